@@ -1,0 +1,126 @@
+"""The words the program is made of, as types: batch, loss, turn, objective, codec, stream, condition.
+
+A codec knows nothing of training; a model (any `nn.Module`) nothing of data, objectives or devices; an objective nothing of
+where data comes from or where it runs; a stream nothing of optimizers. The loop in `training/loop.py` knows these contracts
+and no objective by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from genwright.draws import Draws
+
+Batch = dict[str, Tensor]  # leading axis: examples
+
+
+class Loss(NamedTuple):
+    """The loss of one micro-batch, per example, so that it can be summed, split, clipped and audited exactly.
+
+    total: (examples,) summed over the counted units of each example (tokens, pixels, or 1).
+    count: (examples,) how many units; the gradient of a step is d(sum of totals) / (sum of counts), over micro-batches and ranks.
+    metrics: name -> (sum, count), scalars, reducible over unequal ranks; what is logged is sum / count.
+    """
+
+    total: Tensor
+    count: Tensor
+    metrics: dict[str, tuple[Tensor, Tensor]]
+
+
+class Turn(NamedTuple):
+    """One move in a step. A GAN has two, most objectives one, PPO several.
+
+    moves: names of the modules that are updated; the loop freezes the others.
+    loss: micro-batch -> Loss.
+    draw: which fresh draw of the stream it uses (0 .. objective.draws - 1).
+    part: which part of the prepared global batch, in example indices.
+    """
+
+    moves: tuple[str, ...]
+    loss: Callable[[Batch], Loss]
+    draw: int = 0
+    part: slice = slice(None)
+
+
+class Ranks(Protocol):
+    """The processes that share a step. One process: `sum` and `gather` return what they are given."""
+
+    rank: int
+    size: int
+
+    def sum(self, tensor: Tensor) -> Tensor: ...  # element-wise over ranks
+
+    def gather(self, tensor: Tensor) -> Tensor: ...  # (examples, ...) of every rank, in the global order of examples
+
+
+class Objective(Protocol):
+    """What is learned. `draws` fresh draws of the stream a step; `unit` examples must stay together in any split (packing);
+    `double_backward` says that its losses differentiate gradients (R1), which compiled and sharded modules cannot do."""
+
+    modules: Mapping[str, nn.Module]  # all that is saved, a frozen reference too; `moves` says what is trained
+    draws: int
+    unit: int
+    double_backward: bool
+
+    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        """All randomness and whole-batch work, before splitting: masks, latents, noise, times, advantages. What is random is
+        drawn by (seed, position, example), so that any split and any number of ranks sees the same; what needs the whole
+        batch (whitening, pairing) goes through `ranks`."""
+
+    def turns(self, step: int) -> Sequence[Turn]: ...
+
+    def after_step(self, totals: dict[str, float]) -> None:
+        """Buffers that follow no gradient (codebooks, adaptive augmentation), from the step's reduced metrics: the same on
+        every rank. Saved with the modules."""
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Batches as a pure function of the position (an integer) and the seed it was made with."""
+
+    size: int  # examples in one global batch
+
+    def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
+        """Rows `examples` (int64 indices into the global batch) of the batch at `position`. `policy` is the objective, for
+        streams that sample the model itself."""
+
+    def describe(self, position: int, examples: Tensor) -> str:
+        """Where those rows come from, for a person ("lib/ast.py, lib/abc.py")."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a sample must satisfy. attributes: what it is; negative: what it is not (guidance); given: a prompt, a melody, part
+    of a picture; keep: which of it stays (bool, same leading shape)."""
+
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    negative: Mapping[str, Any] = field(default_factory=dict)
+    given: Batch | None = None
+    keep: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a codec produces, checked against the model before work starts. `special`: name -> id; never masked, never content."""
+
+    vocabulary: int = 0
+    special: Mapping[str, int] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
+    dtype: str = "int64"
+    word_start: Tensor | None = None  # (vocabulary,) bool: the token begins a new word (for whole-word masking)
+
+
+class Codec(Protocol):
+    """content <-> tensors; saved with every run."""
+
+    space: Space
+
+    def encode(self, content: Any) -> list[int]: ...
+
+    def decode(self, tokens: Sequence[int]) -> Any: ...
+
+    def save(self, folder) -> None: ...

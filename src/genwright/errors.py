@@ -1,0 +1,22 @@
+"""One exception for everything a person can put right: a sentence that says what and where, and a remedy."""
+
+
+class GenwrightError(Exception):
+    """What went wrong (with the place), then what to do about it; the command line prints it without a traceback.
+
+    >>> str(GenwrightError("data.path: notes/ does not exist", "give a file, a folder or a glob"))
+    'data.path: notes/ does not exist; give a file, a folder or a glob.'
+    """
+
+    def __init__(self, what: str, remedy: str):
+        self.what, self.remedy = what, remedy
+        super().__init__(f"{what}; {remedy}.")
+
+
+def did_you_mean(word: str, known) -> str:
+    """A remedy that names the nearest known word, or lists the known ones."""
+    import difflib
+
+    known = sorted(str(k) for k in known)
+    near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(known)

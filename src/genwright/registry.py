@@ -1,0 +1,60 @@
+"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, and registers itself there:
+
+    @register("objective", "causal")
+    class Causal(Settings): ...
+
+Dropping a file into the family's package is enough; there is no list to keep.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from genwright.errors import GenwrightError, did_you_mean
+
+PACKAGES = {
+    "codec": "genwright.codecs",
+    "source": "genwright.data",
+    "data": "genwright.data",
+    "model": "genwright.models",
+    "objective": "genwright.objectives",
+}
+_known: dict[str, dict[str, type[Settings]]] = {family: {} for family in PACKAGES}
+
+
+class Settings(BaseModel):
+    """Base of every settings class: frozen, unknown keys refused, a `kind` that picks the class. Each field has a docstring under it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    family: ClassVar[str] = ""
+
+
+def register(family: str, kind: str):
+    def add(cls):
+        cls.family = family
+        if cls.model_fields["kind"].default != kind:
+            raise TypeError(f"{cls.__name__}.kind must default to {kind!r}")
+        _known[family][kind] = cls
+        return cls
+
+    return add
+
+
+def kinds(family: str) -> dict[str, type[Settings]]:
+    """kind -> settings class, of every file in the family's package."""
+    package = importlib.import_module(PACKAGES[family])
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return dict(_known[family])
+
+
+def settings_of(family: str, kind: str) -> type[Any]:
+    """The settings class of a kind. Raises GenwrightError for an unknown one."""
+    known = kinds(family)
+    if kind not in known:
+        raise GenwrightError(f"{family} kind {kind!r} is unknown", did_you_mean(kind, known))
+    return known[kind]
