@@ -1,0 +1,95 @@
+"""Everything a person can set about training, with its default."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from genwright.registry import Settings
+
+
+class Optimizer(Settings):
+    kind: Literal["muon", "adamw"] = "muon"
+    """`muon`: Muon for hidden matrices, AdamW for the rest; `adamw`: AdamW for all."""
+    matrix_rate: float = Field(0.02, gt=0, le=1)
+    """Muon's learning rate: the size of an update relative to an orthogonal matrix's, scaled by sqrt(max(1, rows / columns))."""
+    learning_rate: float | None = Field(None, gt=0, le=1)
+    """AdamW's peak learning rate. Default: by the model's width."""
+    embedding_rate: float = Field(1.0, gt=0)
+    """Factor on the AdamW rate for embeddings (under `muon`)."""
+    head_rate: float = Field(1.0, gt=0)
+    """Factor on the AdamW rate for the output layer (under `muon`)."""
+    scalar_rate: float = Field(1.0, gt=0)
+    """Factor on the AdamW rate for gains, biases and other vectors (under `muon`)."""
+    betas: tuple[float, float] = (0.9, 0.95)
+    """AdamW's decay rates of the first and second moment."""
+    eps: float = Field(1e-10, gt=0)
+    """AdamW's denominator offset."""
+    momentum: float = Field(0.95, ge=0, lt=1)
+    """Muon's momentum (Nesterov)."""
+    momentum_warmup: int = Field(0, ge=0)
+    """Steps over which Muon's momentum rises from 0.85."""
+    newton_schulz: int = Field(5, ge=1, le=20)
+    """Newton-Schulz iterations that orthogonalise an update."""
+    weight_decay: float = Field(0.0, ge=0, le=10)
+    """Decoupled weight decay on matrices and embeddings, times the learning rate; vectors are never decayed."""
+
+
+class Schedule(Settings):
+    kind: Literal["wsd", "cosine", "constant"] = "wsd"
+    """`wsd`: warm-up, stable, linear decay; `cosine`: warm-up, then half a cosine; `constant`: after the warm-up."""
+    warmup: float = Field(0.0, ge=0)
+    """Steps of linear warm-up; below 1, a share of all steps."""
+    decay: float = Field(0.4, ge=0, le=1)
+    """Share of all steps, at the end, over which `wsd` decays."""
+    final: float = Field(0.0, ge=0, le=1)
+    """Learning rate at the last step, as a share of the peak."""
+
+
+class Guard(Settings):
+    skips: int = Field(5, ge=1)
+    """Non-finite steps in a row before the run rolls back to its last scheduled checkpoint."""
+    rollbacks: int = Field(2, ge=0)
+    """How often a run may roll back before it stops."""
+
+
+class Training(Settings):
+    steps: int = Field(1000, ge=1)
+    """Updates of the weights."""
+    batch_size: int | None = Field(None, ge=1)
+    """Examples a step, over all ranks and micro-batches. Default: by the model's depth."""
+    micro_batch: int | None = Field(None, ge=1)
+    """Examples a rank computes at once; what does not fit is accumulated, exactly. Default: all of the rank's share."""
+    optimizer: Optimizer = Optimizer()
+    """How weights are updated."""
+    optimizers: dict[str, Optimizer] = {}
+    """Settings of single modules, by name, where they differ (a discriminator's rate)."""
+    schedule: Schedule = Schedule()
+    """How the learning rate moves."""
+    clip: float | None = Field(None, gt=0)
+    """Largest norm of the whole gradient of a turn. Default: no clipping."""
+    ema: float | None = Field(None, gt=0, lt=1)
+    """Decay of the running average of the weights; it warms up as min(ema, (1 + step) / (10 + step)). Default: none."""
+    ema_of: tuple[str, ...] = ()
+    """Modules that are averaged. Default: all that are trained."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`bf16` computes in bfloat16 from fp32 weights; `auto` takes it where a measurement on this machine shows it faster."""
+    compile: bool = False
+    """Compile the modules; without a C++ compiler the run goes on eagerly and says so."""
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """With several processes: `ddp` keeps all weights on each, `fsdp` (FSDP2) shares them out."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads a process uses. Default: all cores, shared among the processes."""
+    evaluate_every: int = Field(100, ge=0)
+    """Steps between held-out evaluations; 0: only at the end."""
+    checkpoint_every: int = Field(250, ge=0)
+    """Steps between checkpoints; 0: only at the end."""
+    keep: int = Field(2, ge=1)
+    """Newest scheduled checkpoints that are kept, beside the best."""
+    guard: Guard = Guard()
+    """What happens when a loss or a gradient is not finite."""
+    sinks: tuple[Literal["tensorboard"], ...] = ()
+    """Where metrics.jsonl is mirrored."""
