@@ -1,0 +1,94 @@
+"""The house rules that no linter knows: the line budget, and that nothing executable is ever read back. Run by `make check`.
+
+Errors: a package file over 400 lines, a package over 15,000, a name from FORBIDDEN called or imported, `allow_pickle` or
+`trust_remote_code` given anything but False. Warnings: a function over 60 lines. Read from the syntax tree, so that a comment or a
+docstring may speak of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+FILE_LINES, PACKAGE_LINES, FUNCTION_LINES = 400, 15_000, 60
+MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
+CALLS = {"eval", "exec", "compile", "__import__"}
+ATTRIBUTES = {
+    "torch": {"load", "hub"},
+    "yaml": {"load", "load_all", "full_load", "unsafe_load", "Loader", "FullLoader", "UnsafeLoader", "CLoader"},
+    "pandas": {"read_pickle"},
+    "pd": {"read_pickle"},
+    "builtins": CALLS,
+    "torch.distributed": {"broadcast_object_list", "scatter_object_list", "all_gather_object", "gather_object", "recv_object_list"},
+    "dist": {"broadcast_object_list", "scatter_object_list", "all_gather_object", "gather_object", "recv_object_list"},
+}
+MUST_BE_FALSE = {"allow_pickle", "trust_remote_code"}
+
+
+def dotted(node: ast.expr) -> str:
+    """`torch.distributed.x` of an attribute chain; empty for anything else."""
+    if isinstance(node, ast.Name):
+        return node.id
+    inner = dotted(node.value) if isinstance(node, ast.Attribute) else ""
+    return f"{inner}.{node.attr}" if inner and isinstance(node, ast.Attribute) else ""
+
+
+def executable(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, what) wherever a syntax tree could run what it reads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, f"import {name.name}") for name in node.names if name.name.split(".")[0] in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            for name in node.names:
+                if module.split(".")[0] in MODULES or name.name in ATTRIBUTES.get(module, ()):
+                    yield node.lineno, f"from {module} import {name.name}"
+        elif isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES.get(dotted(node.value), ()):
+            yield node.lineno, dotted(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
+            yield node.lineno, f"{node.func.id}()"
+        if isinstance(node, ast.Call):
+            for word in node.keywords:
+                if word.arg in MUST_BE_FALSE and not (isinstance(word.value, ast.Constant) and word.value.value is False):
+                    yield node.lineno, f"{word.arg} is not False"
+
+
+def long_functions(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > FUNCTION_LINES:
+                yield node.lineno, f"{node.name} has {lines} lines; over {FUNCTION_LINES} wants splitting"
+
+
+def check(folder: Path) -> tuple[list[str], list[str], int]:
+    """(errors, warnings, lines) of every Python file in a folder."""
+    errors, warnings, total = [], [], 0
+    for path in sorted(folder.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = text.count("\n")
+        total += lines
+        if lines > FILE_LINES:
+            errors.append(f"{path}: {lines} lines; split it, {FILE_LINES} is the limit")
+        tree = ast.parse(text, str(path))
+        errors += [f"{path}:{line}: {what}: nothing executable may be read back" for line, what in executable(tree)]
+        warnings += [f"{path}:{line}: {what}" for line, what in long_functions(tree)]
+    if total > PACKAGE_LINES:
+        errors.append(f"{folder}: {total} lines; {PACKAGE_LINES} is the limit")
+    return errors, warnings, total
+
+
+def main(folder: str = "src/genwright") -> int:
+    errors, warnings, total = check(Path(folder))
+    for text in warnings:
+        print(f"warning: {text}")
+    for text in errors:
+        print(f"error: {text}")
+    print(f"{folder}: {total:,} of {PACKAGE_LINES:,} lines, {len(errors)} errors, {len(warnings)} warnings")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
