@@ -1,0 +1,212 @@
+"""A run, described: the schema of a recipe, its loading with key=value overrides, and what each setting means.
+
+A recipe is YAML: `data`, `codec`, `model` and `objective` are parts, each validated by the settings class that its `kind` names in
+the registry (several networks: `model: {generator: {kind: ...}, discriminator: {kind: ...}}`). What is unknown, mistyped or out of
+range is refused in one sentence before any work starts. `dump` writes every setting out; loading that gives an equal recipe.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SerializeAsAny, ValidationError
+
+from genwright.errors import GenwrightError, did_you_mean
+from genwright.refusals import dotted_names, refusal
+from genwright.registry import Settings, settings_of
+from genwright.sampling.settings import Decoding
+from genwright.training.settings import Training
+from genwright.yamltext import read_yaml, write_yaml
+
+_DEFAULT_KINDS = {"data": "text", "codec": "bpe", "model": "transformer", "objective": "causal"}
+
+
+def build(cls: type[BaseModel], values: Any, where: str) -> Any:
+    """An instance of a settings class. Raises GenwrightError that names the dotted setting, `where` being the class's own place."""
+    if isinstance(values, cls):
+        return values
+    if not isinstance(values, Mapping):
+        raise GenwrightError(f"{where or 'the recipe'} is {values!r}", "write settings as key: value, one a line")
+    try:
+        return cls.model_validate(dict(values))
+    except ValidationError as error:
+        raise refusal(cls, error, where, _everywhere) from None
+
+
+def _part(family: str, value: Any, where: str) -> Any:
+    """The settings of one part, of the class that its kind names."""
+    if isinstance(value, Settings):
+        return value
+    if value is None:
+        value = {}
+    if isinstance(value, str):  # `codec: bytes` is short for `codec: {kind: bytes}`
+        value = {"kind": value}
+    if not isinstance(value, Mapping):
+        raise GenwrightError(f"{where} is {value!r}", "write settings as key: value, one a line")
+    kind = value.get("kind", _DEFAULT_KINDS[family])
+    try:
+        cls = settings_of(family, str(kind))
+    except GenwrightError as error:
+        raise GenwrightError(f"{where}.kind is {kind!r}", error.remedy) from None
+    return build(cls, {**value, "kind": kind}, where)
+
+
+def _models(value: Any) -> Any:
+    """One network, or several by name: then each of them says its kind."""
+    parts = value if isinstance(value, Mapping) else {}
+    if parts and all(isinstance(part, Settings) or isinstance(part, Mapping) and "kind" in part for part in parts.values()):
+        return {str(name): _part("model", part, f"model.{name}") for name, part in parts.items()}
+    return _part("model", value, "model")
+
+
+def _everywhere() -> Iterator[str]:
+    yield from dotted_names(Recipe)
+    for family, kind in _DEFAULT_KINDS.items():
+        yield from dotted_names(settings_of(family, kind), f"{family}.")
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w .+-]{,99}", name):
+        raise GenwrightError(f"name is {name!r}", "use letters, digits, spaces and . _ + - only, for it names the run's folder")
+    return name
+
+
+def _of(family: str) -> BeforeValidator:
+    return BeforeValidator(lambda value: _part(family, value, family))
+
+
+class Recipe(Settings):
+    name: Annotated[str, AfterValidator(_folder_name)]
+    """What the run is called; the default folder is runs/NAME."""
+    description: str = ""
+    """One line for `genwright recipes`."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Picks initial weights, the order of the data and everything else that is random."""
+    data: Annotated[SerializeAsAny[Settings], _of("data")] = Field(None, validate_default=True)
+    """What is learned from."""
+    codec: Annotated[SerializeAsAny[Settings], _of("codec")] = Field(None, validate_default=True)
+    """How content becomes tensors."""
+    model: Annotated[SerializeAsAny[Settings] | dict[str, SerializeAsAny[Settings]], BeforeValidator(_models)] = Field(
+        None, validate_default=True
+    )
+    """The network, or several by name."""
+    objective: Annotated[SerializeAsAny[Settings], _of("objective")] = Field(None, validate_default=True)
+    """What is learned."""
+    training: Training = Training()
+    """How long, how fast, where, and what is kept."""
+    sampling: Decoding = Decoding()
+    """How samples are drawn, unless a command says otherwise."""
+
+    @classmethod
+    def load(cls, name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+        """A shipped recipe by name, or a YAML file (or a run's folder). overrides: dotted setting -> value. Raises GenwrightError."""
+        values, stem = _values(name_or_path)
+        values.setdefault("name", stem)
+        for key, value in (overrides or {}).items():
+            override(values, key, value)
+        return cls.of(values)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Recipe:
+        """A recipe from nested settings. Raises GenwrightError."""
+        return build(cls, values, "")
+
+    def dump(self) -> str:
+        """Every setting as YAML; `Recipe.load` of it gives an equal recipe."""
+        return write_yaml(self.model_dump(mode="json"))
+
+
+def _values(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
+    """The raw settings of a shipped recipe or a file, and the name it has unless it says otherwise."""
+    text, path = str(name_or_path), Path(name_or_path)
+    shipped_file = resources.files("genwright") / "recipes" / f"{text}.yaml"
+    if isinstance(name_or_path, str) and text.isidentifier() | text.replace("-", "_").isidentifier() and shipped_file.is_file():
+        return read_yaml(shipped_file.read_text(encoding="utf-8"), text), text
+    if path.is_dir() and (path / "recipe.yaml").is_file():
+        path = path / "recipe.yaml"
+    elif path.suffix not in (".yaml", ".yml") and not path.is_file():
+        raise GenwrightError(
+            f"there is no recipe {text!r}", did_you_mean(text, [name for name, _ in shipped()]) + "; or give the path of a .yaml file"
+        )
+    try:
+        return read_yaml(path.read_text(encoding="utf-8"), text), path.stem
+    except OSError as error:
+        raise GenwrightError(f"the recipe {text} cannot be read ({error.strerror})", "check the path, or see `genwright recipes`") from None
+    except UnicodeDecodeError as error:
+        raise GenwrightError(f"the recipe {text} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
+
+
+def shipped() -> list[tuple[str, str]]:
+    """(name, description) of every recipe that comes with the package; imports nothing heavy."""
+    files = (resources.files("genwright") / "recipes").iterdir()
+    names = sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+    return [(name, str(_values(name)[0].get("description", ""))) for name in names]
+
+
+def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
+    """`key=value` words of a command line -> {key: value}, the value read as YAML (500, 1e-3, true, null, [a, b], text)."""
+    found: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key.strip():
+            raise GenwrightError(f"{word!r} is not a setting", "write key=value, for example training.steps=500")
+        found[key.strip()] = _scalar(text)
+    return found
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return read_yaml(f"value: {text}", "an override")["value"]
+    except GenwrightError:
+        return text  # `data.path=*.txt` is no YAML, and means what it says
+
+
+def override(values: dict[str, Any], key: str, value: Any) -> None:
+    """Sets a dotted key in nested settings, in place."""
+    *parents, last = key.split(".")
+    place = values
+    for depth, name in enumerate(parents, start=1):
+        inner = place.get(name)
+        if isinstance(inner, str) and depth == 1:
+            inner = {"kind": inner}
+        elif inner is not None and not isinstance(inner, Mapping):
+            raise GenwrightError(f"{key} is not a setting", f"{'.'.join(parents[:depth])} holds one value, {inner!r}")
+        place[name] = dict(inner or {})
+        place = place[name]
+    place[last] = value
+
+
+class Row(NamedTuple):
+    """A setting: its dotted key, value, default (`...`: it must be given) and what it means."""
+
+    key: str
+    value: Any
+    default: Any
+    meaning: str
+
+
+def explain(recipe: Recipe) -> list[Row]:
+    """Every setting of a recipe, nested ones by their dotted key."""
+    return list(_rows(recipe, None, ""))
+
+
+def _rows(settings: BaseModel, defaults: BaseModel | None, prefix: str) -> Iterator[Row]:
+    for name, field in type(settings).model_fields.items():
+        value, key = getattr(settings, name), prefix + name
+        if field.is_required():
+            default: Any = ...
+        elif type(defaults) is type(settings):
+            default = getattr(defaults, name)
+        else:
+            default = field.get_default(call_default_factory=True)
+        if isinstance(value, BaseModel):
+            yield from _rows(value, default if isinstance(default, BaseModel) else None, f"{key}.")
+        elif isinstance(value, Mapping) and value and all(isinstance(inner, BaseModel) for inner in value.values()):
+            for inner_name, inner in value.items():
+                yield from _rows(inner, None, f"{key}.{inner_name}.")
+        else:
+            yield Row(key, value, default, field.description or "")

@@ -1,0 +1,115 @@
+"""What pydantic refuses, said to a person: one sentence that names the dotted setting, and a remedy."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from genwright.errors import GenwrightError, did_you_mean
+
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "key: value lines",
+}
+
+
+def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere: Callable[[], Iterable[str]]) -> GenwrightError:
+    """The first thing to put right; unknown keys come first, because a mistyped key also leaves a required one missing.
+
+    cls: what was validated; where: its dotted place. everywhere: all dotted settings of a recipe, to find a misplaced one."""
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    problem = problems[0]
+    path = list(_keys(cls, problem["loc"]))
+    key = ".".join([*([where] if where else []), *path])
+    value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        return GenwrightError(f"{key} is not a setting", _near(cls, path, everywhere))
+    if kind == "missing":
+        return GenwrightError(
+            f"{key} is not given, and has no default", f"set it ({_meaning(cls, path) or 'see `genwright recipe show`'})".replace(".)", ")")
+        )
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return GenwrightError(f"{key} is {value!r}", f"it must be {words} {context[name]}")
+    if kind == "literal_error":
+        return GenwrightError(f"{key} is {value!r}", f"it must be {context['expected']}")
+    if kind in ("value_error", "assertion_error"):
+        return GenwrightError(f"{key or 'the recipe'}: {str(context.get('error', problem['msg']))}", "change that setting")
+    if kind in ("model_type", "model_attributes_type"):
+        return GenwrightError(f"{key} is {value!r}", "write its settings as key: value")
+    wanted = _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0])
+    if wanted:
+        quotes = " (in quotes, if it looks like a number)" if wanted == "text" and isinstance(value, (int, float)) else ""
+        return GenwrightError(f"{key} is {value!r}", f"it must be {wanted}{quotes}")
+    return GenwrightError(f"{key} is {value!r}", f"{problem['msg'][:1].lower()}{problem['msg'][1:]}")
+
+
+def _keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> Iterator[str]:
+    """The parts of a location that a person wrote: pydantic adds the names of union members."""
+    here: list[type[BaseModel]] = [cls]
+    for depth, part in enumerate(loc):
+        known = [c for c in here if part in c.model_fields]
+        if known:
+            here = [inner for c in known for inner in _settings_in(c.model_fields[str(part)].annotation)]
+            yield str(part)
+        elif (
+            depth == 0
+            or isinstance(part, int)
+            or "[" not in part
+            and part not in ("int", "float", "str", "bool", "none", "tuple", "list", "dict")
+        ):
+            yield str(part)
+
+
+def _settings_in(annotation: Any) -> list[type[BaseModel]]:
+    """The settings classes inside an annotation: X, X | None, dict[str, X]."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [cls for inner in typing.get_args(annotation) for cls in _settings_in(inner)]
+
+
+def _owner(cls: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    """The settings class that holds the last key of a path."""
+    for part in path[:-1]:
+        if part in cls.model_fields:
+            inner = _settings_in(cls.model_fields[part].annotation)
+            cls = inner[0] if inner else cls
+    return cls
+
+
+def _meaning(cls: type[BaseModel], path: list[str]) -> str:
+    field = _owner(cls, path).model_fields.get(path[-1]) if path else None
+    return (field.description or "") if field else ""
+
+
+def _near(cls: type[BaseModel], path: list[str], everywhere: Callable[[], Iterable[str]]) -> str:
+    """A remedy for an unknown key: a near name beside it, else the same name elsewhere, else all that are known."""
+    beside, word = _owner(cls, path).model_fields, path[-1]
+    if not get_close_matches(word, beside, n=1, cutoff=0.7):
+        elsewhere = [name for name in everywhere() if name.rpartition(".")[2] == word]
+        if elsewhere:
+            return f"did you mean {elsewhere[0]!r}?"
+    return did_you_mean(word, beside)
+
+
+def dotted_names(cls: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every setting of a class, nested ones by their dotted name."""
+    for name, field in cls.model_fields.items():
+        yield prefix + name
+        for inner in _settings_in(field.annotation):
+            yield from dotted_names(inner, f"{prefix}{name}.")

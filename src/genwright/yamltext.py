@@ -1,0 +1,72 @@
+"""YAML as recipes use it: only plain data (never a Python object), the numbers of YAML 1.2 (1e-3 is a number, `no` is a word, 010 is
+ten), and no key twice. Dumping is its inverse."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from genwright.errors import GenwrightError
+
+_PLAIN = (  # YAML 1.2, section 10.3.2 (core schema)
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", r"<<", "<"),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict = {}
+
+    def construct_mapping(self, node, deep=False):
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever YAML 1.1 or 1.2 would read as something else than text."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
+def _decimal(loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
+for _tag, _pattern, _first in _PLAIN:
+    for _cls in (_Loader, _Dumper):
+        _cls.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def read_yaml(text: str, name: str) -> dict[str, Any]:
+    """The mapping in a YAML text. name: what to call it in errors. Raises GenwrightError with the line."""
+    try:
+        values = _Loader(text).get_single_data()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise GenwrightError(f"{name}{line}: {error.problem or error.context}", "correct the YAML there") from None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise GenwrightError(
+            f"{name} is not YAML that a recipe can hold ({type(error).__name__})", "write plain key: value lines"
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise GenwrightError(f"{name} holds no settings", "write key: value lines, for example `training: {steps: 500}`")
+    return values
+
+
+def write_yaml(values: dict[str, Any]) -> str:
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
