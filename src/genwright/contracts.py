@@ -83,6 +83,8 @@ class Stream(Protocol):
     """Batches as a pure function of the position (an integer) and the seed it was made with."""
 
     size: int  # examples in one global batch
+    units: int  # units in one example, for speed: its tokens; 1 for pictures
+    unit: str  # their name, in the plural: "tokens"
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Rows `examples` (int64 indices into the global batch) of the batch at `position`. `policy` is the objective, for

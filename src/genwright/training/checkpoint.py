@@ -1,0 +1,147 @@
+"""Checkpoints: safetensors and JSON in one folder, digests of every file, published by one rename.
+
+A checkpoint is written to a temporary folder beside its place, every file and folder is flushed to disk, and the folder is renamed.
+A reader therefore sees it whole or not at all; what the disk does afterwards (a flipped bit, a truncated file) the digests show,
+and `newest` falls back to the newest one that is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from genwright.errors import GenwrightError
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Waits until a file or folder is on the disk itself."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, data: str) -> None:
+    """Replaces a text file in one step: a reader sees the old or the new one, never a part."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(data, encoding="utf-8")
+    flush(temporary)
+    os.replace(temporary, path)
+    flush(path.parent)
+
+
+def folder_of(root: Path, step: int) -> Path:
+    return root / f"step-{step:08d}"
+
+
+def save(root: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> Path:
+    """Writes checkpoint `step` under `root`. tensors: file stem -> name -> tensor. Raises GenwrightError on a full disk or without
+    permission; what was there before stays as it was."""
+    final = folder_of(root, step)
+    temporary = root / f".{final.name}.tmp"
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        for stem, named in tensors.items():
+            save_file({n: t.detach().cpu().contiguous().clone() for n, t in named.items()}, temporary / f"{stem}.safetensors")
+        (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+        files = sorted(p for p in temporary.iterdir())
+        (temporary / "manifest.json").write_text(json.dumps({p.name: digest(p) for p in files}, indent=1), encoding="utf-8")
+        for p in [*temporary.iterdir(), temporary]:
+            flush(p)
+        if final.exists():  # the same step again, after a rollback: set aside until the new one is in place
+            os.replace(final, root / f".{final.name}.old.tmp")
+        os.replace(temporary, final)
+        flush(root)
+    except Exception as problem:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise _sentence(problem, final) from problem
+    return final
+
+
+def _sentence(problem: Exception, path: Path) -> Exception:
+    code = getattr(problem, "errno", None)
+    text = str(problem)
+    if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text or "os error 28" in text:
+        return GenwrightError(f"the disk is full: checkpoint {path} was not written, earlier ones are whole", "free some space and train --resume")
+    if isinstance(problem, PermissionError) or "Permission denied" in text:
+        return GenwrightError(f"no permission to write {path}", "change its owner or choose another folder with --run")
+    return problem
+
+
+def faults(folder: Path) -> list[str]:
+    """What is wrong with a checkpoint: missing, truncated or changed files. Empty when it is whole."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        items = dict(manifest).items()
+    except (OSError, ValueError, TypeError):
+        return ["manifest.json is missing or unreadable"]
+    out = [f"{name} is missing" for name, _ in items if not (folder / name).is_file()]
+    return out or [f"{name} is not what was written" for name, sha in items if digest(folder / name) != sha]
+
+
+def steps(root: Path) -> list[int]:
+    """Steps of the checkpoints under `root`, in order, whole or not."""
+    if not root.is_dir():
+        return []
+    return sorted(int(p.name[5:]) for p in root.iterdir() if p.name.startswith("step-") and p.name[5:].isdigit())
+
+
+def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Tensors (file stem -> name -> tensor) and state of a checkpoint, every digest verified."""
+    wrong = faults(folder)
+    if wrong:
+        raise GenwrightError(f"checkpoint {folder} is damaged: {', '.join(wrong)}", "use an earlier one (--step) or train --resume, which falls back by itself")
+    tensors = {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}
+    return tensors, json.loads((folder / "state.json").read_text(encoding="utf-8"))
+
+
+def newest(root: Path, say=lambda text: None, before: int | None = None, scheduled: bool = False) -> Path | None:
+    """The newest whole checkpoint (at most step `before`; only scheduled ones if asked), None where there is none at all.
+    Damaged ones are named through `say`. Raises GenwrightError when there are some and none is whole."""
+    found = [s for s in steps(root) if before is None or s <= before]
+    for step in reversed(found):
+        folder = folder_of(root, step)
+        wrong = faults(folder)
+        if wrong:
+            say(f"checkpoint {folder} is damaged ({', '.join(wrong)}): falling back to an earlier one")
+        elif not scheduled or json.loads((folder / "state.json").read_text(encoding="utf-8")).get("scheduled", True):
+            return folder
+    if found and not scheduled:
+        raise GenwrightError(f"no checkpoint under {root} is whole", "start again with another --run; nothing here was deleted")
+    return None
+
+
+def prune(root: Path, keep: int) -> None:
+    """Deletes all but the newest `keep` scheduled checkpoints, the best by held-out loss, and an interrupted run's last one."""
+    states = {}
+    for step in steps(root):
+        try:
+            states[step] = json.loads((folder_of(root, step) / "state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # damaged: kept, for a person to look at
+    scheduled = [s for s, state in states.items() if state.get("scheduled", True)]
+    measured = [s for s, state in states.items() if state.get("held_out") is not None]
+    kept = set(scheduled[-keep:]) | {max(states, default=0)}
+    kept |= {min(measured, key=lambda s: (states[s]["held_out"], s))} if measured else set()
+    for step in states:
+        if step not in kept:
+            shutil.rmtree(folder_of(root, step), ignore_errors=True)
+    for leftover in root.glob(".step-*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)

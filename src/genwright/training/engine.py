@@ -1,0 +1,108 @@
+"""Where the loop runs: one process, or several that share every step.
+
+The engine joins a process group that exists (torchrun's environment, or one that Ray, Slurm or a caller has made) and makes its
+own reductions: gradients are summed, never averaged, and divided once by the global count of units, so that ranks with unequal
+counts agree with one process exactly. Examples are dealt out round-robin in blocks of `unit`, so that any part of a batch is shared
+evenly.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from genwright.errors import GenwrightError
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Engine:
+    """The processes of a run. rank, size: this process among them. device: where modules and batches live. strategy: "ddp" or "fsdp"."""
+
+    def __init__(self, device: str = "auto", strategy: str = "ddp"):
+        cuda = torch.cuda.is_available() and device != "cpu"
+        if device == "cuda" and not cuda:
+            raise GenwrightError("training.device=cuda, but this torch sees no GPU", "install a CUDA build of torch or set training.device=auto")
+        self.owns = False
+        if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            if cuda:
+                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            dist.init_process_group("nccl" if cuda else "gloo")
+            self.owns = True
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.size = dist.get_world_size() if dist.is_initialized() else 1
+        self.device = torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
+        self.strategy = strategy if self.size > 1 else "ddp"
+
+    @property
+    def main(self) -> bool:
+        """The one rank that writes."""
+        return self.rank == 0
+
+    def close(self) -> None:
+        if self.owns and dist.is_initialized():
+            dist.destroy_process_group()
+
+    def sum_(self, tensor: Tensor) -> Tensor:
+        """Sum over ranks, in place."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        return self.sum_(tensor.clone()) if self.size > 1 else tensor
+
+    def any(self, flag: bool) -> bool:
+        """Whether any rank says so."""
+        return bool(self.sum_(torch.tensor(float(flag), device=self.device)).item()) if self.size > 1 else flag
+
+    def barrier(self) -> None:
+        if self.size > 1:
+            dist.barrier()
+
+    def broadcast(self, value):
+        """A JSON-like value of rank 0, on every rank (as bytes of UTF-8 JSON: nothing executable travels)."""
+        import json
+
+        if self.size == 1:
+            return value
+        data = json.dumps(value).encode() if self.main else b""
+        length = self.sum_(torch.tensor(len(data), device=self.device))
+        buffer = torch.zeros(int(length), dtype=torch.uint8, device=self.device)
+        if self.main:
+            buffer.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+        dist.broadcast(buffer, 0)
+        return json.loads(bytes(buffer.cpu().tolist()))
+
+    def rows(self, batch_size: int, unit: int = 1) -> list[Tensor]:
+        """For each rank, the example indices of the global batch that it computes."""
+        index = torch.arange(batch_size)
+        return [index[(index // unit) % self.size == rank] for rank in range(self.size)]
+
+    def ranks(self, rows: list[Tensor]) -> BatchRanks:
+        return BatchRanks(self, rows)
+
+
+class BatchRanks:
+    """`contracts.Ranks` for one layout of the batch."""
+
+    def __init__(self, engine: Engine, rows: list[Tensor]):
+        self.engine, self.rows, self.rank, self.size = engine, rows, engine.rank, engine.size
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        return self.engine.sum(tensor)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """(own examples, ...) -> (all examples, ...), in the global order."""
+        if self.size == 1:
+            return tensor
+        total = sum(len(r) for r in self.rows)
+        whole = tensor.new_zeros((total, *tensor.shape[1:]))
+        whole[self.rows[self.rank].to(tensor.device)] = tensor  # the other ranks' rows are zero: a sum gathers
+        return self.engine.sum_(whole)

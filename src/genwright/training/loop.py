@@ -1,0 +1,253 @@
+"""The loop: every family of model is trained by these lines. It knows turns, not objectives; it opens no file.
+
+A step, for each turn of the objective: the turn's draw of the stream is fetched and prepared (whole batch, all randomness), split
+into micro-batches, each differentiated; gradients are summed over micro-batches and ranks, checked, divided once by the global
+count of units, clipped, and applied to the modules that move. Every number that could differ between runs is a function of (seed,
+position), so a run that stopped goes on bit for bit.
+
+A turn whose loss or gradient is not finite on any rank updates nothing on all of them, and ends its step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genwright.contracts import Batch, Loss, Objective, Stream, Turn
+from genwright.draws import Draws, key
+from genwright.errors import GenwrightError
+from genwright.training.engine import Engine
+from genwright.training.optimizers import rate_factor
+from genwright.training.settings import Training
+from genwright.training.weights import Weights
+
+
+@dataclass
+class State:
+    """All that a run is, beside its data. step: updates made or passed over. skipped: windows of data (start, length) that the
+    run passed over after rolling back. bad: non-finite steps in a row."""
+
+    weights: dict[str, Weights]
+    seed: int = 0
+    step: int = 0
+    skipped: list[tuple[int, int]] = field(default_factory=list)
+    bad: int = 0
+    rollbacks: int = 0
+
+    def position(self, step: int) -> int:
+        """Where in the data a step is: the step, plus the windows passed over before it."""
+        return step + sum(length for start, length in self.skipped if step >= start)
+
+
+class Rollback(Exception):
+    """Too many non-finite steps in a row; whoever keeps checkpoints goes back to one."""
+
+    def __init__(self, step: int, reason: str):
+        self.step, self.reason = step, reason
+        super().__init__(reason)
+
+
+class Hook:
+    """What a caller wants done during a run. `after_step` gets the step's record (numbers only, written as a line of metrics);
+    what it adds to the record is seen by later hooks. `stop` is asked on every rank after every step."""
+
+    def after_step(self, state: State, record: dict[str, Any]) -> None: ...
+
+    def stop(self, state: State) -> bool:
+        return False
+
+
+GradientMaker = Callable[[Callable[[Batch], Loss], Batch, Sequence[Weights]], Loss]
+
+
+def plain_gradients(loss: Callable[[Batch], Loss], batch: Batch, moving: Sequence[Weights]) -> Loss:
+    """Adds the gradient of the summed totals of one micro-batch to the moving modules' gradients. Exchangeable: per example,
+    clipped and noised, for private training."""
+    out = loss(batch)
+    if out.total.requires_grad:
+        out.total.sum().backward()
+    for weights in moving:
+        weights.collect()
+    return out
+
+
+def start(objective: Objective, settings: Training, engine: Engine, seed: int = 0, dtype: torch.dtype = torch.float32) -> State:
+    """A fresh state: optimizers at zero, averages equal to the weights. Moves the modules to the engine's device."""
+    if objective.double_backward and (settings.compile or engine.strategy == "fsdp"):
+        what = "training.strategy=fsdp" if engine.strategy == "fsdp" else "training.compile=true"
+        raise GenwrightError(f"this objective differentiates gradients, which {what} cannot do", "use strategy=ddp and compile=false")
+    weights: dict[str, Weights] = {}
+    moves = {name for turn in objective.turns(0) for name in turn.moves}
+    for name, module in objective.modules.items():
+        module.to(engine.device)
+        if name not in moves:
+            module.requires_grad_(False)
+        chosen = settings.optimizers.get(name, settings.optimizer)
+        ema = settings.ema if name in moves and (not settings.ema_of or name in settings.ema_of) else None
+        if engine.strategy == "fsdp":
+            from genwright.training.sharded import ShardedWeights
+
+            weights[name] = ShardedWeights(module, chosen, dtype, ema)
+        else:
+            weights[name] = Weights(module, chosen, dtype, ema)
+    return State(weights, seed)
+
+
+class _Step:
+    """One step's machinery, made once a run."""
+
+    def __init__(self, objective: Objective, stream: Stream, state: State, settings: Training, engine: Engine, gradients: GradientMaker):
+        self.objective, self.stream, self.state, self.settings, self.engine = objective, stream, state, settings, engine
+        self.gradients, self.unit = gradients, max(1, objective.unit)
+        if stream.size % self.unit or (settings.micro_batch or self.unit) % self.unit:
+            raise GenwrightError(f"training.batch_size and micro_batch must be multiples of {self.unit}", "the objective keeps so many examples together")
+        if stream.size < engine.size * self.unit:
+            raise GenwrightError(f"training.batch_size={stream.size} leaves a process without examples", f"use at least {engine.size * self.unit}")
+        self.rows = engine.rows(stream.size, self.unit)
+        self.own, self.ranks = self.rows[engine.rank], engine.ranks(self.rows)
+        self.moved: tuple[str, ...] | None = None
+        self.several = len(objective.modules) > 1
+
+    def prepared(self, position: int) -> Batch:
+        batch = self.stream.batch(position, self.own, self.objective)
+        if self.engine.device.type != "cpu":
+            batch = {k: v.to(self.engine.device, non_blocking=True) for k, v in batch.items()}
+        draws = Draws(self.state.seed, position, self.own.to(self.engine.device))
+        return self.objective.prepare(batch, draws, self.ranks)
+
+    def parts(self, batch: Batch, part: slice) -> list[Batch | None]:
+        """This rank's micro-batches of a part of the global batch; None stands for an empty one, so that every rank has as many
+        (collectives inside a sharded module must pair up)."""
+        size = self.settings.micro_batch or self.stream.size
+        if part == slice(None):
+            counts, local = [len(r) for r in self.rows], None
+        else:
+            start, stop, _ = part.indices(self.stream.size)
+            inside = [(r >= start) & (r < stop) for r in self.rows]
+            counts, local = [int(i.sum()) for i in inside], inside[self.engine.rank].nonzero()[:, 0]
+        if local is None and counts[self.engine.rank] <= size and max(counts) <= size:
+            return [batch]
+        index = torch.arange(len(self.own)) if local is None else local
+        pieces: list[Batch | None] = [self._take(batch, index[i : i + size]) for i in range(0, len(index), size)]
+        return pieces + [None] * (-(-max(counts) // size) - len(pieces))
+
+    @staticmethod
+    def _take(batch: Batch, index: Tensor) -> Batch:
+        return {k: v[index.to(v.device)] for k, v in batch.items()}
+
+    def freeze(self, moves: tuple[str, ...]) -> None:
+        if self.several and moves != self.moved:
+            for name, weights in self.state.weights.items():
+                for p in weights.parameters.values():
+                    p.requires_grad_(name in moves)
+            self.moved = moves
+
+    def turn(self, turn: Turn, batch: Batch, factor: float, record: dict[str, Any], totals: dict[str, float]) -> str:
+        """Plays one turn; adds its reduced metrics to `totals` as [sum, count]. Returns why nothing was updated, "" if all is well."""
+        self.freeze(turn.moves)
+        moving = [self.state.weights[name] for name in turn.moves]
+        for w in moving:
+            w.zero()
+        sums: dict[str, Tensor] = {}
+        for piece in self.parts(batch, turn.part):
+            loss = turn.loss if piece is not None else _weightless(turn.loss)
+            out = self.gradients(loss, self._take(batch, torch.arange(self.unit)) if piece is None else piece, moving)
+            _add(sums, out, empty=piece is None)
+        names = sorted(n for n in sums if n[0] != "*")
+        reduced = self.engine.sum_(torch.stack([sums[n].double() for n in ["*total", "*count", *names]]))
+        for w in moving:
+            w.reduce(self.engine)
+        square = torch.stack([w.square_norm(self.engine) for w in moving]).sum()
+        total, count, *values, square_norm = [*reduced.tolist(), square.item()]
+        for name, value in zip(names, values, strict=True):
+            totals[name] = totals.get(name, 0.0) + value
+        if count == 0 and math.isfinite(total):
+            what = f"step {self.state.step + 1} has no target: nothing in its batch counts in the loss"
+            raise GenwrightError(what, "look at the batch with `genwright inspect`, and check masks and context")
+        norm = math.sqrt(square_norm) / count if square_norm >= 0 and count else math.nan
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            return "loss is not finite" if not math.isfinite(total) else "gradient is not finite"
+        clip = min(1.0, self.settings.clip / norm) if self.settings.clip and norm > 0 else 1.0
+        for w in moving:
+            w.update(factor, clip / count)
+        record["gradient_norm" if len(self.objective.modules) == 1 else "gradient_norm/" + "+".join(turn.moves)] = norm
+        return ""
+
+    def __call__(self) -> dict[str, Any]:
+        state, objective = self.state, self.objective
+        position = state.position(state.step)
+        # whatever draws from torch's own generator (dropout) is a function of the position too
+        torch.manual_seed(key(state.seed, position, self.engine.rank) & 0x7FFFFFFFFFFFFFFF)
+        factor = rate_factor(self.settings.schedule, state.step, self.settings.steps)
+        record: dict[str, Any] = {"step": state.step + 1}
+        batches: dict[int, Batch] = {}
+        totals: dict[str, float] = {}
+        reason = ""
+        for turn in objective.turns(state.step):
+            if turn.draw not in batches:
+                batches[turn.draw] = self.prepared(position * objective.draws + turn.draw)
+            reason = self.turn(turn, batches[turn.draw], factor, record, totals)
+            if reason:
+                where = self.stream.describe(position * objective.draws + turn.draw, torch.arange(self.stream.size))
+                record["skipped"] = f"{reason} at step {state.step + 1}, position {position}: {where}"
+                break
+        metrics = {n[:-1]: total / totals[n[:-1] + "#"] for n, total in totals.items() if n[-1] == "/" and totals[n[:-1] + "#"]}
+        record |= metrics | {"rate": factor}
+        if not reason:
+            for w in state.weights.values():
+                w.move_average()
+            objective.after_step(metrics)
+        state.bad = state.bad + 1 if reason else 0
+        state.step += 1
+        return record
+
+
+def _weightless(loss: Callable[[Batch], Loss]) -> Callable[[Batch], Loss]:
+    def zero(batch: Batch) -> Loss:
+        out = loss(batch)
+        return Loss(out.total * 0, out.count * 0, out.metrics)
+
+    return zero
+
+
+def _add(sums: dict[str, Tensor], out: Loss, empty: bool) -> None:
+    entries = {"*total": out.total.detach().sum(), "*count": out.count.sum()}
+    for name, (total, count) in out.metrics.items():
+        entries[name + "/"], entries[name + "#"] = total.detach(), count
+    for name, value in entries.items():
+        value = value * 0 if empty else value
+        sums[name] = sums[name] + value if name in sums else value
+
+
+def run(
+    objective: Objective,
+    stream: Stream,
+    state: State,
+    until: int,
+    *,
+    settings: Training,
+    engine: Engine,
+    hooks: Iterable[Hook] = (),
+    gradients: GradientMaker = plain_gradients,
+) -> State:
+    """Trains from `state.step` to step `until`, or until a hook asks to stop. Without files: a federation's client, a test and
+    `train` call the same. Raises Rollback after `settings.guard.skips` non-finite steps in a row."""
+    step, hooks = _Step(objective, stream, state, settings, engine, gradients), list(hooks)
+    while state.step < until:
+        began = time.perf_counter()
+        record = step()
+        record["seconds"] = time.perf_counter() - began
+        record[f"{stream.unit}_per_second"] = stream.size * stream.units * objective.draws / record["seconds"]
+        for hook in hooks:
+            hook.after_step(state, record)
+        if state.bad >= settings.guard.skips:
+            raise Rollback(state.step, record["skipped"])
+        if any([hook.stop(state) for hook in hooks]):
+            break
+    return state

@@ -1,0 +1,73 @@
+"""metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length; resuming cuts it back to that."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CLOCK = ("seconds", "memory_mb", "elapsed")  # fields, with `*_per_second`, that differ between equal runs
+
+
+class Records:
+    """Appends records to a file. When the disk is full, records wait in memory and are written once there is room."""
+
+    def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None):
+        self.path, self.say, self.waiting, self.length, self.warned = path, say, [], path.stat().st_size if path.exists() else 0, False
+        self.mirrors: list[Callable[[dict[str, Any]], None]] = []
+
+    def append(self, record: dict[str, Any]) -> None:
+        self.waiting.append(json.dumps({k: _plain(v) for k, v in record.items()}) + "\n")
+        for mirror in self.mirrors:
+            mirror(record)
+        if len(self.waiting) >= 64:
+            self.flush()
+
+    def flush(self, to_disk: bool = False) -> int:
+        """Writes what waits; returns the file's length in bytes."""
+        data = "".join(self.waiting).encode()
+        try:
+            with open(self.path, "ab") as f:
+                try:
+                    f.write(data)
+                    f.flush()
+                    if to_disk:
+                        os.fsync(f.fileno())
+                except OSError:
+                    f.truncate(self.length)  # half a line would be unreadable
+                    raise
+            self.waiting, self.length, self.warned = [], self.length + len(data), False
+        except OSError as problem:
+            if not self.warned:
+                self.say(f"metrics.jsonl cannot be written ({problem.strerror}); its records are kept in memory until there is room")
+            self.warned = True
+        return self.length
+
+    def cut(self, length: int) -> None:
+        """Back to what a checkpoint remembers."""
+        self.waiting = []
+        if self.path.exists():
+            os.truncate(self.path, min(length, self.path.stat().st_size))
+        self.length = length
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN; numbers keep seven digits only where they are clocks' (floats are written exactly)."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All whole records; a last line that is still being written is left out."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def without_clock(record: dict[str, Any]) -> dict[str, Any]:
+    """What equal runs have in common."""
+    return {k: v for k, v in record.items() if k not in CLOCK and not k.endswith("_per_second")}

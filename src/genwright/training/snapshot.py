@@ -1,0 +1,76 @@
+"""State <-> the tensors and JSON of a checkpoint, by parameter name, so that any number of processes can take it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from genwright.contracts import Objective
+from genwright.errors import GenwrightError
+from genwright.training.loop import State
+
+FILES = {"weights": ("weights",), "ema": ("ema",), "optimizer": ("first", "second")}
+
+
+def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Tensors by file and name, and plain numbers. Under FSDP2 every rank must call it: shards are gathered."""
+    files: dict[str, dict[str, Tensor]] = {}
+    for file, kinds in FILES.items():
+        named = {}
+        for module, weights in state.weights.items():
+            for kind in kinds:
+                prefix = f"{module}." if file != "optimizer" else f"{kind}.{module}."
+                named |= {prefix + n: t for n, t in weights.tensors(kind).items()}
+        if file == "weights":
+            named |= {f"{m}.{n}": t for m, module in objective.modules.items() for n, t in buffers(module).items()}
+        if named:
+            files[file] = named
+    plain = {
+        "step": state.step,
+        "seed": state.seed,
+        "skipped": state.skipped,
+        "bad": state.bad,
+        "rollbacks": state.rollbacks,
+        "updates": {m: w.updates for m, w in state.weights.items()},
+    }
+    return files, plain
+
+
+def put(objective: Objective, state: State, files: Mapping[str, Mapping[str, Tensor]], plain: Mapping[str, Any]) -> None:
+    """The inverse of `take`, into a freshly started state of the same recipe."""
+    for module, weights in state.weights.items():
+        for file, kinds in FILES.items():
+            for kind in kinds:
+                prefix = f"{module}." if file != "optimizer" else f"{kind}.{module}."
+                weights.load(kind, cut(files.get(file, {}), prefix))
+        weights.set_updates(plain["updates"][module])
+        kept = cut(files["weights"], f"{module}.")
+        for name, buffer in buffers(objective.modules[module]).items():
+            buffer.copy_(kept[name])
+    state.step, state.seed = plain["step"], plain["seed"]
+    state.skipped = [(a, b) for a, b in plain["skipped"]]
+    state.bad, state.rollbacks = plain["bad"], plain["rollbacks"]
+
+
+def buffers(module) -> dict[str, Tensor]:
+    """The persistent buffers: what `state_dict` holds beside parameters."""
+    parameters = {n for n, _ in module.named_parameters(remove_duplicate=False)}
+    return {n: t for n, t in module.state_dict().items() if n not in parameters}
+
+
+def cut(named: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n[len(prefix) :]: t for n, t in named.items() if n.startswith(prefix)}
+
+
+def into_module(module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Loads saved weights and buffers into a plain module, names and shapes checked."""
+    own = {**dict(module.named_parameters()), **buffers(module)}
+    missing, extra = own.keys() - tensors.keys(), tensors.keys() - own.keys()
+    wrong = [n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape]
+    if missing or extra or wrong:
+        some = sorted(missing | extra | set(wrong))[:3]
+        raise GenwrightError(f"{what} does not fit this model ({', '.join(some)}, ...)", "use the recipe that these weights were trained with")
+    for name, tensor in own.items():
+        tensor.data.copy_(tensors[name])

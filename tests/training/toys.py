@@ -1,0 +1,152 @@
+"""Three families in miniature, to hold the loop to its contract: a 2-D GAN with R1, a VAE with a warm-up, PPO on a bandit."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from genwright.contracts import Loss, Turn
+from genwright.draws import Draws
+from genwright.training.settings import Optimizer, Schedule, Training
+
+ADAM = Optimizer(kind="adamw", learning_rate=0.01)
+
+
+class Points:
+    """A stream of 2-D points on a ring of four modes."""
+
+    units, unit = 1, "points"
+
+    def __init__(self, size=12, seed=0):
+        self.size, self.seed = size, seed
+
+    def batch(self, position, examples, policy=None):
+        draws = Draws(self.seed, position, examples)
+        angle = draws.integers("mode", 4).double() * torch.pi / 2
+        return {"points": torch.stack([angle.cos(), angle.sin()], 1).float() + 0.05 * draws.normal("noise", 2)}
+
+    def describe(self, position, examples):
+        return f"points {position}"
+
+
+def mlp(a, b, c):
+    return nn.Sequential(nn.Linear(a, b), nn.Tanh(), nn.Linear(b, b), nn.Tanh(), nn.Linear(b, c))
+
+
+class GAN:
+    """Non-saturating loss, R1 on real points, two examples packed; the generator is averaged."""
+
+    draws, unit, double_backward = 2, 2, True
+
+    def __init__(self):
+        self.modules = {"generator": mlp(2, 16, 2), "discriminator": mlp(4, 16, 1)}
+
+    def prepare(self, batch, draws, ranks):
+        return batch | {"latent": draws.normal("latent", 2)}
+
+    def turns(self, step):
+        return [Turn(("discriminator",), self.discriminate, draw=0), Turn(("generator",), self.generate, draw=1)]
+
+    def score(self, x):
+        return self.modules["discriminator"](x.reshape(-1, 4))[:, 0].repeat_interleave(2)
+
+    def discriminate(self, batch):
+        real = batch["points"].requires_grad_(True)
+        fake = self.modules["generator"](batch["latent"]).detach()
+        s_real, s_fake = self.score(real), self.score(fake)
+        (slope,) = torch.autograd.grad(s_real.sum(), real, create_graph=True)
+        total = F.softplus(-s_real) + F.softplus(s_fake) + 0.1 * slope.square().sum(1)
+        count = torch.ones_like(total)
+        return Loss(total, count, {"discriminator_loss": (total.sum(), count.sum())})
+
+    def generate(self, batch):
+        total = F.softplus(-self.score(self.modules["generator"](batch["latent"])))
+        count = torch.ones_like(total)
+        return Loss(total, count, {"loss": (total.sum(), count.sum())})
+
+    def after_step(self, totals):
+        pass
+
+
+class VAE:
+    """Gaussian decoder; the weight of the KL rises over 10 steps, which a resumed run must know. One buffer follows the loss."""
+
+    draws, unit, double_backward = 1, 1, False
+
+    def __init__(self):
+        self.modules = {"encoder": mlp(2, 16, 4), "decoder": mlp(2, 16, 2)}
+        self.modules["decoder"].register_buffer("running", torch.zeros(()))
+
+    def prepare(self, batch, draws, ranks):
+        return batch | {"noise": draws.normal("noise", 2)}
+
+    def turns(self, step):
+        return [Turn(("encoder", "decoder"), lambda batch: self.loss(batch, min(1.0, (step + 1) / 10)))]
+
+    def loss(self, batch, weight):
+        mean, log_scale = self.modules["encoder"](batch["points"]).chunk(2, 1)
+        out = self.modules["decoder"](mean + log_scale.exp() * batch["noise"])
+        kl = (0.5 * (mean**2 + (2 * log_scale).exp() - 1) - log_scale).sum(1)
+        total = 5 * (out - batch["points"]).square().sum(1) + weight * kl
+        count = torch.ones_like(total)
+        return Loss(total, count, {"loss": (total.sum(), count.sum()), "kl": (kl.sum(), count.sum())})
+
+    def after_step(self, totals):
+        self.modules["decoder"].running.lerp_(torch.tensor(totals["loss"]), 0.1)
+
+
+class Bandit:
+    """Samples the policy: contexts are drawn, arms are drawn from the policy as it is."""
+
+    units, unit = 1, "pulls"
+
+    def __init__(self, size=12, seed=0):
+        self.size, self.seed = size, seed
+
+    def batch(self, position, examples, policy=None):
+        draws = Draws(self.seed, position, examples)
+        context = draws.normal("context", 3)
+        with torch.no_grad():
+            log_p = policy.modules["policy"](context).log_softmax(1)
+        arm = (log_p + -(-draws.uniform("arm", 3).clamp(1e-7).log()).log()).argmax(1)
+        return {"context": context, "arm": arm, "old": log_p.gather(1, arm[:, None])[:, 0], "reward": (arm == context.argmax(1)).float()}
+
+    def describe(self, position, examples):
+        return f"pulls {position}"
+
+
+class PPO:
+    """Clipped policy gradient, advantages whitened over the whole batch, two passes over two parts of it."""
+
+    draws, unit, double_backward = 1, 1, False
+
+    def __init__(self, size=12):
+        self.modules, self.size = {"policy": mlp(3, 16, 3)}, size
+
+    def prepare(self, batch, draws, ranks):
+        r = batch["reward"]
+        n, total, square = ranks.sum(torch.stack([torch.tensor(float(len(r))), r.sum(), r.square().sum()])).tolist()
+        mean = total / n
+        return batch | {"advantage": (r - mean) / (max(square / n - mean**2, 0) ** 0.5 + 1e-3)}
+
+    def turns(self, step):
+        half = self.size // 2
+        return [Turn(("policy",), self.loss, part=part) for _ in range(2) for part in (slice(0, half), slice(half, None))]
+
+    def loss(self, batch):
+        new = self.modules["policy"](batch["context"]).log_softmax(1).gather(1, batch["arm"][:, None])[:, 0]
+        ratio = (new - batch["old"]).exp()
+        total = -torch.minimum(ratio * batch["advantage"], ratio.clamp(0.8, 1.2) * batch["advantage"])
+        count = torch.ones_like(total)
+        return Loss(total, count, {"loss": (total.sum(), count.sum()), "reward": (batch["reward"].sum(), count.sum())})
+
+    def after_step(self, totals):
+        pass
+
+
+def make(name, seed=0, size=12, **training):
+    """(objective, stream, settings) of a toy, seeded."""
+    torch.manual_seed(seed)
+    objective = {"gan": GAN, "vae": VAE, "ppo": PPO}[name]()
+    stream = Bandit(size) if name == "ppo" else Points(size)
+    settings = Training(steps=40, batch_size=size, optimizer=ADAM, schedule=Schedule(kind="cosine", warmup=3), **{"ema": 0.9, "clip": 5.0, "precision": "fp32"} | training)
+    return objective, stream, settings
