@@ -1,3 +1,27 @@
-"""genwright trains generative models in one loop, described by one recipe. `train` and `load` are the whole of the Python door."""
+"""genwright trains generative models in one loop, described by one recipe. `train` and `load` are the whole of the Python door.
+
+What is named here is imported when it is first used, so that the command line answers before torch is loaded.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genwright.api import Run, inspect, load, report, train
+    from genwright.errors import GenwrightError
+    from genwright.recipe import Recipe
 
 __version__ = "0.1.0"
+__all__ = ["GenwrightError", "Recipe", "Run", "inspect", "load", "report", "train"]
+
+_HOMES = {"GenwrightError": "genwright.errors", "Recipe": "genwright.recipe"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'genwright' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "genwright.api")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

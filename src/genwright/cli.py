@@ -1,0 +1,243 @@
+"""The commands: parse, call `genwright.api`, print. What is heavy (torch, pydantic) is imported inside a command, so that --help is quick.
+
+Exit codes: 0 done; 2 something that the person can put right, said in one sentence on stderr; 1 a fault of the program; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from genwright.errors import GenwrightError, did_you_mean
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+recipe_app = typer.Typer(help="`recipe show NAME`: all its settings explained.", rich_markup_mode=None)
+app.add_typer(recipe_app, name="recipe")
+
+
+class Weights(StrEnum):
+    ema = "ema"
+    raw = "raw"
+
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or the path of a YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to change, for example training.steps=500.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, for example runs/code.")]
+Step = Annotated[int | None, typer.Option(help="Checkpoint to use. Default: the newest whole one.")]
+Which = Annotated[Weights | None, typer.Option(help="Which weights. Default: ema where there is one.")]
+
+
+@app.callback()
+def every_command(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (with any command).")] = False,
+) -> None:
+    """Train generative models: one loop, one recipe."""
+
+
+@app.command()
+def recipes() -> None:
+    """What can be run, a line each."""
+    from genwright.recipe import shipped
+
+    rows = shipped()
+    width = max(len(name) for name, _ in rows)
+    for name, description in rows:
+        print(f"{name:<{width}}  {description}")
+
+
+@recipe_app.command("show")
+def recipe_show(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """Every setting of a recipe, with its default and its meaning."""
+    from rich.console import Console
+
+    from genwright.recipe import Recipe, explain, parse_overrides
+
+    out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    for row in explain(Recipe.load(recipe, parse_overrides(overrides or []))):
+        changed = row.default is not ... and row.value != row.default
+        out.print(f"{row.key} = {_plain(row.value)}", style="bold", end="")
+        out.print(f"  (default {_plain(row.default)})" if changed else "")
+        if row.meaning:
+            out.print(f"    {row.meaning}")
+
+
+def _plain(value: Any) -> str:
+    """A value as it would be written in a recipe."""
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(map(_plain, value)) + "]"
+    return {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+
+
+@app.command()
+def train(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run's folder. Default: runs/RECIPE. An existing run is never overwritten.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint.")] = False,
+    until: Annotated[
+        int | None, typer.Option(min=1, metavar="STEP", help="Stop early, as an interruption would; the schedule stays.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="RUN|FOLDER", help="Start from a run's or a Hugging Face folder's weights.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine that share each step.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
+) -> None:
+    """Train a recipe, or go on with a run."""
+    from genwright import api
+    from genwright.recipe import parse_overrides
+
+    changes = parse_overrides(overrides or [])
+    done = api.train(recipe, run=run, resume=resume, until=until, start=start, processes=processes, quiet=quiet, **changes)
+    print(f"{done.folder}: next, `genwright sample {done.folder}`, `genwright evaluate {done.folder}` or `genwright report {done.folder}`")
+
+
+@app.command()
+def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
+    """The first batch, the sizes, the cost of a run."""
+    from genwright import api
+    from genwright.recipe import parse_overrides
+
+    print(api.inspect(recipe, **parse_overrides(overrides or [])))
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    prompt: Annotated[list[str] | None, typer.Option(help="How each sample begins; may be given several times.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="Samples of each prompt.")] = 1,
+    fill: Annotated[str | None, typer.Option(metavar="TEXT", help="A masked model fills each [MASK] in the text.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same samples.")] = 0,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest sample, in tokens.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="0: always the likeliest token.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens that together have this probability.")
+    ] = None,
+    min_p: Annotated[float | None, typer.Option(min=0, max=1, help="Only tokens this likely, relative to the likeliest.")] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(min=0, help="Above 1: tokens already used become less likely.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Text that ends a sample; may be given several times.")] = None,
+    step: Step = None,
+    weights: Which = None,
+) -> None:
+    """Sample a run, or fill in the gaps of a text."""
+    from genwright import api
+
+    trained = api.load(run, step=step, weights=weights)
+    given: dict[str, Any] = {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "repetition_penalty": repetition_penalty,
+        "stop": tuple(stop) if stop else None,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if fill is not None:
+        print(trained.fill(fill, **given))
+        return
+    for text in trained.sample(prompts=prompt or [""], n=n, seed=seed, **given):
+        print(text)
+
+
+@app.command()
+def evaluate(run: RunFolder, step: Step = None, weights: Which = None) -> None:
+    """Measure a run on its whole held-out split."""
+    from genwright import api
+
+    print(api.load(run, step=step, weights=weights).evaluate())
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; a new or empty folder.")],
+    to: Annotated[str, typer.Option(metavar="hf", help="The format: hf loads with transformers' Auto classes.")] = "hf",
+    step: Step = None,
+    weights: Which = None,
+) -> None:
+    """Write a run for other programs."""
+    from genwright import api
+
+    api.load(run, step=step, weights=weights).export(to, folder)
+    print(f"{folder}: written")
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One run, or several to compare.")],
+    output: Annotated[Path | None, typer.Option(help="Default: RUN/report.html, or report.html for several.")] = None,
+) -> None:
+    """Write an HTML page about one run, or several."""
+    from genwright import api
+
+    path = output or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
+    api.report(runs, path)
+    print(f"{path}: written")
+
+
+def failure(error: BaseException) -> GenwrightError | None:
+    """What a person can do about an error that is not the program's fault; None for one that is."""
+    if isinstance(error, GenwrightError):
+        return error
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _says_no_memory(error):
+        return GenwrightError(
+            "out of memory", "lower training.micro_batch first (the result stays the same), then model.depth or data.context"
+        )
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+        remedies = {errno.ENOSPC: "free some space, then go on with --resume", errno.EROFS: "name a folder that can be written"}
+        remedies |= dict.fromkeys((errno.EACCES, errno.EPERM), "change its permissions, or name another folder")
+        return GenwrightError(what, remedies.get(error.errno or 0, "check the path")) if error.errno else None
+    return None
+
+
+def _says_no_memory(error: BaseException) -> bool:
+    words = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+
+
+def _usage(error: Any) -> str:
+    """Typer's complaint about the words of a command line, as one sentence with a remedy."""
+    text = error.format_message().strip().rstrip(".")
+    near = list(getattr(error, "possibilities", None) or [])
+    if near:
+        text = f"{error.message.rstrip('.')}; {did_you_mean(error.option_name, near)}"
+    text = text.replace(". Did you mean", "; did you mean")
+    command = getattr(getattr(error, "ctx", None), "command_path", "genwright")
+    return text if "did you mean" in text else f"{text}; see `{command} --help`."
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Runs a command line and exits. `--debug` may stand anywhere."""
+    given = list(sys.argv[1:] if words is None else words)
+    debug = "--debug" in given
+    try:
+        code = app([word for word in given if word != "--debug"] or ["--help"], prog_name="genwright", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        if hasattr(error, "format_message"):
+            said = _usage(error)
+        else:
+            known = failure(error)
+            said = (
+                str(known)
+                if known
+                else f"{type(error).__name__}: {error}; this is a fault of genwright: run again with --debug, and report what it prints."
+            )
+        print("error: " + " ".join(said.split()), file=sys.stderr)
+        sys.exit(2 if hasattr(error, "format_message") or failure(error) else 1)
