@@ -33,9 +33,18 @@ Step = Annotated[int | None, typer.Option(help="Checkpoint to use. Default: the 
 Which = Annotated[Weights | None, typer.Option(help="Which weights. Default: ema where there is one.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from genwright import __version__
+
+        print(__version__)
+        raise typer.Exit()
+
+
 @app.callback()
 def every_command(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (with any command).")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Train generative models: one loop, one recipe."""
 
