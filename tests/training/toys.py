@@ -148,5 +148,6 @@ def make(name, seed=0, size=12, **training):
     torch.manual_seed(seed)
     objective = {"gan": GAN, "vae": VAE, "ppo": PPO}[name]()
     stream = Bandit(size) if name == "ppo" else Points(size)
-    settings = Training(steps=40, batch_size=size, optimizer=ADAM, schedule=Schedule(kind="cosine", warmup=3), **{"ema": 0.9, "clip": 5.0, "precision": "fp32"} | training)
+    usual = {"steps": 40, "ema": 0.9, "clip": 5.0, "precision": "fp32"}
+    settings = Training(batch_size=size, optimizer=ADAM, schedule=Schedule(kind="cosine", warmup=3), **usual | training)
     return objective, stream, settings

@@ -47,6 +47,7 @@ class Engine:
 
     def close(self) -> None:
         if self.owns and dist.is_initialized():
+            dist.barrier()  # nobody leaves while another still talks to it
             dist.destroy_process_group()
 
     def sum_(self, tensor: Tensor) -> Tensor:

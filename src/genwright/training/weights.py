@@ -63,6 +63,11 @@ def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
     return [Bucket(rule, tuple(names), shape, rate, decay) for (rule, shape, rate, decay), names in keys.items()]
 
 
+def _cast(args: tuple, dtype: torch.dtype) -> tuple:
+    """A module's positional inputs in the dtype it computes in; integers and fp32 keywords are left alone."""
+    return tuple(a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+
+
 class Weights:
     """Flat weights of one module on one device.
 
@@ -91,6 +96,8 @@ class Weights:
         self.refresh()
         if self.average is not None:
             self.average.copy_(self.master)
+        if dtype != torch.float32:
+            module.register_forward_pre_hook(lambda m, args: _cast(args, dtype))
 
     def _place(self) -> None:
         """Offsets: buckets one after another, every parameter aligned."""

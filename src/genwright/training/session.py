@@ -1,0 +1,125 @@
+"""A run that lives in a folder: start or resume, train, evaluate, checkpoint, roll back, stop cleanly.
+
+It knows files and the loop, no recipe and no family: the toys of the tests and `genwright train` call the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from genwright.contracts import Objective, Stream
+from genwright.errors import GenwrightError
+from genwright.training import checkpoint, loop, snapshot
+from genwright.training.engine import Engine
+from genwright.training.hooks import Checkpoints, Evaluate, Interrupt, Log, averaged
+from genwright.training.loop import Hook, Rollback, State
+from genwright.training.records import Records
+from genwright.training.settings import Training
+
+
+@dataclass
+class Session:
+    """folder: where metrics.jsonl and checkpoints/ lie. measure: held-out figures, called on every rank. say: warnings for a person."""
+
+    folder: Path
+    objective: Objective
+    stream: Stream
+    settings: Training
+    engine: Engine
+    seed: int = 0
+    dtype: torch.dtype = torch.float32
+    measure: Callable[[], dict[str, float]] | None = None
+    hooks: Sequence[Hook] = ()
+    say: Callable[[str], None] = print
+    gradients: loop.GradientMaker = loop.plain_gradients
+    records: Records | None = field(init=False, default=None)
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "checkpoints"
+
+    def train(self, resume: bool = False, until: int | None = None) -> tuple[State, str]:
+        """Trains to the last step, or stops at `until` as an interruption would. Returns the state and how it ended: "finished",
+        "until" or "interrupted"."""
+        settings, engine = self.settings, self.engine
+        last = settings.steps
+        goal = min(last, until) if until is not None else last
+        state = loop.start(self.objective, settings, engine, self.seed, self.dtype)
+        if engine.main:
+            self.records = Records(self.folder / "metrics.jsonl", self.say)
+            self._mirror()
+        evaluate = Evaluate(self.measure, settings.evaluate_every, last, self.records) if self.measure else None
+        saver = Checkpoints(
+            self.root, self.objective, engine, every=settings.checkpoint_every, last=last, keep=settings.keep, records=self.records,
+            evaluate=evaluate, say=self.say,
+        )  # fmt: skip
+        if not (resume and self._restore(state)):
+            if self.records:
+                self.records.cut(0)
+            if evaluate:
+                evaluate.after_step(state, {}) if evaluate.due(0) else None
+            saver.save(state, scheduled=True)
+        with Interrupt(engine) as interrupt:
+            hooks: list[Hook] = [Log(self.records)] if self.records else []
+            hooks += [h for h in (evaluate, saver, *self.hooks, interrupt) if h is not None]
+            while True:
+                try:
+                    loop.run(self.objective, self.stream, state, goal, settings=settings, engine=engine, hooks=hooks, gradients=self.gradients)
+                    break
+                except Rollback as event:
+                    self._roll_back(state, event)
+            ended = "finished" if state.step >= last else "until" if state.step >= goal else "interrupted"
+            if saver.saved != state.step:
+                saver.save(state, scheduled=saver.due(state.step))
+        if self.records:
+            self.records.flush(to_disk=True)
+        if saver.failure:
+            raise GenwrightError(f"the run stopped at step {state.step} unsaved: {saver.failure.split(';')[0]}", "free some space and train --resume")
+        return state, ended
+
+    def _mirror(self) -> None:
+        if self.records and "tensorboard" in self.settings.sinks:
+            from genwright.training.sinks import tensorboard
+
+            self.records.mirrors.append(tensorboard(self.folder / "tensorboard"))
+
+    def _restore(self, state: State, before: int | None = None, scheduled: bool = False) -> bool:
+        """Takes up the newest whole checkpoint, the same on every rank; False where there is none."""
+        found: str | None = None
+        if self.engine.main:
+            path = checkpoint.newest(self.root, self.say, before, scheduled)
+            found = str(path) if path else None
+        found = self.engine.broadcast(found)
+        if found is None:
+            return False
+        files, plain = checkpoint.load(Path(found))
+        snapshot.put(self.objective, state, files, plain)
+        if self.records:
+            self.records.cut(plain["metrics_bytes"])
+        return True
+
+    def _roll_back(self, state: State, event: Rollback) -> None:
+        """Back to the last scheduled checkpoint, and past the data between there and here. Scheduled, because what a person's
+        interruption left behind must not change the run."""
+        count, skipped = state.rollbacks, list(state.skipped)
+        if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step, scheduled=True):
+            if self.records:
+                self.records.append({"step": event.step, "event": f"stopped: {event.reason}"})
+                self.records.flush(to_disk=True)
+            what = f"{self.settings.guard.skips} steps in a row were not finite after {count} rollbacks, the last: {event.reason}"
+            raise GenwrightError(what, "lower the learning rate, set training.clip, or look at that batch")
+        passed = event.step - state.step
+        state.skipped = [*skipped, (state.step, passed)]
+        state.rollbacks, state.bad = count + 1, 0
+        text = f"rolled back from step {event.step} to {state.step}; {passed} batches are passed over: {event.reason}"
+        if self.records:
+            self.records.append({"step": state.step, "event": text})
+        if self.engine.main:
+            self.say(text)
+
+
+__all__ = ["Session", "averaged"]

@@ -1,0 +1,138 @@
+"""FSDP2: weights, gradients and optimizer state shared out over the processes (Zhao et al., arXiv 2304.11277; torch's fully_shard).
+
+Element-wise rules work on each rank's own shard. Muon needs whole matrices: its stacks are gathered, orthogonalised on every rank
+and cut again; the momentum stays sharded. Gradients are summed by FSDP2's reduce-scatter, with no division.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from genwright.training.optimizers import adamw_, momentum_at, muon_
+from genwright.training.settings import Optimizer
+from genwright.training.weights import Weights, buckets_of
+
+
+class ShardedWeights(Weights):
+    """`Weights` whose tensors are lists of local shards. Blocks (`module.blocks`, where there are any) are gathered one at a time."""
+
+    def __init__(self, module: nn.Module, settings: Optimizer, dtype: torch.dtype = torch.float32, ema: float | None = None):
+        self.module, self.settings, self.ema_decay, self.updates, self.muon_dtype = module, settings, ema, 0, dtype
+        policy = MixedPrecisionPolicy(param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32)
+        frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
+        self.buckets = buckets_of(module, settings)
+        for block in getattr(module, "blocks", ()):
+            fully_shard(block, mp_policy=policy)
+        fully_shard(module, mp_policy=policy)
+        for part in module.modules():
+            if isinstance(part, FSDPModule):
+                part.set_gradient_divide_factor(1.0)
+                part.set_force_sum_reduction_for_comms(True)
+        self.parameters = {n: p for n, p in module.named_parameters() if n not in frozen}
+        like = lambda: {n: torch.zeros_like(p.to_local()) for n, p in self._all()}  # noqa: E731
+        self.first, self.second = like(), like()
+        self.average = {n: p.to_local().detach().clone() for n, p in self._all()} if ema else None
+        self.steps = {n: torch.zeros((), device=p.device) for n, p in self._all()}
+
+    def _all(self) -> list[tuple[str, DTensor]]:
+        return list(self.parameters.items())
+
+    def zero(self) -> None:
+        for _, p in self._all():
+            p.grad = None
+
+    def collect(self) -> None:
+        """FSDP2 accumulates in fp32 shards itself."""
+
+    def reduce(self, engine) -> None:
+        """FSDP2 has summed over the ranks during each backward."""
+
+    def grad_of(self, p: DTensor) -> Tensor:
+        return p.grad.to_local() if p.grad is not None else torch.zeros_like(p.to_local())
+
+    def square_norm(self, engine) -> Tensor:
+        squares = [self.grad_of(p).square().sum() for _, p in self._all()]
+        return engine.sum_(torch.stack(squares).sum())
+
+    def update(self, factor: float, scale: float) -> None:
+        s, beta = self.settings, momentum_at(self.settings, self.updates)
+        for b in self.buckets:
+            shards = [self.parameters[n] for n in b.names]
+            if b.rule == "muon":
+                self._muon(b, shards, factor, scale, beta)
+                continue
+            pairs = [(n, p) for n, p in zip(b.names, shards, strict=True) if p.to_local().numel()]
+            grads = [self.grad_of(p) * scale for _, p in pairs]
+            first, second, steps = ([kept[n] for n, _ in pairs] for kept in (self.first, self.second, self.steps))
+            if pairs:
+                locals_ = [p.to_local().detach() for _, p in pairs]
+                adamw_(locals_, grads, first, second, steps, rate=b.rate * factor, settings=s, decay=b.decay)
+        self.updates += 1
+
+    def _muon(self, b, shards: list[DTensor], factor: float, scale: float, beta: float) -> None:
+        def whole(local: Tensor, p: DTensor) -> Tensor:
+            return self._gather(local, p).reshape(b.shape)
+
+        stack = torch.stack([whole(p.to_local().detach(), p) for p in shards])
+        gradient = torch.stack([whole(self.grad_of(p) * scale, p) for p in shards])
+        momentum = torch.stack([whole(self.first[n], p) for n, p in zip(b.names, shards, strict=True)])
+        muon_(stack, gradient, momentum, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=self.settings.newton_schulz, dtype=self.muon_dtype)
+        for i, (n, p) in enumerate(zip(b.names, shards, strict=True)):
+            p.to_local().detach().copy_(self._cut(stack[i], p))
+            self.first[n].copy_(self._cut(momentum[i], p))
+
+    @staticmethod
+    def _gather(local: Tensor, p: DTensor) -> Tensor:
+        return DTensor.from_local(local, p.device_mesh, p.placements, shape=p.shape, stride=p.stride()).full_tensor()
+
+    @staticmethod
+    def _cut(full: Tensor, p: DTensor) -> Tensor:
+        return distribute_tensor(full.reshape(p.shape).contiguous(), p.device_mesh, p.placements, src_data_rank=None).to_local()
+
+    def move_average(self) -> None:
+        if self.average is not None and self.ema_decay is not None:
+            weight = 1 - min(self.ema_decay, (1 + self.updates) / (10 + self.updates))
+            for n, p in self._all():
+                self.average[n].lerp_(p.to_local().detach(), weight)
+
+    def _locals(self, kind: str) -> dict[str, Tensor]:
+        if kind == "weights":
+            return {n: p.to_local().detach() for n, p in self.module.named_parameters()}
+        kept = {"ema": self.average or {}, "first": self.first, "second": self.second}[kind]
+        muon = {n for b in self.buckets if b.rule == "muon" for n in b.names}
+        return {n: t for n, t in kept.items() if kind != "second" or n not in muon}
+
+    def tensors(self, kind: str) -> dict[str, Tensor]:
+        every = dict(self.module.named_parameters())
+        return {n: self._gather(t, every[n]) for n, t in self._locals(kind).items()}
+
+    def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
+        every = dict(self.module.named_parameters())
+        for n, local in self._locals(kind).items():
+            local.copy_(self._cut(tensors[n].to(local.device), every[n]))
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        if self.average is None:
+            yield
+            return
+        kept = {n: t.clone() for n, t in self._locals("weights").items()}
+        self._write(self.average)
+        try:
+            yield
+        finally:
+            self._write(kept)
+
+    def _write(self, values: Mapping[str, Tensor]) -> None:
+        own = self._locals("weights")
+        for part in self.module.modules():
+            if isinstance(part, FSDPModule):
+                part.reshard()  # a gathered copy would be stale
+        for n, t in values.items():
+            own[n].copy_(t)

@@ -1,0 +1,187 @@
+"""What the loop promises every family: exact accumulation, exact resume, ranks that agree, guards that hold."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training import toys
+from training.toy_run import session
+
+from genwright.contracts import Loss
+from genwright.errors import GenwrightError
+from genwright.training import checkpoint, loop
+from genwright.training.engine import Engine
+from genwright.training.records import read, without_clock
+from genwright.training.session import Session
+
+FAMILIES = ("gan", "vae", "ppo")
+
+
+def final(folder, step=40):
+    root = Path(folder) / "checkpoints"
+    return {(p.stem, n): t for p in checkpoint.folder_of(root, step).glob("*.safetensors") for n, t in load_file(p).items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def near(a, b, tolerance=1e-5):
+    assert a.keys() == b.keys()
+    return max(float((a[k] - b[k]).abs().max()) for k in a) <= tolerance
+
+
+def history(folder):
+    return [without_clock(r) for r in read(Path(folder) / "metrics.jsonl")]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_toys_learn(name):
+    objective, stream, settings = toys.make(name, size=64, steps=150)
+    records = []
+
+    class Keep(loop.Hook):
+        def after_step(self, state, record):
+            records.append(record)
+
+    engine = Engine("cpu")
+    loop.run(objective, stream, loop.start(objective, settings, engine), 150, settings=settings, engine=engine, hooks=[Keep()])
+    if name == "ppo":
+        assert sum(r["reward"] for r in records[-10:]) / 10 > 0.85 > 0.55 > records[0]["reward"]
+    elif name == "vae":
+        assert records[-1]["loss"] < 0.6 * records[0]["loss"]
+    else:
+        assert 1.2 < records[-1]["discriminator_loss"] < 1.45  # near 2 ln 2: neither player has won
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_resume_is_bit_exact_from_any_step_and_twice(name, tmp_path):
+    session(name, tmp_path / "whole", micro_batch=4).train()
+    s = tmp_path / "stopped"
+    assert session(name, s, micro_batch=4).train(until=13)[1] == "until"
+    assert session(name, s, micro_batch=4).train(resume=True, until=29)[1] == "until"
+    assert session(name, s, micro_batch=4).train(resume=True)[1] == "finished"
+    assert same(final(s), final(tmp_path / "whole"))
+    assert history(s) == history(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_any_split_equals_the_full_batch(name, tmp_path):
+    session(name, tmp_path / "full", steps=20).train()
+    for micro in (2, 10):
+        session(name, tmp_path / str(micro), steps=20, micro_batch=micro).train()
+        assert near(final(tmp_path / "full", 20), final(tmp_path / str(micro), 20))
+
+
+def launch(processes, *args):
+    run = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--master-port=0", "--standalone"]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    script = Path(__file__).with_name("toy_run.py")
+    out = subprocess.run([*(run if processes > 1 else [sys.executable]), script, *map(str, args)], env=env, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr[-3000:]
+    return out.stdout
+
+
+@pytest.mark.parametrize(("name", "strategy"), [("gan", "ddp"), ("vae", "ddp"), ("ppo", "ddp"), ("vae", "fsdp"), ("ppo", "fsdp")])
+def test_two_processes_equal_one_and_resume_across(name, strategy, tmp_path):
+    launch(2, name, tmp_path / "two", "--steps", 20, "--strategy", strategy, "--micro", 4)
+    session(name, tmp_path / "one", steps=20).train()
+    assert near(final(tmp_path / "one", 20), final(tmp_path / "two", 20))
+    launch(2, name, tmp_path / "mixed", "--steps", 20, "--strategy", strategy, "--until", 9)
+    session(name, tmp_path / "mixed", steps=20, checkpoint_every=10, evaluate_every=7).train(resume=True, until=15)
+    launch(2, name, tmp_path / "mixed", "--steps", 20, "--strategy", strategy, "--resume")
+    assert near(final(tmp_path / "one", 20), final(tmp_path / "mixed", 20))
+    losses = [[r["loss"] for r in history(tmp_path / x) if "loss" in r] for x in ("one", "two", "mixed")]
+    assert len(losses[0]) == 20
+    assert all(abs(a - b) < 1e-5 for other in losses[1:] for a, b in zip(losses[0], other, strict=True))
+
+
+def test_gradients_of_gradients_are_refused_under_fsdp_and_compile():
+    objective, _, settings = toys.make("gan", compile=True)
+    with pytest.raises(GenwrightError, match="differentiates gradients, which training.compile=true cannot do; use strategy=ddp"):
+        loop.start(objective, settings, Engine("cpu"))
+
+
+class Poisoned(toys.Points):
+    """Bad numbers at some positions of the data, not of the clock."""
+
+    def __init__(self, bad, size=12):
+        super().__init__(size)
+        self.bad = bad
+
+    def batch(self, position, examples, policy=None):
+        batch = super().batch(position, examples, policy)
+        return {"points": batch["points"] * float("nan")} if position in self.bad else batch
+
+
+def poisoned(folder, bad, said=None, **training):
+    objective, _, settings = toys.make("vae", checkpoint_every=10, **training)
+    folder.mkdir(exist_ok=True)
+    return Session(folder, objective, Poisoned(bad), settings, Engine("cpu"), seed=3, say=(said if said is not None else []).append)
+
+
+def test_a_non_finite_step_is_skipped_and_names_its_batch(tmp_path):
+    state, ended = poisoned(tmp_path, {4}).train()
+    record = next(r for r in history(tmp_path) if r["step"] == 5)
+    assert ended == "finished"
+    assert record["skipped"] == "loss is not finite at step 5, position 4: points 4"
+    assert state.weights["encoder"].updates == 39
+    assert all(t.isfinite().all() for t in final(tmp_path).values())
+
+
+def test_five_in_a_row_roll_back_pass_over_the_window_and_a_kill_changes_nothing(tmp_path):
+    said, bad = [], set(range(23, 29))
+    state, _ = poisoned(tmp_path / "whole", bad, said).train()
+    assert state.skipped == [(20, 8)]  # steps 23 to 27 were bad: from checkpoint 20, eight batches are passed over
+    assert state.position(19) == 19 and state.position(20) == 28
+    assert "rolled back from step 28 to 20; 8 batches are passed over" in said[0]
+    for stop in (25, 21, 33):
+        folder = tmp_path / str(stop)
+        poisoned(folder, bad).train(until=stop)
+        poisoned(folder, bad).train(resume=True)
+        assert same(final(folder), final(tmp_path / "whole"))
+        assert history(folder) == history(tmp_path / "whole")
+
+
+def test_endless_non_finite_steps_stop_the_run_with_a_reason(tmp_path):
+    with pytest.raises(GenwrightError, match=r"5 steps in a row were not finite after 2 rollbacks.*lower the learning rate"):
+        poisoned(tmp_path, set(range(12, 1000))).train()
+    assert "stopped" in history(tmp_path)[-1]["event"]
+    assert not checkpoint.faults(checkpoint.newest(tmp_path / "checkpoints"))
+
+
+def test_a_step_without_a_target_stops(tmp_path):
+    objective, stream, settings = toys.make("vae")
+    original = objective.loss
+    objective.loss = lambda batch, weight: Loss(original(batch, weight).total * 0, torch.zeros(len(batch["points"])), {})
+    with pytest.raises(GenwrightError, match="step 1 has no target"):
+        engine = Engine("cpu")
+        loop.run(objective, stream, loop.start(objective, settings, engine), 3, settings=settings, engine=engine)
+
+
+def test_batch_sizes_that_cannot_be_split_are_refused():
+    objective, stream, settings = toys.make("gan", size=12, micro_batch=3)
+    with pytest.raises(GenwrightError, match="multiples of 2"):
+        loop.run(objective, stream, loop.start(objective, settings, Engine("cpu")), 1, settings=settings, engine=Engine("cpu"))
+
+
+def test_the_run_goes_on_in_bf16_with_fp32_masters(tmp_path):
+    s = session("vae", tmp_path, steps=20)
+    s.dtype = torch.bfloat16
+    state, _ = s.train()
+    weights = state.weights["encoder"]
+    assert next(s.objective.modules["encoder"].parameters()).dtype == torch.bfloat16
+    assert weights.master.dtype == torch.float32
+    assert all(t.dtype == torch.float32 for t in final(tmp_path, 20).values())
+    assert torch.equal(weights.compute.float(), weights.master.bfloat16().float())
+
+
+def test_metrics_are_json_without_nan(tmp_path):
+    poisoned(tmp_path, {4}).train()
+    for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
