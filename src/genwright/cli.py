@@ -124,15 +124,13 @@ def sample(
     prompt: Annotated[list[str] | None, typer.Option(help="How each sample begins; may be given several times.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Samples of each prompt.")] = 1,
     fill: Annotated[str | None, typer.Option(metavar="TEXT", help="A masked model fills each [MASK] in the text.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same samples.")] = 0,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest sample, in tokens.")] = None,
-    temperature: Annotated[float | None, typer.Option(min=0, help="0: always the likeliest token.")] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="Only the k likeliest tokens.")] = None,
-    top_p: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Only the likeliest tokens that together have this probability.")
-    ] = None,
-    min_p: Annotated[float | None, typer.Option(min=0, max=1, help="Only tokens this likely, relative to the likeliest.")] = None,
-    repetition_penalty: Annotated[float | None, typer.Option(min=0, help="Above 1: tokens already used become less likely.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest sample, in tokens.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0: always the likeliest token.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Only the k likeliest tokens; 0: all.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Only the likeliest tokens that together have this probability.")] = None,
+    min_p: Annotated[float | None, typer.Option(help="Only tokens this likely, relative to the likeliest.")] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: tokens already used become less likely.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends a sample; may be given several times.")] = None,
     step: Step = None,
     weights: Which = None,
@@ -142,6 +140,7 @@ def sample(
 
     trained = api.load(run, step=step, weights=weights)
     given: dict[str, Any] = {
+        "seed": seed,
         "max_tokens": max_tokens,
         "temperature": temperature,
         "top_k": top_k,
@@ -154,7 +153,7 @@ def sample(
     if fill is not None:
         print(trained.fill(fill, **given))
         return
-    for text in trained.sample(prompts=prompt or [""], n=n, seed=seed, **given):
+    for text in trained.sample(prompts=prompt or [""], n=n, **given):
         print(text)
 
 
