@@ -1,0 +1,34 @@
+"""Figures for the terminal: every number beside its floor and ceiling, its unit and its count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from genwright.evaluation.figure import Figure, number
+
+ARROWS = {"lower": "↓", "higher": "↑", "near": "≈"}
+
+
+def marks(values: Mapping[str, float]) -> str:
+    """ "unigram 5.1, bigram 3.9" """
+    return ", ".join(f"{name} {number(value)}" for name, value in values.items()) or "-"
+
+
+def table(figures: Sequence[Figure], title: str = "") -> Table:
+    """A rich table of figures. Names are shown as they are, never read as markup."""
+    out = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("measure", "", "value", "unit", "floor", "ceiling", "on"):
+        out.add_column(column, justify="right" if column == "value" else "left", no_wrap=column in ("", "value"))
+    for f in figures:
+        cells = (f.name, ARROWS[f.direction], number(f.value), f.unit, marks(f.floors), marks(f.ceilings), f"{f.count:,} {f.counted}")
+        out.add_row(*(Text(cell, "bold" if i == 2 else "") for i, cell in enumerate(cells)))
+    return out
+
+
+def show(figures: Sequence[Figure], title: str = "", console: Console | None = None) -> None:
+    """Prints the table."""
+    (console or Console()).print(table(figures, title))
