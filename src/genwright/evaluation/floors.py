@@ -12,10 +12,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from genwright.errors import GenwrightError
+
+
+class Sliceable(Protocol):
+    """A row of integers that need not be in memory: an array, a memory map, or shards in a row."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Any: ...
+
 
 CHUNK = 1 << 22  # tokens counted at a time: some 200 MB of scratch, whatever the corpus holds
 
@@ -25,7 +35,7 @@ def _smoothed(counts: np.ndarray) -> np.ndarray:
     return (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
 
 
-def pair_counts(tokens: np.ndarray, vocabulary: int, chunk: int = CHUNK) -> tuple[np.ndarray, np.ndarray]:
+def pair_counts(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> tuple[np.ndarray, np.ndarray]:
     """Distinct neighbouring pairs, as sorted int64 codes left * vocabulary + right, and how often each occurs.
 
     Memory: proportional to the distinct pairs and `chunk`, not to the tokens.
@@ -95,8 +105,8 @@ class Floors:
         }
 
 
-def count_floors(tokens: np.ndarray, vocabulary: int, chunk: int = CHUNK) -> Floors:
-    """Counts (n,) training tokens, any integer type, also memory-mapped. Raises GenwrightError for a token outside the vocabulary."""
+def count_floors(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> Floors:
+    """Counts (n,) training tokens, of any integer type. Raises GenwrightError for a token outside the vocabulary."""
     total = np.zeros(vocabulary, np.int64)
     for start in range(0, len(tokens), chunk):
         piece = np.asarray(tokens[start : start + chunk]).astype(np.int64)

@@ -17,6 +17,7 @@ import torch
 
 from genwright.draws import Draws
 from genwright.evaluation.figure import Figure
+from genwright.evaluation.floors import Sliceable
 
 CHUNK = 1 << 22  # training tokens searched at a time: some 200 MB of scratch
 
@@ -48,7 +49,7 @@ class Span(NamedTuple):
     source: int
 
 
-def longest_spans(samples: Sequence[np.ndarray], train: np.ndarray, vocabulary: int, chunk: int = CHUNK) -> list[Span]:
+def longest_spans(samples: Sequence[np.ndarray], train: Sliceable, vocabulary: int, chunk: int = CHUNK) -> list[Span]:
     """For each sample its longest verbatim span, exactly.
 
     The windows of all samples are followed through the training tokens at once, one token longer each round: a window of length L
@@ -60,18 +61,19 @@ def longest_spans(samples: Sequence[np.ndarray], train: np.ndarray, vocabulary: 
     offset = np.cumsum([0, *(len(s) + 1 for s in samples)])
     best, start, source = np.zeros(len(samples), np.int64), np.zeros(len(samples), np.int64), np.full(len(samples), -1, np.int64)
     for begin in range(0, len(train), chunk):
-        here, there = np.flatnonzero(text >= 0), np.arange(begin, min(begin + chunk, len(train)))
+        piece = np.asarray(train[begin : begin + chunk + max(map(len, samples), default=0)]).astype(np.int64)
+        here, there = np.flatnonzero(text >= 0), np.arange(min(chunk, len(piece)))
         name_here, name_there = np.zeros(len(here), np.int64), np.zeros(len(there), np.int64)
         length = 0
         while len(here) and len(there):
-            inside = there + length < len(train)
+            inside = there + length < len(piece)
             there, name_there = there[inside], name_there[inside]
             whole = text[here + length] >= 0
             here, name_here = here[whole], name_here[whole]
             names, name_here = np.unique(name_here * vocabulary + text[here + length], return_inverse=True)
             if not len(names):
                 break
-            codes = name_there * vocabulary + np.asarray(train[there + length], dtype=np.int64)
+            codes = name_there * vocabulary + piece[there + length]
             name_there = np.minimum(np.searchsorted(names, codes), len(names) - 1)
             kept = names[name_there] == codes
             there, name_there = there[kept], name_there[kept]
@@ -82,7 +84,7 @@ def longest_spans(samples: Sequence[np.ndarray], train: np.ndarray, vocabulary: 
             here, name_here = here[alive], name_here[alive]
             longer = np.flatnonzero(best[owner[here]] < length)[::-1]
             who = owner[here[longer]]
-            best[who], start[who], source[who] = length, here[longer] - offset[who], found[name_here[longer]]
+            best[who], start[who], source[who] = length, here[longer] - offset[who], begin + found[name_here[longer]]
     return [Span(int(a), int(n), int(s)) for a, n, s in zip(start, best, source, strict=True)]
 
 
@@ -122,10 +124,10 @@ def until(tokens: np.ndarray, end: int | None) -> np.ndarray:
     return tokens[: stops[0]] if len(stops) else tokens
 
 
-def windows(tokens: np.ndarray, lengths: Sequence[int], seed: int, end: int | None = None) -> list[np.ndarray]:
+def windows(tokens: Sliceable, lengths: Sequence[int], seed: int, end: int | None = None) -> list[np.ndarray]:
     """Real text cut as samples are: for each length one window from the start of a document (drawn without replacement while there are
     enough), or from anywhere where no end token tells documents apart. Documents shorter than asked are used only if no other is left."""
-    tokens = np.asarray(tokens)
+    tokens = np.asarray(tokens[:])
     starts = np.concatenate([[0], np.flatnonzero(tokens == end) + 1]) if end is not None else np.zeros(1, np.int64)
     if len(starts) < 2:
         starts = np.arange(max(1, len(tokens) - max(lengths, default=0)))
@@ -158,8 +160,8 @@ class SampleReport(NamedTuple):
 
 def measure_samples(
     samples: Sequence[np.ndarray],
-    train: np.ndarray,
-    held_out: np.ndarray,
+    train: Sliceable,
+    held_out: Sliceable,
     unigram: np.ndarray,
     decode: Callable[[Sequence[int]], Any],
     *,
