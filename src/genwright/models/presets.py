@@ -1,0 +1,175 @@
+"""Settings of the transformer: presets that name an architecture, one dial (`depth`), and every single choice open.
+
+A preset is exactly Hugging Face's architecture of that name (NanoChatForCausalLM, LlamaForCausalLM, Qwen3ForCausalLM,
+ModernBertForMaskedLM), so that `hf.export` can write it. `speedrun` is nanochat with what makes small models learn faster and no
+released class computes: value embeddings, and skips from the embedding into every layer.
+
+The dial follows nanochat (Karpathy, 2025): width = 64 * depth, heads of 64 below width 768 and of 128 from there, AdamW rates that
+fall with the square root of the width.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from genwright.contracts import Space
+from genwright.errors import GenwrightError
+from genwright.models.transformer import Transformer
+from genwright.registry import Settings, register
+
+_NANOCHAT: dict[str, Any] = {
+    "causal": True, "norm": "plain", "norm_eps": 1e-6, "embedding_norm": True, "dense_head": False, "activation": "relu2", "qk_norm": True,
+    "logit_softcap": 15.0, "rope_base": 10_000.0, "rope_reversed": True, "window": 0, "pattern": "L", "tied": False,
+    "value_embeddings": False, "skips": False,
+}  # fmt: skip
+_LLAMA = _NANOCHAT | {
+    "norm": "rms", "embedding_norm": False, "activation": "swiglu", "qk_norm": False, "logit_softcap": 0.0, "rope_reversed": False,
+}  # fmt: skip
+PRESETS: dict[str, dict[str, Any]] = {
+    "nanochat": _NANOCHAT,
+    "llama": _LLAMA,
+    "qwen3": _LLAMA | {"qk_norm": True, "rope_base": 1_000_000.0},
+    "modernbert": _LLAMA
+    | {
+        "causal": False, "norm": "layer", "norm_eps": 1e-5, "embedding_norm": True, "dense_head": True, "activation": "geglu",
+        "rope_base": 160_000.0, "rope_base_local": 10_000.0, "window": 64, "pattern": "LSS", "tied": True,
+    },
+    "speedrun": _NANOCHAT | {"value_embeddings": True, "skips": True},
+}  # fmt: skip
+
+
+@register("model", "transformer")
+class TransformerSettings(Settings):
+    """What a transformer is made of. What is left open comes from the preset, or from `depth`."""
+
+    kind: Literal["transformer"] = "transformer"
+    """Rotary transformer for text and other sequences of tokens."""
+    preset: Literal["nanochat", "llama", "qwen3", "modernbert", "speedrun"] | None = None
+    """Architecture. Default: nanochat for causal objectives, modernbert for masked ones. `speedrun` cannot be exported."""
+    depth: int = Field(4, ge=1, le=1000)
+    """Layers; what else is left open follows from it."""
+    width: int | None = Field(None, ge=2, le=2**17)
+    """Features of the residual stream. Default: 64 * depth."""
+    heads: int | None = Field(None, ge=1)
+    """Attention heads. Default: width / head_width, or width / 64 (from width 768, width / 128)."""
+    kv_heads: int | None = Field(None, ge=1)
+    """Heads of keys and values; fewer than `heads` is grouped-query attention. Default: heads."""
+    head_width: int | None = Field(None, ge=2)
+    """Features of a head, an even number. Default: width / heads."""
+    hidden: int | None = Field(None, ge=1)
+    """Features inside the MLP. Default: 4 * width; for gated activations 8/3 * width, rounded up to a multiple of 64."""
+    activation: Literal["relu2", "swiglu", "geglu"] | None = None
+    """MLP: squared ReLU, or gated by SiLU or GELU. Default: the preset's."""
+    norm: Literal["rms", "plain", "layer"] | None = None
+    """RMS norm with or without gains, or layer norm. Default: the preset's."""
+    norm_eps: float | None = Field(None, gt=0, le=0.1)
+    """Added to the variance. Default: the preset's."""
+    embedding_norm: bool | None = None
+    """Norm right after the embedding. Default: the preset's."""
+    dense_head: bool | None = None
+    """Dense layer, GELU and norm before the output layer, which has a bias. Default: the preset's."""
+    qk_norm: bool | None = None
+    """Norm of each head's queries and keys. Default: the preset's."""
+    logit_softcap: float | None = Field(None, ge=0)
+    """c * tanh(logits / c); 0 is none. Default: the preset's."""
+    rope_base: float | None = Field(None, gt=1)
+    """Longest wavelength of the rotary positions, in 2 pi tokens. Default: the preset's."""
+    rope_base_local: float | None = Field(None, gt=1)
+    """The same for layers with a window. Default: the preset's; else rope_base."""
+    rope_reversed: bool | None = None
+    """Rotate the other way round, as nanochat does. Default: the preset's."""
+    window: int | None = Field(None, ge=0)
+    """Sliding window of the layers marked S: tokens seen, itself included (causal), or on each side (bidirectional); 0 is none."""
+    pattern: str | None = Field(None, pattern="^[LS]+$")
+    """Which layers see everything (L) and which a window (S), repeated over the depth. Default: the preset's; with a window, SSSL."""
+    tied: bool | None = None
+    """The output layer is the embedding. Default: the preset's."""
+    value_embeddings: bool | None = None
+    """Every other layer, the last among them, adds an embedding of the token to its values. Default: the preset's."""
+    skips: bool | None = None
+    """Each layer sees a learned mix of the stream and the embedding. Default: the preset's."""
+    causal: bool | None = None
+    """Tokens see only what stands before. Default: the objective's."""
+
+    def resolve(self, space: Space, context: int, causal: bool = True) -> TransformerSettings:
+        """Every setting filled in and checked. space: what the codec makes; context: tokens; causal: what the objective needs.
+        Raises GenwrightError for measures that do not fit each other."""
+        if space.vocabulary < 1:
+            raise GenwrightError("the codec has no vocabulary, which model.kind transformer needs", "choose a codec of tokens")
+        if context < 1:
+            raise GenwrightError(f"data.context is {context}", "give 1 or more")
+        preset = self.preset or ("nanochat" if causal else "modernbert")
+        values = PRESETS[preset] | {"causal": causal} | self.model_dump(exclude_none=True) | {"preset": preset}
+        if self.preset and PRESETS[preset]["causal"] != causal and self.causal is None:
+            raise GenwrightError(
+                f"model.preset {preset} is {'causal' if not causal else 'bidirectional'}, the objective is not",
+                f"leave out model.preset, or set model.causal={str(causal).lower()}",
+            )
+        if values["causal"] != causal:
+            raise GenwrightError(f"model.causal is {values['causal']}, the objective needs {causal}", "leave out model.causal")
+        values.setdefault("rope_base_local", values["rope_base"])
+        if self.pattern is None:
+            values["pattern"] = "L" if not values["window"] else "SSSL" if values["pattern"] == "L" else values["pattern"]
+        return TransformerSettings(**self._measures(values)).checked()
+
+    def _measures(self, v: dict[str, Any]) -> dict[str, Any]:
+        """`v` with the open sizes filled in."""
+        width = v.setdefault("width", v["heads"] * v["head_width"] if self.heads and self.head_width else 64 * self.depth)
+        if "heads" not in v:
+            share = v.get("head_width", 64 if width < 768 else 128)
+            _refuse(
+                width % share,
+                f"model.width {width} is no multiple of the head width {share}",
+                f"give model.heads, or a width like {-(-width // share) * share}",
+            )
+            v["heads"] = width // share
+        _refuse(
+            "head_width" not in v and width % v["heads"],
+            f"model.width {width} is no multiple of model.heads {v['heads']}",
+            "change one, or give model.head_width",
+        )
+        v.setdefault("head_width", width // v["heads"])
+        v.setdefault("kv_heads", v["heads"])
+        v.setdefault("hidden", 4 * width if v["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64)
+        return v
+
+    def checked(self) -> TransformerSettings:
+        """Itself, resolved. Raises GenwrightError where two settings contradict each other."""
+        assert self.heads and self.kv_heads and self.head_width and self.pattern
+        _refuse(
+            self.heads % self.kv_heads, f"model.heads {self.heads} is no multiple of model.kv_heads {self.kv_heads}", "change one of them"
+        )
+        _refuse(self.head_width % 2, f"model.head_width {self.head_width} is odd, rotary positions turn pairs", "choose an even number")
+        _refuse(
+            "S" in self.pattern and not self.window,
+            f"model.pattern {self.pattern} has layers with a window, but model.window is 0",
+            "give model.window",
+        )
+        _refuse(
+            self.window and "S" not in self.pattern,
+            f"model.window is {self.window}, but model.pattern {self.pattern} has no S",
+            "mark layers with a window by S",
+        )
+        return self
+
+    def short(self, layer: int) -> bool:
+        """Whether a layer sees only a window (resolved settings)."""
+        assert self.pattern
+        return self.pattern[layer % len(self.pattern)] == "S"
+
+    def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
+        """The network, initialised from torch's current random state."""
+        return Transformer(self.resolve(space, context, causal), space.vocabulary, context)
+
+    def suggestion(self, context: int) -> dict[str, Any]:
+        """Batch size (examples) and learning rates for this size."""
+        width = self.width or 64 * self.depth
+        tokens = 2**13 if width <= 256 else 2**15 if width < 768 else 2**19
+        return {"batch_size": max(1, tokens // context), "learning_rate": round(0.004 * (width / 768) ** -0.5, 6), "matrix_rate": 0.02}
+
+
+def _refuse(wrong: object, what: str, remedy: str) -> None:
+    if wrong:
+        raise GenwrightError(what, remedy)

@@ -1,0 +1,287 @@
+"""The transformer: rotary positions, grouped-query attention through SDPA, a KV cache, sliding windows, causal or bidirectional.
+
+One class for every preset (`presets.py` holds the settings and says what each choice is); single-device code that knows nothing of
+data, devices or parallelism. Parameters lie in `blocks`, one module a layer, and in the root; `hf.py` maps their names to Hugging
+Face's. Sources: Vaswani et al., arXiv 1706.03762; RoPE, Su et al., 2104.09864; GQA, Ainslie et al., 2305.13245; RMS norm, Zhang and
+Sennrich, 1910.07467; GLU variants, Shazeer, 2002.05202; QK norm, Henry et al., 2010.04245; ModernBERT, Warner et al., 2412.13663;
+ReLU^2, So et al., 2109.08668; value embeddings and x0 scalars, Jordan et al., modded-nanogpt, 2024.
+
+Shapes: B batch, T time, W width, H heads, K key-value heads, D head width, V vocabulary, L layers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from genwright.errors import GenwrightError
+
+if TYPE_CHECKING:
+    from genwright.models.presets import TransformerSettings
+
+IGNORED = -100  # a target that does not count
+_WHOLE = {"cpu": 2**27, "cuda": 2**32}  # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
+
+
+class Cache:
+    """Keys and values of tokens that were read: preallocated, written in place; `end` is how many positions are filled.
+
+    keys, values: (L, B, K, length, D). hidden: (B, 1, 1, length), 0 or -inf added to scores, or None while no key is padding.
+    """
+
+    def __init__(self, layers: int, batch: int, heads: int, length: int, width: int, rope: Tensor, dtype: torch.dtype):
+        self.keys = torch.zeros(layers, batch, heads, length, width, dtype=dtype, device=rope.device)
+        self.values = torch.zeros_like(self.keys)
+        self.rope, self.length, self.end = rope.to(dtype), length, 0
+        self.hidden: Tensor | None = None
+
+    def hide(self, padding: Tensor) -> None:
+        """Marks the coming positions that are not real tokens. padding: (B, T) bool, True = real."""
+        if self.hidden is None:
+            self.hidden = self.keys.new_zeros(len(padding), 1, 1, self.length)
+        self.hidden[:, 0, 0, self.end : self.end + padding.size(1)].masked_fill_(~padding, -math.inf)
+
+
+class Norm(nn.Module):
+    """RMS norm with gain ("rms") or without ("plain"), or layer norm with gain ("layer"). Statistics in fp32."""
+
+    def __init__(self, kind: str, width: int, eps: float):
+        super().__init__()
+        self.kind, self.shape, self.eps = kind, (width,), eps
+        self.weight = nn.Parameter(torch.ones(width)) if kind != "plain" else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "layer":
+            return F.layer_norm(x, self.shape, self.weight, None, self.eps)
+        return F.rms_norm(x, self.shape, self.weight, self.eps)
+
+
+def rotary(length: int, width: int, base: float, reverse: bool) -> Tensor:
+    """(2, length, 1, width) float32: cosines and signed sines, for `rotate`. Angles in fp32, as in Hugging Face's code."""
+    angle = torch.arange(length).float()[:, None] / base ** (torch.arange(0, width, 2).float() / width)
+    sine = -angle.sin() if reverse else angle.sin()
+    return torch.stack((angle.cos().repeat(1, 2), torch.cat((-sine, sine), 1)))[:, :, None]
+
+
+def rotate(x: Tensor, rope: Tensor) -> Tensor:
+    """Rotates the pairs (i, i + D/2) of x (B, T, heads, D) by the angles of rope (2, T, 1, D)."""
+    return torch.addcmul(x * rope[0], x.roll(x.size(-1) // 2, -1), rope[1])
+
+
+class Block(nn.Module):
+    """One layer: attention, then MLP, each added to the residual stream."""
+
+    def __init__(self, s: TransformerSettings, layer: int, vocabulary: int):
+        super().__init__()
+        width, q, kv, hidden = s.width, s.heads * s.head_width, s.kv_heads * s.head_width, s.hidden
+        self.layer, self.settings, self.short = layer, s, s.short(layer)
+        norm = lambda n: Norm(s.norm, n, s.norm_eps)  # noqa: E731
+        matrix = lambda rows, columns: nn.Parameter(torch.empty(rows, columns))  # noqa: E731
+        # ModernBERT's first layer has no norm before attention: the embedding was normed just before
+        self.attention_norm = None if s.embedding_norm and s.norm == "layer" and layer == 0 else norm(width)
+        self.mlp_norm = norm(width)
+        self.query, self.key, self.value, self.output = matrix(q, width), matrix(kv, width), matrix(kv, width), matrix(width, q)
+        self.query_norm, self.key_norm = (norm(s.head_width), norm(s.head_width)) if s.qk_norm else (None, None)
+        self.gate = matrix(hidden, width) if s.activation != "relu2" else None
+        self.up, self.down = matrix(hidden, width), matrix(width, hidden)
+        self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if s.skips else None
+        self.value_embedding = matrix(vocabulary, kv) if s.value_embeddings and layer % 2 == (s.depth - 1) % 2 else None
+
+    def forward(self, x: Tensor, first: Tensor, tokens: Tensor, rope: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
+        """x, first: (B, T, W), the stream here and after the embedding; mask: added to scores, None: by position alone."""
+        if self.mix is not None:
+            x = self.mix[0] * x + self.mix[1] * first
+        x = x + self.attend(x if self.attention_norm is None else self.attention_norm(x), tokens, rope, mask, cache)
+        return x + self.mlp(self.mlp_norm(x))
+
+    def attend(self, x: Tensor, tokens: Tensor, rope: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
+        s, (batch, time, _) = self.settings, x.shape
+        qkv = F.linear(x, torch.cat((self.query, self.key, self.value)))  # one product is faster than three, the copy is cheap
+        qkv = qkv.view(batch, time, s.heads + 2 * s.kv_heads, s.head_width)
+        if self.key_norm is None or self.key_norm.weight is None:
+            qk, v = qkv.split((s.heads + s.kv_heads, s.kv_heads), 2)
+            qk = rotate(qk if self.query_norm is None else self.query_norm(qk), rope)
+            q, k = qk.split((s.heads, s.kv_heads), 2)
+        else:
+            q, k, v = qkv.split((s.heads, s.kv_heads, s.kv_heads), 2)
+            q, k = rotate(self.query_norm(q), rope), rotate(self.key_norm(k), rope)
+        if self.value_embedding is not None:
+            v = v + F.embedding(tokens, self.value_embedding).view_as(v)
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        if cache is not None:
+            k, v = self.remember(k, v, cache)
+            if mask is not None:
+                mask = mask[..., -k.size(2) :]
+        y = F.scaled_dot_product_attention(
+            q, k, v, mask, is_causal=s.causal and mask is None and time > 1, enable_gqa=s.heads != s.kv_heads
+        )
+        return F.linear(y.transpose(1, 2).reshape(batch, time, -1), self.output)
+
+    def remember(self, k: Tensor, v: Tensor, cache: Cache) -> tuple[Tensor, Tensor]:
+        """Writes k, v (B, K, T, D) behind what is there; gives all that these tokens may see."""
+        end = cache.end + k.size(2)
+        keys, values = cache.keys[self.layer], cache.values[self.layer]
+        keys[:, :, cache.end : end], values[:, :, cache.end : end] = k, v
+        begin = max(0, end - self.reach) if k.size(2) == 1 and self.reach else 0  # one query's window is a slice, not a mask
+        return keys[:, :, begin:end], values[:, :, begin:end]
+
+    @property
+    def reach(self) -> int | None:
+        return self.settings.window if self.short else None
+
+    def mlp(self, x: Tensor) -> Tensor:
+        if self.gate is None:
+            return F.linear(F.relu(F.linear(x, self.up)).square(), self.down)
+        gate, up = F.linear(x, torch.cat((self.gate, self.up))).chunk(2, -1)
+        return F.linear((F.silu if self.settings.activation == "swiglu" else F.gelu)(gate) * up, self.down)
+
+
+class Transformer(nn.Module):
+    """Logits, or losses, of tokens. Made by `TransformerSettings.build`."""
+
+    def __init__(self, settings: TransformerSettings, vocabulary: int, context: int):
+        super().__init__()
+        s = self.settings = settings
+        self.vocabulary, self.context = vocabulary, context
+        norm = lambda: Norm(s.norm, s.width, s.norm_eps)  # noqa: E731
+        self.embedding = nn.Parameter(torch.empty(vocabulary, s.width))
+        self.embedding_norm = norm() if s.embedding_norm else None
+        self.blocks = nn.ModuleList(Block(s, i, vocabulary) for i in range(s.depth))
+        self.norm = norm()
+        self.dense = nn.Parameter(torch.empty(s.width, s.width)) if s.dense_head else None
+        self.dense_norm = norm() if s.dense_head else None
+        self.head = None if s.tied else nn.Parameter(torch.empty(vocabulary, s.width))
+        self.head_bias = nn.Parameter(torch.zeros(vocabulary)) if s.dense_head else None
+        self.register_buffer("rope", self.angles(context), persistent=False)
+        self.initialise()
+
+    def angles(self, length: int) -> Tensor:
+        """(bases, 2, length, 1, D): the rotations of layers with full attention, then, with windows, of those with a window."""
+        s = self.settings
+        bases = [s.rope_base, s.rope_base_local] if s.window else [s.rope_base]
+        return torch.stack([rotary(length, s.head_width, base, s.rope_reversed) for base in bases])
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Matrices normal with variance 1 / inputs; what writes to the residual stream starts at zero, the output layer near it."""
+        for name, p in self.named_parameters():
+            leaf = name.rsplit(".", 1)[-1]
+            if leaf in ("output", "down"):
+                p.zero_()
+            elif leaf == "embedding":
+                p.normal_(0, 0.02 if self.settings.tied else 1.0)
+            elif leaf == "head":
+                p.normal_(0, 0.001)
+            elif p.ndim == 2:
+                p.normal_(0, p.size(1) ** -0.5)
+
+    def forward(
+        self, tokens: Tensor, targets: Tensor | None = None, documents: Tensor | None = None, padding: Tensor | None = None,
+        cache: Cache | None = None, last: bool = False,
+    ) -> Tensor:  # fmt: skip
+        """Logits (B, T, V) in fp32, or with targets the negative log-likelihood of each, in nats: (B, T), 0 where not counted.
+
+        tokens: (B, T) int64. targets: (B, T) int64, -100 = not counted. documents: (B, T) int64, attention stays within equal
+        numbers. padding: (B, T) bool, True = real. cache: these tokens follow what it holds, and are added to it. last: logits of
+        the last position only, (B, 1, V). Raises GenwrightError when there are more tokens than the context or the cache holds.
+        """
+        time, start = tokens.size(1), cache.end if cache else 0
+        room = cache.length if cache else self.context
+        if start + time > room:
+            raise GenwrightError(
+                f"{start + time} tokens are more than the {room} that there is room for", "give fewer, or raise data.context"
+            )
+        first = F.embedding(tokens, self.embedding)
+        if self.embedding_norm is not None:
+            first = self.embedding_norm(first)
+        if cache is not None and padding is not None:
+            cache.hide(padding)
+        ropes = (cache.rope if cache else self.rope.to(first.dtype))[:, :, start : start + time].unbind()
+        masks = self.masks(first, start, documents, padding, cache)
+        x = first
+        for block in self.blocks:
+            x = block(x, first, tokens, ropes[block.short], masks[block.short], cache)
+        if cache is not None:
+            cache.end += time
+        if last:
+            x = x[:, -1:]
+        x = self.norm(x)
+        if targets is None:
+            return self.logits(x)
+        return self.nll(x.flatten(0, 1), targets.flatten()).view(targets.shape)
+
+    def masks(
+        self, x: Tensor, start: int, documents: Tensor | None, padding: Tensor | None, cache: Cache | None
+    ) -> tuple[Tensor | None, ...]:
+        """What is added to the scores of layers (without, with) a window, in the dtype of x; None: position decides (causal or all)."""
+        s, time = self.settings, x.size(1)
+        hidden = cache.hidden[..., : start + time] if cache and cache.hidden is not None else None
+        if time == 1 and cache is not None:
+            return hidden, hidden
+        plain = documents is None and padding is None and hidden is None and start == 0
+        if plain and not (s.window and s.window < time):
+            return None, None
+        query, key = torch.arange(start, start + time, device=x.device)[:, None], torch.arange(start + time, device=x.device)
+        allowed = key <= query if s.causal else torch.ones_like(key <= query)
+        if documents is not None:
+            allowed = allowed & (documents[:, None, :, None] == documents[:, None, None, :])
+        if hidden is not None:
+            allowed = allowed & (hidden == 0)
+        elif padding is not None:
+            allowed = allowed & padding[:, None, None]
+        if hidden is not None or padding is not None:
+            allowed = allowed | (key == query)  # a row of nothing would be NaN
+        near = allowed & (key > query - s.window if s.causal else (key - query).abs() <= s.window) if s.window else allowed
+        full = None if plain else _additive(allowed, x.dtype)
+        return full, _additive(near, x.dtype) if s.window else full
+
+    def logits(self, x: Tensor) -> Tensor:
+        """x: (..., W), after the last norm."""
+        if self.dense is not None:
+            x = self.dense_norm(F.gelu(F.linear(x, self.dense)))
+        logits = F.linear(x, self.embedding if self.head is None else self.head, self.head_bias).float()
+        cap = self.settings.logit_softcap
+        return logits if cap is None else cap * torch.tanh(logits / cap)
+
+    def nll(self, x: Tensor, targets: Tensor) -> Tensor:
+        """(N,) for x (N, W), targets (N,). Where all logits at once would take too much memory they are made a chunk at a time, and
+        again in the backward pass."""
+        chunks = -(-len(x) * self.vocabulary // _WHOLE.get(x.device.type, 2**27))
+        part = lambda h, t: F.cross_entropy(self.logits(h), t, reduction="none", ignore_index=IGNORED)  # noqa: E731
+        if chunks == 1:
+            return part(x, targets)
+        pairs = zip(x.chunk(chunks), targets.chunk(chunks), strict=True)
+        return torch.cat([checkpoint(part, h, t, use_reentrant=False, preserve_rng_state=False) for h, t in pairs])
+
+    def new_cache(self, batch: int, length: int, dtype: torch.dtype | None = None) -> Cache:
+        """Room for `length` positions of `batch` rows; `length` may exceed the context."""
+        s, rope = self.settings, self.rope if length <= self.context else self.angles(length).to(self.rope.device)
+        return Cache(s.depth, batch, s.kv_heads, length, s.head_width, rope[:, :, :length], dtype or self.embedding.dtype)
+
+    def groups(self) -> dict[str, str]:
+        """Parameter name -> which rule updates it: "matrix" (hidden), "embedding", "head" or "scalar" (gains, biases)."""
+        kinds = {"embedding": "embedding", "value_embedding": "embedding", "head": "head"}
+        return {n: "scalar" if p.ndim < 2 else kinds.get(n.rsplit(".", 1)[-1], "matrix") for n, p in self.named_parameters()}
+
+    def count(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    def flops_per_token(self, context: int | None = None) -> float:
+        """Forward and backward of one token among `context`: 6 for each weight that is multiplied, 12 H D for each position that is
+        seen (Chowdhery et al., PaLM, 2204.02311, appendix B: without halving for causality)."""
+        s, context = self.settings, context or self.context
+        products = sum(p.numel() for n, p in self.named_parameters() if p.ndim == 2 and self.groups()[n] != "embedding")
+        products += self.embedding.numel() if self.head is None else 0
+        span = context if s.window is None else min(context, s.window if s.causal else 2 * s.window + 1)
+        seen = sum(span if block.short else context for block in self.blocks)
+        return 6.0 * products + 12.0 * s.heads * s.head_width * seen
+
+
+def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where allowed, -inf elsewhere."""
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(~allowed, -math.inf)
