@@ -1,0 +1,370 @@
+"""The Python door: `train` and `load`, and the `Run` they return. The command line calls nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from genwright import assemble
+from genwright.errors import GenwrightError
+from genwright.evaluation.language import measure
+from genwright.recipe import Recipe
+from genwright.training import checkpoint, snapshot
+from genwright.training.checkpoint import write_whole
+from genwright.training.engine import Engine, cores
+from genwright.training.records import read
+from genwright.training.session import Session
+
+CHANGEABLE = ("training.steps", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks", "training.threads", "description", "sampling", "data.workers", "data.cache")  # fmt: skip
+
+
+def train(
+    recipe: str | Path | Recipe,
+    *,
+    run: str | Path | None = None,
+    resume: bool = False,
+    until: int | None = None,
+    start: str | None = None,
+    processes: int = 1,
+    quiet: bool = False,
+    **overrides: Any,
+) -> Run:
+    """Trains a recipe in a folder and returns the run.
+
+    recipe: a shipped recipe's name, the path of a YAML file, or a Recipe; overrides: dotted settings ({"training.steps": 500}).
+    run: the folder (default runs/NAME), which must not exist unless `resume`. until: stop at that step as an interruption would.
+    start: a run or Hugging Face folder whose weights to begin with. processes: ranks on this machine. Raises GenwrightError.
+    """
+    given = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe, overrides)
+    if isinstance(recipe, Recipe) and overrides:
+        given = Recipe.of(_overridden(recipe.model_dump(), overrides))
+    folder = Path(run) if run is not None else Path("runs") / given.name
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        _launch(given, folder, resume, until, start, processes, quiet)
+        return load(folder)
+    engine = Engine(given.training.device, given.training.strategy)
+    try:
+        with _locked(folder, engine, resume):
+            _train(given, folder, engine, resume, until, start, quiet)
+    finally:
+        _close(engine)
+    return load(folder)
+
+
+def _close(engine: Engine) -> None:
+    if sys.exc_info()[0] is None:
+        engine.close()  # after an error the others are gone: nobody to wait for
+
+
+def _overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    from genwright.recipe import override
+
+    for name, value in overrides.items():
+        override(values, name, value)
+    return values
+
+
+def _launch(recipe: Recipe, folder: Path, resume: bool, until: int | None, start: str | None, processes: int, quiet: bool) -> None:
+    from genwright.training.launch import launch
+
+    _check_folder(folder, resume)
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(temporary) / "recipe.yaml"
+        path.write_text(recipe.dump(), encoding="utf-8")
+        options = ["--run", str(folder)] + ["--resume"] * resume + ["--quiet"] * quiet
+        options += ["--until", str(until)] if until is not None else []
+        options += ["--from", start] if start else []
+        launch(["train", str(path), *options], processes)
+
+
+def _check_folder(folder: Path, resume: bool) -> None:
+    there = folder.exists() and any(p.name != ".lock" for p in folder.iterdir())
+    if there and not resume:
+        raise GenwrightError(f"{folder} exists already, and a run is never overwritten", "go on with --resume, or choose another folder with --run")
+    if resume and not (folder / "recipe.yaml").is_file():
+        raise GenwrightError(f"there is no run in {folder} to resume", "start it without --resume, or name its folder with --run")
+
+
+@contextmanager
+def _locked(folder: Path, engine: Engine, resume: bool):
+    """One writer a folder. Rank 0 checks and locks; the others follow."""
+    problem, handle = "", None
+    if engine.main:
+        try:
+            _check_folder(folder, resume)
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = open(folder / ".lock", "w")  # noqa: SIM115 - held as long as the run
+            _lock(handle, folder)
+        except GenwrightError as error:
+            problem = f"{error.what}\0{error.remedy}"
+        except OSError as error:
+            problem = f"{folder} cannot be written ({error.strerror})\0choose another folder with --run, or change its permissions"
+    problem = engine.broadcast(problem)
+    if problem:
+        raise GenwrightError(*problem.split("\0"))
+    try:
+        yield
+    finally:
+        if handle:
+            handle.close()
+
+
+def _lock(handle, folder: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # no such lock on this system
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise GenwrightError(f"another process is training in {folder}", "wait for it, or choose another folder with --run") from error
+
+
+def _train(recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: int | None, start: str | None, quiet: bool) -> None:
+    console = Console(stderr=True, quiet=quiet or not engine.main)
+    say = lambda text: console.print(f"[yellow]note:[/] {text}", highlight=False)  # noqa: E731
+    weights: Mapping[str, Mapping[str, Tensor]] | None = None
+    if resume:
+        recipe = _resumed(recipe, Recipe.load(folder / "recipe.yaml"))
+    elif start:
+        recipe, weights, origin = assemble.from_weights(start, recipe)
+    torch.set_num_threads(recipe.training.threads or max(1, cores() // max(1, engine.size)))
+    expected = json.loads((folder / "environment.json").read_text())["data"]["digest"] if resume and (folder / "environment.json").is_file() else None
+    dataset = _prepare(recipe, engine, console, expected)
+    recipe = assemble.resolve(recipe, dataset.codec.space)
+    objective = assemble.objective(recipe, dataset.codec.space)
+    for name, tensors in (weights or {}).items():
+        snapshot.into_module(objective.modules[name], tensors, f"--from {start}")
+    stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
+    recipe, measured = _measured(recipe, objective, stream, engine)
+    if engine.main:
+        write_whole(folder / "recipe.yaml", recipe.dump())
+        if not resume:
+            dataset.codec.save(folder / "codec")
+            extra = {"precision": measured} | ({"from": origin} if start else {})
+            write_whole(folder / "environment.json", json.dumps(assemble.environment(recipe, dataset, engine, extra), indent=1))
+    if recipe.training.compile:
+        why_not = assemble.compiled(objective, engine.device)
+        if why_not:
+            say(why_not)
+    windows = dataset.held_out(lookahead=recipe.objective.lookahead)
+    size = max(8, min(64, recipe.training.micro_batch or stream.size))
+    held_out = lambda: measure(objective, windows, recipe.objective.lookahead, batch=size, seed=recipe.seed, engine=engine).means()  # noqa: E731
+    dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
+    from genwright.training.progress import Live
+
+    live = Live(console, recipe.name, 0, min(recipe.training.steps, until or recipe.training.steps), stream.unit) if engine.main and not quiet else None
+    session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say)
+    try:
+        state, ended = session.train(resume, until)
+    finally:
+        if live:
+            live.close()
+    if ended == "interrupted":
+        say(f"stopped at step {state.step}; go on with: genwright train {recipe.name} --run {folder} --resume")
+
+
+def _prepare(recipe: Recipe, engine: Engine, console: Console, expected: str | None) -> Any:
+    """The data, prepared by rank 0 and opened by the others from the same cache."""
+    dataset, problem = None, ""
+    if engine.main:
+        try:
+            with console.status("preparing the data") if console.is_terminal else nullcontext():
+                dataset = recipe.data.prepare(recipe.codec, expect=expected)
+        except GenwrightError as error:
+            problem = f"{error.what}\0{error.remedy}"
+    problem = engine.broadcast(problem)
+    if problem:
+        raise GenwrightError(*problem.split("\0"))
+    return dataset or recipe.data.prepare(recipe.codec, expect=expected)
+
+
+def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe, dict[str, float]]:
+    """Precision `auto` and the threads, measured once and kept in the run's recipe."""
+    seconds: dict[str, float] = {}
+    training = recipe.training
+    if training.precision == "auto":
+        from genwright.training.precision import choose
+
+        dtype, seconds = choose(objective, stream, training, engine, recipe.seed)
+        training = training.model_copy(update={"precision": "bf16" if dtype == torch.bfloat16 else "fp32"})
+    training = training.model_copy(update={"threads": training.threads or torch.get_num_threads()})
+    return recipe.model_copy(update={"training": training}), seconds
+
+
+def _resumed(asked: Recipe, saved: Recipe) -> Recipe:
+    """The saved recipe, with what a resumed run may change taken from the asked one. Raises GenwrightError for anything else."""
+    mine, theirs = _flat(asked.model_dump(mode="json")), _flat(saved.model_dump(mode="json"))
+    changed = [
+        name
+        for name, value in mine.items()
+        if value != theirs.get(name) and value not in (None, "auto") and not name.startswith(CHANGEABLE) and not _left_open(asked, name)
+    ]
+    if changed:
+        listed = ", ".join(f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3])
+        raise GenwrightError(f"the run was started with another recipe: {listed}", "resume with the recipe it was started with, or start another run with --run")
+    values = saved.model_dump(mode="json")
+    for name, value in mine.items():
+        if name.startswith(CHANGEABLE) and value is not None:
+            _overridden(values, {name: value})
+    return Recipe.of(values)
+
+
+def _left_open(asked: Recipe, name: str) -> bool:
+    """Whether the asked recipe leaves a setting to be resolved, so that the saved value is its own doing."""
+    return name == "training.optimizer.matrix_rate" and "matrix_rate" not in asked.training.optimizer.model_fields_set
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        out |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {prefix + name: value}
+    return out
+
+
+def load(folder: str | Path, step: int | None = None, weights: str | None = None) -> Run:
+    """A trained run. step: which checkpoint (default: the newest whole one). weights: "ema" or "raw" (default: ema where there is
+    one). Raises GenwrightError."""
+    folder = Path(folder)
+    if not (folder / "recipe.yaml").is_file():
+        raise GenwrightError(f"{folder} is not a run: it has no recipe.yaml", "give the folder that `genwright train` made, for example runs/code")
+    return Run(folder, step, str(weights) if weights else None)
+
+
+class Run:
+    """A run's folder, opened. recipe, codec, model, step, folder; nothing is read before it is needed."""
+
+    def __init__(self, folder: Path, step: int | None = None, weights: str | None = None):
+        self.folder, self._step, self._weights = folder, step, weights
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, step={self.step})"
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return Recipe.load(self.folder / "recipe.yaml")
+
+    @cached_property
+    def codec(self) -> Any:
+        return type(self.recipe.codec).load(self.folder / "codec")
+
+    @cached_property
+    def checkpoint(self) -> Path:
+        root = self.folder / "checkpoints"
+        if self._step is not None:
+            path = checkpoint.folder_of(root, self._step)
+            if not path.is_dir():
+                raise GenwrightError(f"{self.folder} has no checkpoint of step {self._step}", f"there are: {', '.join(map(str, checkpoint.steps(root)))}")
+            return path
+        path_or_none = checkpoint.newest(root, lambda text: print(f"note: {text}", file=sys.stderr))
+        if path_or_none is None:
+            raise GenwrightError(f"{self.folder} has no checkpoint yet", "train it first, or wait for its first one")
+        return path_or_none
+
+    @property
+    def step(self) -> int:
+        return int(self.checkpoint.name[5:])
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """The chosen weights and buffers, by module and name."""
+        files, _ = checkpoint.load(self.checkpoint)
+        if self._weights == "ema" and "ema" not in files:
+            raise GenwrightError(f"{self.folder} keeps no averaged weights", "leave --weights out, or train with training.ema=0.99")
+        named = dict(files["weights"])
+        if self._weights != "raw":
+            named |= files.get("ema", {})
+        modules = self.recipe.model if isinstance(self.recipe.model, dict) else ["model"]
+        return {name: snapshot.cut(named, f"{name}.") for name in modules}
+
+    @cached_property
+    def objective(self) -> Any:
+        """The objective with its trained networks, in fp32, ready to be used."""
+        built = assemble.objective(self.recipe, self.codec.space)
+        engine = Engine(self.recipe.training.device)
+        for name, tensors in self.tensors().items():
+            snapshot.into_module(built.modules[name], tensors, str(self.checkpoint))
+            built.modules[name].to(engine.device).eval().requires_grad_(False)
+        return built
+
+    @property
+    def model(self) -> nn.Module:
+        return self.objective.modules["model"]
+
+    def dataset(self) -> Any:
+        """The data it was trained on, from the cache or prepared again; it must not have changed."""
+        expected = self.environment.get("data", {}).get("digest")
+        return self.recipe.data.prepare(self.recipe.codec, expect=expected)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        path = self.folder / "environment.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return read(self.folder / "metrics.jsonl")
+
+    def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, **settings: Any) -> list[Any]:
+        """`n` samples of each prompt. settings: of sampling (temperature, top_k, seed, ...), over the recipe's."""
+        from genwright.sampling.decode import generate
+
+        chosen = self._decoding(settings)
+        return generate(self.model, self.codec, list(prompts), n=n, settings=chosen, on_token=on_token)
+
+    def fill(self, text: str, top: int = 5, **settings: Any) -> Any:
+        """Fills each [MASK] of a text; the likeliest candidates of each with their probabilities."""
+        from genwright.sampling.fill import fill
+
+        return fill(self.model, self.codec, text, top=top, settings=self._decoding(settings) if settings else None)
+
+    def _decoding(self, settings: Mapping[str, Any]):
+        from genwright.recipe import build
+
+        return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
+
+    def evaluate(self) -> Any:
+        """Every figure beside its floors, on the whole held-out split."""
+        from genwright.measure import evaluate
+
+        return evaluate(self)
+
+    def export(self, kind: str, folder: str | Path) -> Path:
+        """Writes the model for other programs. kind: "hf"."""
+        if kind != "hf":
+            raise GenwrightError(f"--to {kind} is not a known format", "use --to hf")
+        target = Path(folder)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise GenwrightError(f"{target} exists already and is not empty", "name a new folder")
+        from genwright.models import hf
+
+        hf.export(self.model, self.codec, target)
+        return target
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Writes the run's own page."""
+        return report([self.folder], path or self.folder / "report.html")
+
+
+def report(folders: Sequence[str | Path], path: str | Path) -> Path:
+    """One self-contained HTML page about one run, or several compared."""
+    from genwright.measure import write
+
+    return write([load(f) for f in folders], Path(path))
+
+
+def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Any:
+    """The first batch decoded, with what counts in the loss marked; sizes; what the run will cost. Printable."""
+    from genwright.preview import preview
+
+    return preview(recipe if isinstance(recipe, Recipe) else Recipe.load(recipe, overrides))

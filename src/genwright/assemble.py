@@ -1,0 +1,128 @@
+"""From a recipe to the parts of a run: data, codec, networks, objective; and every setting that was left open, resolved."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from genwright.contracts import Objective, Space
+from genwright.draws import key
+from genwright.errors import GenwrightError
+from genwright.recipe import Recipe
+from genwright.training.engine import Engine, cores
+
+FALLBACK = {"batch_size": 32, "learning_rate": 1e-3, "matrix_rate": 0.02}
+
+
+def resolve(recipe: Recipe, space: Space) -> Recipe:
+    """The recipe with every open setting filled in from the data, the model's depth and this machine's cores."""
+    model, training = recipe.model, recipe.training
+    if not isinstance(model, dict):
+        model = model.resolve(space, recipe.data.context, recipe.objective.causal)
+        suggested = FALLBACK | model.suggestion(recipe.data.context)
+        optimizer = training.optimizer
+        if optimizer.learning_rate is None:
+            optimizer = optimizer.model_copy(update={"learning_rate": suggested["learning_rate"]})
+        if "matrix_rate" not in optimizer.model_fields_set:
+            optimizer = optimizer.model_copy(update={"matrix_rate": suggested["matrix_rate"]})
+        training = training.model_copy(update={"optimizer": optimizer, "batch_size": training.batch_size or suggested["batch_size"]})
+    return recipe.model_copy(update={"model": model, "training": training})
+
+
+def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
+    """The networks, initialised from the recipe's seed alone."""
+    parts = recipe.model if isinstance(recipe.model, dict) else {"model": recipe.model}
+    with torch.random.fork_rng():
+        torch.manual_seed(key(recipe.seed, "weights") & 0x7FFFFFFFFFFFFFFF)
+        return {name: part.build(space, recipe.data.context, recipe.objective.causal) for name, part in parts.items()}
+
+
+def objective(recipe: Recipe, space: Space) -> Objective:
+    return recipe.objective.build(networks(recipe, space), space)
+
+
+def compiled(built: Objective, device: torch.device) -> str:
+    """Compiles the networks in place; returns why not, where there is no compiler."""
+    if device.type == "cpu" and not (shutil.which("g++") or shutil.which("clang++") or shutil.which("cl")):
+        return "no C++ compiler was found (g++ or clang++): training goes on without training.compile"
+    for module in built.modules.values():
+        module.compile()
+    return ""
+
+
+def environment(recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Versions, hardware, commit, data: what a reader needs to judge or repeat a run."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from genwright import __version__
+
+    def have(name: str) -> str | None:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return None
+
+    packages = {n: have(n) for n in ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")}
+    gpu = torch.cuda.get_device_name() if engine.device.type == "cuda" else None
+    return {
+        "genwright": __version__,
+        "commit": _commit(),
+        "python": sys.version.split()[0],
+        "packages": packages,
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": cores(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+        "processes": engine.size,
+        "data": {"digest": dataset.digest, "shards": dict(dataset.shards), "summary": dict(dataset.summary)},
+        **extra,
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _commit() -> str | None:
+    """The commit of genwright's own source, where it runs from a checkout."""
+    here = Path(__file__).parent
+    try:
+        out = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return out.stdout.strip() if out.returncode == 0 and (here.parent.parent / ".git").exists() else None
+
+
+def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[str, torch.Tensor]], str]:
+    """Weights to start from: a run's folder or a Hugging Face folder. Returns the recipe with that model and tokenizer, the weights
+    by module, and what they were."""
+    folder = Path(source)
+    if (folder / "recipe.yaml").is_file():
+        from genwright.api import load
+
+        run = load(folder)
+        weights = {name: {n: t.detach().clone() for n, t in tensors.items()} for name, tensors in run.tensors().items()}
+        changed, codec_file, what = {"model": run.recipe.model}, folder / "codec" / "tokenizer.json", f"run {folder}, step {run.step}"
+    elif (folder / "config.json").is_file():
+        from genwright.models import hf
+
+        settings, tensors = hf.load(folder)
+        weights, changed, codec_file, what = {"model": tensors}, {"model": settings}, folder / "tokenizer.json", f"Hugging Face folder {folder}"
+    else:
+        raise GenwrightError(f"--from {source} is neither a run nor a Hugging Face folder", "give a folder with recipe.yaml or config.json")
+    if codec_file.is_file():
+        changed["codec"] = recipe.of({**recipe.model_dump(), "codec": {"kind": "file", "path": str(codec_file.resolve())}}).codec
+    return recipe.model_copy(update=changed), weights, what

@@ -1,0 +1,166 @@
+"""Language modelling: predict the next token (`causal`) or hidden tokens (`masked`; Devlin et al., arXiv 1810.04805). One code path:
+`prepare` turns tokens into inputs and targets, the loss is the model's negative log-likelihood of the targets.
+
+A batch holds `tokens` (examples, context + lookahead), -1 where there is none; `documents` of the same shape when attention must
+not cross documents; `counted` (bool, same shape) when not every token is to be learned.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.draws import Draws
+from genwright.errors import GenwrightError
+from genwright.registry import Settings, register
+
+IGNORED = -100  # a target that does not count
+
+
+class Language(ABC):
+    """The shared path. modules: {"model": network}, which maps tokens and targets to the nll of each token."""
+
+    draws, unit, double_backward = 1, 1, False
+    accuracy = False  # whether the loss counts correct predictions too, for which it needs the logits themselves
+
+    def __init__(self, modules: Mapping[str, nn.Module], space: Space):
+        self.modules, self.space = modules, space
+
+    @abstractmethod
+    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch: ...
+
+    def turns(self, step: int) -> Sequence[Turn]:
+        return (Turn(("model",), self.loss),)
+
+    def loss(self, batch: Batch) -> Loss:
+        """Sum over counted tokens of -log p(target), per example, in nats."""
+        extra = {"documents": batch["documents"]} if "documents" in batch else {}
+        targets = batch["targets"]
+        count = (targets != IGNORED).sum(1)
+        metrics = {}
+        if self.accuracy:
+            logits = self.modules["model"](batch["inputs"], **extra)
+            nll = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none").view_as(targets)
+            metrics["accuracy"] = ((logits.argmax(-1) == targets).sum(), count.sum())
+        else:
+            nll = self.modules["model"](batch["inputs"], targets=targets, **extra)
+        total = nll.sum(1)
+        return Loss(total, count, {"loss": (total.detach().sum(), count.sum())} | metrics)
+
+    def after_step(self, totals: dict[str, float]) -> None:
+        """No buffers."""
+
+
+class CausalObjective(Language):
+    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        return causal_batch(batch)
+
+
+class MaskedObjective(Language):
+    def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Masked):
+        super().__init__(modules, space)
+        self.settings = settings
+        if "mask" not in space.special:
+            raise GenwrightError("the codec has no mask token, which objective masked needs", "use a codec that genwright trains, or objective.kind=causal")
+        special = torch.zeros(space.vocabulary, dtype=torch.bool)
+        special[list(space.special.values())] = True
+        self.special = special
+        self.plain = (~special).nonzero()[:, 0]  # what a random replacement is drawn from
+
+    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        s = self.settings
+        words = self.space.word_start if s.whole_words else None
+        tokens = batch["tokens"]
+        move = lambda t: None if t is None else t.to(tokens.device)  # noqa: E731
+        inputs, targets = masked_batch(
+            tokens, batch.get("counted"), draws, rate=s.rate, mask_share=s.mask_share, random_share=s.random_share,
+            mask_id=self.space.special["mask"], special=self.special.to(tokens.device), plain=self.plain.to(tokens.device), word_start=move(words),
+        )  # fmt: skip
+        out = {"inputs": inputs, "targets": targets}
+        return out | ({"documents": batch["documents"]} if "documents" in batch else {})
+
+
+def causal_batch(batch: Batch) -> Batch:
+    """Inputs are all tokens but the last, targets all but the first; where there is no token nothing counts. The first token of a
+    document is never predicted from another document when attention is cut there."""
+    tokens = batch["tokens"]
+    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+    absent = targets < 0
+    if "counted" in batch:
+        absent = absent | ~batch["counted"][:, 1:]
+    if "documents" in batch:
+        absent = absent | (batch["documents"][:, 1:] != batch["documents"][:, :-1])
+    out = {"inputs": inputs.clamp(min=0), "targets": targets.masked_fill(absent, IGNORED)}
+    return out | ({"documents": batch["documents"][:, :-1]} if "documents" in batch else {})
+
+
+def masked_batch(
+    tokens: Tensor, counted: Tensor | None, draws: Draws, *, rate: float, mask_share: float, random_share: float, mask_id: int,
+    special: Tensor, plain: Tensor, word_start: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Inputs and targets (examples, time) of masked language modelling.
+
+    Each token (with `word_start`: each word, by its first token's draw) is chosen with probability `rate`; of the chosen,
+    `mask_share` become `mask_id`, `random_share` a random content token, the rest stay. Special and absent (-1) tokens are never
+    chosen. word_start, special: (vocabulary,) bool.
+    """
+    time = tokens.size(1)
+    present = tokens >= 0
+    safe = tokens.clamp(min=0)
+    eligible = present & ~special[safe]
+    if counted is not None:
+        eligible = eligible & counted
+    choice, fate = draws.uniform("mask", time), draws.uniform("replace", time)
+    if word_start is not None:
+        begins = word_start[safe] | ~eligible
+        begins[:, 0] = True
+        after_break = torch.zeros_like(begins)
+        after_break[:, 1:] = ~eligible[:, :-1]
+        begins = begins | after_break
+        index = torch.arange(time, device=tokens.device).expand_as(tokens)
+        first = torch.where(begins, index, 0).cummax(1).values
+        choice, fate = choice.gather(1, first), fate.gather(1, first)
+    chosen = eligible & (choice < rate)
+    inputs = torch.where(chosen & (fate < mask_share), mask_id, safe)
+    replaced = chosen & (fate >= mask_share) & (fate < mask_share + random_share)
+    inputs = torch.where(replaced, plain[draws.integers("random", len(plain), time)], inputs)
+    return inputs, torch.where(chosen, tokens, IGNORED)
+
+
+@register("objective", "causal")
+class Causal(Settings):
+    kind: Literal["causal"] = "causal"
+    """Predict each token from those before it."""
+    lookahead: ClassVar[int] = 1  # tokens a window holds beyond the context: the last target
+    causal: ClassVar[bool] = True
+
+    def build(self, modules: Mapping[str, nn.Module], space: Space) -> CausalObjective:
+        return CausalObjective(modules, space)
+
+
+@register("objective", "masked")
+class Masked(Settings):
+    kind: Literal["masked"] = "masked"
+    """Predict hidden tokens from all others."""
+    rate: float = Field(0.3, gt=0, lt=1)
+    """Share of tokens (or words) that are predicted."""
+    mask_share: float = Field(0.8, ge=0, le=1)
+    """Of those, the share shown as the mask token."""
+    random_share: float = Field(0.1, ge=0, le=1)
+    """Of those, the share shown as a random token; the rest are shown as they are."""
+    whole_words: bool = False
+    """Choose whole words, not single tokens."""
+    lookahead: ClassVar[int] = 0
+    causal: ClassVar[bool] = False
+
+    def build(self, modules: Mapping[str, nn.Module], space: Space) -> MaskedObjective:
+        if self.mask_share + self.random_share > 1:
+            raise GenwrightError("objective.mask_share + objective.random_share is over 1", "lower one of them")
+        return MaskedObjective(modules, space, self)

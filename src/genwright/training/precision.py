@@ -1,0 +1,58 @@
+"""`precision: auto`: compute in bf16 where a measurement on this machine, with this model and batch, shows it faster."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+
+from genwright.contracts import Objective, Stream
+from genwright.draws import Draws
+from genwright.training.engine import Engine
+from genwright.training.settings import Training
+
+GAIN = 1.1  # bf16 has less precision: a draw goes to fp32
+
+
+def choose(objective: Objective, stream: Stream, settings: Training, engine: Engine, seed: int, repeats: int = 4) -> tuple[torch.dtype, dict[str, float]]:
+    """The dtype, and seconds of forward and backward in each that was tried. Weights and buffers are as before afterwards. Rank 0
+    decides for all."""
+    if objective.double_backward:
+        return torch.float32, {}
+    rows = engine.rows(stream.size, objective.unit)[engine.rank][: settings.micro_batch or stream.size]
+    batch = {k: v.to(engine.device) for k, v in stream.batch(0, rows, objective).items()}
+    turn = objective.turns(0)[0]
+    kept = {n: {k: t.clone() for k, t in m.state_dict().items()} for n, m in objective.modules.items()}
+    prepared = objective.prepare(batch, Draws(seed, 0, rows.to(engine.device)), engine.ranks(engine.rows(stream.size, objective.unit)))
+    for module in objective.modules.values():
+        module.to(engine.device)
+    seconds = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        _dress(objective, dtype, kept)
+        seconds[name] = _time(turn, prepared, engine, repeats)
+    _dress(objective, torch.float32, kept)
+    faster = engine.broadcast(bool(seconds["fp32"] > GAIN * seconds["bf16"]))
+    return torch.bfloat16 if faster else torch.float32, seconds
+
+
+def _dress(objective: Objective, dtype: torch.dtype, kept) -> None:
+    for name, module in objective.modules.items():
+        for parameter in module.parameters():
+            parameter.grad = None
+            parameter.data = parameter.data.to(dtype)
+        if dtype == torch.float32:
+            module.load_state_dict(kept[name])
+
+
+def _time(turn, prepared, engine: Engine, repeats: int) -> float:
+    times = []
+    for _ in range(repeats + 1):
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize()
+        began = time.perf_counter()
+        turn.loss(prepared).total.sum().backward()
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])  # the first one pays for kernels being chosen

@@ -1,0 +1,55 @@
+"""The live line of a run: step, loss, held-out loss, speed, memory, time left. On a terminal it moves; elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from genwright.training.loop import Hook, State
+
+
+class Live(Hook):
+    """Shows progress at most four times a second, so that looking costs nothing. console: where to."""
+
+    def __init__(self, console: Console, name: str, first: int, steps: int, unit: str):
+        self.console, self.steps, self.unit, self.shown, self.began = console, steps, unit, 0.0, time.monotonic()
+        self.first, self.loss, self.held_out = first, float("nan"), ""
+        self.task = None
+        if console.is_terminal:
+            self.progress = Progress(
+                TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
+                TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=console, auto_refresh=False,
+            )  # fmt: skip
+            self.task = self.progress.add_task(name, total=steps, completed=first, text="")
+            self.progress.start()
+
+    def text(self, record: dict[str, Any]) -> str:
+        parts = [f"loss {self.loss:.3f}{self.held_out}"] if self.loss == self.loss else []
+        speed = record.get(f"{self.unit}_per_second")
+        parts += [f"{speed:,.0f} {self.unit}/s"] if speed else []
+        return ", ".join([*parts, f"{record['memory_mb']:,.0f} MB"] if "memory_mb" in record else parts)
+
+    def after_step(self, state: State, record: dict[str, Any]) -> None:
+        loss = record.get("loss")
+        if loss is not None and loss == loss:
+            self.loss = loss if self.loss != self.loss else 0.95 * self.loss + 0.05 * loss
+        if "held_out" in record and "loss" in record["held_out"]:
+            self.held_out = f" (held out {record['held_out']['loss']:.3f})"
+        if "skipped" in record:
+            self.console.print(f"[yellow]skipped:[/] {record['skipped']}", highlight=False)
+        now = time.monotonic()
+        if now - self.shown < (0.25 if self.task is not None else 10) and state.step < self.steps:
+            return
+        self.shown = now
+        if self.task is not None:
+            self.progress.update(self.task, completed=state.step, text=self.text(record), refresh=True)
+        else:
+            left = (now - self.began) / max(1, state.step - self.first) * (self.steps - state.step)
+            self.console.print(f"step {state.step}/{self.steps}: {self.text(record)}, {left:.0f} s left", highlight=False)
+
+    def close(self) -> None:
+        if self.task is not None:
+            self.progress.stop()
