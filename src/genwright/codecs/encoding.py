@@ -113,7 +113,9 @@ class Encoder:
         def encode(text: str) -> bytes:
             if text.isascii():
                 return ascii_only(text)
-            done, run, run_ascii = [], [], True
+            done: list[bytes] = []
+            run: list[str] = []
+            run_ascii = True
             for block in _LINES.split(text):
                 if block.isascii() != run_ascii:
                     done.append((ascii_only if run_ascii else whole)("".join(run)))

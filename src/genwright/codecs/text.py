@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class TextCodec:
         tokenizer.no_truncation()
         beside = path.with_name("tokenizer_config.json")
         config = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-        special = {}
+        special: dict[str, int] = {}
         for name, usual in _USUAL.items():
             chosen = [token["content"] if isinstance(token, dict) else token for key in _CONFIG[name] if (token := config.get(key))]
             found = [i for token in (*chosen, *usual) if (i := tokenizer.token_to_id(token)) is not None]
@@ -103,7 +103,7 @@ class TextCodec:
 
 def _finish(tokenizer: Tokenizer) -> TextCodec:
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()])
-    return TextCodec(tokenizer, {name: tokenizer.token_to_id(token) for name, token in SPECIAL.items()})
+    return TextCodec(tokenizer, {name: tokenizer.get_vocab()[token] for name, token in SPECIAL.items()})
 
 
 def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int]) -> torch.Tensor:
@@ -131,6 +131,7 @@ def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int])
 class Bytes(Settings):
     """The 256 bytes of UTF-8."""
 
+    learns_from: ClassVar[str] = "nothing"
     kind: Literal["bytes"] = "bytes"
     """Which codec: each byte of UTF-8 is a token."""
 
@@ -145,6 +146,7 @@ class Bytes(Settings):
 class Characters(Settings):
     """The characters of the whole corpus, held-out part included: a text with another character is refused."""
 
+    learns_from: ClassVar[str] = "all"
     kind: Literal["characters"] = "characters"
     """Which codec: each character (Unicode code point) is a token."""
 
@@ -162,6 +164,7 @@ class Characters(Settings):
 class BPE(Settings):
     """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909), trained on the corpus; any text can be encoded."""
 
+    learns_from: ClassVar[str] = "train"
     kind: Literal["bpe"] = "bpe"
     """Which codec: byte-pair encoding learned from the training part."""
     vocabulary: int = Field(4096, ge=300, le=1 << 20)
@@ -184,6 +187,7 @@ class BPE(Settings):
 class File(Settings):
     """A tokenizer that exists already."""
 
+    learns_from: ClassVar[str] = "nothing"
     kind: Literal["file"] = "file"
     """Which codec: a tokenizer.json of any origin."""
     path: str

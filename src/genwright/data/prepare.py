@@ -1,0 +1,228 @@
+"""From sources to token shards, prepared once for the same content.
+
+The files are found, each is read once (digest, encoding, places to cut), their parts are grouped into units of some megabytes, the
+codec is trained, and unit after unit is tokenised on all cores into shards. Every step is kept in a cache under a key of all that
+decides its content, so work that was killed goes on where it stopped, and a changed corpus costs what changed (all of it where the
+codec learns from the corpus and comes out different). No process holds more than some megabytes of text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tokenizers
+
+from genwright.codecs.text import TextCodec
+from genwright.data.readers import Part, kind_of, splits
+from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, publish, share, writing
+from genwright.data.source_files import SourceFile
+from genwright.data.workers import parallel
+from genwright.errors import GenwrightError
+from genwright.registry import settings_of
+
+if TYPE_CHECKING:
+    from genwright.data.text import TextData
+
+UNIT = 8 << 20  # bytes of a unit, about
+SMALL = 3 << 20  # bytes below which starting workers costs more than they save
+GROUP = 1000  # files that one job scans at most
+Progress = Callable[[str, float, float], None]  # stage, done, of how much
+
+
+class Preparation:
+    """The steps of `TextData.prepare`. After `run`: `cache`, the number of `files` that were read, what was `skipped`."""
+
+    def __init__(self, settings: TextData, progress: Progress):
+        self.settings, self.progress = settings, progress
+        self.cache = Path(os.path.expanduser(settings.cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright"))
+        self.skip = settings.on_bad_file == "skip"
+        self.skipped: list[str] = []
+        self.files = 0
+
+    def run(self, codec_settings: Any) -> tuple[TextCodec, dict[str, dict]]:
+        """(codec, {key of a shard: its facts}), the shards in order."""
+        files = self.find()
+        parts = self.parts(files)
+        units = self.units(parts)
+        self.files = len({part.path for part in parts})
+        single = self.files == 1 and kind_of(parts[0].path) == "text"
+        self.split(units, parts, single)
+        codec, folder = self.codec(codec_settings, units)
+        end = None if single and self.settings.split == "tail" else codec.space.special["end"]
+        shards = self.write(units, codec, folder, end)
+        self.check(shards)
+        return codec, shards
+
+    def find(self) -> list[SourceFile]:
+        kind, _, name = self.settings.source.partition(":")
+        path = self.settings.path
+        source = settings_of("source", kind)()
+        with writing(self.cache):
+            self.cache.mkdir(parents=True, exist_ok=True)
+        files = source.find((path,) if isinstance(path, str) else path, name, self.cache)
+        return sorted(files, key=lambda file: (file.name, file.path))
+
+    def workers(self, size: float) -> int:
+        return 1 if size < SMALL else self.settings.workers or os.cpu_count() or 1
+
+    def keep(self, path: Path, content: Any) -> None:
+        """Writes JSON, whole or not at all."""
+        with writing(path):
+            path.parent.mkdir(exist_ok=True)
+            draft = path.with_suffix(f".{os.getpid()}.tmp")
+            draft.write_text(json.dumps(content), encoding="utf-8")
+            draft.replace(path)
+
+    def parts(self, files: list[SourceFile]) -> list[Part]:
+        """The parts of each file. A file is scanned unless its size and time of change are those of an earlier scan."""
+        kept = self.cache / "scans" / f"{digest_of(FORMAT, [os.path.abspath(file.path) for file in files])}.json"
+        known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+        stamps = {file.path: [(status := os.stat(file.path)).st_size, status.st_mtime_ns] for file in files}
+        found = {path: known[path] for path, stamp in stamps.items() if path in known and known[path]["stamp"] == stamp}
+        if todo := [path for path in stamps if path not in found]:
+            jobs = _scan_jobs(todo, [stamps[path][0] for path in todo])
+            done, total = 0, sum(stamps[path][0] for path in todo)
+            for i, results in parallel("scan", jobs, self.workers(total)):
+                for path, facts in zip(jobs[i]["paths"], results, strict=True):
+                    found[path] = facts | {"stamp": stamps[path]}
+                    done += stamps[path][0]
+                self.progress("reading", done, total)
+            self.keep(kept, found)
+        return [part for file in files for part in self._parts_of(file, found[file.path])]
+
+    def _parts_of(self, file: SourceFile, facts: dict) -> Iterator[Part]:
+        if facts["bad"]:
+            if not self.skip:
+                raise GenwrightError(f"{file.path} {facts['bad']}", "mend or leave out the file, or set data.on_bad_file=skip")
+            self.skipped.append(f"{file.name} {facts['bad']}")
+            return
+        last = len(facts["parts"]) - 1
+        for i, (start, end, row) in enumerate(facts["parts"]):
+            yield Part(file.path, file.name, facts["sha"], start, end, row, i == last, facts["stamp"][1])
+
+    def units(self, parts: list[Part]) -> list[dict]:
+        """Parts in groups of about UNIT bytes. Whether one ends after a part depends (nearly) on that part alone, so that a new file
+        leaves the other units as they were."""
+        if not parts:
+            raise self.empty()
+        groups: list[list[Part]] = [[]]
+        size = 0
+        for part in parts:
+            groups[-1].append(part)
+            length = part.end - part.start if splits(part.path) else os.path.getsize(part.path)
+            size += length
+            if size >= 2 * UNIT or share(f"{part.name} {part.start}") < length / UNIT:
+                groups.append([])
+                size = 0
+        return [{"parts": group} for group in groups if group]
+
+    def empty(self) -> GenwrightError:
+        place = self.settings.path if self.settings.source == "files" else self.settings.source
+        skipped = f" ({len(self.skipped)} files or rows were skipped)" if self.skipped else ""
+        return GenwrightError(f"the corpus is empty: there is no text in {place}{skipped}", "give a path that holds text")
+
+    def split(self, units: list[dict], parts: list[Part], single: bool) -> None:
+        """Decides what is held out: sets each unit's `threshold` or `cut`."""
+        held_out = self.settings.held_out
+        if self.settings.split == "documents":
+            if single and held_out:
+                raise self.one_document()
+            if held_out and all(kind_of(part.path) == "text" for part in parts):
+                shares = sorted({share(part.name) for part in parts})
+                held_out = min(max(held_out, float(np.nextafter(shares[0], 1))), shares[-1])  # at least one on either side
+            for unit in units:
+                unit["threshold"] = held_out
+            return
+        kept = self.cache / "counts" / f"{digest_of(FORMAT, self.settings.field, self.skip, [_identity(unit) for unit in units])}.json"
+        if not kept.is_file():
+            jobs = [{"unit": unit, "field": self.settings.field, "skip": self.skip} for unit in units]
+            for unit in units:
+                unit["cut"] = 0
+            counted = dict(parallel("count", jobs, self.workers(UNIT * len(units))))
+            self.keep(kept, [counted[i] for i in range(len(units))])
+        counts = json.loads(kept.read_text(encoding="utf-8"))
+        left = int(sum(counts) * (1 - held_out))
+        for unit, count in zip(units, counts, strict=True):
+            unit["cut"] = min(max(left, 0), count)
+            left -= count
+
+    @staticmethod
+    def one_document() -> GenwrightError:
+        remedy = "set data.split=tail, which holds out its last part, or data.held_out=0"
+        return GenwrightError("the corpus is a single document, which cannot be held out and trained on", remedy)
+
+    def codec(self, codec_settings: Any, units: list[dict]) -> tuple[TextCodec, Path]:
+        """The codec, trained unless it was before, and its folder."""
+        learns_from = codec_settings.learns_from
+        if learns_from == "nothing":
+            codec = codec_settings.train(iter(()))
+            key = codec.digest
+        else:
+            key = digest_of(FORMAT, tokenizers.__version__, codec_settings.model_dump(), self._keys(units))
+        folder = self.cache / "codecs" / key
+        if not folder.is_dir():
+            self.progress("making the codec", 0, 1)
+            if learns_from != "nothing":
+                codec = codec_settings.train(self._texts(units, only_train=learns_from == "train"))
+            publish(folder, codec.save)
+            self.progress("making the codec", 1, 1)
+        return TextCodec.load(folder), folder
+
+    def _texts(self, units: list[dict], only_train: bool) -> Iterator[str]:
+        """Text from all over the corpus: a codec that stops early has seen no alphabet's beginning only."""
+        for unit in sorted(units, key=lambda unit: digest_of(_identity(unit))):
+            for split, _, piece in divide(unit, self.settings.field, [] if self.skip else None):
+                if split == 0 or not only_train:
+                    yield piece.text
+
+    def _keys(self, units: list[dict]) -> list:
+        return [[_identity(unit), unit.get("threshold"), unit.get("cut"), self.settings.field, self.skip] for unit in units]
+
+    def write(self, units: list[dict], codec: TextCodec, folder: Path, end: int | None) -> dict[str, dict]:
+        """Tokenises what is not in the cache yet. Returns {key: facts} in the order of the units."""
+        shards = self.cache / "shards"
+        keys = [digest_of(FORMAT, key, codec.digest, end) for key in self._keys(units)]
+        common = {"field": self.settings.field, "skip": self.skip, "tokenizer": str(folder / "tokenizer.json"), "end": end}
+        todo = [i for i, key in enumerate(keys) if not (shards / key).is_dir()]
+        jobs = [{"unit": units[i], "folder": str(shards / keys[i])} | common for i in todo]
+        for done, _ in enumerate(parallel("write", jobs, self.workers(UNIT * len(jobs))), start=1):
+            self.progress("tokenising", done, len(jobs))
+        return {key: json.loads((shards / key / "shard.json").read_text(encoding="utf-8")) for key in keys}
+
+    def check(self, shards: dict[str, dict]) -> None:
+        """Raises GenwrightError for a corpus that gives nothing to train on or to hold out."""
+        documents = [sum(facts[split]["documents"] for facts in shards.values()) for split in SPLITS]
+        tokens = [sum(facts[split]["tokens"] for facts in shards.values()) for split in SPLITS]
+        if not sum(tokens):
+            self.skipped += [row for facts in shards.values() for row in facts["skipped"]]
+            raise self.empty()
+        if all(tokens) or (tokens[0] and not self.settings.held_out):
+            return
+        if sum(documents) == 1:
+            raise self.one_document()
+        side = "trained on" if not tokens[0] else "held out"
+        what = f"none of the {sum(documents)} documents is {side} with data.held_out = {self.settings.held_out}"
+        raise GenwrightError(what, "change data.held_out, or set data.split=tail")
+
+
+def _identity(unit: dict) -> list:
+    """What decides a unit's text: not where its files are, nor when they were written."""
+    return [[kind_of(part.path), part.name, part.digest, part.start, part.end, part.row, part.last] for part in unit["parts"]]
+
+
+def _scan_jobs(paths: list[str], sizes: list[int]) -> list[dict]:
+    """Jobs of about UNIT bytes and at most GROUP files."""
+    jobs: list[dict] = []
+    room = 0
+    for path, size in zip(paths, sizes, strict=True):
+        if room <= 0 or len(jobs[-1]["paths"]) >= GROUP:
+            jobs.append({"paths": []})
+            room = UNIT
+        jobs[-1]["paths"].append(path)
+        room -= size
+    return jobs

@@ -1,0 +1,238 @@
+"""Files -> documents, a block at a time, so that a file of any size needs little memory.
+
+A file is read by its suffix (below an optional .gz or .zst): rows of .jsonl/.ndjson, .csv/.tsv and .parquet are documents each,
+anything else is one document of text. Plain text and jsonl are cut into parts of some megabytes, so that one large file keeps all
+cores busy; text is cut where the cut changes no token (see `genwright.codecs.encoding`). A leading byte-order mark is dropped.
+
+Worker processes import this module: it must not import torch.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from genwright.errors import GenwrightError
+
+BLOCK = 1 << 20  # bytes read at once
+LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
+PART = 8 << 20  # bytes of a file that one job takes, about
+KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+
+
+class Part(NamedTuple):
+    """A range of a file. name: for a person; digest: SHA-256 of the whole file; row: index of the first row; last: the file
+    ends here; changed: the file's time of change (ns) when it was scanned."""
+
+    path: str
+    name: str
+    digest: str
+    start: int
+    end: int
+    row: int
+    last: bool
+    changed: int
+
+
+class Piece(NamedTuple):
+    """Text of a document: row is -1 where the file is the document, which then may come in several pieces."""
+
+    row: int
+    text: str
+    ends: bool
+
+
+def kind_of(path: str) -> str:
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    if suffixes and suffixes[-1] in (".gz", ".zst"):
+        suffixes.pop()
+    return KINDS.get(suffixes[-1], "text") if suffixes else "text"
+
+
+def splits(path: str) -> bool:
+    """Whether the file can be read from the middle."""
+    return kind_of(path) in ("text", "jsonl") and not path.lower().endswith((".gz", ".zst"))
+
+
+def open_file(path: str) -> BinaryIO:
+    if path.lower().endswith(".gz"):
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if path.lower().endswith(".zst"):
+        try:
+            import zstandard
+        except ImportError as error:
+            raise GenwrightError(f"{path} needs zstandard, which is not installed", "pip install 'genwright[zst]'") from error
+        return zstandard.open(path, "rb")  # type: ignore[return-value]
+    return open(path, "rb")
+
+
+def safe_cut(block: bytes) -> int:
+    """The last place after a line end and before an ASCII non-space; 0 if there is none. No token of our codecs crosses it."""
+    at = block.rfind(b"\n", 0, -1) + 1 if block else 0
+    while at and not 33 <= block[at] <= 126:
+        at = block.rfind(b"\n", 0, at - 1) + 1
+    return at
+
+
+def _forced_cut(block: bytes) -> int:
+    """The last boundary between characters of UTF-8."""
+    at = len(block) - 1
+    while at > len(block) - 4 and block[at] & 0xC0 == 0x80:
+        at -= 1
+    return at
+
+
+def _blocks(file: BinaryIO, size: int, rows: bool) -> Iterator[bytes]:
+    """`size` bytes of a file in blocks that end at a safe cut, or at the end of a row."""
+    carry = b""
+    while size > 0 and (chunk := file.read(min(BLOCK, size))):
+        size -= len(chunk)
+        carry += chunk
+        cut = carry.rfind(b"\n") + 1 if rows else safe_cut(carry) or (len(carry) > LONGEST_BLOCK and _forced_cut(carry))
+        if cut:
+            yield carry[:cut]
+            carry = carry[cut:]
+    if carry:
+        yield carry
+
+
+def scan(path: str) -> dict:
+    """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte}. Reads the file once."""
+    sha, kind, parts = hashlib.sha256(), kind_of(path), []
+    start = offset = row = first = 0
+    if not splits(path):
+        with open(path, "rb") as raw:
+            while chunk := raw.read(BLOCK):
+                sha.update(chunk)
+    bad = ""
+    if kind != "parquet":
+        try:
+            with open_file(path) as file:
+                for block in _blocks(file, 1 << 62, rows=kind != "text"):
+                    if splits(path):
+                        sha.update(block)
+                    bad = bad or _check(block, offset)
+                    offset += len(block)
+                    row += block.count(b"\n")
+                    if offset - start >= PART:
+                        parts.append([start, offset, first])
+                        start, first = offset, row
+        except Exception as error:  # each way of compression raises its own
+            if splits(path) or isinstance(error, GenwrightError):
+                raise
+            bad = f"cannot be decompressed ({error})"
+    if offset > start:
+        parts.append([start, offset, first])
+    return {"sha": sha.hexdigest(), "parts": parts if splits(path) else [[0, 1 << 62, 0]], "bad": bad}
+
+
+def _check(block: bytes, offset: int) -> str:
+    if (zero := block.find(b"\0")) >= 0:
+        return f"is binary: a zero byte at offset {offset + zero}"
+    try:
+        block.decode()
+    except UnicodeDecodeError as error:
+        return f"is not UTF-8: byte 0x{block[error.start]:02x} at offset {offset + error.start}"
+    return ""
+
+
+def read(part: Part, field: str, skipped: list[str] | None = None) -> Iterator[Piece]:
+    """The documents of a part. A row that cannot be used raises GenwrightError, or is added to `skipped`."""
+    if kind_of(part.path) == "text":
+        yield from _read_text(part)
+        return
+    for row, value in _rows(part, field):
+        if isinstance(value, str):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                value = GenwrightError(f"{part.name} row {row} holds half of a surrogate pair, which is no text", "mend the row")
+        if isinstance(value, GenwrightError):
+            if skipped is None:
+                raise GenwrightError(value.what, value.remedy + ", or set data.on_bad_file=skip")
+            skipped.append(value.what)
+        elif value:
+            yield Piece(row, value, True)
+
+
+def _read_text(part: Part) -> Iterator[Piece]:
+    with open_file(part.path) as file:
+        if part.start:
+            file.seek(part.start)
+        before = None
+        for block in _blocks(file, part.end - part.start, rows=False):
+            if before is not None:
+                yield Piece(-1, before, False)
+            before = block.decode()
+            if before.startswith("\ufeff") and not part.start:
+                before = before[1:]
+        if before:
+            yield Piece(-1, before, part.last)
+
+
+def _rows(part: Part, field: str) -> Iterator[tuple[int, str | GenwrightError]]:
+    """(row, its text or what is wrong with it)."""
+    kind = kind_of(part.path)
+    if kind == "parquet":
+        yield from _parquet_rows(part, field)
+        return
+    with open_file(part.path) as file:
+        if kind == "csv":
+            csv.field_size_limit(1 << 31)
+            tab = "\t" if ".tsv" in part.path.lower() else ","
+            table = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=tab)
+            _need(field, table.fieldnames or (), part.name)
+            for number, cells in enumerate(table):
+                yield number, cells[field] or ""
+            return
+        file.seek(part.start)
+        number = part.row
+        for block in _blocks(file, part.end - part.start, rows=True):
+            for line in block.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+                if line.strip():
+                    yield number, _json_text(line, field, f"{part.name} row {number}")
+                number += 1
+            number -= block.endswith(b"\n")
+
+
+def _json_text(line: bytes, field: str, place: str) -> str | GenwrightError:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        return GenwrightError(f"{place} is not JSON ({error.msg})", "mend the row")
+    if isinstance(row, dict):
+        if isinstance(row.get(field), str):
+            return row[field]
+        return GenwrightError(f"{place} has no text in field {field!r} (it has {', '.join(row) or 'nothing'})", "set data.field")
+    return row if isinstance(row, str) else GenwrightError(f"{place} is neither an object nor a string", "mend the row")
+
+
+def _parquet_rows(part: Part, field: str) -> Iterator[tuple[int, str | GenwrightError]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.ParquetFile(part.path)
+    except pyarrow.ArrowInvalid as error:
+        raise GenwrightError(f"{part.name} is not a parquet file ({error})", "leave it out of data.path") from error
+    with table:
+        _need(field, table.schema_arrow.names, part.name)
+        number = 0
+        for batch in table.iter_batches(batch_size=1024, columns=[field]):
+            for value in batch.column(0).to_pylist():
+                yield (
+                    number,
+                    value if isinstance(value, str | None) else GenwrightError(f"{part.name} row {number} is no text", "set data.field"),
+                )
+                number += 1
+
+
+def _need(field: str, names, place: str) -> None:
+    if field not in names:
+        raise GenwrightError(f"{place} has no column {field!r} (it has {', '.join(names) or 'none'})", "set data.field to one of them")

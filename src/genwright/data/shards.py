@@ -1,0 +1,197 @@
+"""Shards: the tokens of some megabytes of documents, in a folder named by its content, written once and never changed.
+
+    <cache>/shards/<key>/train.bin      flat little-endian uint16 or uint32 token ids
+                         held_out.bin
+                         documents.npy  an entry a document and split: where it begins, which file and row it is, its digest
+                         shard.json     counts, SHA-256 of the files above, names of the sources
+
+The key is the SHA-256 of all that decides the content: the sources' digests and ranges, the split, the codec. A folder is written
+under another name, flushed to disk, then renamed: whatever bears its final name is whole.
+
+Worker processes import this module: it must not import torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from genwright.codecs.encoding import Encoder
+from genwright.data.readers import Part, Piece, read
+from genwright.errors import GenwrightError
+
+FORMAT = 1  # part of every key: raise it when the same input would give other shards
+SPLITS = ("train", "held_out")
+DOCUMENT = np.dtype(
+    [("split", "u1"), ("continued", "u1"), ("source", "<u4"), ("row", "<i8"), ("start", "<i8"), ("digest", "V16")]
+)  # continued: the document began in an earlier shard
+
+
+def digest_of(*content) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def share(group: str) -> float:
+    """A number in [0, 1) that only the group decides: below the threshold it is held out."""
+    return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "little") / (1 << 64)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns a full disk and a missing permission into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "set GENWRIGHT_CACHE or data.cache to a folder with room that can be written; what is finished is kept"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise GenwrightError(f"the disk that holds {folder} is full", remedy) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise GenwrightError(f"{folder} cannot be written ({error.strerror})", remedy) from error
+        raise
+
+
+def publish(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Makes `folder` with what `fill` writes, whole or not at all. Where another process was quicker, its folder stays."""
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f"{folder.name}.*.tmp"):
+            if not _alive(int(left.name.split(".")[-2])):
+                shutil.rmtree(left, ignore_errors=True)
+        draft = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+        try:
+            draft.mkdir()
+            fill(draft)
+            for path in draft.rglob("*"):
+                _flush(path)
+            _flush(draft)
+            try:
+                draft.rename(folder)
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+            _flush(folder.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)  # gone after the rename; otherwise its space is given back
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def divide(unit: dict, field: str, skipped: list[str] | None = None) -> Iterator[tuple[int, int, Piece]]:
+    """(split, index of the part, piece) for a unit's documents: {"parts", "threshold"} splits by the hash of a document's group (its
+    file, or a row's text), {"parts", "cut"} puts the first `cut` characters into train, in the middle of a document if need be."""
+    left = unit.get("cut")
+    for index, entry in enumerate(unit["parts"]):
+        part = Part(*entry)
+        for piece in read(part, field, skipped):
+            if left is None:
+                yield int(share(part.name if piece.row < 0 else piece.text) < unit["threshold"]), index, piece
+                continue
+            before, after = piece.text[: max(0, left)], piece.text[max(0, left) :]
+            left -= len(piece.text)
+            if before:
+                yield 0, index, Piece(piece.row, before, piece.ends and not after)
+            if after:
+                yield 1, index, Piece(piece.row, after, piece.ends)
+
+
+def count(unit: dict, field: str, skip: bool) -> int:
+    """Characters of a unit's documents."""
+    return sum(len(piece.text) for _, _, piece in divide(unit, field, [] if skip else None))
+
+
+@functools.lru_cache(2)
+def _encoder(tokenizer: str) -> Encoder:
+    return Encoder(Tokenizer.from_file(tokenizer))
+
+
+class _Tokens:
+    """One split of a shard while it is written."""
+
+    def __init__(self, file: BinaryIO, dtype: np.dtype):
+        self.file, self.dtype, self.sha = file, dtype, hashlib.sha256()
+        self.tokens = self.bytes = self.characters = 0
+        self.largest = -1
+
+    def add(self, ids: bytes) -> None:
+        self.file.write(ids)
+        self.sha.update(ids)
+        self.tokens += len(ids) // self.dtype.itemsize
+        self.largest = max(self.largest, int(np.frombuffer(ids, self.dtype).max(initial=0)))
+
+    def summary(self) -> dict:
+        return {name: getattr(self, name) for name in ("tokens", "bytes", "characters", "largest")}
+
+
+def write(unit: dict, field: str, skip: bool, tokenizer: str, end: int | None, folder: str) -> dict:
+    """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows each. Returns shard.json's content."""
+    facts: dict = {}
+
+    def fill(draft: Path) -> None:
+        encoder = _encoder(tokenizer)
+        stop = b"" if end is None else np.array([end], encoder.dtype).tobytes()
+        skipped: list[str] | None = [] if skip else None
+        documents = []
+        with open(draft / "train.bin", "wb") as train, open(draft / "held_out.bin", "wb") as held_out:
+            splits = [_Tokens(train, encoder.dtype), _Tokens(held_out, encoder.dtype)]
+            begun = {}  # (part, split) of a document that comes in several pieces
+            for split, index, piece in divide(unit, field, skipped):
+                part, to = Part(*unit["parts"][index]), splits[split]
+                if piece.row >= 0 or (index, split) not in begun:
+                    begun[index, split] = True
+                    digest = bytes.fromhex(part.digest[:32]) if piece.row < 0 else _row_digest(piece.text)
+                    documents.append((split, piece.row < 0 and part.start > 0, index, piece.row, to.tokens, digest))
+                to.add(encoder.encode(piece.text) + (stop if piece.ends else b""))
+                to.characters += len(piece.text)
+                to.bytes += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
+        _unchanged(unit)
+        table = np.array(documents, DOCUMENT)
+        np.save(draft / "documents.npy", table)
+        shas = {f"{name}.bin": to.sha.hexdigest() for name, to in zip(SPLITS, splits, strict=True)}
+        shas["documents.npy"] = hashlib.sha256((draft / "documents.npy").read_bytes()).hexdigest()
+        facts.update(sha256=shas, dtype=encoder.dtype.str, sources=[part[1] for part in unit["parts"]], skipped=skipped or [])
+        for code, (name, to) in enumerate(zip(SPLITS, splits, strict=True)):
+            begun_here = (table["split"] == code) & (table["continued"] == 0)
+            facts[name] = to.summary() | {"documents": int(begun_here.sum())}
+        (draft / "shard.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    publish(Path(folder), fill)
+    return facts
+
+
+def _unchanged(unit: dict) -> None:
+    """A file that changed since its digest was taken must not become a shard under that digest."""
+    for entry in unit["parts"]:
+        part = Part(*entry)
+        if os.stat(part.path).st_mtime_ns != part.changed:
+            raise GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
+
+
+def _row_digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -1,0 +1,93 @@
+"""The running interpreter's standard library, as code and as documentation: a corpus that is on every machine, without a network."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import os
+import sys
+import sysconfig
+import warnings
+from pathlib import Path
+from typing import Literal
+
+from genwright.data.shards import publish
+from genwright.data.source_files import SourceFile, walk
+from genwright.errors import GenwrightError
+from genwright.registry import Settings, register
+
+# Installed packages are not the standard library; its tests are 60% of its text, full of data and deliberately broken files.
+_PASSED_OVER = frozenset({"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test", "lib-dynload"})
+
+
+def _library() -> list[SourceFile]:
+    folder = sysconfig.get_path("stdlib")
+    files = [file for file in walk(folder, _PASSED_OVER) if file.name.endswith(".py")]
+    if not files:
+        raise GenwrightError(f"{folder} holds no source of the standard library", "use data.source=files with a path")
+    return files
+
+
+@register("source", "python-stdlib")
+class PythonStdlib(Settings):
+    """The modules of the standard library, without its tests."""
+
+    kind: Literal["python-stdlib"] = "python-stdlib"
+    """Which source: the running interpreter's own modules, as code."""
+
+    def find(self, paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
+        return _library()
+
+
+@register("source", "python-docs")
+class PythonDocs(Settings):
+    """The language reference's topics, and the docstrings of every module of the standard library."""
+
+    kind: Literal["python-docs"] = "python-docs"
+    """Which source: the running interpreter's documentation."""
+
+    def find(self, paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
+        library = _library()
+        stamps = [(file.name, os.path.getsize(file.path), os.stat(file.path).st_mtime_ns) for file in library]
+        folder = cache / "sources" / f"python-docs-{hashlib.sha256(repr((2, sys.version, stamps)).encode()).hexdigest()[:16]}"
+        if not folder.is_dir():
+            publish(folder, lambda draft: _write_docs(draft, library))
+        return list(walk(str(folder)))
+
+
+def _write_docs(draft: Path, library: list[SourceFile]) -> None:
+    from pydoc_data.topics import topics
+
+    documents = {f"topics/{topic}.txt": text for topic, text in topics.items()}
+    for file in library:
+        text = docstrings(Path(file.path).read_bytes(), file.name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+        documents[f"modules/{file.name.removesuffix('.py')}.txt"] = text
+    for name, text in documents.items():
+        if text:
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft / name).write_text(text, encoding="utf-8")
+
+
+def docstrings(source: bytes, module: str) -> str:
+    """A module's docstrings, each under the name and arguments of what it documents. The module is parsed, not imported."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a stray backslash in somebody's string is not the user's concern
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # a template or a file for another version: no documentation in it
+        return ""
+    entries: list[str] = []
+
+    def visit(node: ast.AST, name: str) -> None:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node, clean=False)
+            arguments = f"({ast.unparse(node.args)})" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ""
+            if text and (text := inspect.cleandoc(text)).strip():
+                entries.append(f"{name}{arguments}\n\n{text}\n")
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                visit(child, f"{name}.{child.name}")
+
+    visit(tree, module)
+    return "\n\n".join(entries).encode("utf-8", "ignore").decode()

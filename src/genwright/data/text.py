@@ -1,0 +1,163 @@
+"""Text: the settings of a corpus, and the prepared dataset: batches, held-out windows, and which document a token came from.
+
+Held-out text: `documents` takes a document whole, by a hash of its group: its file's name, or a row's text. `tail` takes the last
+share of all characters, as is customary for one long document. An end token follows each document, save where the corpus is a single
+file under `tail`: neither the cut nor the end of that one document is worth predicting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from genwright.codecs.text import TextCodec
+from genwright.data.prepare import Preparation, Progress
+from genwright.data.shards import SPLITS, digest_of
+from genwright.data.windows import HeldOut, TextStream, Tokens
+from genwright.errors import GenwrightError
+from genwright.registry import Settings, register
+
+
+@register("data", "text")
+class TextData(Settings):
+    """Text or code: where it comes from, what is held out, and the windows that a model sees."""
+
+    kind: Literal["text"] = "text"
+    """Which data: documents of text, as windows of tokens."""
+    source: str = "files"
+    """`files` (see `path`), `python-stdlib`, `python-docs`, or `hf:NAME` (a Hugging Face dataset)."""
+    path: str | tuple[str, ...] = ()
+    """Files, folders or globs: text of any suffix, jsonl, csv, parquet; also .gz and .zst."""
+    field: str = "text"
+    """Which field of a jsonl row, or column of csv and parquet, holds the text."""
+    context: int = Field(256, ge=1, le=1 << 20)
+    """Tokens of a window."""
+    isolate_documents: bool = False
+    """Whether attention is cut between the documents of a window."""
+    held_out: float = Field(0.05, ge=0, lt=1)
+    """Share of the corpus that is never trained on, 0 to 1."""
+    split: Literal["documents", "tail"] = "documents"
+    """What is held out: `documents` by a hash of their names, or the last characters of the corpus."""
+    on_bad_file: Literal["stop", "skip"] = "stop"
+    """What to do about a file or row that is no text: `stop` and name it, or `skip` and list it."""
+    workers: int = Field(0, ge=0, le=1024)
+    """Processes that prepare; 0: one a core."""
+    cache: str | None = None
+    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
+
+    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> TextDataset:
+        """The dataset of this source, split and codec, from the cache or made now. `expect`: the digest a run was made with."""
+        prepared = Preparation(self, progress or (lambda stage, done, total: None))
+        codec, shards = prepared.run(codec_settings)
+        dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
+        if expect and dataset.digest != expect:
+            raise GenwrightError(
+                f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}",
+                "bring the source files back as they were, or begin a new run",
+            )
+        return dataset
+
+
+class TextDataset:
+    """Token shards, opened. `digest`: SHA-256 over the codec and all shards, in order; `shards`: file -> its SHA-256; `summary`: files,
+    skipped files and rows, and a split's documents, tokens, bytes and characters."""
+
+    def __init__(self, settings: TextData, codec: TextCodec, folder: Path, shards: dict[str, dict], files: int, skipped: list[str]):
+        self.codec, self.folder = codec, folder
+        self.context, self.isolate_documents = settings.context, settings.isolate_documents
+        self.shards = {f"{key}/{name}": sha for key, facts in shards.items() for name, sha in facts["sha256"].items()}
+        self.digest = digest_of(codec.digest, list(self.shards.values()))
+        self.summary: dict[str, Any] = {"files": files, "skipped": skipped + [row for facts in shards.values() for row in facts["skipped"]]}
+        for split in SPLITS:
+            counts = ("documents", "tokens", "bytes", "characters")
+            self.summary[split] = {name: sum(facts[split][name] for facts in shards.values()) for name in counts}
+        self._facts = shards
+        self._tokens = {split: self._open(split) for split in SPLITS}
+
+    def _open(self, split: str) -> Tokens:
+        arrays, dtype = [], np.dtype("<u2")
+        for key, facts in self._facts.items():
+            path, dtype = self.folder / key / f"{split}.bin", np.dtype(facts["dtype"])
+            if path.stat().st_size != facts[split]["tokens"] * dtype.itemsize:
+                raise self._damaged(path)
+            if facts[split]["largest"] >= self.codec.space.vocabulary:
+                what = f"{path} holds token {facts[split]['largest']}, outside of the vocabulary of {self.codec.space.vocabulary}"
+                raise GenwrightError(what, "the codec is not the one it was prepared with: delete the file's folder and prepare again")
+            if facts[split]["tokens"]:
+                arrays.append(np.memmap(path, dtype, "r").view(np.ndarray))
+        return Tokens(arrays, dtype)
+
+    @staticmethod
+    def _damaged(path: Path) -> GenwrightError:
+        return GenwrightError(f"{path} was changed on disk", f"delete {path.parent} and prepare again")
+
+    def verify(self) -> None:
+        """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
+        for name, sha in self.shards.items():
+            with open(self.folder / name, "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha:
+                    raise self._damaged(self.folder / name)
+
+    def tokens(self, split: str) -> Tokens:
+        """The tokens of "train" or "held_out", memory-mapped."""
+        return self._tokens[split]
+
+    def nbytes(self, split: str) -> int:
+        """Bytes of UTF-8 of the split's text: bits per byte are nats / (log 2 * nbytes)."""
+        return self.summary[split]["bytes"]
+
+    def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> TextStream:
+        """Batches of the training split. `lookahead`: tokens beyond the context (1: causal, 0: masked)."""
+        return TextStream(self, batch_size, seed, lookahead)
+
+    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOut:
+        """Windows that cover a split without overlap."""
+        return HeldOut(self, lookahead, split)
+
+    @cached_property
+    def _index(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """split -> (where each document begins, its shard, its entry), the documents in order."""
+        starts: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
+        entries: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
+        base = dict.fromkeys(SPLITS, 0)
+        for number, (key, facts) in enumerate(self._facts.items()):
+            table = np.load(self.folder / key / "documents.npy", allow_pickle=False)
+            for code, split in enumerate(SPLITS):
+                # A document that goes on from the shard before is no new one, unless its beginning went to the other split.
+                new = (table["split"] == code) & ((table["continued"] == 0) | (base[split] + table["start"] == 0))
+                starts[split].append(table["start"][new] + base[split])
+                entries[split].append(np.stack([np.full(new.sum(), number), np.flatnonzero(new)]))
+                base[split] += facts[split]["tokens"]
+        joined = {split: np.concatenate(entries[split], axis=1) for split in SPLITS}
+        return {split: (np.concatenate(starts[split]), joined[split][0], joined[split][1]) for split in SPLITS}
+
+    def document_ids(self, split: str, positions: np.ndarray) -> np.ndarray:
+        """int64, of the shape of `positions`: the number of the document that each token is from."""
+        return np.searchsorted(self._index[split][0], positions, side="right") - 1
+
+    def _entry(self, split: str, document: int) -> tuple[str, np.ndarray]:
+        """(name, row of documents.npy) of a document by its number."""
+        _, shard, entry = self._index[split]
+        key, facts = list(self._facts.items())[shard[document]]
+        row = np.load(self.folder / key / "documents.npy", mmap_mode="r", allow_pickle=False)[entry[document]]
+        name = facts["sources"][row["source"]]
+        return (name if row["row"] < 0 else f"{name}:{row['row']}"), row
+
+    def document_at(self, split: str, token: int) -> tuple[str, int]:
+        """(name of the document, offset in it) of a token of the split. A row is named FILE:ROW, counted from 0."""
+        if not 0 <= token < len(self.tokens(split)):
+            raise IndexError(f"token {token} of {len(self.tokens(split))}")
+        document = int(self.document_ids(split, np.array(token)))
+        return self._entry(split, document)[0], token - int(self._index[split][0][document])
+
+    def documents(self, split: str) -> Iterator[tuple[str, np.ndarray]]:
+        """(name, tokens) of each document of a split, in order."""
+        starts = self._index[split][0].tolist()
+        for document, (start, stop) in enumerate(zip(starts, [*starts[1:], len(self.tokens(split))], strict=True)):
+            yield self._entry(split, document)[0], self.tokens(split)[start:stop]

@@ -1,0 +1,106 @@
+"""Jobs over several processes, without torch in any of them.
+
+Each worker is a fresh interpreter that reads a job a line (JSON) and answers a line. Nothing is forked from a process that holds
+threads, nothing is pickled, the caller's script is not run again; a worker whose parent was killed ends after its job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from genwright.errors import GenwrightError
+
+
+def jobs_by_name() -> dict:
+    from genwright.data import readers, shards
+
+    return {"scan": lambda paths: [readers.scan(path) for path in paths], "count": shards.count, "write": shards.write}
+
+
+def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
+    """(index of the job, its result) as they are done. One worker: in this process."""
+    if workers <= 1 or len(jobs) <= 1:
+        function = jobs_by_name()[name]
+        for i, job in enumerate(jobs):
+            yield i, function(**job)
+        return
+    todo = iter(enumerate(jobs))
+    lock, results = threading.Lock(), queue.SimpleQueue()  # type: ignore[var-annotated]
+    processes = [_start() for _ in range(min(workers, len(jobs)))]
+    threads = [threading.Thread(target=_drive, args=(process, name, todo, lock, results), daemon=True) for process in processes]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in jobs:
+            index, answer = results.get()
+            if "what" in answer:
+                raise GenwrightError(answer["what"], answer["remedy"])
+            if "failure" in answer:
+                raise RuntimeError(answer["failure"])
+            yield index, answer["result"]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+        for thread in threads:
+            thread.join()
+
+
+def _start() -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TOKENIZERS_PARALLELISM": "false"}
+    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "genwright.data.workers"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, encoding="utf-8")
+
+
+def _drive(process: subprocess.Popen, name: str, todo: Iterator, lock: threading.Lock, results: queue.SimpleQueue) -> None:
+    assert process.stdin and process.stdout
+    while True:
+        with lock:
+            index, job = next(todo, (-1, None))
+        if job is None:
+            return
+        try:
+            process.stdin.write(json.dumps([name, job]) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except (BrokenPipeError, ValueError):
+            line = ""
+        if not line:
+            remedy = "it may have run out of memory: lower data.workers"
+            results.put(
+                (index, {"what": f"a worker process ended in the middle of its work (exit code {process.wait()})", "remedy": remedy})
+            )
+            return
+        results.put((index, json.loads(line)))
+
+
+def main() -> None:
+    import traceback
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not mix with the answers
+    functions = jobs_by_name()
+    for line in sys.stdin:
+        name, job = json.loads(line)
+        try:
+            answer = {"result": functions[name](**job)}
+        except GenwrightError as error:
+            answer = {"what": error.what, "remedy": error.remedy}
+        except Exception:  # reported to the parent, which raises it
+            answer = {"failure": traceback.format_exc()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
