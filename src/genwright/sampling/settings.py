@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from genwright.registry import Settings
@@ -20,7 +22,7 @@ class Decoding(Settings):
     """Keeps tokens at least this share as likely as the likeliest; 0 keeps all."""
     repetition_penalty: float = Field(1.0, gt=0, le=100)
     """Divides positive and multiplies negative logits of tokens that prompt and sample already hold; 1 is off."""
-    stop: tuple[str, ...] = ()
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Strings that end a sample; the text is cut before them."""
     seed: int = 0
     """Samples are a pure function of it, of the prompt's index and of the sample's."""

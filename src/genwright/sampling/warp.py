@@ -73,10 +73,11 @@ def choose(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     probabilities = logits.softmax(-1)
     cumulative = probabilities.cumsum(-1, dtype=torch.float64)
     tokens = torch.searchsorted(cumulative, uniform.double()[:, None] * cumulative[:, -1:], right=True)
+    tokens.clamp_(max=logits.shape[-1] - 1)  # where a probability is NaN, and its logarithm will say so
     return tokens[:, 0], probabilities.gather(1, tokens)[:, 0].log()
 
 
 def likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Takes the highest logit of each row (the first of equals): tokens and their log-probabilities, as `choose`."""
-    highest, tokens = logits.max(-1)
-    return tokens, highest - logits.logsumexp(-1)
+    logprobs, tokens = logits.log_softmax(-1).max(-1)  # max: on a CPU faster than argmax
+    return tokens, logprobs

@@ -1,0 +1,225 @@
+"""One more token a row, fast: what a causal transformer computes for its newest position, with everything before it cached.
+
+At one token a row a network of ordinary size spends its time on starting operations, not on arithmetic, so `Lean` starts few. It is
+the same network as `Transformer.forward`, read from the module's own parameters and settings when a generation starts, in another form:
+weights transposed, query, key and value (gate and up) in one matrix, gains of norms folded into the matrix behind them (RMS norm is
+x / hypot(|x|, sqrt(width * eps)) times sqrt(width) * gain), pairs of a rotation side by side so that it is one complex product that
+carries the attention's scale too, keys stored transposed, results written into buffers that live as long as the generation.
+What it cannot do (layer norm, a dense head, bf16) goes through the module's own cache (`Cached`); tests hold both to `forward`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from genwright.models.transformer import Transformer
+
+
+class Stepper(Protocol):
+    def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
+        """Reads tokens (rows, time) int64, left-padded where not `real` (None: all are), and makes room for `length` positions in all.
+        Returns the last position's logits, (rows, vocabulary) in fp32."""
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Reads one more token a row, (rows,) int64; returns logits, (rows, vocabulary) in fp32."""
+
+
+def stepper(model: nn.Module) -> Stepper:
+    return Lean(model) if isinstance(model, Transformer) and Lean.can(model) else Cached(model)
+
+
+def context_of(model: nn.Module) -> int:
+    """Positions that the model may see at once."""
+    return getattr(model, "context", sys.maxsize)
+
+
+@contextmanager
+def threads_for(model: nn.Module, rows: int) -> Iterator[None]:
+    yield
+
+
+class Cached:
+    """Steps of any network that keeps a cache of its own: `model(tokens, padding=, cache=, last=)`, `model.new_cache(rows, length)`."""
+
+    def __init__(self, model: Any):
+        self.model = model
+
+    def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
+        self.cache = self.model.new_cache(len(tokens), length)
+        return self.model(tokens, padding=real, cache=self.cache, last=True)[:, -1]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        return self.model(tokens[:, None], cache=self.cache, last=True)[:, -1]
+
+
+class _Layer(NamedTuple):
+    """Weights of one layer, (inputs, outputs). qk_gain: (group + 1, D) or None. values: a table (vocabulary, K * D) or None. mix: of
+    the stream and of the embedding."""
+
+    qkv: Tensor
+    output: Tensor
+    up: Tensor
+    down: Tensor
+    qk_gain: Tensor | None
+    values: Tensor | None
+    mix: tuple[Tensor, Tensor] | None
+    short: bool
+
+
+class Lean:
+    """See the module. Shapes: B rows, W width, K key-value heads, G queries a key (heads = K * G), D head width. A row's queries, key
+    and value lie together, group by group: (B, K, G + 2, D), so that rows and groups are one axis without a copy."""
+
+    def __init__(self, model: Transformer):
+        self.model = model
+        s = self.settings = cast(Any, model.settings)  # resolved: every size is filled in
+        self.groups, self.width = s.heads // s.kv_heads, s.head_width
+        pairs = torch.arange(self.width, device=model.embedding.device).view(2, -1).t().flatten()  # i beside i + D/2
+        self.pairs = pairs
+        self.layers = [self._layer(block) for block in model.blocks]
+        head = model.embedding if model.head is None else model.head
+        self.cap = head.new_tensor(s.logit_softcap) if s.logit_softcap else None
+        self.head = (_folded(head, model.norm) / (s.logit_softcap or 1)).t().contiguous()
+        self.embedding, self.first_gain = model.embedding, None
+        if model.embedding_norm is not None:
+            self.first_gain = _folded(head.new_ones(s.width), model.embedding_norm)
+        self.eps = head.new_tensor(math.sqrt(s.width * s.norm_eps))
+        self.head_eps = head.new_tensor(math.sqrt(self.width * s.norm_eps))
+
+    @staticmethod
+    def can(model: Transformer) -> bool:
+        s = model.settings
+        return bool(s.causal) and s.norm != "layer" and model.dense is None and model.embedding.dtype == torch.float32
+
+    def _layer(self, block: Any) -> _Layer:
+        k, g, d = block.settings.kv_heads, self.groups, self.width
+        query, key = (w.view(k, -1, d, w.shape[1])[:, :, self.pairs] for w in (block.query, block.key))
+        value = block.value.view(k, 1, d, -1)
+        qkv = torch.cat((query, key, value), 1).flatten(0, 2)
+        up = block.up if block.gate is None else torch.cat((block.gate, block.up))
+        gain = None
+        if block.query_norm is not None and block.query_norm.weight is not None:
+            gains = [block.query_norm.weight] * g + [block.key_norm.weight]
+            gain = torch.stack(gains)[:, self.pairs] * math.sqrt(d)
+        mix = None if block.mix is None else tuple(block.mix.detach().unbind())
+        return _Layer(
+            _folded(qkv, block.attention_norm).t().contiguous(),
+            block.output.t().contiguous(),
+            _folded(up, block.mlp_norm).t().contiguous(),
+            block.down.t().contiguous(),
+            gain,
+            block.value_embedding,
+            mix,
+            bool(block.short),
+        )
+
+    def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
+        """As `Stepper.start`. The module reads the prompt; its cache is then copied into the layout of the steps."""
+        model, s, (rows, time) = self.model, self.settings, tokens.shape
+        cache = model.new_cache(rows, time)
+        logits = model(tokens, padding=real, cache=cache, last=True)[:, -1]
+        merged = rows * s.kv_heads
+        self.keys = cache.keys.new_empty(s.depth, merged, self.width, length)
+        self.values = cache.keys.new_empty(s.depth, merged, length, self.width)
+        self.keys[..., :time] = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25
+        self.values[:, :, :time] = cache.values.flatten(1, 2)
+        self.hidden = None
+        if cache.hidden is not None:
+            hidden = F.pad(cache.hidden.flatten(1), (0, length - time))
+            self.hidden = hidden.repeat_interleave(s.kv_heads, 0)[:, None]
+        self.end = time
+        self._buffers(rows, length)
+        return logits
+
+    def _buffers(self, rows: int, length: int) -> None:
+        s, d, g = self.settings, self.width, self.groups
+        new = self.keys.new_empty
+        self.qkv = new(rows, s.kv_heads * (g + 2) * d)
+        grouped = self.qkv.view(-1, g + 2, d)
+        self.qk, self.value = grouped[:, : g + 1], grouped[:, g + 1 :]
+        self.flat_value = self.qkv.view(rows, s.kv_heads, g + 2, d)[:, :, g + 1]
+        self.normed = new(self.qk.shape)
+        # normed heads have length 1, not sqrt(D), unless gains say so; a score is a product of two of them over sqrt(D)
+        length_one = s.qk_norm and all(layer.qk_gain is None for layer in self.layers)
+        scale = d**0.25 if length_one else d**-0.25
+        source = self.normed if s.qk_norm else self.qk
+        self.paired = torch.view_as_complex(source.unflatten(-1, (-1, 2)))
+        self.turned = torch.empty(*self.qk.shape[:2], d // 2, dtype=torch.complex64, device=self.qkv.device)
+        turned = torch.view_as_real(self.turned).flatten(2)
+        self.query, self.key = turned[:, :g], turned[:, g:].mT
+        self.mixed = new(rows * s.kv_heads, g, d)
+        self.flat_mixed = self.mixed.view(rows, -1)
+        self.y, self.norm, self.head_norm = new(rows, s.width), new(rows, 1), new(*self.qk.shape[:2], 1)
+        self.up = new(rows, self.layers[0].up.shape[1])
+        rope: Any = self.model.rope if length <= self.model.context else self.model.angles(length).to(self.qkv.device)
+        cosine, sine = rope[:, 0, :length, 0, : d // 2], rope[:, 1, :length, 0, d // 2 :]
+        self.ropes = [list(table.unbind()) for table in torch.complex(cosine, sine) * scale]
+        self.places = list(torch.arange(length, device=self.qkv.device).split(1))
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """As `Stepper.step`."""
+        x = self.embedding.index_select(0, tokens)
+        if self.first_gain is not None:
+            x = self._normed(x) * self.first_gain
+        first = x.clone() if self.layers[0].mix is not None else x
+        end, window = self.end + 1, self.settings.window
+        views = [self._views(0, end)]
+        if window:
+            views.append(self._views(max(0, end - window), end))
+        place, ropes = self.places[self.end], [table[self.end] for table in self.ropes]
+        for i, layer in enumerate(self.layers):
+            if layer.mix is not None:
+                x = (x * layer.mix[0]).addcmul_(first, layer.mix[1])
+            torch.mm(self._normed(x), layer.qkv, out=self.qkv)
+            keys, values, hidden = views[layer.short]
+            self._attend(layer, tokens, ropes[layer.short], place, i, keys[i], values[i], hidden)
+            x.addmm_(self.flat_mixed, layer.output)
+            x.addmm_(self._hidden(torch.mm(self._normed(x), layer.up, out=self.up)), layer.down)
+        self.end = end
+        logits = torch.mm(self._normed(x), self.head)
+        return logits if self.cap is None else logits.tanh_().mul_(self.cap)
+
+    def _normed(self, x: Tensor) -> Tensor:
+        """RMS norm but for the factor that is folded into the next matrix."""
+        norm = torch.linalg.vector_norm(x, 2, 1, True, out=self.norm)
+        return torch.div(x, torch.hypot(norm, self.eps, out=norm), out=self.y)
+
+    def _views(self, begin: int, end: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor | None]:
+        hidden = None if self.hidden is None else self.hidden[:, :, begin:end]
+        return self.keys[..., begin:end].unbind(), self.values[:, :, begin:end].unbind(), hidden
+
+    def _attend(self, layer, tokens, rope, place, i, keys, values, hidden) -> None:
+        """From `qkv` to `mixed`: norm and rotate queries and keys, remember key and value, weigh the values."""
+        if self.settings.qk_norm:
+            norm = torch.linalg.vector_norm(self.qk, 2, 2, True, out=self.head_norm)
+            torch.div(self.qk, torch.hypot(norm, self.head_eps, out=norm), out=self.normed)
+            if layer.qk_gain is not None:
+                self.normed.mul_(layer.qk_gain)
+        torch.mul(self.paired, rope, out=self.turned)
+        if layer.values is not None:
+            self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
+        self.keys[i].index_copy_(2, place, self.key)
+        self.values[i].index_copy_(1, place, self.value)
+        scores = torch.bmm(self.query, keys) if hidden is None else torch.baddbmm(hidden, self.query, keys)
+        torch.bmm(scores.softmax(-1), values, out=self.mixed)
+
+    def _hidden(self, up: Tensor) -> Tensor:
+        kind = self.settings.activation
+        if kind == "relu2":
+            return up.relu_().mul_(up)
+        gate, up = up.chunk(2, 1)
+        return (F.silu(gate) if kind == "swiglu" else F.gelu(gate)).mul_(up)
+
+
+def _folded(weight: Tensor, norm: Any) -> Tensor:
+    """`weight` (..., width) times what RMS norm multiplies its unit vectors by: sqrt(width) and the gain."""
+    weight = weight * math.sqrt(weight.shape[-1])
+    return weight if norm.weight is None else weight * norm.weight

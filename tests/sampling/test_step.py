@@ -1,0 +1,86 @@
+"""Steps with a cache against the whole sequence at once, for every option of the transformer."""
+
+import pytest
+import torch
+
+from genwright.contracts import Space
+from genwright.draws import Draws
+from genwright.models.presets import TransformerSettings
+from genwright.sampling.decode import generate_tokens, pad_left
+from genwright.sampling.settings import Decoding
+from genwright.sampling.step import Cached, Lean, stepper
+
+VARIANTS = [
+    {"preset": "nanochat"},
+    {"preset": "llama"},
+    {"preset": "qwen3"},
+    {"preset": "speedrun"},
+    {"preset": "nanochat", "kv_heads": 2, "window": 5, "pattern": "SL"},
+    {"preset": "llama", "kv_heads": 1, "tied": True, "logit_softcap": 2.0, "activation": "geglu"},
+    {"preset": "qwen3", "kv_heads": 2, "window": 3, "rope_base_local": 100.0, "embedding_norm": True},
+    {"preset": "llama", "norm": "layer"},
+    {"preset": "nanochat", "dense_head": True},
+]
+
+
+def build(context=32, **settings):
+    torch.manual_seed(0)
+    model = TransformerSettings(depth=3, width=32, heads=4, **settings).build(Space(vocabulary=19), context)
+    for parameter in model.parameters():  # no zeros at the start, no gains of one
+        parameter.data.add_(torch.randn_like(parameter), alpha=0.2)
+    return model.eval()
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("padded", [False, True])
+@torch.inference_mode()
+def test_steps_equal_forward(variant, padded):
+    model = build(**variant)
+    tokens = torch.randint(19, (3, 14))
+    real = torch.arange(14) >= torch.tensor([[0], [3], [1]]) if padded else None
+    expected = model(tokens, padding=real)
+    lean = variant.get("norm") != "layer" and not variant.get("dense_head")
+    assert isinstance(stepper(model), Lean if lean else Cached)
+    for step in {stepper(model), Cached(model)}:
+        logits = [step.start(tokens[:, :6], None if real is None else real[:, :6], 14)]
+        logits += [step.step(tokens[:, i]) for i in range(6, 14)]
+        assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5
+        again = step.start(tokens[:, :7], None if real is None else real[:, :7], 20)  # a stepper may be used again
+        assert (again - expected[:, 6]).abs().max() < 2e-5
+        assert (step.step(tokens[:, 7]) - expected[:, 7]).abs().max() < 2e-5
+
+
+def test_parameters_in_bfloat16_use_the_modules_own_cache():
+    model = build().bfloat16()
+    assert isinstance(stepper(model), Cached)
+    drawn = generate_tokens(model, torch.zeros(1, 1, dtype=torch.long), None, Decoding(max_tokens=3), Draws(0, 0, torch.arange(1)))
+    assert drawn.tokens.shape == (1, 3)
+
+
+@pytest.mark.parametrize("variant", VARIANTS[:6], ids=str)
+def test_greedy_is_the_argmax_of_forward(variant):
+    model = build(**variant)
+    prompts = [[1], [2, 3, 4, 5], [6, 7]]
+    tokens, real = pad_left(prompts)
+    drawn = generate_tokens(model, tokens, real, Decoding(max_tokens=12, temperature=0), Draws(0, 0, torch.arange(3)))
+    for prompt, new in zip(prompts, drawn.tokens.tolist(), strict=True):
+        row = list(prompt)
+        for _ in range(12):
+            row.append(int(model(torch.tensor([row]))[0, -1].argmax()))
+        assert new == row[len(prompt) :]
+
+
+def test_a_step_follows_the_weights_of_its_moment():
+    model = build()
+    greedy, draws = Decoding(max_tokens=8, temperature=0), Draws(0, 0, torch.arange(1))
+    before = generate_tokens(model, torch.tensor([[1]]), None, greedy, draws)
+    for parameter in model.parameters():
+        parameter.data.add_(torch.randn_like(parameter))
+    after = generate_tokens(model, torch.tensor([[1]]), None, greedy, draws)
+    assert not torch.equal(before.tokens, after.tokens)
+
+
+def test_a_row_beyond_the_context_goes_on():
+    model = build(context=8)
+    drawn = generate_tokens(model, torch.tensor([[1, 2, 3]]), None, Decoding(max_tokens=40), Draws(0, 0, torch.arange(1)))
+    assert drawn.mask.sum() == 40
