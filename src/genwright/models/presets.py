@@ -16,7 +16,7 @@ from pydantic import Field
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.models.transformer import Transformer
+from genwright.models.transformer import Architecture, Transformer
 from genwright.registry import Settings, register
 
 _NANOCHAT: dict[str, Any] = {
@@ -154,14 +154,10 @@ class TransformerSettings(Settings):
         )
         return self
 
-    def short(self, layer: int) -> bool:
-        """Whether a layer sees only a window (resolved settings)."""
-        assert self.pattern
-        return self.pattern[layer % len(self.pattern)] == "S"
-
     def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
         """The network, initialised from torch's current random state."""
-        return Transformer(self.resolve(space, context, causal), space.vocabulary, context)
+        choices = self.resolve(space, context, causal).model_dump(exclude={"kind", "preset"})
+        return Transformer(Architecture(**choices), space.vocabulary, context)
 
     def suggestion(self, context: int) -> dict[str, Any]:
         """Batch size (examples) and learning rates for this size."""

@@ -12,7 +12,7 @@ Shapes: B batch, T time, W width, H heads, K key-value heads, D head width, V vo
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -21,11 +21,40 @@ from torch.utils.checkpoint import checkpoint
 
 from genwright.errors import GenwrightError
 
-if TYPE_CHECKING:
-    from genwright.models.presets import TransformerSettings
-
 IGNORED = -100  # a target that does not count
 _WHOLE = {"cpu": 2**27, "cuda": 2**32}  # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What is computed, every choice made; `TransformerSettings` (presets.py) says what each one is."""
+
+    causal: bool
+    depth: int
+    width: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    hidden: int
+    activation: str
+    norm: str
+    norm_eps: float
+    embedding_norm: bool
+    dense_head: bool
+    qk_norm: bool
+    logit_softcap: float
+    rope_base: float
+    rope_base_local: float
+    rope_reversed: bool
+    window: int
+    pattern: str
+    tied: bool
+    value_embeddings: bool
+    skips: bool
+
+    def short(self, layer: int) -> bool:
+        """Whether a layer sees only a window."""
+        return self.pattern[layer % len(self.pattern)] == "S"
 
 
 class Cache:
@@ -76,17 +105,19 @@ def rotate(x: Tensor, rope: Tensor) -> Tensor:
 class Block(nn.Module):
     """One layer: attention, then MLP, each added to the residual stream."""
 
-    def __init__(self, s: TransformerSettings, layer: int, vocabulary: int):
+    def __init__(self, s: Architecture, layer: int, vocabulary: int):
         super().__init__()
         width, q, kv, hidden = s.width, s.heads * s.head_width, s.kv_heads * s.head_width, s.hidden
-        self.layer, self.settings, self.short = layer, s, s.short(layer)
+        self.layer, self.architecture = layer, s
+        self.reach = s.window if s.short(layer) else 0
         norm = lambda n: Norm(s.norm, n, s.norm_eps)  # noqa: E731
         matrix = lambda rows, columns: nn.Parameter(torch.empty(rows, columns))  # noqa: E731
         # ModernBERT's first layer has no norm before attention: the embedding was normed just before
         self.attention_norm = None if s.embedding_norm and s.norm == "layer" and layer == 0 else norm(width)
         self.mlp_norm = norm(width)
         self.query, self.key, self.value, self.output = matrix(q, width), matrix(kv, width), matrix(kv, width), matrix(width, q)
-        self.query_norm, self.key_norm = (norm(s.head_width), norm(s.head_width)) if s.qk_norm else (None, None)
+        self.query_norm = norm(s.head_width) if s.qk_norm else None
+        self.key_norm = norm(s.head_width) if s.qk_norm else None
         self.gate = matrix(hidden, width) if s.activation != "relu2" else None
         self.up, self.down = matrix(hidden, width), matrix(width, hidden)
         self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if s.skips else None
@@ -100,10 +131,10 @@ class Block(nn.Module):
         return x + self.mlp(self.mlp_norm(x))
 
     def attend(self, x: Tensor, tokens: Tensor, rope: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
-        s, (batch, time, _) = self.settings, x.shape
+        s, (batch, time, _) = self.architecture, x.shape
         qkv = F.linear(x, torch.cat((self.query, self.key, self.value)))  # one product is faster than three, the copy is cheap
         qkv = qkv.view(batch, time, s.heads + 2 * s.kv_heads, s.head_width)
-        if self.key_norm is None or self.key_norm.weight is None:
+        if self.query_norm is None or self.key_norm is None or self.key_norm.weight is None:
             qk, v = qkv.split((s.heads + s.kv_heads, s.kv_heads), 2)
             qk = rotate(qk if self.query_norm is None else self.query_norm(qk), rope)
             q, k = qk.split((s.heads, s.kv_heads), 2)
@@ -130,39 +161,37 @@ class Block(nn.Module):
         begin = max(0, end - self.reach) if k.size(2) == 1 and self.reach else 0  # one query's window is a slice, not a mask
         return keys[:, :, begin:end], values[:, :, begin:end]
 
-    @property
-    def reach(self) -> int | None:
-        return self.settings.window if self.short else None
-
     def mlp(self, x: Tensor) -> Tensor:
         if self.gate is None:
             return F.linear(F.relu(F.linear(x, self.up)).square(), self.down)
         gate, up = F.linear(x, torch.cat((self.gate, self.up))).chunk(2, -1)
-        return F.linear((F.silu if self.settings.activation == "swiglu" else F.gelu)(gate) * up, self.down)
+        return F.linear((F.silu if self.architecture.activation == "swiglu" else F.gelu)(gate) * up, self.down)
 
 
 class Transformer(nn.Module):
     """Logits, or losses, of tokens. Made by `TransformerSettings.build`."""
 
-    def __init__(self, settings: TransformerSettings, vocabulary: int, context: int):
+    def __init__(self, architecture: Architecture, vocabulary: int, context: int):
         super().__init__()
-        s = self.settings = settings
+        s = self.architecture = architecture
         self.vocabulary, self.context = vocabulary, context
         norm = lambda: Norm(s.norm, s.width, s.norm_eps)  # noqa: E731
         self.embedding = nn.Parameter(torch.empty(vocabulary, s.width))
         self.embedding_norm = norm() if s.embedding_norm else None
+        self.short = [s.short(i) for i in range(s.depth)]
         self.blocks = nn.ModuleList(Block(s, i, vocabulary) for i in range(s.depth))
         self.norm = norm()
         self.dense = nn.Parameter(torch.empty(s.width, s.width)) if s.dense_head else None
         self.dense_norm = norm() if s.dense_head else None
         self.head = None if s.tied else nn.Parameter(torch.empty(vocabulary, s.width))
         self.head_bias = nn.Parameter(torch.zeros(vocabulary)) if s.dense_head else None
+        self.rope: Tensor
         self.register_buffer("rope", self.angles(context), persistent=False)
         self.initialise()
 
     def angles(self, length: int) -> Tensor:
         """(bases, 2, length, 1, D): the rotations of layers with full attention, then, with windows, of those with a window."""
-        s = self.settings
+        s = self.architecture
         bases = [s.rope_base, s.rope_base_local] if s.window else [s.rope_base]
         return torch.stack([rotary(length, s.head_width, base, s.rope_reversed) for base in bases])
 
@@ -174,7 +203,7 @@ class Transformer(nn.Module):
             if leaf in ("output", "down"):
                 p.zero_()
             elif leaf == "embedding":
-                p.normal_(0, 0.02 if self.settings.tied else 1.0)
+                p.normal_(0, 0.02 if self.architecture.tied else 1.0)
             elif leaf == "head":
                 p.normal_(0, 0.001)
             elif p.ndim == 2:
@@ -204,8 +233,8 @@ class Transformer(nn.Module):
         ropes = (cache.rope if cache else self.rope.to(first.dtype))[:, :, start : start + time].unbind()
         masks = self.masks(first, start, documents, padding, cache)
         x = first
-        for block in self.blocks:
-            x = block(x, first, tokens, ropes[block.short], masks[block.short], cache)
+        for block, short in zip(self.blocks, self.short, strict=True):
+            x = block(x, first, tokens, ropes[short], masks[short], cache)
         if cache is not None:
             cache.end += time
         if last:
@@ -219,7 +248,7 @@ class Transformer(nn.Module):
         self, x: Tensor, start: int, documents: Tensor | None, padding: Tensor | None, cache: Cache | None
     ) -> tuple[Tensor | None, ...]:
         """What is added to the scores of layers (without, with) a window, in the dtype of x; None: position decides (causal or all)."""
-        s, time = self.settings, x.size(1)
+        s, time = self.architecture, x.size(1)
         hidden = cache.hidden[..., : start + time] if cache and cache.hidden is not None else None
         if time == 1 and cache is not None:
             return hidden, hidden
@@ -242,11 +271,11 @@ class Transformer(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """x: (..., W), after the last norm."""
-        if self.dense is not None:
+        if self.dense is not None and self.dense_norm is not None:
             x = self.dense_norm(F.gelu(F.linear(x, self.dense)))
         logits = F.linear(x, self.embedding if self.head is None else self.head, self.head_bias).float()
-        cap = self.settings.logit_softcap
-        return logits if cap is None else cap * torch.tanh(logits / cap)
+        cap = self.architecture.logit_softcap
+        return cap * torch.tanh(logits / cap) if cap else logits
 
     def nll(self, x: Tensor, targets: Tensor) -> Tensor:
         """(N,) for x (N, W), targets (N,). Where all logits at once would take too much memory they are made a chunk at a time, and
@@ -260,7 +289,7 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch: int, length: int, dtype: torch.dtype | None = None) -> Cache:
         """Room for `length` positions of `batch` rows; `length` may exceed the context."""
-        s, rope = self.settings, self.rope if length <= self.context else self.angles(length).to(self.rope.device)
+        s, rope = self.architecture, self.rope if length <= self.context else self.angles(length).to(self.rope.device)
         return Cache(s.depth, batch, s.kv_heads, length, s.head_width, rope[:, :, :length], dtype or self.embedding.dtype)
 
     def groups(self) -> dict[str, str]:
@@ -274,11 +303,11 @@ class Transformer(nn.Module):
     def flops_per_token(self, context: int | None = None) -> float:
         """Forward and backward of one token among `context`: 6 for each weight that is multiplied, 12 H D for each position that is
         seen (Chowdhery et al., PaLM, 2204.02311, appendix B: without halving for causality)."""
-        s, context = self.settings, context or self.context
+        s, context = self.architecture, context or self.context
         products = sum(p.numel() for n, p in self.named_parameters() if p.ndim == 2 and self.groups()[n] != "embedding")
         products += self.embedding.numel() if self.head is None else 0
-        span = context if s.window is None else min(context, s.window if s.causal else 2 * s.window + 1)
-        seen = sum(span if block.short else context for block in self.blocks)
+        span = min(context, s.window if s.causal else 2 * s.window + 1)
+        seen = sum(span if short else context for short in self.short)
         return 6.0 * products + 12.0 * s.heads * s.head_width * seen
 
 
