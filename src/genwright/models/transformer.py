@@ -108,8 +108,7 @@ class Block(nn.Module):
     def __init__(self, s: Architecture, layer: int, vocabulary: int):
         super().__init__()
         width, q, kv, hidden = s.width, s.heads * s.head_width, s.kv_heads * s.head_width, s.hidden
-        self.layer, self.architecture = layer, s
-        self.reach = s.window if s.short(layer) else 0
+        self.layer, self.settings, self.short = layer, s, s.short(layer)
         norm = lambda n: Norm(s.norm, n, s.norm_eps)  # noqa: E731
         matrix = lambda rows, columns: nn.Parameter(torch.empty(rows, columns))  # noqa: E731
         # ModernBERT's first layer has no norm before attention: the embedding was normed just before
@@ -131,7 +130,7 @@ class Block(nn.Module):
         return x + self.mlp(self.mlp_norm(x))
 
     def attend(self, x: Tensor, tokens: Tensor, rope: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
-        s, (batch, time, _) = self.architecture, x.shape
+        s, (batch, time, _) = self.settings, x.shape
         qkv = F.linear(x, torch.cat((self.query, self.key, self.value)))  # one product is faster than three, the copy is cheap
         qkv = qkv.view(batch, time, s.heads + 2 * s.kv_heads, s.head_width)
         if self.query_norm is None or self.key_norm is None or self.key_norm.weight is None:
@@ -158,22 +157,22 @@ class Block(nn.Module):
         end = cache.end + k.size(2)
         keys, values = cache.keys[self.layer], cache.values[self.layer]
         keys[:, :, cache.end : end], values[:, :, cache.end : end] = k, v
-        begin = max(0, end - self.reach) if k.size(2) == 1 and self.reach else 0  # one query's window is a slice, not a mask
+        begin = max(0, end - self.settings.window) if k.size(2) == 1 and self.short else 0  # one query's window is a slice, not a mask
         return keys[:, :, begin:end], values[:, :, begin:end]
 
     def mlp(self, x: Tensor) -> Tensor:
         if self.gate is None:
             return F.linear(F.relu(F.linear(x, self.up)).square(), self.down)
         gate, up = F.linear(x, torch.cat((self.gate, self.up))).chunk(2, -1)
-        return F.linear((F.silu if self.architecture.activation == "swiglu" else F.gelu)(gate) * up, self.down)
+        return F.linear((F.silu if self.settings.activation == "swiglu" else F.gelu)(gate) * up, self.down)
 
 
 class Transformer(nn.Module):
     """Logits, or losses, of tokens. Made by `TransformerSettings.build`."""
 
-    def __init__(self, architecture: Architecture, vocabulary: int, context: int):
+    def __init__(self, settings: Architecture, vocabulary: int, context: int):
         super().__init__()
-        s = self.architecture = architecture
+        s = self.settings = settings
         self.vocabulary, self.context = vocabulary, context
         norm = lambda: Norm(s.norm, s.width, s.norm_eps)  # noqa: E731
         self.embedding = nn.Parameter(torch.empty(vocabulary, s.width))
@@ -191,7 +190,7 @@ class Transformer(nn.Module):
 
     def angles(self, length: int) -> Tensor:
         """(bases, 2, length, 1, D): the rotations of layers with full attention, then, with windows, of those with a window."""
-        s = self.architecture
+        s = self.settings
         bases = [s.rope_base, s.rope_base_local] if s.window else [s.rope_base]
         return torch.stack([rotary(length, s.head_width, base, s.rope_reversed) for base in bases])
 
@@ -203,7 +202,7 @@ class Transformer(nn.Module):
             if leaf in ("output", "down"):
                 p.zero_()
             elif leaf == "embedding":
-                p.normal_(0, 0.02 if self.architecture.tied else 1.0)
+                p.normal_(0, 0.02 if self.settings.tied else 1.0)
             elif leaf == "head":
                 p.normal_(0, 0.001)
             elif p.ndim == 2:
@@ -248,7 +247,7 @@ class Transformer(nn.Module):
         self, x: Tensor, start: int, documents: Tensor | None, padding: Tensor | None, cache: Cache | None
     ) -> tuple[Tensor | None, ...]:
         """What is added to the scores of layers (without, with) a window, in the dtype of x; None: position decides (causal or all)."""
-        s, time = self.architecture, x.size(1)
+        s, time = self.settings, x.size(1)
         hidden = cache.hidden[..., : start + time] if cache and cache.hidden is not None else None
         if time == 1 and cache is not None:
             return hidden, hidden
@@ -274,7 +273,7 @@ class Transformer(nn.Module):
         if self.dense is not None and self.dense_norm is not None:
             x = self.dense_norm(F.gelu(F.linear(x, self.dense)))
         logits = F.linear(x, self.embedding if self.head is None else self.head, self.head_bias).float()
-        cap = self.architecture.logit_softcap
+        cap = self.settings.logit_softcap
         return cap * torch.tanh(logits / cap) if cap else logits
 
     def nll(self, x: Tensor, targets: Tensor) -> Tensor:
@@ -289,7 +288,7 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch: int, length: int, dtype: torch.dtype | None = None) -> Cache:
         """Room for `length` positions of `batch` rows; `length` may exceed the context."""
-        s, rope = self.architecture, self.rope if length <= self.context else self.angles(length).to(self.rope.device)
+        s, rope = self.settings, self.rope if length <= self.context else self.angles(length).to(self.rope.device)
         return Cache(s.depth, batch, s.kv_heads, length, s.head_width, rope[:, :, :length], dtype or self.embedding.dtype)
 
     def groups(self) -> dict[str, str]:
@@ -303,7 +302,7 @@ class Transformer(nn.Module):
     def flops_per_token(self, context: int | None = None) -> float:
         """Forward and backward of one token among `context`: 6 for each weight that is multiplied, 12 H D for each position that is
         seen (Chowdhery et al., PaLM, 2204.02311, appendix B: without halving for causality)."""
-        s, context = self.architecture, context or self.context
+        s, context = self.settings, context or self.context
         products = sum(p.numel() for n, p in self.named_parameters() if p.ndim == 2 and self.groups()[n] != "embedding")
         products += self.embedding.numel() if self.head is None else 0
         span = min(context, s.window if s.causal else 2 * s.window + 1)
