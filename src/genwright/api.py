@@ -252,6 +252,11 @@ class Run:
         return f"Run({str(self.folder)!r}, step={self.step})"
 
     @cached_property
+    def weights(self) -> str:
+        """Which weights are used: "ema" or "raw"."""
+        return self._weights or ("ema" if (self.checkpoint / "ema.safetensors").is_file() else "raw")
+
+    @cached_property
     def recipe(self) -> Recipe:
         return Recipe.load(self.folder / "recipe.yaml")
 
@@ -279,10 +284,10 @@ class Run:
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """The chosen weights and buffers, by module and name."""
         files, _ = checkpoint.load(self.checkpoint)
-        if self._weights == "ema" and "ema" not in files:
+        if self.weights == "ema" and "ema" not in files:
             raise GenwrightError(f"{self.folder} keeps no averaged weights", "leave --weights out, or train with training.ema=0.99")
         named = dict(files["weights"])
-        if self._weights != "raw":
+        if self.weights == "ema":
             named |= files.get("ema", {})
         modules = self.recipe.model if isinstance(self.recipe.model, dict) else ["model"]
         return {name: snapshot.cut(named, f"{name}.") for name in modules}

@@ -1,0 +1,148 @@
+"""A run, measured and shown: the figures of evaluation and the data of its report, from what lies in its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from genwright import assemble
+from genwright.evaluation.figure import Figure
+from genwright.evaluation.floors import count_floors
+from genwright.evaluation.language import evaluate_language, measure
+from genwright.evaluation.table import table
+from genwright.evaluation.text_samples import measure_samples
+from genwright.training.checkpoint import write_whole
+from genwright.training.engine import Engine
+
+if TYPE_CHECKING:
+    from genwright.api import Run
+
+SAMPLES = 32  # of which the figures of samples are made
+FILLED = 4  # held-out passages that a masked model's report fills in
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one checkpoint, and samples it drew. Prints as a table."""
+
+    step: int
+    weights: str
+    figures: list[Figure]
+    samples: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        console = Console(width=160)
+        with console.capture() as captured:
+            console.print(table(self.figures, f"step {self.step}, {self.weights} weights"))
+        return captured.get().rstrip()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"step": self.step, "weights": self.weights, "figures": [f.to_json() for f in self.figures], "samples": self.samples}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+        return cls(data["step"], data["weights"], [Figure.from_json(f) for f in data["figures"]], list(data["samples"]))
+
+
+def evaluate(run: Run, samples: int = SAMPLES) -> Evaluation:
+    """The whole held-out split and, for causal models, samples; every figure beside its floors. Kept in the run's folder."""
+    dataset, recipe = run.dataset(), run.recipe
+    engine = Engine(recipe.training.device)
+    lookahead = recipe.objective.lookahead
+    floors = count_floors(np.asarray(dataset.tokens("train")), dataset.codec.space.vocabulary)
+    common = {"batch": 32, "seed": recipe.seed, "engine": engine}
+
+    def untrained() -> dict[str, float]:
+        fresh = assemble.objective(recipe, dataset.codec.space)
+        fresh.accuracy = True  # type: ignore[attr-defined]
+        for module in fresh.modules.values():
+            module.to(engine.device)
+        return measure(fresh, dataset.held_out(lookahead), lookahead, **common).means()
+
+    run.objective.accuracy = True
+    figures = evaluate_language(run.objective, dataset, lookahead, untrained=untrained, floors=floors, **common)
+    run.objective.accuracy = False
+    drawn: list[dict[str, Any]] = []
+    if recipe.objective.causal:
+        more, drawn = _sampled(run, dataset, floors, samples)
+        figures += more
+    else:
+        drawn = _filled(run, dataset)
+    found = Evaluation(run.step, run.weights, figures, drawn)
+    write_whole(_place(run), json.dumps(found.to_json(), indent=1))
+    return found
+
+
+def _place(run: Run) -> Path:
+    folder = run.folder / "evaluations"
+    folder.mkdir(exist_ok=True)
+    return folder / f"step-{run.step:08d}-{run.weights}.json"
+
+
+def _sampled(run: Run, dataset: Any, floors: Any, count: int) -> tuple[list[Figure], list[dict[str, Any]]]:
+    """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model itself is measured."""
+    length = min(run.recipe.data.context, 256)
+    drawn = run.sample(prompts=[""], n=count, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, max_tokens=length, stop=(), seed=run.recipe.seed)
+    end = dataset.codec.space.special["end"]
+    found = measure_samples(
+        [np.asarray(s.tokens, dtype=np.int64) for s in drawn], dataset.tokens("train"), dataset.tokens("held_out"), floors.unigram,
+        dataset.codec.decode, end=end, code=run.recipe.data.source == "python-stdlib", seed=run.recipe.seed,
+    )  # fmt: skip
+    texts = []
+    for sample, span, characters in zip(drawn, found.spans, found.characters, strict=True):
+        before = len(dataset.codec.decode(list(sample.tokens[: span.start])))
+        texts.append({"prompt": sample.prompt, "text": sample.text, "span": [before, before + characters]})
+    return found.figures, texts
+
+
+def _filled(run: Run, dataset: Any) -> list[dict[str, Any]]:
+    """Passages of held-out text with a few words hidden, filled in."""
+    codec, out = dataset.codec, []
+    special = dataset.codec.space.special
+    windows = dataset.held_out(0)
+    for i in np.linspace(0, windows.windows - 1, min(windows.windows, FILLED)).astype(int).tolist():
+        tokens = windows.batch(i, i + 1)["tokens"][0]
+        tokens = [int(t) for t in tokens[:48] if t >= 0 and int(t) not in special.values()]
+        hidden = tokens[:]
+        for at in range(8, len(tokens), 12):
+            hidden[at] = special["mask"]
+        out.append({"truth": codec.decode(tokens), "text": codec.decode(hidden, special=True)})
+    return [o | _fill(run, o["text"]) for o in out]
+
+
+def _fill(run: Run, text: str) -> dict[str, Any]:
+    filled = run.fill(text)
+    candidates = [[{"text": c.text, "probability": c.probability} for c in mask] for mask in filled.candidates]
+    return {"filled": filled.text, "candidates": candidates}
+
+
+def latest(run: Run) -> Evaluation | None:
+    """The kept evaluation of this checkpoint and these weights."""
+    path = _place(run)
+    return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def sizes(run: Run) -> dict[str, Any]:
+    model = run.model
+    parts: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters())}
+    if hasattr(model, "flops_per_token"):
+        parts["FLOP per token"] = model.flops_per_token(run.recipe.data.context)
+    return parts
+
+
+def write(runs: Sequence[Run], path: Path) -> Path:
+    """The report of runs; what was not evaluated yet is, first."""
+    from genwright.reporting.report import write_report
+
+    with torch.no_grad():
+        data = [_run_data(run, latest(run) or evaluate(run)) for run in runs]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_report(data, path)
+    return path
