@@ -52,3 +52,12 @@ def number(value: float) -> str:
     if abs(value) < 1e-4:
         return f"{value:.2e}"
     return f"{value:.4g}"
+
+
+def shown(value: float, unit: str) -> str:
+    """A value as it is printed: shares in per cent, which needs no unit beside it.
+
+    >>> shown(0.4123, "share"), shown(1.5, "nats/token")
+    ('41.2%', '1.5')
+    """
+    return f"{value:.1%}" if unit == "share" and math.isfinite(value) else number(value)

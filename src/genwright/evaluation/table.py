@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from genwright.evaluation.figure import Figure, number
+from genwright.evaluation.figure import Figure, shown
 
 ARROWS = {"lower": "↓", "higher": "↑", "near": "≈"}
 
 
-def marks(values: Mapping[str, float]) -> str:
-    """ "unigram 5.1, bigram 3.9" """
-    return ", ".join(f"{name} {number(value)}" for name, value in values.items()) or "-"
+def marks(values: Mapping[str, float], unit: str) -> str:
+    """{"unigram": 5.1, "bigram": 3.9} -> "unigram 5.1, bigram 3.9"."""
+    return ", ".join(f"{name} {shown(value, unit)}" for name, value in values.items()) or "-"
 
 
 def table(figures: Sequence[Figure], title: str = "") -> Table:
@@ -24,7 +24,15 @@ def table(figures: Sequence[Figure], title: str = "") -> Table:
     for column in ("measure", "", "value", "unit", "floor", "ceiling", "on"):
         out.add_column(column, justify="right" if column == "value" else "left", no_wrap=column in ("", "value"))
     for f in figures:
-        cells = (f.name, ARROWS[f.direction], number(f.value), f.unit, marks(f.floors), marks(f.ceilings), f"{f.count:,} {f.counted}")
+        cells = (
+            f.name,
+            ARROWS[f.direction],
+            shown(f.value, f.unit),
+            f.unit,
+            marks(f.floors, f.unit),
+            marks(f.ceilings, f.unit),
+            f"{f.count:,} {f.counted}",
+        )
         out.add_row(*(Text(cell, "bold" if i == 2 else "") for i, cell in enumerate(cells)))
     return out
 

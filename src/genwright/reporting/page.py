@@ -1,0 +1,87 @@
+"""What a report is given, and the look of its page. Plain data in, one HTML document out; nothing is fetched, nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from genwright.evaluation.figure import Figure
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A generated text. text continues prompt and does not contain it. step: of the weights that wrote it. span: the longest piece
+    that stands word for word in the training data, as (start, end) in characters of prompt + text."""
+
+    prompt: str
+    text: str
+    step: int | None = None
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Fill:
+    """What a masked model puts in the gaps. parts: the text around the gaps, one more than `gaps`. gaps: for each the likeliest
+    candidates with their probabilities, best first."""
+
+    parts: Sequence[str]
+    gaps: Sequence[Sequence[tuple[str, float]]]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """One run as plain data. recipe: YAML. records: the lines of metrics.jsonl. data, sizes, environment: nested mappings, shown as they
+    are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended. alarms: what a reader must know first."""
+
+    name: str
+    description: str = ""
+    recipe: str = ""
+    records: Sequence[Mapping[str, Any]] = ()
+    figures: Sequence[Figure] = ()
+    samples: Sequence[Sample] = ()
+    fills: Sequence[Fill] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    status: str = ""
+    alarms: Sequence[str] = ()
+
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+STYLE = files("genwright.reporting").joinpath("page.css").read_text(encoding="utf-8")
+
+
+def document(title: str, body: str) -> str:
+    """A whole HTML document around a body."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name="referrer" content="no-referrer">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n"
+    )
+
+
+def rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """A nested mapping as (path, text), for a table."""
+    out: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{prefix}{str(key).replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            out += rows(value, f"{name} / ")
+        elif value is not None and value != "":
+            out.append((name, plain(value)))
+    return out
+
+
+def plain(value: Any) -> str:
+    """A value as a person writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return ", ".join(map(plain, value)) if isinstance(value, (list, tuple)) else str(value)
