@@ -68,7 +68,7 @@ def open_file(path: str) -> BinaryIO:
             import zstandard
         except ImportError as error:
             raise GenwrightError(f"{path} needs zstandard, which is not installed", "pip install 'genwright[zst]'") from error
-        return zstandard.open(path, "rb")  # type: ignore[return-value]
+        return zstandard.open(path, "rb")
     return open(path, "rb")
 
 
@@ -226,10 +226,9 @@ def _parquet_rows(part: Part, field: str) -> Iterator[tuple[int, str | Genwright
         number = 0
         for batch in table.iter_batches(batch_size=1024, columns=[field]):
             for value in batch.column(0).to_pylist():
-                yield (
-                    number,
-                    value if isinstance(value, str | None) else GenwrightError(f"{part.name} row {number} is no text", "set data.field"),
-                )
+                if not isinstance(value, str | None):
+                    value = GenwrightError(f"{part.name} row {number} holds no text in {field!r}", "set data.field")
+                yield number, value or ""
                 number += 1
 
 

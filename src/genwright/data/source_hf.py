@@ -25,9 +25,9 @@ class HuggingFace(Settings):
             raise GenwrightError(f"data.source=hf:{name} needs datasets, which is not installed", "pip install 'genwright[hf]'") from error
         dataset, _, config = name.partition("@")
         try:
-            rows = datasets.load_dataset(dataset, config or None, split="train")
+            rows = datasets.load_dataset(dataset, config or None, split="train", cache_dir=str(cache / "datasets"))
         except (OSError, ValueError) as error:  # not found, no network, no such configuration or split
-            first = str(error).splitlines()[0]
+            first = str(error).splitlines()[0].rstrip(".")
             raise GenwrightError(f"data.source=hf:{name} cannot be loaded: {first}", "check its name and the connection") from error
         folder = cache / "sources" / f"hf-{digest_of(name, rows._fingerprint)[:16]}"
         if not folder.is_dir():

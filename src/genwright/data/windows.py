@@ -102,6 +102,7 @@ class TextStream:
 
     def __init__(self, dataset: TextDataset, batch_size: int, seed: int, lookahead: int):
         self.size, self.seed, self.dataset = batch_size, seed, dataset
+        self.units, self.unit = dataset.context, "tokens"  # what speed is counted in
         self.context, self.width = dataset.context, dataset.context + lookahead
         self.tokens = dataset.tokens("train")
         self.isolated, self.vocabulary = dataset.isolate_documents, dataset.codec.space.vocabulary
@@ -167,7 +168,7 @@ class HeldOut:
             self.tokens.copy(at, row[: len(self.tokens) - at])
         batch = {"tokens": torch.from_numpy(tokens)}
         if self.dataset.isolate_documents:
-            at = first[:, None] + np.arange(self.width)
-            ids = self.dataset.document_ids(self.split, at)
-            batch["documents"] = torch.from_numpy(np.where(at < len(self.tokens), ids, -1))
+            places = first[:, None] + np.arange(self.width)
+            ids = self.dataset.document_ids(self.split, places)
+            batch["documents"] = torch.from_numpy(np.where(places < len(self.tokens), ids, -1))
         return batch

@@ -1,0 +1,79 @@
+"""Sources: the standard library as code and as documentation, files, Hugging Face datasets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from genwright.codecs.encoding import Encoder
+from genwright.codecs.text import BPE, Bytes
+from genwright.data import source_python
+from genwright.data.source_files import SourceFile
+from genwright.data.source_python import PythonDocs, PythonStdlib, docstrings
+from genwright.data.text import TextData
+from genwright.errors import GenwrightError
+
+
+def test_python_stdlib(tmp_path):
+    names = {file.name for file in PythonStdlib().find((), "", tmp_path)}
+    assert {"ast.py", "json/decoder.py", "asyncio/tasks.py"} <= names and len(names) > 300
+    assert not {"site-packages", "test", "tests", "__pycache__"} & {folder for name in names for folder in name.split("/")[:-1]}
+
+
+def test_our_encoder_gives_the_tokens_of_the_library_on_real_code():
+    files = [file for file in PythonStdlib().find((), "", None) if file.name in ("ast.py", "argparse.py", "heapq.py", "difflib.py")]
+    texts = [Path(file.path).read_text("utf-8") for file in files]
+    codec = BPE(vocabulary=1000).train(iter(texts))
+    for text in texts:
+        ids = codec.tokenizer.encode(text, add_special_tokens=False).ids
+        assert codec.encode(text) == ids and Encoder(codec.tokenizer)._any(text) == Encoder(codec.tokenizer).encode(text)
+
+
+def test_docstrings():
+    source = b'''"""Module."""
+class A:
+    """A thing.
+
+    More.
+    """
+    async def f(self, x: int = 1, *rest):
+        "Runs."
+    def g(self): pass
+'''
+    assert docstrings(source, "m") == "m\n\nModule.\n\n\nm.A\n\nA thing.\n\nMore.\n\n\nm.A.f(self, x: int=1, *rest)\n\nRuns.\n"
+    assert docstrings(b"x = 1", "m") == docstrings(b"def (", "m") == ""
+
+
+def test_python_docs(tmp_path, monkeypatch):
+    library = [file for file in PythonStdlib().find((), "", tmp_path) if file.name in ("heapq.py", "json/__init__.py", "this.py")]
+    monkeypatch.setattr(source_python, "_library", lambda: library)
+    files = PythonDocs().find((), "", tmp_path)
+    names = {file.name: file.path for file in files}
+    assert {"modules/heapq.txt", "modules/json/__init__.txt", "topics/assert.txt"} <= set(names)
+    assert "json.dumps(obj" in Path(names["modules/json/__init__.txt"]).read_text("utf-8")
+    assert "AssertionError" in Path(names["topics/assert.txt"]).read_text("utf-8")
+    assert PythonDocs().find((), "", tmp_path) == files  # made once
+    dataset = TextData(source="python-docs", cache=str(tmp_path), context=64).prepare(Bytes())
+    assert dataset.summary["held_out"]["tokens"] > 0
+
+
+def test_hugging_face(tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "train.jsonl").write_text("".join(json.dumps({"text": f"row {i}"}) + "\n" for i in range(50)))
+    dataset = TextData(source=f"hf:{tmp_path / 'rows'}", cache=str(tmp_path / "cache"), context=4, held_out=0.2).prepare(Bytes())
+    assert dataset.summary["train"]["documents"] + dataset.summary["held_out"]["documents"] == 50
+    with pytest.raises(GenwrightError, match="hf:.*nothing cannot be loaded"):
+        TextData(source=f"hf:{tmp_path / 'nothing'}", cache=str(tmp_path / "cache")).prepare(Bytes())
+
+
+def test_unknown_source(tmp_path):
+    with pytest.raises(GenwrightError, match="source kind 'python-stdlb' is unknown; did you mean 'python-stdlib'"):
+        TextData(source="python-stdlb", cache=str(tmp_path)).prepare(Bytes())
+
+
+def test_the_same_file_is_read_once(tmp_path):
+    from genwright.data.source_files import Files
+
+    (tmp_path / "a.txt").write_text("x")
+    found = Files().find((str(tmp_path), str(tmp_path / "a.txt"), str(tmp_path / "*.txt")), "", tmp_path)
+    assert found == [SourceFile(str(tmp_path / "a.txt"), "a.txt")]
