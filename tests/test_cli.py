@@ -1,9 +1,12 @@
 """The command line: quick, thin, and every failure one sentence with a remedy and an exit code."""
 
 import errno
+import re
 import subprocess
 import sys
 import time
+from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,17 +24,20 @@ def run(capsys, *words: str) -> tuple[int, str, str]:
     return int(stopped.value.code or 0), out, err
 
 
+Sample = namedtuple("Sample", "prompt text")
+
+
 class Recorder:
     """Stands in for `genwright.api`: keeps what it was called with."""
 
     def __init__(self):
         self.calls = []
-        self.folder = "runs/x"
+        self.folder, self.step, self.recipe = "runs/x", 7, SimpleNamespace(training=SimpleNamespace(steps=7))
 
     def __getattr__(self, name):
         def call(*args, **kwargs):
             self.calls.append((name, args, kwargs))
-            return ["text one", "text two"] if name == "sample" else self
+            return [Sample("def ", "one\x1b[2J"), Sample("", "two\n")] if name == "sample" else self
 
         return call
 
@@ -111,16 +117,31 @@ def test_train_passes_every_word_on(api, capsys):
         "training.clip": 1e-3,
         "seed": 3,
     }
-    assert "genwright sample runs/x" in out
+    assert out == "runs/x: done; look at it with genwright sample, evaluate or report runs/x\n"
+    api.step = 3
+    assert run(capsys, "train", "code")[1] == "runs/x: step 3 of 7; the same command with --resume goes on\n"
 
 
 def test_sample_passes_only_what_was_given(api, capsys):
     options = "-n 4 --top-k 5 --temperature 0 --step 3 --weights raw"
     code, out, _ = run(capsys, "sample", "runs/a", "--prompt", "def ", "--prompt", "", *options.split())
-    assert code == 0 and out == "text one\ntext two\n"
+    assert code == 0 and out == "--- 1 of 8 ---\ndef one\x1b[2J\n--- 2 of 8 ---\ntwo\n\n"  # a pipe gets the text as it is
     (load, folder, which), (name, _, given) = api.calls
     assert (load, str(folder[0]), which) == ("load", "runs/a", {"step": 3, "weights": "raw"})
-    assert name == "sample" and given == {"prompts": ["def ", ""], "n": 4, "top_k": 5, "temperature": 0.0}
+    assert name == "sample" and given == {"prompts": ["def ", ""], "n": 4, "on_token": None, "top_k": 5, "temperature": 0.0}
+
+
+def test_on_a_terminal_samples_stream_and_control_characters_are_not_obeyed(api, capsys, monkeypatch):
+    def sample(prompts, n, on_token):
+        for row, piece in [(0, "on"), (1, "tw"), (0, "e\x1b"), (1, "o")]:
+            on_token(row, piece)
+        return [Sample("a", "one\x1b"), Sample("b", "two")]
+
+    monkeypatch.setattr(api, "sample", sample, raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "".join(re.split(r"\x1b\[\d*m", run(capsys, "sample", "r", "--prompt", "a", "--prompt", "b")[1])) == (
+        "--- 1 of 2 ---\naone\N{REPLACEMENT CHARACTER}\n--- 2 of 2 ---\nbtwo\n"
+    )
 
 
 def test_the_other_commands_call_their_function(api, capsys, tmp_path):

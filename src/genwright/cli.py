@@ -6,6 +6,8 @@ Exit codes: 0 done; 2 something that the person can put right, said in one sente
 from __future__ import annotations
 
 import errno
+import os
+import re
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -106,7 +108,12 @@ def train(
 
     changes = parse_overrides(overrides or [])
     done = api.train(recipe, run=run, resume=resume, until=until, start=start, processes=processes, quiet=quiet, **changes)
-    print(f"{done.folder}: next, `genwright sample {done.folder}`, `genwright evaluate {done.folder}` or `genwright report {done.folder}`")
+    if "WORLD_SIZE" in os.environ:  # one of several processes: the one that started them speaks
+        return
+    if done.step < done.recipe.training.steps:
+        print(f"{done.folder}: step {done.step} of {done.recipe.training.steps}; the same command with --resume goes on")
+    else:
+        print(f"{done.folder}: done; look at it with genwright sample, evaluate or report {done.folder}")
 
 
 @app.command()
@@ -153,8 +160,30 @@ def sample(
     if fill is not None:
         print(trained.fill(fill, **given))
         return
-    for text in trained.sample(prompts=prompt or [""], n=n, **given):
-        print(text)
+    prompts = prompt or [""]
+    live = sys.stdout.isatty()
+    print(_heading(0, len(prompts) * n), end="")
+    typer.secho(_safe(prompts[0]), bold=True, nl=False)
+    for row, drawn in enumerate(trained.sample(prompts=prompts, n=n, on_token=_stream if live else None, **given)):
+        if row:
+            print(_heading(row, len(prompts) * n), end="")
+            typer.secho(_safe(drawn.prompt), bold=True, nl=False)
+        print(_safe(drawn.text) if row or not live else "")
+
+
+def _stream(row: int, piece: str) -> None:
+    """Shows the first sample as it is drawn; the others follow when they are whole."""
+    if row == 0:
+        print(_safe(piece), end="", flush=True)
+
+
+def _heading(row: int, count: int) -> str:
+    return f"--- {row + 1} of {count} ---\n" if count > 1 else ""
+
+
+def _safe(text: str) -> str:
+    """A model may draw control characters, which a terminal would obey."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text) if sys.stdout.isatty() else text
 
 
 @app.command()
