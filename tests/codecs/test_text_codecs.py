@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from genwright.codecs.text import BPE, Bytes, Characters, File, TextCodec
+from genwright.data.readers import safe_cut
 from genwright.errors import GenwrightError
 
 CORPUS = [
@@ -41,6 +42,15 @@ def test_round_trip_and_ids_are_those_of_tokenizers(kind, text):
     assert codec.decode(ids) == text
     assert ids == plain(codec, text)
     assert not set(ids) & set(codec.space.special.values())
+
+
+@given(text=CODEISH)
+@settings(max_examples=500, deadline=None, derandomize=True)
+def test_a_safe_cut_changes_no_token(text):
+    block, codec = text.encode(), CODECS["bpe"]
+    cut = safe_cut(block)
+    assert codec.encode(text) == codec.encode(block[:cut].decode()) + codec.encode(block[cut:].decode())
+    assert cut or b"\na" not in block
 
 
 @given(text=st.text(st.sampled_from("".join(sorted(set("".join(CORPUS))))), max_size=60))
@@ -125,6 +135,8 @@ def test_an_existing_tokenizer(tmp_path):
         assert codec.space.word_start.tolist() == [True, True, False, True, True, True]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "[PAD]"}}))
     assert TextCodec.load(tmp_path).space.special == {"end": 5, "mask": 4}
+    TextCodec.load(tmp_path).save(tmp_path / "again")
+    assert TextCodec.load(tmp_path / "again").digest == TextCodec.load(tmp_path).digest
 
 
 def test_bad_tokenizer_files(tmp_path):

@@ -44,6 +44,10 @@ def test_no_path(tmp_path):
         TextData(cache=str(tmp_path)).prepare(Bytes())
 
 
+def test_a_path_that_the_source_does_not_take(tmp_path):
+    refused("data.path is given, but data.source is python-docs; set data.source=files", tmp_path, tmp_path, source="python-docs")
+
+
 def test_empty_corpus(tmp_path):
     (tmp_path / "in").mkdir()
     refused("the corpus is empty: there is no text in .*in; give a path", tmp_path, tmp_path / "in")
@@ -79,7 +83,7 @@ def test_a_named_binary_file(tmp_path):
 
 def test_broken_compression(tmp_path, corpus):
     (corpus / "z.txt.gz").write_bytes(gzip.compress(b"text " * 1000)[:-12])
-    refused("z.txt.gz cannot be decompressed", tmp_path, corpus)
+    refused("z.txt.gz cannot be read", tmp_path, corpus)
     (corpus / "z.txt.gz").write_bytes(gzip.compress(b"fine\xff"))
     refused("z.txt.gz is not UTF-8: byte 0xff at offset 4", tmp_path, corpus)
 
@@ -199,8 +203,8 @@ def test_no_permission(tmp_path, corpus, monkeypatch):
 
 def test_a_worker_that_dies_or_fails_is_reported(monkeypatch):
     jobs = [{"paths": ["/nowhere"]}, {"paths": ["/nowhere"]}]
-    with pytest.raises(RuntimeError, match="FileNotFoundError"):
-        list(workers.parallel("scan", jobs, 2))
+    with pytest.raises(RuntimeError, match="TypeError"):
+        list(workers.parallel("scan", [{"unknown": 1}] * 2, 2))
     start = workers._start
 
     def killed():

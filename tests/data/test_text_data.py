@@ -4,7 +4,9 @@ import csv
 import gzip
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -111,7 +113,7 @@ def test_workers_and_cuts_do_not_change_the_tokens(tmp_path, monkeypatch):
     assert np.array_equal(np.asarray(by_two.tokens("train")), np.asarray(whole.tokens("train")))
 
 
-def test_rows_of_every_format_are_the_same_documents(tmp_path):
+def test_rows_of_every_format_are_the_same_documents(tmp_path, monkeypatch):
     import pyarrow
     import pyarrow.parquet
     import zstandard
@@ -123,7 +125,8 @@ def test_rows_of_every_format_are_the_same_documents(tmp_path):
     (tmp_path / "c.jsonl.zst").write_bytes(zstandard.compress(lines))
     with open(tmp_path / "d.csv", "w", newline="", encoding="utf-8-sig") as file:
         csv.writer(file).writerows([["id", "body"], *enumerate(rows)])
-    pyarrow.parquet.write_table(pyarrow.table({"body": rows}), tmp_path / "e.parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"body": rows}), tmp_path / "e.parquet", row_group_size=7)
+    monkeypatch.setattr(readers, "PART", 800)
     results = {}
     for path in sorted(tmp_path.glob("?.*")):
         dataset = data(tmp_path, path, field="body").prepare(Bytes())
@@ -207,13 +210,16 @@ def test_a_kill_keeps_what_is_finished(tmp_path, monkeypatch):
         process.stdout.close()
     kept = {path.name: path.stat().st_mtime_ns for path in (cache / "shards").iterdir() if path.suffix != ".tmp"}
     assert len(kept) >= 3
-    (cache / "shards" / f"{next(iter(kept))}.{process.pid}.tmp").mkdir()  # as a killed process leaves it
+    (cache / "shards" / f"{next(iter(kept))}.{socket.gethostname()}-{process.pid}.tmp").mkdir()  # as a killed process leaves it
     monkeypatch.setattr(prepare, "UNIT", 20_000)
     settings = {"path": str(tmp_path / "*.txt"), "context": 8}
     resumed = TextData(cache=str(cache), **settings).prepare(Bytes())
     assert resumed.digest == TextData(cache=str(tmp_path / "fresh"), **settings).prepare(Bytes()).digest
     assert all((cache / "shards" / name).stat().st_mtime_ns == changed for name, changed in kept.items())
     resumed.verify()
+    shutil.rmtree(cache / "shards" / next(iter(kept)))
+    assert TextData(cache=str(cache), **settings).prepare(Bytes()).digest == resumed.digest
+    assert not list(cache.rglob("*.tmp"))
 
 
 def test_folders_pass_over_what_is_no_text(tmp_path, corpus):

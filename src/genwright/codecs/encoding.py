@@ -50,7 +50,7 @@ class Encoder:
     def __init__(self, tokenizer: Tokenizer):
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
-        self.dtype = np.dtype("<u2" if tokenizer.get_vocab_size() <= 1 << 16 else "<u4")
+        self.dtype = np.dtype("<u2" if max(tokenizer.get_vocab().values()) < (1 << 16) - 1 else "<u4")
         self.encode = self._choose(json.loads(tokenizer.to_str()))
 
     def _choose(self, spec: dict) -> Callable[[str], bytes]:

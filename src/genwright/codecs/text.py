@@ -93,8 +93,8 @@ class TextCodec:
         for name, usual in _USUAL.items():
             chosen = [token["content"] if isinstance(token, dict) else token for key in _CONFIG[name] if (token := config.get(key))]
             found = [i for token in (*chosen, *usual) if (i := tokenizer.token_to_id(token)) is not None]
-            if found and found[0] not in special.values():
-                special[name] = found[0]
+            if free := [i for i in found if i not in special.values()]:  # many a file pads with the end token: that is no padding
+                special[name] = free[0]
         if "end" not in special:
             remedy = "name it as eos_token in a tokenizer_config.json beside it, or use codec.kind=bpe"
             raise GenwrightError(f"{path} has no token that can end a document (such as <|endoftext|>, </s> or [SEP])", remedy)

@@ -61,6 +61,8 @@ class Preparation:
     def find(self) -> list[SourceFile]:
         kind, _, name = self.settings.source.partition(":")
         path = self.settings.path
+        if path and kind != "files":
+            raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
         source = settings_of("source", kind)()
         with writing(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)

@@ -27,8 +27,8 @@ KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".
 
 
 class Part(NamedTuple):
-    """A range of a file. name: for a person; digest: SHA-256 of the whole file; row: index of the first row; last: the file
-    ends here; changed: the file's time of change (ns) when it was scanned."""
+    """A range of a file (bytes; row groups of parquet). name: for a person; digest: SHA-256 of the whole file; row: index of the first
+    row; last: the file ends here; changed: the file's time of change (ns) when it was scanned."""
 
     path: str
     name: str
@@ -103,33 +103,60 @@ def _blocks(file: BinaryIO, size: int, rows: bool) -> Iterator[bytes]:
 
 
 def scan(path: str) -> dict:
-    """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte}. Reads the file once."""
-    sha, kind, parts = hashlib.sha256(), kind_of(path), []
+    """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte}. Reads the file once, or twice where it
+    is compressed. Parts are ranges of bytes; of row groups in parquet."""
+    sha, parts, bad = hashlib.sha256(), [[0, 1 << 62, 0]], ""
+    try:
+        if splits(path):
+            parts, bad = _scan_blocks(path, sha)
+        else:
+            with open(path, "rb") as raw:
+                while chunk := raw.read(BLOCK):
+                    sha.update(chunk)
+            if kind_of(path) == "parquet":
+                parts, bad = _scan_parquet(path)
+            else:
+                bad = _scan_blocks(path, hashlib.sha256())[1]
+    except GenwrightError:
+        raise
+    except Exception as error:  # each way of compression raises its own
+        bad = f"cannot be read ({error})"
+    return {"sha": sha.hexdigest(), "parts": parts, "bad": bad}
+
+
+def _scan_blocks(path: str, sha) -> tuple[list[list[int]], str]:
+    parts, bad = [], ""
     start = offset = row = first = 0
-    if not splits(path):
-        with open(path, "rb") as raw:
-            while chunk := raw.read(BLOCK):
-                sha.update(chunk)
-    bad = ""
-    if kind != "parquet":
-        try:
-            with open_file(path) as file:
-                for block in _blocks(file, 1 << 62, rows=kind != "text"):
-                    if splits(path):
-                        sha.update(block)
-                    bad = bad or _check(block, offset)
-                    offset += len(block)
-                    row += block.count(b"\n")
-                    if offset - start >= PART:
-                        parts.append([start, offset, first])
-                        start, first = offset, row
-        except Exception as error:  # each way of compression raises its own
-            if splits(path) or isinstance(error, GenwrightError):
-                raise
-            bad = f"cannot be decompressed ({error})"
+    with open_file(path) as file:
+        for block in _blocks(file, 1 << 62, rows=kind_of(path) != "text"):
+            sha.update(block)
+            bad = bad or _check(block, offset)
+            offset += len(block)
+            row += block.count(b"\n")
+            if offset - start >= PART:
+                parts.append([start, offset, first])
+                start, first = offset, row
     if offset > start:
         parts.append([start, offset, first])
-    return {"sha": sha.hexdigest(), "parts": parts if splits(path) else [[0, 1 << 62, 0]], "bad": bad}
+    return parts, bad
+
+
+def _scan_parquet(path: str) -> tuple[list[list[int]], str]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        facts = pyarrow.parquet.read_metadata(path)
+    except pyarrow.ArrowInvalid as error:
+        return [], f"is not a parquet file ({error})"
+    parts, start, row, size, rows = [], 0, 0, 0, 0
+    for group in range(facts.num_row_groups):
+        size += facts.row_group(group).total_byte_size
+        rows += facts.row_group(group).num_rows
+        if size >= PART or group == facts.num_row_groups - 1:
+            parts.append([start, group + 1, row])
+            start, row, size = group + 1, rows, 0
+    return parts, ""
 
 
 def _check(block: bytes, offset: int) -> str:
@@ -214,17 +241,12 @@ def _json_text(line: bytes, field: str, place: str) -> str | GenwrightError:
 
 
 def _parquet_rows(part: Part, field: str) -> Iterator[tuple[int, str | GenwrightError]]:
-    import pyarrow
     import pyarrow.parquet
 
-    try:
-        table = pyarrow.parquet.ParquetFile(part.path)
-    except pyarrow.ArrowInvalid as error:
-        raise GenwrightError(f"{part.name} is not a parquet file ({error})", "leave it out of data.path") from error
-    with table:
+    with pyarrow.parquet.ParquetFile(part.path) as table:
         _need(field, table.schema_arrow.names, part.name)
-        number = 0
-        for batch in table.iter_batches(batch_size=1024, columns=[field]):
+        number, groups = part.row, range(part.start, part.end)
+        for batch in table.iter_batches(batch_size=1024, row_groups=groups, columns=[field]):
             for value in batch.column(0).to_pylist():
                 if not isinstance(value, str | None):
                     value = GenwrightError(f"{part.name} row {number} holds no text in {field!r}", "set data.field")

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,10 +66,11 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
     """Makes `folder` with what `fill` writes, whole or not at all. Where another process was quicker, its folder stays."""
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.glob(f"{folder.name}.*.tmp"):
-            if not _alive(int(left.name.split(".")[-2])):
+        host = socket.gethostname()
+        draft = folder.with_name(f"{folder.name}.{host}-{os.getpid()}.tmp")
+        for left in folder.parent.glob(f"{folder.name}.{host}-*.tmp"):
+            if left == draft or not _alive(int(left.stem.rpartition("-")[2])):  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
-        draft = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
         try:
             draft.mkdir()
             fill(draft)
