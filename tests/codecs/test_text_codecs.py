@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from genwright.codecs import encoding
 from genwright.codecs.text import BPE, Bytes, Characters, File, TextCodec
 from genwright.data.readers import safe_cut
 from genwright.errors import GenwrightError
@@ -64,6 +65,12 @@ def test_characters_round_trip(text):
 def test_characters_refuse_an_unknown_one():
     with pytest.raises(GenwrightError, match="character 'Ж' is not among the .* characters.*codec.kind=bytes"):
         CODECS["characters"].encode("def Ж")
+
+
+def test_a_long_text_is_encoded_in_parts(monkeypatch):
+    text, codec = "".join(CORPUS) * 20, CODECS["bpe"]
+    monkeypatch.setattr(encoding, "_LONG", 50)
+    assert codec.encode(text) == plain(codec, text)
 
 
 def test_bytes_are_their_own_ids():

@@ -27,6 +27,7 @@ SPLIT = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,2}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n
 _ASCII_SPLIT = re.compile(r"[^\r\nA-Za-z0-9]?[A-Za-z]+|[0-9]{1,2}| ?[^\sA-Za-z0-9]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+", re.ASCII)
 _LINES = re.compile(r"(?<=\n)(?=[!-~])")  # after a line end, before an ASCII non-space
 _ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
+_LONG = 1 << 21  # characters that are split into pieces at once, at most
 _CACHED_PIECES = 1 << 18  # about 60 MB
 
 
@@ -111,16 +112,17 @@ class Encoder:
             return b"".join(map(known, _ASCII_SPLIT.findall(text)))
 
         def encode(text: str) -> bytes:
-            if text.isascii():
+            if text.isascii() and len(text) <= _LONG:
                 return ascii_only(text)
             done: list[bytes] = []
             run: list[str] = []
-            run_ascii = True
+            size, run_ascii = 0, True
             for block in _LINES.split(text):
-                if block.isascii() != run_ascii:
+                if block.isascii() != run_ascii or size > _LONG:
                     done.append((ascii_only if run_ascii else whole)("".join(run)))
-                    run, run_ascii = [], not run_ascii
+                    run, size, run_ascii = [], 0, block.isascii()
                 run.append(block)
+                size += len(block)
             done.append((ascii_only if run_ascii else whole)("".join(run)))
             return b"".join(done)
 
