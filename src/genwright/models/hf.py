@@ -113,6 +113,8 @@ def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
     name, form = _format_of(model.settings)
     special = dict(codec.space.special) if codec else {}
     ids = {f"{key}_token_id": special.get(name) for key, name in (("bos", "bos"), ("eos", "end"), ("pad", "pad"))}
+    if form.preset == "modernbert":
+        ids |= {"cls_token_id": special.get("cls"), "sep_token_id": special.get("sep")}  # else 50281 and 50282
     dtype = str(model.embedding.dtype).removeprefix("torch.")
     config = {"architectures": [name], "model_type": form.preset, "dtype": dtype, "vocab_size": model.vocabulary}
     config |= {"max_position_embeddings": model.context} | dict(form.fixed) | _config(form, model.settings) | ids
@@ -144,7 +146,7 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     for hf_name, own in _rows(form, settings.depth):
         if hf_name in theirs:
             tensor = theirs.pop(hf_name)
-            ours |= dict(zip(own, (part.contiguous() for part in tensor.chunk(len(own))), strict=True))
+            ours |= dict(zip(own, (part.clone() for part in tensor.chunk(len(own))), strict=True))
     if settings.tied:
         ours.pop("head", None)  # some files hold the embedding twice
     with torch.device("meta"):
