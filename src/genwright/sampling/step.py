@@ -3,7 +3,7 @@
 At one token a row a network of ordinary size spends its time on starting operations, not on arithmetic, so `Lean` starts few. It is
 the same network as `Transformer.forward`, read from the module's own parameters and settings when a generation starts, in another form:
 weights transposed, query, key and value (gate and up) in one matrix, gains of norms folded into the matrix behind them (RMS norm is
-x / hypot(|x|, sqrt(width * eps)) times sqrt(width) * gain), pairs of a rotation side by side so that it is one complex product that
+x / hypot(|x|, sqrt(width * eps)) times sqrt(width) * gain; the stream's last column is that constant), pairs of a rotation side by side so that it is one complex product that
 carries the attention's scale too, keys stored transposed, results written into buffers that live as long as the generation.
 What it cannot do (layer norm, a dense head, bf16) goes through the module's own cache (`Cached`); tests hold both to `forward`.
 """
@@ -91,7 +91,6 @@ class Lean:
         self.embedding, self.first_gain = model.embedding, None
         if model.embedding_norm is not None:
             self.first_gain = _folded(head.new_ones(s.width), model.embedding_norm)
-        self.eps = head.new_tensor(math.sqrt(s.width * s.norm_eps))
         self.head_eps = head.new_tensor(math.sqrt(self.width * s.norm_eps))
 
     @staticmethod
@@ -126,90 +125,101 @@ class Lean:
         model, s, (rows, time) = self.model, self.settings, tokens.shape
         cache = model.new_cache(rows, time)
         logits = model(tokens, padding=real, cache=cache, last=True)[:, -1]
-        merged = rows * s.kv_heads
-        self.keys = cache.keys.new_empty(s.depth, merged, self.width, length)
-        self.values = cache.keys.new_empty(s.depth, merged, length, self.width)
-        self.keys[..., :time] = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25
-        self.values[:, :, :time] = cache.values.flatten(1, 2)
+        # (L, B * K, D, room), (L, B * K, room, D); filled up to `end`
+        self.keys = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25
+        self.values, self.end = cache.values.flatten(1, 2), time
         self.hidden = None
         if cache.hidden is not None:
             hidden = F.pad(cache.hidden.flatten(1), (0, length - time))
             self.hidden = hidden.repeat_interleave(s.kv_heads, 0)[:, None]
-        self.end = time
         self._buffers(rows, length)
         return logits
 
+    def _grow(self) -> None:
+        """Room for a quarter more. Tight, because keys lie (D, room) and are read from memory faster without gaps; and never a power of
+        two, at which what is written for all D of a position would share one set of the processor's cache."""
+        room = max(self.end + 32, self.end * 5 // 4) // 32 * 32 + 16
+        layers, merged, d, _ = self.keys.shape
+        keys, values = self.keys.new_empty(layers, merged, d, room), self.values.new_empty(layers, merged, room, d)
+        keys[..., : self.end], values[:, :, : self.end] = self.keys[..., : self.end], self.values[:, :, : self.end]
+        self.keys, self.values = keys, values
+
     def _buffers(self, rows: int, length: int) -> None:
+        """What a step writes into, and its views."""
         s, d, g = self.settings, self.width, self.groups
         new = self.keys.new_empty
+        self.stream = self.keys.new_zeros(rows, s.width + 16)  # 16: rows keep their alignment
+        self.stream[:, s.width] = math.sqrt(s.width * s.norm_eps)  # so that the length of a row is hypot(|x|, sqrt(width * eps))
+        self.x, self.y, self.norm = self.stream[:, : s.width], new(rows, s.width), new(rows, 1)
         self.qkv = new(rows, s.kv_heads * (g + 2) * d)
         grouped = self.qkv.view(-1, g + 2, d)
-        self.qk, self.value = grouped[:, : g + 1], grouped[:, g + 1 :]
+        self.qk, self.value = grouped[:, : g + 1], grouped[:, g + 1]
         self.flat_value = self.qkv.view(rows, s.kv_heads, g + 2, d)[:, :, g + 1]
-        self.normed = new(self.qk.shape)
-        # normed heads have length 1, not sqrt(D), unless gains say so; a score is a product of two of them over sqrt(D)
-        length_one = s.qk_norm and all(layer.qk_gain is None for layer in self.layers)
-        scale = d**0.25 if length_one else d**-0.25
-        source = self.normed if s.qk_norm else self.qk
-        self.paired = torch.view_as_complex(source.unflatten(-1, (-1, 2)))
+        self.normed, self.head_norm = new(self.qk.shape), new(*self.qk.shape[:2], 1)
+        self.paired = torch.view_as_complex((self.normed if s.qk_norm else self.qk).unflatten(-1, (-1, 2)))
         self.turned = torch.empty(*self.qk.shape[:2], d // 2, dtype=torch.complex64, device=self.qkv.device)
         turned = torch.view_as_real(self.turned).flatten(2)
-        self.query, self.key = turned[:, :g], turned[:, g:].mT
+        self.query, self.key = turned[:, :g], turned[:, g]
         self.mixed = new(rows * s.kv_heads, g, d)
         self.flat_mixed = self.mixed.view(rows, -1)
-        self.y, self.norm, self.head_norm = new(rows, s.width), new(rows, 1), new(*self.qk.shape[:2], 1)
         self.up = new(rows, self.layers[0].up.shape[1])
+        # normed heads have length 1, not sqrt(D), unless gains say so; a score is a product of two of them over sqrt(D)
+        scale = d**0.25 if s.qk_norm and self.layers[0].qk_gain is None else d**-0.25
         rope: Any = self.model.rope if length <= self.model.context else self.model.angles(length).to(self.qkv.device)
         cosine, sine = rope[:, 0, :length, 0, : d // 2], rope[:, 1, :length, 0, d // 2 :]
-        self.ropes = [list(table.unbind()) for table in torch.complex(cosine, sine) * scale]
-        self.places = list(torch.arange(length, device=self.qkv.device).split(1))
+        self.ropes = torch.complex(cosine, sine).mul_(scale).unbind(1)
 
     def step(self, tokens: Tensor) -> Tensor:
         """As `Stepper.step`."""
-        x = self.embedding.index_select(0, tokens)
+        if self.end == self.keys.shape[3]:
+            self._grow()
+        x = torch.index_select(self.embedding, 0, tokens, out=self.x)
         if self.first_gain is not None:
-            x = self._normed(x) * self.first_gain
+            torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.norm)
+            x.div_(self.norm).mul_(self.first_gain)
         first = x.clone() if self.layers[0].mix is not None else x
-        end, window = self.end + 1, self.settings.window
-        views = [self._views(0, end)]
+        place, self.end = self.end, self.end + 1
+        ropes, window = self.ropes[place].unbind(), self.settings.window
+        key_places, value_places = self.keys.select(3, place).unbind(), self.values.select(2, place).unbind()
+        seen = [self._seen(0)]
         if window:
-            views.append(self._views(max(0, end - window), end))
-        place, ropes = self.places[self.end], [table[self.end] for table in self.ropes]
+            seen.append(self._seen(max(0, self.end - window)))
         for i, layer in enumerate(self.layers):
             if layer.mix is not None:
-                x = (x * layer.mix[0]).addcmul_(first, layer.mix[1])
-            torch.mm(self._normed(x), layer.qkv, out=self.qkv)
-            keys, values, hidden = views[layer.short]
-            self._attend(layer, tokens, ropes[layer.short], place, i, keys[i], values[i], hidden)
+                x.mul_(layer.mix[0]).addcmul_(first, layer.mix[1])
+            torch.mm(self._normed(), layer.qkv, out=self.qkv)
+            if layer.values is not None:
+                self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
+            self._rotate(layer.qk_gain, ropes[layer.short])
+            key_places[i].copy_(self.key)
+            value_places[i].copy_(self.value)
+            keys, values, hidden = seen[layer.short]
+            scores = torch.bmm(self.query, keys[i]) if hidden is None else torch.baddbmm(hidden, self.query, keys[i])
+            torch.bmm(scores.softmax(-1), values[i], out=self.mixed)
             x.addmm_(self.flat_mixed, layer.output)
-            x.addmm_(self._hidden(torch.mm(self._normed(x), layer.up, out=self.up)), layer.down)
-        self.end = end
-        logits = torch.mm(self._normed(x), self.head)
+            x.addmm_(self._hidden(torch.mm(self._normed(), layer.up, out=self.up)), layer.down)
+        logits = torch.mm(self._normed(), self.head)
         return logits if self.cap is None else logits.tanh_().mul_(self.cap)
 
-    def _normed(self, x: Tensor) -> Tensor:
-        """RMS norm but for the factor that is folded into the next matrix."""
-        norm = torch.linalg.vector_norm(x, 2, 1, True, out=self.norm)
-        return torch.div(x, torch.hypot(norm, self.eps, out=norm), out=self.y)
+    def _seen(self, begin: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor | None]:
+        """Keys, values and what is added to scores, from position `begin` on: of each layer, of each, of all."""
+        size = self.end - begin
+        hidden = None if self.hidden is None else self.hidden.narrow(2, begin, size)
+        return self.keys.narrow(3, begin, size).unbind(), self.values.narrow(2, begin, size).unbind(), hidden
 
-    def _views(self, begin: int, end: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor | None]:
-        hidden = None if self.hidden is None else self.hidden[:, :, begin:end]
-        return self.keys[..., begin:end].unbind(), self.values[:, :, begin:end].unbind(), hidden
+    def _normed(self) -> Tensor:
+        """RMS norm of the stream but for the factor that is folded into the next matrix."""
+        norm = torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.norm)
+        return torch.div(self.x, norm, out=self.y)
 
-    def _attend(self, layer, tokens, rope, place, i, keys, values, hidden) -> None:
-        """From `qkv` to `mixed`: norm and rotate queries and keys, remember key and value, weigh the values."""
+    def _rotate(self, gain: Tensor | None, rope: Tensor) -> None:
+        """Norms queries and keys, turns them and scales them: `qkv` -> `query`, `key`."""
         if self.settings.qk_norm:
             norm = torch.linalg.vector_norm(self.qk, 2, 2, True, out=self.head_norm)
             torch.div(self.qk, torch.hypot(norm, self.head_eps, out=norm), out=self.normed)
-            if layer.qk_gain is not None:
-                self.normed.mul_(layer.qk_gain)
+            if gain is not None:
+                self.normed.mul_(gain)
         torch.mul(self.paired, rope, out=self.turned)
-        if layer.values is not None:
-            self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
-        self.keys[i].index_copy_(2, place, self.key)
-        self.values[i].index_copy_(1, place, self.value)
-        scores = torch.bmm(self.query, keys) if hidden is None else torch.baddbmm(hidden, self.query, keys)
-        torch.bmm(scores.softmax(-1), values, out=self.mixed)
 
     def _hidden(self, up: Tensor) -> Tensor:
         kind = self.settings.activation
