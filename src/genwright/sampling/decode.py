@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
+from genwright.sampling.kind import needs_causal
 from genwright.sampling.reader import Reader
 from genwright.sampling.settings import Decoding
 from genwright.sampling.step import context_of, stepper, threads_for
@@ -127,8 +128,9 @@ def generate_tokens(
 
     draws: one example a row (`settings.seed` and `stop` are not looked at). `end` ends a row. Whether rows are over is asked every
     `every` tokens (default 8, on a GPU 32); when half of them are, they leave the batch. Raises GenwrightError where nothing could
-    be drawn: logits that are not finite, a constraint without a token.
+    be drawn (logits that are not finite, a constraint without a token), and for a model that is not causal.
     """
+    needs_causal(model)
     every = every or (8 if tokens.device.type == "cpu" else 32)
     with torch.inference_mode(), threads_for(model, len(tokens)):
         run = _Run(model, tokens, padding, settings, draws, end, constraint, watch, every)

@@ -1,11 +1,12 @@
 """One more token a row, fast: what a causal transformer computes for its newest position, with everything before it cached.
 
-At one token a row a network of ordinary size spends its time on starting operations, not on arithmetic, so `Lean` starts few. It is
-the same network as `Transformer.forward`, read from the module's own parameters and settings when a generation starts, in another form:
-weights transposed, query, key and value (gate and up) in one matrix, gains of norms folded into the matrix behind them (RMS norm is
-x / hypot(|x|, sqrt(width * eps)) times sqrt(width) * gain; the stream's last column is that constant), pairs of a rotation side by side so that it is one complex product that
-carries the attention's scale too, keys stored transposed, results written into buffers that live as long as the generation.
-What it cannot do (layer norm, a dense head, bf16) goes through the module's own cache (`Cached`); tests hold both to `forward`.
+At one token a row a network of ordinary size spends its time on starting operations and on reading memory, not on arithmetic. `Lean`
+is the same network as `Transformer.forward`, read from the module's own parameters and settings when a generation starts, in a form
+that starts few operations: weights transposed; query, key and value (gate and up) in one matrix; gains of norms folded into the matrix
+behind them (RMS norm is x / hypot(|x|, sqrt(width * eps)) times sqrt(width) * gain, and the stream's last column is that constant); the
+two halves of a rotated pair side by side, so that it is one complex product that carries the attention's scale too; keys stored
+transposed; results written into buffers that live as long as the generation. What it cannot do (layer norm, a dense head, bf16) goes
+through the module's own cache (`Cached`); tests hold both to `forward`.
 """
 
 from __future__ import annotations
