@@ -118,7 +118,7 @@ def chart(
 
 def _axes(plane: _Plane, y: tuple[float, float], x: tuple[float, float], x_label: str, y_label: str) -> list[str]:
     parts = []
-    for t in ticks(*y, about=(plane.bottom - plane.top) // 55):
+    for t in ticks(*y, about=(plane.bottom - plane.top) // 45):
         at = plane.py(t)
         parts.append(f'<line class="grid" x1="{plane.left}" x2="{plane.right}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(f'<text class="tick" x="{plane.left - 8}" y="{at + 4:.1f}" text-anchor="end">{short(t)}</text>')
@@ -189,7 +189,6 @@ def scale(value: float, floors: Mapping[str, float], ceilings: Mapping[str, floa
     parts = ['<svg class="scale" viewBox="0 0 200 20" aria-hidden="true"><line class="axis" x1="8" x2="192" y1="10" y2="10"/>']
     for kind, group in (("floor", floors), ("ceiling", ceilings)):
         for name, v in group.items():
-            parts.append(
-                f'<line class="{kind}-mark" x1="{at(v):.1f}" x2="{at(v):.1f}" y1="4" y2="16"><title>{escape(name)} {number(v)}</title></line>'
-            )
+            place = f'x1="{at(v):.1f}" x2="{at(v):.1f}" y1="4" y2="16"'
+            parts.append(f'<line class="{kind}-mark" {place}><title>{escape(name)} {number(v)}</title></line>')
     return "".join([*parts, f'<circle style="fill:var(--c{colour % COLOURS})" cx="{at(value):.1f}" cy="10" r="5.5"/></svg>'])
