@@ -192,7 +192,8 @@ def measure_samples(
         detail = f"different {n}-grams / {n}-grams"
         add(f"distinct-{n}", "share", functools.partial(distinct, n=n), groups, count=sum(lengths), counted="tokens", detail=detail)
     add("repetition", "share", repetition, groups, detail="4-grams that the sample held before")
-    found = [longest_spans(g, train, len(unigram)) for g in groups]
+    every = iter(longest_spans([s for g in groups for s in g], train, len(unigram)))  # one pass over the training tokens
+    found = [[next(every) for _ in g] for g in groups]
     runs = [[s.length for s in spans] for spans in found]
     texts = [
         [str(decode(s[a : a + n].tolist())) for s, (a, n, _) in zip(g, spans, strict=True)] for g, spans in zip(groups, found, strict=True)
