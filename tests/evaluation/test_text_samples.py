@@ -89,12 +89,19 @@ def test_beginnings_of_real_programs_never_count_as_wrong():
 
 def test_windows_begin_documents_and_stop_at_their_end():
     tokens = np.array([1, 2, 3, 0, 4, 5, 6, 7, 0, 8, 0, 9, 9, 9])
-    starts = {(1, 2, 3), (4, 5, 6), (9, 9, 9)}
-    found = windows(tokens, [3, 3, 3], seed=1, end=0)
-    assert {tuple(w) for w in found} == starts, "documents long enough come first, each once"
-    assert [len(w) for w in windows(tokens, [4] * 4, seed=1, end=0)][0] == 4
-    assert all(len(w) == 5 for w in windows(np.arange(50), [5, 5], seed=2))
-    assert [w.tolist() for w in windows(tokens, [3], 1, 0)] == [w.tolist() for w in windows(tokens, [3], 1, 0)]
+    found, whole = windows(tokens, [3, 3, 3], seed=1, end=0)
+    assert {tuple(w) for w in found} == {(1, 2, 3), (4, 5, 6), (9, 9, 9)}, "documents long enough come first, each once"
+    assert whole == 3
+    assert windows(tokens, [4], seed=1, end=0)[0][0].tolist() == [4, 5, 6, 7]
+    assert [w.tolist() for w in windows(tokens, [3], 1, 0)[0]] == [w.tolist() for w in windows(tokens, [3], 1, 0)[0]]
+
+
+def test_windows_without_documents_left_are_spread_not_repeated():
+    found, whole = windows(np.arange(100), [5] * 4, seed=2, end=0)  # token 0 ends an empty document: one is left
+    assert whole == 1 and found[0].tolist() == [1, 2, 3, 4, 5]
+    assert len({tuple(w) for w in found}) == 4 and all(len(w) == 5 for w in found)
+    found, whole = windows(np.arange(50), [5, 5], seed=2)
+    assert whole == 0 and [len(w) for w in found] == [5, 5]
 
 
 def test_noise_follows_the_unigram():

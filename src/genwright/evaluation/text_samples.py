@@ -124,21 +124,22 @@ def until(tokens: np.ndarray, end: int | None) -> np.ndarray:
     return tokens[: stops[0]] if len(stops) else tokens
 
 
-def windows(tokens: Sliceable, lengths: Sequence[int], seed: int, end: int | None = None) -> list[np.ndarray]:
-    """Real text cut as samples are: for each length one window from the start of a document (drawn without replacement while there are
-    enough), or from anywhere where no end token tells documents apart. Documents shorter than asked are used only if no other is left."""
-    tokens = np.asarray(tokens[:])
-    starts = np.concatenate([[0], np.flatnonzero(tokens == end) + 1]) if end is not None else np.zeros(1, np.int64)
-    if len(starts) < 2:
-        starts = np.arange(max(1, len(tokens) - max(lengths, default=0)))
-        sizes = len(tokens) - starts
-    else:
-        sizes = np.diff(np.append(starts, len(tokens) + 1)) - 1
-    bits = Draws(seed, 0, torch.arange(len(starts))).bits("windows").numpy()
-    order = np.argsort(bits.reshape(-1), kind="stable")
+def windows(tokens: Sliceable, lengths: Sequence[int], seed: int, end: int | None = None) -> tuple[list[np.ndarray], int]:
+    """Real text cut as samples are, a window for each length, and how many of them (the first) begin a document.
+
+    Documents are drawn without replacement, those long enough first, and end at their end token. Where there are too few, or no end
+    token tells them apart, the rest are windows spread evenly over the split, so that no text is counted twice for want of more.
+    """
+    held = np.asarray(tokens[:])
+    starts = np.concatenate([[0], np.flatnonzero(held == end) + 1]) if end is not None else np.zeros(0, np.int64)
+    sizes = np.diff(np.append(starts, len(held) + 1)) - 1
+    order = np.argsort(Draws(seed, 0, torch.arange(len(starts))).bits("windows").numpy().reshape(-1), kind="stable")
     long_enough = sizes[order] >= max(lengths, default=0)
-    order = np.concatenate([order[long_enough], order[~long_enough & (sizes[order] > 0)]])
-    return [tokens[starts[i] : starts[i] + min(n, sizes[i])] for n, i in zip(lengths, np.resize(order, len(lengths)), strict=False)]
+    order = np.concatenate([order[long_enough], order[~long_enough & (sizes[order] > 0)]])[: len(lengths)]
+    out = [held[starts[i] : starts[i] + min(n, sizes[i])] for n, i in zip(lengths, order, strict=False)]
+    rest = lengths[len(out) :]
+    places = np.linspace(0, max(0, len(held) - max(rest, default=0)), len(rest) + 2)[1:-1].astype(int)
+    return out + [held[at : at + n] for at, n in zip(places, rest, strict=True)], len(out)
 
 
 def noise(probabilities: np.ndarray, lengths: Sequence[int], seed: int) -> list[np.ndarray]:
@@ -177,7 +178,8 @@ def measure_samples(
     drawn = unigram.copy()
     if end is not None:
         drawn[end] = 0
-    groups = [list(samples), windows(held_out, lengths, seed, end), noise(drawn, lengths, seed)]
+    real, whole = windows(held_out, lengths, seed, end)
+    groups = [list(samples), real, noise(drawn, lengths, seed)]
     figures = []
 
     def add(
@@ -204,7 +206,8 @@ def measure_samples(
     add("verbatim, mean", "tokens", np.mean, runs, detail=detail)
     add("verbatim, longest", "characters", max, sizes, detail=detail)
     if code:
-        verdicts = [[parses(str(decode(s.tolist()))) for s in group] for group in groups]
+        # text from amid a document is no beginning of a program, so only windows that begin one are judged
+        verdicts = [[parses(str(decode(s.tolist()))) for s in group] for group in (groups[0], real[:whole], groups[2])]
         judged = [[v for v in group if v is not None] for group in verdicts]
         unjudged = [len(all_) - len(some) for all_, some in zip(verdicts, judged, strict=True)]
         detail = (
