@@ -227,3 +227,9 @@ def test_smooth_and_thin():
 
 def test_rows_are_flat_and_plain():
     assert rows({"a_b": {"c": 12345}, "d": None, "e": [1, 2.5], "f": True}) == [("a b / c", "12,345"), ("e", "1, 2.5"), ("f", "yes")]
+
+
+def test_long_tables_fold_but_hold_everything(tmp_path):
+    page, text = page_of(tmp_path, run_of(data={"shards": {f"shard-{i}": "d" * 8 for i in range(40)}}, recipe=""))
+    assert all(f"shards / shard-{i}" in page.text for i in range(40))
+    assert text.count("<details>") == 1 and "more</summary>" in text

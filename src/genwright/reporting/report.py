@@ -17,11 +17,12 @@ from typing import Any
 from genwright.errors import GenwrightError
 from genwright.evaluation.figure import Figure, number, shown
 from genwright.evaluation.table import ARROWS, marks
-from genwright.reporting.page import Fill, RunData, Sample, document, plain, rows
+from genwright.reporting.page import Fill, RunData, Sample, document, rows
 from genwright.reporting.svg import COLOURS, Series, chart, scale
 from genwright.training.checkpoint import write_whole
 
 POINTS = 400  # of a curve: more than a screen shows
+ROWS = 16  # of a table that stand open; a corpus may have thousands of shards
 NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb"}
 LABELS = {"rate": "learning rate / its peak"}
 KEYS = {
@@ -66,9 +67,11 @@ def _unit(unit: str) -> str:
 
 
 def _table_of(values: Mapping[str, Any]) -> str:
-    found = rows(values)
-    cells = "".join(f'<tr><td class="key">{escape(k)}</td><td class="text">{escape(v)}</td></tr>' for k, v in found)
-    return f'<div class="card"><table>{cells}</table></div>' if found else ""
+    lines = [f'<tr><td class="key">{escape(k)}</td><td class="text">{escape(v)}</td></tr>' for k, v in rows(values)]
+    more = (
+        f"<details><summary>{len(lines) - ROWS} more</summary><table>{''.join(lines[ROWS:])}</table></details>" if len(lines) > ROWS else ""
+    )
+    return f'<div class="card"><table>{"".join(lines[:ROWS])}</table>{more}</div>' if lines else ""
 
 
 # ---- head
@@ -349,4 +352,4 @@ def _environment(run: RunData) -> str:
     return _table_of(run.environment)
 
 
-__all__ = ["Fill", "RunData", "Sample", "mark", "plain", "sentence", "smooth", "thin", "write_report"]
+__all__ = ["Fill", "RunData", "Sample", "mark", "sentence", "smooth", "thin", "write_report"]
