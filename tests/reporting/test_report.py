@@ -233,3 +233,9 @@ def test_long_tables_fold_but_hold_everything(tmp_path):
     page, text = page_of(tmp_path, run_of(data={"shards": {f"shard-{i}": "d" * 8 for i in range(40)}}, recipe=""))
     assert all(f"shards / shard-{i}" in page.text for i in range(40))
     assert text.count("<details>") == 1 and "more</summary>" in text
+
+
+@pytest.mark.parametrize("count, shown", [(7, "7"), (114_688, "115 k"), (3_154_944, "3.15 M"), (1_240_000_000, "1.24 G")])
+def test_parameters_are_counted_in_the_right_thousand(tmp_path, count, shown):
+    page, _ = page_of(tmp_path, run_of(sizes={"parameters": count}))
+    assert f"{shown}parameters" in page.text

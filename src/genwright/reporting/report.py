@@ -139,7 +139,7 @@ def _tiles(run: RunData) -> str:
 def _big(count: Any) -> str:
     if not isinstance(count, (int, float)):
         return str(count)
-    return next((f"{count / size:.3g} {letter}" for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")) if count >= size), f"{count:,}")
+    return next((f"{count / size:.3g} {letter}" for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if count >= size), f"{count:,}")
 
 
 def _duration(seconds: float) -> str:
