@@ -25,6 +25,7 @@ def run(capsys, *words: str) -> tuple[int, str, str]:
 
 
 Sample = namedtuple("Sample", "prompt text")
+FILLED = SimpleNamespace(text="a return b", candidates=[[SimpleNamespace(text=" return", probability=0.5)]])
 
 
 class Recorder:
@@ -37,7 +38,8 @@ class Recorder:
     def __getattr__(self, name):
         def call(*args, **kwargs):
             self.calls.append((name, args, kwargs))
-            return [Sample("def ", "one\x1b[2J"), Sample("", "two\n")] if name == "sample" else self
+            answers = {"sample": [Sample("def ", "one\x1b[2J"), Sample("", "two\n")], "fill": FILLED}
+            return answers.get(name, self)
 
         return call
 
@@ -145,7 +147,7 @@ def test_on_a_terminal_samples_stream_and_control_characters_are_not_obeyed(api,
 
 
 def test_the_other_commands_call_their_function(api, capsys, tmp_path):
-    assert run(capsys, "sample", "r", "--fill", "a [MASK] b")[1] == "the printed result\n"
+    assert run(capsys, "sample", "r", "--fill", "a [MASK] b")[1] == "a return b\ngap 1: 'return' 50.0%\n"
     assert api.calls[-1][:2] == ("fill", ("a [MASK] b",))
     assert run(capsys, "evaluate", "r", "--weights", "ema")[1] == "the printed result\n"
     assert [call[0] for call in api.calls[-2:]] == ["load", "evaluate"] and api.calls[-2][2]["weights"] == "ema"

@@ -158,7 +158,10 @@ def sample(
     }
     given = {name: value for name, value in given.items() if value is not None}
     if fill is not None:
-        print(trained.fill(fill, **given))
+        filled = trained.fill(fill, **given)
+        print(_safe(filled.text))
+        for number, candidates in enumerate(filled.candidates, start=1):
+            print(f"gap {number}: " + ", ".join(f"{c.text.strip()!r} {c.probability:.1%}" for c in candidates))
         return
     prompts = prompt or [""]
     live = sys.stdout.isatty()
