@@ -132,7 +132,7 @@ def generate_tokens(
     """
     needs_causal(model)
     every = every or (8 if tokens.device.type == "cpu" else 32)
-    with torch.inference_mode(), threads_for(model, len(tokens)):
+    with torch.inference_mode():
         run = _Run(model, tokens, padding, settings, draws, end, constraint, watch, every)
         while run.rows:
             run.segment()
@@ -145,7 +145,7 @@ class _Run:
     its context or half of the rows are over."""
 
     def __init__(self, model, tokens, padding, settings, draws, end, constraint, watch, every):
-        self.stepper, self.context = stepper(model), context_of(model)
+        self.model, self.stepper, self.context = model, stepper(model), context_of(model)
         self.settings, self.end, self.constraint, self.watch, self.every = settings, end, constraint, watch, every
         size, self.prompt = tokens.shape
         self.total = self.prompt + settings.max_tokens
@@ -172,7 +172,8 @@ class _Run:
         if any(self.start[row] > low for row in self.rows):
             real = torch.arange(low, self.at, device=held.device) >= start[:, None]
         logits = self.stepper.start(held[:, low : self.at], real, self.at - low + steps - 1)
-        self._draw(logits, held, index, steps)
+        with threads_for(self.model, len(index)):
+            self._draw(logits, held, index, steps)
 
     def _draw(self, logits: Tensor, held: Tensor, index: Tensor, steps: int) -> None:
         """Draws up to `steps` tokens for the rows `index`, and notes what they drew and which are over."""
