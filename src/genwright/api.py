@@ -262,7 +262,7 @@ class Run:
 
     @cached_property
     def codec(self) -> Any:
-        return type(self.recipe.codec).load(self.folder / "codec")
+        return self.recipe.codec.load(self.folder / "codec")  # type: ignore[attr-defined]
 
     @cached_property
     def checkpoint(self) -> Path:

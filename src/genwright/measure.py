@@ -103,24 +103,24 @@ def _sampled(run: Run, dataset: Any, floors: Any, count: int) -> tuple[list[Figu
 
 
 def _filled(run: Run, dataset: Any) -> list[dict[str, Any]]:
-    """Passages of held-out text with a few words hidden, filled in."""
+    """Passages of held-out text with some tokens hidden, and what the model puts there."""
     codec, out = dataset.codec, []
-    special = dataset.codec.space.special
+    special = codec.space.special
     windows = dataset.held_out(0)
     for i in np.linspace(0, windows.windows - 1, min(windows.windows, FILLED)).astype(int).tolist():
-        tokens = windows.batch(i, i + 1)["tokens"][0]
-        tokens = [int(t) for t in tokens[:48] if t >= 0 and int(t) not in special.values()]
-        hidden = tokens[:]
-        for at in range(8, len(tokens), 12):
-            hidden[at] = special["mask"]
-        out.append({"truth": codec.decode(tokens), "text": codec.decode(hidden, special=True)})
-    return [o | _fill(run, o["text"]) for o in out]
-
-
-def _fill(run: Run, text: str) -> dict[str, Any]:
-    filled = run.fill(text)
-    candidates = [[{"text": c.text, "probability": c.probability} for c in mask] for mask in filled.candidates]
-    return {"filled": filled.text, "candidates": candidates}
+        tokens = windows.batch(i, i + 1)["tokens"][0].tolist()
+        tokens = [t for t in tokens[:48] if t >= 0 and t not in special.values()]
+        gaps = list(range(8, len(tokens), 12))
+        given = torch.tensor([tokens])
+        given[0, gaps] = special["mask"]
+        with torch.no_grad():
+            logits = run.model(given.to(next(run.model.parameters()).device))[0, gaps]
+            logits[:, sorted(special.values())] = -torch.inf
+            best = logits.softmax(-1).topk(5)
+        parts = [codec.decode(tokens[a + 1 : b]) for a, b in zip([-1, *gaps], [*gaps, len(tokens)], strict=True)]
+        found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        out.append({"parts": parts, "gaps": [[[codec.decode([t]), p] for t, p in zip(*pair, strict=True)] for pair in found]})
+    return out
 
 
 def latest(run: Run) -> Evaluation | None:
@@ -129,20 +129,36 @@ def latest(run: Run) -> Evaluation | None:
     return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
-def sizes(run: Run) -> dict[str, Any]:
+def _shown(run: Run, found: Evaluation) -> Any:
+    """What the report says of a run."""
+    from genwright.reporting.page import Fill, RunData, Sample
+
+    recipe, records, environment = run.recipe, run.records, dict(run.environment)
+    data = environment.pop("data", {})
     model = run.model
-    parts: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters())}
+    sizes: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters()), "checkpoint": f"step {found.step}, {found.weights} weights"}
     if hasattr(model, "flops_per_token"):
-        parts["FLOP per token"] = model.flops_per_token(run.recipe.data.context)
-    return parts
+        sizes["FLOP per token, forward and backward"] = model.flops_per_token(recipe.data.context)
+    done = max((r["step"] for r in records), default=0)
+    alarms = [r["event"] for r in records if "event" in r] + [r["skipped"] for r in records if "skipped" in r]
+    samples, fills = [], []
+    for s in found.samples:
+        if "gaps" in s:
+            fills.append(Fill(s["parts"], [[(c, p) for c, p in gap] for gap in s["gaps"]]))
+        else:
+            samples.append(Sample(s["prompt"], s["text"], found.step, tuple(s["span"]) if s["span"] else None))
+    status = "finished" if done >= recipe.training.steps else f"stopped at step {done} of {recipe.training.steps}"
+    return RunData(
+        name=recipe.name, description=recipe.description, recipe=recipe.dump(), records=records, figures=found.figures, samples=samples[:8],
+        fills=fills, data={"digest": data.get("digest"), **data.get("summary", {})}, sizes=sizes, environment=environment, status=status,
+        alarms=alarms,
+    )  # fmt: skip
 
 
 def write(runs: Sequence[Run], path: Path) -> Path:
     """The report of runs; what was not evaluated yet is, first."""
     from genwright.reporting.report import write_report
 
-    with torch.no_grad():
-        data = [_run_data(run, latest(run) or evaluate(run)) for run in runs]
+    data = [_shown(run, latest(run) or evaluate(run)) for run in runs]
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_report(data, path)
-    return path
+    return write_report(data, path)

@@ -108,6 +108,8 @@ class Recipe(Settings):
         values.setdefault("name", stem)
         for key, value in (overrides or {}).items():
             override(values, key, value)
+        if "data.path" in (overrides or {}) and "data.source" not in (overrides or {}):
+            values["data"].pop("source", None)  # a person's own files, whatever the recipe usually learns from
         return cls.of(values)
 
     @classmethod

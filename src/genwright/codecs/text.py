@@ -127,8 +127,14 @@ def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int])
     return flags
 
 
+class _TextSettings(Settings):
+    def load(self, folder: str | Path) -> TextCodec:
+        """The codec that was saved with a run."""
+        return TextCodec.load(folder)
+
+
 @register("codec", "bytes")
-class Bytes(Settings):
+class Bytes(_TextSettings):
     """The 256 bytes of UTF-8."""
 
     learns_from: ClassVar[str] = "nothing"
@@ -143,7 +149,7 @@ class Bytes(Settings):
 
 
 @register("codec", "characters")
-class Characters(Settings):
+class Characters(_TextSettings):
     """The characters of the whole corpus, held-out part included: a text with another character is refused."""
 
     learns_from: ClassVar[str] = "all"
@@ -161,7 +167,7 @@ class Characters(Settings):
 
 
 @register("codec", "bpe")
-class BPE(Settings):
+class BPE(_TextSettings):
     """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909), trained on the corpus; any text can be encoded."""
 
     learns_from: ClassVar[str] = "train"
@@ -184,7 +190,7 @@ class BPE(Settings):
 
 
 @register("codec", "file")
-class File(Settings):
+class File(_TextSettings):
     """A tokenizer that exists already."""
 
     learns_from: ClassVar[str] = "nothing"
