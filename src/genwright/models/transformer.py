@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from genwright.errors import GenwrightError
+from genwright.models.ops import attention, rms_norm, squared_relu
 
 IGNORED = -100  # a target that does not count
 _WHOLE = {"cpu": 2**27, "cuda": 2**32}  # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
@@ -87,7 +88,7 @@ class Norm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.kind == "layer":
             return F.layer_norm(x, self.shape, self.weight, None, self.eps)
-        return F.rms_norm(x, self.shape, self.weight, self.eps)
+        return rms_norm(x, self.weight, self.eps)
 
 
 def rotary(length: int, width: int, base: float, reverse: bool) -> Tensor:
@@ -147,9 +148,7 @@ class Block(nn.Module):
             k, v = self.remember(k, v, cache)
             if mask is not None:
                 mask = mask[..., -k.size(2) :]
-        y = F.scaled_dot_product_attention(
-            q, k, v, mask, is_causal=s.causal and mask is None and time > 1, enable_gqa=s.heads != s.kv_heads
-        )
+        y = attention(q, k, v, mask, causal=s.causal and time > 1)
         return F.linear(y.transpose(1, 2).reshape(batch, time, -1), self.output)
 
     def remember(self, k: Tensor, v: Tensor, cache: Cache) -> tuple[Tensor, Tensor]:
@@ -162,7 +161,7 @@ class Block(nn.Module):
 
     def mlp(self, x: Tensor) -> Tensor:
         if self.gate is None:
-            return F.linear(F.relu(F.linear(x, self.up)).square(), self.down)
+            return F.linear(squared_relu(F.linear(x, self.up)), self.down)
         gate, up = F.linear(x, torch.cat((self.gate, self.up))).chunk(2, -1)
         return F.linear((F.silu if self.settings.activation == "swiglu" else F.gelu)(gate) * up, self.down)
 
