@@ -76,6 +76,11 @@ def test_overrides_reach_nested_settings_and_later_ones_win():
     assert load("codec=bytes").codec == load("codec={kind: bytes}").codec
 
 
+def test_a_path_means_a_person_s_own_files():
+    assert load().data.source == "python-stdlib" and load("data.path=notes/").data.source == "files"
+    assert load("data.path=notes/", "data.source=python-docs").data.source == "python-docs"
+
+
 def test_python_values_are_taken_as_they_are():
     assert Recipe.load("code", {"training.steps": 5, "training.ema": None, "training.ema_of": ["model"]}).training.ema_of == ("model",)
     assert Recipe.load("code", {"training.steps": "5"}).training.steps == 5

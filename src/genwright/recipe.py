@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SerializeAsAny, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from genwright.errors import GenwrightError, did_you_mean
 from genwright.refusals import dotted_names, refusal
@@ -27,8 +27,6 @@ _DEFAULT_KINDS = {"data": "text", "codec": "bpe", "model": "transformer", "objec
 
 def build(cls: type[BaseModel], values: Any, where: str) -> Any:
     """An instance of a settings class. Raises GenwrightError that names the dotted setting, `where` being the class's own place."""
-    if isinstance(values, cls):
-        return values
     if not isinstance(values, Mapping):
         raise GenwrightError(f"{where or 'the recipe'} is {values!r}", "write settings as key: value, one a line")
     try:
@@ -80,21 +78,21 @@ def _of(family: str) -> BeforeValidator:
 
 
 class Recipe(Settings):
+    """What a run is. The parts are of the class that their kind names, which is only known once the recipe is read."""
+
     name: Annotated[str, AfterValidator(_folder_name)]
     """What the run is called; the default folder is runs/NAME."""
     description: str = ""
     """One line for `genwright recipes`."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Picks initial weights, the order of the data and everything else that is random."""
-    data: Annotated[SerializeAsAny[Settings], _of("data")] = Field(None, validate_default=True)
+    data: Annotated[Any, _of("data")] = Field(None, validate_default=True)
     """What is learned from."""
-    codec: Annotated[SerializeAsAny[Settings], _of("codec")] = Field(None, validate_default=True)
+    codec: Annotated[Any, _of("codec")] = Field(None, validate_default=True)
     """How content becomes tensors."""
-    model: Annotated[SerializeAsAny[Settings] | dict[str, SerializeAsAny[Settings]], BeforeValidator(_models)] = Field(
-        None, validate_default=True
-    )
+    model: Annotated[Any, BeforeValidator(_models)] = Field(None, validate_default=True)
     """The network, or several by name."""
-    objective: Annotated[SerializeAsAny[Settings], _of("objective")] = Field(None, validate_default=True)
+    objective: Annotated[Any, _of("objective")] = Field(None, validate_default=True)
     """What is learned."""
     training: Training = Training()
     """How long, how fast, where, and what is kept."""
