@@ -4,9 +4,9 @@
                                   [--tokens 200] [--prompt 16] [--threads 2] [--repeats 7] [--json result.json]
 
 A model with random weights is exported, and transformers loads the export. The two take turns; each figure is the median of its
-repeats, whole calls: reading the prompt, preparing weights and choosing tokens included. The run fails where a token differs, but for ties, which it
-counts. Both are given `--threads`; ours takes one where the work of a step is small. `--threads 1` times processor seconds, which a busy machine
-disturbs less.
+repeats, whole calls: reading the prompt, preparing weights and choosing tokens included; neither returns log-probabilities. The run
+fails where a token differs, but for ties, which it counts. Both are given `--threads`; ours takes one where the work of a step is
+small. `--threads 1` times processor seconds, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def compare(model: Transformer, peer: torch.nn.Module, batch: int, arguments: ar
     real, greedy = torch.ones_like(prompt), Decoding(max_tokens=arguments.tokens, temperature=0)
     draws = Draws(0, 0, torch.arange(batch))
     sides = {
-        "genwright": lambda: generate_tokens(model, prompt, None, greedy, draws).tokens,
+        "genwright": lambda: generate_tokens(model, prompt, None, greedy, draws, logprobs=False).tokens,
         "transformers": lambda: peer.generate(
             prompt, attention_mask=real, max_new_tokens=arguments.tokens, do_sample=False, use_cache=True, pad_token_id=0, eos_token_id=None
         )[:, arguments.prompt :],

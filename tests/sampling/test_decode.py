@@ -35,6 +35,14 @@ def test_greedy_of_unequal_prompts_is_the_plain_loop(table, every):
     assert len({len(greedy_by_hand(table, p, 20)) for p in prompts}) > 2, "rows must end at different places for this to mean anything"
 
 
+def test_without_logprobs_the_same_tokens(table):
+    scored, plain = (
+        generate_tokens(table, torch.tensor([[1], [2]]), None, GREEDY, Draws(0, 0, torch.arange(2)), end=10, logprobs=asked)
+        for asked in (True, False)
+    )
+    assert torch.equal(scored.tokens, plain.tokens) and torch.equal(scored.mask, plain.mask) and plain.logprobs is None
+
+
 def test_a_sample_is_the_same_alone_and_in_any_batch(table, letters):
     prompts = ["a", "bcd", "", "jihgfedcba"]
     whole = generate(table, letters, prompts, n=3, settings=RANDOM)
@@ -146,6 +154,8 @@ def test_weights_that_are_not_finite_are_refused(table, letters):
     for decoding in (GREEDY, RANDOM):
         with pytest.raises(GenwrightError, match="not finite"):
             generate(table, letters, ["a"], settings=decoding)
+        with pytest.raises(GenwrightError, match="not finite"):
+            generate_tokens(table, torch.tensor([[1]]), None, decoding, Draws(0, 0, torch.arange(1)), logprobs=False)
 
 
 def test_what_was_drawn_can_enter_a_gradient(table):
@@ -157,3 +167,5 @@ def test_what_was_drawn_can_enter_a_gradient(table):
 def test_what_the_codec_refuses_is_its_sentence(table, letters):
     with pytest.raises(GenwrightError, match="use a to j"):
         generate(table, letters, ["xyz"], settings=GREEDY)
+    with pytest.raises(GenwrightError, match="outside the vocabulary of 12"):
+        generate(table, letters, [[1, 12]], settings=GREEDY)

@@ -34,12 +34,12 @@ class Drawn(NamedTuple):
 
     tokens: (rows, drawn) int64; 0 where not mask.
     logprobs: (rows, drawn), nats, under the distribution a token was drawn from: the model's after constraint, penalty, temperature
-        and truncation, so what is sampled is on-policy; at temperature 0 the model's own. 0 where not mask.
+        and truncation, so what is sampled is on-policy; at temperature 0 the model's own. 0 where not mask; None where not asked for.
     mask: (rows, drawn) bool: drawn before the row was over, its end token included.
     """
 
     tokens: Tensor
-    logprobs: Tensor
+    logprobs: Tensor | None
     mask: Tensor
 
 
@@ -74,6 +74,11 @@ def generate(
     settings = settings or Decoding()
     end = codec.space.special["end"]
     encoded = [list(codec.encode(prompt) if isinstance(prompt, str) else prompt) or [end] for prompt in prompts]
+    for prompt, tokens in zip(prompts, encoded, strict=True):
+        if not 0 <= min(tokens) <= max(tokens) < codec.space.vocabulary:
+            raise GenwrightError(
+                f"prompt {prompt!r} has a token outside the vocabulary of {codec.space.vocabulary}", "use the model's codec"
+            )
     shown = [prompt if isinstance(prompt, str) else codec.decode(list(prompt)) for prompt in prompts]
     device = next(model.parameters()).device
     samples = []
@@ -83,21 +88,19 @@ def generate(
         for row in rows:
             emit = None if on_token is None else lambda piece, row=row: on_token(row, piece)
             readers.append(Reader(codec, encoded[row // n], end, settings.stop, emit))
-        tokens, real = pad_left([encoded[row // n] for row in rows], device)
+        held, real = pad_left([encoded[row // n] for row in rows], device)
         keys = torch.tensor([(row // n << 32) + row % n for row in rows], device=device)
         watch = _watch(readers) if on_token or settings.stop else None
         draws = Draws(settings.seed, 0, keys)
-        drawn = generate_tokens(model, tokens, real, settings, draws, end=end, watch=watch, every=1 if on_token else None)
-        for row, reader, new, mask, logprobs in zip(rows, readers, *(part.tolist() for part in _parts(drawn)), strict=True):
-            reader.feed(new[len(reader.tokens) : mask])
+        drawn = generate_tokens(model, held, real, settings, draws, end=end, watch=watch, every=1 if on_token else None)
+        assert drawn.logprobs is not None
+        columns = drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), drawn.logprobs.tolist()
+        for row, reader, new, count, scores in zip(rows, readers, *columns, strict=True):
+            reader.feed(new[len(reader.tokens) : count])
             reader.close()
-            total = sum(logprobs[: len(reader.tokens)])
+            total = sum(scores[: len(reader.tokens)])
             samples.append(Sample(shown[row // n], reader.text, tuple(reader.tokens), reader.stopped or "length", total))
     return samples
-
-
-def _parts(drawn: Drawn) -> tuple[Tensor, Tensor, Tensor]:
-    return drawn.tokens, drawn.mask.sum(1), drawn.logprobs
 
 
 def _watch(readers: Sequence[Reader]) -> Watch:
@@ -123,30 +126,34 @@ def generate_tokens(
     constraint: Constraint | None = None,
     watch: Watch | None = None,
     every: int | None = None,
+    logprobs: bool = True,
 ) -> Drawn:
     """Draws up to `settings.max_tokens` tokens after each row of `tokens` (rows, length), left-padded where not `padding` (True: real).
 
     draws: one example a row (`settings.seed` and `stop` are not looked at). `end` ends a row. Whether rows are over is asked every
-    `every` tokens (default 8, on a GPU 32); when half of them are, they leave the batch. Raises GenwrightError where nothing could
+    `every` tokens (default 8, on a GPU 32); when half of them are, they leave the batch. Without `logprobs` the likeliest token is found
+    without the others' probabilities, which is faster. Raises GenwrightError where nothing could
     be drawn (logits that are not finite, a constraint without a token), and for a model that is not causal.
     """
     needs_causal(model)
     every = every or (8 if tokens.device.type == "cpu" else 32)
     with torch.inference_mode():
-        run = _Run(model, tokens, padding, settings, draws, end, constraint, watch, every)
+        run = _Run(model, tokens, padding, settings, draws, end, constraint, watch, every, logprobs)
         while run.rows:
             run.segment()
         drawn = run.result()
-    return Drawn(*(part.clone() for part in drawn))  # tensors of inference mode could not enter a gradient
+    # tensors of inference mode could not enter a gradient
+    return Drawn(drawn.tokens.clone(), drawn.logprobs.clone() if logprobs and drawn.logprobs is not None else None, drawn.mask.clone())
 
 
 class _Run:
     """The state of one `generate_tokens`. Work goes in segments: encode what the living rows hold, then step until a row has outgrown
     its context or half of the rows are over."""
 
-    def __init__(self, model, tokens, padding, settings, draws, end, constraint, watch, every):
+    def __init__(self, model, tokens, padding, settings, draws, end, constraint, watch, every, scored):
         self.model, self.stepper, self.context = model, stepper(model), context_of(model)
         self.settings, self.end, self.constraint, self.watch, self.every = settings, end, constraint, watch, every
+        self.scored = scored
         size, self.prompt = tokens.shape
         self.total = self.prompt + settings.max_tokens
         self.at = self.prompt  # where the next token goes
@@ -188,7 +195,12 @@ class _Run:
                 so_far = torch.cat([held[:, :at], *(token[:, None] for token in tokens)], 1)
                 logits = logits.masked_fill(~self.constraint(so_far, index), float("-inf"))
             logits = warp(logits, settings, seen)
-            token, logprob = likeliest(logits) if uniform is None else choose(logits, uniform[len(tokens)])
+            if uniform is not None:
+                token, logprob = choose(logits, uniform[len(tokens)])
+            elif self.scored:
+                token, logprob = likeliest(logits)
+            else:
+                logprob, token = logits.max(-1)  # the logit itself: it shows as well whether all is finite
             if self.constraint and self.end is not None:
                 token = token.masked_fill(done, self.end)
                 done |= token == self.end

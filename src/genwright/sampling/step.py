@@ -138,24 +138,19 @@ class Lean:
         model, s, (rows, time) = self.model, self.settings, tokens.shape
         cache = model.new_cache(rows, time)
         logits = model(tokens, padding=real, cache=cache, last=True)[:, -1]
-        # (L, B * K, D, room), (L, B * K, room, D); filled up to `end`
-        self.keys = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25
-        self.values, self.end = cache.values.flatten(1, 2), time
+        # an odd number of cache lines, so that the D places of one position do not share a set of the processor's cache
+        room, merged = length // 32 * 32 + 48, rows * s.kv_heads
+        self.keys = cache.keys.new_empty(s.depth, merged, self.width, room)
+        self.values = cache.keys.new_empty(s.depth, merged, length, self.width)
+        self.keys[..., :time] = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25
+        self.values[:, :, :time] = cache.values.flatten(1, 2)
+        self.end = time  # positions that are filled
         self.hidden = None
         if cache.hidden is not None:
             hidden = F.pad(cache.hidden.flatten(1), (0, length - time))
             self.hidden = hidden.repeat_interleave(s.kv_heads, 0)[:, None]
         self._buffers(rows, length)
         return logits
-
-    def _grow(self) -> None:
-        """Room for a quarter more. Tight, because keys lie (D, room) and are read from memory faster without gaps; and never a power of
-        two, at which what is written for all D of a position would share one set of the processor's cache."""
-        room = max(self.end + 32, self.end * 5 // 4) // 32 * 32 + 16
-        layers, merged, d, _ = self.keys.shape
-        keys, values = self.keys.new_empty(layers, merged, d, room), self.values.new_empty(layers, merged, room, d)
-        keys[..., : self.end], values[:, :, : self.end] = self.keys[..., : self.end], self.values[:, :, : self.end]
-        self.keys, self.values = keys, values
 
     def _buffers(self, rows: int, length: int) -> None:
         """What a step writes into, and its views."""
@@ -184,8 +179,6 @@ class Lean:
 
     def step(self, tokens: Tensor) -> Tensor:
         """As `Stepper.step`."""
-        if self.end == self.keys.shape[3]:
-            self._grow()
         x = torch.index_select(self.embedding, 0, tokens, out=self.x)
         if self.first_gain is not None:
             torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.norm)
