@@ -56,7 +56,7 @@ def evaluate(run: Run, samples: int = SAMPLES) -> Evaluation:
     dataset, recipe = run.dataset(), run.recipe
     engine = Engine(recipe.training.device)
     lookahead = recipe.objective.lookahead
-    floors = count_floors(np.asarray(dataset.tokens("train")), dataset.codec.space.vocabulary)
+    floors = count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
     common = {"batch": 32, "seed": recipe.seed, "engine": engine}
 
     def untrained() -> dict[str, float]:

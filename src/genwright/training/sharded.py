@@ -34,7 +34,9 @@ class ShardedWeights(Weights):
             if isinstance(part, FSDPModule):
                 part.set_gradient_divide_factor(1.0)
                 part.set_force_sum_reduction_for_comms(True)
-        self.parameters = {n: p for n, p in module.named_parameters() if n not in frozen}
+        # the shards themselves: while a module is gathered, its attributes are other tensors
+        self.every: dict[str, DTensor] = dict(module.named_parameters())  # type: ignore[arg-type]
+        self.parameters = {n: p for n, p in self.every.items() if n not in frozen}
         like = lambda: {n: torch.zeros_like(p.to_local()) for n, p in self._all()}  # noqa: E731
         self.first, self.second = like(), like()
         self.average = {n: p.to_local().detach().clone() for n, p in self._all()} if ema else None
@@ -103,19 +105,18 @@ class ShardedWeights(Weights):
 
     def _locals(self, kind: str) -> dict[str, Tensor]:
         if kind == "weights":
-            return {n: p.to_local().detach() for n, p in self.module.named_parameters()}
+            return {n: p.to_local().detach() for n, p in self.every.items()}
         kept = {"ema": self.average or {}, "first": self.first, "second": self.second}[kind]
         muon = {n for b in self.buckets if b.rule == "muon" for n in b.names}
         return {n: t for n, t in kept.items() if kind != "second" or n not in muon}
 
     def tensors(self, kind: str) -> dict[str, Tensor]:
-        every = dict(self.module.named_parameters())
-        return {n: self._gather(t, every[n]) for n, t in self._locals(kind).items()}
+        return {n: self._gather(t, self.every[n]) for n, t in self._locals(kind).items()}
 
     def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
-        every = dict(self.module.named_parameters())
+        self._reshard()
         for n, local in self._locals(kind).items():
-            local.copy_(self._cut(tensors[n].to(local.device), every[n]))
+            local.copy_(self._cut(tensors[n].to(local.device), self.every[n]))
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -131,8 +132,12 @@ class ShardedWeights(Weights):
 
     def _write(self, values: Mapping[str, Tensor]) -> None:
         own = self._locals("weights")
-        for part in self.module.modules():
-            if isinstance(part, FSDPModule):
-                part.reshard()  # a gathered copy would be stale
+        self._reshard()
         for n, t in values.items():
             own[n].copy_(t)
+
+    def _reshard(self) -> None:
+        """Drops gathered copies, which would be stale after the shards change."""
+        for part in self.module.modules():
+            if isinstance(part, FSDPModule):
+                part.reshard()
