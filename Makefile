@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup
-	$(BIN)/genwright train code --run $(DEMO_RUN) $$(test -f $(DEMO_RUN)/recipe.yaml && echo --resume) $(DEMO_ARGS)
+	$(BIN)/genwright train code --run $(DEMO_RUN) $(if $(wildcard $(DEMO_RUN)/recipe.yaml),--resume) $(DEMO_ARGS)
 	$(BIN)/genwright sample $(DEMO_RUN) --prompt "def " --prompt "class " --prompt "import " --seed 1
 	$(BIN)/genwright report $(DEMO_RUN)
 
