@@ -15,16 +15,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests" / "models")]
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "models"))
 
 import torch
 import torch.nn.functional as F
-from common import finish
 from hf_pairs import CASES, VOCABULARY, both
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 from transformers.utils import logging
 
+from common import finish
 from genwright.models import hf
 from genwright.models.transformer import Transformer
 

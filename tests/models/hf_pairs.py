@@ -6,8 +6,9 @@ import transformers
 from genwright.contracts import Space
 from genwright.models import hf
 
+VOCABULARY = 37
 COMMON = {
-    "vocab_size": 37, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 48,
+    "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 48,
     "max_position_embeddings": 64, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": None,
 }  # fmt: skip
 CASES = {
@@ -41,7 +42,7 @@ def reference(case, **changes):
     generator = torch.Generator().manual_seed(sorted(CASES).index(case))
     with torch.no_grad():
         for name, p in model.named_parameters():
-            p.normal_(0, 0.2, generator=generator)
+            p.normal_(0, 0.15, generator=generator)
             if "norm" in name:
                 p.add_(1)
     return model
@@ -51,6 +52,6 @@ def both(case, folder):
     theirs = reference(case)
     theirs.save_pretrained(folder)
     settings, tensors = hf.load(folder)
-    ours = settings.build(Space(vocabulary=37), 64, settings.causal)
+    ours = settings.build(Space(vocabulary=VOCABULARY), 64, settings.causal)
     ours.load_state_dict(tensors)
     return theirs, ours

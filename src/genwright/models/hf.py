@@ -143,7 +143,7 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     settings = _settings(folder, form, config)
     theirs = _tensors(folder)
     ours: dict[str, Tensor] = {}
-    for hf_name, own in _rows(form, settings.depth):
+    for hf_name, own in rows(form, settings.depth):
         if hf_name in theirs:
             tensor = theirs.pop(hf_name)
             ours |= dict(zip(own, (part.clone() for part in tensor.chunk(len(own))), strict=True))
@@ -159,19 +159,16 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     return settings, ours
 
 
-def _rows(form: Format, depth: int) -> list[tuple[str, tuple[str, ...]]]:
-    """The table of names, written out for every layer."""
-    rows = []
-    for theirs, ours in form.names.items():
-        for i in range(depth) if "{}" in theirs else (0,):
-            rows.append((theirs.format(i), tuple(o.format(i) for o in ours)))
-    return rows
+def rows(form: Format, depth: int) -> list[tuple[str, tuple[str, ...]]]:
+    """The table of names, written out for every layer: (Hugging Face's name, ours)."""
+    layers = lambda name: range(depth) if "{}" in name else (0,)  # noqa: E731
+    return [(theirs.format(i), tuple(o.format(i) for o in ours)) for theirs, ours in form.names.items() for i in layers(theirs)]
 
 
 def _theirs(form: Format, model: Transformer) -> dict[str, Tensor]:
     state = {n: p.detach().cpu() for n, p in model.named_parameters()}
-    rows = _rows(form, model.settings.depth)
-    return {name: torch.cat([state[o] for o in ours]) for name, ours in rows if ours[0] in state}
+    names = rows(form, model.settings.depth)
+    return {name: torch.cat([state[o] for o in ours]) for name, ours in names if ours[0] in state}
 
 
 def _format_of(settings: Architecture) -> tuple[str, Format]:
