@@ -8,7 +8,7 @@ from genwright.draws import Draws
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.decode import generate_tokens, pad_left
 from genwright.sampling.settings import Decoding
-from genwright.sampling.step import Cached, Lean, stepper
+from genwright.sampling.step import Cached, Lean, stepper, threads_for
 
 VARIANTS = [
     {"preset": "nanochat"},
@@ -84,3 +84,25 @@ def test_a_row_beyond_the_context_goes_on():
     model = build(context=8)
     drawn = generate_tokens(model, torch.tensor([[1, 2, 3]]), None, Decoding(max_tokens=40), Draws(0, 0, torch.arange(1)))
     assert drawn.mask.sum() == 40
+
+
+def test_a_compiled_module_is_stepped_by_its_original():
+    model = build()
+    wrapper = torch.compile(model)  # compiles nothing before its first call
+    assert isinstance(stepper(wrapper), Lean)
+    drawn = generate_tokens(wrapper, torch.tensor([[1]]), None, Decoding(max_tokens=40), Draws(0, 0, torch.arange(1)))
+    assert drawn.mask.sum() == 40
+
+
+def test_threads_come_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError), threads_for(build(), 1):
+            assert torch.get_num_threads() == 1
+            _ = 1 / 0
+        assert torch.get_num_threads() == 2
+        with threads_for(build(), 10**6):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -15,7 +15,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,8 @@ class Stepper(Protocol):
 
 
 def stepper(model: nn.Module) -> Stepper:
+    """The faster of the two that can do `model`, from its weights of this moment."""
+    model = getattr(model, "_orig_mod", model)  # compiling is for the shapes of training
     return Lean(model) if isinstance(model, Transformer) and Lean.can(model) else Cached(model)
 
 
@@ -93,7 +95,7 @@ class Lean:
 
     def __init__(self, model: Transformer):
         self.model = model
-        s = self.settings = cast(Any, model.settings)  # resolved: every size is filled in
+        s = self.settings = model.settings
         self.groups, self.width = s.heads // s.kv_heads, s.head_width
         pairs = torch.arange(self.width, device=model.embedding.device).view(2, -1).t().flatten()  # i beside i + D/2
         self.pairs = pairs
@@ -108,8 +110,8 @@ class Lean:
 
     @staticmethod
     def can(model: Transformer) -> bool:
-        s = model.settings
-        return bool(s.causal) and s.norm != "layer" and model.dense is None and model.embedding.dtype == torch.float32
+        s, sharded = model.settings, hasattr(model.embedding, "device_mesh")  # FSDP2: only the module's own call gathers its weights
+        return s.causal and s.norm != "layer" and not s.dense_head and model.embedding.dtype == torch.float32 and not sharded
 
     def _layer(self, block: Any) -> _Layer:
         k, g, d = block.settings.kv_heads, self.groups, self.width
