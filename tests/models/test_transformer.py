@@ -269,6 +269,24 @@ def test_speedrun_fits_the_budget_of_a_character_model():
     assert settings.build(Space(vocabulary=68), 64).count() <= 810_000
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize("preset", PRESETS)
+def test_gradients_per_example(preset):
+    """torch.func's vmap of grad: what private training needs."""
+    model = random_model(preset)
+    x = tokens(3, 8)
+
+    def loss(parameters, row):
+        return torch.func.functional_call(model, parameters, (row[None], row[None])).sum()
+
+    found = torch.func.vmap(torch.func.grad(loss), (None, 0))(dict(model.named_parameters()), x)
+    for i in range(3):
+        model.zero_grad()
+        model(x[i : i + 1], x[i : i + 1]).sum().backward()
+        for name, p in model.named_parameters():
+            close(found[name][i], p.grad)
+
+
 def test_compile_makes_one_graph():
     """No graph breaks, no second graph at the same shape. (The graph itself, without code generation.)"""
     torch._dynamo.reset()

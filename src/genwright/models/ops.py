@@ -22,28 +22,43 @@ def _by_hand(x: Tensor) -> bool:
 
 
 class _RmsNorm(torch.autograd.Function):
-    """y = x r, r = 1 / sqrt(mean(x^2) + eps); dx = r (dy - y mean(dy y))."""
+    """y = x r, r = 1 / sqrt(mean(x^2) + eps); dx = r (dy - y mean(dy y)). Gives y and r."""
+
+    generate_vmap_rule = True  # gradients per example
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+    def forward(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
         r = norm.square_().div_(x.size(-1)).add_(eps).rsqrt_().to(x.dtype)
-        y = x * r
-        ctx.save_for_backward(y, r)
-        return y
+        return x * r, r
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: tuple[Tensor, Tensor]) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(*output)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (dy,), (y, r) = grads, ctx.saved_tensors
+        dy, (y, r) = grads[0], ctx.saved_tensors
         return torch.addcmul(dy, y, (dy * y).mean(-1, keepdim=True), value=-1) * r, None
 
 
 class _SquaredRelu(torch.autograd.Function):
+    """Gives relu(x)^2 and relu(x)."""
+
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(x: Tensor) -> tuple[Tensor, Tensor]:
         positive = F.relu(x)
-        ctx.save_for_backward(positive)
-        return positive * positive
+        return positive * positive, positive
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
@@ -55,12 +70,12 @@ def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
     """Over the last axis; statistics in fp32. weight: gains, or None."""
     if not _by_hand(x):
         return F.rms_norm(x, x.shape[-1:], weight, eps)
-    y = _RmsNorm.apply(x, eps)
+    y, _ = _RmsNorm.apply(x, eps)
     return y if weight is None else y * weight
 
 
 def squared_relu(x: Tensor) -> Tensor:
-    return _SquaredRelu.apply(x) if _by_hand(x) else F.relu(x).square()
+    return _SquaredRelu.apply(x)[0] if _by_hand(x) else F.relu(x).square()
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:

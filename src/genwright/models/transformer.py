@@ -23,7 +23,7 @@ from genwright.errors import GenwrightError
 from genwright.models.ops import attention, rms_norm, squared_relu
 
 IGNORED = -100  # a target that does not count
-_WHOLE = {"cpu": 2**27, "cuda": 2**32}  # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
+_WHOLE = {"cpu": 2**25, "cuda": 2**31}  # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,7 @@ class Transformer(nn.Module):
     def nll(self, x: Tensor, targets: Tensor) -> Tensor:
         """(N,) for x (N, W), targets (N,). Where all logits at once would take too much memory they are made a chunk at a time, and
         again in the backward pass."""
-        chunks = -(-len(x) * self.vocabulary // _WHOLE.get(x.device.type, 2**27))
+        chunks = -(-len(x) * self.vocabulary // _WHOLE.get(x.device.type, 2**25))
         part = lambda h, t: F.cross_entropy(self.logits(h), t, reduction="none", ignore_index=IGNORED)  # noqa: E731
         if chunks == 1:
             return part(x, targets)
