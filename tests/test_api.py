@@ -230,7 +230,9 @@ def test_export_loads_with_transformers_and_starts_a_run(trained, tiny, tmp_path
     begun = load_file(checkpoint.folder_of(again.folder / "checkpoints", 0) / "weights.safetensors")
     assert all(torch.equal(begun[f"model.{n}"], p) for n, p in run.model.named_parameters())
     other = genwright.train("docs", run=tmp_path / "from2", start=str(trained.folder), until=1, quiet=True, **tiny)
-    assert torch.equal(load_file(checkpoint.folder_of(other.folder / "checkpoints", 0) / "weights.safetensors")["model.embedding"], run.model.embedding)
+    assert torch.equal(
+        load_file(checkpoint.folder_of(other.folder / "checkpoints", 0) / "weights.safetensors")["model.embedding"], run.model.embedding
+    )
     with pytest.raises(GenwrightError, match="neither a run nor a Hugging Face folder"):
         genwright.train("docs", run=tmp_path / "from3", start=str(tmp_path), quiet=True, **tiny)
 
@@ -279,3 +281,18 @@ def test_sinks_mirror_the_records(tiny, tmp_path):
     events = EventAccumulator(str(run.folder / "tensorboard"))
     events.Reload()
     assert [e.step for e in events.Scalars("loss")] == list(range(1, 13))
+
+
+def test_overrides_need_not_be_repeated_on_resume(trained, tiny, tmp_path):
+    genwright.train("docs", run=tmp_path / "r", until=4, quiet=True, **tiny)
+    assert same(final(genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True)), final(trained))
+    again = genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True)  # finished: nothing is done twice
+    assert same(final(again), final(trained))
+    with pytest.raises(GenwrightError, match="started with another recipe"):
+        genwright.train("code", run=tmp_path / "r", resume=True, quiet=True)
+
+
+def test_a_run_begun_from_weights_resumes(trained, tiny, tmp_path):
+    genwright.train("docs", run=tmp_path / "r", start=str(trained.folder), until=2, quiet=True, **tiny | {"codec": "bpe"})
+    run = genwright.train("docs", run=tmp_path / "r", resume=True, until=4, quiet=True)
+    assert run.step == 4 and run.recipe.codec.kind == "file"

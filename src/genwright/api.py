@@ -46,17 +46,18 @@ def train(
     run: the folder (default runs/NAME), which must not exist unless `resume`. until: stop at that step as an interruption would.
     start: a run or Hugging Face folder whose weights to begin with. processes: ranks on this machine. Raises GenwrightError.
     """
-    given = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe, overrides)
-    if isinstance(recipe, Recipe) and overrides:
-        given = Recipe.of(_overridden(recipe.model_dump(), overrides))
+    given = _asked(recipe, overrides)
     folder = Path(run) if run is not None else Path("runs") / given.name
+    if resume:  # what was overridden when the run was started need not be said again
+        overrides = Run(folder).environment.get("overrides", {}) | overrides
+        given = _asked(recipe, overrides)
     if processes > 1 and "WORLD_SIZE" not in os.environ:
-        _launch(given, folder, resume, until, start, processes, quiet)
+        _launch(recipe, overrides, folder, resume, until, start, processes, quiet)
         return load(folder)
     engine = Engine(given.training.device, given.training.strategy)
     try:
         with _locked(folder, engine, resume):
-            _train(given, folder, engine, resume, until, start, quiet)
+            _train(given, folder, engine, resume, until, start, quiet, overrides)
     finally:
         _close(engine)
     return load(folder)
@@ -75,23 +76,36 @@ def _overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
     return values
 
 
-def _launch(recipe: Recipe, folder: Path, resume: bool, until: int | None, start: str | None, processes: int, quiet: bool) -> None:
+def _asked(recipe: str | Path | Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return Recipe.of(_overridden(recipe.model_dump(), overrides)) if overrides else recipe
+    return Recipe.load(recipe, overrides)
+
+
+def _launch(
+    recipe, overrides: Mapping[str, Any], folder: Path, resume: bool, until: int | None, start: str | None, processes: int, quiet: bool
+) -> None:
     from genwright.training.launch import launch
 
     _check_folder(folder, resume)
     with tempfile.TemporaryDirectory() as temporary:
-        path = Path(temporary) / "recipe.yaml"
-        path.write_text(recipe.dump(), encoding="utf-8")
-        options = ["--run", str(folder)] + ["--resume"] * resume + ["--quiet"] * quiet
+        if isinstance(recipe, Recipe):
+            path = Path(temporary) / "recipe.yaml"
+            path.write_text(recipe.dump(), encoding="utf-8")
+            recipe = path
+        options = [f"{name}={json.dumps(value)}" for name, value in overrides.items()]
+        options += ["--run", str(folder)] + ["--resume"] * resume + ["--quiet"] * quiet
         options += ["--until", str(until)] if until is not None else []
         options += ["--from", start] if start else []
-        launch(["train", str(path), *options], processes)
+        launch(["train", str(recipe), *options], processes)
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
     there = folder.exists() and any(p.name != ".lock" for p in folder.iterdir())
     if there and not resume:
-        raise GenwrightError(f"{folder} exists already, and a run is never overwritten", "go on with --resume, or choose another folder with --run")
+        raise GenwrightError(
+            f"{folder} exists already, and a run is never overwritten", "go on with --resume, or choose another folder with --run"
+        )
     if resume and not (folder / "recipe.yaml").is_file():
         raise GenwrightError(f"there is no run in {folder} to resume", "start it without --resume, or name its folder with --run")
 
@@ -131,17 +145,22 @@ def _lock(handle, folder: Path) -> None:
         raise GenwrightError(f"another process is training in {folder}", "wait for it, or choose another folder with --run") from error
 
 
-def _train(recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: int | None, start: str | None, quiet: bool) -> None:
+def _train(
+    recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: int | None, start: str | None, quiet: bool, overrides: Mapping[str, Any]
+) -> None:  # fmt: skip
     console = Console(stderr=True, quiet=quiet or not engine.main)
     say = lambda text: console.print(f"[yellow]note:[/] {text}", highlight=False)  # noqa: E731
     weights: Mapping[str, Mapping[str, Tensor]] | None = None
+    before = Run(folder).environment if resume else {}
     if resume:
-        recipe = _resumed(recipe, Recipe.load(folder / "recipe.yaml"))
+        saved = Recipe.load(folder / "recipe.yaml")
+        if "from" in before:  # the model and the tokenizer came with the weights
+            recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
+        recipe = _resumed(recipe, saved)
     elif start:
         recipe, weights, origin = assemble.from_weights(start, recipe)
     torch.set_num_threads(recipe.training.threads or max(1, cores() // max(1, engine.size)))
-    expected = json.loads((folder / "environment.json").read_text())["data"]["digest"] if resume and (folder / "environment.json").is_file() else None
-    dataset = _prepare(recipe, engine, console, expected)
+    dataset = _prepare(recipe, engine, console, before.get("data", {}).get("digest"))
     recipe = assemble.resolve(recipe, dataset.codec.space)
     objective = assemble.objective(recipe, dataset.codec.space)
     for name, tensors in (weights or {}).items():
@@ -152,7 +171,7 @@ def _train(recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: in
         write_whole(folder / "recipe.yaml", recipe.dump())
         if not resume:
             dataset.codec.save(folder / "codec")
-            extra = {"precision": measured} | ({"from": origin} if start else {})
+            extra = {"precision": measured, "overrides": dict(overrides)} | ({"from": origin} if start else {})
             write_whole(folder / "environment.json", json.dumps(assemble.environment(recipe, dataset, engine, extra), indent=1))
     if recipe.training.compile:
         why_not = assemble.compiled(objective, engine.device)
@@ -164,7 +183,11 @@ def _train(recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: in
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
     from genwright.training.progress import Live
 
-    live = Live(console, recipe.name, 0, min(recipe.training.steps, until or recipe.training.steps), stream.unit) if engine.main and not quiet else None
+    live = (
+        Live(console, recipe.name, min(recipe.training.steps, until or recipe.training.steps), stream.unit)
+        if engine.main and not quiet
+        else None
+    )
     session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say)
     try:
         state, ended = session.train(resume, until)
@@ -213,7 +236,10 @@ def _resumed(asked: Recipe, saved: Recipe) -> Recipe:
     ]
     if changed:
         listed = ", ".join(f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3])
-        raise GenwrightError(f"the run was started with another recipe: {listed}", "resume with the recipe it was started with, or start another run with --run")
+        raise GenwrightError(
+            f"the run was started with another recipe: {listed}",
+            "resume with the recipe it was started with, or start another run with --run",
+        )
     values = saved.model_dump(mode="json")
     for name, value in mine.items():
         if name.startswith(CHANGEABLE) and value is not None:
@@ -238,7 +264,9 @@ def load(folder: str | Path, step: int | None = None, weights: str | None = None
     one). Raises GenwrightError."""
     folder = Path(folder)
     if not (folder / "recipe.yaml").is_file():
-        raise GenwrightError(f"{folder} is not a run: it has no recipe.yaml", "give the folder that `genwright train` made, for example runs/code")
+        raise GenwrightError(
+            f"{folder} is not a run: it has no recipe.yaml", "give the folder that `genwright train` made, for example runs/code"
+        )
     return Run(folder, step, str(weights) if weights else None)
 
 
@@ -270,7 +298,9 @@ class Run:
         if self._step is not None:
             path = checkpoint.folder_of(root, self._step)
             if not path.is_dir():
-                raise GenwrightError(f"{self.folder} has no checkpoint of step {self._step}", f"there are: {', '.join(map(str, checkpoint.steps(root)))}")
+                raise GenwrightError(
+                    f"{self.folder} has no checkpoint of step {self._step}", f"there are: {', '.join(map(str, checkpoint.steps(root)))}"
+                )
             return path
         path_or_none = checkpoint.newest(root, lambda text: print(f"note: {text}", file=sys.stderr))
         if path_or_none is None:

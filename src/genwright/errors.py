@@ -10,7 +10,7 @@ class GenwrightError(Exception):
 
     def __init__(self, what: str, remedy: str):
         self.what, self.remedy = what, remedy
-        super().__init__(f"{what}; {remedy}.")
+        super().__init__(f"{what}; {remedy}" + ("" if remedy.endswith(("?", "!", ".")) else "."))
 
 
 def did_you_mean(word: str, known) -> str:

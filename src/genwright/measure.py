@@ -89,7 +89,9 @@ def _place(run: Run) -> Path:
 def _sampled(run: Run, dataset: Any, floors: Any, count: int) -> tuple[list[Figure], list[dict[str, Any]]]:
     """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model itself is measured."""
     length = min(run.recipe.data.context, 256)
-    drawn = run.sample(prompts=[""], n=count, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, max_tokens=length, stop=(), seed=run.recipe.seed)
+    drawn = run.sample(
+        prompts=[""], n=count, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, max_tokens=length, stop=(), seed=run.recipe.seed
+    )
     end = dataset.codec.space.special["end"]
     found = measure_samples(
         [np.asarray(s.tokens, dtype=np.int64) for s in drawn], dataset.tokens("train"), dataset.tokens("held_out"), floors.unigram,
@@ -136,7 +138,10 @@ def _shown(run: Run, found: Evaluation) -> Any:
     recipe, records, environment = run.recipe, run.records, dict(run.environment)
     data = environment.pop("data", {})
     model = run.model
-    sizes: dict[str, Any] = {"parameters": sum(p.numel() for p in model.parameters()), "checkpoint": f"step {found.step}, {found.weights} weights"}
+    sizes: dict[str, Any] = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "checkpoint": f"step {found.step}, {found.weights} weights",
+    }
     if hasattr(model, "flops_per_token"):
         sizes["FLOP per token, forward and backward"] = model.flops_per_token(recipe.data.context)
     done = max((r["step"] for r in records), default=0)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from training.test_loop import final, history, same
-from training.toy_run import session
 
 from genwright.errors import GenwrightError
 from genwright.training import checkpoint
 from genwright.training.records import Records, read
+from training.test_loop import final, history, same
+from training.toy_run import session
 
 
 def tree(root):

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from training import toys
-from training.toy_run import session
 
 from genwright.contracts import Loss
 from genwright.errors import GenwrightError
@@ -18,6 +16,8 @@ from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.records import read, without_clock
 from genwright.training.session import Session
+from training import toys
+from training.toy_run import session
 
 FAMILIES = ("gan", "vae", "ppo")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
-from training import toys
 
 from genwright.training.engine import Engine
 from genwright.training.session import Session
+from training import toys
 
 
 def session(name, folder, engine=None, strategy="ddp", measure=True, **training):

@@ -39,8 +39,10 @@ class _RmsNorm(torch.autograd.Function):
         ctx.save_for_backward(*output)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None]:
         dy, (y, r) = grads[0], ctx.saved_tensors
+        if dy is None:
+            return None, None
         return torch.addcmul(dy, y, (dy * y).mean(-1, keepdim=True), value=-1) * r, None
 
 
@@ -61,9 +63,9 @@ class _SquaredRelu(torch.autograd.Function):
         ctx.save_for_backward(output[1])
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+    def backward(ctx: Any, *grads: Tensor | None) -> Tensor | None:
         (positive,) = ctx.saved_tensors
-        return 2 * (grads[0] * positive)
+        return None if grads[0] is None else 2 * (grads[0] * positive)
 
 
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:

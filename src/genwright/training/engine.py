@@ -28,7 +28,9 @@ class Engine:
     def __init__(self, device: str = "auto", strategy: str = "ddp"):
         cuda = torch.cuda.is_available() and device != "cpu"
         if device == "cuda" and not cuda:
-            raise GenwrightError("training.device=cuda, but this torch sees no GPU", "install a CUDA build of torch or set training.device=auto")
+            raise GenwrightError(
+                "training.device=cuda, but this torch sees no GPU", "install a CUDA build of torch or set training.device=auto"
+            )
         self.owns = False
         if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             if cuda:

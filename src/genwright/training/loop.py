@@ -106,9 +106,13 @@ class _Step:
         self.objective, self.stream, self.state, self.settings, self.engine = objective, stream, state, settings, engine
         self.gradients, self.unit = gradients, max(1, objective.unit)
         if stream.size % self.unit or (settings.micro_batch or self.unit) % self.unit:
-            raise GenwrightError(f"training.batch_size and micro_batch must be multiples of {self.unit}", "the objective keeps so many examples together")
+            raise GenwrightError(
+                f"training.batch_size and micro_batch must be multiples of {self.unit}", "the objective keeps so many examples together"
+            )
         if stream.size < engine.size * self.unit:
-            raise GenwrightError(f"training.batch_size={stream.size} leaves a process without examples", f"use at least {engine.size * self.unit}")
+            raise GenwrightError(
+                f"training.batch_size={stream.size} leaves a process without examples", f"use at least {engine.size * self.unit}"
+            )
         self.rows = engine.rows(stream.size, self.unit)
         self.own, self.ranks = self.rows[engine.rank], engine.ranks(self.rows)
         self.moved: tuple[str, ...] | None = None

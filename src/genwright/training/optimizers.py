@@ -39,7 +39,9 @@ def orthogonalise(x: Tensor, iterations: int = 5) -> Tensor:
     return x if wide else x.mT
 
 
-def muon_(parameters: Tensor, gradient: Tensor, momentum: Tensor, *, rate: float, beta: float, decay: float, iterations: int, dtype) -> None:
+def muon_(
+    parameters: Tensor, gradient: Tensor, momentum: Tensor, *, rate: float, beta: float, decay: float, iterations: int, dtype
+) -> None:
     """One Muon step in place on stacks (n, rows, columns). The update of each matrix has spectral norm rate * sqrt(max(1, rows /
     columns)), so that one rate fits all shapes; decay is decoupled."""
     momentum.lerp_(gradient, 1 - beta)
@@ -49,7 +51,17 @@ def muon_(parameters: Tensor, gradient: Tensor, momentum: Tensor, *, rate: float
     parameters.add_(update, alpha=-rate * math.sqrt(max(1.0, parameters.size(-2) / parameters.size(-1))))
 
 
-def adamw_(parameters: list[Tensor], gradients: list[Tensor], first: list[Tensor], second: list[Tensor], steps: list[Tensor], *, rate, settings: Optimizer, decay) -> None:
+def adamw_(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    first: list[Tensor],
+    second: list[Tensor],
+    steps: list[Tensor],
+    *,
+    rate,
+    settings: Optimizer,
+    decay,
+) -> None:
     """One AdamW step in place, fused over the lists. `steps` are float32 scalars, one a tensor, and count up."""
     adamw(
         parameters, gradients, first, second, [], steps,

@@ -15,7 +15,9 @@ from genwright.training.settings import Training
 GAIN = 1.1  # bf16 has less precision: a draw goes to fp32
 
 
-def choose(objective: Objective, stream: Stream, settings: Training, engine: Engine, seed: int, repeats: int = 4) -> tuple[torch.dtype, dict[str, float]]:
+def choose(
+    objective: Objective, stream: Stream, settings: Training, engine: Engine, seed: int, repeats: int = 4
+) -> tuple[torch.dtype, dict[str, float]]:
     """The dtype, and seconds of forward and backward in each that was tried. Weights and buffers are as before afterwards. Rank 0
     decides for all."""
     if objective.double_backward:

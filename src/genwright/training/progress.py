@@ -14,16 +14,20 @@ from genwright.training.loop import Hook, State
 class Live(Hook):
     """Shows progress at most four times a second, so that looking costs nothing. console: where to."""
 
-    def __init__(self, console: Console, name: str, first: int, steps: int, unit: str):
-        self.console, self.steps, self.unit, self.shown, self.began = console, steps, unit, 0.0, time.monotonic()
-        self.first, self.loss, self.held_out = first, float("nan"), ""
+    def __init__(self, console: Console, name: str, steps: int, unit: str):
+        self.console, self.name, self.steps, self.unit, self.shown, self.began = console, name, steps, unit, 0.0, time.monotonic()
+        self.first, self.loss, self.held_out = -1, float("nan"), ""
         self.task = None
-        if console.is_terminal:
+
+    def begin(self, first: int) -> None:
+        """At the run's first step, which is not step 0 when it was resumed."""
+        self.first, self.began = first, time.monotonic()
+        if self.console.is_terminal:
             self.progress = Progress(
                 TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
-                TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=console, auto_refresh=False,
+                TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=self.console, auto_refresh=False,
             )  # fmt: skip
-            self.task = self.progress.add_task(name, total=steps, completed=first, text="")
+            self.task = self.progress.add_task(self.name, total=self.steps, completed=first, text="")
             self.progress.start()
 
     def text(self, record: dict[str, Any]) -> str:
@@ -33,6 +37,8 @@ class Live(Hook):
         return ", ".join([*parts, f"{record['memory_mb']:,.0f} MB"] if "memory_mb" in record else parts)
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
+        if self.first < 0:
+            self.begin(state.step - 1)
         loss = record.get("loss")
         if loss is not None and loss == loss:
             self.loss = loss if self.loss != self.loss else 0.95 * self.loss + 0.05 * loss

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,19 @@ class Records:
 
     def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None):
         self.path, self.say, self.waiting, self.length, self.warned = path, say, [], path.stat().st_size if path.exists() else 0, False
+        self.written = time.monotonic()
         self.mirrors: list[Callable[[dict[str, Any]], None]] = []
 
     def append(self, record: dict[str, Any]) -> None:
         self.waiting.append(json.dumps({k: _plain(v) for k, v in record.items()}) + "\n")
         for mirror in self.mirrors:
             mirror(record)
-        if len(self.waiting) >= 64:
+        if len(self.waiting) >= 256 or time.monotonic() - self.written > 1:  # often enough to be watched, seldom enough to cost nothing
             self.flush()
 
     def flush(self, to_disk: bool = False) -> int:
         """Writes what waits; returns the file's length in bytes."""
-        data = "".join(self.waiting).encode()
+        data, self.written = "".join(self.waiting).encode(), time.monotonic()
         try:
             with open(self.path, "ab") as f:
                 try:

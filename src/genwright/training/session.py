@@ -57,18 +57,22 @@ class Session:
             self.root, self.objective, engine, every=settings.checkpoint_every, last=last, keep=settings.keep, records=self.records,
             evaluate=evaluate, say=self.say,
         )  # fmt: skip
-        if not (resume and self._restore(state)):
+        if resume and self._restore(state):
+            saver.saved = state.step
+        else:
             if self.records:
                 self.records.cut(0)
             if evaluate:
-                evaluate.after_step(state, {}) if evaluate.due(0) else None
+                evaluate.after_step(state, {})
             saver.save(state, scheduled=True)
         with Interrupt(engine) as interrupt:
             hooks: list[Hook] = [Log(self.records)] if self.records else []
             hooks += [h for h in (evaluate, saver, *self.hooks, interrupt) if h is not None]
             while True:
                 try:
-                    loop.run(self.objective, self.stream, state, goal, settings=settings, engine=engine, hooks=hooks, gradients=self.gradients)
+                    loop.run(
+                        self.objective, self.stream, state, goal, settings=settings, engine=engine, hooks=hooks, gradients=self.gradients
+                    )
                     break
                 except Rollback as event:
                     self._roll_back(state, event)
@@ -78,7 +82,9 @@ class Session:
         if self.records:
             self.records.flush(to_disk=True)
         if saver.failure:
-            raise GenwrightError(f"the run stopped at step {state.step} unsaved: {saver.failure.split(';')[0]}", "free some space and train --resume")
+            raise GenwrightError(
+                f"the run stopped at step {state.step} unsaved: {saver.failure.split(';')[0]}", "free some space and train --resume"
+            )
         return state, ended
 
     def _mirror(self) -> None:

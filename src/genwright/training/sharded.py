@@ -84,7 +84,16 @@ class ShardedWeights(Weights):
         stack = torch.stack([whole(p.to_local().detach(), p) for p in shards])
         gradient = torch.stack([whole(self.grad_of(p) * scale, p) for p in shards])
         momentum = torch.stack([whole(self.first[n], p) for n, p in zip(b.names, shards, strict=True)])
-        muon_(stack, gradient, momentum, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=self.settings.newton_schulz, dtype=self.muon_dtype)
+        muon_(
+            stack,
+            gradient,
+            momentum,
+            rate=b.rate * factor,
+            beta=beta,
+            decay=b.decay,
+            iterations=self.settings.newton_schulz,
+            dtype=self.muon_dtype,
+        )
         for i, (n, p) in enumerate(zip(b.names, shards, strict=True)):
             p.to_local().detach().copy_(self._cut(stack[i], p))
             self.first[n].copy_(self._cut(momentum[i], p))

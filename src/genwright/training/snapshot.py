@@ -71,6 +71,8 @@ def into_module(module, tensors: Mapping[str, Tensor], what: str) -> None:
     wrong = [n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape]
     if missing or extra or wrong:
         some = sorted(missing | extra | set(wrong))[:3]
-        raise GenwrightError(f"{what} does not fit this model ({', '.join(some)}, ...)", "use the recipe that these weights were trained with")
+        raise GenwrightError(
+            f"{what} does not fit this model ({', '.join(some)}, ...)", "use the recipe that these weights were trained with"
+        )
     for name, tensor in own.items():
         tensor.data.copy_(tensors[name])
