@@ -22,13 +22,13 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
 
 import torch
-from common import finish
 from safetensors.torch import load_file
-from training.toy_run import session
 
 import genwright
+from common import finish
 from genwright.training import checkpoint
 from genwright.training.records import read, without_clock
+from training.toy_run import session
 
 STEPS = 60
 
@@ -37,9 +37,10 @@ def language(folder: Path, resume: bool, data: Path) -> None:
     genwright.train(
         "docs", run=folder, resume=resume, quiet=True,
         **{
-            "data.source": "files", "data.path": str(data / "text"), "data.cache": str(data / "cache"), "data.context": 32, "data.held_out": 0.2,
-            "codec": "bytes", "model.depth": 2, "model.width": 32, "model.heads": 2, "training.batch_size": 8, "training.micro_batch": 3,
-            "training.steps": STEPS, "training.checkpoint_every": 5, "training.evaluate_every": 7, "training.ema": 0.95,
+            "data.source": "files", "data.path": str(data / "text"), "data.cache": str(data / "cache"), "data.context": 32,
+            "data.held_out": 0.2, "codec": "bytes", "model.depth": 2, "model.width": 32, "model.heads": 2, "training.batch_size": 8,
+            "training.micro_batch": 3, "training.steps": STEPS, "training.checkpoint_every": 5, "training.evaluate_every": 7,
+            "training.ema": 0.95,
             "training.precision": "fp32", "training.threads": 1,
         },
     )  # fmt: skip

@@ -17,14 +17,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
-from common import finish
 
+from common import finish
 from genwright import assemble
 from genwright.recipe import Recipe
 from genwright.training import loop
 from genwright.training.engine import Engine
+from genwright.training.flat import FlatWeights
 from genwright.training.session import Session
-from genwright.training.weights import Weights
 
 
 def main() -> None:
@@ -41,9 +41,10 @@ def main() -> None:
     (work / "text.txt").write_text("".join(chr(97 + i * i * 7919 % 26) for i in range(400_000)))
     recipe = Recipe.load(
         "code", {
-            "data.source": "files", "data.path": str(work / "text.txt"), "data.split": "tail", "data.context": 64, "data.cache": str(work / "cache"),
-            "codec": "bytes", "model.depth": a.depth, "model.width": 128, "model.heads": 4, "training.steps": a.steps, "training.batch_size": a.batch,
-            "training.optimizer.kind": "adamw", "training.evaluate_every": 0, "training.checkpoint_every": 0,
+            "data.source": "files", "data.path": str(work / "text.txt"), "data.split": "tail", "data.context": 64,
+            "data.cache": str(work / "cache"), "codec": "bytes", "model.depth": a.depth, "model.width": 128, "model.heads": 4,
+            "training.steps": a.steps, "training.batch_size": a.batch, "training.optimizer.kind": "adamw", "training.evaluate_every": 0,
+            "training.checkpoint_every": 0,
         },
     )  # fmt: skip
     dataset = recipe.data.prepare(recipe.codec)
@@ -60,7 +61,7 @@ def main() -> None:
 
         return run
 
-    Weights.update = timed(Weights.update)  # type: ignore[method-assign]
+    FlatWeights.update = timed(FlatWeights.update)  # type: ignore[method-assign]
     times: list[tuple[float, float]] = []
 
     class Clock(loop.Hook):
@@ -70,13 +71,20 @@ def main() -> None:
     objective = assemble.objective(recipe, dataset.codec.space)
     stream = dataset.stream(a.batch, 0, lookahead=1)
     dtype = torch.bfloat16 if a.precision == "bf16" else torch.float32
-    session = Session(work, objective, stream, recipe.training, Engine("cpu"), 0, dtype, None, [Clock()], gradients=timed(loop.plain_gradients))
+    session = Session(
+        work, objective, stream, recipe.training, Engine("cpu"), 0, dtype, None, [Clock()], gradients=timed(loop.plain_gradients)
+    )
     session.train()
     steady = times[a.steps // 4 : -1]  # the last step also saves
     spans = [(t1 - t0, (t1 - t0) - (i1 - i0)) for (t0, i0), (t1, i1) in zip(steady, steady[1:], strict=False)]
     spans.sort()
     step, outside = (sorted(x)[len(spans) // 2] for x in zip(*spans, strict=True))
-    figures = {"ms a step": round(step * 1e3, 3), "ms outside": round(outside * 1e3, 3), "share outside": round(outside / step, 4), "steps": len(spans)}
+    figures = {
+        "ms a step": round(step * 1e3, 3),
+        "ms outside": round(outside * 1e3, 3),
+        "share outside": round(outside / step, 4),
+        "steps": len(spans),
+    }
     figures |= {"batch": a.batch, "context": 64, "precision": a.precision, "share at 10 ms steps": round(outside / 0.010, 4)}
     finish("overhead", figures, a.out)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
+
 from common import finish
 
 CONTEXT, BATCH = 64, 12
@@ -34,9 +35,10 @@ def ours(data: Path, steps: int, precision: str, compiled: bool) -> float:
     with tempfile.TemporaryDirectory() as work:
         recipe = Recipe.load(
             "shakespeare", {
-                "data.path": str(data), "data.context": CONTEXT, "model.preset": "nanochat", "model.depth": 4, "model.width": 128, "model.heads": 4,
-                "training.steps": steps, "training.batch_size": BATCH, "training.optimizer.kind": "adamw", "training.optimizer.learning_rate": 1e-3,
-                "training.clip": 1.0, "training.evaluate_every": 0, "training.checkpoint_every": 0, "training.compile": compiled,
+                "data.path": str(data), "data.context": CONTEXT, "model.preset": "nanochat", "model.depth": 4, "model.width": 128,
+                "model.heads": 4, "training.steps": steps, "training.batch_size": BATCH, "training.optimizer.kind": "adamw",
+                "training.optimizer.learning_rate": 1e-3, "training.clip": 1.0, "training.evaluate_every": 0,
+                "training.checkpoint_every": 0, "training.compile": compiled,
             },
         )  # fmt: skip
         dataset = recipe.data.prepare(recipe.codec)
@@ -71,8 +73,8 @@ def theirs(name: str, data: Path, steps: int, precision: str) -> float:
         )
     else:
         config = transformers.NanoChatConfig(
-            vocab_size=len(characters), hidden_size=128, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4,
-            max_position_embeddings=CONTEXT,
+            vocab_size=len(characters), hidden_size=128, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
+            num_key_value_heads=4, max_position_embeddings=CONTEXT,
         )  # fmt: skip
     model = getattr(transformers, name)(config)
     times: list[float] = []
@@ -83,8 +85,8 @@ def theirs(name: str, data: Path, steps: int, precision: str) -> float:
 
     with tempfile.TemporaryDirectory() as work:
         arguments = TrainingArguments(
-            work, per_device_train_batch_size=BATCH, max_steps=steps, learning_rate=1e-3, bf16=precision == "bf16", use_cpu=True, report_to=[],
-            save_strategy="no", logging_strategy="no", disable_tqdm=True, max_grad_norm=1.0, dataloader_num_workers=0,
+            work, per_device_train_batch_size=BATCH, max_steps=steps, learning_rate=1e-3, bf16=precision == "bf16", use_cpu=True,
+            report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, max_grad_norm=1.0, dataloader_num_workers=0,
         )  # fmt: skip
         Trainer(model, arguments, train_dataset=rows, callbacks=[Clock()]).train()
     return speed(times)

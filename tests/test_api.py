@@ -27,9 +27,10 @@ def tiny(tmp_path_factory):
     for i in range(12):
         (folder / f"{i}.txt").write_text("\n".join(f"{WORDS[i * j % 8]} {WORDS[(i + j) % 8]}" for j in range(40)))
     return {
-        "data.path": str(folder), "data.cache": str(place / "cache"), "data.context": 16, "data.held_out": 0.3, "codec": "bytes", "model.depth": 2,
-        "model.width": 32, "model.heads": 2, "training.batch_size": 6, "training.micro_batch": 4, "training.steps": 12, "training.threads": 1,
-        "training.precision": "fp32", "training.evaluate_every": 5, "training.checkpoint_every": 5, "training.ema": 0.9,
+        "data.path": str(folder), "data.cache": str(place / "cache"), "data.context": 16, "data.held_out": 0.3, "codec": "bytes",
+        "model.depth": 2, "model.width": 32, "model.heads": 2, "training.batch_size": 6, "training.micro_batch": 4, "training.steps": 12,
+        "training.threads": 1, "training.precision": "fp32", "training.evaluate_every": 5, "training.checkpoint_every": 5,
+        "training.ema": 0.9,
     }  # fmt: skip
 
 

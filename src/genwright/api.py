@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from rich.console import Console
@@ -26,7 +26,13 @@ from genwright.training.engine import Engine, cores
 from genwright.training.records import read
 from genwright.training.session import Session
 
-CHANGEABLE = ("training.steps", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks", "training.threads", "description", "sampling", "data.workers", "data.cache")  # fmt: skip
+if TYPE_CHECKING:
+    from genwright.models.transformer import Transformer
+
+CHANGEABLE = (
+    "training.steps", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks", "training.threads",
+    "description", "sampling", "data.workers", "data.cache",
+)  # fmt: skip
 
 
 def train(
@@ -146,7 +152,8 @@ def _lock(handle, folder: Path) -> None:
 
 
 def _train(
-    recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: int | None, start: str | None, quiet: bool, overrides: Mapping[str, Any]
+    recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: int | None, start: str | None, quiet: bool,
+    overrides: Mapping[str, Any],
 ) -> None:  # fmt: skip
     console = Console(stderr=True, quiet=quiet or not engine.main)
     say = lambda text: console.print(f"[yellow]note:[/] {text}", highlight=False)  # noqa: E731
@@ -290,7 +297,7 @@ class Run:
 
     @cached_property
     def codec(self) -> Any:
-        return self.recipe.codec.load(self.folder / "codec")  # type: ignore[attr-defined]
+        return self.recipe.codec.load(self.folder / "codec")
 
     @cached_property
     def checkpoint(self) -> Path:
@@ -383,7 +390,7 @@ class Run:
             raise GenwrightError(f"{target} exists already and is not empty", "name a new folder")
         from genwright.models import hf
 
-        hf.export(self.model, self.codec, target)
+        hf.export(cast("Transformer", self.model), self.codec, target)
         return target
 
     def report(self, path: str | Path | None = None) -> Path:

@@ -27,7 +27,7 @@ class Loss(NamedTuple):
     """
 
     total: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # the field hides tuple.count, which a Loss has no use for
     metrics: dict[str, tuple[Tensor, Tensor]]
 
 

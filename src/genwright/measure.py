@@ -57,7 +57,7 @@ def evaluate(run: Run, samples: int = SAMPLES) -> Evaluation:
     engine = Engine(recipe.training.device)
     lookahead = recipe.objective.lookahead
     floors = count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
-    common = {"batch": 32, "seed": recipe.seed, "engine": engine}
+    common: dict[str, Any] = {"batch": 32, "seed": recipe.seed, "engine": engine}
 
     def untrained() -> dict[str, float]:
         fresh = assemble.objective(recipe, dataset.codec.space)
@@ -142,8 +142,9 @@ def _shown(run: Run, found: Evaluation) -> Any:
         "parameters": sum(p.numel() for p in model.parameters()),
         "checkpoint": f"step {found.step}, {found.weights} weights",
     }
-    if hasattr(model, "flops_per_token"):
-        sizes["FLOP per token, forward and backward"] = model.flops_per_token(recipe.data.context)
+    flops = getattr(model, "flops_per_token", None)
+    if callable(flops):
+        sizes["FLOP per token, forward and backward"] = flops(recipe.data.context)
     done = max((r["step"] for r in records), default=0)
     alarms = [r["event"] for r in records if "event" in r] + [r["skipped"] for r in records if "skipped" in r]
     samples, fills = [], []

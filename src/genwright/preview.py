@@ -93,14 +93,16 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
         seconds = time.perf_counter() - began
     step = seconds * given / small["targets"].numel()
     tokens = training.steps * stream.size * stream.units
-    train = dataset.summary["train"]
+    train, held_out = dataset.summary["train"], dataset.summary["held_out"]
+    flop = model.flops_per_token(stream.units) * tokens
     parameters = sum(p.numel() for p in model.parameters())
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
     return {
-        "data": f"{dataset.summary['files']:,} files, {train['tokens']:,} training tokens ({train['bytes'] / 1e6:,.1f} MB), {dataset.summary['held_out']['tokens']:,} held out",
+        "data": f"{dataset.summary['files']:,} files, {train['tokens']:,} training tokens ({train['bytes'] / 1e6:,.1f} MB), "
+        f"{held_out['tokens']:,} held out",
         "vocabulary": f"{dataset.codec.space.vocabulary:,} tokens, {train['bytes'] / max(1, train['tokens']):.2f} bytes each",
         "model": f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB",
         "batch": f"{stream.size} x {stream.units} tokens, {counted:,} of {given:,} count in the loss ({counted / given:.0%})",
-        "run": f"{training.steps:,} steps, {tokens:,} tokens, {tokens / max(1, train['tokens']):.2f} epochs, {model.flops_per_token(stream.units) * tokens:.2e} FLOP",
+        "run": f"{training.steps:,} steps, {tokens:,} tokens, {tokens / max(1, train['tokens']):.2f} epochs, {flop:.2e} FLOP",
         "time": f"about {training.steps * step / 60:.1f} minutes here in fp32 ({step * 1000:,.0f} ms a step), evaluation aside",
     }

@@ -177,7 +177,7 @@ def test_sigterm_saves_and_exits_cleanly_and_the_run_goes_on_bit_for_bit(tmp_pat
     state = json.loads((checkpoint.folder_of(tmp_path / "run" / "checkpoints", stopped) / "state.json").read_text())
     assert state["scheduled"] is (stopped % 1000 == 0)
     goal = stopped + 7
-    common = dict(steps=4000, checkpoint_every=1000, evaluate_every=7)
+    common = {"steps": 4000, "checkpoint_every": 1000, "evaluate_every": 7}
     torch.set_num_threads(1)
     session("gan", tmp_path / "run", **common).train(resume=True, until=goal)
     session("gan", tmp_path / "whole", **common).train(until=goal)

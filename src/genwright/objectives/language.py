@@ -54,7 +54,7 @@ class Language(ABC):
         total = nll.sum(1)
         return Loss(total, count, {"loss": (total.detach().sum(), count.sum())} | metrics)
 
-    def after_step(self, totals: dict[str, float]) -> None:
+    def after_step(self, totals: dict[str, float]) -> None:  # noqa: B027 - most objectives have no buffers to move
         """No buffers."""
 
 
@@ -83,7 +83,8 @@ class MaskedObjective(Language):
         move = lambda t: None if t is None else t.to(tokens.device)  # noqa: E731
         inputs, targets = masked_batch(
             tokens, batch.get("counted"), draws, rate=s.rate, mask_share=s.mask_share, random_share=s.random_share,
-            mask_id=self.space.special["mask"], special=self.special.to(tokens.device), plain=self.plain.to(tokens.device), word_start=move(words),
+            mask_id=self.space.special["mask"], special=self.special.to(tokens.device), plain=self.plain.to(tokens.device),
+            word_start=move(words),
         )  # fmt: skip
         out = {"inputs": inputs, "targets": targets}
         return out | ({"documents": batch["documents"]} if "documents" in batch else {})

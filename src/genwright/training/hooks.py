@@ -117,7 +117,8 @@ class Interrupt(Hook):
     """SIGTERM and Ctrl-C let the step end; then the run saves and stops. A second Ctrl-C ends it at once."""
 
     def __init__(self, engine: Engine):
-        self.engine, self.signal, self.before = engine, 0, {}
+        self.engine, self.signal = engine, 0
+        self.before: dict[int, Any] = {}  # signal -> the handler that was there
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():

@@ -23,6 +23,7 @@ from genwright.contracts import Batch, Loss, Objective, Stream, Turn
 from genwright.draws import Draws, key
 from genwright.errors import GenwrightError
 from genwright.training.engine import Engine
+from genwright.training.flat import FlatWeights
 from genwright.training.optimizers import rate_factor
 from genwright.training.settings import Training
 from genwright.training.weights import Weights
@@ -95,7 +96,7 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
 
             weights[name] = ShardedWeights(module, chosen, dtype, ema)
         else:
-            weights[name] = Weights(module, chosen, dtype, ema)
+            weights[name] = FlatWeights(module, chosen, dtype, ema)
     return State(weights, seed)
 
 
@@ -252,6 +253,7 @@ def run(
             hook.after_step(state, record)
         if state.bad >= settings.guard.skips:
             raise Rollback(state.step, record["skipped"])
-        if any([hook.stop(state) for hook in hooks]):
+        asked = [hook.stop(state) for hook in hooks]  # every one, on every rank: a hook may have to agree with the other ranks
+        if any(asked):
             break
     return state

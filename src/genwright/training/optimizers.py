@@ -64,8 +64,8 @@ def adamw_(
 ) -> None:
     """One AdamW step in place, fused over the lists. `steps` are float32 scalars, one a tensor, and count up."""
     adamw(
-        parameters, gradients, first, second, [], steps,
-        fused=True, amsgrad=False, beta1=settings.betas[0], beta2=settings.betas[1], lr=rate, weight_decay=decay, eps=settings.eps, maximize=False,
+        parameters, gradients, first, second, [], steps, lr=rate, weight_decay=decay, beta1=settings.betas[0], beta2=settings.betas[1],
+        eps=settings.eps, fused=True, amsgrad=False, maximize=False,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from genwright.training.loop import Hook, State
 
@@ -17,7 +17,7 @@ class Live(Hook):
     def __init__(self, console: Console, name: str, steps: int, unit: str):
         self.console, self.name, self.steps, self.unit, self.shown, self.began = console, name, steps, unit, 0.0, time.monotonic()
         self.first, self.loss, self.held_out = -1, float("nan"), ""
-        self.task = None
+        self.task: TaskID | None = None
 
     def begin(self, first: int) -> None:
         """At the run's first step, which is not step 0 when it was resumed."""
@@ -25,7 +25,8 @@ class Live(Hook):
         if self.console.is_terminal:
             self.progress = Progress(
                 TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
-                TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=self.console, auto_refresh=False,
+                TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=self.console,
+                auto_refresh=False,
             )  # fmt: skip
             self.task = self.progress.add_task(self.name, total=self.steps, completed=first, text="")
             self.progress.start()

@@ -17,7 +17,9 @@ class Records:
     """Appends records to a file. When the disk is full, records wait in memory and are written once there is room."""
 
     def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None):
-        self.path, self.say, self.waiting, self.length, self.warned = path, say, [], path.stat().st_size if path.exists() else 0, False
+        self.path, self.say, self.warned = path, say, False
+        self.waiting: list[str] = []
+        self.length = path.stat().st_size if path.exists() else 0
         self.written = time.monotonic()
         self.mirrors: list[Callable[[dict[str, Any]], None]] = []
 

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, momentum_at, muon_
 from genwright.training.settings import Optimizer
-from genwright.training.weights import Weights, buckets_of
+from genwright.training.weights import Bucket, Weights
 
 
 class ShardedWeights(Weights):
-    """`Weights` whose tensors are lists of local shards. Blocks (`module.blocks`, where there are any) are gathered one at a time."""
+    """Weights by name, each a local shard. Blocks (`module.blocks`, where there are any) are gathered one at a time."""
+
+    parameters: dict[str, DTensor]
 
     def __init__(self, module: nn.Module, settings: Optimizer, dtype: torch.dtype = torch.float32, ema: float | None = None):
-        self.module, self.settings, self.ema_decay, self.updates, self.muon_dtype = module, settings, ema, 0, dtype
+        super().__init__(module, settings, dtype, ema)
         policy = MixedPrecisionPolicy(param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32)
         frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
-        self.buckets = buckets_of(module, settings)
         for block in getattr(module, "blocks", ()):
             fully_shard(block, mp_policy=policy)
         fully_shard(module, mp_policy=policy)
@@ -35,31 +38,28 @@ class ShardedWeights(Weights):
                 part.set_gradient_divide_factor(1.0)
                 part.set_force_sum_reduction_for_comms(True)
         # the shards themselves: while a module is gathered, its attributes are other tensors
-        self.every: dict[str, DTensor] = dict(module.named_parameters())  # type: ignore[arg-type]
+        self.every = {n: cast(DTensor, p) for n, p in module.named_parameters()}
         self.parameters = {n: p for n, p in self.every.items() if n not in frozen}
-        like = lambda: {n: torch.zeros_like(p.to_local()) for n, p in self._all()}  # noqa: E731
+        like = lambda: {n: torch.zeros_like(p.to_local()) for n, p in self.parameters.items()}  # noqa: E731
         self.first, self.second = like(), like()
-        self.average = {n: p.to_local().detach().clone() for n, p in self._all()} if ema else None
-        self.steps = {n: torch.zeros((), device=p.device) for n, p in self._all()}
-
-    def _all(self) -> list[tuple[str, DTensor]]:
-        return list(self.parameters.items())
+        self.average = {n: p.to_local().detach().clone() for n, p in self.parameters.items()} if ema else None
+        self.steps = {n: torch.zeros((), device=p.device) for n, p in self.parameters.items()}
 
     def zero(self) -> None:
-        for _, p in self._all():
+        for p in self.parameters.values():
             p.grad = None
 
     def collect(self) -> None:
         """FSDP2 accumulates in fp32 shards itself."""
 
-    def reduce(self, engine) -> None:
+    def reduce(self, engine: Engine) -> None:
         """FSDP2 has summed over the ranks during each backward."""
 
     def grad_of(self, p: DTensor) -> Tensor:
-        return p.grad.to_local() if p.grad is not None else torch.zeros_like(p.to_local())
+        return cast(DTensor, p.grad).to_local() if p.grad is not None else torch.zeros_like(p.to_local())
 
-    def square_norm(self, engine) -> Tensor:
-        squares = [self.grad_of(p).square().sum() for _, p in self._all()]
+    def square_norm(self, engine: Engine) -> Tensor:
+        squares = [self.grad_of(p).square().sum() for p in self.parameters.values()]
         return engine.sum_(torch.stack(squares).sum())
 
     def update(self, factor: float, scale: float) -> None:
@@ -77,23 +77,15 @@ class ShardedWeights(Weights):
                 adamw_(locals_, grads, first, second, steps, rate=b.rate * factor, settings=s, decay=b.decay)
         self.updates += 1
 
-    def _muon(self, b, shards: list[DTensor], factor: float, scale: float, beta: float) -> None:
+    def _muon(self, b: Bucket, shards: list[DTensor], factor: float, scale: float, beta: float) -> None:
         def whole(local: Tensor, p: DTensor) -> Tensor:
             return self._gather(local, p).reshape(b.shape)
 
         stack = torch.stack([whole(p.to_local().detach(), p) for p in shards])
         gradient = torch.stack([whole(self.grad_of(p) * scale, p) for p in shards])
         momentum = torch.stack([whole(self.first[n], p) for n, p in zip(b.names, shards, strict=True)])
-        muon_(
-            stack,
-            gradient,
-            momentum,
-            rate=b.rate * factor,
-            beta=beta,
-            decay=b.decay,
-            iterations=self.settings.newton_schulz,
-            dtype=self.muon_dtype,
-        )
+        rate, iterations = b.rate * factor, self.settings.newton_schulz
+        muon_(stack, gradient, momentum, rate=rate, beta=beta, decay=b.decay, iterations=iterations, dtype=self.dtype)
         for i, (n, p) in enumerate(zip(b.names, shards, strict=True)):
             p.to_local().detach().copy_(self._cut(stack[i], p))
             self.first[n].copy_(self._cut(momentum[i], p))
@@ -107,15 +99,14 @@ class ShardedWeights(Weights):
         return distribute_tensor(full.reshape(p.shape).contiguous(), p.device_mesh, p.placements, src_data_rank=None).to_local()
 
     def move_average(self) -> None:
-        if self.average is not None and self.ema_decay is not None:
-            weight = 1 - min(self.ema_decay, (1 + self.updates) / (10 + self.updates))
-            for n, p in self._all():
-                self.average[n].lerp_(p.to_local().detach(), weight)
+        if self.average is not None and self.ema is not None:
+            for n, p in self.parameters.items():
+                self.average[n].lerp_(p.to_local().detach(), self.average_share(self.ema))
 
     def _locals(self, kind: str) -> dict[str, Tensor]:
         if kind == "weights":
             return {n: p.to_local().detach() for n, p in self.every.items()}
-        kept = {"ema": self.average or {}, "first": self.first, "second": self.second}[kind]
+        kept: dict[str, Tensor] = {"ema": self.average or {}, "first": self.first, "second": self.second}[kind]
         muon = {n for b in self.buckets if b.rule == "muon" for n in b.names}
         return {n: t for n, t in kept.items() if kind != "second" or n not in muon}
 

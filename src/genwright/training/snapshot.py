@@ -18,7 +18,7 @@ def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor
     """Tensors by file and name, and plain numbers. Under FSDP2 every rank must call it: shards are gathered."""
     files: dict[str, dict[str, Tensor]] = {}
     for file, kinds in FILES.items():
-        named = {}
+        named: dict[str, Tensor] = {}
         for module, weights in state.weights.items():
             for kind in kinds:
                 prefix = f"{module}." if file != "optimizer" else f"{kind}.{module}."

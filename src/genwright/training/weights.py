@@ -1,26 +1,21 @@
-"""The trained weights of one module, laid out so that a step costs few operations whatever the number of tensors.
+"""What the loop asks of the trained weights of one module, wherever they lie, and which parameters are updated together.
 
-All parameters become views of one flat buffer, all gradients of another: zeroing, norm, finiteness, scaling, averaging and the
-all-reduce are one operation each, AdamW is one fused call for each rate, and equal-shaped matrices lie side by side, so that Muon
-sees them as one stack without a copy. With `bf16` the module's parameters are a bfloat16 copy of the fp32 masters, refreshed by
-one cast a step, and gradients are accumulated in fp32.
-
-`Weights` is the contract; `sharded.py` keeps the same for FSDP2.
+`Weights` is the contract. `flat.py` keeps it on one device, also where several processes hold equal copies; `sharded.py` over FSDP2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genwright.training.optimizers import adamw_, momentum_at, muon_
+from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer
-
-_ALIGN = 16  # elements; 64 bytes of fp32
 
 
 @dataclass(frozen=True)
@@ -37,8 +32,9 @@ class Bucket:
 def groups_of(module: nn.Module) -> dict[str, str]:
     """Parameter name -> "matrix", "embedding", "head" or "scalar". A module may say so itself (`groups()`); without, embeddings
     are known by their class, and whatever else has two or more axes is a matrix."""
-    if hasattr(module, "groups"):
-        return module.groups()
+    own = getattr(module, "groups", None)
+    if callable(own):
+        return own()
     embeddings = {f"{n}.weight".lstrip(".") for n, m in module.named_modules() if isinstance(m, nn.Embedding)}
     return {n: "embedding" if n in embeddings else "matrix" if p.ndim >= 2 else "scalar" for n, p in module.named_parameters()}
 
@@ -48,7 +44,8 @@ def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
     if settings.learning_rate is None:
         raise ValueError("the learning rate must be resolved before training")
     groups = groups_of(module)
-    keys: dict[tuple, list[str]] = {}
+    keys: dict[tuple[str, tuple[int, ...], float, float], list[str]] = {}
+    key: tuple[str, tuple[int, ...], float, float]
     for name, p in module.named_parameters():
         if not p.requires_grad:
             continue
@@ -63,140 +60,64 @@ def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
     return [Bucket(rule, tuple(names), shape, rate, decay) for (rule, shape, rate, decay), names in keys.items()]
 
 
-def _cast(args: tuple, dtype: torch.dtype) -> tuple:
-    """A module's positional inputs in the dtype it computes in; integers and fp32 keywords are left alone."""
-    return tuple(a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
+class Weights(ABC):
+    """Weights, gradients, optimizer state and running average of one module.
 
-
-class Weights:
-    """Flat weights of one module on one device.
-
-    module: its parameters are re-pointed into the flat buffer. dtype: what it computes in (float32 or bfloat16).
-    ema: decay of the running average, or None.
+    module: on its device. dtype: what it computes in (float32 or bfloat16); the weights themselves are fp32. ema: decay of the
+    running average, or None. parameters: those that are trained, by name. updates: optimizer steps made.
     """
 
+    parameters: Mapping[str, Tensor]
+    steps: Mapping[Any, Tensor]  # AdamW's own counts of updates
+
     def __init__(self, module: nn.Module, settings: Optimizer, dtype: torch.dtype = torch.float32, ema: float | None = None):
-        self.module, self.settings, self.ema_decay, self.updates = module, settings, ema, 0
+        self.module, self.settings, self.dtype, self.ema, self.updates = module, settings, dtype, ema, 0
         self.buckets = buckets_of(module, settings)
-        self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
-        self.muon_dtype = dtype
-        device = next((p.device for p in module.parameters()), torch.device("cpu"))
-        self._place()
-        zeros = lambda dt: torch.zeros(self.size, dtype=dt, device=device)  # noqa: E731
-        self.master, self.grad = zeros(torch.float32), zeros(torch.float32)
-        self.compute = self.master if dtype == torch.float32 else zeros(dtype)
-        self.compute_grad = self.grad if dtype == torch.float32 else zeros(dtype)
-        self.first, self.second = zeros(torch.float32), zeros(torch.float32)  # Muon's momentum is in `first`
-        self.average = zeros(torch.float32) if ema else None
-        self.steps = {b: torch.zeros((), device=device) for b in self.buckets if b.rule == "adamw"}
-        for name, p in self.parameters.items():
-            self.view(self.master, name).copy_(p.data)
-            p.data = self.view(self.compute, name)
-            p.grad = self.view(self.compute_grad, name)
-        self.refresh()
-        if self.average is not None:
-            self.average.copy_(self.master)
-        if dtype != torch.float32:
-            module.register_forward_pre_hook(lambda m, args: _cast(args, dtype))
-
-    def _place(self) -> None:
-        """Offsets: buckets one after another, every parameter aligned."""
-        self.offsets: dict[str, int] = {}
-        self.spans: dict[Bucket, tuple[int, int]] = {}
-        at = 0
-        for bucket in self.buckets:
-            start = at
-            for name in bucket.names:
-                self.offsets[name] = at
-                at += -(-self.parameters[name].numel() // _ALIGN) * _ALIGN
-            self.spans[bucket] = (start, at)
-        self.size = at
-
-    def view(self, flat: Tensor, name: str) -> Tensor:
-        p = self.parameters[name]
-        return flat[self.offsets[name] : self.offsets[name] + p.numel()].view(p.shape)
-
-    def stack(self, flat: Tensor, bucket: Bucket) -> Tensor:
-        """(n, rows, columns): the matrices of a muon bucket, without a copy."""
-        start, stop = self.spans[bucket]
-        rows, columns = bucket.shape
-        return flat[start:stop].view(len(bucket.names), -1)[:, : rows * columns].unflatten(1, (rows, columns))
-
-    def refresh(self) -> None:
-        """Brings the module's parameters up to the masters."""
-        if self.compute is not self.master:
-            self.compute.copy_(self.master)
 
     # -- a step ---------------------------------------------------------------------------------------------------------------
+    @abstractmethod
     def zero(self) -> None:
-        self.grad.zero_()
-        if self.compute_grad is not self.grad:
-            self.compute_grad.zero_()
+        """Gradients to zero."""
 
+    @abstractmethod
     def collect(self) -> None:
-        """After each backward: adds what was computed in bf16 to the fp32 sum."""
-        if self.compute_grad is not self.grad:
-            self.grad.add_(self.compute_grad)
-            self.compute_grad.zero_()
+        """After each backward: adds what was computed to the fp32 sum of gradients."""
 
-    def reduce(self, engine) -> None:
-        engine.sum_(self.grad)
+    @abstractmethod
+    def reduce(self, engine: Engine) -> None:
+        """Sums the gradients over the ranks."""
 
-    def square_norm(self, engine) -> Tensor:
-        return torch.dot(self.grad, self.grad)
+    @abstractmethod
+    def square_norm(self, engine: Engine) -> Tensor:
+        """() squared 2-norm of the summed gradients, the same on every rank."""
 
+    @abstractmethod
     def update(self, factor: float, scale: float) -> None:
         """One optimizer step with gradient `scale` * summed gradient and learning rates times `factor`."""
-        self.grad.mul_(scale)
-        s, beta = self.settings, momentum_at(self.settings, self.updates)
-        for b in self.buckets:
-            if b.rule == "muon":
-                p, g, m = (self.stack(t, b) for t in (self.master, self.grad, self.first))
-                muon_(p, g, m, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=s.newton_schulz, dtype=self.muon_dtype)
-            else:
-                start, stop = self.spans[b]
-                lists = ([t[start:stop]] for t in (self.master, self.grad, self.first, self.second))
-                adamw_(*lists, [self.steps[b]], rate=b.rate * factor, settings=s, decay=b.decay)
-        self.updates += 1
-        self.refresh()
 
+    @abstractmethod
     def move_average(self) -> None:
-        if self.average is not None and self.ema_decay is not None:
-            self.average.lerp_(self.master, 1 - min(self.ema_decay, (1 + self.updates) / (10 + self.updates)))
+        """Moves the running average, where there is one, towards the weights."""
+
+    def average_share(self, decay: float) -> float:
+        """How far the average moves: less than `decay` remembers in the first steps, when the weights are far from their end."""
+        return 1 - min(decay, (1 + self.updates) / (10 + self.updates))
 
     # -- what is saved ---------------------------------------------------------------------------------------------------------
+    @abstractmethod
     def tensors(self, kind: str) -> dict[str, Tensor]:
         """Full tensors by parameter name. kind: "weights", "ema", "first" or "second" (moments). Frozen parameters are among the
         weights."""
-        flat = {"weights": self.master, "ema": self.average, "first": self.first, "second": self.second}[kind]
-        if flat is None:
-            return {}
-        out = {name: self.view(flat, name) for name in self.parameters}
-        if kind == "second":
-            out = {name: t for name, t in out.items() if any(name in b.names for b in self.steps)}
-        if kind == "weights":
-            out |= {n: p.data for n, p in self.module.named_parameters() if n not in out}
-        return out
 
+    @abstractmethod
     def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
-        for name, target in self.tensors(kind).items():
-            target.copy_(tensors[name])
-        self.refresh()
+        """The inverse of `tensors`."""
 
     def set_updates(self, updates: int) -> None:
         self.updates = updates
         for step in self.steps.values():
             step.fill_(updates)
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
+    @abstractmethod
+    def averaged(self) -> AbstractContextManager[None]:
         """Inside, the module computes with its averaged weights; without an average nothing changes."""
-        if self.average is None:
-            yield
-            return
-        kept = self.compute.clone()
-        self.compute.copy_(self.average)
-        try:
-            yield
-        finally:
-            self.compute.copy_(kept)
