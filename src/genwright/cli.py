@@ -263,7 +263,12 @@ def main(words: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     try:
         code = app([word for word in given if word != "--debug"] or ["--help"], prog_name="genwright", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        code = code if isinstance(code, int) else 0
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            from genwright.training.engine import leave
+
+            leave(code)
+        sys.exit(code)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from genwright.api import Run
 
 SAMPLES = 32  # of which the figures of samples are made
-FILLED = 4  # held-out passages that a masked model's report fills in
+FILLED = 4  # held-out passages that the report continues, or fills in
+PROMPT = 16  # tokens of such a passage that are given
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,20 @@ def _sampled(run: Run, dataset: Any, floors: Any, count: int) -> tuple[list[Figu
     for sample, span, characters in zip(drawn, found.spans, found.characters, strict=True):
         before = len(dataset.codec.decode(list(sample.tokens[: span.start])))
         texts.append({"prompt": sample.prompt, "text": sample.text, "span": [before, before + characters]})
-    return found.figures, texts
+    return found.figures, _prompted(run, dataset) + texts
+
+
+def _prompted(run: Run, dataset: Any) -> list[dict[str, Any]]:
+    """The beginnings of some held-out documents, continued with the recipe's own settings: what a person would see."""
+    prompts = []
+    for _, tokens in dataset.documents("held_out"):
+        begin = dataset.codec.decode(np.asarray(tokens[:PROMPT]).tolist())
+        if begin.strip() and begin not in prompts:
+            prompts.append(begin)
+        if len(prompts) == FILLED:
+            break
+    drawn = run.sample(prompts=prompts, n=1) if prompts else []
+    return [{"prompt": s.prompt, "text": s.text, "span": None} for s in drawn]
 
 
 def _filled(run: Run, dataset: Any) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 
-from genwright.training.engine import Engine
+from genwright.training.engine import Engine, leave
 from genwright.training.session import Session
 from training import toys
 
@@ -44,3 +44,4 @@ if __name__ == "__main__":
     s = session(a.name, a.folder, strategy=a.strategy, steps=a.steps, micro_batch=a.micro, checkpoint_every=a.every, evaluate_every=7)
     print(*s.train(resume=a.resume, until=a.until)[1:])
     s.engine.close()
+    leave(0)

@@ -9,6 +9,7 @@ evenly.
 from __future__ import annotations
 
 import os
+import sys
 
 import torch
 import torch.distributed as dist
@@ -20,6 +21,15 @@ from genwright.errors import GenwrightError
 def cores() -> int:
     """CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def leave(code: int) -> None:
+    """Ends a process that was a rank, at once: threads of torch's process groups can outlive the interpreter and abort its exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        os._exit(code)
+    sys.exit(code)
 
 
 class Engine:

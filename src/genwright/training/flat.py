@@ -84,14 +84,18 @@ class FlatWeights(Weights):
 
     # -- a step ---------------------------------------------------------------------------------------------------------------
     def zero(self) -> None:
-        self.grad.zero_()
-        if self.compute_grad is not self.grad:
-            self.compute_grad.zero_()
+        self.compute_grad.zero_()
+        self.collected = False
 
     def collect(self) -> None:
-        if self.compute_grad is not self.grad:
+        if self.compute_grad is self.grad:
+            return
+        if self.collected:
             self.grad.add_(self.compute_grad)
-            self.compute_grad.zero_()
+        else:  # the first micro-batch replaces what the last step left, which saves a pass
+            self.grad.copy_(self.compute_grad)
+        self.collected = True
+        self.compute_grad.zero_()
 
     def reduce(self, engine: Engine) -> None:
         engine.sum_(self.grad)
