@@ -111,7 +111,7 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[st
     by module, and what they were."""
     folder = Path(source)
     if (folder / "recipe.yaml").is_file():
-        from genwright.api import load
+        from genwright.run import load
 
         run = load(folder)
         weights = {name: {n: t.detach().clone() for n, t in tensors.items()} for name, tensors in run.tensors().items()}

@@ -22,7 +22,7 @@ from genwright.training.checkpoint import write_whole
 from genwright.training.engine import Engine
 
 if TYPE_CHECKING:
-    from genwright.api import Run
+    from genwright.run import Run
 
 SAMPLES = 32  # of which the figures of samples are made
 FILLED = 4  # held-out passages that the report continues, or fills in

@@ -1,0 +1,161 @@
+"""A trained run, opened from its folder: sample, evaluate, export, report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from torch import Tensor, nn
+
+from genwright import assemble
+from genwright.errors import GenwrightError
+from genwright.recipe import Recipe
+from genwright.training import checkpoint, snapshot
+from genwright.training.engine import Engine
+from genwright.training.records import read
+
+if TYPE_CHECKING:
+    from genwright.models.transformer import Transformer
+
+
+def load(folder: str | Path, step: int | None = None, weights: str | None = None) -> Run:
+    """A trained run. step: which checkpoint (default: the newest whole one). weights: "ema" or "raw" (default: ema where there is
+    one). Raises GenwrightError."""
+    folder = Path(folder)
+    if not (folder / "recipe.yaml").is_file():
+        raise GenwrightError(
+            f"{folder} is not a run: it has no recipe.yaml", "give the folder that `genwright train` made, for example runs/code"
+        )
+    return Run(folder, step, str(weights) if weights else None)
+
+
+class Run:
+    """A run's folder, opened. recipe, codec, model, step, folder; nothing is read before it is needed."""
+
+    def __init__(self, folder: Path, step: int | None = None, weights: str | None = None):
+        self.folder, self._step, self._weights = folder, step, weights
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, step={self.step})"
+
+    @cached_property
+    def weights(self) -> str:
+        """Which weights are used: "ema" or "raw"."""
+        return self._weights or ("ema" if (self.checkpoint / "ema.safetensors").is_file() else "raw")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return Recipe.load(self.folder / "recipe.yaml")
+
+    @cached_property
+    def codec(self) -> Any:
+        return self.recipe.codec.load(self.folder / "codec")
+
+    @cached_property
+    def checkpoint(self) -> Path:
+        root = self.folder / "checkpoints"
+        if self._step is not None:
+            path = checkpoint.folder_of(root, self._step)
+            if not path.is_dir():
+                raise GenwrightError(
+                    f"{self.folder} has no checkpoint of step {self._step}", f"there are: {', '.join(map(str, checkpoint.steps(root)))}"
+                )
+            return path
+        path_or_none = checkpoint.newest(root, lambda text: print(f"note: {text}", file=sys.stderr))
+        if path_or_none is None:
+            raise GenwrightError(f"{self.folder} has no checkpoint yet", "train it first, or wait for its first one")
+        return path_or_none
+
+    @property
+    def step(self) -> int:
+        return int(self.checkpoint.name[5:])
+
+    def tensors(self) -> dict[str, dict[str, Tensor]]:
+        """The chosen weights and buffers, by module and name."""
+        files, _ = checkpoint.load(self.checkpoint)
+        if self.weights == "ema" and "ema" not in files:
+            raise GenwrightError(f"{self.folder} keeps no averaged weights", "leave --weights out, or train with training.ema=0.99")
+        named = dict(files["weights"])
+        if self.weights == "ema":
+            named |= files.get("ema", {})
+        modules = self.recipe.model if isinstance(self.recipe.model, dict) else ["model"]
+        return {name: snapshot.cut(named, f"{name}.") for name in modules}
+
+    @cached_property
+    def objective(self) -> Any:
+        """The objective with its trained networks, in fp32, ready to be used."""
+        built = assemble.objective(self.recipe, self.codec.space)
+        engine = Engine(self.recipe.training.device)
+        for name, tensors in self.tensors().items():
+            snapshot.into_module(built.modules[name], tensors, str(self.checkpoint))
+            built.modules[name].to(engine.device).eval().requires_grad_(False)
+        return built
+
+    @property
+    def model(self) -> nn.Module:
+        return self.objective.modules["model"]
+
+    def dataset(self) -> Any:
+        """The data it was trained on, from the cache or prepared again; it must not have changed."""
+        expected = self.environment.get("data", {}).get("digest")
+        return self.recipe.data.prepare(self.recipe.codec, expect=expected)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        path = self.folder / "environment.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return read(self.folder / "metrics.jsonl")
+
+    def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, **settings: Any) -> list[Any]:
+        """`n` samples of each prompt. settings: of sampling (temperature, top_k, seed, ...), over the recipe's."""
+        from genwright.sampling.decode import generate
+
+        chosen = self._decoding(settings)
+        return generate(self.model, self.codec, list(prompts), n=n, settings=chosen, on_token=on_token)
+
+    def fill(self, text: str, top: int = 5, **settings: Any) -> Any:
+        """Fills each [MASK] of a text; the likeliest candidates of each with their probabilities."""
+        from genwright.sampling.fill import fill
+
+        return fill(self.model, self.codec, text, top=top, settings=self._decoding(settings) if settings else None)
+
+    def _decoding(self, settings: Mapping[str, Any]):
+        from genwright.recipe import build
+
+        return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
+
+    def evaluate(self) -> Any:
+        """Every figure beside its floors, on the whole held-out split."""
+        from genwright.measure import evaluate
+
+        return evaluate(self)
+
+    def export(self, kind: str, folder: str | Path) -> Path:
+        """Writes the model for other programs. kind: "hf"."""
+        if kind != "hf":
+            raise GenwrightError(f"--to {kind} is not a known format", "use --to hf")
+        target = Path(folder)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise GenwrightError(f"{target} exists already and is not empty", "name a new folder")
+        from genwright.models import hf
+
+        hf.export(cast("Transformer", self.model), self.codec, target)
+        return target
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Writes the run's own page."""
+        return report([self.folder], path or self.folder / "report.html")
+
+
+def report(folders: Sequence[str | Path], path: str | Path) -> Path:
+    """One self-contained HTML page about one run, or several compared."""
+    from genwright.measure import write
+
+    return write([load(f) for f in folders], Path(path))
