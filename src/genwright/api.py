@@ -1,4 +1,4 @@
-"""The Python door: `train` and `load`, and the `Run` they return. The command line calls nothing else."""
+"""The Python door: `train` and `inspect`, and from `run.py` `load`, `report` and `Run`. The command line calls nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -24,9 +24,6 @@ from genwright.training import snapshot
 from genwright.training.checkpoint import write_whole
 from genwright.training.engine import Engine, cores
 from genwright.training.session import Session
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Run", "inspect", "load", "report", "train"]
 
