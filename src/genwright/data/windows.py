@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from genwright.data.text import TextDataset
 
 _ROUNDS = 3
+_AHEAD = 64  # batches whose windows are computed together
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
@@ -114,6 +115,7 @@ class TextStream:
                 "lower data.context or add data",
             )
         # One window less than fit, so that any shift leaves an epoch the same number of windows.
+        self.made: tuple[int, np.ndarray] | None = None
         self.windows = max(1, whole - 1)
         self.shifts = min(self.context, length - self.windows * self.context + 1)
 
@@ -128,8 +130,15 @@ class TextStream:
             out[here] = order * self.context + _epoch_shift(self.seed, epoch, self.shifts)
         return out
 
+    def _ahead(self, position: int) -> np.ndarray:
+        """(size,) where the windows of a batch begin; made for some batches at once, since that costs hardly more than for one."""
+        block, row = divmod(position, _AHEAD)
+        if self.made is None or self.made[0] != block:
+            self.made = (block, self.starts(block * _AHEAD, np.arange(_AHEAD * self.size)).reshape(_AHEAD, self.size))
+        return self.made[1][row]
+
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
-        starts = self.starts(position, examples.numpy())
+        starts = self._ahead(position)[examples.numpy()]
         tokens = np.empty((len(starts), self.width), np.int64)
         for row, start in zip(tokens, starts.tolist(), strict=True):
             self.tokens.copy(start, row)

@@ -116,6 +116,8 @@ class _Step:
             )
         self.rows = engine.rows(stream.size, self.unit)
         self.own, self.ranks = self.rows[engine.rank], engine.ranks(self.rows)
+        self.placed = self.own.to(engine.device)
+        self.at_once = max(map(len, self.rows)) <= (settings.micro_batch or stream.size)
         self.moved: tuple[str, ...] | None = None
         self.several = len(objective.modules) > 1
 
@@ -123,7 +125,7 @@ class _Step:
         batch = self.stream.batch(position, self.own, self.objective)
         if self.engine.device.type != "cpu":
             batch = {k: v.to(self.engine.device, non_blocking=True) for k, v in batch.items()}
-        draws = Draws(self.state.seed, position, self.own.to(self.engine.device))
+        draws = Draws(self.state.seed, position, self.placed)
         return self.objective.prepare(batch, draws, self.ranks)
 
     def parts(self, batch: Batch, part: slice) -> list[Batch | None]:
@@ -131,13 +133,13 @@ class _Step:
         (collectives inside a sharded module must pair up)."""
         size = self.settings.micro_batch or self.stream.size
         if part == slice(None):
+            if self.at_once:
+                return [batch]
             counts, local = [len(r) for r in self.rows], None
         else:
             start, stop, _ = part.indices(self.stream.size)
             inside = [(r >= start) & (r < stop) for r in self.rows]
             counts, local = [int(i.sum()) for i in inside], inside[self.engine.rank].nonzero()[:, 0]
-        if local is None and counts[self.engine.rank] <= size and max(counts) <= size:
-            return [batch]
         index = torch.arange(len(self.own)) if local is None else local
         pieces: list[Batch | None] = [self._take(batch, index[i : i + size]) for i in range(0, len(index), size)]
         return pieces + [None] * (-(-max(counts) // size) - len(pieces))
