@@ -3,7 +3,8 @@
     python benchmarks/overhead.py [--steps 600] [--batch 12] [--threads 2] [--out FILE]
 
 A causal transformer on random tokens in shards of the usual kind, trained by a Session in a folder: records are written, guards are on.
-The time of `loss().backward()` and of the optimizer is taken by wrapping both; all else that passes between two steps is overhead.
+The time of `loss().backward()` and of the optimizer (zeroing and updating) is taken by wrapping them; all else that passes between two
+steps is overhead: data, gradient norm and finiteness, counting, records, hooks. `--depth 1` makes steps of about 10 ms.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def main() -> None:
 
         return run
 
+    FlatWeights.zero = timed(FlatWeights.zero)  # type: ignore[method-assign]
     FlatWeights.update = timed(FlatWeights.update)  # type: ignore[method-assign]
     times: list[tuple[float, float]] = []
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genwright.data.text import TextDataset
 
 _ROUNDS = 3
-_AHEAD = 64  # batches whose windows are computed together
+_AHEAD = 1 << 16  # tokens that are fetched together
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
@@ -130,15 +130,8 @@ class TextStream:
             out[here] = order * self.context + _epoch_shift(self.seed, epoch, self.shifts)
         return out
 
-    def _ahead(self, position: int) -> np.ndarray:
-        """(size,) where the windows of a batch begin; made for some batches at once, since that costs hardly more than for one."""
-        block, row = divmod(position, _AHEAD)
-        if self.made is None or self.made[0] != block:
-            self.made = (block, self.starts(block * _AHEAD, np.arange(_AHEAD * self.size)).reshape(_AHEAD, self.size))
-        return self.made[1][row]
-
-    def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
-        starts = self._ahead(position)[examples.numpy()]
+    def gather(self, starts: np.ndarray, position: int) -> np.ndarray:
+        """(n, width) int64: the windows that begin there."""
         tokens = np.empty((len(starts), self.width), np.int64)
         for row, start in zip(tokens, starts.tolist(), strict=True):
             self.tokens.copy(start, row)
@@ -147,8 +140,24 @@ class TextStream:
                 f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}",
                 "the shards were changed on disk: delete them from the cache and prepare again",
             )
+        return tokens
+
+    def windows_at(self, position: int, examples: np.ndarray) -> np.ndarray:
+        """(n, width) tokens. Small batches are made some at a time, which costs hardly more than one."""
+        ahead = _AHEAD // (self.size * self.width)
+        if ahead < 2:
+            return self.gather(self.starts(position, examples), position)
+        block, row = divmod(position, ahead)
+        if self.made is None or self.made[0] != block:
+            starts = self.starts(block * ahead, np.arange(ahead * self.size))
+            self.made = (block, self.gather(starts, position).reshape(ahead, self.size, self.width))
+        return self.made[1][row].take(examples, 0)
+
+    def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
+        tokens = self.windows_at(position, examples.numpy())
         batch = {"tokens": torch.from_numpy(tokens)}
         if self.isolated:
+            starts = self.starts(position, examples.numpy())
             batch["documents"] = torch.from_numpy(self.dataset.document_ids("train", starts[:, None] + np.arange(self.width)))
         return batch
 

@@ -13,71 +13,59 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 _DENSE = 512  # positions up to which scores are made in full on a CPU in bfloat16
 
 
 def _by_hand(x: Tensor) -> bool:
-    return x.is_cpu and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    if not x.is_cpu or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False
+    return not torch._C._are_functorch_transforms_active()  # gradients per example take the plain form
 
 
 class _RmsNorm(torch.autograd.Function):
-    """y = x r, r = 1 / sqrt(mean(x^2) + eps); dx = r (dy - y mean(dy y)). Gives y and r."""
-
-    generate_vmap_rule = True  # gradients per example
+    """y = x r, r = 1 / sqrt(mean(x^2) + eps); dx = r (dy - y mean(dy y))."""
 
     @staticmethod
-    def forward(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
         r = norm.square_().div_(x.size(-1)).add_(eps).rsqrt_().to(x.dtype)
-        return x * r, r
+        y = x * r
+        ctx.save_for_backward(y, r)
+        return y
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: tuple[Tensor, Tensor]) -> None:
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(*output)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None]:
-        dy, (y, r) = grads[0], ctx.saved_tensors
-        if dy is None:
-            return None, None
+    @once_differentiable  # a second derivative would be silently wrong: what is saved has no graph
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (dy,), (y, r) = grads, ctx.saved_tensors
         return torch.addcmul(dy, y, (dy * y).mean(-1, keepdim=True), value=-1) * r, None
 
 
 class _SquaredRelu(torch.autograd.Function):
-    """Gives relu(x)^2 and relu(x)."""
-
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         positive = F.relu(x)
-        return positive * positive, positive
+        ctx.save_for_backward(positive)
+        return positive * positive
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(output[1])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor | None) -> Tensor | None:
+    @once_differentiable  # a second derivative would be silently wrong: what is saved has no graph
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
-        return None if grads[0] is None else 2 * (grads[0] * positive)
+        return 2 * (grads[0] * positive)
 
 
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
     """Over the last axis; statistics in fp32. weight: gains, or None."""
     if not _by_hand(x):
         return F.rms_norm(x, x.shape[-1:], weight, eps)
-    y, _ = _RmsNorm.apply(x, eps)
+    y = _RmsNorm.apply(x, eps)
     return y if weight is None else y * weight
 
 
 def squared_relu(x: Tensor) -> Tensor:
-    return _SquaredRelu.apply(x)[0] if _by_hand(x) else F.relu(x).square()
+    return _SquaredRelu.apply(x) if _by_hand(x) else F.relu(x).square()
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:

@@ -75,7 +75,7 @@ def plain_gradients(loss: Callable[[Batch], Loss], batch: Batch, moving: Sequenc
         out.total.sum().backward()
     for weights in moving:
         weights.collect()
-    return out
+    return out._replace(total=out.total.detach())  # the graph is freed here, not after the optimizer
 
 
 def start(objective: Objective, settings: Training, engine: Engine, seed: int = 0, dtype: torch.dtype = torch.float32) -> State:
@@ -167,11 +167,11 @@ class _Step:
             out = self.gradients(loss, self._take(batch, torch.arange(self.unit)) if piece is None else piece, moving)
             _add(sums, out, empty=piece is None)
         names = sorted(n for n in sums if n[0] != "*")
-        reduced = self.engine.sum_(torch.stack([sums[n].double() for n in ["*total", "*count", *names]]))
+        reduced = self.reduced([sums[n] for n in ["*total", "*count", *names]])
         for w in moving:
             w.reduce(self.engine)
-        square = torch.stack([w.square_norm(self.engine) for w in moving]).sum()
-        total, count, *values, square_norm = [*reduced.tolist(), square.item()]
+        square_norm = sum(self.reduced([w.square_norm(self.engine) for w in moving], over_ranks=False))
+        total, count, *values = reduced
         for name, value in zip(names, values, strict=True):
             totals[name] = totals.get(name, 0.0) + value
         if count == 0 and math.isfinite(total):
@@ -185,6 +185,13 @@ class _Step:
             w.update(factor, clip / count)
         record["gradient_norm" if len(self.objective.modules) == 1 else "gradient_norm/" + "+".join(turn.moves)] = norm
         return ""
+
+    def reduced(self, scalars: Sequence[Tensor], over_ranks: bool = True) -> list[float]:
+        """Sums over ranks as numbers, exact up to 2^53; one exchange with a GPU or other ranks for all of them."""
+        if self.engine.device.type == "cpu" and self.engine.size == 1:
+            return [float(s) for s in scalars]
+        stacked = torch.stack([s.double() for s in scalars])
+        return (self.engine.sum_(stacked) if over_ranks else stacked).tolist()
 
     def __call__(self) -> dict[str, Any]:
         state, objective = self.state, self.objective

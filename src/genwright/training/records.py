@@ -18,13 +18,13 @@ class Records:
 
     def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None):
         self.path, self.say, self.warned = path, say, False
-        self.waiting: list[str] = []
+        self.waiting: list[dict[str, Any]] = []
         self.length = path.stat().st_size if path.exists() else 0
         self.written = time.monotonic()
         self.mirrors: list[Callable[[dict[str, Any]], None]] = []
 
     def append(self, record: dict[str, Any]) -> None:
-        self.waiting.append(json.dumps({k: _plain(v) for k, v in record.items()}) + "\n")
+        self.waiting.append(dict(record))
         for mirror in self.mirrors:
             mirror(record)
         if len(self.waiting) >= 256 or time.monotonic() - self.written > 1:  # often enough to be watched, seldom enough to cost nothing
@@ -32,7 +32,8 @@ class Records:
 
     def flush(self, to_disk: bool = False) -> int:
         """Writes what waits; returns the file's length in bytes."""
-        data, self.written = "".join(self.waiting).encode(), time.monotonic()
+        lines = [json.dumps({k: _plain(v) for k, v in record.items()}) + "\n" for record in self.waiting]
+        data, self.written = "".join(lines).encode(), time.monotonic()
         try:
             with open(self.path, "ab") as f:
                 try:
