@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from genwright.errors import GenwrightError
 from genwright.evaluation.language import measure
 from genwright.recipe import Recipe
 from genwright.run import Run, load, report
-from genwright.training import snapshot
+from genwright.training import checkpoint, snapshot
 from genwright.training.checkpoint import write_whole
 from genwright.training.engine import Engine, cores
 from genwright.training.session import Session
@@ -28,8 +28,8 @@ from genwright.training.session import Session
 __all__ = ["Run", "inspect", "load", "report", "train"]
 
 CHANGEABLE = (
-    "training.steps", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks", "training.threads",
-    "description", "sampling", "data.workers", "data.cache",
+    "training.steps", "training.micro_batch", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks",
+    "training.threads", "description", "sampling", "data.workers", "data.cache",
 )  # fmt: skip
 
 
@@ -52,6 +52,7 @@ def train(
     """
     given = _asked(recipe, overrides)
     folder = Path(run) if run is not None else Path("runs") / given.name
+    named = set(overrides)
     if resume:  # what was overridden when the run was started need not be said again
         overrides = Run(folder).environment.get("overrides", {}) | overrides
         given = _asked(recipe, overrides)
@@ -61,7 +62,7 @@ def train(
     engine = Engine(given.training.device, given.training.strategy)
     try:
         with _locked(folder, engine, resume):
-            _train(given, folder, engine, resume, until, start, quiet, overrides)
+            _train(given, folder, engine, resume, until, start, quiet, overrides, named, _word(recipe))
     finally:
         _close(engine)
     return load(folder)
@@ -80,9 +81,13 @@ def _overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[st
     return values
 
 
+def _word(recipe: str | Path | Recipe) -> str:
+    return recipe.name if isinstance(recipe, Recipe) else str(recipe)
+
+
 def _asked(recipe: str | Path | Recipe, overrides: Mapping[str, Any]) -> Recipe:
     if isinstance(recipe, Recipe):
-        return Recipe.of(_overridden(recipe.model_dump(), overrides)) if overrides else recipe
+        return recipe.overridden(overrides) if overrides else recipe
     return Recipe.load(recipe, overrides)
 
 
@@ -105,7 +110,8 @@ def _launch(
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
-    there = folder.exists() and any(p.name != ".lock" for p in folder.iterdir())
+    # what a start leaves that was stopped before it was a run may be written over
+    there = folder.exists() and any(p.name not in (".lock", "codec", "environment.json") for p in folder.iterdir())
     if there and not resume:
         raise GenwrightError(
             f"{folder} exists already, and a run is never overwritten", "go on with --resume, or choose another folder with --run"
@@ -151,7 +157,7 @@ def _lock(handle, folder: Path) -> None:
 
 def _train(
     recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: int | None, start: str | None, quiet: bool,
-    overrides: Mapping[str, Any],
+    overrides: Mapping[str, Any], named: Iterable[str], given: str,
 ) -> None:  # fmt: skip
     console = Console(stderr=True, quiet=quiet or not engine.main)
     say = lambda text: console.print(f"[yellow]note:[/] {text}", highlight=False)  # noqa: E731
@@ -161,11 +167,14 @@ def _train(
         saved = Recipe.load(folder / "recipe.yaml")
         if "from" in before:  # the model and the tokenizer came with the weights
             recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
-        recipe = _resumed(recipe, saved)
+        recipe = _resumed(recipe, saved, named)
+        if "from" in before and not checkpoint.steps(folder / "checkpoints"):  # stopped before its first checkpoint
+            start = before["from"]["source"]
+            weights = assemble.from_weights(start, recipe)[1]
     elif start:
         recipe, weights, origin = assemble.from_weights(start, recipe)
     torch.set_num_threads(recipe.training.threads or max(1, cores() // max(1, engine.size)))
-    dataset = _prepare(recipe, engine, console, before.get("data", {}).get("digest"))
+    dataset = _prepare(recipe, assemble.codec_of(recipe, folder), engine, console, before.get("data", {}).get("digest"))
     recipe = assemble.resolve(recipe, dataset.codec.space)
     objective = assemble.objective(recipe, dataset.codec.space)
     for name, tensors in (weights or {}).items():
@@ -173,18 +182,20 @@ def _train(
     stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
     recipe, measured = _measured(recipe, objective, stream, engine)
     if engine.main:
-        write_whole(folder / "recipe.yaml", recipe.dump())
-        if not resume:
-            dataset.codec.save(folder / "codec")
-            extra = {"precision": measured, "overrides": dict(overrides)} | ({"from": origin} if start else {})
-            write_whole(folder / "environment.json", json.dumps(assemble.environment(recipe, dataset, engine, extra), indent=1))
+        origin_of = {"from": {"source": start, "what": origin}} if start and not resume else {}
+        _write(folder, recipe, dataset, engine, before, {"overrides": dict(overrides), "precision": measured} | origin_of)
     if recipe.training.compile:
         why_not = assemble.compiled(objective, engine.device)
         if why_not:
             say(why_not)
-    windows = dataset.held_out(lookahead=recipe.objective.lookahead)
-    size = max(8, min(64, recipe.training.micro_batch or stream.size))
-    held_out = lambda: measure(objective, windows, recipe.objective.lookahead, batch=size, seed=recipe.seed, engine=engine).means()  # noqa: E731
+    lookahead = recipe.objective.lookahead
+    windows, size = dataset.held_out(lookahead=lookahead), min(64, recipe.training.micro_batch or stream.size)
+
+    def held_out() -> dict[str, float]:
+        return measure(objective, windows, lookahead, batch=size, seed=recipe.seed, engine=engine).means()
+
+    if not windows.windows:
+        say("nothing is held out: this run has no held-out figures")
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
     from genwright.training.progress import Live
 
@@ -193,29 +204,39 @@ def _train(
         if engine.main and not quiet
         else None
     )
-    session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say)
+    hooks, measured_by = [live] if live else [], held_out if windows.windows else None
+    session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, measured_by, hooks, say)
     try:
         state, ended = session.train(resume, until)
     finally:
         if live:
             live.close()
     if ended == "interrupted":
-        say(f"stopped at step {state.step}; go on with: genwright train {recipe.name} --run {folder} --resume")
+        say(f"stopped at step {state.step}; go on with: genwright train {given} --run {folder} --resume")
 
 
-def _prepare(recipe: Recipe, engine: Engine, console: Console, expected: str | None) -> Any:
+def _write(folder: Path, recipe: Recipe, dataset: Any, engine: Engine, before: Mapping[str, Any], extra: dict[str, Any]) -> None:
+    """What a run is, before its first step. before: the environment that a resumed run wrote when it was started."""
+    if not before:
+        dataset.codec.save(folder / "codec")
+    found = dict(before) | {"overrides": extra["overrides"]} if before else assemble.environment(recipe, dataset, engine, extra)
+    write_whole(folder / "environment.json", json.dumps(found, indent=1))
+    write_whole(folder / "recipe.yaml", recipe.dump())  # last: what makes the folder a run
+
+
+def _prepare(recipe: Recipe, codec: Any, engine: Engine, console: Console, expected: str | None) -> Any:
     """The data, prepared by rank 0 and opened by the others from the same cache."""
     dataset, problem = None, ""
     if engine.main:
         try:
             with console.status("preparing the data") if console.is_terminal else nullcontext():
-                dataset = recipe.data.prepare(recipe.codec, expect=expected)
+                dataset = recipe.data.prepare(codec, expect=expected)
         except GenwrightError as error:
             problem = f"{error.what}\0{error.remedy}"
     problem = engine.broadcast(problem)
     if problem:
         raise GenwrightError(*problem.split("\0"))
-    return dataset or recipe.data.prepare(recipe.codec, expect=expected)
+    return dataset or recipe.data.prepare(codec, expect=expected)
 
 
 def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe, dict[str, float]]:
@@ -231,13 +252,16 @@ def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe
     return recipe.model_copy(update={"training": training}), seconds
 
 
-def _resumed(asked: Recipe, saved: Recipe) -> Recipe:
+def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str] = ()) -> Recipe:
     """The saved recipe, with what a resumed run may change taken from the asked one. Raises GenwrightError for anything else."""
     mine, theirs = _flat(asked.model_dump(mode="json")), _flat(saved.model_dump(mode="json"))
     changed = [
         name
         for name, value in mine.items()
-        if value != theirs.get(name) and value not in (None, "auto") and not name.startswith(CHANGEABLE) and not _left_open(asked, name)
+        if value != theirs.get(name)
+        and (name in named or value not in (None, "auto"))
+        and not name.startswith(CHANGEABLE)
+        and not _left_open(asked, name)
     ]
     if changed:
         listed = ", ".join(f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3])

@@ -15,9 +15,10 @@ from torch import nn
 
 from genwright.contracts import Objective, Space
 from genwright.draws import key
-from genwright.errors import GenwrightError
+from genwright.errors import GenwrightError, did_you_mean
 from genwright.recipe import Recipe
 from genwright.training.engine import Engine, cores
+from genwright.training.settings import Optimizer
 
 FALLBACK = {"batch_size": 32, "learning_rate": 1e-3, "matrix_rate": 0.02}
 
@@ -28,13 +29,32 @@ def resolve(recipe: Recipe, space: Space) -> Recipe:
     if not isinstance(model, dict):
         model = model.resolve(space, recipe.data.context, recipe.objective.causal)
         suggested = FALLBACK | model.suggestion(recipe.data.context)
-        optimizer = training.optimizer
-        if optimizer.learning_rate is None:
-            optimizer = optimizer.model_copy(update={"learning_rate": suggested["learning_rate"]})
-        if "matrix_rate" not in optimizer.model_fields_set:
-            optimizer = optimizer.model_copy(update={"matrix_rate": suggested["matrix_rate"]})
-        training = training.model_copy(update={"optimizer": optimizer, "batch_size": training.batch_size or suggested["batch_size"]})
+    else:
+        suggested = FALLBACK
+    optimizers = {name: _rates(o, suggested) for name, o in training.optimizers.items()}
+    changed = {"optimizer": _rates(training.optimizer, suggested), "optimizers": optimizers}
+    training = training.model_copy(update={**changed, "batch_size": training.batch_size or suggested["batch_size"]})
+    names = set(model) if isinstance(model, dict) else {"model"}
+    for where, given in (("training.optimizers", training.optimizers), ("training.ema_of", training.ema_of)):
+        for name in given:
+            if name not in names:
+                raise GenwrightError(f"{where} names {name!r}, which is no network of this recipe", did_you_mean(name, names))
     return recipe.model_copy(update={"model": model, "training": training})
+
+
+def _rates(optimizer: Optimizer, suggested: Mapping[str, Any]) -> Optimizer:
+    """Open learning rates filled in."""
+    open_ = {"learning_rate"} if optimizer.learning_rate is None else set()
+    open_ |= {"matrix_rate"} - optimizer.model_fields_set
+    return optimizer.model_copy(update={name: suggested[name] for name in open_})
+
+
+def codec_of(recipe: Recipe, folder: Path) -> Any:
+    """The codec's settings; of a tokenizer that was given as a file, the run's own copy, so that the run needs nothing outside."""
+    own = folder / "codec" / "tokenizer.json"
+    if recipe.codec.kind == "file" and own.is_file():
+        return recipe.codec.model_copy(update={"path": str(own)})
+    return recipe.codec
 
 
 def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
@@ -53,6 +73,10 @@ def compiled(built: Objective, device: torch.device) -> str:
     """Compiles the networks in place; returns why not, where there is no compiler."""
     if device.type == "cpu" and not (shutil.which("g++") or shutil.which("clang++") or shutil.which("cl")):
         return "no C++ compiler was found (g++ or clang++): training goes on without training.compile"
+    try:
+        torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device))
+    except Exception as problem:  # whatever a compiler's installation lacks
+        return f"compiling does not work here ({str(problem).strip().splitlines()[0][:200]}): training goes on without training.compile"
     for module in built.modules.values():
         module.compile()
     return ""

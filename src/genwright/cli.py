@@ -231,7 +231,8 @@ def failure(error: BaseException) -> GenwrightError | None:
         return error
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _says_no_memory(error):
         return GenwrightError(
-            "out of memory", "lower training.micro_batch first (the result stays the same), then model.depth or data.context"
+            "out of memory",
+            "lower training.micro_batch first (the result stays; --resume takes it), then model.depth or data.context",
         )
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)

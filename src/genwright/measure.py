@@ -55,10 +55,14 @@ class Evaluation:
 def evaluate(run: Run, samples: int = SAMPLES) -> Evaluation:
     """The whole held-out split and, for causal models, samples; every figure beside its floors. Kept in the run's folder."""
     dataset, recipe = run.dataset(), run.recipe
-    engine = Engine(recipe.training.device)
+    engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
     lookahead = recipe.objective.lookahead
+    if not dataset.held_out(lookahead).windows:  # nothing was held out: samples are all there is to show
+        return Evaluation(run.step, run.weights, [], [])
     floors = count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
-    common: dict[str, Any] = {"batch": 32, "seed": recipe.seed, "engine": engine}
+    # accuracy needs all logits of a batch: at most 256 MB of them
+    batch = max(1, min(32, 2**26 // (recipe.data.context * dataset.codec.space.vocabulary)))
+    common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
 
     def untrained() -> dict[str, float]:
         fresh = assemble.objective(recipe, dataset.codec.space)
@@ -96,13 +100,19 @@ def _sampled(run: Run, dataset: Any, floors: Any, count: int) -> tuple[list[Figu
     end = dataset.codec.space.special["end"]
     found = measure_samples(
         [np.asarray(s.tokens, dtype=np.int64) for s in drawn], dataset.tokens("train"), dataset.tokens("held_out"), floors.unigram,
-        dataset.codec.decode, end=end, code=run.recipe.data.source == "python-stdlib", seed=run.recipe.seed,
+        dataset.codec.decode, end=end, code=_is_python(dataset), seed=run.recipe.seed,
     )  # fmt: skip
     texts = []
     for sample, span, characters in zip(drawn, found.spans, found.characters, strict=True):
         before = len(dataset.codec.decode(list(sample.tokens[: span.start])))
         texts.append({"prompt": sample.prompt, "text": sample.text, "span": [before, before + characters]})
     return found.figures, _prompted(run, dataset) + texts
+
+
+def _is_python(dataset: Any) -> bool:
+    """Whether most held-out documents are Python files."""
+    names = [name for name, _ in dataset.documents("held_out")]
+    return sum(name.endswith(".py") for name in names) > len(names) / 2
 
 
 def _prompted(run: Run, dataset: Any) -> list[dict[str, Any]]:

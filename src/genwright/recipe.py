@@ -104,20 +104,28 @@ class Recipe(Settings):
         """A shipped recipe by name, or a YAML file (or a run's folder). overrides: dotted setting -> value. Raises GenwrightError."""
         values, stem = _values(name_or_path)
         values.setdefault("name", stem)
-        for key, value in (overrides or {}).items():
-            override(values, key, value)
-        if "data.path" in (overrides or {}) and "data.source" not in (overrides or {}):
-            values["data"].pop("source", None)  # a person's own files, whatever the recipe usually learns from
-        return cls.of(values)
+        return cls.of(_changed(values, overrides or {}))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Recipe:
         """A recipe from nested settings. Raises GenwrightError."""
         return build(cls, values, "")
 
+    def overridden(self, overrides: Mapping[str, Any]) -> Recipe:
+        """This recipe with some settings changed, by dotted name. Raises GenwrightError."""
+        return Recipe.of(_changed(self.model_dump(), overrides))
+
     def dump(self) -> str:
         """Every setting as YAML; `Recipe.load` of it gives an equal recipe."""
         return write_yaml(self.model_dump(mode="json"))
+
+
+def _changed(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    for key, value in overrides.items():
+        override(values, key, value)
+    if "data.path" in overrides and "data.source" not in overrides:
+        values["data"].pop("source", None)  # a person's own files, whatever the recipe usually learns from
+    return values
 
 
 def _values(name_or_path: str | Path) -> tuple[dict[str, Any], str]:

@@ -89,7 +89,7 @@ class Run:
     def objective(self) -> Any:
         """The objective with its trained networks, in fp32, ready to be used."""
         built = assemble.objective(self.recipe, self.codec.space)
-        engine = Engine(self.recipe.training.device)
+        engine = Engine("cpu" if self.recipe.training.device == "cpu" else "auto")
         for name, tensors in self.tensors().items():
             snapshot.into_module(built.modules[name], tensors, str(self.checkpoint))
             built.modules[name].to(engine.device).eval().requires_grad_(False)
@@ -102,7 +102,7 @@ class Run:
     def dataset(self) -> Any:
         """The data it was trained on, from the cache or prepared again; it must not have changed."""
         expected = self.environment.get("data", {}).get("digest")
-        return self.recipe.data.prepare(self.recipe.codec, expect=expected)
+        return self.recipe.data.prepare(assemble.codec_of(self.recipe, self.folder), expect=expected)
 
     @property
     def environment(self) -> dict[str, Any]:

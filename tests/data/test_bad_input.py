@@ -151,7 +151,7 @@ def test_a_token_outside_of_the_vocabulary(tmp_path, corpus):
 
     dataset = prepare(tmp_path, corpus)
     dataset.codec.space = type(dataset.codec.space)(vocabulary=100)
-    with pytest.raises(GenwrightError, match="position 4 holds token .* outside of the vocabulary of 100"):
+    with pytest.raises(GenwrightError, match="position 0 holds token .* outside of the vocabulary of 100"):
         dataset.stream(3, 0).batch(4, torch.arange(3))
     key = next(iter(dataset.shards)).split("/")[0]
     path = tmp_path / "cache" / "shards" / key / "shard.json"

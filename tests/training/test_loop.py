@@ -185,3 +185,25 @@ def test_metrics_are_json_without_nan(tmp_path):
     poisoned(tmp_path, {4}).train()
     for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
         json.loads(line, parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
+
+
+def test_a_scheduled_checkpoint_is_not_taken_among_bad_steps(tmp_path):
+    state, _ = poisoned(tmp_path / "whole", set(range(15, 20))).train()  # steps 16 to 20: the fifth would be a scheduled one
+    assert state.skipped == [(10, 10)]
+    poisoned(tmp_path / "18", set(range(15, 20))).train(until=18)
+    poisoned(tmp_path / "18", set(range(15, 20))).train(resume=True)
+    assert same(final(tmp_path / "18"), final(tmp_path / "whole"))
+    assert history(tmp_path / "18") == history(tmp_path / "whole")
+
+
+def test_a_fallback_sets_later_checkpoints_aside_and_loses_nothing(tmp_path):
+    session("vae", tmp_path / "b", keep=2, checkpoint_every=10).train(until=20)
+    file = checkpoint.folder_of(tmp_path / "b" / "checkpoints", 20) / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    session("vae", tmp_path / "b", keep=2, checkpoint_every=10).train(resume=True, until=15)
+    root = tmp_path / "b" / "checkpoints"
+    assert checkpoint.newest(root) == checkpoint.folder_of(root, 15)
+    assert (root / "aside-step-00000020").is_dir()
+    session("vae", tmp_path / "b", keep=2, checkpoint_every=10).train(resume=True)
+    session("vae", tmp_path / "whole", keep=2, checkpoint_every=10).train()
+    assert same(final(tmp_path / "b"), final(tmp_path / "whole"))

@@ -136,6 +136,7 @@ class TextStream:
         for row, start in zip(tokens, starts.tolist(), strict=True):
             self.tokens.copy(start, row)
         if tokens.size and tokens.max() >= self.vocabulary:
+            position += int(np.argmax((tokens >= self.vocabulary).any(1))) // self.size
             raise GenwrightError(
                 f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}",
                 "the shards were changed on disk: delete them from the cache and prepare again",
@@ -150,7 +151,7 @@ class TextStream:
         block, row = divmod(position, ahead)
         if self.made is None or self.made[0] != block:
             starts = self.starts(block * ahead, np.arange(ahead * self.size))
-            self.made = (block, self.gather(starts, position).reshape(ahead, self.size, self.width))
+            self.made = (block, self.gather(starts, block * ahead).reshape(ahead, self.size, self.width))
         return self.made[1][row].take(examples, 0)
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:

@@ -57,7 +57,7 @@ def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[in
 def _start() -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TOKENIZERS_PARALLELISM": "false"}
     environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "genwright.data.workers"]
+    command = [sys.executable, "-P", "-m", "genwright.data.workers"]  # -P: nothing is imported from the current folder
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, encoding="utf-8")
 
 

@@ -150,7 +150,7 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     if settings.tied:
         ours.pop("head", None)  # some files hold the embedding twice
     with torch.device("meta"):
-        model = Transformer(Architecture(**settings.model_dump(exclude={"kind", "preset"})), config["vocab_size"], 1)
+        model = Transformer(Architecture(**settings.model_dump(exclude={"kind", "preset", "vocabulary"})), config["vocab_size"], 1)
     wanted = {n: p.shape for n, p in model.named_parameters()}
     unread = sorted(n for n in theirs if not n.endswith(".inv_freq"))
     wrong = sorted(set(wanted) ^ set(ours)) or sorted(n for n in wanted if wanted[n] != ours[n].shape) or unread
@@ -220,7 +220,7 @@ def _settings(folder: Path, form: Format, config: dict[str, Any]) -> Transformer
 def _sizes(form: Format, config: dict[str, Any]) -> dict[str, Any]:
     heads = config["num_attention_heads"]
     sizes = {
-        "depth": config["num_hidden_layers"], "width": config["hidden_size"], "heads": heads, "hidden": config["intermediate_size"],
+        "depth": config["num_hidden_layers"], "vocabulary": config["vocab_size"], "width": config["hidden_size"], "heads": heads, "hidden": config["intermediate_size"],
         "kv_heads": config.get("num_key_value_heads") or heads, "head_width": config.get("head_dim") or config["hidden_size"] // heads,
         "norm_eps": config.get(form.eps, PRESETS[form.preset]["norm_eps"]),
         "tied": config.get("tie_word_embeddings", PRESETS[form.preset]["tied"]),

@@ -50,6 +50,8 @@ class TransformerSettings(Settings):
     """Architecture. Default: nanochat for causal objectives, modernbert for masked ones. `speedrun` cannot be exported."""
     depth: int = Field(4, ge=1, le=1000)
     """Layers; what else is left open follows from it."""
+    vocabulary: int | None = Field(None, ge=1)
+    """Rows of the embedding; imported weights may have more than their tokenizer has tokens. Default: the codec's."""
     width: int | None = Field(None, ge=2, le=2**17)
     """Features of the residual stream. Default: 64 * depth."""
     heads: int | None = Field(None, ge=1)
@@ -110,6 +112,8 @@ class TransformerSettings(Settings):
         if values["causal"] != causal:
             raise GenwrightError(f"model.causal is {values['causal']}, the objective needs {causal}", "leave out model.causal")
         values.setdefault("rope_base_local", values["rope_base"])
+        rows = values.setdefault("vocabulary", space.vocabulary)
+        _refuse(rows < space.vocabulary, f"model.vocabulary {rows} is less than the codec's {space.vocabulary} tokens", "leave it out")
         if self.pattern is None:
             values["pattern"] = "L" if not values["window"] else "SSSL" if values["pattern"] == "L" else values["pattern"]
         return TransformerSettings(**self._measures(values)).checked()
@@ -157,7 +161,8 @@ class TransformerSettings(Settings):
     def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
         """The network, initialised from torch's current random state."""
         choices = self.resolve(space, context, causal).model_dump(exclude={"kind", "preset"})
-        return Transformer(Architecture(**choices), space.vocabulary, context)
+        vocabulary = choices.pop("vocabulary")
+        return Transformer(Architecture(**choices), vocabulary, context)
 
     def suggestion(self, context: int) -> dict[str, Any]:
         """Batch size (examples) and learning rates for this size."""

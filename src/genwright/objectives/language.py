@@ -41,7 +41,7 @@ class Language(ABC):
 
     def loss(self, batch: Batch) -> Loss:
         """Sum over counted tokens of -log p(target), per example, in nats."""
-        extra = {"documents": batch["documents"]} if "documents" in batch else {}
+        extra = {name: batch[name] for name in ("documents", "padding") if name in batch}
         targets = batch["targets"]
         count = (targets != IGNORED).sum(1)
         metrics = {}
@@ -87,6 +87,9 @@ class MaskedObjective(Language):
             word_start=move(words),
         )  # fmt: skip
         out = {"inputs": inputs, "targets": targets}
+        present = tokens >= 0
+        if not bool(present.all()):  # the end of a held-out split: nothing attends to what is not there
+            out["padding"] = present
         return out | ({"documents": batch["documents"]} if "documents" in batch else {})
 
 

@@ -133,8 +133,20 @@ def newest(root: Path, say=lambda text: None, before: int | None = None, schedul
     return None
 
 
+def set_aside(root: Path, after: int) -> list[Path]:
+    """Renames checkpoints later than step `after`, which a run fell or rolled back behind: kept for a person, seen by nothing here."""
+    moved = []
+    for step in steps(root):
+        if step > after:
+            place = root / f"aside-{folder_of(root, step).name}"
+            shutil.rmtree(place, ignore_errors=True)
+            os.replace(folder_of(root, step), place)
+            moved.append(place)
+    return moved
+
+
 def prune(root: Path, keep: int) -> None:
-    """Deletes all but the newest `keep` scheduled checkpoints, the best by held-out loss, and an interrupted run's last one."""
+    """Deletes all but the newest `keep` scheduled checkpoints, the best by held-out loss, and the newest of all."""
     states = {}
     for step in steps(root):
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -44,8 +45,14 @@ class Engine:
         self.owns = False
         if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             if cuda:
-                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-            dist.init_process_group("nccl" if cuda else "gloo")
+                place, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+                if place >= there:
+                    raise GenwrightError(
+                        f"process {place} has no GPU: this machine has {there}", f"use at most {there} processes, or training.device=cpu"
+                    )
+                torch.cuda.set_device(place)
+            # others wait while rank 0 prepares the data, which may take hours
+            dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=12))
             self.owns = True
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.size = dist.get_world_size() if dist.is_initialized() else 1

@@ -91,7 +91,7 @@ class Checkpoints(Hook):
         return step == self.last or step == 0 or (self.every > 0 and step % self.every == 0)
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
-        if self.due(state.step):
+        if self.due(state.step) and (state.bad == 0 or state.step == self.last):  # a rollback must not end among bad steps
             self.save(state, scheduled=True)
 
     def save(self, state: State, scheduled: bool) -> None:

@@ -23,7 +23,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
     """Runs `python -m genwright ARGUMENTS` as `processes` ranks and waits. When one fails the others are ended. SIGTERM and Ctrl-C
     reach every rank, which then saves and stops. Raises GenwrightError when a rank failed; it has said why on stderr itself."""
     shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    command = [sys.executable, "-m", "genwright", *arguments]
+    command = [sys.executable, "-P", "-m", "genwright", *arguments]  # -P: nothing is imported from the current folder
     children = [
         subprocess.Popen(
             command, env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)}, stdout=None if i == 0 else subprocess.DEVNULL,

@@ -22,13 +22,14 @@ def choose(
     decides for all."""
     if objective.double_backward:
         return torch.float32, {}
-    rows = engine.rows(stream.size, objective.unit)[engine.rank][: settings.micro_batch or stream.size]
+    rows = engine.rows(stream.size, objective.unit)[engine.rank]
     batch = {k: v.to(engine.device) for k, v in stream.batch(0, rows, objective).items()}
     turn = objective.turns(0)[0]
-    kept = {n: {k: t.clone() for k, t in m.state_dict().items()} for n, m in objective.modules.items()}
-    prepared = objective.prepare(batch, Draws(seed, 0, rows.to(engine.device)), engine.ranks(engine.rows(stream.size, objective.unit)))
     for module in objective.modules.values():
         module.to(engine.device)
+    kept = {n: {k: t.clone() for k, t in m.state_dict().items()} for n, m in objective.modules.items()}
+    prepared = objective.prepare(batch, Draws(seed, 0, rows.to(engine.device)), engine.ranks(engine.rows(stream.size, objective.unit)))
+    prepared = {k: v[: settings.micro_batch or stream.size] for k, v in prepared.items()}
     seconds = {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         _dress(objective, dtype, kept)

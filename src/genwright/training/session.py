@@ -37,6 +37,7 @@ class Session:
     say: Callable[[str], None] = print
     gradients: loop.GradientMaker = loop.plain_gradients
     records: Records | None = field(init=False, default=None)
+    evaluate: Evaluate | None = field(init=False, default=None)
 
     @property
     def root(self) -> Path:
@@ -51,20 +52,20 @@ class Session:
         state = loop.start(self.objective, settings, engine, self.seed, self.dtype)
         if engine.main:
             self.records = Records(self.folder / "metrics.jsonl", self.say)
-            self._mirror()
         evaluate = Evaluate(self.measure, settings.evaluate_every, last, self.records) if self.measure else None
         saver = Checkpoints(
             self.root, self.objective, engine, every=settings.checkpoint_every, last=last, keep=settings.keep, records=self.records,
             evaluate=evaluate, say=self.say,
         )  # fmt: skip
+        self.evaluate = evaluate
         if resume and self._restore(state):
             saver.saved = state.step
         else:
             if self.records:
                 self.records.cut(0)
-            if evaluate:
-                evaluate.after_step(state, {})
             saver.save(state, scheduled=True)
+        self._mirror(state.step)
+        self._measure_untrained(state)
         with Interrupt(engine) as interrupt:
             hooks: list[Hook] = [Log(self.records)] if self.records else []
             hooks += [h for h in (evaluate, saver, *self.hooks, interrupt) if h is not None]
@@ -87,11 +88,16 @@ class Session:
             )
         return state, ended
 
-    def _mirror(self) -> None:
+    def _measure_untrained(self, state: State) -> None:
+        """The held-out figures of step 0 follow its checkpoint, which holds whatever weights a run starts from."""
+        if state.step == 0 and self.evaluate:
+            self.evaluate.after_step(state, {})
+
+    def _mirror(self, step: int) -> None:
         if self.records and "tensorboard" in self.settings.sinks:
             from genwright.training.sinks import tensorboard
 
-            self.records.mirrors.append(tensorboard(self.folder / "tensorboard"))
+            self.records.mirrors.append(tensorboard(self.folder / "tensorboard", step))
 
     def _restore(self, state: State, before: int | None = None, scheduled: bool = False) -> bool:
         """Takes up the newest whole checkpoint, the same on every rank; False where there is none."""
@@ -106,6 +112,9 @@ class Session:
         snapshot.put(self.objective, state, files, plain)
         if self.records:
             self.records.cut(plain["metrics_bytes"])
+            for place in checkpoint.set_aside(self.root, state.step):
+                self.say(f"a later checkpoint was set aside: {place}")
+        self.engine.barrier()
         return True
 
     def _roll_back(self, state: State, event: Rollback) -> None:
@@ -121,6 +130,7 @@ class Session:
         passed = event.step - state.step
         state.skipped = [*skipped, (state.step, passed)]
         state.rollbacks, state.bad = count + 1, 0
+        self._measure_untrained(state)
         text = f"rolled back from step {event.step} to {state.step}; {passed} batches are passed over: {event.reason}"
         if self.records:
             self.records.append({"step": state.step, "event": text})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from genwright.registry import Settings
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimizer(Settings):
@@ -22,7 +24,7 @@ class Optimizer(Settings):
     """Factor on the AdamW rate for the output layer (under `muon`)."""
     scalar_rate: float = Field(1.0, gt=0)
     """Factor on the AdamW rate for gains, biases and other vectors (under `muon`)."""
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Share, Share] = (0.9, 0.95)
     """AdamW's decay rates of the first and second moment."""
     eps: float = Field(1e-10, gt=0)
     """AdamW's denominator offset."""

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from typing import cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
@@ -30,9 +32,10 @@ class ShardedWeights(Weights):
         super().__init__(module, settings, dtype, ema)
         policy = MixedPrecisionPolicy(param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32)
         frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
+        mesh = init_device_mesh(next(module.parameters()).device.type, (dist.get_world_size(),))  # not whatever accelerator there is
         for block in getattr(module, "blocks", ()):
-            fully_shard(block, mp_policy=policy)
-        fully_shard(module, mp_policy=policy)
+            fully_shard(block, mesh=mesh, mp_policy=policy)
+        fully_shard(module, mesh=mesh, mp_policy=policy)
         for part in module.modules():
             if isinstance(part, FSDPModule):
                 part.set_gradient_divide_factor(1.0)

@@ -9,13 +9,14 @@ from typing import Any
 from genwright.errors import GenwrightError
 
 
-def tensorboard(folder: Path) -> Callable[[dict[str, Any]], None]:
-    """A function that writes a record's numbers as TensorBoard scalars under `folder`."""
+def tensorboard(folder: Path, step: int = 0) -> Callable[[dict[str, Any]], None]:
+    """A function that writes a record's numbers as TensorBoard scalars under `folder`; what was written
+    after `step`, before a run was resumed, is hidden."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as problem:
         raise GenwrightError("training.sinks has tensorboard, which is not installed", "pip install 'genwright[tensorboard]'") from problem
-    writer = SummaryWriter(str(folder))
+    writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(record: dict[str, Any]) -> None:
         values = {k: v for k, v in record.items() if isinstance(v, float)}
