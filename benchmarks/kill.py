@@ -116,7 +116,7 @@ def main() -> None:
     (work / "text").mkdir()
     for i in range(20):
         (work / "text" / f"{i}.txt").write_text(" ".join(f"{dice.randrange(1000)} is a number" for _ in range(60)))
-    language(work / "warm", False, work)  # the data is prepared once
+    language(work / "warm", False, work)  # the data is prepared once, and torch knows how to save
     figures = {"language model": trial(language, a.runs, work, work, dice), "gan": trial(gan, a.gan, work, work, dice)}
     finish("kill", figures, a.out)
     bad = [n for n, f in figures.items() if f["runs"] != f["bit-equal"]]

@@ -220,7 +220,8 @@ def _settings(folder: Path, form: Format, config: dict[str, Any]) -> Transformer
 def _sizes(form: Format, config: dict[str, Any]) -> dict[str, Any]:
     heads = config["num_attention_heads"]
     sizes = {
-        "depth": config["num_hidden_layers"], "vocabulary": config["vocab_size"], "width": config["hidden_size"], "heads": heads, "hidden": config["intermediate_size"],
+        "depth": config["num_hidden_layers"], "vocabulary": config["vocab_size"],
+        "width": config["hidden_size"], "heads": heads, "hidden": config["intermediate_size"],
         "kv_heads": config.get("num_key_value_heads") or heads, "head_width": config.get("head_dim") or config["hidden_size"] // heads,
         "norm_eps": config.get(form.eps, PRESETS[form.preset]["norm_eps"]),
         "tied": config.get("tie_word_embeddings", PRESETS[form.preset]["tied"]),
