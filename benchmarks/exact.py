@@ -18,8 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
-from common import finish
 
+from common import finish
 from genwright.contracts import Space
 from genwright.draws import Draws
 from genwright.models.presets import TransformerSettings

@@ -16,8 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import torch
-from common import finish
 
+from common import finish
 from genwright import assemble
 from genwright.contracts import Space
 from genwright.draws import Draws
