@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -361,3 +362,19 @@ def test_nothing_is_imported_from_the_folder_a_person_works_in(tiny, tmp_path, m
     monkeypatch.chdir(tmp_path)
     run = genwright.train("docs", run=tmp_path / "r", processes=2, until=1, quiet=True, **tiny | {"data.cache": str(tmp_path / "cache")})
     assert run.step == 1
+
+
+def test_ranks_whose_launcher_was_killed_save_and_stop(tiny, tmp_path):
+    words = [f"{name}={json.dumps(value)}" for name, value in (tiny | {"training.steps": 100000, "training.checkpoint_every": 0}).items()]
+    command = [sys.executable, "-m", "genwright", "train", "docs", *words, "--run", str(tmp_path / "r"), "--quiet", "--processes", "2"]
+    parent = subprocess.Popen(command)
+    metrics = tmp_path / "r" / "metrics.jsonl"
+    deadline = time.monotonic() + 90
+    while not (metrics.exists() and metrics.stat().st_size > 2000) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    parent.kill()
+    parent.wait()
+    while checkpoint.steps(tmp_path / "r" / "checkpoints")[-1:] in ([], [0]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not checkpoint.faults(checkpoint.newest(tmp_path / "r" / "checkpoints"))
+    assert checkpoint.steps(tmp_path / "r" / "checkpoints")[-1] > 0

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -258,21 +258,25 @@ def _usage(error: Any) -> str:
     return text if "did you mean" in text else f"{text}; see `{command} --help`."
 
 
+def _leave(code: int) -> NoReturn:
+    """Exits; a rank does so without waiting for threads of its process group (see `engine.leave`)."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        from genwright.training.engine import leave
+
+        leave(code)
+    sys.exit(code)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Runs a command line and exits. `--debug` may stand anywhere."""
     given = list(sys.argv[1:] if words is None else words)
     debug = "--debug" in given
     try:
         code = app([word for word in given if word != "--debug"] or ["--help"], prog_name="genwright", standalone_mode=False)
-        code = code if isinstance(code, int) else 0
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            from genwright.training.engine import leave
-
-            leave(code)
-        sys.exit(code)
+        _leave(code if isinstance(code, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        _leave(130)
     except Exception as error:
         if debug:
             raise
@@ -286,4 +290,4 @@ def main(words: Sequence[str] | None = None) -> None:
                 else f"{type(error).__name__}: {error}; this is a fault of genwright: run again with --debug, and report what it prints."
             )
         print("error: " + " ".join(said.split()), file=sys.stderr)
-        sys.exit(2 if hasattr(error, "format_message") or failure(error) else 1)
+        _leave(2 if hasattr(error, "format_message") or failure(error) else 1)

@@ -90,6 +90,8 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
     for _ in range(2):
         began = time.perf_counter()
         objective.turns(0)[0].loss(small).total.sum().backward()
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize()
         seconds = time.perf_counter() - began
     step = seconds * given / small["targets"].numel()
     tokens = training.steps * stream.size * stream.units

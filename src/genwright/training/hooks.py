@@ -17,6 +17,7 @@ from genwright.contracts import Objective
 from genwright.errors import GenwrightError
 from genwright.training import checkpoint, snapshot
 from genwright.training.engine import Engine
+from genwright.training.launch import orphaned
 from genwright.training.loop import Hook, State
 from genwright.training.records import Records
 
@@ -136,4 +137,4 @@ class Interrupt(Hook):
         self.signal = number
 
     def stop(self, state: State) -> bool:
-        return self.engine.any(bool(self.signal))
+        return self.engine.any(bool(self.signal) or orphaned())

@@ -7,10 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from genwright.errors import GenwrightError
+
+LAUNCHER = "GENWRIGHT_LAUNCHER"  # environment variable of a rank: the number of the process that launched it
 
 
 def free_port() -> int:
@@ -22,22 +27,39 @@ def free_port() -> int:
 def launch(arguments: Sequence[str], processes: int) -> None:
     """Runs `python -m genwright ARGUMENTS` as `processes` ranks and waits. When one fails the others are ended. SIGTERM and Ctrl-C
     reach every rank, which then saves and stops. Raises GenwrightError when a rank failed; it has said why on stderr itself."""
-    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), LAUNCHER: str(os.getpid())}
     command = [sys.executable, "-P", "-m", "genwright", *arguments]  # -P: nothing is imported from the current folder
-    children = [
-        subprocess.Popen(
-            command, env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)}, stdout=None if i == 0 else subprocess.DEVNULL,
-            stderr=None if i == 0 else subprocess.PIPE, start_new_session=True,
-        )
-        for i in range(processes)
-    ]  # fmt: skip
+    with ExitStack() as stack:
+        said = [None if i == 0 else stack.enter_context(tempfile.TemporaryFile()) for i in range(processes)]
+        children = [
+            subprocess.Popen(
+                command, env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)}, stderr=file,
+                stdout=None if i == 0 else subprocess.DEVNULL, start_new_session=True,
+            )
+            for i, file in enumerate(said)
+        ]  # fmt: skip
+        _wait(children)
+        failed = [i for i, child in enumerate(children) if child.returncode]
+        if 0 in failed:  # the others failed with it
+            raise GenwrightError(f"process 0 of {processes} failed", "see its message above; --debug shows the traceback")
+        for i in failed:
+            file = said[i]
+            assert file is not None
+            file.seek(0)
+            last = (file.read().decode(errors="replace").strip().splitlines() or ["it was killed"])[-1]
+            raise GenwrightError(f"process {i} of {processes} failed: {last}", "--debug shows the traceback")
+
+
+def _wait(children: Sequence[subprocess.Popen]) -> None:
+    """Until all have ended; five seconds after one failed the others are killed. Signals are passed on."""
 
     def pass_on(number: int, frame) -> None:
         for child in children:
             if child.poll() is None:
                 child.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    mine = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)} if mine else {}
     try:
         while any(c.poll() is None for c in children) and not any(c.poll() for c in children):
             time.sleep(0.05)
@@ -51,8 +73,8 @@ def launch(arguments: Sequence[str], processes: int) -> None:
             child.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
-    failed = [i for i, c in enumerate(children) if c.returncode]
-    if failed:
-        told = [(i, children[i].stderr.read().decode(errors="replace").strip()) for i in failed if children[i].stderr is not None]  # type: ignore[union-attr]
-        what = next((f": {text.splitlines()[-1]}" for _, text in told if text), "")
-        raise GenwrightError(f"process {failed[0]} of {processes} failed{what}", "see its message above; --debug shows the traceback")
+
+
+def orphaned() -> bool:
+    """Whether this process is a rank whose launcher is gone: nobody would pass a signal on to it."""
+    return str(os.getppid()) != os.environ.get(LAUNCHER, str(os.getppid()))
