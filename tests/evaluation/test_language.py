@@ -28,7 +28,7 @@ class Table(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         self.logits = nn.Parameter(torch.randn(VOCABULARY, VOCABULARY, generator=generator))
 
-    def forward(self, tokens, targets=None, documents=None):
+    def forward(self, tokens, targets=None, documents=None, padding=None):
         return nn.functional.cross_entropy(self.logits[tokens].transpose(1, 2), targets, reduction="none", ignore_index=-100)
 
 

@@ -25,7 +25,7 @@ class Table(nn.Module):
         torch.manual_seed(0)
         self.rows = nn.Embedding(V, V)
 
-    def forward(self, tokens, targets=None, documents=None):
+    def forward(self, tokens, targets=None, documents=None, padding=None):
         logits = self.rows(tokens)
         if targets is None:
             return logits
