@@ -173,7 +173,8 @@ def _train(
             weights = assemble.from_weights(start, recipe)[1]
     elif start:
         recipe, weights, origin = assemble.from_weights(start, recipe)
-    torch.set_num_threads(recipe.training.threads or max(1, cores() // max(1, engine.size)))
+    if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(recipe.training.threads or max(1, cores() // engine.size))
     dataset = _prepare(recipe, assemble.codec_of(recipe, folder), engine, console, before.get("data", {}).get("digest"))
     recipe = assemble.resolve(recipe, dataset.codec.space)
     objective = assemble.objective(recipe, dataset.codec.space)

@@ -84,7 +84,7 @@ class Training(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     threads: int | None = Field(None, ge=1)
-    """CPU threads a process uses. Default: all cores, shared among the processes."""
+    """CPU threads a process uses. Default: $OMP_NUM_THREADS, else all cores, shared among the processes. Few, where others are busy."""
     evaluate_every: int = Field(100, ge=0)
     """Steps between held-out evaluations; 0: only at the end."""
     checkpoint_every: int = Field(250, ge=0)
