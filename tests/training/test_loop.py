@@ -183,8 +183,11 @@ def test_the_run_goes_on_in_bf16_with_fp32_masters(tmp_path):
 
 def test_metrics_are_json_without_nan(tmp_path):
     poisoned(tmp_path, {4}).train()
-    for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
-        json.loads(line, parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    bad = [line for line in lines if "NaN" in line or "Infinity" in line]
+    assert len(lines) == 40 and not bad
+    assert json.loads(lines[4])["loss"] is None
+
 
 
 def test_a_scheduled_checkpoint_is_not_taken_among_bad_steps(tmp_path):
