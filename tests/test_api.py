@@ -378,3 +378,23 @@ def test_ranks_whose_launcher_was_killed_save_and_stop(tiny, tmp_path):
         time.sleep(0.1)
     assert not checkpoint.faults(checkpoint.newest(tmp_path / "r" / "checkpoints"))
     assert checkpoint.steps(tmp_path / "r" / "checkpoints")[-1] > 0
+
+
+def test_a_resumed_run_is_never_shortened(trained):
+    before = tree(trained.folder)
+    for words in ({"training.steps": 5}, {}):
+        with pytest.raises(GenwrightError, match="the run is at step 12 already"):
+            genwright.train("docs", run=trained.folder, resume=True, quiet=True, until=None if words else 5, **words)
+    assert tree(trained.folder) == before
+
+
+def test_a_masked_model_does_not_start_a_causal_run(tiny, tmp_path):
+    run = genwright.train("docs-masked", run=tmp_path / "m", until=1, quiet=True, **tiny | {"model.hidden": 64})
+    with pytest.raises(GenwrightError, match="is a masked model, and this recipe trains a causal one; set objective=masked"):
+        genwright.train("docs", run=tmp_path / "c", start=str(run.folder), quiet=True, **tiny)
+    assert not (tmp_path / "c").exists()  # a refused start leaves nothing behind
+
+
+def test_what_is_written_can_be_read_by_others(trained):
+    modes = {p.stat().st_mode & 0o777 for p in trained.folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    assert len(modes) == 1

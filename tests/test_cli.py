@@ -128,7 +128,8 @@ def test_sample_passes_only_what_was_given(api, capsys):
     options = "-n 4 --top-k 5 --temperature 0 --step 3 --weights raw"
     code, out, _ = run(capsys, "sample", "runs/a", "--prompt", "def ", "--prompt", "", *options.split())
     assert code == 0 and out == "--- 1 of 8 ---\ndef one\x1b[2J\n--- 2 of 8 ---\ntwo\n\n"  # a pipe gets the text as it is
-    (load, folder, which), (name, _, given) = api.calls
+    (load, folder, which), (check, _, _), (name, _, given) = api.calls
+    assert check == "check_prompts"
     assert (load, str(folder[0]), which) == ("load", "runs/a", {"step": 3, "weights": "raw"})
     assert name == "sample" and given == {"prompts": ["def ", ""], "n": 4, "on_token": None, "top_k": 5, "temperature": 0.0}
 
@@ -147,7 +148,7 @@ def test_on_a_terminal_samples_stream_and_control_characters_are_not_obeyed(api,
 
 
 def test_the_other_commands_call_their_function(api, capsys, tmp_path):
-    assert run(capsys, "sample", "r", "--fill", "a [MASK] b")[1] == "a return b\ngap 1: 'return' 50.0%\n"
+    assert run(capsys, "sample", "r", "--fill", "a [MASK] b")[1] == "a return b\ngap 1: ' return' 50.0%\n"
     assert api.calls[-1][:2] == ("fill", ("a [MASK] b",))
     assert run(capsys, "evaluate", "r", "--weights", "ema")[1] == "the printed result\n"
     assert [call[0] for call in api.calls[-2:]] == ["load", "evaluate"] and api.calls[-2][2]["weights"] == "ema"

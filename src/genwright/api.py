@@ -29,7 +29,7 @@ __all__ = ["Run", "inspect", "load", "report", "train"]
 
 CHANGEABLE = (
     "training.steps", "training.micro_batch", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks",
-    "training.threads", "description", "sampling", "data.workers", "data.cache",
+    "training.threads", "name", "description", "sampling", "data.workers", "data.cache",
 )  # fmt: skip
 
 
@@ -142,6 +142,9 @@ def _locked(folder: Path, engine: Engine, resume: bool):
     finally:
         if handle:
             handle.close()
+            if [p.name for p in folder.iterdir()] == [".lock"]:  # refused before anything was made
+                (folder / ".lock").unlink()
+                folder.rmdir()
 
 
 def _lock(handle, folder: Path) -> None:
@@ -168,6 +171,11 @@ def _train(
         if "from" in before:  # the model and the tokenizer came with the weights
             recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
         recipe = _resumed(recipe, saved, named)
+        reached = max(checkpoint.steps(folder / "checkpoints"), default=0)
+        if min(recipe.training.steps, until or reached) < reached:
+            raise GenwrightError(
+                f"the run is at step {reached} already", "give training.steps and --until at least that, or start another run"
+            )
         if "from" in before and not checkpoint.steps(folder / "checkpoints"):  # stopped before its first checkpoint
             start = before["from"]["source"]
             weights = assemble.from_weights(start, recipe)[1]
@@ -181,7 +189,11 @@ def _train(
     for name, tensors in (weights or {}).items():
         snapshot.into_module(objective.modules[name], tensors, f"--from {start}")
     stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
+    auto = recipe.training.precision == "auto"
     recipe, measured = _measured(recipe, objective, stream, engine)
+    if auto:
+        timed = ", ".join(f"{name} {found * 1e3:.0f} ms" for name, found in measured.items()) or "gradients of gradients"
+        console.print(f"precision: {recipe.training.precision} ({timed}; training.precision fixes it)", highlight=False)
     if engine.main:
         origin_of = {"from": {"source": start, "what": origin}} if start and not resume else {}
         _write(folder, recipe, dataset, engine, before, {"overrides": dict(overrides), "precision": measured} | origin_of)

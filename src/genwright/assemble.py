@@ -152,6 +152,11 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[st
         )
     else:
         raise GenwrightError(f"--from {source} is neither a run nor a Hugging Face folder", "give a folder with recipe.yaml or config.json")
+    trained = changed["model"]
+    if not isinstance(trained, dict) and trained.causal is not None and trained.causal != recipe.objective.causal:
+        kind, wanted = ("causal", "masked") if trained.causal else ("masked", "causal")
+        what = f"--from {source} is a {kind} model, and this recipe trains a {wanted} one"
+        raise GenwrightError(what, f"set objective={kind}, or start from a {wanted} model")
     if codec_file.is_file():
         changed["codec"] = recipe.of({**recipe.model_dump(), "codec": {"kind": "file", "path": str(codec_file.resolve())}}).codec
     return recipe.model_copy(update=changed), weights, what

@@ -157,13 +157,16 @@ def sample(
         "stop": tuple(stop) if stop else None,
     }
     given = {name: value for name, value in given.items() if value is not None}
+    if fill is not None and prompt:
+        raise GenwrightError("--fill and --prompt were both given", "masked models take --fill, causal ones --prompt")
     if fill is not None:
         filled = trained.fill(fill, **given)
         print(_safe(filled.text))
         for number, candidates in enumerate(filled.candidates, start=1):
-            print(f"gap {number}: " + ", ".join(f"{c.text.strip()!r} {c.probability:.1%}" for c in candidates))
+            print(f"gap {number}: " + ", ".join(f"{c.text!r} {c.probability:.1%}" for c in candidates))
         return
     prompts = prompt or [""]
+    trained.check_prompts(prompts)
     live = sys.stdout.isatty()
     print(_heading(0, len(prompts) * n), end="")
     typer.secho(_safe(prompts[0]), bold=True, nl=False)

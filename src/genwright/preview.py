@@ -101,7 +101,7 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
     return {
         "data": f"{dataset.summary['files']:,} files, {train['tokens']:,} training tokens ({train['bytes'] / 1e6:,.1f} MB), "
-        f"{held_out['tokens']:,} held out",
+        f"{held_out['tokens']:,} held out ({held_out['documents']:,} documents)",
         "vocabulary": f"{dataset.codec.space.vocabulary:,} tokens, {train['bytes'] / max(1, train['tokens']):.2f} bytes each",
         "model": f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB",
         "batch": f"{stream.size} x {stream.units} tokens, {counted:,} of {given:,} count in the loss ({counted / given:.0%})",

@@ -120,6 +120,14 @@ class Run:
         chosen = self._decoding(settings)
         return generate(self.model, self.codec, list(prompts), n=n, settings=chosen, on_token=on_token)
 
+    def check_prompts(self, prompts: Sequence[str]) -> None:
+        """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec lacks a character."""
+        from genwright.sampling.kind import needs_causal
+
+        needs_causal(self.model)
+        for prompt in prompts:
+            self.codec.encode(prompt)
+
     def fill(self, text: str, top: int = 5, **settings: Any) -> Any:
         """Fills each [MASK] of a text; the likeliest candidates of each with their probabilities."""
         from genwright.sampling.fill import fill
@@ -151,11 +159,13 @@ class Run:
 
     def report(self, path: str | Path | None = None) -> Path:
         """Writes the run's own page."""
-        return report([self.folder], path or self.folder / "report.html")
+        return report(self.folder, path)
 
 
-def report(folders: Sequence[str | Path], path: str | Path) -> Path:
-    """One self-contained HTML page about one run, or several compared."""
+def report(folders: str | Path | Sequence[str | Path], path: str | Path | None = None) -> Path:
+    """One self-contained HTML page about one run, or several compared. path: default report.html, in the run's folder if it is one."""
     from genwright.measure import write
 
-    return write([load(f) for f in folders], Path(path))
+    several = [folders] if isinstance(folders, (str, Path)) else list(folders)
+    place = Path(several[0]) / "report.html" if len(several) == 1 else Path("report.html")
+    return write([load(f) for f in several], Path(path) if path else place)

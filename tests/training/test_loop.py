@@ -189,7 +189,6 @@ def test_metrics_are_json_without_nan(tmp_path):
     assert json.loads(lines[4])["loss"] is None
 
 
-
 def test_a_scheduled_checkpoint_is_not_taken_among_bad_steps(tmp_path):
     state, _ = poisoned(tmp_path / "whole", set(range(15, 20))).train()  # steps 16 to 20: the fifth would be a scheduled one
     assert state.skipped == [(10, 10)]

@@ -46,6 +46,9 @@ class TextCodec:
         self.space = Space(vocabulary=vocabulary, special=special, word_start=_word_starts(tokenizer, vocabulary, special))
         self.digest = hashlib.sha256((tokenizer.to_str() + json.dumps(special, sort_keys=True)).encode()).hexdigest()
 
+    def __repr__(self) -> str:
+        return f"TextCodec(vocabulary={self.space.vocabulary}, special={dict(self.space.special)})"
+
     def encode(self, text: str, special: bool = False) -> list[int]:
         """No special token is added. `special`: "[MASK]" and its like in the text are the tokens they name."""
         if special:

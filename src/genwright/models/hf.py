@@ -19,6 +19,7 @@ from torch import Tensor
 
 from genwright.contracts import Codec
 from genwright.errors import GenwrightError
+from genwright.files import readable
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.models.transformer import Architecture, Transformer
 
@@ -125,6 +126,7 @@ def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
         if model.settings.causal:
             (folder / "generation_config.json").write_text(json.dumps(ids, indent=2) + "\n")
         save_file(_theirs(form, model), folder / "model.safetensors", metadata={"format": "pt"})
+        readable(folder / "model.safetensors")
         if codec is not None:
             codec.save(folder)
     except OSError as error:

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genwright.errors import GenwrightError
+from genwright.files import readable
 
 
 def digest(path: Path) -> str:
@@ -60,6 +61,7 @@ def save(root: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], sta
         temporary.mkdir(parents=True)
         for stem, named in tensors.items():
             save_file({n: t.detach().cpu().contiguous().clone() for n, t in named.items()}, temporary / f"{stem}.safetensors")
+            readable(temporary / f"{stem}.safetensors")
         (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
         files = sorted(p for p in temporary.iterdir())
         (temporary / "manifest.json").write_text(json.dumps({p.name: digest(p) for p in files}, indent=1), encoding="utf-8")

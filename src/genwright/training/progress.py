@@ -19,9 +19,9 @@ class Live(Hook):
         self.first, self.loss, self.held_out = -1, float("nan"), ""
         self.task: TaskID | None = None
 
-    def begin(self, first: int) -> None:
+    def begin(self, first: int, seconds: float) -> None:
         """At the run's first step, which is not step 0 when it was resumed."""
-        self.first, self.began = first, time.monotonic()
+        self.first, self.began = first, time.monotonic() - seconds
         if self.console.is_terminal:
             self.progress = Progress(
                 TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
@@ -39,7 +39,7 @@ class Live(Hook):
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         if self.first < 0:
-            self.begin(state.step - 1)
+            self.begin(state.step - 1, record["seconds"])
         loss = record.get("loss")
         if loss is not None and loss == loss:
             self.loss = loss if self.loss != self.loss else 0.95 * self.loss + 0.05 * loss

@@ -1,0 +1,12 @@
+"""What is the same for every file that is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def readable(path: Path) -> None:
+    """Gives a file the permissions that other new files get; safetensors writes for its owner alone."""
+    os.umask(mask := os.umask(0o022))
+    path.chmod(0o666 & ~mask)
