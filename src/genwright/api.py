@@ -165,20 +165,10 @@ def _train(
     console = Console(stderr=True, quiet=quiet or not engine.main)
     say = lambda text: console.print(f"[yellow]note:[/] {text}", highlight=False)  # noqa: E731
     weights: Mapping[str, Mapping[str, Tensor]] | None = None
-    before = Run(folder).environment if resume else {}
+    before: dict[str, Any] = {}
     if resume:
-        saved = Recipe.load(folder / "recipe.yaml")
-        if "from" in before:  # the model and the tokenizer came with the weights
-            recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
-        recipe = _resumed(recipe, saved, named)
-        reached = max(checkpoint.steps(folder / "checkpoints"), default=0)
-        if min(recipe.training.steps, until or reached) < reached:
-            raise GenwrightError(
-                f"the run is at step {reached} already", "give training.steps and --until at least that, or start another run"
-            )
-        if "from" in before and not checkpoint.steps(folder / "checkpoints"):  # stopped before its first checkpoint
-            start = before["from"]["source"]
-            weights = assemble.from_weights(start, recipe)[1]
+        recipe, before, start = _taken_up(recipe, folder, named, until)
+        weights = assemble.from_weights(start, recipe)[1] if start else None
     elif start:
         recipe, weights, origin = assemble.from_weights(start, recipe)
     if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
@@ -226,6 +216,19 @@ def _train(
             live.close()
     if ended == "interrupted":
         say(f"stopped at step {state.step}; go on with: genwright train {given} --run {folder} --resume")
+
+
+def _taken_up(recipe: Recipe, folder: Path, named: Iterable[str], until: int | None) -> tuple[Recipe, dict[str, Any], str | None]:
+    """The recipe and the environment of a run that is resumed, and where its first weights are if it has no checkpoint yet."""
+    before, saved = Run(folder).environment, Recipe.load(folder / "recipe.yaml")
+    if "from" in before:  # the model and the tokenizer came with the weights
+        recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
+    recipe = _resumed(recipe, saved, named)
+    steps = checkpoint.steps(folder / "checkpoints")
+    reached = max(steps, default=0)
+    if min(recipe.training.steps, until or reached) < reached:
+        raise GenwrightError(f"the run is at step {reached} already", "give training.steps and --until at least that, or start another run")
+    return recipe, before, before["from"]["source"] if "from" in before and not steps else None
 
 
 def _write(folder: Path, recipe: Recipe, dataset: Any, engine: Engine, before: Mapping[str, Any], extra: dict[str, Any]) -> None:
