@@ -10,3 +10,12 @@ def readable(path: Path) -> None:
     """Gives a file the permissions that other new files get; safetensors writes for its owner alone."""
     os.umask(mask := os.umask(0o022))
     path.chmod(0o666 & ~mask)
+
+
+def flush(path: Path) -> None:
+    """Waits until a file or folder is on the disk itself."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -31,6 +31,7 @@ from tokenizers import Tokenizer
 from genwright.codecs.encoding import Encoder
 from genwright.data.readers import Part, Piece, read
 from genwright.errors import GenwrightError
+from genwright.files import flush
 
 FORMAT = 1  # part of every key: raise it when the same input would give other shards
 SPLITS = ("train", "held_out")
@@ -75,14 +76,14 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
             draft.mkdir()
             fill(draft)
             for path in draft.rglob("*"):
-                _flush(path)
-            _flush(draft)
+                flush(path)
+            flush(draft)
             try:
                 draft.rename(folder)
             except OSError as error:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise
-            _flush(folder.parent)
+            flush(folder.parent)
         finally:
             shutil.rmtree(draft, ignore_errors=True)  # gone after the rename; otherwise its space is given back
 
@@ -95,14 +96,6 @@ def _alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def divide(unit: dict, field: str, skipped: list[str] | None = None) -> Iterator[tuple[int, int, Piece]]:

@@ -20,22 +20,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genwright.errors import GenwrightError
-from genwright.files import readable
+from genwright.files import flush, readable
 
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
-
-
-def flush(path: Path) -> None:
-    """Waits until a file or folder is on the disk itself."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def write_whole(path: Path, data: str) -> None:
