@@ -77,6 +77,24 @@ class Objective(Protocol):
         """Buffers that follow no gradient (codebooks, adaptive augmentation), from the step's reduced metrics: the same on
         every rank. Saved with the modules."""
 
+    def measured(self, batch: Batch) -> Loss:
+        """What held-out evaluation measures on a prepared batch, without gradients: the trained loss at its final weights (no
+        warm-up). Its metrics are recorded; `loss`, where there is one, chooses the best checkpoint."""
+
+
+class Latent(Protocol):
+    """What an objective can do that makes content from a latent of known prior N(0, I): sample, walk, traverse, invert. Pictures and
+    points are `(n, *space.shape)` float32, pictures in [-1, 1]. Called without gradients."""
+
+    latent: tuple[int, ...]  # shape of one example's latent
+
+    def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
+        """latent (n, *latent) -> content (n, *space.shape). condition, negative: (n, space.columns), see `codecs/attributes.py`.
+        settings: sampling.drawing.Drawing."""
+
+    def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Any) -> Tensor:
+        """Content (n, *space.shape) -> latents (n, *latent) that `decode` makes (nearly) into it."""
+
 
 @runtime_checkable
 class Stream(Protocol):
@@ -107,13 +125,22 @@ class Condition:
 
 @dataclass(frozen=True)
 class Space:
-    """What a codec produces, checked against the model before work starts. `special`: name -> id; never masked, never content."""
+    """What a codec produces, checked against the model before work starts. `special`: name -> id; never masked, never content.
+    shape: of one example that is no sequence: (channels, height, width) or (coordinates,). length: tokens of one that is.
+    attributes: name -> its values, what content may be conditioned on: a column each, in this order (`codecs/attributes.py`)."""
 
     vocabulary: int = 0
     special: Mapping[str, int] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
     dtype: str = "int64"
     word_start: Tensor | None = None  # (vocabulary,) bool: the token begins a new word (for whole-word masking)
+    length: int = 0
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> int:
+        """Width of a condition: all values of all attributes."""
+        return sum(map(len, self.attributes.values()))
 
 
 class Codec(Protocol):

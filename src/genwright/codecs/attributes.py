@@ -1,0 +1,52 @@
+"""Attributes of content as a vector: one column for each value of each attribute, 1 where it has it. All columns of an attribute at
+0 says nothing about it, which is how a model is asked about some attributes and not about others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from genwright.draws import Draws
+from genwright.errors import GenwrightError, did_you_mean
+
+Chosen = Mapping[str, str | Iterable[str]]  # attribute -> a value, or several
+
+
+def encode(attributes: Mapping[str, tuple[str, ...]], chosen: Chosen) -> Tensor:
+    """(columns,) float32. Raises GenwrightError for an attribute or a value that is not known."""
+    out, start = torch.zeros(sum(map(len, attributes.values()))), {}
+    for name, values in attributes.items():
+        start[name] = sum(len(attributes[n]) for n in start)
+    for name, wanted in chosen.items():
+        if name not in attributes:
+            what = f"there is no attribute {name!r} in this data"
+            raise GenwrightError(what, did_you_mean(name, attributes) if attributes else "it has no attributes: leave out the condition")
+        for value in [wanted] if isinstance(wanted, str) else wanted:
+            if value not in attributes[name]:
+                raise GenwrightError(f"{name} is never {value!r} in this data", did_you_mean(value, attributes[name]))
+            out[start[name] + attributes[name].index(value)] = 1.0
+    return out
+
+
+def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, list[str]]:
+    """The values that a (columns,) vector holds, by attribute; attributes without one are left out."""
+    found, start = {}, 0
+    for name, values in attributes.items():
+        here = [value for value, on in zip(values, row[start : start + len(values)].tolist(), strict=True) if on > 0]
+        start += len(values)
+        if here:
+            found[name] = here
+    return found
+
+
+def drop(attributes: Mapping[str, tuple[str, ...]], condition: Tensor, draws: Draws, rate: float) -> Tensor:
+    """Condition (n, columns) with attributes left out at random: all of them with probability `rate`, and each one with `rate`, so that
+    a model learns to do without any (Ho and Salimans, arXiv 2207.12598, per attribute)."""
+    if not attributes or rate <= 0:
+        return condition
+    kept = (draws.uniform("drop attribute", len(attributes)) >= rate) & (draws.uniform("drop all", 1) >= rate)
+    sizes = torch.tensor([len(values) for values in attributes.values()], device=condition.device)
+    return condition * kept.repeat_interleave(sizes, 1).to(condition.dtype)
