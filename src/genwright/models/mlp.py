@@ -1,0 +1,124 @@
+"""Fully connected generator and discriminator, for points in the plane and other short vectors.
+
+No normalisation, so that an example's result does not depend on its batch; He's initialisation. The discriminator may be made of maxout
+units (Goodfellow et al., arXiv 1302.4389): the largest of several affine maps, as PacGAN's is (Lin et al., arXiv 1712.04086). A condition
+enters the generator beside the latent, and the discriminator by projection (Miyato and Koyama, arXiv 1802.05637).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from genwright.contracts import Space
+from genwright.errors import GenwrightError
+from genwright.registry import Settings, register
+
+_ACTIVATIONS = {"relu": F.relu, "leaky": lambda x: F.leaky_relu(x, 0.2), "silu": F.silu}
+
+
+class Layers(nn.Module):
+    """Hidden layers: affine maps, each followed by an activation, or by the largest of `pieces` neighbours (maxout)."""
+
+    def __init__(self, inputs: int, width: int, depth: int, activation: str, pieces: int = 1):
+        super().__init__()
+        self.act, self.pieces = _ACTIVATIONS[activation], pieces
+        sizes = [inputs] + [width] * (depth - 1)
+        affine = [nn.Linear(size, width * pieces) for size in sizes]
+        self.affine = nn.ModuleList(affine)
+        for layer in affine:
+            nn.init.normal_(layer.weight, std=math.sqrt((2 if pieces == 1 else 1) / layer.in_features))
+            nn.init.uniform_(layer.bias, -0.5, 0.5)  # breaks are spread over the plane, not all through its centre
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.affine:
+            x = layer(x)
+            x = self.act(x) if self.pieces == 1 else x.unflatten(1, (-1, self.pieces)).amax(2)
+        return x
+
+
+class Generator(nn.Module):
+    """z (n, latent), condition (n, columns) or None -> (n, *shape). `first` maps the latent: its leading columns are the latent's."""
+
+    def __init__(self, shape: tuple[int, ...], columns: int, latent: int, s: MLPGenerator):
+        super().__init__()
+        self.shape = shape
+        self.embed = nn.Linear(columns, latent, bias=False) if columns else None
+        self.layers = Layers(latent * (2 if columns else 1), s.width, s.depth, s.activation)
+        self.first = self.layers.affine[0]
+        self.out = nn.Linear(s.width, math.prod(shape))
+        if self.embed is not None:
+            nn.init.normal_(self.embed.weight)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        if self.embed is not None and condition is not None:
+            z = torch.cat([z, self.embed(condition)], 1)
+        return self.out(self.layers(z)).unflatten(1, self.shape)
+
+
+class Discriminator(nn.Module):
+    """x (n, packing * features), condition (n, packing * columns) or None -> scores (n,)."""
+
+    def __init__(self, features: int, columns: int, s: MLPDiscriminator):
+        super().__init__()
+        self.layers = Layers(features, s.width, s.depth, s.activation, s.maxout)
+        self.out = nn.Linear(s.width, 1)
+        self.embed = nn.Linear(columns, s.width, bias=False) if columns else None
+        if self.embed is not None:
+            nn.init.normal_(self.embed.weight, std=1 / math.sqrt(s.width))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        features = self.layers(x.flatten(1))
+        scores = self.out(features)[:, 0]
+        if self.embed is not None and condition is not None:
+            scores = scores + (self.embed(condition) * features).sum(1)
+        return scores
+
+
+def _flat(space: Space, kind: str) -> int:
+    """Numbers in one example. Raises GenwrightError where content has no fixed shape."""
+    if not space.shape:
+        raise GenwrightError(
+            f"model kind {kind} makes content of a fixed shape, and this codec's has none", "use a codec of points or images"
+        )
+    return math.prod(space.shape)
+
+
+@register("model", "mlp-generator")
+class MLPGenerator(Settings):
+    kind: Literal["mlp-generator"] = "mlp-generator"
+    """Fully connected generator, for points."""
+    width: int = Field(128, ge=1, le=16384)
+    """Units of a hidden layer."""
+    depth: int = Field(3, ge=1, le=64)
+    """Hidden layers."""
+    activation: Literal["relu", "leaky", "silu"] = "leaky"
+    """After each hidden layer."""
+    role: ClassVar[str] = "generator"
+
+    def build(self, space: Space, latent: int) -> Generator:
+        _flat(space, self.kind)
+        return Generator(space.shape, space.columns, latent, self)
+
+
+@register("model", "mlp-discriminator")
+class MLPDiscriminator(Settings):
+    kind: Literal["mlp-discriminator"] = "mlp-discriminator"
+    """Fully connected discriminator, for points."""
+    width: int = Field(128, ge=1, le=16384)
+    """Units of a hidden layer."""
+    depth: int = Field(3, ge=1, le=64)
+    """Hidden layers."""
+    activation: Literal["relu", "leaky", "silu"] = "leaky"
+    """After each hidden layer, where maxout is 1."""
+    maxout: int = Field(1, ge=1, le=64)
+    """Affine maps of which a unit takes the largest; 1: the activation instead."""
+    role: ClassVar[str] = "discriminator"
+
+    def build(self, space: Space, packing: int = 1) -> Discriminator:
+        return Discriminator(_flat(space, self.kind) * packing, space.columns * packing, self)

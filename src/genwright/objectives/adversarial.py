@@ -1,0 +1,245 @@
+"""Generative adversarial networks: a generator that makes examples from latents z ~ N(0, I), against a discriminator that scores them.
+
+Two turns a step on one draw of the stream, with latents of their own. The default game is relativistic (Jolicoeur-Martineau, arXiv
+1807.00734) with zero-centred gradient penalties on real and on generated examples (R1 and R2), which has no tricks left to tune and
+converges where others collapse (R3GAN, Huang et al., arXiv 2501.05441). Packing (PacGAN, Lin et al., arXiv 1712.04086) shows the
+discriminator several examples at once, so that it sees a lack of variety; a split never cuts a pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from genwright.codecs.attributes import drop
+from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.draws import Draws
+from genwright.errors import GenwrightError
+from genwright.objectives.augment import NUMBERS, augment
+from genwright.registry import Settings, register
+from genwright.sampling.drawing import Drawing
+
+Pair = Callable[[Tensor, Tensor], Tensor]  # scores of real and of generated examples (n,) -> loss of each pair (n,)
+
+# name -> (what the discriminator minimises, what the generator minimises)
+LOSSES: Mapping[str, tuple[Pair, Pair]] = {
+    "relativistic": (lambda real, fake: F.softplus(fake - real), lambda real, fake: F.softplus(real - fake)),
+    "non-saturating": (lambda real, fake: F.softplus(-real) + F.softplus(fake), lambda real, fake: F.softplus(-fake)),
+    "hinge": (lambda real, fake: F.relu(1 - real) + F.relu(1 + fake), lambda real, fake: -fake),
+    "wasserstein": (lambda real, fake: fake - real, lambda real, fake: -fake),
+}
+_RELATIVE = ("relativistic", "wasserstein")  # a constant added to all scores changes nothing: a score's own sign means nothing
+
+
+def square_slopes(scores: Tensor, x: Tensor, packing: int = 1) -> Tensor:
+    """Squared norms of d score / d pack, (packs,), differentiable. scores (packs,), x (packs * packing, ...), which made them."""
+    (slopes,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
+    return slopes.reshape(len(scores), -1).square().sum(1)
+
+
+def gradient_penalty(square: Tensor) -> Tensor:
+    """(norm - 1)^2 of squared norms (n,): Gulrajani et al., arXiv 1704.00028, eq. 3. A norm of 0 keeps a finite gradient."""
+    return (torch.sqrt(square + 1e-12) - 1).square()
+
+
+class AdversarialObjective:
+    """modules: {"generator", "discriminator"}. The probability of augmentation is a buffer of the discriminator."""
+
+    draws = 1
+
+    def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Adversarial):
+        self.modules, self.space, self.settings = modules, space, settings
+        self.unit, self.latent = settings.packing, (settings.latent,)
+        self.r1, self.r2 = settings.penalties()
+        self.double_backward = bool(self.r1 or self.r2 or self.wasserstein)
+        self.of_discriminator, self.of_generator = LOSSES[settings.loss]
+        if settings.augment:
+            modules["discriminator"].register_buffer("augmentation", torch.zeros(()))
+
+    @property
+    def wasserstein(self) -> float:
+        return self.settings.gradient_penalty if self.settings.loss == "wasserstein" else 0.0
+
+    # -- training ----------------------------------------------------------------------------------------------------------------
+    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        """Latents (n, 2, latent) and augmentations (n, 3, NUMBERS): those of the discriminator's turn first."""
+        out = batch | {"latent": draws.normal("latent", 2, self.settings.latent)}
+        if "condition" in batch:
+            out["condition"] = drop(self.space.attributes, batch["condition"], draws, self.settings.drop)
+        if self.settings.augment:
+            out["augment"] = draws.uniform("augment", 3, NUMBERS)
+        if self.wasserstein:
+            out["between"] = draws.uniform("between", 1)
+        return out
+
+    def turns(self, step: int) -> Sequence[Turn]:
+        fade = 0.5 ** (step / self.settings.halve) if self.settings.halve else 1.0
+        return (
+            Turn(("discriminator",), lambda batch: self.discriminate(batch, fade)),
+            Turn(("generator",), self.generate),
+        )
+
+    def generated(self, batch: Batch, which: int) -> Tensor:
+        return self.modules["generator"](batch["latent"][:, which], batch.get("condition"))
+
+    def scores(self, x: Tensor, batch: Batch, numbers: Tensor | None) -> Tensor:
+        """(packs,) of examples x (n, *shape), which may hold several for each of the batch's: real, then generated."""
+        if numbers is not None:
+            x = augment(x, numbers, cast(Tensor, self.modules["discriminator"].augmentation), self.settings.flips)
+        m, condition = self.unit, batch.get("condition")
+        x = x.reshape(len(x) // m, m * x.size(1), *x.shape[2:])
+        if condition is not None:
+            condition = condition.reshape(len(condition) // m, -1)
+            condition = condition.repeat(len(x) // max(1, len(condition)), 1)
+        return self.modules["discriminator"](x, condition)
+
+    def discriminate(self, batch: Batch, fade: float = 1.0) -> Loss:
+        with torch.no_grad():
+            fake = self.generated(batch, 0)
+        numbers = batch["augment"][:, :2].transpose(0, 1).flatten(0, 1) if "augment" in batch else None
+        x = torch.cat([batch["x"], fake]).requires_grad_(self.r1 + self.r2 > 0)
+        scores = self.scores(x, batch, numbers)
+        real, fake_scores = scores.chunk(2)
+        game = self.of_discriminator(real, fake_scores)
+        penalty = torch.zeros_like(game)
+        if self.r1 or self.r2:
+            of_real, of_fake = square_slopes(scores, x, self.unit).chunk(2)
+            penalty = fade / 2 * (self.r1 * of_real + self.r2 * of_fake)
+        if self.wasserstein:
+            penalty = penalty + self.wasserstein * self._between(batch, fake)
+        reference = fake_scores if self.settings.loss in _RELATIVE else 0.0
+        metrics = {
+            "discriminator_loss": game, "penalty": penalty, "wins": _wins(real, fake_scores), "real_sign": (real - reference).sign()
+        }  # fmt: skip
+        if "augment" in batch:
+            metrics["augment"] = cast(Tensor, self.modules["discriminator"].augmentation).expand_as(game)
+        return self._loss(game + penalty, metrics)
+
+    def _between(self, batch: Batch, fake: Tensor) -> Tensor:
+        """The gradient penalty at a random place on the line between each real pack and a generated one."""
+        share = batch["between"][:: self.unit].repeat_interleave(self.unit, 0).view(-1, *[1] * (fake.ndim - 1))
+        x = (share * batch["x"] + (1 - share) * fake).requires_grad_()
+        numbers = batch["augment"][:, 0] if "augment" in batch else None
+        return gradient_penalty(square_slopes(self.scores(x, batch, numbers), x, self.unit))
+
+    def generate(self, batch: Batch) -> Loss:
+        numbers = batch.get("augment")
+        fake = self.scores(self.generated(batch, 1), batch, None if numbers is None else numbers[:, 2])
+        real = fake.detach()
+        if self.settings.loss == "relativistic":
+            with torch.no_grad():
+                real = self.scores(batch["x"], batch, None if numbers is None else numbers[:, 0])
+        total = self.of_generator(real, fake)
+        return self._loss(total, {"generator_loss": total})
+
+    def _loss(self, total: Tensor, metrics: Mapping[str, Tensor]) -> Loss:
+        """A pack's loss is that of each of its examples."""
+        each = total.repeat_interleave(self.unit)
+        packs = torch.tensor(float(len(total)), device=total.device)
+        return Loss(each, torch.ones_like(each), {name: (value.detach().sum(), packs) for name, value in metrics.items()})
+
+    def after_step(self, totals: dict[str, float]) -> None:
+        """Adaptive augmentation: its probability rises while the discriminator is surer of real examples than `target`."""
+        if self.settings.augment:
+            move = self.settings.augment_step if totals["real_sign"] > self.settings.augment_target else -self.settings.augment_step
+            # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676, section 2.2)
+            cast(Tensor, self.modules["discriminator"].augmentation).add_(move).clamp_(0, 0.8)
+
+    def measured(self, batch: Batch) -> Loss:
+        """Scores of held-out examples beside generated ones, not augmented. A last pack that is not full is left out."""
+        whole = {k: v[: len(v) - len(v) % self.unit] for k, v in batch.items()}
+        real, fake = self.scores(torch.cat([whole["x"], self.generated(whole, 0)]), whole, None).chunk(2)
+        metrics = {"wins": _wins(real, fake), "score_real": real, "score_fake": fake}
+        return self._loss(torch.zeros_like(real), metrics)
+
+    # -- what a latent is for ----------------------------------------------------------------------------------------------------
+    def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
+        """Examples (n, *shape). What is unwanted is taken off the condition, whose embedding is linear."""
+        if condition is not None and negative is not None:
+            condition = condition - negative
+        return self.modules["generator"](latent * settings.truncation, condition)
+
+    def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Any, starts: int = 4, steps: int = 200) -> Tensor:
+        """Latents (n, latent): by Adam on the mean squared error, from several draws of the prior at once, the best of which is kept. The
+        prior's weight keeps a latent where the generator was trained."""
+        z = draws.normal("invert", starts, *self.latent).flatten(0, 1).requires_grad_()
+        wanted = x.repeat_interleave(starts, 0)
+        given = None if condition is None else condition.repeat_interleave(starts, 0)
+        adam = torch.optim.Adam([z], lr=0.1)
+        with torch.enable_grad():
+            for step in range(steps + 1):
+                error = (self.decode(z, given, None, settings) - wanted).square().flatten(1).mean(1)
+                if step < steps:
+                    adam.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
+                    (z.grad,) = torch.autograd.grad((error + 1e-3 * z.square().mean(1)).sum(), z)
+                    adam.step()
+        best = error.detach().view(len(x), starts).argmin(1)
+        return z.detach().view(len(x), starts, -1)[torch.arange(len(x), device=x.device), best]
+
+    def directions(self, count: int) -> Tensor:
+        """(count, latent) unit vectors, strongest first: those that the generator's first affine map A stretches most, which are the
+        eigenvectors of A^T A (SeFa, Shen and Zhou, arXiv 2007.06600). The largest entry of each is positive."""
+        first = cast(nn.Linear, self.modules["generator"].first).weight.detach().double()[:, : self.settings.latent]
+        if count > self.settings.latent:
+            raise GenwrightError(f"{count} directions were asked of a latent of {self.settings.latent}", "ask for fewer")
+        found = torch.linalg.svd(first, full_matrices=False).Vh[:count]
+        sign = found.gather(1, found.abs().argmax(1, keepdim=True)).sign()
+        return (found * sign).float()
+
+
+def _wins(real: Tensor, fake: Tensor) -> Tensor:
+    return (real > fake).float() + 0.5 * (real == fake).float()
+
+
+@register("objective", "adversarial")
+class Adversarial(Settings):
+    kind: Literal["adversarial"] = "adversarial"
+    """A generator against a discriminator."""
+    loss: Literal["relativistic", "non-saturating", "hinge", "wasserstein"] = "relativistic"
+    """The game."""
+    r1: float | None = Field(None, ge=0, le=1e4)
+    """Weight of the squared gradient at real examples (R1's gamma). Default: 1 for relativistic and non-saturating, else 0."""
+    r2: float | None = Field(None, ge=0, le=1e4)
+    """The same at generated examples (R2). Default: 1 for relativistic, else 0."""
+    halve: int = Field(0, ge=0)
+    """Steps in which R1 and R2 fall to half; 0: they stay."""
+    gradient_penalty: float = Field(10.0, gt=0, le=1e4)
+    """Weight of (gradient norm - 1)^2 between real and generated examples, for `wasserstein`."""
+    latent: int = Field(64, ge=1, le=65536)
+    """Size of the latent."""
+    packing: int = Field(1, ge=1, le=64)
+    """Examples the discriminator sees at once."""
+    drop: float = Field(0.1, ge=0, lt=1)
+    """How often an attribute, and all of them, are left out, so that the generator can do without."""
+    augment: bool = False
+    """Adaptive augmentation of what the discriminator sees, for small data."""
+    augment_target: float = Field(0.6, gt=-1, lt=1)
+    """How sure of real examples the discriminator may be, as its mean sign, before augmentation grows."""
+    augment_step: float = Field(2e-4, gt=0, le=0.1)
+    """How far a step moves the probability of augmentation."""
+    flips: bool = False
+    """Augmentation mirrors pictures left to right: not for letters and digits."""
+    sampling: ClassVar[type] = Drawing
+    lookahead: ClassVar[int] = 0
+
+    def penalties(self) -> tuple[float, float]:
+        """R1 and R2, resolved."""
+        first = 1.0 if self.loss in ("relativistic", "non-saturating") else 0.0
+        second = 1.0 if self.loss == "relativistic" else 0.0
+        return (first if self.r1 is None else self.r1), (second if self.r2 is None else self.r2)
+
+    def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+        return {
+            "generator": ("generator", {"latent": self.latent}),
+            "discriminator": ("discriminator", {"packing": self.packing}),
+        }
+
+    def build(self, modules: Mapping[str, nn.Module], space: Space) -> AdversarialObjective:
+        if self.augment and len(space.shape) != 3:
+            raise GenwrightError("objective.augment changes pictures, and this data has none", "set objective.augment=false")
+        return AdversarialObjective(modules, space, self)
