@@ -1,0 +1,156 @@
+"""Flow matching: a velocity carries noise to content along straight lines (rectified flow: Liu et al., arXiv 2209.03003; Lipman et
+al., 2210.02747). x_t = (1 - t) x_0 + t x_1, and the network learns E[x_1 - x_0 | x_t]; solving dx/dt = v(x, t) from 0 to 1 samples.
+
+x_0 is noise, or `start` where the batch has pairs of distributions to carry one to the other; then `decode` expects its latents from
+there. `optimal-transport` pairs the whole global batch so that lines cross less and few steps do (Tong et al., 2302.00482), within equal
+conditions, since else noise would come to depend on the condition, which it does not when sampling (Cheng and Schwing, 2503.10636).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genwright.codecs import attributes
+from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.draws import Draws
+from genwright.errors import GenwrightError
+from genwright.objectives.transport import assignment, square_distances
+from genwright.registry import Settings, register
+from genwright.sampling.drawing import Drawing
+
+_GOLDEN = 0.6180339887498949
+
+
+def paired(start: Tensor, x: Tensor, condition: Tensor | None) -> Tensor:
+    """(n,) int64: for each row of x the row of `start` that optimal transport gives it, within rows of equal condition."""
+    groups = [torch.arange(len(x), device=x.device)]
+    if condition is not None:
+        _, group = torch.unique(condition, dim=0, return_inverse=True)
+        groups = [(group == g).nonzero()[:, 0] for g in range(int(group.max()) + 1)]
+    partner = torch.empty(len(x), dtype=torch.int64, device=x.device)
+    for rows in groups:
+        partner[rows] = rows[assignment(square_distances(x[rows], start[rows]))]
+    return partner
+
+
+def spread_times(draws: Draws) -> Tensor:
+    """(n,) float32 in [0, 1], uniform, and evenly spread over a batch: one random shift, then steps of the golden ratio by example, which
+    has less variance than independent times (Kingma et al., arXiv 2107.00630, appendix I.1) whatever the batch's size."""
+    shift = Draws(draws.seed, draws.position, draws.examples.new_zeros(1)).uniform("time", 1)[0]
+    return ((shift.double() + draws.examples * _GOLDEN) % 1.0).float()
+
+
+def along(t: Tensor, like: Tensor) -> Tensor:
+    """(n,) -> (n, 1, ...), to broadcast over `like`."""
+    return t.view(-1, *[1] * (like.ndim - 1))
+
+
+def solve(velocity: Any, x: Tensor, start: float, stop: float, steps: int, solver: str) -> Tensor:
+    """x at time `stop` of dx/dt = velocity(x, t), from x at time `start`, in equal steps. Euler: order 1; Heun: order 2, two calls."""
+    h = (stop - start) / steps
+    for k in range(steps):
+        v = velocity(x, start + k * h)
+        if solver == "heun":
+            v = (v + velocity(x + h * v, start + (k + 1) * h)) / 2
+        x = x + h * v
+    return x
+
+
+class FlowObjective:
+    """modules: {"model": network}, called as network(x_t, time=t, condition=c)."""
+
+    draws, unit, double_backward = 1, 1, False
+
+    def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Flow):
+        self.modules, self.space, self.settings = modules, space, settings
+        self.latent = space.shape
+
+    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        x, condition = batch["x"], batch.get("condition")
+        start = batch["start"] if "start" in batch else draws.normal("noise", *self.latent)
+        if self.settings.pairing == "optimal-transport":
+            whole = ranks.gather(start)
+            partner = paired(whole, ranks.gather(x), None if condition is None else ranks.gather(condition))
+            own = (draws.examples[:, None] == ranks.gather(draws.examples)).nonzero()[:, 1]
+            start = whole[partner[own]]
+        t = spread_times(draws)
+        if self.settings.times == "logit-normal":
+            t = torch.special.ndtri(t).sigmoid()
+        out = {"x": x, "start": start, "time": t}
+        if condition is not None:
+            out["condition"] = attributes.drop(self.space.attributes, condition, draws, self.settings.drop)
+        return out
+
+    def turns(self, step: int) -> Sequence[Turn]:
+        return (Turn(("model",), self.loss),)
+
+    def loss(self, batch: Batch) -> Loss:
+        """Squared error of the velocity, mean over dimensions, per example."""
+        x, start, t = batch["x"], batch["start"], along(batch["time"], batch["x"])
+        v = self.modules["model"](torch.lerp(start, x, t), time=batch["time"], condition=batch.get("condition"))
+        total = (v.float() - (x - start)).square().flatten(1).mean(1)
+        count = torch.ones_like(total)
+        return Loss(total, count, {"loss": (total.detach().sum(), count.sum())})
+
+    def measured(self, batch: Batch) -> Loss:
+        return self.loss(batch)
+
+    def after_step(self, totals: dict[str, float]) -> None:
+        """No buffers."""
+
+    def velocity(self, condition: Tensor | None, negative: Tensor | None, guidance: float) -> Any:
+        """(x, t) -> v_neg + guidance (v_cond - v_neg), v_neg without a condition or with the negative one (Ho and Salimans, arXiv
+        2207.12598; Zheng et al., 2311.13443). Both in one call of the network."""
+        network, columns = self.modules["model"], self.space.columns
+
+        def guided(x: Tensor, t: float) -> Tensor:
+            time = x.new_full((len(x),), t)
+            if not columns:
+                return network(x, time=time, condition=None).float()
+            nothing = x.new_zeros(len(x), columns)
+            wanted, against = (nothing if c is None else c for c in (condition, negative))
+            if guidance == 1 or wanted is against:
+                return network(x, time=time, condition=wanted).float()
+            both = network(torch.cat([x, x]), time=torch.cat([time, time]), condition=torch.cat([against, wanted]))
+            away, towards = both.float().chunk(2)
+            return away + guidance * (towards - away)
+
+        return guided
+
+    def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing) -> Tensor:
+        v = self.velocity(condition, negative, settings.guidance)
+        return solve(v, latent * settings.truncation, 0.0, 1.0, settings.steps, settings.solver)
+
+    def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Drawing) -> Tensor:
+        """The same equation, backwards in time."""
+        if settings.truncation == 0:
+            raise GenwrightError("truncation 0 leaves nothing of a latent to be found", "invert with truncation above 0")
+        v = self.velocity(condition, None, settings.guidance)
+        return solve(v, x, 1.0, 0.0, settings.steps, settings.solver) / settings.truncation
+
+
+@register("objective", "flow")
+class Flow(Settings):
+    kind: Literal["flow"] = "flow"
+    """Learn the velocity that carries noise to content (rectified flow)."""
+    pairing: Literal["independent", "optimal-transport"] = "independent"
+    """Which noise goes with which example: any, or what moves the batch least; then few steps do, and bigger batches are better."""
+    times: Literal["uniform", "logit-normal"] = "uniform"
+    """Where along the way it is trained: everywhere alike, or more often in the middle."""
+    drop: float = Field(0.1, ge=0, lt=1)
+    """Share of examples that are shown without a condition, so that guidance is possible; each attribute is left out as often."""
+    sampling: ClassVar[type[Settings]] = Drawing
+    lookahead: ClassVar[int] = 0
+
+    def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+        if not space.shape:
+            raise GenwrightError("objective flow carries pictures or points, and this data is a sequence", "use objective.kind=causal")
+        return {"model": ("velocity", {})}
+
+    def build(self, modules: Mapping[str, nn.Module], space: Space) -> FlowObjective:
+        return FlowObjective(modules, space, self)
