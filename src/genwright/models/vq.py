@@ -1,0 +1,212 @@
+"""An autoencoder whose middle is a grid of codes: a residual convolutional encoder, a bottleneck that lets through one of a finite
+number of vectors at each place, a decoder.
+
+Bottlenecks: `vq`, a codebook whose entries are running means of the latents that chose them (van den Oord et al., arXiv 1711.00937,
+appendix A.1), on the unit sphere unless told otherwise (Yu et al., 2110.04627), with entries that fell out of use restarted at
+latents of the batch (Dhariwal et al., 2005.00341); and `fsq`, which rounds each coordinate to a few levels, so that there is no
+codebook that could die (Mentzer et al., 2309.15505). Neither network nor bottleneck normalises over a batch.
+
+Shapes: N examples, P = h * w places of the grid, D width of a code, K codes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from genwright.contracts import Space
+from genwright.errors import GenwrightError
+from genwright.registry import Settings, register
+
+
+class Bottleneck(nn.Module):
+    """What both kinds share. size: K. width: D. idle: (K,) steps since a code was last chosen."""
+
+    idle: Tensor
+
+    def __init__(self, size: int, width: int):
+        super().__init__()
+        self.size, self.width = size, width
+        self.register_buffer("idle", torch.zeros(size, dtype=torch.int64))
+
+    def bound(self, z: Tensor) -> Tensor:
+        """Latents as the encoder makes them, (..., D) -> where they are compared with codes."""
+        return z
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """Bounded latents (..., D) -> codes (...,) int64."""
+        raise NotImplementedError
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Codes (...,) -> (..., D)."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def learn(self, counts: Tensor, sums: Tensor, candidates: Tensor, decay: float, restart: int) -> None:
+        """Takes note of a step: how often each code was chosen, counts (K,); the sum of the latents that chose it, sums (K, D); a latent
+        of the batch for each code, candidates (K, D)."""
+        self.idle.copy_(torch.where(counts > 0, 0, self.idle + 1))
+
+
+class Codebook(Bottleneck):
+    """codebook (K, D); mass (K,) and sums (K, D): running means of how many latents chose a code, and of their sum."""
+
+    codebook: Tensor
+    mass: Tensor
+    sums: Tensor
+
+    def __init__(self, size: int, width: int, normalised: bool):
+        super().__init__(size, width)
+        self.normalised = normalised
+        self.register_buffer("codebook", self.bound(torch.randn(size, width)))
+        self.register_buffer("mass", torch.zeros(size))
+        self.register_buffer("sums", torch.zeros(size, width))
+
+    def bound(self, z: Tensor) -> Tensor:
+        return F.normalize(z, dim=-1) if self.normalised else z
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """By Euclidean distance; the lowest of several equally near."""
+        flat, square = z.reshape(-1, self.width), self.codebook.square().sum(1)
+        return torch.addmm(square, flat, self.codebook.T, alpha=-2).argmin(1).view(z.shape[:-1])
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        return F.embedding(codes, self.codebook)
+
+    @torch.no_grad()
+    def learn(self, counts: Tensor, sums: Tensor, candidates: Tensor, decay: float, restart: int) -> None:
+        """Moves the codes to the running means of their latents. A code that was not chosen for a multiple of `restart` steps, or never
+        yet, begins anew at its candidate."""
+        super().learn(counts, sums, candidates, decay, restart)
+        fresh = (counts == 0) & ((self.mass == 0) | (self.idle % restart == 0))
+        self.mass.lerp_(counts.to(self.mass.dtype), 1 - decay).masked_fill_(fresh, 1 - decay)  # as if chosen once, by its candidate
+        self.sums.lerp_(sums.to(self.sums.dtype), 1 - decay)
+        self.sums[fresh] = candidates[fresh] * (1 - decay)
+        moved = (counts > 0) | fresh
+        self.codebook[moved] = self.bound(self.sums / self.mass[:, None])[moved]
+
+
+class Scalars(Bottleneck):
+    """Finite scalar quantisation: coordinate i takes one of levels[i] values, evenly spaced in [-1, 1]; a code is their mixed-radix
+    number, the first coordinate its lowest digit."""
+
+    levels: Tensor
+    radix: Tensor
+
+    def __init__(self, levels: tuple[int, ...]):
+        super().__init__(math.prod(levels), len(levels))
+        self.register_buffer("levels", torch.tensor(levels), persistent=False)
+        self.register_buffer("radix", torch.tensor([math.prod(levels[:i]) for i in range(len(levels))]), persistent=False)
+
+    def bound(self, z: Tensor) -> Tensor:
+        """Within half a level beyond the outermost ones (less 0.1%), so that every level's share of the range is (nearly) equal; an
+        encoder's zero lies amid the levels, on the lower of the two middle ones where their number is even."""
+        reach = self.levels / (self.levels - 1) * 0.999
+        middle = ((self.levels - 1) // 2 * 2 + 1 - self.levels) / (self.levels - 1)
+        return reach * torch.tanh(z + torch.atanh(middle / reach))
+
+    def nearest(self, z: Tensor) -> Tensor:
+        digits = ((z + 1) / 2 * (self.levels - 1)).round().long()
+        return (digits * self.radix).sum(-1)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        return (codes[..., None] // self.radix % self.levels) * 2 / (self.levels - 1) - 1
+
+
+class Residual(nn.Module):
+    """Two convolutions beside the identity, which it begins as."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+class VQAutoencoder(nn.Module):
+    """shape: (C, H, W) of a picture. grid: (h, w) of its codes."""
+
+    def __init__(self, bottleneck: Bottleneck, shape: tuple[int, ...], widths: list[int], blocks: int):
+        super().__init__()
+        self.bottleneck = bottleneck
+        self.grid = shape[1] >> len(widths), shape[2] >> len(widths)
+        down: list[nn.Module] = []
+        up: list[nn.Module] = [nn.Conv2d(bottleneck.width, widths[-1], 3, padding=1)]
+        for before, width in zip([shape[0], *widths], widths, strict=False):
+            down += [nn.Conv2d(before, width, 4, stride=2, padding=1), *(Residual(width) for _ in range(blocks))]
+        for width, after in zip(reversed(widths), [*reversed(widths[:-1]), shape[0]], strict=True):
+            up += [*(Residual(width) for _ in range(blocks)), nn.Conv2d(width, 4 * after, 3, padding=1), nn.PixelShuffle(2)]
+        self.encoder = nn.Sequential(*down, nn.SiLU(), nn.Conv2d(widths[-1], bottleneck.width, 1))
+        self.decoder = nn.Sequential(*up)
+
+    def forward(self, x: Tensor | None = None, codes: Tensor | None = None):
+        """Pictures (N, C, H, W) -> (latents (N, P, D), their codes (N, P)). Codes alone -> pictures. Both, to learn: pictures that are
+        encoded and decoded through those codes, with the gradient of the bottleneck's output passed straight to its input
+        -> (pictures, latents (N, P, D), vectors of the codes (N, P, D)). Latents and vectors in fp32, latents bounded."""
+        if x is None:
+            assert codes is not None
+            return self.decode(self.bottleneck.vectors(codes))
+        z = self.bottleneck.bound(self.encoder(x).flatten(2).mT.float())
+        if codes is None:
+            return z, self.bottleneck.nearest(z)
+        vectors = self.bottleneck.vectors(codes)
+        return self.decode(z + (vectors - z).detach()), z, vectors
+
+    def decode(self, vectors: Tensor) -> Tensor:
+        """(N, P, D) -> (N, C, H, W) float32."""
+        dtype = next(self.decoder.parameters()).dtype
+        return self.decoder(vectors.mT.unflatten(2, self.grid).to(dtype)).float()
+
+    def groups(self) -> dict[str, str]:
+        """What meets pixels and codes is no hidden matrix."""
+        edges = {"encoder.0.weight": "embedding", "decoder.0.weight": "embedding"}
+        edges |= {f"encoder.{len(self.encoder) - 1}.weight": "head", f"decoder.{len(self.decoder) - 2}.weight": "head"}
+        return {n: edges.get(n, "matrix" if p.ndim > 1 else "scalar") for n, p in self.named_parameters()}
+
+
+@register("model", "vq-autoencoder")
+class VQSettings(Settings):
+    """Pictures <-> a grid of codes."""
+
+    role: ClassVar[str] = "vq"
+    kind: Literal["vq-autoencoder"] = "vq-autoencoder"
+    """Which network: a convolutional autoencoder with a discrete bottleneck."""
+    width: int = Field(32, ge=4, le=4096)
+    """Channels after the first halving; each further one doubles them, up to four times this."""
+    halvings: int = Field(2, ge=1, le=8)
+    """How often the picture's sides are halved: 2 makes 32x32 pixels 8x8 codes."""
+    blocks: int = Field(2, ge=0, le=64)
+    """Residual blocks at each size, in the encoder and in the decoder."""
+    bottleneck: Literal["vq", "fsq"] = "vq"
+    """`vq`: the nearest entry of a learned codebook; `fsq`: each coordinate rounded to a level."""
+    codes: int = Field(512, ge=2, le=1 << 18)
+    """Entries of the codebook (of `vq`)."""
+    code_width: int = Field(8, ge=1, le=1024)
+    """Width of an entry (of `vq`); a small one keeps more of them in use."""
+    normalised: bool = True
+    """Whether latents and entries lie on the unit sphere (of `vq`)."""
+    levels: tuple[int, ...] = Field((8, 8, 8), min_length=1, max_length=16)
+    """Levels of each coordinate (of `fsq`); their product is the number of codes. 2 or more each."""
+
+    def build(self, space: Space) -> VQAutoencoder:
+        """The network, initialised from torch's current random state. Raises GenwrightError for a size it cannot make."""
+        if len(space.shape) != 3:
+            raise GenwrightError("model vq-autoencoder learns pictures, and this data has none", "use data.kind=images")
+        sides, step = space.shape[1:], 2**self.halvings
+        if any(side % step for side in sides):
+            what = f"model vq-autoencoder halves sides {self.halvings} times, which {sides[0]}x{sides[1]} pixels do not allow"
+            raise GenwrightError(what, f"set codec.size to a multiple of {step}, or lower model.halvings")
+        if min(self.levels) < 2 or math.prod(self.levels) > 1 << 18:
+            raise GenwrightError(
+                f"model.levels is {list(self.levels)}", "give each coordinate 2 levels or more, 262144 codes in all at most"
+            )
+        widths = [self.width * min(2**i, 4) for i in range(self.halvings)]
+        bottleneck = Scalars(self.levels) if self.bottleneck == "fsq" else Codebook(self.codes, self.code_width, self.normalised)
+        return VQAutoencoder(bottleneck, space.shape, widths, self.blocks)
