@@ -1,0 +1,164 @@
+"""Residual convolutional generator and discriminator of modern plainness (R3GAN, Huang et al., arXiv 2501.05441).
+
+No normalisation. A block is 1x1 up, act, grouped 3x3, act, 1x1 down, added to its input; the last map starts at zero and the others are
+scaled by the number of blocks as Fix-up asks (Zhang et al., arXiv 1901.09321), so that a deep stack starts as a shallow one. Resolution
+doubles (halves) bilinearly between stages; channels halve (double), so that every stage costs about the same. Pixels next to each other
+may be folded into channels (`patch`; Shi et al., arXiv 1609.05158), which spares the finest and dearest stage. The generator starts
+from a learned basis of the coarsest size, scaled by the latent; the discriminator ends in a map of that size, channel by channel. A
+condition enters by an embedding beside the latent, and by projection (Miyato and Koyama, arXiv 1802.05637).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from genwright.contracts import Space
+from genwright.errors import GenwrightError
+from genwright.registry import Settings, register
+
+_SLOPE = 0.2
+_GAIN = math.sqrt(2 / (1 + _SLOPE**2))  # keeps the variance through a leaky ReLU
+
+
+def _conv(inputs: int, outputs: int, size: int, groups: int = 1, gain: float = 1.0, bias: bool = True) -> nn.Conv2d:
+    """Outputs have `gain` times the inputs' standard deviation (He et al., arXiv 1502.01852)."""
+    conv = nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups, bias=bias)
+    nn.init.normal_(conv.weight, std=gain / math.sqrt(inputs // groups * size**2))
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+class Block(nn.Module):
+    """x + f(x), (n, width, h, w). scale: of the first two maps' weights."""
+
+    def __init__(self, width: int, expansion: int, group: int, scale: float):
+        super().__init__()
+        hidden = width * expansion
+        groups = max(1, hidden // group) if group else 1
+        self.up = _conv(width, hidden, 1, gain=scale)
+        self.mix = _conv(hidden, hidden, 3, groups, gain=_GAIN * scale)
+        self.down = _conv(hidden, width, 1, gain=0.0, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.leaky_relu(self.up(x), _SLOPE)
+        return x + self.down(F.leaky_relu(self.mix(h), _SLOPE))
+
+
+class Network(Settings):
+    """What the two share."""
+
+    width: int = Field(32, ge=1, le=1024)
+    """Channels of the finest stage; they double with every halving."""
+    widest: int = Field(128, ge=1, le=4096)
+    """Channels are never more."""
+    blocks: int = Field(1, ge=1, le=32)
+    """Residual blocks a stage."""
+    expansion: int = Field(1, ge=1, le=16)
+    """Channels inside a block, as a multiple of those outside."""
+    group: int = Field(0, ge=0, le=4096)
+    """Channels a 3x3 convolution sees at once; 0: all, which on a CPU is the faster choice."""
+    patch: Literal[1, 2] = 2
+    """Side of the squares of pixels that are folded into channels."""
+
+    def stages(self, space: Space) -> tuple[int, int]:
+        """(coarsest side, stages) for square pictures of side 4 * 2^k, or 28, from 7. Raises GenwrightError for what cannot be made."""
+        sizes = {start * 2**k: (start, k) for start, most in ((7, 3), (4, 9)) for k in range(most)}
+        side = space.shape[-1] if len(space.shape) == 3 and space.shape[1] == space.shape[2] else 0
+        start, halvings = sizes.get(side, (0, 0))
+        count = halvings + 1 - (self.patch == 2)
+        if not start or not count:
+            made = "x".join(map(str, space.shape)) or "what is no picture"
+            possible = ", ".join(map(str, sorted(sizes)[self.patch * 2 - 2 :]))
+            raise GenwrightError(
+                f"a residual network cannot make {made} (channels x height x width)", f"set codec.size to one of {possible}"
+            )
+        return start, count
+
+    def widths(self, count: int) -> list[int]:
+        """Channels of each stage, the coarsest first."""
+        return [min(self.widest, self.width * 2**k) for k in reversed(range(count))]
+
+    def stage(self, width: int, count: int) -> nn.Sequential:
+        # Fix-up's L^(-1 / (2m - 2)) with m = 3 maps a branch
+        return nn.Sequential(*(Block(width, self.expansion, self.group, (count * self.blocks) ** -0.25) for _ in range(self.blocks)))
+
+
+class Generator(nn.Module):
+    """z (n, latent), condition (n, columns) or None -> (n, channels, side, side). `first` maps the latent: its leading columns."""
+
+    def __init__(self, space: Space, latent: int, s: ResidualGenerator):
+        super().__init__()
+        start, count = s.stages(space)
+        widths = s.widths(count)
+        self.embed = nn.Linear(space.columns, latent, bias=False) if space.columns else None
+        inputs = latent * (2 if space.columns else 1)
+        self.first = nn.Linear(inputs, widths[0], bias=False)
+        self.basis = nn.Parameter(torch.randn(widths[0], start, start))
+        self.stages = nn.ModuleList(s.stage(width, count) for width in widths)
+        self.change = nn.ModuleList(_conv(a, b, 1, bias=False) for a, b in zip(widths, widths[1:], strict=False))
+        self.out, self.patch = _conv(widths[-1], space.shape[0] * s.patch**2, 3), s.patch
+        nn.init.normal_(self.first.weight, std=1 / math.sqrt(inputs))
+        if self.embed is not None:
+            nn.init.normal_(self.embed.weight)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        if self.embed is not None and condition is not None:
+            z = torch.cat([z, self.embed(condition)], 1)
+        x = self.stages[0](self.first(z)[:, :, None, None] * self.basis)
+        for change, stage in zip(self.change, self.stages[1:], strict=True):
+            x = stage(F.interpolate(change(x), scale_factor=2, mode="bilinear"))
+        return F.pixel_shuffle(self.out(F.leaky_relu(x, _SLOPE)), self.patch)
+
+
+class Discriminator(nn.Module):
+    """x (n, packing * channels, side, side), condition (n, packing * columns) or None -> scores (n,)."""
+
+    def __init__(self, space: Space, packing: int, s: ResidualDiscriminator):
+        super().__init__()
+        start, count = s.stages(space)
+        widths = s.widths(count)
+        self.first, self.patch = _conv(space.shape[0] * packing * s.patch**2, widths[-1], 3), s.patch
+        self.stages = nn.ModuleList(s.stage(width, count) for width in reversed(widths))
+        self.change = nn.ModuleList(_conv(b, a, 1, bias=False) for a, b in reversed(list(zip(widths, widths[1:], strict=False))))
+        self.basis = nn.Parameter(torch.randn(widths[0], start, start) / start)
+        self.out = nn.Linear(widths[0], 1)
+        self.embed = nn.Linear(space.columns * packing, widths[0], bias=False) if space.columns else None
+        if self.embed is not None:
+            nn.init.normal_(self.embed.weight, std=1 / math.sqrt(widths[0]))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        x = self.stages[0](self.first(F.pixel_unshuffle(x, self.patch)))
+        for change, stage in zip(self.change, self.stages[1:], strict=True):
+            x = stage(change(F.avg_pool2d(x, 2)))  # the mean of 2x2 is bilinear resampling to half the size
+        features = (F.leaky_relu(x, _SLOPE) * self.basis).sum((2, 3))
+        scores = self.out(features)[:, 0]
+        if self.embed is not None and condition is not None:
+            scores = scores + (self.embed(condition) * features).sum(1)
+        return scores
+
+
+@register("model", "residual-generator")
+class ResidualGenerator(Network):
+    kind: Literal["residual-generator"] = "residual-generator"
+    """Residual convolutional generator, for square pictures."""
+    role: ClassVar[str] = "generator"
+
+    def build(self, space: Space, latent: int) -> Generator:
+        return Generator(space, latent, self)
+
+
+@register("model", "residual-discriminator")
+class ResidualDiscriminator(Network):
+    kind: Literal["residual-discriminator"] = "residual-discriminator"
+    """Residual convolutional discriminator, for square pictures."""
+    role: ClassVar[str] = "discriminator"
+
+    def build(self, space: Space, packing: int = 1) -> Discriminator:
+        return Discriminator(space, packing, self)
