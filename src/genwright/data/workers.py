@@ -20,9 +20,10 @@ from genwright.errors import GenwrightError
 
 
 def jobs_by_name() -> dict:
-    from genwright.data import readers, shards
+    from genwright.data import pictures, readers, shards
 
-    return {"scan": lambda paths: [readers.scan(path) for path in paths], "count": shards.count, "write": shards.write}
+    scan = lambda paths: [readers.scan(path) for path in paths]  # noqa: E731
+    return {"scan": scan, "count": shards.count, "write": shards.write, "pictures": pictures.write}
 
 
 def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:

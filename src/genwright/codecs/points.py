@@ -1,0 +1,45 @@
+"""The codec of points in the plane: two coordinates, as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genwright.contracts import Space
+from genwright.registry import Settings, register
+
+
+class PointsCodec:
+    content = "points"
+    digest = "points"
+
+    def __init__(self) -> None:
+        self.space = Space(shape=(2,), dtype="float32")
+
+    def encode(self, content: Sequence[float]) -> Tensor:
+        """(2,) float32."""
+        return torch.tensor(content, dtype=torch.float32).reshape(2)
+
+    def decode(self, x: Tensor) -> list[tuple[float, float]]:
+        """(n, 2) -> pairs."""
+        return [(a, b) for a, b in x.detach().cpu().tolist()]
+
+    def save(self, folder: str | Path) -> None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / "points.json").write_text(json.dumps({"shape": [2]}) + "\n", encoding="utf-8")
+
+
+@register("codec", "points")
+class Points(Settings):
+    """Points in the plane."""
+
+    kind: Literal["points"] = "points"
+    """Which codec: the two coordinates of a point."""
+
+    def load(self, folder: str | Path) -> PointsCodec:
+        return PointsCodec()

@@ -1,0 +1,322 @@
+"""Pictures: where they come from, what is held out, and the prepared dataset: decoded once to uint8 shards that are mapped into memory.
+
+    <cache>/pictures/<key>/pixels.npy   (n, channels, size, size) uint8
+                           digests.npy  (n,) of each picture's pixels
+                           shard.json   names, what could not be read, SHA-256 of the pixels
+
+The key is the SHA-256 of the files' paths, sizes and times of change and of the codec's shape; the dataset's digest is of the pixels. Held
+out is a hash of the picture's group: its name without suffix, an emoji whatever its tone; pictures that are equal in every pixel are on one
+side too. An npz file's own split is kept. An attribute's values are a column each where `minimum` groups have them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from PIL import ImageColor
+from pydantic import Field
+from torch import Tensor
+
+from genwright.codecs.image import ImageCodec, ImageSettings, to_float
+from genwright.contracts import Batch
+from genwright.data import pictures, source_npz, source_openmoji, source_pictures
+from genwright.data.examples import ExampleStream, HeldOutExamples
+from genwright.data.shards import SPLITS, digest_of, share, writing
+from genwright.data.source_npz import STACKED, Stacked
+from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
+from genwright.data.workers import parallel
+from genwright.draws import Draws
+from genwright.errors import GenwrightError
+from genwright.registry import Settings, register
+
+LIMIT = 256  # columns of one attribute
+Progress = Callable[[str, float, float], None]
+
+
+@register("data", "images")
+class ImagesData(Settings):
+    """Pictures with or without attributes."""
+
+    kind: Literal["images"] = "images"
+    """Which data: pictures."""
+    source: Literal["files", "openmoji", "sprites"] = "files"
+    """`files` (see `path`), `openmoji` (4,495 drawings), or `sprites` (drawn from known factors)."""
+    path: str | tuple[str, ...] = ()
+    """Folders, files or globs of pictures (png, jpeg, webp, gif, bmp, tiff), or one npz file."""
+    attributes: str | None = None
+    """A csv or jsonl of attributes. Default: attributes.csv or .jsonl in the folder, else the subfolder is the class."""
+    minimum: int = Field(8, ge=1)
+    """A value becomes a condition where so many pictures (an emoji and its tones count once) have it; classes always do."""
+    stacked: bool = False
+    """Whether three random grey pictures of an npz are the channels of one: stacked MNIST, 128,000 pictures."""
+    flips: bool = False
+    """Whether half of the training pictures are mirrored; letters and music are not symmetric."""
+    held_out: float = Field(0.1, ge=0, lt=1)
+    """Share of the pictures that is never trained on, 0 to 1; an npz file's own test set goes before it."""
+    on_bad_file: Literal["stop", "skip"] = "stop"
+    """What to do about a file that is no picture, or a row without one: `stop` and name it, or `skip` and list it."""
+    workers: int = Field(0, ge=0, le=1024)
+    """Processes that decode; 0: one a core."""
+    cache: str | None = None
+    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
+
+    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> ImagesDataset:
+        """The dataset, from the cache or decoded now. `expect`: the digest a run was made with. Raises GenwrightError."""
+        if not isinstance(codec_settings, ImageSettings):
+            raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is pictures", "set codec=image")
+        if self.path and self.source != "files":
+            raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
+        dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings, progress or (lambda stage, done, total: None)))
+        if expect and dataset.digest != expect:
+            raise GenwrightError(
+                f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}",
+                "bring the source files back as they were, or begin a new run",
+            )
+        return dataset
+
+
+class Album(NamedTuple):
+    """What a source gives: pictures by their number, and what is known of each. held: which are held out, where the source says so;
+    classes: attributes whose values count however rare they are; shards: folder -> SHA-256."""
+
+    pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8
+    names: Sequence[str]
+    groups: Sequence[str]
+    known: Sequence[Mapping[str, tuple[str, ...]]]
+    skipped: Sequence[str] = ()
+    held: np.ndarray | None = None
+    classes: frozenset[str] = frozenset()
+    shards: dict[str, str] = {}  # noqa: RUF012  # never changed
+    folder: Path = Path()
+
+
+def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Album:
+    if settings.source == "sprites":
+        return _sprites(codec)
+    paths = (settings.path,) if isinstance(settings.path, str) else settings.path
+    cache = Path(os.path.expanduser(settings.cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")) / "pictures"
+    with writing(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+    if len(paths) == 1 and paths[0].endswith(".npz") and os.path.isfile(os.path.expanduser(paths[0])):
+        return _npz(settings, codec, os.path.expanduser(paths[0]), cache)
+    if settings.stacked:
+        raise GenwrightError("data.stacked is for one npz file of grey pictures", "give data.path=mnist.npz, or leave data.stacked out")
+    skip = settings.on_bad_file == "skip"
+    items, problems = (
+        (source_openmoji.find(), []) if settings.source == "openmoji" else source_pictures.find(paths, settings.attributes, skip)
+    )
+    keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1, progress)
+    shards = Shards([cache / key for key in keys])
+    bad = [text for facts in shards.facts for text in facts["bad"]]
+    if bad and (not skip or not len(shards)):
+        named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
+        what = f"{len(bad)} of {len(items)} pictures cannot be used: {named}"
+        raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip")
+    by_name = {item.name: item for item in items}
+    chosen = [by_name[name] for facts in shards.facts for name in facts["names"]]
+    classes = frozenset({"class"} if settings.source == "files" else {"group", "tone", "gender"})
+    names, groups, known = [i.name for i in chosen], [i.group for i in chosen], [i.known for i in chosen]
+    return Album(shards, names, groups, known, problems + bad, None, classes, dict(zip(keys, shards.shas, strict=True)), cache)
+
+
+def _decode(items: list[source_pictures.Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
+    """Decodes what is not in the cache yet; the keys of the shards, in order. Whether one ends after a file depends (nearly) on that file
+    alone, so that a new file leaves the other shards as they were; their number stays below what can be mapped at once."""
+    target = max(256, 1 << (len(items) // 256).bit_length())
+    units: list[list[source_pictures.Item]] = [[]]
+    for item in items:
+        units[-1].append(item)
+        if len(units[-1]) >= 2 * target or share(item.name) < 1 / target:
+            units.append([])
+    units = [unit for unit in units if unit]
+    keys = []
+    for unit in units:
+        stamps = [(item.name, os.path.realpath(item.path), (s := os.stat(item.path)).st_size, s.st_mtime_ns) for item in unit]
+        keys.append(digest_of(pictures.FORMAT, codec.shape(), stamps))
+    todo = [i for i, key in enumerate(keys) if not (cache / key).is_dir()]
+    jobs = [{"folder": str(cache / keys[i]), "files": [(item.name, item.path) for item in units[i]], "codec": codec.shape()} for i in todo]
+    for done, _ in enumerate(parallel("pictures", jobs, workers), start=1):
+        progress("decoding pictures", done, len(jobs))
+    return keys
+
+
+def _sprites(codec: ImageSettings) -> Album:
+    sprites = Sprites(codec.size, codec.channels, ImageColor.getrgb(codec.background)[:3])
+    factors = sprites.factors(np.arange(len(sprites))).tolist()
+    names = ["-".join(map(str, row)) for row in factors]
+    colours = list(COLOURS)
+    known = [{"shape": (SHAPES[row[0]],), "size": (SIZES[row[1]],), "colour": (colours[row[5]],)} for row in factors]
+    return Album(sprites, names, names, known)
+
+
+def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> Album:
+    status = os.stat(path)
+    if settings.stacked and codec.channels != 3:
+        raise GenwrightError("stacked pictures have three channels", "set codec.channels=3, or leave data.stacked out")
+    shape = codec.shape() | ({"channels": 1} if settings.stacked else {})
+    key = digest_of(pictures.FORMAT, shape, os.path.realpath(path), status.st_size, status.st_mtime_ns)
+    if not (cache / key).is_dir():
+        source_npz.write(cache / key, path, shape)
+    shards = Shards([cache / key])
+    facts, kept = shards.facts[0], {key: shards.shas[0]}
+    if settings.stacked:
+        names = [f"stacked {i}" for i in range(sum(STACKED.values()))]
+        held = np.arange(len(names)) >= STACKED["train"]
+        return Album(Stacked(shards), names, names, [{}] * len(names), (), held, frozenset(), kept, cache)
+    known = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
+    own_split = None if facts["train"] is None else np.arange(len(shards)) >= facts["train"]
+    return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}), kept, cache)
+
+
+class Shards:
+    """Pictures of several shards as one row, mapped into memory."""
+
+    def __init__(self, folders: Sequence[Path]):
+        self.facts = [json.loads((folder / "shard.json").read_text(encoding="utf-8")) for folder in folders]
+        self.shas = [facts["sha256"] for facts in self.facts]
+        try:
+            self.parts = [np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray) for folder in folders]
+        except ValueError as error:
+            raise GenwrightError(f"the prepared pictures in {folders[0].parent} are damaged ({error})", "delete the folder") from None
+        self.digests = np.concatenate([np.load(folder / "digests.npy", allow_pickle=False) for folder in folders])
+        self.bounds = np.cumsum([0, *map(len, self.parts)])
+
+    def __len__(self) -> int:
+        return int(self.bounds[-1])
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """(n, channels, size, size) uint8, copied."""
+        if len(self.parts) == 1:
+            return self.parts[0][numbers]
+        part = np.searchsorted(self.bounds, numbers, side="right") - 1
+        out = np.empty((len(numbers), *self.parts[0].shape[1:]), np.uint8)
+        for i in np.unique(part):
+            here = part == i
+            out[here] = self.parts[i][numbers[here] - self.bounds[i]]
+        return out
+
+
+def joined(groups: Sequence[str], digests: np.ndarray) -> list[str]:
+    """The group of each picture, where groups that hold an equal picture are one, called by the first of their names."""
+    parent = {group: group for group in groups}
+
+    def root(group: str) -> str:
+        while parent[group] != group:
+            parent[group] = group = parent[parent[group]]
+        return group
+
+    first: dict[int, str] = {}
+    for group, digest in zip(groups, digests.tolist(), strict=True):
+        low, high = sorted((root(group), root(first.setdefault(digest, group))))
+        parent[high] = low
+    return [root(group) for group in groups]
+
+
+def held_out_of(groups: Sequence[str], wanted: float) -> np.ndarray:
+    """(n,) bool, by the hash of the group; at least one group on either side. Raises GenwrightError for a single group."""
+    if not wanted:
+        return np.zeros(len(groups), bool)
+    shares = {group: share(group) for group in set(groups)}
+    if len(shares) == 1:
+        what = "there is a single picture" if len(groups) == 1 else f"all {len(groups)} pictures are equal or of one group"
+        raise GenwrightError(f"{what}, which cannot be held out and trained on", "give more pictures, or set data.held_out=0")
+    wanted = min(max(wanted, float(np.nextafter(min(shares.values()), 1))), max(shares.values()))
+    return np.array([shares[group] < wanted for group in groups])
+
+
+class ImageSplit:
+    """See `examples.Split`. `numbers`: which pictures of the source are in it."""
+
+    def __init__(self, album: Album, numbers: np.ndarray, conditions: np.ndarray):
+        self.album, self.numbers, self.conditions = album, numbers, conditions
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def x(self, indices: Any) -> Tensor:
+        return to_float(self.album.pixels.take(self.numbers[np.asarray(indices)]))
+
+    def condition(self, indices: Any) -> Tensor | None:
+        rows = self.numbers[np.asarray(indices)]
+        return torch.from_numpy(self.conditions[rows]).float() if self.conditions.shape[1] else None
+
+    def names(self, indices: Any) -> list[str]:
+        return [self.album.names[i] for i in self.numbers[np.asarray(indices)]]
+
+
+class ImagesDataset:
+    """Pictures, opened. `digest`: SHA-256 over codec, pixels, conditions and split; `shards`: folder -> SHA-256; `summary`: examples of
+    the splits, what was skipped, how many pictures are copies, how many have each value, how many values were too rare."""
+
+    def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
+        self.settings, self.album, self.shards = settings, album, album.shards
+        digests = album.pixels.digests if isinstance(album.pixels, Shards) else np.arange(len(album.names))
+        groups = joined(album.groups, digests)
+        held = held_out_of(groups, settings.held_out) if album.held is None else album.held
+        attributes, counts, rare = self._attributes(groups)
+        self.codec = ImageCodec(codec, attributes)
+        conditions = np.zeros((len(album.names), self.codec.space.columns), np.uint8)
+        columns = {pair: i for i, pair in enumerate((name, value) for name, values in attributes.items() for value in values)}
+        for row, known in zip(conditions, album.known if columns else (), strict=bool(columns)):
+            row[[columns[name, value] for name, values in known.items() for value in values if (name, value) in columns]] = 1
+        self._splits = {name: ImageSplit(album, np.flatnonzero(held == bool(i)), conditions) for i, name in enumerate(SPLITS)}
+        tables = [hashlib.sha256(np.packbits(table).tobytes()).hexdigest() for table in (conditions, held)]
+        self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
+        self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self._splits.items()}
+        self.summary |= {"files": len(album.names), "skipped": list(album.skipped), "copies": len(digests) - len(np.unique(digests))}
+        self.summary |= {"attributes": counts, "rare": rare}
+
+    def _attributes(self, groups: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, int]], dict[str, int]]:
+        """(attribute -> values, sorted), (attribute -> value -> pictures), (attribute -> values that are too rare)."""
+        pictures_of: dict[str, Counter] = {}
+        groups_of: dict[str, Counter] = {}
+        seen: set[tuple[str, str, str]] = set()
+        for group, known in zip(groups, self.album.known, strict=True):
+            for name, values in known.items():
+                pictures_of.setdefault(name, Counter()).update(values)
+                new = [value for value in values if (group, name, value) not in seen]
+                seen.update((group, name, value) for value in new)
+                groups_of.setdefault(name, Counter()).update(new)
+        attributes, rare = {}, {}
+        for name, found in groups_of.items():
+            minimum = 1 if name in self.album.classes else self.settings.minimum
+            often = [value for value, count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])) if count >= minimum][:LIMIT]
+            rare[name] = len(found) - len(often)
+            if often:
+                attributes[name] = tuple(sorted(often))
+        return attributes, {n: {v: pictures_of[n][v] for v in values} for n, values in attributes.items()}, rare
+
+    def split(self, name: str) -> ImageSplit:
+        """ "train" or "held_out", with random access."""
+        return self._splits[name]
+
+    def factors(self, split: str) -> np.ndarray:
+        """(n, 6) int64, of sprites: the value of each factor (see `source_sprites.FACTORS`)."""
+        return Sprites.factors(self.split(split).numbers)
+
+    def _flipped(self, batch: Batch, draws: Draws) -> Batch:
+        turned = draws.integers("flip", 2) == 1
+        return batch | {"x": torch.where(turned[:, None, None, None], batch["x"].flip(3), batch["x"])}
+
+    def stream(self, batch_size: int, seed: int, lookahead: int = 0) -> ExampleStream:
+        """Batches of the training split."""
+        return ExampleStream(self.split("train"), batch_size, seed, "images", self._flipped if self.settings.flips else None)
+
+    def held_out(self, lookahead: int = 0, split: str = "held_out") -> HeldOutExamples:
+        """The pictures of a split, in order, as they are."""
+        return HeldOutExamples(self.split(split))
+
+    def verify(self) -> None:
+        """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
+        for key, sha in self.shards.items():
+            with open(self.album.folder / key / "pixels.npy", "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha:
+                    raise GenwrightError(f"{file.name} was changed on disk", f"delete {self.album.folder / key} and prepare again")
