@@ -1,0 +1,88 @@
+"""How probable a variational model finds pictures: negative log-likelihood by importance sampling, its lower bound, and units in use.
+
+The encoder runs once a picture; the decoder runs on a block of pictures and samples at once, of a size that fits the processor's
+caches; weights are kept and summed in float64. Latents are a pure function of (seed, picture, sample).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from genwright.draws import Draws
+from genwright.evaluation.figure import Figure
+from genwright.objectives.likelihoods import importance_bound
+from genwright.objectives.variational import ACTIVE
+
+Pictures = Callable[[int, int], dict[str, Tensor]]  # (start, stop) -> batch with "x" as `prepare` leaves it, and "condition" if any
+
+
+class Estimate(NamedTuple):
+    """Per picture, nats, on the processor. nll: (n,) upper estimate of -log p(x). elbo: (n,) of the same samples, their mean.
+    kl: (n, units). mean: (n, units) of the posterior."""
+
+    nll: Tensor
+    elbo: Tensor
+    kl: Tensor
+    mean: Tensor
+
+
+@torch.no_grad()
+def estimate(objective: Any, pictures: Pictures, count: int, samples: int = 500, seed: int = 0, block: int = 2000) -> Estimate:
+    """-log p(x) of `count` pictures with `samples` importance samples each (Burda et al., arXiv 1509.00519). block: pictures times
+    samples that are decoded at once; memory grows with it. The estimate is high in expectation, and falls as samples grow."""
+    network, units = objective.network, objective.latent[0]
+    rows, at_once = max(1, block // samples), min(samples, block)
+    parts: list[tuple[Tensor, ...]] = []
+    for begin in range(0, count, 500):  # pictures that are encoded at once
+        batch = pictures(begin, min(count, begin + 500))
+        x, condition = batch["x"], batch.get("condition")
+        state = network(x, condition)
+        mean = network(None, condition, state=state, noise=x.new_zeros(len(x), 1, units)).latent[:, 0]
+        for start in range(0, len(x), rows):
+            here = slice(start, start + rows)
+            own, given = tuple(s[here] for s in state), condition if condition is None else condition[here]
+            examples = torch.arange(begin + start, begin + start + len(x[here]), device=x.device)
+            weights, kl = [], []
+            for first in range(0, samples, at_once):
+                k = min(at_once, samples - first)
+                noise = Draws(seed, first, examples).normal("importance", k, units)
+                sampled = network(None, given, state=own, noise=noise)
+                weights.append(objective.log_likelihood(sampled.parameters, x[here]) - sampled.log_ratio)
+                kl.append(sampled.kl * k)
+            w = torch.cat(weights, 1).double()
+            parts.append((-importance_bound(w), w.mean(1), sum(kl) / samples, mean[here]))  # type: ignore[arg-type]
+    return Estimate(*(torch.cat(column).cpu() for column in zip(*parts, strict=True)))
+
+
+def active_units(mean: Tensor) -> int:
+    """Units whose posterior mean varies over the data by more than 0.01 (Burda et al., 1509.00519): mean (n, units)."""
+    return int((mean.double().var(0) > ACTIVE).sum())
+
+
+def marginal_nll(train: Tensor, x: Tensor) -> float:
+    """Mean nats of x (n, *shape) of 0 and 1 under independent pixels with the training set's means (in [0, 1], `train` (*shape)),
+    the floor of a Bernoulli model that learns nothing more."""
+    p = train.double().clamp(1e-4, 1 - 1e-4)
+    return float(-(x.double() * p.log() + (1 - x.double()) * (1 - p).log()).flatten(1).sum(1).mean())
+
+
+def figures(objective: Any, pictures: Pictures, count: int, samples: int = 500, seed: int = 0, floor: float | None = None) -> list[Figure]:
+    """Negative log-likelihood, ELBO and active units of `count` pictures. floor: `marginal_nll`."""
+    e = estimate(objective, pictures, count, samples, seed)
+    floors = {} if floor is None else {"independent pixels": floor}
+    error = float(e.nll.std() / max(1, count) ** 0.5) if count > 1 else 0.0
+    how = f"{samples} importance samples a picture; standard error over pictures {error:.2f}"
+    bound = "-ELBO, beta 1, the mean over the same samples"
+    used = "posterior mean varies over pictures by more than 0.01"
+    return [
+        Figure("negative log-likelihood", float(e.nll.mean()), "nats/picture", count, "pictures", floors, detail=how),
+        Figure("negative ELBO", -float(e.elbo.mean()), "nats/picture", count, "pictures", floors, detail=bound),
+        Figure(
+            "active units", active_units(e.mean), "units", count, "pictures", {"collapsed": 0.0},
+            {"all": float(objective.latent[0])}, "near", used,
+        ),
+    ]  # fmt: skip

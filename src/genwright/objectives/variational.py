@@ -1,0 +1,130 @@
+"""Variational learning: a lower bound on log p(x) is raised (Kingma and Welling, arXiv 1312.6114).
+
+One sample: reconstruction and the closed form of the KL divergence, with beta (Higgins et al., 2017), a warm-up of the KL and free bits
+(Kingma et al., 1606.04934). Several: the importance-weighted bound (Burda et al., 1509.00519) with the doubly reparameterised gradient
+(Tucker et al., 1810.04152) for networks of one layer, whose encoder keeps learning however many samples there are.
+
+Network: role "vae", see `models/autoencoder.py`. Losses are in nats per example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from genwright.codecs.attributes import drop
+from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.draws import Draws
+from genwright.errors import GenwrightError
+from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, importance_bound, logistic
+from genwright.registry import Settings, register
+from genwright.sampling.drawing import Drawing
+
+ACTIVE = 0.01  # nats (mean KL), or variance of the posterior mean, above which a unit is used
+
+
+class VariationalObjective:
+    """modules: {"vae": network}. latent: the shape of an example's latents, of prior N(0, I)."""
+
+    draws, unit, double_backward = 1, 1, False
+
+    def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Variational):
+        self.modules, self.space, self.settings = modules, space, settings
+        self.network: Any = modules["vae"]
+        self.latent = (int(self.network.units),)
+
+    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        s, x = self.settings, batch["x"]
+        if s.likelihood == "bernoulli":
+            x = binarised(x, draws if s.binarise == "dynamic" else fixed_draws(x))
+        out = {"x": x, "noise": draws.normal("noise", s.samples, *self.latent)}
+        return out | ({"condition": drop(self.space.attributes, batch["condition"], draws, s.drop)} if "condition" in batch else {})
+
+    def turns(self, step: int) -> Sequence[Turn]:
+        s = self.settings
+        weight = s.beta * min(1.0, (step + 1) / s.warmup if s.warmup else 1.0)
+        return (Turn(("vae",), lambda batch: self.loss(batch, weight, s.free_bits)),)
+
+    def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """log p(x | z), (n, k), nats; `x` as `prepare` leaves it."""
+        return (bernoulli if self.settings.likelihood == "bernoulli" else logistic)(parameters, x)
+
+    def loss(self, batch: Batch, weight: float, free_bits: float = 0.0) -> Loss:
+        """Negative bound, with the KL term (or log q - log p) times `weight`."""
+        noise = batch["noise"]
+        several = noise.size(1) > 1
+        doubly = several and self.network.layers == 1 and torch.is_grad_enabled()
+        sampled = self.network(batch["x"], batch.get("condition"), noise=noise, stop=doubly)
+        log_p = self.log_likelihood(sampled.parameters, batch["x"])
+        kl = sampled.kl.sum(1)
+        if several:
+            log_weights = log_p - weight * sampled.log_ratio
+            total = -importance_bound(log_weights)
+            if doubly and sampled.latent.requires_grad:
+                share = log_weights.detach().softmax(1)[:, :, None]
+                sampled.latent.register_hook(lambda slope: slope * share)  # softmax weights twice on the way to the encoder
+        else:
+            total = -log_p[:, 0] + weight * (sampled.kl.clamp(min=free_bits).sum(1) if free_bits else kl)
+        count = torch.ones_like(total)
+        n = count.sum()
+        active = (sampled.kl.detach().mean(0) > ACTIVE).sum() * n
+        values = {"loss": total, "reconstruction": -log_p.mean(1), "kl": kl}
+        return Loss(total, count, {name: (v.detach().sum(), n) for name, v in values.items()} | {"active_units": (active, n)})
+
+    def after_step(self, totals: dict[str, float]) -> None:
+        """No buffers."""
+
+    def measured(self, batch: Batch) -> Loss:
+        """The negative evidence lower bound, one sample: beta 1, no warm-up, no free bits."""
+        return self.loss(batch | {"noise": batch["noise"][:, :1]}, 1.0)
+
+    def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing) -> Tensor:
+        """Mean pictures. `guidance` other than 1 exaggerates what the condition changes in the likelihood's parameters, against
+        `negative` or against no condition."""
+        parameters = self.network(None, condition, latent=latent)
+        if condition is not None and settings.guidance != 1:
+            base = self.network(None, torch.zeros_like(condition) if negative is None else negative, latent=latent)
+            parameters = base.lerp(parameters, settings.guidance)
+        first = parameters[:, 0]
+        return first.sigmoid() * 2 - 1 if self.settings.likelihood == "bernoulli" else first.clamp(-1, 1)
+
+    def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Drawing) -> Tensor:
+        """The mean of the posterior (of each layer, given the means above it)."""
+        x = (x + 1) / 2 if self.settings.likelihood == "bernoulli" else x
+        return self.network(x, condition, noise=x.new_zeros(len(x), 1, *self.latent)).latent[:, 0]
+
+
+@register("objective", "variational")
+class Variational(Settings):
+    kind: Literal["variational"] = "variational"
+    """Raise a lower bound on the likelihood through a latent code."""
+    likelihood: Literal["bernoulli", "logistic"] = "logistic"
+    """Of pixels: `bernoulli` for black and white, `logistic` for 256 levels."""
+    binarise: Literal["dynamic", "fixed"] = "dynamic"
+    """Under `bernoulli`, grey becomes black or white by a draw: a new one each time, or one that the picture itself seeds."""
+    samples: int = Field(1, ge=1, le=1000)
+    """Latents drawn for each example; over 1: the importance-weighted bound."""
+    beta: float = Field(1.0, ge=0, le=1000)
+    """Weight of the KL divergence; above 1 units disentangle, and pictures blur."""
+    warmup: int = Field(0, ge=0)
+    """Steps over which the weight of the KL divergence rises to `beta`."""
+    free_bits: float = Field(0.0, ge=0, le=10)
+    """Nats of each latent unit, in each example, below which its KL divergence costs no less."""
+    drop: float = Field(0.1, ge=0, lt=1)
+    """Rate at which attributes are left out of conditions in training."""
+    sampling: ClassVar[type[Drawing]] = Drawing
+    lookahead: ClassVar[int] = 0
+
+    def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+        return {"vae": ("vae", {"outputs": 1 if self.likelihood == "bernoulli" else 2})}
+
+    def build(self, modules: Mapping[str, nn.Module], space: Space) -> VariationalObjective:
+        if len(space.shape) != 3:
+            raise GenwrightError("objective.kind=variational has likelihoods of pictures only", "use data.kind=images")
+        if self.samples > 1 and self.free_bits:
+            raise GenwrightError("objective.free_bits needs objective.samples=1", "set one of them to its default")
+        return VariationalObjective(modules, space, self)
