@@ -25,9 +25,11 @@ from PIL import ImageColor
 from pydantic import Field
 from torch import Tensor
 
+from genwright.codecs.codes import Codes
 from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
+from genwright.data.codes import CodesDataset, codes_dataset
 from genwright.data.examples import ExampleStream, HeldOutExamples
 from genwright.data.shards import SPLITS, digest_of, share, writing
 from genwright.data.source_npz import STACKED, Stacked
@@ -68,8 +70,10 @@ class ImagesData(Settings):
     cache: str | None = None
     """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
 
-    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> ImagesDataset:
+    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> ImagesDataset | CodesDataset:
         """The dataset, from the cache or decoded now. `expect`: the digest a run was made with. Raises GenwrightError."""
+        if isinstance(codec_settings, Codes):
+            return codes_dataset(self.prepare(codec_settings.image(), progress), codec_settings, expect)
         if not isinstance(codec_settings, ImageSettings):
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is pictures", "set codec=image")
         if self.path and self.source != "files":
@@ -94,7 +98,7 @@ class Album(NamedTuple):
     skipped: Sequence[str] = ()
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
-    shards: dict[str, str] = {}  # noqa: RUF012  # never changed
+    shards: dict[str, str] = {}  # never changed
     folder: Path = Path()
 
 
@@ -114,17 +118,19 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
         (source_openmoji.find(), []) if settings.source == "openmoji" else source_pictures.find(paths, settings.attributes, skip)
     )
     keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1, progress)
-    shards = Shards([cache / key for key in keys])
-    bad = [text for facts in shards.facts for text in facts["bad"]]
-    if bad and (not skip or not len(shards)):
+    facts = {key: json.loads((cache / key / "shard.json").read_text(encoding="utf-8")) for key in keys}
+    bad = [text for its in facts.values() for text in its["bad"]]
+    if bad and (not skip or len(bad) == len(items)):
         named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
         what = f"{len(bad)} of {len(items)} pictures cannot be used: {named}"
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip")
+    whole = [key for key in keys if facts[key]["names"]]
+    shards = Shards([cache / key for key in whole])
     by_name = {item.name: item for item in items}
-    chosen = [by_name[name] for facts in shards.facts for name in facts["names"]]
+    chosen = [by_name[name] for key in whole for name in facts[key]["names"]]
     classes = frozenset({"class"} if settings.source == "files" else {"group", "tone", "gender"})
     names, groups, known = [i.name for i in chosen], [i.group for i in chosen], [i.known for i in chosen]
-    return Album(shards, names, groups, known, problems + bad, None, classes, dict(zip(keys, shards.shas, strict=True)), cache)
+    return Album(shards, names, groups, known, problems + bad, None, classes, dict(zip(whole, shards.shas, strict=True)), cache)
 
 
 def _decode(items: list[source_pictures.Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
@@ -177,7 +183,7 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
 
 
 class Shards:
-    """Pictures of several shards as one row, mapped into memory."""
+    """Pictures of several shards as one row, mapped into memory. Raises GenwrightError where one is damaged."""
 
     def __init__(self, folders: Sequence[Path]):
         self.facts = [json.loads((folder / "shard.json").read_text(encoding="utf-8")) for folder in folders]
@@ -254,45 +260,41 @@ class ImageSplit:
 
 class ImagesDataset:
     """Pictures, opened. `digest`: SHA-256 over codec, pixels, conditions and split; `shards`: folder -> SHA-256; `summary`: examples of
-    the splits, what was skipped, how many pictures are copies, how many have each value, how many values were too rare."""
+    the splits, what was skipped, how many pictures equal an earlier one, how many have each value, how many values are too rare to be
+    columns, how many pictures have no attribute. Of equal drawings of openmoji (dancers whose tones it does not draw) one is kept."""
 
     def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
         self.settings, self.album, self.shards = settings, album, album.shards
         digests = album.pixels.digests if isinstance(album.pixels, Shards) else np.arange(len(album.names))
-        groups = joined(album.groups, digests)
+        first = np.unique(digests, return_index=True)[1]
+        kept = np.sort(first) if settings.source == "openmoji" else np.arange(len(album.names))
+        groups = joined(album.groups, digests) if album.held is None else album.groups
         held = held_out_of(groups, settings.held_out) if album.held is None else album.held
-        attributes, counts, rare = self._attributes(groups)
+        attributes, facts = self._attributes(groups, kept)
         self.codec = ImageCodec(codec, attributes)
         conditions = np.zeros((len(album.names), self.codec.space.columns), np.uint8)
         columns = {pair: i for i, pair in enumerate((name, value) for name, values in attributes.items() for value in values)}
-        for row, known in zip(conditions, album.known if columns else (), strict=bool(columns)):
+        for row, known in zip(conditions, album.known, strict=True):
             row[[columns[name, value] for name, values in known.items() for value in values if (name, value) in columns]] = 1
-        self._splits = {name: ImageSplit(album, np.flatnonzero(held == bool(i)), conditions) for i, name in enumerate(SPLITS)}
-        tables = [hashlib.sha256(np.packbits(table).tobytes()).hexdigest() for table in (conditions, held)]
+        self._splits = {name: ImageSplit(album, kept[held[kept] == bool(i)], conditions) for i, name in enumerate(SPLITS)}
+        tables = [hashlib.sha256(table.tobytes()).hexdigest() for table in (np.packbits(conditions), np.packbits(held), kept)]
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
         self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self._splits.items()}
-        self.summary |= {"files": len(album.names), "skipped": list(album.skipped), "copies": len(digests) - len(np.unique(digests))}
-        self.summary |= {"attributes": counts, "rare": rare}
+        self.summary |= {"files": len(album.names), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
 
-    def _attributes(self, groups: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, dict[str, int]], dict[str, int]]:
-        """(attribute -> values, sorted), (attribute -> value -> pictures), (attribute -> values that are too rare)."""
-        pictures_of: dict[str, Counter] = {}
-        groups_of: dict[str, Counter] = {}
-        seen: set[tuple[str, str, str]] = set()
-        for group, known in zip(groups, self.album.known, strict=True):
-            for name, values in known.items():
-                pictures_of.setdefault(name, Counter()).update(values)
-                new = [value for value in values if (group, name, value) not in seen]
-                seen.update((group, name, value) for value in new)
-                groups_of.setdefault(name, Counter()).update(new)
-        attributes, rare = {}, {}
-        for name, found in groups_of.items():
-            minimum = 1 if name in self.album.classes else self.settings.minimum
-            often = [value for value, count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])) if count >= minimum][:LIMIT]
-            rare[name] = len(found) - len(often)
-            if often:
-                attributes[name] = tuple(sorted(often))
-        return attributes, {n: {v: pictures_of[n][v] for v in values} for n, values in attributes.items()}, rare
+    def _attributes(self, groups: Sequence[str], kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
+        """(attribute -> values, sorted), and what there is to say of them."""
+        known = [(groups[i], self.album.known[i]) for i in kept]
+        pairs = [(group, name, value) for group, its in known for name, values in its.items() for value in values]
+        often = Counter((name, value) for _, name, value in set(pairs))
+        counts: dict[str, Counter] = {}
+        for _, name, value in pairs:
+            if often[name, value] >= (1 if name in self.album.classes else self.settings.minimum):
+                counts.setdefault(name, Counter())[value] += 1
+        attributes = {name: tuple(sorted(dict(found.most_common(LIMIT)))) for name, found in counts.items()}
+        taken = sum(map(len, attributes.values()))
+        facts = {name: {value: counts[name][value] for value in values} for name, values in attributes.items()}
+        return attributes, {"attributes": facts, "rare": len(often) - taken, "unlabelled": sum(not its for _, its in known)}
 
     def split(self, name: str) -> ImageSplit:
         """ "train" or "held_out", with random access."""

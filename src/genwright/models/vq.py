@@ -25,7 +25,8 @@ from genwright.registry import Settings, register
 
 
 class Bottleneck(nn.Module):
-    """What both kinds share. size: K. width: D. idle: (K,) steps since a code was last chosen."""
+    """What both kinds share. size: K. width: D. idle: (K,) steps since a code was last chosen. `bound` maps an encoder's latents (..., D)
+    to where `nearest` compares them with codes (...,) int64; `vectors` maps codes back to (..., D)."""
 
     idle: Tensor
 
@@ -33,18 +34,6 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.size, self.width = size, width
         self.register_buffer("idle", torch.zeros(size, dtype=torch.int64))
-
-    def bound(self, z: Tensor) -> Tensor:
-        """Latents as the encoder makes them, (..., D) -> where they are compared with codes."""
-        return z
-
-    def nearest(self, z: Tensor) -> Tensor:
-        """Bounded latents (..., D) -> codes (...,) int64."""
-        raise NotImplementedError
-
-    def vectors(self, codes: Tensor) -> Tensor:
-        """Codes (...,) -> (..., D)."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def learn(self, counts: Tensor, sums: Tensor, candidates: Tensor, decay: float, restart: int) -> None:
@@ -133,7 +122,7 @@ class Residual(nn.Module):
 class VQAutoencoder(nn.Module):
     """shape: (C, H, W) of a picture. grid: (h, w) of its codes."""
 
-    def __init__(self, bottleneck: Bottleneck, shape: tuple[int, ...], widths: list[int], blocks: int):
+    def __init__(self, bottleneck: Codebook | Scalars, shape: tuple[int, ...], widths: list[int], blocks: int):
         super().__init__()
         self.bottleneck = bottleneck
         self.grid = shape[1] >> len(widths), shape[2] >> len(widths)
@@ -208,5 +197,6 @@ class VQSettings(Settings):
                 f"model.levels is {list(self.levels)}", "give each coordinate 2 levels or more, 262144 codes in all at most"
             )
         widths = [self.width * min(2**i, 4) for i in range(self.halvings)]
-        bottleneck = Scalars(self.levels) if self.bottleneck == "fsq" else Codebook(self.codes, self.code_width, self.normalised)
+        fixed = self.bottleneck == "fsq"
+        bottleneck = Scalars(self.levels) if fixed else Codebook(self.codes, self.code_width, self.normalised)
         return VQAutoencoder(bottleneck, space.shape, widths, self.blocks)

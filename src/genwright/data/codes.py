@@ -1,0 +1,80 @@
+"""Pictures as rows of codes: each is encoded once, and a batch is what its attributes say, then its codes, which alone count in a loss.
+
+In training any subset of a picture's values may stand before it: each is shown with probability min(1, 2u), where u is drawn evenly for
+every picture, so that often all are known and sometimes none. Held-out pictures show all of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genwright.codecs.codes import Codes, CodesCodec
+from genwright.contracts import Batch
+from genwright.data.examples import ExampleStream, HeldOutExamples, Split
+from genwright.data.shards import digest_of
+from genwright.draws import Draws
+from genwright.errors import GenwrightError
+
+_AT_ONCE = 1024  # pictures that are read together
+
+
+def codes_dataset(images: Any, settings: Codes, expect: str | None = None) -> CodesDataset:
+    """Over a dataset of pictures that was prepared with the codec `settings.image()`. expect: the digest a run was made with."""
+    dataset = CodesDataset(images, settings.over(images.codec))
+    if expect and dataset.digest != expect:
+        what = f"the data or the codes changed: recorded digest {expect[:16]}, they now give {dataset.digest[:16]}"
+        raise GenwrightError(what, "bring the pictures and the VQ run back as they were, or begin a new run")
+    return dataset
+
+
+class _Encoded:
+    """`examples.Split` whose x are codes, (n, places) int64; made when first asked for."""
+
+    def __init__(self, images: Split, codec: CodesCodec):
+        self.images, self.codec, self.condition = images, codec, images.condition
+
+    @cached_property
+    def codes(self) -> Tensor:
+        starts = range(0, len(self), _AT_ONCE)
+        found = [self.codec.codes_of(self.images.x(np.arange(i, min(i + _AT_ONCE, len(self))))) for i in starts]
+        return torch.cat(found) if found else torch.empty(0, self.codec.places, dtype=torch.int64)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def x(self, indices: Any) -> Tensor:
+        return self.codes[indices]
+
+    def names(self, indices: Any) -> Sequence[str]:
+        return self.images.names(indices)
+
+
+class CodesDataset:
+    """`split` opens the pictures themselves; `encoded` ("train", "held_out") their codes."""
+
+    def __init__(self, images: Any, codec: CodesCodec):
+        self.codec, self.split, self.shards, self.summary, self.verify = codec, images.split, images.shards, images.summary, images.verify
+        self.digest = digest_of(images.digest, codec.digest)
+        self.encoded = {name: _Encoded(images.split(name), codec) for name in ("train", "held_out")}
+
+    def tokens(self, batch: Batch, draws: Draws, lookahead: int, hide: bool) -> Batch:
+        """x (n, places) and condition -> tokens (n, lookahead + prefix + places) int64; counted, alike, bool."""
+        codes, condition = batch["x"], batch.get("condition")
+        if condition is not None and hide:
+            condition = condition * (draws.uniform("shown", condition.shape[1]) < 2 * draws.uniform("share", 1))
+        tokens = torch.cat([self.codec.before(condition, len(codes), lookahead), codes], 1)
+        counted = torch.arange(tokens.shape[1]) >= lookahead + self.codec.prefix
+        return {"tokens": tokens, "counted": counted.expand_as(tokens)}
+
+    def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
+        change = lambda batch, draws: self.tokens(batch, draws, lookahead, hide=True)  # noqa: E731
+        return ExampleStream(self.encoded["train"], batch_size, seed, "images", change)
+
+    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
+        return HeldOutExamples(self.encoded[split], lambda batch, draws: self.tokens(batch, draws, lookahead, hide=False))
