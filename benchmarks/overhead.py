@@ -49,7 +49,7 @@ def main() -> None:
         },
     )  # fmt: skip
     dataset = recipe.data.prepare(recipe.codec)
-    recipe = assemble.resolve(recipe, dataset.codec.space)
+    recipe = assemble.resolve(recipe, assemble.space_of(recipe, dataset.codec))
     inside = 0.0
 
     def timed(call):
@@ -70,7 +70,7 @@ def main() -> None:
         def after_step(self, state, record):
             times.append((time.perf_counter(), inside))
 
-    objective = assemble.objective(recipe, dataset.codec.space)
+    objective = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
     stream = dataset.stream(a.batch, 0, lookahead=1)
     dtype = torch.bfloat16 if a.precision == "bf16" else torch.float32
     session = Session(

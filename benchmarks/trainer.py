@@ -42,8 +42,8 @@ def ours(data: Path, steps: int, precision: str, compiled: bool) -> float:
             },
         )  # fmt: skip
         dataset = recipe.data.prepare(recipe.codec)
-        recipe = assemble.resolve(recipe, dataset.codec.space)
-        objective = assemble.objective(recipe, dataset.codec.space)
+        recipe = assemble.resolve(recipe, assemble.space_of(recipe, dataset.codec))
+        objective = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
         engine = Engine("cpu")
         if compiled:
             assemble.compiled(objective, engine.device)

@@ -50,7 +50,7 @@ def main() -> None:
     engine = Engine("cuda")
     torch.set_float32_matmul_precision("high")
     words = {"data.path": "-", "training.steps": a.steps, "training.batch_size": a.batch, "training.micro_batch": a.micro}
-    space = Space(50304, {"end": 50303})
+    space = Space(50304, {"end": 50303}, length=1024)
     recipe = assemble.resolve(Recipe.load("gpt2-small", words), space)
     objective = assemble.objective(recipe, space)
     model = objective.modules["model"]

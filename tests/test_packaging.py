@@ -103,7 +103,7 @@ def test_every_dependency_is_pinned_inside_its_range():
 
 def test_the_core_needs_only_what_every_run_needs():
     names = {Requirement(word).name for word in PROJECT["dependencies"]}
-    assert names == {"torch", "numpy", "safetensors", "tokenizers", "pyarrow", "pydantic", "PyYAML", "typer", "rich"}
+    assert names == {"torch", "numpy", "safetensors", "tokenizers", "pillow", "pyarrow", "pydantic", "PyYAML", "typer", "rich"}
     assert all("==" not in word and "<" not in word for word in PROJECT["dependencies"])
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genwright import assemble
 from genwright.errors import GenwrightError
-from genwright.evaluation.language import measure
+from genwright.evaluation.held_out import measure
 from genwright.recipe import Recipe
 from genwright.run import Run, load, report
 from genwright.training import checkpoint, snapshot
@@ -174,8 +174,9 @@ def _train(
     if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(recipe.training.threads or max(1, cores() // engine.size))
     dataset = _prepare(recipe, assemble.codec_of(recipe, folder), engine, console, before.get("data", {}).get("digest"))
-    recipe = assemble.resolve(recipe, dataset.codec.space)
-    objective = assemble.objective(recipe, dataset.codec.space)
+    space = assemble.space_of(recipe, dataset.codec)
+    recipe = assemble.resolve(recipe, space)
+    objective = assemble.objective(recipe, space)
     for name, tensors in (weights or {}).items():
         snapshot.into_module(objective.modules[name], tensors, f"--from {start}")
     stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
@@ -191,14 +192,7 @@ def _train(
         why_not = assemble.compiled(objective, engine.device)
         if why_not:
             say(why_not)
-    lookahead = recipe.objective.lookahead
-    windows, size = dataset.held_out(lookahead=lookahead), min(64, recipe.training.micro_batch or stream.size)
-
-    def held_out() -> dict[str, float]:
-        return measure(objective, windows, lookahead, batch=size, seed=recipe.seed, engine=engine).means()
-
-    if not windows.windows:
-        say("nothing is held out: this run has no held-out figures")
+    held_out, hooks = _watched(recipe, folder, objective, dataset, stream.size, engine, say)
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
     from genwright.training.progress import Live
 
@@ -207,8 +201,8 @@ def _train(
         if engine.main and not quiet
         else None
     )
-    hooks, measured_by = [live] if live else [], held_out if windows.windows else None
-    session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, measured_by, hooks, say)
+    hooks = [*hooks, live] if live else hooks
+    session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, hooks, say)
     try:
         state, ended = session.train(resume, until)
     finally:
@@ -216,6 +210,22 @@ def _train(
             live.close()
     if ended == "interrupted":
         say(f"stopped at step {state.step}; go on with: genwright train {given} --run {folder} --resume")
+
+
+def _watched(
+    recipe: Recipe, folder: Path, objective, dataset, batch: int, engine: Engine, say
+) -> tuple[Callable[[int], dict[str, float]] | None, list]:
+    """What is measured on the schedule of evaluations, and the hooks that look at it."""
+    unit = max(1, objective.unit)
+    size = max(unit, min(64, recipe.training.micro_batch or batch) // unit * unit)
+    windows = dataset.held_out(lookahead=recipe.objective.lookahead)
+    if not windows.windows:
+        say("nothing is held out: this run has no held-out figures")
+
+    def held_out(step: int) -> dict[str, float]:
+        return measure(objective, windows, batch=size, seed=recipe.seed, engine=engine).means()
+
+    return held_out if windows.windows else None, []
 
 
 def _taken_up(recipe: Recipe, folder: Path, named: Iterable[str], until: int | None) -> tuple[Recipe, dict[str, Any], str | None]:

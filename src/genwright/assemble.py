@@ -17,6 +17,7 @@ from genwright.contracts import Objective, Space
 from genwright.draws import key
 from genwright.errors import GenwrightError, did_you_mean
 from genwright.recipe import Recipe
+from genwright.registry import kinds
 from genwright.training.engine import Engine, cores
 from genwright.training.settings import Optimizer
 
@@ -25,20 +26,20 @@ FALLBACK = {"batch_size": 32, "learning_rate": 1e-3, "matrix_rate": 0.02}
 
 def resolve(recipe: Recipe, space: Space) -> Recipe:
     """The recipe with every open setting filled in from the data, the model's depth and this machine's cores."""
-    model, training = recipe.model, recipe.training
-    if not isinstance(model, dict):
-        model = model.resolve(space, recipe.data.context, recipe.objective.causal)
-        suggested = FALLBACK | model.suggestion(recipe.data.context)
-    else:
-        suggested = FALLBACK
+    training, parts, suggested = recipe.training, dict(recipe.networks), dict(FALLBACK)
+    for name, (_, needs) in checked(recipe, space).items():
+        if hasattr(parts[name], "resolve"):
+            parts[name] = parts[name].resolve(space, **needs)
+        if hasattr(parts[name], "suggestion"):
+            suggested |= parts[name].suggestion(space)
+    model = parts if isinstance(recipe.model, dict) else parts["model"]
     optimizers = {name: _rates(o, suggested) for name, o in training.optimizers.items()}
     changed = {"optimizer": _rates(training.optimizer, suggested), "optimizers": optimizers}
     training = training.model_copy(update={**changed, "batch_size": training.batch_size or suggested["batch_size"]})
-    names = set(model) if isinstance(model, dict) else {"model"}
     for where, given in (("training.optimizers", training.optimizers), ("training.ema_of", training.ema_of)):
         for name in given:
-            if name not in names:
-                raise GenwrightError(f"{where} names {name!r}, which is no network of this recipe", did_you_mean(name, names))
+            if name not in parts:
+                raise GenwrightError(f"{where} names {name!r}, which is no network of this recipe", did_you_mean(name, parts))
     return recipe.model_copy(update={"model": model, "training": training})
 
 
@@ -57,12 +58,34 @@ def codec_of(recipe: Recipe, folder: Path) -> Any:
     return recipe.codec
 
 
+def space_of(recipe: Recipe, codec: Any) -> Space:
+    """What the networks see: the codec's space, as the data's settings shape it (windows of tokens)."""
+    return recipe.data.space(codec) if hasattr(recipe.data, "space") else codec.space
+
+
+def checked(recipe: Recipe, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+    """What the objective asks of each network: name -> (role, what it is built with). Raises GenwrightError where the recipe's networks
+    are others, or cannot play their role."""
+    asked, parts = recipe.objective.needs(space), recipe.networks
+    if set(asked) != set(parts):
+        listed = ", ".join(f"model.{name}" for name in asked) if set(asked) != {"model"} else "a single network under model"
+        what = f"objective {recipe.objective.kind} trains {listed}; the recipe has {', '.join(parts)}"
+        raise GenwrightError(what, "give each of them its kind")
+    for name, (role, _) in asked.items():
+        if parts[name].role != role:
+            fit = sorted(kind for kind, cls in kinds("model").items() if getattr(cls, "role", "") == role)
+            where = "model" if set(asked) == {"model"} else f"model.{name}"
+            what = f"{where}.kind is {parts[name].kind}, which is no {role} network, and objective {recipe.objective.kind} needs one"
+            raise GenwrightError(what, f"choose one of: {', '.join(fit)}")
+    return asked
+
+
 def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
     """The networks, initialised from the recipe's seed alone."""
-    parts = recipe.model if isinstance(recipe.model, dict) else {"model": recipe.model}
+    asked = checked(recipe, space)
     with torch.random.fork_rng():
         torch.manual_seed(key(recipe.seed, "weights") & 0x7FFFFFFFFFFFFFFF)
-        return {name: part.build(space, recipe.data.context, recipe.objective.causal) for name, part in parts.items()}
+        return {name: part.build(space, **asked[name][1]) for name, part in recipe.networks.items()}
 
 
 def objective(recipe: Recipe, space: Space) -> Objective:
@@ -153,7 +176,8 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[st
     else:
         raise GenwrightError(f"--from {source} is neither a run nor a Hugging Face folder", "give a folder with recipe.yaml or config.json")
     trained = changed["model"]
-    if not isinstance(trained, dict) and trained.causal is not None and trained.causal != recipe.objective.causal:
+    wanted_causal = getattr(recipe.objective, "causal", None)
+    if getattr(trained, "causal", None) is not None and wanted_causal is not None and trained.causal != wanted_causal:
         kind, wanted = ("causal", "masked") if trained.causal else ("masked", "causal")
         what = f"--from {source} is a {kind} model, and this recipe trains a {wanted} one"
         raise GenwrightError(what, f"set objective={kind}, or start from a {wanted} model")

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from rich.console import Console
 from rich.text import Text
+from torch import Tensor
 
 from genwright import assemble
+from genwright.codecs.attributes import decode
 from genwright.contracts import Batch
 from genwright.draws import Draws
 from genwright.recipe import Recipe
@@ -21,12 +24,14 @@ ROWS, SHOWN = 3, 160  # examples, and tokens of each, that are printed
 
 @dataclass(frozen=True)
 class Preview:
-    """recipe: resolved. examples: for each, (text, counted) pieces in order. facts: name -> value, for a person."""
+    """recipe: resolved. examples: of text, for each, (text, counted) pieces in order. pictures: (n, C, H, W) in [-1, 1]. facts: name ->
+    value, for a person."""
 
     recipe: Recipe
     examples: list[list[tuple[str, bool]]]
     where: list[str]
     facts: dict[str, str]
+    pictures: Tensor | None = None
 
     def __str__(self) -> str:
         console = Console(width=120)
@@ -37,13 +42,19 @@ class Preview:
     def show(self, console: Console) -> None:
         """What counts in the loss is green and, where there is no colour, between « and »."""
         marked = not console.is_terminal
-        for where, pieces in zip(self.where, self.examples, strict=True):
+        if self.pictures is not None and not marked:
+            for where, picture in zip(self.where, self.pictures, strict=True):
+                console.print(Text(where, "bold"), _blocks(picture), "")
+        elif not self.examples:
+            console.print(*(f"from {where}" for where in self.where), "", sep="\n")
+        for where, pieces in zip(self.where, self.examples, strict=False):
             console.print(Text(f"from {where}", "bold"))
             line = Text()
             for text, counted in pieces:
                 line.append(f"«{text}»" if marked and counted else text, "green" if counted else "dim")
             console.print(line, "")
-        console.print(Text("« » or green: counted in the loss\n" if marked else "green: counted in the loss\n", "dim"))
+        if self.examples:
+            console.print(Text("« » or green: counted in the loss\n" if marked else "green: counted in the loss\n", "dim"))
         width = max(map(len, self.facts))
         for name, value in self.facts.items():
             console.print(Text(f"{name:<{width}}  {value}"))
@@ -53,17 +64,36 @@ def preview(recipe: Recipe) -> Preview:
     """Prepares the data, builds the networks, times two steps' gradients. Writes nothing but the prepared data."""
     engine = Engine(recipe.training.device)
     dataset = recipe.data.prepare(recipe.codec)
-    space = dataset.codec.space
+    space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
     rows = torch.arange(stream.size)
     batch = stream.batch(0, rows)
-    prepared = objective.prepare(dict(batch), Draws(recipe.seed, 0, rows), engine.ranks(engine.rows(stream.size)))
-    shown = min(ROWS, stream.size)
-    examples = [_pieces(prepared, i, dataset.codec) for i in range(shown)]
-    where = [stream.describe(0, rows[i : i + 1]) for i in range(shown)]
-    return Preview(recipe, examples, where, _facts(recipe, dataset, objective, stream, prepared, engine))
+    prepared = objective.prepare(dict(batch), Draws(recipe.seed, 0, rows), engine.ranks(engine.rows(stream.size, objective.unit)))
+    shown = range(min(ROWS, stream.size))
+    where = [stream.describe(0, rows[i : i + 1]) for i in shown]
+    words = "targets" in prepared and recipe.data.content == "text"
+    examples = [_pieces(prepared, i, dataset.codec) for i in shown] if words else []
+    pictures = batch["x"][: len(shown)] if "x" in batch and batch["x"].ndim == 4 else None
+    if "condition" in batch:
+        found = [decode(space.attributes, batch["condition"][i]) for i in shown]
+        said = [", ".join(f"{name}={'|'.join(values)}" for name, values in each.items()) for each in found]
+        where = [f"{place} ({words})" for place, words in zip(where, said, strict=True)]
+    return Preview(recipe, examples, where, _facts(recipe, dataset, objective, stream, prepared, engine), pictures)
+
+
+def _blocks(picture: Tensor) -> Text:
+    """A picture (C, H, W) as half blocks, two pixels a character, at most 32 wide."""
+    height, width = min(32, picture.size(1)), min(32, picture.size(2))
+    small = F.adaptive_avg_pool2d(picture.expand(3, -1, -1), (height + height % 2, width))
+    pixels = ((small + 1) * 127.5).round().clamp(0, 255).int().permute(1, 2, 0).tolist()
+    out = Text()
+    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
+        for a, b in zip(upper, lower, strict=True):
+            out.append("\u2580", f"rgb({a[0]},{a[1]},{a[2]}) on rgb({b[0]},{b[1]},{b[2]})")
+        out.append("\n")
+    return out
 
 
 def _pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
@@ -83,28 +113,43 @@ def _pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
 
 
 def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: Batch, engine: Engine) -> dict[str, str]:
-    model, training = objective.modules["model"].to(engine.device), recipe.training
-    counted = int((prepared["targets"] >= 0).sum())
-    given = prepared["targets"].numel()
-    small = {k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()}
-    for _ in range(2):
-        began = time.perf_counter()
-        objective.turns(0)[0].loss(small).total.sum().backward()
-        if engine.device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - began
-    step = seconds * given / small["targets"].numel()
-    tokens = training.steps * stream.size * stream.units
-    train, held_out = dataset.summary["train"], dataset.summary["held_out"]
-    flop = model.flops_per_token(stream.units) * tokens
-    parameters = sum(p.numel() for p in model.parameters())
+    training, unit = recipe.training, stream.unit
+    parameters = sum(p.numel() for module in objective.modules.values() for p in module.to(engine.device).parameters())
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
+    train, held_out = dataset.summary["train"], dataset.summary["held_out"]
+    seen = training.steps * stream.size * stream.units * objective.draws
+    step = _seconds(objective, {k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()}, engine)
+    step *= stream.size / min(stream.size, training.micro_batch or stream.size)
+    time_ = f"about {training.steps * step / 60:.1f} minutes here in fp32 ({step * 1000:,.0f} ms a step), evaluation aside"
+    model = f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB"
+    if recipe.data.content != "text":
+        epochs = seen / max(1, train["examples"])
+        return {
+            "data": f"{train['examples']:,} training {unit}, {held_out['examples']:,} held out",
+            "attributes": ", ".join(f"{name} ({len(values)} values)" for name, values in dataset.codec.space.attributes.items()) or "none",
+            "model": model,
+            "run": f"{training.steps:,} steps of {stream.size} {unit}, {epochs:,.1f} epochs",
+            "time": time_,
+        }
+    counted, given = int((prepared["targets"] >= 0).sum()), prepared["targets"].numel()
+    flop = objective.modules["model"].flops_per_token(stream.units) * seen
     return {
         "data": f"{dataset.summary['files']:,} files, {train['tokens']:,} training tokens ({train['bytes'] / 1e6:,.1f} MB), "
         f"{held_out['tokens']:,} held out ({held_out['documents']:,} documents)",
         "vocabulary": f"{dataset.codec.space.vocabulary:,} tokens, {train['bytes'] / max(1, train['tokens']):.2f} bytes each",
-        "model": f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB",
+        "model": model,
         "batch": f"{stream.size} x {stream.units} tokens, {counted:,} of {given:,} count in the loss ({counted / given:.0%})",
-        "run": f"{training.steps:,} steps, {tokens:,} tokens, {tokens / max(1, train['tokens']):.2f} epochs, {flop:.2e} FLOP",
-        "time": f"about {training.steps * step / 60:.1f} minutes here in fp32 ({step * 1000:,.0f} ms a step), evaluation aside",
+        "run": f"{training.steps:,} steps, {seen:,} tokens, {seen / max(1, train['tokens']):.2f} epochs, {flop:.2e} FLOP",
+        "time": time_,
     }
+
+
+def _seconds(objective: Any, batch: Batch, engine: Engine) -> float:
+    """Of all turns' gradients on a batch; the second time, for the first pays for kernels being chosen."""
+    for _ in range(2):
+        began = time.perf_counter()
+        for turn in objective.turns(0):
+            turn.loss(dict(batch)).total.sum().backward()
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize()
+    return time.perf_counter() - began

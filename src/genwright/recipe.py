@@ -13,12 +13,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
 
 from genwright.errors import GenwrightError, did_you_mean
 from genwright.refusals import dotted_names, refusal
-from genwright.registry import Settings, settings_of
-from genwright.sampling.settings import Decoding
+from genwright.registry import Settings, kinds, settings_of
 from genwright.training.settings import Training
 from genwright.yamltext import read_yaml, write_yaml
 
@@ -61,6 +60,14 @@ def _models(value: Any) -> Any:
     return _part("model", value, "model")
 
 
+def _sampling(value: Any, info: ValidationInfo) -> Any:
+    """The settings of sampling, of the class that the objective's samples need."""
+    objective = info.data.get("objective")
+    if objective is None or isinstance(value, Settings):  # the objective was refused already
+        return value
+    return build(objective.sampling, {} if value is None else value, "sampling")
+
+
 def _everywhere() -> Iterator[str]:
     yield from dotted_names(Recipe)
     for family, kind in _DEFAULT_KINDS.items():
@@ -96,8 +103,31 @@ class Recipe(Settings):
     """What is learned."""
     training: Training = Training()
     """How long, how fast, where, and what is kept."""
-    sampling: Decoding = Decoding()
+    sampling: Annotated[Any, BeforeValidator(_sampling)] = Field(None, validate_default=True)
     """How samples are drawn, unless a command says otherwise."""
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """The networks' settings by name; a single one is called `model`."""
+        return self.model if isinstance(self.model, dict) else {"model": self.model}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, values: Any) -> Any:
+        """What the data's kind usually goes with, where a part is left out."""
+        if not isinstance(values, Mapping):
+            return values
+        data = _part("data", values.get("data"), "data")
+        filled = {name: kind for name, kind in data.usual.items() if values.get(name) is None}
+        return {**values, **filled, "data": data}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        if self.codec.content != self.data.content:
+            fit = sorted(kind for kind, known in kinds("codec").items() if known.content == self.data.content)
+            what = f"codec {self.codec.kind} is for {self.codec.content}, and data.kind is {self.data.kind}"
+            raise GenwrightError(what, f"choose one of: {', '.join(fit)}")
+        return self
 
     @classmethod
     def load(cls, name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -55,6 +55,11 @@ class Run:
     def codec(self) -> Any:
         return self.recipe.codec.load(self.folder / "codec")
 
+    @property
+    def content(self) -> str:
+        """What it makes: "text", "image" or "points"."""
+        return self.codec.content
+
     @cached_property
     def checkpoint(self) -> Path:
         root = self.folder / "checkpoints"
@@ -82,13 +87,13 @@ class Run:
         named = dict(files["weights"])
         if self.weights == "ema":
             named |= files.get("ema", {})
-        modules = self.recipe.model if isinstance(self.recipe.model, dict) else ["model"]
+        modules = dict.fromkeys(name.partition(".")[0] for name in named)
         return {name: snapshot.cut(named, f"{name}.") for name in modules}
 
     @cached_property
     def objective(self) -> Any:
         """The objective with its trained networks, in fp32, ready to be used."""
-        built = assemble.objective(self.recipe, self.codec.space)
+        built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
         engine = Engine("cpu" if self.recipe.training.device == "cpu" else "auto")
         for name, tensors in self.tensors().items():
             snapshot.into_module(built.modules[name], tensors, str(self.checkpoint))

@@ -1,5 +1,6 @@
 import json
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,8 @@ from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.evaluation.figure import Figure, number
 from genwright.evaluation.floors import count_floors
-from genwright.evaluation.language import bits_per_byte, evaluate_language, measure
+from genwright.evaluation.held_out import measure
+from genwright.evaluation.language import _add_floors, bits_per_byte, evaluate_language
 from genwright.evaluation.table import show
 from genwright.objectives.language import Causal, Masked
 
@@ -106,10 +108,10 @@ def test_ranks_share_the_windows_exactly_even_when_one_has_none():
         parts: list = []
         for rank in range(2):
             try:
-                measure(objective, data.held_out(0), 0, batch=batch, engine=TwoRanks(rank, parts), floors=floors)
+                measure(objective, data.held_out(0), batch=batch, engine=TwoRanks(rank, parts), each=partial(_add_floors, floors))
             except GenwrightError:
                 assert batch == 50 and rank == 1
-        alone = measure(objective, data.held_out(0), 0, batch=4, floors=floors)
+        alone = measure(objective, data.held_out(0), batch=4, each=partial(_add_floors, floors))
         both = parts[0] + parts[1]
         assert both[0] == alone.count
         assert both[-2:].tolist() == pytest.approx(list(alone.metrics["loss"]))
@@ -119,10 +121,10 @@ def test_modes_come_back_and_nothing_to_measure_is_said():
     data, model = Data(), Table()
     objective = Causal().build({"model": model}, SPACE)
     model.train()
-    measure(objective, data.held_out(1), 1, limit=2)
+    measure(objective, data.held_out(1), limit=2)
     assert model.training
-    with pytest.raises(GenwrightError, match="no target"):
-        measure(objective, Windows(np.zeros(1), 1), 1)
+    with pytest.raises(GenwrightError, match="nothing to measure"):
+        measure(objective, Windows(np.zeros(1), 1))
 
 
 def test_bits_per_byte_by_hand():

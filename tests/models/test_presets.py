@@ -86,10 +86,10 @@ def test_bounds(wrong):
 
 
 def test_suggestions_fall_with_width():
-    small, large = resolved(depth=2).suggestion(64), resolved(depth=12).suggestion(64)
+    small, large = resolved(depth=2).suggestion(Space(length=64)), resolved(depth=12).suggestion(Space(length=64))
     assert small["learning_rate"] > large["learning_rate"] == 0.004
     assert small["batch_size"] < large["batch_size"]
-    assert resolved(depth=2).suggestion(10**6)["batch_size"] == 1
+    assert resolved(depth=2).suggestion(Space(length=10**6))["batch_size"] == 1
 
 
 def test_every_field_has_a_docstring():

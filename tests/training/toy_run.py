@@ -20,7 +20,7 @@ def session(name, folder, engine=None, strategy="ddp", measure=True, **training)
     engine = engine or Engine("cpu", strategy)
     objective, stream, settings = toys.make(name, strategy=strategy, **training)
 
-    def held_out():
+    def held_out(step):
         with torch.no_grad():
             total = sum(p.double().abs().sum() for m in objective.modules.values() for p in m.parameters())
             return {"loss": float(total.full_tensor() if hasattr(total, "full_tensor") else total)}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -17,9 +18,8 @@ Chosen = Mapping[str, str | Iterable[str]]  # attribute -> a value, or several
 
 def encode(attributes: Mapping[str, tuple[str, ...]], chosen: Chosen) -> Tensor:
     """(columns,) float32. Raises GenwrightError for an attribute or a value that is not known."""
-    out, start = torch.zeros(sum(map(len, attributes.values()))), {}
-    for name, values in attributes.items():
-        start[name] = sum(len(attributes[n]) for n in start)
+    sizes = [len(values) for values in attributes.values()]
+    out, start = torch.zeros(sum(sizes)), dict(zip(attributes, accumulate([0, *sizes]), strict=False))
     for name, wanted in chosen.items():
         if name not in attributes:
             what = f"there is no attribute {name!r} in this data"

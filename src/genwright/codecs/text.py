@@ -36,6 +36,8 @@ _CONFIG = {"end": ("eos_token", "sep_token"), "mask": ("mask_token",), "pad": ("
 class TextCodec:
     """text <-> token ids. `special`: name -> id, with at least "end"; every other special token under its own text."""
 
+    content = "text"
+
     def __init__(self, tokenizer: Tokenizer, special: dict[str, int]):
         self.tokenizer = tokenizer
         self._encoder = Encoder(tokenizer)
@@ -131,6 +133,8 @@ def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int])
 
 
 class _TextSettings(Settings):
+    content: ClassVar[str] = "text"
+
     def load(self, folder: str | Path) -> TextCodec:
         """The codec that was saved with a run."""
         return TextCodec.load(folder)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from genwright.codecs.text import TextCodec
+from genwright.contracts import Space
 from genwright.data.prepare import Preparation, Progress
 from genwright.data.shards import SPLITS, digest_of
 from genwright.data.windows import HeldOut, TextStream, Tokens
@@ -50,6 +52,13 @@ class TextData(Settings):
     """Processes that prepare; 0: one a core."""
     cache: str | None = None
     """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
+
+    content: ClassVar[str] = "text"
+    usual: ClassVar[dict[str, str]] = {"codec": "bpe", "model": "transformer", "objective": "causal"}
+
+    def space(self, codec: Any) -> Space:
+        """What windows of this data are, for a network."""
+        return replace(codec.space, length=self.context)
 
     def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> TextDataset:
         """The dataset of this source, split and codec, from the cache or made now. `expect`: the digest a run was made with."""

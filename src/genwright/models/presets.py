@@ -10,7 +10,7 @@ fall with the square root of the width.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -95,6 +95,8 @@ class TransformerSettings(Settings):
     causal: bool | None = None
     """Tokens see only what stands before. Default: the objective's."""
 
+    role: ClassVar[str] = "sequence"
+
     def resolve(self, space: Space, context: int, causal: bool = True) -> TransformerSettings:
         """Every setting filled in and checked. space: what the codec makes; context: tokens; causal: what the objective needs.
         Raises GenwrightError for measures that do not fit each other."""
@@ -164,11 +166,11 @@ class TransformerSettings(Settings):
         vocabulary = choices.pop("vocabulary")
         return Transformer(Architecture(**choices), vocabulary, context)
 
-    def suggestion(self, context: int) -> dict[str, Any]:
+    def suggestion(self, space: Space) -> dict[str, Any]:
         """Batch size (examples) and learning rates for this size."""
         width = self.width or 64 * self.depth
         tokens = 2**13 if width <= 256 else 2**15 if width < 768 else 2**19
-        return {"batch_size": max(1, tokens // context), "learning_rate": round(0.004 * (width / 768) ** -0.5, 6), "matrix_rate": 0.02}
+        return {"batch_size": max(1, tokens // space.length), "learning_rate": round(0.004 * (width / 768) ** -0.5, 6), "matrix_rate": 0.02}
 
 
 def _refuse(wrong: object, what: str, remedy: str) -> None:

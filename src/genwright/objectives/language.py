@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,7 @@ from genwright.contracts import Batch, Loss, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.registry import Settings, register
+from genwright.sampling.settings import Decoding
 
 IGNORED = -100  # a target that does not count
 
@@ -53,6 +54,8 @@ class Language(ABC):
             nll = self.modules["model"](batch["inputs"], targets=targets, **extra)
         total = nll.sum(1)
         return Loss(total, count, {"loss": (total.detach().sum(), count.sum())} | metrics)
+
+    measured = loss
 
     def after_step(self, totals: dict[str, float]) -> None:  # noqa: B027 - most objectives have no buffers to move
         """No buffers."""
@@ -142,11 +145,20 @@ def masked_batch(
     return inputs, torch.where(chosen, tokens, IGNORED)
 
 
+class _Language(Settings):
+    sampling: ClassVar[type[Settings]] = Decoding
+    lookahead: ClassVar[int] = 0  # tokens a window holds beyond the context: the last target
+    causal: ClassVar[bool] = False
+
+    def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+        return {"model": ("sequence", {"context": space.length, "causal": self.causal})}
+
+
 @register("objective", "causal")
-class Causal(Settings):
+class Causal(_Language):
     kind: Literal["causal"] = "causal"
     """Predict each token from those before it."""
-    lookahead: ClassVar[int] = 1  # tokens a window holds beyond the context: the last target
+    lookahead: ClassVar[int] = 1
     causal: ClassVar[bool] = True
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> CausalObjective:
@@ -154,7 +166,7 @@ class Causal(Settings):
 
 
 @register("objective", "masked")
-class Masked(Settings):
+class Masked(_Language):
     kind: Literal["masked"] = "masked"
     """Predict hidden tokens from all others."""
     rate: float = Field(0.3, gt=0, lt=1)
@@ -165,8 +177,6 @@ class Masked(Settings):
     """Of those, the share shown as a random token; the rest are shown as they are."""
     whole_words: bool = False
     """Choose whole words, not single tokens."""
-    lookahead: ClassVar[int] = 0
-    causal: ClassVar[bool] = False
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> MaskedObjective:
         if self.mask_share + self.random_share > 1:

@@ -46,9 +46,9 @@ class Log(Hook):
 
 
 class Evaluate(Hook):
-    """Calls `measure()` (on every rank, with averaged weights where there are any) every so many steps and at the last one."""
+    """Calls `measure(step)` (on every rank, with averaged weights where there are any) every so many steps and at the last one."""
 
-    def __init__(self, measure: Callable[[], dict[str, float]], every: int, last: int, records: Records | None):
+    def __init__(self, measure: Callable[[int], dict[str, float]], every: int, last: int, records: Records | None):
         self.measure, self.every, self.last, self.records = measure, every, last, records
         self.newest: tuple[int, float] | None = None  # step, held-out loss
 
@@ -59,7 +59,7 @@ class Evaluate(Hook):
         if not self.due(state.step):
             return
         began = time.perf_counter()
-        found = averaged(state, self.measure)
+        found = averaged(state, lambda: self.measure(state.step))
         if "loss" in found:
             self.newest = (state.step, found["loss"])
         record["held_out"] = found

@@ -47,10 +47,10 @@ class State:
 
 
 class Rollback(Exception):
-    """Too many non-finite steps in a row; whoever keeps checkpoints goes back to one."""
+    """Too many non-finite steps in a row, or an alarm; whoever keeps checkpoints goes back to one."""
 
-    def __init__(self, step: int, reason: str):
-        self.step, self.reason = step, reason
+    def __init__(self, step: int, reason: str, remedy: str = "lower the learning rate, set training.clip, or look at that batch"):
+        self.step, self.reason, self.remedy = step, reason, remedy
         super().__init__(reason)
 
 
@@ -264,7 +264,7 @@ def run(
         for hook in hooks:
             hook.after_step(state, record)
         if state.bad >= settings.guard.skips:
-            raise Rollback(state.step, record["skipped"])
+            raise Rollback(state.step, f"{state.bad} steps in a row were not finite, the last: {record['skipped']}")
         asked = [hook.stop(state) for hook in hooks]  # every one, on every rank: a hook may have to agree with the other ranks
         if any(asked):
             break

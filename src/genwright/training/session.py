@@ -32,7 +32,7 @@ class Session:
     engine: Engine
     seed: int = 0
     dtype: torch.dtype = torch.float32
-    measure: Callable[[], dict[str, float]] | None = None
+    measure: Callable[[int], dict[str, float]] | None = None
     hooks: Sequence[Hook] = ()
     say: Callable[[str], None] = print
     gradients: loop.GradientMaker = loop.plain_gradients
@@ -125,8 +125,8 @@ class Session:
             if self.records:
                 self.records.append({"step": event.step, "event": f"stopped: {event.reason}"})
                 self.records.flush(to_disk=True)
-            what = f"{self.settings.guard.skips} steps in a row were not finite after {count} rollbacks, the last: {event.reason}"
-            raise GenwrightError(what, "lower the learning rate, set training.clip, or look at that batch")
+            what = f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}"
+            raise GenwrightError(what, event.remedy)
         passed = event.step - state.step
         state.skipped = [*skipped, (state.step, passed)]
         state.rollbacks, state.bad = count + 1, 0

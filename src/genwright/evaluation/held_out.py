@@ -1,0 +1,111 @@
+"""A trained objective on a whole held-out split: what it measures of each batch, summed exactly over batches and ranks.
+
+Batches go the way of training (`prepare`, then the objective's own `measured`), so that what is reported is what is trained. What is
+random is drawn by (seed, example): every evaluation of a run, in any batch size, sees the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from genwright.contracts import Batch, Objective
+from genwright.draws import Draws
+from genwright.errors import GenwrightError
+
+POSITION = -1  # of the draws: no step of training has it
+
+
+class HeldOut(Protocol):
+    windows: int
+
+    def batch(self, start: int, stop: int) -> Batch: ...
+
+
+class Alone:
+    """One process: `contracts.Ranks`, and what `measure` asks of an engine."""
+
+    rank, size = 0, 1
+
+    def __init__(self, device: torch.device | str = "cpu"):
+        self.device = torch.device(device)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        return tensor
+
+    sum_ = gather = sum
+
+
+@dataclass
+class Measured:
+    """Sums over the held-out targets. metrics: name -> (sum, count). floors: measure -> name -> sum. count: targets."""
+
+    metrics: dict[str, tuple[float, int]] = field(default_factory=dict)
+    floors: dict[str, dict[str, float]] = field(default_factory=dict)
+    count: int = 0
+
+    def means(self) -> dict[str, float]:
+        """metric -> mean: what a run records."""
+        return {name: total / count for name, (total, count) in self.metrics.items() if count}
+
+
+@torch.no_grad()
+def measure(
+    objective: Objective,
+    held_out: HeldOut,
+    *,
+    batch: int = 32,
+    seed: int = 0,
+    engine: Any = None,
+    each: Callable[[Measured, Batch, Batch, int], None] | None = None,
+    limit: int | None = None,
+) -> Measured:
+    """Every example of a held-out split (or the first `limit`), `batch` at a time on each rank; every rank gets the same sums. `each`
+    adds floors to them: it gets the batch as it was found and as it was prepared, and how many of its rows count. Raises GenwrightError
+    where there is nothing to measure."""
+    engine = engine or Alone()
+    training = [module for part in objective.modules.values() for module in part.modules() if module.training]
+    for module in objective.modules.values():
+        module.eval()
+    sums: dict[str, Tensor] = {}
+    unit = max(1, getattr(objective, "unit", 1))  # a pack is measured whole or not at all
+    out, windows = Measured(), min(held_out.windows, limit or held_out.windows) // unit * unit
+    try:
+        for start in range(0, windows, batch * engine.size):
+            first = start + engine.rank * batch
+            rows = range(first, min(first + batch, windows))
+            own = len(rows) > 0
+            rows = rows if own else range(unit)  # a rank without windows calls its modules all the same: sharded ones meet inside
+            found = held_out.batch(rows.start, rows.stop)
+            given = {name: value.to(engine.device) for name, value in found.items()}
+            prepared = objective.prepare(
+                given, Draws(seed, POSITION, torch.arange(rows.start, rows.stop, device=engine.device)), Alone(engine.device)
+            )
+            for name, (total, count) in objective.measured(prepared).metrics.items():
+                pair = torch.stack([torch.as_tensor(total), torch.as_tensor(count)]).double() * own
+                sums[name] = sums[name] + pair if name in sums else pair
+            if each:
+                each(out, found, prepared, len(rows) * own)
+    finally:
+        for module in training:
+            module.training = True
+    _reduce(out, sums, engine)
+    if not any(count for _, count in out.metrics.values()):
+        raise GenwrightError("the held-out split has nothing to measure", "hold out more data or use a shorter context")
+    return out
+
+
+def _reduce(out: Measured, sums: Mapping[str, Tensor], engine: Any) -> None:
+    """Adds over ranks, in one exchange; floors too."""
+    flat = [(key, name) for key in sorted(out.floors) for name in sorted(out.floors[key])]
+    mine = torch.tensor([float(out.count), *(out.floors[key][name] for key, name in flat)], dtype=torch.float64, device=engine.device)
+    both = engine.sum_(torch.cat([mine, *sums.values()]))
+    out.count = int(both[0])
+    for (key, name), value in zip(flat, both[1:].tolist(), strict=False):
+        out.floors[key][name] = value
+    for name, (total, count) in zip(sums, both[len(mine) :].view(-1, 2).tolist(), strict=True):
+        out.metrics[name] = (total, int(count))
