@@ -153,12 +153,6 @@ class VQAutoencoder(nn.Module):
         dtype = next(self.decoder.parameters()).dtype
         return self.decoder(vectors.mT.unflatten(2, self.grid).to(dtype)).float()
 
-    def groups(self) -> dict[str, str]:
-        """What meets pixels and codes is no hidden matrix."""
-        edges = {"encoder.0.weight": "embedding", "decoder.0.weight": "embedding"}
-        edges |= {f"encoder.{len(self.encoder) - 1}.weight": "head", f"decoder.{len(self.decoder) - 2}.weight": "head"}
-        return {n: edges.get(n, "matrix" if p.ndim > 1 else "scalar") for n, p in self.named_parameters()}
-
 
 @register("model", "vq-autoencoder")
 class VQSettings(Settings):

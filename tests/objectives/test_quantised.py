@@ -1,0 +1,184 @@
+"""The vector-quantised objective: figures in closed form, and the same codebook however a batch is split."""
+
+import math
+import threading
+
+import pytest
+import torch
+
+from genwright.contracts import Space
+from genwright.draws import Draws
+from genwright.models.vq import VQSettings
+from genwright.objectives.quantised import VectorQuantised, perplexity
+from genwright.training import loop, snapshot
+from genwright.training.engine import Engine
+from genwright.training.settings import Optimizer, Training
+
+SPACE = Space(shape=(1, 8, 8))
+
+
+class Shapes:
+    """Bars and squares of a random shade."""
+
+    units, unit = 1, "images"
+
+    def __init__(self, size):
+        self.size = size
+
+    def batch(self, position, examples, policy=None):
+        draws = Draws(5, position, examples)
+        shade, kind = draws.uniform("shade", 1)[:, 0], draws.integers("kind", 3)
+        x = torch.full((len(examples), 1, 8, 8), -1.0)
+        for row, k, s in zip(x, kind.tolist(), shade.tolist(), strict=True):
+            row[0, slice(2, 6) if k else slice(None), slice(1, 5) if k != 1 else slice(None)] = s
+        return {"x": x}
+
+    def describe(self, position, examples):
+        return f"shapes {position}"
+
+
+def made(**settings):
+    torch.manual_seed(0)
+    network = VQSettings(**{"width": 4, "blocks": 1, "codes": 8, "code_width": 3, "levels": (3, 3)} | settings).build(SPACE)
+    objective = VectorQuantised(restart=3, decay=0.9)
+    assert objective.needs(SPACE) == {"model": ("vq", {})}
+    return objective.build({"model": network}, SPACE)
+
+
+def trained(objective, steps, *, start=None, micro_batch=None, size=12, records=None):
+    settings = Training(
+        steps=20,
+        batch_size=size,
+        micro_batch=micro_batch,
+        precision="fp32",
+        optimizer=Optimizer(kind="adamw", learning_rate=0.005, eps=1e-6),
+    )
+    engine = Engine("cpu")
+    state = loop.start(objective, settings, engine, seed=3)
+    if start:
+        snapshot.put(objective, state, *start)
+
+    class Keep(loop.Hook):
+        def after_step(self, state, record):
+            if records is not None:
+                records.append(record)
+
+    loop.run(objective, Shapes(size), state, steps, settings=settings, engine=engine, hooks=[Keep()])
+    files, plain = snapshot.take(objective, state)
+    return {file: {n: t.clone() for n, t in tensors.items()} for file, tensors in files.items()}, plain
+
+
+class ThreadRanks:
+    """Two ranks as two threads; even examples belong to the first."""
+
+    def __init__(self, rank, shared, barrier):
+        self.rank, self.size, self.shared, self.barrier = rank, 2, shared, barrier
+
+    def exchange(self, tensor):
+        self.shared[self.rank] = tensor
+        self.barrier.wait(10)
+        both = list(self.shared)
+        self.barrier.wait(10)
+        return both
+
+    def sum(self, tensor):
+        a, b = self.exchange(tensor)
+        return a + b
+
+    def gather(self, tensor):
+        return torch.stack(self.exchange(tensor), 1).flatten(0, 1)
+
+
+def test_perplexity_in_closed_form():
+    assert perplexity(torch.tensor([5, 5, 5, 5, 0])).item() == pytest.approx(4)
+    assert perplexity(torch.tensor([7, 0])).item() == 1
+    p = [0.5, 0.3, 0.2]
+    assert perplexity(torch.tensor([50, 30, 20])).item() == pytest.approx(math.exp(-sum(q * math.log(q) for q in p)))
+
+
+@pytest.mark.parametrize("kind", ["l2", "l1"])
+def test_the_loss_is_what_it_says(kind):
+    objective = made(normalised=False)
+    objective.settings = VectorQuantised(reconstruction=kind, commitment=0.5)
+    engine = Engine("cpu")
+    batch = objective.prepare(Shapes(6).batch(0, torch.arange(6)), Draws(0, 0, torch.arange(6)), engine.ranks(engine.rows(6)))
+    loss = objective.loss(batch)
+    net, x = objective.modules["model"], batch["x"]
+    z, codes = net(x)
+    assert torch.equal(codes, batch["codes"])
+    error = net(codes=codes) - x
+    for i in range(6):
+        expected = error[i].abs().mean() if kind == "l1" else error[i].square().mean()
+        distance = torch.stack([(z[i, j] - net.bottleneck.codebook[codes[i, j]]).square().mean() for j in range(4)]).mean()
+        assert loss.total[i].item() == pytest.approx((expected + 0.5 * distance).item(), rel=1e-4)
+    assert loss.count.tolist() == [1] * 6 and set(loss.metrics) == {"loss", "reconstruction", "perplexity", "used"}
+    total, count = loss.metrics["perplexity"]
+    assert (total / count).item() == pytest.approx(perplexity(torch.bincount(codes.flatten(), minlength=8)).item())
+
+
+@pytest.mark.parametrize("bottleneck", ["vq", "fsq"])
+def test_micro_batches_change_nothing(bottleneck):
+    whole, parts = [], []
+    a, _ = trained(made(bottleneck=bottleneck), 6, records=whole)
+    b, _ = trained(made(bottleneck=bottleneck), 6, micro_batch=5, records=parts)
+    for name, tensor in a["weights"].items():
+        assert torch.allclose(tensor.double(), b["weights"][name].double(), rtol=1e-4, atol=1e-5), name
+    for x, y in zip(whole, parts, strict=True):
+        assert all(x[k] == pytest.approx(y[k], rel=1e-4) for k in ("loss", "reconstruction", "perplexity", "used"))
+
+
+def test_two_ranks_move_the_codebook_as_one_does():
+    one, engine = made(), Engine("cpu")
+    batch = Shapes(12).batch(0, torch.arange(12))
+    figures = one.prepare(batch, Draws(0, 0, torch.arange(12)), engine.ranks(engine.rows(12)))
+    one.after_step({})
+    shared, barrier, results = [None, None], threading.Barrier(2), [None, None]
+
+    def play(rank, objective):
+        rows = torch.arange(rank, 12, 2)
+        own = objective.prepare({"x": batch["x"][rows]}, Draws(0, 0, rows), ThreadRanks(rank, shared, barrier))
+        objective.after_step({})
+        results[rank] = (own, objective.model.bottleneck.state_dict())
+
+    threads = [threading.Thread(target=play, args=(rank, made())) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for rank, (own, state) in enumerate(results):
+        for name, tensor in one.model.bottleneck.state_dict().items():
+            assert torch.allclose(state[name].double(), tensor.double(), atol=1e-6), name
+        assert torch.equal(own["codes"], figures["codes"][rank::2]) and own["perplexity"][0] == figures["perplexity"][0]
+
+
+def test_dead_codes_come_back():
+    objective, records = made(codes=32), []
+    book = objective.model.bottleneck
+    book.codebook[1:] = -book.codebook[:1]  # 31 equal codes opposite to the first: no more than two can be in use
+    book.mass.fill_(1)
+    trained(objective, 12, records=records)
+    assert records[0]["perplexity"] <= 2 and records[-1]["perplexity"] > 4
+    assert len(book.codebook.unique(dim=0)) == 32
+
+
+def test_preparing_what_is_only_measured_moves_nothing():
+    objective, engine = made(), Engine("cpu")
+    before = {n: t.clone() for n, t in objective.model.state_dict().items()}
+    prepared = objective.prepare(Shapes(4).batch(9, torch.arange(4)), Draws(0, 9, torch.arange(4)), engine.ranks(engine.rows(4)))
+    assert objective.measured(prepared).metrics["loss"][1] == 4
+    assert all(torch.equal(t, before[n]) for n, t in objective.model.state_dict().items())
+
+
+@pytest.mark.parametrize("bottleneck", ["vq", "fsq"])
+def test_a_resumed_run_is_the_same_run(bottleneck):
+    whole, _ = trained(made(bottleneck=bottleneck), 8)
+    half = trained(made(bottleneck=bottleneck), 5)
+    again, plain = trained(made(bottleneck=bottleneck), 8, start=half)
+    assert plain["step"] == 8 and all(torch.equal(t, again["weights"][n]) for n, t in whole["weights"].items())
+    assert f"model.bottleneck.{'codebook' if bottleneck == 'vq' else 'idle'}" in whole["weights"]
+
+
+def test_it_learns():
+    records = []
+    trained(made(codes=16), 20, records=records)
+    assert records[-1]["reconstruction"] < 0.6 * records[0]["reconstruction"] and 0 < records[-1]["used"] <= 1
