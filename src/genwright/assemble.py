@@ -73,7 +73,7 @@ def checked(recipe: Recipe, space: Space) -> dict[str, tuple[str, dict[str, Any]
         raise GenwrightError(what, "give each of them its kind")
     for name, (role, _) in asked.items():
         if parts[name].role != role:
-            fit = sorted(kind for kind, cls in kinds("model").items() if getattr(cls, "role", "") == role)
+            fit = sorted(kind for kind, cls in kinds("model").items() if cls.role == role)
             where = "model" if set(asked) == {"model"} else f"model.{name}"
             what = f"{where}.kind is {parts[name].kind}, which is no {role} network, and objective {recipe.objective.kind} needs one"
             raise GenwrightError(what, f"choose one of: {', '.join(fit)}")

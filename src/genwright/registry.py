@@ -31,6 +31,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
     family: ClassVar[str] = ""
+    content: ClassVar[str] = ""  # of data and codecs: "text", "image" or "points"
+    role: ClassVar[str] = ""  # of networks: what an objective can do with it
 
 
 def register(family: str, kind: str):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -85,6 +85,7 @@ class ImageSettings(Settings):
     """The colour behind what is transparent and beside what is not square: a name or #rrggbb."""
     fit: Literal["pad", "crop"] = "pad"
     """Pictures that are not square: `pad` fits them in and loses nothing, `crop` takes the middle (usual for photographs)."""
+    content: ClassVar[str] = "image"
 
     def shape(self) -> dict[str, Any]:
         """What decides the pixels of a picture."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ class Points(Settings):
 
     kind: Literal["points"] = "points"
     """Which codec: the two coordinates of a point."""
+    content: ClassVar[str] = "points"
 
     def load(self, folder: str | Path) -> PointsCodec:
         return PointsCodec()

@@ -17,7 +17,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -69,6 +69,8 @@ class ImagesData(Settings):
     """Processes that decode; 0: one a core."""
     cache: str | None = None
     """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
+    content: ClassVar[str] = "image"
+    usual: ClassVar[dict[str, str]] = {"codec": "image", "model": "unet", "objective": "flow"}
 
     def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> ImagesDataset | CodesDataset:
         """The dataset, from the cache or decoded now. `expect`: the digest a run was made with. Raises GenwrightError."""

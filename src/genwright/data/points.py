@@ -11,7 +11,7 @@ of N(0, I): a batch then holds it as "start", drawn anew for every position.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -69,6 +69,8 @@ class PointsData(Settings):
     """Training points."""
     held_out: int = Field(10_000, ge=0)
     """Points that are never trained on."""
+    content: ClassVar[str] = "points"
+    usual: ClassVar[dict[str, str]] = {"codec": "points", "model": "mlp-velocity", "objective": "flow"}
 
     def prepare(self, codec_settings: Any, progress: Any = None, expect: str | None = None) -> PointsDataset:
         """Draws the points. Raises GenwrightError where the codec is another one, or `expect` differs."""
