@@ -21,10 +21,10 @@ AXES = 1024  # more latent dimensions than this have no meaning one by one: nois
 
 
 def latents(objective: Any, count: int, settings: Any, first: int = 0) -> Tensor:
-    """Latents (count, *latent) of samples first, first + 1, ..., truncated: the prior's draws times `settings.truncation`."""
+    """Latents (count, *latent) of samples first, first + 1, ...: draws of the prior. Truncation is the decoder's."""
     device = next(p.device for module in objective.modules.values() for p in module.parameters())
     examples = torch.arange(first, first + count, device=device)
-    return Draws(settings.seed, 0, examples).normal("latent", *objective.latent) * settings.truncation
+    return Draws(settings.seed, 0, examples).normal("latent", *objective.latent)
 
 
 def decoded(objective: Any, space: Space, z: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:

@@ -1,0 +1,252 @@
+"""A run, watched while it trains: on the schedule of held-out evaluations samples are drawn from one seed, shown in RUN/samples and
+measured, and alarms look at what was recorded.
+
+An alarm is a pure function of the evaluations so far, the same whether a run was stopped in between or not: it rings when what it says
+holds now and did not hold at the evaluation before. Its thresholds are few and rough on purpose; benchmarks/alarms.py has, for each, a
+run in which it must ring and one in which it must not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genwright.draws import Draws
+from genwright.evaluation.distances import frechet
+from genwright.evaluation.memory import Memory
+from genwright.evaluation.neighbours import prdc
+from genwright.registry import Settings
+from genwright.reporting import pictures
+from genwright.sampling import latent
+from genwright.training.loop import Hook, Rollback, State
+from genwright.training.records import read
+
+NEIGHBOURS = 5  # of precision, recall, density, coverage
+TRAIN = 20_000  # training examples, at most, among which copies are looked for
+SHOWN = 64  # samples in a grid
+MEANS = ("wins", "used")  # what training steps record: their mean since the evaluation before is judged
+PATIENCE = 3  # evaluations in a row that a discriminator must win
+
+
+class Watching(Settings):
+    samples: int = Field(500, ge=0, le=100_000)
+    """Samples that are drawn and measured at each held-out evaluation; 0: none."""
+    on_alarm: Literal["warn", "rollback", "stop"] = "warn"
+    """`rollback`: back to the last checkpoint and past the data since (training.guard.rollbacks times); `stop`: save and stop."""
+    coverage: float = Field(0.5, ge=0, le=1)
+    """Mode collapse: coverage below this share of its best. 0: never."""
+    wins: float = Field(0.98, ge=0.5, le=1)
+    """The discriminator has won: it ranks more than this share of pairs right, and samples do not get better. 1: never."""
+    used: float = Field(0.25, ge=0, le=1)
+    """Dead codebook: less than this share of codes is used. 0: never."""
+    memorised: float = Field(0.3, ge=0, le=1)
+    """Memorising: this share of samples more than of held-out examples lies too near to a training example. 1: never."""
+
+
+class Watch:
+    """Called as watch(step) inside a held-out evaluation, on every rank; draws, writes RUN/samples/step-*.png and returns the metrics.
+    dataset: what `prepare` returned. drawing: how samples are drawn. features: examples (n, *shape) -> (n, d), made when it is needed."""
+
+    def __init__(
+        self, folder: Path, objective: Any, dataset: Any, engine: Any, settings: Watching, drawing: Any,
+        features: Callable[[], Callable[[Tensor], Tensor]], seed: int = 0,
+    ):  # fmt: skip
+        self.folder, self.objective, self.dataset, self.engine = folder, objective, dataset, engine
+        self.settings, self.drawing, self.make_features, self.seed = settings, drawing, features, seed
+
+    def __call__(self, step: int) -> dict[str, float]:
+        """Metrics of `settings.samples` samples, the same on every rank."""
+        if not self.settings.samples:
+            return {}
+        found: dict[str, float] = {}
+        if self.engine.main or self.engine.strategy == "fsdp":  # sharded modules meet inside: all ranks draw
+            made = self.drawn()
+        if self.engine.main:
+            pictures.write(self.folder / "samples" / f"step-{step:08d}.png", self.shown(made))
+            found = self.measured(made)
+        return self.engine.broadcast(found)
+
+    @cached_property
+    def real(self) -> tuple[Tensor, Tensor | None]:
+        """Training examples that samples are compared with, picked by the seed, and the conditions of as many as there are samples."""
+        train = self.dataset.split("train")
+        order = Draws(self.seed, 0, torch.arange(len(train))).uniform("watched", 1)[:, 0].argsort()[: self.settings.samples]
+        return train.x(order), train.condition(order[torch.arange(self.settings.samples) % len(order)])
+
+    @cached_property
+    def features(self) -> Callable[[Tensor], Tensor]:
+        return self.make_features()
+
+    @cached_property
+    def memory(self) -> Memory | None:
+        train, held_out = self.dataset.split("train"), self.dataset.split("held_out")
+        if len(train) < 2 or not len(held_out):
+            return None
+        near = torch.linspace(0, len(train) - 1, min(TRAIN, len(train))).long()
+        fresh = torch.arange(min(len(held_out), max(100, self.settings.samples)))
+        return Memory(self.features(train.x(near)), self.features(held_out.x(fresh)))
+
+    def drawn(self) -> Tensor:
+        """Samples, one for each of the real examples' conditions, made in evaluation mode; on the CPU."""
+        training = [m for part in self.objective.modules.values() for m in part.modules() if m.training]
+        for part in self.objective.modules.values():
+            part.eval()
+        try:
+            condition = self.real[1]
+            return latent.draw(self.objective, self.dataset.codec.space, self.settings.samples, condition, None, self.drawing).cpu()
+        finally:
+            for module in training:
+                module.training = True
+
+    def shown(self, made: Tensor) -> bytes:
+        if made.dim() == 2:
+            return pictures.scatter(made, self.real[0])
+        return pictures.grid(made[:SHOWN], 8)
+
+    def measured(self, made: Tensor) -> dict[str, float]:
+        """Metrics in the space of features; what a few examples cannot tell is left out."""
+        made = made.nan_to_num(0.0, 1e6, -1e6)
+        out: dict[str, float] = {}
+        if min(len(made), len(self.real[0])) > NEIGHBOURS:
+            real, fake = self.features(self.real[0]), self.features(made)
+            out = prdc(real, fake, NEIGHBOURS) | {"frechet": frechet(real, fake)}
+            if self.memory:
+                out |= {"memorised": self.memory.share(fake), "memorised_floor": self.memory.floor}
+        return out
+
+
+# ---- alarms: the evaluations so far, oldest first -> what happens and what to try, "" if all is well
+
+Rows = Sequence[Mapping[str, float]]
+
+
+def _values(rows: Rows, name: str) -> list[float]:
+    return [row[name] for row in rows if name in row]
+
+
+def mode_collapse(rows: Rows, s: Watching) -> str:
+    """Twice in a row coverage was far below its best, or samples look real and cover little."""
+    covered, precise = _values(rows, "coverage"), _values(rows, "precision")
+    if len(covered) < 2:
+        return ""
+    best, now = max(covered), covered[-1]
+    fell = best >= 0.2 and max(covered[-2:]) < s.coverage * best
+    narrow = min(precise[-2:], default=0) >= 0.5 and max(covered[-2:]) < s.coverage / 2
+    before = f" after {best:.0%} at best" if fell else ", however real they look"
+    remedy = "try a lower learning rate, more of objective.r1 and r2, objective.packing, or a smaller model for small data"
+    return f"mode collapse: samples cover {now:.0%} of the data{before}; {remedy}" if fell or narrow else ""
+
+
+def discriminator_won(rows: Rows, s: Watching) -> str:
+    """It ranks nearly every pair right for some evaluations, in which samples covered no more of the data."""
+    wins, covered = _values(rows, "wins")[-PATIENCE:], _values(rows, "coverage")[-PATIENCE:]
+    better = len(covered) == PATIENCE and covered[-1] > covered[0] + 0.01
+    if len(wins) < PATIENCE or min(wins) <= s.wins or better:
+        return ""
+    remedy = "try a lower learning rate for it (training.optimizers.discriminator), more of objective.r1 and r2, or objective.augment"
+    return f"the discriminator has won: it tells real from generated in {wins[-1]:.1%} of pairs, and the generator learns no more; {remedy}"
+
+
+def posterior_collapse(rows: Rows, s: Watching) -> str:
+    """Twice in a row no latent dimension carries anything."""
+    units, kl = _values(rows, "active_units")[-2:], _values(rows, "kl")[-2:]
+    if min(len(units), len(kl)) < 2 or (max(units) >= 0.5 and max(kl) >= 0.05):
+        return ""
+    remedy = "try a smaller objective.beta, a longer warm-up of the KL, free bits, or a weaker decoder"
+    return f"posterior collapse: {units[-1]:.1f} latent dimensions are in use (KL {kl[-1]:.2g} nats), so the decoder ignores them; {remedy}"
+
+
+def dead_codebook(rows: Rows, s: Watching) -> str:
+    """Twice in a row few codes are used."""
+    used = _values(rows, "used")[-2:]
+    if len(used) < 2 or max(used) >= s.used:
+        return ""
+    return f"dead codebook: only {used[-1]:.1%} of the codes are used; try a smaller codebook, or FSQ, which has none to die"
+
+
+def memorising(rows: Rows, s: Watching) -> str:
+    """Twice in a row far more samples than held-out examples lie next to a training example."""
+    over = [row["memorised"] - row["memorised_floor"] for row in rows if "memorised" in row][-2:]
+    if len(over) < 2 or min(over) <= s.memorised:
+        return ""
+    share = _values(rows, "memorised")[-1]
+    remedy = "try fewer steps, a smaller model, more data, or augmentation"
+    return f"memorising: {share:.0%} of samples are nearer to a training example than fresh ones are; {remedy}"
+
+
+ALARMS: tuple[Callable[[Rows, Watching], str], ...] = (mode_collapse, discriminator_won, posterior_collapse, dead_codebook, memorising)
+
+
+def ringing(rows: Rows, s: Watching) -> list[str]:
+    """What begins to hold with the last row: an alarm rings once, until it has been quiet."""
+    return [text for alarm in ALARMS if (text := alarm(rows, s)) and not alarm(rows[:-1], s)]
+
+
+class History:
+    """A run's records as a row for each held-out evaluation: its numbers, and means of what the steps before it recorded."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.sums: dict[str, list[float]] = {}
+
+    def add(self, record: Mapping[str, Any]) -> bool:
+        """Takes a step's record, or a line of metrics.jsonl; True where it ends a row."""
+        for name in MEANS:
+            if _finite(record.get(name)):
+                self.sums.setdefault(name, []).append(record[name])
+        if "held_out" not in record:
+            return False
+        means = {name: math.fsum(values) / len(values) for name, values in self.sums.items()}
+        self.rows.append({name: value for name, value in record["held_out"].items() if _finite(value)} | means)
+        self.sums = {}
+        return True
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+class Alarms(Hook):
+    """Rings at held-out evaluations, by agreement of all ranks; it comes after `Evaluate` and before `Checkpoints`, so that what it said
+    is saved with the step. metrics: the run's metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0."""
+
+    def __init__(
+        self, settings: Watching, engine: Any, metrics: Path, append: Callable[[dict[str, Any]], None], say: Callable[[str], None]
+    ):
+        self.settings, self.engine, self.metrics, self.append, self.say = settings, engine, metrics, append, say
+        self.history, self.step, self.stopping = History(), -1, False
+
+    def after_step(self, state: State, record: dict[str, Any]) -> None:
+        if self.engine.main:
+            self.follow(state.step, record)
+        if "held_out" not in record or not state.step:
+            return
+        for text in self.engine.broadcast(ringing(self.history.rows, self.settings) if self.engine.main else []):
+            if self.engine.main:
+                self.append({"step": state.step, "event": text})
+                self.say(f"step {state.step}: {text}")
+            if self.settings.on_alarm == "rollback":
+                what, _, remedy = text.partition("; ")
+                raise Rollback(state.step, what, remedy)
+            self.stopping = self.settings.on_alarm == "stop"
+
+    def follow(self, step: int, record: Mapping[str, Any]) -> None:
+        """The history up to this step: one record more, or all of them again where the run was taken up or rolled back."""
+        if step != self.step + 1:
+            self.history = History()
+            for line in read(self.metrics):
+                if 0 < line.get("step", 0) < step:
+                    self.history.add(line)
+        self.step = step
+        if step:
+            self.history.add(record)
+
+    def stop(self, state: State) -> bool:
+        return self.stopping

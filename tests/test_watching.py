@@ -1,0 +1,188 @@
+"""Alarms: as pure functions, and proved by runs in which they must ring and runs in which they must not; what is drawn and measured."""
+
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+import watched as w
+from genwright.sampling.drawing import Drawing
+from genwright.training.engine import Engine
+from genwright.training.loop import Rollback
+from genwright.training.records import read
+from genwright.watching import ALARMS, History, Watch, Watching, ringing
+
+FIRST_WORDS = ("mode collapse", "the discriminator has won", "posterior collapse", "dead codebook", "memorising")
+
+
+def rung(rows, **settings):
+    return [text.split(":")[0] for text in ringing(rows, Watching(**settings))]
+
+
+# ---- by hand
+
+
+@pytest.mark.parametrize(
+    "name, good, bad, rows",
+    [
+        ("mode collapse", {"coverage": 0.8, "precision": 0.7}, {"coverage": 0.3, "precision": 0.1}, 2),
+        ("mode collapse", {"coverage": 0.05, "precision": 0.1}, {"coverage": 0.12, "precision": 0.9}, 2),
+        ("the discriminator has won", {"wins": 0.8, "coverage": 0.5}, {"wins": 0.999, "coverage": 0.5}, 3),
+        ("posterior collapse", {"active_units": 9.0, "kl": 20.0}, {"active_units": 0.0, "kl": 0.02}, 2),
+        ("posterior collapse", {"active_units": 9.0, "kl": 20.0}, {"active_units": 3.0, "kl": 0.04}, 2),
+        ("dead codebook", {"used": 0.9}, {"used": 0.1}, 2),
+        ("memorising", {"memorised": 0.06, "memorised_floor": 0.05}, {"memorised": 0.6, "memorised_floor": 0.05}, 2),
+    ],
+)
+def test_an_alarm_rings_once_until_it_was_quiet(name, good, bad, rows):
+    history, heard = [], []
+    for row in [good] * 3 + [bad] * 5 + [good] * 3 + [bad] * 5:
+        history.append(row)
+        heard.append(rung(history))
+    assert all(found in ([], [name]) for found in heard)
+    assert [i for i, found in enumerate(heard) if found] == [2 + rows, 10 + rows], "after as many in a row as it needs, once each time"
+    assert rung([good, good, *[bad] * rows], coverage=0, wins=1, used=0, memorised=1) == ([] if name != "posterior collapse" else [name])
+
+
+def test_what_is_no_cause_for_alarm():
+    assert rung([]) == [] and rung([{"loss": 1.0}] * 5) == []
+    assert rung([{"wins": 0.999, "coverage": 0.1 * i, "precision": 0.2} for i in range(5)]) == [], "it wins, and samples get better"
+    assert rung([{"coverage": c, "precision": 0.1} for c in (0.8, 0.3, 0.8)]) == [], "one bad evaluation"
+    assert rung([{"memorised": 0.6, "memorised_floor": 0.5}] * 3) == [], "where held-out examples are as near"
+
+
+def test_every_alarm_says_what_happens_and_what_to_try():
+    settings, bad = Watching(), {"coverage": 0.1, "precision": 0.9, "wins": 1.0, "active_units": 0.0, "kl": 0.0, "used": 0.01}
+    rows = [{"coverage": 0.9}] + [bad | {"memorised": 1.0, "memorised_floor": 0.05}] * 3
+    for alarm, words in zip(ALARMS, FIRST_WORDS, strict=True):
+        what, remedy = alarm(rows, settings).split("; ")
+        assert what.startswith(words) and remedy.startswith("try ")
+
+
+def test_rows_are_evaluations_with_the_means_of_the_steps_before():
+    history = History()
+    lines = [{"step": 1, "wins": 0.5}, {"step": 2, "wins": 0.7}, {"step": 2, "held_out": {"wins": 0.1, "loss": 3.0, "bad": None}},
+             {"step": 3, "wins": None}, {"step": 4, "held_out": {"loss": float("nan")}}]  # fmt: skip
+    assert [history.add(line) for line in lines] == [False, False, True, False, True]
+    assert history.rows == [{"loss": 3.0, "wins": pytest.approx(0.6)}, {}]
+
+
+# ---- by runs
+
+
+class Deaf:
+    """A GAN whose discriminator learns no more after a while: the generator ends at the one place that it likes best."""
+
+    def __init__(self, objective, until):
+        self.objective, self.until = objective, until
+
+    def __getattr__(self, name):
+        return getattr(self.objective, name)
+
+    def turns(self, step):
+        return self.objective.turns(step)[int(step >= self.until) :]
+
+
+HOPELESS = {"optimizers": {"generator": w.adam(1e-7), "discriminator": w.adam(5e-3, 0.9, 0.99)}}
+RUNS = {
+    "a good gan": (lambda: (w.gan(w.ring().codec.space), w.ring()), {"steps": 600, "evaluate_every": 100}, None),
+    "a deaf discriminator": (lambda: (Deaf(w.gan(w.ring().codec.space), 300), w.ring()), {"steps": 700, "evaluate_every": 100}, 0),
+    "a generator that cannot learn": (
+        lambda: (w.gan(w.ring(std=0.02).codec.space, loss="non-saturating", r1=0.0, r2=0.0), w.ring(std=0.02)), {"steps": 400} | HOPELESS, 1,
+    ),
+    "a good vae": (lambda: (w.vae(w.squares().codec.space), w.squares()), {"steps": 200}, None),
+    "a vae with beta 500": (lambda: (w.vae(w.squares().codec.space, beta=500.0), w.squares()), {"steps": 200}, 2),
+    "a good vq": (lambda: (w.vq(w.squares().codec.space, 16), w.squares()), {"steps": 150}, None),
+    "a vq with 4096 codes": (lambda: (w.vq(w.squares().codec.space, 4096), w.squares()), {"steps": 150}, 3),
+    "a flow on 2000 points": (lambda: (w.flow(w.cloud(2).codec.space), w.cloud(2000)), {"steps": 450, "evaluate_every": 150}, None),
+    "a flow on 6 points": (lambda: (w.flow(w.cloud(2).codec.space), w.cloud(6)), {"steps": 800, "evaluate_every": 200, "batch_size": 48}, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_an_alarm_rings_in_the_run_that_needs_it_and_in_no_other(name, tmp_path):
+    make, settings, wanted = RUNS[name]
+    settings = settings | ({"optimizer": w.adam(5e-3, 0.9, 0.99)} if "flow" in name else {})
+    events, rows = w.play(tmp_path, *make(), **settings)
+    heard = {text.split(":")[0] for _, text in events}
+    assert heard == (set() if wanted is None else {FIRST_WORDS[wanted]}), rows
+
+
+@pytest.fixture(scope="module")
+def collapsed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("collapsed")
+    return folder, *w.play(folder, *RUNS["a vae with beta 500"][0](), steps=200)
+
+
+def test_what_an_alarm_does(collapsed, tmp_path):
+    folder, events, _ = collapsed
+    (step, text), *others = events
+    assert not others and {"step": step, "event": text} in read(folder / "metrics.jsonl")
+    make = RUNS["a vae with beta 500"][0]
+    for name in ("stop", "rollback"):
+        (tmp_path / name).mkdir()
+    stopped = Watching(samples=0, on_alarm="stop")
+    assert w.play(tmp_path / "stop", *make(), stopped, steps=200)[0] == events
+    assert max(r["step"] for r in read(tmp_path / "stop" / "metrics.jsonl")) == step
+    with pytest.raises(Rollback, match="^posterior collapse: .* ignores them$") as found:
+        w.play(tmp_path / "rollback", *make(), Watching(samples=0, on_alarm="rollback"), steps=200)
+    assert found.value.step == step and found.value.remedy.startswith("try ")
+
+
+def test_a_history_is_built_again_from_the_records(collapsed):
+    folder, _, rows = collapsed
+    alarms = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print, print)
+    alarms.follow(150, {"step": 150, "held_out": {"loss": 1.0}})
+    assert alarms.history.rows == [*rows[:2], {"loss": 1.0}], "exactly the steps before, each once"
+    alarms.follow(151, {"step": 151})
+    assert len(alarms.history.rows) == 3
+    alarms.follow(101, {"step": 101})
+    assert alarms.history.rows == rows[:2], "after a rollback the later ones never were"
+
+
+# ---- what is drawn and measured
+
+
+def watch(folder, objective, dataset, **settings):
+    return Watch(folder, objective, dataset, Engine("cpu"), Watching(**settings), Drawing(), lambda: lambda x: x.flatten(1), seed=3)
+
+
+def test_a_grid_and_metrics_of_a_fixed_seed(tmp_path):
+    objective, dataset = w.gan(w.ring().codec.space), w.ring()
+    objective.modules["generator"].train()
+    found = watch(tmp_path, objective, dataset, samples=100)(500)
+    assert set(found) == {"precision", "recall", "density", "coverage", "frechet", "memorised", "memorised_floor"}
+    assert objective.modules["generator"].training, "left as it was"
+    path = tmp_path / "samples" / "step-00000500.png"
+    assert Image.open(path).size == (640, 640) and [p.name for p in path.parent.iterdir()] == [path.name]
+    before = path.read_bytes()
+    assert watch(tmp_path, objective, dataset, samples=100)(500) == found and path.read_bytes() == before
+    assert watch(tmp_path, objective, dataset, samples=0)(600) == {}
+
+
+def test_pictures_are_a_grid_and_little_data_leaves_metrics_out(tmp_path):
+    objective, dataset = w.vae(w.squares().codec.space), w.squares(train=4, held_out=0)
+    assert watch(tmp_path, objective, dataset, samples=20)(0) == {}
+    grid = Image.open(io.BytesIO((tmp_path / "samples" / "step-00000000.png").read_bytes()))
+    assert grid.size == (8 * 99 + 3, 3 * 99 + 3)
+
+
+def test_samples_are_given_the_conditions_of_real_examples(tmp_path):
+    from genwright.contracts import Space
+
+    dataset = w.cloud(10)
+    dataset.codec.space = Space(shape=(2,), attributes={"kind": ("a", "b")})
+    dataset.splits["train"].condition = lambda i: torch.nn.functional.one_hot(torch.as_tensor(i) % 2, 2).float()
+    seen = []
+
+    class Seen:
+        latent = (2,)
+        modules = {"net": torch.nn.Linear(2, 2)}
+
+        def decode(self, z, condition, negative, settings):
+            seen.append(condition)
+            return z
+
+    watch(tmp_path, Seen(), dataset, samples=30)(0)
+    assert torch.cat(seen).mean(0).tolist() == [0.5, 0.5], "30 samples of 10 examples: each condition three times"
