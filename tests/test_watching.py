@@ -89,14 +89,14 @@ RUNS = {
     "a good gan": (lambda: (w.gan(w.ring().codec.space), w.ring()), {"steps": 600, "evaluate_every": 100}, None),
     "a deaf discriminator": (lambda: (Deaf(w.gan(w.ring().codec.space), 300), w.ring()), {"steps": 700, "evaluate_every": 100}, 0),
     "a generator that cannot learn": (
-        lambda: (w.gan(w.ring(std=0.02).codec.space, loss="non-saturating", r1=0.0, r2=0.0), w.ring(std=0.02)), {"steps": 400} | HOPELESS, 1,
+        lambda: (w.gan(w.ring(std=0.02).codec.space, loss="non-saturating", r1=0.0, r2=0.0), w.ring(std=0.02)), {"steps": 500} | HOPELESS, 1
     ),
     "a good vae": (lambda: (w.vae(w.squares().codec.space), w.squares()), {"steps": 200}, None),
     "a vae with beta 500": (lambda: (w.vae(w.squares().codec.space, beta=500.0), w.squares()), {"steps": 200}, 2),
     "a good vq": (lambda: (w.vq(w.squares().codec.space, 16), w.squares()), {"steps": 150}, None),
     "a vq with 4096 codes": (lambda: (w.vq(w.squares().codec.space, 4096), w.squares()), {"steps": 150}, 3),
     "a flow on 2000 points": (lambda: (w.flow(w.cloud(2).codec.space), w.cloud(2000)), {"steps": 450, "evaluate_every": 150}, None),
-    "a flow on 6 points": (lambda: (w.flow(w.cloud(2).codec.space), w.cloud(6)), {"steps": 800, "evaluate_every": 200, "batch_size": 48}, 4),
+    "a flow on 6 points": (lambda: (w.flow(w.cloud(2).codec.space), w.cloud(6)), {"steps": 800, "evaluate_every": 200}, 4),
 }  # fmt: skip
 
 
