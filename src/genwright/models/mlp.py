@@ -19,6 +19,7 @@ from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.registry import Settings, register
 
+SPREAD = 2.0
 _ACTIVATIONS = {"relu": F.relu, "leaky": lambda x: F.leaky_relu(x, 0.2), "silu": F.silu}
 
 
@@ -33,7 +34,8 @@ class Layers(nn.Module):
         self.affine = nn.ModuleList(affine)
         for layer in affine:
             nn.init.normal_(layer.weight, std=math.sqrt((2 if pieces == 1 else 1) / layer.in_features))
-            nn.init.uniform_(layer.bias, -0.5, 0.5)  # breaks are spread over the plane, not all through its centre
+            reach = SPREAD if layer is affine[0] else 0.5
+            nn.init.uniform_(layer.bias, -reach, reach)  # breaks are spread over the plane, not all through its centre
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.affine:
@@ -47,7 +49,7 @@ class Generator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], columns: int, latent: int, s: MLPGenerator):
         super().__init__()
-        self.shape = shape
+        self.shape, self.scale = shape, s.scale
         self.embed = nn.Linear(columns, latent, bias=False) if columns else None
         self.layers = Layers(latent * (2 if columns else 1), s.width, s.depth, s.activation)
         self.first = self.layers.affine[0]
@@ -58,7 +60,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         if self.embed is not None and condition is not None:
             z = torch.cat([z, self.embed(condition)], 1)
-        return self.out(self.layers(z)).unflatten(1, self.shape)
+        return self.out(self.layers(z)).unflatten(1, self.shape) * self.scale
 
 
 class Discriminator(nn.Module):
@@ -67,13 +69,13 @@ class Discriminator(nn.Module):
     def __init__(self, features: int, columns: int, s: MLPDiscriminator):
         super().__init__()
         self.layers = Layers(features, s.width, s.depth, s.activation, s.maxout)
-        self.out = nn.Linear(s.width, 1)
+        self.out, self.scale = nn.Linear(s.width, 1, bias=False), s.scale
         self.embed = nn.Linear(columns, s.width, bias=False) if columns else None
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, std=1 / math.sqrt(s.width))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        features = self.layers(x.flatten(1))
+        features = self.layers(x.flatten(1) / self.scale)
         scores = self.out(features)[:, 0]
         if self.embed is not None and condition is not None:
             scores = scores + (self.embed(condition) * features).sum(1)
@@ -99,6 +101,8 @@ class MLPGenerator(Settings):
     """Hidden layers."""
     activation: Literal["relu", "leaky", "silu"] = "leaky"
     """After each hidden layer."""
+    scale: float = Field(1.0, gt=0)
+    """Typical size of a coordinate in the data."""
     role: ClassVar[str] = "generator"
 
     def build(self, space: Space, latent: int) -> Generator:
@@ -118,6 +122,8 @@ class MLPDiscriminator(Settings):
     """After each hidden layer, where maxout is 1."""
     maxout: int = Field(1, ge=1, le=64)
     """Affine maps of which a unit takes the largest; 1: the activation instead."""
+    scale: float = Field(1.0, gt=0)
+    """Typical size of a coordinate in the data."""
     role: ClassVar[str] = "discriminator"
 
     def build(self, space: Space, packing: int = 1) -> Discriminator:

@@ -128,7 +128,7 @@ class Discriminator(nn.Module):
         self.stages = nn.ModuleList(s.stage(width, count) for width in reversed(widths))
         self.change = nn.ModuleList(_conv(b, a, 1, bias=False) for a, b in reversed(list(zip(widths, widths[1:], strict=False))))
         self.basis = nn.Parameter(torch.randn(widths[0], start, start) / start)
-        self.out = nn.Linear(widths[0], 1)
+        self.out = nn.Linear(widths[0], 1, bias=False)
         self.embed = nn.Linear(space.columns * packing, widths[0], bias=False) if space.columns else None
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, std=1 / math.sqrt(widths[0]))
