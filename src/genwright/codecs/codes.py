@@ -74,8 +74,7 @@ class CodesCodec:
         self.image.save(folder / _IMAGE)
         save_file(self._weights(), folder / _WEIGHTS)
         readable(folder / _WEIGHTS)
-        found = {"prefix": self.prefix, "model": self.settings.model_dump(mode="json")}
-        (folder / FILE).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        (folder / FILE).write_text(self.settings.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 @register("codec", "codes")
@@ -108,11 +107,11 @@ class Codes(Settings):
         from genwright.training.snapshot import into_module
 
         folder = Path(folder)
-        found, image = json.loads((folder / FILE).read_text(encoding="utf-8")), image or ImageSettings().load(folder / _IMAGE)
-        settings = VQSettings(**found["model"])
+        image = image or ImageSettings().load(folder / _IMAGE)
+        settings = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8")))
         network = settings.build(image.space)
         into_module(network, load_file(folder / _WEIGHTS), str(folder / _WEIGHTS))
-        return CodesCodec(image, network, settings, found["prefix"])
+        return CodesCodec(image, network, settings, self.prefix)
 
     def _opened(self) -> Any:
         if not (Path(self.run) / "recipe.yaml").is_file():
