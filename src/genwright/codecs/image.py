@@ -63,7 +63,7 @@ class ImageCodec:
 
 def to_float(values: np.ndarray) -> Tensor:
     """uint8 -> float32 in [-1, 1]."""
-    return torch.from_numpy(values).float().div_(127.5).sub_(1)
+    return torch.from_numpy(values.astype(np.float32)).div_(127.5).sub_(1)
 
 
 def to_uint8(x: Tensor) -> Tensor:

