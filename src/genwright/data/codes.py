@@ -6,11 +6,9 @@ every picture, so that often all are known and sometimes none. Held-out pictures
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,26 +31,22 @@ def codes_dataset(images: Any, settings: Codes, expect: str | None = None) -> Co
     return dataset
 
 
-class _Encoded:
-    """`examples.Split` whose x are codes, (n, places) int64; made when first asked for."""
+class Encoded(Split):
+    """A split whose x are codes, (n, places) int64; made when first asked for."""
 
     def __init__(self, images: Split, codec: CodesCodec):
-        self.images, self.codec, self.condition = images, codec, images.condition
+        super().__init__(images.numbers, images.take, images.name, images.conditions)
+        self.codec = codec
 
     @cached_property
     def codes(self) -> Tensor:
-        starts = range(0, len(self), _AT_ONCE)
-        found = [self.codec.codes_of(self.images.x(np.arange(i, min(i + _AT_ONCE, len(self))))) for i in starts]
-        return torch.cat(found) if found else torch.empty(0, self.codec.places, dtype=torch.int64)
-
-    def __len__(self) -> int:
-        return len(self.images)
+        found = [torch.empty(0, self.codec.places, dtype=torch.int64)]
+        for start in range(0, len(self), _AT_ONCE):
+            found.append(self.codec.codes_of(self.take(self.numbers[start : start + _AT_ONCE])))
+        return torch.cat(found)
 
     def x(self, indices: Any) -> Tensor:
         return self.codes[indices]
-
-    def names(self, indices: Any) -> Sequence[str]:
-        return self.images.names(indices)
 
 
 class CodesDataset:
@@ -61,7 +55,7 @@ class CodesDataset:
     def __init__(self, images: Any, codec: CodesCodec):
         self.codec, self.split, self.shards, self.summary, self.verify = codec, images.split, images.shards, images.summary, images.verify
         self.digest = digest_of(images.digest, codec.digest)
-        self.encoded = {name: _Encoded(images.split(name), codec) for name in ("train", "held_out")}
+        self.encoded = {name: Encoded(images.split(name), codec) for name in ("train", "held_out")}
 
     def tokens(self, batch: Batch, draws: Draws, lookahead: int, hide: bool) -> Batch:
         """x (n, places) and condition -> tokens (n, lookahead + prefix + places) int64; counted, alike, bool."""
