@@ -2,10 +2,11 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 
 from genwright.contracts import Space
-from genwright.data.examples import ExampleStream, HeldOutExamples
+from genwright.data.examples import ExampleStream, HeldOutExamples, Split
 from genwright.draws import Draws
 from genwright.evaluation.held_out import measure
 from genwright.models.autoencoder import MlpVae
@@ -25,28 +26,15 @@ from genwright.training.settings import Optimizer, Schedule, Training
 from genwright.watching import Alarms, Watch, Watching
 
 
-class Split:
-    def __init__(self, x):
-        self.points = x
-
-    def __len__(self):
-        return len(self.points)
-
-    def x(self, indices):
-        return self.points[torch.as_tensor(indices)]
-
-    def condition(self, indices):
-        return None
-
-    def names(self, indices):
-        return [f"example {i}" for i in indices]
+def split(x):
+    return Split(np.arange(len(x)), lambda i: x[torch.from_numpy(i)], lambda i: f"example {i}", None)
 
 
 class Dataset:
     """Tensors as a dataset."""
 
     def __init__(self, train, held_out, content):
-        self.splits = {"train": Split(train), "held_out": Split(held_out)}
+        self.splits = {"train": split(train), "held_out": split(held_out)}
         self.codec = SimpleNamespace(space=Space(shape=tuple(train.shape[1:]), dtype="float32"), content=content)
 
     def split(self, name):
@@ -104,7 +92,7 @@ def cloud(train, held_out=300):
 
 def vae(space, **settings):
     torch.manual_seed(0)
-    return Variational(**settings).build({"vae": MlpVae(units=6, width=64, depth=1).build(space, outputs=2)}, space)
+    return Variational(**settings).build({"model": MlpVae(units=6, width=64, depth=1).build(space, outputs=2)}, space)
 
 
 def vq(space, codes, **settings):

@@ -2,8 +2,8 @@
 measured, and alarms look at what was recorded.
 
 An alarm is a pure function of the evaluations so far, the same whether a run was stopped in between or not: it rings when what it says
-holds now and did not hold at the evaluation before. Its thresholds are few and rough on purpose; benchmarks/alarms.py has, for each, a
-run in which it must ring and one in which it must not.
+holds now and did not hold at the evaluation before. Its thresholds are few and rough on purpose; tests/test_watching.py has, for
+each, a run in which it must ring and one in which it must not.
 """
 
 from __future__ import annotations
@@ -12,42 +12,26 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from genwright.draws import Draws
 from genwright.evaluation.distances import frechet
 from genwright.evaluation.memory import Memory
 from genwright.evaluation.neighbours import prdc
-from genwright.registry import Settings
+from genwright.pictured import Drawer
 from genwright.reporting import pictures
-from genwright.sampling import latent
 from genwright.training.loop import Hook, Rollback, State
 from genwright.training.records import read
+from genwright.training.settings import Watching
 
 NEIGHBOURS = 5  # of precision, recall, density, coverage
 TRAIN = 20_000  # training examples, at most, among which copies are looked for
 SHOWN = 64  # samples in a grid
 MEANS = ("wins", "used")  # what training steps record: their mean since the evaluation before is judged
 PATIENCE = 3  # evaluations in a row that a discriminator must win
-
-
-class Watching(Settings):
-    samples: int = Field(500, ge=0, le=100_000)
-    """Samples that are drawn and measured at each held-out evaluation; 0: none."""
-    on_alarm: Literal["warn", "rollback", "stop"] = "warn"
-    """`rollback`: back to the last checkpoint and past the data since (training.guard.rollbacks times); `stop`: save and stop."""
-    coverage: float = Field(0.5, ge=0, le=1)
-    """Mode collapse: coverage below this share of its best. 0: never."""
-    wins: float = Field(0.98, ge=0.5, le=1)
-    """The discriminator has won: it ranks more than this share of pairs right, and samples do not get better. 1: never."""
-    used: float = Field(0.25, ge=0, le=1)
-    """Dead codebook: less than this share of codes is used. 0: never."""
-    memorised: float = Field(0.3, ge=0, le=1)
-    """Memorising: this share of samples more than of held-out examples lies too near to a training example. 1: never."""
 
 
 class Watch:
@@ -63,11 +47,12 @@ class Watch:
 
     def __call__(self, step: int) -> dict[str, float]:
         """Metrics of `settings.samples` samples, the same on every rank."""
-        if not self.settings.samples:
+        make = Drawer(self.objective, self.dataset.codec, self.drawing)
+        if not (self.settings.samples and make.able):
             return {}
         found: dict[str, float] = {}
         if self.engine.main or self.engine.strategy == "fsdp":  # sharded modules meet inside: all ranks draw
-            made = self.drawn()
+            made = self.drawn(make)
         if self.engine.main:
             pictures.write(self.folder / "samples" / f"step-{step:08d}.png", self.shown(made))
             found = self.measured(made)
@@ -93,14 +78,13 @@ class Watch:
         fresh = torch.arange(min(len(held_out), max(100, self.settings.samples)))
         return Memory(self.features(train.x(near)), self.features(held_out.x(fresh)))
 
-    def drawn(self) -> Tensor:
+    def drawn(self, make: Drawer) -> Tensor:
         """Samples, one for each of the real examples' conditions, made in evaluation mode; on the CPU."""
         training = [m for part in self.objective.modules.values() for m in part.modules() if m.training]
         for part in self.objective.modules.values():
             part.eval()
         try:
-            condition = self.real[1]
-            return latent.draw(self.objective, self.dataset.codec.space, self.settings.samples, condition, None, self.drawing).cpu()
+            return make(self.settings.samples, self.real[1])
         finally:
             for module in training:
                 module.training = True

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from genwright.evaluation.figure import Figure
+from genwright.reporting.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class RunData:
     figures: Sequence[Figure] = ()
     samples: Sequence[Sample] = ()
     fills: Sequence[Fill] = ()
+    pictures: Sequence[Picture] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class RunData:
     alarms: Sequence[str] = ()
 
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 STYLE = files("genwright.reporting").joinpath("page.css").read_text(encoding="utf-8")
 

@@ -18,6 +18,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from genwright.codecs.image import to_uint8
 from genwright.files import flush
 
 CELL, GAP = 96, 3  # pixels: about the side of an enlarged picture, and between pictures
@@ -34,12 +35,6 @@ class Picture:
     kind: Literal["png", "apng"] = "png"
 
 
-def pixels(x: Tensor) -> np.ndarray:
-    """Pictures (n, 1 or 3, height, width) in [-1, 1] as (n, height, width, 3) uint8. What is outside is clipped, NaN is black."""
-    x = ((x.detach().cpu().float().nan_to_num(-1.0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return x.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
-
-
 def _file(image: Image.Image, **options) -> bytes:
     out = io.BytesIO()
     image.save(out, "PNG", **options)
@@ -47,8 +42,9 @@ def _file(image: Image.Image, **options) -> bytes:
 
 
 def _enlarged(x: Tensor, cell: int) -> np.ndarray:
+    """(n, 1 or 3, height, width) in [-1, 1] -> (n, height, width, 3) uint8, enlarged to about `cell`."""
     factor = max(1, cell // max(x.shape[-2:]))
-    return pixels(x).repeat(factor, 1).repeat(factor, 2)
+    return to_uint8(x).expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy().repeat(factor, 1).repeat(factor, 2)
 
 
 def grid(x: Tensor, columns: int, rows: Sequence[str] = (), heads: Sequence[str] = (), cell: int = CELL) -> bytes:
@@ -68,6 +64,11 @@ def grid(x: Tensor, columns: int, rows: Sequence[str] = (), heads: Sequence[str]
     for i, text in enumerate(heads):
         pen.text((left + i * (width + GAP) + width / 2, top / 2), text, INK, font, anchor="mm")
     return _file(sheet)
+
+
+def single(x: Tensor) -> bytes:
+    """One picture (C, H, W) as it is."""
+    return _file(Image.fromarray(_enlarged(x[None], 1)[0]))
 
 
 def animation(x: Tensor, seconds: float = 0.08, cell: int = 2 * CELL) -> bytes:

@@ -5,6 +5,7 @@ One self-contained file: inline SVG, no script (its Content-Security-Policy forb
 
 from __future__ import annotations
 
+import base64
 import itertools
 import math
 import re
@@ -27,11 +28,11 @@ NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb"}
 LABELS = {"rate": "learning rate / its peak"}
 KEYS = {
     "Figures": '<p class="soft">Beside each value: <span class="floors">floors</span>, what needs no learning reaches, and '
-    '<span class="ceilings">ceilings</span>, what real text reaches.</p>',
+    '<span class="ceilings">ceilings</span>, what real data reaches.</p>',
     "Samples": '<p class="soft"><mark class="prompt">The prompt</mark> was given, the rest is the model\'s. '
     '<u class="copy">Underlined</u>: the longest piece that stands word for word in the training data.</p>',
 }
-WAY = {"lower": "lower is better", "higher": "higher is better", "near": "like real text is best"}
+WAY = {"lower": "lower is better", "higher": "higher is better", "near": "like real data is best"}
 
 
 def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
@@ -43,6 +44,7 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
     sections = [_head(title, runs), _curves(runs), _table(runs)]
     for heading, make in (
         ("Samples", _texts),
+        ("Pictures", _pictures),
         ("Filled gaps", _fills),
         ("Data", _data),
         ("Speed", _speed),
@@ -220,25 +222,32 @@ def _loss(runs: Sequence[RunData]) -> str:
 
 
 def _curves(runs: Sequence[RunData]) -> str:
-    """The loss with its floors, then a small chart of everything else that a step records."""
-    keys = {
-        k: None
-        for run in runs
-        for r in run.records
-        if "held_out" not in r
-        for k, v in r.items()
-        if isinstance(v, (int, float)) and k not in NO_CURVE
-    }
+    """The loss with its floors, then a small chart of everything else that is recorded: at each step as a line, on held-out data and
+    of samples drawn on the way as points."""
     small = []
+    steps, held = ([[_numbers(r, held) for r in run.records] for run in runs] for held in (False, True))
+    keys = dict.fromkeys(k for rows in (steps, held) for run in rows for r in run for k in r if k not in NO_CURVE)
     for n, key in enumerate(keys):
-        curves = [(i, run.name, *_curve(run.records, key)) for i, run in enumerate(runs)]
-        speed = key.endswith("_per_second")
-        series = [Series(name, *thin(x, smooth(y) if speed else y), i) for i, name, x, y in curves if x]
+        speed, series = key.endswith("_per_second"), []
+        for recorded, kind in ((steps, "line"), (held, "points")):
+            for i, run in enumerate(runs):
+                x, y = _curve(recorded[i], key)
+                name, colour = (f"{run.name}: held out", i) if len(runs) > 1 else ("held out", 1)
+                named = Series(run.name, *thin(x, smooth(y) if speed else y), i) if kind == "line" else Series(name, x, y, colour, kind)
+                series += [named] * bool(x)
         label = LABELS.get(key, key.replace("_", " ").replace("per second", "a second"))
         if made := chart(series, name=f"small-{n}", x_label="step", y_label=label, size=(330, 210), zero=speed):
             small.append(f'<div class="card">{made}</div>')
     loss = _loss(runs)
     return f'<h2>Curves</h2>{loss}<div class="pair">{"".join(small)}</div>' if loss or small else ""
+
+
+def _numbers(record: Mapping[str, Any], held_out: bool) -> dict[str, Any]:
+    """What a record measures: of a step, or on held-out data."""
+    if ("held_out" in record) != held_out or "step" not in record:
+        return {}
+    found = record["held_out"] if held_out else record
+    return {k: v for k, v in found.items() if isinstance(v, (int, float)) or v is None} | {"step": record["step"]}
 
 
 # ---- figures
@@ -296,6 +305,15 @@ def _texts(run: RunData) -> str:
         notes = [f"step {s.step:,}"] * (s.step is not None)
         notes += [f"longest piece of the training data: {s.span[1] - s.span[0]:,} characters"] if s.span and s.span[1] > s.span[0] else []
         cards.append(f'<div class="card"><pre>{mark(s)}</pre><small>{escape("; ".join(notes))}</small></div>')
+    return "".join(cards)
+
+
+def _pictures(run: RunData) -> str:
+    cards = (
+        f'<figure class="card"><figcaption><b>{escape(p.title)}</b><small>{escape(p.caption)}</small></figcaption>'
+        f'<img alt="{escape(p.title)}" src="data:image/png;base64,{base64.b64encode(p.png).decode()}"></figure>'
+        for p in run.pictures
+    )
     return "".join(cards)
 
 

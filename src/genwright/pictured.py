@@ -1,0 +1,220 @@
+"""Pictures and points of a trained run: what `genwright sample` writes, and what its report shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from genwright.codecs.attributes import encode
+from genwright.errors import GenwrightError
+from genwright.evaluation.neighbours import nearest
+from genwright.recipe import build
+from genwright.reporting import pictures
+from genwright.reporting.pictures import Picture
+from genwright.sampling import codes, latent
+
+if TYPE_CHECKING:
+    from genwright.run import Run
+
+Wanted = str | Mapping[str, Any]
+WAYS = ("walk", "traverse", "interpolate", "directions", "invert")
+VALUES = torch.linspace(-3, 3, 7)  # of a latent dimension that is traversed
+ROWS, ACROSS = 8, 8  # of the report's grids
+AUTOENCODERS = ("variational", "vector-quantised")  # what the report shows reconstructions of
+
+
+def chosen(words: Wanted) -> Mapping[str, Any]:
+    """ "group=food|animals,name=cat" -> {"group": ["food", "animals"], "name": ["cat"]}; a mapping as it is. Raises GenwrightError."""
+    if not isinstance(words, str):
+        return words
+    pairs = [word.partition("=") for word in words.split(",") if word]
+    for name, equals, values in pairs:
+        if not equals or not values:
+            raise GenwrightError(
+                f"{name!r} says no value of an attribute", "write attribute=value, or attribute=value|other,attribute=value"
+            )
+    return {name.strip(): [value.strip() for value in values.split("|")] for name, _, values in pairs}
+
+
+class Drawer:
+    """Draws from a run (or an objective in training) with its settings: conditions as rows (1, columns), or None."""
+
+    def __init__(self, objective: Any, codec: Any, settings: Any, guidance: float | None = None):
+        self.objective, self.codec, self.space, self.settings = objective, codec, codec.space, settings
+        self.guidance = 1.0 if guidance is None else guidance  # of codes, whose settings have none
+        self.latent = hasattr(objective, "decode")
+
+    @property
+    def able(self) -> bool:
+        return self.latent or self.codec.content == "image" and not self.codec.space.shape
+
+    def __call__(self, count: int, condition: Tensor | None = None, negative: Tensor | None = None) -> Tensor:
+        """`count` examples (count, *shape). Raises GenwrightError where the run draws none."""
+        if self.latent:
+            return latent.draw(self.objective, self.space, count, condition, negative, self.settings).cpu()
+        if not self.able:
+            remedy = "train a transformer over its codes and sample that: genwright train emoji-codes codec.run=RUN"
+            raise GenwrightError("this run turns pictures into codes and back, and draws none of its own", remedy)
+        return codes.draw(self.objective.modules["model"], self.codec, count, condition, negative, self.settings, self.guidance).cpu()
+
+    def decoded(self, z: Tensor, condition: Tensor | None = None, negative: Tensor | None = None) -> Tensor:
+        return latent.decoded(self.objective, self.space, z, condition, negative, self.settings).cpu()
+
+    def latents(self, count: int, first: int = 0) -> Tensor:
+        return latent.latents(self.objective, count, self.settings, first)
+
+    def along(self, count: int, directions: bool, condition: Tensor | None = None) -> tuple[Tensor, list[str]]:
+        """The `count` most active latent dimensions, or principal directions: unit vectors and their labels. Raises GenwrightError."""
+        if directions:
+            found = self.objective.directions(min(count, math.prod(self.objective.latent)))
+            return found, [f"direction {i + 1}" for i in range(len(found))]
+        found, order = latent.axes(self.objective, self.space, self.latents(1), count, condition, self.settings)
+        return found, [f"dimension {i}" for i in order]
+
+
+def drawer(run: Run, guidance: float | None = None, **settings: Any) -> Drawer:
+    """With the recipe's settings of sampling, some of them changed. Raises GenwrightError for an unknown one."""
+    kind = type(run.recipe.sampling)
+    if guidance is not None and "guidance" in kind.model_fields:
+        settings["guidance"] = guidance
+    return Drawer(run.objective, run.codec, build(kind, {**run.recipe.sampling.model_dump(), **settings}, "sampling"), guidance)
+
+
+def asked(run: Run, words: Wanted | None) -> Tensor | None:
+    """A condition (1, columns), None where nothing is asked for. Raises GenwrightError for what the data does not know."""
+    return encode(run.codec.space.attributes, chosen(words))[None] if words else None
+
+
+def draw(run: Run, n: int = 16, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, **settings: Any) -> Tensor:
+    """`n` samples as a tensor (n, *shape), pictures in [-1, 1]; `run.codec.decode` makes pictures of them."""
+    return drawer(run, guidance, **settings)(n, asked(run, condition), asked(run, negative))
+
+
+def sample_pictures(
+    run: Run, n: int | None = None, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, walk: int = 0,
+    traverse: bool = False, interpolate: int = 0, directions: bool = False, invert: str | Path | None = None, strength: float = 0.3,
+    output: str | Path | None = None, **settings: Any,
+) -> list[Path]:  # fmt: skip
+    """Writes a grid (and each sample as a file of its own), or one of `WAYS` through the latent space, into `output` (RUN/samples); what
+    had the same name is replaced. Returns the paths. Raises GenwrightError."""
+    ways = [name for name, value in zip(WAYS, (walk, traverse, interpolate, directions, invert), strict=True) if value]
+    if len(ways) > 1:
+        raise GenwrightError(f"--{ways[0]} and --{ways[1]} were both given", "ask for one of them at a time")
+    way, count = ways[0] if ways else "", n or (8 if ways else 16)
+    make, folder = drawer(run, guidance, **settings), Path(output or run.folder / "samples")
+    wanted, unwanted = asked(run, condition), asked(run, negative)
+    if way and not make.latent or way == "directions" and not hasattr(run.objective, "directions"):
+        what = f"--{way} needs a latent space{' with principal directions (a GAN)' if way == 'directions' else ''}, which this run has not"
+        raise GenwrightError(what, "leave it out" if not make.latent else "use --traverse or --walk")
+    singles, columns = False, math.ceil(math.sqrt(count))
+    rows: list[str] = []
+    heads: list[str] = []
+    if way == "walk":
+        x = make.decoded(latent.walk(make.latents(max(2, count)), walk), wanted, unwanted)
+    elif way == "interpolate":
+        z = make.latents(2 * count)
+        x, columns = make.decoded(latent.interpolate(z[:count], z[count:], interpolate), wanted, unwanted), interpolate
+    elif way in ("traverse", "directions"):
+        lines, rows = make.along(n or 16, directions, wanted)
+        x, heads, columns = make.decoded(latent.traverse(make.latents(1), lines, VALUES), wanted, unwanted), _heads(), len(VALUES)
+    elif way == "invert":
+        x, columns, singles = _varied(run, make, str(invert), count, strength, wanted), count + 2, True
+    else:
+        x, singles = make(count, wanted, unwanted), True
+    name, place = way or "grid", folder / f"{way or 'grid'}.png"
+    if run.content == "points":
+        return [pictures.write(place, pictures.scatter(x, _some(run.dataset(), 2000)[0]))]
+    if way == "walk":
+        return [pictures.write(place, pictures.animation(x))]
+    paths = [pictures.write(place, pictures.grid(x, columns, rows, heads))]
+    prefix = f"{name}-" if way else ""
+    return paths + [pictures.write(folder / f"{prefix}{i + 1:04d}.png", pictures.single(p)) for i, p in enumerate(x if singles else [])]
+
+
+def _heads() -> list[str]:
+    return [f"{v:g}" for v in VALUES.tolist()]
+
+
+def _varied(run: Run, make: Drawer, path: str, count: int, strength: float, condition: Tensor | None) -> Tensor:
+    """A picture, what its latent decodes to, and `count` variations."""
+    if run.content != "image":
+        raise GenwrightError("--invert finds the latent of a picture, and this run makes points", "leave it out")
+    given = run.codec.open(path)[None].to(make.latents(1).device)
+    z = latent.invert(run.objective, make.space, given, condition, make.settings)
+    made = make.decoded(torch.cat([z, latent.vary(z, make.latents(count), strength)]), condition)
+    return torch.cat([given.cpu(), made])
+
+
+def _some(dataset: Any, count: int, split: str = "train") -> tuple[Tensor, Tensor | None]:
+    """Examples and their conditions, evenly spread over a split."""
+    part = dataset.split(split)
+    index = torch.linspace(0, len(part) - 1, min(count, len(part))).long().numpy()
+    return part.x(index), part.condition(index)
+
+
+# ---- for the report
+
+
+def pictures_of(run: Run, features: Any = None) -> list[Picture]:
+    """What a person wants to see of a run. features: examples -> (n, d), for the nearest training examples; default: pixels."""
+    dataset, make, out = run.dataset(), drawer(run), []
+    kept = sorted((run.folder / "samples").glob("step-*.png"))
+    for path in dict.fromkeys(kept[i] for i in (0, len(kept) // 2, -1) if kept):
+        out.append(Picture(f"Step {int(path.stem[5:]):,}", "The same latents at this step of training.", path.read_bytes()))
+    if run.content == "points":
+        caption = "Samples in blue over real points in grey; a sample outside of the frame stands on its edge."
+        real = _some(dataset, 2000)[0]
+        return [Picture("Samples", caption, pictures.scatter(make(2000), real)), *out]
+    if make.able:
+        out = [*_sample_grids(make), _neighbours(make, dataset, features or (lambda x: x.flatten(1))), *out]
+    if make.latent:
+        z = make.latents(10)
+        x = make.decoded(latent.interpolate(z[:5], z[5:], 9))
+        out.append(Picture("Interpolation", "From one latent to another, in each row, along the arc between them.", pictures.grid(x, 9)))
+    if make.latent and math.prod(run.objective.latent) <= latent.AXES and math.prod(run.objective.latent) < math.prod(make.space.shape):
+        lines, rows = make.along(ROWS, hasattr(run.objective, "directions"))
+        x = make.decoded(latent.traverse(make.latents(1), lines, VALUES))
+        caption = "One latent, with its coordinate along each line set from -3 to 3; the strongest first."
+        out.append(Picture("Traversal", caption, pictures.grid(x, len(VALUES), rows, _heads())))
+    if run.recipe.objective.kind in AUTOENCODERS and len(dataset.split("held_out")):
+        real, condition = _some(dataset, 10, "held_out")
+        made = (
+            make.decoded(latent.invert(run.objective, make.space, real, condition, make.settings), condition)
+            if make.latent
+            else _coded(run, real)
+        )
+        sheet = pictures.grid(torch.cat([real, made]), len(real), ["held out", "made again"])
+        out.append(Picture("Reconstructions", "Pictures that were never trained on, and what is left of them after the code.", sheet))
+    return out
+
+
+def _coded(run: Run, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return run.model(codes=run.model(x)[1]).cpu()
+
+
+def _sample_grids(make: Drawer) -> list[Picture]:
+    """Samples, by the values of the first two attributes where there are any."""
+    out = []
+    for name, values in list(make.space.attributes.items())[:2]:
+        rows = values[:ROWS]
+        wanted = torch.stack([encode(make.space.attributes, {name: value}) for value in rows]).repeat_interleave(ACROSS, 0)
+        caption = f"Each row was asked for one {name}" + (f", the first {ROWS} of {len(values)}." if len(values) > ROWS else ".")
+        out.append(Picture(f"Samples by {name}", caption, pictures.grid(make(len(wanted), wanted), ACROSS, rows)))
+    return out or [Picture("Samples", "Drawn one after another, none chosen.", pictures.grid(make(ROWS * ACROSS), ACROSS))]
+
+
+def _neighbours(make: Drawer, dataset: Any, features: Any) -> Picture:
+    """Samples above their nearest training examples."""
+    condition = _some(dataset, 10)[1]
+    made, train = make(10 if condition is None else len(condition), condition), _some(dataset, 20_000)[0]
+    index = nearest(features(made), features(train))[1][:, 0]
+    sheet = pictures.grid(torch.cat([made, train[index]]), len(made), ["sample", "nearest"])
+    return Picture(
+        "Nearest training examples", "Below each sample the training example that is most like it; a copy would be the same.", sheet
+    )
