@@ -161,6 +161,26 @@ def test_the_other_commands_call_their_function(api, capsys, tmp_path):
     assert [str(path) for path in api.calls[-1][1][0]] == ["r", "s"] and str(api.calls[-1][1][1]) == "x.html"
 
 
+def test_a_run_of_pictures_gets_the_options_of_pictures(api, capsys, monkeypatch):
+    from genwright import pictured
+
+    calls = []
+    monkeypatch.setattr(pictured, "sample_pictures", lambda run, **given: calls.append(given) or ["a.png", "b.png"])
+    monkeypatch.setattr(api, "content", "image", raising=False)
+    words = "sample r -n 8 --condition group=food,name=cat --guidance 0 --walk 60 --traverse --seed 0"
+    assert run(capsys, *words.split())[:2] == (0, "a.png\nb.png\n")
+    assert calls == [{"n": 8, "seed": 0, "condition": "group=food,name=cat", "guidance": 0.0, "walk": 60, "traverse": True}]
+    for content, option, sentence in (
+        ("image", "--prompt x", "--prompt is for text, and r makes image; leave it out."),
+        ("points", "--max-tokens 3", "--max-tokens is for text, and r makes points"),
+        ("text", "--walk 5", "--walk is for pictures and points, and r makes text; leave it out."),
+        ("text", "--directions", "--directions is for pictures and points"),
+    ):
+        monkeypatch.setattr(api, "content", content)
+        code, out, err = run(capsys, "sample", "r", *option.split())
+        assert code == 2 and not out and sentence in err
+
+
 # ---- what goes wrong ----
 
 

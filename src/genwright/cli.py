@@ -125,54 +125,73 @@ def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
     print(api.inspect(recipe, **parse_overrides(overrides or [])))
 
 
+TEXTUAL = ("prompt", "fill", "max_tokens", "repetition_penalty", "stop")
+PICTURED = ("condition", "negative", "guidance", "steps", "solver", "truncation", "walk", "traverse", "interpolate", "directions")
+PICTURED += ("invert", "strength", "output")
+
+
 @app.command()
 def sample(
     run: RunFolder,
-    prompt: Annotated[list[str] | None, typer.Option(help="How each sample begins; may be given several times.")] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="Samples of each prompt.")] = 1,
-    fill: Annotated[str | None, typer.Option(metavar="TEXT", help="A masked model fills each [MASK] in the text.")] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="Samples (of each prompt: 1; pictures: 16).")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest sample, in tokens.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0: always the likeliest token.")] = None,
-    top_k: Annotated[int | None, typer.Option(help="Only the k likeliest tokens; 0: all.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Only the likeliest tokens that together have this probability.")] = None,
-    min_p: Annotated[float | None, typer.Option(help="Only tokens this likely, relative to the likeliest.")] = None,
-    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1: tokens already used become less likely.")] = None,
+    prompt: Annotated[list[str] | None, typer.Option(help="Text: how each sample begins; may be given several times.")] = None,
+    fill: Annotated[str | None, typer.Option(metavar="TEXT", help="Text: a masked model fills each [MASK].")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Text: longest sample, in tokens.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Tokens: 0: always the likeliest one.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Tokens: only the k likeliest; 0: all.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Tokens: only the likeliest that together have this probability.")] = None,
+    min_p: Annotated[float | None, typer.Option(help="Tokens: only those this likely, relative to the likeliest.")] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(help="Text: above 1, tokens already used become less likely.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends a sample; may be given several times.")] = None,
+    condition: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures: what they are; a=b|c for several values.")] = None,
+    negative: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures: what they are not.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Pictures: how strongly the condition steers; 1 as learned.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Flows: steps of the solver.")] = None,
+    solver: Annotated[str | None, typer.Option(help="Flows: euler or heun.")] = None,
+    truncation: Annotated[float | None, typer.Option(help="Latents: below 1, more typical and less varied.")] = None,
+    walk: Annotated[int | None, typer.Option(min=2, metavar="FRAMES", help="Latents: an animated walk (APNG).")] = None,
+    traverse: Annotated[bool, typer.Option("--traverse", help="Latents: the n most active dimensions from -3 to 3.")] = False,
+    interpolate: Annotated[int | None, typer.Option(min=2, metavar="N", help="Latents: N pictures from one to another.")] = None,
+    directions: Annotated[bool, typer.Option("--directions", help="Latents: along the n principal directions of a GAN.")] = False,
+    invert: Annotated[str | None, typer.Option(metavar="FILE", help="Latents: find a picture's, then vary it.")] = None,
+    strength: Annotated[float | None, typer.Option(min=0, max=1, help="Of --invert's variations: 0 none, 1 all new.")] = None,
+    output: Annotated[str | None, typer.Option(metavar="DIR", help="Pictures: where to write. Default: RUN/samples.")] = None,
     step: Step = None,
     weights: Which = None,
 ) -> None:
-    """Sample a run, or fill in the gaps of a text."""
+    """Sample a run: print text, or write pictures."""
+    given = {k: v for k, v in locals().items() if v is not None and v is not False and k not in ("run", "step", "weights")}
     from genwright import api
 
     trained = api.load(run, step=step, weights=weights)
-    given: dict[str, Any] = {
-        "seed": seed,
-        "max_tokens": max_tokens,
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "min_p": min_p,
-        "repetition_penalty": repetition_penalty,
-        "stop": tuple(stop) if stop else None,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
+    pictures = trained.content in ("image", "points")
+    for name in TEXTUAL if pictures else PICTURED:
+        if name in given:
+            what, has = ("text", trained.content) if pictures else ("pictures and points", "text")
+            raise GenwrightError(f"--{name.replace('_', '-')} is for {what}, and {run} makes {has}", "leave it out")
+    if pictures:
+        from genwright.pictured import sample_pictures
+
+        print("\n".join(map(str, sample_pictures(trained, **given))))
+        return
+    given |= {"stop": tuple(stop)} if stop else {}
+    prompts, count = given.pop("prompt", None) or [""], given.pop("n", 1)
     if fill is not None and prompt:
         raise GenwrightError("--fill and --prompt were both given", "masked models take --fill, causal ones --prompt")
     if fill is not None:
-        filled = trained.fill(fill, **given)
+        filled = trained.fill(given.pop("fill"), **given)
         print(_safe(filled.text))
         for number, candidates in enumerate(filled.candidates, start=1):
             print(f"gap {number}: " + ", ".join(f"{c.text!r} {c.probability:.1%}" for c in candidates))
         return
-    prompts = prompt or [""]
     trained.check_prompts(prompts)
     live = sys.stdout.isatty()
-    print(_heading(0, len(prompts) * n), end="")
+    print(_heading(0, len(prompts) * count), end="")
     typer.secho(_safe(prompts[0]), bold=True, nl=False)
-    for row, drawn in enumerate(trained.sample(prompts=prompts, n=n, on_token=_stream if live else None, **given)):
+    for row, drawn in enumerate(trained.sample(prompts=prompts, n=count, on_token=_stream if live else None, **given)):
         if row:
-            print(_heading(row, len(prompts) * n), end="")
+            print(_heading(row, len(prompts) * count), end="")
             typer.secho(_safe(drawn.prompt), bold=True, nl=False)
         print(_safe(drawn.text) if row or not live else "")
 
