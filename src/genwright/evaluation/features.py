@@ -1,0 +1,228 @@
+"""One feature extractor for a dataset: a small network trained on its real train split, named in every figure that uses it with its
+accuracy on held-out examples. No download, nobody else's pictures.
+
+It learns the attributes that pictures have: an attribute with one value by cross entropy, one with several by binary cross entropies.
+Pictures without attributes: which of four ways they were turned (Gidaris et al., arXiv 1803.07728). It is trained by the house's own
+loop, is a function of the dataset alone (on one kind of machine), and is kept in the cache. Features favour what the attributes tell
+apart. Points in the plane are their own features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.data.examples import ExampleStream, Split
+from genwright.draws import Draws
+from genwright.files import readable
+from genwright.training.engine import Engine
+from genwright.training.loop import run, start
+from genwright.training.settings import Optimizer, Schedule, Training
+
+VERSION = 1  # of the network and its training: raise it when either changes
+BATCH, FEATURES, ROTATIONS = 128, 64, "rotation"
+EPOCHS, LEAST, MOST = 20, 60_000, 120_000  # of the train split; pictures that are seen at least and at most
+
+
+class Network(nn.Module):
+    """(n, channels, height, width) -> scores (n, columns) and features (n, 64). Pictures of 48 pixels and more have blocks of pixels
+    moved into channels first, so that cost hardly depends on their size and nothing is lost."""
+
+    def __init__(self, shape: tuple[int, ...], columns: int):
+        super().__init__()
+        channels, side = shape[0], min(shape[1:])
+        self.block = max(b for b in range(1, max(1, side // 24) + 1) if not any(n % b for n in shape[1:]))
+        layers: list[nn.Module] = []
+        width, side = channels * self.block**2, side // self.block
+        for out in (32, 64, 128):
+            layers += [nn.Conv2d(width, out, 3, 2 if side > 3 else 1, 1), nn.GroupNorm(8, out), nn.ReLU()]
+            width, side = out, -(-side // 2) if side > 3 else side
+        self.body = nn.Sequential(
+            *layers, nn.Identity() if side == 4 else nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * width, FEATURES)
+        )
+        self.head = nn.Linear(FEATURES, columns)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(F.pixel_unshuffle(x, self.block))
+        return self.head(F.relu(features)), features
+
+
+class Recognition:
+    """The objective: modules {"extractor"}. single: attribute -> whether an example has one value of it at most."""
+
+    draws, unit, double_backward = 1, 1, False
+
+    def __init__(self, network: nn.Module, attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool]):
+        self.modules: Mapping[str, nn.Module] = {"extractor": network}
+        self.attributes, self.single = attributes, single
+
+    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        """Pictures moved by up to a sixteenth of their side, or turned where that is what is to be told."""
+        x = batch["x"]
+        if ROTATIONS in self.attributes:
+            return turned(x, draws.integers("turn", 4))
+        reach = max(1, x.shape[-1] // 16)
+        moves = draws.integers("move", 2 * reach + 1, 2)
+        places = [torch.arange(n, device=x.device) + moves[:, i : i + 1] for i, n in enumerate(x.shape[2:])]  # (n, side)
+        padded = F.pad(x, (reach,) * 4, mode="replicate")
+        rows = torch.arange(len(x), device=x.device)[:, None, None]
+        return batch | {"x": padded[rows, :, places[0][:, :, None], places[1][:, None]].permute(0, 3, 1, 2).contiguous()}
+
+    def turns(self, step: int) -> tuple[Turn, ...]:
+        return (Turn(("extractor",), self.measured),)
+
+    def measured(self, batch: Batch) -> Loss:
+        scores, _ = self.modules["extractor"](batch["x"])
+        total = scores.new_zeros(len(scores))
+        for name, columns in spans(self.attributes).items():
+            own, wanted = scores[:, columns], batch["condition"][:, columns]
+            if self.single[name]:
+                total = total - (own.log_softmax(1) * wanted).sum(1)
+            else:
+                total = total + F.binary_cross_entropy_with_logits(own, wanted, reduction="none").sum(1)
+        return Loss(total, torch.ones_like(total), {"loss": (total.detach().sum(), torch.tensor(len(total)))})
+
+    def after_step(self, totals: dict[str, float]) -> None: ...
+
+
+class _Alone(Engine):
+    """One process on the processor, whatever other processes there are: each makes the same network."""
+
+    def __init__(self) -> None:
+        self.owns, self.rank, self.size, self.device, self.strategy = False, 0, 1, torch.device("cpu"), "ddp"
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """network: None for points. accuracy: attribute -> (share of held-out examples whose likeliest value is right, how many).
+    majority: the share that the most frequent value of the train split reaches on the same."""
+
+    network: Network | None
+    name: str
+    attributes: Mapping[str, tuple[str, ...]]
+    single: Mapping[str, bool] = field(default_factory=dict)
+    accuracy: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    majority: Mapping[str, float] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def _outputs(self, x: Tensor, which: int) -> Tensor:
+        assert self.network is not None
+        return torch.cat([self.network(part.cpu().float())[which] for part in x.split(500)])
+
+    def features(self, x: Tensor) -> Tensor:
+        """(n, *shape) -> (n, 64), or points as they are."""
+        return self._outputs(x, 1) if self.network else x.cpu().flatten(1)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """(n, *shape) -> (n, columns) probabilities: of an attribute with one value they sum to 1, of others each stands alone."""
+        scores = self._outputs(x, 0)
+        parts = [scores[:, c].softmax(1) if self.single[n] else scores[:, c].sigmoid() for n, c in spans(self.attributes).items()]
+        return torch.cat(parts, 1)
+
+    def describe(self) -> str:
+        told = (f"{n} {v:.1%} (most frequent value {self.majority[n]:.1%}) of {c:,}" for n, (v, c) in self.accuracy.items())
+        return f"{self.name}; right on held-out real ones: {', '.join(told)}" if self.accuracy else self.name
+
+
+def spans(attributes: Mapping[str, tuple[str, ...]]) -> dict[str, slice]:
+    """attribute -> its columns in a condition."""
+    ends = np.cumsum([0, *map(len, attributes.values())]).tolist()
+    return {name: slice(a, b) for name, a, b in zip(attributes, ends, ends[1:], strict=False)}
+
+
+def turned(x: Tensor, turn: Tensor) -> Batch:
+    """Pictures turned by quarter turns (n,), and which as a condition."""
+    moved = torch.stack([torch.rot90(p, int(t), (1, 2)) for p, t in zip(x, turn, strict=True)])
+    return {"x": moved, "condition": F.one_hot(turn, 4).float()}
+
+
+def right(guess: Tensor, condition: Tensor, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[float, int]]:
+    """For each attribute, over the examples that have a value of it: the share whose highest column in `guess` (n or 1, columns) is one
+    of their values, and how many they are."""
+    out = {}
+    for name, columns in spans(attributes).items():
+        own = condition[:, columns]
+        has = own.sum(1) > 0
+        hit = own.gather(1, guess[:, columns].argmax(1, keepdim=True).expand(len(own), 1))[has, 0]
+        out[name] = (float(hit.double().mean()) if len(hit) else 0.0, int(has.sum()))
+    return out
+
+
+def fit(split: Split, space: Space, attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool], seen: int) -> Network:
+    """A network trained on about `seen` pictures of a split, by the loop; the same for the same split. The caller's random numbers are
+    left as they were."""
+    stream = ExampleStream(split, min(BATCH, len(split)), 0, "images")
+    steps = max(50, seen // stream.size)
+    adamw = Optimizer(kind="adamw", learning_rate=2e-3, weight_decay=0.05)
+    settings = Training(steps=steps, optimizer=adamw, schedule=Schedule(kind="cosine", warmup=0.05), precision="fp32")
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(0)
+        network, engine = Network(space.shape, sum(map(len, attributes.values()))), _Alone()
+        objective = Recognition(network, attributes, single)
+        run(objective, stream, start(objective, settings, engine), steps, settings=settings, engine=engine)
+    return network.eval().requires_grad_(False)
+
+
+def of_split(split: Split, limit: int | None = None) -> tuple[Tensor, Tensor | None]:
+    """x and condition of a whole split, or of `limit` of its examples, evenly spread."""
+    count = len(split)
+    index = np.arange(count) if limit is None or limit >= count else np.linspace(0, count - 1, limit).astype(np.int64)
+    return split.x(index), split.condition(index)
+
+
+def pictures_seen(count: int) -> int:
+    return min(MOST, max(LEAST, EPOCHS * count))
+
+
+def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
+    """The extractor of a dataset, from the cache (default $GENWRIGHT_CACHE or ~/.cache/genwright) or trained now, about a minute."""
+    space = getattr(dataset.codec, "image", dataset.codec).space  # of a codec of codes: its pictures'
+    if len(space.shape) != 3:
+        return Extractor(None, "the coordinates themselves", {})
+    attributes = dict(space.attributes) or {ROTATIONS: ("0", "90", "180", "270")}
+    marks = json.dumps([VERSION, dataset.digest, space.shape, attributes], sort_keys=True)
+    name = hashlib.sha256(marks.encode()).hexdigest()[:12]
+    root = Path(os.path.expanduser(cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")) / "extractors"
+    weights, facts = root / f"{name}.safetensors", root / f"{name}.json"
+    if facts.is_file() and weights.is_file():
+        network = Network(space.shape, sum(map(len, attributes.values()))).eval().requires_grad_(False)
+        network.load_state_dict(load_file(weights))
+        known = json.loads(facts.read_text(encoding="utf-8"))
+        accuracy = {n: (float(v), int(c)) for n, (v, c) in known["accuracy"].items()}
+        return Extractor(network, known["name"], attributes, known["single"], accuracy, known["majority"])
+    train, held_out = dataset.split("train"), dataset.split("held_out")
+    common = torch.full((1, 4), 0.25)
+    single = {ROTATIONS: True}
+    if space.attributes:
+        condition = train.condition(np.arange(len(train)))
+        common = condition.mean(0, keepdim=True)
+        single = {n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()}
+    network = fit(train, space, attributes, single, pictures_seen(len(train)))
+    told = "CNN trained on " + (", ".join(attributes) if space.attributes else "four rotations") + f" of the train split ({name})"
+    out = Extractor(network, told, attributes, single)
+    accuracy, majority = {}, {}
+    if len(held_out):
+        x, real = of_split(held_out, 10_000)
+        if real is None:
+            x, real = turned(x, torch.arange(len(x)) % 4).values()
+        accuracy, majority = right(out.predict(x), real, attributes), {n: v for n, (v, _) in right(common, real, attributes).items()}
+    root.mkdir(parents=True, exist_ok=True)
+    draft = root / f"{name}.{os.getpid()}.tmp"
+    save_file(network.state_dict(), draft)
+    readable(draft)
+    os.replace(draft, weights)
+    draft.write_text(json.dumps({"name": told, "single": single, "accuracy": accuracy, "majority": majority}), encoding="utf-8")
+    os.replace(draft, facts)  # last: it says that both are whole
+    return Extractor(network, told, attributes, single, accuracy, majority)
