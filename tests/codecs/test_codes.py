@@ -92,6 +92,15 @@ def test_the_codec_of_a_run_is_a_copy_that_needs_nothing_outside(tmp_path):
         Codes(run="gone").load(tmp_path / "codec")
 
 
+@pytest.mark.parametrize("name", ["codes.json", "codes.safetensors"])
+@pytest.mark.parametrize("content", [None, b"", b"\x10{", b'{"kind": "other"}'])
+def test_a_damaged_copy_is_named(saved, name, content):
+    path = Path(saved) / name
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(GenwrightError, match="damaged"):
+        Codes(run="gone").load(saved)
+
+
 def test_data_of_pictures_hands_over(pictures, saved):
     plain = pictures.prepare(IMAGE)
     dataset = pictures.prepare(Codes(run=saved, prefix=3))

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
@@ -108,9 +109,12 @@ class Codes(Settings):
 
         folder = Path(folder)
         image = image or ImageSettings().load(folder / _IMAGE)
-        settings = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+        try:
+            settings, weights = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8"))), load_file(folder / _WEIGHTS)
+        except (OSError, ValueError, SafetensorError) as problem:
+            raise GenwrightError(f"the codec in {folder} is damaged ({problem})", "bring its files back or train again") from problem
         network = settings.build(image.space)
-        into_module(network, load_file(folder / _WEIGHTS), str(folder / _WEIGHTS))
+        into_module(network, weights, str(folder / _WEIGHTS))
         return CodesCodec(image, network, settings, self.prefix)
 
     def _opened(self) -> Any:
