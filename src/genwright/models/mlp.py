@@ -19,8 +19,7 @@ from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.registry import Settings, register
 
-SPREAD = 2.0
-_ACTIVATIONS = {"relu": F.relu, "leaky": lambda x: F.leaky_relu(x, 0.2), "silu": F.silu}
+_SLOPES = {"relu": 0.0, "leaky": 0.2}
 
 
 class Layers(nn.Module):
@@ -28,19 +27,18 @@ class Layers(nn.Module):
 
     def __init__(self, inputs: int, width: int, depth: int, activation: str, pieces: int = 1):
         super().__init__()
-        self.act, self.pieces = _ACTIVATIONS[activation], pieces
+        self.slope, self.pieces = _SLOPES[activation], pieces
         sizes = [inputs] + [width] * (depth - 1)
         affine = [nn.Linear(size, width * pieces) for size in sizes]
         self.affine = nn.ModuleList(affine)
         for layer in affine:
             nn.init.normal_(layer.weight, std=math.sqrt((2 if pieces == 1 else 1) / layer.in_features))
-            reach = SPREAD if layer is affine[0] else 0.5
-            nn.init.uniform_(layer.bias, -reach, reach)  # breaks are spread over the plane, not all through its centre
+            nn.init.uniform_(layer.bias, -0.5, 0.5)  # breaks are spread over the plane, not all through its centre
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.affine:
             x = layer(x)
-            x = self.act(x) if self.pieces == 1 else x.unflatten(1, (-1, self.pieces)).amax(2)
+            x = F.leaky_relu(x, self.slope) if self.pieces == 1 else x.unflatten(1, (-1, self.pieces)).amax(2)
         return x
 
 
@@ -82,49 +80,42 @@ class Discriminator(nn.Module):
         return scores
 
 
-def _flat(space: Space, kind: str) -> int:
-    """Numbers in one example. Raises GenwrightError where content has no fixed shape."""
-    if not space.shape:
-        raise GenwrightError(
-            f"model kind {kind} makes content of a fixed shape, and this codec's has none", "use a codec of points or images"
-        )
-    return math.prod(space.shape)
+class Network(Settings):
+    """What the two share."""
 
-
-@register("model", "mlp-generator")
-class MLPGenerator(Settings):
-    kind: Literal["mlp-generator"] = "mlp-generator"
-    """Fully connected generator, for points."""
     width: int = Field(128, ge=1, le=16384)
     """Units of a hidden layer."""
     depth: int = Field(3, ge=1, le=64)
     """Hidden layers."""
-    activation: Literal["relu", "leaky", "silu"] = "leaky"
+    activation: Literal["relu", "leaky"] = "leaky"
     """After each hidden layer."""
     scale: float = Field(1.0, gt=0)
     """Typical size of a coordinate in the data."""
+
+    def checked(self, space: Space) -> tuple[int, ...]:
+        """The shape of an example. Raises GenwrightError where it has none."""
+        if not space.shape:
+            raise GenwrightError("fully connected networks make content of a fixed shape, and this has none", "use points or images")
+        return space.shape
+
+
+@register("model", "mlp-generator")
+class MLPGenerator(Network):
+    kind: Literal["mlp-generator"] = "mlp-generator"
+    """Fully connected generator, for points."""
     role: ClassVar[str] = "generator"
 
     def build(self, space: Space, latent: int) -> Generator:
-        _flat(space, self.kind)
-        return Generator(space.shape, space.columns, latent, self)
+        return Generator(self.checked(space), space.columns, latent, self)
 
 
 @register("model", "mlp-discriminator")
-class MLPDiscriminator(Settings):
+class MLPDiscriminator(Network):
     kind: Literal["mlp-discriminator"] = "mlp-discriminator"
     """Fully connected discriminator, for points."""
-    width: int = Field(128, ge=1, le=16384)
-    """Units of a hidden layer."""
-    depth: int = Field(3, ge=1, le=64)
-    """Hidden layers."""
-    activation: Literal["relu", "leaky", "silu"] = "leaky"
-    """After each hidden layer, where maxout is 1."""
     maxout: int = Field(1, ge=1, le=64)
     """Affine maps of which a unit takes the largest; 1: the activation instead."""
-    scale: float = Field(1.0, gt=0)
-    """Typical size of a coordinate in the data."""
     role: ClassVar[str] = "discriminator"
 
     def build(self, space: Space, packing: int = 1) -> Discriminator:
-        return Discriminator(_flat(space, self.kind) * packing, space.columns * packing, self)
+        return Discriminator(math.prod(self.checked(space)) * packing, space.columns * packing, self)

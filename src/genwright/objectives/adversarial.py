@@ -36,8 +36,8 @@ LOSSES: Mapping[str, tuple[Pair, Pair]] = {
 _RELATIVE = ("relativistic", "wasserstein")  # a constant added to all scores changes nothing: a score's own sign means nothing
 
 
-def square_slopes(scores: Tensor, x: Tensor, packing: int = 1) -> Tensor:
-    """Squared norms of d score / d pack, (packs,), differentiable. scores (packs,), x (packs * packing, ...), which made them."""
+def square_slopes(scores: Tensor, x: Tensor) -> Tensor:
+    """Squared norms of d score / d pack, (packs,), differentiable. scores (packs,) of the examples x (packs * packing, ...)."""
     (slopes,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
     return slopes.reshape(len(scores), -1).square().sum(1)
 
@@ -56,14 +56,15 @@ class AdversarialObjective:
         self.modules, self.space, self.settings = modules, space, settings
         self.unit, self.latent = settings.packing, (settings.latent,)
         self.r1, self.r2 = settings.penalties()
+        self.wasserstein = settings.gradient_penalty if settings.loss == "wasserstein" else 0.0
         self.double_backward = bool(self.r1 or self.r2 or self.wasserstein)
         self.of_discriminator, self.of_generator = LOSSES[settings.loss]
         if settings.augment:
             modules["discriminator"].register_buffer("augmentation", torch.zeros(()))
 
     @property
-    def wasserstein(self) -> float:
-        return self.settings.gradient_penalty if self.settings.loss == "wasserstein" else 0.0
+    def augmentation(self) -> Tensor:
+        return cast(Tensor, self.modules["discriminator"].augmentation)
 
     # -- training ----------------------------------------------------------------------------------------------------------------
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
@@ -80,18 +81,17 @@ class AdversarialObjective:
     def turns(self, step: int) -> Sequence[Turn]:
         s = self.settings
         weight = 0.0 if step % s.penalty_every else s.penalty_every * (0.5 ** (step / s.halve) if s.halve else 1.0)
-        return (
-            Turn(("discriminator",), lambda batch: self.discriminate(batch, weight)),
-            Turn(("generator",), self.generate),
-        )
+        return Turn(("discriminator",), lambda batch: self.discriminate(batch, weight)), Turn(("generator",), self.generate)
 
     def generated(self, batch: Batch, which: int) -> Tensor:
         return self.modules["generator"](batch["latent"][:, which], batch.get("condition"))
 
-    def scores(self, x: Tensor, batch: Batch, numbers: Tensor | None) -> Tensor:
-        """(packs,) of examples x (n, *shape), which may hold several for each of the batch's: real, then generated."""
-        if numbers is not None:
-            x = augment(x, numbers, cast(Tensor, self.modules["discriminator"].augmentation), self.settings.flips)
+    def scores(self, x: Tensor, batch: Batch, *augmented: int) -> Tensor:
+        """(packs,) of examples x (n, *shape), which may hold several for each of the batch's: real, then generated. augmented: which
+        of the batch's augmentations each of these sets goes through; without, none."""
+        if augmented and "augment" in batch:
+            numbers = torch.cat([batch["augment"][:, which] for which in augmented])
+            x = augment(x, numbers, self.augmentation, self.settings.flips)
         m, condition = self.unit, batch.get("condition")
         x = x.reshape(len(x) // m, m * x.size(1), *x.shape[2:])
         if condition is not None:
@@ -103,40 +103,36 @@ class AdversarialObjective:
         """weight: a factor on R1 and R2; 0 leaves them out."""
         with torch.no_grad():
             fake = self.generated(batch, 0)
-        numbers = batch["augment"][:, :2].transpose(0, 1).flatten(0, 1) if "augment" in batch else None
         penalised = weight * (self.r1 + self.r2) > 0
         x = torch.cat([batch["x"], fake]).requires_grad_(penalised)
-        scores = self.scores(x, batch, numbers)
+        scores = self.scores(x, batch, 0, 1)
         real, fake_scores = scores.chunk(2)
-        game = self.of_discriminator(real, fake_scores)
+        game = total = self.of_discriminator(real, fake_scores)
         reference = fake_scores if self.settings.loss in _RELATIVE else 0.0
         metrics = {"discriminator_loss": game, "wins": _wins(real, fake_scores), "real_sign": (real - reference).sign()}
-        total = game
         if penalised:
-            of_real, of_fake = square_slopes(scores, x, self.unit).chunk(2)
+            of_real, of_fake = square_slopes(scores, x).chunk(2)
             metrics["penalty"] = (self.r1 * of_real + self.r2 * of_fake) / 2
             total = total + weight * metrics["penalty"]
         if self.wasserstein:
             metrics["gradient_penalty"] = self._between(batch, fake)
             total = total + self.wasserstein * metrics["gradient_penalty"]
         if "augment" in batch:
-            metrics["augment"] = cast(Tensor, self.modules["discriminator"].augmentation).expand_as(game)
+            metrics["augment"] = self.augmentation.expand_as(game)
         return self._loss(total, metrics)
 
     def _between(self, batch: Batch, fake: Tensor) -> Tensor:
         """The gradient penalty at a random place on the line between each real pack and a generated one."""
         share = batch["between"][:: self.unit].repeat_interleave(self.unit, 0).view(-1, *[1] * (fake.ndim - 1))
         x = (share * batch["x"] + (1 - share) * fake).requires_grad_()
-        numbers = batch["augment"][:, 0] if "augment" in batch else None
-        return gradient_penalty(square_slopes(self.scores(x, batch, numbers), x, self.unit))
+        return gradient_penalty(square_slopes(self.scores(x, batch, 0), x))
 
     def generate(self, batch: Batch) -> Loss:
-        numbers = batch.get("augment")
-        fake = self.scores(self.generated(batch, 1), batch, None if numbers is None else numbers[:, 2])
+        fake = self.scores(self.generated(batch, 1), batch, 2)
         real = fake.detach()
         if self.settings.loss == "relativistic":
             with torch.no_grad():
-                real = self.scores(batch["x"], batch, None if numbers is None else numbers[:, 0])
+                real = self.scores(batch["x"], batch, 0)
         total = self.of_generator(real, fake)
         return self._loss(total, {"generator_loss": total})
 
@@ -149,16 +145,15 @@ class AdversarialObjective:
     def after_step(self, totals: dict[str, float]) -> None:
         """Adaptive augmentation: its probability rises while the discriminator is surer of real examples than `target`."""
         if self.settings.augment:
-            move = self.settings.augment_step if totals["real_sign"] > self.settings.augment_target else -self.settings.augment_step
+            sure = totals["real_sign"] > self.settings.augment_target
             # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676, section 2.2)
-            cast(Tensor, self.modules["discriminator"].augmentation).add_(move).clamp_(0, 0.8)
+            self.augmentation.add_(self.settings.augment_step if sure else -self.settings.augment_step).clamp_(0, 0.8)
 
     def measured(self, batch: Batch) -> Loss:
         """Scores of held-out examples beside generated ones, not augmented. A last pack that is not full is left out."""
         whole = {k: v[: len(v) - len(v) % self.unit] for k, v in batch.items()}
-        real, fake = self.scores(torch.cat([whole["x"], self.generated(whole, 0)]), whole, None).chunk(2)
-        metrics = {"wins": _wins(real, fake), "score_real": real, "score_fake": fake}
-        return self._loss(torch.zeros_like(real), metrics)
+        real, fake = self.scores(torch.cat([whole["x"], self.generated(whole, 0)]), whole).chunk(2)
+        return self._loss(torch.zeros_like(real), {"wins": _wins(real, fake), "score_real": real, "score_fake": fake})
 
     # -- what a latent is for ----------------------------------------------------------------------------------------------------
     def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
@@ -239,10 +234,7 @@ class Adversarial(Settings):
         return (first if self.r1 is None else self.r1), (second if self.r2 is None else self.r2)
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
-        return {
-            "generator": ("generator", {"latent": self.latent}),
-            "discriminator": ("discriminator", {"packing": self.packing}),
-        }
+        return {"generator": ("generator", {"latent": self.latent}), "discriminator": ("discriminator", {"packing": self.packing})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> AdversarialObjective:
         if self.augment and len(space.shape) != 3:
