@@ -1,5 +1,8 @@
 """Pictures of any kind become squares: exact areas, all of the value range, and back."""
 
+import io
+import tempfile
+
 import numpy as np
 import pytest
 import torch
@@ -47,7 +50,7 @@ def test_resampling_is_an_exact_area_average_down_and_up(side, size, seed):
 @given(
     st.integers(1, 30),
     st.integers(1, 30),
-    st.sampled_from(["L", "RGB", "RGBA", "LA", "P", "1", "CMYK", "I;16"]),
+    st.sampled_from(["L", "RGB", "RGBA", "LA", "P", "1", "CMYK", "I;16", "LAB", "YCbCr"]),
     st.sampled_from(["pad", "crop"]),
 )
 @settings(max_examples=60, deadline=None)
@@ -99,6 +102,27 @@ def test_cmyk_animated_and_turned_files(tmp_path):
     exif[0x0112] = 3  # upside down
     turned.save(tmp_path / "b.png", exif=exif)
     assert made(read(str(tmp_path / "b.png"), 4), channels=1)[0, :, 0].tolist() == [255, 255, 255, 0]
+
+
+@given(
+    st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
+    st.integers(1, 2000),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_file_with_wrong_bytes_is_a_picture_or_a_sentence(form, changes, length):
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((13, 11)).convert("RGB").save(file, form)
+    content = bytearray(file.getvalue())
+    for place, value in changes:
+        content[place % len(content)] = value
+    with tempfile.NamedTemporaryFile(suffix=".bin") as written:
+        written.write(content[:length])
+        written.flush()
+        try:
+            assert made(read(written.name, 4)).shape == (3, 4, 4)
+        except BadPicture as problem:
+            assert str(problem)
 
 
 def test_decode_clips_and_survives_what_is_no_number():

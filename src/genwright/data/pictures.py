@@ -69,14 +69,15 @@ def square(image: Image.Image, size: int, channels: int, background: str, fit: s
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, (*colour, 255)), image.convert("RGBA"))
     mode = "L" if channels == 1 else "RGB"
+    image = image if image.mode in ("1", "L") else image.convert("RGB")
     pixels = np.asarray(image.convert(mode)).reshape(image.height, image.width, channels)
     if image.size != (size, size):
         side = (max if fit == "pad" else min)(image.size)
         rows, columns = _overlap(image.height, side, size), _overlap(image.width, side, size)
         behind = np.array(Image.new("RGB", (1, 1), colour).convert(mode)).reshape(channels)
-        across = np.einsum("wx,hxc->hwc", columns, pixels.astype(np.float32), optimize=True)
+        down = (rows @ pixels.reshape(image.height, -1).astype(np.float32)).reshape(size, image.width, channels)
         covered = rows.sum(1)[:, None, None] * columns.sum(1)[None, :, None]
-        pixels = np.einsum("vh,hwc->vwc", rows, across, optimize=True) + (1 - covered) * behind
+        pixels = columns @ down + (1 - covered) * behind
         pixels = pixels.round().clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
