@@ -85,7 +85,11 @@ def test_nothing_to_read(tmp_path, folder):
     (tmp_path / "empty" / "notes.txt").write_text("no picture")
     refused("there is no picture in .*empty; give a path that holds .bmp, .gif", tmp_path, path=str(tmp_path / "empty"))
     refused("data.path is given, but data.source is sprites", tmp_path, path=str(folder), source="sprites")
-    refused("data.stacked is for one npz file", tmp_path, path=str(folder), stacked=True)
+    for settings in ({"path": str(folder)}, {"source": "sprites"}):
+        refused("data.stacked is for one npz file", tmp_path, stacked=True, **settings)
+    for settings in ({"path": "x.npz"}, {"source": "sprites"}):
+        refused("data.attributes is for files of pictures", tmp_path, attributes="a.csv", **settings)
+    refused("data.path: .*none.npz does not exist", tmp_path, path=str(tmp_path / "none.npz"))
 
 
 def test_one_picture(tmp_path, folder):

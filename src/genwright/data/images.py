@@ -105,16 +105,19 @@ class Album(NamedTuple):
 
 
 def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Album:
+    paths = (settings.path,) if isinstance(settings.path, str) else settings.path
+    npz = os.path.expanduser(paths[0]) if len(paths) == 1 and paths[0].endswith(".npz") else ""
+    if settings.stacked and not npz:
+        raise GenwrightError("data.stacked is for one npz file of grey pictures", "give data.path=mnist.npz, or leave data.stacked out")
+    if settings.attributes and (npz or settings.source != "files"):
+        raise GenwrightError("data.attributes is for files of pictures: other sources bring their own", "leave data.attributes out")
     if settings.source == "sprites":
         return _sprites(codec)
-    paths = (settings.path,) if isinstance(settings.path, str) else settings.path
     cache = Path(os.path.expanduser(settings.cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")) / "pictures"
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
-    if len(paths) == 1 and paths[0].endswith(".npz") and os.path.isfile(os.path.expanduser(paths[0])):
-        return _npz(settings, codec, os.path.expanduser(paths[0]), cache)
-    if settings.stacked:
-        raise GenwrightError("data.stacked is for one npz file of grey pictures", "give data.path=mnist.npz, or leave data.stacked out")
+    if npz:
+        return _npz(settings, codec, npz, cache)
     skip = settings.on_bad_file == "skip"
     items, problems = (
         (source_openmoji.find(), []) if settings.source == "openmoji" else source_pictures.find(paths, settings.attributes, skip)
@@ -168,6 +171,8 @@ def _sprites(codec: ImageSettings) -> Album:
 
 
 def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> Album:
+    if not os.path.isfile(path):
+        raise GenwrightError(f"data.path: {path} does not exist", "give an npz file that is there")
     status = os.stat(path)
     if settings.stacked and codec.channels != 3:
         raise GenwrightError("stacked pictures have three channels", "set codec.channels=3, or leave data.stacked out")
