@@ -54,7 +54,7 @@ def estimate(objective: Any, pictures: Pictures, count: int, samples: int = 500,
                 weights.append(objective.log_likelihood(sampled.parameters, x[here]) - sampled.log_ratio)
                 kl.append(sampled.kl * k)
             w = torch.cat(weights, 1).double()
-            parts.append((-importance_bound(w), w.mean(1), sum(kl) / samples, mean[here]))  # type: ignore[arg-type]
+            parts.append((-importance_bound(w), w.mean(1), sum(kl) / samples, mean[here]))
     return Estimate(*(torch.cat(column).cpu() for column in zip(*parts, strict=True)))
 
 

@@ -1,17 +1,19 @@
-"""Variational autoencoders with one layer of latents (Kingma and Welling, arXiv 1312.6114; Rezende et al., 1401.4082): `mlp-vae` and
-`conv-vae`; and the call that every variational network answers, hierarchical ones too (`ladder.py`).
+"""Variational autoencoders (Kingma and Welling, arXiv 1312.6114; Rezende et al., 1401.4082): the call that every variational network
+answers, and `mlp-vae`. Convolutional ones, with one layer of latents or many, are in `ladder.py`.
 
 A network is asked in one of three ways, always through `__call__`:
     network(x, condition) -> state                                   what the encoder says of x, once, for any number of samples
     network(x, condition, noise=noise) or network(None, condition, state=state, noise=noise) -> Sampled
-    network(None, condition, latent=latent) -> parameters of the likelihood
-Latents are whitened: `latent` has prior N(0, I) in every network, of `units` numbers. Picture sides must halve to 4..8 (28, 32, 64).
-No normalisation over the batch: a picture's likelihood must not depend on its neighbours. Residual branches begin at zero.
+    network(None, condition, latent=latent) -> parameters of the likelihood (n, outputs, *shape) float32
+Every latent is whitened: given the layers above it its prior is N(0, 1), and how it changes the picture is for the decoder to say. So no
+prior needs a network, the KL divergence is each unit's closed form, and a sample is one decoding of plain noise.
+No normalisation over the batch: a picture's likelihood must not depend on its neighbours.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,17 +21,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.contracts import Space
-from genwright.errors import GenwrightError
 from genwright.registry import Settings, register
 
-State = tuple[Tensor, ...]  # each (n, ...)
+State = tuple[Tensor, ...]  # for each layer of latents what the encoder says of it, (n, ...)
+Draw = Callable[[int, "Tensor | None"], Tensor]  # (layer, the decoder's state) -> latents (m, *sizes[layer])
 
 
 class Sampled(NamedTuple):
     """k latents drawn for each of n examples, and what they decode to.
 
     parameters: (n, k, outputs, *shape) float32, of the likelihood. log_ratio: (n, k) log q(z|x) - log p(z), nats, all layers.
-    kl: (n, units) closed form, nats, mean over the k. latent: (n, k, units), whitened by the prior.
+    kl: (n, units) closed form, nats, mean over the k. latent: (n, k, units); of one layer, what the parameters were computed from.
     """
 
     parameters: Tensor
@@ -43,30 +45,28 @@ def gaussian_kl(mean: Tensor, log_scale: Tensor) -> Tensor:
     return 0.5 * (mean.square() + (2 * log_scale).exp() - 1) - log_scale
 
 
-def bounded(raw: Tensor) -> Tensor:
-    """A log scale within (-5, 5), near the identity around 0: no scale can overflow (NVAE, arXiv 2007.03898)."""
-    return 5 * torch.tanh(raw / 5)
-
-
 class Autoencoder(nn.Module):
-    """What variational networks share: the three ways to be asked. A subclass gives `encode`, `infer` and `generate`.
+    """What variational networks share. A subclass gives `encode`, `descend` and, for layers after the first, `posterior`.
 
-    units: latent numbers of an example. layers: how many stochastic layers they lie in. outputs: likelihood parameters a value.
+    sizes: shapes of the layers of latents, in the order in which they are drawn. outputs: likelihood parameters of each value.
     """
 
-    def __init__(self, space: Space, outputs: int, units: int, layers: int = 1):
+    def __init__(self, space: Space, outputs: int, sizes: list[tuple[int, ...]]):
         super().__init__()
-        self.shape, self.outputs, self.units, self.layers = tuple(space.shape), outputs, units, layers
+        self.shape, self.outputs, self.sizes = tuple(space.shape), outputs, sizes
+        self.counts = [torch.Size(size).numel() for size in sizes]
+        self.units, self.layers = sum(self.counts), len(sizes)
 
     def encode(self, x: Tensor, condition: Tensor | None) -> State:
         raise NotImplementedError
 
-    def infer(self, state: State, condition: Tensor | None, noise: Tensor, stop: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """`Sampled`'s fields, parameters as (n * k, outputs * channels, ...). noise: (n, k, units) standard normal."""
+    def descend(self, draw: Draw, condition: Tensor | None) -> Tensor:
+        """Parameters (m, outputs * channels, ...) from latents that are asked for on the way."""
         raise NotImplementedError
 
-    def generate(self, latent: Tensor, condition: Tensor | None) -> Tensor:
-        raise NotImplementedError
+    def posterior(self, layer: int, h: Tensor | None, seen: Tensor) -> Tensor:
+        """(m, 2 * units of the layer): mean and raw log scale, from the decoder's state and the encoder's."""
+        return seen
 
     def forward(
         self,
@@ -76,54 +76,49 @@ class Autoencoder(nn.Module):
         state: State | None = None,
         latent: Tensor | None = None,
         stop: bool = False,
-    ) -> State | Sampled | Tensor:
-        """See the module. x: (n, *shape); condition: (n, columns); noise: (n, k, units); latent: (n, units). stop: log q(z|x) is
-        differentiated through z only (Roeder et al., arXiv 1703.09194), for networks of one layer."""
+    ) -> Any:
+        """See the module. x: (n, *shape); condition: (n, columns); noise: (n, k, units) standard normal; latent: (n, units). stop: log
+        q(z|x) is differentiated through z only (Roeder et al., arXiv 1703.09194)."""
         dtype = next(self.parameters()).dtype
         condition = condition if condition is None else condition.to(dtype)
         if latent is not None:
-            return self.generate(latent.to(dtype), condition).float().view(-1, self.outputs, *self.shape)
+            pieces = latent.to(dtype).split(self.counts, 1)
+            out = self.descend(lambda layer, h: pieces[layer].view(-1, *self.sizes[layer]), condition)
+            return out.float().view(-1, self.outputs, *self.shape)
         if state is None:
-            assert x is not None, "x or state"
+            assert x is not None, "x, state or latent"
             state = self.encode(x.to(dtype), condition)
-        if noise is None:
-            return state
+        return state if noise is None else self._sampled(state, condition, noise, stop)
+
+    def _sampled(self, state: State, condition: Tensor | None, noise: Tensor, stop: bool) -> Sampled:
         n, k = noise.shape[:2]
-        parameters, log_ratio, kl, drawn = self.infer(state, condition, noise, stop)
-        return Sampled(parameters.float().view(n, k, self.outputs, *self.shape), log_ratio, kl, drawn)
+        rows: Callable[[Tensor], Tensor] = lambda t: t if k == 1 else t.repeat_interleave(k, 0)  # noqa: E731
+        pieces, ratios, kls, drawn = noise.flatten(0, 1).split(self.counts, 1), [], [], []
+
+        def draw(layer: int, h: Tensor | None) -> Tensor:
+            raw = self.posterior(layer, h, rows(state[layer]))
+            mean, log_scale = raw.float().flatten(1).chunk(2, 1)
+            log_scale = 5 * torch.tanh(log_scale / 5)  # no scale can overflow (NVAE, arXiv 2007.03898)
+            off = pieces[layer]
+            drawn.append((mean + log_scale.exp() * off).view(n, k, -1))  # all that follows goes through it: a place for a hook
+            z = drawn[-1].flatten(0, 1)
+            kls.append(gaussian_kl(mean, log_scale))
+            if stop:
+                log_scale = log_scale.detach()
+                off = (z - mean.detach()) * (-log_scale).exp()
+            ratios.append((0.5 * (z.square() - off.square()) - log_scale).sum(1))
+            return z.to(raw.dtype).view(-1, *self.sizes[layer])
+
+        parameters = self.descend(draw, condition if condition is None else rows(condition)).float()
+        kl = torch.cat(kls, 1).view(n, k, self.units).mean(1)
+        latent = drawn[0] if self.layers == 1 else torch.cat(drawn, 2)
+        return Sampled(parameters.view(n, k, self.outputs, *self.shape), sum(ratios[1:], ratios[0]).view(n, k), kl, latent)
 
 
-def repeated(x: Tensor | None, k: int) -> Tensor | None:
-    """(n, ...) -> (n * k, ...), each row k times."""
-    return x if x is None or k == 1 else x.repeat_interleave(k, 0)
-
-
-class VAE(Autoencoder):
-    """One layer of latents: an encoder (x, condition) -> (n, 2 * units) and a decoder (latent, condition) -> parameters."""
-
-    def __init__(self, space: Space, outputs: int, units: int, encoder: nn.Module, decoder: nn.Module):
-        super().__init__(space, outputs, units)
-        self.encoder, self.decoder = encoder, decoder
-
-    def encode(self, x, condition):
-        mean, log_scale = self.encoder(x, condition).float().chunk(2, 1)
-        return mean, bounded(log_scale)
-
-    def infer(self, state, condition, noise, stop):
-        mean, log_scale = (s[:, None] for s in state)
-        z = mean + log_scale.exp() * noise
-        kl = gaussian_kl(*state)
-        off = (z - mean.detach()) * (-log_scale.detach()).exp() if stop else noise
-        log_scale = log_scale.detach() if stop else log_scale
-        log_ratio = (0.5 * (z.square() - off.square()) - log_scale).sum(2)
-        return self.generate(z.flatten(0, 1).to(self.dtype), repeated(condition, noise.size(1))), log_ratio, kl, z
-
-    def generate(self, latent, condition):
-        return self.decoder(latent, condition)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.parameters()).dtype
+def initialised(layer: Any, std: float) -> Any:
+    nn.init.normal_(layer.weight, std=std)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 class Dense(nn.Module):
@@ -131,13 +126,11 @@ class Dense(nn.Module):
 
     def __init__(self, sizes: list[int], columns: int):
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        pairs = zip(sizes, sizes[1:], strict=False)
+        self.layers = nn.ModuleList(initialised(nn.Linear(a, b), (2 / (a + b)) ** 0.5) for a, b in pairs)
         self.embedding = nn.Linear(columns, sizes[1], bias=False) if columns else None
-        for layer in self.layers:
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
 
-    def forward(self, x, condition):
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
         x = self.layers[0](x.flatten(1))
         if self.embedding is not None and condition is not None:
             x = x + self.embedding(condition)
@@ -146,92 +139,20 @@ class Dense(nn.Module):
         return x
 
 
-class Block(nn.Module):
-    """x + f(x), f of two 3x3 convolutions; the second begins at zero, so that the whole begins as the identity."""
+class DenseAutoencoder(Autoencoder):
+    """One layer of latents between fully connected networks."""
 
-    def __init__(self, width: int):
-        super().__init__()
-        self.first, self.second = conv(width, width), conv(width, width, gain=0.0)
+    def __init__(self, space: Space, outputs: int, s: MlpVae):
+        super().__init__(space, outputs, [(s.units,)])
+        size, hidden = torch.Size(space.shape).numel(), [s.width] * s.depth
+        self.encoder = Dense([size, *hidden, 2 * s.units], space.columns)
+        self.decoder = Dense([s.units, *hidden, outputs * size], space.columns)
 
-    def forward(self, x):
-        return x + self.second(F.silu(self.first(F.silu(x))))
+    def encode(self, x, condition):
+        return (self.encoder(x, condition),)
 
-
-def conv(inputs: int, outputs: int, size: int = 3, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution that keeps the size; weights of variance gain^2 / fan-in."""
-    layer = nn.Conv2d(inputs, outputs, size, padding=size // 2)
-    nn.init.normal_(layer.weight, std=gain * (inputs * size * size) ** -0.5)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def down(inputs: int, outputs: int) -> nn.Conv2d:
-    """Half the sides."""
-    layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
-    nn.init.normal_(layer.weight, std=(inputs * 16) ** -0.5)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
-def up(inputs: int, outputs: int, size: int = 1) -> nn.Sequential:
-    """Twice the sides: a convolution, then depth to space."""
-    return nn.Sequential(conv(inputs, 4 * outputs, size), nn.PixelShuffle(2))
-
-
-def sides(space: Space, kind: str) -> list[tuple[int, int]]:
-    """(height, width) after each halving: the first is half the picture's, the smaller side of the last 4 to 8. Raises GenwrightError
-    for a picture that does not halve so."""
-    out: list[tuple[int, int]] = []
-    height, width = space.shape[1:] if len(space.shape) == 3 else (0, 0)
-    while height % 2 == 0 and width % 2 == 0 and min(height, width) > (8 if out else 7):
-        height, width = height // 2, width // 2
-        out.append((height, width))
-    if not out or not 4 <= min(height, width) <= 8:
-        what = f"model.kind={kind} cannot make content of shape {tuple(space.shape)}: pictures must halve to sides of 4 to 8 pixels"
-        raise GenwrightError(what, "set codec.size to 28, 32 or 64, or use mlp-vae")
-    return out
-
-
-class ConvEncoder(nn.Module):
-    """(n, channels, H, W) -> (n, outputs): at each halving a convolution and residual blocks, then one linear layer."""
-
-    def __init__(self, space: Space, widths: list[int], blocks: int, outputs: int, kind: str):
-        super().__init__()
-        scales = sides(space, kind)
-        self.stages = nn.ModuleList()
-        for before, width in zip([space.shape[0], *widths], widths, strict=False):
-            self.stages.append(nn.Sequential(down(before, width), *(Block(width) for _ in range(blocks))))
-        self.embedding = nn.Linear(space.columns, widths[0], bias=False) if space.columns else None
-        self.out = nn.Linear(widths[-1] * scales[-1][0] * scales[-1][1], outputs)
-
-    def forward(self, x, condition):
-        x = x.contiguous(memory_format=torch.channels_last)
-        for i, stage in enumerate(self.stages):
-            x = stage[0](x)
-            if i == 0 and self.embedding is not None and condition is not None:
-                x = x + self.embedding(condition)[:, :, None, None]
-            x = stage[1:](x)
-        return self.out(F.silu(x).flatten(1))
-
-
-class ConvDecoder(nn.Module):
-    """(n, units) -> (n, outputs * channels, H, W): the encoder backwards."""
-
-    def __init__(self, space: Space, widths: list[int], blocks: int, units: int, outputs: int, kind: str):
-        super().__init__()
-        self.start = (widths[-1], *sides(space, kind)[-1])
-        self.into = nn.Linear(units + space.columns, self.start[0] * self.start[1] * self.start[2])
-        self.stages = nn.ModuleList()
-        for width, after in zip(widths[::-1], widths[-2::-1], strict=False):
-            self.stages.append(nn.Sequential(*(Block(width) for _ in range(blocks)), up(width, after)))
-        self.stages.append(nn.Sequential(*(Block(widths[0]) for _ in range(blocks)), nn.SiLU(), up(widths[0], outputs * space.shape[0], 3)))
-
-    def forward(self, latent, condition):
-        x = latent if condition is None else torch.cat([latent, condition], 1)
-        x = self.into(x).view(-1, *self.start).contiguous(memory_format=torch.channels_last)
-        for stage in self.stages:
-            x = stage(x)
-        return x.contiguous()
+    def descend(self, draw, condition):
+        return self.decoder(draw(0, None), condition)
 
 
 @register("model", "mlp-vae")
@@ -246,27 +167,5 @@ class MlpVae(Settings):
     """Hidden layers, in the encoder and in the decoder."""
     role: ClassVar[str] = "vae"
 
-    def build(self, space: Space, outputs: int = 1) -> VAE:
-        size, hidden = torch.Size(space.shape).numel(), [self.width] * self.depth
-        encoder = Dense([size, *hidden, 2 * self.units], space.columns)
-        decoder = Dense([self.units, *hidden, outputs * size], space.columns)
-        return VAE(space, outputs, self.units, encoder, decoder)
-
-
-@register("model", "conv-vae")
-class ConvVae(Settings):
-    kind: Literal["conv-vae"] = "conv-vae"
-    """Encoder and decoder of residual convolutions."""
-    units: int = Field(64, ge=1, le=4096)
-    """Latent numbers of an example."""
-    width: int = Field(32, ge=1, le=1024)
-    """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
-    blocks: int = Field(1, ge=0, le=32)
-    """Residual blocks at each size, in the encoder and in the decoder."""
-    role: ClassVar[str] = "vae"
-
-    def build(self, space: Space, outputs: int = 1) -> VAE:
-        widths = [self.width * min(4, 2**i) for i in range(len(sides(space, self.kind)))]
-        encoder = ConvEncoder(space, widths, self.blocks, 2 * self.units, self.kind)
-        decoder = ConvDecoder(space, widths, self.blocks, self.units, outputs, self.kind)
-        return VAE(space, outputs, self.units, encoder, decoder)
+    def build(self, space: Space, outputs: int = 1) -> Autoencoder:
+        return DenseAutoencoder(space, outputs, self)

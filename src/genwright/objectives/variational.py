@@ -28,26 +28,28 @@ ACTIVE = 0.01  # nats (mean KL), or variance of the posterior mean, above which 
 
 
 class VariationalObjective:
-    """modules: {"vae": network}. latent: the shape of an example's latents, of prior N(0, I)."""
+    """modules: {"model": network}. latent: the shape of an example's latents, of prior N(0, I)."""
 
     draws, unit, double_backward = 1, 1, False
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Variational):
-        self.modules, self.space, self.settings = modules, space, settings
-        self.network: Any = modules["vae"]
-        self.latent = (int(self.network.units),)
+        network: Any = modules["model"]
+        self.modules, self.network, self.space, self.settings = modules, network, space, settings
+        self.latent: tuple[int, ...] = (network.units,)
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         s, x = self.settings, batch["x"]
         if s.likelihood == "bernoulli":
             x = binarised(x, draws if s.binarise == "dynamic" else fixed_draws(x))
         out = {"x": x, "noise": draws.normal("noise", s.samples, *self.latent)}
-        return out | ({"condition": drop(self.space.attributes, batch["condition"], draws, s.drop)} if "condition" in batch else {})
+        if "condition" in batch and s.drop < 1:
+            out["condition"] = drop(self.space.attributes, batch["condition"], draws, s.drop)
+        return out
 
     def turns(self, step: int) -> Sequence[Turn]:
         s = self.settings
         weight = s.beta * min(1.0, (step + 1) / s.warmup if s.warmup else 1.0)
-        return (Turn(("vae",), lambda batch: self.loss(batch, weight, s.free_bits)),)
+        return (Turn(("model",), lambda batch: self.loss(batch, weight, s.free_bits)),)
 
     def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
         """log p(x | z), (n, k), nats; `x` as `prepare` leaves it."""
@@ -82,9 +84,14 @@ class VariationalObjective:
         """The negative evidence lower bound, one sample: beta 1, no warm-up, no free bits."""
         return self.loss(batch | {"noise": batch["noise"][:, :1]}, 1.0)
 
+    def given(self, condition: Tensor | None) -> Tensor | None:
+        """The condition, unless training never showed one."""
+        return condition if self.settings.drop < 1 else None
+
     def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing) -> Tensor:
         """Mean pictures. `guidance` other than 1 exaggerates what the condition changes in the likelihood's parameters, against
         `negative` or against no condition."""
+        latent, condition = latent * settings.truncation, self.given(condition)
         parameters = self.network(None, condition, latent=latent)
         if condition is not None and settings.guidance != 1:
             base = self.network(None, torch.zeros_like(condition) if negative is None else negative, latent=latent)
@@ -93,9 +100,9 @@ class VariationalObjective:
         return first.sigmoid() * 2 - 1 if self.settings.likelihood == "bernoulli" else first.clamp(-1, 1)
 
     def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Drawing) -> Tensor:
-        """The mean of the posterior (of each layer, given the means above it)."""
+        """The mean of the posterior (of each layer, given the means above it). Truncation, which would move it, is not undone."""
         x = (x + 1) / 2 if self.settings.likelihood == "bernoulli" else x
-        return self.network(x, condition, noise=x.new_zeros(len(x), 1, *self.latent)).latent[:, 0]
+        return self.network(x, self.given(condition), noise=x.new_zeros(len(x), 1, *self.latent)).latent[:, 0]
 
 
 @register("objective", "variational")
@@ -114,13 +121,13 @@ class Variational(Settings):
     """Steps over which the weight of the KL divergence rises to `beta`."""
     free_bits: float = Field(0.0, ge=0, le=10)
     """Nats of each latent unit, in each example, below which its KL divergence costs no less."""
-    drop: float = Field(0.1, ge=0, lt=1)
-    """Rate at which attributes are left out of conditions in training."""
+    drop: float = Field(0.1, ge=0, le=1)
+    """Rate at which attributes are left out of conditions in training; 1: nothing is ever conditional."""
     sampling: ClassVar[type[Drawing]] = Drawing
     lookahead: ClassVar[int] = 0
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
-        return {"vae": ("vae", {"outputs": 1 if self.likelihood == "bernoulli" else 2})}
+        return {"model": ("vae", {"outputs": 1 if self.likelihood == "bernoulli" else 2})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> VariationalObjective:
         if len(space.shape) != 3:
