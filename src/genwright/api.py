@@ -192,7 +192,7 @@ def _train(
         why_not = assemble.compiled(objective, engine.device)
         if why_not:
             say(why_not)
-    held_out, hooks = _watched(recipe, folder, objective, dataset, stream.size, engine, say)
+    held_out = _measuring(recipe, folder, objective, dataset, stream.size, engine, say)
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
     from genwright.training.progress import Live
 
@@ -201,8 +201,11 @@ def _train(
         if engine.main and not quiet
         else None
     )
-    hooks = [*hooks, live] if live else hooks
-    session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, hooks, say)
+    session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say=say)
+    if recipe.data.content != "text":
+        from genwright.watching import Alarms
+
+        session.watchers = [Alarms(recipe.watching, engine, folder / "metrics.jsonl", session.note, say)]
     try:
         state, ended = session.train(resume, until)
     finally:
@@ -212,20 +215,29 @@ def _train(
         say(f"stopped at step {state.step}; go on with: genwright train {given} --run {folder} --resume")
 
 
-def _watched(
+def _measuring(
     recipe: Recipe, folder: Path, objective, dataset, batch: int, engine: Engine, say
-) -> tuple[Callable[[int], dict[str, float]] | None, list]:
-    """What is measured on the schedule of evaluations, and the hooks that look at it."""
+) -> Callable[[int], dict[str, float]] | None:
+    """What is measured on the schedule of evaluations: the held-out split and, of what draws pictures or points, samples."""
     unit = max(1, objective.unit)
     size = max(unit, min(64, recipe.training.micro_batch or batch) // unit * unit)
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
     if not windows.windows:
         say("nothing is held out: this run has no held-out figures")
+    watch = None
+    if hasattr(objective, "decode") and recipe.watching.samples:
+        from genwright.evaluation.features import extractor
+        from genwright.watching import Watch
+
+        features = lambda: extractor(dataset, getattr(recipe.data, "cache", None)).features  # noqa: E731
+        watch = Watch(folder, objective, dataset, engine, recipe.watching, recipe.sampling, features, recipe.seed)
 
     def held_out(step: int) -> dict[str, float]:
-        return measure(objective, windows, batch=size, seed=recipe.seed, engine=engine).means()
+        limit = None if recipe.data.content == "text" else 1024
+        found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit).means() if windows.windows else {}
+        return found | (watch(step) if watch else {})
 
-    return held_out if windows.windows else None, []
+    return held_out if windows.windows or watch else None
 
 
 def _taken_up(recipe: Recipe, folder: Path, named: Iterable[str], until: int | None) -> tuple[Recipe, dict[str, Any], str | None]:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from genwright.errors import GenwrightError, did_you_mean
 from genwright.refusals import dotted_names, refusal
 from genwright.registry import Settings, kinds, settings_of
-from genwright.training.settings import Training
+from genwright.training.settings import Training, Watching
 from genwright.yamltext import read_yaml, write_yaml
 
 _DEFAULT_KINDS = {"data": "text", "codec": "bpe", "model": "transformer", "objective": "causal"}
@@ -103,6 +103,8 @@ class Recipe(Settings):
     """What is learned."""
     training: Training = Training()
     """How long, how fast, where, and what is kept."""
+    watching: Watching = Watching()
+    """What is drawn and measured while a model of pictures or points trains, and what its alarms do."""
     sampling: Annotated[Any, BeforeValidator(_sampling)] = Field(None, validate_default=True)
     """How samples are drawn, unless a command says otherwise."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,6 +35,7 @@ class Session:
     dtype: torch.dtype = torch.float32
     measure: Callable[[int], dict[str, float]] | None = None
     hooks: Sequence[Hook] = ()
+    watchers: Sequence[Hook] = ()  # look at what was measured before the step is saved
     say: Callable[[str], None] = print
     gradients: loop.GradientMaker = loop.plain_gradients
     records: Records | None = field(init=False, default=None)
@@ -68,7 +70,7 @@ class Session:
         self._measure_untrained(state)
         with Interrupt(engine) as interrupt:
             hooks: list[Hook] = [Log(self.records)] if self.records else []
-            hooks += [h for h in (evaluate, saver, *self.hooks, interrupt) if h is not None]
+            hooks += [h for h in (evaluate, *self.watchers, saver, *self.hooks, interrupt) if h is not None]
             while True:
                 try:
                     loop.run(
@@ -87,6 +89,11 @@ class Session:
                 f"the run stopped at step {state.step} unsaved: {saver.failure.split(';')[0]}", "free some space and train --resume"
             )
         return state, ended
+
+    def note(self, record: dict[str, Any]) -> None:
+        """A line of metrics.jsonl beside those of steps: what happened."""
+        if self.records:
+            self.records.append(record)
 
     def _measure_untrained(self, state: State) -> None:
         """The held-out figures of step 0 follow its checkpoint, which holds whatever weights a run starts from."""

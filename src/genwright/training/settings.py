@@ -56,6 +56,21 @@ class Guard(Settings):
     """How often a run may roll back before it stops."""
 
 
+class Watching(Settings):
+    samples: int = Field(500, ge=0, le=100_000)
+    """Samples that are drawn and measured at each held-out evaluation; 0: none."""
+    on_alarm: Literal["warn", "rollback", "stop"] = "warn"
+    """`rollback`: back to the last checkpoint and past the data since (training.guard.rollbacks times); `stop`: save and stop."""
+    coverage: float = Field(0.5, ge=0, le=1)
+    """Mode collapse: coverage below this share of its best. 0: never."""
+    wins: float = Field(0.98, ge=0.5, le=1)
+    """The discriminator has won: it ranks more than this share of pairs right, and samples do not get better. 1: never."""
+    used: float = Field(0.25, ge=0, le=1)
+    """Dead codebook: less than this share of codes is used. 0: never."""
+    memorised: float = Field(0.3, ge=0, le=1)
+    """Memorising: this share of samples more than of held-out examples lies too near to a training example. 1: never."""
+
+
 class Training(Settings):
     steps: int = Field(1000, ge=1)
     """Updates of the weights."""
