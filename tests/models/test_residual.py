@@ -31,6 +31,7 @@ def test_a_block_starts_as_the_identity_and_groups_keep_channels_apart():
     block, x = Block(8, 2, 4, 1.0), torch.randn(2, 8, 4, 4)
     assert torch.equal(block(x), x)
     assert block.mix.groups == 4 and block.mix.weight.shape == (16, 4, 3, 3)
+    assert [Block(width, 1, 16, 1.0).mix.groups for width in (8, 16, 56, 64)] == [1, 1, 1, 4]
 
 
 def test_signal_keeps_its_size_through_deep_networks():

@@ -19,15 +19,13 @@ from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.registry import Settings, register
 
-_SLOPES = {"relu": 0.0, "leaky": 0.2}
-
 
 class Layers(nn.Module):
     """Hidden layers: affine maps, each followed by an activation, or by the largest of `pieces` neighbours (maxout)."""
 
     def __init__(self, inputs: int, width: int, depth: int, activation: str, pieces: int = 1):
         super().__init__()
-        self.slope, self.pieces = _SLOPES[activation], pieces
+        self.slope, self.pieces = 0.2 if activation == "leaky" else 0.0, pieces
         sizes = [inputs] + [width] * (depth - 1)
         affine = [nn.Linear(size, width * pieces) for size in sizes]
         self.affine = nn.ModuleList(affine)
@@ -45,13 +43,13 @@ class Layers(nn.Module):
 class Generator(nn.Module):
     """z (n, latent), condition (n, columns) or None -> (n, *shape). `first` maps the latent: its leading columns are the latent's."""
 
-    def __init__(self, shape: tuple[int, ...], columns: int, latent: int, s: MLPGenerator):
+    def __init__(self, space: Space, latent: int, s: MLPGenerator):
         super().__init__()
-        self.shape, self.scale = shape, s.scale
-        self.embed = nn.Linear(columns, latent, bias=False) if columns else None
-        self.layers = Layers(latent * (2 if columns else 1), s.width, s.depth, s.activation)
+        self.shape, self.scale = space.shape, s.scale
+        self.embed = nn.Linear(space.columns, latent, bias=False) if space.columns else None
+        self.layers = Layers(latent * (2 if space.columns else 1), s.width, s.depth, s.activation)
         self.first = self.layers.affine[0]
-        self.out = nn.Linear(s.width, math.prod(shape))
+        self.out = nn.Linear(s.width, s.inputs(space))
         if self.embed is not None:
             nn.init.normal_(self.embed.weight)
 
@@ -64,11 +62,11 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """x (n, packing * features), condition (n, packing * columns) or None -> scores (n,)."""
 
-    def __init__(self, features: int, columns: int, s: MLPDiscriminator):
+    def __init__(self, space: Space, packing: int, s: MLPDiscriminator):
         super().__init__()
-        self.layers = Layers(features, s.width, s.depth, s.activation, s.maxout)
+        self.layers = Layers(s.inputs(space) * packing, s.width, s.depth, s.activation, s.maxout)
         self.out, self.scale = nn.Linear(s.width, 1, bias=False), s.scale
-        self.embed = nn.Linear(columns, s.width, bias=False) if columns else None
+        self.embed = nn.Linear(space.columns * packing, s.width, bias=False) if space.columns else None
         if self.embed is not None:
             nn.init.normal_(self.embed.weight, std=1 / math.sqrt(s.width))
 
@@ -92,11 +90,11 @@ class Network(Settings):
     scale: float = Field(1.0, gt=0)
     """Typical size of a coordinate in the data."""
 
-    def checked(self, space: Space) -> tuple[int, ...]:
-        """The shape of an example. Raises GenwrightError where it has none."""
+    def inputs(self, space: Space) -> int:
+        """Numbers in an example. Raises GenwrightError where it has no fixed shape."""
         if not space.shape:
             raise GenwrightError("fully connected networks make content of a fixed shape, and this has none", "use points or images")
-        return space.shape
+        return math.prod(space.shape)
 
 
 @register("model", "mlp-generator")
@@ -106,7 +104,7 @@ class MLPGenerator(Network):
     role: ClassVar[str] = "generator"
 
     def build(self, space: Space, latent: int) -> Generator:
-        return Generator(self.checked(space), space.columns, latent, self)
+        return Generator(space, latent, self)
 
 
 @register("model", "mlp-discriminator")
@@ -118,4 +116,4 @@ class MLPDiscriminator(Network):
     role: ClassVar[str] = "discriminator"
 
     def build(self, space: Space, packing: int = 1) -> Discriminator:
-        return Discriminator(math.prod(self.checked(space)) * packing, space.columns * packing, self)
+        return Discriminator(space, packing, self)

@@ -41,7 +41,7 @@ class Block(nn.Module):
     def __init__(self, width: int, expansion: int, group: int, scale: float):
         super().__init__()
         hidden = width * expansion
-        groups = max(1, hidden // group) if group else 1
+        groups = math.gcd(hidden, max(1, hidden // group)) if group else 1  # as near to `group` channels each as the width allows
         self.up = _conv(width, hidden, 1, gain=scale)
         self.mix = _conv(hidden, hidden, 3, groups, gain=_GAIN * scale)
         self.down = _conv(hidden, width, 1, gain=0.0, bias=False)

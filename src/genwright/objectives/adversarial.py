@@ -33,6 +33,7 @@ LOSSES: Mapping[str, tuple[Pair, Pair]] = {
     "hinge": (lambda real, fake: F.relu(1 - real) + F.relu(1 + fake), lambda real, fake: -fake),
     "wasserstein": (lambda real, fake: fake - real, lambda real, fake: -fake),
 }
+SURE = 0.6  # ADA's target: mean sign of the scores of real examples
 _RELATIVE = ("relativistic", "wasserstein")  # a constant added to all scores changes nothing: a score's own sign means nothing
 
 
@@ -55,7 +56,8 @@ class AdversarialObjective:
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Adversarial):
         self.modules, self.space, self.settings = modules, space, settings
         self.unit, self.latent = settings.packing, (settings.latent,)
-        self.r1, self.r2 = settings.penalties()
+        usual = {"relativistic": (1.0, 1.0), "non-saturating": (1.0, 0.0)}.get(settings.loss, (0.0, 0.0))
+        self.r1, self.r2 = (usual[i] if given is None else given for i, given in enumerate((settings.r1, settings.r2)))
         self.wasserstein = settings.gradient_penalty if settings.loss == "wasserstein" else 0.0
         self.double_backward = bool(self.r1 or self.r2 or self.wasserstein)
         self.of_discriminator, self.of_generator = LOSSES[settings.loss]
@@ -143,9 +145,9 @@ class AdversarialObjective:
         return Loss(each, torch.ones_like(each), {name: (value.detach().sum(), packs) for name, value in metrics.items()})
 
     def after_step(self, totals: dict[str, float]) -> None:
-        """Adaptive augmentation: its probability rises while the discriminator is surer of real examples than `target`."""
+        """Adaptive augmentation: its probability rises while the discriminator is surer of real examples than SURE."""
         if self.settings.augment:
-            sure = totals["real_sign"] > self.settings.augment_target
+            sure = totals["real_sign"] > SURE
             # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676, section 2.2)
             self.augmentation.add_(self.settings.augment_step if sure else -self.settings.augment_step).clamp_(0, 0.8)
 
@@ -218,20 +220,12 @@ class Adversarial(Settings):
     """How often an attribute, and all of them, are left out, so that the generator can do without."""
     augment: bool = False
     """Adaptive augmentation of what the discriminator sees, for small data."""
-    augment_target: float = Field(0.6, gt=-1, lt=1)
-    """How sure of real examples the discriminator may be, as its mean sign, before augmentation grows."""
     augment_step: float = Field(2e-4, gt=0, le=0.1)
     """How far a step moves the probability of augmentation."""
     flips: bool = False
     """Augmentation mirrors pictures left to right: not for letters and digits."""
     sampling: ClassVar[type] = Drawing
     lookahead: ClassVar[int] = 0
-
-    def penalties(self) -> tuple[float, float]:
-        """R1 and R2, resolved."""
-        first = 1.0 if self.loss in ("relativistic", "non-saturating") else 0.0
-        second = 1.0 if self.loss == "relativistic" else 0.0
-        return (first if self.r1 is None else self.r1), (second if self.r2 is None else self.r2)
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         return {"generator": ("generator", {"latent": self.latent}), "discriminator": ("discriminator", {"packing": self.packing})}
