@@ -171,9 +171,9 @@ def test_a_run_of_pictures_gets_the_options_of_pictures(api, capsys, monkeypatch
     assert run(capsys, *words.split())[:2] == (0, "a.png\nb.png\n")
     assert calls == [{"n": 8, "seed": 0, "condition": "group=food,name=cat", "guidance": 0.0, "walk": 60, "traverse": True}]
     for content, option, sentence in (
-        ("image", "--prompt x", "--prompt is for text, and r makes image; leave it out."),
-        ("points", "--max-tokens 3", "--max-tokens is for text, and r makes points"),
-        ("text", "--walk 5", "--walk is for pictures and points, and r makes text; leave it out."),
+        ("image", "--prompt x", "--prompt is for text, which r does not make; leave it out."),
+        ("points", "--max-tokens 3", "--max-tokens is for text, which r does not make"),
+        ("text", "--walk 5", "--walk is for pictures and points, which r does not make; leave it out."),
         ("text", "--directions", "--directions is for pictures and points"),
     ):
         monkeypatch.setattr(api, "content", content)

@@ -168,8 +168,8 @@ def sample(
     pictures = trained.content in ("image", "points")
     for name in TEXTUAL if pictures else PICTURED:
         if name in given:
-            what, has = ("text", trained.content) if pictures else ("pictures and points", "text")
-            raise GenwrightError(f"--{name.replace('_', '-')} is for {what}, and {run} makes {has}", "leave it out")
+            kind = "text" if pictures else "pictures and points"
+            raise GenwrightError(f"--{name.replace('_', '-')} is for {kind}, which {run} does not make", "leave it out")
     if pictures:
         from genwright.pictured import sample_pictures
 

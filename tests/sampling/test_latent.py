@@ -75,7 +75,7 @@ def test_traversal_sets_one_coordinate_and_keeps_the_others():
     base, values = torch.tensor([[5.0, 6.0, 7.0]]), torch.tensor([-3.0, 0.0, 3.0])
     out = latent.traverse(base, torch.eye(3)[1:2], values)
     assert torch.equal(out, torch.tensor([[5.0, -3, 7], [5, 0, 7], [5, 3, 7]]))
-    slant = torch.tensor([[0.6, 0.8, 0.0]])
+    slant = torch.tensor([[0.6], [0.8], [0.0]]).T  # as a decomposition leaves it: not contiguous
     out = latent.traverse(base, slant, values)
     assert torch.allclose(out @ slant[0], values, atol=1e-5) and torch.allclose(out[:, 2], torch.tensor(7.0))
 

@@ -74,7 +74,7 @@ def traverse(base: Tensor, along: Tensor, values: Tensor) -> Tensor:
     each of the values in turn."""
     flat, directions = base.flatten(1), along.flatten(1)
     rest = flat - (directions @ flat.T) * directions
-    return (rest[:, None] + values.to(base)[None, :, None] * directions[:, None]).view(-1, *base.shape[1:])
+    return (rest[:, None] + values.to(base)[None, :, None] * directions[:, None]).reshape(-1, *base.shape[1:])
 
 
 def axes(objective: Any, space: Space, base: Tensor, count: int, condition: Tensor | None, settings: Any) -> tuple[Tensor, list[int]]:
