@@ -118,8 +118,13 @@ class Run:
     def records(self) -> list[dict[str, Any]]:
         return read(self.folder / "metrics.jsonl")
 
-    def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, **settings: Any) -> list[Any]:
-        """`n` samples of each prompt. settings: of sampling (temperature, top_k, seed, ...), over the recipe's."""
+    def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, **settings: Any) -> Any:
+        """Text: `n` samples of each prompt. settings: of sampling (temperature, top_k, seed, ...), over the recipe's.
+        Pictures and points: a tensor (n, *shape); settings: condition="group=food", negative, guidance, ... see `pictured.draw`."""
+        if self.content != "text":
+            from genwright.pictured import draw
+
+            return draw(self, n, **settings)
         from genwright.sampling.decode import generate
 
         chosen = self._decoding(settings)

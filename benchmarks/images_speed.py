@@ -1,0 +1,171 @@
+"""Training images/s of a GAN, a VAE and a flow against the same networks in a bare PyTorch loop: alternately, in the same process.
+
+    python benchmarks/images_speed.py [--steps 30] [--rounds 5] [--batch 32] [--out FILE]
+
+
+
+
+
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from common import finish
+from genwright import assemble
+from genwright.recipe import Recipe
+from genwright.training import loop
+from genwright.training.engine import Engine
+from genwright.training.hooks import Log
+from genwright.training.records import Records
+
+
+def optimizers(modules, recipe: Recipe) -> dict:
+    o = recipe.training.optimizer
+    return {n: torch.optim.AdamW(m.parameters(), o.learning_rate, o.betas, o.eps, 0.0, fused=True) for n, m in modules.items()}
+
+
+class Average:
+    """An exponential moving average of a module's weights."""
+
+    def __init__(self, module, decay: float | None):
+        self.live, self.decay = list(module.parameters()), decay
+        self.kept = [p.detach().clone() for p in self.live]
+
+    def move(self) -> None:
+        if self.decay:
+            torch._foreach_lerp_(self.kept, [p.detach() for p in self.live], 1 - self.decay)
+
+
+def bare_gan(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None]:
+    g, d = objective.modules["generator"], objective.modules["discriminator"]
+    opt, average, s = optimizers(objective.modules, recipe), Average(g, recipe.training.ema), recipe.objective
+
+    def step(k: int) -> None:
+        rows = torch.randint(len(x), (size,))
+        real, wanted = x[rows], c[rows] * (torch.rand(size, 1) > s.drop)
+        for p in g.parameters():
+            p.requires_grad_(False)
+        for p in d.parameters():
+            p.requires_grad_(True)
+        fake = g(torch.randn(size, s.latent), wanted)
+        penalised = k % s.penalty_every == 0
+        both = torch.cat([real, fake]).requires_grad_(penalised)
+        scores = d(both, torch.cat([wanted, wanted]))
+        loss = F.softplus(scores[size:] - scores[:size]).mean()
+        if penalised:
+            (slope,) = torch.autograd.grad(scores.sum(), both, create_graph=True)
+            square = slope.square().flatten(1).sum(1)
+            loss = loss + s.penalty_every / 2 * (s.r1 * square[:size] + s.r2 * square[size:]).mean()
+        opt["discriminator"].zero_grad()
+        loss.backward()
+        opt["discriminator"].step()
+        for p in g.parameters():
+            p.requires_grad_(True)
+        for p in d.parameters():
+            p.requires_grad_(False)
+        with torch.no_grad():
+            of_real = d(real, wanted)
+        loss = F.softplus(of_real - d(g(torch.randn(size, s.latent), wanted), wanted)).mean()
+        opt["generator"].zero_grad()
+        loss.backward()
+        opt["generator"].step()
+        average.move()
+
+    return step
+
+
+def bare_flow(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None]:
+    model = objective.modules["model"]
+    opt, average = optimizers(objective.modules, recipe)["model"], Average(model, recipe.training.ema)
+
+    def step(k: int) -> None:
+        rows = torch.randint(len(x), (size,))
+        target, t = x[rows], torch.rand(size)
+        noise, wanted = torch.randn_like(target), c[rows] * (torch.rand(size, 1) > recipe.objective.drop)
+        v = model(torch.lerp(noise, target, t[:, None, None, None]), time=t, condition=wanted)
+        opt.zero_grad()
+        (v - (target - noise)).square().mean().backward()
+        if recipe.training.clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.training.clip, foreach=True)
+        opt.step()
+        average.move()
+
+    return step
+
+
+def bare_vae(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None]:
+    (name,) = objective.modules
+    model = objective.modules[name]
+    opt, average = optimizers(objective.modules, recipe)[name], Average(model, recipe.training.ema)
+
+    def step(k: int) -> None:
+        rows = torch.randint(len(x), (size,))
+        target, wanted = x[rows], c[rows] * (torch.rand(size, 1) > recipe.objective.drop)
+        out = model(target, wanted, noise=torch.randn(size, 1, *objective.latent))
+        loss = -objective.log_likelihood(out.parameters, target)[:, 0] + recipe.objective.beta * out.kl.sum(1)
+        opt.zero_grad()
+        loss.mean().backward()
+        opt.step()
+        average.move()
+
+    return step
+
+
+BARE = {"emoji-gan": bare_gan, "emoji-flow": bare_flow, "emoji-vae": bare_vae}
+
+
+def compare(name: str, a: argparse.Namespace, folder: Path) -> dict:
+    words = {"training.batch_size": a.batch, "training.steps": 10**6, "training.precision": "fp32"}
+    words |= {"objective.augment": False} if "gan" in name else {}
+    words |= {"training.optimizer.kind": "adamw", "training.clip": None if "flow" not in name else 1.0}
+    recipe = Recipe.load(name, words)
+    dataset = recipe.data.prepare(recipe.codec)
+    space = assemble.space_of(recipe, dataset.codec)
+    recipe = assemble.resolve(recipe, space)
+    engine = Engine("cpu")
+    ours, theirs = assemble.objective(recipe, space), assemble.objective(recipe, space)
+    train = dataset.split("train")
+    everything = torch.arange(len(train)).numpy()
+    bare = BARE[name](theirs, recipe, train.x(everything), train.condition(everything), a.batch)
+    stream = dataset.stream(a.batch, recipe.seed)
+    state = loop.start(ours, recipe.training, engine)
+    log = Log(Records(folder / f"{name}.jsonl", print))
+    times: dict[str, list[float]] = {"ours": [], "bare": []}
+    done = 0
+    for round_ in range(a.rounds + 1):
+        began = time.perf_counter()
+        loop.run(ours, stream, state, state.step + a.steps, settings=recipe.training, engine=engine, hooks=[log])
+        middle = time.perf_counter()
+        for _ in range(a.steps):
+            bare(done)
+            done += 1
+        if round_:  # the first pays for kernels being chosen
+            times["ours"].append(middle - began)
+            times["bare"].append(time.perf_counter() - middle)
+    speed = {who: a.steps * a.batch / statistics.median(found) for who, found in times.items()}
+    ratio = statistics.median(b / o for o, b in zip(times["ours"], times["bare"], strict=True))
+    return {"ratio": ratio, "our images/s": speed["ours"], "bare images/s": speed["bare"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--out")
+    a = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        finish("images_speed", {name: compare(name, a, Path(folder)) for name in BARE}, a.out)
+
+
+if __name__ == "__main__":
+    main()
