@@ -2,10 +2,10 @@
 
     python benchmarks/images_speed.py [--steps 30] [--rounds 5] [--batch 32] [--out FILE]
 
-
-
-
-
+The bare loop is what a person would write: pictures in memory, `torch.randint` and `torch.randn`, the loss in a few lines, fused AdamW,
+an average of the weights where the recipe has one. No checks, no records. Ours is the loop that `genwright train` runs, records written;
+evaluation and checkpoints are left out of both. Ratio: median over rounds of (bare seconds / our seconds); above 1 we are faster.
+"""
 
 from __future__ import annotations
 
