@@ -165,7 +165,7 @@ def pictures_of(run: Run, features: Any = None) -> list[Picture]:
     dataset, make, out = run.dataset(), drawer(run), []
     kept = sorted((run.folder / "samples").glob("step-*.png"))
     for path in dict.fromkeys(kept[i] for i in (0, len(kept) // 2, -1) if kept):
-        out.append(Picture(f"Step {int(path.stem[5:]):,}", "The same latents at this step of training.", path.read_bytes()))
+        out.append(Picture(f"Step {int(path.stem[5:]):,}", "The same latents at this step of training.", path.read_bytes(), small=True))
     if run.content == "points":
         caption = "Samples in blue over real points in grey; a sample outside of the frame stands on its edge."
         real = _some(dataset, 2000)[0]

@@ -1,3 +1,4 @@
+import base64
 import math
 import re
 from html.parser import HTMLParser
@@ -7,6 +8,7 @@ import pytest
 from genwright.errors import GenwrightError
 from genwright.evaluation.figure import Figure
 from genwright.reporting.page import rows
+from genwright.reporting.pictures import Picture
 from genwright.reporting.report import Fill, RunData, Sample, mark, sentence, smooth, thin, write_report
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; </pre></style> ]]>"
@@ -116,6 +118,26 @@ def test_nothing_is_fetched_and_nothing_runs(tmp_path):
     policy = next(v for t, k, v in page.attributes if t == "meta" and k == "content" and "default-src" in v)
     assert policy.startswith("default-src 'none'") and "script" not in policy
     assert set(re.findall(r"url\(([^)]*)\)", text)) <= {"#clip-loss-False", "#clip-loss-True", *(f"#clip-small-{i}" for i in range(9))}
+
+
+def test_pictures_are_embedded_and_nothing_else_may_be_shown(tmp_path):
+    png = b"\x89PNG the bytes of a file"
+    page, text = page_of(tmp_path, run_of(pictures=[Picture("Samples", HOSTILE, png), Picture(HOSTILE, "later", png, small=True)]))
+    shown = [v for t, k, v in page.attributes if (t, k) == ("img", "src")]
+    assert [base64.b64decode(v.removeprefix("data:image/png;base64,")) for v in shown] == [png, png]
+    assert page.text.count(HOSTILE) == 2 and "script" not in page.tags and text.count('class="card small"') == 1
+    assert [v for t, k, v in page.attributes if (t, k) == ("img", "alt")] == ["Samples", HOSTILE]
+    assert "img-src data:;" in text
+
+
+def test_what_is_measured_of_samples_has_curves(tmp_path):
+    found = [{"step": i, "held_out": {"coverage": i / 300, "wins": 0.5, "memorised_floor": 0.05}, "seconds": 1.0} for i in (0, 100, 200)]
+    steps = [{"step": i, "wins": 0.6, "seconds": 1.0} for i in range(1, 201)]
+    page, text = page_of(tmp_path, run_of(records=[*steps, *found]), run_of("other", records=found))
+    assert text.count('class="chart"') == 2, "wins (a line and marks in one chart) and coverage; no loss, and a floor is no curve"
+    for name in ("code: held out: 0.3333 at step 100", "other: held out: 0.6667 at step 200"):
+        assert name in page.text
+    assert text.count('<path class="points"') == 4 and text.count('<path class="line"') == 1
 
 
 def test_hostile_strings_are_text_everywhere(tmp_path):

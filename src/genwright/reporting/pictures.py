@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -27,12 +26,12 @@ BACK, INK, REAL, MADE = (226, 228, 231), (40, 44, 52), (150, 156, 164), (37, 99,
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a report. caption: what is seen, for a person. png: the file's bytes. kind: "apng" moves."""
+    """A picture of a report. caption: what is seen, for a person. png: the file's bytes. small: several stand side by side."""
 
     title: str
     caption: str
     png: bytes
-    kind: Literal["png", "apng"] = "png"
+    small: bool = False
 
 
 def _file(image: Image.Image, **options) -> bytes:

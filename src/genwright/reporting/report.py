@@ -24,9 +24,10 @@ from genwright.training.checkpoint import write_whole
 
 POINTS = 400  # of a curve: more than a screen shows
 ROWS = 16  # of a table that stand open; a corpus may have thousands of shards
-NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb"}
+NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb", "memorised_floor"}
 LABELS = {"rate": "learning rate / its peak"}
 KEYS = {
+    "Curves": '<p class="soft">Lines: each step of training. Marks: held-out data, or samples drawn on the way.</p>',
     "Figures": '<p class="soft">Beside each value: <span class="floors">floors</span>, what needs no learning reaches, and '
     '<span class="ceilings">ceilings</span>, what real data reaches.</p>',
     "Samples": '<p class="soft"><mark class="prompt">The prompt</mark> was given, the rest is the model\'s. '
@@ -239,7 +240,7 @@ def _curves(runs: Sequence[RunData]) -> str:
         if made := chart(series, name=f"small-{n}", x_label="step", y_label=label, size=(330, 210), zero=speed):
             small.append(f'<div class="card">{made}</div>')
     loss = _loss(runs)
-    return f'<h2>Curves</h2>{loss}<div class="pair">{"".join(small)}</div>' if loss or small else ""
+    return f'<h2>Curves</h2>{KEYS["Curves"]}{loss}<div class="pair">{"".join(small)}</div>' if loss or small else ""
 
 
 def _numbers(record: Mapping[str, Any], held_out: bool) -> dict[str, Any]:
@@ -310,11 +311,11 @@ def _texts(run: RunData) -> str:
 
 def _pictures(run: RunData) -> str:
     cards = (
-        f'<figure class="card"><figcaption><b>{escape(p.title)}</b><small>{escape(p.caption)}</small></figcaption>'
+        f'<figure class="card{" small" * p.small}"><figcaption><b>{escape(p.title)}</b><small>{escape(p.caption)}</small></figcaption>'
         f'<img alt="{escape(p.title)}" src="data:image/png;base64,{base64.b64encode(p.png).decode()}"></figure>'
         for p in run.pictures
     )
-    return "".join(cards)
+    return f'<div class="figures">{"".join(cards)}</div>' if run.pictures else ""
 
 
 def _bars(candidates: Sequence[tuple[str, float]]) -> str:
