@@ -1,0 +1,231 @@
+"""Every figure of a trained run that makes pictures or points, each beside what real examples reach and what needs no learning.
+
+Three sets of one size are compared with one reference of training examples, by the same functions: samples; real examples that are not in
+the reference (the ceiling, since no model can be nearer to it than more of the same data); and examples whose every pixel comes from
+another one (the floor: right in each pixel, and nothing else). Samples of a conditional run are asked for what training examples have.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genwright import assemble
+from genwright.data.examples import Split
+from genwright.draws import Draws
+from genwright.evaluation import factors, inception, likelihood, modes
+from genwright.evaluation.distances import frechet, kernel_distance, sliced_wasserstein
+from genwright.evaluation.features import ROTATIONS, Extractor, extractor, fit, of_split, right, spans
+from genwright.evaluation.figure import Figure
+from genwright.evaluation.held_out import POSITION, Alone, measure
+from genwright.evaluation.memory import NEIGHBOURS, QUANTILE, Memory
+from genwright.evaluation.neighbours import prdc
+
+if TYPE_CHECKING:
+    from genwright.run import Run
+
+SAMPLES, POINTS = 2000, 2500  # drawn at most; points: PacGAN's protocol
+REFERENCE, TRAIN = 5000, 20_000  # training examples that samples are compared with; among which copies are looked for
+FRESH = 100  # held-out examples without which every second training example takes their place
+TAUGHT = 20_000  # pictures that a classifier sees, when it learns from samples
+BOUND, WEIGHTS = 256, 128  # pictures whose likelihood is estimated, importance samples of each
+LOSSES = {"causal": "nats/token", "variational": "nats/picture", "flow": "squared error", "vector-quantised": "error"}
+UNITS = {"wins": "share", "used": "share", "perplexity": "codes a batch", "active_units": "units"}
+
+
+def evaluate_images(run: Run, inception_weights: str | Path | None = None) -> list[Figure]:
+    """Figures of a run. inception_weights: safetensors, for a figure called FID. Some minutes on two cores."""
+    from genwright.pictured import drawer  # it draws what this measures, and is above it otherwise
+
+    dataset, make = run.dataset(), drawer(run)
+    out = _held_out(run, dataset)
+    if run.recipe.objective.kind == "variational" and len(dataset.split("held_out")):
+        out += _likelihood(run, dataset)
+    if run.recipe.objective.kind == "vector-quantised" and len(dataset.split("held_out")):
+        out += _codebook(run, dataset)
+    if not make.able:
+        return out
+    train = dataset.split("train")
+    points = run.content == "points"
+    asked = of_split(train, POINTS if points else SAMPLES)[1]
+    count = POINTS if points else min(SAMPLES, len(train)) if asked is None else len(asked)
+    made = make(count, asked).nan_to_num(0.0, 1e6, -1e6)
+    return out + compare(dataset, made, asked, extractor(dataset, getattr(run.recipe.data, "cache", None)), inception_weights)
+
+
+def compare(dataset: Any, made: Tensor, asked: Tensor | None, eyes: Extractor, inception_weights: str | Path | None = None) -> list[Figure]:
+    """Figures of samples made (n, *shape), which were asked to be `asked` (n, columns)."""
+    train, held_out = dataset.split("train"), dataset.split("held_out")
+    reference, _ = of_split(train, REFERENCE)
+    fresh = of_split(held_out, len(made))[0] if len(held_out) >= FRESH else reference[1::2]
+    reference = reference if len(held_out) >= FRESH else reference[::2]
+    n = min(len(made), len(fresh))
+    floor = _shuffled(reference, n)
+    sets = {"samples": made[:n], "real": fresh[:n], "pixels": floor}
+    seen = {name: eyes.features(x) for name, x in sets.items()}
+    real, how = eyes.features(reference), eyes.describe()
+    out = []
+
+    def add(name: str, unit: str, values: dict[str, float], direction: Any, detail: str = how) -> None:
+        beside = {"independent " + ("pixels" if made.dim() > 2 else "coordinates"): values["pixels"]}, {"real": values["real"]}
+        out.append(Figure(name, values["samples"], unit, n, "samples", *beside, direction, detail))
+
+    if n > 5 and len(reference) > 5:
+        some = real[torch.linspace(0, len(real) - 1, min(n, len(real))).long()]  # as many as samples: more could not all be covered
+        found = {name: prdc(some, x) for name, x in seen.items()}
+        for name in found["real"]:
+            unit = "per ball" if name == "density" else "share"
+            add(name, unit, {k: v[name] for k, v in found.items()}, "near" if name == "density" else "higher", f"k = 5; {how}")
+    few = f"fewer samples than the {real.shape[1]} dimensions: far too high; " if n < real.shape[1] else ""
+    add("Frechet distance", "squared", {k: frechet(real, x) for k, x in seen.items()}, "lower", few + how)
+    kernel = {k: kernel_distance(real, x) for k, x in seen.items()}
+    error = f"standard error {kernel['samples'][1]:.2g}, of real {kernel['real'][1]:.2g}; "
+    add("kernel distance", "squared MMD", {k: v for k, (v, _) in kernel.items()}, "lower", error + how)
+    sliced = {k: sliced_wasserstein(reference, x) for k, x in sets.items()}
+    add("sliced Wasserstein", "of values", sliced, "lower", "128 directions, on the values themselves")
+    if inception_weights:
+        network = inception.load(inception_weights)
+        true = inception.features(network, reference)
+        fid = {k: frechet(true, inception.features(network, x)) for k, x in sets.items()}
+        add("FID", "squared", fid, "lower", f"Inception weights of the user; against {len(reference):,} training pictures")
+    if getattr(dataset, "means", None) is not None:
+        out += _modes(made, dataset.means, dataset.std)
+    if len(held_out) >= FRESH:
+        near = of_split(train, TRAIN)[0]
+        out += [_memorised("values", made[:n], near, fresh[:n])]
+        if eyes.network:
+            out += [_memorised("features", seen["samples"], eyes.features(near), seen["real"])]
+    if asked is not None and ROTATIONS not in eyes.attributes:
+        out += _attributes(dataset, made, asked, eyes, reference, fresh[:n])
+    return out
+
+
+def _shuffled(x: Tensor, count: int) -> Tensor:
+    """(count, ...) whose every value is that of another example at the same place."""
+    rows = Draws(0, 0, torch.arange(count)).integers("row", len(x), x[0].numel())
+    return x.flatten(1).gather(0, rows).view(count, *x.shape[1:])
+
+
+def _held_out(run: Run, dataset: Any) -> list[Figure]:
+    """What the objective measures of held-out examples, beside the untrained network."""
+    recipe = run.recipe
+    windows = dataset.held_out(recipe.objective.lookahead)
+    if not windows.windows:
+        return []
+    device = next(p.device for m in run.objective.modules.values() for p in m.parameters())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        fresh = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
+    for module in fresh.modules.values():
+        module.to(device)
+    common: dict[str, Any] = {"batch": 64, "seed": recipe.seed, "engine": Alone(device), "limit": 1024}
+    trained, untrained = (measure(o, windows, **common) for o in (run.objective, fresh))
+    floors = untrained.means()
+    out = []
+    for name, value in trained.means().items():
+        unit = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score")
+        count = min(1024, windows.windows)
+        direction: Any = "lower" if name in ("loss", "reconstruction") else "near"
+        out.append(Figure(f"held-out {name}", value, unit, count, "held out", {"untrained": floors[name]}, {}, direction))
+    return out
+
+
+def _likelihood(run: Run, dataset: Any) -> list[Figure]:
+    """Likelihood, bound, active units; of sprites the mutual information gap."""
+    objective, split = run.objective, dataset.split("held_out")
+    device = next(objective.modules["model"].parameters()).device
+    order = np.linspace(0, len(split) - 1, min(SAMPLES, len(split))).astype(np.int64)
+
+    def pictures(start: int, stop: int) -> dict[str, Tensor]:
+        found = {k: v.to(device) for k, v in split.batch(order[start:stop]).items()}
+        draws = Draws(run.recipe.seed, POSITION, torch.arange(start, start + len(found["x"]), device=device))
+        return found | {"x": objective.prepare(found, draws, Alone(device))["x"]}
+
+    floor = None
+    if objective.settings.likelihood == "bernoulli":
+        black = pictures(0, BOUND)["x"].cpu()
+        floor = likelihood.marginal_nll((of_split(dataset.split("train"), REFERENCE)[0].mean(0) + 1) / 2, black)
+    out = likelihood.figures(objective, pictures, min(BOUND, len(order)), WEIGHTS, run.recipe.seed, floor)
+    if getattr(dataset.settings, "source", "") == "sprites":
+        from genwright.data.source_sprites import FACTORS
+
+        means = likelihood.estimate(objective, pictures, len(order), samples=1).mean
+        out.append(factors.figure(means, torch.from_numpy(dataset.factors("held_out")[order]), FACTORS))
+    return out
+
+
+def _codebook(run: Run, dataset: Any) -> list[Figure]:
+    from genwright.objectives.quantised import perplexity
+
+    x, network = of_split(dataset.split("held_out"), SAMPLES)[0], run.objective.modules["model"]
+    with torch.no_grad():
+        codes = torch.cat([network(part.to(next(network.parameters()).device))[1].cpu() for part in x.split(64)])
+    counts = torch.bincount(codes.flatten(), minlength=network.bottleneck.size)
+    value, used, size = float(perplexity(counts)), int((counts > 0).sum()), {"all alike": float(len(counts))}
+    detail = f"exp of the entropy of all codes together; {used:,} of {len(counts):,} are used"
+    return [Figure("codebook perplexity", value, "codes", len(x), "held out", {"collapsed": 1.0}, size, "higher", detail)]
+
+
+def _modes(made: Tensor, means: Tensor, std: float) -> list[Figure]:
+    found, n, m = modes.mixture(made, means, std), len(made), len(means)
+    noise = modes.kl_floor(m, round(found.high_quality * n))
+    good = f"within 3 standard deviations ({std:g}) of the nearest of {m} means"
+    return [
+        Figure("modes", found.modes, "modes", n, "samples", {}, {"all": m}, "higher", f"with a sample {good}"),
+        Figure("high quality", found.high_quality, "share", n, "samples", {}, {"perfect": modes.PERFECT}, "near", good),
+        Figure(
+            "reverse KL", found.kl, "nats", n, "samples", {"one mode": float(np.log(m))}, {"perfect": noise}, "lower",
+            "of the modes of samples of high quality, to uniform",
+        ),
+    ]  # fmt: skip
+
+
+def _memorised(space: str, made: Tensor, train: Tensor, fresh: Tensor) -> Figure:
+    memory = Memory(train, fresh)
+    detail = (
+        f"nearest over mean of {NEIGHBOURS} nearest of {len(train):,} training examples, in {space}, below the {QUANTILE:.0%} quantile "
+        "of held-out ones"
+    )
+    name, floors = f"memorised, by {space}", {"copies": 1.0}
+    return Figure(name, memory.share(made), "share", len(made), "samples", floors, {"real": memory.floor}, "lower", detail)
+
+
+def taught(x: Tensor, condition: Tensor, eyes: Extractor, test: Split, seen: int = TAUGHT) -> dict[str, tuple[float, int]]:
+    """A fresh classifier that learns from x and condition alone: attribute -> (accuracy on `test`, how many)."""
+    own = Split(np.arange(len(x)), lambda numbers: x[torch.from_numpy(numbers)], str, condition.numpy().astype(np.uint8))
+    network = fit(own, x.shape[1:], eyes.attributes, eyes.single, seen)
+    real, wanted = of_split(test, REFERENCE)
+    assert wanted is not None
+    return right(Extractor(network, "", eyes.attributes, eyes.single).predict(real), wanted, eyes.attributes)
+
+
+def _attributes(dataset: Any, made: Tensor, asked: Tensor, eyes: Extractor, reference: Tensor, fresh: Tensor) -> list[Figure]:
+    """Whether samples are what they were asked to be, teach a classifier as real ones do, and hold values as often as the data."""
+    how, out = eyes.describe(), []
+    guess = eyes.predict(made)
+    for name, (value, count) in right(guess, asked, eyes.attributes).items():
+        beside = {"most frequent value": eyes.majority.get(name, 0.0)}, {"real": eyes.accuracy[name][0]} if name in eyes.accuracy else {}
+        out.append(Figure(f"recognised {name}", value, "share", count, "samples", *beside, "higher", how))
+    if len(dataset.split("held_out")):
+        real, known = of_split(dataset.split("train"), len(made))
+        assert known is not None
+        learned, ceiling = (taught(x, c, eyes, dataset.split("held_out")) for x, c in ((made, asked), (real, known)))
+        detail = f"a classifier that saw {len(made):,} samples, on held-out real ones; ceiling: one that saw as many real ones"
+        for name, (value, count) in learned.items():
+            beside = {"most frequent value": eyes.majority.get(name, 0.0)}, {"trained on real": ceiling[name][0]}
+            out.append(Figure(f"train on samples, {name}", value, "share", count, "held out", *beside, "higher", detail))
+    shares = [p.double().mean(0) for p in (eyes.predict(reference), guess, eyes.predict(fresh))]
+    for name, columns in spans(eyes.attributes).items():
+        real_share, made_share, fresh_share = (s[columns] / s[columns].sum().clamp(min=1e-12) for s in shares)
+        change = made_share - real_share
+        largest = change.abs().argsort(descending=True)[:3].tolist()
+        told = ", ".join(f"{eyes.attributes[name][i]} {float(made_share[i]):.1%} for {float(real_share[i]):.1%}" for i in largest)
+        floors = {"one value": 1 - float(real_share.max())}
+        near = {"real": float((fresh_share - real_share).abs().sum() / 2)}
+        value = float(change.abs().sum() / 2)
+        out.append(Figure(f"balance of {name}", value, "total variation", len(made), "samples", floors, near, "lower", f"{told}; {how}"))
+    return out
