@@ -34,6 +34,12 @@ def test_a_block_starts_as_the_identity_and_groups_keep_channels_apart():
     assert [Block(width, 1, 16, 1.0).mix.groups for width in (8, 16, 56, 64)] == [1, 1, 1, 4]
 
 
+def test_folded_pixels_start_equal():
+    torch.manual_seed(0)
+    x = ResidualGenerator(width=4).build(space(16), latent=5)(torch.randn(2, 5))
+    assert torch.equal(x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]) and x.std() > 0.1
+
+
 def test_signal_keeps_its_size_through_deep_networks():
     torch.manual_seed(0)
     g = ResidualGenerator(width=8, blocks=6).build(space(32), latent=64)

@@ -105,6 +105,8 @@ class Generator(nn.Module):
         self.change = nn.ModuleList(_conv(a, b, 1, bias=False) for a, b in zip(widths, widths[1:], strict=False))
         self.out, self.patch = _conv(widths[-1], space.shape[0] * s.patch**2, 3), s.patch
         nn.init.normal_(self.first.weight, std=1 / math.sqrt(inputs))
+        with torch.no_grad():  # the pixels of a square start equal, without a checkerboard (Aitken et al., arXiv 1707.02937)
+            self.out.weight.copy_(self.out.weight[:: s.patch**2].repeat_interleave(s.patch**2, 0))
         if self.embed is not None:
             nn.init.normal_(self.embed.weight)
 
