@@ -8,10 +8,14 @@ import torch
 from PIL import Image
 
 import watched as w
+from genwright.errors import GenwrightError
+from genwright.evaluation.held_out import measure
 from genwright.sampling.drawing import Drawing
 from genwright.training.engine import Engine
 from genwright.training.loop import Rollback
-from genwright.training.records import read
+from genwright.training.records import read, without_clock
+from genwright.training.session import Session
+from genwright.training.settings import Training
 from genwright.watching import ALARMS, History, Watch, Watching, ringing
 
 FIRST_WORDS = ("mode collapse", "the discriminator has won", "posterior collapse", "dead codebook", "memorising")
@@ -187,3 +191,48 @@ def test_samples_are_given_the_conditions_of_real_examples(tmp_path):
 
     watch(tmp_path, Seen(), dataset, samples=30)(0)
     assert torch.cat(seen).mean(0).tolist() == [0.5, 0.5], "30 samples of 10 examples: each condition three times"
+
+
+# ---- in a run's folder
+
+
+def session(folder, on_alarm="warn"):
+    """A VAE that collapses, as `genwright train` would watch it."""
+    dataset, watching = w.squares(), Watching(samples=60, on_alarm=on_alarm, coverage=0.0)
+    objective, engine = w.vae(dataset.codec.space, beta=500.0), Engine("cpu")
+    folder.mkdir(exist_ok=True)
+    watch = Watch(folder, objective, dataset, engine, watching, Drawing(), lambda: lambda x: x.flatten(1))
+
+    def held_out(step):
+        return measure(objective, dataset.held_out(), batch=64, engine=engine).means() | watch(step)
+
+    settings = Training(steps=160, batch_size=32, optimizer=w.adam(2e-3), precision="fp32", evaluate_every=20, checkpoint_every=40, ema=0.9)
+    made = Session(folder, objective, dataset.stream(32, 1), settings, engine, seed=1, measure=held_out, say=lambda text: None)
+    made.watchers = [w.Alarms(watching, engine, folder / "metrics.jsonl", made.note, lambda text: None)]
+    return made
+
+
+def lines(folder):
+    return [without_clock(r) for r in read(folder / "metrics.jsonl")]
+
+
+def test_a_run_that_was_stopped_hears_and_shows_the_same(tmp_path):
+    session(tmp_path / "whole").train()
+    whole = lines(tmp_path / "whole")
+    (step,) = [r["step"] for r in whole if "event" in r]
+    for until in (step - 10, step, step + 1):
+        folder = tmp_path / str(until)
+        session(folder).train(until=until)
+        assert session(folder).train(resume=True)[1] == "finished"
+        assert lines(folder) == whole
+        for path in (tmp_path / "whole" / "samples").iterdir():
+            assert (folder / "samples" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_alarm_stops_a_run_or_rolls_it_back_until_that_is_enough(tmp_path):
+    state, ended = session(tmp_path / "stop", "stop").train()
+    assert ended == "interrupted" and state.step < 160 and "posterior collapse" in lines(tmp_path / "stop")[-1]["event"]
+    with pytest.raises(GenwrightError, match="after 2 rollbacks: posterior collapse: .*; try a smaller objective.beta"):
+        session(tmp_path / "rollback", "rollback").train()
+    told = [r["event"] for r in lines(tmp_path / "rollback") if "event" in r]
+    assert told[0].startswith("rolled back from step") and told[-1].startswith("stopped: posterior collapse")
