@@ -236,6 +236,14 @@ def test_sentence_is_honest_about_a_model_that_learned_nothing():
     assert "nats a hidden token" in sentence(masked)
 
 
+def test_a_run_of_pictures_has_a_sentence_of_its_own(tmp_path):
+    coverage = Figure("coverage", 0.81, "share", 500, "samples", {"noise": 0.0}, {"real": 0.97}, "higher")
+    assert sentence(run_of(figures=[coverage])) == "Its samples, beside what real data reaches: coverage 81.0% (real 97.0%)."
+    assert sentence(run_of(figures=[Figure("held-out loss", 0.2, "", 5)])) == "It has been measured on held-out data."
+    page, text = page_of(tmp_path, run_of(figures=[coverage]))
+    assert "<b>81.0%</b><span>coverage" in text
+
+
 def test_smooth_and_thin():
     assert smooth([1.0, 2.0, 3.0]) == [1, 2, 3]
     flat = smooth([5.0] * 200)

@@ -83,6 +83,10 @@ def _table_of(values: Mapping[str, Any]) -> str:
 def sentence(run: RunData) -> str:
     """How good the run is beside its floors, in plain words; plain text."""
     loss = next((f for f in run.figures if f.unit == "nats/token" and math.isfinite(f.value)), None)
+    if loss is None and run.figures:  # pictures, points: several figures, none of which says all
+        told = [f for f in run.figures if f.ceilings and math.isfinite(f.value)][:3]
+        said = (f"{f.name} {shown(f.value, f.unit)} ({marks(f.ceilings, f.unit)})" for f in told)
+        return "Its samples, beside what real data reaches: " + ", ".join(said) + "." if told else "It has been measured on held-out data."
     if loss is None:
         return "It has not been measured on held-out data yet."
     per = "hidden token" if "masked" in loss.name else "token"
@@ -125,7 +129,7 @@ def _alarms(run: RunData) -> list[str]:
 def _tiles(run: RunData) -> str:
     steps = [r for r in run.records if "held_out" not in r and "step" in r]
     tiles = [(shown(f.value, f.unit), f.unit, f.name) for f in run.figures if math.isfinite(f.value) and not f.unit.startswith("char")]
-    chosen = [t for t in tiles if t[1] in ("nats/token", "bits/byte") or t[2].startswith(("accuracy", "parses"))]
+    chosen = [t for t in tiles if t[1] in ("nats/token", "bits/byte") or t[2].startswith(("accuracy", "parses"))] or tiles[:4]
     if "parameters" in run.sizes:
         chosen.append((_big(run.sizes["parameters"]), "", "parameters"))
     if steps:
