@@ -398,3 +398,20 @@ def test_a_masked_model_does_not_start_a_causal_run(tiny, tmp_path):
 def test_what_is_written_can_be_read_by_others(trained):
     modes = {p.stat().st_mode & 0o777 for p in trained.folder.rglob("*") if p.is_file() and p.name != ".lock"}
     assert len(modes) == 1
+
+
+def test_networks_start_alike_in_whatever_order_a_recipe_names_them():
+    from genwright import assemble
+    from genwright.contracts import Space
+    from genwright.recipe import Recipe
+
+    parts = {"generator": {"kind": "mlp-generator", "width": 8}, "discriminator": {"kind": "mlp-discriminator", "width": 8}}
+    made = []
+    for names in (("generator", "discriminator"), ("discriminator", "generator")):
+        recipe = Recipe.of(
+            {"name": "x", "data": {"kind": "points"}, "model": {n: parts[n] for n in names}, "objective": {"kind": "adversarial"}}
+        )
+        made.append(assemble.networks(recipe, Space(shape=(2,), dtype="float32")))
+    for name in parts:
+        for a, b in zip(made[0][name].parameters(), made[1][name].parameters(), strict=True):
+            assert torch.equal(a, b)

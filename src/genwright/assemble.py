@@ -83,9 +83,12 @@ def checked(recipe: Recipe, space: Space) -> dict[str, tuple[str, dict[str, Any]
 def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
     """The networks, initialised from the recipe's seed alone."""
     asked = checked(recipe, space)
+    made = {}
     with torch.random.fork_rng():
-        torch.manual_seed(key(recipe.seed, "weights") & 0x7FFFFFFFFFFFFFFF)
-        return {name: part.build(space, **asked[name][1]) for name, part in recipe.networks.items()}
+        for name, part in recipe.networks.items():  # in whatever order: each has a seed of its own
+            torch.manual_seed(key(recipe.seed, "weights", *([name] if name != "model" else [])) & 0x7FFFFFFFFFFFFFFF)
+            made[name] = part.build(space, **asked[name][1])
+    return made
 
 
 def objective(recipe: Recipe, space: Space) -> Objective:
