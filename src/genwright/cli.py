@@ -126,8 +126,8 @@ def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
 
 
 TEXTUAL = ("prompt", "fill", "max_tokens", "repetition_penalty", "stop")
-PICTURED = ("condition", "negative", "guidance", "steps", "solver", "truncation", "walk", "traverse", "interpolate", "directions")
-PICTURED += ("invert", "strength", "output")
+PICTURED = ("condition", "negative", "guidance", "steps", "solver", "truncation", "strength", "output")
+WAYS = ("walk", "traverse", "interpolate", "directions", "invert")  # through a latent space
 
 
 @app.command()
@@ -166,7 +166,7 @@ def sample(
 
     trained = api.load(run, step=step, weights=weights)
     pictures = trained.content in ("image", "points")
-    for name in TEXTUAL if pictures else PICTURED:
+    for name in TEXTUAL if pictures else PICTURED + WAYS:
         if name in given:
             kind = "text" if pictures else "pictures and points"
             raise GenwrightError(f"--{name.replace('_', '-')} is for {kind}, which {run} does not make", "leave it out")
