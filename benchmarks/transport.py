@@ -73,7 +73,7 @@ def distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def trained(pairing: str, seed: int, steps: int, batch: int, rate: float):
     torch.manual_seed(seed)
-    objective = Flow(pairing=pairing).build({"model": MlpVelocity(width=128, depth=3).build(SPACE)}, SPACE)
+    objective = Flow(pairing=pairing, times="arcsine").build({"model": MlpVelocity(width=128, depth=3).build(SPACE)}, SPACE)
     adam = Optimizer(kind="adamw", learning_rate=rate, betas=(0.9, 0.99))
     settings = Training(
         steps=steps, batch_size=batch, ema=0.999, precision="fp32", optimizer=adam,

@@ -116,7 +116,8 @@ class UNet(Velocity):
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """x (n, channels, size, size), time (n,) in [0, 1], condition (n, columns) or None -> (n, channels, size, size)."""
-        h = self.first(to_patches(x.permute(0, 2, 3, 1).contiguous(), self.patch))
+        h = x.to(self.first.weight.dtype).permute(0, 2, 3, 1).contiguous()
+        h = self.first(to_patches(h, self.patch))
         h = self.level(h, self.context(time, condition))
         return from_patches(self.last(F.silu(norm(h))), self.patch).permute(0, 3, 1, 2)
 

@@ -70,7 +70,7 @@ class PointVelocity(Velocity):
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """x (n, coordinates), time (n,), condition (n, columns) or None -> (n, coordinates)."""
-        context, h = self.context(time, condition), self.first(x)
+        context, h = self.context(time, condition), self.first(x.to(self.first.weight.dtype))
         for block in self.blocks:
             h = block(h, context)
         return self.last(F.silu(h))

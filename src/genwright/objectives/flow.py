@@ -8,6 +8,7 @@ conditions, since else noise would come to depend on the condition, which it doe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -45,11 +46,6 @@ def spread_times(draws: Draws) -> Tensor:
     return ((shift.double() + draws.examples * _GOLDEN) % 1.0).float()
 
 
-def along(t: Tensor, like: Tensor) -> Tensor:
-    """(n,) -> (n, 1, ...), to broadcast over `like`."""
-    return t.view(-1, *[1] * (like.ndim - 1))
-
-
 def solve(velocity: Any, x: Tensor, start: float, stop: float, steps: int, solver: str) -> Tensor:
     """x at time `stop` of dx/dt = velocity(x, t), from x at time `start`, in equal steps. Euler: order 1; Heun: order 2, two calls."""
     h = (stop - start) / steps
@@ -81,6 +77,8 @@ class FlowObjective:
         t = spread_times(draws)
         if self.settings.times == "logit-normal":
             t = torch.special.ndtri(t).sigmoid()
+        elif self.settings.times == "arcsine":
+            t = (math.pi / 2 * t).sin().square()
         out = {"x": x, "start": start, "time": t}
         if condition is not None:
             out["condition"] = attributes.drop(self.space.attributes, condition, draws, self.settings.drop)
@@ -91,14 +89,14 @@ class FlowObjective:
 
     def loss(self, batch: Batch) -> Loss:
         """Squared error of the velocity, mean over dimensions, per example."""
-        x, start, t = batch["x"], batch["start"], along(batch["time"], batch["x"])
+        x, start = batch["x"], batch["start"]
+        t = batch["time"].view(-1, *[1] * (x.ndim - 1))
         v = self.modules["model"](torch.lerp(start, x, t), time=batch["time"], condition=batch.get("condition"))
         total = (v.float() - (x - start)).square().flatten(1).mean(1)
         count = torch.ones_like(total)
         return Loss(total, count, {"loss": (total.detach().sum(), count.sum())})
 
-    def measured(self, batch: Batch) -> Loss:
-        return self.loss(batch)
+    measured = loss
 
     def after_step(self, totals: dict[str, float]) -> None:
         """No buffers."""
@@ -140,8 +138,8 @@ class Flow(Settings):
     """Learn the velocity that carries noise to content (rectified flow)."""
     pairing: Literal["independent", "optimal-transport"] = "independent"
     """Which noise goes with which example: any, or what moves the batch least; then few steps do, and bigger batches are better."""
-    times: Literal["uniform", "logit-normal"] = "uniform"
-    """Where along the way it is trained: everywhere alike, or more often in the middle."""
+    times: Literal["uniform", "logit-normal", "arcsine"] = "uniform"
+    """Where along the way it is trained: everywhere alike, more often in the middle, or near both ends, where few steps need it."""
     drop: float = Field(0.1, ge=0, lt=1)
     """Share of examples that are shown without a condition, so that guidance is possible; each attribute is left out as often."""
     sampling: ClassVar[type[Settings]] = Drawing

@@ -3,7 +3,7 @@
 Prices of columns are first approached by an auction whose smallest raise shrinks (Bertsekas, "Auction algorithms for network flow
 problems", 1992), every free row bidding at once. Whatever the prices, subtracting them leaves the same problem, so that shortest
 augmenting paths (Jonker and Volgenant, Computing 38, 1987) then complete the pairing exactly; good prices make the paths short. In
-float64 on the CPU: 5 ms for 256 pictures, 15 ms for 256 points in the plane, where near ties abound.
+float64 on one CPU core: 4 ms for 256 pictures, 10 ms for 256 points in the plane, where near ties abound, 250 ms for 1,024.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[np.float64]
-_AT_ONCE = 1024  # rows of the cost matrix that are copied at once
 
 
 def square_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -32,14 +31,15 @@ def assignment(cost: Tensor) -> Tensor:
 
 
 def _prices(cost: Array) -> Array:
-    """What each column is worth, near enough; a few rows may stay without one."""
-    n = len(cost)
-    price = np.zeros(n)
-    spread = float(np.ptp(cost)) if n > 2 else 0.0
-    for least in (spread * 0.1 / 5**k for k in range(5) if spread):
+    """What each column is worth, near enough, in float32; a few rows may stay without one."""
+    n, spread = len(cost), float(np.ptp(cost))
+    rough, price = cost.astype(np.float32), np.zeros(len(cost), np.float32)
+    for least in (np.float32(spread * 0.02 / 5**k) for k in range(4 if n > 2 and spread else 0)):
         owner, free = np.full(n, -1), np.arange(n)
-        while len(free) > 0.02 * n:
-            value = cost[free] + price
+        for _ in range(10 * n):  # far more rounds than it takes, should a raise be lost in rounding
+            if len(free) <= 0.02 * n:
+                break
+            value = rough[free] + price
             best, bidder = value.argmin(1), np.arange(len(free))
             first = value[bidder, best]
             value[bidder, best] = np.inf
@@ -53,16 +53,15 @@ def _prices(cost: Array) -> Array:
             price[sold] += bid[winner]
             owner[sold] = free[winner]
             free = np.concatenate([np.delete(free, winner), lost[lost >= 0]])
-    return price
+    return price.astype(np.float64)
 
 
 def _augmented(cost: Array, price: Array) -> NDArray[np.int64]:
     """An optimal pairing from any prices. With the duals u of rows and v of columns, cost - u - v is never negative and 0 on pairs."""
     n = len(cost)
-    u, v, column = np.empty(n), -price, np.empty(n, np.int64)
-    for i in range(0, n, _AT_ONCE):
-        reduced = cost[i : i + _AT_ONCE] - v
-        column[i : i + _AT_ONCE], u[i : i + _AT_ONCE] = reduced.argmin(1), reduced.min(1)
+    v = -price
+    reduced = cost - v
+    column, u = reduced.argmin(1), reduced.min(1)
     row = np.full(n, -1)
     row[column] = np.arange(n)
     column[row[column] != np.arange(n)] = -1
