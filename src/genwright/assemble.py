@@ -51,10 +51,12 @@ def _rates(optimizer: Optimizer, suggested: Mapping[str, Any]) -> Optimizer:
 
 
 def codec_of(recipe: Recipe, folder: Path) -> Any:
-    """The codec's settings; of a tokenizer that was given as a file, the run's own copy, so that the run needs nothing outside."""
+    """The codec's settings; of a tokenizer or a VQ run that was given, the run's own copy, so that it needs nothing outside."""
     own = folder / "codec" / "tokenizer.json"
     if recipe.codec.kind == "file" and own.is_file():
         return recipe.codec.model_copy(update={"path": str(own)})
+    if recipe.codec.kind == "codes" and (folder / "codec" / "codes.json").is_file():
+        return recipe.codec.model_copy(update={"run": str(folder / "codec")})
     return recipe.codec
 
 

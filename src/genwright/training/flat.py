@@ -17,14 +17,9 @@ from torch import Tensor, nn
 from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, momentum_at, muon_
 from genwright.training.settings import Optimizer
-from genwright.training.weights import Bucket, Weights
+from genwright.training.weights import Bucket, Weights, cast_inputs
 
 _ALIGN = 16  # elements; 64 bytes of fp32
-
-
-def _cast(args: tuple, dtype: torch.dtype) -> tuple:
-    """A module's positional inputs in the dtype it computes in; integers and fp32 keywords are left alone."""
-    return tuple(a.to(dtype) if isinstance(a, Tensor) and a.is_floating_point() else a for a in args)
 
 
 class FlatWeights(Weights):
@@ -52,7 +47,7 @@ class FlatWeights(Weights):
         if self.average is not None:
             self.average.copy_(self.master)
         if dtype != torch.float32:
-            module.register_forward_pre_hook(lambda m, args: _cast(args, dtype))
+            cast_inputs(module, dtype)
 
     def _place(self) -> None:
         """Offsets: buckets one after another, every parameter aligned."""

@@ -10,6 +10,7 @@ from genwright.contracts import Objective, Stream
 from genwright.draws import Draws
 from genwright.training.engine import Engine
 from genwright.training.settings import Training
+from genwright.training.weights import cast_inputs
 
 GAIN = 1.25  # bf16 has less precision: a draw goes to fp32
 ROUNDS = 2
@@ -34,7 +35,10 @@ def choose(
     for _ in range(ROUNDS):  # in turns, and the best of each: what else the machine does must not decide
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
             _dress(objective, dtype, kept)
+            casts = [cast_inputs(module, dtype) for module in objective.modules.values()]
             times[name] += _time(turn, prepared, engine, repeats)
+            for cast in casts:
+                cast.remove()
     seconds = {name: min(found) for name, found in times.items()}
     _dress(objective, torch.float32, kept)
     faster = engine.broadcast(bool(seconds["fp32"] > GAIN * seconds["bf16"]))

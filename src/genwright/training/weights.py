@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer
@@ -58,6 +59,15 @@ def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
             key = ("adamw", (), settings.learning_rate * (factor if settings.kind == "muon" else 1.0), decay)
         keys.setdefault(key, []).append(name)
     return [Bucket(rule, tuple(names), shape, rate, decay) for (rule, shape, rate, decay), names in keys.items()]
+
+
+def cast_inputs(module: nn.Module, dtype: torch.dtype) -> RemovableHandle:
+    """Gives a module its positional inputs in the dtype it computes in; integers and keywords are left alone."""
+
+    def cast(_: nn.Module, inputs: tuple) -> tuple:
+        return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
+
+    return module.register_forward_pre_hook(cast)
 
 
 class Weights(ABC):
