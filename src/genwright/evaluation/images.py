@@ -194,7 +194,7 @@ def _memorised(space: str, made: Tensor, train: Tensor, fresh: Tensor) -> Figure
     return Figure(name, memory.share(made), "share", len(made), "samples", floors, {"real": memory.floor}, "lower", detail)
 
 
-def taught(x: Tensor, condition: Tensor, eyes: Extractor, test: Split, seen: int = TAUGHT) -> dict[str, tuple[float, int]]:
+def taught(x: Tensor, condition: Tensor, eyes: Extractor, test: Split, seen: int) -> dict[str, tuple[float, int]]:
     """A fresh classifier that learns from x and condition alone: attribute -> (accuracy on `test`, how many)."""
     own = Split(np.arange(len(x)), lambda numbers: x[torch.from_numpy(numbers)], str, condition.numpy().astype(np.uint8))
     network = fit(own, x.shape[1:], eyes.attributes, eyes.single, seen)
@@ -213,7 +213,7 @@ def _attributes(dataset: Any, made: Tensor, asked: Tensor, eyes: Extractor, refe
     if len(dataset.split("held_out")):
         real, known = of_split(dataset.split("train"), len(made))
         assert known is not None
-        learned, ceiling = (taught(x, c, eyes, dataset.split("held_out")) for x, c in ((made, asked), (real, known)))
+        learned, ceiling = (taught(x, c, eyes, dataset.split("held_out"), TAUGHT) for x, c in ((made, asked), (real, known)))
         detail = f"a classifier that saw {len(made):,} samples, on held-out real ones; ceiling: one that saw as many real ones"
         for name, (value, count) in learned.items():
             beside = {"most frequent value": eyes.majority.get(name, 0.0)}, {"trained on real": ceiling[name][0]}

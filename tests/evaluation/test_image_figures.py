@@ -1,0 +1,105 @@
+"""Figures of samples whose quality is known, because a test made them."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import genwright
+from genwright.codecs.points import Points
+from genwright.contracts import Space
+from genwright.data.examples import Split
+from genwright.data.points import PointsData
+from genwright.evaluation import features, images
+from genwright.evaluation.features import extractor
+from genwright.evaluation.images import compare, evaluate_images
+
+ATTRIBUTES = {"kind": ("a", "b")}
+
+
+def drawn(n, seed, shares=(0.75, 0.25)):
+    """8x8 pictures of two kinds: bright above, bright on the left; and which."""
+    draw = torch.Generator().manual_seed(seed)
+    kind = (torch.rand(n, generator=draw) < shares[1]).long()
+    x = 0.3 * torch.randn(n, 1, 8, 8, generator=draw) - 0.5
+    x[kind == 0, :, :4] += 1
+    x[kind == 1, :, :, :4] += 1
+    return x, torch.nn.functional.one_hot(kind, 2).float()
+
+
+def split(x, condition):
+    return Split(np.arange(len(x)), lambda numbers: x[torch.from_numpy(numbers)], str, condition.numpy().astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    splits = {"train": split(*drawn(500, 1)), "held_out": split(*drawn(200, 2))}
+    space = Space(shape=(1, 8, 8), attributes=ATTRIBUTES)
+    data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="two kinds", split=splits.get)
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((features, "LEAST"), (features, "MOST"), (images, "TAUGHT")):
+            patch.setattr(module, name, 5000)
+        yield data, extractor(data, tmp_path_factory.mktemp("cache"))
+
+
+def figures(known, x, condition):
+    return {f.name: f for f in compare(known[0], x, condition, known[1])}
+
+
+def test_fresh_real_examples_reach_every_ceiling(known):
+    found = figures(known, *drawn(200, 3))
+    for name in ("precision", "recall", "coverage", "recognised kind", "train on samples, kind"):
+        f = found[name]
+        (ceiling,) = f.ceilings.values()
+        assert abs(f.value - ceiling) < 0.12, name
+        assert f.direction == "higher" and known[1].name in f.detail or name.startswith("train")
+    for name in ("Frechet distance", "kernel distance", "sliced Wasserstein"):
+        f = found[name]
+        assert abs(f.value - f.ceilings["real"]) < 0.2 * (f.floors["independent pixels"] - f.ceilings["real"]), name
+    assert found["memorised, by values"].value < 0.15 and found["memorised, by values"].ceilings["real"] == pytest.approx(0.055)
+    assert found["balance of kind"].value < 0.1 and found["balance of kind"].floors["one value"] == pytest.approx(0.25, abs=0.1)
+    assert found["recognised kind"].value > 0.95 and found["train on samples, kind"].value > 0.9
+
+
+def test_copies_are_found(known):
+    train = known[0].split("train")
+    found = figures(known, train.x(np.arange(200)), None)
+    assert found["memorised, by values"].value == 1.0 and found["memorised, by features"].value == 1.0
+
+
+def test_samples_of_one_kind_that_were_asked_for_both(known):
+    x, _ = drawn(200, 3, (1.0, 0.0))
+    asked = drawn(200, 4, (0.5, 0.5))[1]
+    found = figures(known, x, asked)
+    assert found["recognised kind"].value == pytest.approx(float(asked[:, 0].mean()), abs=0.05)
+    assert found["balance of kind"].value == pytest.approx(0.25, abs=0.05)
+    assert "b 0." in found["balance of kind"].detail or "b 1." in found["balance of kind"].detail
+    assert found["coverage"].value < found["coverage"].ceilings["real"] - 0.1
+
+
+def test_noise_is_far_from_everything(known):
+    found = figures(known, 3 * torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)), None)
+    assert found["precision"].value == 0 and found["coverage"].value == 0
+    assert not any("kind" in name for name in found), "nothing was asked for"
+    assert found["Frechet distance"].value > 10 * found["Frechet distance"].ceilings["real"]
+
+
+def test_points_have_modes():
+    data = PointsData(points=2000, held_out=500).prepare(Points())
+    found = {f.name: f for f in compare(data, data.draw(1000, 7), None, extractor(data))}
+    assert found["modes"].value == 8 and found["reverse KL"].value < 0.02 and found["high quality"].value > 0.97
+    assert found["reverse KL"].floors["one mode"] == pytest.approx(math.log(8))
+    assert found["precision"].floors["independent coordinates"] < 0.5 < found["precision"].value
+    assert "memorised, by features" not in found and "memorised, by values" in found
+
+
+def test_a_run_from_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENWRIGHT_CACHE", str(tmp_path / "cache"))
+    changes = {"training.steps": 2, "training.evaluate_every": 0, "data.points": 3000, "data.held_out": 300, "watching.samples": 0}
+    run = genwright.train("ring-gan", run=str(tmp_path / "ring"), quiet=True, **changes)
+    found = {f.name: f for f in evaluate_images(run)}
+    assert {"modes", "high quality", "reverse KL", "precision", "coverage", "sliced Wasserstein", "held-out wins"} <= set(found)
+    assert found["high quality"].value < 0.5, "two steps teach nothing"
+    assert found["held-out wins"].floors.keys() == {"untrained"}
