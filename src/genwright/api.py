@@ -225,7 +225,7 @@ def _measuring(
     if not windows.windows:
         say("nothing is held out: this run has no held-out figures")
     watch = None
-    if hasattr(objective, "decode") and recipe.watching.samples:
+    if recipe.data.content != "text" and recipe.watching.samples:
         from genwright.evaluation.features import extractor
         from genwright.watching import Watch
 

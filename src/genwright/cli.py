@@ -212,11 +212,16 @@ def _safe(text: str) -> str:
 
 
 @app.command()
-def evaluate(run: RunFolder, step: Step = None, weights: Which = None) -> None:
-    """Measure a run on its whole held-out split."""
+def evaluate(
+    run: RunFolder,
+    inception: Annotated[Path | None, typer.Option(metavar="FILE", help="Inception weights (safetensors): adds the FID.")] = None,
+    step: Step = None,
+    weights: Which = None,
+) -> None:
+    """Measure a run on its whole held-out split, and what it draws."""
     from genwright import api
 
-    print(api.load(run, step=step, weights=weights).evaluate())
+    print(api.load(run, step=step, weights=weights).evaluate(inception))
 
 
 @app.command()

@@ -41,8 +41,9 @@ class Evaluation:
         return cls(data["step"], data["weights"], [Figure.from_json(f) for f in data["figures"]], list(data["samples"]))
 
 
-def evaluate(run: Run) -> Evaluation:
-    """The whole held-out split, and samples; every figure beside its floors. Kept in the run's folder."""
+def evaluate(run: Run, inception: str | Path | None = None) -> Evaluation:
+    """The whole held-out split, and samples; every figure beside its floors. Kept in the run's folder. inception: the Inception network's
+    weights as safetensors, for a figure called FID."""
     if run.content == "text":
         from genwright.textual import evaluate_text
 
@@ -50,7 +51,7 @@ def evaluate(run: Run) -> Evaluation:
     else:
         from genwright.evaluation.images import evaluate_images
 
-        figures, drawn = evaluate_images(run), []
+        figures, drawn = evaluate_images(run, inception), []
     found = Evaluation(run.step, run.weights, figures, drawn)
     if figures:
         write_whole(_place(run), json.dumps(found.to_json(), indent=1))
@@ -75,14 +76,14 @@ def _shown(run: Run, found: Evaluation) -> Any:
 
     recipe, records, environment = run.recipe, run.records, dict(run.environment)
     data = environment.pop("data", {})
-    model = run.model
+    modules = run.objective.modules
     sizes: dict[str, Any] = {
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters": sum(p.numel() for module in modules.values() for p in module.parameters()),
         "checkpoint": f"step {found.step}, {found.weights} weights",
     }
-    flops = getattr(model, "flops_per_token", None)
-    if callable(flops):
-        sizes["FLOP per token, forward and backward"] = flops(recipe.data.context)
+    pictures = _pictures(run) if run.content != "text" else []
+    if run.content == "text":
+        sizes["FLOP per token, forward and backward"] = run.model.flops_per_token(recipe.data.context)  # type: ignore[operator]
     done = max((r["step"] for r in records), default=0)
     alarms = [r["event"] for r in records if "event" in r] + [r["skipped"] for r in records if "skipped" in r]
     samples, fills = [], []
@@ -95,8 +96,15 @@ def _shown(run: Run, found: Evaluation) -> Any:
     return RunData(
         name=recipe.name, description=recipe.description, recipe=recipe.dump(), records=records, figures=found.figures, samples=samples[:8],
         fills=fills, data={"digest": data.get("digest"), **data.get("summary", {})}, sizes=sizes, environment=environment, status=status,
-        alarms=alarms,
+        alarms=alarms, pictures=pictures,
     )  # fmt: skip
+
+
+def _pictures(run: Run) -> Sequence[Any]:
+    from genwright.evaluation.features import extractor
+    from genwright.pictured import pictures_of
+
+    return pictures_of(run, extractor(run.dataset(), getattr(run.recipe.data, "cache", None)).features)
 
 
 def write(runs: Sequence[Run], path: Path) -> Path:

@@ -25,6 +25,7 @@ Wanted = str | Mapping[str, Any]
 WAYS = ("walk", "traverse", "interpolate", "directions", "invert")
 VALUES = torch.linspace(-3, 3, 7)  # of a latent dimension that is traversed
 ROWS, ACROSS = 8, 8  # of the report's grids
+FEW = 12  # values of an attribute that has a row each
 AUTOENCODERS = ("variational", "vector-quantised")  # what the report shows reconstructions of
 
 
@@ -198,13 +199,19 @@ def _coded(run: Run, x: Tensor) -> Tensor:
         return run.model(codes=run.model(x)[1]).cpu()
 
 
+def _shown(attributes: Mapping[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
+    """The attributes that a person can look through: those of few values."""
+    few = [(name, values) for name, values in attributes.items() if len(values) <= FEW]
+    return (few or list(attributes.items()))[:3]
+
+
 def _sample_grids(make: Drawer) -> list[Picture]:
-    """Samples, by the values of the first two attributes where there are any."""
+    """Samples, by the values of some attributes where there are any."""
     out = []
-    for name, values in list(make.space.attributes.items())[:2]:
-        rows = values[:ROWS]
+    for name, values in _shown(make.space.attributes):
+        rows = values[:FEW]
         wanted = torch.stack([encode(make.space.attributes, {name: value}) for value in rows]).repeat_interleave(ACROSS, 0)
-        caption = f"Each row was asked for one {name}" + (f", the first {ROWS} of {len(values)}." if len(values) > ROWS else ".")
+        caption = f"Each row was asked for one {name}" + (f", the first {FEW} of {len(values)}." if len(values) > FEW else ".")
         out.append(Picture(f"Samples by {name}", caption, pictures.grid(make(len(wanted), wanted), ACROSS, rows)))
     return out or [Picture("Samples", "Drawn one after another, none chosen.", pictures.grid(make(ROWS * ACROSS), ACROSS))]
 

@@ -149,11 +149,13 @@ class Run:
 
         return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
 
-    def evaluate(self) -> Any:
-        """Every figure beside its floors, on the whole held-out split."""
+    def evaluate(self, inception: str | Path | None = None) -> Any:
+        """Every figure beside its floors, on the whole held-out split. inception: weights (safetensors) for a figure called FID."""
         from genwright.measure import evaluate
 
-        return evaluate(self)
+        if inception is not None and self.content != "image":
+            raise GenwrightError("--inception is for pictures, and this run makes none", "leave it out")
+        return evaluate(self, inception)
 
     def export(self, kind: str, folder: str | Path) -> Path:
         """Writes the model for other programs. kind: "hf"."""
