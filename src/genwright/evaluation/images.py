@@ -130,7 +130,11 @@ def _held_out(run: Run, dataset: Any) -> list[Figure]:
         unit = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score")
         count = min(1024, windows.windows)
         direction: Any = "lower" if name in ("loss", "reconstruction") else "near"
-        out.append(Figure(f"held-out {name}", value, unit, count, "held out", {"untrained": floors[name]}, {}, direction))
+        out.append(
+            Figure(
+                f"held-out {name}", value, unit, count, "held out", {"untrained": floors[name]}, {}, direction, "as training measures it"
+            )
+        )
     return out
 
 
