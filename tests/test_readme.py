@@ -17,6 +17,8 @@ SMALL = (
     "training.steps=4 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 "
     "data.context=32 data.held_out=0.002 model.depth=1 codec.vocabulary=400 codec.sample=1 sampling.max_tokens=20"
 )
+DRAWN = "training.steps=2 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 watching.samples=0"
+SMALLER = {"emoji-flow": f"{DRAWN} model.width=8 sampling.steps=2", "ring-gan": f"{DRAWN} data.points=500 data.held_out=100"}
 MINUTES = 5
 
 
@@ -37,7 +39,7 @@ def shortened(command: str) -> list[str]:
         return [*words, "-o", "setup", f"BIN={BIN}", f"DEMO_ARGS={SMALL}"]
     if words[:2] in (["genwright", "train"], ["genwright", "inspect"]):
         words = [re.sub(r"^\d+$", "2", word) if before == "--until" else word for before, word in zip(["", *words], words, strict=False)]
-        words += SMALL.split()
+        words += SMALLER.get(words[2], SMALL).split()
     return words
 
 
