@@ -53,6 +53,9 @@ def test_an_alarm_rings_once_until_it_was_quiet(name, good, bad, rows):
 def test_what_is_no_cause_for_alarm():
     assert rung([]) == [] and rung([{"loss": 1.0}] * 5) == []
     assert rung([{"wins": 0.999, "coverage": 0.1 * i, "precision": 0.2} for i in range(5)]) == [], "it wins, and samples get better"
+    rows = [{"wins": 0.999, "discriminator_loss": loss, "coverage": 0.5} for loss in (0.3, 0.3, 0.3)]
+    assert rung(rows) == [], "it wins by little: it still doubts"
+    assert len(rung([row | {"discriminator_loss": 0.001} for row in rows])) == 1
     assert rung([{"coverage": c, "precision": 0.1} for c in (0.8, 0.3, 0.8)]) == [], "one bad evaluation"
     assert rung([{"memorised": 0.6, "memorised_floor": 0.5}] * 3) == [], "where held-out examples are as near"
 

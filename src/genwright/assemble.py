@@ -94,7 +94,10 @@ def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
 
 
 def objective(recipe: Recipe, space: Space) -> Objective:
-    return recipe.objective.build(networks(recipe, space), space)
+    built = recipe.objective.build(networks(recipe, space), space)
+    if hasattr(recipe.data, "starts"):  # a flow's samples begin where its training did
+        built.start = recipe.data.starts()
+    return built
 
 
 def compiled(built: Objective, device: torch.device) -> str:

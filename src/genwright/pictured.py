@@ -52,7 +52,8 @@ class Drawer:
 
     @property
     def able(self) -> bool:
-        return self.latent or self.codec.content == "image" and not self.codec.space.shape
+        codes = self.codec.content == "image" and not self.codec.space.shape
+        return self.latent or codes and getattr(self.objective.modules["model"].settings, "causal", False)
 
     def __call__(self, count: int, condition: Tensor | None = None, negative: Tensor | None = None) -> Tensor:
         """`count` examples (count, *shape). Raises GenwrightError where the run draws none."""

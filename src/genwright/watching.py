@@ -30,8 +30,9 @@ from genwright.training.settings import Watching
 NEIGHBOURS = 5  # of precision, recall, density, coverage
 TRAIN = 20_000  # training examples, at most, among which copies are looked for
 SHOWN = 64  # samples in a grid
-MEANS = ("wins", "used")  # what training steps record: their mean since the evaluation before is judged
+MEANS = ("wins", "used", "discriminator_loss")  # what training steps record: their mean since the evaluation before is judged
 PATIENCE = 3  # evaluations in a row that a discriminator must win
+SURE = 0.15  # nats: its loss below which it hardly ever doubts; while a generator learns well it may rank nearly all pairs right, by little
 
 
 class Watch:
@@ -132,7 +133,8 @@ def discriminator_won(rows: Rows, s: Watching) -> str:
     """It ranks nearly every pair right for some evaluations, in which samples covered no more of the data."""
     wins, covered = _values(rows, "wins")[-PATIENCE:], _values(rows, "coverage")[-PATIENCE:]
     better = len(covered) == PATIENCE and covered[-1] > covered[0] + 0.01
-    if len(wins) < PATIENCE or min(wins) <= s.wins or better:
+    doubts = max(_values(rows, "discriminator_loss")[-PATIENCE:], default=0.0) > SURE
+    if len(wins) < PATIENCE or min(wins) <= s.wins or better or doubts:
         return ""
     remedy = "try a lower learning rate for it (training.optimizers.discriminator), more of objective.r1 and r2, or objective.augment"
     return f"the discriminator has won: it tells real from generated in {wins[-1]:.1%} of pairs, and the generator learns no more; {remedy}"

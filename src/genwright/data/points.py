@@ -11,6 +11,7 @@ of N(0, I): a batch then holds it as "start", drawn anew for every position.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -72,6 +73,10 @@ class PointsData(Settings):
     """Points that are never trained on."""
     content: ClassVar[str] = "points"
     usual: ClassVar[dict[str, str]] = {"codec": "points", "model": "mlp-velocity", "objective": "flow"}
+
+    def starts(self) -> Callable[[Draws], Tensor] | None:
+        """What draws a flow's starting points, where they are not N(0, I)."""
+        return None if self.start == "normal" else lambda draws: draw(self.start, draws)
 
     def prepare(self, codec_settings: Any, progress: Any = None, expect: str | None = None) -> PointsDataset:
         """Draws the points, which only the settings decide. Raises GenwrightError where the codec is of something else."""

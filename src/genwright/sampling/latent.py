@@ -21,10 +21,13 @@ AXES = 1024  # more latent dimensions than this have no meaning one by one: nois
 
 
 def latents(objective: Any, count: int, settings: Any, first: int = 0) -> Tensor:
-    """Latents (count, *latent) of samples first, first + 1, ...: draws of the prior. Truncation is the decoder's."""
+    """Latents (count, *latent) of samples first, first + 1, ...: draws of the prior, or of whatever else a flow starts from (`start`).
+    Truncation is the decoder's."""
     device = next(p.device for module in objective.modules.values() for p in module.parameters())
     examples = torch.arange(first, first + count, device=device)
-    return Draws(settings.seed, 0, examples).normal("latent", *objective.latent)
+    draws = Draws(settings.seed, 0, examples)
+    start = getattr(objective, "start", None)
+    return start(draws) if start else draws.normal("latent", *objective.latent)
 
 
 def decoded(objective: Any, space: Space, z: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
