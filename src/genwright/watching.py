@@ -32,7 +32,7 @@ TRAIN = 20_000  # training examples, at most, among which copies are looked for
 SHOWN = 64  # samples in a grid
 MEANS = ("wins", "used", "discriminator_loss")  # what training steps record: their mean since the evaluation before is judged
 PATIENCE = 3  # evaluations in a row that a discriminator must win
-SURE = 0.15  # nats: its loss below which it hardly ever doubts; while a generator learns well it may rank nearly all pairs right, by little
+SURE = 0.25  # nats: its loss below which it hardly doubts; while a generator learns well it may rank nearly all pairs right, by little
 
 
 class Watch:
