@@ -29,7 +29,7 @@ __all__ = ["Run", "inspect", "load", "report", "train"]
 
 CHANGEABLE = (
     "training.steps", "training.micro_batch", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks",
-    "training.threads", "name", "description", "sampling", "data.workers", "data.cache",
+    "training.threads", "name", "description", "sampling", "watching", "data.workers", "data.cache",
 )  # fmt: skip
 
 
@@ -174,6 +174,8 @@ def _train(
     if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(recipe.training.threads or max(1, cores() // engine.size))
     dataset = _prepare(recipe, assemble.codec_of(recipe, folder), engine, console, before.get("data", {}).get("digest"))
+    for text in assemble.left_out(dataset.summary):
+        say(text)
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
@@ -222,8 +224,9 @@ def _measuring(
     unit = max(1, objective.unit)
     size = max(unit, min(64, recipe.training.micro_batch or batch) // unit * unit)
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
-    if not windows.windows:
-        say("nothing is held out: this run has no held-out figures")
+    enough = windows.windows >= unit
+    if not enough:
+        say("nothing is held out: this run has no held-out figures" if unit == 1 else f"fewer than {unit} examples are held out")
     watch = None
     if recipe.data.content != "text" and recipe.watching.samples:
         from genwright.evaluation.features import extractor
@@ -234,10 +237,10 @@ def _measuring(
 
     def held_out(step: int) -> dict[str, float]:
         limit = None if recipe.data.content == "text" else 1024
-        found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit).means() if windows.windows else {}
+        found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit).means() if enough else {}
         return found | (watch(step) if watch else {})
 
-    return held_out if windows.windows or watch else None
+    return held_out if enough or watch else None
 
 
 def _taken_up(recipe: Recipe, folder: Path, named: Iterable[str], until: int | None) -> tuple[Recipe, dict[str, Any], str | None]:

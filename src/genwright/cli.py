@@ -259,7 +259,7 @@ def failure(error: BaseException) -> GenwrightError | None:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _says_no_memory(error):
         return GenwrightError(
             "out of memory",
-            "lower training.micro_batch first (the result stays; --resume takes it), then model.depth or data.context",
+            "lower training.micro_batch first (the result stays; --resume takes it), then the model's width or depth, or data.context",
         )
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)

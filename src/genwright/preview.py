@@ -126,6 +126,7 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
         epochs = seen / max(1, train["examples"])
         return {
             "data": f"{train['examples']:,} training {unit}, {held_out['examples']:,} held out",
+            "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
             "attributes": ", ".join(f"{name} ({len(values)} values)" for name, values in dataset.codec.space.attributes.items()) or "none",
             "model": model,
             "run": f"{training.steps:,} steps of {stream.size} {unit}, {epochs:,.1f} epochs",

@@ -80,14 +80,21 @@ def traverse(base: Tensor, along: Tensor, values: Tensor) -> Tensor:
     return (rest[:, None] + values.to(base)[None, :, None] * directions[:, None]).reshape(-1, *base.shape[1:])
 
 
+def top(objective: Any) -> int:
+    """How many latent dimensions may mean something by themselves: of a ladder the first layer's, else all."""
+    counts = getattr(getattr(objective, "network", None), "counts", None)
+    return counts[0] if counts else math.prod(objective.latent)
+
+
 def axes(objective: Any, space: Space, base: Tensor, count: int, condition: Tensor | None, settings: Any) -> tuple[Tensor, list[int]]:
     """The `count` latent dimensions that change the content most, as unit directions (k, *latent) and their numbers: by the mean
-    square between content at -2 and at 2, around `base` (1, *latent). Raises GenwrightError where a dimension is one pixel's noise."""
-    size = math.prod(objective.latent)
+    square between content at -2 and at 2, around `base` (1, *latent). Of a ladder, those of its top layer, whose meaning is a picture's.
+    Raises GenwrightError where a dimension is one pixel's noise."""
+    size = top(objective)
     if size > AXES:
         what = f"this model's latent has {size:,} dimensions, one for each number of a picture"
         raise GenwrightError(what, "use --walk or --interpolate")
-    every = torch.eye(size, device=base.device).view(size, *objective.latent)
+    every = torch.eye(math.prod(objective.latent), device=base.device)[:size].view(size, *objective.latent)
     ends = decoded(objective, space, traverse(base, every, torch.tensor([-2.0, 2.0])), condition, None, settings)
     change = ends.view(size, 2, -1).diff(dim=1).square().mean((1, 2))
     order = change.argsort(descending=True, stable=True)[:count]
@@ -98,6 +105,7 @@ def invert(objective: Any, space: Space, x: Tensor, condition: Tensor | None, se
     """Latents (n, *latent) that decode (nearly) to content x (n, *space.shape)."""
     if space.columns and condition is None:
         condition = torch.zeros(1, space.columns)
+    x = x.to(next(p.device for module in objective.modules.values() for p in module.parameters()))
     condition = condition if condition is None else condition.to(x.device).expand(len(x), -1)
     draws = Draws(settings.seed, 0, torch.arange(len(x), device=x.device))
     with torch.no_grad():
