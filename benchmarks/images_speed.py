@@ -1,4 +1,4 @@
-"""Training images/s of a GAN, a VAE and a flow against the same networks in a bare PyTorch loop: alternately, in the same process.
+"""Training images/s of two GANs, a VAE, a flow and a VQ autoencoder beside the same networks in a bare PyTorch loop, in one process.
 
     python benchmarks/images_speed.py [--steps 30] [--rounds 5] [--batch 32] [--out FILE]
 
@@ -51,7 +51,7 @@ def bare_gan(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None
 
     def step(k: int) -> None:
         rows = torch.randint(len(x), (size,))
-        real, wanted = x[rows], c[rows] * (torch.rand(size, 1) > s.drop)
+        real, wanted = x[rows], None if c is None else c[rows] * (torch.rand(size, 1) > s.drop)
         for p in g.parameters():
             p.requires_grad_(False)
         for p in d.parameters():
@@ -59,7 +59,7 @@ def bare_gan(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None
         fake = g(torch.randn(size, s.latent), wanted)
         penalised = k % s.penalty_every == 0
         both = torch.cat([real, fake]).requires_grad_(penalised)
-        scores = d(both, torch.cat([wanted, wanted]))
+        scores = d(both, None if wanted is None else torch.cat([wanted, wanted]))
         loss = F.softplus(scores[size:] - scores[:size]).mean()
         if penalised:
             (slope,) = torch.autograd.grad(scores.sum(), both, create_graph=True)
@@ -120,12 +120,33 @@ def bare_vae(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None
     return step
 
 
-BARE = {"emoji-gan": bare_gan, "emoji-flow": bare_flow, "emoji-vae": bare_vae}
+def bare_vq(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None]:
+    model, s = objective.modules["model"], recipe.objective
+    opt, b = optimizers(objective.modules, recipe)["model"], model.bottleneck
+
+    def step(k: int) -> None:
+        target = x[torch.randint(len(x), (size,))]
+        z = b.bound(model.encoder(target).flatten(2).mT)
+        codes = b.nearest(z.detach())
+        vectors = b.vectors(codes)
+        made = model.decode(z + (vectors - z).detach())
+        opt.zero_grad()
+        (F.mse_loss(made, target) + s.commitment * F.mse_loss(z, vectors)).backward()
+        opt.step()
+        with torch.no_grad():
+            flat, counts = z.flatten(0, 1), torch.bincount(codes.flatten(), minlength=b.size)
+            sums = torch.zeros(b.size, z.shape[2]).index_add_(0, codes.flatten(), flat)
+            b.learn(counts, sums, flat[torch.randint(len(flat), (b.size,))], s.decay, s.restart)
+
+    return step
+
+
+BARE = {"emoji-gan": bare_gan, "ring-gan": bare_gan, "emoji-flow": bare_flow, "emoji-vae": bare_vae, "emoji-vq": bare_vq}
 
 
 def compare(name: str, a: argparse.Namespace, folder: Path) -> dict:
     words = {"training.batch_size": a.batch, "training.steps": 10**6, "training.precision": "fp32"}
-    words |= {"objective.augment": False} if "gan" in name else {}
+    words |= {"objective.augment": False} if name == "emoji-gan" else {}
     words |= {"training.optimizer.kind": "adamw", "training.clip": None if "flow" not in name else 1.0}
     recipe = Recipe.load(name, words)
     dataset = recipe.data.prepare(recipe.codec)
