@@ -17,12 +17,9 @@ from pydantic import BaseModel, ConfigDict
 from genwright.errors import GenwrightError, did_you_mean
 
 PACKAGES = {
-    "codec": "genwright.codecs",
-    "source": "genwright.data",
-    "data": "genwright.data",
-    "model": "genwright.models",
+    "codec": "genwright.codecs", "source": "genwright.data", "data": "genwright.data", "model": "genwright.models",
     "objective": "genwright.objectives",
-}
+}  # fmt: skip
 _known: dict[str, dict[str, type[Settings]]] = {family: {} for family in PACKAGES}
 
 

@@ -83,10 +83,8 @@ class Encoder:
         def encode(text: str) -> bytes:
             ids = table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
             if (where := np.flatnonzero(ids == unknown)).size:
-                raise GenwrightError(
-                    f"the character {text[where[0]]!r} is not among the {len(vocabulary)} characters of this run's codec",
-                    "leave it out, or train with codec.kind=bytes or codec.kind=bpe, which take any text",
-                )
+                what = f"the character {text[where[0]]!r} is not among the {len(vocabulary)} characters of this run's codec"
+                raise GenwrightError(what, "leave it out, or train with codec.kind=bytes or codec.kind=bpe, which take any text")
             return ids.tobytes()
 
         return encode

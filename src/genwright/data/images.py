@@ -82,10 +82,8 @@ class ImagesData(Settings):
             raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
         dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings, progress or (lambda stage, done, total: None)))
         if expect and dataset.digest != expect:
-            raise GenwrightError(
-                f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}",
-                "bring the source files back as they were, or begin a new run",
-            )
+            what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}"
+            raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
         return dataset
 
 

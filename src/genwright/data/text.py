@@ -66,10 +66,8 @@ class TextData(Settings):
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
         if expect and dataset.digest != expect:
-            raise GenwrightError(
-                f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}",
-                "bring the source files back as they were, or begin a new run",
-            )
+            what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}"
+            raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
         return dataset
 
 

@@ -110,10 +110,8 @@ class TextStream:
         length = len(self.tokens) - lookahead
         whole = length // self.context
         if whole < 1:
-            raise GenwrightError(
-                f"data.context = {self.context} is longer than the training data ({len(self.tokens)} tokens)",
-                "lower data.context or add data",
-            )
+            what = f"data.context = {self.context} is longer than the training data ({len(self.tokens)} tokens)"
+            raise GenwrightError(what, "lower data.context or add data")
         # One window less than fit, so that any shift leaves an epoch the same number of windows.
         self.made: tuple[int, np.ndarray] | None = None
         self.windows = max(1, whole - 1)
@@ -137,10 +135,8 @@ class TextStream:
             self.tokens.copy(start, row)
         if tokens.size and tokens.max() >= self.vocabulary:
             position += int(np.argmax((tokens >= self.vocabulary).any(1))) // self.size
-            raise GenwrightError(
-                f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}",
-                "the shards were changed on disk: delete them from the cache and prepare again",
-            )
+            what = f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}"
+            raise GenwrightError(what, "the shards were changed on disk: delete them from the cache and prepare again")
         return tokens
 
     def windows_at(self, position: int, examples: np.ndarray) -> np.ndarray:

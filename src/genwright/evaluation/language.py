@@ -47,16 +47,9 @@ def _add_floors(floors: Floors, out: Measured, found: Batch, prepared: Batch, ro
 
 
 def evaluate_language(
-    objective: Objective,
-    dataset: TextDataset,
-    lookahead: int,
-    *,
-    batch: int = 32,
-    seed: int = 0,
-    engine: Any = None,
-    untrained: Mapping[str, float] | Callable[[], Mapping[str, float]] | None = None,
-    floors: Floors | None = None,
-) -> list[Figure]:
+    objective: Objective, dataset: TextDataset, lookahead: int, *, batch: int = 32, seed: int = 0, engine: Any = None,
+    untrained: Mapping[str, float] | Callable[[], Mapping[str, float]] | None = None, floors: Floors | None = None,
+) -> list[Figure]:  # fmt: skip
     """Figures of the whole held-out split: loss in nats per token, bits per byte (lookahead 1 only: masked models give no
     probability of a text), and whatever else the objective's loss counts (accuracy). `untrained`: the same measures (as `Measured.means`)
     of the network as it was initialised, or a function that measures them. `floors`: counts that were made before."""

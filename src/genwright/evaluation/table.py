@@ -25,14 +25,9 @@ def table(figures: Sequence[Figure], title: str = "") -> Table:
         out.add_column(column, justify="right" if column == "value" else "left", no_wrap=column in ("", "value"))
     for f in figures:
         cells = (
-            f.name,
-            ARROWS[f.direction],
-            shown(f.value, f.unit),
-            f.unit,
-            marks(f.floors, f.unit),
-            marks(f.ceilings, f.unit),
+            f.name, ARROWS[f.direction], shown(f.value, f.unit), f.unit, marks(f.floors, f.unit), marks(f.ceilings, f.unit),
             f"{f.count:,} {f.counted}",
-        )
+        )  # fmt: skip
         out.add_row(*(Text(cell, "bold" if i == 2 else "") for i, cell in enumerate(cells)))
     return out
 

@@ -160,16 +160,9 @@ class SampleReport(NamedTuple):
 
 
 def measure_samples(
-    samples: Sequence[np.ndarray],
-    train: Sliceable,
-    held_out: Sliceable,
-    unigram: np.ndarray,
-    decode: Callable[[Sequence[int]], Any],
-    *,
-    end: int | None = None,
-    code: bool = False,
-    seed: int = 0,
-) -> SampleReport:
+    samples: Sequence[np.ndarray], train: Sliceable, held_out: Sliceable, unigram: np.ndarray, decode: Callable[[Sequence[int]], Any], *,
+    end: int | None = None, code: bool = False, seed: int = 0,
+) -> SampleReport:  # fmt: skip
     """Figures of generated samples (1-D token arrays, prompts included; cut at the end token), beside the same figures of as many
     held-out windows of the same lengths (ceiling) and of unigram noise (floor). unigram: (vocabulary,) probabilities of the
     training tokens. code: also the share that parses as Python. Spans are of the samples as given here, after the cut."""

@@ -69,14 +69,9 @@ class Autoencoder(nn.Module):
         return seen
 
     def forward(
-        self,
-        x: Tensor | None = None,
-        condition: Tensor | None = None,
-        noise: Tensor | None = None,
-        state: State | None = None,
-        latent: Tensor | None = None,
-        stop: bool = False,
-    ) -> Any:
+        self, x: Tensor | None = None, condition: Tensor | None = None, noise: Tensor | None = None, state: State | None = None,
+        latent: Tensor | None = None, stop: bool = False,
+    ) -> Any:  # fmt: skip
         """See the module. x: (n, *shape); condition: (n, columns); noise: (n, k, units) standard normal; latent: (n, units). stop: log
         q(z|x) is differentiated through z only (Roeder et al., arXiv 1703.09194)."""
         dtype = next(self.parameters()).dtype

@@ -26,37 +26,23 @@ from genwright.models.transformer import Architecture, Transformer
 _LAYER = "model.layers.{}."
 # Hugging Face's name -> ours; several of ours are stacked by rows. {} is the layer.
 _DECODER = {
-    "model.embed_tokens.weight": ("embedding",),
-    _LAYER + "input_layernorm.weight": ("blocks.{}.attention_norm.weight",),
-    _LAYER + "self_attn.q_proj.weight": ("blocks.{}.query",),
-    _LAYER + "self_attn.k_proj.weight": ("blocks.{}.key",),
-    _LAYER + "self_attn.v_proj.weight": ("blocks.{}.value",),
-    _LAYER + "self_attn.q_norm.weight": ("blocks.{}.query_norm.weight",),
-    _LAYER + "self_attn.k_norm.weight": ("blocks.{}.key_norm.weight",),
-    _LAYER + "self_attn.o_proj.weight": ("blocks.{}.output",),
-    _LAYER + "post_attention_layernorm.weight": ("blocks.{}.mlp_norm.weight",),
-    _LAYER + "mlp.gate_proj.weight": ("blocks.{}.gate",),
-    _LAYER + "mlp.up_proj.weight": ("blocks.{}.up",),
-    _LAYER + "mlp.down_proj.weight": ("blocks.{}.down",),
-    "model.norm.weight": ("norm.weight",),
-    "lm_head.weight": ("head",),
-}
+    "model.embed_tokens.weight": ("embedding",), _LAYER + "input_layernorm.weight": ("blocks.{}.attention_norm.weight",),
+    _LAYER + "self_attn.q_proj.weight": ("blocks.{}.query",), _LAYER + "self_attn.k_proj.weight": ("blocks.{}.key",),
+    _LAYER + "self_attn.v_proj.weight": ("blocks.{}.value",), _LAYER + "self_attn.q_norm.weight": ("blocks.{}.query_norm.weight",),
+    _LAYER + "self_attn.k_norm.weight": ("blocks.{}.key_norm.weight",), _LAYER + "self_attn.o_proj.weight": ("blocks.{}.output",),
+    _LAYER + "post_attention_layernorm.weight": ("blocks.{}.mlp_norm.weight",), _LAYER + "mlp.gate_proj.weight": ("blocks.{}.gate",),
+    _LAYER + "mlp.up_proj.weight": ("blocks.{}.up",), _LAYER + "mlp.down_proj.weight": ("blocks.{}.down",),
+    "model.norm.weight": ("norm.weight",), "lm_head.weight": ("head",),
+}  # fmt: skip
 _NANOCHAT = {theirs.replace("up_proj", "fc1").replace("down_proj", "fc2"): ours for theirs, ours in _DECODER.items()}
 _MODERNBERT = {
-    "model.embeddings.tok_embeddings.weight": ("embedding",),
-    "model.embeddings.norm.weight": ("embedding_norm.weight",),
+    "model.embeddings.tok_embeddings.weight": ("embedding",), "model.embeddings.norm.weight": ("embedding_norm.weight",),
     _LAYER + "attn_norm.weight": ("blocks.{}.attention_norm.weight",),
-    _LAYER + "attn.Wqkv.weight": ("blocks.{}.query", "blocks.{}.key", "blocks.{}.value"),
-    _LAYER + "attn.Wo.weight": ("blocks.{}.output",),
-    _LAYER + "mlp_norm.weight": ("blocks.{}.mlp_norm.weight",),
-    _LAYER + "mlp.Wi.weight": ("blocks.{}.gate", "blocks.{}.up"),
-    _LAYER + "mlp.Wo.weight": ("blocks.{}.down",),
-    "model.final_norm.weight": ("norm.weight",),
-    "head.dense.weight": ("dense",),
-    "head.norm.weight": ("dense_norm.weight",),
-    "decoder.weight": ("head",),
-    "decoder.bias": ("head_bias",),
-}
+    _LAYER + "attn.Wqkv.weight": ("blocks.{}.query", "blocks.{}.key", "blocks.{}.value"), _LAYER + "attn.Wo.weight": ("blocks.{}.output",),
+    _LAYER + "mlp_norm.weight": ("blocks.{}.mlp_norm.weight",), _LAYER + "mlp.Wi.weight": ("blocks.{}.gate", "blocks.{}.up"),
+    _LAYER + "mlp.Wo.weight": ("blocks.{}.down",), "model.final_norm.weight": ("norm.weight",), "head.dense.weight": ("dense",),
+    "head.norm.weight": ("dense_norm.weight",), "decoder.weight": ("head",), "decoder.bias": ("head_bias",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -178,9 +164,8 @@ def _format_of(settings: Architecture) -> tuple[str, Format]:
     name, form = min(FORMATS.items(), key=lambda item: len(item[1].differences(settings)))
     if differences := form.differences(settings):
         said = ", ".join(f"{k}={getattr(settings, k)} (there: {v})" for k, v in differences.items())
-        raise GenwrightError(
-            f"no Hugging Face class computes this model; {name} differs in {said}", f"train with model.preset={form.preset}"
-        )
+        what = f"no Hugging Face class computes this model; {name} differs in {said}"
+        raise GenwrightError(what, f"train with model.preset={form.preset}")
     return name, form
 
 

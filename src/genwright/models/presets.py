@@ -107,10 +107,8 @@ class TransformerSettings(Settings):
         preset = self.preset or ("nanochat" if causal else "modernbert")
         values = PRESETS[preset] | {"causal": causal} | self.model_dump(exclude_none=True) | {"preset": preset}
         if self.preset and PRESETS[preset]["causal"] != causal and self.causal is None:
-            raise GenwrightError(
-                f"model.preset {preset} is {'causal' if not causal else 'bidirectional'}, the objective is not",
-                f"leave out model.preset, or set model.causal={str(causal).lower()}",
-            )
+            what = f"model.preset {preset} is {'causal' if not causal else 'bidirectional'}, the objective is not"
+            raise GenwrightError(what, f"leave out model.preset, or set model.causal={str(causal).lower()}")
         if values["causal"] != causal:
             raise GenwrightError(f"model.causal is {values['causal']}, the objective needs {causal}", "leave out model.causal")
         values.setdefault("rope_base_local", values["rope_base"])

@@ -76,9 +76,8 @@ class Network(Settings):
         if not start or not count:
             made = "x".join(map(str, space.shape)) or "what is no picture"
             possible = ", ".join(map(str, sorted(sizes)[self.patch * 2 - 2 :]))
-            raise GenwrightError(
-                f"a residual network cannot make {made} (channels x height x width)", f"set codec.size to one of {possible}"
-            )
+            what = f"a residual network cannot make {made} (channels x height x width)"
+            raise GenwrightError(what, f"set codec.size to one of {possible}")
         return start, count
 
     def widths(self, count: int) -> list[int]:

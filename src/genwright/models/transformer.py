@@ -220,9 +220,8 @@ class Transformer(nn.Module):
         time, start = tokens.size(1), cache.end if cache else 0
         room = cache.length if cache else self.context
         if start + time > room:
-            raise GenwrightError(
-                f"{start + time} tokens are more than the {room} that there is room for", "give fewer, or raise data.context"
-            )
+            what = f"{start + time} tokens are more than the {room} that there is room for"
+            raise GenwrightError(what, "give fewer, or raise data.context")
         first = F.embedding(tokens, self.embedding)
         if self.embedding_norm is not None:
             first = self.embedding_norm(first)

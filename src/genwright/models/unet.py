@@ -141,9 +141,8 @@ class UNetSettings(Settings):
     def build(self, space: Space) -> UNet:
         unit = self.patch * 2 ** (self.levels - 1)
         if len(space.shape) != 3:
-            raise GenwrightError(
-                f"model.kind=unet moves pictures, and this data has the shape {space.shape}", "use model.kind=mlp-velocity"
-            )
+            what = f"model.kind=unet moves pictures, and this data has the shape {space.shape}"
+            raise GenwrightError(what, "use model.kind=mlp-velocity")
         channels, height, width = space.shape
         if height % unit or width % unit:
             what = f"model.kind=unet with patch={self.patch} and levels={self.levels} cannot make {height}x{width} pictures"

@@ -187,9 +187,8 @@ class VQSettings(Settings):
             what = f"model vq-autoencoder halves sides {self.halvings} times, which {sides[0]}x{sides[1]} pixels do not allow"
             raise GenwrightError(what, f"set codec.size to a multiple of {step}, or lower model.halvings")
         if min(self.levels) < 2 or math.prod(self.levels) > 1 << 18:
-            raise GenwrightError(
-                f"model.levels is {list(self.levels)}", "give each coordinate 2 levels or more, 262144 codes in all at most"
-            )
+            what = f"model.levels is {list(self.levels)}"
+            raise GenwrightError(what, "give each coordinate 2 levels or more, 262144 codes in all at most")
         widths = [self.width * min(2**i, 4) for i in range(self.halvings)]
         fixed = self.bottleneck == "fsq"
         bottleneck = Scalars(self.levels) if fixed else Codebook(self.codes, self.code_width, self.normalised)

@@ -78,16 +78,9 @@ class _Plane:
 
 
 def chart(
-    series: Sequence[Series],
-    floors: Mapping[str, float] | None = None,
-    *,
-    name: str,
-    x_label: str,
-    y_label: str,
-    log_x: bool = False,
-    size: tuple[int, int] = (960, 360),
-    zero: bool = False,
-) -> str:
+    series: Sequence[Series], floors: Mapping[str, float] | None = None, *, name: str, x_label: str, y_label: str, log_x: bool = False,
+    size: tuple[int, int] = (960, 360), zero: bool = False,
+) -> str:  # fmt: skip
     """An SVG line chart. floors: name -> value, horizontal dashed lines with their names on them. `name` must be the chart's own on its
     page; `zero`: the axis begins there. Values that are not finite break a curve. An empty string where there is nothing to draw."""
     floors = floors or {}
@@ -105,14 +98,10 @@ def chart(
     parts = [
         f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{escape(f"{y_label} over {x_label}", True)}">',
         f'<clipPath id="{clip}"><rect {box}/></clipPath>',
-        *_axes(plane, (low, max(values) + pad), (min(steps), max(steps)), x_label, y_label),
-        *_floors(plane, floors),
-        f'<g clip-path="url(#{clip})">',
-        *(part for s in sorted(series, key=lambda s: s.kind != "faint") for part in _curve(plane, s)),
-        "</g>",
-        *(part for s in solid for part in _hovers(plane, s, x_label)),
-        "</svg>",
-    ]
+        *_axes(plane, (low, max(values) + pad), (min(steps), max(steps)), x_label, y_label), *_floors(plane, floors),
+        f'<g clip-path="url(#{clip})">', *(part for s in sorted(series, key=lambda s: s.kind != "faint") for part in _curve(plane, s)),
+        "</g>", *(part for s in solid for part in _hovers(plane, s, x_label)), "</svg>",
+    ]  # fmt: skip
     return "".join(parts)
 
 

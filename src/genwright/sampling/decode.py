@@ -58,14 +58,9 @@ class Sample:
 
 
 def generate(
-    model: nn.Module,
-    codec: Any,
-    prompts: Sequence[str] | Sequence[Sequence[int]],
-    n: int = 1,
-    settings: Decoding | None = None,
-    on_token: Callable[[int, str], None] | None = None,
-    batch: int = 64,
-) -> list[Sample]:
+    model: nn.Module, codec: Any, prompts: Sequence[str] | Sequence[Sequence[int]], n: int = 1, settings: Decoding | None = None,
+    on_token: Callable[[int, str], None] | None = None, batch: int = 64,
+) -> list[Sample]:  # fmt: skip
     """`n` samples of each prompt, in order: sample i of prompt j is the row j * n + i, a pure function of (seed, j, i).
 
     An empty prompt begins a document. on_token(row, piece) receives text as it is drawn, in whole characters; `batch` rows are
@@ -76,9 +71,8 @@ def generate(
     encoded = [list(codec.encode(prompt) if isinstance(prompt, str) else prompt) or [end] for prompt in prompts]
     for prompt, tokens in zip(prompts, encoded, strict=True):
         if not 0 <= min(tokens) <= max(tokens) < codec.space.vocabulary:
-            raise GenwrightError(
-                f"prompt {prompt!r} has a token outside the vocabulary of {codec.space.vocabulary}", "use the model's codec"
-            )
+            what = f"prompt {prompt!r} has a token outside the vocabulary of {codec.space.vocabulary}"
+            raise GenwrightError(what, "use the model's codec")
     shown = [prompt if isinstance(prompt, str) else codec.decode(list(prompt)) for prompt in prompts]
     device = next(model.parameters()).device
     samples = []
@@ -116,18 +110,9 @@ def pad_left(rows: Sequence[Sequence[int]], device: torch.device | str = "cpu") 
 
 
 def generate_tokens(
-    model: nn.Module,
-    tokens: Tensor,
-    padding: Tensor | None,
-    settings: Decoding,
-    draws: Draws,
-    *,
-    end: int | None = None,
-    constraint: Constraint | None = None,
-    watch: Watch | None = None,
-    every: int | None = None,
-    logprobs: bool = True,
-) -> Drawn:
+    model: nn.Module, tokens: Tensor, padding: Tensor | None, settings: Decoding, draws: Draws, *, end: int | None = None,
+    constraint: Constraint | None = None, watch: Watch | None = None, every: int | None = None, logprobs: bool = True,
+) -> Drawn:  # fmt: skip
     """Draws up to `settings.max_tokens` tokens after each row of `tokens` (rows, length), left-padded where not `padding` (True: real).
 
     draws: one example a row (`settings.seed` and `stop` are not looked at). `end` ends a row. Whether rows are over is asked every

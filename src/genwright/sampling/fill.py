@@ -72,17 +72,9 @@ def fill(model: nn.Module, codec: Any, text: str, top: int = 5, settings: Decodi
 
 
 def fill_tokens(
-    model: nn.Module,
-    tokens: Tensor,
-    keep: Tensor,
-    mask: int,
-    settings: Decoding,
-    draws: Draws,
-    *,
-    padding: Tensor | None = None,
-    never: Sequence[int] = (),
-    rounds: int | None = None,
-) -> Tensor:
+    model: nn.Module, tokens: Tensor, keep: Tensor, mask: int, settings: Decoding, draws: Draws, *, padding: Tensor | None = None,
+    never: Sequence[int] = (), rounds: int | None = None,
+) -> Tensor:  # fmt: skip
     """tokens (rows, time) int64 with what is not `keep` (rows, time; bool) replaced by what the model puts there; returns as given.
 
     mask: the token that stands in a gap. draws: one example a row; each position has a draw of its own. padding: True = real, only

@@ -125,15 +125,9 @@ class Lean:
             gain = torch.stack(gains)[:, self.pairs] * math.sqrt(d)
         mix = None if block.mix is None else tuple(block.mix.detach().unbind())
         return _Layer(
-            _folded(qkv, block.attention_norm).t().contiguous(),
-            block.output.t().contiguous(),
-            _folded(up, block.mlp_norm).t().contiguous(),
-            block.down.t().contiguous(),
-            gain,
-            block.value_embedding,
-            mix,
-            bool(block.short),
-        )
+            _folded(qkv, block.attention_norm).t().contiguous(), block.output.t().contiguous(),
+            _folded(up, block.mlp_norm).t().contiguous(), block.down.t().contiguous(), gain, block.value_embedding, mix, bool(block.short),
+        )  # fmt: skip
 
     def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
         """As `Stepper.start`. The module reads the prompt; its cache is then copied into the layout of the steps."""

@@ -72,9 +72,8 @@ def _sentence(problem: Exception, path: Path) -> Exception:
     code = getattr(problem, "errno", None)
     text = str(problem)
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text or "os error 28" in text:
-        return GenwrightError(
-            f"the disk is full: checkpoint {path} was not written, earlier ones are whole", "free some space and train --resume"
-        )
+        what = f"the disk is full: checkpoint {path} was not written, earlier ones are whole"
+        return GenwrightError(what, "free some space and train --resume")
     if isinstance(problem, PermissionError) or "Permission denied" in text:
         return GenwrightError(f"no permission to write {path}", "change its owner or choose another folder with --run")
     return problem
@@ -102,10 +101,8 @@ def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """Tensors (file stem -> name -> tensor) and state of a checkpoint, every digest verified."""
     wrong = faults(folder)
     if wrong:
-        raise GenwrightError(
-            f"checkpoint {folder} is damaged: {', '.join(wrong)}",
-            "use an earlier one (--step) or train --resume, which falls back by itself",
-        )
+        what = f"checkpoint {folder} is damaged: {', '.join(wrong)}"
+        raise GenwrightError(what, "use an earlier one (--step) or train --resume, which falls back by itself")
     tensors = {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}
     return tensors, json.loads((folder / "state.json").read_text(encoding="utf-8"))
 

@@ -39,17 +39,15 @@ class Engine:
     def __init__(self, device: str = "auto", strategy: str = "ddp"):
         cuda = torch.cuda.is_available() and device != "cpu"
         if device == "cuda" and not cuda:
-            raise GenwrightError(
-                "training.device=cuda, but this torch sees no GPU", "install a CUDA build of torch or set training.device=auto"
-            )
+            what = "training.device=cuda, but this torch sees no GPU"
+            raise GenwrightError(what, "install a CUDA build of torch or set training.device=auto")
         self.owns = False
         if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
             if cuda:
                 place, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
                 if place >= there:
-                    raise GenwrightError(
-                        f"process {place} has no GPU: this machine has {there}", f"use at most {there} processes, or training.device=cpu"
-                    )
+                    what = f"process {place} has no GPU: this machine has {there}"
+                    raise GenwrightError(what, f"use at most {there} processes, or training.device=cpu")
                 torch.cuda.set_device(place)
             # others wait while rank 0 prepares the data, which may take hours
             dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=12))

@@ -107,13 +107,11 @@ class _Step:
         self.objective, self.stream, self.state, self.settings, self.engine = objective, stream, state, settings, engine
         self.gradients, self.unit = gradients, max(1, objective.unit)
         if stream.size % self.unit or (settings.micro_batch or self.unit) % self.unit:
-            raise GenwrightError(
-                f"training.batch_size and micro_batch must be multiples of {self.unit}", "the objective keeps so many examples together"
-            )
+            what = f"training.batch_size and micro_batch must be multiples of {self.unit}"
+            raise GenwrightError(what, "the objective keeps so many examples together")
         if stream.size < engine.size * self.unit:
-            raise GenwrightError(
-                f"training.batch_size={stream.size} leaves a process without examples", f"use at least {engine.size * self.unit}"
-            )
+            what = f"training.batch_size={stream.size} leaves a process without examples"
+            raise GenwrightError(what, f"use at least {engine.size * self.unit}")
         self.rows = engine.rows(stream.size, self.unit)
         self.own, self.ranks = self.rows[engine.rank], engine.ranks(self.rows)
         self.placed = self.own.to(engine.device)
@@ -243,16 +241,9 @@ def _add(sums: dict[str, Tensor], out: Loss, empty: bool) -> None:
 
 
 def run(
-    objective: Objective,
-    stream: Stream,
-    state: State,
-    until: int,
-    *,
-    settings: Training,
-    engine: Engine,
-    hooks: Iterable[Hook] = (),
+    objective: Objective, stream: Stream, state: State, until: int, *, settings: Training, engine: Engine, hooks: Iterable[Hook] = (),
     gradients: GradientMaker = plain_gradients,
-) -> State:
+) -> State:  # fmt: skip
     """Trains from `state.step` to step `until`, or until a hook asks to stop. Without files: a federation's client, a test and
     `train` call the same. Raises Rollback after `settings.guard.skips` non-finite steps in a row."""
     step, hooks = _Step(objective, stream, state, settings, engine, gradients), list(hooks)

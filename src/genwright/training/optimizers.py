@@ -52,16 +52,9 @@ def muon_(
 
 
 def adamw_(
-    parameters: list[Tensor],
-    gradients: list[Tensor],
-    first: list[Tensor],
-    second: list[Tensor],
-    steps: list[Tensor],
-    *,
-    rate,
-    settings: Optimizer,
-    decay,
-) -> None:
+    parameters: list[Tensor], gradients: list[Tensor], first: list[Tensor], second: list[Tensor], steps: list[Tensor], *, rate,
+    settings: Optimizer, decay,
+) -> None:  # fmt: skip
     """One AdamW step in place, fused over the lists. `steps` are float32 scalars, one a tensor, and count up."""
     adamw(
         parameters, gradients, first, second, [], steps, lr=rate, weight_decay=decay, beta1=settings.betas[0], beta2=settings.betas[1],

@@ -85,9 +85,8 @@ class Session:
         if self.records:
             self.records.flush(to_disk=True)
         if saver.failure:
-            raise GenwrightError(
-                f"the run stopped at step {state.step} unsaved: {saver.failure.split(';')[0]}", "free some space and train --resume"
-            )
+            what = f"the run stopped at step {state.step} unsaved: {saver.failure.split(';')[0]}"
+            raise GenwrightError(what, "free some space and train --resume")
         return state, ended
 
     def note(self, record: dict[str, Any]) -> None:

@@ -28,13 +28,9 @@ def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor
         if named:
             files[file] = named
     plain = {
-        "step": state.step,
-        "seed": state.seed,
-        "skipped": state.skipped,
-        "bad": state.bad,
-        "rollbacks": state.rollbacks,
+        "step": state.step, "seed": state.seed, "skipped": state.skipped, "bad": state.bad, "rollbacks": state.rollbacks,
         "updates": {m: w.updates for m, w in state.weights.items()},
-    }
+    }  # fmt: skip
     return files, plain
 
 
@@ -71,8 +67,7 @@ def into_module(module, tensors: Mapping[str, Tensor], what: str) -> None:
     wrong = [n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape]
     if missing or extra or wrong:
         some = sorted(missing | extra | set(wrong))[:3]
-        raise GenwrightError(
-            f"{what} does not fit this model ({', '.join(some)}, ...)", "use the recipe that these weights were trained with"
-        )
+        remedy = "use the recipe that these weights were trained with"
+        raise GenwrightError(f"{what} does not fit this model ({', '.join(some)}, ...)", remedy)
     for name, tensor in own.items():
         tensor.data.copy_(tensors[name])
