@@ -4,130 +4,84 @@ user, as safetensors with the names of the conversion `pt_inception-2015-12-05`,
 That network (Szegedy et al., arXiv 1512.00567, as TensorFlow had it in 2015) differs from later ones: average pools leave the padding
 out of the mean, and the last block pools by maximum. Pictures are resized to 299 x 299, bilinear and antialiased, and given in [-1, 1];
 features are the 2,048 means of the last block. Values depend on the number of pictures: state it.
+
+Channels and kernels are those of the file's tensors; a digest of all their names and shapes says that it is that network.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from genwright.errors import GenwrightError
 
 SIDE = 299
-Spec = list[tuple[str, int, tuple[int, int]]]  # name, channels out, kernel (height, width)
-
-
-class Unit(nn.Module):
-    """Convolution, normalisation, ReLU. Without stride and padding given, the size stays."""
-
-    def __init__(self, width: int, out: int, kernel: tuple[int, int], stride: int = 1, padding: tuple[int, int] | None = None):
-        super().__init__()
-        self.conv = nn.Conv2d(width, out, kernel, stride, (kernel[0] // 2, kernel[1] // 2) if padding is None else padding, bias=False)
-        self.bn = nn.BatchNorm2d(out, eps=0.001)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)))
-
-
-class Block(nn.Module):
-    """Branches side by side, their outputs joined. A branch is a row of units; names that end in a and b are fed alike and joined.
-    pool: "mean" or "max" before the branch `branch_pool`; "down" halves the size, and pooling itself is the last branch."""
-
-    def __init__(self, width: int, branches: list[Spec], pool: str):
-        super().__init__()
-        self.branches, self.pool = [[name for name, _, _ in branch] for branch in branches], pool
-        for branch in branches:
-            before = width
-            for i, (name, out, kernel) in enumerate(branch):
-                last = pool == "down" and i == len(branch) - 1
-                self.add_module(name, Unit(before, out, kernel, 2 if last else 1, (0, 0) if last else None))
-                before = before if name[-1] == "a" else out
-        self.width = sum(out for b in branches for i, (name, out, _) in enumerate(b) if name[-1] in "ab" or i == len(b) - 1)
-        self.width += width if pool == "down" else 0
-
-    def pooled(self, x: Tensor) -> Tensor:
-        if self.pool == "mean":
-            return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-        return F.max_pool2d(x, 3, 2) if self.pool == "down" else F.max_pool2d(x, 3, 1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        joined = []
-        for names in self.branches:
-            y = self.pooled(x) if names[0] == "branch_pool" else x
-            for name in names:
-                made = self.get_submodule(name)(y)
-                if name[-1] in "ab":
-                    joined.append(made)
-                else:
-                    y = made
-            if names[-1][-1] not in "ab":
-                joined.append(y)
-        return torch.cat([*joined, self.pooled(x)] if self.pool == "down" else joined, 1)
-
-
-def _row(prefix: str, *units: tuple[int, int, int]) -> Spec:
-    """Units named prefix_1, prefix_2, ...: (channels, kernel height, kernel width)."""
-    return [(f"{prefix}_{i}", out, (h, w)) for i, (out, h, w) in enumerate(units, 1)]
-
-
-def _one(name: str, out: int) -> Spec:
-    return [(name, out, (1, 1))]
-
-
-def _fine(pooled: int) -> list[Spec]:
-    double = _row("branch3x3dbl", (64, 1, 1), (96, 3, 3), (96, 3, 3))
-    return [_one("branch1x1", 64), _row("branch5x5", (48, 1, 1), (64, 5, 5)), double, _one("branch_pool", pooled)]
-
-
-def _middle(c: int) -> list[Spec]:
-    double = _row("branch7x7dbl", (c, 1, 1), (c, 7, 1), (c, 1, 7), (c, 7, 1), (192, 1, 7))
-    return [_one("branch1x1", 192), _row("branch7x7", (c, 1, 1), (c, 1, 7), (192, 7, 1)), double, _one("branch_pool", 192)]
-
-
-def _coarse() -> list[Spec]:
-    split = [("branch3x3_2a", 384, (1, 3)), ("branch3x3_2b", 384, (3, 1))]
-    double = [("branch3x3dbl_3a", 384, (1, 3)), ("branch3x3dbl_3b", 384, (3, 1))]
-    return [
-        _one("branch1x1", 320), _row("branch3x3", (384, 1, 1)) + split, _row("branch3x3dbl", (448, 1, 1), (384, 3, 3)) + double,
-        _one("branch_pool", 192),
-    ]  # fmt: skip
-
-
-_DOWN_6: list[Spec] = [[("branch3x3", 384, (3, 3))], _row("branch3x3dbl", (64, 1, 1), (96, 3, 3), (96, 3, 3))]
-_DOWN_7 = [_row("branch3x3", (192, 1, 1), (320, 3, 3)), _row("branch7x7x3", (192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3))]
+_SHAPES = "e0ddcc91f5d6208ef845de190aa30b6bebdbb45c9de7f275d235307d90876773"  # SHA-256 of repr([(name, shape), ...]), sorted
+_STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
+# Branches side by side. "branch5x5 2": the units branch5x5_1, branch5x5_2, in a row; "2ab": the second is two, fed alike and joined.
+_FINE = ("branch1x1", "branch5x5 2", "branch3x3dbl 3", "branch_pool")
+_MIDDLE = ("branch1x1", "branch7x7 3", "branch7x7dbl 5", "branch_pool")
+_COARSE = ("branch1x1", "branch3x3 2ab", "branch3x3dbl 3ab", "branch_pool")
+# What is pooled is `branch_pool`'s input or, in a block that halves the size ("down"), a branch of its own.
 _BLOCKS = {
-    "5b": (_fine(32), "mean"), "5c": (_fine(64), "mean"), "5d": (_fine(64), "mean"), "6a": (_DOWN_6, "down"), "6b": (_middle(128), "mean"),
-    "6c": (_middle(160), "mean"), "6d": (_middle(160), "mean"), "6e": (_middle(192), "mean"), "7a": (_DOWN_7, "down"),
-    "7b": (_coarse(), "mean"), "7c": (_coarse(), "max"),
+    "5b": (_FINE, "mean"), "5c": (_FINE, "mean"), "5d": (_FINE, "mean"), "6a": (("branch3x3", "branch3x3dbl 3"), "down"),
+    "6b": (_MIDDLE, "mean"), "6c": (_MIDDLE, "mean"), "6d": (_MIDDLE, "mean"), "6e": (_MIDDLE, "mean"),
+    "7a": (("branch3x3 2", "branch7x7x3 4"), "down"), "7b": (_COARSE, "mean"), "7c": (_COARSE, "max"),
 }  # fmt: skip
 
 
-class Inception(nn.Module):
+def units(branch: str) -> list[tuple[str, ...]]:
+    """The units of a branch in a row, those that are fed alike together."""
+    name, _, count = branch.partition(" ")
+    last = int(count.rstrip("ab") or 0)
+    row: list[tuple[str, ...]] = [(f"{name}_{i}",) for i in range(1, last + 1)] or [(name,)]
+    return [*row[:-1], (f"{name}_{last}a", f"{name}_{last}b")] if count.endswith("ab") else row
+
+
+def pooled(x: Tensor, kind: str) -> Tensor:
+    if kind == "mean":
+        return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+    return F.max_pool2d(x, 3, 2) if kind == "down" else F.max_pool2d(x, 3, 1, 1)
+
+
+class Inception:
     """(n, 3, 299, 299) in [-1, 1] -> (n, 2048)."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.Conv2d_1a_3x3, self.Conv2d_2a_3x3 = Unit(3, 32, (3, 3), 2, (0, 0)), Unit(32, 32, (3, 3), 1, (0, 0))
-        self.Conv2d_2b_3x3, self.Conv2d_3b_1x1 = Unit(32, 64, (3, 3)), Unit(64, 80, (1, 1))
-        self.Conv2d_4a_3x3 = Unit(80, 192, (3, 3), 1, (0, 0))
-        width, blocks = 192, []
-        for name, (branches, pool) in _BLOCKS.items():
-            block = Block(width, branches, pool)
-            self.add_module(f"Mixed_{name}", block)
-            blocks.append(block)
-            width = block.width
-        self.blocks = tuple(blocks)  # in their order; a tuple is no module, so the names above stay the only ones
+    def __init__(self, tensors: Mapping[str, Tensor]):
+        self.tensors = tensors
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x))), 3, 2)
-        x = F.max_pool2d(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x)), 3, 2)
-        for block in self.blocks:
-            x = block(x)
+    def unit(self, name: str, x: Tensor, stride: int = 1, padded: bool = True) -> Tensor:
+        """Convolution, normalisation, ReLU. Padded, and without stride, the size stays."""
+        weight, bias, mean, variance = (self.tensors[f"{name}.bn.{part}"] for part in ("weight", "bias", "running_mean", "running_var"))
+        kernel = self.tensors[f"{name}.conv.weight"]
+        x = F.conv2d(x, kernel, None, stride, [size // 2 if padded else 0 for size in kernel.shape[2:]])
+        return F.relu(F.batch_norm(x, mean, variance, weight, bias, eps=0.001))
+
+    def block(self, name: str, x: Tensor) -> Tensor:
+        """The outputs of its branches, joined."""
+        branches, pool = _BLOCKS[name]
+        down, outputs = pool == "down", []
+        for branch in branches:
+            y, row = pooled(x, pool) if branch == "branch_pool" else x, units(branch)
+            for together in row:
+                halved = down and together is row[-1]
+                y = torch.cat([self.unit(f"Mixed_{name}.{one}", y, 1 + halved, not halved) for one in together], 1)
+            outputs.append(y)
+        return torch.cat([*outputs, pooled(x, pool)] if down else outputs, 1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = self.unit(_STEM[1], self.unit(_STEM[0], x, 2, padded=False), padded=False)
+        x = F.max_pool2d(self.unit(_STEM[2], x), 3, 2)
+        x = F.max_pool2d(self.unit(_STEM[4], self.unit(_STEM[3], x), padded=False), 3, 2)
+        for name in _BLOCKS:
+            x = self.block(name, x)
         return x.mean((2, 3))
 
 
@@ -138,14 +92,11 @@ def load(path: str | Path) -> Inception:
         tensors = load_file(path)
     except (OSError, SafetensorError) as problem:
         raise GenwrightError(f"the Inception weights {path} cannot be read: {problem}", remedy) from None
-    network = Inception().eval().requires_grad_(False)
-    wanted = {k: v.shape for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
-    wrong = [name for name, shape in wanted.items() if name not in tensors or tensors[name].shape != shape]
-    if wrong:
-        what = f"{path} is not the Inception network of the FID: {len(wrong)} of {len(wanted)} tensors are missing or of another shape"
-        raise GenwrightError(f"{what}, the first {wrong[0]}", remedy)
-    network.load_state_dict({name: tensors[name].float() for name in wanted}, strict=False)
-    return network
+    own = {name: tensor.float() for name, tensor in tensors.items() if name.startswith(("Conv2d_", "Mixed_")) and "num_batches" not in name}
+    shapes = sorted((name, tuple(tensor.shape)) for name, tensor in own.items())
+    if hashlib.sha256(repr(shapes).encode()).hexdigest() != _SHAPES:
+        raise GenwrightError(f"{path} is not the Inception network of the FID: tensors are missing or of another shape", remedy)
+    return Inception(own)
 
 
 @torch.no_grad()
