@@ -138,7 +138,8 @@ def test_held_out_pictures_show_all_and_each_once(pictures, saved):
     held, split = dataset.held_out(lookahead=1), dataset.split("held_out")
     batch = held.batch(0, 100)
     assert held.windows == len(split) == len(batch["tokens"])
-    names = [Path(name).stem[:-1] for name in split.names(np.arange(len(split)))]
+    names = [Path(name).stem[:-1] for name in split.names(held.order)]
+    assert sorted(held.order) == list(range(len(split)))
     assert batch["tokens"][:, 1].tolist() == [dataset.codec.space.special[f"class={name}"] for name in names]
 
 

@@ -163,13 +163,21 @@ def digits(path, n=30, size=10, **more):
     return arrays
 
 
+def test_the_first_held_out_pictures_stand_for_all(tmp_path):
+    held = prepare(tmp_path, source="sprites").held_out()
+    shapes = held.batch(0, 300)["condition"][:, :3].mean(0)
+    assert (shapes - 1 / 3).abs().max() < 0.1, "sorted by shape, as they are drawn, all of them would be squares"
+    assert sorted(held.order) == list(range(held.windows))
+
+
 def test_npz_keeps_its_own_split(tmp_path):
     arrays = digits(tmp_path / "d.npz")
     data = prepare(tmp_path, ImageSettings(size=10, channels=1), path=str(tmp_path / "d.npz"))
     train, held = data.split("train"), data.split("held_out")
     assert len(train) == 30 and len(held) == 7 and data.held_out().windows == 7
     assert torch.equal(train.x(range(30))[:, 0], torch.from_numpy(arrays["train_images"]) / 127.5 - 1)
-    assert torch.equal(data.held_out().batch(2, 99)["x"][:, 0], torch.from_numpy(arrays["test_images"])[2:] / 127.5 - 1)
+    order = data.held_out().order
+    assert torch.equal(data.held_out().batch(2, 99)["x"][:, 0], torch.from_numpy(arrays["test_images"])[order[2:]] / 127.5 - 1)
     assert data.codec.space.attributes == {"label": tuple("0123456789")}
     assert torch.equal(train.condition(range(30)).argmax(1), torch.arange(30) % 10)
     smaller = prepare(tmp_path, ImageSettings(size=5, channels=3), path=str(tmp_path / "d.npz")).split("train").x([4])[0]

@@ -36,7 +36,7 @@ def normal(parameters, x):
 def test_the_estimate_is_the_exact_likelihood_of_a_linear_gaussian_model():
     x = Draws(3, 0, torch.arange(40)).normal("x", 3) * 1.4
     network = Linear()
-    objective = SimpleNamespace(network=network, latent=(3,), log_likelihood=normal)
+    objective = SimpleNamespace(network=network, latent=(3,), log_likelihood=normal, given=lambda condition: None)
     e = estimate(objective, lambda a, b: {"x": x[a:b]}, 40, samples=4000, block=1000)
     exact = -torch.distributions.Normal(0.0, math.sqrt(2)).log_prob(x).sum(1)
     assert (e.nll - exact).abs().max() < 0.05 and (-e.elbo > exact + 0.01).all()
@@ -72,6 +72,31 @@ def test_figures_have_floors_and_counts():
     assert found["negative log-likelihood"].value <= found["negative ELBO"].value
     assert found["active units"].value == 0 and found["active units"].ceilings["all"] == 4  # every picture is the same
     assert found["negative log-likelihood"].floors == {"independent pixels": 3.0}
+
+
+def conditional(drop):
+    torch.manual_seed(0)
+    space = Space(shape=(1, 8, 8), attributes={"side": ("left", "right")})
+    objective = Variational(likelihood="bernoulli", drop=drop).build({"model": MlpVae(width=16, units=4).build(space)}, space)
+    for p in objective.network.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    x = (torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    return objective, lambda a, b: {"x": x[a:b], "condition": torch.ones(12, 2)[a:b]}
+
+
+def test_a_condition_that_training_never_showed_does_not_reach_the_network():
+    objective, pictures = conditional(drop=1.0)
+    plain = estimate(objective, lambda a, b: {"x": pictures(a, b)["x"]}, 12, 5)
+    assert torch.equal(estimate(objective, pictures, 12, 5).nll, plain.nll)
+    assert [f.name for f in figures(objective, pictures, 12, 5)] == ["negative log-likelihood", "negative ELBO", "active units"]
+
+
+def test_figures_of_a_conditional_run_say_so_and_stand_beside_those_without():
+    objective, pictures = conditional(drop=0.1)
+    found = {f.name: f.value for f in figures(objective, pictures, 12, 5)}
+    assert found["negative log-likelihood, given its attributes"] == float(estimate(objective, pictures, 12, 5).nll.mean())
+    nothing = estimate(objective, lambda a, b: {"x": pictures(a, b)["x"], "condition": torch.zeros(12, 2)[a:b]}, 12, 5)
+    assert found["negative log-likelihood"] == float(nothing.nll.mean()) != found["negative log-likelihood, given its attributes"]
 
 
 def test_active_units_and_the_floor_by_hand():

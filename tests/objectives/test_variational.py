@@ -141,3 +141,15 @@ def test_what_does_not_fit_is_said():
         Variational().build({}, Space(shape=(2,)))
     with pytest.raises(GenwrightError, match="free_bits"):
         Variational(samples=2, free_bits=0.1).build({}, PLAIN)
+
+
+def test_units_in_use_do_not_depend_on_the_split():
+    objective = made()
+    for p in objective.network.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    x = torch.cat([torch.full((4, 1, 8, 8), -0.01), torch.randn(4, 1, 8, 8)])  # half of them use hardly a unit
+    batch = {"x": x, "noise": torch.zeros(8, 1, 3)}
+    whole, *parts = (objective.loss({k: v[rows] for k, v in batch.items()}, 1.0).metrics["active_units"] for rows in
+                     (slice(8), slice(1), slice(1, 6), slice(6, 8)))  # fmt: skip
+    assert whole == (sum(p[0] for p in parts), sum(p[1] for p in parts)) and whole[0] > 0
+    assert made(SPACE).conditional and not made(SPACE, drop=1.0).conditional and not made().conditional

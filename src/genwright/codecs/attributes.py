@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -16,10 +16,15 @@ from genwright.errors import GenwrightError, did_you_mean
 Chosen = Mapping[str, str | Iterable[str]]  # attribute -> a value, or several
 
 
+def spans(attributes: Mapping[str, tuple[str, ...]]) -> dict[str, slice]:
+    """attribute -> its columns in a condition."""
+    ends = pairwise(accumulate(map(len, attributes.values()), initial=0))
+    return {name: slice(*pair) for name, pair in zip(attributes, ends, strict=True)}
+
+
 def encode(attributes: Mapping[str, tuple[str, ...]], chosen: Chosen) -> Tensor:
     """(columns,) float32. Raises GenwrightError for an attribute or a value that is not known."""
-    sizes = [len(values) for values in attributes.values()]
-    out, start = torch.zeros(sum(sizes)), dict(zip(attributes, accumulate([0, *sizes]), strict=False))
+    columns, out = spans(attributes), torch.zeros(sum(map(len, attributes.values())))
     for name, wanted in chosen.items():
         if name not in attributes:
             what = f"there is no attribute {name!r} in this data"
@@ -27,19 +32,14 @@ def encode(attributes: Mapping[str, tuple[str, ...]], chosen: Chosen) -> Tensor:
         for value in [wanted] if isinstance(wanted, str) else wanted:
             if value not in attributes[name]:
                 raise GenwrightError(f"{name} is never {value!r} in this data", did_you_mean(value, attributes[name]))
-            out[start[name] + attributes[name].index(value)] = 1.0
+            out[columns[name]][attributes[name].index(value)] = 1.0
     return out
 
 
 def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, list[str]]:
     """The values that a (columns,) vector holds, by attribute; attributes without one are left out."""
-    found, start = {}, 0
-    for name, values in attributes.items():
-        here = [value for value, on in zip(values, row[start : start + len(values)].tolist(), strict=True) if on > 0]
-        start += len(values)
-        if here:
-            found[name] = here
-    return found
+    held = {name: row[columns].nonzero()[:, 0].tolist() for name, columns in spans(attributes).items()}
+    return {name: [attributes[name][i] for i in its] for name, its in held.items() if its}
 
 
 def drop(attributes: Mapping[str, tuple[str, ...]], condition: Tensor, draws: Draws, rate: float) -> Tensor:

@@ -78,12 +78,14 @@ class ExampleStream:
 
 
 class HeldOutExamples:
-    """The examples of a split in order; `windows`: how many."""
+    """The examples of a split in a fixed order that follows nothing (`order`: their indices), so that the first ones stand for all, however
+    the source is sorted; `windows`: how many."""
 
     def __init__(self, split: Split, change: Change | None = None):
         self.split, self.windows, self.change = split, len(split), change
+        self.order = permute(np.arange(len(split)), len(split), 0, -1)
 
     def batch(self, start: int, stop: int) -> Batch:
         indices = np.arange(start, min(stop, self.windows))
-        batch = self.split.batch(indices)
+        batch = self.split.batch(self.order[indices])
         return self.change(batch, Draws(0, -1, torch.from_numpy(indices))) if self.change else batch

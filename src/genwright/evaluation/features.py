@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from genwright.codecs.attributes import spans
 from genwright.contracts import Batch, Loss, Ranks, Turn
 from genwright.data.examples import ExampleStream, Split
 from genwright.draws import Draws
@@ -137,12 +138,6 @@ class Extractor:
         return f"{self.name}; right on held-out real ones: {', '.join(told)}" if self.accuracy else self.name
 
 
-def spans(attributes: Mapping[str, tuple[str, ...]]) -> dict[str, slice]:
-    """attribute -> its columns in a condition."""
-    ends = np.cumsum([0, *map(len, attributes.values())]).tolist()
-    return {name: slice(a, b) for name, a, b in zip(attributes, ends, ends[1:], strict=False)}
-
-
 def turned(x: Tensor, turn: Tensor) -> Batch:
     """Pictures turned by quarter turns (n,), and which as a condition."""
     moved = torch.stack([torch.rot90(p, int(t), (1, 2)) for p, t in zip(x, turn, strict=True)])
@@ -178,9 +173,13 @@ def fit(split: Split, shape: tuple[int, ...], attributes: Mapping[str, tuple[str
 
 def of_split(split: Split, limit: int | None = None) -> tuple[Tensor, Tensor | None]:
     """x and condition of a whole split, or of `limit` of its examples, evenly spread."""
-    count = len(split)
-    index = np.arange(count) if limit is None or limit >= count else np.linspace(0, count - 1, limit).astype(np.int64)
+    index = spread(len(split), min(len(split), limit or len(split)))
     return split.x(index), split.condition(index)
+
+
+def spread(size: int, count: int) -> np.ndarray:
+    """(count,) indices into `size` things, evenly over all of them; each several times where there are fewer."""
+    return np.arange(count) * size // count
 
 
 def pictures_seen(count: int) -> int:

@@ -64,9 +64,9 @@ def measure(
     each: Callable[[Measured, Batch, Batch, int], None] | None = None,
     limit: int | None = None,
 ) -> Measured:
-    """Every example of a held-out split (or the first `limit`), `batch` at a time on each rank; every rank gets the same sums. `each`
-    adds floors to them: it gets the batch as it was found and as it was prepared, and how many of its rows count. Raises GenwrightError
-    where there is nothing to measure."""
+    """Every example of a held-out split (or the first `limit`, which of pictures and points stand for all), `batch` at a time on each
+    rank; every rank gets the same sums. `each` adds floors to them: it gets the batch as it was found and as it was prepared, and how
+    many of its rows count. Raises GenwrightError where there is nothing to measure."""
     engine = engine or Alone()
     training = [module for part in objective.modules.values() for module in part.modules() if module.training]
     for module in objective.modules.values():

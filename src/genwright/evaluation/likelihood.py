@@ -7,6 +7,7 @@ caches; weights are kept and summed in float64. Latents are a pure function of (
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -39,7 +40,7 @@ def estimate(objective: Any, pictures: Pictures, count: int, samples: int = 500,
     parts: list[tuple[Tensor, ...]] = []
     for begin in range(0, count, 500):  # pictures that are encoded at once
         batch = pictures(begin, min(count, begin + 500))
-        x, condition = batch["x"], batch.get("condition")
+        x, condition = batch["x"], objective.given(batch.get("condition"))
         state = network(x, condition)
         mean = network(None, condition, state=state, noise=x.new_zeros(len(x), 1, units)).latent[:, 0]
         for start in range(0, len(x), rows):
@@ -71,7 +72,19 @@ def marginal_nll(train: Tensor, x: Tensor) -> float:
 
 
 def figures(objective: Any, pictures: Pictures, count: int, samples: int = 500, seed: int = 0, floor: float | None = None) -> list[Figure]:
-    """Negative log-likelihood, ELBO and active units of `count` pictures. floor: `marginal_nll`."""
+    """Negative log-likelihood, ELBO and active units of `count` pictures, given their attributes where the run is conditional, and then
+    without them too. floor: `marginal_nll`."""
+    if objective.given(pictures(0, 1).get("condition")) is not None:
+
+        def plain(start: int, stop: int) -> dict[str, Tensor]:
+            return (found := pictures(start, stop)) | {"condition": torch.zeros_like(found["condition"])}
+
+        given, alone = (_figures(objective, p, count, samples, seed, floor) for p in (pictures, plain))
+        return [replace(f, name=f"{f.name}, given its attributes") for f in given] + alone
+    return _figures(objective, pictures, count, samples, seed, floor)
+
+
+def _figures(objective: Any, pictures: Pictures, count: int, samples: int, seed: int, floor: float | None) -> list[Figure]:
     e = estimate(objective, pictures, count, samples, seed)
     floors = {} if floor is None else {"independent pixels": floor}
     error = float(e.nll.std() / max(1, count) ** 0.5) if count > 1 else 0.0

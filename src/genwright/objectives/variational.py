@@ -24,7 +24,7 @@ from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, 
 from genwright.registry import Settings, register
 from genwright.sampling.drawing import Drawing
 
-ACTIVE = 0.01  # nats (mean KL), or variance of the posterior mean, above which a unit is used
+ACTIVE = 0.01  # nats of KL in an example, or variance of the posterior mean, above which a unit is used
 
 
 class VariationalObjective:
@@ -36,13 +36,14 @@ class VariationalObjective:
         network: Any = modules["model"]
         self.modules, self.network, self.space, self.settings = modules, network, space, settings
         self.latent: tuple[int, ...] = (network.units,)
+        self.conditional = space.columns > 0 and settings.drop < 1  # else training never shows a condition
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         s, x = self.settings, batch["x"]
         if s.likelihood == "bernoulli":
             x = binarised(x, draws if s.binarise == "dynamic" else fixed_draws(x))
         out = {"x": x, "noise": draws.normal("noise", s.samples, *self.latent)}
-        if "condition" in batch and s.drop < 1:
+        if "condition" in batch and self.conditional:
             out["condition"] = drop(self.space.attributes, batch["condition"], draws, s.drop)
         return out
 
@@ -73,9 +74,9 @@ class VariationalObjective:
             total = -log_p[:, 0] + weight * (sampled.kl.clamp(min=free_bits).sum(1) if free_bits else kl)
         count = torch.ones_like(total)
         n = count.sum()
-        active = (sampled.kl.detach().mean(0) > ACTIVE).sum() * n
-        values = {"loss": total, "reconstruction": -log_p.mean(1), "kl": kl}
-        return Loss(total, count, {name: (v.detach().sum(), n) for name, v in values.items()} | {"active_units": (active, n)})
+        active = (sampled.kl > ACTIVE).sum(1)  # of each example: a batch's own mean would depend on how it is split
+        values = {"loss": total, "reconstruction": -log_p.mean(1), "kl": kl, "active_units": active}
+        return Loss(total, count, {name: (v.detach().sum(), n) for name, v in values.items()})
 
     def after_step(self, totals: dict[str, float]) -> None:
         """No buffers."""
@@ -86,7 +87,7 @@ class VariationalObjective:
 
     def given(self, condition: Tensor | None) -> Tensor | None:
         """The condition, unless training never showed one."""
-        return condition if self.settings.drop < 1 else None
+        return condition if self.conditional else None
 
     def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing) -> Tensor:
         """Mean pictures. `guidance` other than 1 exaggerates what the condition changes in the likelihood's parameters, against
