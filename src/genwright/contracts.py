@@ -1,4 +1,4 @@
-"""The words the program is made of, as types: batch, loss, turn, objective, codec, stream, condition.
+"""The words the program is made of, as types: batch, loss, turn, objective, codec, stream.
 
 A codec knows nothing of training; a model (any `nn.Module`) nothing of data, objectives or devices; an objective nothing of
 where data comes from or where it runs; a stream nothing of optimizers. The loop in `training/loop.py` knows these contracts
@@ -110,17 +110,6 @@ class Stream(Protocol):
 
     def describe(self, position: int, examples: Tensor) -> str:
         """Where those rows come from, for a person ("lib/ast.py, lib/abc.py")."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What a sample must satisfy. attributes: what it is; negative: what it is not (guidance); given: a prompt, a melody, part
-    of a picture; keep: which of it stays (bool, same leading shape)."""
-
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    negative: Mapping[str, Any] = field(default_factory=dict)
-    given: Batch | None = None
-    keep: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from genwright.evaluation.floors import count_floors
 from genwright.evaluation.held_out import measure
 from genwright.evaluation.language import evaluate_language
 from genwright.evaluation.text_samples import measure_samples
+from genwright.sampling.fill import candidates
 from genwright.training.engine import Engine
 
 if TYPE_CHECKING:
@@ -54,9 +55,8 @@ def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:
 def _sampled(run: Run, dataset: Any, floors: Any, count: int) -> tuple[list[Figure], list[dict[str, Any]]]:
     """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model itself is measured."""
     length = min(run.recipe.data.context, 256)
-    drawn = run.sample(
-        prompts=[""], n=count, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, max_tokens=length, stop=(), seed=run.recipe.seed
-    )
+    plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": ()}
+    drawn = run.sample(prompts=[""], n=count, max_tokens=length, seed=run.recipe.seed, **plain)
     end = dataset.codec.space.special["end"]
     found = measure_samples(
         [np.asarray(s.tokens, dtype=np.int64) for s in drawn], dataset.tokens("train"), dataset.tokens("held_out"), floors.unigram,
@@ -90,20 +90,15 @@ def _prompted(run: Run, dataset: Any) -> list[dict[str, Any]]:
 
 def _filled(run: Run, dataset: Any) -> list[dict[str, Any]]:
     """Passages of held-out text with some tokens hidden, and what the model puts there."""
-    codec, out = dataset.codec, []
-    special = codec.space.special
+    codec, special, out = dataset.codec, dataset.codec.space.special, []
     windows = dataset.held_out(0)
     for i in np.linspace(0, windows.windows - 1, min(windows.windows, FILLED)).astype(int).tolist():
         tokens = windows.batch(i, i + 1)["tokens"][0].tolist()
         tokens = [t for t in tokens[:48] if t >= 0 and t not in special.values()]
         gaps = list(range(8, len(tokens), 12))
-        given = torch.tensor([tokens])
+        given = torch.tensor([tokens], device=next(run.model.parameters()).device)
         given[0, gaps] = special["mask"]
-        with torch.no_grad():
-            logits = run.model(given.to(next(run.model.parameters()).device))[0, gaps]
-            logits[:, sorted(special.values())] = -torch.inf
-            best = logits.softmax(-1).topk(5)
+        found = candidates(run.model, codec, given, 5)
         parts = [codec.decode(tokens[a + 1 : b]) for a, b in zip([-1, *gaps], [*gaps, len(tokens)], strict=True)]
-        found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        out.append({"parts": parts, "gaps": [[[codec.decode([t]), p] for t, p in zip(*pair, strict=True)] for pair in found]})
+        out.append({"parts": parts, "gaps": [[[c.text, c.probability] for c in gap] for gap in found]})
     return out

@@ -17,17 +17,14 @@ GREEDY = Decoding(temperature=0)
 
 
 class Neighbours(nn.Module):
-    """Logits of a position: a table's rows of its left and right neighbour, added. Padding counts as token 0."""
+    """Logits of a position: a table's rows of its left and right neighbour, added."""
 
     def __init__(self):
         super().__init__()
         generator = torch.Generator().manual_seed(0)
         self.left, self.right = (nn.Parameter(torch.randn(12, 12, generator=generator)) for _ in range(2))
-        self.calls = 0
 
-    def forward(self, tokens, padding=None):
-        self.calls += 1
-        tokens = tokens if padding is None else tokens * padding
+    def forward(self, tokens):
         return self.left[tokens.roll(1, 1)] + self.right[tokens.roll(-1, 1)]
 
 
@@ -53,16 +50,6 @@ def test_gaps_are_filled_surest_first():
         assert new.tolist() == by_hand(model, row.masked_fill(~stays, 11).tolist(), (~stays).nonzero()[:, 0].tolist())
     alone = fill_tokens(model, tokens[2:3], keep[2:3], 11, GREEDY, Draws(0, 0, torch.tensor([2])), never=[10, 11])
     assert torch.equal(alone[0], filled[2])
-
-
-def test_rounds_fill_equal_shares_and_padding_stays():
-    model = Neighbours()
-    tokens = torch.full((2, 8), 5)
-    keep = torch.zeros(2, 8, dtype=torch.bool)
-    real = torch.arange(8) >= torch.tensor([[0], [3]])
-    filled = fill_tokens(model, tokens, keep, 11, GREEDY, Draws(0, 0, torch.arange(2)), padding=real, never=[10, 11], rounds=3)
-    assert model.calls == 3
-    assert (filled < 10).all() and (filled[1, :3] == 5).all()
 
 
 def test_draws_follow_the_conditional_and_the_row():
@@ -101,7 +88,7 @@ def test_a_gap_in_bpe_carries_its_space():
             super().__init__()
             self.weight = nn.Parameter(torch.zeros(1))
 
-        def forward(self, tokens, padding=None):
+        def forward(self, tokens):
             seen.append(tokens[0].tolist())
             return torch.zeros(*tokens.shape, codec.space.vocabulary).index_fill(2, torch.tensor(codec.encode(" dog")[0]), 5.0)
 

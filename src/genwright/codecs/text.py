@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -60,9 +60,6 @@ class TextCodec:
             finally:
                 self.tokenizer.encode_special_tokens = True
         return np.frombuffer(self._encoder.encode(text), self._encoder.dtype).tolist()
-
-    def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
-        return [self.encode(text) for text in texts]
 
     def decode(self, tokens: Sequence[int], special: bool = False) -> str:
         """The text of token ids; special tokens are left out unless `special`."""

@@ -1,7 +1,7 @@
 """Fill-in by models that see both sides: tokens where some are kept (`fill_tokens`), and text with [MASK] in it (`fill`).
 
 Several gaps are filled one after the other, the surest first, so that each sees those before it (easy-first, as in Goldberg and
-Elhadad 2010; in rounds, as in MaskGIT, Chang et al. 2022, arXiv:2202.04200, where there are many). Special tokens are never filled in.
+Elhadad 2010). Special tokens are never filled in.
 """
 
 from __future__ import annotations
@@ -54,65 +54,63 @@ def fill(model: nn.Module, codec: Any, text: str, top: int = 5, settings: Decodi
     mask = codec.space.special.get("mask")
     if mask is None:
         raise GenwrightError("the codec of this model has no mask token", "train with a codec that has one, such as codec.kind=bpe")
-    device = next(model.parameters()).device
-    tokens = torch.tensor([_encode(codec, text, mask)], device=device)
-    never = sorted(set(codec.space.special.values()))
+    tokens = torch.tensor([_encode(codec, text, mask)], device=next(model.parameters()).device)
     keep = tokens != mask
-    with torch.inference_mode():
-        logits = _content(model(tokens)[0, ~keep[0]], never)
-        best = logits.softmax(-1).topk(min(top, logits.shape[-1] - len(never)))
     settings = settings or Decoding(temperature=0)
-    draws = Draws(settings.seed, 0, torch.zeros(1, dtype=torch.long, device=device))
-    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=never)[0]
-    candidates = tuple(
-        tuple(Candidate(token, codec.decode([token]), p) for token, p in zip(ids, probabilities, strict=True))
-        for ids, probabilities in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    )
-    return Filled(codec.decode(filled.tolist()), tuple(filled[~keep[0]].tolist()), candidates)
+    draws = Draws(settings.seed, 0, torch.zeros(1, dtype=torch.long, device=tokens.device))
+    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=_special(codec))[0]
+    return Filled(codec.decode(filled.tolist()), tuple(filled[~keep[0]].tolist()), candidates(model, codec, tokens, top))
+
+
+def candidates(model: nn.Module, codec: Any, tokens: Tensor, top: int) -> tuple[tuple[Candidate, ...], ...]:
+    """For each gap of one row, tokens (1, time) int64, the `top` likeliest."""
+    with torch.inference_mode():
+        logits = _content(model(tokens)[0, tokens[0] == codec.space.special["mask"]], _special(codec))
+        best = logits.softmax(-1).topk(min(top, logits.shape[-1] - len(_special(codec))))
+    found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return tuple(tuple(Candidate(token, codec.decode([token]), p) for token, p in zip(*pair, strict=True)) for pair in found)
 
 
 def fill_tokens(
-    model: nn.Module, tokens: Tensor, keep: Tensor, mask: int, settings: Decoding, draws: Draws, *, padding: Tensor | None = None,
-    never: Sequence[int] = (), rounds: int | None = None,
+    model: nn.Module, tokens: Tensor, keep: Tensor, mask: int, settings: Decoding, draws: Draws, *, never: Sequence[int] = (),
 ) -> Tensor:  # fmt: skip
-    """tokens (rows, time) int64 with what is not `keep` (rows, time; bool) replaced by what the model puts there; returns as given.
+    """tokens (rows, time) int64 with what is not `keep` (rows, time; bool) replaced by what the model puts there, one gap a row at a
+    time; returns as given.
 
-    mask: the token that stands in a gap. draws: one example a row; each position has a draw of its own. padding: True = real, only
-    real positions are filled. never: tokens that do not come in. rounds: in how many steps, each filling an equal share of what is
-    open (default: one gap a row at a time). Raises GenwrightError where probabilities are not finite.
+    mask: the token that stands in a gap. draws: one example a row; each position has a draw of its own. never: tokens that do not come
+    in. Raises GenwrightError where probabilities are not finite.
     """
     with torch.inference_mode():
         rows, time = tokens.shape
-        open_ = ~keep if padding is None else ~keep & padding
-        tokens = tokens.masked_fill(open_, mask)
+        open_, tokens = ~keep, tokens.masked_fill(~keep, mask)
         uniform = draws.uniform("fill", time) if settings.temperature > 0 else None
-        most = int(open_.sum(1).max())
-        rounds = min(rounds or most, most)
-        for left in range(rounds, 0, -1):
-            logits = _content(model(tokens, padding=padding), never).flatten(0, 1)
-            seen = _seen(tokens, padding, open_, logits.shape[-1]) if settings.repetition_penalty != 1 else None
+        while open_.any():
+            logits = _content(model(tokens), never).flatten(0, 1)
+            seen = _seen(tokens, open_, logits.shape[-1]) if settings.repetition_penalty != 1 else None
             logits = warp(logits, settings, seen)
             new, _ = likeliest(logits) if uniform is None else choose(logits, uniform.flatten())
             surest = logits.softmax(-1).amax(-1).view(rows, time).masked_fill(~open_, -1)
             if not surest.isfinite().all():
                 raise GenwrightError("the model's probabilities are not finite", "look for weights that are not finite")
-            count = -(-open_.sum(1, keepdim=True) // left)  # this round's share
-            rank = surest.argsort(dim=1, descending=True, stable=True).argsort(1)
-            now = open_ & (rank < count)
+            first = surest.argsort(dim=1, descending=True, stable=True)[:, :1]
+            now = open_ & torch.zeros_like(open_).scatter_(1, first, True)
             tokens = torch.where(now, new.view(rows, time), tokens)
             open_ = open_ & ~now
     return tokens.clone()  # a tensor of inference mode could not enter a gradient
+
+
+def _special(codec: Any) -> list[int]:
+    return sorted(set(codec.space.special.values()))
 
 
 def _content(logits: Tensor, never: Sequence[int]) -> Tensor:
     return logits.index_fill(-1, torch.tensor(never, dtype=torch.long, device=logits.device), float("-inf"))
 
 
-def _seen(tokens: Tensor, padding: Tensor | None, open_: Tensor, vocabulary: int) -> Tensor:
+def _seen(tokens: Tensor, open_: Tensor, vocabulary: int) -> Tensor:
     """(rows * time, vocabulary) bool: the tokens that stand in a row already, for each of its positions."""
-    known = ~open_ if padding is None else padding & ~open_
     seen = torch.zeros(len(tokens), vocabulary + 1, dtype=torch.bool, device=tokens.device)
-    seen = seen.scatter_(1, tokens.where(known, vocabulary), True)[:, :vocabulary]
+    seen = seen.scatter_(1, tokens.where(~open_, vocabulary), True)[:, :vocabulary]
     return seen.repeat_interleave(tokens.shape[1], 0)
 
 
