@@ -23,25 +23,24 @@ from genwright.files import readable
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.models.transformer import Architecture, Transformer
 
-_LAYER = "model.layers.{}."
 # Hugging Face's name -> ours; several of ours are stacked by rows. {} is the layer.
-_DECODER = {
-    "model.embed_tokens.weight": ("embedding",), _LAYER + "input_layernorm.weight": ("blocks.{}.attention_norm.weight",),
-    _LAYER + "self_attn.q_proj.weight": ("blocks.{}.query",), _LAYER + "self_attn.k_proj.weight": ("blocks.{}.key",),
-    _LAYER + "self_attn.v_proj.weight": ("blocks.{}.value",), _LAYER + "self_attn.q_norm.weight": ("blocks.{}.query_norm.weight",),
-    _LAYER + "self_attn.k_norm.weight": ("blocks.{}.key_norm.weight",), _LAYER + "self_attn.o_proj.weight": ("blocks.{}.output",),
-    _LAYER + "post_attention_layernorm.weight": ("blocks.{}.mlp_norm.weight",), _LAYER + "mlp.gate_proj.weight": ("blocks.{}.gate",),
-    _LAYER + "mlp.up_proj.weight": ("blocks.{}.up",), _LAYER + "mlp.down_proj.weight": ("blocks.{}.down",),
-    "model.norm.weight": ("norm.weight",), "lm_head.weight": ("head",),
+_LAYER = {
+    "input_layernorm": "attention_norm.weight", "self_attn.q_proj": "query", "self_attn.k_proj": "key", "self_attn.v_proj": "value",
+    "self_attn.q_norm": "query_norm.weight", "self_attn.k_norm": "key_norm.weight", "self_attn.o_proj": "output",
+    "post_attention_layernorm": "mlp_norm.weight", "mlp.gate_proj": "gate", "mlp.up_proj": "up", "mlp.down_proj": "down",
 }  # fmt: skip
+_DECODER: Mapping[str, tuple[str, ...]] = {
+    "model.embed_tokens.weight": ("embedding",), "model.norm.weight": ("norm.weight",), "lm_head.weight": ("head",),
+} | {f"model.layers.{{}}.{theirs}.weight": (f"blocks.{{}}.{ours}",) for theirs, ours in _LAYER.items()}  # fmt: skip
 _NANOCHAT = {theirs.replace("up_proj", "fc1").replace("down_proj", "fc2"): ours for theirs, ours in _DECODER.items()}
 _MODERNBERT = {
     "model.embeddings.tok_embeddings.weight": ("embedding",), "model.embeddings.norm.weight": ("embedding_norm.weight",),
-    _LAYER + "attn_norm.weight": ("blocks.{}.attention_norm.weight",),
-    _LAYER + "attn.Wqkv.weight": ("blocks.{}.query", "blocks.{}.key", "blocks.{}.value"), _LAYER + "attn.Wo.weight": ("blocks.{}.output",),
-    _LAYER + "mlp_norm.weight": ("blocks.{}.mlp_norm.weight",), _LAYER + "mlp.Wi.weight": ("blocks.{}.gate", "blocks.{}.up"),
-    _LAYER + "mlp.Wo.weight": ("blocks.{}.down",), "model.final_norm.weight": ("norm.weight",), "head.dense.weight": ("dense",),
-    "head.norm.weight": ("dense_norm.weight",), "decoder.weight": ("head",), "decoder.bias": ("head_bias",),
+    "model.layers.{}.attn_norm.weight": ("blocks.{}.attention_norm.weight",),
+    "model.layers.{}.attn.Wqkv.weight": ("blocks.{}.query", "blocks.{}.key", "blocks.{}.value"),
+    "model.layers.{}.attn.Wo.weight": ("blocks.{}.output",), "model.layers.{}.mlp_norm.weight": ("blocks.{}.mlp_norm.weight",),
+    "model.layers.{}.mlp.Wi.weight": ("blocks.{}.gate", "blocks.{}.up"), "model.layers.{}.mlp.Wo.weight": ("blocks.{}.down",),
+    "model.final_norm.weight": ("norm.weight",), "head.dense.weight": ("dense",), "head.norm.weight": ("dense_norm.weight",),
+    "decoder.weight": ("head",), "decoder.bias": ("head_bias",),
 }  # fmt: skip
 
 
@@ -68,29 +67,15 @@ class Format:
 
 
 _SIZES = frozenset({"tied", "norm_eps", "rope_base"})
+_PLAIN = {"hidden_act": "silu", "attention_bias": False}
+_BERT: dict[str, Any] = dict.fromkeys(("attention_bias", "mlp_bias", "norm_bias", "classifier_bias"), False) | {
+    "hidden_activation": "gelu", "classifier_activation": "gelu", "decoder_bias": True,
+}  # fmt: skip
 FORMATS = {
-    "NanoChatForCausalLM": Format(
-        "nanochat", _NANOCHAT, {"hidden_act": "relu2", "attention_bias": False}, free=_SIZES | {"kv_heads", "logit_softcap"}
-    ),
-    "LlamaForCausalLM": Format(
-        "llama", _DECODER, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False}, free=_SIZES | {"kv_heads"}
-    ),
-    "Qwen3ForCausalLM": Format("qwen3", _DECODER, {"hidden_act": "silu", "attention_bias": False}, free=_SIZES | {"kv_heads", "window"}),
-    "ModernBertForMaskedLM": Format(
-        "modernbert",
-        _MODERNBERT,
-        {
-            "hidden_activation": "gelu",
-            "classifier_activation": "gelu",
-            "attention_bias": False,
-            "mlp_bias": False,
-            "norm_bias": False,
-            "classifier_bias": False,
-            "decoder_bias": True,
-        },  # fmt: skip
-        eps="norm_eps",
-        free=_SIZES | {"window", "rope_base_local"},
-    ),
+    "NanoChatForCausalLM": Format("nanochat", _NANOCHAT, _PLAIN | {"hidden_act": "relu2"}, free=_SIZES | {"kv_heads", "logit_softcap"}),
+    "LlamaForCausalLM": Format("llama", _DECODER, _PLAIN | {"mlp_bias": False}, free=_SIZES | {"kv_heads"}),
+    "Qwen3ForCausalLM": Format("qwen3", _DECODER, _PLAIN, free=_SIZES | {"kv_heads", "window"}),
+    "ModernBertForMaskedLM": Format("modernbert", _MODERNBERT, _BERT, eps="norm_eps", free=_SIZES | {"window", "rope_base_local"}),
 }
 
 
@@ -128,8 +113,7 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     if name not in FORMATS:
         raise GenwrightError(f"{folder}/config.json names the architecture {name}", "known: " + ", ".join(FORMATS))
     form = FORMATS[name]
-    settings = _settings(folder, form, config)
-    theirs = _tensors(folder)
+    settings, theirs = _settings(folder, form, config), _tensors(folder)
     ours: dict[str, Tensor] = {}
     for hf_name, own in rows(form, settings.depth):
         if hf_name in theirs:
@@ -178,9 +162,8 @@ def _config(form: Format, s: Architecture) -> dict[str, Any]:
         form.eps: s.norm_eps, "tie_word_embeddings": s.tied, "rope_parameters": rope,
     }  # fmt: skip
     if form.preset == "modernbert":
-        local = rope | {"rope_theta": s.rope_base_local}
-        rope_parameters = {"full_attention": rope, "sliding_attention": local}
-        return config | {"rope_parameters": rope_parameters, "layer_types": kinds, "local_attention": 2 * s.window}
+        ropes = {"full_attention": rope, "sliding_attention": rope | {"rope_theta": s.rope_base_local}}
+        return config | {"rope_parameters": ropes, "layer_types": kinds, "local_attention": 2 * s.window}
     config |= {"num_key_value_heads": s.kv_heads, "head_dim": s.head_width}
     if form.preset == "nanochat":
         config["final_logit_softcapping"] = s.logit_softcap or None

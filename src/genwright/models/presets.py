@@ -123,17 +123,11 @@ class TransformerSettings(Settings):
         width = v.setdefault("width", v["heads"] * v["head_width"] if self.heads and self.head_width else 64 * self.depth)
         if "heads" not in v:
             share = v.get("head_width", 64 if width < 768 else 128)
-            _refuse(
-                width % share,
-                f"model.width {width} is no multiple of the head width {share}",
-                f"give model.heads, or a width like {-(-width // share) * share}",
-            )
+            fits = f"give model.heads, or a width like {-(-width // share) * share}"
+            _refuse(width % share, f"model.width {width} is no multiple of the head width {share}", fits)
             v["heads"] = width // share
-        _refuse(
-            "head_width" not in v and width % v["heads"],
-            f"model.width {width} is no multiple of model.heads {v['heads']}",
-            "change one, or give model.head_width",
-        )
+        uneven = "head_width" not in v and width % v["heads"]
+        _refuse(uneven, f"model.width {width} is no multiple of model.heads {v['heads']}", "change one, or give model.head_width")
         v.setdefault("head_width", width // v["heads"])
         v.setdefault("kv_heads", v["heads"])
         v.setdefault("hidden", 4 * width if v["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64)
@@ -142,20 +136,12 @@ class TransformerSettings(Settings):
     def checked(self) -> TransformerSettings:
         """Itself, resolved. Raises GenwrightError where two settings contradict each other."""
         assert self.heads and self.kv_heads and self.head_width and self.pattern
-        _refuse(
-            self.heads % self.kv_heads, f"model.heads {self.heads} is no multiple of model.kv_heads {self.kv_heads}", "change one of them"
-        )
+        heads, kv_heads, short = self.heads, self.kv_heads, "S" in self.pattern
+        _refuse(heads % kv_heads, f"model.heads {heads} is no multiple of model.kv_heads {kv_heads}", "change one of them")
         _refuse(self.head_width % 2, f"model.head_width {self.head_width} is odd, rotary positions turn pairs", "choose an even number")
-        _refuse(
-            "S" in self.pattern and not self.window,
-            f"model.pattern {self.pattern} has layers with a window, but model.window is 0",
-            "give model.window",
-        )
-        _refuse(
-            self.window and "S" not in self.pattern,
-            f"model.window is {self.window}, but model.pattern {self.pattern} has no S",
-            "mark layers with a window by S",
-        )
+        both = f"model.window is {self.window}, model.pattern is {self.pattern}"
+        _refuse(short and not self.window, f"{both}, which has layers with a window", "give model.window")
+        _refuse(self.window and not short, f"{both}, which has no S", "mark layers with a window by S")
         return self
 
     def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
