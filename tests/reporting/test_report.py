@@ -7,9 +7,9 @@ import pytest
 
 from genwright.errors import GenwrightError
 from genwright.evaluation.figure import Figure
-from genwright.reporting.page import rows
+from genwright.reporting.page import Fill, RunData, Sample, rows
 from genwright.reporting.pictures import Picture
-from genwright.reporting.report import Fill, RunData, Sample, mark, sentence, smooth, thin, write_report
+from genwright.reporting.report import mark, sentence, smooth, thin, write_report
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; </pre></style> ]]>"
 VOID = {"meta", "input", "br", "link", "img", "hr"}

@@ -79,8 +79,7 @@ class Floors:
         a = np.maximum(left, 0)
         codes = a * np.int64(self.vocabulary) + targets
         at = np.minimum(np.searchsorted(self.codes, codes), max(len(self.codes) - 1, 0))
-        seen = (self.codes[at] == codes) if len(self.codes) else np.zeros(len(codes), bool)
-        count = np.where(seen, self.counts[at], 0) if len(self.codes) else np.zeros(len(codes))
+        count = np.where(self.codes[at] == codes, self.counts[at], 0) if len(self.codes) else np.zeros(len(codes))
         total, back = self.left_total[a], self.continuation[targets]
         known = (left >= 0) & (total > 0)
         total = np.maximum(total, 1)

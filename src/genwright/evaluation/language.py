@@ -9,26 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 
 from genwright.contracts import Batch, Objective
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.floors import Floors, count_floors
-from genwright.evaluation.held_out import HeldOut, Measured, measure
-
-
-class TextDataset(Protocol):
-    """What evaluation asks of a data set of tokens."""
-
-    codec: Any
-
-    def held_out(self, lookahead: int) -> HeldOut: ...
-
-    def tokens(self, split: str) -> Any: ...
-
-    def nbytes(self, split: str) -> int: ...
+from genwright.evaluation.held_out import Measured, measure
 
 
 def _add_floors(floors: Floors, out: Measured, found: Batch, prepared: Batch, rows: int) -> None:
@@ -47,12 +35,13 @@ def _add_floors(floors: Floors, out: Measured, found: Batch, prepared: Batch, ro
 
 
 def evaluate_language(
-    objective: Objective, dataset: TextDataset, lookahead: int, *, batch: int = 32, seed: int = 0, engine: Any = None,
+    objective: Objective, dataset: Any, lookahead: int, *, batch: int = 32, seed: int = 0, engine: Any = None,
     untrained: Mapping[str, float] | Callable[[], Mapping[str, float]] | None = None, floors: Floors | None = None,
 ) -> list[Figure]:  # fmt: skip
     """Figures of the whole held-out split: loss in nats per token, bits per byte (lookahead 1 only: masked models give no
     probability of a text), and whatever else the objective's loss counts (accuracy). `untrained`: the same measures (as `Measured.means`)
-    of the network as it was initialised, or a function that measures them. `floors`: counts that were made before."""
+    of the network as it was initialised, or a function that measures them. `floors`: counts that were made before. dataset: of tokens, as
+    `data.text.TextDataset`: its `codec`, `held_out`, `tokens` and `nbytes` are asked for."""
     floors = floors or count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
     measured = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_add_floors, floors))
     before = dict(untrained() if callable(untrained) else untrained or {})

@@ -146,9 +146,8 @@ def noise(probabilities: np.ndarray, lengths: Sequence[int], seed: int) -> list[
     """Tokens drawn independently from unigram probabilities (vocabulary,)."""
     cumulative = np.cumsum(probabilities) / np.sum(probabilities)
     uniform = Draws(seed, 0, torch.arange(len(lengths))).uniform("noise", max(lengths, default=0)).numpy()
-    return [
-        np.minimum(np.searchsorted(cumulative, u[:n], side="right"), len(cumulative) - 1) for n, u in zip(lengths, uniform, strict=True)
-    ]
+    drawn = np.searchsorted(cumulative, uniform, side="right").clip(max=len(cumulative) - 1)
+    return [row[:n] for row, n in zip(drawn, lengths, strict=True)]
 
 
 class SampleReport(NamedTuple):
@@ -172,12 +171,9 @@ def measure_samples(
     if end is not None:
         drawn[end] = 0
     real, whole = windows(held_out, lengths, seed, end)
-    groups = [list(samples), real, noise(drawn, lengths, seed)]
-    figures = []
+    groups, figures = [list(samples), real, noise(drawn, lengths, seed)], []
 
-    def add(
-        name: str, unit: str, measure: Callable[[list[Any]], float], given: Sequence[list[Any]], direction: Any = "near", **more: Any
-    ) -> None:
+    def add(name: str, unit: str, measure: Callable[[list], float], given: Sequence[list], direction: Any = "near", **more: Any) -> None:
         value, real, random = (float(measure(g)) if g else math.nan for g in given)
         floors, ceilings = ({k: v} if math.isfinite(v) else {} for k, v in (("token noise", random), ("held-out text", real)))
         count, counted = more.pop("count", len(samples)), more.pop("counted", "samples")
@@ -190,10 +186,8 @@ def measure_samples(
     every = iter(longest_spans([s for g in groups for s in g], train, len(unigram)))  # one pass over the training tokens
     found = [[next(every) for _ in g] for g in groups]
     runs = [[s.length for s in spans] for spans in found]
-    texts = [
-        [str(decode(s[a : a + n].tolist())) for s, (a, n, _) in zip(g, spans, strict=True)] for g, spans in zip(groups, found, strict=True)
-    ]
-    sizes = [[len(text) for text in group] for group in texts]
+    copied = lambda g, spans: [s[a : a + n].tolist() for s, (a, n, _) in zip(g, spans, strict=True)]  # noqa: E731
+    sizes = [[len(str(decode(piece))) for piece in copied(*pair)] for pair in zip(groups, found, strict=True)]
     detail = "longest run of tokens that the training data holds word for word"
     add("verbatim, longest", "tokens", max, runs, detail=detail)
     add("verbatim, mean", "tokens", np.mean, runs, detail=detail)
@@ -203,8 +197,7 @@ def measure_samples(
         verdicts = [[parses(str(decode(s.tolist()))) for s in group] for group in (groups[0], real[:whole], groups[2])]
         judged = [[v for v in group if v is not None] for group in verdicts]
         unjudged = [len(all_) - len(some) for all_, some in zip(verdicts, judged, strict=True)]
-        detail = (
-            f"cut at the last whole line and statement; without one, so not counted: {unjudged[0]} samples, {unjudged[1]} held-out windows"
-        )
+        without = f"{unjudged[0]} samples, {unjudged[1]} held-out windows"
+        detail = f"cut at the last whole line and statement; without one, so not counted: {without}"
         add("parses as Python", "share", np.mean, judged, "higher", count=len(judged[0]), detail=detail)
     return SampleReport(figures, found[0], sizes[0])

@@ -10,7 +10,7 @@ import itertools
 import math
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from genwright.errors import GenwrightError
 from genwright.evaluation.figure import Figure, number, shown
 from genwright.evaluation.table import ARROWS, marks
-from genwright.reporting.page import Fill, RunData, Sample, document, rows
+from genwright.reporting.page import RunData, Sample, document, rows
 from genwright.reporting.svg import COLOURS, Series, chart, scale
 from genwright.training.checkpoint import write_whole
 
@@ -33,6 +33,8 @@ KEYS = {
     "Samples": '<p class="soft"><mark class="prompt">The prompt</mark> was given, the rest is the model\'s. '
     '<u class="copy">Underlined</u>: the longest piece that stands word for word in the training data.</p>',
 }
+FLOORS = {"bigram": "counting pairs of tokens", "unigram": "counting tokens", "uniform": "blind guessing"}
+FLOORS |= {"untrained": "the untrained network"}
 WAY = {"lower": "lower is better", "higher": "higher is better", "near": "like real data is best"}
 
 
@@ -43,15 +45,11 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
     path, several = Path(path), len(runs) > 1
     title = " and ".join([", ".join(r.name for r in runs[:-1])] * several + [runs[-1].name])
     sections = [_head(title, runs), _curves(runs), _table(runs)]
-    for heading, make in (
-        ("Samples", _texts),
-        ("Pictures", _pictures),
-        ("Filled gaps", _fills),
-        ("Data", _data),
-        ("Speed", _speed),
-        ("Recipe", _recipe),
-        ("Environment", _environment),
-    ):
+    makers: dict[str, Callable[[RunData], str]] = {
+        "Samples": _texts, "Pictures": _pictures, "Filled gaps": _fills, "Data": _data, "Speed": _speed, "Recipe": _recipe,
+        "Environment": lambda run: _table_of(run.environment),
+    }  # fmt: skip
+    for heading, make in makers.items():
         parts = [(f"<h3>{_chip(i, run)}</h3>" if several else "") + found for i, run in enumerate(runs) if (found := make(run))]
         sections.append(f"<h2>{heading}</h2>{KEYS.get(heading, '')}{''.join(parts)}" if parts else "")
     try:
@@ -71,10 +69,8 @@ def _unit(unit: str) -> str:
 
 def _table_of(values: Mapping[str, Any]) -> str:
     lines = [f'<tr><td class="key">{escape(k)}</td><td class="text">{escape(v)}</td></tr>' for k, v in rows(values)]
-    more = (
-        f"<details><summary>{len(lines) - ROWS} more</summary><table>{''.join(lines[ROWS:])}</table></details>" if len(lines) > ROWS else ""
-    )
-    return f'<div class="card"><table>{"".join(lines[:ROWS])}</table>{more}</div>' if lines else ""
+    rest = f"<details><summary>{len(lines) - ROWS} more</summary><table>{''.join(lines[ROWS:])}</table></details>"
+    return f'<div class="card"><table>{"".join(lines[:ROWS])}</table>{rest * (len(lines) > ROWS)}</div>' if lines else ""
 
 
 # ---- head
@@ -95,16 +91,8 @@ def sentence(run: RunData) -> str:
     best = min(loss.floors.items(), key=lambda item: item[1], default=None)
     if best is None:
         return text + "."
-    better = "more than" if loss.value > best[1] else "where"
-    what = {
-        "bigram": "counting pairs of tokens",
-        "unigram": "counting tokens",
-        "uniform": "blind guessing",
-        "untrained": "the untrained network",
-    }
-    return f"{text}, {better} {what.get(best[0], best[0])} needs {number(best[1])}" + (
-        ": it has learned nothing yet." if loss.value > best[1] else "."
-    )
+    floor = f"{FLOORS.get(best[0], best[0])} needs {number(best[1])}"
+    return f"{text}, more than {floor}: it has learned nothing yet." if loss.value > best[1] else f"{text}, where {floor}."
 
 
 def _head(title: str, runs: Sequence[RunData]) -> str:
@@ -136,11 +124,8 @@ def _tiles(run: RunData) -> str:
         chosen.append((f"{steps[-1]['step']:,}", "", "steps"))
     if seconds := sum(r.get("seconds") or 0 for r in run.records):
         chosen.append((_duration(seconds), "", "of training"))
-    return (
-        '<div class="tiles">'
-        + "".join(f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{_unit(u)}</span></div>' for v, u, n in chosen)
-        + "</div>"
-    )
+    drawn = (f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{_unit(u)}</span></div>' for v, u, n in chosen)
+    return f'<div class="tiles">{"".join(drawn)}</div>'
 
 
 def _big(count: Any) -> str:
@@ -185,11 +170,8 @@ def smooth(y: Sequence[float]) -> list[float]:
 
 
 def _legend(series: Sequence[Series]) -> str:
-    items = (
-        f'<span><i class="{s.kind}" style="background:var(--c{s.colour % COLOURS})"></i>{escape(s.name)}</span>'
-        for s in series
-        if s.kind != "faint"
-    )
+    shown = (s for s in series if s.kind != "faint")
+    items = (f'<span><i class="{s.kind}" style="background:var(--c{s.colour % COLOURS})"></i>{escape(s.name)}</span>' for s in shown)
     return f'<div class="legend">{"".join(items)}</div>'
 
 
@@ -202,8 +184,7 @@ def _loss(runs: Sequence[RunData]) -> str:
         if x and not several:
             series.append(Series("each step", *thin(x, y), i, "faint"))
         if x:
-            averaged = thin(x, smooth(y))
-            series.append(Series(f"{mine}training (smoothed)", *averaged, i, "line"))
+            series.append(Series(f"{mine}training (smoothed)", *thin(x, smooth(y)), i, "line"))
         held = [{"step": r.get("step"), "loss": r["held_out"].get("loss")} for r in run.records if isinstance(r.get("held_out"), Mapping)]
         x, y = _curve([r for r in held if r["step"] is not None], "loss")
         if x:
@@ -213,16 +194,12 @@ def _loss(runs: Sequence[RunData]) -> str:
             same = name not in floors or math.isclose(floors[name], value, rel_tol=1e-6)
             floors[name if same else f"{name} ({run.name})"] = value
     unit = next((f.unit for run in runs for f in run.figures if f.name.startswith("loss")), "")
-    made = [
-        chart(series, floors, name=f"loss-{log}", x_label="step", y_label=f"loss, {unit}" if unit else "loss", log_x=log)
-        for log in (False, True)
-    ]
+    label = f"loss, {unit}" if unit else "loss"
+    made = [chart(series, floors, name=f"loss-{log}", x_label="step", y_label=label, log_x=log) for log in (False, True)]
     if not made[0]:
         return ""
-    swap = "".join(
-        f'<input type="radio" name="loss-axis" id="loss-axis-{i}"{" checked" * (i == 0)}><label for="loss-axis-{i}">{text}</label>'
-        for i, text in enumerate(("steps", "logarithm of steps"))
-    )
+    button = '<input type="radio" name="loss-axis" id="loss-axis-{0}"{1}><label for="loss-axis-{0}">{2}</label>'
+    swap = button.format(0, " checked", "steps") + button.format(1, "", "logarithm of steps")
     return f'<div class="card">{_legend(series)}<div class="swap">{swap}<div>{made[0]}</div><div>{made[1]}</div></div></div>'
 
 
@@ -261,11 +238,8 @@ def _numbers(record: Mapping[str, Any], held_out: bool) -> dict[str, Any]:
 def _cell(figure: Figure | None, colour: int) -> str:
     if figure is None:
         return '<td class="soft" colspan="2">not measured</td>'
-    lines = [
-        f'<small class="{kind}">{escape(marks(group, figure.unit))}</small>'
-        for kind, group in (("floors", figure.floors), ("ceilings", figure.ceilings))
-        if group
-    ]
+    groups = {kind: group for kind, group in (("floors", figure.floors), ("ceilings", figure.ceilings)) if group}
+    lines = (f'<small class="{kind}">{escape(marks(group, figure.unit))}</small>' for kind, group in groups.items())
     count = f"<small>on {figure.count:,} {escape(figure.counted)}</small>"
     towards = [min(group.values(), default=math.nan) for group in (figure.ceilings, figure.floors)]
     falling = figure.direction == "lower" or (figure.direction == "near" and towards[0] < towards[1])
@@ -323,9 +297,8 @@ def _pictures(run: RunData) -> str:
 
 
 def _bars(candidates: Sequence[tuple[str, float]]) -> str:
-    lines = (
-        f'<code>{escape(word)}</code><i style="width:{max(0.0, min(1.0, p)) * 100:.1f}%"></i><span>{p:.1%}</span>' for word, p in candidates
-    )
+    line = '<code>{}</code><i style="width:{:.1f}%"></i><span>{:.1%}</span>'
+    lines = (line.format(escape(word), max(0.0, min(1.0, p)) * 100, p) for word, p in candidates)
     return f'<div class="bars">{"".join(lines)}</div>'
 
 
@@ -364,15 +337,5 @@ def _speed(run: RunData) -> str:
 
 def _recipe(run: RunData) -> str:
     shown = re.sub(r"(?m)^([ -]*)([\w.-]+):", r'\1<b class="key">\2</b>:', escape(run.recipe))
-    return (
-        f'<details class="card"><summary>the resolved recipe; it runs again to the same losses</summary><pre>{shown}</pre></details>'
-        if run.recipe
-        else ""
-    )
-
-
-def _environment(run: RunData) -> str:
-    return _table_of(run.environment)
-
-
-__all__ = ["Fill", "RunData", "Sample", "mark", "sentence", "smooth", "thin", "write_report"]
+    head = "<summary>the resolved recipe; it runs again to the same losses</summary>"
+    return f'<details class="card">{head}<pre>{shown}</pre></details>' if run.recipe else ""

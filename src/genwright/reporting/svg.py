@@ -99,7 +99,7 @@ def chart(
         f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{escape(f"{y_label} over {x_label}", True)}">',
         f'<clipPath id="{clip}"><rect {box}/></clipPath>',
         *_axes(plane, (low, max(values) + pad), (min(steps), max(steps)), x_label, y_label), *_floors(plane, floors),
-        f'<g clip-path="url(#{clip})">', *(part for s in sorted(series, key=lambda s: s.kind != "faint") for part in _curve(plane, s)),
+        f'<g clip-path="url(#{clip})">', *(_curve(plane, s) for s in sorted(series, key=lambda s: s.kind != "faint")),
         "</g>", *(part for s in solid for part in _hovers(plane, s, x_label)), "</svg>",
     ]  # fmt: skip
     return "".join(parts)
@@ -131,21 +131,20 @@ def _floors(plane: _Plane, floors: Mapping[str, float]) -> list[str]:
         text = at - 5 if at - 5 - used >= 12 else at + 13  # below its line where the label above is too near
         used = text
         parts.append(f'<line class="floor" x1="{plane.left}" x2="{plane.right}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(
-            f'<text class="floor-name" x="{plane.right - 4}" y="{text:.1f}" text-anchor="end">{escape(name)} {number(value)}</text>'
-        )
+        said = f"{escape(name)} {number(value)}"
+        parts.append(f'<text class="floor-name" x="{plane.right - 4}" y="{text:.1f}" text-anchor="end">{said}</text>')
     return parts
 
 
-def _curve(plane: _Plane, s: Series) -> list[str]:
-    colour, pen, path = f"var(--c{s.colour % COLOURS})", "M", []
+def _curve(plane: _Plane, s: Series) -> str:
+    pen, path = "M", []
     for x, y in zip(s.x, s.y, strict=True):
         if not math.isfinite(y):
             pen = "M"
             continue
         path.append(f"{pen}{plane.px(x):.1f} {plane.py(y):.1f}")
         pen = "L"
-    return [f'<path class="{s.kind}" style="stroke:{colour}" d="{"".join(path)}"/>']
+    return f'<path class="{s.kind}" style="stroke:var(--c{s.colour % COLOURS})" d="{"".join(path)}"/>'
 
 
 def _hovers(plane: _Plane, s: Series, x_label: str) -> list[str]:
@@ -168,8 +167,7 @@ def scale(value: float, floors: Mapping[str, float], ceilings: Mapping[str, floa
     marks = [*floors.values(), *ceilings.values()]
     if not marks or not math.isfinite(value):
         return ""
-    every = [*marks, value]
-    low, high = min(every), max(every)
+    low, high = min(*marks, value), max(*marks, value)
 
     def at(v: float) -> float:
         share = (v - low) / ((high - low) or 1)
