@@ -115,6 +115,64 @@ def test_conditions_are_read_and_reach_the_model(tmp_path):
     assert titles[:3] == ["Samples by kind", "Samples by tone", "Nearest training examples"]
 
 
+def test_a_comma_of_a_value_is_written_twice():
+    assert pictured.chosen("name=cat,, sitting|dog,kind=disc,,") == {"name": ["cat, sitting", "dog"], "kind": ["disc,"]}
+    assert pictured.chosen({"name": "cat, sitting"}) == {"name": "cat, sitting"}
+
+
+def guided(folder, drop=0.1):
+    codec = ImageCodec(ImageSettings(size=8, channels=1), KINDS)
+    run = run_of(folder, w.vae(codec.space, drop=drop), w.squares(), codec, "variational")
+    seen, decode = [], run.objective.decode
+    run.objective.decode = lambda z, *given: seen.append(given) or decode(z, *given)
+    return run, seen
+
+
+def test_what_is_not_wanted_needs_guidance(tmp_path, capsys):
+    run, seen = guided(tmp_path)
+    pictured.sample_pictures(run, n=1, negative="kind=bar")
+    assert seen[-1][2].guidance == 2 and capsys.readouterr().err == "note: what is not wanted needs guidance: it is 2\n"
+    pictured.sample_pictures(run, n=1, negative="kind=bar", guidance=3.0)
+    assert seen[-1][2].guidance == 3 and not capsys.readouterr().err
+    with pytest.raises(GenwrightError, match="--negative changes nothing at guidance 1"):
+        pictured.sample_pictures(run, n=1, negative="kind=bar", guidance=1.0)
+    run.recipe.sampling = Drawing(guidance=4.0)
+    pictured.draw(run, 1, negative="kind=bar")
+    assert seen[-1][2].guidance == 4 and not capsys.readouterr().err
+
+
+def test_a_gan_has_no_guidance(gan):
+    with pytest.raises(GenwrightError, match="--guidance changes nothing in a GAN"):
+        pictured.sample_pictures(gan, guidance=1.0)
+
+
+def test_a_run_that_never_saw_a_condition_follows_none(tmp_path):
+    run, seen = guided(tmp_path, drop=1.0)
+    for asked in ({"condition": "kind=bar"}, {"negative": "kind=bar"}):
+        with pytest.raises(GenwrightError, match="never saw a condition"):
+            pictured.sample_pictures(run, **asked)
+    run.dataset().splits["train"].conditions = torch.ones(1000, 5).numpy()
+    assert [p.title for p in pictured.pictures_of(run)][:2] == ["Samples", "Nearest training examples"]
+
+
+def test_pictures_go_where_the_network_is():
+    class Model:
+        def parameters(self):
+            return iter([torch.empty(1, device="meta")])
+
+        def __call__(self, x=None, codes=None):
+            return (None, x.device.type == "meta") if codes is None else torch.tensor(codes)
+
+    assert pictured._coded(SimpleNamespace(model=Model()), torch.zeros(2, 1, 8, 8))
+
+
+@pytest.mark.parametrize("train, held_out", [(1, 0), (2, 1)])
+def test_a_report_of_very_few_pictures(tmp_path, train, held_out):
+    codec = ImageCodec(ImageSettings(size=8, channels=1))
+    run = run_of(tmp_path, w.vae(codec.space), w.squares(train, held_out), codec, "variational")
+    assert "Samples" in [p.title for p in pictured.pictures_of(run)]
+
+
 def test_the_pictures_of_a_report(vae, gan, tmp_path):
     from genwright.reporting.pictures import write
 

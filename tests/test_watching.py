@@ -239,3 +239,16 @@ def test_an_alarm_stops_a_run_or_rolls_it_back_until_that_is_enough(tmp_path):
         session(tmp_path / "rollback", "rollback").train()
     told = [r["event"] for r in lines(tmp_path / "rollback") if "event" in r]
     assert told[0].startswith("rolled back from step") and told[-1].startswith("stopped: posterior collapse")
+
+
+def test_what_cannot_be_asked_for_is_not_and_fresh_examples_are_of_all_held_out(tmp_path):
+    dataset, asked = w.squares(train=200, held_out=400), []
+    objective = w.vae(dataset.codec.space)
+    dataset.splits["train"].conditions = np.ones((200, 2), np.uint8)
+    watched, decode = watch(tmp_path, objective, dataset, samples=100), objective.decode
+    objective.decode = lambda z, condition, *rest: asked.append(condition) or decode(z, condition, *rest)
+    seen, take = [], dataset.splits["held_out"].take
+    dataset.splits["held_out"].take = lambda numbers: seen.append(numbers) or take(numbers)
+    watched(0)
+    assert asked and all(condition is None for condition in asked), "it was built without conditions"
+    assert len(seen[0]) == 100 and seen[0].max() > 300 and abs(seen[0].mean() - 200) < 40

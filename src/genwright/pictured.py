@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from genwright.codecs.attributes import encode
 from genwright.errors import GenwrightError
+from genwright.evaluation.features import of_split
 from genwright.evaluation.neighbours import nearest
 from genwright.recipe import build
 from genwright.reporting import pictures
@@ -30,14 +32,16 @@ AUTOENCODERS = ("variational", "vector-quantised")  # what the report shows reco
 
 
 def chosen(words: Wanted) -> Mapping[str, Any]:
-    """ "group=food|animals,name=cat" -> {"group": ["food", "animals"], "name": ["cat"]}; a mapping as it is. Raises GenwrightError."""
+    """ "group=food|animals,name=cat" -> {"group": ["food", "animals"], "name": ["cat"]}, ",," being a comma of a value; a mapping as it is.
+    Raises GenwrightError."""
     if not isinstance(words, str):
         return words
-    pairs = [word.partition("=") for word in words.split(",") if word]
+    pairs = [word.replace("\0", ",").partition("=") for word in words.replace(",,", "\0").split(",") if word]
     for name, equals, values in pairs:
         if not equals or not values:
             raise GenwrightError(
-                f"{name!r} says no value of an attribute", "write attribute=value, or attribute=value|other,attribute=value"
+                f"{name!r} says no value of an attribute",
+                "write attribute=value, or attribute=value|other,attribute=value, and a comma of a value as two",
             )
     return {name.strip(): [value.strip() for value in values.split("|")] for name, _, values in pairs}
 
@@ -54,6 +58,11 @@ class Drawer:
     def able(self) -> bool:
         codes = self.codec.content == "image" and not self.codec.space.shape
         return self.latent or codes and getattr(self.objective.modules["model"].settings, "causal", False)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether what it is asked for reaches what it makes."""
+        return self.space.columns > 0 and getattr(self.objective, "conditional", True)
 
     def __call__(self, count: int, condition: Tensor | None = None, negative: Tensor | None = None) -> Tensor:
         """`count` examples (count, *shape). Raises GenwrightError where the run draws none."""
@@ -94,7 +103,27 @@ def asked(run: Run, words: Wanted | None) -> Tensor | None:
 
 def draw(run: Run, n: int = 16, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, **settings: Any) -> Tensor:
     """`n` samples as a tensor (n, *shape), pictures in [-1, 1]; `run.codec.decode` makes pictures of them."""
-    return drawer(run, guidance, **settings)(n, asked(run, condition), asked(run, negative))
+    make, wanted, unwanted = _requested(run, condition, negative, guidance, settings)
+    return make(n, wanted, unwanted)
+
+
+def _requested(
+    run: Run, condition: Wanted, negative: Wanted, guidance: float | None, settings: dict[str, Any]
+) -> tuple[Drawer, Tensor | None, Tensor | None]:
+    """What draws, and what it is asked to make and not to make. Raises GenwrightError for a request that would change nothing."""
+    gan = run.recipe.objective.kind == "adversarial"
+    if gan and guidance is not None:
+        raise GenwrightError("--guidance changes nothing in a GAN, which follows a condition as it learned to", "leave it out")
+    make, wanted, unwanted = drawer(run, guidance, **settings), asked(run, condition), asked(run, negative)
+    if (condition or negative) and not make.conditional:
+        what = "this run never saw a condition (objective.drop is 1), so nothing it makes follows one"
+        raise GenwrightError(what, "leave --condition and --negative out, or train again with a lower objective.drop")
+    if negative and not gan and getattr(make.settings, "guidance", make.guidance) == 1:
+        if guidance is not None:
+            raise GenwrightError("--negative changes nothing at guidance 1", "give another --guidance, or none, which is 2 then")
+        print("note: what is not wanted needs guidance: it is 2", file=sys.stderr)
+        make = drawer(run, 2.0, **settings)
+    return make, wanted, unwanted
 
 
 def sample_pictures(
@@ -108,8 +137,8 @@ def sample_pictures(
     if len(ways) > 1:
         raise GenwrightError(f"--{ways[0]} and --{ways[1]} were both given", "ask for one of them at a time")
     way, count = ways[0] if ways else "", n or (8 if ways else 16)
-    make, folder = drawer(run, guidance, **settings), Path(output or run.folder / "samples")
-    wanted, unwanted = asked(run, condition), asked(run, negative)
+    make, wanted, unwanted = _requested(run, condition, negative, guidance, settings)
+    folder = Path(output or run.folder / "samples")
     if way and not make.latent or way == "directions" and not hasattr(run.objective, "directions"):
         what = f"--{way} needs a latent space{' with principal directions (a GAN)' if way == 'directions' else ''}, which this run has not"
         raise GenwrightError(what, "leave it out" if not make.latent else "use --traverse or --walk")
@@ -130,7 +159,7 @@ def sample_pictures(
         x, singles = make(count, wanted, unwanted), True
     name, place = way or "grid", folder / f"{way or 'grid'}.png"
     if run.content == "points":
-        return [pictures.write(place, pictures.scatter(x, _some(run.dataset(), 2000)[0]))]
+        return [pictures.write(place, pictures.scatter(x, of_split(run.dataset().split("train"), 2000)[0]))]
     if way == "walk":
         return [pictures.write(place, pictures.animation(x))]
     paths = [pictures.write(place, pictures.grid(x, columns, rows, heads))]
@@ -152,13 +181,6 @@ def _varied(run: Run, make: Drawer, path: str, count: int, strength: float, cond
     return torch.cat([given.cpu(), made])
 
 
-def _some(dataset: Any, count: int, split: str = "train") -> tuple[Tensor, Tensor | None]:
-    """Examples and their conditions, evenly spread over a split."""
-    part = dataset.split(split)
-    index = torch.linspace(0, len(part) - 1, min(count, len(part))).long().numpy()
-    return part.x(index), part.condition(index)
-
-
 # ---- for the report
 
 
@@ -170,7 +192,7 @@ def pictures_of(run: Run, features: Any = None) -> list[Picture]:
         out.append(Picture(f"Step {int(path.stem[5:]):,}", "The same latents at this step of training.", path.read_bytes(), small=True))
     if run.content == "points":
         caption = "Samples in blue over real points in grey; a sample outside of the frame stands on its edge."
-        real = _some(dataset, 2000)[0]
+        real = of_split(dataset.split("train"), 2000)[0]
         return [Picture("Samples", caption, pictures.scatter(make(2000), real)), *out]
     if make.able:
         out = [*_sample_grids(make), _neighbours(make, dataset, features or (lambda x: x.flatten(1))), *out]
@@ -184,7 +206,7 @@ def pictures_of(run: Run, features: Any = None) -> list[Picture]:
         caption = "One latent, with its coordinate along each line set from -3 to 3; the strongest first."
         out.append(Picture("Traversal", caption, pictures.grid(x, len(VALUES), rows, _heads())))
     if run.recipe.objective.kind in AUTOENCODERS and len(dataset.split("held_out")):
-        real, condition = _some(dataset, 10, "held_out")
+        real, condition = of_split(dataset.split("held_out"), 10)
         made = (
             make.decoded(latent.invert(run.objective, make.space, real, condition, make.settings), condition)
             if make.latent
@@ -197,7 +219,7 @@ def pictures_of(run: Run, features: Any = None) -> list[Picture]:
 
 def _coded(run: Run, x: Tensor) -> Tensor:
     with torch.no_grad():
-        return run.model(codes=run.model(x)[1]).cpu()
+        return run.model(codes=run.model(x.to(next(run.model.parameters()).device))[1]).cpu()
 
 
 def _shown(attributes: Mapping[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
@@ -209,7 +231,7 @@ def _shown(attributes: Mapping[str, tuple[str, ...]]) -> list[tuple[str, tuple[s
 def _sample_grids(make: Drawer) -> list[Picture]:
     """Samples, by the values of some attributes where there are any."""
     out = []
-    for name, values in _shown(make.space.attributes):
+    for name, values in _shown(make.space.attributes) if make.conditional else ():
         rows = values[:FEW]
         wanted = torch.stack([encode(make.space.attributes, {name: value}) for value in rows]).repeat_interleave(ACROSS, 0)
         caption = f"Each row was asked for one {name}" + (f", the first {FEW} of {len(values)}." if len(values) > FEW else ".")
@@ -219,8 +241,8 @@ def _sample_grids(make: Drawer) -> list[Picture]:
 
 def _neighbours(make: Drawer, dataset: Any, features: Any) -> Picture:
     """Samples above their nearest training examples."""
-    condition = _some(dataset, 10)[1]
-    made, train = make(10 if condition is None else len(condition), condition), _some(dataset, 20_000)[0]
+    condition = of_split(dataset.split("train"), 10)[1] if make.conditional else None
+    made, train = make(10 if condition is None else len(condition), condition), of_split(dataset.split("train"), 20_000)[0]
     index = nearest(features(made), features(train))[1][:, 0]
     sheet = pictures.grid(torch.cat([made, train[index]]), len(made), ["sample", "nearest"])
     return Picture(

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from genwright.draws import Draws
 from genwright.evaluation.distances import frechet
+from genwright.evaluation.features import of_split
 from genwright.evaluation.memory import Memory
 from genwright.evaluation.neighbours import prdc
 from genwright.pictured import Drawer
@@ -28,7 +29,7 @@ from genwright.training.records import read
 from genwright.training.settings import Watching
 
 NEIGHBOURS = 5  # of precision, recall, density, coverage
-TRAIN = 20_000  # training examples, at most, among which copies are looked for
+TRAIN = 20_000  # training examples, at most, among which copies are looked for while training; of more, `evaluate` sees the others' too
 SHOWN = 64  # samples in a grid
 MEANS = ("wins", "used", "discriminator_loss")  # what training steps record: their mean since the evaluation before is judged
 PATIENCE = 3  # evaluations in a row that a discriminator must win
@@ -75,9 +76,8 @@ class Watch:
         train, held_out = self.dataset.split("train"), self.dataset.split("held_out")
         if len(train) < 2 or not len(held_out):
             return None
-        near = torch.linspace(0, len(train) - 1, min(TRAIN, len(train))).long()
-        fresh = torch.arange(min(len(held_out), max(100, self.settings.samples)))
-        return Memory(self.features(train.x(near)), self.features(held_out.x(fresh)))
+        fresh = self.dataset.held_out().order[: max(100, self.settings.samples)]
+        return Memory(self.features(of_split(train, TRAIN)[0]), self.features(held_out.x(fresh)))
 
     def drawn(self, make: Drawer) -> Tensor:
         """Samples, one for each of the real examples' conditions, made in evaluation mode; on the CPU."""
@@ -85,7 +85,7 @@ class Watch:
         for part in self.objective.modules.values():
             part.eval()
         try:
-            return make(self.settings.samples, self.real[1])
+            return make(self.settings.samples, self.real[1] if make.conditional else None)
         finally:
             for module in training:
                 module.training = True

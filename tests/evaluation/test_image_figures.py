@@ -8,9 +8,11 @@ import pytest
 import torch
 
 import genwright
+from genwright.codecs.image import ImageSettings
 from genwright.codecs.points import Points
 from genwright.contracts import Space
 from genwright.data.examples import Split
+from genwright.data.images import ImagesData
 from genwright.data.points import PointsData
 from genwright.evaluation import features, images
 from genwright.evaluation.features import extractor
@@ -103,3 +105,93 @@ def test_a_run_from_its_folder(tmp_path, monkeypatch):
     assert {"modes", "high quality", "reverse KL", "precision", "coverage", "sliced Wasserstein", "held-out wins"} <= set(found)
     assert found["high quality"].value < 0.5, "two steps teach nothing"
     assert found["held-out wins"].floors.keys() == {"untrained"}
+
+
+def test_samples_that_are_compared_are_of_all_that_were_asked_for():
+    """A class a folder: train and held-out examples sorted by class, and fewer of these than samples."""
+    clusters = torch.tensor([[-5.0, 0.0], [5.0, 0.0]])
+
+    def sorted_split(n, seed):
+        kind = torch.arange(n) * 2 // n
+        x = clusters[kind] + 0.1 * torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+        return split(x, torch.nn.functional.one_hot(kind, 2))
+
+    splits = {"train": sorted_split(1000, 1), "held_out": sorted_split(120, 2)}
+    space = Space(shape=(2,), attributes=ATTRIBUTES)
+    data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="clusters", split=splits.get)
+    found = {f.name: f for f in compare(data, sorted_split(800, 3).x(np.arange(800)), None, extractor(data))}
+    assert found["recall"].count == 120 and found["recall"].value > 0.9 and found["coverage"].value > 0.8
+    assert found["Frechet distance"].value < 1
+
+
+def test_copies_are_looked_for_among_all_training_examples(monkeypatch):
+    data = PointsData(points=30_000, held_out=500).prepare(Points())
+    x = data.split("train").x(np.arange(30_000))
+    seen = np.linspace(0, 29_999, 20_000).astype(np.int64)
+    copies = x[np.setdiff1d(np.arange(30_000), seen)[:1000]]
+    found = {f.name: f for f in compare(data, copies, None, extractor(data))}["memorised, by values"]
+    assert found.value == 1 and "of 30,000 training examples" in found.detail
+    monkeypatch.setattr(images, "SEARCHED", 20_000)
+    found = {f.name: f for f in compare(data, copies, None, extractor(data))}["memorised, by values"]
+    assert found.value < 1 and "of 10,000 of the 30,000 training examples" in found.detail
+
+
+@pytest.mark.parametrize("train, held_out", [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1)])
+def test_a_few_pictures_have_what_figures_they_can(known, train, held_out):
+    splits = {"train": split(*drawn(train, 1)), "held_out": split(*drawn(held_out, 2))}
+    data = SimpleNamespace(codec=known[0].codec, split=splits.get)
+    x, condition = drawn(train, 3)
+    found = {f.name for f in compare(data, x, condition, known[1])}
+    assert "recognised kind" in found and "balance of kind" in found and "Frechet distance" not in found
+
+
+def of_a_run(monkeypatch, data, x, conditional=True, settings=None):
+    """(figures of a run that draws x whatever it is asked, what it was asked)."""
+    asked = []
+
+    def make(count, condition=None):
+        asked.append(condition)
+        return x[torch.arange(count) % len(x)]
+
+    make.able, make.conditional = True, conditional
+    monkeypatch.setattr("genwright.pictured.drawer", lambda run: make)
+    monkeypatch.setattr(images, "_held_out", lambda run, dataset: [])
+    recipe = SimpleNamespace(objective=SimpleNamespace(kind="flow"), data=settings)
+    run = SimpleNamespace(dataset=lambda: data, recipe=recipe, content="image")
+    return {f.name: f for f in evaluate_images(run)}, asked[0]
+
+
+def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_hear(known, monkeypatch):
+    monkeypatch.setattr(images, "extractor", lambda *given: known[1])
+    x, _ = drawn(200, 3)
+    found, asked = of_a_run(monkeypatch, known[0], x)
+    held_out = known[0].split("held_out").condition(np.arange(200))
+    assert len(asked) == 500 and torch.equal(asked, held_out[torch.arange(500) * 200 // 500])
+    assert "asked for what held-out pictures have" in found["recognised kind"].detail
+    found, asked = of_a_run(monkeypatch, known[0], x, conditional=False)
+    assert asked is None and not any("kind" in name for name in found)
+
+
+def test_few_samples_for_inception_are_said(known, monkeypatch):
+    monkeypatch.setattr(images.inception, "load", lambda path: None)
+    monkeypatch.setattr(images.inception, "features", lambda network, x: torch.cat([x.flatten(1)] * 4, 1))
+    found = {f.name: f for f in compare(known[0], drawn(200, 3)[0], None, known[1], "weights")}
+    assert "200 samples against 500 training pictures" in found["FID"].detail
+    assert found["FID"].detail.startswith("fewer samples than the 256 dimensions")
+
+
+def test_stacked_digits_have_modes(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    label = np.arange(600) % 10
+    x = random.integers(0, 60, (600, 8, 8)).astype(np.uint8)
+    for i, digit in enumerate(label):
+        x[i, digit // 4 * 3 : digit // 4 * 3 + 2, digit % 4 * 2 : digit % 4 * 2 + 2] = 255
+    np.savez(tmp_path / "d.npz", x_train=x[:500], y_train=label[:500], x_test=x[500:], y_test=label[500:])
+    for module, name, value in ((features, "LEAST", 20_000), (images, "SAMPLES", 300), (images, "REFERENCE", 300), (images, "SEARCHED", 2)):
+        monkeypatch.setattr(module, name, value)
+    settings = ImagesData(path=str(tmp_path / "d.npz"), stacked=True, cache=str(tmp_path))
+    data = settings.prepare(ImageSettings(size=8, channels=3))
+    made = torch.from_numpy(x[[1, 2, 3]] / 127.5 - 1).float()[None]
+    found, _ = of_a_run(monkeypatch, data, made, conditional=False, settings=settings)
+    assert found["modes"].value == 1 and found["reverse KL"].value == pytest.approx(math.log(1000))
+    assert found["modes"].ceilings["real"] > 220 and found["reverse KL"].ceilings["real"] < 1.5

@@ -38,7 +38,7 @@ def encode(attributes: Mapping[str, tuple[str, ...]], chosen: Chosen) -> Tensor:
 
 def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, list[str]]:
     """The values that a (columns,) vector holds, by attribute; attributes without one are left out."""
-    held = {name: row[columns].nonzero()[:, 0].tolist() for name, columns in spans(attributes).items()}
+    held = {name: (row[columns] > 0).nonzero()[:, 0].tolist() for name, columns in spans(attributes).items()}
     return {name: [attributes[name][i] for i in its] for name, its in held.items() if its}
 
 

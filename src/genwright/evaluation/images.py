@@ -2,11 +2,12 @@
 
 Three sets of one size are compared with one reference of training examples, by the same functions: samples; real examples that are not in
 the reference (the ceiling, since no model can be nearer to it than more of the same data); and examples whose every pixel comes from
-another one (the floor: right in each pixel, and nothing else). Samples of a conditional run are asked for what training examples have.
+another one (the floor: right in each pixel, and nothing else). Samples of a conditional run are asked for what held-out examples have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ import torch
 from torch import Tensor
 
 from genwright import assemble
+from genwright.codecs.attributes import spans
 from genwright.data.examples import Split
 from genwright.draws import Draws
 from genwright.evaluation import factors, inception, likelihood, modes
 from genwright.evaluation.distances import frechet, kernel_distance, sliced_wasserstein
-from genwright.evaluation.features import ROTATIONS, Extractor, extractor, fit, of_split, right, spans
+from genwright.evaluation.features import ROTATIONS, Extractor, extractor, fit, of_split, right, spread
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import POSITION, Alone, measure
 from genwright.evaluation.memory import NEIGHBOURS, QUANTILE, Memory
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from genwright.run import Run
 
 SAMPLES, POINTS = 2000, 2500  # drawn at most; points: PacGAN's protocol
-REFERENCE, TRAIN = 5000, 20_000  # training examples that samples are compared with; among which copies are looked for
+REFERENCE = 5000  # training examples that samples are compared with
+SEARCHED = 2**28  # numbers of training examples among which copies are looked for: a GiB, all of most data
 FRESH = 100  # held-out examples without which every second training example takes their place
 TAUGHT = 20_000  # pictures that a classifier sees, when it learns from samples
 BOUND, WEIGHTS = 256, 128  # pictures whose likelihood is estimated, importance samples of each
@@ -49,29 +52,52 @@ def evaluate_images(run: Run, inception_weights: str | Path | None = None) -> li
         out += _codebook(run, dataset)
     if not make.able:
         return out
-    train = dataset.split("train")
-    points = run.content == "points"
-    asked = of_split(train, POINTS if points else SAMPLES)[1]
-    count = POINTS if points else min(SAMPLES, len(train)) if asked is None else len(asked)
+    count = POINTS if run.content == "points" else min(SAMPLES, len(dataset.split("train")))
+    others = dataset.split(_others(dataset))
+    asked = others.condition(spread(len(others), count)) if make.conditional else None
     made = make(count, asked).nan_to_num(0.0, 1e6, -1e6)
+    if getattr(run.recipe.data, "stacked", False):
+        out += _stacked(run, dataset, made)
     return out + compare(dataset, made, asked, extractor(dataset, getattr(run.recipe.data, "cache", None)), inception_weights)
+
+
+def _others(dataset: Any) -> str:
+    """The split of real examples that are beside samples, and whose conditions these are asked for: a model that copied what it was
+    trained on would be right about the training examples'."""
+    return "held_out" if len(dataset.split("held_out")) >= FRESH else "train"
 
 
 def compare(dataset: Any, made: Tensor, asked: Tensor | None, eyes: Extractor, inception_weights: str | Path | None = None) -> list[Figure]:
     """Figures of samples made (n, *shape), which were asked to be `asked` (n, columns)."""
     train, held_out = dataset.split("train"), dataset.split("held_out")
     reference, _ = of_split(train, REFERENCE)
-    fresh = of_split(held_out, len(made))[0] if len(held_out) >= FRESH else reference[1::2]
-    reference = reference if len(held_out) >= FRESH else reference[::2]
+    many = _others(dataset) == "held_out"
+    fresh = of_split(held_out, len(made))[0] if many else reference[1::2]
+    reference = reference if many else reference[::2]
     n = min(len(made), len(fresh))
-    floor = _shuffled(reference, n)
-    sets = {"samples": made[:n], "real": fresh[:n], "pixels": floor}
-    seen = {name: eyes.features(x) for name, x in sets.items()}
+    sets = {"samples": made[spread(len(made), n)], "real": fresh[spread(len(fresh), n)], "pixels": _shuffled(reference, n)}
+    out = _distances(sets, reference, eyes, inception_weights) if min(n, len(reference)) > 1 else []
+    if getattr(dataset, "means", None) is not None:
+        out += _modes(made, dataset.means, dataset.std)
+    if many and len(train) > 1:
+        near = of_split(train, max(REFERENCE, SEARCHED // made[0].numel()))[0]
+        three = sets["samples"], near, sets["real"]
+        out.append(_memorised("values", *three, len(train)))
+        if eyes.network:
+            out.append(_memorised("features", *map(eyes.features, three), len(train)))
+    if asked is not None and ROTATIONS not in eyes.attributes:
+        out += _attributes(dataset, made, asked, eyes, reference, sets["real"])
+    return out
+
+
+def _distances(sets: Mapping[str, Tensor], reference: Tensor, eyes: Extractor, inception_weights: str | Path | None) -> list[Figure]:
+    """How far each of the sets is from the reference."""
+    seen, n = {name: eyes.features(x) for name, x in sets.items()}, len(sets["samples"])
     real, how = eyes.features(reference), eyes.describe()
-    out = []
+    out: list[Figure] = []
 
     def add(name: str, unit: str, values: dict[str, float], direction: Any, detail: str = how) -> None:
-        beside = {"independent " + ("pixels" if made.dim() > 2 else "coordinates"): values["pixels"]}, {"real": values["real"]}
+        beside = {"independent " + ("pixels" if reference.dim() > 2 else "coordinates"): values["pixels"]}, {"real": values["real"]}
         out.append(Figure(name, values["samples"], unit, n, "samples", *beside, direction, detail))
 
     if n > 5 and len(reference) > 5:
@@ -80,8 +106,8 @@ def compare(dataset: Any, made: Tensor, asked: Tensor | None, eyes: Extractor, i
         for name in found["real"]:
             unit = "per ball" if name == "density" else "share"
             add(name, unit, {k: v[name] for k, v in found.items()}, "near" if name == "density" else "higher", f"k = 5; {how}")
-    few = f"fewer samples than the {real.shape[1]} dimensions: far too high; " if n < real.shape[1] else ""
-    add("Frechet distance", "squared", {k: frechet(real, x) for k, x in seen.items()}, "lower", few + how)
+    few = lambda size: f"fewer samples than the {size} dimensions: far too high; " if n < size else ""  # noqa: E731
+    add("Frechet distance", "squared", {k: frechet(real, x) for k, x in seen.items()}, "lower", few(real.shape[1]) + how)
     kernel = {k: kernel_distance(real, x) for k, x in seen.items()}
     error = f"standard error {kernel['samples'][1]:.2g}, of real {kernel['real'][1]:.2g}; "
     add("kernel distance", "squared MMD", {k: v for k, (v, _) in kernel.items()}, "lower", error + how)
@@ -91,16 +117,8 @@ def compare(dataset: Any, made: Tensor, asked: Tensor | None, eyes: Extractor, i
         network = inception.load(inception_weights)
         true = inception.features(network, reference)
         fid = {k: frechet(true, inception.features(network, x)) for k, x in sets.items()}
-        add("FID", "squared", fid, "lower", f"Inception weights of the user; against {len(reference):,} training pictures")
-    if getattr(dataset, "means", None) is not None:
-        out += _modes(made, dataset.means, dataset.std)
-    if len(held_out) >= FRESH:
-        near = of_split(train, TRAIN)[0]
-        out += [_memorised("values", made[:n], near, fresh[:n])]
-        if eyes.network:
-            out += [_memorised("features", seen["samples"], eyes.features(near), seen["real"])]
-    if asked is not None and ROTATIONS not in eyes.attributes:
-        out += _attributes(dataset, made, asked, eyes, reference, fresh[:n])
+        told = f"{few(true.shape[1])}Inception weights of the user; {n:,} samples against {len(reference):,} training pictures"
+        add("FID", "squared", fid, "lower", told)
     return out
 
 
@@ -142,7 +160,7 @@ def _likelihood(run: Run, dataset: Any) -> list[Figure]:
     """Likelihood, bound, active units; of sprites the mutual information gap."""
     objective, split = run.objective, dataset.split("held_out")
     device = next(objective.modules["model"].parameters()).device
-    order = np.linspace(0, len(split) - 1, min(SAMPLES, len(split))).astype(np.int64)
+    order = dataset.held_out().order[:SAMPLES]
 
     def pictures(start: int, stop: int) -> dict[str, Tensor]:
         found = {k: v.to(device) for k, v in split.batch(order[start:stop]).items()}
@@ -188,10 +206,27 @@ def _modes(made: Tensor, means: Tensor, std: float) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _memorised(space: str, made: Tensor, train: Tensor, fresh: Tensor) -> Figure:
+def _stacked(run: Run, dataset: Any, made: Tensor) -> list[Figure]:
+    """The modes of three digits, each named by a classifier of single ones; nothing where the digits have no labels."""
+    single, codec = run.recipe.data.model_copy(update={"stacked": False}), getattr(dataset.codec, "image", dataset.codec)
+    eyes = extractor(single.prepare(codec.settings.model_copy(update={"channels": 1})), single.cache)
+    if len(eyes.attributes.get("label", ())) != 10:
+        return []
+    sets = made, of_split(dataset.split("held_out"), len(made))[0]
+    found, real = (modes.stacked(eyes.predict(x.reshape(-1, 1, *x.shape[2:])).argmax(1).view(-1, 3)) for x in sets)
+    n, how = len(made), f"of 1,000, which {len(made):,} samples cannot all reach; {eyes.describe()}"
+    ceilings = {"real": real.kl, "perfect": modes.kl_floor(1000, n)}
+    return [
+        Figure("modes", found.modes, "modes", n, "samples", {"one mode": 1}, {"real": real.modes}, "higher", how),
+        Figure("reverse KL", found.kl, "nats", n, "samples", {"one mode": float(np.log(1000))}, ceilings, "lower", f"to uniform; {how}"),
+    ]
+
+
+def _memorised(space: str, made: Tensor, train: Tensor, fresh: Tensor, of: int) -> Figure:
     memory = Memory(train, fresh)
+    searched = f"{len(train):,}" + (f" of the {of:,}" if of > len(train) else "")
     detail = (
-        f"nearest over mean of {NEIGHBOURS} nearest of {len(train):,} training examples, in {space}, below the {QUANTILE:.0%} quantile "
+        f"nearest over mean of {NEIGHBOURS} nearest of {searched} training examples, in {space}, below the {QUANTILE:.0%} quantile "
         "of held-out ones"
     )
     name, floors = f"memorised, by {space}", {"copies": 1.0}
@@ -209,7 +244,7 @@ def taught(x: Tensor, condition: Tensor, eyes: Extractor, test: Split, seen: int
 
 def _attributes(dataset: Any, made: Tensor, asked: Tensor, eyes: Extractor, reference: Tensor, fresh: Tensor) -> list[Figure]:
     """Whether samples are what they were asked to be, teach a classifier as real ones do, and hold values as often as the data."""
-    how, out = eyes.describe(), []
+    how, out = f"asked for what {_others(dataset).replace('_', '-')} pictures have; {eyes.describe()}", []
     guess = eyes.predict(made)
     for name, (value, count) in right(guess, asked, eyes.attributes).items():
         beside = {"most frequent value": eyes.majority.get(name, 0.0)}, {"real": eyes.accuracy[name][0]} if name in eyes.accuracy else {}
@@ -222,14 +257,14 @@ def _attributes(dataset: Any, made: Tensor, asked: Tensor, eyes: Extractor, refe
         for name, (value, count) in learned.items():
             beside = {"most frequent value": eyes.majority.get(name, 0.0)}, {"trained on real": ceiling[name][0]}
             out.append(Figure(f"train on samples, {name}", value, "share", count, "held out", *beside, "higher", detail))
-    shares = [p.double().mean(0) for p in (eyes.predict(reference), guess, eyes.predict(fresh))]
+    shares = [eyes.predict(x).double().mean(0) for x in (reference, made, fresh) if len(x)]
     for name, columns in spans(eyes.attributes).items():
-        real_share, made_share, fresh_share = (s[columns] / s[columns].sum().clamp(min=1e-12) for s in shares)
+        real_share, made_share, *others = (s[columns] / s[columns].sum().clamp(min=1e-12) for s in shares)
         change = made_share - real_share
         largest = change.abs().argsort(descending=True)[:3].tolist()
         told = ", ".join(f"{eyes.attributes[name][i]} {float(made_share[i]):.1%} for {float(real_share[i]):.1%}" for i in largest)
         floors = {"one value": 1 - float(real_share.max())}
-        near = {"real": float((fresh_share - real_share).abs().sum() / 2)}
+        near = {"real": float((others[0] - real_share).abs().sum() / 2)} if others else {}
         value = float(change.abs().sum() / 2)
         out.append(Figure(f"balance of {name}", value, "total variation", len(made), "samples", floors, near, "lower", f"{told}; {how}"))
     return out
