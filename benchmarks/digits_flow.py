@@ -34,7 +34,7 @@ from genwright.sampling.latent import draw
 def taught(x: torch.Tensor, condition: torch.Tensor, test, space) -> float:
     """Accuracy on the test digits of a classifier trained on x (n, 1, 28, 28) and its labels as conditions (n, 10)."""
     split = Split(np.arange(len(x)), lambda n: x[torch.from_numpy(n)], str, condition.byte().numpy())
-    network = fit(split, space, space.attributes, dict.fromkeys(space.attributes, True), seen=120_000)
+    network = fit(split, space.shape, space.attributes, dict.fromkeys(space.attributes, True), seen=120_000)
     real, labels = test
     with torch.no_grad():
         guess = torch.cat([network(part)[0] for part in real.split(500)])
