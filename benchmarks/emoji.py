@@ -3,7 +3,7 @@
     genwright train emoji-flow
     python benchmarks/emoji.py --run runs/emoji-flow [--bar 0.8] [--out FILE]
 
-The figures are `genwright evaluate`'s: samples are asked for what held-out drawings are; `recognised` is the share that the classifier names
+The figures are those of `genwright evaluate`: samples are asked for what held-out drawings are; `recognised` is the share that is named
 rightly, beside its accuracy on those held-out drawings and the most frequent value; coverage beside real drawings and independent pixels;
 the memorising share beside that of held-out drawings. A sheet by group and tone, for a person, is written beside the result.
 """

@@ -175,11 +175,15 @@ def sample(
 
         print("\n".join(map(str, sample_pictures(trained, **given))))
         return
-    given |= {"stop": tuple(stop)} if stop else {}
-    prompts, count = given.pop("prompt", None) or [""], given.pop("n", 1)
-    if fill is not None and prompt:
+    _print_text(trained, given | ({"stop": tuple(stop)} if stop else {}))
+
+
+def _print_text(trained: Any, given: dict[str, Any]) -> None:
+    """Samples of a run that makes text, or a text whose gaps it fills."""
+    if "fill" in given and "prompt" in given:
         raise GenwrightError("--fill and --prompt were both given", "masked models take --fill, causal ones --prompt")
-    if fill is not None:
+    prompts, count = given.pop("prompt", None) or [""], given.pop("n", 1)
+    if "fill" in given:
         filled = trained.fill(given.pop("fill"), **given)
         print(_safe(filled.text))
         for number, candidates in enumerate(filled.candidates, start=1):
