@@ -208,7 +208,7 @@ def test_a_wrong_word_is_one_sentence(words, sentence, capsys, api):
         (GenwrightError("a is b", "do c"), 2, "error: a is b; do c."),
         (MemoryError(), 2, "error: out of memory; lower training.micro_batch first"),
         (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory: you tried"), 2, "lower training.micro_batch"),
-        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."), 2, "then model.depth or data.context"),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."), 2, "then the model's width or depth, or data.context"),
         (OSError(errno.ENOSPC, "No space left on device", "runs/x/a"), 2, "error: runs/x/a: No space left on device; free some space"),
         (PermissionError(errno.EACCES, "Permission denied", "runs"), 2, "error: runs: Permission denied; change its permissions"),
         (KeyError("x"), 1, "error: KeyError: 'x'; this is a fault of genwright: run again with --debug"),
