@@ -15,7 +15,7 @@ from genwright.evaluation.figure import Figure, number
 from genwright.evaluation.floors import count_floors
 from genwright.evaluation.held_out import measure
 from genwright.evaluation.language import _add_floors, bits_per_byte, evaluate_language
-from genwright.evaluation.table import show
+from genwright.evaluation.table import table
 from genwright.objectives.language import Causal, Masked
 
 VOCABULARY, CONTEXT = 11, 8
@@ -140,7 +140,7 @@ def test_figure_json_and_table():
     assert json.loads(json.dumps(unknown.to_json(), allow_nan=False))["value"] is None
     assert math.isnan(Figure.from_json(unknown.to_json()).value)
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    show([figure, unknown], "Held out", console)
+    console.print(table([figure, unknown], "Held out"))
     text = console.export_text()
     for part in ("loss [bold]x[/bold]", "1.5", "nats/token", "bigram 3.25", "text 1", "1,234 tokens", "not finite"):
         assert part in text

@@ -40,9 +40,8 @@ def byte_symbols() -> list[str]:
 
 def split_pieces():
     """The pre-tokenizer of our BPE."""
-    return pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(SPLIT), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
+    symbols = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(SPLIT), "isolated"), symbols])
 
 
 class Encoder:

@@ -33,10 +33,12 @@ from genwright.data.codes import CodesDataset, codes_dataset
 from genwright.data.examples import ExampleStream, HeldOutExamples, Split
 from genwright.data.shards import SPLITS, digest_of, share, writing
 from genwright.data.source_npz import STACKED, Stacked
+from genwright.data.source_pictures import Item, Known
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
+from genwright.files import digest
 from genwright.registry import Settings, register
 
 LIMIT = 256  # columns of one attribute
@@ -94,7 +96,7 @@ class Album(NamedTuple):
     pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8
     names: Sequence[str]
     groups: Sequence[str]
-    known: Sequence[source_pictures.Known]
+    known: Sequence[Known]
     skipped: Sequence[str] = ()
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
@@ -117,9 +119,8 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     if npz:
         return _npz(settings, codec, npz, cache)
     skip = settings.on_bad_file == "skip"
-    items, problems = (
-        (source_openmoji.find(), []) if settings.source == "openmoji" else source_pictures.find(paths, settings.attributes, skip)
-    )
+    openmoji = settings.source == "openmoji"
+    items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
     keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1, progress)
     facts = {key: json.loads((cache / key / "shard.json").read_text(encoding="utf-8")) for key in keys}
     bad = [text for its in facts.values() for text in its["bad"]]
@@ -131,16 +132,16 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     shards = Shards([cache / key for key in whole])
     by_name = {item.name: item for item in items}
     chosen = [by_name[name] for key in whole for name in facts[key]["names"]]
-    classes = frozenset({"class"} if settings.source == "files" else {"group", "tone", "gender"})
+    classes = frozenset({"group", "tone", "gender"} if openmoji else {"class"})
     names, groups, known = [i.name for i in chosen], [i.group for i in chosen], [i.known for i in chosen]
     return Album(shards, names, groups, known, problems + bad, None, classes, dict(zip(whole, shards.shas, strict=True)), cache)
 
 
-def _decode(items: list[source_pictures.Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
+def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
     """Decodes what is not in the cache yet; the keys of the shards, in order. Whether one ends after a file depends (nearly) on that file
     alone, so that a new file leaves the other shards as they were; their number stays below what can be mapped at once."""
     target = max(256, 1 << (len(items) // 256).bit_length())
-    units: list[list[source_pictures.Item]] = [[]]
+    units: list[list[Item]] = [[]]
     for item in items:
         units[-1].append(item)
         if len(units[-1]) >= 2 * target or share(item.name) < 1 / target:
@@ -161,10 +162,8 @@ def _sprites(codec: ImageSettings) -> Album:
     sprites = Sprites(codec.size, codec.channels, ImageColor.getrgb(codec.background)[:3])
     factors = sprites.factors(np.arange(len(sprites))).tolist()
     names = ["-".join(map(str, row)) for row in factors]
-    colours = list(COLOURS)
-    known: list[source_pictures.Known] = [
-        {"shape": (SHAPES[row[0]],), "size": (SIZES[row[1]],), "colour": (colours[row[5]],)} for row in factors
-    ]
+    values = ((SHAPES[row[0]], SIZES[row[1]], list(COLOURS)[row[5]]) for row in factors)
+    known: list[Known] = [{"shape": (shape,), "size": (size,), "colour": (colour,)} for shape, size, colour in values]
     return Album(sprites, names, names, known)
 
 
@@ -184,7 +183,7 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
         names = [f"stacked {i}" for i in range(sum(STACKED.values()))]
         held = np.arange(len(names)) >= STACKED["train"]
         return Album(Stacked(shards), names, names, [{}] * len(names), (), held, frozenset(), kept, cache)
-    known: list[source_pictures.Known] = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
+    known: list[Known] = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
     own_split = None if facts["train"] is None else np.arange(len(shards)) >= facts["train"]
     return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}), kept, cache)
 
@@ -227,8 +226,8 @@ def joined(groups: Sequence[str], digests: np.ndarray) -> list[str]:
         return group
 
     first: dict[int, str] = {}
-    for group, digest in zip(groups, digests.tolist(), strict=True):
-        low, high = sorted((root(group), root(first.setdefault(digest, group))))
+    for group, pixels in zip(groups, digests.tolist(), strict=True):
+        low, high = sorted((root(group), root(first.setdefault(pixels, group))))
         parent[high] = low
     return [root(group) for group in groups]
 
@@ -312,7 +311,6 @@ class ImagesDataset:
 
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
-        for key, sha in self.shards.items():
-            with open(self.album.folder / key / "pixels.npy", "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha:
-                    raise GenwrightError(f"{file.name} was changed on disk", f"delete {self.album.folder / key} and prepare again")
+        for folder, sha in ((self.album.folder / key, sha) for key, sha in self.shards.items()):
+            if digest(folder / "pixels.npy") != sha:
+                raise GenwrightError(f"{folder / 'pixels.npy'} was changed on disk", f"delete {folder} and prepare again")

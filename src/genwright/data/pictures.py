@@ -23,6 +23,7 @@ from PIL import Image, ImageColor, ImageOps
 
 from genwright.data.shards import publish
 from genwright.errors import GenwrightError
+from genwright.files import digest
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -37,15 +38,14 @@ class BadPicture(Exception):
 def read(path: str, size: int) -> Image.Image:
     """The first frame, upright. A drawing (.svg) is drawn `size` pixels wide. Raises BadPicture."""
     try:
+        source: Any = path
         if path.endswith(".svg"):
             from resvg_py import svg_to_bytes
 
-            path_or_file: Any = io.BytesIO(svg_to_bytes(svg_path=path, width=size, height=size, skip_system_fonts=True))
-        else:
-            path_or_file = path
+            source = io.BytesIO(svg_to_bytes(svg_path=path, width=size, height=size, skip_system_fonts=True))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow: what matters below is raised, and a file's odd metadata does not matter
-            with Image.open(path_or_file, formats=_FORMATS) as image:
+            with Image.open(source, formats=_FORMATS) as image:
                 if image.width * image.height > LARGEST:
                     raise Image.DecompressionBombError
                 image.load()
@@ -112,9 +112,7 @@ def save(folder: str | Path, pixels: np.ndarray, facts: dict) -> None:
         np.save(draft / "pixels.npy", pixels)
         digests = [hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in pixels]
         np.save(draft / "digests.npy", np.frombuffer(b"".join(digests), "<u8"))
-        with open(draft / "pixels.npy", "rb") as file:
-            sha = hashlib.file_digest(file, "sha256").hexdigest()
-        (draft / "shard.json").write_text(json.dumps(facts | {"sha256": sha}), encoding="utf-8")
+        (draft / "shard.json").write_text(json.dumps(facts | {"sha256": digest(draft / "pixels.npy")}), encoding="utf-8")
 
     publish(Path(folder), fill)
 

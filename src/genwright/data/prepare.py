@@ -85,11 +85,8 @@ class Preparation:
         kept = self.cache / "scans" / f"{digest_of(FORMAT, [os.path.abspath(file.path) for file in files])}.json"
         known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
         stamps = {file.path: [(status := os.stat(file.path)).st_size, status.st_mtime_ns] for file in files}
-        found = {
-            path: known[path]
-            for path, stamp in stamps.items()
-            if path in known and known[path]["stamp"] == stamp and not known[path].get("bad")
-        }
+        same = (path for path in stamps if path in known and known[path]["stamp"] == stamps[path] and not known[path].get("bad"))
+        found = {path: known[path] for path in same}
         if todo := [path for path in stamps if path not in found]:
             jobs = _scan_jobs(todo, [stamps[path][0] for path in todo])
             done, total = 0, sum(stamps[path][0] for path in todo)

@@ -31,13 +31,12 @@ from tokenizers import Tokenizer
 from genwright.codecs.encoding import Encoder
 from genwright.data.readers import Part, Piece, read
 from genwright.errors import GenwrightError
-from genwright.files import flush
+from genwright.files import digest, flush
 
 FORMAT = 1  # part of every key: raise it when the same input would give other shards
 SPLITS = ("train", "held_out")
-DOCUMENT = np.dtype(
-    [("split", "u1"), ("continued", "u1"), ("source", "<u4"), ("row", "<i8"), ("start", "<i8"), ("digest", "V16")]
-)  # continued: the document began in an earlier shard
+# continued: the document began in an earlier shard
+DOCUMENT = np.dtype([("split", "u1"), ("continued", "u1"), ("source", "<u4"), ("row", "<i8"), ("start", "<i8"), ("digest", "V16")])
 
 
 def digest_of(*content) -> str:
@@ -91,10 +90,8 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)  # somebody else's
     return True
 
 
@@ -160,8 +157,8 @@ def write(unit: dict, field: str, skip: bool, tokenizer: str, end: int | None, f
                 part, to = Part(*unit["parts"][index]), splits[split]
                 if piece.row >= 0 or (index, split) not in begun:
                     begun[index, split] = True
-                    digest = bytes.fromhex(part.digest[:32]) if piece.row < 0 else _row_digest(piece.text)
-                    documents.append((split, piece.row < 0 and part.start > 0, index, piece.row, to.tokens, digest))
+                    own = bytes.fromhex(part.digest[:32]) if piece.row < 0 else _row_digest(piece.text)
+                    documents.append((split, piece.row < 0 and part.start > 0, index, piece.row, to.tokens, own))
                 to.add(encoder.encode(piece.text) + (stop if piece.ends else b""))
                 to.characters += len(piece.text)
                 to.bytes += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
@@ -169,7 +166,7 @@ def write(unit: dict, field: str, skip: bool, tokenizer: str, end: int | None, f
         table = np.array(documents, DOCUMENT)
         np.save(draft / "documents.npy", table)
         shas = {f"{name}.bin": to.sha.hexdigest() for name, to in zip(SPLITS, splits, strict=True)}
-        shas["documents.npy"] = hashlib.sha256((draft / "documents.npy").read_bytes()).hexdigest()
+        shas["documents.npy"] = digest(draft / "documents.npy")
         facts.update(sha256=shas, dtype=encoder.dtype.str, sources=[part[1] for part in unit["parts"]], skipped=skipped or [])
         for code, (name, to) in enumerate(zip(SPLITS, splits, strict=True)):
             begun_here = (table["split"] == code) & (table["continued"] == 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -29,14 +29,38 @@ class SourceFile(NamedTuple):
 
 
 def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[SourceFile]:
-    """The text files of a folder, named relative to it; hidden ones and the folders named in `passed_over` left out."""
+    """The files of a folder, named relative to it; hidden ones and the folders named in `passed_over` left out."""
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in passed_over)
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name.removesuffix(".gz").removesuffix(".zst"))[1].lower() not in BINARY:
-                path = os.path.join(where, name)
-                if os.path.isfile(path):
-                    yield SourceFile(path, Path(path).relative_to(folder).as_posix())
+        paths = [Path(where, name) for name in files if not name.startswith(".")]
+        yield from (SourceFile(str(path), path.relative_to(folder).as_posix()) for path in paths)
+
+
+def collect(paths: tuple[str, ...], wanted: Callable[[str], bool]) -> list[SourceFile]:
+    """Files, globs, and of folders the files whose path is `wanted`; each once. Raises GenwrightError for a path that is not there."""
+    found: dict[str, SourceFile] = {}
+    for path in map(os.path.expanduser, paths):
+        if os.path.isdir(path):
+            files = [file for file in walk(path) if wanted(file.path)]
+            if len(paths) > 1:  # two folders may hold files of one name
+                files = [SourceFile(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in files]
+        else:
+            files = [SourceFile(path, os.path.basename(path))] if os.path.exists(path) else _matches(path)
+        found |= {os.path.realpath(file.path): file for file in files}
+    return list(found.values())
+
+
+def _matches(pattern: str) -> list[SourceFile]:
+    matched = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)] if glob.has_magic(pattern) else []
+    if not matched:
+        what = "matches no file" if glob.has_magic(pattern) else "does not exist"
+        raise GenwrightError(f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there")
+    root = os.path.dirname(pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)])
+    return [SourceFile(path, Path(os.path.relpath(path, root or ".")).as_posix()) for path in matched]
+
+
+def _is_text(path: str) -> bool:
+    return Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower() not in BINARY and os.path.isfile(path)
 
 
 @register("source", "files")
@@ -50,24 +74,4 @@ class Files(Settings):
         """Raises GenwrightError for a path that is not there."""
         if not paths:
             raise GenwrightError("data.path is not set", "give a file, a folder or a glob, as in data.path=notes/")
-        found: dict[str, SourceFile] = {}
-        for path in paths:
-            path = os.path.expanduser(path)
-            if os.path.isdir(path):
-                files = list(walk(path))
-            elif os.path.exists(path):
-                files = [SourceFile(path, os.path.basename(path))]
-            else:
-                files = self._matches(path)
-            if len(paths) > 1 and os.path.isdir(path):  # two folders may hold files of one name
-                files = [SourceFile(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in files]
-            found |= {os.path.realpath(file.path): file for file in files}
-        return list(found.values())
-
-    def _matches(self, pattern: str) -> list[SourceFile]:
-        matched = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)] if glob.has_magic(pattern) else []
-        if not matched:
-            what = "matches no file" if glob.has_magic(pattern) else "does not exist"
-            raise GenwrightError(f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there")
-        root = os.path.dirname(pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)])
-        return [SourceFile(path, Path(os.path.relpath(path, root or ".")).as_posix()) for path in matched]
+        return collect(paths, _is_text)

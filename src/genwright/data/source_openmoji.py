@@ -18,15 +18,12 @@ from genwright.data.source_pictures import Item, Known
 from genwright.errors import GenwrightError
 
 TONES = {"1F3FB": "light", "1F3FC": "medium-light", "1F3FD": "medium", "1F3FE": "medium-dark", "1F3FF": "dark"}
-_MEN, _WOMEN = (
-    {"2642", "1F468", "1F466", "1F474", "1F385", "1F934", "1F57A"},
-    {"2640", "1F469", "1F467", "1F475", "1F936", "1F478", "1F483"},
-)
+_MEN = {"2642", "1F468", "1F466", "1F474", "1F385", "1F934", "1F57A"}
+_WOMEN = {"2640", "1F469", "1F467", "1F475", "1F936", "1F478", "1F483"}
 _SAME = {"1F468": "1F9D1", "1F469": "1F9D1", "1F466": "1F9D2", "1F467": "1F9D2", "1F474": "1F9D3", "1F475": "1F9D3"}  # one person, by age
 _SAME |= {"1F934": "1FAC5", "1F478": "1FAC5", "1F936": "1F385", "1F483": "1F57A"}
-_COUPLES = {"1F491": "1F9D1-2764-1F9D1", "1F48F": "1F9D1-2764-1F48B-1F9D1"} | dict.fromkeys(
-    ("1F46B", "1F46C", "1F46D"), "1F9D1-1F91D-1F9D1"
-)
+_COUPLES = {"1F491": "1F9D1-2764-1F9D1", "1F48F": "1F9D1-2764-1F48B-1F9D1"}
+_COUPLES |= dict.fromkeys(("1F46B", "1F46C", "1F46D"), "1F9D1-1F91D-1F9D1")
 _LITTLE = {"with", "and", "in", "of", "on", "for", "no", "symbol", "sign", "the", "from", "to", "type"}  # say nothing of what is drawn
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genwright.data.pictures import SUFFIXES
-from genwright.data.source_files import Files, SourceFile
+from genwright.data.source_files import collect
 from genwright.errors import GenwrightError
 
 Known = Mapping[str, tuple[str, ...]]  # attribute -> its values of one picture
@@ -36,13 +36,8 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[It
     if not paths:
         raise GenwrightError("data.path is not set", "give a folder of pictures, as in data.path=pictures/")
     paths = tuple(map(os.path.expanduser, paths))
-    found: dict[str, SourceFile] = {}
-    for path in paths:
-        named = _walk(path) if os.path.isdir(path) else Files().find((path,), "", Path())
-        if len(paths) > 1 and os.path.isdir(path):  # two folders may hold files of one name, and each is a class
-            named = [file._replace(name=f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in named]
-        found |= {os.path.realpath(file.path): file for file in named if os.path.basename(file.path) not in TABLES}
-    files = sorted(found.values())
+    found = collect(paths, lambda path: Path(path).suffix.lower() in SUFFIXES)
+    files = sorted(file for file in found if os.path.basename(file.path) not in TABLES)
     if not files:
         raise GenwrightError(f"there is no picture in {', '.join(paths)}", f"give a path that holds {', '.join(sorted(SUFFIXES))} files")
     alone = paths[0] if len(paths) == 1 and os.path.isdir(paths[0]) else None
@@ -61,16 +56,6 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[It
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise GenwrightError(problems[0] + more, "put it right, or set data.on_bad_file=skip")
     return [Item(file.name, file.path, os.path.splitext(file.name)[0], known.get(file.name, {})) for file in files], problems
-
-
-def _walk(folder: str) -> list[SourceFile]:
-    """The pictures of a folder, named relative to it, hidden ones left out."""
-    found = []
-    for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(where, name) for name in files if not name.startswith(".")]
-        found += [SourceFile(str(path), path.relative_to(folder).as_posix()) for path in paths if path.suffix.lower() in SUFFIXES]
-    return found
 
 
 def read_table(path: str) -> dict[str, Known]:

@@ -7,7 +7,6 @@ file under `tail`: neither the cut nor the end of that one document is worth pre
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -23,6 +22,7 @@ from genwright.data.prepare import Preparation, Progress
 from genwright.data.shards import SPLITS, digest_of
 from genwright.data.windows import HeldOut, TextStream, Tokens
 from genwright.errors import GenwrightError
+from genwright.files import digest
 from genwright.registry import Settings, register
 
 
@@ -107,9 +107,8 @@ class TextDataset:
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
         for name, sha in self.shards.items():
-            with open(self.folder / name, "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != sha:
-                    raise self._damaged(self.folder / name)
+            if digest(self.folder / name) != sha:
+                raise self._damaged(self.folder / name)
 
     def tokens(self, split: str) -> Tokens:
         """The tokens of "train" or "held_out", memory-mapped."""

@@ -76,10 +76,8 @@ def _drive(process: subprocess.Popen, name: str, todo: Iterator, lock: threading
         except (BrokenPipeError, ValueError):
             line = ""
         if not line:
-            remedy = "it may have run out of memory: lower data.workers"
-            results.put(
-                (index, {"what": f"a worker process ended in the middle of its work (exit code {process.wait()})", "remedy": remedy})
-            )
+            what = f"a worker process ended in the middle of its work (exit code {process.wait()})"
+            results.put((index, {"what": what, "remedy": "it may have run out of memory: lower data.workers"}))
             return
         results.put((index, json.loads(line)))
 

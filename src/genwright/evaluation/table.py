@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -30,8 +29,3 @@ def table(figures: Sequence[Figure], title: str = "") -> Table:
         )  # fmt: skip
         out.add_row(*(Text(cell, "bold" if i == 2 else "") for i, cell in enumerate(cells)))
     return out
-
-
-def show(figures: Sequence[Figure], title: str = "", console: Console | None = None) -> None:
-    """Prints the table."""
-    (console or Console()).print(table(figures, title))

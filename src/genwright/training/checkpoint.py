@@ -8,7 +8,6 @@ and `newest` falls back to the newest one that is whole.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -20,13 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genwright.errors import GenwrightError
-from genwright.files import flush, readable
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+from genwright.files import digest, flush, readable
 
 
 def write_whole(path: Path, data: str) -> None:

@@ -8,6 +8,7 @@ evenly.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from datetime import timedelta
@@ -86,8 +87,6 @@ class Engine:
 
     def broadcast(self, value):
         """A JSON-like value of rank 0, on every rank (as bytes of UTF-8 JSON: nothing executable travels)."""
-        import json
-
         if self.size == 1:
             return value
         data = json.dumps(value).encode() if self.main else b""

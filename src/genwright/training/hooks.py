@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,6 @@ class Evaluate(Hook):
 
 def averaged(state: State, call: Callable[[], Any]) -> Any:
     """Calls with every module's averaged weights in place."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         for weights in state.weights.values():
             stack.enter_context(weights.averaged())

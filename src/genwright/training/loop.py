@@ -163,7 +163,7 @@ class _Step:
         for piece in self.parts(batch, turn.part):
             loss = turn.loss if piece is not None else _weightless(turn.loss)
             out = self.gradients(loss, self._take(batch, torch.arange(self.unit)) if piece is None else piece, moving)
-            _add(sums, out, empty=piece is None)
+            _add(sums, out)
         names = sorted(n for n in sums if n[0] != "*")
         reduced = self.reduced([sums[n] for n in ["*total", "*count", *names]])
         for w in moving:
@@ -226,17 +226,16 @@ class _Step:
 def _weightless(loss: Callable[[Batch], Loss]) -> Callable[[Batch], Loss]:
     def zero(batch: Batch) -> Loss:
         out = loss(batch)
-        return Loss(out.total * 0, out.count * 0, out.metrics)
+        return Loss(out.total * 0, out.count * 0, {name: (total * 0, count * 0) for name, (total, count) in out.metrics.items()})
 
     return zero
 
 
-def _add(sums: dict[str, Tensor], out: Loss, empty: bool) -> None:
+def _add(sums: dict[str, Tensor], out: Loss) -> None:
     entries = {"*total": out.total.detach().sum(), "*count": out.count.sum()}
     for name, (total, count) in out.metrics.items():
         entries[name + "/"], entries[name + "#"] = total.detach(), count
     for name, value in entries.items():
-        value = value * 0 if empty else value
         sums[name] = sums[name] + value if name in sums else value
 
 

@@ -16,7 +16,7 @@ from genwright.contracts import Objective, Stream
 from genwright.errors import GenwrightError
 from genwright.training import checkpoint, loop, snapshot
 from genwright.training.engine import Engine
-from genwright.training.hooks import Checkpoints, Evaluate, Interrupt, Log, averaged
+from genwright.training.hooks import Checkpoints, Evaluate, Interrupt, Log
 from genwright.training.loop import Hook, Rollback, State
 from genwright.training.records import Records
 from genwright.training.settings import Training
@@ -48,18 +48,16 @@ class Session:
     def train(self, resume: bool = False, until: int | None = None) -> tuple[State, str]:
         """Trains to the last step, or stops at `until` as an interruption would. Returns the state and how it ended: "finished",
         "until" or "interrupted"."""
-        settings, engine = self.settings, self.engine
-        last = settings.steps
+        settings, engine, last = self.settings, self.engine, self.settings.steps
         goal = min(last, until) if until is not None else last
         state = loop.start(self.objective, settings, engine, self.seed, self.dtype)
         if engine.main:
             self.records = Records(self.folder / "metrics.jsonl", self.say)
-        evaluate = Evaluate(self.measure, settings.evaluate_every, last, self.records) if self.measure else None
+        evaluate = self.evaluate = Evaluate(self.measure, settings.evaluate_every, last, self.records) if self.measure else None
         saver = Checkpoints(
             self.root, self.objective, engine, every=settings.checkpoint_every, last=last, keep=settings.keep, records=self.records,
             evaluate=evaluate, say=self.say,
         )  # fmt: skip
-        self.evaluate = evaluate
         if resume and self._restore(state):
             saver.saved = state.step
         else:
@@ -107,11 +105,8 @@ class Session:
 
     def _restore(self, state: State, before: int | None = None, scheduled: bool = False) -> bool:
         """Takes up the newest whole checkpoint, the same on every rank; False where there is none."""
-        found: str | None = None
-        if self.engine.main:
-            path = checkpoint.newest(self.root, self.say, before, scheduled)
-            found = str(path) if path else None
-        found = self.engine.broadcast(found)
+        path = checkpoint.newest(self.root, self.say, before, scheduled) if self.engine.main else None
+        found = self.engine.broadcast(str(path) if path else None)
         if found is None:
             return False
         files, plain = checkpoint.load(Path(found))
@@ -128,8 +123,8 @@ class Session:
         interruption left behind must not change the run."""
         count, skipped = state.rollbacks, list(state.skipped)
         if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step, scheduled=True):
+            self.note({"step": event.step, "event": f"stopped: {event.reason}"})
             if self.records:
-                self.records.append({"step": event.step, "event": f"stopped: {event.reason}"})
                 self.records.flush(to_disk=True)
             what = f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}"
             raise GenwrightError(what, event.remedy)
@@ -138,10 +133,6 @@ class Session:
         state.rollbacks, state.bad = count + 1, 0
         self._measure_untrained(state)
         text = f"rolled back from step {event.step} to {state.step}; {passed} batches are passed over: {event.reason}"
-        if self.records:
-            self.records.append({"step": state.step, "event": text})
+        self.note({"step": state.step, "event": text})
         if self.engine.main:
             self.say(text)
-
-
-__all__ = ["Session", "averaged"]

@@ -11,22 +11,18 @@ from genwright.contracts import Objective
 from genwright.errors import GenwrightError
 from genwright.training.loop import State
 
-FILES = {"weights": ("weights",), "ema": ("ema",), "optimizer": ("first", "second")}
+# what `Weights` calls it -> the file it is in, and what stands before its names there
+KINDS = {"weights": ("weights", ""), "ema": ("ema", ""), "first": ("optimizer", "first."), "second": ("optimizer", "second.")}
 
 
 def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """Tensors by file and name, and plain numbers. Under FSDP2 every rank must call it: shards are gathered."""
     files: dict[str, dict[str, Tensor]] = {}
-    for file, kinds in FILES.items():
-        named: dict[str, Tensor] = {}
-        for module, weights in state.weights.items():
-            for kind in kinds:
-                prefix = f"{module}." if file != "optimizer" else f"{kind}.{module}."
-                named |= {prefix + n: t for n, t in weights.tensors(kind).items()}
-        if file == "weights":
-            named |= {f"{m}.{n}": t for m, module in objective.modules.items() for n, t in buffers(module).items()}
-        if named:
-            files[file] = named
+    for module, weights in state.weights.items():
+        for kind, (file, prefix) in KINDS.items():
+            named = weights.tensors(kind) | (buffers(objective.modules[module]) if kind == "weights" else {})
+            if named:
+                files.setdefault(file, {}).update({f"{prefix}{module}.{n}": t for n, t in named.items()})
     plain = {
         "step": state.step, "seed": state.seed, "skipped": state.skipped, "bad": state.bad, "rollbacks": state.rollbacks,
         "updates": {m: w.updates for m, w in state.weights.items()},
@@ -37,10 +33,8 @@ def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor
 def put(objective: Objective, state: State, files: Mapping[str, Mapping[str, Tensor]], plain: Mapping[str, Any]) -> None:
     """The inverse of `take`, into a freshly started state of the same recipe."""
     for module, weights in state.weights.items():
-        for file, kinds in FILES.items():
-            for kind in kinds:
-                prefix = f"{module}." if file != "optimizer" else f"{kind}.{module}."
-                weights.load(kind, cut(files.get(file, {}), prefix))
+        for kind, (file, prefix) in KINDS.items():
+            weights.load(kind, cut(files.get(file, {}), f"{prefix}{module}."))
         weights.set_updates(plain["updates"][module])
         kept = cut(files["weights"], f"{module}.")
         for name, buffer in buffers(objective.modules[module]).items():
