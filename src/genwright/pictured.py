@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Wanted = str | Mapping[str, Any]
 WAYS = ("walk", "traverse", "interpolate", "directions", "invert")
 VALUES = torch.linspace(-3, 3, 7)  # of a latent dimension that is traversed
+HEADS = [f"{v:g}" for v in VALUES.tolist()]
 ROWS, ACROSS = 8, 8  # of the report's grids
 FEW = 12  # values of an attribute that has a row each
 AUTOENCODERS = ("variational", "vector-quantised")  # what the report shows reconstructions of
@@ -39,10 +40,8 @@ def chosen(words: Wanted) -> Mapping[str, Any]:
     pairs = [word.replace("\0", ",").partition("=") for word in words.replace(",,", "\0").split(",") if word]
     for name, equals, values in pairs:
         if not equals or not values:
-            raise GenwrightError(
-                f"{name!r} says no value of an attribute",
-                "write attribute=value, or attribute=value|other,attribute=value, and a comma of a value as two",
-            )
+            remedy = "write attribute=value, or attribute=value|other,attribute=value, and a comma of a value as two"
+            raise GenwrightError(f"{name!r} says no value of an attribute", remedy)
     return {name.strip(): [value.strip() for value in values.split("|")] for name, _, values in pairs}
 
 
@@ -96,11 +95,6 @@ def drawer(run: Run, guidance: float | None = None, **settings: Any) -> Drawer:
     return Drawer(run.objective, run.codec, build(kind, {**run.recipe.sampling.model_dump(), **settings}, "sampling"), guidance)
 
 
-def asked(run: Run, words: Wanted | None) -> Tensor | None:
-    """A condition (1, columns), None where nothing is asked for. Raises GenwrightError for what the data does not know."""
-    return encode(run.codec.space.attributes, chosen(words))[None] if words else None
-
-
 def draw(run: Run, n: int = 16, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, **settings: Any) -> Tensor:
     """`n` samples as a tensor (n, *shape), pictures in [-1, 1]; `run.codec.decode` makes pictures of them."""
     make, wanted, unwanted = _requested(run, condition, negative, guidance, settings)
@@ -110,11 +104,13 @@ def draw(run: Run, n: int = 16, condition: Wanted = "", negative: Wanted = "", g
 def _requested(
     run: Run, condition: Wanted, negative: Wanted, guidance: float | None, settings: dict[str, Any]
 ) -> tuple[Drawer, Tensor | None, Tensor | None]:
-    """What draws, and what it is asked to make and not to make. Raises GenwrightError for a request that would change nothing."""
+    """What draws, and conditions (1, columns), or None, that it is asked to make and not to make. Raises GenwrightError for what the data
+    does not know, and for a request that would change nothing."""
     gan = run.recipe.objective.kind == "adversarial"
     if gan and guidance is not None:
         raise GenwrightError("--guidance changes nothing in a GAN, which follows a condition as it learned to", "leave it out")
-    make, wanted, unwanted = drawer(run, guidance, **settings), asked(run, condition), asked(run, negative)
+    make = drawer(run, guidance, **settings)
+    wanted, unwanted = (encode(make.space.attributes, chosen(words))[None] if words else None for words in (condition, negative))
     if (condition or negative) and not make.conditional:
         what = "this run never saw a condition (objective.drop is 1), so nothing it makes follows one"
         raise GenwrightError(what, "leave --condition and --negative out, or train again with a lower objective.drop")
@@ -152,7 +148,7 @@ def sample_pictures(
         x, columns = make.decoded(latent.interpolate(z[:count], z[count:], interpolate), wanted, unwanted), interpolate
     elif way in ("traverse", "directions"):
         lines, rows = make.along(n or 16, directions, wanted)
-        x, heads, columns = make.decoded(latent.traverse(make.latents(1), lines, VALUES), wanted, unwanted), _heads(), len(VALUES)
+        x, heads, columns = make.decoded(latent.traverse(make.latents(1), lines, VALUES), wanted, unwanted), HEADS, len(VALUES)
     elif way == "invert":
         x, columns, singles = _varied(run, make, str(invert), count, strength, wanted), count + 2, True
     else:
@@ -165,10 +161,6 @@ def sample_pictures(
     paths = [pictures.write(place, pictures.grid(x, columns, rows, heads))]
     prefix = f"{name}-" if way else ""
     return paths + [pictures.write(folder / f"{prefix}{i + 1:04d}.png", pictures.single(p)) for i, p in enumerate(x if singles else [])]
-
-
-def _heads() -> list[str]:
-    return [f"{v:g}" for v in VALUES.tolist()]
 
 
 def _varied(run: Run, make: Drawer, path: str, count: int, strength: float, condition: Tensor | None) -> Tensor:
@@ -204,14 +196,13 @@ def pictures_of(run: Run, features: Any = None) -> list[Picture]:
         lines, rows = make.along(ROWS, hasattr(run.objective, "directions"))
         x = make.decoded(latent.traverse(make.latents(1), lines, VALUES))
         caption = "One latent, with its coordinate along each line set from -3 to 3; the strongest first."
-        out.append(Picture("Traversal", caption, pictures.grid(x, len(VALUES), rows, _heads())))
+        out.append(Picture("Traversal", caption, pictures.grid(x, len(VALUES), rows, HEADS)))
     if run.recipe.objective.kind in AUTOENCODERS and len(dataset.split("held_out")):
         real, condition = of_split(dataset.split("held_out"), 10)
-        made = (
-            make.decoded(latent.invert(run.objective, make.space, real, condition, make.settings), condition)
-            if make.latent
-            else _coded(run, real)
-        )
+        if make.latent:
+            made = make.decoded(latent.invert(run.objective, make.space, real, condition, make.settings), condition)
+        else:
+            made = _coded(run, real)
         sheet = pictures.grid(torch.cat([real, made]), len(real), ["held out", "made again"])
         out.append(Picture("Reconstructions", "Pictures that were never trained on, and what is left of them after the code.", sheet))
     return out
@@ -222,16 +213,10 @@ def _coded(run: Run, x: Tensor) -> Tensor:
         return run.model(codes=run.model(x.to(next(run.model.parameters()).device))[1]).cpu()
 
 
-def _shown(attributes: Mapping[str, tuple[str, ...]]) -> list[tuple[str, tuple[str, ...]]]:
-    """The attributes that a person can look through: those of few values."""
-    few = [(name, values) for name, values in attributes.items() if len(values) <= FEW]
-    return (few or list(attributes.items()))[:3]
-
-
 def _sample_grids(make: Drawer) -> list[Picture]:
-    """Samples, by the values of some attributes where there are any."""
-    out = []
-    for name, values in _shown(make.space.attributes) if make.conditional else ():
+    """Samples, by the values of some attributes where there are any: those of few values, which a person can look through."""
+    out, known = [], list(make.space.attributes.items()) if make.conditional else []
+    for name, values in ([pair for pair in known if len(pair[1]) <= FEW] or known)[:3]:
         rows = values[:FEW]
         wanted = torch.stack([encode(make.space.attributes, {name: value}) for value in rows]).repeat_interleave(ACROSS, 0)
         caption = f"Each row was asked for one {name}" + (f", the first {FEW} of {len(values)}." if len(values) > FEW else ".")

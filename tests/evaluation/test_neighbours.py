@@ -4,7 +4,7 @@ import torch
 
 from genwright.errors import GenwrightError
 from genwright.evaluation import neighbours
-from genwright.evaluation.memory import Memory, memorised
+from genwright.evaluation.memory import Memory
 from genwright.evaluation.neighbours import nearest, prdc
 
 
@@ -69,12 +69,12 @@ def pictures(n, seed):
 
 def test_copies_are_memorised_fresh_ones_and_blurred_ones_are_not():
     train, held_out, fresh = pictures(400, 1), pictures(300, 2), pictures(300, 3)
-    share, floor = memorised(train[:300] + 0.05 * torch.randn(300, 1, 8, 8), train, held_out)
-    assert share > 0.99 and 0.05 <= floor < 0.06
-    assert memorised(fresh, train, held_out)[0] < 0.1
+    memory = Memory(train, held_out)
+    assert memory.share(train[:300] + 0.05 * torch.randn(300, 1, 8, 8)) > 0.99 and 0.05 <= memory.floor < 0.06
+    assert memory.share(fresh) < 0.1
     blurred = 0.3 * fresh  # nearer to every training example than a fresh one is
     assert float(nearest(blurred, train)[0].mean()) < float(nearest(held_out, train)[0].mean())
-    assert memorised(blurred, train, held_out)[0] < 0.1
+    assert memory.share(blurred) < 0.1
 
 
 def test_half_copied():

@@ -46,7 +46,5 @@ def figure(means: Tensor, factors: Tensor, names: Sequence[str], bins: int = 20)
     order = Draws(0, 0, torch.arange(len(factors))).bits("shuffle").argsort()
     floor, _ = mutual_information_gap(means, factors[order], bins)
     each = ", ".join(f"{name} {float(value):.2f}" for name, value in zip(names, gaps, strict=True))
-    detail = f"of posterior means in {bins} bins; {each}"
-    return Figure(
-        "mutual information gap", gap, "of 0 to 1", len(means), "pictures", {"shuffled": floor}, {"aligned": 1.0}, "higher", detail
-    )
+    how, ends = f"of posterior means in {bins} bins; {each}", ({"shuffled": floor}, {"aligned": 1.0})
+    return Figure("mutual information gap", gap, "of 0 to 1", len(means), "pictures", *ends, "higher", how)

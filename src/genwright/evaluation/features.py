@@ -182,10 +182,6 @@ def spread(size: int, count: int) -> np.ndarray:
     return np.arange(count) * size // count
 
 
-def pictures_seen(count: int) -> int:
-    return min(MOST, max(LEAST, EPOCHS * count))
-
-
 def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     """The extractor of a dataset, from the cache (default $GENWRIGHT_CACHE or ~/.cache/genwright) or trained now, about a minute."""
     space = getattr(dataset.codec, "image", dataset.codec).space  # of a codec of codes: its pictures'
@@ -211,7 +207,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
         single = {n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()}
     what = "a small network learns to tell this data apart, once (about a minute); figures of samples are made with it"
     print(f"note: {what}", file=sys.stderr)
-    network = fit(train, space.shape, attributes, single, pictures_seen(len(train)))
+    network = fit(train, space.shape, attributes, single, min(MOST, max(LEAST, EPOCHS * len(train))))
     told = "CNN trained on " + (", ".join(attributes) if space.attributes else "four rotations") + f" of the train split ({name})"
     out = Extractor(network, told, attributes, single)
     accuracy, majority = {}, {}

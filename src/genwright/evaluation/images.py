@@ -81,10 +81,8 @@ def compare(dataset: Any, made: Tensor, asked: Tensor | None, eyes: Extractor, i
         out += _modes(made, dataset.means, dataset.std)
     if many and len(train) > 1:
         near = of_split(train, max(REFERENCE, SEARCHED // made[0].numel()))[0]
-        three = sets["samples"], near, sets["real"]
-        out.append(_memorised("values", *three, len(train)))
-        if eyes.network:
-            out.append(_memorised("features", *map(eyes.features, three), len(train)))
+        for space, of in (("values", torch.Tensor.cpu), ("features", eyes.features))[: 2 if eyes.network else 1]:
+            out.append(_memorised(space, of(sets["samples"]), of(near), of(sets["real"]), len(train)))
     if asked is not None and ROTATIONS not in eyes.attributes:
         out += _attributes(dataset, made, asked, eyes, reference, sets["real"])
     return out
@@ -148,11 +146,8 @@ def _held_out(run: Run, dataset: Any) -> list[Figure]:
         unit = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score")
         count = min(1024, windows.windows)
         direction: Any = "lower" if name in ("loss", "reconstruction") else "near"
-        out.append(
-            Figure(
-                f"held-out {name}", value, unit, count, "held out", {"untrained": floors[name]}, {}, direction, "as training measures it"
-            )
-        )
+        how, before = "as training measures it", {"untrained": floors[name]}
+        out.append(Figure(f"held-out {name}", value, unit, count, "held out", before, {}, direction, how))
     return out
 
 
@@ -195,15 +190,13 @@ def _codebook(run: Run, dataset: Any) -> list[Figure]:
 def _modes(made: Tensor, means: Tensor, std: float) -> list[Figure]:
     found, n, m = modes.mixture(made, means, std), len(made), len(means)
     noise = modes.kl_floor(m, round(found.high_quality * n))
+    among = "of the modes of samples of high quality, to uniform"
     good = f"within 3 standard deviations ({std:g}) of the nearest of {m} means"
     return [
         Figure("modes", found.modes, "modes", n, "samples", {}, {"all": m}, "higher", f"with a sample {good}"),
         Figure("high quality", found.high_quality, "share", n, "samples", {}, {"perfect": modes.PERFECT}, "near", good),
-        Figure(
-            "reverse KL", found.kl, "nats", n, "samples", {"one mode": float(np.log(m))}, {"perfect": noise}, "lower",
-            "of the modes of samples of high quality, to uniform",
-        ),
-    ]  # fmt: skip
+        Figure("reverse KL", found.kl, "nats", n, "samples", {"one mode": float(np.log(m))}, {"perfect": noise}, "lower", among),
+    ]
 
 
 def _stacked(run: Run, dataset: Any, made: Tensor) -> list[Figure]:

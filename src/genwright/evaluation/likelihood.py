@@ -7,7 +7,6 @@ caches; weights are kept and summed in float64. Latents are a pure function of (
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -61,7 +60,7 @@ def estimate(objective: Any, pictures: Pictures, count: int, samples: int = 500,
 
 def active_units(mean: Tensor) -> int:
     """Units whose posterior mean varies over the data by more than 0.01 (Burda et al., 1509.00519): mean (n, units)."""
-    return int((mean.double().var(0) > ACTIVE).sum())
+    return int((mean.double().var(0, correction=0) > ACTIVE).sum())
 
 
 def marginal_nll(train: Tensor, x: Tensor) -> float:
@@ -74,28 +73,18 @@ def marginal_nll(train: Tensor, x: Tensor) -> float:
 def figures(objective: Any, pictures: Pictures, count: int, samples: int = 500, seed: int = 0, floor: float | None = None) -> list[Figure]:
     """Negative log-likelihood, ELBO and active units of `count` pictures, given their attributes where the run is conditional, and then
     without them too. floor: `marginal_nll`."""
-    if objective.given(pictures(0, 1).get("condition")) is not None:
-
-        def plain(start: int, stop: int) -> dict[str, Tensor]:
-            return (found := pictures(start, stop)) | {"condition": torch.zeros_like(found["condition"])}
-
-        given, alone = (_figures(objective, p, count, samples, seed, floor) for p in (pictures, plain))
-        return [replace(f, name=f"{f.name}, given its attributes") for f in given] + alone
-    return _figures(objective, pictures, count, samples, seed, floor)
-
-
-def _figures(objective: Any, pictures: Pictures, count: int, samples: int, seed: int, floor: float | None) -> list[Figure]:
-    e = estimate(objective, pictures, count, samples, seed)
+    conditional = objective.given(pictures(0, 1).get("condition")) is not None
     floors = {} if floor is None else {"independent pixels": floor}
-    error = float(e.nll.std() / max(1, count) ** 0.5) if count > 1 else 0.0
-    how = f"{samples} importance samples a picture; standard error over pictures {error:.2f}"
+    out: list[Figure] = []
     bound = "-ELBO, beta 1, the mean over the same samples"
     used = "posterior mean varies over pictures by more than 0.01"
-    return [
-        Figure("negative log-likelihood", float(e.nll.mean()), "nats/picture", count, "pictures", floors, detail=how),
-        Figure("negative ELBO", -float(e.elbo.mean()), "nats/picture", count, "pictures", floors, detail=bound),
-        Figure(
-            "active units", active_units(e.mean), "units", count, "pictures", {"collapsed": 0.0},
-            {"all": float(objective.latent[0])}, "near", used,
-        ),
-    ]  # fmt: skip
+    ends = {"collapsed": 0.0}, {"all": float(objective.latent[0])}
+    for known, given in ((1, ", given its attributes"), (0, "")) if conditional else ((1, ""),):
+        shown = lambda a, b: {k: v * known if k == "condition" else v for k, v in pictures(a, b).items()}  # noqa: B023, E731
+        e = estimate(objective, shown, count, samples, seed)
+        error = float(e.nll.std() / count**0.5) if count > 1 else 0.0
+        how = f"{samples} importance samples a picture; standard error over pictures {error:.2f}"
+        out.append(Figure(f"negative log-likelihood{given}", float(e.nll.mean()), "nats/picture", count, "pictures", floors, detail=how))
+        out.append(Figure(f"negative ELBO{given}", -float(e.elbo.mean()), "nats/picture", count, "pictures", floors, detail=bound))
+        out.append(Figure(f"active units{given}", active_units(e.mean), "units", count, "pictures", *ends, "near", used))
+    return out

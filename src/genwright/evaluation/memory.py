@@ -25,22 +25,15 @@ class Memory:
             what = f"with {len(train)} training and {len(held_out)} held-out examples nothing tells a copy from a fresh one"
             raise GenwrightError(what, "hold out more, or give more data")
         self.train, self.k = train, min(NEIGHBOURS, len(train))
-        fresh = self.ratios(held_out)[0]
+        fresh = self.ratios(held_out)
         self.threshold = float(fresh.sort().values[int(QUANTILE * len(fresh))])
         self.floor = float((fresh <= self.threshold).double().mean())
 
-    def ratios(self, samples: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n,) ratios, distances to the nearest training example, and its index."""
-        distance, index = nearest(samples, self.train, self.k)
-        ratio = distance[:, 0] / distance.mean(1).clamp(min=1e-12)  # 0 / 0, copies of an example that is there 50 times: 0
-        return ratio, distance[:, 0], index[:, 0]
+    def ratios(self, samples: Tensor) -> Tensor:
+        """(n,)"""
+        distance, _ = nearest(samples, self.train, self.k)
+        return distance[:, 0] / distance.mean(1).clamp(min=1e-12)  # 0 / 0, copies of an example that is there 50 times: 0
 
     def share(self, samples: Tensor) -> float:
         """Share of samples that are memorised."""
-        return float((self.ratios(samples)[0] <= self.threshold).double().mean())
-
-
-def memorised(samples: Tensor, train: Tensor, held_out: Tensor) -> tuple[float, float]:
-    """(share of samples memorised, its floor)."""
-    memory = Memory(train, held_out)
-    return memory.share(samples), memory.floor
+        return float((self.ratios(samples) <= self.threshold).double().mean())

@@ -76,8 +76,7 @@ class QuantisedObjective:
     def after_step(self, totals: dict[str, float]) -> None:
         self.model.bottleneck.learn(*self.pending, self.settings.decay, self.settings.restart)
 
-    def measured(self, batch: Batch) -> Loss:
-        return self.loss(batch)
+    measured = loss
 
 
 @register("objective", "vector-quantised")
