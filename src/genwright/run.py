@@ -161,6 +161,8 @@ class Run:
         """Writes the model for other programs. kind: "hf"."""
         if kind != "hf":
             raise GenwrightError(f"--to {kind} is not a known format", "use --to hf")
+        if self.content != "text":
+            raise GenwrightError(f"{self.folder} makes no text, and --to hf is for language models", "use the run's own safetensors")
         target = Path(folder)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise GenwrightError(f"{target} exists already and is not empty", "name a new folder")

@@ -91,8 +91,8 @@ def axes(objective: Any, space: Space, base: Tensor, count: int, condition: Tens
     square between content at -2 and at 2, around `base` (1, *latent). Of a ladder, those of its top layer, whose meaning is a picture's.
     Raises GenwrightError where a dimension is one pixel's noise."""
     size = top(objective)
-    if size > AXES:
-        what = f"this model's latent has {size:,} dimensions, one for each number of a picture"
+    if size > AXES or hasattr(objective, "velocity"):  # of a flow: noise of single pixels
+        what = f"this model's latent has {size:,} dimensions, none of which means anything by itself"
         raise GenwrightError(what, "use --walk or --interpolate")
     every = torch.eye(math.prod(objective.latent), device=base.device)[:size].view(size, *objective.latent)
     ends = decoded(objective, space, traverse(base, every, torch.tensor([-2.0, 2.0])), condition, None, settings)

@@ -1,0 +1,96 @@
+"""A person's own folder of pictures through every command, and what is refused on the way."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genwright.cli import main
+
+SMALL = [
+    "codec.size=16", "model.width=8", "training.steps=4", "training.batch_size=8", "training.evaluate_every=2", "training.precision=fp32",
+    "watching.samples=12", "sampling.steps=2",
+]  # fmt: skip
+
+
+def command(capsys, *words):
+    """(exit code, stdout, stderr) of a command line."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    said = capsys.readouterr()
+    return stopped.value.code, said.out, said.err
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with three classes of drawn shapes, of mixed sizes and modes, and a cache."""
+    place, dice = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for name, (low, high) in {"dark": (0, 90), "grey": (90, 170), "light": (170, 256)}.items():
+        (place / "mine" / name).mkdir(parents=True)
+        for i in range(24):
+            side, mode = int(dice.integers(12, 40)), ("L", "RGB", "RGBA")[i % 3]
+            pixels = dice.integers(low, high, (side, side + i % 5, 3), dtype=np.uint8)
+            Image.fromarray(pixels).convert(mode).save(place / "mine" / name / f"{i}.png")
+    return place
+
+
+@pytest.fixture(scope="module")
+def run(place):
+    import os
+
+    os.environ["GENWRIGHT_CACHE"] = str(place / "cache")
+    folder = place / "run"
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "emoji-flow", f"data.path={place / 'mine'}", *SMALL, "--run", str(folder), "--quiet", "--until", "2"])
+    assert stopped.value.code == 0
+    return folder
+
+
+def test_the_whole_way(place, run, capsys, monkeypatch):
+    monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
+    code, said, _ = command(capsys, "inspect", "emoji-flow", f"data.path={place / 'mine'}", *SMALL)
+    assert code == 0 and "class (3 values)" in said and "class=" in said
+    code, said, _ = command(capsys, "train", "emoji-flow", "--run", run, "--resume", "--quiet")
+    assert code == 0 and "done" in said
+    assert [p.name for p in sorted((run / "samples").glob("step-*"))] == [f"step-0000000{i}.png" for i in (0, 2, 4)]
+    code, said, _ = command(capsys, "sample", run, "-n", 3, "--condition", "class=dark|grey", "--guidance", 2)
+    assert code == 0 and len(said.splitlines()) == 4
+    code, said, _ = command(capsys, "sample", run, "--walk", 4, "--condition", "class=light")
+    assert code == 0 and Image.open(said.strip()).n_frames == 4
+    code, said, _ = command(capsys, "sample", run, "--invert", next((place / "mine" / "dark").iterdir()), "-n", 2)
+    assert code == 0
+    code, said, _ = command(capsys, "evaluate", run)
+    assert code == 0
+    for word in ("coverage", "recognised class", "balance of class", "independent pixels"):
+        assert word in said
+    code, said, _ = command(capsys, "report", run)
+    page = (run / "report.html").read_text()
+    assert code == 0 and page.count("data:image/png;base64,") > 4 and "<script" not in page
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["sample", "RUN", "--condition", "colour=red"], "there is no attribute 'colour'"),
+        (["sample", "RUN", "--condition", "class=lihgt"], "did you mean 'light'"),
+        (["sample", "RUN", "--prompt", "x"], "--prompt is for text"),
+        (["sample", "RUN", "--traverse"], "use --walk or --interpolate"),
+        (["sample", "RUN", "--walk", "4", "--traverse"], "one of them at a time"),
+        (["sample", "RUN", "--invert", "nowhere.png"], "nowhere.png"),
+        (["export", "RUN", "somewhere"], "--to hf is for language models"),
+        (["train", "emoji-flow", "data.path=MINE", "codec.size=18"], "18"),
+        (["train", "emoji-gan", "data.path=MINE", "codec.size=50"], "50"),
+        (["train", "emoji-flow", "data.path=MINE", "objective=adversarial"], "model.generator, model.discriminator"),
+        (["train", "emoji-flow", "data.path=MINE", "model=conv-vae"], "no velocity network"),
+        (["train", "emoji-flow", "data.path=MINE", "codec=bytes"], "codec bytes is for text"),
+        (["train", "emoji-flow", "data.path=EMPTY"], "no picture"),
+    ],
+)
+def test_what_does_not_go_is_one_sentence(words, sentence, place, run, capsys, monkeypatch):
+    monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
+    monkeypatch.chdir(place)
+    (place / "empty").mkdir(exist_ok=True)
+    names = {"RUN": str(run), "data.path=MINE": f"data.path={place / 'mine'}", "data.path=EMPTY": f"data.path={place / 'empty'}"}
+    code, out, said = command(capsys, *(names.get(word, word) for word in words))
+    assert code == 2 and said.startswith("error: ") and said.count("\n") == 1, said
+    assert sentence in said
+    assert not (place / "runs").exists() or not list((place / "runs").iterdir()), "nothing is left of what was refused"
