@@ -146,9 +146,7 @@ def sample(
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends a sample; may be given several times.")] = None,
     condition: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures: what they are; a=b|c for several values.")] = None,
     negative: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures: what they are not.")] = None,
-    guidance: Annotated[
-        float | None, typer.Option(help="Pictures: how strongly the condition steers, away from --negative; 1 as learned.")
-    ] = None,
+    guidance: Annotated[float | None, typer.Option(help="Pictures: how strongly these two steer; 1 as learned.")] = None,
     steps: Annotated[int | None, typer.Option(help="Flows: steps of the solver.")] = None,
     solver: Annotated[str | None, typer.Option(help="Flows: euler or heun.")] = None,
     truncation: Annotated[float | None, typer.Option(help="Latents: below 1, more typical and less varied.")] = None,
