@@ -257,7 +257,7 @@ def test_groups_count_and_flops():
     assert [n for n in groups if "value_embedding" in n] == ["blocks.1.value_embedding", "blocks.3.value_embedding"]
     matrices = {n for n, g in groups.items() if g == "matrix"}
     assert matrices == {f"blocks.{i}.{n}" for i in range(4) for n in ("query", "key", "value", "output", "up", "down")}
-    assert model.count() == 4 * 12 * 32 * 32 + 4 * 37 * 32 + 4 * 2
+    assert sum(p.numel() for p in model.parameters()) == 4 * 12 * 32 * 32 + 4 * 37 * 32 + 4 * 2
     assert model.flops_per_token(16) == 6 * (4 * 12 * 32 * 32 + 37 * 32) + 12 * 4 * 32 * 16
     windowed = random_model(depth=4, window=4)
     assert windowed.flops_per_token(16) == 6 * (4 * 12 * 32 * 32 + 37 * 32) + 12 * 32 * (3 * 4 + 16)
@@ -266,7 +266,7 @@ def test_groups_count_and_flops():
 
 def test_speedrun_fits_the_budget_of_a_character_model():
     settings = TransformerSettings(preset="speedrun", depth=4, width=128, hidden=480)
-    assert settings.build(Space(vocabulary=68), 64).count() <= 810_000
+    assert sum(p.numel() for p in settings.build(Space(vocabulary=68), 64).parameters()) <= 810_000
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")

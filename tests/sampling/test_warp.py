@@ -18,7 +18,7 @@ def logits_of(seed, rows=7, vocabulary=37):
 @pytest.mark.parametrize(
     ("ours", "theirs", "value"),
     [
-        (warp.temperature, reference.TemperatureLogitsWarper, 0.7),
+        (lambda logits, value: warp.warp(logits, Decoding(temperature=value)), reference.TemperatureLogitsWarper, 0.7),
         (warp.top_k, reference.TopKLogitsWarper, 1),
         (warp.top_k, reference.TopKLogitsWarper, 5),
         (warp.top_k, reference.TopKLogitsWarper, 99),

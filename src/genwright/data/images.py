@@ -263,10 +263,9 @@ class ImagesDataset:
         columns = {pair: i for i, pair in enumerate((name, value) for name, values in attributes.items() for value in values)}
         for row, known in zip(conditions, album.known, strict=True) if columns else ():
             row[[columns[name, value] for name, values in known.items() for value in values if (name, value) in columns]] = 1
-        self._splits = {
-            name: Split(kept[held[kept] == bool(i)], self._take, album.names.__getitem__, conditions if columns else None)
-            for i, name in enumerate(SPLITS)
-        }
+        numbers, table = (kept[~held[kept]], kept[held[kept]]), conditions if columns else None
+        parts = zip(SPLITS, numbers, strict=True)
+        self._splits = {name: Split(its, self._take, album.names.__getitem__, table) for name, its in parts}
         tables = [hashlib.sha256(table.tobytes()).hexdigest() for table in (np.packbits(conditions), np.packbits(held), kept)]
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
         self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self._splits.items()}

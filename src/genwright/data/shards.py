@@ -157,7 +157,8 @@ def write(unit: dict, field: str, skip: bool, tokenizer: str, end: int | None, f
                 part, to = Part(*unit["parts"][index]), splits[split]
                 if piece.row >= 0 or (index, split) not in begun:
                     begun[index, split] = True
-                    own = bytes.fromhex(part.digest[:32]) if piece.row < 0 else _row_digest(piece.text)
+                    row = hashlib.blake2b(piece.text.encode(), digest_size=16).digest() if piece.row >= 0 else b""
+                    own = row or bytes.fromhex(part.digest[:32])
                     documents.append((split, piece.row < 0 and part.start > 0, index, piece.row, to.tokens, own))
                 to.add(encoder.encode(piece.text) + (stop if piece.ends else b""))
                 to.characters += len(piece.text)
@@ -183,7 +184,3 @@ def _unchanged(unit: dict) -> None:
         part = Part(*entry)
         if os.stat(part.path).st_mtime_ns != part.changed:
             raise GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
-
-
-def _row_digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -140,8 +140,7 @@ class TextDataset:
                 starts[split].append(table["start"][new] + base[split])
                 entries[split].append(np.stack([np.full(new.sum(), number), np.flatnonzero(new)]))
                 base[split] += facts[split]["tokens"]
-        joined = {split: np.concatenate(entries[split], axis=1) for split in SPLITS}
-        return {split: (np.concatenate(starts[split]), joined[split][0], joined[split][1]) for split in SPLITS}
+        return {split: (np.concatenate(starts[split]), *np.concatenate(entries[split], axis=1)) for split in SPLITS}
 
     def document_ids(self, split: str, positions: np.ndarray) -> np.ndarray:
         """int64, of the shape of `positions`: the number of the document that each token is from."""

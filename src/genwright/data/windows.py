@@ -151,19 +151,15 @@ class TextStream:
         return self.made[1][row].take(examples, 0)
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
-        tokens = self.windows_at(position, examples.numpy())
-        batch = {"tokens": torch.from_numpy(tokens)}
+        batch = {"tokens": torch.from_numpy(self.windows_at(position, examples.numpy()))}
         if self.isolated:
             starts = self.starts(position, examples.numpy())
             batch["documents"] = torch.from_numpy(self.dataset.document_ids("train", starts[:, None] + np.arange(self.width)))
         return batch
 
     def describe(self, position: int, examples: Tensor) -> str:
-        names = []
-        for start in self.starts(position, examples.numpy()).tolist():
-            name, offset = self.dataset.document_at("train", start)
-            names.append(f"{name} (from token {offset})")
-        return ", ".join(names)
+        found = (self.dataset.document_at("train", start) for start in self.starts(position, examples.numpy()).tolist())
+        return ", ".join(f"{name} (from token {offset})" for name, offset in found)
 
 
 class HeldOut:

@@ -93,15 +93,10 @@ class Floors:
         """
         if len(targets) and (targets.min() < 0 or max(targets.max(), left.max()) >= self.vocabulary):
             raise GenwrightError("a held-out token is outside the vocabulary", "prepare the data again with this run's codec")
-        guess = np.where(left >= 0, self.best[np.maximum(left, 0)], self.unigram.argmax())
-        return {
-            "loss": {
-                "uniform": len(targets) * math.log(self.vocabulary),
-                "unigram": float(-np.log(self.unigram[targets]).sum()),
-                "bigram": float(-np.log(self.probability(targets, left)).sum()),
-            },
-            "accuracy": {"unigram": float((targets == self.unigram.argmax()).sum()), "bigram": float((targets == guess).sum())},
-        }
+        probabilities = {"unigram": self.unigram[targets], "bigram": self.probability(targets, left)}
+        guesses = {"unigram": self.unigram.argmax(), "bigram": np.where(left >= 0, self.best[np.maximum(left, 0)], self.unigram.argmax())}
+        loss = {"uniform": len(targets) * math.log(self.vocabulary)} | {k: float(-np.log(p).sum()) for k, p in probabilities.items()}
+        return {"loss": loss, "accuracy": {k: float((targets == guess).sum()) for k, guess in guesses.items()}}
 
 
 def count_floors(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> Floors:

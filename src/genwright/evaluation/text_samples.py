@@ -196,8 +196,7 @@ def measure_samples(
         # text from amid a document is no beginning of a program, so only windows that begin one are judged
         verdicts = [[parses(str(decode(s.tolist()))) for s in group] for group in (groups[0], real[:whole], groups[2])]
         judged = [[v for v in group if v is not None] for group in verdicts]
-        unjudged = [len(all_) - len(some) for all_, some in zip(verdicts, judged, strict=True)]
-        without = f"{unjudged[0]} samples, {unjudged[1]} held-out windows"
+        without = f"{verdicts[0].count(None)} samples, {verdicts[1].count(None)} held-out windows"
         detail = f"cut at the last whole line and statement; without one, so not counted: {without}"
         add("parses as Python", "share", np.mean, judged, "higher", count=len(judged[0]), detail=detail)
     return SampleReport(figures, found[0], sizes[0])

@@ -204,32 +204,26 @@ def _sizes(form: Format, config: dict[str, Any]) -> dict[str, Any]:
 def _positions(form: Format, config: dict[str, Any]) -> dict[str, Any]:
     """Rotary positions and windows. "ropes": the dictionaries they came from. Older configs (transformers < 5) said rope_theta,
     rope_scaling, global_attn_every_n_layers at the top."""
-    depth = config["num_hidden_layers"]
     old, new = config.get("rope_scaling") or {}, config.get("rope_parameters") or {}
     if form.preset == "modernbert":
-        whole, local = old | new.get("full_attention", {}), old | new.get("sliding_attention", {})
-        kinds = config.get("layer_types")
-        if kinds is None:
-            every = config.get("global_attn_every_n_layers", 3)
-            kinds = ["sliding_attention" if i % every else "full_attention" for i in range(depth)]
-        bases = {
-            "rope_base": whole.get("rope_theta", config.get("global_rope_theta", 160_000.0)),
-            "rope_base_local": local.get("rope_theta", config.get("local_rope_theta", 10_000.0)),
-        }
-        return bases | _windows(kinds, config.get("local_attention", 128) // 2) | {"ropes": [whole, local]}
-    whole = old | new
-    base = whole.get("rope_theta", config.get("rope_theta", 10_000.0))
-    window = (config.get("sliding_window") or 0) if config.get("use_sliding_window") else 0
-    kinds = config.get("layer_types")
-    if kinds is None:
-        first = config.get("max_window_layers", 28)
-        kinds = ["sliding_attention" if window and i >= first else "full_attention" for i in range(depth)]
-    return {"rope_base": base, "rope_base_local": base, "ropes": [whole]} | _windows(kinds, window)
+        ropes = [old | new.get("full_attention", {}), old | new.get("sliding_attention", {})]
+        base = ropes[0].get("rope_theta", config.get("global_rope_theta", 160_000.0))
+        near = ropes[1].get("rope_theta", config.get("local_rope_theta", 10_000.0))
+        window, every = config.get("local_attention", 128) // 2, config.get("global_attn_every_n_layers", 3)
+        short = [bool(i % every) for i in range(config["num_hidden_layers"])]
+    else:
+        ropes = [old | new]
+        base = near = ropes[0].get("rope_theta", config.get("rope_theta", 10_000.0))
+        window = (config.get("sliding_window") or 0) if config.get("use_sliding_window") else 0
+        short = [window > 0 and i >= config.get("max_window_layers", 28) for i in range(config["num_hidden_layers"])]
+    if config.get("layer_types") is not None:
+        short = [kind == "sliding_attention" for kind in config["layer_types"]]
+    return {"rope_base": base, "rope_base_local": near, "ropes": ropes} | _windows(short, window)
 
 
-def _windows(kinds: list[str], window: int) -> dict[str, Any]:
+def _windows(short: list[bool], window: int) -> dict[str, Any]:
     """`window` and the shortest `pattern` that repeats to these layers."""
-    letters = "".join("S" if kind == "sliding_attention" else "L" for kind in kinds)
+    letters = "".join("S" if it else "L" for it in short)
     if "S" not in letters:
         return {"window": 0, "pattern": "L"}
     size = next(n for n in range(1, len(letters) + 1) if (letters[:n] * len(letters))[: len(letters)] == letters)

@@ -26,8 +26,7 @@ class Layers(nn.Module):
     def __init__(self, inputs: int, width: int, depth: int, activation: str, pieces: int = 1):
         super().__init__()
         self.slope, self.pieces = 0.2 if activation == "leaky" else 0.0, pieces
-        sizes = [inputs] + [width] * (depth - 1)
-        affine = [nn.Linear(size, width * pieces) for size in sizes]
+        affine = [nn.Linear(size, width * pieces) for size in [inputs] + [width] * (depth - 1)]
         self.affine = nn.ModuleList(affine)
         for layer in affine:
             nn.init.normal_(layer.weight, std=math.sqrt((2 if pieces == 1 else 1) / layer.in_features))

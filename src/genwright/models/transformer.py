@@ -294,9 +294,6 @@ class Transformer(nn.Module):
         kinds = {"embedding": "embedding", "value_embedding": "embedding", "head": "head"}
         return {n: "scalar" if p.ndim < 2 else kinds.get(n.rsplit(".", 1)[-1], "matrix") for n, p in self.named_parameters()}
 
-    def count(self) -> int:
-        return sum(p.numel() for p in self.parameters())
-
     def flops_per_token(self, context: int | None = None) -> float:
         """Forward and backward of one token among `context`: 6 for each weight that is multiplied, 12 H D for each position that is
         seen (Chowdhery et al., PaLM, 2204.02311, appendix B: without halving for causality)."""

@@ -137,11 +137,9 @@ class _Run:
 
     def __init__(self, model, tokens, padding, settings, draws, end, constraint, watch, every, scored):
         self.model, self.stepper, self.context = model, stepper(model), context_of(model)
-        self.settings, self.end, self.constraint, self.watch, self.every = settings, end, constraint, watch, every
-        self.scored = scored
+        self.settings, self.end, self.constraint, self.watch, self.every, self.scored = settings, end, constraint, watch, every, scored
         size, self.prompt = tokens.shape
-        self.total = self.prompt + settings.max_tokens
-        self.at = self.prompt  # where the next token goes
+        self.at, self.total = self.prompt, self.prompt + settings.max_tokens  # at: where the next token goes
         self.tokens = torch.nn.functional.pad(tokens, (0, settings.max_tokens))
         self.logprobs = torch.zeros(size, settings.max_tokens, device=tokens.device)
         self.counts = [0] * size
@@ -160,9 +158,8 @@ class _Run:
         index = torch.tensor(self.rows, device=self.tokens.device)
         held = self.tokens[index]
         start = torch.tensor([self.start[row] for row in self.rows], device=held.device)
-        real = None
-        if any(self.start[row] > low for row in self.rows):
-            real = torch.arange(low, self.at, device=held.device) >= start[:, None]
+        padded = any(self.start[row] > low for row in self.rows)
+        real = torch.arange(low, self.at, device=held.device) >= start[:, None] if padded else None
         logits = self.stepper.start(held[:, low : self.at], real, self.at - low + steps - 1)
         with threads_for(self.model, len(index)):
             self._draw(logits, held, index, steps)

@@ -97,15 +97,13 @@ class Lean:
         self.model = model
         s = self.settings = model.settings
         self.groups, self.width = s.heads // s.kv_heads, s.head_width
-        pairs = torch.arange(self.width, device=model.embedding.device).view(2, -1).t().flatten()  # i beside i + D/2
-        self.pairs = pairs
+        self.pairs = torch.arange(self.width, device=model.embedding.device).view(2, -1).t().flatten()  # i beside i + D/2
         self.layers = [self._layer(block) for block in model.blocks]
         head = model.embedding if model.head is None else model.head
         self.cap = head.new_tensor(s.logit_softcap) if s.logit_softcap else None
         self.head = (_folded(head, model.norm) / (s.logit_softcap or 1)).t().contiguous()
-        self.embedding, self.first_gain = model.embedding, None
-        if model.embedding_norm is not None:
-            self.first_gain = _folded(head.new_ones(s.width), model.embedding_norm)
+        self.embedding, first = model.embedding, model.embedding_norm
+        self.first_gain = None if first is None else _folded(head.new_ones(s.width), first)
         self.head_eps = head.new_tensor(math.sqrt(self.width * s.norm_eps))
 
     @staticmethod
@@ -116,8 +114,7 @@ class Lean:
     def _layer(self, block: Any) -> _Layer:
         k, g, d = block.settings.kv_heads, self.groups, self.width
         query, key = (w.view(k, -1, d, w.shape[1])[:, :, self.pairs] for w in (block.query, block.key))
-        value = block.value.view(k, 1, d, -1)
-        qkv = torch.cat((query, key, value), 1).flatten(0, 2)
+        qkv = torch.cat((query, key, block.value.view(k, 1, d, -1)), 1).flatten(0, 2)
         up = block.up if block.gate is None else torch.cat((block.gate, block.up))
         gain = None
         if block.query_norm is not None and block.query_norm.weight is not None:

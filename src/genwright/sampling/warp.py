@@ -15,11 +15,6 @@ from genwright.sampling.settings import Decoding
 _NEVER = float("-inf")
 
 
-def temperature(logits: Tensor, value: float) -> Tensor:
-    """Divides by `value` > 0: below 1 sharper, above 1 flatter."""
-    return logits / value
-
-
 def top_k(logits: Tensor, k: int) -> Tensor:
     """Keeps the k highest; ties with the k-th stay."""
     lowest = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
@@ -54,7 +49,7 @@ def warp(logits: Tensor, decoding: Decoding, seen: Tensor | None = None) -> Tens
     if decoding.temperature == 0:
         return logits
     if decoding.temperature != 1:
-        logits = temperature(logits, decoding.temperature)
+        logits = logits / decoding.temperature
     if 0 < decoding.top_k < logits.shape[-1]:
         logits = top_k(logits, decoding.top_k)
     if decoding.top_p < 1:

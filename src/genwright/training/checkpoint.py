@@ -118,14 +118,11 @@ def newest(root: Path, say=lambda text: None, before: int | None = None, schedul
 
 def set_aside(root: Path, after: int) -> list[Path]:
     """Renames checkpoints later than step `after`, which a run fell or rolled back behind: kept for a person, seen by nothing here."""
-    moved = []
-    for step in steps(root):
-        if step > after:
-            place = root / f"aside-{folder_of(root, step).name}"
-            shutil.rmtree(place, ignore_errors=True)
-            os.replace(folder_of(root, step), place)
-            moved.append(place)
-    return moved
+    moved = {folder_of(root, step): root / f"aside-{folder_of(root, step).name}" for step in steps(root) if step > after}
+    for folder, place in moved.items():
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(folder, place)
+    return list(moved.values())
 
 
 def prune(root: Path, keep: int) -> None:

@@ -8,8 +8,7 @@ one cast a step, and gradients are accumulated in fp32.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -133,14 +132,7 @@ class FlatWeights(Weights):
             target.copy_(tensors[name])
         self.refresh()
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        if self.average is None:
-            yield
-            return
+    def swap(self, values: Tensor) -> Tensor:
         kept = self.compute.clone()
-        self.compute.copy_(self.average)
-        try:
-            yield
-        finally:
-            self.compute.copy_(kept)
+        self.compute.copy_(values)
+        return kept

@@ -35,8 +35,7 @@ class Log(Hook):
     """Writes each step's record; the first of the hooks, on the rank that writes."""
 
     def __init__(self, records: Records):
-        self.records, self.calls = records, 0
-        self.memory = memory_mb()
+        self.records, self.calls, self.memory = records, 0, memory_mb()
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         if self.calls % 50 == 0:  # asking the system costs more than a small step may

@@ -18,16 +18,13 @@ from genwright.errors import GenwrightError
 LAUNCHER = "GENWRIGHT_LAUNCHER"  # environment variable of a rank: the number of the process that launched it
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def launch(arguments: Sequence[str], processes: int) -> None:
     """Runs `python -m genwright ARGUMENTS` as `processes` ranks and waits. When one fails the others are ended. SIGTERM and Ctrl-C
     reach every rank, which then saves and stops. Raises GenwrightError when a rank failed; it has said why on stderr itself."""
-    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), LAUNCHER: str(os.getpid())}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), LAUNCHER: str(os.getpid())}
     command = [sys.executable, "-P", "-m", "genwright", *arguments]  # -P: nothing is imported from the current folder
     with ExitStack() as stack:
         said = [None if i == 0 else stack.enter_context(tempfile.TemporaryFile()) for i in range(processes)]

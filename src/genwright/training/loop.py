@@ -123,24 +123,19 @@ class _Step:
         batch = self.stream.batch(position, self.own, self.objective)
         if self.engine.device.type != "cpu":
             batch = {k: v.to(self.engine.device, non_blocking=True) for k, v in batch.items()}
-        draws = Draws(self.state.seed, position, self.placed)
-        return self.objective.prepare(batch, draws, self.ranks)
+        return self.objective.prepare(batch, Draws(self.state.seed, position, self.placed), self.ranks)
 
     def parts(self, batch: Batch, part: slice) -> list[Batch | None]:
         """This rank's micro-batches of a part of the global batch; None stands for an empty one, so that every rank has as many
         (collectives inside a sharded module must pair up)."""
         size = self.settings.micro_batch or self.stream.size
-        if part == slice(None):
-            if self.at_once:
-                return [batch]
-            counts, local = [len(r) for r in self.rows], None
-        else:
-            start, stop, _ = part.indices(self.stream.size)
-            inside = [(r >= start) & (r < stop) for r in self.rows]
-            counts, local = [int(i.sum()) for i in inside], inside[self.engine.rank].nonzero()[:, 0]
-        index = torch.arange(len(self.own)) if local is None else local
+        if part == slice(None) and self.at_once:
+            return [batch]
+        start, stop, _ = part.indices(self.stream.size)
+        local = [((r >= start) & (r < stop)).nonzero()[:, 0] for r in self.rows]
+        index = local[self.engine.rank]
         pieces: list[Batch | None] = [self._take(batch, index[i : i + size]) for i in range(0, len(index), size)]
-        return pieces + [None] * (-(-max(counts) // size) - len(pieces))
+        return pieces + [None] * (-(-max(map(len, local)) // size) - len(pieces))
 
     @staticmethod
     def _take(batch: Batch, index: Tensor) -> Batch:

@@ -13,12 +13,10 @@ from genwright.training.settings import Training
 from genwright.training.weights import cast_inputs
 
 GAIN = 1.25  # bf16 has less precision: a draw goes to fp32
-ROUNDS = 2
+ROUNDS, REPEATS = 2, 2
 
 
-def choose(
-    objective: Objective, stream: Stream, settings: Training, engine: Engine, seed: int, repeats: int = 2
-) -> tuple[torch.dtype, dict[str, float]]:
+def choose(objective: Objective, stream: Stream, settings: Training, engine: Engine, seed: int) -> tuple[torch.dtype, dict[str, float]]:
     """The dtype, and seconds of forward and backward in each that was tried. Weights and buffers are as before afterwards. Rank 0
     decides for all."""
     if objective.double_backward:
@@ -36,7 +34,7 @@ def choose(
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
             _dress(objective, dtype, kept)
             casts = [cast_inputs(module, dtype) for module in objective.modules.values()]
-            times[name] += _time(turn, prepared, engine, repeats)
+            times[name] += _time(turn, prepared, engine)
             for cast in casts:
                 cast.remove()
     seconds = {name: min(found) for name, found in times.items()}
@@ -54,9 +52,9 @@ def _dress(objective: Objective, dtype: torch.dtype, kept) -> None:
             module.load_state_dict(kept[name])
 
 
-def _time(turn, prepared, engine: Engine, repeats: int) -> list[float]:
+def _time(turn, prepared, engine: Engine) -> list[float]:
     times = []
-    for _ in range(repeats + 1):
+    for _ in range(REPEATS + 1):
         if engine.device.type == "cuda":
             torch.cuda.synchronize()
         began = time.perf_counter()

@@ -1,4 +1,5 @@
-"""metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length; resuming cuts it back to that."""
+"""metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length; resuming cuts it back to that.
+TensorBoard may mirror it."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from genwright.errors import GenwrightError
 
 CLOCK = ("seconds", "memory_mb", "elapsed")  # fields, with `*_per_second`, that differ between equal runs
 
@@ -76,3 +79,23 @@ def read(path: Path) -> list[dict[str, Any]]:
 def without_clock(record: dict[str, Any]) -> dict[str, Any]:
     """What equal runs have in common."""
     return {k: v for k, v in record.items() if k not in CLOCK and not k.endswith("_per_second")}
+
+
+def tensorboard(folder: Path, step: int = 0) -> Callable[[dict[str, Any]], None]:
+    """A function that writes a record's numbers as TensorBoard scalars under `folder`; what was written
+    after `step`, before a run was resumed, is hidden."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as problem:
+        raise GenwrightError("training.sinks has tensorboard, which is not installed", "pip install 'genwright[tensorboard]'") from problem
+    writer = SummaryWriter(str(folder), purge_step=step + 1)
+
+    def write(record: dict[str, Any]) -> None:
+        values = {k: v for k, v in record.items() if isinstance(v, float)}
+        values |= {f"held_out/{k}": v for k, v in record.get("held_out", {}).items()}
+        for name, value in values.items():
+            writer.add_scalar(name, value, record["step"])
+        if "held_out" in record:
+            writer.flush()
+
+    return write

@@ -18,7 +18,7 @@ from genwright.training import checkpoint, loop, snapshot
 from genwright.training.engine import Engine
 from genwright.training.hooks import Checkpoints, Evaluate, Interrupt, Log
 from genwright.training.loop import Hook, Rollback, State
-from genwright.training.records import Records
+from genwright.training.records import Records, tensorboard
 from genwright.training.settings import Training
 
 
@@ -64,7 +64,8 @@ class Session:
             if self.records:
                 self.records.cut(0)
             saver.save(state, scheduled=True)
-        self._mirror(state.step)
+        if self.records and "tensorboard" in settings.sinks:
+            self.records.mirrors.append(tensorboard(self.folder / "tensorboard", state.step))
         self._measure_untrained(state)
         with Interrupt(engine) as interrupt:
             hooks: list[Hook] = [Log(self.records)] if self.records else []
@@ -96,12 +97,6 @@ class Session:
         """The held-out figures of step 0 follow its checkpoint, which holds whatever weights a run starts from."""
         if state.step == 0 and self.evaluate:
             self.evaluate.after_step(state, {})
-
-    def _mirror(self, step: int) -> None:
-        if self.records and "tensorboard" in self.settings.sinks:
-            from genwright.training.sinks import tensorboard
-
-            self.records.mirrors.append(tensorboard(self.folder / "tensorboard", step))
 
     def _restore(self, state: State, before: int | None = None, scheduled: bool = False) -> bool:
         """Takes up the newest whole checkpoint, the same on every rank; False where there is none."""

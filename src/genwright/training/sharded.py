@@ -6,8 +6,7 @@ and cut again; the momentum stays sharded. Gradients are summed by FSDP2's reduc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -121,23 +120,13 @@ class ShardedWeights(Weights):
         for n, local in self._locals(kind).items():
             local.copy_(self._cut(tensors[n].to(local.device), self.every[n]))
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        if self.average is None:
-            yield
-            return
-        kept = {n: t.clone() for n, t in self._locals("weights").items()}
-        self._write(self.average)
-        try:
-            yield
-        finally:
-            self._write(kept)
-
-    def _write(self, values: Mapping[str, Tensor]) -> None:
+    def swap(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         own = self._locals("weights")
+        kept = {n: t.clone() for n, t in own.items()}
         self._reshard()
         for n, t in values.items():
             own[n].copy_(t)
+        return kept
 
     def _reshard(self) -> None:
         """Drops gathered copies, which would be stale after the shards change."""

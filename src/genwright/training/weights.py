@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,7 @@ class Weights(ABC):
 
     parameters: Mapping[str, Tensor]
     steps: Mapping[Any, Tensor]  # AdamW's own counts of updates
+    average: Any  # the running average, None without one
 
     def __init__(self, module: nn.Module, settings: Optimizer, dtype: torch.dtype = torch.float32, ema: float | None = None):
         self.module, self.settings, self.dtype, self.ema, self.updates = module, settings, dtype, ema, 0
@@ -129,5 +130,17 @@ class Weights(ABC):
             step.fill_(updates)
 
     @abstractmethod
-    def averaged(self) -> AbstractContextManager[None]:
+    def swap(self, values: Any) -> Any:
+        """Lets the module compute with `values`, laid out as `average`; returns what it computed with."""
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
         """Inside, the module computes with its averaged weights; without an average nothing changes."""
+        if self.average is None:
+            yield
+            return
+        kept = self.swap(self.average)
+        try:
+            yield
+        finally:
+            self.swap(kept)
