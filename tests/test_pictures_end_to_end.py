@@ -94,3 +94,21 @@ def test_what_does_not_go_is_one_sentence(words, sentence, place, run, capsys, m
     assert code == 2 and said.startswith("error: ") and said.count("\n") == 1, said
     assert sentence in said
     assert not (place / "runs").exists() or not list((place / "runs").iterdir()), "nothing is left of what was refused"
+
+
+def test_a_flow_that_was_trained_in_bf16_is_sampled_so(place, capsys, monkeypatch):
+    import torch
+
+    import genwright
+
+    monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
+    words = [w for w in SMALL if "precision" not in w and "steps" not in w]
+    code, _, said = command(
+        capsys, "train", "emoji-flow", f"data.path={place / 'mine'}", *words, "training.steps=2", "training.precision=bf16",
+        "sampling.steps=2", "watching.samples=0", "--run", place / "bf16", "--quiet",
+    )  # fmt: skip
+    assert code == 0, said
+    run = genwright.load(place / "bf16")
+    assert {p.dtype for p in run.model.parameters()} == {torch.bfloat16}
+    drawn = run.sample(n=2, condition="class=dark")
+    assert drawn.shape == (2, 3, 16, 16) and drawn.dtype == torch.float32 and drawn.isfinite().all()

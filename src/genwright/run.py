@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from genwright import assemble
@@ -92,12 +93,15 @@ class Run:
 
     @cached_property
     def objective(self) -> Any:
-        """The objective with its trained networks, in fp32, ready to be used."""
+        """The objective with its trained networks, ready to be used: in fp32, but for a flow that was trained in bf16, whose many steps take
+        a third of the time as it was trained."""
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
         engine = Engine("cpu" if self.recipe.training.device == "cpu" else "auto")
         for name, tensors in self.tensors().items():
             snapshot.into_module(built.modules[name], tensors, str(self.checkpoint))
             built.modules[name].to(engine.device).eval().requires_grad_(False)
+            if self.recipe.training.precision == "bf16" and hasattr(built, "velocity"):
+                built.modules[name].to(torch.bfloat16)
         return built
 
     @property
