@@ -93,8 +93,8 @@ class Run:
 
     @cached_property
     def objective(self) -> Any:
-        """The objective with its trained networks, ready to be used: in fp32, but for a flow that was trained in bf16, whose many steps take
-        a third of the time as it was trained."""
+        """The objective with its trained networks, ready to be used: in fp32; a flow that was trained in bf16 stays so, for its
+        many steps then take a third of the time."""
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
         engine = Engine("cpu" if self.recipe.training.device == "cpu" else "auto")
         for name, tensors in self.tensors().items():
