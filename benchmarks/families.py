@@ -50,7 +50,7 @@ FAMILIES = {
         "model": {"kind": "unet", "width": 8}, "objective": {"kind": "flow", "pairing": "optimal-transport"}, "sampling": {"steps": 2},
     },
     "codes": PICTURES | {
-        "codec": {"kind": "codes", "run": "CODES"}, "model": {"kind": "transformer", "depth": 1, "width": 16}, "objective": "causal",
+        "codec": {"kind": "codes", "run": "CODES"}, "model": {"kind": "transformer", "depth": 1, "width": 16, "heads": 2}, "objective": "causal",
     },
     "points": {"data": {"kind": "points", "source": "ring"}, "codec": "points", "objective": "flow", "sampling": {"steps": 2}},
 }  # fmt: skip
@@ -165,7 +165,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     work = Path(tempfile.mkdtemp(prefix="families-"))
     pictures(work / "pictures.npz")
-    figures: dict = {name: stopped(name, work) for name in a.families}
+    figures: dict = {}
+    for name in a.families:
+        figures[name] = stopped(name, work)
+        print(name, figures[name], file=sys.stderr)
 
     def gan(folder: Path, resume: bool, data: Path) -> None:
         run("adversarial", folder, resume, work, **{"training.steps": 60})

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
@@ -62,6 +63,8 @@ def child(run, folder: Path, data: Path) -> int:
             shutil.rmtree(folder, ignore_errors=True)  # killed before there was anything to resume
         run(folder, resume, data)
         code = 0
+    except BaseException:
+        traceback.print_exc()  # nobody else would
     finally:
         os._exit(code)
 
