@@ -50,7 +50,8 @@ FAMILIES = {
         "model": {"kind": "unet", "width": 8}, "objective": {"kind": "flow", "pairing": "optimal-transport"}, "sampling": {"steps": 2},
     },
     "codes": PICTURES | {
-        "codec": {"kind": "codes", "run": "CODES"}, "model": {"kind": "transformer", "depth": 1, "width": 16, "heads": 2}, "objective": "causal",
+        "codec": {"kind": "codes", "run": "CODES"}, "objective": "causal",
+        "model": {"kind": "transformer", "depth": 1, "width": 16, "heads": 2},
     },
     "points": {"data": {"kind": "points", "source": "ring"}, "codec": "points", "objective": "flow", "sampling": {"steps": 2}},
 }  # fmt: skip
