@@ -12,6 +12,7 @@ No normalisation over the batch: a picture's likelihood must not depend on its n
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -45,7 +46,7 @@ def gaussian_kl(mean: Tensor, log_scale: Tensor) -> Tensor:
     return 0.5 * (mean.square() + (2 * log_scale).exp() - 1) - log_scale
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(nn.Module, ABC):
     """What variational networks share. A subclass gives `encode`, `descend` and, for layers after the first, `posterior`.
 
     sizes: shapes of the layers of latents, in the order in which they are drawn. outputs: likelihood parameters of each value.
@@ -57,12 +58,12 @@ class Autoencoder(nn.Module):
         self.counts = [torch.Size(size).numel() for size in sizes]
         self.units, self.layers = sum(self.counts), len(sizes)
 
-    def encode(self, x: Tensor, condition: Tensor | None) -> State:
-        raise NotImplementedError
+    @abstractmethod
+    def encode(self, x: Tensor, condition: Tensor | None) -> State: ...
 
+    @abstractmethod
     def descend(self, draw: Draw, condition: Tensor | None) -> Tensor:
         """Parameters (m, outputs * channels, ...) from latents that are asked for on the way."""
-        raise NotImplementedError
 
     def posterior(self, layer: int, h: Tensor | None, seen: Tensor) -> Tensor:
         """(m, 2 * units of the layer): mean and raw log scale, from the decoder's state and the encoder's."""
