@@ -24,11 +24,13 @@ class Loss(NamedTuple):
     total: (examples,) summed over the counted units of each example (tokens, pixels, or 1).
     count: (examples,) how many units; the gradient of a step is d(sum of totals) / (sum of counts), over micro-batches and ranks.
     metrics: name -> (sum, count), scalars, reducible over unequal ranks; what is logged is sum / count.
+    sums: name -> a tensor of any shape, without gradient, that is summed over micro-batches and ranks for `Objective.after_step`.
     """
 
     total: Tensor
     count: Tensor  # type: ignore[assignment]  # the field hides tuple.count, which a Loss has no use for
     metrics: dict[str, tuple[Tensor, Tensor]]
+    sums: Mapping[str, Tensor] = {}  # noqa: RUF012 - never written to
 
 
 class Turn(NamedTuple):
@@ -73,9 +75,9 @@ class Objective(Protocol):
 
     def turns(self, step: int) -> Sequence[Turn]: ...
 
-    def after_step(self, totals: dict[str, float]) -> None:
-        """Buffers that follow no gradient (codebooks, adaptive augmentation), from the step's reduced metrics: the same on
-        every rank. Saved with the modules."""
+    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> Mapping[str, float] | None:
+        """Moves buffers that follow no gradient (codebooks, adaptive augmentation) by what the step's losses measured and summed, the
+        same on every rank; they are saved with the modules. Gives what else is to be recorded of the step."""
 
     def measured(self, batch: Batch) -> Loss:
         """What held-out evaluation measures on a prepared batch, without gradients: the trained loss at its final weights (no

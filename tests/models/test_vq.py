@@ -73,8 +73,7 @@ def test_the_gradient_passes_straight_through(bottleneck):
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))
     x = torch.randn(2, 3, 16, 8)
-    _, codes = net(x)
-    made, z, vectors = net(x, codes)
+    z, codes, made, vectors = net(x, decode=True)
     probe = torch.randn_like(made)
     (through,) = torch.autograd.grad((made * probe).sum(), z, retain_graph=True)
     at = vectors.detach().clone().requires_grad_(True)
@@ -90,7 +89,7 @@ def test_codes_make_the_pictures_that_learning_sees(bottleneck):
     x = torch.randn(3, 3, 16, 8)
     z, codes = net(x)
     assert net.grid == (4, 2) and codes.shape == (3, 8) and z.shape == (3, 8, net.bottleneck.width)
-    assert torch.allclose(net(codes=codes), net(x, codes)[0], atol=1e-6) and net(codes=codes).shape == x.shape
+    assert torch.allclose(net(codes=codes), net(x, decode=True)[2], atol=1e-6) and net(codes=codes).shape == x.shape
 
 
 def test_a_code_takes_the_running_mean_of_its_latents_and_idle_ones_begin_anew():

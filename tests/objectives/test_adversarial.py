@@ -144,10 +144,10 @@ def test_augmentation_follows_how_sure_the_discriminator_is():
     chosen = Adversarial(latent=3, augment=True, augment_step=0.1)
     o = chosen.build({name: parts[name].build(space, **extra) for name, (_, extra) in chosen.needs(space).items()}, space)
     for sign, expected in ((0.9, 0.1), (0.9, 0.2), (0.1, 0.1), (0.1, 0.0), (0.1, 0.0)):
-        o.after_step({"real_sign": sign})
+        o.after_step({"real_sign": sign}, {})
         assert o.modules["discriminator"].augmentation.item() == pytest.approx(expected, abs=1e-6)
     for _ in range(12):
-        o.after_step({"real_sign": 1.0})
+        o.after_step({"real_sign": 1.0}, {})
     assert o.modules["discriminator"].state_dict()["augmentation"].item() == pytest.approx(0.8)  # saved, and bounded
     examples = torch.arange(4)
     batch = o.prepare({"x": torch.randn(4, 1, 8, 8)}, Draws(0, 0, examples), None)

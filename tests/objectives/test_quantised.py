@@ -1,7 +1,6 @@
 """The vector-quantised objective: figures in closed form, and the same codebook however a batch is split."""
 
 import math
-import threading
 
 import pytest
 import torch
@@ -68,27 +67,6 @@ def trained(objective, steps, *, start=None, micro_batch=None, size=12, records=
     return {file: {n: t.clone() for n, t in tensors.items()} for file, tensors in files.items()}, plain
 
 
-class ThreadRanks:
-    """Two ranks as two threads; even examples belong to the first."""
-
-    def __init__(self, rank, shared, barrier):
-        self.rank, self.size, self.shared, self.barrier = rank, 2, shared, barrier
-
-    def exchange(self, tensor):
-        self.shared[self.rank] = tensor
-        self.barrier.wait(10)
-        both = list(self.shared)
-        self.barrier.wait(10)
-        return both
-
-    def sum(self, tensor):
-        a, b = self.exchange(tensor)
-        return a + b
-
-    def gather(self, tensor):
-        return torch.stack(self.exchange(tensor), 1).flatten(0, 1)
-
-
 def test_perplexity_in_closed_form():
     assert perplexity(torch.tensor([5, 5, 5, 5, 0])).item() == pytest.approx(4)
     assert perplexity(torch.tensor([7, 0])).item() == 1
@@ -105,14 +83,13 @@ def test_the_loss_is_what_it_says(kind):
     loss = objective.loss(batch)
     net, x = objective.modules["model"], batch["x"]
     z, codes = net(x)
-    assert torch.equal(codes, batch["codes"])
     error = net(codes=codes) - x
     for i in range(6):
         expected = error[i].abs().mean() if kind == "l1" else error[i].square().mean()
         distance = torch.stack([(z[i, j] - net.bottleneck.codebook[codes[i, j]]).square().mean() for j in range(4)]).mean()
         assert loss.total[i].item() == pytest.approx((expected + 0.5 * distance).item(), rel=1e-4)
-    assert loss.count.tolist() == [1] * 6 and set(loss.metrics) == {"loss", "reconstruction", "perplexity", "used"}
-    total, count = loss.metrics["perplexity"]
+    assert loss.count.tolist() == [1] * 6 and set(loss.metrics) == {"loss", "reconstruction"}
+    total, count = objective.measured(batch).metrics["perplexity"]
     assert (total / count).item() == pytest.approx(perplexity(torch.bincount(codes.flatten(), minlength=8)).item())
 
 
@@ -127,28 +104,18 @@ def test_micro_batches_change_nothing(bottleneck):
         assert all(x[k] == pytest.approx(y[k], rel=1e-4) for k in ("loss", "reconstruction", "perplexity", "used"))
 
 
-def test_two_ranks_move_the_codebook_as_one_does():
-    one, engine = made(), Engine("cpu")
-    batch = Shapes(12).batch(0, torch.arange(12))
-    figures = one.prepare(batch, Draws(0, 0, torch.arange(12)), engine.ranks(engine.rows(12)))
-    one.after_step({})
-    shared, barrier, results = [None, None], threading.Barrier(2), [None, None]
-
-    def play(rank, objective):
-        rows = torch.arange(rank, 12, 2)
-        own = objective.prepare({"x": batch["x"][rows]}, Draws(0, 0, rows), ThreadRanks(rank, shared, barrier))
-        objective.after_step({})
-        results[rank] = (own, objective.model.bottleneck.state_dict())
-
-    threads = [threading.Thread(target=play, args=(rank, made())) for rank in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for rank, (own, state) in enumerate(results):
-        for name, tensor in one.model.bottleneck.state_dict().items():
-            assert torch.allclose(state[name].double(), tensor.double(), atol=1e-6), name
-        assert torch.equal(own["codes"], figures["codes"][rank::2]) and own["perplexity"][0] == figures["perplexity"][0]
+def test_parts_of_a_batch_sum_to_what_the_whole_one_teaches():
+    objective, engine, n = made(codes=29), Engine("cpu"), 12
+    batch = objective.prepare(Shapes(n).batch(0, torch.arange(n)), Draws(0, 0, torch.arange(n)), engine.ranks(engine.rows(n)))
+    whole = objective.loss(batch).sums
+    z, codes = objective.modules["model"](batch["x"])
+    assert whole["counts"].tolist() == torch.bincount(codes.flatten(), minlength=29).tolist()
+    for code in range(29):
+        assert torch.allclose(whole["latents"][code].float(), z[codes == code].sum(0), atol=1e-5)
+        assert (z.flatten(0, 1) == whole["candidates"][code].float()).all(1).any(), "a latent of the batch for every code"
+    parts = [objective.loss({k: v[rows] for k, v in batch.items()}).sums for rows in (slice(0, 12, 2), slice(1, 8, 2), slice(9, 12, 2))]
+    for name, tensor in whole.items():
+        assert torch.allclose(sum(part[name].double() for part in parts), tensor.double(), atol=1e-5), name
 
 
 def test_dead_codes_come_back():

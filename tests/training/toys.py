@@ -63,7 +63,7 @@ class GAN:
         count = torch.ones_like(total)
         return Loss(total, count, {"loss": (total.sum(), count.sum())})
 
-    def after_step(self, totals):
+    def after_step(self, metrics, sums):
         pass
 
 
@@ -90,8 +90,8 @@ class VAE:
         count = torch.ones_like(total)
         return Loss(total, count, {"loss": (total.sum(), count.sum()), "kl": (kl.sum(), count.sum())})
 
-    def after_step(self, totals):
-        self.modules["decoder"].running.lerp_(torch.tensor(totals["loss"]), 0.1)
+    def after_step(self, metrics, sums):
+        self.modules["decoder"].running.lerp_(torch.tensor(metrics["loss"]), 0.1)
 
 
 class Bandit:
@@ -139,7 +139,7 @@ class PPO:
         count = torch.ones_like(total)
         return Loss(total, count, {"loss": (total.sum(), count.sum()), "reward": (batch["reward"].sum(), count.sum())})
 
-    def after_step(self, totals):
+    def after_step(self, metrics, sums):
         pass
 
 

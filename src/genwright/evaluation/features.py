@@ -96,7 +96,7 @@ class Recognition:
                 total = total + F.binary_cross_entropy_with_logits(own, wanted, reduction="none").sum(1)
         return Loss(total, torch.ones_like(total), {"loss": (total.detach().sum(), torch.tensor(len(total)))})
 
-    def after_step(self, totals: dict[str, float]) -> None: ...
+    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None: ...
 
 
 class _Alone(Engine):

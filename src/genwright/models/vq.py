@@ -135,18 +135,19 @@ class VQAutoencoder(nn.Module):
         self.encoder = nn.Sequential(*down, nn.SiLU(), nn.Conv2d(widths[-1], bottleneck.width, 1))
         self.decoder = nn.Sequential(*up)
 
-    def forward(self, x: Tensor | None = None, codes: Tensor | None = None):
-        """Pictures (N, C, H, W) -> (latents (N, P, D), their codes (N, P)). Codes alone -> pictures. Both, to learn: pictures that are
-        encoded and decoded through those codes, with the gradient of the bottleneck's output passed straight to its input
-        -> (pictures, latents (N, P, D), vectors of the codes (N, P, D)). Latents and vectors in fp32, latents bounded."""
+    def forward(self, x: Tensor | None = None, codes: Tensor | None = None, decode: bool = False):
+        """Pictures (N, C, H, W) -> (latents (N, P, D), their codes (N, P)). Codes -> pictures. To learn (`decode`): pictures that are
+        encoded and decoded, with the gradient of the bottleneck's output passed straight to its input -> (latents, codes, pictures,
+        vectors of the codes (N, P, D)). Latents and vectors in fp32, latents bounded."""
         if x is None:
             assert codes is not None
             return self.decode(self.bottleneck.vectors(codes))
         z = self.bottleneck.bound(self.encoder(x).flatten(2).mT.float())
-        if codes is None:
-            return z, self.bottleneck.nearest(z)
+        codes = self.bottleneck.nearest(z.detach())
+        if not decode:
+            return z, codes
         vectors = self.bottleneck.vectors(codes)
-        return self.decode(z + (vectors - z).detach()), z, vectors
+        return z, codes, self.decode(z + (vectors - z).detach()), vectors
 
     def decode(self, vectors: Tensor) -> Tensor:
         """(N, P, D) -> (N, C, H, W) float32."""

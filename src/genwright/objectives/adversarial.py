@@ -144,10 +144,10 @@ class AdversarialObjective:
         packs = torch.tensor(float(len(total)), device=total.device)
         return Loss(each, torch.ones_like(each), {name: (value.detach().sum(), packs) for name, value in metrics.items()})
 
-    def after_step(self, totals: dict[str, float]) -> None:
+    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:
         """Adaptive augmentation: its probability rises while the discriminator is surer of real examples than SURE."""
         if self.settings.augment:
-            sure = totals["real_sign"] > SURE
+            sure = metrics["real_sign"] > SURE
             # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676, section 2.2)
             self.augmentation.add_(self.settings.augment_step if sure else -self.settings.augment_step).clamp_(0, 0.8)
 

@@ -98,7 +98,7 @@ class FlowObjective:
 
     measured = loss
 
-    def after_step(self, totals: dict[str, float]) -> None:
+    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:
         """No buffers."""
 
     def velocity(self, condition: Tensor | None, negative: Tensor | None, guidance: float) -> Any:

@@ -57,7 +57,7 @@ class Language(ABC):
 
     measured = loss
 
-    def after_step(self, totals: dict[str, float]) -> None:  # noqa: B027 - most objectives have no buffers to move
+    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:  # noqa: B027 - most objectives have no buffers to move
         """No buffers."""
 
 

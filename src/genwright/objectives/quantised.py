@@ -1,8 +1,8 @@
 """Learning discrete codes of pictures (VQ-VAE; van den Oord et al., arXiv 1711.00937): reconstruction, and latents that stay near
 their codes (commitment). A learned codebook follows no gradient: its entries are running means, moved after each step.
 
-Which code each latent takes, and all sums over them, are found for the whole batch in `prepare`, so that codebook and figures are
-the same however the batch is split; the price is one more pass of the encoder, without gradients.
+A step's losses sum what its codebook is to learn (`Loss.sums`), and the loop adds those over micro-batches and ranks, so that codebook and
+figures are the same however the batch is split.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from genwright.models.vq import Codebook, VQAutoencoder
 from genwright.registry import Settings, register
 from genwright.sampling.drawing import Drawing
 
-_AT_ONCE = 64  # pictures that are encoded together where no gradient is needed
-
 
 def perplexity(counts: Tensor) -> Tensor:
     """(K,) how often each code was chosen -> exp of the entropy of that distribution: the number of codes in even use, 1 to K."""
@@ -37,26 +35,17 @@ class QuantisedObjective:
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: VectorQuantised):
         self.modules, self.settings = modules, settings
-        self.pending: tuple[Tensor, Tensor, Tensor]  # of the batch prepared last: what the bottleneck learns if its step is taken
 
     @property
     def model(self) -> VQAutoencoder:
         return self.modules["model"]  # type: ignore[return-value]
 
-    @torch.no_grad()
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Adds `codes` (n, places), and `perplexity` and `used` of the whole batch, (n,) alike."""
-        x, bottleneck = batch["x"], self.model.bottleneck
-        found = [self.modules["model"](piece) for piece in x.split(_AT_ONCE)]
-        z, codes = (torch.cat(tensors) for tensors in zip(*found, strict=True))
-        counts = ranks.sum(torch.bincount(codes.flatten(), minlength=bottleneck.size))
-        sums = z.new_zeros(bottleneck.size, z.shape[2], dtype=torch.float64).index_add_(0, codes.flatten(), z.flatten(0, 1).double())
-        each = math.ceil(bottleneck.size * codes.shape[1] / int(counts.sum()))  # candidates of an example
-        places = draws.integers("candidate", codes.shape[1], each)
-        candidates = ranks.gather(z.gather(1, places[..., None].expand(-1, -1, z.shape[2]))).flatten(0, 1)[: bottleneck.size]
-        self.pending = (counts, ranks.sum(sums), candidates)
-        used = ((counts > 0) | (bottleneck.idle + 1 < self.settings.restart)).float().mean()
-        return batch | {"codes": codes, "perplexity": perplexity(counts).expand(len(x)), "used": used.expand(len(x))}
+        """Adds which latents are candidates for codes that begin anew: `place` and `code`, both (n, candidates of an example)."""
+        n = int(ranks.sum(torch.tensor(len(draws.examples), device=draws.examples.device)))
+        each = math.ceil(self.model.bottleneck.size / max(1, n))
+        code = draws.examples[:, None] * each + torch.arange(each, device=draws.examples.device)
+        return batch | {"place": draws.integers("candidate", math.prod(self.model.grid), each), "code": code}
 
     def turns(self, step: int) -> Sequence[Turn]:
         return (Turn(("model",), self.loss),)
@@ -64,19 +53,40 @@ class QuantisedObjective:
     def loss(self, batch: Batch) -> Loss:
         """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean square of latents minus their codes."""
         x = batch["x"]
-        made, z, vectors = self.modules["model"](x, batch["codes"])
+        z, codes, made, vectors = self.modules["model"](x, decode=True)
         error = made - x
         reconstruction = (error.abs() if self.settings.reconstruction == "l1" else error.square()).flatten(1).mean(1)
         total, count = reconstruction, torch.ones_like(reconstruction)
         if isinstance(self.model.bottleneck, Codebook):
             total = total + self.settings.commitment * (z - vectors).square().flatten(1).mean(1)
-        measured = {"loss": total, "reconstruction": reconstruction, "perplexity": batch["perplexity"], "used": batch["used"]}
-        return Loss(total, count, {name: (value.detach().sum(), count.sum()) for name, value in measured.items()})
+        metrics = {name: (v.detach().sum(), count.sum()) for name, v in (("loss", total), ("reconstruction", reconstruction))}
+        return Loss(total, count, metrics, self.sums(z.detach(), codes, batch["place"], batch["code"]))
 
-    def after_step(self, totals: dict[str, float]) -> None:
-        self.model.bottleneck.learn(*self.pending, self.settings.decay, self.settings.restart)
+    def sums(self, z: Tensor, codes: Tensor, place: Tensor, code: Tensor) -> dict[str, Tensor]:
+        """Of latents z (n, P, D) and their codes (n, P): how often each code was chosen (K,), the sum of the latents that chose it (K, D),
+        and a latent of the batch for each code (K, D), of which this part of the batch holds some."""
+        size, width = self.model.bottleneck.size, z.shape[2]
+        latents, candidates = z.new_zeros(2, size, width, dtype=torch.float64)
+        latents.index_add_(0, codes.flatten(), z.flatten(0, 1).double())
+        wanted = code < size
+        candidates[code[wanted]] = z.gather(1, place[..., None].expand(-1, -1, width))[wanted].double()
+        return {"counts": torch.bincount(codes.flatten(), minlength=size), "latents": latents, "candidates": candidates}
 
-    measured = loss
+    def figures(self, counts: Tensor) -> dict[str, float]:
+        """Of how often each code was chosen: what is recorded."""
+        used = (counts > 0) | (self.model.bottleneck.idle + 1 < self.settings.restart)
+        return {"perplexity": float(perplexity(counts)), "used": float(used.float().mean())}
+
+    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> dict[str, float]:
+        found = self.figures(sums["counts"])
+        self.model.bottleneck.learn(sums["counts"], sums["latents"], sums["candidates"].float(), self.settings.decay, self.settings.restart)
+        return found
+
+    def measured(self, batch: Batch) -> Loss:
+        """The same of held-out pictures; the perplexity is that of a batch."""
+        out = self.loss(batch)
+        n = out.count.sum()
+        return out._replace(metrics=out.metrics | {name: (value * n, n) for name, value in self.figures(out.sums["counts"]).items()})
 
 
 @register("objective", "vector-quantised")

@@ -78,7 +78,7 @@ class VariationalObjective:
         values = {"loss": total, "reconstruction": -log_p.mean(1), "kl": kl, "active_units": active}
         return Loss(total, count, {name: (v.detach().sum(), n) for name, v in values.items()})
 
-    def after_step(self, totals: dict[str, float]) -> None:
+    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:
         """No buffers."""
 
     def measured(self, batch: Batch) -> Loss:

@@ -155,10 +155,13 @@ class _Step:
         for w in moving:
             w.zero()
         sums: dict[str, Tensor] = {}
+        whole: dict[str, Tensor] = {}
         for piece in self.parts(batch, turn.part):
             loss = turn.loss if piece is not None else _weightless(turn.loss)
             out = self.gradients(loss, self._take(batch, torch.arange(self.unit)) if piece is None else piece, moving)
             _add(sums, out)
+            for name, part in out.sums.items():
+                whole[name] = whole[name] + part if name in whole else part
         names = sorted(n for n in sums if n[0] != "*")
         reduced = self.reduced([sums[n] for n in ["*total", "*count", *names]])
         for w in moving:
@@ -167,6 +170,7 @@ class _Step:
         total, count, *values = reduced
         for name, value in zip(names, values, strict=True):
             totals[name] = totals.get(name, 0.0) + value
+        self.sums |= {name: self.engine.sum(whole[name]) for name in sorted(whole)}
         if count == 0 and math.isfinite(total):
             what = f"step {self.state.step + 1} has no target: nothing in its batch counts in the loss"
             raise GenwrightError(what, "look at the batch with `genwright inspect`, and check masks and context")
@@ -198,6 +202,7 @@ class _Step:
         record: dict[str, Any] = {"step": state.step + 1}
         batches: dict[int, Batch] = {}
         totals: dict[str, float] = {}
+        self.sums: dict[str, Tensor] = {}  # of the turns, by name
         reason = ""
         for turn in objective.turns(state.step):
             if turn.draw not in batches:
@@ -212,7 +217,7 @@ class _Step:
         if not reason:
             for w in state.weights.values():
                 w.move_average()
-            objective.after_step(metrics)
+            record |= objective.after_step(metrics, self.sums) or {}
         state.bad = state.bad + 1 if reason else 0
         state.step += 1
         return record
@@ -221,7 +226,8 @@ class _Step:
 def _weightless(loss: Callable[[Batch], Loss]) -> Callable[[Batch], Loss]:
     def zero(batch: Batch) -> Loss:
         out = loss(batch)
-        return Loss(out.total * 0, out.count * 0, {name: (total * 0, count * 0) for name, (total, count) in out.metrics.items()})
+        metrics = {name: (total * 0, count * 0) for name, (total, count) in out.metrics.items()}
+        return Loss(out.total * 0, out.count * 0, metrics, {name: value * 0 for name, value in out.sums.items()})
 
     return zero
 
