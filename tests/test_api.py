@@ -157,6 +157,21 @@ def test_data_that_changed_after_preparing_is_named(tiny, tmp_path):
     assert tree(tmp_path / "r") == before
 
 
+def test_prepared_data_that_changed_on_disk_is_named(tiny, tmp_path):
+    folder = tmp_path / "text"
+    folder.mkdir()
+    for i in range(6):
+        (folder / f"{i}.txt").write_text(f"some words {i} " * 40)
+    changed = tiny | {"data.path": str(folder), "data.cache": str(tmp_path / "cache")}
+    genwright.train("docs", run=tmp_path / "r", until=3, quiet=True, **changed)
+    tokens = next((tmp_path / "cache").rglob("train.bin"))
+    data = bytearray(tokens.read_bytes())
+    data[-1] ^= 1
+    tokens.write_bytes(data)
+    with pytest.raises(GenwrightError, match="was changed on disk"):
+        genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True, **changed)
+
+
 def test_a_damaged_checkpoint_falls_back_and_the_run_ends_the_same(trained, tiny, tmp_path):
     genwright.train("docs", run=tmp_path / "r", until=10, quiet=True, **tiny)
     file = checkpoint.folder_of(tmp_path / "r" / "checkpoints", 10) / "weights.safetensors"
@@ -195,6 +210,7 @@ def test_load_samples_evaluates_and_reports(trained):
     assert figure.value == pytest.approx(last, abs=1e-5)  # the run's own measure, of the averaged weights, through the same path
     assert {"unigram", "bigram", "untrained"} <= figure.floors.keys()
     assert "bits per byte" in str(found)
+    assert all(f.detail in str(found) for f in found.figures), "how each was measured stands under the table"
     page = run.report().read_text()
     assert page.startswith("<!doctype html>") and "alpha" in page
     both = genwright.report([trained.folder, trained.folder], trained.folder / "two.html")

@@ -82,7 +82,11 @@ def test_points_are_one_picture_whatever_is_asked(gan):
         ({"condition": "group=cat"}, "no attribute 'group'"),
         ({"condition": "group"}, "'group' says no value of an attribute"),
         ({"temperature": 1.0}, "sampling.temperature is not a setting"),
-        ({"invert": "absent.png"}, "absent.png"),
+        ({"invert": "absent.png"}, "absent.png does not exist"),
+        ({"solver": "euler"}, "--solver is of the equation that a flow solves"),
+        ({"steps": 3}, "--steps is of the equation that a flow solves"),
+        ({"guidance": 3.0}, "--guidance changes nothing where nothing is asked for"),
+        ({"strength": 0.5}, "--strength is how far --invert's variations go"),
     ],
 )
 def test_what_a_run_cannot_do_is_a_sentence(vae, asked, sentence):
@@ -184,3 +188,25 @@ def test_the_pictures_of_a_report(vae, gan, tmp_path):
     ]  # fmt: skip
     assert [p.png for p in found if p.small] == [b"step 0", b"step 200", b"step 400"] and all(p.caption for p in found)
     assert [p.title for p in pictured.pictures_of(gan)] == ["Samples", "Step 0", "Step 200", "Step 400"]
+
+
+def test_a_report_traverses_the_top_of_a_ladder_and_no_noise_of_a_flow(tmp_path):
+    from genwright.models.ladder import LadderVae
+    from genwright.models.unet import UNetSettings
+    from genwright.objectives.flow import Flow
+    from genwright.objectives.variational import Variational
+
+    codec = ImageCodec(ImageSettings(size=8, channels=1))
+    ladder = LadderVae(units=3, width=8, depth=1).build(codec.space, outputs=2)
+    flow = UNetSettings(width=8, levels=1).build(codec.space)
+    runs = (Variational().build({"model": ladder}, codec.space), "variational"), (Flow().build({"model": flow}, codec.space), "flow")
+    titles = [[p.title for p in pictured.pictures_of(run_of(tmp_path, o, w.squares(), codec, kind))] for o, kind in runs]
+    assert "Traversal" in titles[0] and "Traversal" not in titles[1]
+
+
+def test_a_negative_reaches_the_variations_of_a_picture(tmp_path):
+    run, seen = guided(tmp_path)
+    path = tmp_path / "given.png"
+    Image.new("L", (8, 8), 200).save(path)
+    pictured.sample_pictures(run, n=2, invert=path, condition="kind=disc", negative="kind=bar", guidance=2.0)
+    assert seen[-1][1][0].tolist() == [0, 1, 0, 0, 0]

@@ -62,6 +62,9 @@ def test_the_whole_way(place, run, capsys, monkeypatch):
     assert code == 0
     for word in ("coverage", "recognised class", "balance of class", "independent pixels"):
         assert word in said
+    assert "CNN trained on class of the train split" in said, "the extractor is named, with its accuracy"
+    code, said, _ = command(capsys, "evaluate", run, "--samples", 40, "--whole")
+    assert code == 0 and "40 samples" in said
     code, said, _ = command(capsys, "report", run)
     page = (run / "report.html").read_text()
     assert code == 0 and page.count("data:image/png;base64,") > 4 and "<script" not in page
@@ -83,6 +86,8 @@ def test_the_whole_way(place, run, capsys, monkeypatch):
         (["train", "emoji-flow", "data.path=MINE", "model=conv-vae"], "no velocity network"),
         (["train", "emoji-flow", "data.path=MINE", "codec=bytes"], "codec bytes is for text"),
         (["train", "emoji-flow", "data.path=EMPTY"], "no picture"),
+        (["train", "emoji-gan", "data.path=MINE", "objective.packing=3", "training.batch_size=8"], "must be multiples of 3"),
+        (["inspect", "emoji-gan", "data.path=MINE", "objective.packing=3", "training.batch_size=8"], "must be multiples of 3"),
     ],
 )
 def test_what_does_not_go_is_one_sentence(words, sentence, place, run, capsys, monkeypatch):
@@ -112,3 +117,20 @@ def test_a_flow_that_was_trained_in_bf16_is_sampled_so(place, capsys, monkeypatc
     assert {p.dtype for p in run.model.parameters()} == {torch.bfloat16}
     drawn = run.sample(n=2, condition="class=dark")
     assert drawn.shape == (2, 3, 16, 16) and drawn.dtype == torch.float32 and drawn.isfinite().all()
+
+
+def test_a_gan_of_pictures_through_every_way(place, capsys, monkeypatch):
+    monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
+    run = place / "gan"
+    words = ["codec.size=16", "model.generator.width=8", "model.discriminator.width=8", "objective.latent=8", "training.steps=2"]
+    words += ["training.batch_size=8", "watching.samples=0", f"data.path={place / 'mine'}"]
+    assert command(capsys, "train", "emoji-gan", *words, "--run", run, "--quiet")[0] == 0
+    picture = next((place / "mine" / "light").iterdir())
+    for asked in (["walk", 3], ["traverse"], ["directions"], ["invert", picture]):
+        code, said, problem = command(capsys, "sample", run, "-n", 2, f"--{asked[0]}", *asked[1:])
+        assert code == 0 and (run / "samples" / f"{asked[0]}.png").is_file(), problem
+    code, _, said = command(capsys, "sample", run, "--solver", "heun")
+    assert code == 2 and "this run is no flow" in said
+    code, _, said = command(capsys, "sample", run, "--strength", 0.5)
+    assert code == 2 and "--invert" in said
+    assert command(capsys, "report", run)[0] == 0 and "Traversal" in (run / "report.html").read_text()

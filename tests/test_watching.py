@@ -161,6 +161,9 @@ def test_a_grid_and_metrics_of_a_fixed_seed(tmp_path):
     objective.modules["generator"].train()
     found = watch(tmp_path, objective, dataset, samples=100)(500)
     assert set(found) == {"precision", "recall", "density", "coverage", "frechet", "memorised", "memorised_floor"}
+    dataset.means, dataset.std = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), 0.1
+    assert set(watch(tmp_path, objective, dataset, samples=100)(500)) == {*found, "modes", "high_quality", "reverse_kl"}
+    del dataset.means
     assert objective.modules["generator"].training, "left as it was"
     path = tmp_path / "samples" / "step-00000500.png"
     assert Image.open(path).size == (640, 640) and [p.name for p in path.parent.iterdir()] == [path.name]

@@ -23,6 +23,7 @@ from genwright.run import Run, load, report
 from genwright.training import checkpoint, snapshot
 from genwright.training.checkpoint import write_whole
 from genwright.training.engine import Engine, cores
+from genwright.training.loop import check
 from genwright.training.session import Session
 
 __all__ = ["Run", "inspect", "load", "report", "train"]
@@ -182,6 +183,7 @@ def _train(
     for name, tensors in (weights or {}).items():
         snapshot.into_module(objective.modules[name], tensors, f"--from {start}")
     stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
+    check(objective, stream.size, recipe.training, engine)
     auto = recipe.training.precision == "auto"
     recipe, measured = _measured(recipe, objective, stream, engine)
     if auto:
@@ -272,6 +274,8 @@ def _prepare(recipe: Recipe, codec: Any, engine: Engine, console: Console, expec
         try:
             with console.status("preparing the data") if console.is_terminal else nullcontext():
                 dataset = recipe.data.prepare(codec, expect=expected)
+                if expected and hasattr(dataset, "verify"):  # of a run that goes on
+                    dataset.verify()
         except GenwrightError as error:
             problem = f"{error.what}\0{error.remedy}"
     problem = engine.broadcast(problem)

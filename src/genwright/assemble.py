@@ -63,9 +63,9 @@ def codec_of(recipe: Recipe, folder: Path) -> Any:
 def left_out(summary: Mapping[str, Any]) -> list[str]:
     """What preparing the data passed over, as sentences for a person."""
     skipped, rare, none = list(summary.get("skipped", ())), summary.get("rare", 0), summary.get("unlabelled", 0)
-    out = [f"{len(skipped):,} files or rows were skipped, the first: {skipped[0]}"] if skipped else []
+    out = [f"{len(skipped):,} passed over, the first: {skipped[0]}"] if skipped else []
     out += [f"{rare:,} attribute values are too rare to be a condition (data.minimum)"] if rare else []
-    return out + ([f"{none:,} examples have no attribute"] if none else [])
+    return out + ([f"{none:,} examples have no attribute"] if none and summary.get("attributes") else [])
 
 
 def space_of(recipe: Recipe, codec: Any) -> Space:

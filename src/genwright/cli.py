@@ -155,7 +155,7 @@ def sample(
     interpolate: Annotated[int | None, typer.Option(min=2, metavar="N", help="Latents: N pictures from one to another.")] = None,
     directions: Annotated[bool, typer.Option("--directions", help="Latents: along the n principal directions of a GAN.")] = False,
     invert: Annotated[str | None, typer.Option(metavar="FILE", help="Latents: find a picture's, then vary it.")] = None,
-    strength: Annotated[float | None, typer.Option(min=0, max=1, help="Of --invert's variations: 0 none, 1 all new.")] = None,
+    strength: Annotated[float | None, typer.Option(min=0, max=1, help="Of --invert's variations: 0 none, 1 all new; 0.3.")] = None,
     output: Annotated[str | None, typer.Option(metavar="DIR", help="Pictures: where to write. Default: RUN/samples.")] = None,
     step: Step = None,
     weights: Which = None,
@@ -219,13 +219,15 @@ def _safe(text: str) -> str:
 def evaluate(
     run: RunFolder,
     inception: Annotated[Path | None, typer.Option(metavar="FILE", help="Inception weights (safetensors): adds the FID.")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Pictures: how many are drawn. Default: 2,000; points: 2,500.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Pictures: every held-out one, 500 importance samples each.")] = False,
     step: Step = None,
     weights: Which = None,
 ) -> None:
-    """Measure a run on its whole held-out split, and what it draws."""
+    """Measure a run on its held-out split, and what it draws."""
     from genwright import api
 
-    print(api.load(run, step=step, weights=weights).evaluate(inception))
+    print(api.load(run, step=step, weights=weights).evaluate(inception, samples, whole))
 
 
 @app.command()

@@ -17,7 +17,6 @@ from torch import Tensor
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as int64
 _M1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _M2 = -7723592293110705685  # 0x94D049BB133111EB
-_MASK64 = (1 << 64) - 1
 
 
 def _shift(x: Tensor, bits: int) -> Tensor:

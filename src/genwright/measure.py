@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.table import table
+from genwright.evaluation.table import details, table
 from genwright.training.checkpoint import write_whole
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ class Evaluation:
     samples: list[dict[str, Any]]
 
     def __str__(self) -> str:
+        if not self.figures:
+            return f"step {self.step}: nothing can be measured, for nothing is held out and there is too little to compare samples with"
         console = Console(width=160)
         with console.capture() as captured:
             console.print(table(self.figures, f"step {self.step}, {self.weights} weights"))
-        return captured.get().rstrip()
+        return f"{captured.get().rstrip()}\n\n{details(self.figures)}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
         return {"step": self.step, "weights": self.weights, "figures": [f.to_json() for f in self.figures], "samples": self.samples}
@@ -41,9 +43,8 @@ class Evaluation:
         return cls(data["step"], data["weights"], [Figure.from_json(f) for f in data["figures"]], list(data["samples"]))
 
 
-def evaluate(run: Run, inception: str | Path | None = None) -> Evaluation:
-    """The whole held-out split, and samples; every figure beside its floors. Kept in the run's folder. inception: the Inception network's
-    weights as safetensors, for a figure called FID."""
+def evaluate(run: Run, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Evaluation:
+    """The held-out split, and samples; every figure beside its floors. Kept in the run's folder. See `Run.evaluate`."""
     if run.content == "text":
         from genwright.textual import evaluate_text
 
@@ -51,7 +52,7 @@ def evaluate(run: Run, inception: str | Path | None = None) -> Evaluation:
     else:
         from genwright.evaluation.images import evaluate_images
 
-        figures, drawn = evaluate_images(run, inception), []
+        figures, drawn = evaluate_images(run, inception, samples, whole), []
     found = Evaluation(run.step, run.weights, figures, drawn)
     if figures:
         write_whole(_place(run), json.dumps(found.to_json(), indent=1))
@@ -101,10 +102,9 @@ def _shown(run: Run, found: Evaluation) -> Any:
 
 
 def _pictures(run: Run) -> Sequence[Any]:
-    from genwright.evaluation.features import extractor
     from genwright.pictured import pictures_of
 
-    return pictures_of(run, extractor(run.dataset(), getattr(run.recipe.data, "cache", None)).features)
+    return pictures_of(run, lambda x: run.eyes.features(x))
 
 
 def write(runs: Sequence[Run], path: Path) -> Path:

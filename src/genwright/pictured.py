@@ -109,6 +109,11 @@ def _requested(
     gan = run.recipe.objective.kind == "adversarial"
     if gan and guidance is not None:
         raise GenwrightError("--guidance changes nothing in a GAN, which follows a condition as it learned to", "leave it out")
+    for name in ("solver", "steps"):
+        if name in settings and not hasattr(run.objective, "velocity"):
+            raise GenwrightError(f"--{name} is of the equation that a flow solves, and this run is no flow", "leave it out")
+    if guidance is not None and not condition and not negative:
+        raise GenwrightError("--guidance changes nothing where nothing is asked for", "leave it out, or give --condition or --negative")
     make = drawer(run, guidance, **settings)
     wanted, unwanted = (encode(make.space.attributes, chosen(words))[None] if words else None for words in (condition, negative))
     if (condition or negative) and not make.conditional:
@@ -124,7 +129,7 @@ def _requested(
 
 def sample_pictures(
     run: Run, n: int | None = None, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, walk: int = 0,
-    traverse: bool = False, interpolate: int = 0, directions: bool = False, invert: str | Path | None = None, strength: float = 0.3,
+    traverse: bool = False, interpolate: int = 0, directions: bool = False, invert: str | Path | None = None, strength: float | None = None,
     output: str | Path | None = None, **settings: Any,
 ) -> list[Path]:  # fmt: skip
     """Writes a grid (and each sample as a file of its own), or one of `WAYS` through the latent space, into `output` (RUN/samples); what
@@ -133,6 +138,8 @@ def sample_pictures(
     if len(ways) > 1:
         raise GenwrightError(f"--{ways[0]} and --{ways[1]} were both given", "ask for one of them at a time")
     way, count = ways[0] if ways else "", n or (8 if ways else 16)
+    if strength is not None and way != "invert":
+        raise GenwrightError("--strength is how far --invert's variations go", "give --invert a picture, or leave it out")
     make, wanted, unwanted = _requested(run, condition, negative, guidance, settings)
     folder = Path(output or run.folder / "samples")
     if way and not make.latent or way == "directions" and not hasattr(run.objective, "directions"):
@@ -150,7 +157,8 @@ def sample_pictures(
         lines, rows = make.along(n or 16, directions, wanted)
         x, heads, columns = make.decoded(latent.traverse(make.latents(1), lines, VALUES), wanted, unwanted), HEADS, len(VALUES)
     elif way == "invert":
-        x, columns, singles = _varied(run, make, str(invert), count, strength, wanted), count + 2, True
+        far = 0.3 if strength is None else strength
+        x, columns, singles = _varied(run, make, str(invert), count, far, wanted, unwanted), count + 2, True
     else:
         x, singles = make(count, wanted, unwanted), True
     name, place = way or "grid", folder / f"{way or 'grid'}.png"
@@ -163,13 +171,13 @@ def sample_pictures(
     return paths + [pictures.write(folder / f"{prefix}{i + 1:04d}.png", pictures.single(p)) for i, p in enumerate(x if singles else [])]
 
 
-def _varied(run: Run, make: Drawer, path: str, count: int, strength: float, condition: Tensor | None) -> Tensor:
+def _varied(run: Run, make: Drawer, path: str, count: int, strength: float, condition: Tensor | None, negative: Tensor | None) -> Tensor:
     """A picture, what its latent decodes to, and `count` variations."""
     if run.content != "image":
         raise GenwrightError("--invert finds the latent of a picture, and this run makes points", "leave it out")
     given = run.codec.open(path)[None].to(make.latents(1).device)
     z = latent.invert(run.objective, make.space, given, condition, make.settings)
-    made = make.decoded(torch.cat([z, latent.vary(z, make.latents(count), strength)]), condition)
+    made = make.decoded(torch.cat([z, latent.vary(z, make.latents(count), strength)]), condition, negative)
     return torch.cat([given.cpu(), made])
 
 
@@ -192,7 +200,7 @@ def pictures_of(run: Run, features: Any = None) -> list[Picture]:
         z = make.latents(10)
         x = make.decoded(latent.interpolate(z[:5], z[5:], 9))
         out.append(Picture("Interpolation", "From one latent to another, in each row, along the arc between them.", pictures.grid(x, 9)))
-    if make.latent and math.prod(run.objective.latent) <= latent.AXES and math.prod(run.objective.latent) < math.prod(make.space.shape):
+    if make.latent and latent.meaningful(run.objective):
         lines, rows = make.along(ROWS, hasattr(run.objective, "directions"))
         x = make.decoded(latent.traverse(make.latents(1), lines, VALUES))
         caption = "One latent, with its coordinate along each line set from -3 to 3; the strongest first."

@@ -18,6 +18,7 @@ from genwright.contracts import Batch
 from genwright.draws import Draws
 from genwright.recipe import Recipe
 from genwright.training.engine import Engine
+from genwright.training.loop import check
 
 ROWS, SHOWN = 3, 160  # examples, and tokens of each, that are printed
 
@@ -68,6 +69,7 @@ def preview(recipe: Recipe) -> Preview:
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
+    check(objective, stream.size, recipe.training, engine)
     rows = torch.arange(stream.size)
     batch = stream.batch(0, rows)
     prepared = objective.prepare(dict(batch), Draws(recipe.seed, 0, rows), engine.ranks(engine.rows(stream.size, objective.unit)))

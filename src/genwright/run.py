@@ -113,6 +113,13 @@ class Run:
         expected = self.environment.get("data", {}).get("digest")
         return self.recipe.data.prepare(assemble.codec_of(self.recipe, self.folder), expect=expected)
 
+    @cached_property
+    def eyes(self) -> Any:
+        """The feature extractor of its data, of pictures and points."""
+        from genwright.evaluation.features import extractor
+
+        return extractor(self.dataset(), getattr(self.recipe.data, "cache", None))
+
     @property
     def environment(self) -> dict[str, Any]:
         path = self.folder / "environment.json"
@@ -153,13 +160,16 @@ class Run:
 
         return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
 
-    def evaluate(self, inception: str | Path | None = None) -> Any:
-        """Every figure beside its floors, on the whole held-out split. inception: weights (safetensors) for a figure called FID."""
+    def evaluate(self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Any:
+        """Every figure beside its floors. Text: on the whole held-out split. Pictures and points: on some of it, or on all (`whole`, with
+        500 importance samples each where likelihoods are estimated), and on `samples` drawn. inception: weights for a figure called FID."""
         from genwright.measure import evaluate
 
         if inception is not None and self.content != "image":
             raise GenwrightError("--inception is for pictures, and this run makes none", "leave it out")
-        return evaluate(self, inception)
+        if (samples or whole) and self.content == "text":
+            raise GenwrightError(f"--{'samples' if samples else 'whole'} is for pictures and points", "leave it out: text is always whole")
+        return evaluate(self, inception, samples, whole)
 
     def export(self, kind: str, folder: str | Path) -> Path:
         """Writes the model for other programs. kind: "hf"."""

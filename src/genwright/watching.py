@@ -20,7 +20,9 @@ from torch import Tensor
 from genwright.draws import Draws
 from genwright.evaluation.distances import frechet
 from genwright.evaluation.features import of_split
+from genwright.evaluation.held_out import evaluating
 from genwright.evaluation.memory import Memory
+from genwright.evaluation.modes import mixture
 from genwright.evaluation.neighbours import prdc
 from genwright.pictured import Drawer
 from genwright.reporting import pictures
@@ -81,14 +83,8 @@ class Watch:
 
     def drawn(self, make: Drawer) -> Tensor:
         """Samples, one for each of the real examples' conditions, made in evaluation mode; on the CPU."""
-        training = [m for part in self.objective.modules.values() for m in part.modules() if m.training]
-        for part in self.objective.modules.values():
-            part.eval()
-        try:
+        with evaluating(self.objective):
             return make(self.settings.samples, self.real[1] if make.conditional else None)
-        finally:
-            for module in training:
-                module.training = True
 
     def shown(self, made: Tensor) -> bytes:
         if made.dim() == 2:
@@ -104,6 +100,9 @@ class Watch:
             out = prdc(real, fake, NEIGHBOURS) | {"frechet": frechet(real, fake)}
             if self.memory:
                 out |= {"memorised": self.memory.share(fake), "memorised_floor": self.memory.floor}
+        if getattr(self.dataset, "means", None) is not None:
+            modes = mixture(made, self.dataset.means, self.dataset.std)
+            out |= {"modes": float(modes.modes), "high_quality": modes.high_quality, "reverse_kl": modes.kl}
         return out
 
 

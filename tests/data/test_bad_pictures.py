@@ -111,6 +111,27 @@ def test_an_empty_class(tmp_path, folder):
     assert data.codec.space.attributes == {"class": ("a", "b")} and data.summary["skipped"] == [
         "the class void is empty: its folder holds no picture"
     ]
+    for path in (folder / "b").iterdir():
+        path.rename(folder / "a" / path.name)
+    refused("the class b is empty: its folder holds no picture .and 1 more", tmp_path, path=str(folder))
+
+
+def test_parts_of_a_data_set_are_no_classes(tmp_path, folder):
+    for i in range(30):
+        place = folder / ("train", "test")[i % 3 == 0] / "ab"[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        (folder / f"{i}.png").rename(place / f"{i}.png")
+    refused("holds test, train, which are parts of a data set and no classes; give one of them as data.path", tmp_path, path=str(folder))
+    data = prepare(tmp_path, path=str(folder / "train"))
+    assert data.codec.space.attributes == {"class": ("a", "b")}
+
+
+def test_a_format_that_is_not_read_is_named(tmp_path, folder):
+    (folder / "phone.HEIC").write_bytes(b"anything")
+    (folder / "notes.txt").write_text("no picture, and none that a person meant")
+    refused("phone.HEIC is of a format that is not read: save it as png or jpeg; put it right", tmp_path, path=str(folder))
+    data = prepare(tmp_path, path=str(folder), on_bad_file="skip")
+    assert data.summary["files"] == 30 and len(data.summary["skipped"]) == 1
 
 
 @pytest.mark.parametrize(

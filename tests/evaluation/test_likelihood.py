@@ -3,11 +3,12 @@
 import math
 from types import SimpleNamespace
 
+import pytest
 import torch
 
 from genwright.contracts import Space
 from genwright.draws import Draws
-from genwright.evaluation.likelihood import active_units, estimate, figures, marginal_nll
+from genwright.evaluation.likelihood import active_units, estimate, figures, histogram_nll, marginal_nll
 from genwright.models.autoencoder import Autoencoder, MlpVae, Sampled
 from genwright.models.ladder import LadderVae
 from genwright.objectives.variational import Variational
@@ -105,3 +106,14 @@ def test_active_units_and_the_floor_by_hand():
     p, x = torch.tensor([[0.25, 0.5]]), torch.tensor([[[1.0, 0.0]], [[0.0, 0.0]]])
     expected = -(math.log(0.25) + math.log(0.75)) / 2 - math.log(0.5)
     assert abs(marginal_nll(p, x) - expected) < 1e-6
+
+
+def test_the_floor_of_levels_by_hand():
+    """Two values a picture: the first always 0, the second 0 or 255 in three pictures of four and one."""
+    levels = torch.tensor([[0, 0], [0, 0], [0, 0], [0, 255]]).view(4, 1, 1, 2)
+    train = levels / 127.5 - 1
+    common, rare, never = (share * 255 / 256 + 1 / 256**2 for share in (0.75, 0.25, 0.0))
+    sure = 255 / 256 + 1 / 256**2
+    seen = [math.log(sure) + math.log(common), math.log(sure) + math.log(rare), 2 * math.log(never)]
+    x = torch.tensor([[0, 0], [0, 255], [9, 9]]).view(3, 1, 1, 2) / 127.5 - 1
+    assert histogram_nll(train, x) == pytest.approx(-sum(seen) / 3, rel=1e-9)

@@ -120,6 +120,8 @@ def test_guidance():
     objective.modules["model"].sizes.clear()
     drawn(a, b, 3)
     assert objective.modules["model"].sizes == [6, 6]  # both in one call, twice
+    objective.modules["model"].sizes.clear()
+    assert drawn(0 * a, None, 3) == [0, 0] and objective.modules["model"].sizes == [3, 3]  # nothing is asked for: half the work
 
 
 def test_times_are_uniform_and_evenly_spread():

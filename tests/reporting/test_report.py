@@ -240,6 +240,10 @@ def test_a_run_of_pictures_has_a_sentence_of_its_own(tmp_path):
     coverage = Figure("coverage", 0.81, "share", 500, "samples", {"noise": 0.0}, {"real": 0.97}, "higher")
     assert sentence(run_of(figures=[coverage])) == "Its samples, beside what real data reaches: coverage 81.0% (real 97.0%)."
     assert sentence(run_of(figures=[Figure("held-out loss", 0.2, "", 5)])) == "It has been measured on held-out data."
+    codes = Figure("codebook perplexity", 38.0, "codes", 500, "held out", {}, {"all alike": 512.0}, "higher")
+    token = Figure("held-out loss", 4.9, "nats/token", 5)
+    of_codes = run_of(figures=[token, codes, coverage], pictures=[Picture("Samples", "Some.", b"png")])
+    assert sentence(of_codes) == "Its samples, beside what real data reaches: coverage 81.0% (real 97.0%)."
     page, text = page_of(tmp_path, run_of(figures=[coverage]))
     assert "<b>81.0%</b><span>coverage" in text
 

@@ -54,7 +54,7 @@ class CodesDataset:
 
     def __init__(self, images: Any, codec: CodesCodec):
         self.codec, self.split, self.shards, self.summary, self.verify = codec, images.split, images.shards, images.summary, images.verify
-        self.digest = digest_of(images.digest, codec.digest)
+        self.pictures, self.digest = images.digest, digest_of(images.digest, codec.digest)
         self.encoded = {name: Encoded(images.split(name), codec) for name in ("train", "held_out")}
 
     def tokens(self, batch: Batch, draws: Draws, lookahead: int, hide: bool) -> Batch:

@@ -15,6 +15,7 @@ from genwright.draws import Draws
 from genwright.errors import GenwrightError
 
 Change = Callable[[Batch, Draws], Batch]
+_AHEAD = 2048  # indices that are found together: for a few, numpy's calls take as long as for many
 
 
 class Split:
@@ -59,12 +60,23 @@ class ExampleStream:
         if not len(split):
             raise GenwrightError("there is nothing to train on: everything is held out", "lower data.held_out or add data")
         self.split, self.size, self.seed, self.unit, self.change = split, size, seed, unit, change
+        self.ahead = max(1, _AHEAD // size)
+        # which positions, the very tensor of rows that was asked for (the loop always gives the same one), and the indices
+        self.found: tuple[int, Tensor | None, np.ndarray] = (-1, None, np.empty(0, np.int64))
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
-        epochs, index = np.divmod(position * self.size + examples.numpy(), len(self.split))
+        block, place = divmod(position, self.ahead)
+        if self.found[0] != block or self.found[1] is not examples:
+            starts = np.arange(block * self.ahead, (block + 1) * self.ahead) * self.size
+            self.found = (block, examples, self._order(starts[:, None] + examples.numpy()))
+        return self.found[2][place]
+
+    def _order(self, numbers: np.ndarray) -> np.ndarray:
+        """Counts of examples since the beginning -> which example of the split each is."""
+        epochs, index = np.divmod(numbers, len(self.split))
         out = np.empty_like(index)
-        for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if len(epochs) else ():
+        for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if epochs.size else ():
             here = epochs == epoch
             out[here] = permute(index[here], len(self.split), self.seed, epoch)
         return out

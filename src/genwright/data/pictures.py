@@ -50,6 +50,8 @@ def read(path: str, size: int) -> Image.Image:
                     raise Image.DecompressionBombError
                 image.load()
                 return ImageOps.exif_transpose(image)
+    except FileNotFoundError:
+        raise BadPicture("does not exist") from None
     except Image.DecompressionBombError:
         raise BadPicture(f"claims more than {LARGEST // 1_000_000} million pixels, as decompression bombs do") from None
     except Image.UnidentifiedImageError:

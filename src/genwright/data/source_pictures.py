@@ -19,6 +19,8 @@ from genwright.errors import GenwrightError
 
 Known = Mapping[str, tuple[str, ...]]  # attribute -> its values of one picture
 TABLES = ("attributes.csv", "attributes.jsonl")
+PARTS = {"train", "training", "val", "valid", "validation", "test"}
+UNREAD = frozenset((".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".raw", ".cr2", ".nef", ".dng", ".svg"))
 _FILE = ("file", "filename", "file_name", "path", "image")
 
 
@@ -48,14 +50,24 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[It
         known = read_table(os.path.expanduser(table))
         missing = sorted(set(known) - {file.name for file in files})
         problems = [f"{os.path.basename(table)} names {name}, which is not there" for name in missing]
-    elif len(classes := {file.name.split("/")[0] for file in files if "/" in file.name}) > 1:
-        known = {file.name: {"class": (file.name.split("/")[0],)} for file in files if "/" in file.name}
+    elif classes := {file.name.split("/")[0] for file in files if "/" in file.name}:
         folders = {entry.name for entry in os.scandir(alone) if entry.is_dir() and entry.name[0] != "."} if alone else set()
+        if len(classes | folders) > 1:
+            known = {file.name: {"class": (file.name.split("/")[0],)} for file in files if "/" in file.name}
         problems = [f"the class {name} is empty: its folder holds no picture" for name in sorted(folders - classes)]
+        if classes | folders <= PARTS and any(file.name.count("/") > 1 for file in files):
+            what = f"{alone or paths[0]} holds {', '.join(sorted(classes))}, which are parts of a data set and no classes"
+            raise GenwrightError(what, "give one of them as data.path; its subfolders are the classes then")
+    unread = sorted(file.name for file in collect(paths, _unread) if _unread(file.path))
+    problems += [f"{name} is of a format that is not read: save it as png or jpeg" for name in unread]
     if problems and not skip:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise GenwrightError(problems[0] + more, "put it right, or set data.on_bad_file=skip")
     return [Item(file.name, file.path, os.path.splitext(file.name)[0], known.get(file.name, {})) for file in files], problems
+
+
+def _unread(path: str) -> bool:
+    return Path(path).suffix.lower() in UNREAD
 
 
 def read_table(path: str) -> dict[str, Known]:

@@ -188,7 +188,8 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     if len(space.shape) != 3:
         return Extractor(None, "the coordinates themselves", {})
     attributes = dict(space.attributes) or {ROTATIONS: ("0", "90", "180", "270")}
-    marks = json.dumps([VERSION, dataset.digest, space.shape, attributes], sort_keys=True)
+    digest = getattr(dataset, "pictures", dataset.digest)  # whatever codes they become
+    marks = json.dumps([VERSION, digest, space.shape, attributes], sort_keys=True)
     name = hashlib.sha256(marks.encode()).hexdigest()[:12]
     root = Path(os.path.expanduser(cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")) / "extractors"
     weights, facts = root / f"{name}.safetensors", root / f"{name}.json"

@@ -6,7 +6,8 @@ random is drawn by (seed, example): every evaluation of a run, in any batch size
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,6 +54,19 @@ class Measured:
         return {name: total / count for name, (total, count) in self.metrics.items() if count}
 
 
+@contextmanager
+def evaluating(objective: Objective) -> Iterator[None]:
+    """Inside, the modules are in evaluation mode; after it each is as it was."""
+    training = [module for part in objective.modules.values() for module in part.modules() if module.training]
+    for module in objective.modules.values():
+        module.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
 @torch.no_grad()
 def measure(
     objective: Objective,
@@ -68,13 +82,10 @@ def measure(
     rank; every rank gets the same sums. `each` adds floors to them: it gets the batch as it was found and as it was prepared, and how
     many of its rows count. Raises GenwrightError where there is nothing to measure."""
     engine = engine or Alone()
-    training = [module for part in objective.modules.values() for module in part.modules() if module.training]
-    for module in objective.modules.values():
-        module.eval()
     sums: dict[str, Tensor] = {}
     unit = max(1, getattr(objective, "unit", 1))  # a pack is measured whole or not at all
     out, windows = Measured(), min(held_out.windows, limit or held_out.windows) // unit * unit
-    try:
+    with evaluating(objective):
         for start in range(0, windows, batch * engine.size):
             first = start + engine.rank * batch
             rows = range(first, min(first + batch, windows))
@@ -90,9 +101,6 @@ def measure(
                 sums[name] = sums[name] + pair if name in sums else pair
             if each:
                 each(out, found, prepared, len(rows) * own)
-    finally:
-        for module in training:
-            module.training = True
     _reduce(out, sums, engine)
     if not any(count for _, count in out.metrics.values()):
         raise GenwrightError("the held-out split has nothing to measure", "hold out more data or use a shorter context")

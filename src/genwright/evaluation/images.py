@@ -30,35 +30,37 @@ from genwright.evaluation.neighbours import prdc
 if TYPE_CHECKING:
     from genwright.run import Run
 
-SAMPLES, POINTS = 2000, 2500  # drawn at most; points: PacGAN's protocol
+SAMPLES, POINTS = 2000, 2500  # drawn, unless another number is asked for; points: PacGAN's protocol
+SEEN = 1024  # held-out examples that the objective measures
 REFERENCE = 5000  # training examples that samples are compared with
 SEARCHED = 2**28  # numbers of training examples among which copies are looked for: a GiB, all of most data
 FRESH = 100  # held-out examples without which every second training example takes their place
 TAUGHT = 20_000  # pictures that a classifier sees, when it learns from samples
 BOUND, WEIGHTS = 256, 128  # pictures whose likelihood is estimated, importance samples of each
+WHOLE = 500  # importance samples where all are: the field's custom
 LOSSES = {"causal": "nats/token", "variational": "nats/picture", "flow": "squared error", "vector-quantised": "error"}
 UNITS = {"wins": "share", "used": "share", "perplexity": "codes a batch", "active_units": "units"}
 
 
-def evaluate_images(run: Run, inception_weights: str | Path | None = None) -> list[Figure]:
-    """Figures of a run. inception_weights: safetensors, for a figure called FID. Some minutes on two cores."""
+def evaluate_images(run: Run, inception_weights: str | Path | None = None, samples: int | None = None, whole: bool = False) -> list[Figure]:
+    """Figures of a run, see `Run.evaluate`. inception_weights: safetensors, for a figure called FID. Some minutes on two cores."""
     from genwright.pictured import drawer  # it draws what this measures, and is above it otherwise
 
     dataset, make = run.dataset(), drawer(run)
-    out = _held_out(run, dataset)
+    out = _held_out(run, dataset, None if whole else SEEN)
     if run.recipe.objective.kind == "variational" and len(dataset.split("held_out")):
-        out += _likelihood(run, dataset)
+        out += _likelihood(run, dataset, whole)
     if run.recipe.objective.kind == "vector-quantised" and len(dataset.split("held_out")):
         out += _codebook(run, dataset)
     if not make.able:
         return out
-    count = POINTS if run.content == "points" else min(SAMPLES, len(dataset.split("train")))
+    count = samples or (POINTS if run.content == "points" else min(SAMPLES, len(dataset.split("train"))))
     others = dataset.split(_others(dataset))
     asked = others.condition(spread(len(others), count)) if make.conditional else None
     made = make(count, asked).nan_to_num(0.0, 1e6, -1e6)
     if getattr(run.recipe.data, "stacked", False):
         out += _stacked(run, dataset, made)
-    return out + compare(dataset, made, asked, extractor(dataset, getattr(run.recipe.data, "cache", None)), inception_weights)
+    return out + compare(dataset, made, asked, run.eyes, inception_weights)
 
 
 def _others(dataset: Any) -> str:
@@ -126,7 +128,7 @@ def _shuffled(x: Tensor, count: int) -> Tensor:
     return x.flatten(1).gather(0, rows).view(count, *x.shape[1:])
 
 
-def _held_out(run: Run, dataset: Any) -> list[Figure]:
+def _held_out(run: Run, dataset: Any, limit: int | None) -> list[Figure]:
     """What the objective measures of held-out examples, beside the untrained network."""
     recipe = run.recipe
     windows = dataset.held_out(recipe.objective.lookahead)
@@ -138,35 +140,37 @@ def _held_out(run: Run, dataset: Any) -> list[Figure]:
         fresh = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
     for module in fresh.modules.values():
         module.to(device)
-    common: dict[str, Any] = {"batch": 64, "seed": recipe.seed, "engine": Alone(device), "limit": 1024}
+    common: dict[str, Any] = {"batch": 64, "seed": recipe.seed, "engine": Alone(device), "limit": limit}
     trained, untrained = (measure(o, windows, **common) for o in (run.objective, fresh))
     floors = untrained.means()
     out = []
     for name, value in trained.means().items():
         unit = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score")
-        count = min(1024, windows.windows)
+        count = min(limit or windows.windows, windows.windows)
         direction: Any = "lower" if name in ("loss", "reconstruction") else "near"
         how, before = "as training measures it", {"untrained": floors[name]}
-        out.append(Figure(f"held-out {name}", value, unit, count, "held out", before, {}, direction, how))
+        out.append(Figure(f"held-out {name.replace('_', ' ')}", value, unit, count, "held out", before, {}, direction, how))
     return out
 
 
-def _likelihood(run: Run, dataset: Any) -> list[Figure]:
+def _likelihood(run: Run, dataset: Any, whole: bool) -> list[Figure]:
     """Likelihood, bound, active units; of sprites the mutual information gap."""
     objective, split = run.objective, dataset.split("held_out")
     device = next(objective.modules["model"].parameters()).device
-    order = dataset.held_out().order[:SAMPLES]
+    order = dataset.held_out().order[: None if whole else SAMPLES]
+    count, weights = (len(order), WHOLE) if whole else (min(BOUND, len(order)), WEIGHTS)
 
     def pictures(start: int, stop: int) -> dict[str, Tensor]:
         found = {k: v.to(device) for k, v in split.batch(order[start:stop]).items()}
         draws = Draws(run.recipe.seed, POSITION, torch.arange(start, start + len(found["x"]), device=device))
         return found | {"x": objective.prepare(found, draws, Alone(device))["x"]}
 
-    floor = None
+    seen, known = pictures(0, BOUND)["x"].cpu(), of_split(dataset.split("train"), REFERENCE)[0]
     if objective.settings.likelihood == "bernoulli":
-        black = pictures(0, BOUND)["x"].cpu()
-        floor = likelihood.marginal_nll((of_split(dataset.split("train"), REFERENCE)[0].mean(0) + 1) / 2, black)
-    out = likelihood.figures(objective, pictures, min(BOUND, len(order)), WEIGHTS, run.recipe.seed, floor)
+        floor = likelihood.marginal_nll((known.mean(0) + 1) / 2, seen)
+    else:
+        floor = likelihood.histogram_nll(known, seen)
+    out = likelihood.figures(objective, pictures, count, weights, run.recipe.seed, floor)
     if getattr(dataset.settings, "source", "") == "sprites":
         from genwright.data.source_sprites import FACTORS
 

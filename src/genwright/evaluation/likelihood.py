@@ -70,6 +70,15 @@ def marginal_nll(train: Tensor, x: Tensor) -> float:
     return float(-(x.double() * p.log() + (1 - x.double()) * (1 - p).log()).flatten(1).sum(1).mean())
 
 
+def histogram_nll(train: Tensor, x: Tensor) -> float:
+    """Mean nats of pictures x (n, *shape) of 256 levels in [-1, 1] under independent values, each with the histogram that it has in `train`
+    (m, *shape), mixed with a uniform share of 1/256: the floor of a model of levels that learns nothing more."""
+    levels, seen = (((v.flatten(1) + 1) * 127.5).round().long() for v in (train, x))
+    counts = torch.zeros(256, levels.shape[1], dtype=torch.float64).scatter_add_(0, levels, torch.ones(levels.shape, dtype=torch.float64))
+    p = counts / len(levels) * (255 / 256) + 1 / 256**2
+    return float(-p.log().gather(0, seen).sum(1).mean())
+
+
 def figures(objective: Any, pictures: Pictures, count: int, samples: int = 500, seed: int = 0, floor: float | None = None) -> list[Figure]:
     """Negative log-likelihood, ELBO and active units of `count` pictures, given their attributes where the run is conditional, and then
     without them too. floor: `marginal_nll`."""

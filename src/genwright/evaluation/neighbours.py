@@ -13,19 +13,15 @@ import torch
 from torch import Tensor
 
 from genwright.errors import GenwrightError
+from genwright.objectives.transport import square_distances
 
 BLOCK = 2048  # rows of a block of distances: with 10,000 columns 160 MB
-
-
-def _squared(a: Tensor, b: Tensor) -> Tensor:
-    """(n, d), (m, d) float64 -> (n, m) squared Euclidean distances."""
-    return torch.addmm(a.square().sum(1)[:, None] + b.square().sum(1), a, b.T, alpha=-2).clamp_(min=0)
 
 
 def _blocks(a: Tensor, b: Tensor) -> Iterator[tuple[int, Tensor]]:
     """(first row, squared distances of a block of rows of `a` to all of `b`)."""
     for start in range(0, len(a), BLOCK):
-        yield start, _squared(a[start : start + BLOCK], b)
+        yield start, square_distances(a[start : start + BLOCK], b)
 
 
 def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
@@ -38,7 +34,7 @@ def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor
         part = queries[start : start + BLOCK].double() - centre
         best, index = part.new_zeros(len(part), 0), torch.zeros(len(part), 0, dtype=torch.long, device=part.device)
         for first in range(0, len(points), 4 * BLOCK):  # a block of points at a time: a whole set in fp64 may not fit
-            squares = _squared(part, points[first : first + 4 * BLOCK].double() - centre)
+            squares = square_distances(part, points[first : first + 4 * BLOCK].double() - centre)
             some, where = squares.topk(min(k, squares.shape[1]), largest=False)
             best, index = torch.cat([best, some], 1), torch.cat([index, where + first], 1)
             best, order = best.topk(min(k, best.shape[1]), largest=False)

@@ -29,3 +29,12 @@ def table(figures: Sequence[Figure], title: str = "") -> Table:
         )  # fmt: skip
         out.add_row(*(Text(cell, "bold" if i == 2 else "") for i, cell in enumerate(cells)))
     return out
+
+
+def details(figures: Sequence[Figure]) -> str:
+    """How the figures were measured: a line for each way, after the names of those that it is of."""
+    names: dict[str, list[str]] = {}
+    for f in figures:
+        if f.detail:
+            names.setdefault(f.detail, []).append(f.name)
+    return "\n".join(f"{', '.join(its)}: {detail}" for detail, its in names.items())

@@ -89,26 +89,25 @@ class Autoencoder(nn.Module, ABC):
     def _sampled(self, state: State, condition: Tensor | None, noise: Tensor, stop: bool) -> Sampled:
         n, k = noise.shape[:2]
         rows: Callable[[Tensor], Tensor] = lambda t: t if k == 1 else t.repeat_interleave(k, 0)  # noqa: E731
-        pieces, ratios, kls, drawn = noise.flatten(0, 1).split(self.counts, 1), [], [], []
+        pieces, ratios, kls, drawn = noise.split(self.counts, 2), [], [], []
 
         def draw(layer: int, h: Tensor | None) -> Tensor:
-            raw = self.posterior(layer, h, rows(state[layer]))
-            mean, log_scale = raw.float().flatten(1).chunk(2, 1)
+            raw = self.posterior(layer, h, state[layer] if h is None else rows(state[layer]))  # of the first layer one for all k
+            mean, log_scale = raw.float().flatten(1).view(n, -1, 2 * self.counts[layer]).chunk(2, 2)
             log_scale = 5 * torch.tanh(log_scale / 5)  # no scale can overflow (NVAE, arXiv 2007.03898)
             off = pieces[layer]
-            drawn.append((mean + log_scale.exp() * off).view(n, k, -1))  # all that follows goes through it: a place for a hook
-            z = drawn[-1].flatten(0, 1)
-            kls.append(gaussian_kl(mean, log_scale))
+            z = mean + log_scale.exp() * off
+            drawn.append(z)  # all that follows goes through it: a place for a hook
+            kls.append(gaussian_kl(mean, log_scale).mean(1))
             if stop:
                 log_scale = log_scale.detach()
                 off = (z - mean.detach()) * (-log_scale).exp()
-            ratios.append((0.5 * (z.square() - off.square()) - log_scale).sum(1))
-            return z.to(raw.dtype).view(-1, *self.sizes[layer])
+            ratios.append((0.5 * (z.square() - off.square()) - log_scale).sum(2))
+            return z.flatten(0, 1).to(raw.dtype).view(-1, *self.sizes[layer])
 
         parameters = self.descend(draw, condition if condition is None else rows(condition)).float()
-        kl = torch.cat(kls, 1).view(n, k, self.units).mean(1)
         latent = drawn[0] if self.layers == 1 else torch.cat(drawn, 2)
-        return Sampled(parameters.view(n, k, self.outputs, *self.shape), sum(ratios[1:], ratios[0]).view(n, k), kl, latent)
+        return Sampled(parameters.view(n, k, self.outputs, *self.shape), sum(ratios[1:], ratios[0]), torch.cat(kls, 1), latent)
 
 
 def initialised(layer: Any, std: float) -> Any:

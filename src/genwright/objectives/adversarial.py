@@ -140,7 +140,7 @@ class AdversarialObjective:
 
     def _loss(self, total: Tensor, metrics: Mapping[str, Tensor]) -> Loss:
         """A pack's loss is that of each of its examples."""
-        each = total.repeat_interleave(self.unit)
+        each = total.repeat_interleave(self.unit) if self.unit > 1 else total
         packs = torch.tensor(float(len(total)), device=total.device)
         return Loss(each, torch.ones_like(each), {name: (value.detach().sum(), packs) for name, value in metrics.items()})
 

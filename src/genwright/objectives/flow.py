@@ -112,7 +112,7 @@ class FlowObjective:
                 return network(x, time=time, condition=None).float()
             nothing = x.new_zeros(len(x), columns)
             wanted, against = (nothing if c is None else c for c in (condition, negative))
-            if guidance == 1 or wanted is against:
+            if guidance == 1 or torch.equal(wanted, against):  # nothing to be guided by
                 return network(x, time=time, condition=wanted).float()
             both = network(torch.cat([x, x]), time=torch.cat([time, time]), condition=torch.cat([against, wanted]))
             away, towards = both.float().chunk(2)

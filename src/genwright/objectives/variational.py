@@ -95,8 +95,9 @@ class VariationalObjective:
         latent, condition = latent * settings.truncation, self.given(condition)
         parameters = self.network(None, condition, latent=latent)
         if condition is not None and settings.guidance != 1:
-            base = self.network(None, torch.zeros_like(condition) if negative is None else negative, latent=latent)
-            parameters = base.lerp(parameters, settings.guidance)
+            against = torch.zeros_like(condition) if negative is None else negative
+            if not torch.equal(condition, against):  # else there is nothing to be guided by
+                parameters = self.network(None, against, latent=latent).lerp(parameters, settings.guidance)
         first = parameters[:, 0]
         return first.sigmoid() * 2 - 1 if self.settings.likelihood == "bernoulli" else first.clamp(-1, 1)
 

@@ -78,9 +78,9 @@ def _table_of(values: Mapping[str, Any]) -> str:
 
 def sentence(run: RunData) -> str:
     """How good the run is beside its floors, in plain words; plain text."""
-    loss = next((f for f in run.figures if f.unit == "nats/token" and math.isfinite(f.value)), None)
+    loss = next((f for f in run.figures if f.unit == "nats/token" and math.isfinite(f.value) and not run.pictures), None)
     if loss is None and run.figures:  # pictures, points: several figures, none of which says all
-        told = [f for f in run.figures if f.ceilings and math.isfinite(f.value)][:3]
+        told = [f for f in run.figures if "real" in f.ceilings and math.isfinite(f.value)][:3]
         said = (f"{f.name} {shown(f.value, f.unit)} ({marks(f.ceilings, f.unit)})" for f in told)
         return "Its samples, beside what real data reaches: " + ", ".join(said) + "." if told else "It has been measured on held-out data."
     if loss is None:

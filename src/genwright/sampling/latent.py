@@ -86,12 +86,17 @@ def top(objective: Any) -> int:
     return counts[0] if counts else math.prod(objective.latent)
 
 
+def meaningful(objective: Any) -> bool:
+    """Whether single latent dimensions can mean anything: those of a flow are the noise of single pixels."""
+    return top(objective) <= AXES and not hasattr(objective, "velocity")
+
+
 def axes(objective: Any, space: Space, base: Tensor, count: int, condition: Tensor | None, settings: Any) -> tuple[Tensor, list[int]]:
     """The `count` latent dimensions that change the content most, as unit directions (k, *latent) and their numbers: by the mean
     square between content at -2 and at 2, around `base` (1, *latent). Of a ladder, those of its top layer, whose meaning is a picture's.
     Raises GenwrightError where a dimension is one pixel's noise."""
     size = top(objective)
-    if size > AXES or hasattr(objective, "velocity"):  # of a flow: noise of single pixels
+    if not meaningful(objective):
         what = f"this model's latent has {size:,} dimensions, none of which means anything by itself"
         raise GenwrightError(what, "use --walk or --interpolate")
     every = torch.eye(math.prod(objective.latent), device=base.device)[:size].view(size, *objective.latent)

@@ -100,18 +100,23 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
     return State(weights, seed)
 
 
+def check(objective: Objective, size: int, settings: Training, engine: Engine) -> None:
+    """Raises GenwrightError where batches of `size` examples cannot be dealt out to the processes, or split as the settings say."""
+    unit = max(1, objective.unit)
+    if size % unit or (settings.micro_batch or unit) % unit:
+        what = f"training.batch_size and micro_batch must be multiples of {unit}"
+        raise GenwrightError(what, "the objective keeps so many examples together")
+    if size < engine.size * unit:
+        raise GenwrightError(f"training.batch_size={size} leaves a process without examples", f"use at least {engine.size * unit}")
+
+
 class _Step:
     """One step's machinery, made once a run."""
 
     def __init__(self, objective: Objective, stream: Stream, state: State, settings: Training, engine: Engine, gradients: GradientMaker):
         self.objective, self.stream, self.state, self.settings, self.engine = objective, stream, state, settings, engine
         self.gradients, self.unit = gradients, max(1, objective.unit)
-        if stream.size % self.unit or (settings.micro_batch or self.unit) % self.unit:
-            what = f"training.batch_size and micro_batch must be multiples of {self.unit}"
-            raise GenwrightError(what, "the objective keeps so many examples together")
-        if stream.size < engine.size * self.unit:
-            what = f"training.batch_size={stream.size} leaves a process without examples"
-            raise GenwrightError(what, f"use at least {engine.size * self.unit}")
+        check(objective, stream.size, settings, engine)
         self.rows = engine.rows(stream.size, self.unit)
         self.own, self.ranks = self.rows[engine.rank], engine.ranks(self.rows)
         self.placed = self.own.to(engine.device)
