@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from genwright.contracts import Space
 from genwright.data.examples import Split
@@ -112,3 +113,17 @@ def test_any_square(shape):
     network = Network(shape, 3)
     scores, found = network(torch.randn(2, *shape))
     assert scores.shape == (2, 3) and found.shape == (2, 64)
+
+
+def test_a_person_who_waits_sees_how_far_it_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(features.sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(features, "Console", lambda **words: Console(force_terminal=True, width=100, **words))
+    extractor(dataset(), tmp_path)
+    assert "telling apart" in (said := capsys.readouterr().err) and "images/s" in said
+
+
+def test_codes_are_looked_at_with_the_eyes_of_their_pictures(tmp_path):
+    pictures = dataset()
+    found = extractor(pictures, tmp_path)
+    codes = SimpleNamespace(codec=SimpleNamespace(image=pictures.codec), digest="codes", pictures=pictures.digest, split=None)
+    assert extractor(codes, tmp_path).name == found.name

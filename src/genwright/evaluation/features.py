@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -31,6 +32,7 @@ from genwright.draws import Draws
 from genwright.files import readable
 from genwright.training.engine import Engine
 from genwright.training.loop import run, start
+from genwright.training.progress import Live
 from genwright.training.settings import Optimizer, Schedule, Training
 
 VERSION = 1  # of the network and its training: raise it when either changes
@@ -156,9 +158,12 @@ def right(guess: Tensor, condition: Tensor, attributes: Mapping[str, tuple[str, 
     return out
 
 
-def fit(split: Split, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool], seen: int) -> Network:
+def fit(
+    split: Split, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool], seen: int,
+    shown: bool = False,
+) -> Network:  # fmt: skip
     """A network trained on about `seen` pictures of a split, by the loop; the same for the same split. The caller's random numbers are
-    left as they were."""
+    left as they were. shown: a line of progress on stderr."""
     stream = ExampleStream(split, min(BATCH, len(split)), 0, "images")
     steps = max(50, seen // BATCH)  # of few pictures too: more would not teach more
     muon = Optimizer(kind="muon", matrix_rate=0.03, learning_rate=2e-3)  # of emoji it learns twice as much as AdamW in as many steps
@@ -167,7 +172,10 @@ def fit(split: Split, shape: tuple[int, ...], attributes: Mapping[str, tuple[str
         torch.manual_seed(0)
         network, engine = Network(shape, sum(map(len, attributes.values()))), _Alone()
         objective = Recognition(network, attributes, single)
-        run(objective, stream, start(objective, settings, engine), steps, settings=settings, engine=engine)
+        lines = [Live(Console(stderr=True), "telling apart", steps, "images")] * shown
+        run(objective, stream, start(objective, settings, engine), steps, settings=settings, engine=engine, hooks=lines)
+    for line in lines:
+        line.close()
     return network.eval().requires_grad_(False)
 
 
@@ -208,7 +216,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
         single = {n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()}
     what = "a small network learns to tell this data apart, once (about a minute); figures of samples are made with it"
     print(f"note: {what}", file=sys.stderr)
-    network = fit(train, space.shape, attributes, single, min(MOST, max(LEAST, EPOCHS * len(train))))
+    network = fit(train, space.shape, attributes, single, min(MOST, max(LEAST, EPOCHS * len(train))), sys.stderr.isatty())
     told = "CNN trained on " + (", ".join(attributes) if space.attributes else "four rotations") + f" of the train split ({name})"
     out = Extractor(network, told, attributes, single)
     accuracy, majority = {}, {}
