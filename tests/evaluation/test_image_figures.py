@@ -145,7 +145,7 @@ def test_a_few_pictures_have_what_figures_they_can(known, train, held_out):
     assert "recognised kind" in found and "balance of kind" in found and "Frechet distance" not in found
 
 
-def of_a_run(monkeypatch, data, x, conditional=True, settings=None):
+def of_a_run(monkeypatch, data, x, eyes, conditional=True, settings=None):
     """(figures of a run that draws x whatever it is asked, what it was asked)."""
     asked = []
 
@@ -155,20 +155,19 @@ def of_a_run(monkeypatch, data, x, conditional=True, settings=None):
 
     make.able, make.conditional = True, conditional
     monkeypatch.setattr("genwright.pictured.drawer", lambda run: make)
-    monkeypatch.setattr(images, "_held_out", lambda run, dataset: [])
+    monkeypatch.setattr(images, "_held_out", lambda run, dataset, limit: [])
     recipe = SimpleNamespace(objective=SimpleNamespace(kind="flow"), data=settings)
-    run = SimpleNamespace(dataset=lambda: data, recipe=recipe, content="image")
+    run = SimpleNamespace(dataset=lambda: data, recipe=recipe, content="image", eyes=eyes)
     return {f.name: f for f in evaluate_images(run)}, asked[0]
 
 
 def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_hear(known, monkeypatch):
-    monkeypatch.setattr(images, "extractor", lambda *given: known[1])
     x, _ = drawn(200, 3)
-    found, asked = of_a_run(monkeypatch, known[0], x)
+    found, asked = of_a_run(monkeypatch, known[0], x, known[1])
     held_out = known[0].split("held_out").condition(np.arange(200))
     assert len(asked) == 500 and torch.equal(asked, held_out[torch.arange(500) * 200 // 500])
     assert "asked for what held-out pictures have" in found["recognised kind"].detail
-    found, asked = of_a_run(monkeypatch, known[0], x, conditional=False)
+    found, asked = of_a_run(monkeypatch, known[0], x, known[1], conditional=False)
     assert asked is None and not any("kind" in name for name in found)
 
 
@@ -192,6 +191,6 @@ def test_stacked_digits_have_modes(tmp_path, monkeypatch):
     settings = ImagesData(path=str(tmp_path / "d.npz"), stacked=True, cache=str(tmp_path))
     data = settings.prepare(ImageSettings(size=8, channels=3))
     made = torch.from_numpy(x[[1, 2, 3]] / 127.5 - 1).float()[None]
-    found, _ = of_a_run(monkeypatch, data, made, conditional=False, settings=settings)
+    found, _ = of_a_run(monkeypatch, data, made, extractor(data, tmp_path), conditional=False, settings=settings)
     assert found["modes"].value == 1 and found["reverse KL"].value == pytest.approx(math.log(1000))
     assert found["modes"].ceilings["real"] > 220 and found["reverse KL"].ceilings["real"] < 1.5
