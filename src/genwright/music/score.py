@@ -76,7 +76,7 @@ def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about) -> Scor
     voices = []
     for v in range(count):
         starts = np.flatnonzero(np.r_[True, (pitch[1:, v] != pitch[:-1, v]) | (False if onset is None else onset[1:, v])]) if length else []
-        stops = [*starts[1:], length]
+        stops = [*starts[1:], length][: len(starts)]
         pairs = zip(starts, stops, strict=True)
         voices.append(tuple(Note(int(a), int(b - a), int(pitch[a, v])) for a, b in pairs if pitch[a, v] != REST))
     return Score(tuple(voices), length, **about)
