@@ -47,12 +47,12 @@ def descriptors(score: Score) -> dict[str, float]:
 
 def histograms(scores: Sequence[Score]) -> dict[str, np.ndarray]:
     """Shares of each piece's notes. pitch: (pieces, 128). duration: (pieces, 33), of 0 to 32 or more sixteenths, rounded."""
-    pitch, duration = np.zeros((len(scores), 128)), np.zeros((len(scores), 33))
+    out = {"pitch": np.zeros((len(scores), 128)), "duration": np.zeros((len(scores), 33))}
     for i, score in enumerate(scores):
         for note in (note for voice in score.voices for note in voice):
-            pitch[i, note.pitch] += 1
-            duration[i, min(round(4 * note.length / score.per_quarter), 32)] += 1
-    return {name: x / np.maximum(x.sum(1, keepdims=True), 1) for name, x in (("pitch", pitch), ("duration", duration))}
+            out["pitch"][i, note.pitch] += 1
+            out["duration"][i, min(round(4 * note.length / score.per_quarter), 32)] += 1
+    return {name: rows / np.maximum(rows.sum(1, keepdims=True), 1) for name, rows in out.items()}
 
 
 def overlap(a: np.ndarray, b: np.ndarray, seed: int = 0, rounds: int = 500) -> tuple[float, float, float]:

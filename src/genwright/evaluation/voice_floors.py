@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-PITCHES = 129  # MIDI and a rest
+PITCHES = 130  # MIDI, a rest, and what is before a piece
 TABLES = ("unigram", "bigram", "bigram and soprano", "given the soprano")
 
 
@@ -23,28 +23,26 @@ def changed(pitch: np.ndarray) -> np.ndarray:
 def voice_floors(train: Sequence[np.ndarray], held_out: Sequence[np.ndarray]) -> dict[str, list[np.ndarray]]:
     """Pieces of (frames, voices) pitches, -1 for a rest, the soprano first -> for each of TABLES the (frames, voices) nats of each held-out
     piece. The soprano's own, given itself, are no floor of anything."""
-    out = []
-    for voice in range(train[0].shape[1]):
-        (seen, known), (asked, context) = _coded(train, voice), _coded(held_out, voice)
-        tables = [np.full(len(asked), 1 / PITCHES)]
-        for c, q in zip(known, context, strict=True):
-            tables.append((_counted(c * PITCHES + seen, q * PITCHES + asked) + tables[-1]) / (_counted(c, q) + 1))
-        out.append(tables[1:])
-    cuts = np.cumsum([len(piece) for piece in held_out])[:-1]
-    return {name: np.split(-np.log(np.stack(p, 1)), cuts) for name, *p in zip(TABLES, *out, strict=True)}
+    (seen, known), (asked, context) = _coded(train), _coded(held_out)
+    cuts, p, out = np.cumsum([len(piece) for piece in held_out])[:-1], np.full(asked.shape, 1 / (PITCHES - 1)), {}
+    for name, c, q in zip(TABLES, known, context, strict=True):
+        p = (_counted(c * PITCHES + seen, q * PITCHES + asked) + p) / (_counted(c, q) + 1)
+        out[name] = np.split(-np.log(p), cuts)
+    return out
 
 
-def _coded(pieces: Sequence[np.ndarray], voice: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """(n,) the voice in all frames of all pieces in a row, and for each of TABLES the (n,) codes of what it is counted after."""
-    now = [piece[:, [voice, 0]].astype(np.int64) + 1 for piece in pieces]
-    before = np.concatenate([np.insert(piece, 0, PITCHES, 0)[:-1] for piece in now])
-    own, soprano = np.concatenate(now).T
-    both = before[:, 0] * PITCHES + soprano
-    return own, [0 * own, before[:, 0], both, both * (PITCHES + 1) + before[:, 1]]
+def _coded(pieces: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """(n, voices) pitches of all frames of all pieces in a row, and for each of TABLES the codes of what they are counted after."""
+    now = np.concatenate(pieces).astype(np.int64) + 1
+    before = np.concatenate([np.insert(piece.astype(np.int64) + 1, 0, PITCHES - 1, 0)[:-1] for piece in pieces])
+    voice = np.zeros_like(now) + np.arange(now.shape[1])
+    own = voice * PITCHES + before
+    both = own * PITCHES + now[:, :1]
+    return now, [voice, own, both, both * PITCHES + before[:, :1]]
 
 
 def _counted(seen: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """(n,) and (m,) codes -> (m,) how often each of `asked` is among `seen`."""
+    """How often each of `asked`, codes of any shape, is among `seen`."""
     codes, counts = np.unique(seen, return_counts=True)
     at = np.minimum(np.searchsorted(codes, asked), len(codes) - 1)
     return np.where(codes[at] == asked, counts[at], 0)
