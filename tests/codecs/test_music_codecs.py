@@ -87,10 +87,9 @@ def test_jsb_has_four_pitches_a_step_and_nothing_else(score):
 def chorales():
     """Some of Bach's, as scores on the grid of sixteenths: of each note what music21 says of it."""
     music21 = pytest.importorskip("music21")
-    found = []
+    found, step = [], lambda at: round(float(at) * 4)
     for name in ("bwv269", "bwv10.7", "bwv101.7", "bwv110.7", "bwv248.23-s"):
         parts = music21.corpus.parse(f"bach/{name}", forceSource=True).stripTies().parts
-        step = lambda at: round(float(at) * 4)  # noqa: E731
         voices, first = [], parts[0].recurse()
         for part in parts:
             notes = part.flatten().notes

@@ -43,8 +43,8 @@ def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, 
 
 
 def placed(condition: Tensor | None, count: int, size: int, first: int, none: int) -> Tensor:
-    """What stands before content that is tokens: (count, size) int64, a place for each value asked for. condition: (count, columns), 1 where
-    one is; None asks for nothing; of more than fit the first ones are taken. first: the token of column 0; none: of a free place."""
+    """What stands before content that is tokens: (count, size) int64, a place for each value asked for. condition: (count, columns), 1
+    where one is; None asks for nothing; of more than fit the first. first: the token of column 0; none: of a free place."""
     out = torch.full((count, size), none)
     if condition is not None and size:
         columns = condition.shape[1]

@@ -54,11 +54,11 @@ class Learned(BaseModel):
 
 
 class MusicCodec(ABC):
-    """score <-> tokens. tokens, id: number <-> token; size: how many are content; low, high: of all pitches; prefix: places of conditions;
-    exact: scores must have as many voices, not fewer."""
+    """score <-> tokens. tokens, id: number <-> token; size: how many are content; low, high: of all pitches; prefix: places of conditions.
+    Of codecs whose music is rows of equal length (`rows`; scores must have all voices then): stride: of a row; lead: its tokens before the
+    voices'; timed: (vocabulary,) bool, a row that begins with it is a step of time."""
 
-    content = "music"
-    exact = True
+    content, rows, lead = "music", True, 0
 
     def __init__(self, settings: Any, learned: Learned):
         self.settings, self.learned, self.voices = settings, learned, len(learned.ranges)
@@ -68,6 +68,7 @@ class MusicCodec(ABC):
         content, special = self.vocabulary()
         self.tokens: list[Token] = [*content, *special, *asked, ("start",), ("none",), ("mask",)]
         self.id, self.size = {token: i for i, token in enumerate(self.tokens)}, len(content)
+        self.stride, self.timed = self.lead + self.voices, torch.tensor([not self.lead or t[0] == "place" for t in self.tokens])
         names = ["=".join(t[1:]) if t[0] == "asked" else " ".join(map(str, t)) for t in self.tokens]
         self.space = Space(len(names), {names[i]: i for i in range(self.size, len(names))}, attributes=learned.attributes)
         self._saved = json.dumps({"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1)
@@ -98,7 +99,7 @@ class MusicCodec(ABC):
         count, grid = len(score.voices), self.settings.per_quarter
         if score.per_quarter != grid:
             raise GenwrightError(f"the score has {score.per_quarter} steps a quarter note, and the codec {grid}", f"read it with {grid}")
-        if count > self.voices or self.exact and count < self.voices:
+        if count > self.voices or self.rows and count < self.voices:
             raise GenwrightError(f"the piece has {count} voices, and the model {self.voices}", f"give a piece with {self.voices}")
         for pitch in (note.pitch for notes in score.voices for note in notes if not self.low <= note.pitch <= self.high):
             what = f"MIDI pitch {pitch} is outside of what the model knows, {self.low} to {self.high}"
@@ -135,6 +136,15 @@ class MusicCodec(ABC):
         if bool((out < -1).any()):
             raise GenwrightError(f"{semitones:+d} semitones lead out of {self.low} to {self.high}", "stay within the codec's `room`")
         return out
+
+    def kept(self, tokens: Tensor, voices: Sequence[int] = (), steps: range | None = None, before: int = 0) -> Tensor:
+        """What stays while a masked model writes the rest, bool: all that is not of a voice; these voices; and, where `steps` are given,
+        what lies outside. tokens: (..., time), rows from `before` on; -1 and `mask` may stand among them. Of codecs of rows."""
+        at = torch.arange(tokens.shape[-1], device=tokens.device) - before
+        voice, begins = at % self.stride - self.lead, (at >= 0) & (at % self.stride == 0)
+        stays = (at < 0) | (voice < 0) | (tokens < 0) | (tokens == self.id["none",]) | torch.isin(voice, voice.new_tensor(voices))
+        step = (begins & self.timed.to(tokens.device)[tokens]).cumsum(-1) - 1
+        return stays if steps is None else stays | (step < steps.start) | (step >= steps.stop)
 
     def save(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ _AT_START = {"shift": 0, "voice": 0, "velocity": 80}
 
 
 class EventCodec(MusicCodec):
-    exact = False
+    rows = False
 
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         steps, pitches = range(1, self.settings.longest + 1), range(self.low, self.high + 1)

@@ -15,8 +15,6 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from genwright.codecs.music import AROUND, KEYS, MusicCodec, MusicSettings, Token, changes
 from genwright.errors import GenwrightError
@@ -27,30 +25,7 @@ _NO_BAR, _NO_PITCH = -1, -2  # the place of a step before any bar; before the fi
 _ONSET, _HOLD, _FERMATA, _REST, _OTHER = range(5)
 
 
-class RowsCodec(MusicCodec):
-    """stride: tokens of a row; lead: those before the voices'."""
-
-    lead = 0
-
-    @property
-    def stride(self) -> int:
-        return self.lead + self.voices
-
-    def timed(self) -> Tensor:
-        """(vocabulary,) bool: a row that begins with it is a step of time."""
-        return torch.tensor([not self.lead or token[0] == "place" for token in self.tokens])
-
-    def kept(self, tokens: Tensor, voices: Sequence[int] = (), steps: range | None = None, before: int = 0) -> Tensor:
-        """What stays while a masked model writes the rest, bool: all that is not of a voice; these voices; and, where `steps` are given,
-        what lies outside. tokens: (..., time), rows from `before` on; -1 and `mask` may stand among them."""
-        at = torch.arange(tokens.shape[-1], device=tokens.device) - before
-        voice, begins = at % self.stride - self.lead, (at >= 0) & (at % self.stride == 0)
-        stays = (at < 0) | (voice < 0) | (tokens < 0) | (tokens == self.id["none",]) | torch.isin(voice, voice.new_tensor(voices))
-        step = (begins & self.timed().to(tokens.device)[tokens]).cumsum(-1) - 1
-        return stays if steps is None else stays | (step < steps.start) | (step >= steps.stop)
-
-
-class GridCodec(RowsCodec):
+class GridCodec(MusicCodec):
     lead = 1
 
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
@@ -106,7 +81,7 @@ class GridCodec(RowsCodec):
         return replace(score, voices=tuple(tuple(fermata(v, n) for n in notes) for v, notes in enumerate(score.voices))), int(unread)
 
 
-class JsbCodec(RowsCodec):
+class JsbCodec(MusicCodec):
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         if self.voices != 4:
             raise GenwrightError(f"codec jsb is for four voices, and there are {self.voices}", "use codec.kind=grid")

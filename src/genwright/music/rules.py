@@ -47,14 +47,15 @@ class Rules:
         self.codec, self.voice_leading, kinds = codec, voice_leading, [token[0] for token in codec.tokens]
         follows = [[kind in _FOLLOWS.get(before, ("place",)) for kind in kinds] for before in kinds]
         pitch = [t[1] if t[0] in PITCHED else REST if t[0] == "rest" else NONE for t in codec.tokens]
+        pitches, which = torch.tensor(pitch).unique(return_inverse=True)  # of many tokens few pitches
         tables = (pitch, [k == "hold" for k in kinds], [k == "none" for k in kinds], follows, ranges)
-        self.tables = [None if t is None else torch.tensor(t) for t in tables] + [codec.timed()]
+        self.tables = [None if t is None else torch.tensor(t) for t in tables] + [codec.timed, pitches, which]
 
     def __call__(self, tokens: Tensor, rows: Tensor) -> Tensor:
         """(rows, length) int64 -> (rows, vocabulary) bool."""
         codec, time, device = self.codec, tokens.shape[1], tokens.device
         self.tables = [None if t is None else t.to(device) for t in self.tables]
-        pitch_of, hold, none, follows, ranges, timed = self.tables
+        pitch_of, hold, none, follows, ranges, timed, pitches, which = self.tables
         begin = time - (tokens == codec.id["start",]).flip(1).int().argmax(1) + codec.prefix  # where the music begins
         slot = (time - begin) % codec.stride
         # the rows before this one, the newest last, and this one as far as it goes
@@ -67,7 +68,7 @@ class Rules:
         voice = (slot - codec.lead).clamp(min=0)
         chosen = pitch[:, -1] if self.voice_leading else torch.full_like(previous, NONE)
         allowed = (pitch_of > NONE) & ~(hold & (pitch_of != previous.gather(1, voice[:, None])))
-        allowed &= ~forbidden(previous, chosen, voice, pitch_of, ranges)
+        allowed &= ~forbidden(previous, chosen, voice, pitches, ranges)[:, which]
         if not codec.lead:
             return allowed
         before = seen[:, -2, 0].where(time > begin, codec.id["start",])
