@@ -13,7 +13,7 @@ from html import escape
 
 from genwright.errors import GenwrightError
 from genwright.music.score import Note, Score
-from genwright.music.write import checked, edges, names, numbers, to_musicxml
+from genwright.music.write import checked, edges, first_number, names, to_musicxml
 
 PAPER = "display:block;width:100%;height:auto;color:var(--ink,#1d2126);fill:currentColor;background:var(--card,#fff)"
 INKS = ("2563eb", "d9480f", "0f8a5f", "9333ea", "0891b2", "be185d")  # --c0 .. --c5 of page.css, for an SVG that stands alone
@@ -70,7 +70,7 @@ def piano_roll_svg(score: Score, marks: Iterable[tuple[int, Sequence[int], str]]
         lines.append((f"M{left} {y}H{width - 2:.1f}", True))
         parts.append(label(left - 5, y, f"C{octave - 1}", anchor="end"))
     parts += [f'<path d="{d}" style="stroke:var({"--line,#d3d7dc" if s else "--grid,#eceef0"});stroke-width:1"/>' for d, s in lines]
-    parts += [label(left + step * bars[i] + 2, above - 4, str(n)) for i, n in enumerate(numbers(score)) if i % 4 == 0]
+    parts += [label(left + step * bars[i] + 2, above - 4, str(i + first_number(score))) for i in range(0, len(bars) - 1, 4)]
     for v, (voice, name) in enumerate(zip(score.voices, names(score), strict=True)):
         ink = f"--c{v % len(INKS)},#{INKS[v % len(INKS)]}"
         parts += [f'<g style="fill:var({ink});fill-opacity:.85"><title>{escape(name)}</title>{boxes(voice)}</g>', label(x, 14, name, ink)]

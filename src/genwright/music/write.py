@@ -58,11 +58,9 @@ def edges(score: Score) -> list[int]:
     return [*sorted(start for start in starts if 0 <= start < end), end]
 
 
-def numbers(score: Score) -> list[int]:
-    """Of the bars: from 1, or from 0 with a pickup."""
-    bars = edges(score)
-    first = int(bars[1] >= bar_of(score, 0)[1])
-    return list(range(first, first + len(bars) - 1))
+def first_number(score: Score) -> int:
+    """Of the first bar: 0 for a pickup, else 1."""
+    return int(edges(score)[1] >= bar_of(score, 0)[1])
 
 
 def names(score: Score) -> list[str]:
@@ -72,23 +70,20 @@ def names(score: Score) -> list[str]:
 
 def _track(name: str, events: Iterable[tuple[int, int, bytes]], end: int) -> bytes:
     """events: (tick, order within it, message)."""
-    out, now = bytearray(_meta(3, name.encode()[:127], wait=b"\0")), 0
+    words = name.encode(errors="replace")[:127]
+    out, now = bytearray(b"\0\xff\x03" + bytes([len(words)]) + words), 0
     for tick, _, message in [*sorted(events), (end, 9, b"\xff\x2f\0")]:
         wait, now = tick - now, tick
         out += bytes(wait >> shift & 127 | 128 for shift in (21, 14, 7) if wait >> shift) + bytes([wait & 127]) + message
     return b"MTrk" + len(out).to_bytes(4, "big") + bytes(out)
 
 
-def _meta(kind: int, data: bytes, wait: bytes = b"") -> bytes:
-    return wait + bytes([255, kind, len(data)]) + data
-
-
 def to_midi(score: Score) -> bytes:
     """The bytes of a .mid file. Raises GenwrightError (`checked`)."""
     ticks = max(1, 480 // checked(score).per_quarter)
-    head = [(0, 0, _meta(81, round(6e7 / score.tempo).to_bytes(3, "big")))]
-    head += [(m.start * ticks, 1, _meta(88, bytes([m.beats, m.unit.bit_length() - 1, 24, 8]))) for m in score.meters]
-    head += [(k.start * ticks, 2, _meta(89, bytes([k.sharps & 255, k.mode == "minor"]))) for k in score.keys]
+    head = [(0, 0, b"\xff\x51\x03" + round(6e7 / score.tempo).to_bytes(3, "big"))]
+    head += [(m.start * ticks, 1, b"\xff\x58\x04" + bytes([m.beats, m.unit.bit_length() - 1, 24, 8])) for m in score.meters]
+    head += [(k.start * ticks, 2, b"\xff\x59\x02" + bytes([k.sharps & 255, k.mode == "minor"])) for k in score.keys]
     end = edges(score)[-1] * ticks
     tracks = [_track(score.facts.get("title", ""), head, end)]
     for v, (voice, name) in enumerate(zip(score.voices, names(score), strict=True)):
@@ -222,20 +217,21 @@ def _part(score: Score, members: Sequence[int], bars: Sequence[int], tempo: str)
     low = sum(n.pitch - 60 for v in members for n in score.voices[v]) < 0
     clef = f"<clef><sign>{'F' if low else 'G'}</sign><line>{4 if low else 2}</line></clef>"
     before: list[str] = [""] * 4
-    for bar, (number, start) in enumerate(zip(numbers(score), bars, strict=False)):
+    first = first_number(score)
+    for bar, (start, stop) in enumerate(pairwise(bars)):
         key, meter = at(score.keys, start, Key(0, 0)), bar_of(score, start)[0]
         mode = f"<mode>{key.mode}</mode>" if key.mode in ("major", "minor") else ""
         time = f"<time><beats>{meter.beats}</beats><beat-type>{meter.unit}</beat-type></time>"
         now = [f"<divisions>{score.per_quarter}</divisions>", f"<key><fifths>{key.sharps}</fifths>{mode}</key>", time, clef]
         changed = "".join(new for new, old in zip(now, before, strict=True) if new != old)
-        yield f'<measure number="{number}">' if number else '<measure number="0" implicit="yes">'
+        yield f'<measure number="{bar + first}">' if bar + first else '<measure number="0" implicit="yes">'
         yield (f"<attributes>{changed}</attributes>" if changed else "") + tempo * (not bar)
         before = now
         accidentals = _accidentals((layer[bar] for layer in layers), score.keys, key)
         for voice, layer in enumerate(layers, 1):
-            yield f"<backup><duration>{bars[bar + 1] - start}</duration></backup>" * (voice > 1)
+            yield f"<backup><duration>{stop - start}</duration></backup>" * (voice > 1)
             yield from _layer(layer[bar], score.keys, accidentals, voice, ("up", "down")[voice - 1] if len(layers) == 2 else "")
-        yield '<barline location="right"><bar-style>light-heavy</bar-style></barline>' * (bar == len(bars) - 2) + "</measure>\n"
+        yield '<barline location="right"><bar-style>light-heavy</bar-style></barline>' * (stop == bars[-1]) + "</measure>\n"
 
 
 def _text(words: str) -> str:
