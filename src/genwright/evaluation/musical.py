@@ -39,7 +39,7 @@ def descriptors(score: Score) -> dict[str, float]:
     onset = np.isin(np.arange(bars[-1]), [note.start for note in notes])
     pairs = [(onset[a:b] == onset[b:c]).mean() for a, b, c in zip(bars, bars[1:], bars[2:], strict=False) if c - b == b - a]
     return {
-        "pitch-class entropy": float(-(share * np.log2(np.maximum(share, 1e-12))).sum()),
+        "pitch-class entropy": float(abs((share * np.log2(np.maximum(share, 1e-12))).sum())),
         "scale consistency": float(max(share[np.roll(SCALE, tonic)].sum() for tonic in range(12))),
         "groove consistency": float(np.mean(pairs)) if pairs else np.nan,
     }

@@ -17,7 +17,7 @@ from genwright.errors import GenwrightError
 from genwright.evaluation.musical import key_of
 from genwright.music.rules import parallel
 from genwright.music.score import REST, Score
-from genwright.music.write import bar_of, edges, numbers
+from genwright.music.write import bar_of, edges, first_number
 
 PAIRS = tuple(combinations(range(4), 2))
 RANGES = np.array(((57, 81), (53, 74), (48, 69), (36, 64)))  # of Bach's voices
@@ -68,9 +68,9 @@ def faults(score: Score) -> list[Found]:
 def place(score: Score, step: int) -> tuple[int, float]:
     """(bar, beat) of a step. The last beat of a pickup is the metre's last."""
     bars, (meter, size) = edges(score), bar_of(score, step)
-    i = bisect_right(bars, step) - 1
-    since = step - bars[i] + (max(size - bars[1], 0) if numbers(score)[i] == 0 else 0)
-    return numbers(score)[i], 1 + since * meter.unit / (4 * score.per_quarter)
+    bar = bisect_right(bars, step) - 1
+    since = step - (bars[bar] if bar else min(0, bars[1] - size))
+    return first_number(score) + bar, 1 + since * meter.unit / (4 * score.per_quarter)
 
 
 def chords(score: Score) -> list[tuple[int, str]]:
