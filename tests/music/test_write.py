@@ -303,7 +303,7 @@ def test_midi_says_what_is_known():
     about = {"tempo": 72.0, "meters": (Meter(0, 3, 4), Meter(12, 6, 8)), "keys": (Key(0, -3, "minor"),), "names": ("Sopran", "")}
     score = Score(((Note(0, 12, 60, 101),), (Note(12, 6, 50, 0),)), 30, **about)
     file = symusic.Score.from_midi(to_midi(score))
-    assert [t.qpm for t in file.tempos] == [pytest.approx(72)] and [t.name for t in file.tracks if len(t.notes)] == ["Sopran", "Voice 2"]
+    assert [t.qpm for t in file.tempos] == [pytest.approx(72)] and [t.name for t in file.tracks if len(t.notes)] == ["Sopran", ""]
     assert [(t.time // (file.tpq // 4), t.numerator, t.denominator) for t in file.time_signatures] == [(0, 3, 4), (12, 6, 8)]
     assert [(k.key, k.tonality) for k in file.key_signatures] == [(-3, 1)]
     assert [n.velocity for t in file.tracks for n in t.notes] == [101, 1], "0 would end the note"

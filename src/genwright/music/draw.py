@@ -71,7 +71,8 @@ def piano_roll_svg(score: Score, marks: Iterable[tuple[int, Sequence[int], str]]
         parts.append(label(left - 5, y, f"C{octave - 1}", anchor="end"))
     parts += [f'<path d="{d}" style="stroke:var({"--line,#d3d7dc" if s else "--grid,#eceef0"});stroke-width:1"/>' for d, s in lines]
     parts += [label(left + step * bars[i] + 2, above - 4, str(i + first_number(score))) for i in range(0, len(bars) - 1, 4)]
-    for v, (voice, name) in enumerate(zip(score.voices, names(score), strict=True)):
+    for v, voice in enumerate(score.voices):
+        name = names(score)[v] or f"Voice {v + 1}"
         ink = f"--c{v % len(INKS)},#{INKS[v % len(INKS)]}"
         parts += [f'<g style="fill:var({ink});fill-opacity:.85"><title>{escape(name)}</title>{boxes(voice)}</g>', label(x, 14, name, ink)]
         x += 7 * len(name) + 16

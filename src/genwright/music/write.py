@@ -31,9 +31,7 @@ def checked(score: Score) -> Score:
     if not 4 <= score.tempo <= 10_000:  # also nan; MIDI's tempo has 24 bits
         raise GenwrightError(f"a tempo of {score.tempo:g} quarter notes a minute cannot be played", "give one from 4 to 10000, such as 80")
     if odd := [m for m in score.meters if not 0 < m.beats < 256 or m.unit not in (1, 2, 4, 8, 16, 32, 64)]:
-        raise GenwrightError(
-            f"{odd[0].beats}/{odd[0].unit} is no metre", "give 1 to 255 beats, each a whole note or a half, quarter, ... 64th"
-        )
+        raise GenwrightError(f"{odd[0].beats}/{odd[0].unit} is no metre", "give 1 to 255 beats of a whole note, a half, ... or a 64th")
     return score
 
 
@@ -64,8 +62,8 @@ def first_number(score: Score) -> int:
 
 
 def names(score: Score) -> list[str]:
-    """Of the voices, a number where one has none."""
-    return [(*score.names, *[""] * len(score.voices))[v] or f"Voice {v + 1}" for v in range(len(score.voices))]
+    """Of the voices, empty where one has none."""
+    return [*score.names, *[""] * len(score.voices)][: len(score.voices)]
 
 
 def _track(name: str, events: Iterable[tuple[int, int, bytes]], end: int) -> bytes:
@@ -253,7 +251,10 @@ def to_musicxml(score: Score, closed: bool = False) -> str:
         before = '<part-group number="1" type="start"><group-symbol>brace</group-symbol><group-barline>yes</group-barline></part-group>'
         after = '<part-group number="1" type="stop"/>'
     title, composer, rights = (_text(score.facts.get(key, "")) for key in ("title", "composer", "rights"))
-    listed = [f'<score-part id="P{p}"><part-name>{", ".join(voices[v] for v in m)}</part-name></score-part>' for p, m in enumerate(staves)]
+    listed = [
+        f'<score-part id="P{p}"><part-name>{", ".join(voices[v] for v in m if voices[v])}</part-name></score-part>'
+        for p, m in enumerate(staves)
+    ]
     metronome = f"<metronome><beat-unit>quarter</beat-unit><per-minute>{score.tempo:g}</per-minute></metronome>"
     tempo = f'<direction placement="above"><direction-type>{metronome}</direction-type><sound tempo="{score.tempo:g}"/></direction>'
     head = f"<work><work-title>{title}</work-title></work>" if title else ""
