@@ -82,7 +82,7 @@ class Draft:
     def _bars(self, end: Fraction) -> list[Fraction]:
         sizes = {start: Fraction(4 * beats, unit) for start, beats, unit in self.meters}
         if not self.bars:
-            spans = zip(sizes, [*list(sizes)[1:], end], strict=bool(sizes))
+            spans = zip(sizes, [*list(sizes)[1:], end], strict=False)
             return [start + i * sizes[start] for start, stop in spans for i in range(-int((start - stop) // sizes[start]))]
         bars, kept = sorted({bar for bar in self.bars if bar < end}), list[Fraction]()
         for bar, stop in zip(bars, [*bars[1:], end], strict=True):
@@ -97,9 +97,10 @@ def _step(time: Fraction, per_quarter: int) -> int:
 
 
 def _changes(items: Iterable) -> tuple:
-    """By start, the last one of a step, without those that change nothing."""
+    """By start, the last one of a step, without those that change nothing; the first holds from the beginning."""
     kept = list({item.start: item for item in sorted(items, key=lambda item: item.start)}.values())
-    return tuple(item for before, item in zip([None, *kept], kept, strict=False) if before is None or item[1:] != before[1:])
+    changed = (item for before, item in zip(kept, kept[1:], strict=False) if item[1:] != before[1:])
+    return (kept[0]._replace(start=0), *changed) if kept else ()
 
 
 def _untie(notes: list[Raw]) -> list[Raw]:
@@ -119,17 +120,17 @@ def _untie(notes: list[Raw]) -> list[Raw]:
 
 def _place(notes: list[Raw], per_quarter: int, counts: Counter[str]) -> tuple[Note, ...]:
     """A voice, notes by start, on the grid; counts what it loses."""
-    placed: list[tuple[int, Raw]] = []
+    placed: list[tuple[int, Fraction, Raw]] = []  # where it starts on the grid, where it ends exactly
+    counts["notes"] += len(notes)
     for raw in notes:
         start, end = _step(raw.start, per_quarter), raw.start + raw.length
-        counts.update({"notes": 1, "tuplets": raw.tuplet})
+        counts["tuplets"] += raw.tuplet
         counts["notes moved"] += any(time.numerator * per_quarter % time.denominator for time in (raw.start, end))
         here = takewhile(lambda i: placed[i][0] == start, range(len(placed) - 1, -1, -1))  # noqa: B023
-        rivals = (i for i in here if placed[i][1].pitch == raw.pitch or placed[i][1].start + placed[i][1].length <= raw.start)
-        if (i := next(rivals, -1)) >= 0:
-            counts["notes merged" if placed[i][1].pitch == raw.pitch else "notes dropped"] += 1
-            placed[i] = max(placed[i], (start, raw), key=lambda pair: pair[1].length)
+        if (i := next((i for i in here if placed[i][2].pitch == raw.pitch or placed[i][1] <= raw.start), -1)) >= 0:
+            counts["notes merged" if placed[i][2].pitch == raw.pitch else "notes dropped"] += 1
+            placed[i] = max(placed[i], (start, end, raw), key=lambda one: one[2].length)
         else:
-            placed.append((start, raw))
-    ends = (_step(raw.start + raw.length, per_quarter) for _, raw in placed)
-    return tuple(sorted(Note(a, max(1, b - a), raw.pitch, raw.velocity, raw.fermata) for (a, raw), b in zip(placed, ends, strict=True)))
+            placed.append((start, end, raw))
+    lengths = (max(1, _step(end, per_quarter) - start) for start, end, _ in placed)
+    return tuple(sorted(Note(a, n, raw.pitch, raw.velocity, raw.fermata) for (a, _, raw), n in zip(placed, lengths, strict=True)))
