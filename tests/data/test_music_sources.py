@@ -216,6 +216,17 @@ def test_jsb_json_keeps_its_splits(tmp_path):
     assert first.score.grid()[0].tolist() == frames
 
 
+def test_what_is_written_is_read(tmp_path):
+    from genwright.music.write import to_midi, to_musicxml
+
+    file = next(file for file in source_music.find("chorales") if file.name == "bach/bwv269.mxl")
+    (score,) = source_music.read_file(file.path, 4)
+    (again,) = read(tmp_path, "a.musicxml", to_musicxml(score))
+    assert again.voices == score.voices and (again.bars, again.meters, again.keys) == (score.bars, score.meters, score.keys)
+    (heard,) = read(tmp_path, "a.mid", to_midi(score))
+    assert heard.voices == tuple(tuple(note._replace(fermata=False) for note in notes) for notes in score.voices)
+
+
 # The grid
 
 

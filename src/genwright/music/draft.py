@@ -70,14 +70,10 @@ class Draft:
         length = max(_step(end, per_quarter), *(note.start + note.length for notes in placed for note in notes))
         bars = tuple(dict.fromkeys(step for bar in self._bars(end) if (step := _step(bar, per_quarter)) < length))
         meters = _changes(Meter(_step(start, per_quarter), beats, unit) for start, beats, unit in self.meters)
-        keys = _changes(
-            Key(_step(start, per_quarter), sharps, mode if mode in ("major", "minor") else "")
-            for start, sharps, mode in self.keys
-            if -7 <= sharps <= 7
-        )
+        sure = ((start, sharps, mode if mode in ("major", "minor") else "") for start, sharps, mode in self.keys if abs(sharps) <= 7)
+        keys = _changes(Key(_step(start, per_quarter), sharps, mode) for start, sharps, mode in sure)
         facts = {name: " ".join(text.split()) for name, text in self.facts.items() if text and text.strip()}
-        names = tuple(name for name, _ in voices)
-        return Score(placed, length, per_quarter, bars, meters, keys, self.tempo or 100.0, names, facts), counts
+        return Score(placed, length, per_quarter, bars, meters, keys, self.tempo or 100.0, tuple(n for n, _ in voices), facts), counts
 
     def _bars(self, end: Fraction) -> list[Fraction]:
         sizes = {start: Fraction(4 * beats, unit) for start, beats, unit in self.meters}

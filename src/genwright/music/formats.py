@@ -22,10 +22,8 @@ def midi(data: bytes) -> Draft:
 
     file = File.from_midi(data)
     draft = Draft(end=Fraction(file.end(), file.tpq), by_height=True)
-    for track in file.tracks:
-        if track.is_drum:
-            draft.lost["unpitched notes"] += len(track.notes)
-            continue
+    draft.lost["unpitched notes"] = sum(len(track.notes) for track in file.tracks if track.is_drum)
+    for track in (track for track in file.tracks if not track.is_drum):
         notes = [Raw(Fraction(n.time, file.tpq), Fraction(n.duration, file.tpq), n.pitch, n.velocity) for n in track.notes]
         draft.voices.append((track.name, notes))
     meters = [(Fraction(m.time, file.tpq), m.numerator, m.denominator) for m in file.time_signatures]
@@ -65,13 +63,11 @@ def abc(text: str) -> Draft:
             elif isinstance(token, abcFormat.ABCNote):
                 if not re.search("[a-gA-GxzXZ]", re.sub('"[^"]*"', "", token.src)):  # of which music21 makes a C
                     raise BadMusic(f"holds {token.src[:20].strip()!r}, which is no note of ABC")
-                ratio = token.activeTuplet.tupletMultiplier() if token.activeTuplet else 1
-                length = Fraction(token.quarterLength) * Fraction(ratio)
-                tied = token.tie in ("stop", "continue")
-                for note in getattr(token, "subTokens", [token]):
-                    if name := note.pitchName:
-                        pitch = 12 + 12 * int(name[-1]) + SEMITONES[name[0].upper()] + name.count("#") - name.count("-")
-                        notes.append(Raw(now, length, pitch, 80, False, tied, ratio != 1))
+                ratio = Fraction(token.activeTuplet.tupletMultiplier() if token.activeTuplet else 1)
+                length = Fraction(token.quarterLength) * ratio
+                for name in filter(None, (note.pitchName for note in getattr(token, "subTokens", [token]))):  # as "F#4"
+                    pitch = 12 + 12 * int(name[-1]) + SEMITONES[name[0].upper()] + name.count("#") - name.count("-")
+                    notes.append(Raw(now, length, pitch, 80, False, token.tie in ("stop", "continue"), ratio != 1))
                 now += length
         draft.voices.append((voice, notes))
         draft.bars, draft.end = [Fraction(0), *draft.bars], max(draft.end, now)
@@ -113,9 +109,7 @@ def kern(data: bytes) -> Draft:
             draft.bars += [now] if line[0] == "=" else []
         elif line[:1] != "!":
             for i, token in ((i, token) for i, token in enumerate(fields) if i in spines and token != "."):
-                start = clocks[i]
-                for sign in token.split():
-                    clocks[i] = start + _sign(sign, start, spines[i], draft)
+                clocks[i] += max(_sign(sign, clocks[i], spines[i], draft) for sign in token.split())
     draft.voices, draft.end = [("", notes) for notes in spines.values()], max(clocks.values(), default=Fraction(0))
     draft.bars.append(Fraction(0))
     return draft
@@ -129,9 +123,9 @@ def _sign(sign: str, start: Fraction, notes: list[Raw], draft: Draft) -> Fractio
         return Fraction(0)
     parts, dots = int(written[1]), len(written[2])
     length = (Fraction(4, parts) if parts else Fraction(4 << len(written[1]))) * (2 - Fraction(1, 1 << dots))  # 0 a breve, 00 a longa
-    if pitch := re.search("[a-g]+|[A-G]+", sign):
-        octave = 4 + len(pitch[0]) if pitch[0].islower() else 5 - len(pitch[0])
-        midi = 12 * octave + SEMITONES[pitch[0][0].upper()] + sign.count("#") - sign.count("-")
+    if letters := "".join(re.findall("[a-gA-G]", sign)):
+        octave = 4 + len(letters) if letters.islower() else 5 - len(letters)
+        midi = 12 * octave + SEMITONES[letters[0].upper()] + sign.count("#") - sign.count("-")
         notes.append(Raw(start, length, midi, 80, ";" in sign, "]" in sign or "_" in sign, parts & (parts - 1) != 0))
     return length
 

@@ -123,9 +123,9 @@ class _Part:
 
     def _attributes(self, element: ET.Element, now: Fraction) -> None:
         self.divisions = _number(element.findtext("divisions")) or self.divisions
-        if (transpose := element.find("transpose")) is not None:
-            octaves = int(transpose.findtext("octave-change") or 0)
-            self.transposed = int(_number(transpose.findtext("chromatic"))) + 12 * octaves
+        if element.find("transpose") is not None:
+            octaves, semitones = element.findtext("transpose/octave-change"), element.findtext("transpose/chromatic")
+            self.transposed = int(12 * _number(octaves) + _number(semitones))
         if self.first and (fifths := element.findtext("key/fifths")):
             sharps = (int(fifths) + 7 * self.transposed + 5) % 12 - 5 if self.transposed % 12 else int(fifths)
             self.draft.keys.append((now, sharps, element.findtext("key/mode") or ""))
