@@ -143,13 +143,19 @@ def test_more_steps_may_be_asked_for_on_resume(tiny, tmp_path):
     assert same(final(more), final(whole))
 
 
-def test_data_that_changed_after_preparing_is_named(tiny, tmp_path):
+def begun_over_files(tiny, tmp_path):
+    """A run in tmp_path / "r" that stopped at step 3: (the folder of its text, its settings)."""
     folder = tmp_path / "text"
     folder.mkdir()
     for i in range(6):
         (folder / f"{i}.txt").write_text(f"some words {i} " * 40)
     changed = tiny | {"data.path": str(folder), "data.cache": str(tmp_path / "cache")}
     genwright.train("docs", run=tmp_path / "r", until=3, quiet=True, **changed)
+    return folder, changed
+
+
+def test_data_that_changed_after_preparing_is_named(tiny, tmp_path):
+    folder, changed = begun_over_files(tiny, tmp_path)
     before = tree(tmp_path / "r")
     (folder / "1.txt").write_text("other words " * 40)
     with pytest.raises(GenwrightError, match="the data changed since it was prepared"):
@@ -158,12 +164,7 @@ def test_data_that_changed_after_preparing_is_named(tiny, tmp_path):
 
 
 def test_prepared_data_that_changed_on_disk_is_named(tiny, tmp_path):
-    folder = tmp_path / "text"
-    folder.mkdir()
-    for i in range(6):
-        (folder / f"{i}.txt").write_text(f"some words {i} " * 40)
-    changed = tiny | {"data.path": str(folder), "data.cache": str(tmp_path / "cache")}
-    genwright.train("docs", run=tmp_path / "r", until=3, quiet=True, **changed)
+    _, changed = begun_over_files(tiny, tmp_path)
     tokens = next((tmp_path / "cache").rglob("train.bin"))
     data = bytearray(tokens.read_bytes())
     data[-1] ^= 1
