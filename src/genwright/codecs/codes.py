@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
+from genwright.codecs.attributes import placed
 from genwright.codecs.image import ImageCodec, ImageSettings
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
@@ -62,13 +63,8 @@ class CodesCodec:
     def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:
         """What stands before the codes: tokens (count, start + prefix). condition: (count, columns), 1 where a value is asked for; of more
         than fit the first ones are; None asks for nothing."""
-        none, columns = self.space.special["none"], self.space.columns
-        out = torch.full((count, start + self.prefix), none)
-        out[:, :start] = self.space.special["start"]
-        if condition is not None and self.prefix:
-            first = torch.where(condition > 0, torch.arange(columns), columns).sort(1).values[:, : self.prefix]
-            out[:, start : start + first.shape[1]] = torch.where(first < columns, self.codes + first, none)
-        return out
+        before = placed(condition, count, self.prefix, self.codes, self.space.special["none"])
+        return torch.nn.functional.pad(before, (start, 0), value=self.space.special["start"])
 
     def save(self, folder: str | Path) -> None:
         folder = Path(folder)

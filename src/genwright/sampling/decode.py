@@ -174,8 +174,9 @@ class _Run:
         done = torch.zeros_like(index, dtype=torch.bool)
         while True:
             if self.constraint:
-                so_far = torch.cat([held[:, :at], *(token[:, None] for token in tokens)], 1)
-                logits = logits.masked_fill(~self.constraint(so_far, index), float("-inf"))
+                if tokens:
+                    held[:, at + len(tokens) - 1] = tokens[-1]
+                logits = logits.masked_fill(~self.constraint(held[:, : at + len(tokens)], index), float("-inf"))
             logits = warp(logits, settings, seen)
             if uniform is not None:
                 token, logprob = choose(logits, uniform[len(tokens)])

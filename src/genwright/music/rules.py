@@ -1,0 +1,75 @@
+"""Rules of voice-leading as masks on what may come next: voice ranges, and no parallel fifths, octaves or unisons.
+
+Two voices are in parallel where both move, in the same direction, from a perfect interval (octaves and unisons are one, fifths the other,
+octaves apart or not) to the same one. A voice may always stay or rest, so that something is always allowed. `Rules` hands this to
+`sampling.decode` step by step, with the grammar of the codec's rows, so that what is drawn reads as music without a fault.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genwright.codecs.music import PITCHED
+from genwright.music.score import REST
+
+NONE = -2  # not chosen yet, or no pitch at all
+_BACK = 3  # rows to look back for the step before: a metre and a key may stand between
+_FOLLOWS = {"start": ("place", "meter", "key"), "place": ("place", "meter", "key", "end"), "meter": ("place", "key"), "end": ("end",)}
+
+
+def parallel(a: Any, b: Any, next_a: Any, next_b: Any) -> Any:
+    """Whether voices that go from a and b to next_a and next_b are in parallel fifths, octaves or unisons: bool, of arrays or tensors of
+    MIDI pitches (negative: silent) that broadcast."""
+    before, after = abs(a - b) % 12, abs(next_a - next_b) % 12
+    sound = (a >= 0) & (b >= 0) & (next_a >= 0) & (next_b >= 0)
+    return sound & (before == after) & ((before == 0) | (before == 7)) & ((next_a - a) * (next_b - b) > 0)
+
+
+def forbidden(previous: Tensor, chosen: Tensor, voice: Tensor, pitches: Tensor, ranges: Tensor | None = None) -> Tensor:
+    """(rows, pitches) bool: what `voice` (rows,) must not sing. previous, chosen: (rows, voices) MIDI pitches of the step before and of
+    this one, negative: silent or not chosen yet. pitches: (pitches,), negative ones are allowed. ranges: (voices, 2), lowest, highest."""
+    own = previous.gather(1, voice[:, None])
+    bad = parallel(previous[:, :, None], own[:, :, None], chosen[:, :, None], pitches).any(1)
+    if ranges is not None:
+        low, high = ranges[voice, :, None].unbind(1)
+        bad |= (pitches >= 0) & ((pitches < low) | (pitches > high))
+    return bad
+
+
+class Rules:
+    """A `sampling.decode.Constraint` for codecs of rows; each row of tokens has `start` and the codec's prefix before the music. ranges:
+    (lowest, highest) of each voice, None: any; voice_leading: no parallels. A voice out of its range (in a prompt) comes back or rests."""
+
+    def __init__(self, codec: Any, ranges: Any = None, voice_leading: bool = True):
+        self.codec, self.voice_leading, kinds = codec, voice_leading, [token[0] for token in codec.tokens]
+        follows = [[kind in _FOLLOWS.get(before, ("place",)) for kind in kinds] for before in kinds]
+        pitch = [t[1] if t[0] in PITCHED else REST if t[0] == "rest" else NONE for t in codec.tokens]
+        pitches, which = torch.tensor(pitch).unique(return_inverse=True)  # of many tokens few pitches
+        tables = (pitch, [k == "hold" for k in kinds], [k == "none" for k in kinds], follows, ranges)
+        self.tables = [None if t is None else torch.tensor(t) for t in tables] + [codec.timed, pitches, which]
+
+    def __call__(self, tokens: Tensor, rows: Tensor) -> Tensor:
+        """(rows, length) int64 -> (rows, vocabulary) bool."""
+        codec, time, device = self.codec, tokens.shape[1], tokens.device
+        self.tables = [None if t is None else t.to(device) for t in self.tables]
+        pitch_of, hold, none, follows, ranges, timed, pitches, which = self.tables
+        begin = time - (tokens == codec.id["start",]).flip(1).int().argmax(1) + codec.prefix  # where the music begins
+        slot = (time - begin) % codec.stride
+        # the rows before this one, the newest last, and this one as far as it goes
+        at = (time - slot)[:, None] + torch.arange(-_BACK * codec.stride, codec.stride, device=device)
+        known = (at >= begin[:, None]) & (at < time)
+        seen = tokens.gather(1, at.clamp(0, time - 1)).where(known, codec.id["none",]).view(len(tokens), _BACK + 1, codec.stride)
+        pitch, steps = pitch_of[seen[:, :, codec.lead :]], timed[seen[:, :-1, 0]] & known.view(seen.shape)[:, :-1, 0]
+        last = _BACK - 1 - steps.flip(1).int().argmax(1)
+        previous = pitch[torch.arange(len(tokens), device=device), last].where(steps.any(1, keepdim=True), NONE)
+        voice = (slot - codec.lead).clamp(min=0)
+        chosen = pitch[:, -1] if self.voice_leading else torch.full_like(previous, NONE)
+        allowed = (pitch_of > NONE) & ~(hold & (pitch_of != previous.gather(1, voice[:, None])))
+        allowed &= ~forbidden(previous, chosen, voice, pitches, ranges)[:, which]
+        if not codec.lead:
+            return allowed
+        before = seen[:, -2, 0].where(time > begin, codec.id["start",])
+        return torch.where((slot == 0)[:, None], follows[before], torch.where(timed[seen[:, -1, :1]], allowed, none))
