@@ -19,7 +19,7 @@ from genwright import assemble
 from genwright.errors import GenwrightError
 from genwright.evaluation.held_out import measure
 from genwright.recipe import Recipe
-from genwright.run import Run, load, report
+from genwright.run import VISUAL, Run, load, report
 from genwright.training import checkpoint, snapshot
 from genwright.training.checkpoint import write_whole
 from genwright.training.engine import Engine, cores
@@ -206,7 +206,7 @@ def _train(
         else None
     )
     session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say=say)
-    if recipe.data.content != "text":
+    if recipe.data.content in VISUAL:
         from genwright.watching import Alarms
 
         session.watchers = [Alarms(recipe.watching, engine, folder / "metrics.jsonl", session.note, say)]
@@ -230,7 +230,7 @@ def _measuring(
     if not enough:
         say("nothing is held out: this run has no held-out figures" if unit == 1 else f"fewer than {unit} examples are held out")
     watch = None
-    if recipe.data.content != "text" and recipe.watching.samples:
+    if recipe.data.content in VISUAL and recipe.watching.samples:
         from genwright.evaluation.features import extractor
         from genwright.watching import Watch
 
@@ -238,7 +238,7 @@ def _measuring(
         watch = Watch(folder, objective, dataset, engine, recipe.watching, recipe.sampling, features, recipe.seed)
 
     def held_out(step: int) -> dict[str, float]:
-        limit = None if recipe.data.content == "text" else 1024
+        limit = 1024 if recipe.data.content in VISUAL else None
         found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit).means() if enough else {}
         return found | (watch(step) if watch else {})
 

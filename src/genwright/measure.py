@@ -49,6 +49,10 @@ def evaluate(run: Run, inception: str | Path | None = None, samples: int | None 
         from genwright.textual import evaluate_text
 
         figures, drawn = evaluate_text(run)
+    elif run.content == "music":
+        from genwright.composing import evaluate_music
+
+        figures, drawn = evaluate_music(run, samples), []
     else:
         from genwright.evaluation.images import evaluate_images
 
@@ -82,7 +86,8 @@ def _shown(run: Run, found: Evaluation) -> Any:
         "parameters": sum(p.numel() for module in modules.values() for p in module.parameters()),
         "checkpoint": f"step {found.step}, {found.weights} weights",
     }
-    pictures = _pictures(run) if run.content != "text" else []
+    pictures = _pictures(run) if run.content in ("image", "points") else []
+    music = _music(run) if run.content == "music" else []
     if run.content == "text":
         sizes["FLOP per token, forward and backward"] = run.model.flops_per_token(recipe.data.context)  # type: ignore[operator]
     done = max((r["step"] for r in records), default=0)
@@ -97,7 +102,7 @@ def _shown(run: Run, found: Evaluation) -> Any:
     return RunData(
         name=recipe.name, description=recipe.description, recipe=recipe.dump(), records=records, figures=found.figures, samples=samples[:8],
         fills=fills, data={"digest": data.get("digest"), **data.get("summary", {})}, sizes=sizes, environment=environment, status=status,
-        alarms=alarms, pictures=pictures,
+        alarms=alarms, pictures=pictures, music=music,
     )  # fmt: skip
 
 
@@ -105,6 +110,12 @@ def _pictures(run: Run) -> Sequence[Any]:
     from genwright.pictured import pictures_of
 
     return pictures_of(run, lambda x: run.eyes.features(x))
+
+
+def _music(run: Run) -> Sequence[Any]:
+    from genwright.composing import pieces_of
+
+    return pieces_of(run)
 
 
 def write(runs: Sequence[Run], path: Path) -> Path:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from genwright.models.transformer import Transformer
 
 
+VISUAL = ("image", "points")  # content that is drawn and watched while it trains
+
+
 def load(folder: str | Path, step: int | None = None, weights: str | None = None) -> Run:
     """A trained run. step: which checkpoint (default: the newest whole one). weights: "ema" or "raw" (default: ema where there is
     one). Raises GenwrightError."""
@@ -58,7 +61,7 @@ class Run:
 
     @property
     def content(self) -> str:
-        """What it makes: "text", "image" or "points"."""
+        """What it makes: "text", "music", "image" or "points"."""
         return self.codec.content
 
     @cached_property
@@ -131,8 +134,13 @@ class Run:
 
     def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, **settings: Any) -> Any:
         """Text: `n` samples of each prompt. settings: of sampling (temperature, top_k, seed, ...), over the recipe's.
+        Music: scores; settings: bars=16, condition="key=G", harmonise, ... see `composing.draw`.
         Pictures and points: a tensor (n, *shape); settings: condition="group=food", negative, guidance, ... see `pictured.draw`."""
-        if self.content != "text":
+        if self.content == "music":
+            from genwright.composing import draw as compose
+
+            return compose(self, n, **settings)
+        if self.content in VISUAL:
             from genwright.pictured import draw
 
             return draw(self, n, **settings)
@@ -162,13 +170,13 @@ class Run:
 
     def evaluate(self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Any:
         """Every figure beside its floors. Text: on the whole held-out split. Pictures and points: on some of it, or on all (`whole`, with
-        500 importance samples each where likelihoods are estimated), and on `samples` drawn. inception: weights for a figure called FID."""
+        500 importance samples each where likelihoods are estimated), and on `samples` drawn. Music: on all that is held out, and `samples`. inception: weights for a figure called FID."""
         from genwright.measure import evaluate
 
         if inception is not None and self.content != "image":
             raise GenwrightError("--inception is for pictures, and this run makes none", "leave it out")
-        if (samples or whole) and self.content == "text":
-            raise GenwrightError(f"--{'samples' if samples else 'whole'} is for pictures and points", "leave it out: text is always whole")
+        if samples and self.content == "text" or whole and self.content not in VISUAL:
+            raise GenwrightError(f"--{'samples' if samples else 'whole'} is not for {self.content}", "leave it out: it is always whole")
         return evaluate(self, inception, samples, whole)
 
     def export(self, kind: str, folder: str | Path) -> Path:

@@ -53,6 +53,12 @@ def placed(condition: Tensor | None, count: int, size: int, first: int, none: in
     return out
 
 
+def shown(condition: Tensor, draws: Draws) -> Tensor:
+    """Any subset of what is known of an example (n, columns): each value with probability min(1, 2u), where u is drawn evenly for every
+    example, so that often all are shown and sometimes none."""
+    return condition * (draws.uniform("shown", condition.shape[1]) < 2 * draws.uniform("share", 1))
+
+
 def drop(attributes: Mapping[str, tuple[str, ...]], condition: Tensor, draws: Draws, rate: float) -> Tensor:
     """Condition (n, columns) with attributes left out at random: all of them with probability `rate`, and each one with `rate`, so that
     a model learns to do without any (Ho and Salimans, arXiv 2207.12598, per attribute)."""

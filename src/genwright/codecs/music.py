@@ -12,9 +12,11 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
@@ -74,6 +76,16 @@ class MusicCodec(ABC):
         self._saved = json.dumps({"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1)
         self.digest = hashlib.sha256(self._saved.encode()).hexdigest()
 
+    @property
+    def bar_tokens(self) -> int:
+        """Of the longest bar, about."""
+        return 96
+
+    def bars_begun(self, tokens: Tensor) -> Tensor:
+        """(rows, time) -> (rows,) how many bars begin there, a pickup aside; of music without bars 16 rows are one."""
+        sign = self.id.get(("place", 0), self.id.get(("bar",)))
+        return (tokens < self.size).sum(1) // (16 * self.stride) if sign is None else (tokens == sign).sum(1)
+
     @abstractmethod
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         """Tokens of content, and special ones of its own."""
@@ -128,14 +140,34 @@ class MusicCodec(ABC):
     def transpose(self, tokens: Tensor, semitones: int) -> Tensor:
         """Tokens (any shape; -1 where there is none) of the same music that many semitones higher, its keys and the condition `key` too
         (none where that key is no value of it). Raises GenwrightError where a pitch leaves the vocabulary."""
-        moved: dict[Token, Token] = {("key", *key[1:]): ("key", *moved_key(key, semitones)[1:]) for key in KEYS}
-        moved |= {("asked", "key", key_name(key)): ("asked", "key", key_name(moved_key(key, semitones))) for key in KEYS}
-        new = [(t[0], t[1] + semitones) if t[0] in PITCHED else moved.get(t, t) for t in self.tokens]
-        table = torch.tensor([self.id.get(t, self.id["none",] if t[0] == "asked" else -2) for t in new], device=tokens.device)
+        table = self._moved(semitones).to(tokens.device)
         out = torch.where(tokens < 0, tokens, table[tokens])
         if bool((out < -1).any()):
             raise GenwrightError(f"{semitones:+d} semitones lead out of {self.low} to {self.high}", "stay within the codec's `room`")
         return out
+
+    @cache  # noqa: B019 - a run has one codec
+    def _moved(self, semitones: int) -> Tensor:
+        """(vocabulary,) each token that many semitones higher, -2 where there is none."""
+        moved: dict[Token, Token] = {("key", *key[1:]): ("key", *moved_key(key, semitones)[1:]) for key in KEYS}
+        moved |= {("asked", "key", key_name(key)): ("asked", "key", key_name(moved_key(key, semitones))) for key in KEYS}
+        new = [(t[0], t[1] + semitones) if t[0] in PITCHED and t[1:] else moved.get(t, t) for t in self.tokens]
+        return torch.tensor([self.id.get(t, self.id["none",] if t[0] == "asked" else -2) for t in new])
+
+    def slots(self, tokens: Any, values: Any = None) -> np.ndarray:
+        """A piece's tokens -> (steps, voices) of what each voice does, or of those places in `values`. Of codecs of rows."""
+        rows = np.asarray(tokens)[: len(tokens) // self.stride * self.stride].reshape(-1, self.stride)
+        its = rows if values is None else np.asarray(values)[: rows.size].reshape(rows.shape)
+        return its[self.timed.numpy()[rows[:, 0]], self.lead :]
+
+    def fitting(self, time: int, before: int = 0) -> Tensor:
+        """(time, vocabulary) bool: what may stand at each place of rows from `before` on: content, of a voice what is in its range."""
+        pitch = torch.tensor([t[1] if t[0] in PITCHED else -1 for t in self.tokens])
+        content = (torch.arange(len(pitch)) < self.size).expand(self.voices + 1, -1)
+        low, high = torch.tensor([*self.learned.ranges, (0, 127)])[:, :, None].unbind(1)
+        table = content & ((pitch < 0) | ((pitch >= low) & (pitch <= high)))
+        voice = (torch.arange(time) - before) % self.stride - self.lead
+        return table[torch.where(voice < 0, self.voices, voice)]
 
     def kept(self, tokens: Tensor, voices: Sequence[int] = (), steps: range | None = None, before: int = 0) -> Tensor:
         """What stays while a masked model writes the rest, bool: all that is not of a voice; these voices; and, where `steps` are given,

@@ -28,6 +28,11 @@ _ONSET, _HOLD, _FERMATA, _REST, _OTHER = range(5)
 class GridCodec(MusicCodec):
     lead = 1
 
+    @property
+    def bar_tokens(self) -> int:
+        grid = 4 * self.settings.per_quarter
+        return (2 + max((grid * beats // unit for beats, unit in self.learned.meters), default=grid)) * self.stride
+
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         self.span, self.longest = self.high - self.low + 1, 8 * self.settings.per_quarter  # steps of a bar that are told apart
         notes = [(kind, pitch) for kind in ("onset", "hold", "fermata") for pitch in range(self.low, self.high + 1)]
@@ -82,6 +87,8 @@ class GridCodec(MusicCodec):
 
 
 class JsbCodec(MusicCodec):
+    bar_tokens = 64
+
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         if self.voices != 4:
             raise GenwrightError(f"codec jsb is for four voices, and there are {self.voices}", "use codec.kind=grid")

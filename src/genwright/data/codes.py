@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genwright.codecs.attributes import shown
 from genwright.codecs.codes import Codes, CodesCodec
 from genwright.contracts import Batch
 from genwright.data.examples import ExampleStream, HeldOutExamples, Split
@@ -61,7 +62,7 @@ class CodesDataset:
         """x (n, places) and condition -> tokens (n, lookahead + prefix + places) int64; counted, alike, bool."""
         codes, condition = batch["x"], batch.get("condition")
         if condition is not None and hide:
-            condition = condition * (draws.uniform("shown", condition.shape[1]) < 2 * draws.uniform("share", 1))
+            condition = shown(condition, draws)
         tokens = torch.cat([self.codec.before(condition, len(codes), lookahead), codes], 1)
         counted = torch.arange(tokens.shape[1]) >= lookahead + self.codec.prefix
         return {"tokens": tokens, "counted": counted.expand_as(tokens)}

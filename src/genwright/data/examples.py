@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Batch
+from genwright.data.shards import share
 from genwright.data.windows import permute
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
@@ -48,6 +49,18 @@ class Split:
     def batch(self, indices: np.ndarray) -> Batch:
         condition = self.condition(indices)
         return {"x": self.x(indices)} | ({} if condition is None else {"condition": condition})
+
+
+def held_out_of(groups: Sequence[str], wanted: float, unit: str = "picture") -> np.ndarray:
+    """(n,) bool, by the hash of the group; at least one group on either side. Raises GenwrightError for a single group."""
+    if not wanted:
+        return np.zeros(len(groups), bool)
+    shares = {group: share(group) for group in set(groups)}
+    if len(shares) == 1:
+        what = f"there is a single {unit}" if len(groups) == 1 else f"all {len(groups)} {unit}s are equal or of one group"
+        raise GenwrightError(f"{what}, which cannot be held out and trained on", f"give more {unit}s, or set data.held_out=0")
+    wanted = min(max(wanted, float(np.nextafter(min(shares.values()), 1))), max(shares.values()))
+    return np.array([shares[group] < wanted for group in groups])
 
 
 class ExampleStream:

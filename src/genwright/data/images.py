@@ -30,7 +30,7 @@ from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.codes import CodesDataset, codes_dataset
-from genwright.data.examples import ExampleStream, HeldOutExamples, Split
+from genwright.data.examples import ExampleStream, HeldOutExamples, Split, held_out_of
 from genwright.data.shards import SPLITS, digest_of, share, writing
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item, Known
@@ -230,18 +230,6 @@ def joined(groups: Sequence[str], digests: np.ndarray) -> list[str]:
         low, high = sorted((root(group), root(first.setdefault(pixels, group))))
         parent[high] = low
     return [root(group) for group in groups]
-
-
-def held_out_of(groups: Sequence[str], wanted: float) -> np.ndarray:
-    """(n,) bool, by the hash of the group; at least one group on either side. Raises GenwrightError for a single group."""
-    if not wanted:
-        return np.zeros(len(groups), bool)
-    shares = {group: share(group) for group in set(groups)}
-    if len(shares) == 1:
-        what = "there is a single picture" if len(groups) == 1 else f"all {len(groups)} pictures are equal or of one group"
-        raise GenwrightError(f"{what}, which cannot be held out and trained on", "give more pictures, or set data.held_out=0")
-    wanted = min(max(wanted, float(np.nextafter(min(shares.values()), 1))), max(shares.values()))
-    return np.array([shares[group] < wanted for group in groups])
 
 
 class ImagesDataset:

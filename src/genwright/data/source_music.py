@@ -72,6 +72,13 @@ def pieces(source: str, files: list[SourceFile], per_quarter: int) -> Iterator[P
                 yield piece
 
 
+def read(source: str, files: list, per_quarter: int) -> list:
+    """A worker's job: (name, the piece or None, why there is none, what the grid lost) of each piece, as JSON."""
+    found = pieces(source, [SourceFile(*file) for file in files], per_quarter)
+    bad = lambda piece: isinstance(piece.score, GenwrightError)  # noqa: E731
+    return [[p.name, None if bad(p) else p.score.__dict__, p.score.what if bad(p) else "", p.counts] for p in found]
+
+
 def read_file(path: str, per_quarter: int) -> list[Score]:
     """The pieces of one file. Raises GenwrightError for the first that is none."""
     if not os.path.isfile(path):

@@ -20,10 +20,10 @@ from genwright.errors import GenwrightError
 
 
 def jobs_by_name() -> dict:
-    from genwright.data import pictures, readers, shards
+    from genwright.data import pictures, readers, shards, source_music
 
     scan = lambda paths: [readers.scan(path) for path in paths]  # noqa: E731
-    return {"scan": scan, "count": shards.count, "write": shards.write, "pictures": pictures.write}
+    return {"scan": scan, "count": shards.count, "write": shards.write, "pictures": pictures.write, "music": source_music.read}
 
 
 def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:

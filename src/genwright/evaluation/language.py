@@ -53,7 +53,7 @@ def evaluate_language(
         unit, direction = ("nats/token", "lower") if name == "loss" else ("share", "higher")
         title = f"{name}, held out" if lookahead else f"{name}, held out, masked"
         figures.append(Figure(title, measured.means()[name], unit, count, targets, beside, {}, direction))  # type: ignore[arg-type]
-    if lookahead:
+    if lookahead and hasattr(dataset, "nbytes"):
         figures.insert(1, bits_per_byte(figures[0], len(dataset.tokens("held_out")), dataset.nbytes("held_out")))
     return figures
 

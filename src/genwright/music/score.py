@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,6 +68,13 @@ class Score:
                 onset[note.start : stop, v] = False
                 onset[note.start, v] = True
         return pitch, onset
+
+
+def of_json(data: Mapping[str, Any]) -> Score:
+    """The inverse of `Score.__dict__` as JSON."""
+    made = {name: tuple(cls(*its) for its in data[name]) for name, cls in (("meters", Meter), ("keys", Key))}
+    made |= {name: tuple(data[name]) for name in ("bars", "names")} | {"voices": tuple(tuple(Note(*n) for n in v) for v in data["voices"])}
+    return Score(**{**data, **made})
 
 
 def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about) -> Score:

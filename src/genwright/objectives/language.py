@@ -84,8 +84,9 @@ class MaskedObjective(Language):
         words = self.space.word_start if s.whole_words else None
         tokens = batch["tokens"]
         move = lambda t: None if t is None else t.to(tokens.device)  # noqa: E731
+        rate = s.rate * draws.uniform("rate", 1) if s.vary else s.rate
         inputs, targets = masked_batch(
-            tokens, batch.get("counted"), draws, rate=s.rate, mask_share=s.mask_share, random_share=s.random_share,
+            tokens, batch.get("counted"), draws, rate=rate, mask_share=s.mask_share, random_share=s.random_share,
             mask_id=self.space.special["mask"], special=self.special.to(tokens.device), plain=self.plain.to(tokens.device),
             word_start=move(words),
         )  # fmt: skip
@@ -113,12 +114,12 @@ def causal_batch(batch: Batch) -> Batch:
 
 
 def masked_batch(
-    tokens: Tensor, counted: Tensor | None, draws: Draws, *, rate: float, mask_share: float, random_share: float, mask_id: int,
+    tokens: Tensor, counted: Tensor | None, draws: Draws, *, rate: float | Tensor, mask_share: float, random_share: float, mask_id: int,
     special: Tensor, plain: Tensor, word_start: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Inputs and targets (examples, time) of masked language modelling.
 
-    Each token (with `word_start`: each word, by its first token's draw) is chosen with probability `rate`; of the chosen,
+    rate: one for all, or (examples, 1). Each token (with `word_start`: each word, by its first token's draw) is chosen with probability `rate`; of the chosen,
     `mask_share` become `mask_id`, `random_share` a random content token, the rest stay. Special and absent (-1) tokens are never
     chosen. word_start, special: (vocabulary,) bool.
     """
@@ -169,8 +170,10 @@ class Causal(_Language):
 class Masked(_Language):
     kind: Literal["masked"] = "masked"
     """Predict hidden tokens from all others."""
-    rate: float = Field(0.3, gt=0, lt=1)
+    rate: float = Field(0.3, gt=0, le=1)
     """Share of tokens (or words) that are predicted."""
+    vary: bool = False
+    """Whether each example's share is drawn between 0 and `rate`: then any part can be filled in, given any other."""
     mask_share: float = Field(0.8, ge=0, le=1)
     """Of those, the share shown as the mask token."""
     random_share: float = Field(0.1, ge=0, le=1)

@@ -33,6 +33,17 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A piece of music to look at and listen to. notation, roll: SVG; sound: an <audio> element."""
+
+    title: str
+    notation: str
+    roll: str
+    sound: str
+    faults: int = 0
+
+
+@dataclass(frozen=True)
 class RunData:
     """One run as plain data. recipe: YAML. records: the lines of metrics.jsonl. data, sizes, environment: nested mappings, shown as they
     are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended. alarms: what a reader must know first."""
@@ -45,6 +56,7 @@ class RunData:
     samples: Sequence[Sample] = ()
     fills: Sequence[Fill] = ()
     pictures: Sequence[Picture] = ()
+    music: Sequence[Piece] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -52,7 +64,7 @@ class RunData:
     alarms: Sequence[str] = ()
 
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 
 STYLE = files("genwright.reporting").joinpath("page.css").read_text(encoding="utf-8")
 

@@ -46,7 +46,7 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
     title = " and ".join([", ".join(r.name for r in runs[:-1])] * several + [runs[-1].name])
     sections = [_head(title, runs), _curves(runs), _table(runs)]
     makers: dict[str, Callable[[RunData], str]] = {
-        "Samples": _texts, "Pictures": _pictures, "Filled gaps": _fills, "Data": _data, "Speed": _speed, "Recipe": _recipe,
+        "Samples": _texts, "Pictures": _pictures, "Music": _music, "Filled gaps": _fills, "Data": _data, "Speed": _speed, "Recipe": _recipe,
         "Environment": lambda run: _table_of(run.environment),
     }  # fmt: skip
     for heading, make in makers.items():
@@ -294,6 +294,16 @@ def _pictures(run: RunData) -> str:
         for p in run.pictures
     )
     return f'<div class="figures">{"".join(cards)}</div>' if run.pictures else ""
+
+
+def _music(run: RunData) -> str:
+    """Pieces, each with its player; notation and piano roll are our own SVG, whose texts are escaped where they are made."""
+    cards = []
+    for piece in run.music:
+        noted = f"<small>{piece.faults} faults of voice-leading are ringed in the piano roll</small>" if piece.faults else ""
+        roll = f"<details><summary>piano roll</summary>{piece.roll}</details>"
+        cards.append(f'<div class="card music"><h3>{escape(piece.title)}</h3>{piece.sound}{piece.notation}{roll}{noted}</div>')
+    return "".join(cards)
 
 
 def _bars(candidates: Sequence[tuple[str, float]]) -> str:
