@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 32  # of which the figures are made, unless another number is asked for
 SHOWN = 4  # pieces in a report
+HARMONISED = 16  # held-out melodies that are given other voices
 COMPARED = 400  # real pieces that samples are compared with, at most
 
 
@@ -127,14 +129,14 @@ def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
     figures: list[Figure] = []
     if len(dataset.pieces["held_out"]):
         figures += _losses(run, dataset)
-    plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": recipe.seed}
+    plain: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": recipe.seed}
     made = draw(run, samples or SAMPLES, bars=BARS if codec.rows else None, **plain)
     made = [score for score in made if any(score.voices)]
     if not made:
         return [*figures, Figure("pieces with a note", 0.0, "share", samples or SAMPLES)]
     figures += compare(dataset, made, recipe.seed)
     if not recipe.objective.causal and codec.voices == 4 and len(dataset.pieces["held_out"]):
-        figures += _harmonised(run, dataset)
+        figures += _harmonised(run, dataset, min(samples or HARMONISED, HARMONISED))
     return figures
 
 
@@ -156,7 +158,8 @@ def _losses(run: Run, dataset: Any) -> list[Figure]:
 
 def _of_notes(run: Run, dataset: Any) -> list[Figure]:
     """Nats of the voices' tokens alone, of all and of those whose pitch changes, beside tables of counts of each voice; and of a frame."""
-    codec, device, losses = dataset.codec, next(run.model.parameters()).device, {}
+    codec, device = dataset.codec, next(run.model.parameters()).device
+    losses: dict[int, list[torch.Tensor]] = {}
     with torch.no_grad():
         for piece, batch in by_piece(dataset, "held_out", 1):
             prepared = causal_batch(batch)
@@ -167,7 +170,7 @@ def _of_notes(run: Run, dataset: Any) -> list[Figure]:
     nats = [codec.slots(dataset.row(i), torch.cat(its).double().numpy()) for i, its in losses.items()]
     pitches = [codec.decode(dataset.row(i).tolist()).grid()[0] for i in losses]
     floors = voice_floors([codec.slots(dataset.row(i)) for i in dataset.pieces["train"]], rows, codec.size)
-    news, total = [changed(pitch) for pitch in pitches], float(sum(torch.cat(its).double().sum() for its in losses.values()))
+    news, total = [changed(pitch) for pitch in pitches], sum(float(torch.cat(its).double().sum()) for its in losses.values())
     frames, out = sum(map(len, rows)), []
     for name, where in (("all", [np.ones_like(new) for new in news]), ("changed", news)):
         count = int(sum(mark.sum() for mark in where))
@@ -223,12 +226,10 @@ def _described(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
             means = {kind: float(np.nanmean(row)) for kind, row in its.items()}
             out.append(_beside(name, means, units[name], len(sets["samples"]), "the mean over pieces"))
     tables = {kind: histograms(its) for kind, its in sets.items()}
-    for name in (*tables["samples"], *units):
-        if name in units and any(np.isfinite(row).sum() < 2 for row in values[name].values()):
-            continue
-        pair = (
-            (lambda a, b: densities(values[name][a], values[name][b])) if name in units else lambda a, b: (tables[a][name], tables[b][name])
-        )  # noqa: B023
+    pairs = {name: partial(_tabled, tables, name) for name in tables["samples"]}
+    several = {name: its for name, its in values.items() if all(np.isfinite(row).sum() > 1 for row in its.values())}
+    pairs |= {name: partial(_dense, its) for name, its in several.items()}
+    for name, pair in pairs.items():
         areas = {kind: overlap(*pair(kind, reference), seed) for kind in sets if kind != reference}
         low, high = areas["samples"][1:]
         means = {kind: area[0] for kind, area in areas.items()}
@@ -237,6 +238,14 @@ def _described(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
         title = f"overlap of {name}"
         out.append(Figure(title, means["samples"], "share", len(sets["samples"]), "pieces", floors, ceilings, "higher", detail))
     return out
+
+
+def _tabled(tables: Mapping[str, Mapping[str, np.ndarray]], name: str, a: str, b: str) -> tuple[np.ndarray, np.ndarray]:
+    return tables[a][name], tables[b][name]
+
+
+def _dense(values: Mapping[str, np.ndarray], a: str, b: str) -> tuple[np.ndarray, np.ndarray]:
+    return densities(values[a], values[b])
 
 
 def _led(sets: Mapping[str, Sequence[Score]]) -> list[Figure]:
@@ -286,27 +295,25 @@ def _new(sets: Mapping[str, Sequence[Score]], train: Sequence[Score]) -> list[Fi
     ]
 
 
-def _harmonised(run: Run, dataset: Any, count: int = 16) -> list[Figure]:
+def _harmonised(run: Run, dataset: Any, count: int) -> list[Figure]:
     """Held-out sopranos, given other voices by the model: how surprising Bach's are to it, how many of its notes are Bach's, faults."""
     codec, pieces = dataset.codec, dataset.pieces["held_out"][:count]
     real = [dataset.codec.decode(dataset.row(i).tolist()) for i in pieces]
     made = [harmonised for score in real for harmonised in rewrite(run.model, codec, score, 1, run.recipe.sampling, voices=(0,))]
     grids = [(a.grid()[0][:, 1:], b.grid()[0][:, 1:]) for a, b in zip(real, made, strict=True)]
     rows = [codec.slots(dataset.row(i)) for i in pieces]
-    floors = voice_floors([codec.slots(dataset.row(i)) for i in dataset.pieces["train"]], rows, codec.size)
-    surprise = float(np.concatenate([x[:, 1:].ravel() for x in floors["given the soprano"]]).mean())
+    counted = voice_floors([codec.slots(dataset.row(i)) for i in dataset.pieces["train"]], rows, codec.size)["given the soprano"]
+    surprise = float(np.concatenate([x[:, 1:].ravel() for x in counted]).mean())
     nats = np.concatenate([hidden_nats(run, dataset, i) for i in pieces])
     equal = np.concatenate([(a == b).ravel() for a, b in grids])
     guess = np.concatenate([(a == np.median(a, axis=0).astype(int)).ravel() for a, _ in grids])
     sets = {"samples": made, "held-out music": real, "noise": noise(real)}
     led = [replace(figure, name=f"harmonising: {figure.name}") for figure in _led(sets)[:1]]
-    return [
-        Figure("harmonising: loss of a note", float(nats.mean()), "nats/note", nats.size, "notes", {"bigram given the soprano": surprise}, {},
-               "lower", "alto, tenor and bass written in a drawn order, each note given the soprano and all that is written"),
-        Figure("harmonising: notes equal to the composer's", float(equal.mean()), "share", equal.size, "notes",
-               {"each voice's middle note": float(guess.mean())}, {}, "near", "of alto, tenor and bass, a sixteenth each"),
-        *led,
-    ]  # fmt: skip
+    order = "alto, tenor and bass written in a drawn order, each note given the soprano and all that is written"
+    floors = {"bigram given the soprano": surprise}, {"each voice's middle note": float(guess.mean())}
+    loss = Figure("harmonising: loss of a note", float(nats.mean()), "nats/note", nats.size, "notes", floors[0], {}, "lower", order)
+    what, of = "harmonising: notes equal to the composer's", "of alto, tenor and bass, a sixteenth each"
+    return [loss, Figure(what, float(equal.mean()), "share", equal.size, "notes", floors[1], {}, "near", of), *led]
 
 
 @torch.no_grad()

@@ -169,8 +169,9 @@ class Run:
         return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
 
     def evaluate(self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Any:
-        """Every figure beside its floors. Text: on the whole held-out split. Pictures and points: on some of it, or on all (`whole`, with
-        500 importance samples each where likelihoods are estimated), and on `samples` drawn. Music: on all that is held out, and `samples`. inception: weights for a figure called FID."""
+        """Every figure beside its floors. Text and music: on the whole held-out split. Pictures and points: on some of it, or on all
+        (`whole`, with 500 importance samples each where likelihoods are estimated). samples: how many are drawn, of all but text.
+        inception: weights for a figure called FID."""
         from genwright.measure import evaluate
 
         if inception is not None and self.content != "image":

@@ -1,12 +1,12 @@
-"""Music: where it comes from, what is held out, and the prepared dataset: pieces that were read, put on the codec's grid and made tokens once.
+"""Music: where it comes from, what is held out, and the prepared dataset: pieces, read and made tokens once.
 
     <cache>/music/<key>/music.json   the codec: voices, ranges, metres, attributes of this corpus
                         tokens.npy   (n,) int32, all pieces in a row
                         pieces.json  of each piece its name, size, range of transposition, attributes and side; what could not be read
 
-The key is the SHA-256 of the files' names, sizes and times of change, of the codec's settings and the share held out. Held out is a hash of the piece's group:
-pieces whose top voices are equal, transposed or not, are one. A JSB json's own split is kept: train, valid (held out), and test, which is
-left alone. A piece longer than a window is several, its first from the beginning, the others from anywhere.
+The key is the SHA-256 of the files' names, sizes and times of change, of the codec's settings and of the share held out. Held out is a
+hash of the piece's group: pieces whose top voices are equal, transposed or not, are one. A JSB json's own split is kept: train, valid (held
+out), and test, which is left alone. A piece longer than a window is several, its first from the beginning, the others from anywhere.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def _read(settings: MusicData, codec_settings: MusicSettings, files: Sequence[So
         what = f"{len(bad)} of {len(bad) + len(tokens)} pieces cannot be used: {named}"
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip" if tokens else "give other files")
     side = _split(scores, settings.held_out)
-    near = near_copies(*([score for score, its in zip(scores, side, strict=True) if its == split] for split in SPLITS))
+    train, held_out = ([score for score, its in zip(scores, side, strict=True) if its == split] for split in SPLITS)
+    near = near_copies(train, held_out)
     facts = {"pieces": pieces, "side": side, "near": len(near), "bad": bad, "counts": counts}
     facts["rare"] = sum(count < settings.minimum for count in often.values())
     return Corpus(codec, tokens, facts)  # type: ignore[arg-type]
@@ -173,8 +174,8 @@ def _known(name: str, score: Score, source: str) -> dict[str, str]:
 
 
 class Windows:
-    """Windows of the pieces of a split. piece: (n,) which piece; number: (n,) which window of it, 0 its beginning; counted: (n,) the first
-    place of the piece that counts; offset: (n,) where it begins, None: 0 of the first, drawn of the others. Places: conditions, then music."""
+    """Windows of the pieces of a split. piece: (n,) which one; number: (n,) which window of it, 0: the first; counted: (n,) the first place
+    that counts; offset: (n,) where it begins, None: drawn, but of the first. Places are those of the conditions, then of the piece."""
 
     def __init__(self, dataset: MusicDataset, piece: np.ndarray, number: np.ndarray, counted: np.ndarray, offset: np.ndarray | None = None):
         self.dataset, self.piece, self.number, self.counted, self.offset = dataset, piece, number, counted, offset
@@ -222,7 +223,7 @@ class MusicDataset:
         pieces = self.pieces[split]
         return {"examples": len(self._windows(pieces)), "pieces": len(pieces), "tokens": int(np.diff(self.ends)[pieces].sum())}
 
-    def row(self, piece: int) -> np.ndarray:
+    def row(self, piece: Any) -> np.ndarray:
         return self.all[self.ends[piece] : self.ends[piece + 1]]
 
     def tokens(self, split: str) -> np.ndarray:
@@ -243,7 +244,8 @@ class MusicDataset:
 
     def _covering(self, pieces: np.ndarray) -> Windows:
         """Windows in which each token of a piece counts once, with half a window or more before it but at the beginning."""
-        prefix, length, found = self.codec.prefix, self.codec.prefix + self.settings.context, []
+        prefix, length = self.codec.prefix, self.codec.prefix + self.settings.context
+        found: list[tuple[int, int, int, int]] = []
         for piece in pieces.tolist():
             total = prefix + len(self.row(piece))
             offset, counted = 0, prefix

@@ -75,8 +75,8 @@ def pieces(source: str, files: list[SourceFile], per_quarter: int) -> Iterator[P
 def read(source: str, files: list, per_quarter: int) -> list:
     """A worker's job: (name, the piece or None, why there is none, what the grid lost) of each piece, as JSON."""
     found = pieces(source, [SourceFile(*file) for file in files], per_quarter)
-    bad = lambda piece: isinstance(piece.score, GenwrightError)  # noqa: E731
-    return [[p.name, None if bad(p) else p.score.__dict__, p.score.what if bad(p) else "", p.counts] for p in found]
+    split = lambda score: (None, score.what) if isinstance(score, GenwrightError) else (score.__dict__, "")  # noqa: E731
+    return [[piece.name, *split(piece.score), piece.counts] for piece in found]
 
 
 def read_file(path: str, per_quarter: int) -> list[Score]:

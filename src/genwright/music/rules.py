@@ -39,13 +39,19 @@ def forbidden(previous: Tensor, chosen: Tensor, voice: Tensor, pitches: Tensor, 
     return bad
 
 
+def _follows(before: tuple, token: tuple) -> bool:
+    """Whether a row may begin with `token` after one that began with `before`: of places the next, or a bar's first."""
+    steps = before[0] == token[0] == "place"
+    return token[0] in _FOLLOWS.get(before[0], ("place",)) and (not steps or token[1] <= 0 or token[1] - before[1] in (0, 1))
+
+
 class Rules:
     """A `sampling.decode.Constraint` for codecs of rows; each row of tokens has `start` and the codec's prefix before the music. ranges:
     (lowest, highest) of each voice, None: any; voice_leading: no parallels. A voice out of its range (in a prompt) comes back or rests."""
 
     def __init__(self, codec: Any, ranges: Any = None, voice_leading: bool = True):
         self.codec, self.voice_leading, kinds = codec, voice_leading, [token[0] for token in codec.tokens]
-        follows = [[kind in _FOLLOWS.get(before, ("place",)) for kind in kinds] for before in kinds]
+        follows = [[_follows(before, token) for token in codec.tokens] for before in codec.tokens]
         pitch = [t[1] if t[0] in PITCHED else REST if t[0] == "rest" else NONE for t in codec.tokens]
         pitches, which = torch.tensor(pitch).unique(return_inverse=True)  # of many tokens few pitches
         tables = (pitch, [k == "hold" for k in kinds], [k == "none" for k in kinds], follows, ranges)

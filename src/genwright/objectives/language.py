@@ -119,8 +119,8 @@ def masked_batch(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Inputs and targets (examples, time) of masked language modelling.
 
-    rate: one for all, or (examples, 1). Each token (with `word_start`: each word, by its first token's draw) is chosen with probability `rate`; of the chosen,
-    `mask_share` become `mask_id`, `random_share` a random content token, the rest stay. Special and absent (-1) tokens are never
+    Each token (with `word_start`: each word, by its first token's draw) is chosen with probability `rate`, one for all or (examples, 1); of
+    the chosen, `mask_share` become `mask_id`, `random_share` a random content token, the rest stay. Special and absent (-1) ones are never
     chosen. word_start, special: (vocabulary,) bool.
     """
     time = tokens.size(1)

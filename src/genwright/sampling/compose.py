@@ -74,7 +74,7 @@ def first_bars(score: Score, bars: int) -> Score:
 def cut(score: Score, length: int) -> Score:
     """The first `length` steps."""
     voices = tuple(tuple(n._replace(length=min(n.length, length - n.start)) for n in v if n.start < length) for v in score.voices)
-    kept = {name: tuple(x for x in getattr(score, name) if x.start < length) for name in ("meters", "keys")}
+    kept: dict[str, Any] = {name: tuple(x for x in getattr(score, name) if x.start < length) for name in ("meters", "keys")}
     return replace(score, voices=voices, length=length, bars=tuple(bar for bar in score.bars if bar < length), **kept)
 
 
@@ -84,8 +84,8 @@ def rewrite(
     voices: Sequence[int] = (), steps: range | None = None, passes: int = PASSES,
 ) -> list[Score]:  # fmt: skip
     """`count` versions of a score by block Gibbs sampling: kept are these voices and, where `steps` are given, what lies outside of them.
-    Piece i is a pure function of the seed and of i. What is longer than the model's context is written from left to right, half a context at
-    a time. Raises GenwrightError for a model that is not masked, and for a score that does not fit."""
+    Piece i is a pure function of the seed and of i. What is longer than the model's context is written from left to right, half of it at a
+    time. Raises GenwrightError for a model that is not masked, and for a score that does not fit."""
     needs_bidirectional(model)
     if not codec.rows:
         raise GenwrightError("this run's codec has no voices by steps of time, of which some could be kept", "use codec.kind=grid")
