@@ -7,7 +7,6 @@ not cross documents; `counted` (bool, same shape) when not every token is to be 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -16,26 +15,21 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
+from genwright.models.transformer import IGNORED
 from genwright.registry import Settings, register
 from genwright.sampling.settings import Decoding
 
-IGNORED = -100  # a target that does not count
 
-
-class Language(ABC):
+class Language(Objective):
     """The shared path. modules: {"model": network}, which maps tokens and targets to the nll of each token."""
 
-    draws, unit, double_backward = 1, 1, False
     accuracy = False  # whether the loss counts correct predictions too, for which it needs the logits themselves
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space):
         self.modules, self.space = modules, space
-
-    @abstractmethod
-    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch: ...
 
     def turns(self, step: int) -> Sequence[Turn]:
         return (Turn(("model",), self.loss),)
@@ -56,9 +50,6 @@ class Language(ABC):
         return Loss(total, count, {"loss": (total.detach().sum(), count.sum())} | metrics)
 
     measured = loss
-
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:  # noqa: B027 - most objectives have no buffers to move
-        """No buffers."""
 
 
 class CausalObjective(Language):
@@ -147,7 +138,6 @@ def masked_batch(
 
 class _Language(Settings):
     sampling: ClassVar[type[Settings]] = Decoding
-    lookahead: ClassVar[int] = 0  # tokens a window holds beyond the context: the last target
     causal: ClassVar[bool] = False
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
