@@ -21,7 +21,7 @@ from genwright.models.vq import VQSettings
 from genwright.objectives.language import Causal
 from genwright.recipe import Recipe
 from genwright.sampling.codes import draw
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255)}
 IMAGE = ImageSettings(size=8)

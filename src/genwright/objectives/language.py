@@ -20,7 +20,7 @@ from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.models.transformer import IGNORED
 from genwright.registry import Settings, register
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 
 class Language(Objective):

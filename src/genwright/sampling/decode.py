@@ -16,10 +16,9 @@ from torch import Tensor, nn
 
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.sampling.kind import needs_causal
+from genwright.sampling.drawing import Decoding
 from genwright.sampling.reader import Reader
-from genwright.sampling.settings import Decoding
-from genwright.sampling.step import context_of, stepper, threads_for
+from genwright.sampling.step import context_of, needs_causal, stepper, threads_for
 from genwright.sampling.warp import choose, likeliest, warp
 
 Constraint = Callable[[Tensor, Tensor], Tensor]

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.sampling.kind import needs_bidirectional
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 from genwright.sampling.warp import choose, likeliest, warp
 
 MASK = "[MASK]"  # how a gap is written in a text, whatever the tokenizer calls it
@@ -48,7 +47,8 @@ def fill(model: nn.Module, codec: Any, text: str, top: int = 5, settings: Decodi
     Raises GenwrightError for a model that reads one way, a text without [MASK], a codec without a mask token, a text too long, and
     what the codec raises for text it cannot encode.
     """
-    needs_bidirectional(model)
+    if getattr(getattr(model, "settings", None), "causal", False):
+        raise GenwrightError("this model reads left to right and cannot fill in a [MASK]", 'use --prompt "some text"')
     if MASK not in text:
         raise GenwrightError(f"there is no {MASK} in the text to fill in", f"write {MASK} where a token is wanted")
     mask = codec.space.special.get("mask")

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genwright.errors import GenwrightError
 from genwright.models.transformer import Transformer
 
 _WORTH_SHARING = 4_000_000  # multiplications of a step; measured on 2 cores: 1 row of 0.8 million is as fast on one, 16 rows are not
@@ -39,6 +40,12 @@ def stepper(model: nn.Module) -> Stepper:
     """The faster of the two that can do `model`, from its weights of this moment."""
     model = getattr(model, "_orig_mod", model)  # compiling is for the shapes of training
     return Lean(model) if isinstance(model, Transformer) and Lean.can(model) else Cached(model)
+
+
+def needs_causal(model: nn.Module) -> None:
+    """Raises GenwrightError for a model that sees both sides: it cannot go on from a prompt."""
+    if not getattr(getattr(model, "settings", None), "causal", True):
+        raise GenwrightError("this model sees both sides of a token and cannot go on from a prompt", 'use --fill "some [MASK] text"')
 
 
 def context_of(model: nn.Module) -> int:
