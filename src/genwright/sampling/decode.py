@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from genwright.errors import GenwrightError
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.reader import Reader
 from genwright.sampling.step import context_of, needs_causal, stepper, threads_for
-from genwright.sampling.warp import choose, likeliest, warp
+from genwright.sampling.warp import choose, held_by, likeliest, warp
 
 Constraint = Callable[[Tensor, Tensor], Tensor]
 """(tokens so far, prompt included (rows, length) int64; which rows of the batch (rows,) int64) -> (rows, vocabulary) bool: what may
@@ -77,10 +78,7 @@ def generate(
     samples = []
     for first in range(0, len(prompts) * n, batch):
         rows = range(first, min(first + batch, len(prompts) * n))
-        readers = []
-        for row in rows:
-            emit = None if on_token is None else lambda piece, row=row: on_token(row, piece)
-            readers.append(Reader(codec, encoded[row // n], end, settings.stop, emit))
+        readers = [Reader(codec, encoded[row // n], end, settings.stop, on_token and partial(on_token, row)) for row in rows]
         held, real = pad_left([encoded[row // n] for row in rows], device)
         keys = torch.tensor([(row // n << 32) + row % n for row in rows], device=device)
         watch = _watch(readers) if on_token or settings.stop else None
@@ -213,9 +211,7 @@ class _Run:
         if self.settings.repetition_penalty == 1:
             return None
         begin = torch.tensor([self.begin[row] for row in index.tolist()], device=held.device)
-        real = torch.arange(self.at, device=held.device) >= begin[:, None]
-        seen = torch.zeros(len(index), vocabulary + 1, dtype=torch.bool, device=held.device)
-        return seen.scatter_(1, held[:, : self.at].where(real, vocabulary), True)[:, :vocabulary]
+        return held_by(held[:, : self.at], torch.arange(self.at, device=held.device) >= begin[:, None], vocabulary)
 
     def result(self) -> Drawn:
         width = max(self.counts, default=0)

@@ -44,6 +44,12 @@ def warp(logits: Tensor, decoding: Decoding, seen: Tensor | None = None) -> Tens
     return logits
 
 
+def held_by(tokens: Tensor, real: Tensor, vocabulary: int) -> Tensor:
+    """(rows, vocabulary) bool: which tokens each row of `tokens` (rows, time) int64 holds where `real` (rows, time)."""
+    seen = torch.zeros(len(tokens), vocabulary + 1, dtype=torch.bool, device=tokens.device)
+    return seen.scatter_(1, tokens.where(real, vocabulary), True)[:, :vocabulary]
+
+
 def choose(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Draws a token a row by the inverse of its cumulative distribution. uniform: (rows,) in [0, 1).
 
