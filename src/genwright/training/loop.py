@@ -23,7 +23,6 @@ from genwright.contracts import Batch, Loss, Objective, Stream, Turn
 from genwright.draws import Draws, key
 from genwright.errors import GenwrightError
 from genwright.training.engine import Engine
-from genwright.training.flat import FlatWeights
 from genwright.training.optimizers import rate_factor
 from genwright.training.settings import Training
 from genwright.training.weights import Weights
@@ -96,7 +95,7 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
 
             weights[name] = ShardedWeights(module, chosen, dtype, ema)
         else:
-            weights[name] = FlatWeights(module, chosen, dtype, ema)
+            weights[name] = Weights(module, chosen, dtype, ema)
     return State(weights, seed)
 
 
