@@ -7,6 +7,7 @@ room for those still to come but at most half a context, and what remains is enc
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.reader import Reader
-from genwright.sampling.step import context_of, needs_causal, stepper, threads_for
+from genwright.sampling.step import needs_causal, stepper, threads_for
 from genwright.sampling.warp import choose, held_by, likeliest, warp
 
 Constraint = Callable[[Tensor, Tensor], Tensor]
@@ -133,7 +134,7 @@ class _Run:
     its context or half of the rows are over."""
 
     def __init__(self, model, tokens, padding, settings, draws, end, constraint, watch, every, scored):
-        self.model, self.stepper, self.context = model, stepper(model), context_of(model)
+        self.model, self.stepper, self.context = model, stepper(model), getattr(model, "context", sys.maxsize)
         self.settings, self.end, self.constraint, self.watch, self.every, self.scored = settings, end, constraint, watch, every, scored
         size, self.prompt = tokens.shape
         self.at, self.total = self.prompt, self.prompt + settings.max_tokens  # at: where the next token goes
