@@ -5,8 +5,6 @@ where data comes from or where it runs; a stream nothing of optimizers. The loop
 and no objective by name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable

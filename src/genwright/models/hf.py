@@ -5,8 +5,6 @@ that computes exactly what it computes, and refused where there is none. Dropout
 what a trained model computes. Facts: modeling_*.py and configuration_*.py of transformers 5.23.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

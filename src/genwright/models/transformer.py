@@ -9,8 +9,6 @@ ReLU^2, So et al., 2109.08668; value embeddings and x0 scalars, Jordan et al., m
 Shapes: B batch, T time, W width, H heads, K key-value heads, D head width, V vocabulary, L layers.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

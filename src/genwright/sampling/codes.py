@@ -1,7 +1,5 @@
 """Pictures drawn code by code from a causal transformer over the codes of a VQ model (`codecs/codes.py`)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -5,8 +5,6 @@ and beside any neighbours, up to floating point. A row that outgrows the model's
 room for those still to come but at most half a context, and what remains is encoded anew; this depends on the row alone, too.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How content is drawn: tokens, pictures and points. Free of torch, so that the command line can show it at once."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

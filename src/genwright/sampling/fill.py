@@ -4,8 +4,6 @@ Several gaps are filled one after the other, the surest first, so that each sees
 Elhadad 2010). Special tokens are never filled in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

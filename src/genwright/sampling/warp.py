@@ -5,8 +5,6 @@ top-k, top-p, min-p. Sources: top-k, Fan et al. 2018 (arXiv:1805.04833); top-p (
 (arXiv:1904.09751); min-p, Nguyen et al. 2025 (arXiv:2407.01082); repetition penalty, Keskar et al. 2019 (arXiv:1909.05858).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

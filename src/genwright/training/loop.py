@@ -8,8 +8,6 @@ position), so a run that stopped goes on bit for bit.
 A turn whose loss or gradient is not finite on any rank updates nothing on all of them, and ends its step.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence

@@ -4,8 +4,6 @@ Element-wise rules work on each rank's own shard. Muon needs whole matrices: its
 and cut again; the momentum stays sharded. Gradients are summed by FSDP2's reduce-scatter, with no division.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import cast
 

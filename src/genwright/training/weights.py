@@ -7,8 +7,6 @@ sees them as one stack without a copy. With `bf16` the module's parameters are a
 one cast a step, and gradients are accumulated in fp32. `sharded.py` does all this over FSDP2's shards instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
