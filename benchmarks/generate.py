@@ -29,7 +29,7 @@ from genwright.models.hf import export
 from genwright.models.presets import TransformerSettings
 from genwright.models.transformer import Transformer
 from genwright.sampling.decode import generate_tokens
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 
 def build(arguments: argparse.Namespace, vocabulary: int) -> Transformer:

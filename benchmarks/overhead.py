@@ -24,8 +24,8 @@ from genwright import assemble
 from genwright.recipe import Recipe
 from genwright.training import loop
 from genwright.training.engine import Engine
-from genwright.training.flat import FlatWeights
 from genwright.training.session import Session
+from genwright.training.weights import Weights
 
 
 def main() -> None:
@@ -62,8 +62,8 @@ def main() -> None:
 
         return run
 
-    FlatWeights.zero = timed(FlatWeights.zero)  # type: ignore[method-assign]
-    FlatWeights.update = timed(FlatWeights.update)  # type: ignore[method-assign]
+    Weights.zero = timed(Weights.zero)  # type: ignore[method-assign]
+    Weights.update = timed(Weights.update)  # type: ignore[method-assign]
     times: list[tuple[float, float]] = []
 
     class Clock(loop.Hook):

@@ -198,7 +198,7 @@ def _train(
             say(why_not)
     held_out = _measuring(recipe, folder, objective, dataset, stream.size, engine, say)
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
-    from genwright.training.progress import Live
+    from genwright.training.hooks import Live
 
     live = (
         Live(console, recipe.name, min(recipe.training.steps, until or recipe.training.steps), stream.unit)

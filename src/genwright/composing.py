@@ -26,7 +26,6 @@ from genwright.evaluation.musical import densities, descriptors, histograms, nov
 from genwright.evaluation.voice_floors import changed, voice_floors
 from genwright.evaluation.voice_leading import FAULTS, faults, marks
 from genwright.music.score import Note, Score
-from genwright.objectives.language import causal_batch
 from genwright.pictured import Wanted, chosen
 from genwright.recipe import build
 from genwright.reporting.page import Piece
@@ -162,9 +161,8 @@ def _of_notes(run: Run, dataset: Any) -> list[Figure]:
     losses: dict[int, list[torch.Tensor]] = {}
     with torch.no_grad():
         for piece, batch in by_piece(dataset, "held_out", 1):
-            prepared = causal_batch(batch)
-            targets = prepared["targets"]
-            nll = run.model(prepared["inputs"].to(device), targets=targets.to(device))[targets >= 0]
+            inputs, targets = batch["tokens"][:, :-1].to(device), batch["tokens"][:, 1:].to(device)
+            nll = run.model(inputs, targets=targets)[batch["counted"][:, 1:].to(device)]
             losses.setdefault(piece, []).append(nll.cpu())
     rows = [codec.slots(dataset.row(i)) for i in losses]
     nats = [codec.slots(dataset.row(i), torch.cat(its).double().numpy()) for i, its in losses.items()]

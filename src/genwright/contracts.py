@@ -5,8 +5,6 @@ where data comes from or where it runs; a stream nothing of optimizers. The loop
 and no objective by name.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -64,9 +62,9 @@ class Objective(Protocol):
     `double_backward` says that its losses differentiate gradients (R1), which compiled and sharded modules cannot do."""
 
     modules: Mapping[str, nn.Module]  # all that is saved, a frozen reference too; `moves` says what is trained
-    draws: int
-    unit: int
-    double_backward: bool
+    draws: int = 1
+    unit: int = 1
+    double_backward: bool = False
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """All randomness and whole-batch work, before splitting: masks, latents, noise, times, advantages. What is random is
@@ -78,6 +76,7 @@ class Objective(Protocol):
     def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> Mapping[str, float] | None:
         """Moves buffers that follow no gradient (codebooks, adaptive augmentation) by what the step's losses measured and summed, the
         same on every rank; they are saved with the modules. Gives what else is to be recorded of the step."""
+        return None
 
     def measured(self, batch: Batch) -> Loss:
         """What held-out evaluation measures on a prepared batch, without gradients: the trained loss at its final weights (no

@@ -5,8 +5,6 @@ The bits are SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudo
 in int64 arithmetic that wraps alike on every device. Normals are Box-Muller. Not for cryptography.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from dataclasses import dataclass

@@ -30,6 +30,7 @@ class Settings(BaseModel):
     family: ClassVar[str] = ""
     content: ClassVar[str] = ""  # of data and codecs: "text", "image" or "points"
     role: ClassVar[str] = ""  # of networks: what an objective can do with it
+    lookahead: ClassVar[int] = 0  # of objectives: tokens a window holds beyond the context, such as the last target
 
 
 def register(family: str, kind: str):

@@ -151,7 +151,7 @@ class Run:
 
     def check_prompts(self, prompts: Sequence[str]) -> None:
         """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec lacks a character."""
-        from genwright.sampling.kind import needs_causal
+        from genwright.sampling.step import needs_causal
 
         needs_causal(self.model)
         for prompt in prompts:

@@ -18,10 +18,10 @@ from genwright.data.images import ImagesData
 from genwright.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.models.vq import VQSettings
-from genwright.objectives.language import causal_batch
+from genwright.objectives.language import Causal
 from genwright.recipe import Recipe
 from genwright.sampling.codes import draw
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 160, 0), "blue": (0, 0, 255)}
 IMAGE = ImageSettings(size=8)
@@ -118,7 +118,7 @@ def test_only_codes_count_and_every_subset_is_shown(pictures, saved):
     stream = dataset.stream(count, seed=1, lookahead=1)
     first = stream.batch(0, torch.arange(count))
     assert first["tokens"].shape == (count, 1 + made.space.length) and int(first["counted"].sum()) == count * 4
-    prepared = causal_batch(first)
+    prepared = Causal().build({}, made.space).prepare(first, None, None)
     assert (prepared["targets"] >= 0).sum(1).tolist() == [4] * count and int(prepared["targets"].max()) < made.codes
     # an epoch shows each picture once
     expected = made.codes_of(dataset.split("train").x(np.arange(count)))

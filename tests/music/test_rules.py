@@ -10,7 +10,7 @@ from genwright.models.presets import TransformerSettings
 from genwright.music.rules import Rules, forbidden, parallel
 from genwright.music.score import Key, Meter, Note, Score
 from genwright.sampling.decode import generate_tokens
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 RANGES = [(60, 67), (57, 64), (52, 60), (45, 52)]
 SCORE = Score(

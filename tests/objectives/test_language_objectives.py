@@ -10,7 +10,7 @@ from torch import nn
 from genwright.contracts import Space
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.objectives.language import Causal, Masked, causal_batch
+from genwright.objectives.language import Causal, Masked
 from genwright.training.engine import Engine
 
 V = 50
@@ -40,6 +40,10 @@ def ranks(n):
 def prepare(objective, batch, position=0):
     n = len(batch["tokens"])
     return objective.prepare(batch, Draws(7, position, torch.arange(n)), ranks(n))
+
+
+def causal_batch(batch):
+    return prepare(Causal().build({"model": Table()}, SPACE), batch)
 
 
 def test_causal_targets_are_the_next_tokens_and_absent_ones_do_not_count():

@@ -18,10 +18,10 @@ from genwright.models.presets import TransformerSettings
 from genwright.music.score import Meter, of_grid
 from genwright.music.write import edges
 from genwright.sampling.compose import blank, compose, first_bars, rewrite
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 SCORES = [of_grid(chorale(np.random.default_rng(i)), bars=tuple(range(0, 96, 16)), meters=(Meter(0, 4, 4),)) for i in range(4)]
-PLAIN = Decoding(temperature=1.0)
+PLAIN = Decoding(temperature=1.0, passes=4)
 
 
 def model(codec, causal: bool, context: int = 2000):
@@ -70,23 +70,23 @@ def test_harmonising_keeps_the_melody_and_filling_keeps_all_but_the_bars(context
     codec = Grid().learn(SCORES)
     network = model(codec, False, context)
     melody = replace(SCORES[1], voices=SCORES[1].voices[:1])
-    made = rewrite(network, codec, melody, 2, PLAIN, voices=(0,), passes=4)
+    made = rewrite(network, codec, melody, 2, PLAIN, voices=(0,))
     assert all(np.array_equal(score.grid()[0][:, 0], melody.grid()[0][:, 0]) for score in made)
     assert made[0] != made[1] and all(sum(map(len, score.voices[1:])) > 20 for score in made)
     for score in made:
         for voice, (low, high) in zip(score.voices, codec.learned.ranges, strict=True):
             assert all(low <= note.pitch <= high for note in voice)
-    filled = rewrite(network, codec, SCORES[2], 1, PLAIN, steps=range(32, 64), passes=4)[0]
+    filled = rewrite(network, codec, SCORES[2], 1, PLAIN, steps=range(32, 64))[0]
     before, after = SCORES[2].grid()[0], filled.grid()[0]
     assert np.array_equal(before[:32], after[:32]) and np.array_equal(before[64:], after[64:]) and not np.array_equal(before, after)
-    assert rewrite(network, codec, SCORES[2], 1, PLAIN, steps=range(32, 64), passes=4)[0] == filled
+    assert rewrite(network, codec, SCORES[2], 1, PLAIN, steps=range(32, 64))[0] == filled
 
 
 def test_empty_bars_are_of_the_metre_that_is_asked_for():
     codec = Grid().learn([*SCORES, replace(SCORES[0], meters=(Meter(0, 3, 4),))])
     score = blank(codec, 3, ("3/4", "G"))
     assert score.meters == (Meter(0, 3, 4),) and score.length == 36 and score.keys[0].sharps == 1
-    made = rewrite(model(codec, False), codec, score, 1, PLAIN, passes=4)[0]
+    made = rewrite(model(codec, False), codec, score, 1, PLAIN)[0]
     assert made.meters == score.meters and made.keys == score.keys and made.length == 36 and any(made.voices)
 
 

@@ -6,7 +6,7 @@ import torch
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.sampling.decode import generate, generate_tokens, pad_left
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 GREEDY = Decoding(max_tokens=20, temperature=0)
 RANDOM = Decoding(max_tokens=20, temperature=1.0, seed=3)

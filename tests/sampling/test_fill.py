@@ -10,8 +10,8 @@ from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.decode import generate
+from genwright.sampling.drawing import Decoding
 from genwright.sampling.fill import fill, fill_tokens
-from genwright.sampling.settings import Decoding
 
 GREEDY = Decoding(temperature=0)
 

@@ -11,8 +11,8 @@ from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.music.score import Note, Score
+from genwright.sampling.drawing import Decoding
 from genwright.sampling.gibbs import gibbs, shares
-from genwright.sampling.settings import Decoding
 
 PLAIN = Decoding(temperature=1.0)
 

@@ -7,7 +7,7 @@ from genwright.contracts import Space
 from genwright.draws import Draws
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.decode import generate_tokens, pad_left
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 from genwright.sampling.step import Cached, Lean, stepper, threads_for
 
 VARIANTS = [

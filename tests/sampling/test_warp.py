@@ -5,7 +5,7 @@ import torch
 from transformers.generation import logits_process as reference
 
 from genwright.sampling import warp
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 NOTHING = torch.zeros(7, 1, dtype=torch.long)
 
@@ -14,29 +14,34 @@ def logits_of(seed, rows=7, vocabulary=37):
     return 3 * torch.randn(rows, vocabulary, generator=torch.Generator().manual_seed(seed))
 
 
+def alone(logits, seen=None, **asked):
+    """What `warp` makes of one setting, all others off."""
+    return warp.warp(logits, Decoding(**{"temperature": 1.0} | asked), seen)
+
+
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
     ("ours", "theirs", "value"),
     [
-        (lambda logits, value: warp.warp(logits, Decoding(temperature=value)), reference.TemperatureLogitsWarper, 0.7),
-        (warp.top_k, reference.TopKLogitsWarper, 1),
-        (warp.top_k, reference.TopKLogitsWarper, 5),
-        (warp.top_k, reference.TopKLogitsWarper, 99),
-        (warp.top_p, reference.TopPLogitsWarper, 0.01),
-        (warp.top_p, reference.TopPLogitsWarper, 0.9),
-        (warp.min_p, reference.MinPLogitsWarper, 0.05),
-        (warp.min_p, reference.MinPLogitsWarper, 1.0),
+        ("temperature", reference.TemperatureLogitsWarper, 0.7),
+        ("top_k", reference.TopKLogitsWarper, 1),
+        ("top_k", reference.TopKLogitsWarper, 5),
+        ("top_k", reference.TopKLogitsWarper, 99),
+        ("top_p", reference.TopPLogitsWarper, 0.01),
+        ("top_p", reference.TopPLogitsWarper, 0.9),
+        ("min_p", reference.MinPLogitsWarper, 0.05),
+        ("min_p", reference.MinPLogitsWarper, 1.0),
     ],
 )
 def test_each_equals_transformers(ours, theirs, value, seed):
     logits = logits_of(seed)
-    assert torch.equal(ours(logits, value), theirs(value)(NOTHING, logits.clone()))
+    assert torch.equal(alone(logits, **{ours: value}), theirs(value)(NOTHING, logits.clone()))
 
 
 def test_ties_stay_as_in_transformers():
     logits = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
-    assert torch.equal(warp.top_k(logits, 2), reference.TopKLogitsWarper(2)(NOTHING, logits.clone()))
-    assert torch.equal(warp.min_p(logits, 1.0), torch.tensor([[1.0, 1.0, 1.0, -torch.inf]]))
+    assert torch.equal(alone(logits, top_k=2), reference.TopKLogitsWarper(2)(NOTHING, logits.clone()))
+    assert torch.equal(alone(logits, min_p=1.0), torch.tensor([[1.0, 1.0, 1.0, -torch.inf]]))
 
 
 @pytest.mark.parametrize("penalty", [0.5, 1.3])
@@ -45,7 +50,7 @@ def test_repetition_penalty_equals_transformers(penalty):
     history = torch.randint(37, (7, 11), generator=torch.Generator().manual_seed(2))
     seen = torch.zeros(7, 37, dtype=torch.bool).scatter_(1, history, True)
     expected = reference.RepetitionPenaltyLogitsProcessor(penalty)(history, logits.clone())
-    assert torch.equal(warp.repetition_penalty(logits, seen, penalty), expected)
+    assert torch.equal(alone(logits, seen, repetition_penalty=penalty), expected)
 
 
 def test_composition_follows_transformers_order():
@@ -73,7 +78,7 @@ def test_choose_inverts_the_cumulative_distribution():
 
 
 def test_choose_never_takes_what_was_cut():
-    logits = warp.top_k(logits_of(5, rows=64, vocabulary=1000), 3)
+    logits = alone(logits_of(5, rows=64, vocabulary=1000), top_k=3)
     for value in (0.0, 0.5, 1 - 2**-24):
         tokens, logprobs = warp.choose(logits, torch.full((64,), value))
         assert logits.gather(1, tokens[:, None]).isfinite().all() and logprobs.isfinite().all()

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from genwright.training.flat import FlatWeights
 from genwright.training.optimizers import momentum_at, orthogonalise, rate_factor
 from genwright.training.settings import Optimizer, Schedule
+from genwright.training.weights import Weights
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (2, 8, 32), (2, 48, 12)])
@@ -26,7 +26,7 @@ def test_muon_follows_its_definition():
     torch.manual_seed(0)
     net = nn.Linear(8, 24, bias=False)
     start = net.weight.detach().clone()
-    w = FlatWeights(net, Optimizer(kind="muon", matrix_rate=0.1, learning_rate=0.1, weight_decay=0.5, momentum=0.9))
+    w = Weights(net, Optimizer(kind="muon", matrix_rate=0.1, learning_rate=0.1, weight_decay=0.5, momentum=0.9))
     buffer, expected = torch.zeros_like(start), start.clone()
     for _ in range(3):
         gradient = torch.randn(24, 8)
@@ -44,7 +44,7 @@ def test_adamw_equals_torch_over_twenty_steps():
     ours = nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 5), nn.Linear(5, 3))
     theirs = nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 5), nn.Linear(5, 3))
     theirs.load_state_dict(ours.state_dict())
-    w = FlatWeights(ours, Optimizer(kind="adamw", learning_rate=0.01, weight_decay=0.1, eps=1e-8, betas=(0.9, 0.99)))
+    w = Weights(ours, Optimizer(kind="adamw", learning_rate=0.01, weight_decay=0.1, eps=1e-8, betas=(0.9, 0.99)))
     matrices, vectors = [p for p in theirs.parameters() if p.ndim > 1], [p for p in theirs.parameters() if p.ndim == 1]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
     adam = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.99), eps=1e-8)
@@ -62,7 +62,7 @@ def test_adamw_equals_torch_over_twenty_steps():
 
 def test_equal_shapes_are_one_stack_without_a_copy():
     net = nn.ModuleList([nn.Linear(5, 7, bias=False) for _ in range(3)])
-    w = FlatWeights(net, Optimizer(learning_rate=0.1))
+    w = Weights(net, Optimizer(learning_rate=0.1))
     (bucket,) = w.buckets
     stack = w.stack(w.master, bucket)
     assert stack.shape == (3, 7, 5)
@@ -76,7 +76,7 @@ def test_frozen_and_tied_parameters():
     b.weight = a.weight
     net = nn.ModuleList([a, b, nn.Linear(4, 4)])
     net[2].requires_grad_(False)
-    w = FlatWeights(net, Optimizer(learning_rate=0.1))
+    w = Weights(net, Optimizer(learning_rate=0.1))
     assert list(w.parameters) == ["0.weight"]
     assert a.weight.data_ptr() == b.weight.data_ptr() == w.master.data_ptr()
     assert set(w.tensors("weights")) == {"0.weight", "2.weight", "2.bias"}
@@ -84,12 +84,12 @@ def test_frozen_and_tied_parameters():
 
 def test_a_missing_learning_rate_is_a_fault_of_the_program():
     with pytest.raises(ValueError, match="resolved"):
-        FlatWeights(nn.Linear(2, 2), Optimizer())
+        Weights(nn.Linear(2, 2), Optimizer())
 
 
 def test_the_average_follows_its_recursion():
     net = nn.Linear(2, 2, bias=False)
-    w = FlatWeights(net, Optimizer(kind="adamw", learning_rate=0.1), ema=0.6)
+    w = Weights(net, Optimizer(kind="adamw", learning_rate=0.1), ema=0.6)
     expected = net.weight.detach().clone()
     for step in range(1, 12):
         w.zero()

@@ -31,8 +31,8 @@ from genwright.data.examples import ExampleStream, Split
 from genwright.draws import Draws
 from genwright.files import readable
 from genwright.training.engine import Engine
+from genwright.training.hooks import Live
 from genwright.training.loop import run, start
-from genwright.training.progress import Live
 from genwright.training.settings import Optimizer, Schedule, Training
 
 VERSION = 1  # of the network and its training: raise it when either changes

@@ -5,8 +5,6 @@ that computes exactly what it computes, and refused where there is none. Dropout
 what a trained model computes. Facts: modeling_*.py and configuration_*.py of transformers 5.23.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,13 +88,16 @@ def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
     dtype = str(model.embedding.dtype).removeprefix("torch.")
     config = {"architectures": [name], "model_type": form.preset, "dtype": dtype, "vocab_size": model.vocabulary}
     config |= {"max_position_embeddings": model.context} | dict(form.fixed) | _config(form, model.settings) | ids
+    state = {n: p.detach().cpu() for n, p in model.named_parameters()}
+    names = rows(form, model.settings.depth)
+    theirs = {name: torch.cat([state[o] for o in ours]) for name, ours in names if ours[0] in state}
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         if model.settings.causal:
             (folder / "generation_config.json").write_text(json.dumps(ids, indent=2) + "\n")
-        save_file(_theirs(form, model), folder / "model.safetensors", metadata={"format": "pt"})
+        save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
         readable(folder / "model.safetensors")
         if codec is not None:
             codec.save(folder)
@@ -135,12 +136,6 @@ def rows(form: Format, depth: int) -> list[tuple[str, tuple[str, ...]]]:
     """The table of names, written out for every layer: (Hugging Face's name, ours)."""
     layers = lambda name: range(depth) if "{}" in name else (0,)  # noqa: E731
     return [(theirs.format(i), tuple(o.format(i) for o in ours)) for theirs, ours in form.names.items() for i in layers(theirs)]
-
-
-def _theirs(form: Format, model: Transformer) -> dict[str, Tensor]:
-    state = {n: p.detach().cpu() for n, p in model.named_parameters()}
-    names = rows(form, model.settings.depth)
-    return {name: torch.cat([state[o] for o in ours]) for name, ours in names if ours[0] in state}
 
 
 def _format_of(settings: Architecture) -> tuple[str, Format]:
@@ -218,16 +213,11 @@ def _positions(form: Format, config: dict[str, Any]) -> dict[str, Any]:
         short = [window > 0 and i >= config.get("max_window_layers", 28) for i in range(config["num_hidden_layers"])]
     if config.get("layer_types") is not None:
         short = [kind == "sliding_attention" for kind in config["layer_types"]]
-    return {"rope_base": base, "rope_base_local": near, "ropes": ropes} | _windows(short, window)
-
-
-def _windows(short: list[bool], window: int) -> dict[str, Any]:
-    """`window` and the shortest `pattern` that repeats to these layers."""
     letters = "".join("S" if it else "L" for it in short)
-    if "S" not in letters:
-        return {"window": 0, "pattern": "L"}
-    size = next(n for n in range(1, len(letters) + 1) if (letters[:n] * len(letters))[: len(letters)] == letters)
-    return {"window": window, "pattern": letters[:size]}
+    # the shortest pattern that repeats to these layers
+    size = next((n for n in range(1, len(letters) + 1) if (letters[:n] * len(letters))[: len(letters)] == letters), 0)
+    found = {"rope_base": base, "rope_base_local": near, "ropes": ropes}
+    return found | {"window": window if "S" in letters else 0, "pattern": letters[:size]}
 
 
 def _json(path: Path) -> dict[str, Any]:

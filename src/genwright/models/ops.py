@@ -5,8 +5,6 @@ for `F.rms_norm` and `relu().square()`: 14 and 6; here: 6 and 4. The fused atten
 times the products themselves at 64 positions, 2.5 times at 256), so that there the scores are made in full.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -9,8 +9,6 @@ ReLU^2, So et al., 2109.08668; value embeddings and x0 scalars, Jordan et al., m
 Shapes: B batch, T time, W width, H heads, K key-value heads, D head width, V vocabulary, L layers.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -284,20 +282,20 @@ class Transformer(nn.Module):
         pairs = zip(x.chunk(chunks), targets.chunk(chunks), strict=True)
         return torch.cat([checkpoint(part, h, t, use_reentrant=False, preserve_rng_state=False) for h, t in pairs])
 
-    def new_cache(self, batch: int, length: int, dtype: torch.dtype | None = None) -> Cache:
+    def new_cache(self, batch: int, length: int) -> Cache:
         """Room for `length` positions of `batch` rows; `length` may exceed the context."""
         s, rope = self.settings, self.rope if length <= self.context else self.angles(length).to(self.rope.device)
-        return Cache(s.depth, batch, s.kv_heads, length, s.head_width, rope[:, :, :length], dtype or self.embedding.dtype)
+        return Cache(s.depth, batch, s.kv_heads, length, s.head_width, rope[:, :, :length], self.embedding.dtype)
 
     def groups(self) -> dict[str, str]:
         """Parameter name -> which rule updates it: "matrix" (hidden), "embedding", "head" or "scalar" (gains, biases)."""
         kinds = {"embedding": "embedding", "value_embedding": "embedding", "head": "head"}
         return {n: "scalar" if p.ndim < 2 else kinds.get(n.rsplit(".", 1)[-1], "matrix") for n, p in self.named_parameters()}
 
-    def flops_per_token(self, context: int | None = None) -> float:
+    def flops_per_token(self, context: int) -> float:
         """Forward and backward of one token among `context`: 6 for each weight that is multiplied, 12 H D for each position that is
         seen (Chowdhery et al., PaLM, 2204.02311, appendix B: without halving for causality)."""
-        s, context = self.settings, context or self.context
+        s = self.settings
         products = sum(p.numel() for n, p in self.named_parameters() if p.ndim == 2 and self.groups()[n] != "embedding")
         products += self.embedding.numel() if self.head is None else 0
         span = min(context, s.window if s.causal else 2 * s.window + 1)

@@ -1,7 +1,5 @@
 """The velocity of a flow between points: a residual MLP. What velocity networks share: the features of time and of a condition."""
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar, Literal
 

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.codecs.attributes import drop
-from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.augment import NUMBERS, augment
@@ -48,10 +48,8 @@ def gradient_penalty(square: Tensor) -> Tensor:
     return (torch.sqrt(square + 1e-12) - 1).square()
 
 
-class AdversarialObjective:
+class AdversarialObjective(Objective):
     """modules: {"generator", "discriminator"}. The probability of augmentation is a buffer of the discriminator."""
-
-    draws = 1
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Adversarial):
         self.modules, self.space, self.settings = modules, space, settings
@@ -225,7 +223,6 @@ class Adversarial(Settings):
     flips: bool = False
     """Augmentation mirrors pictures left to right: not for letters and digits."""
     sampling: ClassVar[type] = Drawing
-    lookahead: ClassVar[int] = 0
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         return {"generator": ("generator", {"latent": self.latent}), "discriminator": ("discriminator", {"packing": self.packing})}

@@ -5,8 +5,6 @@ learns the pictures as they are. All is linear in the pictures and made of gathe
 (torch's own `grid_sample` cannot). Random numbers come from outside.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.codecs import attributes
-from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.transport import assignment, square_distances
@@ -57,10 +57,8 @@ def solve(velocity: Any, x: Tensor, start: float, stop: float, steps: int, solve
     return x
 
 
-class FlowObjective:
+class FlowObjective(Objective):
     """modules: {"model": network}, called as network(x_t, time=t, condition=c)."""
-
-    draws, unit, double_backward = 1, 1, False
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Flow):
         self.modules, self.space, self.settings = modules, space, settings
@@ -97,9 +95,6 @@ class FlowObjective:
         return Loss(total, count, {"loss": (total.detach().sum(), count.sum())})
 
     measured = loss
-
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:
-        """No buffers."""
 
     def velocity(self, condition: Tensor | None, negative: Tensor | None, guidance: float) -> Any:
         """(x, t) -> v_neg + guidance (v_cond - v_neg), v_neg without a condition or with the negative one (Ho and Salimans, arXiv
@@ -143,7 +138,6 @@ class Flow(Settings):
     drop: float = Field(0.1, ge=0, lt=1)
     """Share of examples that are shown without a condition, so that guidance is possible; each attribute is left out as often."""
     sampling: ClassVar[type[Settings]] = Drawing
-    lookahead: ClassVar[int] = 0
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         if not space.shape:

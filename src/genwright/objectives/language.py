@@ -7,35 +7,29 @@ not cross documents; `counted` (bool, same shape) when not every token is to be 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
+from genwright.models.transformer import IGNORED
 from genwright.registry import Settings, register
-from genwright.sampling.settings import Decoding
-
-IGNORED = -100  # a target that does not count
+from genwright.sampling.drawing import Decoding
 
 
-class Language(ABC):
+class Language(Objective):
     """The shared path. modules: {"model": network}, which maps tokens and targets to the nll of each token."""
 
-    draws, unit, double_backward = 1, 1, False
     accuracy = False  # whether the loss counts correct predictions too, for which it needs the logits themselves
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space):
         self.modules, self.space = modules, space
-
-    @abstractmethod
-    def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch: ...
 
     def turns(self, step: int) -> Sequence[Turn]:
         return (Turn(("model",), self.loss),)
@@ -57,13 +51,22 @@ class Language(ABC):
 
     measured = loss
 
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:  # noqa: B027 - most objectives have no buffers to move
-        """No buffers."""
-
 
 class CausalObjective(Language):
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        return causal_batch(batch)
+        """Inputs are all tokens but the last, targets all but the first; where there is no token nothing counts. The first token of a
+        document is never predicted from another document when attention is cut there."""
+        tokens = batch["tokens"]
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        if len(batch) == 1 and tokens.is_cpu and int(tokens.min()) >= 0:  # as training batches are: three passes less
+            return {"inputs": inputs, "targets": targets}
+        absent = targets < 0
+        if "counted" in batch:
+            absent = absent | ~batch["counted"][:, 1:]
+        if "documents" in batch:
+            absent = absent | (batch["documents"][:, 1:] != batch["documents"][:, :-1])
+        out = {"inputs": inputs.clamp(min=0), "targets": targets.masked_fill(absent, IGNORED)}
+        return out | ({"documents": batch["documents"][:, :-1]} if "documents" in batch else {})
 
 
 class MaskedObjective(Language):
@@ -80,75 +83,35 @@ class MaskedObjective(Language):
         self.plain = (~special).nonzero()[:, 0]  # what a random replacement is drawn from
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        s = self.settings
-        words = self.space.word_start if s.whole_words else None
-        tokens = batch["tokens"]
-        move = lambda t: None if t is None else t.to(tokens.device)  # noqa: E731
+        """Inputs and targets (examples, time). Each token (with `whole_words`: each word, by its first token's draw) is chosen with
+        probability `rate`; of the chosen, `mask_share` become the mask token, `random_share` a random content token, the rest stay.
+        Special and absent (-1) tokens are never chosen."""
+        s, tokens = self.settings, batch["tokens"]
+        device, time = tokens.device, tokens.size(1)
+        present, safe = tokens >= 0, tokens.clamp(min=0)
+        eligible = present & ~self.special.to(device)[safe]
+        if "counted" in batch:
+            eligible = eligible & batch["counted"]
+        choice, fate = draws.uniform("mask", time), draws.uniform("replace", time)
+        if s.whole_words and self.space.word_start is not None:
+            begins = self.space.word_start.to(device)[safe] | ~eligible
+            begins[:, 0] = True
+            begins[:, 1:] |= ~eligible[:, :-1]
+            first = torch.where(begins, torch.arange(time, device=device), 0).cummax(1).values
+            choice, fate = choice.gather(1, first), fate.gather(1, first)
         rate = s.rate * draws.uniform("rate", 1) if s.vary else s.rate
-        inputs, targets = masked_batch(
-            tokens, batch.get("counted"), draws, rate=rate, mask_share=s.mask_share, random_share=s.random_share,
-            mask_id=self.space.special["mask"], special=self.special.to(tokens.device), plain=self.plain.to(tokens.device),
-            word_start=move(words),
-        )  # fmt: skip
-        out = {"inputs": inputs, "targets": targets}
-        present = tokens >= 0
+        chosen = eligible & (choice < rate)
+        inputs = torch.where(chosen & (fate < s.mask_share), self.space.special["mask"], safe)
+        replaced = chosen & (fate >= s.mask_share) & (fate < s.mask_share + s.random_share)
+        inputs = torch.where(replaced, self.plain.to(device)[draws.integers("random", len(self.plain), time)], inputs)
+        out = {"inputs": inputs, "targets": torch.where(chosen, tokens, IGNORED)}
         if not bool(present.all()):  # the end of a held-out split: nothing attends to what is not there
             out["padding"] = present
         return out | ({"documents": batch["documents"]} if "documents" in batch else {})
 
 
-def causal_batch(batch: Batch) -> Batch:
-    """Inputs are all tokens but the last, targets all but the first; where there is no token nothing counts. The first token of a
-    document is never predicted from another document when attention is cut there."""
-    tokens = batch["tokens"]
-    inputs, targets = tokens[:, :-1], tokens[:, 1:]
-    if len(batch) == 1 and tokens.is_cpu and int(tokens.min()) >= 0:  # as training batches are: three passes less
-        return {"inputs": inputs, "targets": targets}
-    absent = targets < 0
-    if "counted" in batch:
-        absent = absent | ~batch["counted"][:, 1:]
-    if "documents" in batch:
-        absent = absent | (batch["documents"][:, 1:] != batch["documents"][:, :-1])
-    out = {"inputs": inputs.clamp(min=0), "targets": targets.masked_fill(absent, IGNORED)}
-    return out | ({"documents": batch["documents"][:, :-1]} if "documents" in batch else {})
-
-
-def masked_batch(
-    tokens: Tensor, counted: Tensor | None, draws: Draws, *, rate: float | Tensor, mask_share: float, random_share: float, mask_id: int,
-    special: Tensor, plain: Tensor, word_start: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Inputs and targets (examples, time) of masked language modelling.
-
-    Each token (with `word_start`: each word, by its first token's draw) is chosen with probability `rate`, one for all or (examples, 1); of
-    the chosen, `mask_share` become `mask_id`, `random_share` a random content token, the rest stay. Special and absent (-1) ones are never
-    chosen. word_start, special: (vocabulary,) bool.
-    """
-    time = tokens.size(1)
-    present = tokens >= 0
-    safe = tokens.clamp(min=0)
-    eligible = present & ~special[safe]
-    if counted is not None:
-        eligible = eligible & counted
-    choice, fate = draws.uniform("mask", time), draws.uniform("replace", time)
-    if word_start is not None:
-        begins = word_start[safe] | ~eligible
-        begins[:, 0] = True
-        after_break = torch.zeros_like(begins)
-        after_break[:, 1:] = ~eligible[:, :-1]
-        begins = begins | after_break
-        index = torch.arange(time, device=tokens.device).expand_as(tokens)
-        first = torch.where(begins, index, 0).cummax(1).values
-        choice, fate = choice.gather(1, first), fate.gather(1, first)
-    chosen = eligible & (choice < rate)
-    inputs = torch.where(chosen & (fate < mask_share), mask_id, safe)
-    replaced = chosen & (fate >= mask_share) & (fate < mask_share + random_share)
-    inputs = torch.where(replaced, plain[draws.integers("random", len(plain), time)], inputs)
-    return inputs, torch.where(chosen, tokens, IGNORED)
-
-
 class _Language(Settings):
     sampling: ClassVar[type[Settings]] = Decoding
-    lookahead: ClassVar[int] = 0  # tokens a window holds beyond the context: the last target
     causal: ClassVar[bool] = False
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:

@@ -6,8 +6,6 @@ augmenting paths (Jonker and Volgenant, Computing 38, 1987) then complete the pa
 float64 on one busy core: 7 ms for 256 pictures, 29 ms for 256 points in the plane, where near ties abound, 0.4 s for 1,024.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.codecs.attributes import drop
-from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, importance_bound, logistic
@@ -27,10 +27,8 @@ from genwright.sampling.drawing import Drawing
 ACTIVE = 0.01  # nats of KL in an example, or variance of the posterior mean, above which a unit is used
 
 
-class VariationalObjective:
+class VariationalObjective(Objective):
     """modules: {"model": network}. latent: the shape of an example's latents, of prior N(0, I)."""
-
-    draws, unit, double_backward = 1, 1, False
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Variational):
         network: Any = modules["model"]
@@ -78,9 +76,6 @@ class VariationalObjective:
         values = {"loss": total, "reconstruction": -log_p.mean(1), "kl": kl, "active_units": active}
         return Loss(total, count, {name: (v.detach().sum(), n) for name, v in values.items()})
 
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:
-        """No buffers."""
-
     def measured(self, batch: Batch) -> Loss:
         """The negative evidence lower bound, one sample: beta 1, no warm-up, no free bits."""
         return self.loss(batch | {"noise": batch["noise"][:, :1]}, 1.0)
@@ -126,7 +121,6 @@ class Variational(Settings):
     drop: float = Field(0.1, ge=0, le=1)
     """Rate at which attributes are left out of conditions in training; 1: nothing is ever conditional."""
     sampling: ClassVar[type[Drawing]] = Drawing
-    lookahead: ClassVar[int] = 0
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         return {"model": ("vae", {"outputs": 1 if self.likelihood == "bernoulli" else 2})}

@@ -1,15 +1,12 @@
 """Pictures drawn code by code from a causal transformer over the codes of a VQ model (`codecs/codes.py`)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 
 from genwright.codecs.codes import CodesCodec
 from genwright.draws import Draws
-from genwright.sampling.kind import needs_causal
-from genwright.sampling.settings import Decoding
-from genwright.sampling.step import stepper, threads_for
+from genwright.sampling.drawing import Decoding
+from genwright.sampling.step import needs_causal, stepper, threads_for
 from genwright.sampling.warp import choose, warp
 
 

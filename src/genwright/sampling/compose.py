@@ -14,12 +14,10 @@ from genwright.errors import GenwrightError
 from genwright.music.rules import Rules
 from genwright.music.score import Meter, Score
 from genwright.sampling.decode import generate_tokens
+from genwright.sampling.drawing import Decoding
 from genwright.sampling.gibbs import gibbs
-from genwright.sampling.kind import needs_bidirectional, needs_causal
-from genwright.sampling.settings import Decoding
-from genwright.sampling.step import context_of
+from genwright.sampling.step import needs_bidirectional, needs_causal
 
-PASSES = 48  # of Gibbs sampling
 USUAL = Meter(0, 4, 4)
 BARS = 16  # of music without an end
 
@@ -81,7 +79,7 @@ def cut(score: Score, length: int) -> Score:
 @torch.no_grad()
 def rewrite(
     model: nn.Module, codec: Any, score: Score, count: int, settings: Decoding, *, condition: Tensor | None = None,
-    voices: Sequence[int] = (), steps: range | None = None, passes: int = PASSES,
+    voices: Sequence[int] = (), steps: range | None = None,
 ) -> list[Score]:  # fmt: skip
     """`count` versions of a score by block Gibbs sampling: kept are these voices and, where `steps` are given, what lies outside of them.
     Piece i is a pure function of the seed and of i. What is longer than the model's context is written from left to right, half of it at a
@@ -91,7 +89,7 @@ def rewrite(
         raise GenwrightError("this run's codec has no voices by steps of time, of which some could be kept", "use codec.kind=grid")
     silent = ((),) * (codec.voices - len(score.voices))
     music = torch.tensor(codec.encode(replace(score, voices=(*score.voices, *silent))))
-    device, context = next(model.parameters()).device, context_of(model)
+    device, context = next(model.parameters()).device, model.context
     tokens = torch.cat([codec.before(condition, 1, 0)[0], music]).expand(count, -1).clone().to(device)
     keep = codec.kept(tokens, voices, steps, codec.prefix)
     allowed = codec.fitting(tokens.shape[1], codec.prefix).to(device)
@@ -103,7 +101,9 @@ def rewrite(
         held[:, : done - begin] = True
         if not held.all():
             draws = Draws(settings.seed, begin, torch.arange(count, device=device))
-            tokens[:, here] = gibbs(model, tokens[:, here], held, codec.id["mask",], settings, draws, passes, allowed=allowed[here])
+            tokens[:, here] = gibbs(
+                model, tokens[:, here], held, codec.id["mask",], settings, draws, settings.passes, allowed=allowed[here]
+            )
         done = begin + context
     return [replace(codec.decode(row), facts=score.facts, names=score.names, tempo=score.tempo) for row in tokens.tolist()]
 

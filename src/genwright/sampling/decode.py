@@ -5,10 +5,10 @@ and beside any neighbours, up to floating point. A row that outgrows the model's
 room for those still to come but at most half a context, and what remains is encoded anew; this depends on the row alone, too.
 """
 
-from __future__ import annotations
-
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.sampling.kind import needs_causal
+from genwright.sampling.drawing import Decoding
 from genwright.sampling.reader import Reader
-from genwright.sampling.settings import Decoding
-from genwright.sampling.step import context_of, stepper, threads_for
-from genwright.sampling.warp import choose, likeliest, warp
+from genwright.sampling.step import needs_causal, stepper, threads_for
+from genwright.sampling.warp import choose, held_by, likeliest, warp
 
 Constraint = Callable[[Tensor, Tensor], Tensor]
 """(tokens so far, prompt included (rows, length) int64; which rows of the batch (rows,) int64) -> (rows, vocabulary) bool: what may
@@ -78,10 +77,7 @@ def generate(
     samples = []
     for first in range(0, len(prompts) * n, batch):
         rows = range(first, min(first + batch, len(prompts) * n))
-        readers = []
-        for row in rows:
-            emit = None if on_token is None else lambda piece, row=row: on_token(row, piece)
-            readers.append(Reader(codec, encoded[row // n], end, settings.stop, emit))
+        readers = [Reader(codec, encoded[row // n], end, settings.stop, on_token and partial(on_token, row)) for row in rows]
         held, real = pad_left([encoded[row // n] for row in rows], device)
         keys = torch.tensor([(row // n << 32) + row % n for row in rows], device=device)
         watch = _watch(readers) if on_token or settings.stop else None
@@ -136,7 +132,7 @@ class _Run:
     its context or half of the rows are over."""
 
     def __init__(self, model, tokens, padding, settings, draws, end, constraint, watch, every, scored):
-        self.model, self.stepper, self.context = model, stepper(model), context_of(model)
+        self.model, self.stepper, self.context = model, stepper(model), getattr(model, "context", sys.maxsize)
         self.settings, self.end, self.constraint, self.watch, self.every, self.scored = settings, end, constraint, watch, every, scored
         size, self.prompt = tokens.shape
         self.at, self.total = self.prompt, self.prompt + settings.max_tokens  # at: where the next token goes
@@ -215,9 +211,7 @@ class _Run:
         if self.settings.repetition_penalty == 1:
             return None
         begin = torch.tensor([self.begin[row] for row in index.tolist()], device=held.device)
-        real = torch.arange(self.at, device=held.device) >= begin[:, None]
-        seen = torch.zeros(len(index), vocabulary + 1, dtype=torch.bool, device=held.device)
-        return seen.scatter_(1, held[:, : self.at].where(real, vocabulary), True)[:, :vocabulary]
+        return held_by(held[:, : self.at], torch.arange(self.at, device=held.device) >= begin[:, None], vocabulary)
 
     def result(self) -> Drawn:
         width = max(self.counts, default=0)

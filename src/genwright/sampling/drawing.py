@@ -1,8 +1,6 @@
-"""How pictures and points are drawn. Free of torch, so that the command line can show it at once."""
+"""How content is drawn: tokens, pictures and points. Free of torch, so that the command line can show it at once."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,3 +18,24 @@ class Drawing(Settings):
     """Factor on latents: below 1 samples are more typical and less varied."""
     seed: int = 0
     """Samples are a pure function of it and of their number."""
+
+
+class Decoding(Settings):
+    max_tokens: int = Field(200, ge=1)
+    """Tokens a sample may have, its prompt aside."""
+    temperature: float = Field(0.8, ge=0, le=100)
+    """Divides the logits; 0 always takes the likeliest token, 1 samples the model as it is."""
+    top_k: int = Field(0, ge=0)
+    """Keeps the k likeliest tokens; 0 keeps all."""
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Keeps the fewest likeliest tokens whose probability reaches this; 1 keeps all."""
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Keeps tokens at least this share as likely as the likeliest; 0 keeps all."""
+    repetition_penalty: float = Field(1.0, gt=0, le=100)
+    """Divides positive and multiplies negative logits of tokens that prompt and sample already hold; 1 is off."""
+    passes: int = Field(48, ge=1, le=10_000)
+    """Music by a masked model: how often what is open is drawn anew, in part."""
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Strings that end a sample; the text is cut before them."""
+    seed: int = 0
+    """Samples are a pure function of it, of the prompt's index and of the sample's."""

@@ -4,8 +4,6 @@ Several gaps are filled one after the other, the surest first, so that each sees
 Elhadad 2010). Special tokens are never filled in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +13,9 @@ from torch import Tensor, nn
 
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.sampling.kind import needs_bidirectional
-from genwright.sampling.settings import Decoding
-from genwright.sampling.warp import choose, likeliest, warp
+from genwright.sampling.drawing import Decoding
+from genwright.sampling.step import needs_bidirectional
+from genwright.sampling.warp import choose, held_by, likeliest, warp
 
 MASK = "[MASK]"  # how a gap is written in a text, whatever the tokenizer calls it
 
@@ -86,8 +84,8 @@ def fill_tokens(
         uniform = draws.uniform("fill", time) if settings.temperature > 0 else None
         while open_.any():
             logits = _content(model(tokens), never).flatten(0, 1)
-            seen = _seen(tokens, open_, logits.shape[-1]) if settings.repetition_penalty != 1 else None
-            logits = warp(logits, settings, seen)
+            seen = None if settings.repetition_penalty == 1 else held_by(tokens, ~open_, logits.shape[-1])
+            logits = warp(logits, settings, None if seen is None else seen.repeat_interleave(time, 0))  # for each of a row's positions
             new, _ = likeliest(logits) if uniform is None else choose(logits, uniform.flatten())
             surest = logits.softmax(-1).amax(-1).view(rows, time).masked_fill(~open_, -1)
             if not surest.isfinite().all():
@@ -105,13 +103,6 @@ def _special(codec: Any) -> list[int]:
 
 def _content(logits: Tensor, never: Sequence[int]) -> Tensor:
     return logits.index_fill(-1, torch.tensor(never, dtype=torch.long, device=logits.device), float("-inf"))
-
-
-def _seen(tokens: Tensor, open_: Tensor, vocabulary: int) -> Tensor:
-    """(rows * time, vocabulary) bool: the tokens that stand in a row already, for each of its positions."""
-    seen = torch.zeros(len(tokens), vocabulary + 1, dtype=torch.bool, device=tokens.device)
-    seen = seen.scatter_(1, tokens.where(~open_, vocabulary), True)[:, :vocabulary]
-    return seen.repeat_interleave(tokens.shape[1], 0)
 
 
 def _encode(codec: Any, text: str, mask: int) -> list[int]:

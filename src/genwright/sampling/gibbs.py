@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.sampling.kind import needs_bidirectional
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
+from genwright.sampling.step import needs_bidirectional
 from genwright.sampling.warp import choose, likeliest, warp
 
 

@@ -4,8 +4,6 @@ Sample i depends on the seed and on i alone. Between latents the way is spherica
 varies, so a straight line would leave what the model has seen (Shoemake, SIGGRAPH 1985; White, arXiv 1609.04468).
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tokens of one sample -> its text, piece by piece: whole characters only, cut before a stop string."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Literal
 

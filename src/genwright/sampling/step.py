@@ -12,38 +12,36 @@ through the module's own cache (`Cached`); tests hold both to `forward`.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genwright.errors import GenwrightError
 from genwright.models.transformer import Transformer
 
 _WORTH_SHARING = 4_000_000  # multiplications of a step; measured on 2 cores: 1 row of 0.8 million is as fast on one, 16 rows are not
 
 
-class Stepper(Protocol):
-    def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
-        """Reads tokens (rows, time) int64, left-padded where not `real` (None: all are), and makes room for `length` positions in all.
-        Returns the last position's logits, (rows, vocabulary) in fp32."""
-
-    def step(self, tokens: Tensor) -> Tensor:
-        """Reads one more token a row, (rows,) int64; returns logits, (rows, vocabulary) in fp32."""
-
-
-def stepper(model: nn.Module) -> Stepper:
+def stepper(model: nn.Module) -> Cached | Lean:
     """The faster of the two that can do `model`, from its weights of this moment."""
     model = getattr(model, "_orig_mod", model)  # compiling is for the shapes of training
     return Lean(model) if isinstance(model, Transformer) and Lean.can(model) else Cached(model)
 
 
-def context_of(model: nn.Module) -> int:
-    """Positions that the model may see at once."""
-    return getattr(model, "context", sys.maxsize)
+def needs_causal(model: nn.Module) -> None:
+    """Raises GenwrightError for a model that sees both sides: it cannot go on from a prompt."""
+    if not getattr(getattr(model, "settings", None), "causal", True):
+        raise GenwrightError("this model sees both sides of a token and cannot go on from a prompt", 'use --fill "some [MASK] text"')
+
+
+def needs_bidirectional(model: nn.Module) -> None:
+    """Raises GenwrightError for a model that sees only what stands before: it cannot fill in."""
+    if getattr(getattr(model, "settings", None), "causal", False):
+        raise GenwrightError("this model reads left to right and cannot fill in a [MASK]", 'use --prompt "some text"')
 
 
 @contextmanager
@@ -68,10 +66,13 @@ class Cached:
         self.model = model
 
     def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
+        """Reads tokens (rows, time) int64, left-padded where not `real` (None: all are), and makes room for `length` positions in all.
+        Returns the last position's logits, (rows, vocabulary) in fp32."""
         self.cache = self.model.new_cache(len(tokens), length)
         return self.model(tokens, padding=real, cache=self.cache, last=True)[:, -1]
 
     def step(self, tokens: Tensor) -> Tensor:
+        """Reads one more token a row, (rows,) int64; returns logits, (rows, vocabulary) in fp32."""
         return self.model(tokens[:, None], cache=self.cache, last=True)[:, -1]
 
 
@@ -127,7 +128,7 @@ class Lean:
         )  # fmt: skip
 
     def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
-        """As `Stepper.start`. The module reads the prompt; its cache is then copied into the layout of the steps."""
+        """As `Cached.start`. The module reads the prompt; its cache is then copied into the layout of the steps."""
         model, s, (rows, time) = self.model, self.settings, tokens.shape
         cache = model.new_cache(rows, time)
         logits = model(tokens, padding=real, cache=cache, last=True)[:, -1]
@@ -171,7 +172,7 @@ class Lean:
         self.ropes = torch.complex(cosine, sine).mul_(scale).unbind(1)
 
     def step(self, tokens: Tensor) -> Tensor:
-        """As `Stepper.step`."""
+        """As `Cached.step`."""
         x = torch.index_select(self.embedding, 0, tokens, out=self.x)
         if self.first_gain is not None:
             torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.norm)

@@ -1,62 +1,51 @@
 """Logits -> logits: what stands between a model and the distribution a token is drawn from. All of (rows, vocabulary).
 
-Each function equals transformers' processor of the same name, and `warp` composes them in the same order: repetition penalty,
-temperature, top-k, top-p, min-p. Sources: top-k, Fan et al. 2018 (arXiv:1805.04833); top-p (nucleus), Holtzman et al. 2020
+Each step of `warp` equals transformers' processor of the same name, and their order is the same: repetition penalty, temperature,
+top-k, top-p, min-p. Sources: top-k, Fan et al. 2018 (arXiv:1805.04833); top-p (nucleus), Holtzman et al. 2020
 (arXiv:1904.09751); min-p, Nguyen et al. 2025 (arXiv:2407.01082); repetition penalty, Keskar et al. 2019 (arXiv:1909.05858).
 """
-
-from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from genwright.sampling.settings import Decoding
+from genwright.sampling.drawing import Decoding
 
 _NEVER = float("-inf")
 
 
-def top_k(logits: Tensor, k: int) -> Tensor:
-    """Keeps the k highest; ties with the k-th stay."""
-    lowest = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
-    return logits.masked_fill(logits < lowest, _NEVER)
-
-
-def top_p(logits: Tensor, p: float) -> Tensor:
-    """Keeps the fewest tokens, likeliest first, whose probabilities sum to `p` or more; always one."""
-    ascending, order = logits.sort(dim=-1)
-    drop = ascending.softmax(-1).cumsum(-1) <= 1 - p
-    drop[:, -1] = False
-    return logits.masked_fill(torch.zeros_like(drop).scatter_(1, order, drop), _NEVER)
-
-
-def min_p(logits: Tensor, p: float) -> Tensor:
-    """Keeps tokens whose probability is at least `p` times the likeliest's."""
-    probabilities = logits.softmax(-1)
-    likeliest, index = probabilities.max(-1, keepdim=True)
-    drop = probabilities < p * likeliest
-    return logits.masked_fill(drop.scatter_(1, index, False), _NEVER)
-
-
-def repetition_penalty(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
-    """Logits of tokens in `seen` (rows, vocabulary; bool) become less likely: positive ones / penalty, negative ones * penalty."""
-    return torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
-
-
 def warp(logits: Tensor, decoding: Decoding, seen: Tensor | None = None) -> Tensor:
-    """All that `decoding` asks for, in the order above. Temperature 0 leaves only the penalty: the highest logit is taken."""
+    """All that `decoding` asks for, in the order above. Temperature 0 leaves only the penalty: the highest logit is taken.
+
+    seen: (rows, vocabulary) bool, the tokens that are penalised. Of equals at the k-th place of top-k all stay; of top-p and of min-p
+    one token always does.
+    """
     if decoding.repetition_penalty != 1 and seen is not None:
-        logits = repetition_penalty(logits, seen, decoding.repetition_penalty)
+        penalty = decoding.repetition_penalty
+        logits = torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
     if decoding.temperature == 0:
         return logits
     if decoding.temperature != 1:
         logits = logits / decoding.temperature
     if 0 < decoding.top_k < logits.shape[-1]:
-        logits = top_k(logits, decoding.top_k)
+        lowest = logits.topk(decoding.top_k, dim=-1).values[:, -1:]
+        logits = logits.masked_fill(logits < lowest, _NEVER)
     if decoding.top_p < 1:
-        logits = top_p(logits, decoding.top_p)
+        ascending, order = logits.sort(dim=-1)
+        drop = ascending.softmax(-1).cumsum(-1) <= 1 - decoding.top_p
+        drop[:, -1] = False
+        logits = logits.masked_fill(torch.zeros_like(drop).scatter_(1, order, drop), _NEVER)
     if decoding.min_p > 0:
-        logits = min_p(logits, decoding.min_p)
+        probabilities = logits.softmax(-1)
+        likeliest, index = probabilities.max(-1, keepdim=True)
+        drop = (probabilities < decoding.min_p * likeliest).scatter_(1, index, False)
+        logits = logits.masked_fill(drop, _NEVER)
     return logits
+
+
+def held_by(tokens: Tensor, real: Tensor, vocabulary: int) -> Tensor:
+    """(rows, vocabulary) bool: which tokens each row of `tokens` (rows, time) int64 holds where `real` (rows, time)."""
+    seen = torch.zeros(len(tokens), vocabulary + 1, dtype=torch.bool, device=tokens.device)
+    return seen.scatter_(1, tokens.where(real, vocabulary), True)[:, :vocabulary]
 
 
 def choose(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

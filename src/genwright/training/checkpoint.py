@@ -5,8 +5,6 @@ A reader therefore sees it whole or not at all; what the disk does afterwards (a
 and `newest` falls back to the newest one that is whole.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os

@@ -89,13 +89,10 @@ class Engine:
         """A JSON-like value of rank 0, on every rank (as bytes of UTF-8 JSON: nothing executable travels)."""
         if self.size == 1:
             return value
-        data = json.dumps(value).encode() if self.main else b""
-        length = self.sum_(torch.tensor(len(data), device=self.device))
-        buffer = torch.zeros(int(length), dtype=torch.uint8, device=self.device)
-        if self.main:
-            buffer.copy_(torch.frombuffer(bytearray(data), dtype=torch.uint8))
-        dist.broadcast(buffer, 0)
-        return json.loads(bytes(buffer.cpu().tolist()))
+        data = list(json.dumps(value).encode()) if self.main else []
+        length = int(self.sum_(torch.tensor(len(data), device=self.device)))
+        buffer = torch.tensor(data or [0] * length, dtype=torch.uint8, device=self.device)
+        return json.loads(bytes(self.sum_(buffer).tolist()))  # the other ranks' bytes are zero
 
     def rows(self, batch_size: int, unit: int = 1) -> list[Tensor]:
         """For each rank, the example indices of the global batch that it computes."""

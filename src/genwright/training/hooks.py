@@ -1,4 +1,4 @@
-"""What happens between steps: records, held-out evaluation, checkpoints, interruption. Their order is the order of a step's end."""
+"""What happens between steps: records, held-out evaluation, checkpoints, interruption, in the order of a step's end; and progress."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from genwright.contracts import Objective
 from genwright.errors import GenwrightError
@@ -136,3 +138,55 @@ class Interrupt(Hook):
 
     def stop(self, state: State) -> bool:
         return self.engine.any(bool(self.signal) or orphaned())
+
+
+class Live(Hook):
+    """The live line of a run: step, loss, held-out loss, speed, memory, time left. On a terminal it moves, at most four times a second, so
+    that looking costs nothing; elsewhere it is a line now and then. console: where to."""
+
+    def __init__(self, console: Console, name: str, steps: int, unit: str):
+        self.console, self.name, self.steps, self.unit, self.shown, self.began = console, name, steps, unit, 0.0, time.monotonic()
+        self.first, self.loss, self.held_out = -1, float("nan"), ""
+        self.task: TaskID | None = None
+
+    def begin(self, first: int, seconds: float) -> None:
+        """At the run's first step, which is not step 0 when it was resumed."""
+        self.first, self.began = first, time.monotonic() - seconds
+        if self.console.is_terminal:
+            self.progress = Progress(
+                TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
+                TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=self.console,
+                auto_refresh=False,
+            )  # fmt: skip
+            self.task = self.progress.add_task(self.name, total=self.steps, completed=first, text="")
+            self.progress.start()
+
+    def text(self, record: dict[str, Any]) -> str:
+        parts = [f"loss {self.loss:.3f}{self.held_out}"] if self.loss == self.loss else []
+        speed = record.get(f"{self.unit}_per_second")
+        parts += [f"{speed:,.0f} {self.unit}/s"] if speed else []
+        return ", ".join([*parts, f"{record['memory_mb']:,.0f} MB"] if "memory_mb" in record else parts)
+
+    def after_step(self, state: State, record: dict[str, Any]) -> None:
+        if self.first < 0:
+            self.begin(state.step - 1, record["seconds"])
+        loss = record.get("loss")
+        if loss is not None and loss == loss:
+            self.loss = loss if self.loss != self.loss else 0.95 * self.loss + 0.05 * loss
+        if "held_out" in record and "loss" in record["held_out"]:
+            self.held_out = f" (held out {record['held_out']['loss']:.3f})"
+        if "skipped" in record:
+            self.console.print(f"[yellow]skipped:[/] {record['skipped']}", highlight=False)
+        now = time.monotonic()
+        if now - self.shown < (0.25 if self.task is not None else 10) and state.step < self.steps:
+            return
+        self.shown = now
+        if self.task is not None:
+            self.progress.update(self.task, completed=state.step, text=self.text(record), refresh=True)
+        else:
+            left = (now - self.began) / max(1, state.step - self.first) * (self.steps - state.step)
+            self.console.print(f"step {state.step}/{self.steps}: {self.text(record)}, {left:.0f} s left", highlight=False)
+
+    def close(self) -> None:
+        if self.task is not None:
+            self.progress.stop()

@@ -1,7 +1,5 @@
 """`--processes N`: the same command line N times on this machine, joined through torch.distributed's environment variables."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -8,8 +8,6 @@ position), so a run that stopped goes on bit for bit.
 A turn whose loss or gradient is not finite on any rank updates nothing on all of them, and ends its step.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +21,6 @@ from genwright.contracts import Batch, Loss, Objective, Stream, Turn
 from genwright.draws import Draws, key
 from genwright.errors import GenwrightError
 from genwright.training.engine import Engine
-from genwright.training.flat import FlatWeights
 from genwright.training.optimizers import rate_factor
 from genwright.training.settings import Training
 from genwright.training.weights import Weights
@@ -96,7 +93,7 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
 
             weights[name] = ShardedWeights(module, chosen, dtype, ema)
         else:
-            weights[name] = FlatWeights(module, chosen, dtype, ema)
+            weights[name] = Weights(module, chosen, dtype, ema)
     return State(weights, seed)
 
 

@@ -6,8 +6,6 @@ arXiv 2505.16932, table for degree 5, which converges in fewer iterations than o
 orthogonalised in one batch of matrix products. AdamW is Loshchilov and Hutter's, in torch's fused kernel.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

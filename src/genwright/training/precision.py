@@ -1,7 +1,5 @@
 """`precision: auto`: compute in bf16 where a measurement on this machine, with this model and batch, shows it faster."""
 
-from __future__ import annotations
-
 import time
 
 import torch

@@ -1,8 +1,6 @@
 """metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length; resuming cuts it back to that.
 TensorBoard may mirror it."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

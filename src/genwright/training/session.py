@@ -3,8 +3,6 @@
 It knows files and the loop, no recipe and no family: the toys of the tests and `genwright train` call the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

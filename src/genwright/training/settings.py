@@ -1,7 +1,5 @@
 """Everything a person can set about training, with its default."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -4,21 +4,18 @@ Element-wise rules work on each rank's own shard. Muon needs whole matrices: its
 and cut again; the momentum stays sharded. Gradients are summed by FSDP2's reduce-scatter, with no division.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, momentum_at, muon_
-from genwright.training.settings import Optimizer
 from genwright.training.weights import Bucket, Weights
 
 
@@ -27,8 +24,8 @@ class ShardedWeights(Weights):
 
     parameters: dict[str, DTensor]
 
-    def __init__(self, module: nn.Module, settings: Optimizer, dtype: torch.dtype = torch.float32, ema: float | None = None):
-        super().__init__(module, settings, dtype, ema)
+    def lay_out(self) -> None:
+        module, dtype = self.module, self.dtype
         policy = MixedPrecisionPolicy(param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32)
         frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
         mesh = init_device_mesh(next(module.parameters()).device.type, (dist.get_world_size(),))  # not whatever accelerator there is
@@ -44,7 +41,7 @@ class ShardedWeights(Weights):
         self.parameters = {n: p for n, p in self.every.items() if n not in frozen}
         like = lambda: {n: torch.zeros_like(p.to_local()) for n, p in self.parameters.items()}  # noqa: E731
         self.first, self.second = like(), like()
-        self.average = {n: p.to_local().detach().clone() for n, p in self.parameters.items()} if ema else None
+        self.average = {n: p.to_local().detach().clone() for n, p in self.parameters.items()} if self.ema else None
         self.steps = {n: torch.zeros((), device=p.device) for n, p in self.parameters.items()}
 
     def zero(self) -> None:
@@ -101,9 +98,9 @@ class ShardedWeights(Weights):
         return distribute_tensor(full.reshape(p.shape).contiguous(), p.device_mesh, p.placements, src_data_rank=None).to_local()
 
     def move_average(self) -> None:
-        if self.average is not None and self.ema is not None:
+        if self.average is not None:
             for n, p in self.parameters.items():
-                self.average[n].lerp_(p.to_local().detach(), self.average_share(self.ema))
+                self.average[n].lerp_(p.to_local().detach(), self.average_share())
 
     def _locals(self, kind: str) -> dict[str, Tensor]:
         if kind == "weights":

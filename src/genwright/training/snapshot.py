@@ -1,7 +1,5 @@
 """State <-> the tensors and JSON of a checkpoint, by parameter name, so that any number of processes can take it up."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

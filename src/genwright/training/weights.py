@@ -1,11 +1,12 @@
-"""What the loop asks of the trained weights of one module, wherever they lie, and which parameters are updated together.
+"""The trained weights of one module, laid out so that a step costs few operations whatever the number of tensors, and which parameters
+are updated together.
 
-`Weights` is the contract. `flat.py` keeps it on one device, also where several processes hold equal copies; `sharded.py` over FSDP2.
+All parameters become views of one flat buffer, all gradients of another: zeroing, norm, finiteness, scaling, averaging and the
+all-reduce are one operation each, AdamW is one fused call for each rate, and equal-shaped matrices lie side by side, so that Muon
+sees them as one stack without a copy. With `bf16` the module's parameters are a bfloat16 copy of the fp32 masters, refreshed by
+one cast a step, and gradients are accumulated in fp32. `sharded.py` does all this over FSDP2's shards instead.
 """
 
-from __future__ import annotations
-
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from genwright.training.engine import Engine
+from genwright.training.optimizers import adamw_, momentum_at, muon_
 from genwright.training.settings import Optimizer
+
+_ALIGN = 16  # elements; 64 bytes of fp32
 
 
 @dataclass(frozen=True)
@@ -70,68 +74,154 @@ def cast_inputs(module: nn.Module, dtype: torch.dtype) -> RemovableHandle:
     return module.register_forward_pre_hook(cast)
 
 
-class Weights(ABC):
-    """Weights, gradients, optimizer state and running average of one module.
+class Weights:
+    """Weights, gradients, optimizer state and running average of one module, on one device, also where several processes hold equal
+    copies.
 
     module: on its device. dtype: what it computes in (float32 or bfloat16); the weights themselves are fp32. ema: decay of the
     running average, or None. parameters: those that are trained, by name. updates: optimizer steps made.
     """
 
-    parameters: Mapping[str, Tensor]
+    parameters: Mapping[str, Any]
     steps: Mapping[Any, Tensor]  # AdamW's own counts of updates
+    first: Any  # AdamW's first moment, Muon's momentum
+    second: Any
     average: Any  # the running average, None without one
 
     def __init__(self, module: nn.Module, settings: Optimizer, dtype: torch.dtype = torch.float32, ema: float | None = None):
         self.module, self.settings, self.dtype, self.ema, self.updates = module, settings, dtype, ema, 0
         self.buckets = buckets_of(module, settings)
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Makes what is kept of each parameter, and points the module's parameters into it."""
+        module, dtype = self.module, self.dtype
+        self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        device = next((p.device for p in module.parameters()), torch.device("cpu"))
+        self._place()
+        zeros = lambda dt: torch.zeros(self.size, dtype=dt, device=device)  # noqa: E731
+        self.master, self.grad = zeros(torch.float32), zeros(torch.float32)
+        self.compute = self.master if dtype == torch.float32 else zeros(dtype)
+        self.compute_grad = self.grad if dtype == torch.float32 else zeros(dtype)
+        self.first, self.second = zeros(torch.float32), zeros(torch.float32)
+        self.steps = {b: torch.zeros((), device=device) for b in self.buckets if b.rule == "adamw"}
+        for name, p in self.parameters.items():
+            self.view(self.master, name).copy_(p.data)
+            p.data = self.view(self.compute, name)
+            p.grad = self.view(self.compute_grad, name)
+        self.refresh()
+        self.average = self.master.clone() if self.ema else None
+        if dtype != torch.float32:
+            cast_inputs(module, dtype)
+
+    def _place(self) -> None:
+        """Offsets: buckets one after another, every parameter aligned."""
+        self.offsets: dict[str, int] = {}
+        self.spans: dict[Bucket, tuple[int, int]] = {}
+        at = 0
+        for bucket in self.buckets:
+            start = at
+            for name in bucket.names:
+                self.offsets[name] = at
+                at += -(-self.parameters[name].numel() // _ALIGN) * _ALIGN
+            self.spans[bucket] = (start, at)
+        self.size = at
+
+    def view(self, flat: Tensor, name: str) -> Tensor:
+        p = self.parameters[name]
+        return flat[self.offsets[name] : self.offsets[name] + p.numel()].view(p.shape)
+
+    def stack(self, flat: Tensor, bucket: Bucket) -> Tensor:
+        """(n, rows, columns): the matrices of a muon bucket, without a copy."""
+        start, stop = self.spans[bucket]
+        rows, columns = bucket.shape
+        return flat[start:stop].view(len(bucket.names), -1)[:, : rows * columns].unflatten(1, (rows, columns))
+
+    def refresh(self) -> None:
+        """Brings the module's parameters up to the masters."""
+        if self.compute is not self.master:
+            self.compute.copy_(self.master)
 
     # -- a step ---------------------------------------------------------------------------------------------------------------
-    @abstractmethod
     def zero(self) -> None:
         """Gradients to zero."""
+        self.compute_grad.zero_()
+        self.collected = False
 
-    @abstractmethod
     def collect(self) -> None:
         """After each backward: adds what was computed to the fp32 sum of gradients."""
+        if self.compute_grad is self.grad:
+            return
+        if self.collected:
+            self.grad.add_(self.compute_grad)
+        else:  # the first micro-batch replaces what the last step left, which saves a pass
+            self.grad.copy_(self.compute_grad)
+        self.collected = True
+        self.compute_grad.zero_()
 
-    @abstractmethod
     def reduce(self, engine: Engine) -> None:
         """Sums the gradients over the ranks."""
+        engine.sum_(self.grad)
 
-    @abstractmethod
     def square_norm(self, engine: Engine) -> Tensor:
         """() squared 2-norm of the summed gradients, the same on every rank."""
+        return torch.dot(self.grad, self.grad)
 
-    @abstractmethod
     def update(self, factor: float, scale: float) -> None:
         """One optimizer step with gradient `scale` * summed gradient and learning rates times `factor`."""
+        self.grad.mul_(scale)
+        s, beta = self.settings, momentum_at(self.settings, self.updates)
+        for b in self.buckets:
+            if b.rule == "muon":
+                p, g, m = (self.stack(t, b) for t in (self.master, self.grad, self.first))
+                muon_(p, g, m, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=s.newton_schulz, dtype=self.dtype)
+            else:
+                start, stop = self.spans[b]
+                p, g, m, v = (t[start:stop] for t in (self.master, self.grad, self.first, self.second))
+                adamw_([p], [g], [m], [v], [self.steps[b]], rate=b.rate * factor, settings=s, decay=b.decay)
+        self.updates += 1
+        self.refresh()
 
-    @abstractmethod
     def move_average(self) -> None:
         """Moves the running average, where there is one, towards the weights."""
+        if self.average is not None:
+            self.average.lerp_(self.master, self.average_share())
 
-    def average_share(self, decay: float) -> float:
-        """How far the average moves: less than `decay` remembers in the first steps, when the weights are far from their end."""
-        return 1 - min(decay, (1 + self.updates) / (10 + self.updates))
+    def average_share(self) -> float:
+        """How far the average moves: less than `ema` remembers in the first steps, when the weights are far from their end."""
+        assert self.ema is not None
+        return 1 - min(self.ema, (1 + self.updates) / (10 + self.updates))
 
     # -- what is saved ---------------------------------------------------------------------------------------------------------
-    @abstractmethod
     def tensors(self, kind: str) -> dict[str, Tensor]:
         """Full tensors by parameter name. kind: "weights", "ema", "first" or "second" (moments). Frozen parameters are among the
         weights."""
+        flat = {"weights": self.master, "ema": self.average, "first": self.first, "second": self.second}[kind]
+        if flat is None:
+            return {}
+        out = {name: self.view(flat, name) for name in self.parameters}
+        if kind == "second":
+            out = {name: t for name, t in out.items() if any(name in b.names for b in self.steps)}
+        if kind == "weights":
+            out |= {n: p.data for n, p in self.module.named_parameters() if n not in out}
+        return out
 
-    @abstractmethod
     def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `tensors`."""
+        for name, target in self.tensors(kind).items():
+            target.copy_(tensors[name])
+        self.refresh()
 
     def set_updates(self, updates: int) -> None:
         self.updates = updates
         for step in self.steps.values():
             step.fill_(updates)
 
-    @abstractmethod
     def swap(self, values: Any) -> Any:
         """Lets the module compute with `values`, laid out as `average`; returns what it computed with."""
+        kept = self.compute.clone()
+        self.compute.copy_(values)
+        return kept
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
