@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
@@ -24,7 +24,7 @@ BARS = 16  # of music without an end
 
 @torch.no_grad()
 def compose(
-    model: nn.Module, codec: Any, count: int, settings: Decoding, *, condition: Tensor | None = None, theme: Score | None = None,
+    model: Any, codec: Any, count: int, settings: Decoding, *, condition: Tensor | None = None, theme: Score | None = None,
     bars: int | None = None, rules: bool = False, batch: int = 64,
 ) -> list[Score]:  # fmt: skip
     """`count` pieces; piece i is a pure function of the seed and of i. condition: (1 or count, columns). theme: how they begin, kept. bars:
@@ -78,7 +78,7 @@ def cut(score: Score, length: int) -> Score:
 
 @torch.no_grad()
 def rewrite(
-    model: nn.Module, codec: Any, score: Score, count: int, settings: Decoding, *, condition: Tensor | None = None,
+    model: Any, codec: Any, score: Score, count: int, settings: Decoding, *, condition: Tensor | None = None,
     voices: Sequence[int] = (), steps: range | None = None,
 ) -> list[Score]:  # fmt: skip
     """`count` versions of a score by block Gibbs sampling: kept are these voices and, where `steps` are given, what lies outside of them.
