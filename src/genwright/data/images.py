@@ -38,7 +38,7 @@ from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.files import digest
+from genwright.files import cache_folder, digest
 from genwright.registry import Settings, register
 
 LIMIT = 256  # columns of one attribute
@@ -113,7 +113,7 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
         raise GenwrightError("data.attributes is for files of pictures: other sources bring their own", "leave data.attributes out")
     if settings.source == "sprites":
         return _sprites(codec)
-    cache = Path(os.path.expanduser(settings.cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")) / "pictures"
+    cache = cache_folder(settings.cache) / "pictures"
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
     if npz:

@@ -23,6 +23,7 @@ from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, publish, sh
 from genwright.data.source_files import SourceFile
 from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
+from genwright.files import cache_folder, write_whole
 from genwright.registry import settings_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Preparation:
 
     def __init__(self, settings: TextData, progress: Progress):
         self.settings, self.progress = settings, progress
-        self.cache = Path(os.path.expanduser(settings.cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright"))
+        self.cache = cache_folder(settings.cache)
         self.skip = settings.on_bad_file == "skip"
         self.skipped: list[str] = []
         self.files = 0
@@ -73,12 +74,9 @@ class Preparation:
         return 1 if size < SMALL else self.settings.workers or os.cpu_count() or 1
 
     def keep(self, path: Path, content: Any) -> None:
-        """Writes JSON, whole or not at all."""
         with writing(path):
             path.parent.mkdir(exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.tmp")
-            draft.write_text(json.dumps(content), encoding="utf-8")
-            draft.replace(path)
+            write_whole(path, json.dumps(content))
 
     def parts(self, files: list[SourceFile]) -> list[Part]:
         """The parts of each file. A file is scanned unless its size and time of change are those of an earlier scan."""
