@@ -31,7 +31,7 @@ from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.codes import CodesDataset, codes_dataset
 from genwright.data.examples import ExampleStream, HeldOutExamples, Split
-from genwright.data.shards import SPLITS, digest_of, share, writing
+from genwright.data.shards import SPLITS, check_digest, digest_of, grouped, share, within, writing
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item, Known
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
@@ -83,9 +83,7 @@ class ImagesData(Settings):
         if self.path and self.source != "files":
             raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
         dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings, progress or (lambda stage, done, total: None)))
-        if expect and dataset.digest != expect:
-            what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}"
-            raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
+        check_digest(dataset.digest, expect)
         return dataset
 
 
@@ -138,15 +136,8 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
 
 
 def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
-    """Decodes what is not in the cache yet; the keys of the shards, in order. Whether one ends after a file depends (nearly) on that file
-    alone, so that a new file leaves the other shards as they were; their number stays below what can be mapped at once."""
-    target = max(256, 1 << (len(items) // 256).bit_length())
-    units: list[list[Item]] = [[]]
-    for item in items:
-        units[-1].append(item)
-        if len(units[-1]) >= 2 * target or share(item.name) < 1 / target:
-            units.append([])
-    units = [unit for unit in units if unit]
+    """Decodes what is not in the cache yet; the keys of the shards, in order. Their number stays below what can be mapped at once."""
+    units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
     keys = []
     for unit in units:
         stamps = [(item.name, os.path.realpath(item.path), (s := os.stat(item.path)).st_size, s.st_mtime_ns) for item in unit]
@@ -240,7 +231,7 @@ def held_out_of(groups: Sequence[str], wanted: float) -> np.ndarray:
     if len(shares) == 1:
         what = "there is a single picture" if len(groups) == 1 else f"all {len(groups)} pictures are equal or of one group"
         raise GenwrightError(f"{what}, which cannot be held out and trained on", "give more pictures, or set data.held_out=0")
-    wanted = min(max(wanted, float(np.nextafter(min(shares.values()), 1))), max(shares.values()))
+    wanted = within(wanted, shares.values())
     return np.array([shares[group] < wanted for group in groups])
 
 

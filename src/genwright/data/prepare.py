@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import tokenizers
 
 from genwright.codecs.text import TextCodec
 from genwright.data.readers import Part, kind_of, splits
-from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, publish, share, writing
+from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, grouped, publish, share, within, writing
 from genwright.data.source_files import SourceFile
 from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 UNIT = 8 << 20  # bytes of a unit, about
 SMALL = 3 << 20  # bytes below which starting workers costs more than they save
-GROUP = 1000  # files that one job scans at most
+GROUP = 1000  # files that one job scans, about, where they are small
 Progress = Callable[[str, float, float], None]  # stage, done, of how much
 
 
@@ -86,7 +85,8 @@ class Preparation:
         same = (path for path in stamps if path in known and known[path]["stamp"] == stamps[path] and not known[path].get("bad"))
         found = {path: known[path] for path in same}
         if todo := [path for path in stamps if path not in found]:
-            jobs = _scan_jobs(todo, [stamps[path][0] for path in todo])
+            size = lambda path: max(stamps[path][0], UNIT / GROUP)  # noqa: E731
+            jobs = [{"paths": paths} for paths in grouped(todo, size, str, UNIT)]
             done, total = 0, sum(stamps[path][0] for path in todo)
             for i, results in parallel("scan", jobs, self.workers(total)):
                 for path, facts in zip(jobs[i]["paths"], results, strict=True):
@@ -107,20 +107,11 @@ class Preparation:
             yield Part(file.path, file.name, facts["sha"], start, end, row, i == last, facts["stamp"][1])
 
     def units(self, parts: list[Part]) -> list[dict]:
-        """Parts in groups of about UNIT bytes. Whether one ends after a part depends (nearly) on that part alone, so that a new file
-        leaves the other units as they were."""
+        """Parts in groups of about UNIT bytes."""
         if not parts:
             raise self.empty()
-        groups: list[list[Part]] = [[]]
-        size = 0
-        for part in parts:
-            groups[-1].append(part)
-            length = part.end - part.start if splits(part.path) else os.path.getsize(part.path)
-            size += length
-            if size >= 2 * UNIT or share(f"{part.name} {part.start}") < length / UNIT:
-                groups.append([])
-                size = 0
-        return [{"parts": group} for group in groups if group]
+        length = lambda part: part.end - part.start if splits(part.path) else os.path.getsize(part.path)  # noqa: E731
+        return [{"parts": group} for group in grouped(parts, length, lambda part: f"{part.name} {part.start}", UNIT)]
 
     def empty(self) -> GenwrightError:
         place = self.settings.path if self.settings.source == "files" else self.settings.source
@@ -134,8 +125,7 @@ class Preparation:
             if single and held_out:
                 raise self.one_document()
             if held_out and all(kind_of(part.path) == "text" for part in parts):
-                shares = sorted({share(part.name) for part in parts})
-                held_out = min(max(held_out, float(np.nextafter(shares[0], 1))), shares[-1])  # at least one on either side
+                held_out = within(held_out, {share(part.name) for part in parts})
             for unit in units:
                 unit["threshold"] = held_out
             return
@@ -214,16 +204,3 @@ class Preparation:
 def _identity(unit: dict) -> list:
     """What decides a unit's text: not where its files are, nor when they were written."""
     return [[kind_of(part.path), part.name, part.digest, part.start, part.end, part.row, part.last] for part in unit["parts"]]
-
-
-def _scan_jobs(paths: list[str], sizes: list[int]) -> list[dict]:
-    """Jobs of about UNIT bytes and at most GROUP files."""
-    jobs: list[dict] = []
-    room = 0
-    for path, size in zip(paths, sizes, strict=True):
-        if room <= 0 or len(jobs[-1]["paths"]) >= GROUP:
-            jobs.append({"paths": []})
-            room = UNIT
-        jobs[-1]["paths"].append(path)
-        room -= size
-    return jobs

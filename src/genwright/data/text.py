@@ -19,7 +19,7 @@ from pydantic import Field
 from genwright.codecs.text import TextCodec
 from genwright.contracts import Space
 from genwright.data.prepare import Preparation, Progress
-from genwright.data.shards import SPLITS, digest_of
+from genwright.data.shards import SPLITS, check_digest, digest_of
 from genwright.data.windows import HeldOut, TextStream, Tokens
 from genwright.errors import GenwrightError
 from genwright.files import digest
@@ -65,9 +65,7 @@ class TextData(Settings):
         prepared = Preparation(self, progress or (lambda stage, done, total: None))
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
-        if expect and dataset.digest != expect:
-            what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}"
-            raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
+        check_digest(dataset.digest, expect)
         return dataset
 
 
