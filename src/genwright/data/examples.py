@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Batch
-from genwright.data.windows import permute
+from genwright.data.windows import permute, visits
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 
@@ -69,17 +69,8 @@ class ExampleStream:
         block, place = divmod(position, self.ahead)
         if self.found[0] != block or self.found[1] is not examples:
             starts = np.arange(block * self.ahead, (block + 1) * self.ahead) * self.size
-            self.found = (block, examples, self._order(starts[:, None] + examples.numpy()))
+            self.found = (block, examples, visits(starts[:, None] + examples.numpy(), len(self.split), self.seed)[1])
         return self.found[2][place]
-
-    def _order(self, numbers: np.ndarray) -> np.ndarray:
-        """Counts of examples since the beginning -> which example of the split each is."""
-        epochs, index = np.divmod(numbers, len(self.split))
-        out = np.empty_like(index)
-        for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if epochs.size else ():
-            here = epochs == epoch
-            out[here] = permute(index[here], len(self.split), self.seed, epoch)
-        return out
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         batch = self.split.batch(self.indices(position, examples))
@@ -101,3 +92,26 @@ class HeldOutExamples:
         indices = np.arange(start, min(stop, self.windows))
         batch = self.split.batch(self.order[indices])
         return self.change(batch, Draws(0, -1, torch.from_numpy(indices))) if self.change else batch
+
+
+class ExampleDataset:
+    """What datasets of examples have in common: `parts`, their splits by name."""
+
+    parts: dict[str, Split]
+    unit = "images"
+
+    def split(self, name: str) -> Split:
+        """ "train" or "held_out", with random access."""
+        return self.parts[name]
+
+    def change(self, lookahead: int, training: bool) -> Change | None:
+        """What alters a batch."""
+        return None
+
+    def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
+        """Batches of the training split."""
+        return ExampleStream(self.parts["train"], batch_size, seed, self.unit, self.change(lookahead, training=True))
+
+    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
+        """The examples of a split, each once."""
+        return HeldOutExamples(self.parts[split], self.change(lookahead, training=False))

@@ -23,14 +23,13 @@ import numpy as np
 import torch
 from PIL import ImageColor
 from pydantic import Field
-from torch import Tensor
 
 from genwright.codecs.codes import Codes
 from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.codes import CodesDataset, codes_dataset
-from genwright.data.examples import ExampleStream, HeldOutExamples, Split
+from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.shards import SPLITS, check_digest, digest_of, grouped, share, within, writing
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item, Known
@@ -235,7 +234,7 @@ def held_out_of(groups: Sequence[str], wanted: float) -> np.ndarray:
     return np.array([shares[group] < wanted for group in groups])
 
 
-class ImagesDataset:
+class ImagesDataset(ExampleDataset):
     """Pictures, opened. `digest`: SHA-256 over codec, pixels, conditions and split; `shards`: folder -> SHA-256; `summary`: examples of
     the splits, what was skipped, how many pictures equal an earlier one, how many have each value, how many values are too rare to be
     columns, how many pictures have no attribute. Of equal drawings of openmoji (dancers whose tones it does not draw) one is kept."""
@@ -255,11 +254,11 @@ class ImagesDataset:
         for row, known in zip(conditions, album.known, strict=True) if columns else ():
             row[[columns[name, value] for name, values in known.items() for value in values if (name, value) in columns]] = 1
         numbers, table = (kept[~held[kept]], kept[held[kept]]), conditions if columns else None
-        parts = zip(SPLITS, numbers, strict=True)
-        self._splits = {name: Split(its, self._take, album.names.__getitem__, table) for name, its in parts}
+        name, sides = album.names.__getitem__, zip(SPLITS, numbers, strict=True)
+        self.parts = {side: Split(its, lambda n: to_float(album.pixels.take(n)), name, table) for side, its in sides}
         tables = [hashlib.sha256(table.tobytes()).hexdigest() for table in (np.packbits(conditions), np.packbits(held), kept)]
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
-        self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self._splits.items()}
+        self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self.parts.items()}
         self.summary |= {"files": len(album.names), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
 
     def _attributes(self, groups: Sequence[str], kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
@@ -276,13 +275,6 @@ class ImagesDataset:
         facts = {name: {value: counts[name][value] for value in values} for name, values in attributes.items()}
         return attributes, {"attributes": facts, "rare": len(often) - taken, "unlabelled": sum(not its for _, its in known)}
 
-    def _take(self, numbers: np.ndarray) -> Tensor:
-        return to_float(self.album.pixels.take(numbers))
-
-    def split(self, name: str) -> Split:
-        """ "train" or "held_out", with random access."""
-        return self._splits[name]
-
     def factors(self, split: str) -> np.ndarray:
         """(n, 6) int64, of sprites: the value of each factor (see `source_sprites.FACTORS`)."""
         return Sprites.factors(self.split(split).numbers)
@@ -291,13 +283,8 @@ class ImagesDataset:
         turned = draws.integers("flip", 2) == 1
         return batch | {"x": torch.where(turned[:, None, None, None], batch["x"].flip(3), batch["x"])}
 
-    def stream(self, batch_size: int, seed: int, lookahead: int = 0) -> ExampleStream:
-        """Batches of the training split."""
-        return ExampleStream(self.split("train"), batch_size, seed, "images", self._flipped if self.settings.flips else None)
-
-    def held_out(self, lookahead: int = 0, split: str = "held_out") -> HeldOutExamples:
-        """The pictures of a split, in order, as they are."""
-        return HeldOutExamples(self.split(split))
+    def change(self, lookahead: int, training: bool) -> Change | None:
+        return self._flipped if training and self.settings.flips else None
 
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
