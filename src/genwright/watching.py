@@ -181,17 +181,16 @@ class History:
         self.rows: list[dict[str, float]] = []
         self.sums: dict[str, list[float]] = {}
 
-    def add(self, record: Mapping[str, Any]) -> bool:
-        """Takes a step's record, or a line of metrics.jsonl; True where it ends a row."""
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Takes a step's record, or a line of metrics.jsonl."""
         for name in MEANS:
             if _finite(record.get(name)):
                 self.sums.setdefault(name, []).append(record[name])
         if "held_out" not in record:
-            return False
+            return
         means = {name: math.fsum(values) / len(values) for name, values in self.sums.items()}
         self.rows.append({name: value for name, value in record["held_out"].items() if _finite(value)} | means)
         self.sums = {}
-        return True
 
 
 def _finite(value: Any) -> bool:

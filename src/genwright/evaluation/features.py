@@ -203,9 +203,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     if facts.is_file() and weights.is_file():
         network = Network(space.shape, sum(map(len, attributes.values()))).eval().requires_grad_(False)
         network.load_state_dict(load_file(weights))
-        known = json.loads(facts.read_text(encoding="utf-8"))
-        accuracy = {n: (float(v), int(c)) for n, (v, c) in known["accuracy"].items()}
-        return Extractor(network, known["name"], attributes, known["single"], accuracy, known["majority"])
+        return Extractor(network, attributes=attributes, **json.loads(facts.read_text(encoding="utf-8")))
     train, held_out = dataset.split("train"), dataset.split("held_out")
     common = torch.full((1, 4), 0.25)
     single = {ROTATIONS: True}
@@ -226,6 +224,6 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
         accuracy, majority = right(out.predict(x), real, attributes), {n: v for n, (v, _) in right(common, real, attributes).items()}
     root.mkdir(parents=True, exist_ok=True)
     write_whole(weights, save(network.state_dict()))
-    found = {"name": told, "single": single, "accuracy": accuracy, "majority": majority}
+    found: dict[str, Any] = {"name": told, "single": single, "accuracy": accuracy, "majority": majority}
     write_whole(facts, json.dumps(found))  # last: it says that both are whole
-    return Extractor(network, told, attributes, single, accuracy, majority)
+    return Extractor(network, attributes=attributes, **found)

@@ -45,18 +45,14 @@ def pair_counts(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> tuple
         piece = np.asarray(tokens[start : start + chunk + 1]).astype(np.int64)
         parts.append(np.unique(piece[:-1] * vocabulary + piece[1:], return_counts=True))
         while len(parts) > 1 and len(parts[-2][0]) <= 2 * len(parts[-1][0]):  # merging like with like keeps the total work n log n
-            parts.append(_merge(parts.pop(-2), parts.pop()))
-    while len(parts) > 1:
-        parts.append(_merge(parts.pop(), parts.pop()))
-    return parts[0] if parts else (np.zeros(0, np.int64), np.zeros(0, np.int64))
+            parts[-2:] = [_merged(parts[-2:])]
+    return _merged(parts)
 
 
-def _merge(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    codes, counts = np.concatenate([a[0], b[0]]), np.concatenate([a[1], b[1]])
-    order = np.argsort(codes, kind="stable")  # two sorted runs: merged in linear time
-    codes, counts = codes[order], counts[order]
-    first = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
-    return codes[first], np.add.reduceat(counts, first)
+def _merged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The same of several rows of codes and counts together."""
+    codes, where = np.unique(np.concatenate([np.zeros(0, np.int64), *(part[0] for part in parts)]), return_inverse=True)
+    return codes, np.bincount(where, np.concatenate([[], *(part[1] for part in parts)]), len(codes)).astype(np.int64)
 
 
 @dataclass(frozen=True)
