@@ -12,7 +12,6 @@ side too. An npz file's own split is kept. An attribute's values are a column ea
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -30,14 +29,14 @@ from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.codes import CodesDataset, codes_dataset
 from genwright.data.examples import Change, ExampleDataset, Split
-from genwright.data.shards import SPLITS, check_digest, digest_of, grouped, share, within, writing
+from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, share, verify, within, writing
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item, Known
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.files import cache_folder, digest
+from genwright.files import cache_folder
 from genwright.registry import Settings, register
 
 LIMIT = 256  # columns of one attribute
@@ -119,7 +118,7 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     openmoji = settings.source == "openmoji"
     items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
     keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1, progress)
-    facts = {key: json.loads((cache / key / "shard.json").read_text(encoding="utf-8")) for key in keys}
+    facts = {key: facts_of(cache / key) for key in keys}
     bad = [text for its in facts.values() for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
         named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
@@ -182,7 +181,7 @@ class Shards:
     """Pictures of several shards as one row, mapped into memory. Raises GenwrightError where one is damaged."""
 
     def __init__(self, folders: Sequence[Path]):
-        self.facts = [json.loads((folder / "shard.json").read_text(encoding="utf-8")) for folder in folders]
+        self.facts = [facts_of(folder) for folder in folders]
         self.shas = [facts["sha256"] for facts in self.facts]
         try:
             self.parts = [np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray) for folder in folders]
@@ -288,6 +287,4 @@ class ImagesDataset(ExampleDataset):
 
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
-        for folder, sha in ((self.album.folder / key, sha) for key, sha in self.shards.items()):
-            if digest(folder / "pixels.npy") != sha:
-                raise GenwrightError(f"{folder / 'pixels.npy'} was changed on disk", f"delete {folder} and prepare again")
+        verify({self.album.folder / key / "pixels.npy": sha for key, sha in self.shards.items()})

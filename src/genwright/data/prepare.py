@@ -18,7 +18,7 @@ import tokenizers
 
 from genwright.codecs.text import TextCodec
 from genwright.data.readers import Part, kind_of, splits
-from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, grouped, publish, share, within, writing
+from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, share, within, writing
 from genwright.data.source_files import SourceFile
 from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
@@ -183,7 +183,7 @@ class Preparation:
         jobs = [{"unit": units[i], "folder": str(shards / keys[i])} | common for i in todo]
         for done, _ in enumerate(parallel("write", jobs, self.workers(UNIT * len(jobs))), start=1):
             self.progress("tokenising", done, len(jobs))
-        return {key: json.loads((shards / key / "shard.json").read_text(encoding="utf-8")) for key in keys}
+        return {key: facts_of(shards / key) for key in keys}
 
     def check(self, shards: dict[str, dict]) -> None:
         """Raises GenwrightError for a corpus that gives nothing to train on or to hold out."""

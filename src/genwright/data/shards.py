@@ -20,10 +20,10 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -73,6 +73,22 @@ def check_digest(found: str, expect: str | None) -> None:
     if expect and found != expect:
         what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {found[:16]}"
         raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What was written of a shard."""
+    return json.loads((folder / "shard.json").read_text(encoding="utf-8"))
+
+
+def damaged(path: Path) -> GenwrightError:
+    return GenwrightError(f"{path} was changed on disk", f"delete {path.parent} and prepare again")
+
+
+def verify(files: Mapping[Path, str]) -> None:
+    """Reads files of shards and compares their SHA-256. Raises GenwrightError for the first that differs."""
+    for path, sha in files.items():
+        if digest(path) != sha:
+            raise damaged(path)
 
 
 @contextmanager
