@@ -169,9 +169,8 @@ def _values(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
     if path.is_dir() and (path / "recipe.yaml").is_file():
         path = path / "recipe.yaml"
     elif path.suffix not in (".yaml", ".yml") and not path.is_file():
-        raise GenwrightError(
-            f"there is no recipe {text!r}", did_you_mean(text, [name for name, _ in shipped()]) + "; or give the path of a .yaml file"
-        )
+        near = did_you_mean(text, [name for name, _ in shipped()])
+        raise GenwrightError(f"there is no recipe {text!r}", f"{near}; or give the path of a .yaml file")
     try:
         return read_yaml(path.read_text(encoding="utf-8"), text), path.stem
     except OSError as error:

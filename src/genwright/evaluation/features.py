@@ -52,9 +52,8 @@ class Network(nn.Module):
         for out in (32, 64, 128):
             layers += [nn.Conv2d(width, out, 3, 2 if side > 3 else 1, 1), nn.GroupNorm(8, out), nn.ReLU()]
             width, side = out, -(-side // 2) if side > 3 else side
-        self.body = nn.Sequential(
-            *layers, nn.Identity() if side == 4 else nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * width, FEATURES)
-        )
+        pool = nn.Identity() if side == 4 else nn.AdaptiveAvgPool2d(4)
+        self.body = nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(16 * width, FEATURES))
         self.head = nn.Linear(FEATURES, columns)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

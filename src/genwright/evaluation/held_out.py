@@ -67,15 +67,9 @@ def evaluating(objective: Objective) -> Iterator[None]:
 
 @torch.no_grad()
 def measure(
-    objective: Objective,
-    held_out: HeldOut,
-    *,
-    batch: int = 32,
-    seed: int = 0,
-    engine: Any = None,
-    each: Callable[[Batch, Batch, int], Mapping[str, tuple[float, int]]] | None = None,
-    limit: int | None = None,
-) -> Measured:
+    objective: Objective, held_out: HeldOut, *, batch: int = 32, seed: int = 0, engine: Any = None,
+    each: Callable[[Batch, Batch, int], Mapping[str, tuple[float, int]]] | None = None, limit: int | None = None,
+) -> Measured:  # fmt: skip
     """Every example of a held-out split (or the first `limit`, which of pictures and points stand for all), `batch` at a time on each
     rank; every rank gets the same sums. `each` gives more metrics: it gets the batch as it was found and as it was prepared, and how many
     of its rows count. Raises GenwrightError where there is nothing to measure."""
@@ -91,9 +85,8 @@ def measure(
             rows = rows if own else range(unit)  # a rank without windows calls its modules all the same: sharded ones meet inside
             found = held_out.batch(rows.start, rows.stop)
             given = {name: value.to(engine.device) for name, value in found.items()}
-            prepared = objective.prepare(
-                given, Draws(seed, POSITION, torch.arange(rows.start, rows.stop, device=engine.device)), Alone(engine.device)
-            )
+            draws = Draws(seed, POSITION, torch.arange(rows.start, rows.stop, device=engine.device))
+            prepared = objective.prepare(given, draws, Alone(engine.device))
             more = each(found, prepared, len(rows) * own) if each else {}
             for name, pair in {**objective.measured(prepared).metrics, **more}.items():
                 values = [torch.as_tensor(value, dtype=torch.float64, device=engine.device) for value in pair]

@@ -84,10 +84,8 @@ def scatter(made: Tensor, real: Tensor, side: int = 640) -> bytes:
     sheet = Image.new("RGB", (side * 2, side * 2), (255, 255, 255))
     pen = ImageDraw.Draw(sheet)
     for points, colour, radius in ((real, REAL, 5), (made, MADE, 3)):
-        places = ((points.detach().cpu().float().nan_to_num(1e9) - middle.cpu()) * torch.tensor([scale, -scale]) + side).clamp(
-            6, side * 2 - 6
-        )
-        for a, b in places.tolist():
+        places = (points.detach().cpu().float().nan_to_num(1e9) - middle.cpu()) * torch.tensor([scale, -scale]) + side
+        for a, b in places.clamp(6, side * 2 - 6).tolist():
             pen.ellipse((a - radius, b - radius, a + radius, b + radius), colour)
     return _file(sheet.resize((side, side), Image.Resampling.BOX))
 
