@@ -193,15 +193,11 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
         key, equals, text = word.partition("=")
         if not equals or not key.strip():
             raise GenwrightError(f"{word!r} is not a setting", "write key=value, for example training.steps=500")
-        found[key.strip()] = _scalar(text)
+        try:
+            found[key.strip()] = read_yaml(f"value: {text}", "an override")["value"]
+        except GenwrightError:
+            found[key.strip()] = text  # `data.path=*.txt` is no YAML, and means what it says
     return found
-
-
-def _scalar(text: str) -> Any:
-    try:
-        return read_yaml(f"value: {text}", "an override")["value"]
-    except GenwrightError:
-        return text  # `data.path=*.txt` is no YAML, and means what it says
 
 
 def override(values: dict[str, Any], key: str, value: Any) -> None:

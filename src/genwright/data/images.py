@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -33,14 +33,13 @@ from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, gro
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item, Known
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
-from genwright.data.workers import parallel
+from genwright.data.workers import Progress, parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder
 from genwright.registry import Settings, register
 
 LIMIT = 256  # columns of one attribute
-Progress = Callable[[str, float, float], None]
 
 
 @register("data", "images")

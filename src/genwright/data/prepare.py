@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from genwright.codecs.text import TextCodec
 from genwright.data.readers import Part, kind_of, splits
 from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, share, within, writing
 from genwright.data.source_files import SourceFile
-from genwright.data.workers import parallel
+from genwright.data.workers import Progress, parallel
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, write_whole
 from genwright.registry import settings_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 UNIT = 8 << 20  # bytes of a unit, about
 SMALL = 3 << 20  # bytes below which starting workers costs more than they save
 GROUP = 1000  # files that one job scans, about, where they are small
-Progress = Callable[[str, float, float], None]  # stage, done, of how much
 
 
 class Preparation:
@@ -150,16 +149,12 @@ class Preparation:
     def codec(self, codec_settings: Any, units: list[dict]) -> tuple[TextCodec, Path]:
         """The codec, trained unless it was before, and its folder."""
         learns_from = codec_settings.learns_from
-        if learns_from == "nothing":
-            codec = codec_settings.train(iter(()))
-            key = codec.digest
-        else:
-            key = digest_of(FORMAT, tokenizers.__version__, codec_settings.model_dump(), self._keys(units))
+        codec = codec_settings.train(iter(())) if learns_from == "nothing" else None
+        key = codec.digest if codec else digest_of(FORMAT, tokenizers.__version__, codec_settings.model_dump(), self._keys(units))
         folder = self.cache / "codecs" / key
         if not folder.is_dir():
             self.progress("making the codec", 0, 1)
-            if learns_from != "nothing":
-                codec = codec_settings.train(self._texts(units, only_train=learns_from == "train"))
+            codec = codec or codec_settings.train(self._texts(units, only_train=learns_from == "train"))
             publish(folder, codec.save)
             self.progress("making the codec", 1, 1)
         return TextCodec.load(folder), folder

@@ -18,9 +18,10 @@ from pydantic import Field
 
 from genwright.codecs.text import TextCodec
 from genwright.contracts import Space
-from genwright.data.prepare import Preparation, Progress
+from genwright.data.prepare import Preparation
 from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, verify
 from genwright.data.windows import HeldOut, TextStream, Tokens
+from genwright.data.workers import Progress
 from genwright.errors import GenwrightError
 from genwright.registry import Settings, register
 
