@@ -57,7 +57,7 @@ def test_documents_come_back_whole(tmp_path, corpus, codec):
     read = {path.relative_to(corpus).as_posix(): path.read_bytes().decode() for path in corpus.rglob("*.md")}
     assert train | held == read
     assert dataset.summary["files"] == 12 and dataset.summary["held_out"]["documents"] == len(held)
-    assert dataset.nbytes("held_out") == sum(len(t.encode()) for t in held.values())
+    assert dataset.summary["held_out"]["bytes"] == sum(len(t.encode()) for t in held.values())
     assert dataset.summary["train"]["characters"] == sum(map(len, train.values()))
     assert dataset.summary["train"]["tokens"] == len(dataset.tokens("train"))
     dataset.verify()

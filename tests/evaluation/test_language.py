@@ -60,8 +60,9 @@ class Data:
     def tokens(self, split):
         return self.splits[split]
 
-    def nbytes(self, split):
-        return 3 * len(self.splits[split])
+    @property
+    def summary(self):
+        return {name: {"bytes": 3 * len(tokens)} for name, tokens in self.splits.items()}
 
 
 def test_causal_figures_equal_a_loop_over_every_token():

@@ -273,10 +273,6 @@ class ImagesDataset(ExampleDataset):
         facts = {name: {value: counts[name][value] for value in values} for name, values in attributes.items()}
         return attributes, {"attributes": facts, "rare": len(often) - taken, "unlabelled": sum(not its for _, its in known)}
 
-    def factors(self, split: str) -> np.ndarray:
-        """(n, 6) int64, of sprites: the value of each factor (see `source_sprites.FACTORS`)."""
-        return Sprites.factors(self.split(split).numbers)
-
     def _flipped(self, batch: Batch, draws: Draws) -> Batch:
         turned = draws.integers("flip", 2) == 1
         return batch | {"x": torch.where(turned[:, None, None, None], batch["x"].flip(3), batch["x"])}

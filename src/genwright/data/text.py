@@ -106,10 +106,6 @@ class TextDataset:
         """The tokens of "train" or "held_out", memory-mapped."""
         return self._tokens[split]
 
-    def nbytes(self, split: str) -> int:
-        """Bytes of UTF-8 of the split's text: bits per byte are nats / (log 2 * nbytes)."""
-        return self.summary[split]["bytes"]
-
     def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> TextStream:
         """Batches of the training split. `lookahead`: tokens beyond the context (1: causal, 0: masked)."""
         return TextStream(self, batch_size, seed, lookahead)

@@ -171,10 +171,10 @@ def _likelihood(run: Run, dataset: Any, whole: bool) -> list[Figure]:
         floor = likelihood.histogram_nll(known, seen)
     out = likelihood.figures(objective, pictures, count, weights, run.recipe.seed, floor)
     if getattr(dataset.settings, "source", "") == "sprites":
-        from genwright.data.source_sprites import FACTORS
+        from genwright.data.source_sprites import FACTORS, Sprites
 
         means = likelihood.estimate(objective, pictures, len(order), samples=1).mean
-        out.append(factors.figure(means, torch.from_numpy(dataset.factors("held_out")[order]), FACTORS))
+        out.append(factors.figure(means, torch.from_numpy(Sprites.factors(split.numbers[order])), FACTORS))
     return out
 
 

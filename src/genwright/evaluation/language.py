@@ -38,7 +38,7 @@ def evaluate_language(
     """Figures of the whole held-out split: loss in nats per token, bits per byte (lookahead 1 only: masked models give no
     probability of a text), and whatever else the objective's loss counts (accuracy). `untrained`: the same measures (as `Measured.means`)
     of the network as it was initialised, or a function that measures them. `floors`: counts that were made before. dataset: of tokens, as
-    `data.text.TextDataset`: its `codec`, `held_out`, `tokens` and `nbytes` are asked for."""
+    `data.text.TextDataset`: its `codec`, `held_out`, `tokens` and `summary` are asked for."""
     floors = floors or count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
     measured = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_floors, floors))
     before = dict(untrained() if callable(untrained) else untrained or {})
@@ -51,7 +51,7 @@ def evaluate_language(
         title = f"{name}, held out" if lookahead else f"{name}, held out, masked"
         figures.append(Figure(title, means[name], unit, measured.metrics[name][1], targets, beside, {}, direction))  # type: ignore[arg-type]
     if lookahead:
-        figures.insert(1, bits_per_byte(figures[0], len(dataset.tokens("held_out")), dataset.nbytes("held_out")))
+        figures.insert(1, bits_per_byte(figures[0], len(dataset.tokens("held_out")), dataset.summary["held_out"]["bytes"]))
     return figures
 
 
