@@ -61,16 +61,15 @@ class ExampleStream:
             raise GenwrightError("there is nothing to train on: everything is held out", "lower data.held_out or add data")
         self.split, self.size, self.seed, self.unit, self.change = split, size, seed, unit, change
         self.ahead = max(1, _AHEAD // size)
-        # which positions, the very tensor of rows that was asked for (the loop always gives the same one), and the indices
-        self.found: tuple[int, Tensor | None, np.ndarray] = (-1, None, np.empty(0, np.int64))
+        self.found: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # which block of positions, and the indices of its batches
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
         block, place = divmod(position, self.ahead)
-        if self.found[0] != block or self.found[1] is not examples:
-            starts = np.arange(block * self.ahead, (block + 1) * self.ahead) * self.size
-            self.found = (block, examples, visits(starts[:, None] + examples.numpy(), len(self.split), self.seed)[1])
-        return self.found[2][place]
+        if self.found[0] != block:
+            numbers = np.arange(self.ahead * self.size) + block * self.ahead * self.size
+            self.found = (block, visits(numbers, len(self.split), self.seed)[1].reshape(self.ahead, self.size))
+        return self.found[1][place].take(examples.numpy())
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         batch = self.split.batch(self.indices(position, examples))

@@ -86,17 +86,15 @@ class ImagesData(Settings):
 
 class Album(NamedTuple):
     """What a source gives: pictures by their number, and what is known of each. held: which are held out, where the source says so;
-    classes: attributes whose values count however rare they are; shards: folder -> SHA-256."""
+    classes: attributes whose values count however rare they are."""
 
-    pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8
+    pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8, and what they lie in (`files`: path -> SHA-256)
     names: Sequence[str]
     groups: Sequence[str]
     known: Sequence[Known]
     skipped: Sequence[str] = ()
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
-    shards: dict[str, str] = {}  # never changed
-    folder: Path = Path()
 
 
 def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Album:
@@ -129,21 +127,23 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     chosen = [by_name[name] for key in whole for name in facts[key]["names"]]
     classes = frozenset({"group", "tone", "gender"} if openmoji else {"class"})
     names, groups, known = [i.name for i in chosen], [i.group for i in chosen], [i.known for i in chosen]
-    return Album(shards, names, groups, known, problems + bad, None, classes, dict(zip(whole, shards.shas, strict=True)), cache)
+    return Album(shards, names, groups, known, problems + bad, None, classes)
 
 
 def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
     """Decodes what is not in the cache yet; the keys of the shards, in order. Their number stays below what can be mapped at once."""
     units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
-    keys = []
-    for unit in units:
-        stamps = [(item.name, os.path.realpath(item.path), (s := os.stat(item.path)).st_size, s.st_mtime_ns) for item in unit]
-        keys.append(digest_of(pictures.FORMAT, codec.shape(), stamps))
+    keys = [digest_of(pictures.FORMAT, codec.shape(), [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
     todo = [i for i, key in enumerate(keys) if not (cache / key).is_dir()]
     jobs = [{"folder": str(cache / keys[i]), "files": [(item.name, item.path) for item in units[i]], "codec": codec.shape()} for i in todo]
     for done, _ in enumerate(parallel("pictures", jobs, workers), start=1):
         progress("decoding pictures", done, len(jobs))
     return keys
+
+
+def _stamp(path: str) -> tuple[str, int, int]:
+    status = os.stat(path)
+    return os.path.realpath(path), status.st_size, status.st_mtime_ns
 
 
 def _sprites(codec: ImageSettings) -> Album:
@@ -158,32 +158,29 @@ def _sprites(codec: ImageSettings) -> Album:
 def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> Album:
     if not os.path.isfile(path):
         raise GenwrightError(f"data.path: {path} does not exist", "give an npz file that is there")
-    status = os.stat(path)
     if settings.stacked and codec.channels != 3:
         raise GenwrightError("stacked pictures have three channels", "set codec.channels=3, or leave data.stacked out")
     shape = codec.shape() | ({"channels": 1} if settings.stacked else {})
-    key = digest_of(pictures.FORMAT, shape, os.path.realpath(path), status.st_size, status.st_mtime_ns)
-    if not (cache / key).is_dir():
-        source_npz.write(cache / key, path, shape)
-    shards = Shards([cache / key])
-    facts, kept = shards.facts[0], {key: shards.shas[0]}
+    folder = cache / digest_of(pictures.FORMAT, shape, *_stamp(path))
+    if not folder.is_dir():
+        source_npz.write(folder, path, shape)
+    shards, facts = Shards([folder]), facts_of(folder)
     if settings.stacked:
         names = [f"stacked {i}" for i in range(sum(STACKED.values()))]
         held = np.arange(len(names)) >= STACKED["train"]
-        return Album(Stacked(shards), names, names, [{}] * len(names), (), held, frozenset(), kept, cache)
+        return Album(Stacked(shards), names, names, [{}] * len(names), (), held)
     known: list[Known] = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
     own_split = None if facts["train"] is None else np.arange(len(shards)) >= facts["train"]
-    return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}), kept, cache)
+    return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}))
 
 
 class Shards:
     """Pictures of several shards as one row, mapped into memory. Raises GenwrightError where one is damaged."""
 
     def __init__(self, folders: Sequence[Path]):
-        self.facts = [facts_of(folder) for folder in folders]
-        self.shas = [facts["sha256"] for facts in self.facts]
+        self.files = {folder / "pixels.npy": facts_of(folder)["sha256"] for folder in folders}
         try:
-            self.parts = [np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray) for folder in folders]
+            self.parts = [np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray) for path in self.files]
         except ValueError as error:
             raise GenwrightError(f"the prepared pictures in {folders[0].parent} are damaged ({error})", "delete the folder") from None
         self.digests = np.concatenate([np.load(folder / "digests.npy", allow_pickle=False) for folder in folders])
@@ -238,7 +235,8 @@ class ImagesDataset(ExampleDataset):
     columns, how many pictures have no attribute. Of equal drawings of openmoji (dancers whose tones it does not draw) one is kept."""
 
     def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
-        self.settings, self.album, self.shards = settings, album, album.shards
+        self.settings, self.album = settings, album
+        self.shards = {path.parent.name: sha for path, sha in album.pixels.files.items()}
         decoded = isinstance(album.pixels, Shards)
         digests = album.pixels.digests if decoded else np.arange(len(album.names))
         first = np.unique(digests, return_index=True)[1]
@@ -282,4 +280,4 @@ class ImagesDataset(ExampleDataset):
 
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
-        verify({self.album.folder / key / "pixels.npy": sha for key, sha in self.shards.items()})
+        verify(self.album.pixels.files)
