@@ -39,13 +39,17 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+def _decimal(loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     """PyYAML would fold the line breaks of Unicode away, unless they stand in double quotes."""
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if re.search("[\x85\u2028\u2029\ufeff]", text) else None)
 
 
 _Dumper.add_representer(str, _text)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 for _tag, _pattern, _first in _PLAIN:
     for _cls in (_Loader, _Dumper):
         _cls.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))

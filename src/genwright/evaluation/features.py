@@ -202,7 +202,9 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     if facts.is_file() and weights.is_file():
         network = Network(space.shape, sum(map(len, attributes.values()))).eval().requires_grad_(False)
         network.load_state_dict(load_file(weights))
-        return Extractor(network, attributes=attributes, **json.loads(facts.read_text(encoding="utf-8")))
+        known = json.loads(facts.read_text(encoding="utf-8"))
+        known["accuracy"] = {n: (float(v), int(c)) for n, (v, c) in known["accuracy"].items()}
+        return Extractor(network, attributes=attributes, **known)
     train, held_out = dataset.split("train"), dataset.split("held_out")
     common = torch.full((1, 4), 0.25)
     single = {ROTATIONS: True}
