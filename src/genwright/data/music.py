@@ -27,13 +27,13 @@ from genwright.codecs.attributes import encode, shown
 from genwright.codecs.music import MusicCodec, MusicSettings, key_name
 from genwright.contracts import Batch, Space
 from genwright.data import source_music
-from genwright.data.examples import ExampleStream, HeldOutExamples, held_out_of
-from genwright.data.shards import SPLITS, digest_of, publish, writing
+from genwright.data.examples import Change, ExampleDataset, held_out_of
+from genwright.data.shards import SPLITS, check_digest, digest_of, publish, writing
 from genwright.data.source_files import SourceFile
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.files import digest
+from genwright.files import cache_folder, digest
 from genwright.music.likeness import fingerprint, near_copies
 from genwright.music.score import Score, of_json
 from genwright.registry import Settings, register
@@ -80,7 +80,7 @@ class MusicData(Settings):
         """The dataset, from the cache or made now. `expect`: the digest a run was made with. Raises GenwrightError."""
         if self.path and self.source != "files":
             raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
-        cache = Path(os.path.expanduser(self.cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")) / "music"
+        cache = cache_folder(self.cache) / "music"
         files = source_music.find(self.source, (self.path,) if isinstance(self.path, str) and self.path else tuple(self.path))
         stamps = [(file.name, (status := os.stat(file.path)).st_size, status.st_mtime_ns) for file in files]
         folder = cache / digest_of(FORMAT, self.source, self.minimum, self.held_out, codec_settings.model_dump(), stamps)
@@ -90,9 +90,7 @@ class MusicData(Settings):
             corpus = _read(self, codec_settings, files, progress or (lambda stage, done, total: None))
             publish(folder, corpus.write)
         dataset = MusicDataset(self, codec_settings.load(folder), folder)
-        if expect and dataset.digest != expect:
-            what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}"
-            raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
+        check_digest(dataset.digest, expect)
         return dataset
 
 
@@ -192,9 +190,12 @@ class Windows:
         return {name: torch.from_numpy(values[indices]) for name, values in columns.items()}
 
 
-class MusicDataset:
+class MusicDataset(ExampleDataset):
     """Prepared music, opened. `digest`: SHA-256 over codec, tokens, conditions and split; `summary`: windows and pieces of the splits, what
     was skipped, what the grid lost, near-copies across the split, the licence."""
+
+    parts: dict[str, Windows]  # type: ignore[assignment]
+    unit = "windows"
 
     def __init__(self, settings: MusicData, codec: MusicCodec, folder: Path):
         self.settings, self.codec, self.folder = settings, codec, folder
@@ -208,6 +209,7 @@ class MusicDataset:
         attributes = codec.space.attributes
         self.conditions = torch.stack([encode(attributes, its) for its in known])
         self.pieces = {name: np.flatnonzero(np.array(facts["side"]) == name) for name in (*SPLITS, "test")}
+        self.parts = {name: (self._windows if name == "train" else self._covering)(its) for name, its in self.pieces.items()}
         self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")}
         self.digest = digest_of(codec.digest, list(self.shards.values()))
         often = Counter((name, value) for its in known for name, value in its.items())
@@ -221,7 +223,7 @@ class MusicDataset:
 
     def _counts(self, split: str) -> dict[str, int]:
         pieces = self.pieces[split]
-        return {"examples": len(self._windows(pieces)), "pieces": len(pieces), "tokens": int(np.diff(self.ends)[pieces].sum())}
+        return {"examples": len(self.parts[split]), "pieces": len(pieces), "tokens": int(np.diff(self.ends)[pieces].sum())}
 
     def row(self, piece: Any) -> np.ndarray:
         return self.all[self.ends[piece] : self.ends[piece + 1]]
@@ -255,15 +257,9 @@ class MusicDataset:
                 offset = max(0, min(counted - length // 2, total - length))
         return Windows(self, *np.array(found, np.int64).reshape(-1, 4).T)
 
-    def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
-        """Windows of the training split, transposed, some of what is known of them before those that begin a piece."""
-        change = lambda batch, draws: self.cut(batch, draws, lookahead, train=True)  # noqa: E731
-        return ExampleStream(self._windows(self.pieces["train"]), batch_size, seed, "windows", change)  # type: ignore[arg-type]
-
-    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
-        """Windows in which each token of a split counts once; all that is known of a piece stands before its beginning."""
-        windows = self._covering(self.pieces[split])
-        return HeldOutExamples(windows, lambda batch, draws: self.cut(batch, draws, lookahead, train=False))  # type: ignore[arg-type]
+    def change(self, lookahead: int, training: bool) -> Change:
+        """Cuts windows: in training transposed, and some of what is known of a piece before its beginning; else as they are, and all of it."""
+        return lambda batch, draws: self.cut(batch, draws, lookahead, training)
 
     def cut(self, batch: Batch, draws: Draws, lookahead: int, train: bool) -> Batch:
         """Which windows -> tokens (n, at most lookahead + prefix + context) int64, -1 where a piece has ended; counted, alike, bool."""
@@ -287,7 +283,7 @@ class MusicDataset:
 
 def by_piece(dataset: MusicDataset, split: str, lookahead: int) -> Iterator[tuple[int, Batch]]:
     """(piece, the batch of one window) over a split in order: for what is measured of each piece."""
-    windows = dataset._covering(dataset.pieces[split])
+    windows = dataset.parts[split]
     for i in range(len(windows)):
         batch = windows.batch(np.array([i]))
         yield int(batch["piece"][0]), dataset.cut(batch, Draws(0, -1, torch.tensor([i])), lookahead, train=False)
