@@ -5,8 +5,6 @@ so never masked and never a random replacement: what the codec itself adds, a to
 `none` (an empty place) and `mask`. Voices, their ranges and the metres are those of the music that a codec learns from.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from abc import ABC, abstractmethod

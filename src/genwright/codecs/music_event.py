@@ -5,8 +5,6 @@
 token are several that add up. Velocities are kept to the nearest multiple of 4; empty voices after the last are not kept.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import ClassVar, Literal

@@ -8,8 +8,6 @@ jsb: four pitches a sixteenth, soprano to bass, nothing else, as in the likeliho
 struck again is one note.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal

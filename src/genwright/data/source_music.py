@@ -1,8 +1,6 @@
 """Where music comes from: a person's MIDI, MusicXML, ABC, **kern and JSB json, or collections of music21, read where that package is
 installed, without its cache of pickles; nothing of it is copied."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator

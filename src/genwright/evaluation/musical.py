@@ -4,8 +4,6 @@ Descriptors follow MusPy (Dong et al. 2020), keys the profiles of Krumhansl and 
 densities share (Yang and Lerch 2018), with a bootstrap over pieces.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple

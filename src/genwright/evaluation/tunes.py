@@ -4,8 +4,6 @@
 Noise reaches the ceiling of some (motifs: 25 of 32 steps) and beats real tunes in others: no value means anything but beside both.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 

@@ -5,8 +5,6 @@ the soprano: after its pitches of both frames too, which a harmonisation may loo
 uniform, by a Dirichlet prior of weight 1 (MacKay and Peto 1995): p(x | c) = (count(c, x) + p'(x)) / (count(c) + 1).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

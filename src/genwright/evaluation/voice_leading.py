@@ -5,8 +5,6 @@ Faults are between neighbouring frames (sixteenths, where figures are to be comp
 Crossing (of any two voices), spacing (over an octave between neighbours above the bass) and range count at every new pitch they hold for.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from itertools import combinations
 from typing import NamedTuple

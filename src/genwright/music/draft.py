@@ -4,8 +4,6 @@ What is not on a step moves to the nearest one (from the middle: the later), a n
 and fall on one step the longer stays. Repeats are not expanded; where a repeat sign parts a bar in two, the halves are one bar again.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ Nothing runs and nothing is fetched. Colours are those of the report's page wher
 digest of the music, so that several fit one page and the same music gives the same bytes.
 """
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """MIDI (by symusic), ABC (by music21's tokenizer: its streams cost ten times that), kern without split spines, and the JSB json."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

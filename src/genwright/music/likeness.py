@@ -1,7 +1,5 @@
 """Whether two pieces are the same tune, or nearly: by the steps and durations of the top voice, which transposition leaves as they are."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ declare nothing: without entities there is nothing to expand or to fetch (XXE, "
 part is a voice of the piece; a measure is as long as its longest part; cues are passed over. https://www.w3.org/2021/06/musicxml40/
 """
 
-from __future__ import annotations
-
 import io
 import xml.etree.ElementTree as ET
 import zipfile

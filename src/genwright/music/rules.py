@@ -5,8 +5,6 @@ octaves apart or not) to the same one. A voice may always stay or rest, so that 
 `sampling.decode` step by step, with the grammar of the codec's rows, so that what is drawn reads as music without a fault.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -4,8 +4,6 @@ Ours mixes two periods of ten harmonics: one is held, the brighter one fades, as
 once. Sound is mono, and the loudest moment of a piece is always 0.8, so that nothing clips.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import wave

@@ -6,8 +6,6 @@ sixteenths, a note over a bar line, voices within a voice) is tied from what has
 lengths stay exact. A change of key or metre within a bar is printed at the next one. No document type: some readers refuse one.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

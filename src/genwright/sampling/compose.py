@@ -1,7 +1,5 @@
 """Music from a model: composed from the beginning or from a theme by a causal one, rewritten where it may be by a masked one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

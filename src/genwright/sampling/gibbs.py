@@ -5,8 +5,6 @@ Coconet, 1903.07227), and draws what is hidden at once, each place by itself. Th
 one place a pass it is Gibbs sampling, and the model's own distribution is where it settles.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch
