@@ -19,27 +19,17 @@ from genwright.music.draft import SEMITONES, BadMusic, Draft, Raw
 LARGEST = 32 << 20  # bytes of a file, packed and unpacked
 
 
-class _Enough(Exception):
-    """The prolog is over."""
-
-
 def parse(data: bytes) -> ET.Element:
-    """The root of an XML document. Raises BadMusic for a doctype that declares anything, ParseError for what is no XML."""
+    """The root of an XML document. Raises BadMusic for a doctype that declares anything, an error of the parser for what is no XML."""
 
     def doctype(name, system, public, declares) -> None:
         if declares:
             raise BadMusic("declares entities in its doctype, which could read other files or fill the memory")
 
-    def enough(name, attributes) -> None:
-        raise _Enough
-
-    prolog = expat.ParserCreate()
-    prolog.StartDoctypeDeclHandler, prolog.StartElementHandler = doctype, enough
-    try:
-        prolog.Parse(data, True)
-    except _Enough:
-        return ET.fromstring(data)
-    raise ET.ParseError("no element")
+    first = expat.ParserCreate()
+    first.StartDoctypeDeclHandler = doctype
+    first.Parse(data, True)  # nothing was expanded yet when a doctype is refused
+    return ET.fromstring(data)
 
 
 def unpack(data: bytes) -> bytes:
