@@ -15,6 +15,7 @@ from itertools import zip_longest
 from xml.parsers import expat
 
 from genwright.music.draft import SEMITONES, BadMusic, Draft, Raw
+from genwright.music.score import Key, moved_key
 
 LARGEST = 32 << 20  # bytes of a file, packed and unpacked
 
@@ -117,7 +118,7 @@ class _Part:
             octaves, semitones = element.findtext("transpose/octave-change"), element.findtext("transpose/chromatic")
             self.transposed = int(12 * _number(octaves) + _number(semitones))
         if self.first and (fifths := element.findtext("key/fifths")):
-            sharps = (int(fifths) + 7 * self.transposed + 5) % 12 - 5 if self.transposed % 12 else int(fifths)
-            self.draft.keys.append((now, sharps, element.findtext("key/mode") or ""))
+            key = moved_key(Key(0, int(fifths), element.findtext("key/mode") or ""), self.transposed)
+            self.draft.keys.append((now, key.sharps, key.mode))
         if self.first and (beats := element.findtext("time/beats")):
             self.draft.meters.append((now, sum(map(int, beats.split("+"))), int(element.findtext("time/beat-type") or 0)))

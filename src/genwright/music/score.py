@@ -41,6 +41,11 @@ class Key(NamedTuple):
     mode: str = ""
 
 
+def moved_key(key: Key, semitones: int) -> Key:
+    """The key that many semitones higher, with 5 flats to 6 sharps unless it is the same key."""
+    return key if semitones % 12 == 0 else key._replace(sharps=(key.sharps + 7 * semitones + 5) % 12 - 5)
+
+
 Change = TypeVar("Change", Meter, Key)
 
 
