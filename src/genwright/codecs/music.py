@@ -22,7 +22,7 @@ from torch import Tensor
 from genwright.codecs.attributes import placed
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.music.score import Key, Meter, Score
+from genwright.music.score import Key, Meter, Score, moved_key
 from genwright.registry import Settings
 
 FILE = "music.json"
@@ -38,11 +38,6 @@ def key_name(key: Key) -> str:
     if not key.mode:
         return f"{abs(key.sharps)} {'flats' if key.sharps < 0 else 'sharps'}"
     return _FIFTHS[key.sharps + 7] if key.mode == "major" else _FIFTHS[key.sharps + 10] + "m"
-
-
-def moved_key(key: Key, semitones: int) -> Key:
-    """The key that many semitones higher, with 5 flats to 6 sharps unless it is the same key."""
-    return key if semitones % 12 == 0 else key._replace(sharps=(key.sharps + 7 * semitones + 5) % 12 - 5)
 
 
 class Learned(BaseModel):
@@ -65,6 +60,7 @@ class MusicCodec(ABC):
         self.low, self.high = min(low for low, _ in learned.ranges), max(high for _, high in learned.ranges)
         asked = [("asked", name, value) for name, values in learned.attributes.items() for value in values]
         self.prefix = settings.prefix if asked else 0
+        self.changes: list[Token] = [("meter", *meter) for meter in learned.meters] + [("key", *key[1:]) for key in KEYS]
         content, special = self.vocabulary()
         self.tokens: list[Token] = [*content, *special, *asked, ("start",), ("none",), ("mask",)]
         self.id, self.size = {token: i for i, token in enumerate(self.tokens)}, len(content)

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from genwright.codecs.music import AROUND, KEYS, MusicCodec, MusicSettings, Token, changes
+from genwright.codecs.music import AROUND, MusicCodec, MusicSettings, Token, changes
 from genwright.music.score import Note, Score
 from genwright.registry import register
 
@@ -25,8 +25,7 @@ class EventCodec(MusicCodec):
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         steps, pitches = range(1, self.settings.longest + 1), range(self.low, self.high + 1)
         values = {"pitch": pitches, "velocity": _VELOCITIES, "voice": range(self.voices), "shift": steps, "length": steps}
-        signs = [("meter", *meter) for meter in self.learned.meters] + [("key", *key[1:]) for key in KEYS]
-        return [*((kind, value) for kind, its in values.items() for value in its), ("bar",), ("fermata",), *signs], [("end",)]
+        return [*((kind, value) for kind, its in values.items() for value in its), ("bar",), ("fermata",), *self.changes], [("end",)]
 
     def _steps(self, kind: str, count: int) -> list[Token]:
         whole, rest = divmod(count, self.settings.longest)

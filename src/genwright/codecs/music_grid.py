@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from genwright.codecs.music import AROUND, KEYS, MusicCodec, MusicSettings, Token, changes
+from genwright.codecs.music import AROUND, MusicCodec, MusicSettings, Token, changes
 from genwright.errors import GenwrightError
 from genwright.music.score import REST, Score, of_grid
 from genwright.registry import register
@@ -34,8 +34,7 @@ class GridCodec(MusicCodec):
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         self.span, self.longest = self.high - self.low + 1, 8 * self.settings.per_quarter  # steps of a bar that are told apart
         notes = [(kind, pitch) for kind in ("onset", "hold", "fermata") for pitch in range(self.low, self.high + 1)]
-        signs = [("meter", *meter) for meter in self.learned.meters] + [("key", *key[1:]) for key in KEYS]
-        return [*notes, ("rest",)], [*(("place", p) for p in range(_NO_BAR, self.longest)), *signs, ("end",)]
+        return [*notes, ("rest",)], [*(("place", p) for p in range(_NO_BAR, self.longest)), *self.changes, ("end",)]
 
     def encode(self, score: Score) -> list[int]:
         self.check(score)

@@ -258,7 +258,7 @@ class MusicDataset(ExampleDataset):
         return Windows(self, *np.array(found, np.int64).reshape(-1, 4).T)
 
     def change(self, lookahead: int, training: bool) -> Change:
-        """Cuts windows: in training transposed, and some of what is known of a piece before its beginning; else as they are, and all of it."""
+        """Cuts windows: in training transposed, with some of what is known of a piece before it; else as they are, with all of it."""
         return lambda batch, draws: self.cut(batch, draws, lookahead, training)
 
     def cut(self, batch: Batch, draws: Draws, lookahead: int, train: bool) -> Batch:

@@ -12,8 +12,7 @@ import numpy as np
 
 from genwright.evaluation.text_samples import longest_spans
 from genwright.music.likeness import near_copies
-from genwright.music.score import Note, Score
-from genwright.music.write import edges
+from genwright.music.score import Note, Score, edges
 
 SCALE = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
 MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)  # how well each degree fits, from the tonic

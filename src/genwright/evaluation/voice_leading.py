@@ -14,8 +14,7 @@ import numpy as np
 from genwright.errors import GenwrightError
 from genwright.evaluation.musical import key_of
 from genwright.music.rules import parallel
-from genwright.music.score import REST, Score
-from genwright.music.write import bar_of, edges, first_number
+from genwright.music.score import REST, Score, bar_of, edges, first_number
 
 PAIRS = tuple(combinations(range(4), 2))
 RANGES = np.array(((57, 81), (53, 74), (48, 69), (36, 64)))  # of Bach's voices

@@ -6,12 +6,12 @@ and fall on one step the longer stays. Repeats are not expanded; where a repeat 
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
-from genwright.music.score import Key, Meter, Note, Score
+from genwright.music.score import Key, Meter, Note, Score, edges
 
 LONGEST = 8_000  # quarter notes of a piece: more than an hour at 120 a minute
 SEMITONES = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
@@ -71,15 +71,13 @@ class Draft:
         sure = ((start, sharps, mode if mode in ("major", "minor") else "") for start, sharps, mode in self.keys if abs(sharps) <= 7)
         keys = _changes(Key(_step(start, per_quarter), sharps, mode) for start, sharps, mode in sure)
         facts = {name: " ".join(text.split()) for name, text in self.facts.items() if text and text.strip()}
-        return Score(placed, length, per_quarter, bars, meters, keys, self.tempo or 100.0, tuple(n for n, _ in voices), facts), counts
+        score = Score(placed, length, per_quarter, bars, meters, keys, self.tempo or 100.0, tuple(n for n, _ in voices), facts)
+        return (score if bars or not meters else replace(score, bars=tuple(edges(score)[:-1]))), counts
 
     def _bars(self, end: Fraction) -> list[Fraction]:
         sizes = {start: Fraction(4 * beats, unit) for start, beats, unit in self.meters}
-        if not self.bars:
-            spans = zip(sizes, [*list(sizes)[1:], end], strict=False)
-            return [start + i * sizes[start] for start, stop in spans for i in range(-int((start - stop) // sizes[start]))]
         bars, kept = sorted({bar for bar in self.bars if bar < end}), list[Fraction]()
-        for bar, stop in zip(bars, [*bars[1:], end], strict=True):
+        for bar, stop in pairwise([*bars, end]):
             size = next((size for start, size in reversed(sizes.items()) if start < bar), None) if bar not in sizes else None
             if len(kept) < 2 or stop - kept[-1] != size:
                 kept.append(bar)
@@ -93,7 +91,7 @@ def _step(time: Fraction, per_quarter: int) -> int:
 def _changes(items: Iterable) -> tuple:
     """By start, the last one of a step, without those that change nothing; the first holds from the beginning."""
     kept = list({item.start: item for item in sorted(items, key=lambda item: item.start)}.values())
-    changed = (item for before, item in zip(kept, kept[1:], strict=False) if item[1:] != before[1:])
+    changed = (item for before, item in pairwise(kept) if item[1:] != before[1:])
     return (kept[0]._replace(start=0), *changed) if kept else ()
 
 

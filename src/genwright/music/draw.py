@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from genwright.errors import GenwrightError
-from genwright.music.score import Note, Score
-from genwright.music.write import checked, edges, first_number, names, to_musicxml
+from genwright.music.score import Note, Score, edges, first_number
+from genwright.music.write import checked, names, to_musicxml
 
 PAPER = "display:block;width:100%;height:auto;color:var(--ink,#1d2126);fill:currentColor;background:var(--card,#fff)"
 INKS = ("2563eb", "d9480f", "0f8a5f", "9333ea", "0891b2", "be185d")  # --c0 .. --c5 of page.css, for an SVG that stands alone

@@ -13,31 +13,22 @@ from itertools import zip_longest
 from xml.parsers import expat
 
 from genwright.music.draft import SEMITONES, BadMusic, Draft, Raw
+from genwright.music.score import Key, moved_key
 
 LARGEST = 32 << 20  # bytes of a file, packed and unpacked
 
 
-class _Enough(Exception):
-    """The prolog is over."""
-
-
 def parse(data: bytes) -> ET.Element:
-    """The root of an XML document. Raises BadMusic for a doctype that declares anything, ParseError for what is no XML."""
+    """The root of an XML document. Raises BadMusic for a doctype that declares anything, an error of the parser for what is no XML."""
 
     def doctype(name, system, public, declares) -> None:
         if declares:
             raise BadMusic("declares entities in its doctype, which could read other files or fill the memory")
 
-    def enough(name, attributes) -> None:
-        raise _Enough
-
-    prolog = expat.ParserCreate()
-    prolog.StartDoctypeDeclHandler, prolog.StartElementHandler = doctype, enough
-    try:
-        prolog.Parse(data, True)
-    except _Enough:
-        return ET.fromstring(data)
-    raise ET.ParseError("no element")
+    first = expat.ParserCreate()
+    first.StartDoctypeDeclHandler = doctype
+    first.Parse(data, True)  # nothing was expanded yet when a doctype is refused
+    return ET.fromstring(data)
 
 
 def unpack(data: bytes) -> bytes:
@@ -125,7 +116,7 @@ class _Part:
             octaves, semitones = element.findtext("transpose/octave-change"), element.findtext("transpose/chromatic")
             self.transposed = int(12 * _number(octaves) + _number(semitones))
         if self.first and (fifths := element.findtext("key/fifths")):
-            sharps = (int(fifths) + 7 * self.transposed + 5) % 12 - 5 if self.transposed % 12 else int(fifths)
-            self.draft.keys.append((now, sharps, element.findtext("key/mode") or ""))
+            key = moved_key(Key(0, int(fifths), element.findtext("key/mode") or ""), self.transposed)
+            self.draft.keys.append((now, key.sharps, key.mode))
         if self.first and (beats := element.findtext("time/beats")):
             self.draft.meters.append((now, sum(map(int, beats.split("+"))), int(element.findtext("time/beat-type") or 0)))

@@ -4,9 +4,11 @@ Time is counted in steps from 0, `per_quarter` steps a quarter note. What a scor
 reads it (`data/source_music.py`).
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -37,6 +39,14 @@ class Key(NamedTuple):
     start: int
     sharps: int
     mode: str = ""
+
+
+def moved_key(key: Key, semitones: int) -> Key:
+    """The key that many semitones higher, with 5 flats to 6 sharps unless it is the same key."""
+    return key if semitones % 12 == 0 else key._replace(sharps=(key.sharps + 7 * semitones + 5) % 12 - 5)
+
+
+Change = TypeVar("Change", Meter, Key)
 
 
 @dataclass(frozen=True)
@@ -86,3 +96,29 @@ def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about) -> Scor
         pairs = zip(starts, stops, strict=True)
         voices.append(tuple(Note(int(a), int(b - a), int(pitch[a, v])) for a, b in pairs if pitch[a, v] != REST))
     return Score(tuple(voices), length, **about)
+
+
+def at(changes: Sequence[Change], time: int, default: Change) -> Change:
+    """The metre or key that holds at a step."""
+    return next((c for c in reversed(changes) if c.start <= time), default)
+
+
+def bar_of(score: Score, time: int) -> tuple[Meter, int]:
+    """The metre at a step, and the steps of its bar."""
+    meter = at(score.meters, time, Meter(0, 4, 4))
+    return meter, max(1, meter.beats * 4 * score.per_quarter // meter.unit)
+
+
+def edges(score: Score) -> list[int]:
+    """Where each bar starts, and the end; by the metre (4/4 where there is none) where the score does not say."""
+    end = max([score.length, *(n.start + n.length for voice in score.voices for n in voice)])
+    starts, time = {0, *score.bars}, 0
+    while not score.bars and time < end:
+        starts.add(time)
+        time = min([time + bar_of(score, time)[1], *(m.start for m in score.meters if m.start > time)])
+    return [*sorted(start for start in starts if 0 <= start < end), end]
+
+
+def first_number(score: Score) -> int:
+    """Of the first bar: 0 for a pickup, else 1."""
+    return int(edges(score)[1] >= bar_of(score, 0)[1])

@@ -14,8 +14,8 @@ import numpy as np
 
 from genwright.errors import GenwrightError
 from genwright.music.draw import notation_svg, piano_roll_svg
-from genwright.music.score import Score
-from genwright.music.write import checked, edges, to_midi, to_musicxml
+from genwright.music.score import Score, edges
+from genwright.music.write import checked, to_midi, to_musicxml
 from genwright.reporting.pictures import write
 
 LONGEST = 3600  # seconds

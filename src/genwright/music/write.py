@@ -1,6 +1,6 @@
 """A score as MIDI and as MusicXML 4.0, for any program of music.
 
-MIDI: format 1, a track of tempo, metre and key, then one a voice. Two notes of one pitch that overlap within a voice are too many for it.
+MIDI: a track a voice. Two notes of one pitch that overlap within a voice are too many for it.
 MusicXML: bars, ties, dots, tuplets, beams and accidentals as a reader expects them (verovio adds none). What has no sign of its own (five
 sixteenths, a note over a bar line, voices within a voice) is tied from what has, cut where the metre is strongest: pitches, starts and
 lengths stay exact. A change of key or metre within a bar is printed at the next one. No document type: some readers refuse one.
@@ -11,15 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import chain, groupby, pairwise
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from genwright.errors import GenwrightError
-from genwright.music.score import Key, Meter, Note, Score
+from genwright.music.score import Key, Note, Score, at, bar_of, edges, first_number
 
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
 SIGNS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
-Change = TypeVar("Change", Meter, Key)
 
 
 def checked(score: Score) -> Score:
@@ -33,61 +32,30 @@ def checked(score: Score) -> Score:
     return score
 
 
-def at(changes: Sequence[Change], time: int, default: Change) -> Change:
-    """The metre or key that holds at a step."""
-    return next((c for c in reversed(changes) if c.start <= time), default)
-
-
-def bar_of(score: Score, time: int) -> tuple[Meter, int]:
-    """The metre at a step, and the steps of its bar."""
-    meter = at(score.meters, time, Meter(0, 4, 4))
-    return meter, max(1, meter.beats * 4 * score.per_quarter // meter.unit)
-
-
-def edges(score: Score) -> list[int]:
-    """Where each bar starts, and the end; by the metre (4/4 where there is none) where the score does not say."""
-    end = max([score.length, *(n.start + n.length for voice in score.voices for n in voice)])
-    starts, time = {0, *score.bars}, 0
-    while not score.bars and time < end:
-        starts.add(time)
-        time = min([time + bar_of(score, time)[1], *(m.start for m in score.meters if m.start > time)])
-    return [*sorted(start for start in starts if 0 <= start < end), end]
-
-
-def first_number(score: Score) -> int:
-    """Of the first bar: 0 for a pickup, else 1."""
-    return int(edges(score)[1] >= bar_of(score, 0)[1])
-
-
 def names(score: Score) -> list[str]:
     """Of the voices, empty where one has none."""
     return [*score.names, *[""] * len(score.voices)][: len(score.voices)]
 
 
-def _track(name: str, events: Iterable[tuple[int, int, bytes]], end: int) -> bytes:
-    """events: (tick, order within it, message)."""
-    words = name.encode(errors="replace")[:127]
-    out, now = bytearray(b"\0\xff\x03" + bytes([len(words)]) + words), 0
-    for tick, _, message in [*sorted(events), (end, 9, b"\xff\x2f\0")]:
-        wait, now = tick - now, tick
-        out += bytes(wait >> shift & 127 | 128 for shift in (21, 14, 7) if wait >> shift) + bytes([wait & 127]) + message
-    return b"MTrk" + len(out).to_bytes(4, "big") + bytes(out)
-
-
 def to_midi(score: Score) -> bytes:
-    """The bytes of a .mid file. Raises GenwrightError (`checked`)."""
+    """The bytes of a .mid file, by symusic. Raises GenwrightError (`checked`), and where symusic is missing."""
     ticks = max(1, 480 // checked(score).per_quarter)
-    head = [(0, 0, b"\xff\x51\x03" + round(6e7 / score.tempo).to_bytes(3, "big"))]
-    head += [(m.start * ticks, 1, b"\xff\x58\x04" + bytes([m.beats, m.unit.bit_length() - 1, 24, 8])) for m in score.meters]
-    head += [(k.start * ticks, 2, b"\xff\x59\x02" + bytes([k.sharps & 255, k.mode == "minor"])) for k in score.keys]
-    end = edges(score)[-1] * ticks
-    tracks = [_track(score.facts.get("title", ""), head, end)]
-    for v, (voice, name) in enumerate(zip(score.voices, names(score), strict=True)):
-        channel = (*range(9), *range(10, 16))[v % 15]  # one is for drums
-        on = ((n.start * ticks, 1, bytes([0x90 | channel, n.pitch, max(1, min(127, n.velocity))])) for n in voice)
-        off = (((n.start + n.length) * ticks, 0, bytes([0x80 | channel, n.pitch, 0])) for n in voice)
-        tracks.append(_track(name, [*on, *off], end))
-    return b"MThd\0\0\0\x06" + b"".join(n.to_bytes(2, "big") for n in (1, len(tracks), ticks * score.per_quarter)) + b"".join(tracks)
+    try:
+        import symusic
+    except ImportError:
+        raise GenwrightError("MIDI is written by symusic, which is not installed", "pip install 'genwright[music]'") from None
+    file = symusic.Score(ticks * score.per_quarter)
+    file.tempos.append(symusic.Tempo(0, score.tempo))
+    for meter in score.meters:
+        file.time_signatures.append(symusic.TimeSignature(meter.start * ticks, meter.beats, meter.unit))
+    for key in score.keys:
+        file.key_signatures.append(symusic.KeySignature(key.start * ticks, key.sharps, key.mode == "minor"))
+    for voice, name in zip(score.voices, names(score), strict=True):
+        track = symusic.Track(name.encode(errors="replace").decode())
+        for n in voice:
+            track.notes.append(symusic.Note(n.start * ticks, n.length * ticks, n.pitch, max(1, min(127, n.velocity))))
+        file.tracks.append(track)
+    return file.dumps_midi()
 
 
 class _Sign(NamedTuple):
