@@ -4,8 +4,6 @@ Time is counted in steps from 0, `per_quarter` steps a quarter note. What a scor
 reads it (`data/source_music.py`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
