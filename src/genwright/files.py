@@ -13,6 +13,24 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def cache_folder(given: str | Path | None) -> Path:
+    """Where prepared data are kept: the given folder, else $GENWRIGHT_CACHE, else ~/.cache/genwright."""
+    return Path(os.path.expanduser(given or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright"))
+
+
+def write_whole(path: Path, data: str | bytes) -> Path:
+    """Replaces a file in one step: a reader sees the old or the new one, never a part."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # gone after the rename; otherwise its space is given back
+    flush(path.parent)
+    return path
+
+
 def readable(path: Path) -> None:
     """Gives a file the permissions that other new files get; safetensors writes for its owner alone."""
     os.umask(mask := os.umask(0o022))

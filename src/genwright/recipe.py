@@ -169,9 +169,8 @@ def _values(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
     if path.is_dir() and (path / "recipe.yaml").is_file():
         path = path / "recipe.yaml"
     elif path.suffix not in (".yaml", ".yml") and not path.is_file():
-        raise GenwrightError(
-            f"there is no recipe {text!r}", did_you_mean(text, [name for name, _ in shipped()]) + "; or give the path of a .yaml file"
-        )
+        near = did_you_mean(text, [name for name, _ in shipped()])
+        raise GenwrightError(f"there is no recipe {text!r}", f"{near}; or give the path of a .yaml file")
     try:
         return read_yaml(path.read_text(encoding="utf-8"), text), path.stem
     except OSError as error:
@@ -194,15 +193,11 @@ def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
         key, equals, text = word.partition("=")
         if not equals or not key.strip():
             raise GenwrightError(f"{word!r} is not a setting", "write key=value, for example training.steps=500")
-        found[key.strip()] = _scalar(text)
+        try:
+            found[key.strip()] = read_yaml(f"value: {text}", "an override")["value"]
+        except GenwrightError:
+            found[key.strip()] = text  # `data.path=*.txt` is no YAML, and means what it says
     return found
-
-
-def _scalar(text: str) -> Any:
-    try:
-        return read_yaml(f"value: {text}", "an override")["value"]
-    except GenwrightError:
-        return text  # `data.path=*.txt` is no YAML, and means what it says
 
 
 def override(values: dict[str, Any], key: str, value: Any) -> None:

@@ -11,21 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from genwright.errors import GenwrightError, did_you_mean
 
-_BOUNDS = {
-    "greater_than": ("gt", "more than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
-}
-_KINDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "text",
-    "list": "a list",
-    "tuple": "a list",
-    "dict": "key: value lines",
-}
+_BOUNDS = {"greater_than": "more than", "greater_than_equal": "at least", "less_than": "less than", "less_than_equal": "at most"}
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
+_KINDS |= {"list": "a list", "tuple": "a list", "dict": "key: value lines"}
+_MEMBERS = ("int", "float", "str", "bool", "none", "tuple", "list", "dict")  # what pydantic calls a union's
 
 
 def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere: Callable[[], Iterable[str]]) -> GenwrightError:
@@ -40,12 +29,11 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
     if kind == "extra_forbidden":
         return GenwrightError(f"{key} is not a setting", _near(cls, path, everywhere))
     if kind == "missing":
-        return GenwrightError(
-            f"{key} is not given, and has no default", f"set it ({_meaning(cls, path) or 'see `genwright recipe show`'})".replace(".)", ")")
-        )
+        meaning = _owner(cls, path).model_fields[path[-1]].description or "see `genwright recipe show`"
+        return GenwrightError(f"{key} is not given, and has no default", f"set it ({meaning.removesuffix('.')})")
     if kind in _BOUNDS:
-        name, words = _BOUNDS[kind]
-        return GenwrightError(f"{key} is {value!r}", f"it must be {words} {context[name]}")
+        (bound,) = context.values()
+        return GenwrightError(f"{key} is {value!r}", f"it must be {_BOUNDS[kind]} {bound}")
     if kind == "literal_error":
         return GenwrightError(f"{key} is {value!r}", f"it must be {context['expected']}")
     if kind in ("value_error", "assertion_error"):
@@ -67,12 +55,7 @@ def _keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> Iterator[str]:
         if known:
             here = [inner for c in known for inner in _settings_in(c.model_fields[str(part)].annotation)]
             yield str(part)
-        elif (
-            depth == 0
-            or isinstance(part, int)
-            or "[" not in part
-            and part not in ("int", "float", "str", "bool", "none", "tuple", "list", "dict")
-        ):
+        elif depth == 0 or isinstance(part, int) or "[" not in part and part not in _MEMBERS:
             yield str(part)
 
 
@@ -90,11 +73,6 @@ def _owner(cls: type[BaseModel], path: list[str]) -> type[BaseModel]:
             inner = _settings_in(cls.model_fields[part].annotation)
             cls = inner[0] if inner else cls
     return cls
-
-
-def _meaning(cls: type[BaseModel], path: list[str]) -> str:
-    field = _owner(cls, path).model_fields.get(path[-1]) if path else None
-    return (field.description or "") if field else ""
 
 
 def _near(cls: type[BaseModel], path: list[str], everywhere: Callable[[], Iterable[str]]) -> str:

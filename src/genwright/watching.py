@@ -21,9 +21,8 @@ from genwright.draws import Draws
 from genwright.evaluation.distances import frechet
 from genwright.evaluation.features import of_split
 from genwright.evaluation.held_out import evaluating
-from genwright.evaluation.memory import Memory
 from genwright.evaluation.modes import mixture
-from genwright.evaluation.neighbours import prdc
+from genwright.evaluation.neighbours import Memory, prdc
 from genwright.pictured import Drawer
 from genwright.reporting import pictures
 from genwright.training.loop import Hook, Rollback, State
@@ -58,7 +57,8 @@ class Watch:
         if self.engine.main or self.engine.strategy == "fsdp":  # sharded modules meet inside: all ranks draw
             made = self.drawn(make)
         if self.engine.main:
-            pictures.write(self.folder / "samples" / f"step-{step:08d}.png", self.shown(made))
+            shown = pictures.scatter(made, self.real[0]) if made.dim() == 2 else pictures.grid(made[:SHOWN], 8)
+            pictures.write(self.folder / "samples" / f"step-{step:08d}.png", shown)
             found = self.measured(made)
         return self.engine.broadcast(found)
 
@@ -85,11 +85,6 @@ class Watch:
         """Samples, one for each of the real examples' conditions, made in evaluation mode; on the CPU."""
         with evaluating(self.objective):
             return make(self.settings.samples, self.real[1] if make.conditional else None)
-
-    def shown(self, made: Tensor) -> bytes:
-        if made.dim() == 2:
-            return pictures.scatter(made, self.real[0])
-        return pictures.grid(made[:SHOWN], 8)
 
     def measured(self, made: Tensor) -> dict[str, float]:
         """Metrics in the space of features; what a few examples cannot tell is left out."""
@@ -181,17 +176,16 @@ class History:
         self.rows: list[dict[str, float]] = []
         self.sums: dict[str, list[float]] = {}
 
-    def add(self, record: Mapping[str, Any]) -> bool:
-        """Takes a step's record, or a line of metrics.jsonl; True where it ends a row."""
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Takes a step's record, or a line of metrics.jsonl."""
         for name in MEANS:
             if _finite(record.get(name)):
                 self.sums.setdefault(name, []).append(record[name])
         if "held_out" not in record:
-            return False
+            return
         means = {name: math.fsum(values) / len(values) for name, values in self.sums.items()}
         self.rows.append({name: value for name, value in record["held_out"].items() if _finite(value)} | means)
         self.sums = {}
-        return True
 
 
 def _finite(value: Any) -> bool:

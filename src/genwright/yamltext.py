@@ -64,9 +64,8 @@ def read_yaml(text: str, name: str) -> dict[str, Any]:
         line = f", line {mark.line + 1}" if mark else ""
         raise GenwrightError(f"{name}{line}: {error.problem or error.context}", "correct the YAML there") from None
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
-        raise GenwrightError(
-            f"{name} is not YAML that a recipe can hold ({type(error).__name__})", "write plain key: value lines"
-        ) from None
+        what = f"{name} is not YAML that a recipe can hold ({type(error).__name__})"
+        raise GenwrightError(what, "write plain key: value lines") from None
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):

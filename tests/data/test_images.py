@@ -223,8 +223,8 @@ def test_sprites_are_what_their_factors_say():
 def test_sprites_as_data(tmp_path):
     data = prepare(tmp_path, source="sprites")
     train = data.split("train")
-    assert data.factors("train").shape == (len(train), 6) and len(train) + len(data.split("held_out")) == 36864
-    factors = data.factors("held_out")[5]
+    assert Sprites.factors(train.numbers).shape == (len(train), 6) and len(train) + len(data.split("held_out")) == 36864
+    factors = Sprites.factors(data.split("held_out").numbers)[5]
     known = decode(data.codec.space.attributes, data.split("held_out").condition([5])[0])
     assert data.split("held_out").names([5]) == ["-".join(map(str, factors))] and set(known) == {"shape", "size", "colour"}
     assert not data.shards

@@ -4,8 +4,7 @@ import torch
 
 from genwright.errors import GenwrightError
 from genwright.evaluation import neighbours
-from genwright.evaluation.memory import Memory
-from genwright.evaluation.neighbours import nearest, prdc
+from genwright.evaluation.neighbours import Memory, nearest, prdc
 
 
 def direct(real, fake, k):

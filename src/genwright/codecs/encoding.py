@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import groupby
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, pre_tokenizers
@@ -112,21 +113,13 @@ class Encoder:
             if text.isascii() and len(text) <= _LONG:
                 return ascii_only(text)
             done: list[bytes] = []
-            run: list[str] = []
-            size, run_ascii = 0, True
-            for block in _LINES.split(text):
-                if block.isascii() != run_ascii or size > _LONG:
-                    done.append((ascii_only if run_ascii else whole)("".join(run)))
-                    run, size, run_ascii = [], 0, block.isascii()
-                run.append(block)
-                size += len(block)
-            done.append((ascii_only if run_ascii else whole)("".join(run)))
+            for plain, run in groupby(_LINES.split(text), str.isascii):
+                lines = list(run)
+                done += map(ascii_only, lines) if plain else [whole("".join(lines))]
             return b"".join(done)
 
         return encode
 
 
 def _spec(pre_tokenizer) -> dict:
-    tokenizer = Tokenizer.from_str('{"model": {"type": "BPE", "vocab": {}, "merges": []}}')
-    tokenizer.pre_tokenizer = pre_tokenizer
-    return json.loads(tokenizer.to_str())["pre_tokenizer"]
+    return json.loads(pre_tokenizer.__getstate__())

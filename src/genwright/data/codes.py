@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genwright.codecs.codes import Codes, CodesCodec
 from genwright.contracts import Batch
-from genwright.data.examples import ExampleStream, HeldOutExamples, Split
+from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.shards import digest_of
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
@@ -49,13 +49,13 @@ class Encoded(Split):
         return self.codes[indices]
 
 
-class CodesDataset:
-    """`split` opens the pictures themselves; `encoded` ("train", "held_out") their codes."""
+class CodesDataset(ExampleDataset):
+    """`split` opens the pictures themselves; `parts` are their codes."""
 
     def __init__(self, images: Any, codec: CodesCodec):
-        self.codec, self.split, self.shards, self.summary, self.verify = codec, images.split, images.shards, images.summary, images.verify
+        self.codec, self.images, self.shards, self.summary, self.verify = codec, images, images.shards, images.summary, images.verify
         self.pictures, self.digest = images.digest, digest_of(images.digest, codec.digest)
-        self.encoded = {name: Encoded(images.split(name), codec) for name in ("train", "held_out")}
+        self.parts = {name: Encoded(images.split(name), codec) for name in ("train", "held_out")}
 
     def tokens(self, batch: Batch, draws: Draws, lookahead: int, hide: bool) -> Batch:
         """x (n, places) and condition -> tokens (n, lookahead + prefix + places) int64; counted, alike, bool."""
@@ -66,9 +66,8 @@ class CodesDataset:
         counted = torch.arange(tokens.shape[1]) >= lookahead + self.codec.prefix
         return {"tokens": tokens, "counted": counted.expand_as(tokens)}
 
-    def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
-        change = lambda batch, draws: self.tokens(batch, draws, lookahead, hide=True)  # noqa: E731
-        return ExampleStream(self.encoded["train"], batch_size, seed, "images", change)
+    def split(self, name: str) -> Split:
+        return self.images.split(name)
 
-    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
-        return HeldOutExamples(self.encoded[split], lambda batch, draws: self.tokens(batch, draws, lookahead, hide=False))
+    def change(self, lookahead: int, training: bool) -> Change | None:
+        return lambda batch, draws: self.tokens(batch, draws, lookahead, hide=training)

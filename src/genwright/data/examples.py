@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Batch
-from genwright.data.windows import permute
+from genwright.data.windows import permute, visits
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 
@@ -61,25 +61,15 @@ class ExampleStream:
             raise GenwrightError("there is nothing to train on: everything is held out", "lower data.held_out or add data")
         self.split, self.size, self.seed, self.unit, self.change = split, size, seed, unit, change
         self.ahead = max(1, _AHEAD // size)
-        # which positions, the very tensor of rows that was asked for (the loop always gives the same one), and the indices
-        self.found: tuple[int, Tensor | None, np.ndarray] = (-1, None, np.empty(0, np.int64))
+        self.found: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # which block of positions, and the indices of its batches
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
         block, place = divmod(position, self.ahead)
-        if self.found[0] != block or self.found[1] is not examples:
-            starts = np.arange(block * self.ahead, (block + 1) * self.ahead) * self.size
-            self.found = (block, examples, self._order(starts[:, None] + examples.numpy()))
-        return self.found[2][place]
-
-    def _order(self, numbers: np.ndarray) -> np.ndarray:
-        """Counts of examples since the beginning -> which example of the split each is."""
-        epochs, index = np.divmod(numbers, len(self.split))
-        out = np.empty_like(index)
-        for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if epochs.size else ():
-            here = epochs == epoch
-            out[here] = permute(index[here], len(self.split), self.seed, epoch)
-        return out
+        if self.found[0] != block:
+            numbers = np.arange(self.ahead * self.size) + block * self.ahead * self.size
+            self.found = (block, visits(numbers, len(self.split), self.seed)[1].reshape(self.ahead, self.size))
+        return self.found[1][place].take(examples.numpy())
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         batch = self.split.batch(self.indices(position, examples))
@@ -101,3 +91,26 @@ class HeldOutExamples:
         indices = np.arange(start, min(stop, self.windows))
         batch = self.split.batch(self.order[indices])
         return self.change(batch, Draws(0, -1, torch.from_numpy(indices))) if self.change else batch
+
+
+class ExampleDataset:
+    """What datasets of examples have in common: `parts`, their splits by name."""
+
+    parts: dict[str, Split]
+    unit = "images"
+
+    def split(self, name: str) -> Split:
+        """ "train" or "held_out", with random access."""
+        return self.parts[name]
+
+    def change(self, lookahead: int, training: bool) -> Change | None:
+        """What alters a batch."""
+        return None
+
+    def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
+        """Batches of the training split."""
+        return ExampleStream(self.parts["train"], batch_size, seed, self.unit, self.change(lookahead, training=True))
+
+    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
+        """The examples of a split, each once."""
+        return HeldOutExamples(self.parts[split], self.change(lookahead, training=False))

@@ -12,10 +12,9 @@ side too. An npz file's own split is kept. An attribute's values are a column ea
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -23,26 +22,24 @@ import numpy as np
 import torch
 from PIL import ImageColor
 from pydantic import Field
-from torch import Tensor
 
 from genwright.codecs.codes import Codes
 from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.codes import CodesDataset, codes_dataset
-from genwright.data.examples import ExampleStream, HeldOutExamples, Split
-from genwright.data.shards import SPLITS, digest_of, share, writing
+from genwright.data.examples import Change, ExampleDataset, Split
+from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, share, verify, within, writing
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item, Known
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
-from genwright.data.workers import parallel
+from genwright.data.workers import Progress, parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.files import digest
+from genwright.files import cache_folder
 from genwright.registry import Settings, register
 
 LIMIT = 256  # columns of one attribute
-Progress = Callable[[str, float, float], None]
 
 
 @register("data", "images")
@@ -83,25 +80,21 @@ class ImagesData(Settings):
         if self.path and self.source != "files":
             raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
         dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings, progress or (lambda stage, done, total: None)))
-        if expect and dataset.digest != expect:
-            what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}"
-            raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
+        check_digest(dataset.digest, expect)
         return dataset
 
 
 class Album(NamedTuple):
     """What a source gives: pictures by their number, and what is known of each. held: which are held out, where the source says so;
-    classes: attributes whose values count however rare they are; shards: folder -> SHA-256."""
+    classes: attributes whose values count however rare they are."""
 
-    pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8
+    pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8, and what they lie in (`files`: path -> SHA-256)
     names: Sequence[str]
     groups: Sequence[str]
     known: Sequence[Known]
     skipped: Sequence[str] = ()
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
-    shards: dict[str, str] = {}  # never changed
-    folder: Path = Path()
 
 
 def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Album:
@@ -113,7 +106,7 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
         raise GenwrightError("data.attributes is for files of pictures: other sources bring their own", "leave data.attributes out")
     if settings.source == "sprites":
         return _sprites(codec)
-    cache = Path(os.path.expanduser(settings.cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")) / "pictures"
+    cache = cache_folder(settings.cache) / "pictures"
     with writing(cache):
         cache.mkdir(parents=True, exist_ok=True)
     if npz:
@@ -122,7 +115,7 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     openmoji = settings.source == "openmoji"
     items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
     keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1, progress)
-    facts = {key: json.loads((cache / key / "shard.json").read_text(encoding="utf-8")) for key in keys}
+    facts = {key: facts_of(cache / key) for key in keys}
     bad = [text for its in facts.values() for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
         named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
@@ -134,28 +127,23 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     chosen = [by_name[name] for key in whole for name in facts[key]["names"]]
     classes = frozenset({"group", "tone", "gender"} if openmoji else {"class"})
     names, groups, known = [i.name for i in chosen], [i.group for i in chosen], [i.known for i in chosen]
-    return Album(shards, names, groups, known, problems + bad, None, classes, dict(zip(whole, shards.shas, strict=True)), cache)
+    return Album(shards, names, groups, known, problems + bad, None, classes)
 
 
 def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
-    """Decodes what is not in the cache yet; the keys of the shards, in order. Whether one ends after a file depends (nearly) on that file
-    alone, so that a new file leaves the other shards as they were; their number stays below what can be mapped at once."""
-    target = max(256, 1 << (len(items) // 256).bit_length())
-    units: list[list[Item]] = [[]]
-    for item in items:
-        units[-1].append(item)
-        if len(units[-1]) >= 2 * target or share(item.name) < 1 / target:
-            units.append([])
-    units = [unit for unit in units if unit]
-    keys = []
-    for unit in units:
-        stamps = [(item.name, os.path.realpath(item.path), (s := os.stat(item.path)).st_size, s.st_mtime_ns) for item in unit]
-        keys.append(digest_of(pictures.FORMAT, codec.shape(), stamps))
+    """Decodes what is not in the cache yet; the keys of the shards, in order. Their number stays below what can be mapped at once."""
+    units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
+    keys = [digest_of(pictures.FORMAT, codec.shape(), [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
     todo = [i for i, key in enumerate(keys) if not (cache / key).is_dir()]
     jobs = [{"folder": str(cache / keys[i]), "files": [(item.name, item.path) for item in units[i]], "codec": codec.shape()} for i in todo]
     for done, _ in enumerate(parallel("pictures", jobs, workers), start=1):
         progress("decoding pictures", done, len(jobs))
     return keys
+
+
+def _stamp(path: str) -> tuple[str, int, int]:
+    status = os.stat(path)
+    return os.path.realpath(path), status.st_size, status.st_mtime_ns
 
 
 def _sprites(codec: ImageSettings) -> Album:
@@ -170,32 +158,29 @@ def _sprites(codec: ImageSettings) -> Album:
 def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> Album:
     if not os.path.isfile(path):
         raise GenwrightError(f"data.path: {path} does not exist", "give an npz file that is there")
-    status = os.stat(path)
     if settings.stacked and codec.channels != 3:
         raise GenwrightError("stacked pictures have three channels", "set codec.channels=3, or leave data.stacked out")
     shape = codec.shape() | ({"channels": 1} if settings.stacked else {})
-    key = digest_of(pictures.FORMAT, shape, os.path.realpath(path), status.st_size, status.st_mtime_ns)
-    if not (cache / key).is_dir():
-        source_npz.write(cache / key, path, shape)
-    shards = Shards([cache / key])
-    facts, kept = shards.facts[0], {key: shards.shas[0]}
+    folder = cache / digest_of(pictures.FORMAT, shape, *_stamp(path))
+    if not folder.is_dir():
+        source_npz.write(folder, path, shape)
+    shards, facts = Shards([folder]), facts_of(folder)
     if settings.stacked:
         names = [f"stacked {i}" for i in range(sum(STACKED.values()))]
         held = np.arange(len(names)) >= STACKED["train"]
-        return Album(Stacked(shards), names, names, [{}] * len(names), (), held, frozenset(), kept, cache)
+        return Album(Stacked(shards), names, names, [{}] * len(names), (), held)
     known: list[Known] = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
     own_split = None if facts["train"] is None else np.arange(len(shards)) >= facts["train"]
-    return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}), kept, cache)
+    return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}))
 
 
 class Shards:
     """Pictures of several shards as one row, mapped into memory. Raises GenwrightError where one is damaged."""
 
     def __init__(self, folders: Sequence[Path]):
-        self.facts = [json.loads((folder / "shard.json").read_text(encoding="utf-8")) for folder in folders]
-        self.shas = [facts["sha256"] for facts in self.facts]
+        self.files = {folder / "pixels.npy": facts_of(folder)["sha256"] for folder in folders}
         try:
-            self.parts = [np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray) for folder in folders]
+            self.parts = [np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray) for path in self.files]
         except ValueError as error:
             raise GenwrightError(f"the prepared pictures in {folders[0].parent} are damaged ({error})", "delete the folder") from None
         self.digests = np.concatenate([np.load(folder / "digests.npy", allow_pickle=False) for folder in folders])
@@ -240,17 +225,18 @@ def held_out_of(groups: Sequence[str], wanted: float) -> np.ndarray:
     if len(shares) == 1:
         what = "there is a single picture" if len(groups) == 1 else f"all {len(groups)} pictures are equal or of one group"
         raise GenwrightError(f"{what}, which cannot be held out and trained on", "give more pictures, or set data.held_out=0")
-    wanted = min(max(wanted, float(np.nextafter(min(shares.values()), 1))), max(shares.values()))
+    wanted = within(wanted, shares.values())
     return np.array([shares[group] < wanted for group in groups])
 
 
-class ImagesDataset:
+class ImagesDataset(ExampleDataset):
     """Pictures, opened. `digest`: SHA-256 over codec, pixels, conditions and split; `shards`: folder -> SHA-256; `summary`: examples of
     the splits, what was skipped, how many pictures equal an earlier one, how many have each value, how many values are too rare to be
     columns, how many pictures have no attribute. Of equal drawings of openmoji (dancers whose tones it does not draw) one is kept."""
 
     def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
-        self.settings, self.album, self.shards = settings, album, album.shards
+        self.settings, self.album = settings, album
+        self.shards = {path.parent.name: sha for path, sha in album.pixels.files.items()}
         decoded = isinstance(album.pixels, Shards)
         digests = album.pixels.digests if decoded else np.arange(len(album.names))
         first = np.unique(digests, return_index=True)[1]
@@ -264,11 +250,11 @@ class ImagesDataset:
         for row, known in zip(conditions, album.known, strict=True) if columns else ():
             row[[columns[name, value] for name, values in known.items() for value in values if (name, value) in columns]] = 1
         numbers, table = (kept[~held[kept]], kept[held[kept]]), conditions if columns else None
-        parts = zip(SPLITS, numbers, strict=True)
-        self._splits = {name: Split(its, self._take, album.names.__getitem__, table) for name, its in parts}
+        name, sides = album.names.__getitem__, zip(SPLITS, numbers, strict=True)
+        self.parts = {side: Split(its, lambda n: to_float(album.pixels.take(n)), name, table) for side, its in sides}
         tables = [hashlib.sha256(table.tobytes()).hexdigest() for table in (np.packbits(conditions), np.packbits(held), kept)]
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
-        self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self._splits.items()}
+        self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self.parts.items()}
         self.summary |= {"files": len(album.names), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
 
     def _attributes(self, groups: Sequence[str], kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
@@ -285,31 +271,13 @@ class ImagesDataset:
         facts = {name: {value: counts[name][value] for value in values} for name, values in attributes.items()}
         return attributes, {"attributes": facts, "rare": len(often) - taken, "unlabelled": sum(not its for _, its in known)}
 
-    def _take(self, numbers: np.ndarray) -> Tensor:
-        return to_float(self.album.pixels.take(numbers))
-
-    def split(self, name: str) -> Split:
-        """ "train" or "held_out", with random access."""
-        return self._splits[name]
-
-    def factors(self, split: str) -> np.ndarray:
-        """(n, 6) int64, of sprites: the value of each factor (see `source_sprites.FACTORS`)."""
-        return Sprites.factors(self.split(split).numbers)
-
     def _flipped(self, batch: Batch, draws: Draws) -> Batch:
         turned = draws.integers("flip", 2) == 1
         return batch | {"x": torch.where(turned[:, None, None, None], batch["x"].flip(3), batch["x"])}
 
-    def stream(self, batch_size: int, seed: int, lookahead: int = 0) -> ExampleStream:
-        """Batches of the training split."""
-        return ExampleStream(self.split("train"), batch_size, seed, "images", self._flipped if self.settings.flips else None)
-
-    def held_out(self, lookahead: int = 0, split: str = "held_out") -> HeldOutExamples:
-        """The pictures of a split, in order, as they are."""
-        return HeldOutExamples(self.split(split))
+    def change(self, lookahead: int, training: bool) -> Change | None:
+        return self._flipped if training and self.settings.flips else None
 
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
-        for folder, sha in ((self.album.folder / key, sha) for key, sha in self.shards.items()):
-            if digest(folder / "pixels.npy") != sha:
-                raise GenwrightError(f"{folder / 'pixels.npy'} was changed on disk", f"delete {folder} and prepare again")
+        verify(self.album.pixels.files)

@@ -20,8 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genwright.codecs.points import PointsCodec
-from genwright.contracts import Batch
-from genwright.data.examples import ExampleStream, HeldOutExamples, Split
+from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.shards import SPLITS, digest_of
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
@@ -85,8 +84,10 @@ class PointsData(Settings):
         return PointsDataset(self)
 
 
-class PointsDataset:
+class PointsDataset(ExampleDataset):
     """`means` (modes, 2), None for moons; `std`; see `PointsData`."""
+
+    unit = "points"
 
     def __init__(self, settings: PointsData):
         self.settings, self.codec = settings, PointsCodec()
@@ -94,7 +95,7 @@ class PointsDataset:
         self.scale, self.std = settings.scale or scale, std if settings.std is None else settings.std
         self.means = means_of(settings.source, self.scale)
         counts = dict(zip(SPLITS, (settings.points, settings.held_out), strict=True))
-        self._splits = {
+        self.parts = {
             name: Split(np.arange(count), self.draw(count, code).__getitem__, "point {}".format, None)
             for code, (name, count) in enumerate(counts.items())
         }
@@ -106,15 +107,6 @@ class PointsDataset:
         """(count, 2): the points of the target; seeds 0 and 1 are the training and the held-out ones."""
         return draw(self.settings.source, Draws(seed, 0, torch.arange(count)), self.scale, self.std)
 
-    def split(self, name: str) -> Split:
-        return self._splits[name]
-
-    def _paired(self, batch: Batch, draws: Draws) -> Batch:
-        return batch | {"start": draw(self.settings.start, draws)}
-
-    def stream(self, batch_size: int, seed: int, lookahead: int = 0) -> ExampleStream:
-        change = self._paired if self.settings.start != "normal" else None
-        return ExampleStream(self.split("train"), batch_size, seed, "points", change)
-
-    def held_out(self, lookahead: int = 0, split: str = "held_out") -> HeldOutExamples:
-        return HeldOutExamples(self.split(split), self._paired if self.settings.start != "normal" else None)
+    def change(self, lookahead: int, training: bool) -> Change | None:
+        start = self.settings.starts()
+        return None if start is None else lambda batch, draws: batch | {"start": start(draws)}

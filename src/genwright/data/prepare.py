@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import tokenizers
 
 from genwright.codecs.text import TextCodec
 from genwright.data.readers import Part, kind_of, splits
-from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, publish, share, writing
+from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, share, within, writing
 from genwright.data.source_files import SourceFile
-from genwright.data.workers import parallel
+from genwright.data.workers import Progress, parallel
 from genwright.errors import GenwrightError
+from genwright.files import cache_folder, write_whole
 from genwright.registry import settings_of
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 UNIT = 8 << 20  # bytes of a unit, about
 SMALL = 3 << 20  # bytes below which starting workers costs more than they save
-GROUP = 1000  # files that one job scans at most
-Progress = Callable[[str, float, float], None]  # stage, done, of how much
+GROUP = 1000  # files that one job scans, about, where they are small
 
 
 class Preparation:
@@ -39,7 +38,7 @@ class Preparation:
 
     def __init__(self, settings: TextData, progress: Progress):
         self.settings, self.progress = settings, progress
-        self.cache = Path(os.path.expanduser(settings.cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright"))
+        self.cache = cache_folder(settings.cache)
         self.skip = settings.on_bad_file == "skip"
         self.skipped: list[str] = []
         self.files = 0
@@ -73,12 +72,9 @@ class Preparation:
         return 1 if size < SMALL else self.settings.workers or os.cpu_count() or 1
 
     def keep(self, path: Path, content: Any) -> None:
-        """Writes JSON, whole or not at all."""
         with writing(path):
             path.parent.mkdir(exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.tmp")
-            draft.write_text(json.dumps(content), encoding="utf-8")
-            draft.replace(path)
+            write_whole(path, json.dumps(content))
 
     def parts(self, files: list[SourceFile]) -> list[Part]:
         """The parts of each file. A file is scanned unless its size and time of change are those of an earlier scan."""
@@ -88,7 +84,8 @@ class Preparation:
         same = (path for path in stamps if path in known and known[path]["stamp"] == stamps[path] and not known[path].get("bad"))
         found = {path: known[path] for path in same}
         if todo := [path for path in stamps if path not in found]:
-            jobs = _scan_jobs(todo, [stamps[path][0] for path in todo])
+            size = lambda path: max(stamps[path][0], UNIT / GROUP)  # noqa: E731
+            jobs = [{"paths": paths} for paths in grouped(todo, size, str, UNIT)]
             done, total = 0, sum(stamps[path][0] for path in todo)
             for i, results in parallel("scan", jobs, self.workers(total)):
                 for path, facts in zip(jobs[i]["paths"], results, strict=True):
@@ -109,20 +106,11 @@ class Preparation:
             yield Part(file.path, file.name, facts["sha"], start, end, row, i == last, facts["stamp"][1])
 
     def units(self, parts: list[Part]) -> list[dict]:
-        """Parts in groups of about UNIT bytes. Whether one ends after a part depends (nearly) on that part alone, so that a new file
-        leaves the other units as they were."""
+        """Parts in groups of about UNIT bytes."""
         if not parts:
             raise self.empty()
-        groups: list[list[Part]] = [[]]
-        size = 0
-        for part in parts:
-            groups[-1].append(part)
-            length = part.end - part.start if splits(part.path) else os.path.getsize(part.path)
-            size += length
-            if size >= 2 * UNIT or share(f"{part.name} {part.start}") < length / UNIT:
-                groups.append([])
-                size = 0
-        return [{"parts": group} for group in groups if group]
+        length = lambda part: part.end - part.start if splits(part.path) else os.path.getsize(part.path)  # noqa: E731
+        return [{"parts": group} for group in grouped(parts, length, lambda part: f"{part.name} {part.start}", UNIT)]
 
     def empty(self) -> GenwrightError:
         place = self.settings.path if self.settings.source == "files" else self.settings.source
@@ -136,8 +124,7 @@ class Preparation:
             if single and held_out:
                 raise self.one_document()
             if held_out and all(kind_of(part.path) == "text" for part in parts):
-                shares = sorted({share(part.name) for part in parts})
-                held_out = min(max(held_out, float(np.nextafter(shares[0], 1))), shares[-1])  # at least one on either side
+                held_out = within(held_out, {share(part.name) for part in parts})
             for unit in units:
                 unit["threshold"] = held_out
             return
@@ -162,16 +149,12 @@ class Preparation:
     def codec(self, codec_settings: Any, units: list[dict]) -> tuple[TextCodec, Path]:
         """The codec, trained unless it was before, and its folder."""
         learns_from = codec_settings.learns_from
-        if learns_from == "nothing":
-            codec = codec_settings.train(iter(()))
-            key = codec.digest
-        else:
-            key = digest_of(FORMAT, tokenizers.__version__, codec_settings.model_dump(), self._keys(units))
+        codec = codec_settings.train(iter(())) if learns_from == "nothing" else None
+        key = codec.digest if codec else digest_of(FORMAT, tokenizers.__version__, codec_settings.model_dump(), self._keys(units))
         folder = self.cache / "codecs" / key
         if not folder.is_dir():
             self.progress("making the codec", 0, 1)
-            if learns_from != "nothing":
-                codec = codec_settings.train(self._texts(units, only_train=learns_from == "train"))
+            codec = codec or codec_settings.train(self._texts(units, only_train=learns_from == "train"))
             publish(folder, codec.save)
             self.progress("making the codec", 1, 1)
         return TextCodec.load(folder), folder
@@ -195,7 +178,7 @@ class Preparation:
         jobs = [{"unit": units[i], "folder": str(shards / keys[i])} | common for i in todo]
         for done, _ in enumerate(parallel("write", jobs, self.workers(UNIT * len(jobs))), start=1):
             self.progress("tokenising", done, len(jobs))
-        return {key: json.loads((shards / key / "shard.json").read_text(encoding="utf-8")) for key in keys}
+        return {key: facts_of(shards / key) for key in keys}
 
     def check(self, shards: dict[str, dict]) -> None:
         """Raises GenwrightError for a corpus that gives nothing to train on or to hold out."""
@@ -216,16 +199,3 @@ class Preparation:
 def _identity(unit: dict) -> list:
     """What decides a unit's text: not where its files are, nor when they were written."""
     return [[kind_of(part.path), part.name, part.digest, part.start, part.end, part.row, part.last] for part in unit["parts"]]
-
-
-def _scan_jobs(paths: list[str], sizes: list[int]) -> list[dict]:
-    """Jobs of about UNIT bytes and at most GROUP files."""
-    jobs: list[dict] = []
-    room = 0
-    for path, size in zip(paths, sizes, strict=True):
-        if room <= 0 or len(jobs[-1]["paths"]) >= GROUP:
-            jobs.append({"paths": []})
-            room = UNIT
-        jobs[-1]["paths"].append(path)
-        room -= size
-    return jobs

@@ -10,7 +10,6 @@ Worker processes import this module: it must not import torch.
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import io
 import json
@@ -24,6 +23,7 @@ BLOCK = 1 << 20  # bytes read at once
 LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
 PART = 8 << 20  # bytes of a file that one job takes, about
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 
 
 class Part(NamedTuple):
@@ -50,25 +50,21 @@ class Piece(NamedTuple):
 
 def kind_of(path: str) -> str:
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes and suffixes[-1] in (".gz", ".zst"):
+    if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     return KINDS.get(suffixes[-1], "text") if suffixes else "text"
 
 
 def splits(path: str) -> bool:
     """Whether the file can be read from the middle."""
-    return kind_of(path) in ("text", "jsonl") and not path.lower().endswith((".gz", ".zst"))
+    return kind_of(path) in ("text", "jsonl") and Path(path).suffix.lower() not in COMPRESSED
 
 
 def open_file(path: str) -> BinaryIO:
-    if path.lower().endswith(".gz"):
-        return gzip.open(path, "rb")  # type: ignore[return-value]
-    if path.lower().endswith(".zst"):
-        try:
-            import zstandard
-        except ImportError as error:
-            raise GenwrightError(f"{path} needs zstandard, which is not installed", "pip install 'genwright[zst]'") from error
-        return zstandard.open(path, "rb")
+    if compression := COMPRESSED.get(Path(path).suffix.lower()):
+        import pyarrow
+
+        return pyarrow.input_stream(path, compression=compression)
     return open(path, "rb")
 
 
@@ -117,8 +113,6 @@ def scan(path: str) -> dict:
                 parts, bad = _scan_parquet(path)
             else:
                 bad = _scan_blocks(path, hashlib.sha256())[1]
-    except GenwrightError:
-        raise
     except Exception as error:  # each way of compression raises its own
         bad = f"cannot be read ({error})"
     return {"sha": sha.hexdigest(), "parts": parts, "bad": bad}
@@ -218,7 +212,8 @@ def _rows(part: Part, field: str) -> Iterator[tuple[int, str | GenwrightError]]:
             for number, cells in enumerate(table):
                 yield number, cells[field] or ""
             return
-        file.seek(part.start)
+        if part.start:
+            file.seek(part.start)
         number = part.row
         for block in _blocks(file, part.end - part.start, rows=True):
             for line in block.removeprefix(b"\xef\xbb\xbf").split(b"\n"):

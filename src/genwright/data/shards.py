@@ -20,10 +20,10 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -33,6 +33,7 @@ from genwright.data.readers import Part, Piece, read
 from genwright.errors import GenwrightError
 from genwright.files import digest, flush
 
+T = TypeVar("T")
 FORMAT = 1  # part of every key: raise it when the same input would give other shards
 SPLITS = ("train", "held_out")
 # continued: the document began in an earlier shard
@@ -46,6 +47,48 @@ def digest_of(*content) -> str:
 def share(group: str) -> float:
     """A number in [0, 1) that only the group decides: below the threshold it is held out."""
     return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "little") / (1 << 64)
+
+
+def grouped(items: Iterable[T], size: Callable[[T], float], name: Callable[[T], str], target: float) -> list[list[T]]:
+    """Items in groups of about the target's size. Whether one ends after an item depends (nearly) on that item alone, so that a new one
+    leaves the other groups as they were."""
+    groups: list[list[T]] = [[]]
+    total = 0.0
+    for item in items:
+        groups[-1].append(item)
+        total += size(item)
+        if total >= 2 * target or share(name(item)) < size(item) / target:
+            groups.append([])
+            total = 0.0
+    return [group for group in groups if group]
+
+
+def within(wanted: float, shares: Collection[float]) -> float:
+    """The share that is to be held out, such that at least one of the groups with these `shares` is on either side."""
+    return min(max(wanted, float(np.nextafter(min(shares), 1))), max(shares))
+
+
+def check_digest(found: str, expect: str | None) -> None:
+    """Raises GenwrightError where a run was made with other data. expect: the digest that it recorded."""
+    if expect and found != expect:
+        what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {found[:16]}"
+        raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What was written of a shard."""
+    return json.loads((folder / "shard.json").read_text(encoding="utf-8"))
+
+
+def damaged(path: Path) -> GenwrightError:
+    return GenwrightError(f"{path} was changed on disk", f"delete {path.parent} and prepare again")
+
+
+def verify(files: Mapping[Path, str]) -> None:
+    """Reads files of shards and compares their SHA-256. Raises GenwrightError for the first that differs."""
+    for path, sha in files.items():
+        if digest(path) != sha:
+            raise damaged(path)
 
 
 @contextmanager
@@ -123,64 +166,37 @@ def _encoder(tokenizer: str) -> Encoder:
     return Encoder(Tokenizer.from_file(tokenizer))
 
 
-class _Tokens:
-    """One split of a shard while it is written."""
-
-    def __init__(self, file: BinaryIO, dtype: np.dtype):
-        self.file, self.dtype, self.sha = file, dtype, hashlib.sha256()
-        self.tokens = self.bytes = self.characters = 0
-        self.largest = -1
-
-    def add(self, ids: bytes) -> None:
-        self.file.write(ids)
-        self.sha.update(ids)
-        self.tokens += len(ids) // self.dtype.itemsize
-        self.largest = max(self.largest, int(np.frombuffer(ids, self.dtype).max(initial=0)))
-
-    def summary(self) -> dict:
-        return {name: getattr(self, name) for name in ("tokens", "bytes", "characters", "largest")}
-
-
-def write(unit: dict, field: str, skip: bool, tokenizer: str, end: int | None, folder: str) -> dict:
-    """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows each. Returns shard.json's content."""
-    facts: dict = {}
+def write(unit: dict, field: str, skip: bool, tokenizer: str, end: int | None, folder: str) -> None:
+    """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows each."""
+    encoder, parts = _encoder(tokenizer), [Part(*entry) for entry in unit["parts"]]
+    stop = b"" if end is None else np.array([end], encoder.dtype).tobytes()
 
     def fill(draft: Path) -> None:
-        encoder = _encoder(tokenizer)
-        stop = b"" if end is None else np.array([end], encoder.dtype).tobytes()
-        skipped: list[str] | None = [] if skip else None
-        documents = []
+        skipped: list[str] = []
+        documents, begun = [], set()  # begun: (part, split) of a document that comes in several pieces
+        counts = [{"tokens": 0, "bytes": 0, "characters": 0, "largest": -1, "documents": 0} for _ in SPLITS]
         with open(draft / "train.bin", "wb") as train, open(draft / "held_out.bin", "wb") as held_out:
-            splits = [_Tokens(train, encoder.dtype), _Tokens(held_out, encoder.dtype)]
-            begun = {}  # (part, split) of a document that comes in several pieces
-            for split, index, piece in divide(unit, field, skipped):
-                part, to = Part(*unit["parts"][index]), splits[split]
+            for split, index, piece in divide(unit, field, skipped if skip else None):
+                part, to = parts[index], counts[split]
                 if piece.row >= 0 or (index, split) not in begun:
-                    begun[index, split] = True
+                    begun.add((index, split))
                     row = hashlib.blake2b(piece.text.encode(), digest_size=16).digest() if piece.row >= 0 else b""
-                    own = row or bytes.fromhex(part.digest[:32])
-                    documents.append((split, piece.row < 0 and part.start > 0, index, piece.row, to.tokens, own))
-                to.add(encoder.encode(piece.text) + (stop if piece.ends else b""))
-                to.characters += len(piece.text)
-                to.bytes += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
-        _unchanged(unit)
-        table = np.array(documents, DOCUMENT)
-        np.save(draft / "documents.npy", table)
-        shas = {f"{name}.bin": to.sha.hexdigest() for name, to in zip(SPLITS, splits, strict=True)}
-        shas["documents.npy"] = digest(draft / "documents.npy")
-        facts.update(sha256=shas, dtype=encoder.dtype.str, sources=[part[1] for part in unit["parts"]], skipped=skipped or [])
-        for code, (name, to) in enumerate(zip(SPLITS, splits, strict=True)):
-            begun_here = (table["split"] == code) & (table["continued"] == 0)
-            facts[name] = to.summary() | {"documents": int(begun_here.sum())}
+                    own, continued = row or bytes.fromhex(part.digest[:32]), piece.row < 0 and part.start > 0
+                    documents.append((split, continued, index, piece.row, to["tokens"], own))
+                    to["documents"] += not continued
+                ids = encoder.encode(piece.text) + (stop if piece.ends else b"")
+                (held_out if split else train).write(ids)
+                to["tokens"] += len(ids) // encoder.dtype.itemsize
+                to["largest"] = max(to["largest"], int(np.frombuffer(ids, encoder.dtype).max(initial=0)))
+                to["characters"] += len(piece.text)
+                to["bytes"] += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
+        for part in parts:  # one that changed since its digest was taken must not become a shard under that digest
+            if os.stat(part.path).st_mtime_ns != part.changed:
+                raise GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
+        np.save(draft / "documents.npy", np.array(documents, DOCUMENT))
+        shas = {name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")}
+        facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped}
+        facts |= dict(zip(SPLITS, counts, strict=True))
         (draft / "shard.json").write_text(json.dumps(facts), encoding="utf-8")
 
     publish(Path(folder), fill)
-    return facts
-
-
-def _unchanged(unit: dict) -> None:
-    """A file that changed since its digest was taken must not become a shard under that digest."""
-    for entry in unit["parts"]:
-        part = Part(*entry)
-        if os.stat(part.path).st_mtime_ns != part.changed:
-            raise GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")

@@ -66,7 +66,7 @@ class Stacked:
     """Grey pictures as the channels of others. `numbers`: which three a stacked one is made of."""
 
     def __init__(self, grey: Any):
-        self.grey = grey
+        self.grey, self.files = grey, grey.files
         draws = Draws(0, 0, torch.arange(sum(STACKED.values())))
         self.numbers = draws.integers("stacked", len(grey), 3).numpy()
 

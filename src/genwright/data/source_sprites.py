@@ -20,6 +20,8 @@ _RADII = (0.10, 0.14, 0.18, 0.22)  # of a picture's side
 class Sprites:
     """All 36,864 pictures, by their number."""
 
+    files: dict = {}  # that they lie in: none
+
     def __init__(self, size: int, channels: int, background: tuple[int, ...]):
         self.size, self.channels = size, channels
         self.background = np.array(background, np.float32)

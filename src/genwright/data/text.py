@@ -18,11 +18,11 @@ from pydantic import Field
 
 from genwright.codecs.text import TextCodec
 from genwright.contracts import Space
-from genwright.data.prepare import Preparation, Progress
-from genwright.data.shards import SPLITS, digest_of
+from genwright.data.prepare import Preparation
+from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, verify
 from genwright.data.windows import HeldOut, TextStream, Tokens
+from genwright.data.workers import Progress
 from genwright.errors import GenwrightError
-from genwright.files import digest
 from genwright.registry import Settings, register
 
 
@@ -65,9 +65,7 @@ class TextData(Settings):
         prepared = Preparation(self, progress or (lambda stage, done, total: None))
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
-        if expect and dataset.digest != expect:
-            what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {dataset.digest[:16]}"
-            raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
+        check_digest(dataset.digest, expect)
         return dataset
 
 
@@ -82,8 +80,8 @@ class TextDataset:
         self.digest = digest_of(codec.digest, list(self.shards.values()))
         self.summary: dict[str, Any] = {"files": files, "skipped": skipped + [row for facts in shards.values() for row in facts["skipped"]]}
         for split in SPLITS:
-            counts = ("documents", "tokens", "bytes", "characters")
-            self.summary[split] = {name: sum(facts[split][name] for facts in shards.values()) for name in counts}
+            counts = [facts[split] for facts in shards.values()]
+            self.summary[split] = {name: sum(its[name] for its in counts) for name in ("documents", "tokens", "bytes", "characters")}
         self._facts = shards
         self._tokens = {split: self._open(split) for split in SPLITS}
 
@@ -92,7 +90,7 @@ class TextDataset:
         for key, facts in self._facts.items():
             path, dtype = self.folder / key / f"{split}.bin", np.dtype(facts["dtype"])
             if path.stat().st_size != facts[split]["tokens"] * dtype.itemsize:
-                raise self._damaged(path)
+                raise damaged(path)
             if facts[split]["largest"] >= self.codec.space.vocabulary:
                 what = f"{path} holds token {facts[split]['largest']}, outside of the vocabulary of {self.codec.space.vocabulary}"
                 raise GenwrightError(what, "the codec is not the one it was prepared with: delete the file's folder and prepare again")
@@ -100,23 +98,13 @@ class TextDataset:
                 arrays.append(np.memmap(path, dtype, "r").view(np.ndarray))
         return Tokens(arrays, dtype)
 
-    @staticmethod
-    def _damaged(path: Path) -> GenwrightError:
-        return GenwrightError(f"{path} was changed on disk", f"delete {path.parent} and prepare again")
-
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
-        for name, sha in self.shards.items():
-            if digest(self.folder / name) != sha:
-                raise self._damaged(self.folder / name)
+        verify({self.folder / name: sha for name, sha in self.shards.items()})
 
     def tokens(self, split: str) -> Tokens:
         """The tokens of "train" or "held_out", memory-mapped."""
         return self._tokens[split]
-
-    def nbytes(self, split: str) -> int:
-        """Bytes of UTF-8 of the split's text: bits per byte are nats / (log 2 * nbytes)."""
-        return self.summary[split]["bytes"]
 
     def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> TextStream:
         """Batches of the training split. `lookahead`: tokens beyond the context (1: causal, 0: masked)."""
@@ -146,23 +134,22 @@ class TextDataset:
         """int64, of the shape of `positions`: the number of the document that each token is from."""
         return np.searchsorted(self._index[split][0], positions, side="right") - 1
 
-    def _entry(self, split: str, document: int) -> tuple[str, np.ndarray]:
-        """(name, row of documents.npy) of a document by its number."""
+    def _name(self, split: str, document: int) -> str:
         _, shard, entry = self._index[split]
         key, facts = list(self._facts.items())[shard[document]]
         row = np.load(self.folder / key / "documents.npy", mmap_mode="r", allow_pickle=False)[entry[document]]
         name = facts["sources"][row["source"]]
-        return (name if row["row"] < 0 else f"{name}:{row['row']}"), row
+        return name if row["row"] < 0 else f"{name}:{row['row']}"
 
     def document_at(self, split: str, token: int) -> tuple[str, int]:
         """(name of the document, offset in it) of a token of the split. A row is named FILE:ROW, counted from 0."""
         if not 0 <= token < len(self.tokens(split)):
             raise IndexError(f"token {token} of {len(self.tokens(split))}")
         document = int(self.document_ids(split, np.array(token)))
-        return self._entry(split, document)[0], token - int(self._index[split][0][document])
+        return self._name(split, document), token - int(self._index[split][0][document])
 
     def documents(self, split: str) -> Iterator[tuple[str, np.ndarray]]:
         """(name, tokens) of each document of a split, in order."""
         starts = self._index[split][0].tolist()
         for document, (start, stop) in enumerate(zip(starts, [*starts[1:], len(self.tokens(split))], strict=True)):
-            yield self._entry(split, document)[0], self.tokens(split)[start:stop]
+            yield self._name(split, document), self.tokens(split)[start:stop]

@@ -58,6 +58,16 @@ def _epoch_shift(seed: int, epoch: int, shifts: int) -> int:
     return (key(seed, epoch, "shift") & 0xFFFFFFFF) * shifts >> 32
 
 
+def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of visits since the beginning -> their epochs, and which of `size` things each is to."""
+    epochs, index = np.divmod(numbers, size)
+    order = np.empty_like(index)
+    for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if epochs.size else ():
+        here = epochs == epoch
+        order[here] = permute(index[here], size, seed, epoch)
+    return epochs, order
+
+
 class Tokens:
     """The tokens of one split over all its shards, as one 1-D array: `len`, slices and `np.asarray` work as on a memory map."""
 
@@ -119,14 +129,8 @@ class TextStream:
 
     def starts(self, position: int, examples: np.ndarray) -> np.ndarray:
         """(n,) where the windows of those examples begin."""
-        number = position * self.size + examples
-        epochs, index = np.divmod(number, self.windows)
-        out = np.empty_like(index)
-        for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if len(epochs) else ():
-            here = epochs == epoch
-            order = permute(index[here], self.windows, self.seed, epoch)
-            out[here] = order * self.context + _epoch_shift(self.seed, epoch, self.shifts)
-        return out
+        epochs, order = visits(position * self.size + examples, self.windows, self.seed)
+        return order * self.context + np.array([_epoch_shift(self.seed, epoch, self.shifts) for epoch in epochs.tolist()], np.int64)
 
     def gather(self, starts: np.ndarray, position: int) -> np.ndarray:
         """(n, width) int64: the windows that begin there."""

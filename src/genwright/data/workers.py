@@ -12,11 +12,13 @@ import queue
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from genwright.errors import GenwrightError
+
+Progress = Callable[[str, float, float], None]  # stage, done, of how much
 
 
 def jobs_by_name() -> dict:
@@ -33,26 +35,20 @@ def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[in
         for i, job in enumerate(jobs):
             yield i, function(**job)
         return
-    todo = iter(enumerate(jobs))
-    lock, results = threading.Lock(), queue.SimpleQueue()  # type: ignore[var-annotated]
     processes = [_start() for _ in range(min(workers, len(jobs)))]
-    threads = [threading.Thread(target=_drive, args=(process, name, todo, lock, results), daemon=True) for process in processes]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in jobs:
-            index, answer = results.get()
-            if "what" in answer:
-                raise GenwrightError(answer["what"], answer["remedy"])
-            if "failure" in answer:
-                raise RuntimeError(answer["failure"])
-            yield index, answer["result"]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-        for thread in threads:
-            thread.join()
+    idle: queue.SimpleQueue = queue.SimpleQueue()
+    for process in processes:
+        idle.put(process)
+    with ThreadPoolExecutor(len(processes)) as pool:  # a thread waits for each process
+        asked = {pool.submit(_ask, idle, name, job): i for i, job in enumerate(jobs)}
+        try:
+            for done in as_completed(asked):
+                yield asked[done], done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in processes:
+                process.kill()
+                process.wait()
 
 
 def _start() -> subprocess.Popen:
@@ -62,24 +58,25 @@ def _start() -> subprocess.Popen:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, encoding="utf-8")
 
 
-def _drive(process: subprocess.Popen, name: str, todo: Iterator, lock: threading.Lock, results: queue.SimpleQueue) -> None:
-    assert process.stdin and process.stdout
-    while True:
-        with lock:
-            index, job = next(todo, (-1, None))
-        if job is None:
-            return
-        try:
-            process.stdin.write(json.dumps([name, job]) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except (BrokenPipeError, ValueError):
-            line = ""
-        if not line:
-            what = f"a worker process ended in the middle of its work (exit code {process.wait()})"
-            results.put((index, {"what": what, "remedy": "it may have run out of memory: lower data.workers"}))
-            return
-        results.put((index, json.loads(line)))
+def _ask(idle: queue.SimpleQueue, name: str, job: dict) -> Any:
+    """A job's result, of a process that has nothing to do."""
+    process = idle.get()
+    try:
+        process.stdin.write(json.dumps([name, job]) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+    except (BrokenPipeError, ValueError):
+        line = ""
+    if not line:
+        what = f"a worker process ended in the middle of its work (exit code {process.wait()})"
+        raise GenwrightError(what, "it may have run out of memory: lower data.workers")
+    idle.put(process)
+    answer = json.loads(line)
+    if "what" in answer:
+        raise GenwrightError(answer["what"], answer["remedy"])
+    if "failure" in answer:
+        raise RuntimeError(answer["failure"])
+    return answer["result"]
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,14 +21,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from genwright.codecs.attributes import spans
 from genwright.contracts import Batch, Loss, Ranks, Turn
 from genwright.data.examples import ExampleStream, Split
 from genwright.draws import Draws
-from genwright.files import readable
+from genwright.files import cache_folder, write_whole
 from genwright.training.engine import Engine
 from genwright.training.hooks import Live
 from genwright.training.loop import run, start
@@ -53,9 +52,8 @@ class Network(nn.Module):
         for out in (32, 64, 128):
             layers += [nn.Conv2d(width, out, 3, 2 if side > 3 else 1, 1), nn.GroupNorm(8, out), nn.ReLU()]
             width, side = out, -(-side // 2) if side > 3 else side
-        self.body = nn.Sequential(
-            *layers, nn.Identity() if side == 4 else nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16 * width, FEATURES)
-        )
+        pool = nn.Identity() if side == 4 else nn.AdaptiveAvgPool2d(4)
+        self.body = nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(16 * width, FEATURES))
         self.head = nn.Linear(FEATURES, columns)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,14 +197,14 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     digest = getattr(dataset, "pictures", dataset.digest)  # whatever codes they become
     marks = json.dumps([VERSION, digest, space.shape, attributes], sort_keys=True)
     name = hashlib.sha256(marks.encode()).hexdigest()[:12]
-    root = Path(os.path.expanduser(cache or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")) / "extractors"
+    root = cache_folder(cache) / "extractors"
     weights, facts = root / f"{name}.safetensors", root / f"{name}.json"
     if facts.is_file() and weights.is_file():
         network = Network(space.shape, sum(map(len, attributes.values()))).eval().requires_grad_(False)
         network.load_state_dict(load_file(weights))
         known = json.loads(facts.read_text(encoding="utf-8"))
-        accuracy = {n: (float(v), int(c)) for n, (v, c) in known["accuracy"].items()}
-        return Extractor(network, known["name"], attributes, known["single"], accuracy, known["majority"])
+        known["accuracy"] = {n: (float(v), int(c)) for n, (v, c) in known["accuracy"].items()}
+        return Extractor(network, attributes=attributes, **known)
     train, held_out = dataset.split("train"), dataset.split("held_out")
     common = torch.full((1, 4), 0.25)
     single = {ROTATIONS: True}
@@ -226,10 +224,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
             x, real = turned(x, torch.arange(len(x)) % 4).values()
         accuracy, majority = right(out.predict(x), real, attributes), {n: v for n, (v, _) in right(common, real, attributes).items()}
     root.mkdir(parents=True, exist_ok=True)
-    draft = root / f"{name}.{os.getpid()}.tmp"
-    save_file(network.state_dict(), draft)
-    readable(draft)
-    os.replace(draft, weights)
-    draft.write_text(json.dumps({"name": told, "single": single, "accuracy": accuracy, "majority": majority}), encoding="utf-8")
-    os.replace(draft, facts)  # last: it says that both are whole
-    return Extractor(network, told, attributes, single, accuracy, majority)
+    write_whole(weights, save(network.state_dict()))
+    found: dict[str, Any] = {"name": told, "single": single, "accuracy": accuracy, "majority": majority}
+    write_whole(facts, json.dumps(found))  # last: it says that both are whole
+    return Extractor(network, attributes=attributes, **found)

@@ -30,8 +30,7 @@ class Figure:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; a value that is not finite becomes None, which JSON can hold."""
-        data = dataclasses.asdict(self) | {"floors": dict(self.floors), "ceilings": dict(self.ceilings)}
-        return data | {"value": self.value if math.isfinite(self.value) else None}
+        return dataclasses.asdict(self) | {"value": self.value if math.isfinite(self.value) else None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Figure:

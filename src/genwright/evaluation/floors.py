@@ -36,27 +36,26 @@ def _smoothed(counts: np.ndarray) -> np.ndarray:
 
 
 def pair_counts(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct neighbouring pairs, as sorted int64 codes left * vocabulary + right, and how often each occurs.
+    """Distinct neighbouring pairs, as sorted int64 codes left * vocabulary + right, and how often each occurs. Raises GenwrightError for a
+    token outside the vocabulary.
 
     Memory: proportional to the distinct pairs and `chunk`, not to the tokens.
     """
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     for start in range(0, max(len(tokens) - 1, 0), chunk):
         piece = np.asarray(tokens[start : start + chunk + 1]).astype(np.int64)
+        if piece.min() < 0 or piece.max() >= vocabulary:
+            raise GenwrightError("a training token is outside the vocabulary", "prepare the data again with this run's codec")
         parts.append(np.unique(piece[:-1] * vocabulary + piece[1:], return_counts=True))
         while len(parts) > 1 and len(parts[-2][0]) <= 2 * len(parts[-1][0]):  # merging like with like keeps the total work n log n
-            parts.append(_merge(parts.pop(-2), parts.pop()))
-    while len(parts) > 1:
-        parts.append(_merge(parts.pop(), parts.pop()))
-    return parts[0] if parts else (np.zeros(0, np.int64), np.zeros(0, np.int64))
+            parts[-2:] = [_merged(parts[-2:])]
+    return _merged(parts)
 
 
-def _merge(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    codes, counts = np.concatenate([a[0], b[0]]), np.concatenate([a[1], b[1]])
-    order = np.argsort(codes, kind="stable")  # two sorted runs: merged in linear time
-    codes, counts = codes[order], counts[order]
-    first = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
-    return codes[first], np.add.reduceat(counts, first)
+def _merged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The same of several rows of codes and counts together."""
+    codes, where = np.unique(np.concatenate([np.zeros(0, np.int64), *(part[0] for part in parts)]), return_inverse=True)
+    return codes, np.bincount(where, np.concatenate([[], *(part[1] for part in parts)]), len(codes)).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -101,15 +100,11 @@ class Floors:
 
 def count_floors(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> Floors:
     """Counts (n,) training tokens, of any integer type. Raises GenwrightError for a token outside the vocabulary."""
-    total = np.zeros(vocabulary, np.int64)
-    for start in range(0, len(tokens), chunk):
-        piece = np.asarray(tokens[start : start + chunk]).astype(np.int64)
-        if piece.min() < 0 or piece.max() >= vocabulary:
-            raise GenwrightError("a training token is outside the vocabulary", "prepare the data again with this run's codec")
-        total += np.bincount(piece, minlength=vocabulary)
     codes, counts = pair_counts(tokens, vocabulary, chunk)
     lefts, rights = codes // vocabulary, codes % vocabulary
-    unigram, kinds = _smoothed(total), np.bincount(lefts, minlength=vocabulary)
+    left_total = np.bincount(lefts, weights=counts, minlength=vocabulary).astype(np.int64)
+    last = np.asarray(tokens[max(0, len(tokens) - 1) :]).astype(np.int64)  # the one token that is the left of no pair
+    unigram, kinds = _smoothed(left_total + np.bincount(last, minlength=vocabulary)), np.bincount(lefts, minlength=vocabulary)
     best = np.full(vocabulary, int(unigram.argmax()))
     starts = np.flatnonzero(np.diff(lefts, prepend=-1))
     if len(codes):
@@ -118,6 +113,5 @@ def count_floors(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> Floo
         best[lefts[winners]] = rights[winners]
     once, twice = int((counts == 1).sum()), int((counts == 2).sum())
     discount = once / (once + 2 * twice) if once and twice else 0.5
-    left_total = np.bincount(lefts, weights=counts, minlength=vocabulary).astype(np.int64)
     continuation = _smoothed(np.bincount(rights, minlength=vocabulary))
     return Floors(vocabulary, unigram, continuation, codes, counts, left_total, kinds, best, discount)

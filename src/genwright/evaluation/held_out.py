@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -43,11 +43,9 @@ class Alone:
 
 @dataclass
 class Measured:
-    """Sums over the held-out targets. metrics: name -> (sum, count). floors: measure -> name -> sum. count: targets."""
+    """metrics: name -> (sum, count) over the held-out targets."""
 
-    metrics: dict[str, tuple[float, int]] = field(default_factory=dict)
-    floors: dict[str, dict[str, float]] = field(default_factory=dict)
-    count: int = 0
+    metrics: dict[str, tuple[float, int]]
 
     def means(self) -> dict[str, float]:
         """metric -> mean: what a run records."""
@@ -69,22 +67,16 @@ def evaluating(objective: Objective) -> Iterator[None]:
 
 @torch.no_grad()
 def measure(
-    objective: Objective,
-    held_out: HeldOut,
-    *,
-    batch: int = 32,
-    seed: int = 0,
-    engine: Any = None,
-    each: Callable[[Measured, Batch, Batch, int], None] | None = None,
-    limit: int | None = None,
-) -> Measured:
+    objective: Objective, held_out: HeldOut, *, batch: int = 32, seed: int = 0, engine: Any = None,
+    each: Callable[[Batch, Batch, int], Mapping[str, tuple[float, int]]] | None = None, limit: int | None = None,
+) -> Measured:  # fmt: skip
     """Every example of a held-out split (or the first `limit`, which of pictures and points stand for all), `batch` at a time on each
-    rank; every rank gets the same sums. `each` adds floors to them: it gets the batch as it was found and as it was prepared, and how
-    many of its rows count. Raises GenwrightError where there is nothing to measure."""
+    rank; every rank gets the same sums. `each` gives more metrics: it gets the batch as it was found and as it was prepared, and how many
+    of its rows count. Raises GenwrightError where there is nothing to measure."""
     engine = engine or Alone()
     sums: dict[str, Tensor] = {}
     unit = max(1, getattr(objective, "unit", 1))  # a pack is measured whole or not at all
-    out, windows = Measured(), min(held_out.windows, limit or held_out.windows) // unit * unit
+    windows = min(held_out.windows, limit or held_out.windows) // unit * unit
     with evaluating(objective):
         for start in range(0, windows, batch * engine.size):
             first = start + engine.rank * batch
@@ -93,27 +85,14 @@ def measure(
             rows = rows if own else range(unit)  # a rank without windows calls its modules all the same: sharded ones meet inside
             found = held_out.batch(rows.start, rows.stop)
             given = {name: value.to(engine.device) for name, value in found.items()}
-            prepared = objective.prepare(
-                given, Draws(seed, POSITION, torch.arange(rows.start, rows.stop, device=engine.device)), Alone(engine.device)
-            )
-            for name, (total, count) in objective.measured(prepared).metrics.items():
-                pair = torch.stack([torch.as_tensor(total), torch.as_tensor(count)]).double() * own
-                sums[name] = sums[name] + pair if name in sums else pair
-            if each:
-                each(out, found, prepared, len(rows) * own)
-    _reduce(out, sums, engine)
-    if not any(count for _, count in out.metrics.values()):
+            draws = Draws(seed, POSITION, torch.arange(rows.start, rows.stop, device=engine.device))
+            prepared = objective.prepare(given, draws, Alone(engine.device))
+            more = each(found, prepared, len(rows) * own) if each else {}
+            for name, pair in {**objective.measured(prepared).metrics, **more}.items():
+                values = [torch.as_tensor(value, dtype=torch.float64, device=engine.device) for value in pair]
+                sums[name] = sums.get(name, 0) + torch.stack(values) * own
+    totals = engine.sum_(torch.stack(list(sums.values()))).tolist() if sums else []  # over ranks, in one exchange
+    metrics = {name: (total, int(count)) for name, (total, count) in zip(sums, totals, strict=True)}
+    if not any(count for _, count in metrics.values()):
         raise GenwrightError("the held-out split has nothing to measure", "hold out more data or use a shorter context")
-    return out
-
-
-def _reduce(out: Measured, sums: Mapping[str, Tensor], engine: Any) -> None:
-    """Adds over ranks, in one exchange; floors too."""
-    flat = [(key, name) for key in sorted(out.floors) for name in sorted(out.floors[key])]
-    mine = torch.tensor([float(out.count), *(out.floors[key][name] for key, name in flat)], dtype=torch.float64, device=engine.device)
-    both = engine.sum_(torch.cat([mine, *sums.values()]))
-    out.count = int(both[0])
-    for (key, name), value in zip(flat, both[1:].tolist(), strict=False):
-        out.floors[key][name] = value
-    for name, (total, count) in zip(sums, both[len(mine) :].view(-1, 2).tolist(), strict=True):
-        out.metrics[name] = (total, int(count))
+    return Measured(metrics)

@@ -24,8 +24,7 @@ from genwright.evaluation.distances import frechet, kernel_distance, sliced_wass
 from genwright.evaluation.features import ROTATIONS, Extractor, extractor, fit, of_split, right, spread
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import POSITION, Alone, measure
-from genwright.evaluation.memory import NEIGHBOURS, QUANTILE, Memory
-from genwright.evaluation.neighbours import prdc
+from genwright.evaluation.neighbours import NEIGHBOURS, QUANTILE, Memory, prdc
 
 if TYPE_CHECKING:
     from genwright.run import Run
@@ -172,10 +171,10 @@ def _likelihood(run: Run, dataset: Any, whole: bool) -> list[Figure]:
         floor = likelihood.histogram_nll(known, seen)
     out = likelihood.figures(objective, pictures, count, weights, run.recipe.seed, floor)
     if getattr(dataset.settings, "source", "") == "sprites":
-        from genwright.data.source_sprites import FACTORS
+        from genwright.data.source_sprites import FACTORS, Sprites
 
         means = likelihood.estimate(objective, pictures, len(order), samples=1).mean
-        out.append(factors.figure(means, torch.from_numpy(dataset.factors("held_out")[order]), FACTORS))
+        out.append(factors.figure(means, torch.from_numpy(Sprites.factors(split.numbers[order])), FACTORS))
     return out
 
 
@@ -222,10 +221,8 @@ def _stacked(run: Run, dataset: Any, made: Tensor) -> list[Figure]:
 def _memorised(space: str, made: Tensor, train: Tensor, fresh: Tensor, of: int) -> Figure:
     memory = Memory(train, fresh)
     searched = f"{len(train):,}" + (f" of the {of:,}" if of > len(train) else "")
-    detail = (
-        f"nearest over mean of {NEIGHBOURS} nearest of {searched} training examples, in {space}, below the {QUANTILE:.0%} quantile "
-        "of held-out ones"
-    )
+    near = f"nearest over mean of {NEIGHBOURS} nearest of {searched} training examples, in {space}"
+    detail = f"{near}, below the {QUANTILE:.0%} quantile of held-out ones"
     name, floors = f"memorised, by {space}", {"copies": 1.0}
     return Figure(name, memory.share(made), "share", len(made), "samples", floors, {"real": memory.floor}, "lower", detail)
 

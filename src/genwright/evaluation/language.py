@@ -16,22 +16,19 @@ from torch import nn
 from genwright.contracts import Batch, Objective
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.floors import Floors, count_floors
-from genwright.evaluation.held_out import Measured, measure
+from genwright.evaluation.held_out import measure
 
 
-def _add_floors(floors: Floors, out: Measured, found: Batch, prepared: Batch, rows: int) -> None:
-    """Adds what the floors cost on exactly the counted targets of the first `rows` windows. tokens: (windows, context + lookahead);
-    targets: (windows, context), negative where nothing counts."""
+def _floors(floors: Floors, found: Batch, prepared: Batch, rows: int) -> dict[str, tuple[float, int]]:
+    """What the floors cost on exactly the counted targets of the first `rows` windows: "loss, unigram" and so on, (sum, count). tokens:
+    (windows, context + lookahead); targets: (windows, context), negative where nothing counts."""
     tokens, targets = found["tokens"][:rows], prepared["targets"][:rows].cpu()
     lookahead = tokens.size(1) - targets.size(1)
     left = nn.functional.pad(tokens, (1, 0), value=-1)[:, lookahead : lookahead + targets.size(1)]
     counted = targets >= 0
     chosen = targets[counted].numpy()
-    for key, values in floors.measure(chosen, left[counted].numpy()).items():
-        into = out.floors.setdefault(key, dict.fromkeys(values, 0.0))
-        for name, value in values.items():
-            into[name] += value
-    out.count += len(chosen)
+    costs = floors.measure(chosen, left[counted].numpy())
+    return {f"{name}, {floor}": (total, len(chosen)) for name, its in costs.items() for floor, total in its.items()}
 
 
 def evaluate_language(
@@ -41,20 +38,20 @@ def evaluate_language(
     """Figures of the whole held-out split: loss in nats per token, bits per byte (lookahead 1 only: masked models give no
     probability of a text), and whatever else the objective's loss counts (accuracy). `untrained`: the same measures (as `Measured.means`)
     of the network as it was initialised, or a function that measures them. `floors`: counts that were made before. dataset: of tokens, as
-    `data.text.TextDataset`: its `codec`, `held_out`, `tokens` and `nbytes` are asked for."""
+    `data.text.TextDataset`: its `codec`, `held_out`, `tokens` and `summary` are asked for."""
     floors = floors or count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
-    measured = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_add_floors, floors))
+    measured = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_floors, floors))
     before = dict(untrained() if callable(untrained) else untrained or {})
-    targets = "tokens" if lookahead else "hidden tokens"
+    targets, means = "tokens" if lookahead else "hidden tokens", measured.means()
     figures = []
-    for name, (_, count) in measured.metrics.items():
-        beside = {floor: total / measured.count for floor, total in measured.floors.get(name, {}).items()}
+    for name in (name for name in means if ", " not in name):  # the others are floors
+        beside = {key.removeprefix(f"{name}, "): value for key, value in means.items() if key.startswith(f"{name}, ")}
         beside |= {"untrained": before[name]} if name in before else {}
         unit, direction = ("nats/token", "lower") if name == "loss" else ("share", "higher")
         title = f"{name}, held out" if lookahead else f"{name}, held out, masked"
-        figures.append(Figure(title, measured.means()[name], unit, count, targets, beside, {}, direction))  # type: ignore[arg-type]
+        figures.append(Figure(title, means[name], unit, measured.metrics[name][1], targets, beside, {}, direction))  # type: ignore[arg-type]
     if lookahead:
-        figures.insert(1, bits_per_byte(figures[0], len(dataset.tokens("held_out")), dataset.nbytes("held_out")))
+        figures.insert(1, bits_per_byte(figures[0], len(dataset.tokens("held_out")), dataset.summary["held_out"]["bytes"]))
     return figures
 
 

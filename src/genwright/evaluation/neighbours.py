@@ -1,5 +1,5 @@
 """Nearest neighbours, and what they say of samples: precision and recall (Kynkaanniemi et al., arXiv 1904.06991), density and coverage
-(Naeem et al., arXiv 2002.09797).
+(Naeem et al., arXiv 2002.09797), and whether they are copies: nearer to one training example than fresh examples of the same data are.
 
 Distances are exact (fp64: |a|^2 + |b|^2 - 2ab loses half the digits, and points of a narrow mixture are nearer than fp32 can tell) and
 computed in blocks, so memory is bounded whatever the number of examples.
@@ -15,6 +15,7 @@ from torch import Tensor
 from genwright.errors import GenwrightError
 from genwright.objectives.transport import square_distances
 
+QUANTILE, NEIGHBOURS = 0.05, 50  # of `Memory`
 BLOCK = 2048  # rows of a block of distances: with 10,000 columns 160 MB
 
 
@@ -77,3 +78,30 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
         "density": float(balls.double().mean()) / k,
         "coverage": covered / len(real),
     }
+
+
+class Memory:
+    """Which samples are copies, made once from train (n, ...) and held_out (m, ...), pixels or features.
+
+    How near is told by the distance to the nearest training example over the mean distance to the 50 nearest (Carlini et al., arXiv
+    2301.13188, section 5.1): a blurred picture is near to everything and no copy; a copy is much nearer to one example than to the next.
+    A sample counts as memorised when its ratio is at most the 5% quantile of held-out examples' ratios, so a generator that invents
+    reaches 5% (the floor), one that copies 100%. threshold: that ratio. floor: the share of held-out examples at or below it."""
+
+    def __init__(self, train: Tensor, held_out: Tensor):
+        if len(train) < 2 or not len(held_out):
+            what = f"with {len(train)} training and {len(held_out)} held-out examples nothing tells a copy from a fresh one"
+            raise GenwrightError(what, "hold out more, or give more data")
+        self.train, self.k = train, min(NEIGHBOURS, len(train))
+        fresh = self.ratios(held_out)
+        self.threshold = float(fresh.sort().values[int(QUANTILE * len(fresh))])
+        self.floor = float((fresh <= self.threshold).double().mean())
+
+    def ratios(self, samples: Tensor) -> Tensor:
+        """(n,)"""
+        distance, _ = nearest(samples, self.train, self.k)
+        return distance[:, 0] / distance.mean(1).clamp(min=1e-12)  # 0 / 0, copies of an example that is there 50 times: 0
+
+    def share(self, samples: Tensor) -> float:
+        """Share of samples that are memorised."""
+        return float((self.ratios(samples) <= self.threshold).double().mean())

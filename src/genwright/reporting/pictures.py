@@ -7,7 +7,6 @@ colour: every current browser plays them in an <img>; a viewer that cannot play 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from genwright.codecs.image import to_uint8
-from genwright.files import flush
+from genwright.files import write_whole
 
 CELL, GAP = 96, 3  # pixels: about the side of an enlarged picture, and between pictures
 BACK, INK, REAL, MADE = (226, 228, 231), (40, 44, 52), (150, 156, 164), (37, 99, 235)
@@ -85,19 +84,12 @@ def scatter(made: Tensor, real: Tensor, side: int = 640) -> bytes:
     sheet = Image.new("RGB", (side * 2, side * 2), (255, 255, 255))
     pen = ImageDraw.Draw(sheet)
     for points, colour, radius in ((real, REAL, 5), (made, MADE, 3)):
-        places = ((points.detach().cpu().float().nan_to_num(1e9) - middle.cpu()) * torch.tensor([scale, -scale]) + side).clamp(
-            6, side * 2 - 6
-        )
-        for a, b in places.tolist():
+        places = (points.detach().cpu().float().nan_to_num(1e9) - middle.cpu()) * torch.tensor([scale, -scale]) + side
+        for a, b in places.clamp(6, side * 2 - 6).tolist():
             pen.ellipse((a - radius, b - radius, a + radius, b + radius), colour)
     return _file(sheet.resize((side, side), Image.Resampling.BOX))
 
 
 def write(path: Path, data: bytes) -> Path:
-    """Replaces a file in one step: a reader sees the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    flush(temporary)
-    os.replace(temporary, path)
-    return path
+    return write_whole(path, data)

@@ -58,19 +58,16 @@ def short(value: float) -> str:
 
 
 class _Plane:
-    """Data coordinates -> pixels."""
+    """Data coordinates, within the ranges x and y -> pixels."""
 
     def __init__(self, x: tuple[float, float], y: tuple[float, float], size: tuple[int, int], log_x: bool):
         top, right, bottom, left = MARGIN
-        self.left, self.right, self.top, self.bottom, self.log_x = left, size[0] - right, top, size[1] - bottom, log_x
-        self.x, self.y = (self.scale(x[0]), self.scale(x[1])), y
-
-    def scale(self, value: float) -> float:
-        return math.log10(max(value, 1.0)) if self.log_x else value
+        self.left, self.right, self.top, self.bottom = left, size[0] - right, top, size[1] - bottom
+        self.x, self.y, self.log_x = x, y, log_x
 
     def px(self, value: float) -> float:
-        low, high = self.x
-        return self.left + (self.scale(value) - low) / ((high - low) or 1) * (self.right - self.left)
+        low, high, at = (math.log10(max(v, 1.0)) if self.log_x else v for v in (*self.x, value))
+        return self.left + (at - low) / ((high - low) or 1) * (self.right - self.left)
 
     def py(self, value: float) -> float:
         low, high = self.y
@@ -98,16 +95,16 @@ def chart(
     parts = [
         f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{escape(f"{y_label} over {x_label}", True)}">',
         f'<clipPath id="{clip}"><rect {box}/></clipPath>',
-        *_axes(plane, (low, max(values) + pad), (min(steps), max(steps)), x_label, y_label), *_floors(plane, floors),
+        *_axes(plane, x_label, y_label), *_floors(plane, floors),
         f'<g clip-path="url(#{clip})">', *(_curve(plane, s) for s in sorted(series, key=lambda s: s.kind != "faint")),
         "</g>", *(part for s in solid for part in _hovers(plane, s, x_label)), "</svg>",
     ]  # fmt: skip
     return "".join(parts)
 
 
-def _axes(plane: _Plane, y: tuple[float, float], x: tuple[float, float], x_label: str, y_label: str) -> list[str]:
-    parts = []
-    for t in ticks(*y, about=(plane.bottom - plane.top) // 45):
+def _axes(plane: _Plane, x_label: str, y_label: str) -> list[str]:
+    parts, x = [], plane.x
+    for t in ticks(*plane.y, about=(plane.bottom - plane.top) // 45):
         at = plane.py(t)
         parts.append(f'<line class="grid" x1="{plane.left}" x2="{plane.right}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(f'<text class="tick" x="{plane.left - 8}" y="{at + 4:.1f}" text-anchor="end">{short(t)}</text>')

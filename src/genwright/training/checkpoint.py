@@ -18,15 +18,7 @@ from torch import Tensor
 
 from genwright.errors import GenwrightError
 from genwright.files import digest, flush, readable
-
-
-def write_whole(path: Path, data: str) -> None:
-    """Replaces a text file in one step: a reader sees the old or the new one, never a part."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(data, encoding="utf-8")
-    flush(temporary)
-    os.replace(temporary, path)
-    flush(path.parent)
+from genwright.files import write_whole as write_whole
 
 
 def folder_of(root: Path, step: int) -> Path:
