@@ -39,7 +39,7 @@ class Bottleneck(nn.Module):
     def learn(self, counts: Tensor, sums: Tensor, candidates: Tensor, decay: float, restart: int) -> None:
         """Takes note of a step: how often each code was chosen, counts (K,); the sum of the latents that chose it, sums (K, D); a latent
         of the batch for each code, candidates (K, D)."""
-        self.idle.copy_(torch.where(counts > 0, 0, self.idle + 1))
+        self.idle.add_(1).masked_fill_(counts > 0, 0)
 
 
 class Codebook(Bottleneck):
@@ -72,12 +72,13 @@ class Codebook(Bottleneck):
         """Moves the codes to the running means of their latents. A code that was not chosen for a multiple of `restart` steps, or never
         yet, begins anew at its candidate."""
         super().learn(counts, sums, candidates, decay, restart)
-        fresh = (counts == 0) & ((self.mass == 0) | (self.idle % restart == 0))
+        chosen = counts > 0
+        fresh = ((self.mass == 0) | (self.idle % restart == 0)) & ~chosen
         self.mass.lerp_(counts.to(self.mass.dtype), 1 - decay).masked_fill_(fresh, 1 - decay)  # as if chosen once, by its candidate
-        self.sums.lerp_(sums.to(self.sums.dtype), 1 - decay)
-        self.sums[fresh] = candidates[fresh] * (1 - decay)
-        moved = (counts > 0) | fresh
-        self.codebook[moved] = self.bound(self.sums / self.mass[:, None])[moved]
+        learned = torch.lerp(self.sums, sums.to(self.sums.dtype), 1 - decay)
+        torch.where(fresh[:, None], candidates * (1 - decay), learned, out=self.sums)
+        moved = self.bound(self.sums / self.mass[:, None])
+        self.codebook.copy_(torch.where((chosen | fresh)[:, None], moved, self.codebook))
 
 
 class Scalars(Bottleneck):

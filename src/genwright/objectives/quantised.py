@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -41,11 +42,12 @@ class QuantisedObjective:
         return self.modules["model"]  # type: ignore[return-value]
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Adds which latents are candidates for codes that begin anew: `place` and `code`, both (n, candidates of an example)."""
+        """Adds which latents are candidates for codes that begin anew: `place` and `code` (K: none), (n, candidates of an example) each."""
         n = int(ranks.sum(torch.tensor(len(draws.examples), device=draws.examples.device)))
         each = math.ceil(self.model.bottleneck.size / max(1, n))
         code = draws.examples[:, None] * each + torch.arange(each, device=draws.examples.device)
-        return batch | {"place": draws.integers("candidate", math.prod(self.model.grid), each), "code": code}
+        place = draws.integers("candidate", math.prod(self.model.grid), each)
+        return batch | {"place": place, "code": code.clamp_(max=self.model.bottleneck.size)}
 
     def turns(self, step: int) -> Sequence[Turn]:
         return (Turn(("model",), self.loss),)
@@ -54,11 +56,11 @@ class QuantisedObjective:
         """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean square of latents minus their codes."""
         x = batch["x"]
         z, codes, made, vectors = self.modules["model"](x, decode=True)
-        error = made - x
-        reconstruction = (error.abs() if self.settings.reconstruction == "l1" else error.square()).flatten(1).mean(1)
+        error = F.l1_loss if self.settings.reconstruction == "l1" else F.mse_loss
+        reconstruction = error(made, x, reduction="none").flatten(1).mean(1)
         total, count = reconstruction, torch.ones_like(reconstruction)
         if isinstance(self.model.bottleneck, Codebook):
-            total = total + self.settings.commitment * (z - vectors).square().flatten(1).mean(1)
+            total = total + self.settings.commitment * F.mse_loss(z, vectors, reduction="none").flatten(1).mean(1)
         metrics = {name: (v.detach().sum(), count.sum()) for name, v in (("loss", total), ("reconstruction", reconstruction))}
         return Loss(total, count, metrics, self.sums(z.detach(), codes, batch["place"], batch["code"]))
 
@@ -66,11 +68,10 @@ class QuantisedObjective:
         """Of latents z (n, P, D) and their codes (n, P): how often each code was chosen (K,), the sum of the latents that chose it (K, D),
         and a latent of the batch for each code (K, D), of which this part of the batch holds some."""
         size, width = self.model.bottleneck.size, z.shape[2]
-        latents, candidates = z.new_zeros(2, size, width, dtype=torch.float64)
-        latents.index_add_(0, codes.flatten(), z.flatten(0, 1).double())
-        wanted = code < size
-        candidates[code[wanted]] = z.gather(1, place[..., None].expand(-1, -1, width))[wanted].double()
-        return {"counts": torch.bincount(codes.flatten(), minlength=size), "latents": latents, "candidates": candidates}
+        latents = z.new_zeros(size, width, dtype=torch.float64).index_add_(0, codes.flatten(), z.flatten(0, 1).double())
+        candidates = z.new_zeros(size + 1, width)
+        candidates[code] = z.gather(1, place[..., None].expand(-1, -1, width))  # no two write one row, but the last, which is none's
+        return {"counts": torch.bincount(codes.flatten(), minlength=size), "latents": latents, "candidates": candidates[:size]}
 
     def figures(self, counts: Tensor) -> dict[str, float]:
         """Of how often each code was chosen: what is recorded."""
@@ -79,7 +80,7 @@ class QuantisedObjective:
 
     def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> dict[str, float]:
         found = self.figures(sums["counts"])
-        self.model.bottleneck.learn(sums["counts"], sums["latents"], sums["candidates"].float(), self.settings.decay, self.settings.restart)
+        self.model.bottleneck.learn(sums["counts"], sums["latents"], sums["candidates"], self.settings.decay, self.settings.restart)
         return found
 
     def measured(self, batch: Batch) -> Loss:
