@@ -1,7 +1,5 @@
 """The Python door: `train` and `inspect`, and from `run.py` `load`, `report` and `Run`. The command line calls nothing else."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

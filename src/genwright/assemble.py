@@ -1,7 +1,5 @@
 """From a recipe to the parts of a run: data, codec, networks, objective; and every setting that was left open, resolved."""
 
-from __future__ import annotations
-
 import platform
 import shutil
 import subprocess

@@ -3,8 +3,6 @@
 Exit codes: 0 done; 2 something that the person can put right, said in one sentence on stderr; 1 a fault of the program; 130 interrupted.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

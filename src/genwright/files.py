@@ -1,7 +1,5 @@
 """What is the same for every file that is written."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`genwright inspect`: what a run would see and cost, before it is started: the first batch, decoded, with what counts marked."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What pydantic refuses, said to a person: one sentence that names the dotted setting, and a remedy."""
 
-from __future__ import annotations
-
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches

@@ -6,8 +6,6 @@ holds now and did not hold at the evaluation before. Its thresholds are few and 
 each, a run in which it must ring and one in which it must not.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property

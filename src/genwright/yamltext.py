@@ -1,8 +1,6 @@
 """YAML as recipes use it: only plain data (never a Python object), the numbers of YAML 1.2 (1e-3 is a number, `no` is a word, 010 is
 ten), and no key twice. Dumping is its inverse."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

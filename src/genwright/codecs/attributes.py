@@ -2,8 +2,6 @@
 0 says nothing about it, which is how a model is asked about some attributes and not about others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from itertools import accumulate, pairwise
 

@@ -5,8 +5,6 @@ Tokens: the codes, then each value of each attribute, then `start`, `none` (an e
 of the VQ network and of its pictures' codec, and needs nothing outside.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

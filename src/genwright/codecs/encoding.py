@@ -11,8 +11,6 @@ A tokenizer spends its time on splitting text into pieces and on merging each pi
 This module is imported by worker processes: it must not import torch.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

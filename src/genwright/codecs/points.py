@@ -1,7 +1,5 @@
 """The codec of points in the plane: two coordinates, as they are."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

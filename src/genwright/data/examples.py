@@ -1,7 +1,5 @@
 """Examples that stand alone (pictures, points): their order in training, and their batches, as a pure function of (seed, position)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -8,8 +8,6 @@ are averaged as they are stored (sRGB), as is the field's custom. What is not sq
 Worker processes import this module: it must not import torch.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -7,8 +7,6 @@ cores busy; text is cut where the cut changes no token (see `genwright.codecs.en
 Worker processes import this module: it must not import torch.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

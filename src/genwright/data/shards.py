@@ -11,8 +11,6 @@ under another name, flushed to disk, then renamed: whatever bears its final name
 Worker processes import this module: it must not import torch.
 """
 
-from __future__ import annotations
-
 import errno
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """The user's own files, folders and globs."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections.abc import Callable, Iterator

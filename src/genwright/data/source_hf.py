@@ -1,7 +1,5 @@
 """A dataset of the Hugging Face hub, or a local folder that `datasets` can load."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -5,8 +5,6 @@ Stacked digits (Metz et al., arXiv 1611.02163; PacGAN's protocol): 128,000 pictu
 random from all of them, which makes 1000 modes that are known. They are put together when they are asked for.
 """
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 from typing import Any

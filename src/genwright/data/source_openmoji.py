@@ -6,8 +6,6 @@ area, OpenMoji's own, is of group "extras"; the rest has no attributes. An emoji
 of the split.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@ attributes.csv: a column "file" (or the first one) names the picture, relative t
 values are parted by |. attributes.jsonl: an object a line, alike, where several values are a list. What is empty is not known.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import os

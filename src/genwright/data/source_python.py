@@ -1,7 +1,5 @@
 """The running interpreter's standard library, as code and as documentation: a corpus that is on every machine, without a network."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import inspect

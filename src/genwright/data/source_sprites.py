@@ -4,8 +4,6 @@ a model's latent dimensions find them. Drawn when they are asked for, with smoot
 Angles stay within a quarter turn: a square repeats itself after that, and each picture should have one angle only.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 FACTORS = ("shape", "size", "angle", "x", "y", "colour")

@@ -4,8 +4,6 @@ Each worker is a fresh interpreter that reads a job a line (JSON) and answers a 
 threads, nothing is pickled, the caller's script is not run again; a worker whose parent was killed ends after its job.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import queue

@@ -2,8 +2,6 @@
 sets of real examples of the same sizes beside it.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -5,8 +5,6 @@ where one unit alone knows the factor, 0 where two know it equally. Units are po
 1811.12359), which needs no density; a gap falls with finer bins and rises with fewer pictures, so both are stated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

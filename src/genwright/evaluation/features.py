@@ -7,8 +7,6 @@ loop, is a function of the dataset alone (on one kind of machine), and is kept i
 apart. Points in the plane are their own features.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sys

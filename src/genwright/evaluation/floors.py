@@ -8,8 +8,6 @@ the unigram.
 For masked models, whose inputs hold both sides, the bigram sees the true left neighbour, hidden or not: a floor, not a rival.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -4,8 +4,6 @@ Batches go the way of training (`prepare`, then the objective's own `measured`),
 random is drawn by (seed, example): every evaluation of a run, in any batch size, sees the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ features are the 2,048 means of the last block. Values depend on the number of p
 Channels and kernels are those of the file's tensors; a digest of all their names and shapes says that it is that network.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path

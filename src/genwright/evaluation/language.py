@@ -4,8 +4,6 @@ untrained network reach on the same targets.
 Masks are drawn by (seed, window): every evaluation of a run, in any batch size, hides the same tokens.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from functools import partial

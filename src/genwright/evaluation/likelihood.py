@@ -4,8 +4,6 @@ The encoder runs once a picture; the decoder runs on a block of pictures and sam
 caches; weights are kept and summed in float64. Latents are a pure function of (seed, picture, sample).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -5,8 +5,6 @@ quality when less than 3 standard deviations away from it, and a mode counts wit
 the modes *among samples of high quality* to uniform; samples elsewhere lower the share of high quality, not the KL.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ Distances are exact (fp64: |a|^2 + |b|^2 - 2ab loses half the digits, and points
 computed in blocks, so memory is bounded whatever the number of examples.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

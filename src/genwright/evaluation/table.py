@@ -1,7 +1,5 @@
 """Figures for the terminal: every number beside its floor and ceiling, its unit and its count."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table

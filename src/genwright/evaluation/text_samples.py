@@ -2,8 +2,6 @@
 it parses. All are pure functions of token arrays or strings; each is also taken of held-out text and of token noise, cut alike.
 """
 
-from __future__ import annotations
-
 import ast
 import codeop
 import functools

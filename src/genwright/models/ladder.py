@@ -6,8 +6,6 @@ rung it reads its own state and, in inference, the encoder's, and adds a map of 
 Sides must halve to 4..8 (28, 32, 64). Residual branches begin at zero; there is no normalisation.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 import torch

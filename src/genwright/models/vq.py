@@ -9,8 +9,6 @@ codebook that could die (Mentzer et al., 2309.15505). Neither network nor bottle
 Shapes: N examples, P = h * w places of the grid, D width of a code, K codes.
 """
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar, Literal
 

@@ -4,8 +4,6 @@ Bernoulli: a picture of 0 and 1, pixels independent given the latents. Discretis
 logistic distribution puts between its neighbours' midpoints, the outermost with the whole tails (Kingma et al., arXiv 1606.04934).
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

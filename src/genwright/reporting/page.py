@@ -1,7 +1,5 @@
 """What a report is given, and the look of its page. Plain data in, one HTML document out; nothing is fetched, nothing runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape

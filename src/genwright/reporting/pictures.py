@@ -4,8 +4,6 @@ Small pictures are enlarged by whole factors with nearest neighbour, so that eve
 colour: every current browser plays them in an <img>; a viewer that cannot play shows the first frame. Their names end in .png.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 One self-contained file: inline SVG, no script (its Content-Security-Policy forbids them), every text from a run escaped.
 """
 
-from __future__ import annotations
-
 import base64
 import itertools
 import math

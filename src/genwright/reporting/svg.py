@@ -3,8 +3,6 @@
 Text and marks are classes of `page.STYLE`; every point that can be hovered carries its own <title>.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
