@@ -6,6 +6,8 @@ rung it reads its own state and, in inference, the encoder's, and adds a map of 
 Sides must halve to 4..8 (28, 32, 64). Residual branches begin at zero; there is no normalisation.
 """
 
+from __future__ import annotations
+
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -31,7 +33,7 @@ def up(inputs: int, outputs: int, size: int = 1) -> nn.Sequential:
 
 
 class Block(nn.Module):
-    """x + f(x), f of two 3x3 convolutions."""
+    """x + f(x), f of two 3x3 convolutions, which begins as nothing."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -39,6 +41,15 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+def blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(count)))
+
+
+def widening(width: int, halvings: int) -> list[int]:
+    """Channels at half the picture's size, then twice as many at each further halving, up to 4 times."""
+    return [width * min(4, 2**i) for i in range(halvings)]
 
 
 class Rung(nn.Module):
@@ -52,6 +63,15 @@ class Rung(nn.Module):
 
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
         return self.block(h + self.write(z))
+
+
+def halved(space: Space, kind: str, step: int, remedy: str) -> tuple[int, ...]:
+    """(channels, height, width) of pictures whose sides `step` divides. Raises GenwrightError, with what else helps, for any others."""
+    if len(space.shape) != 3 or any(side % step for side in space.shape[1:]):
+        made = "x".join(map(str, space.shape)) or "sequences"
+        what = f"model.kind={kind} makes pictures whose sides are multiples of {step} here, not {made} (channels x height x width)"
+        raise GenwrightError(what, f"set codec.size to a multiple of {step}, {remedy}, or choose another model.kind for other content")
+    return space.shape
 
 
 def halvings(space: Space, kind: str) -> list[tuple[int, int]]:
@@ -72,20 +92,19 @@ class Ladder(Autoencoder):
     """The network of `ladder-vae` and, without rungs (depth 0), of `conv-vae`. blocks: of the encoder at each size; of the decoder at each
     size that has no rungs, and before the output."""
 
-    def __init__(self, space: Space, outputs: int, kind: str, units: int, channels: int, depth: int, width: int, blocks: int):
-        places = halvings(space, kind)
-        super().__init__(space, outputs, [(units,), *((channels, *place) for place in places[::-1] for _ in range(depth))])
-        widths = [width * min(4, 2**i) for i in range(len(places))]
-        chain = lambda w, count: nn.Sequential(*(Block(w) for _ in range(count)))  # noqa: E731
+    def __init__(self, space: Space, outputs: int, s: ConvVae | LadderVae):
+        places, depth = halvings(space, s.kind), s.depth
+        super().__init__(space, outputs, [(s.units,), *((s.channels, *place) for place in places[::-1] for _ in range(depth))])
+        widths = widening(s.width, len(places))
         self.depth, self.start = depth, (widths[-1], *places[-1])
         self.downs = nn.ModuleList(conv(a, b, 4, stride=2) for a, b in zip([space.shape[0], *widths], widths, strict=False))
-        self.climbs = nn.ModuleList(chain(w, blocks) for w in widths)
+        self.climbs = nn.ModuleList(blocks(w, s.blocks) for w in widths)
         flat = torch.Size(self.start).numel()
-        self.top, self.into = nn.Linear(flat, 2 * units), nn.Linear(units, flat)
-        self.rungs: Any = nn.ModuleList(Rung(w, channels) for w in widths[::-1] for _ in range(depth))
-        self.blocks = nn.ModuleList(chain(w, 0 if depth else blocks) for w in widths[::-1])
+        self.top, self.into = nn.Linear(flat, 2 * s.units), nn.Linear(s.units, flat)
+        self.rungs: Any = nn.ModuleList(Rung(w, s.channels) for w in widths[::-1] for _ in range(depth))
+        self.blocks = nn.ModuleList(blocks(w, 0 if depth else s.blocks) for w in widths[::-1])
         self.ups = nn.ModuleList(up(a, b) for a, b in zip(widths[::-1], widths[-2::-1], strict=False))
-        self.out = nn.Sequential(chain(widths[0], blocks if depth else 0), nn.SiLU(), up(widths[0], outputs * space.shape[0], 3))
+        self.out = nn.Sequential(blocks(widths[0], s.blocks if depth else 0), nn.SiLU(), up(widths[0], outputs * space.shape[0], 3))
         self.embeddings = nn.ModuleList(nn.Linear(space.columns, w, bias=False) for w in (widths[0], widths[-1]) if space.columns)
 
     def told(self, x: Tensor, condition: Tensor | None, where: int) -> Tensor:
@@ -94,9 +113,9 @@ class Ladder(Autoencoder):
     def encode(self, x, condition):
         """The vector's mean and raw log scale, then what each rung sees, from the top down."""
         x, found = x.contiguous(memory_format=torch.channels_last), []
-        for i, (smaller, blocks) in enumerate(zip(self.downs, self.climbs, strict=True)):
+        for i, (smaller, climb) in enumerate(zip(self.downs, self.climbs, strict=True)):
             x = smaller(x)
-            x = blocks(x if i else self.told(x, condition, 0))
+            x = climb(x if i else self.told(x, condition, 0))
             found.append(F.silu(x))
         return (self.top(found[-1].flatten(1)), *(rung.see(found[-1 - i // self.depth]) for i, rung in enumerate(self.rungs)))
 
@@ -109,31 +128,36 @@ class Ladder(Autoencoder):
     def descend(self, draw, condition):
         h = self.into(draw(0, None)).view(-1, *self.start).contiguous(memory_format=torch.channels_last)
         h = self.told(h, condition, 1)
-        for size, blocks in enumerate(self.blocks):
-            h = blocks(self.ups[size - 1](h) if size else h)
+        for size, chain in enumerate(self.blocks):
+            h = chain(self.ups[size - 1](h) if size else h)
             for i in range(size * self.depth, (size + 1) * self.depth):
                 h = self.rungs[i](h, draw(i + 1, h))
         return self.out(h).contiguous()
 
 
+class _Settings(Settings):
+    width: int = Field(32, ge=1, le=1024)
+    """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
+    blocks: int = Field(1, ge=0, le=32)
+    """Residual blocks at each size of the encoder, and of the decoder (`ladder-vae`: before the output)."""
+    role: ClassVar[str] = "vae"
+
+    def build(self, space: Space, outputs: int = 1) -> Ladder:
+        return Ladder(space, outputs, self)
+
+
 @register("model", "conv-vae")
-class ConvVae(Settings):
+class ConvVae(_Settings):
     kind: Literal["conv-vae"] = "conv-vae"
     """Encoder and decoder of residual convolutions."""
     units: int = Field(64, ge=1, le=4096)
     """Latent numbers of an example."""
-    width: int = Field(32, ge=1, le=1024)
-    """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
-    blocks: int = Field(1, ge=0, le=32)
-    """Residual blocks at each size, in the encoder and in the decoder."""
-    role: ClassVar[str] = "vae"
-
-    def build(self, space: Space, outputs: int = 1) -> Ladder:
-        return Ladder(space, outputs, self.kind, self.units, 1, 0, self.width, self.blocks)
+    channels: ClassVar[int] = 0
+    depth: ClassVar[int] = 0
 
 
 @register("model", "ladder-vae")
-class LadderVae(Settings):
+class LadderVae(_Settings):
     kind: Literal["ladder-vae"] = "ladder-vae"
     """Latents at every size of the picture, the small ones decided first."""
     units: int = Field(32, ge=1, le=4096)
@@ -142,11 +166,3 @@ class LadderVae(Settings):
     """Latent numbers at each place of a map."""
     depth: int = Field(2, ge=1, le=32)
     """Maps of latents at each size."""
-    width: int = Field(32, ge=1, le=1024)
-    """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
-    blocks: int = Field(1, ge=0, le=32)
-    """Residual blocks at each size of the encoder, and before the output."""
-    role: ClassVar[str] = "vae"
-
-    def build(self, space: Space, outputs: int = 1) -> Ladder:
-        return Ladder(space, outputs, self.kind, self.units, self.channels, self.depth, self.width, self.blocks)

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.models.ladder import halved
 from genwright.models.ops import attention
 from genwright.models.velocity import Context, Velocity
 from genwright.registry import Settings, register
@@ -139,12 +139,5 @@ class UNetSettings(Settings):
     role: ClassVar[str] = "velocity"
 
     def build(self, space: Space) -> UNet:
-        unit = self.patch * 2 ** (self.levels - 1)
-        if len(space.shape) != 3:
-            what = f"model.kind=unet moves pictures, and this data has the shape {space.shape}"
-            raise GenwrightError(what, "use model.kind=mlp-velocity")
-        channels, height, width = space.shape
-        if height % unit or width % unit:
-            what = f"model.kind=unet with patch={self.patch} and levels={self.levels} cannot make {height}x{width} pictures"
-            raise GenwrightError(what, f"choose a size that {unit} divides, such as {-(-height // unit) * unit}, or fewer levels")
+        channels, *_ = halved(space, self.kind, self.patch * 2 ** (self.levels - 1), "lower model.levels or model.patch")
         return UNet(channels, space.columns, self)
