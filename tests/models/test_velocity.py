@@ -70,9 +70,9 @@ def test_close_times_differ_in_bfloat16():
 
 
 def test_sizes_a_network_cannot_make():
-    with pytest.raises(GenwrightError, match=r"patch=2 and levels=2 cannot make 30x30 pictures; choose a size that 4 divides, such as 32"):
+    with pytest.raises(GenwrightError, match=r"model.kind=unet .*multiples of 4 here, not 3x30x30.*multiple of 4, lower model.levels"):
         UNetSettings().build(Space(shape=(3, 30, 30)))
-    with pytest.raises(GenwrightError, match="use model.kind=mlp-velocity"):
+    with pytest.raises(GenwrightError, match="model.kind=unet makes pictures .* not 2 .*another model.kind"):
         UNetSettings().build(Space(shape=(2,)))
     with pytest.raises(GenwrightError, match="use model.kind=unet"):
         MlpVelocity().build(Space(shape=(3, 32, 32)))
