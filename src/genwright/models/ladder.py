@@ -65,27 +65,14 @@ class Rung(nn.Module):
         return self.block(h + self.write(z))
 
 
-def halved(space: Space, kind: str, step: int, remedy: str) -> tuple[int, ...]:
-    """(channels, height, width) of pictures whose sides `step` divides. Raises GenwrightError, with what else helps, for any others."""
-    if len(space.shape) != 3 or any(side % step for side in space.shape[1:]):
+def halved(space: Space, kind: str, step: int, remedy: str, least: int = 1) -> tuple[int, ...]:
+    """(channels, height, width) of pictures whose sides `step` divides, `least` times or more. Raises GenwrightError, with what else
+    helps, for any others."""
+    if len(space.shape) != 3 or any(side % step or side < least * step for side in space.shape[1:]):
         made = "x".join(map(str, space.shape)) or "sequences"
-        what = f"model.kind={kind} makes pictures whose sides are multiples of {step} here, not {made} (channels x height x width)"
-        raise GenwrightError(what, f"set codec.size to a multiple of {step}, {remedy}, or choose another model.kind for other content")
+        what = f"model.kind={kind} makes pictures whose sides are multiples of {step} here, {least * step} or more, not {made}"
+        raise GenwrightError(what, f"set codec.size to such a number, {remedy}, or choose another model.kind for other content")
     return space.shape
-
-
-def halvings(space: Space, kind: str) -> list[tuple[int, int]]:
-    """(height, width) after each halving: the first is half the picture's, the smaller side of the last 4 to 8. Raises GenwrightError
-    for a picture that does not halve so."""
-    out: list[tuple[int, int]] = []
-    height, width = space.shape[1:] if len(space.shape) == 3 else (0, 0)
-    while height % 2 == 0 and width % 2 == 0 and min(height, width) > (8 if out else 7):
-        height, width = height // 2, width // 2
-        out.append((height, width))
-    if not out or not 4 <= min(height, width) <= 8:
-        what = f"model.kind={kind} cannot make content of shape {tuple(space.shape)}: sides must halve to 4 to 8 pixels"
-        raise GenwrightError(what, "set codec.size to 28, 32 or 64, or use mlp-vae")
-    return out
 
 
 class Ladder(Autoencoder):
@@ -93,18 +80,20 @@ class Ladder(Autoencoder):
     size that has no rungs, and before the output."""
 
     def __init__(self, space: Space, outputs: int, s: ConvVae | LadderVae):
-        places, depth = halvings(space, s.kind), s.depth
+        count = max(1, (min(space.shape[1:], default=1) - 1).bit_length() - 3)  # until the smaller side is 4 to 8
+        channels, height, width = halved(space, s.kind, 2**count, "28, 32 or 64 among them", 4)
+        places, depth = [(height >> i, width >> i) for i in range(1, count + 1)], s.depth
         super().__init__(space, outputs, [(s.units,), *((s.channels, *place) for place in places[::-1] for _ in range(depth))])
-        widths = widening(s.width, len(places))
+        widths = widening(s.width, count)
         self.depth, self.start = depth, (widths[-1], *places[-1])
-        self.downs = nn.ModuleList(conv(a, b, 4, stride=2) for a, b in zip([space.shape[0], *widths], widths, strict=False))
+        self.downs = nn.ModuleList(conv(a, b, 4, stride=2) for a, b in zip([channels, *widths], widths, strict=False))
         self.climbs = nn.ModuleList(blocks(w, s.blocks) for w in widths)
         flat = torch.Size(self.start).numel()
         self.top, self.into = nn.Linear(flat, 2 * s.units), nn.Linear(s.units, flat)
         self.rungs: Any = nn.ModuleList(Rung(w, s.channels) for w in widths[::-1] for _ in range(depth))
         self.blocks = nn.ModuleList(blocks(w, 0 if depth else s.blocks) for w in widths[::-1])
         self.ups = nn.ModuleList(up(a, b) for a, b in zip(widths[::-1], widths[-2::-1], strict=False))
-        self.out = nn.Sequential(blocks(widths[0], s.blocks if depth else 0), nn.SiLU(), up(widths[0], outputs * space.shape[0], 3))
+        self.out = nn.Sequential(blocks(widths[0], s.blocks if depth else 0), nn.SiLU(), up(widths[0], outputs * channels, 3))
         self.embeddings = nn.ModuleList(nn.Linear(space.columns, w, bias=False) for w in (widths[0], widths[-1]) if space.columns)
 
     def told(self, x: Tensor, condition: Tensor | None, where: int) -> Tensor:
