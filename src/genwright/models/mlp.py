@@ -87,8 +87,9 @@ class PointGenerator(Generator):
 
 class PointDiscriminator(Discriminator):
     def __init__(self, space: Space, packing: int, s: MLPDiscriminator):
+        layers = Layers(s.inputs(space) * packing, s.width, s.depth, s.activation, s.maxout)
         super().__init__(space.columns * packing, s.width)
-        self.layers, self.scale = Layers(s.inputs(space) * packing, s.width, s.depth, s.activation, s.maxout), s.scale
+        self.layers, self.scale = layers, s.scale
 
     def features(self, x: Tensor) -> Tensor:
         return self.layers(x.flatten(1) / self.scale)
