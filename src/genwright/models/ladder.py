@@ -21,10 +21,10 @@ from genwright.models.autoencoder import Autoencoder, initialised
 from genwright.registry import Settings, register
 
 
-def conv(inputs: int, outputs: int, size: int = 3, gain: float = 1.0, stride: int = 1) -> nn.Conv2d:
-    """A convolution that divides the sides by `stride`; weights of variance gain^2 / fan-in, biases 0."""
-    layer = nn.Conv2d(inputs, outputs, size, stride, padding=(size - 1) // 2)
-    return initialised(layer, gain * (inputs * size * size) ** -0.5)
+def conv(inputs: int, outputs: int, size: int = 3, groups: int = 1, gain: float = 1.0, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+    """A convolution that divides the sides by `stride`; weights of variance gain^2 / fan-in (He et al., arXiv 1502.01852), biases 0."""
+    layer = nn.Conv2d(inputs, outputs, size, stride, padding=(size - 1) // 2, groups=groups, bias=bias)
+    return initialised(layer, gain * (inputs // groups * size * size) ** -0.5)
 
 
 def up(inputs: int, outputs: int, size: int = 1) -> nn.Sequential:

@@ -21,20 +21,12 @@ from torch import Tensor, nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
+from genwright.models.ladder import conv
 from genwright.models.mlp import Discriminator, Generator
 from genwright.registry import Settings, register
 
 _SLOPE = 0.2
 _GAIN = math.sqrt(2 / (1 + _SLOPE**2))  # keeps the variance through a leaky ReLU
-
-
-def _conv(inputs: int, outputs: int, size: int, groups: int = 1, gain: float = 1.0, bias: bool = True) -> nn.Conv2d:
-    """Outputs have `gain` times the inputs' standard deviation (He et al., arXiv 1502.01852)."""
-    conv = nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups, bias=bias)
-    nn.init.normal_(conv.weight, std=gain / math.sqrt(inputs // groups * size**2))
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
 
 
 class Block(nn.Module):
@@ -44,9 +36,9 @@ class Block(nn.Module):
         super().__init__()
         hidden = width * expansion
         groups = math.gcd(hidden, max(1, hidden // group)) if group else 1  # as near to `group` channels each as the width allows
-        self.up = _conv(width, hidden, 1, gain=scale)
-        self.mix = _conv(hidden, hidden, 3, groups, gain=_GAIN * scale)
-        self.down = _conv(hidden, width, 1, gain=0.0, bias=False)
+        self.up = conv(width, hidden, 1, gain=scale)
+        self.mix = conv(hidden, hidden, 3, groups, gain=_GAIN * scale)
+        self.down = conv(hidden, width, 1, gain=0.0, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.leaky_relu(self.up(x), _SLOPE)
@@ -98,8 +90,8 @@ class PictureGenerator(Generator):
         start, widths = s.stages(space)
         self.first = nn.Linear(self.inputs, widths[0], bias=False)
         self.basis = nn.Parameter(torch.randn(widths[0], start, start))
-        self.stages = s.pyramid(widths, lambda a, b: (_conv(a, b, 1, bias=False), nn.Upsample(scale_factor=2, mode="bilinear")))
-        self.out, self.patch = _conv(widths[-1], space.shape[0] * s.patch**2, 3), s.patch
+        self.stages = s.pyramid(widths, lambda a, b: (conv(a, b, 1, bias=False), nn.Upsample(scale_factor=2, mode="bilinear")))
+        self.out, self.patch = conv(widths[-1], space.shape[0] * s.patch**2, 3), s.patch
         nn.init.normal_(self.first.weight, std=1 / math.sqrt(self.inputs))
         with torch.no_grad():  # the pixels of a square start equal, without a checkerboard (Aitken et al., arXiv 1707.02937)
             self.out.weight.copy_(self.out.weight[:: s.patch**2].repeat_interleave(s.patch**2, 0))
@@ -113,9 +105,9 @@ class PictureDiscriminator(Discriminator):
     def __init__(self, space: Space, packing: int, s: ResidualDiscriminator):
         start, widths = s.stages(space)
         super().__init__(space.columns * packing, widths[0])
-        self.first, self.patch = _conv(space.shape[0] * packing * s.patch**2, widths[-1], 3), s.patch
+        self.first, self.patch = conv(space.shape[0] * packing * s.patch**2, widths[-1], 3), s.patch
         # the mean of 2x2 is bilinear resampling to half the size
-        self.stages = s.pyramid(widths[::-1], lambda a, b: (nn.AvgPool2d(2), _conv(a, b, 1, bias=False)))
+        self.stages = s.pyramid(widths[::-1], lambda a, b: (nn.AvgPool2d(2), conv(a, b, 1, bias=False)))
         self.basis = nn.Parameter(torch.randn(widths[0], start, start) / start)
 
     def features(self, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ reshaping.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.contracts import Space
+from genwright.models.autoencoder import initialised
 from genwright.models.ladder import halved
 from genwright.models.ops import attention
 from genwright.models.velocity import Context, Velocity
@@ -27,17 +28,12 @@ def norm(x: Tensor) -> Tensor:
     return F.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
 
 
-def nothing(layer: Any) -> Any:
-    """The layer, which starts as nothing, so that a block starts as the identity."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
-
-
 class Block(nn.Module):
+    """Its last layer starts at zero, so that it starts as the identity."""
+
     def __init__(self, width: int, context: int):
         super().__init__()
-        self.into, self.out = nn.Conv2d(width, width, 3, padding=1), nothing(nn.Conv2d(width, width, 3, padding=1))
+        self.into, self.out = nn.Conv2d(width, width, 3, padding=1), initialised(nn.Conv2d(width, width, 3, padding=1), 0.0)
         self.modulation = nn.Linear(context, 2 * width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
@@ -51,7 +47,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads, self.qkv, self.out = heads, nn.Conv2d(width, 3 * width, 1), nothing(nn.Conv2d(width, width, 1))
+        self.heads, self.qkv, self.out = heads, nn.Conv2d(width, 3 * width, 1), initialised(nn.Conv2d(width, width, 1), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(norm(x)).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(3, 4).unbind(1)
@@ -91,7 +87,7 @@ class UNet(Velocity):
         super().__init__()
         self.patch, pixels, width = settings.patch, channels * settings.patch**2, settings.width
         self.context = Context(columns, 2 * width)
-        self.first, self.last = nn.Conv2d(pixels, width, 3, padding=1), nothing(nn.Conv2d(width, pixels, 3, padding=1))
+        self.first, self.last = nn.Conv2d(pixels, width, 3, padding=1), initialised(nn.Conv2d(width, pixels, 3, padding=1), 0.0)
         self.level = Level(width, settings.levels - 1, 2 * width, settings)
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
