@@ -6,8 +6,6 @@ rung it reads its own state and, in inference, the encoder's, and adds a map of 
 Sides must halve to 4..8 (28, 32, 64). Residual branches begin at zero; there is no normalisation.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -76,10 +74,10 @@ def halved(space: Space, kind: str, step: int, remedy: str, least: int = 1) -> t
 
 
 class Ladder(Autoencoder):
-    """The network of `ladder-vae` and, without rungs (depth 0), of `conv-vae`. blocks: of the encoder at each size; of the decoder at each
-    size that has no rungs, and before the output."""
+    """The network of `ladder-vae` and, without rungs (depth 0), of `conv-vae`. s: the settings of either; its
+    blocks are those of the encoder at each size, of the decoder at each size that has no rungs, and before the output."""
 
-    def __init__(self, space: Space, outputs: int, s: ConvVae | LadderVae):
+    def __init__(self, space: Space, outputs: int, s: Any):
         count = max(1, (min(space.shape[1:], default=1) - 1).bit_length() - 3)  # until the smaller side is 4 to 8
         channels, height, width = halved(space, s.kind, 2**count, "28, 32 or 64 among them", 4)
         places, depth = [(height >> i, width >> i) for i in range(1, count + 1)], s.depth

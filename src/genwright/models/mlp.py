@@ -8,7 +8,7 @@ enters the generator beside the latent, and the discriminator by projection (Miy
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -43,6 +43,8 @@ class Generator(nn.Module):
     """z (n, latent), condition (n, columns) or None -> (n, *shape), by `made` of a subclass from (n, inputs): the latent, and beside it the
     condition's embedding. `first` maps them."""
 
+    made: Any
+
     def __init__(self, space: Space, latent: int):
         super().__init__()
         self.embed = nn.Linear(space.columns, latent, bias=False) if space.columns else None
@@ -58,6 +60,8 @@ class Generator(nn.Module):
 
 class Discriminator(nn.Module):
     """x (n, packing * channels, ...), condition (n, packing * columns) or None -> scores (n,), from `features` (n, width) of a subclass."""
+
+    features: Any
 
     def __init__(self, columns: int, width: int):
         super().__init__()

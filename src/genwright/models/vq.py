@@ -8,8 +8,6 @@ unless told otherwise (Yu et al., 2110.04627), and restarted at latents of the b
 Shapes: N examples, P = h * w places of the grid, D width of a code, K codes.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import torch
@@ -69,7 +67,7 @@ class Codebook(nn.Module):
 class VQAutoencoder(nn.Module):
     """shape: (C, H, W) of a picture. grid: (h, w) of its codes."""
 
-    def __init__(self, bottleneck: Codebook, shape: tuple[int, ...], s: VQSettings):
+    def __init__(self, bottleneck: Codebook, shape: tuple[int, ...], s: "VQSettings"):
         super().__init__()
         self.bottleneck, widths = bottleneck, widening(s.width, s.halvings)
         self.grid = shape[1] >> s.halvings, shape[2] >> s.halvings
