@@ -146,7 +146,7 @@ def dead_codebook(rows: Rows, s: Watching) -> str:
     used = _values(rows, "used")[-2:]
     if len(used) < 2 or max(used) >= s.used:
         return ""
-    return f"dead codebook: only {used[-1]:.1%} of the codes are used; try a smaller codebook, or a smaller objective.restart"
+    return f"dead codebook: only {used[-1]:.1%} of the codes are used; try a smaller codebook, or FSQ, which has none to die"
 
 
 def memorising(rows: Rows, s: Watching) -> str:

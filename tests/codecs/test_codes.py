@@ -80,7 +80,7 @@ def test_a_picture_comes_back_through_its_codes():
 
 
 def test_the_codec_of_a_run_is_a_copy_that_needs_nothing_outside(tmp_path):
-    made = codec({"colour": ("blue", "red")}, codes=12)
+    made = codec({"colour": ("blue", "red")}, bottleneck="fsq", levels=(3, 4))
     made.save(tmp_path / "codec")
     back = Codes(run="gone", prefix=3).load(tmp_path / "codec")
     x = torch.rand(2, 3, 8, 8)

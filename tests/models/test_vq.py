@@ -8,7 +8,7 @@ import torch
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.models.vq import Codebook, VQSettings
+from genwright.models.vq import Codebook, Scalars, VQSettings
 
 PICTURES = Space(shape=(3, 16, 8))
 SMALL = {"width": 4, "blocks": 1, "codes": 16, "code_width": 4}
@@ -33,8 +33,42 @@ def test_nearest_code_is_the_one_of_brute_force(normalised):
         assert torch.allclose(book.codebook.norm(dim=1), torch.ones(37))
 
 
-def test_the_gradient_passes_straight_through():
-    net = network(normalised=False)
+@pytest.mark.parametrize("levels", [(8, 8, 8), (8, 5, 5, 5), (2, 3), (2,), (7,)])
+def test_scalar_codes_and_their_vectors_are_one_to_one(levels):
+    book = Scalars(levels)
+    vectors = book.vectors(torch.arange(book.size))
+    assert book.size == math.prod(levels) and len(vectors.unique(dim=0)) == book.size
+    # mixed radix, the first coordinate fastest; evenly spaced in [-1, 1]
+    grid = [tuple(reversed(digits)) for digits in itertools.product(*(range(level) for level in reversed(levels)))]
+    expected = [[2 * digit / (level - 1) - 1 for digit, level in zip(digits, levels, strict=True)] for digits in grid]
+    assert torch.allclose(vectors, torch.tensor(expected), atol=1e-6)
+    assert torch.equal(book.nearest(vectors), torch.arange(book.size))
+
+
+@pytest.mark.parametrize("levels", [(8, 8, 8), (8, 5, 5, 5), (2, 3)])
+def test_every_scalar_code_can_be_reached_and_none_beyond(levels):
+    book = Scalars(levels)
+    torch.manual_seed(0)
+    z = book.bound(torch.randn(200_000, len(levels)) * 2)
+    assert len(book.nearest(z).unique()) == book.size
+    for far in (-1e4, 1e4):
+        assert book.nearest(book.bound(torch.full((1, len(levels)), far))) == (0 if far < 0 else book.size - 1)
+
+
+def test_a_scalar_code_is_the_nearest_of_all():
+    book = Scalars((5, 4, 3))
+    torch.manual_seed(2)
+    z = book.bound(torch.randn(500, 3))
+    assert torch.equal(book.nearest(z), torch.cdist(z, book.vectors(torch.arange(60))).argmin(1))
+
+
+def test_an_encoder_of_zeros_takes_a_middle_code():
+    assert torch.allclose(Scalars((5, 4)).bound(torch.zeros(1, 2)), torch.tensor([[0.0, -1 / 3]]), atol=1e-6)
+
+
+@pytest.mark.parametrize("bottleneck", ["vq", "fsq"])
+def test_the_gradient_passes_straight_through(bottleneck):
+    net = network(bottleneck=bottleneck, levels=(5, 5, 5), normalised=False)
     with torch.no_grad():  # residual branches begin at zero
         for p in net.parameters():
             p.add_(0.1 * torch.randn_like(p))
@@ -49,8 +83,9 @@ def test_the_gradient_passes_straight_through():
     assert expected.abs().sum() > 0 and torch.autograd.grad((made * probe).sum(), net.encoder[0].weight)[0].abs().sum() > 0
 
 
-def test_codes_make_the_pictures_that_learning_sees():
-    net = network()
+@pytest.mark.parametrize("bottleneck", ["vq", "fsq"])
+def test_codes_make_the_pictures_that_learning_sees(bottleneck):
+    net = network(bottleneck=bottleneck)
     x = torch.randn(3, 3, 16, 8)
     z, codes = net(x)
     assert net.grid == (4, 2) and codes.shape == (3, 8) and z.shape == (3, 8, net.bottleneck.width)
@@ -83,6 +118,7 @@ def test_a_code_takes_the_running_mean_of_its_latents_and_idle_ones_begin_anew()
         (Space(shape=(3, 30, 30)), {}, "30x30"),
         (Space(shape=(2,)), {}, "pictures"),
         (Space(vocabulary=9), {}, "pictures"),
+        (PICTURES, {"bottleneck": "fsq", "levels": (8, 1)}, "levels"),
     ],
 )
 def test_what_cannot_be_made_is_refused(space, settings, word):

@@ -38,7 +38,7 @@ class Shapes:
 
 def made(**settings):
     torch.manual_seed(0)
-    network = VQSettings(**{"width": 4, "blocks": 1, "codes": 8, "code_width": 3} | settings).build(SPACE)
+    network = VQSettings(**{"width": 4, "blocks": 1, "codes": 8, "code_width": 3, "levels": (3, 3)} | settings).build(SPACE)
     objective = VectorQuantised(restart=3, decay=0.9)
     assert objective.needs(SPACE) == {"model": ("vq", {})}
     return objective.build({"model": network}, SPACE)
@@ -92,10 +92,11 @@ def test_the_loss_is_what_it_says():
     assert (total / count).item() == pytest.approx(perplexity(torch.bincount(codes.flatten(), minlength=8)).item())
 
 
-def test_micro_batches_change_nothing():
+@pytest.mark.parametrize("bottleneck", ["vq", "fsq"])
+def test_micro_batches_change_nothing(bottleneck):
     whole, parts = [], []
-    a, _ = trained(made(), 6, records=whole)
-    b, _ = trained(made(), 6, micro_batch=5, records=parts)
+    a, _ = trained(made(bottleneck=bottleneck), 6, records=whole)
+    b, _ = trained(made(bottleneck=bottleneck), 6, micro_batch=5, records=parts)
     for name, tensor in a["weights"].items():
         assert torch.allclose(tensor.double(), b["weights"][name].double(), rtol=1e-4, atol=1e-5), name
     for x, y in zip(whole, parts, strict=True):
@@ -134,12 +135,13 @@ def test_preparing_what_is_only_measured_moves_nothing():
     assert all(torch.equal(t, before[n]) for n, t in objective.model.state_dict().items())
 
 
-def test_a_resumed_run_is_the_same_run():
-    whole, _ = trained(made(), 8)
-    half = trained(made(), 5)
-    again, plain = trained(made(), 8, start=half)
+@pytest.mark.parametrize("bottleneck", ["vq", "fsq"])
+def test_a_resumed_run_is_the_same_run(bottleneck):
+    whole, _ = trained(made(bottleneck=bottleneck), 8)
+    half = trained(made(bottleneck=bottleneck), 5)
+    again, plain = trained(made(bottleneck=bottleneck), 8, start=half)
     assert plain["step"] == 8 and all(torch.equal(t, again["weights"][n]) for n, t in whole["weights"].items())
-    assert "model.bottleneck.codebook" in whole["weights"]
+    assert f"model.bottleneck.{'codebook' if bottleneck == 'vq' else 'idle'}" in whole["weights"]
 
 
 def test_it_learns():

@@ -1,13 +1,15 @@
-"""An autoencoder whose middle is a grid of codes: a residual convolutional encoder, a codebook that lets through one of its entries at
-each place, a decoder.
+"""An autoencoder whose middle is a grid of codes: a residual convolutional encoder, a bottleneck that lets through one of a finite
+number of vectors at each place, a decoder.
 
-The entries are running means of the latents that chose them (van den Oord et al., arXiv 1711.00937, appendix A.1), on the unit sphere
-unless told otherwise (Yu et al., 2110.04627), and restarted at latents of the batch where they fell out of use (Dhariwal et al.,
-2005.00341). Nothing normalises over a batch.
+Bottlenecks: `vq`, a codebook whose entries are running means of the latents that chose them (van den Oord et al., arXiv 1711.00937,
+appendix A.1), on the unit sphere unless told otherwise (Yu et al., 2110.04627), with entries that fell out of use restarted at
+latents of the batch (Dhariwal et al., 2005.00341); and `fsq`, which rounds each coordinate to a few levels, so that there is no
+codebook that could die (Mentzer et al., 2309.15505). Neither network nor bottleneck normalises over a batch.
 
 Shapes: N examples, P = h * w places of the grid, D width of a code, K codes.
 """
 
+import math
 from typing import ClassVar, Literal
 
 import torch
@@ -16,24 +18,39 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.contracts import Space
+from genwright.errors import GenwrightError
 from genwright.models.ladder import blocks, conv, halved, up, widening
 from genwright.registry import Settings, register
 
 
-class Codebook(nn.Module):
-    """size: K. width: D. codebook (K, D); idle (K,): steps since a code was last chosen; mass (K,) and sums (K, D): running means of how
-    many latents chose a code, and of their sum. `bound` maps an encoder's latents (..., D) to where `nearest` compares them with codes
-    (...,) int64; `vectors` maps codes back to (..., D)."""
+class Bottleneck(nn.Module):
+    """What both kinds share. size: K. width: D. idle: (K,) steps since a code was last chosen. `bound` maps an encoder's latents (..., D)
+    to where `nearest` compares them with codes (...,) int64; `vectors` maps codes back to (..., D)."""
+
+    idle: Tensor
+
+    def __init__(self, size: int, width: int):
+        super().__init__()
+        self.size, self.width = size, width
+        self.register_buffer("idle", torch.zeros(size, dtype=torch.int64))
+
+    @torch.no_grad()
+    def learn(self, counts: Tensor, sums: Tensor, candidates: Tensor, decay: float, restart: int) -> None:
+        """Takes note of a step: how often each code was chosen, counts (K,); the sum of the latents that chose it, sums (K, D); a latent
+        of the batch for each code, candidates (K, D)."""
+        self.idle.add_(1).masked_fill_(counts > 0, 0)
+
+
+class Codebook(Bottleneck):
+    """codebook (K, D); mass (K,) and sums (K, D): running means of how many latents chose a code, and of their sum."""
 
     codebook: Tensor
-    idle: Tensor
     mass: Tensor
     sums: Tensor
 
     def __init__(self, size: int, width: int, normalised: bool):
-        super().__init__()
-        self.size, self.width, self.normalised = size, width, normalised
-        self.register_buffer("idle", torch.zeros(size, dtype=torch.int64))
+        super().__init__(size, width)
+        self.normalised = normalised
         self.register_buffer("codebook", self.bound(torch.randn(size, width)))
         self.register_buffer("mass", torch.zeros(size))
         self.register_buffer("sums", torch.zeros(size, width))
@@ -51,11 +68,10 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def learn(self, counts: Tensor, sums: Tensor, candidates: Tensor, decay: float, restart: int) -> None:
-        """Moves the codes to the running means of their latents. counts (K,): how often a step chose each code; sums (K, D): of the latents
-        that did; candidates (K, D): a latent of the batch for each code, at which one begins anew that was not chosen for a multiple of
-        `restart` steps, or never yet."""
+        """Moves the codes to the running means of their latents. A code that was not chosen for a multiple of `restart` steps, or never
+        yet, begins anew at its candidate."""
+        super().learn(counts, sums, candidates, decay, restart)
         chosen = counts > 0
-        self.idle.add_(1).masked_fill_(chosen, 0)
         fresh = ((self.mass == 0) | (self.idle % restart == 0)) & ~chosen
         self.mass.lerp_(counts.to(self.mass.dtype), 1 - decay).masked_fill_(fresh, 1 - decay)  # as if chosen once, by its candidate
         learned = torch.lerp(self.sums, sums.to(self.sums.dtype), 1 - decay)
@@ -64,10 +80,37 @@ class Codebook(nn.Module):
         self.codebook.copy_(torch.where((chosen | fresh)[:, None], moved, self.codebook))
 
 
+class Scalars(Bottleneck):
+    """Finite scalar quantisation: coordinate i takes one of levels[i] values, evenly spaced in [-1, 1]; a code is their mixed-radix
+    number, the first coordinate its lowest digit."""
+
+    levels: Tensor
+    radix: Tensor
+
+    def __init__(self, levels: tuple[int, ...]):
+        super().__init__(math.prod(levels), len(levels))
+        self.register_buffer("levels", torch.tensor(levels), persistent=False)
+        self.register_buffer("radix", torch.tensor([math.prod(levels[:i]) for i in range(len(levels))]), persistent=False)
+
+    def bound(self, z: Tensor) -> Tensor:
+        """Within half a level beyond the outermost ones (less 0.1%), so that every level's share of the range is (nearly) equal; an
+        encoder's zero lies amid the levels, on the lower of the two middle ones where their number is even."""
+        reach = self.levels / (self.levels - 1) * 0.999
+        middle = ((self.levels - 1) // 2 * 2 + 1 - self.levels) / (self.levels - 1)
+        return reach * torch.tanh(z + torch.atanh(middle / reach))
+
+    def nearest(self, z: Tensor) -> Tensor:
+        digits = ((z + 1) / 2 * (self.levels - 1)).round().long()
+        return (digits * self.radix).sum(-1)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        return (codes[..., None] // self.radix % self.levels) * 2 / (self.levels - 1) - 1
+
+
 class VQAutoencoder(nn.Module):
     """shape: (C, H, W) of a picture. grid: (h, w) of its codes."""
 
-    def __init__(self, bottleneck: Codebook, shape: tuple[int, ...], s: "VQSettings"):
+    def __init__(self, bottleneck: Codebook | Scalars, shape: tuple[int, ...], s: "VQSettings"):
         super().__init__()
         self.bottleneck, widths = bottleneck, widening(s.width, s.halvings)
         self.grid = shape[1] >> s.halvings, shape[2] >> s.halvings
@@ -111,14 +154,22 @@ class VQSettings(Settings):
     """How often the picture's sides are halved: 2 makes 32x32 pixels 8x8 codes."""
     blocks: int = Field(2, ge=0, le=64)
     """Residual blocks at each size, in the encoder and in the decoder."""
+    bottleneck: Literal["vq", "fsq"] = "vq"
+    """`vq`: the nearest entry of a learned codebook; `fsq`: each coordinate rounded to a level."""
     codes: int = Field(512, ge=2, le=1 << 18)
-    """Entries of the codebook."""
+    """Entries of the codebook (of `vq`)."""
     code_width: int = Field(8, ge=1, le=1024)
-    """Width of an entry; a small one keeps more of them in use."""
+    """Width of an entry (of `vq`); a small one keeps more of them in use."""
     normalised: bool = True
-    """Whether latents and entries lie on the unit sphere."""
+    """Whether latents and entries lie on the unit sphere (of `vq`)."""
+    levels: tuple[int, ...] = Field((8, 8, 8), min_length=1, max_length=16)
+    """Levels of each coordinate (of `fsq`); their product is the number of codes. 2 or more each."""
 
     def build(self, space: Space) -> VQAutoencoder:
         """The network, initialised from torch's current random state. Raises GenwrightError for a size it cannot make."""
         shape = halved(space, self.kind, 2**self.halvings, "lower model.halvings")
-        return VQAutoencoder(Codebook(self.codes, self.code_width, self.normalised), shape, self)
+        if min(self.levels) < 2 or math.prod(self.levels) > 1 << 18:
+            what = f"model.levels is {list(self.levels)}"
+            raise GenwrightError(what, "give each coordinate 2 levels or more, 262144 codes in all at most")
+        bottleneck = Scalars(self.levels) if self.bottleneck == "fsq" else Codebook(self.codes, self.code_width, self.normalised)
+        return VQAutoencoder(bottleneck, shape, self)

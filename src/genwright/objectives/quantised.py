@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Ranks, Space, Turn
 from genwright.draws import Draws
-from genwright.models.vq import VQAutoencoder
+from genwright.models.vq import Codebook, VQAutoencoder
 from genwright.registry import Settings, register
 from genwright.sampling.drawing import Drawing
 
@@ -29,8 +29,10 @@ def perplexity(counts: Tensor) -> Tensor:
     return torch.special.entr(p).sum().exp().float()
 
 
-class QuantisedObjective(Objective):
+class QuantisedObjective:
     """modules: {"model": VQAutoencoder}."""
+
+    draws, unit, double_backward = 1, 1, False
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: VectorQuantised):
         self.modules, self.settings = modules, settings
@@ -52,8 +54,9 @@ class QuantisedObjective(Objective):
         x = batch["x"]
         z, codes, made, vectors = self.modules["model"](x, decode=True)
         reconstruction = F.mse_loss(made, x, reduction="none").flatten(1).mean(1)
-        total = reconstruction + self.settings.commitment * F.mse_loss(z, vectors, reduction="none").flatten(1).mean(1)
-        count = torch.ones_like(total)
+        total, count = reconstruction, torch.ones_like(reconstruction)
+        if isinstance(self.model.bottleneck, Codebook):
+            total = total + self.settings.commitment * F.mse_loss(z, vectors, reduction="none").flatten(1).mean(1)
         metrics = {name: (v.detach().sum(), count.sum()) for name, v in (("loss", total), ("reconstruction", reconstruction))}
         return Loss(total, count, metrics, self.sums(z.detach(), codes, batch["place"], batch["code"]))
 
@@ -88,12 +91,13 @@ class VectorQuantised(Settings):
     kind: Literal["vector-quantised"] = "vector-quantised"
     """Reconstruct pictures through a grid of discrete codes."""
     commitment: float = Field(0.25, ge=0, le=100)
-    """Weight of the squared distance of latents from their codes."""
+    """Weight of the squared distance of latents from their codes (of a codebook)."""
     decay: float = Field(0.99, ge=0, lt=1)
     """Of the running means that are the codebook, a step."""
     restart: int = Field(50, ge=1)
     """Steps without a use after which a code begins anew at a latent of the batch, and no longer counts as used."""
     sampling: ClassVar = Drawing
+    lookahead: ClassVar[int] = 0
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict]]:
         return {"model": ("vq", {})}
