@@ -118,6 +118,14 @@ def test_special_tokens_in_text_are_text_unless_asked_for():
     assert codec.encode(text) == plain(codec, text)  # asking once leaves nothing behind
 
 
+def test_word_starts():
+    codec = BPE(vocabulary=300).train(iter([" the cat\n" * 9]))
+    starts = {codec.decode([i]): bool(codec.space.word_start[i]) for i in range(256, codec.space.vocabulary - 3)}
+    assert starts and all(flag == (not text[0].isalnum()) for text, flag in starts.items())
+    assert codec.space.word_start[[codec.space.special["end"], *codec.encode(" (\n")]].all()
+    assert not codec.space.word_start[codec.encode("aé")].any()
+
+
 def wordpiece(*tokens):
     vocabulary = {token: i for i, token in enumerate(["[UNK]", "play", "##ing", *tokens])}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
@@ -131,6 +139,7 @@ def test_an_existing_tokenizer(tmp_path):
         codec = File(path=str(path)).train(iter(()))
         assert codec.space.special == {"end": 3, "mask": 4, "pad": 5}
         assert codec.encode("playing play") == [1, 2, 1]
+        assert codec.space.word_start.tolist() == [True, True, False, True, True, True]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "[PAD]"}}))
     assert TextCodec.load(tmp_path).space.special == {"end": 5, "mask": 4}
     TextCodec.load(tmp_path).save(tmp_path / "again")

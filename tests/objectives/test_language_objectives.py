@@ -14,7 +14,7 @@ from genwright.objectives.language import Causal, Masked
 from genwright.training.engine import Engine
 
 V = 50
-SPACE = Space(V, {"end": 47, "mask": 48, "pad": 49})
+SPACE = Space(V, {"end": 47, "mask": 48, "pad": 49}, word_start=torch.arange(V) % 3 == 0)
 
 
 class Table(nn.Module):
@@ -83,28 +83,40 @@ def test_loss_is_summed_per_example_and_equals_cross_entropy():
     assert (int(correct), int(count)) == (int((guess == batch["targets"]).sum()), 20)
 
 
-def within(hits, trials, rate):
-    return abs(hits - trials * rate) <= 4.5 * math.sqrt(trials * rate * (1 - rate))
+def within(hits, trials, rate, z=4.5):
+    return abs(hits - trials * rate) <= z * math.sqrt(trials * rate * (1 - rate))
 
 
+@pytest.mark.parametrize("whole_words", [False, True])
 @pytest.mark.parametrize("rate", [0.15, 0.3])
-def test_masking_statistics_lie_in_their_binomial_interval(rate):
-    objective = Masked(rate=rate).build({"model": Table()}, SPACE)
+def test_masking_statistics_lie_in_their_binomial_interval(rate, whole_words):
+    objective = Masked(rate=rate, whole_words=whole_words).build({"model": Table()}, SPACE)
     tokens = torch.randint(0, V, (200, 100), generator=torch.Generator().manual_seed(2))
     out = prepare(objective, {"tokens": tokens})
     chosen = out["targets"] != -100
     content = tokens < 47
     assert not (chosen & ~content).any()  # special tokens are never hidden
     assert torch.equal(out["targets"][chosen], tokens[chosen])
-    assert within(int(chosen.sum()), int(content.sum()), rate)
+    z = 4.5 * (2 if whole_words else 1)  # a word's tokens share their fate: fewer independent draws
+    assert within(int(chosen.sum()), int(content.sum()), rate, z)
     n = int(chosen.sum())
     masked = (out["inputs"] == 48) & chosen
     kept = (out["inputs"] == tokens) & chosen
-    assert within(int(masked.sum()), n, 0.8)
-    assert within(int(kept.sum()), n, 0.1 + 0.1 / 47)
+    assert within(int(masked.sum()), n, 0.8, z)
+    assert within(int(kept.sum()), n, 0.1 + 0.1 / 47, z)
     replaced = out["inputs"][chosen & ~masked & ~kept]
     assert int(replaced.max()) < 47 and len(replaced.unique()) > 40
     assert torch.equal(out["inputs"][~chosen], tokens[~chosen])
+
+
+def test_whole_words_are_hidden_together():
+    objective = Masked(rate=0.4, whole_words=True, mask_share=1.0, random_share=0.0).build({"model": Table()}, SPACE)
+    tokens = torch.tensor([[0, 1, 2, 3, 4, 47, 5, 7, 6, 8]]).repeat(300, 1)  # words: 0 1 2 | 3 4 | end | 5 7 | 6 8
+    chosen = prepare(objective, {"tokens": tokens})["targets"] != -100
+    for word in ([0, 1, 2], [3, 4], [6, 7], [8, 9]):
+        assert (chosen[:, word].all(1) == chosen[:, word].any(1)).all()
+    assert within(int(chosen[:, 0].sum()), 300, 0.4) and within(int(chosen[:, 8].sum()), 300, 0.4)
+    assert not torch.equal(chosen[:, 0], chosen[:, 3])
 
 
 def test_masks_are_a_function_of_seed_position_and_example_whatever_the_split():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+import torch
 from pydantic import Field
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -44,7 +45,7 @@ class TextCodec:
             if token.special and i not in special.values():
                 special = special | {token.content: i}
         vocabulary = max(tokenizer.get_vocab().values()) + 1
-        self.space = Space(vocabulary=vocabulary, special=special)
+        self.space = Space(vocabulary=vocabulary, special=special, word_start=_word_starts(tokenizer, vocabulary, special))
         self.digest = hashlib.sha256((tokenizer.to_str() + json.dumps(special, sort_keys=True)).encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -105,6 +106,27 @@ class TextCodec:
 def _finish(tokenizer: Tokenizer) -> TextCodec:
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()])
     return TextCodec(tokenizer, {name: tokenizer.get_vocab()[token] for name, token in SPECIAL.items()})
+
+
+def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int]) -> torch.Tensor:
+    """(vocabulary,) bool. A token goes on with a word where it begins with a letter or digit and its kind of tokenizer marks starts."""
+    spec = json.loads(tokenizer.to_str())
+    marked = "▁" in str(spec["pre_tokenizer"]) or "▁" in str(spec["decoder"])
+    tail = {symbol for b, symbol in enumerate(byte_symbols()) if b >= 0x80}
+    byte_level = "ByteLevel" in str(spec["decoder"])
+
+    def starts(token: str) -> bool:
+        if spec["model"]["type"] == "WordPiece":
+            return not token.startswith(spec["model"]["continuing_subword_prefix"])
+        if byte_level:
+            return not (token[:1].isascii() and token[:1].isalnum() or token[:1] in tail)
+        return token.startswith("▁") if marked else not token[:1].isalnum()
+
+    flags = torch.ones(vocabulary, dtype=torch.bool)
+    reserved = set(special.values())
+    for token, i in tokenizer.get_vocab().items():
+        flags[i] = i in reserved or starts(token)
+    return flags
 
 
 class _TextSettings(Settings):

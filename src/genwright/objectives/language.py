@@ -83,8 +83,9 @@ class MaskedObjective(Language):
         self.plain = (~special).nonzero()[:, 0]  # what a random replacement is drawn from
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Inputs and targets (examples, time). Each token is chosen with probability `rate`; of the chosen, `mask_share` become the mask
-        token, `random_share` a random content token, the rest stay. Special and absent (-1) tokens are never chosen."""
+        """Inputs and targets (examples, time). Each token (with `whole_words`: each word, by its first token's draw) is chosen with
+        probability `rate`; of the chosen, `mask_share` become the mask token, `random_share` a random content token, the rest stay.
+        Special and absent (-1) tokens are never chosen."""
         s, tokens = self.settings, batch["tokens"]
         device, time = tokens.device, tokens.size(1)
         present, safe = tokens >= 0, tokens.clamp(min=0)
@@ -92,6 +93,12 @@ class MaskedObjective(Language):
         if "counted" in batch:
             eligible = eligible & batch["counted"]
         choice, fate = draws.uniform("mask", time), draws.uniform("replace", time)
+        if s.whole_words and self.space.word_start is not None:
+            begins = self.space.word_start.to(device)[safe] | ~eligible
+            begins[:, 0] = True
+            begins[:, 1:] |= ~eligible[:, :-1]
+            first = torch.where(begins, torch.arange(time, device=device), 0).cummax(1).values
+            choice, fate = choice.gather(1, first), fate.gather(1, first)
         rate = s.rate * draws.uniform("rate", 1) if s.vary else s.rate
         chosen = eligible & (choice < rate)
         inputs = torch.where(chosen & (fate < s.mask_share), self.space.special["mask"], safe)
@@ -127,13 +134,15 @@ class Masked(_Language):
     kind: Literal["masked"] = "masked"
     """Predict hidden tokens from all others."""
     rate: float = Field(0.3, gt=0, le=1)
-    """Share of tokens that are predicted."""
+    """Share of tokens (or words) that are predicted."""
     vary: bool = False
     """Whether each example's share is drawn between 0 and `rate`: then any part can be filled in, given any other."""
     mask_share: float = Field(0.8, ge=0, le=1)
     """Of those, the share shown as the mask token."""
     random_share: float = Field(0.1, ge=0, le=1)
     """Of those, the share shown as a random token; the rest are shown as they are."""
+    whole_words: bool = False
+    """Choose whole words, not single tokens."""
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> MaskedObjective:
         if self.mask_share + self.random_share > 1:
