@@ -10,7 +10,7 @@ from genwright.contracts import Space
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.models.mlp import MLPDiscriminator, MLPGenerator
-from genwright.objectives.adversarial import LOSSES, Adversarial, square_slopes
+from genwright.objectives.adversarial import LOSSES, Adversarial, gradient_penalty, square_slopes
 from genwright.sampling.drawing import Drawing
 from genwright.training import loop
 from genwright.training.engine import Engine
@@ -80,7 +80,8 @@ def test_penalties_of_a_quadratic_discriminator(packing):
     (found,) = torch.autograd.grad(square.sum(), a, retain_graph=True)
     expected = sum(2 * a @ torch.outer(p, p) for p in packs)
     torch.testing.assert_close(found, (expected + expected.T) / 2)
-    assert torch.autograd.grad(square.sum(), x)[0].isfinite().all()
+    torch.testing.assert_close(gradient_penalty(square), ((packs @ a).norm(dim=1) - 1).square())
+    assert torch.autograd.grad(gradient_penalty(torch.zeros(1, requires_grad=True) * 1).sum() * 0 + square.sum(), x)[0].isfinite().all()
 
 
 def test_discriminator_turn_is_the_game_plus_half_gamma_times_both_penalties():
@@ -124,9 +125,9 @@ def test_every_game_trains_the_same_in_parts_of_whole_packs(loss):
 
 
 def test_random_numbers_belong_to_examples():
-    o = built(NAMED)
+    o = built(NAMED, loss="wasserstein")
     whole, some = prepared(o, Modes(named=True)), prepared(o, Modes(named=True), examples=torch.tensor([3, 9]))
-    assert set(whole) == {"x", "latent", "condition"}
+    assert set(whole) == {"x", "latent", "condition", "between"}
     for name in whole:
         assert torch.equal(whole[name][[3, 9]], some[name])
 
@@ -136,12 +137,11 @@ def test_gradients_of_gradients_are_announced():
     assert not built(loss="hinge").double_backward and not built(r1=0, r2=0).double_backward
 
 
-def test_augmentation_follows_how_sure_the_discriminator_is(monkeypatch):
+def test_augmentation_follows_how_sure_the_discriminator_is():
     space = Space(shape=(1, 8, 8), dtype="float32")
     torch.manual_seed(0)
     parts = {"generator": MLPGenerator(width=8), "discriminator": MLPDiscriminator(width=8)}
-    monkeypatch.setattr("genwright.objectives.adversarial.STEP", 0.1)
-    chosen = Adversarial(latent=3, augment=True)
+    chosen = Adversarial(latent=3, augment=True, augment_step=0.1)
     o = chosen.build({name: parts[name].build(space, **extra) for name, (_, extra) in chosen.needs(space).items()}, space)
     for sign, expected in ((0.9, 0.1), (0.9, 0.2), (0.1, 0.1), (0.1, 0.0), (0.1, 0.0)):
         o.after_step({"real_sign": sign}, {})

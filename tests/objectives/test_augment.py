@@ -15,14 +15,15 @@ def one(value=0.0, n=2):
 
 def test_nothing_at_probability_zero():
     x = torch.randn(3, 2, 8, 8)
-    assert torch.equal(augment(x, torch.rand(3, NUMBERS), NONE), x)
+    assert torch.equal(augment(x, torch.rand(3, NUMBERS), NONE, flips=True), x)
 
 
 def test_each_transform_alone_against_torch():
     x = torch.randn(2, 3, 8, 8)
     still = torch.zeros(2, 2)
-    torch.testing.assert_close(resample(x, one(math.pi / 2), one(1), still), torch.rot90(x, -1, (2, 3)), atol=1e-5, rtol=0)
-    moved = resample(x, one(), one(1), torch.tensor([[0.25, 0.5]]).expand(2, 2))
+    torch.testing.assert_close(resample(x, one(math.pi / 2), one(1), one(1), still), torch.rot90(x, -1, (2, 3)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(resample(x, one(), one(1), one(-1), still), x.flip(3), atol=1e-5, rtol=0)
+    moved = resample(x, one(), one(1), one(1), torch.tensor([[0.25, 0.5]]).expand(2, 2))
     torch.testing.assert_close(moved[:, :, 2:, 1:], x[:, :, :-2, :-1], atol=1e-5, rtol=0)  # a quarter of half a side: one pixel of 8
 
 
@@ -35,7 +36,7 @@ def test_resampling_is_torchs_grid_sample():
         rows.append([[cos, sin, -cos * dx - sin * dy], [-sin, cos, sin * dx - cos * dy]])
     grid = F.affine_grid(torch.tensor(rows), [2, 2, 8, 8], align_corners=False)
     expected = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
-    torch.testing.assert_close(resample(x, angle, scale, shift), expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(resample(x, angle, scale, one(1), shift), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_cutout_takes_a_square_of_half_the_side():
@@ -43,13 +44,13 @@ def test_cutout_takes_a_square_of_half_the_side():
     assert (mask[0, 0, 2:6, 2:6] == 0).all() and mask[0].sum() == 64 - 16 and mask[1].all()
 
 
-def test_only_what_is_chosen():
-    x, numbers = torch.randn(2, 1, 8, 8), torch.full((2, NUMBERS), 0.5)  # all amounts but one in the middle: nothing else moves
-    numbers[:, :4], numbers[:, 9] = 0.9, 1.0
+def test_only_what_is_chosen_and_flips_only_when_asked():
+    x, numbers = torch.randn(2, 1, 8, 8), torch.full((2, NUMBERS), 0.5)  # all amounts in the middle: nothing moves
+    numbers[:, :5], numbers[:, 2] = 0.9, 0.9
+    numbers[:, 4] = 0.1
     at = torch.tensor(0.5)
-    assert torch.equal(augment(x, numbers, at), x)
-    numbers[:, 3] = 0.1
-    torch.testing.assert_close(augment(x, numbers, at), x + 0.3)
+    assert torch.equal(augment(x, numbers, at, flips=False), x)
+    torch.testing.assert_close(augment(x, numbers, at, flips=True), x.flip(3))
 
 
 def test_twice_differentiable():
@@ -63,6 +64,6 @@ def test_twice_differentiable():
 @pytest.mark.parametrize("amount", [0.0, 0.999])
 def test_extremes_stay_finite_and_in_reach(amount):
     numbers = torch.full((1, NUMBERS), amount)
-    numbers[:, :4] = 0
-    out = augment(torch.ones(1, 3, 16, 16), numbers, ALL)
+    numbers[:, :5] = 0
+    out = augment(torch.ones(1, 3, 16, 16), numbers, ALL, flips=True)
     assert out.isfinite().all() and out.abs().max() < 2

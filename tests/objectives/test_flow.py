@@ -129,6 +129,8 @@ def test_times_are_uniform_and_evenly_spread():
     assert t[0] >= 0 and t[-1] < 1 and float(t.diff().max()) < 0.003  # independent ones leave gaps of 0.007
     first = torch.cat([spread_times(Draws(0, p, torch.zeros(1, dtype=torch.int64))) for p in range(2000)])
     assert float(first.mean()) == pytest.approx(0.5, abs=0.02) and float(first.var()) == pytest.approx(1 / 12, abs=0.005)
+    logit = prepared(flow(None, times="logit-normal"), torch.zeros(5000, 2))["time"].double()
+    assert float((logit / (1 - logit)).log().std()) == pytest.approx(1, abs=0.05)
     ends = prepared(flow(None, times="arcsine"), torch.zeros(5000, 2))["time"]
     assert float((ends < 0.1).double().mean()) == pytest.approx(2 / math.pi * math.asin(0.1**0.5), abs=0.005)
 

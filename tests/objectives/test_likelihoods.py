@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from genwright.draws import Draws
 from genwright.models.autoencoder import gaussian_kl
-from genwright.objectives.likelihoods import bernoulli, binarised, importance_bound, logistic
+from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, importance_bound, logistic
 
 
 def test_gaussian_kl_is_what_monte_carlo_says_and_torch_too():
@@ -74,3 +74,12 @@ def test_binarised_pixels_are_on_as_often_as_they_are_bright():
     share = binarised(x, Draws(0, 3, torch.arange(20_000))).mean(0).flatten()
     assert share[0] == 0 and share[3] == 1 and share[4] == 1
     assert abs(float(share[1]) - 64 / 255) < 0.01 and abs(float(share[2]) - 128 / 255) < 0.01
+
+
+def test_fixed_binarisation_follows_the_picture_and_not_its_place():
+    x = torch.randint(0, 256, (6, 1, 5, 5), generator=torch.Generator().manual_seed(0)).float() / 127.5 - 1
+    once, again = binarised(x, fixed_draws(x)), binarised(x.flip(0), fixed_draws(x.flip(0))).flip(0)
+    assert torch.equal(once, again)
+    y = x.clone()
+    y[0, 0, 0, 0] *= -1
+    assert not torch.equal(binarised(y, fixed_draws(y))[0], once[0])

@@ -74,9 +74,10 @@ def test_perplexity_in_closed_form():
     assert perplexity(torch.tensor([50, 30, 20])).item() == pytest.approx(math.exp(-sum(q * math.log(q) for q in p)))
 
 
-def test_the_loss_is_what_it_says():
+@pytest.mark.parametrize("kind", ["l2", "l1"])
+def test_the_loss_is_what_it_says(kind):
     objective = made(normalised=False)
-    objective.settings = VectorQuantised(commitment=0.5)
+    objective.settings = VectorQuantised(reconstruction=kind, commitment=0.5)
     engine = Engine("cpu")
     batch = objective.prepare(Shapes(6).batch(0, torch.arange(6)), Draws(0, 0, torch.arange(6)), engine.ranks(engine.rows(6)))
     loss = objective.loss(batch)
@@ -84,7 +85,7 @@ def test_the_loss_is_what_it_says():
     z, codes = net(x)
     error = net(codes=codes) - x
     for i in range(6):
-        expected = error[i].square().mean()
+        expected = error[i].abs().mean() if kind == "l1" else error[i].square().mean()
         distance = torch.stack([(z[i, j] - net.bottleneck.codebook[codes[i, j]]).square().mean() for j in range(4)]).mean()
         assert loss.total[i].item() == pytest.approx((expected + 0.5 * distance).item(), rel=1e-4)
     assert loss.count.tolist() == [1] * 6 and set(loss.metrics) == {"loss", "reconstruction"}

@@ -64,6 +64,15 @@ def test_one_sample_is_reconstruction_plus_the_closed_divergence():
     assert objective.measured(batch).count.tolist() == [1.0] * 16
 
 
+def test_free_bits_are_free_below_and_exact_above():
+    objective = made(free_bits=5.0)
+    batch = prepared(objective)
+    out = objective.turns(0)[0].loss(batch)
+    assert torch.allclose(out.total.sum(), out.metrics["reconstruction"][0] + 5.0 * 3 * 16, atol=1e-2)  # every unit is below 5 nats
+    tiny = made(free_bits=1e-9)
+    assert torch.allclose(tiny.turns(0)[0].loss(prepared(tiny)).total, made().turns(0)[0].loss(batch).total, atol=1e-4)
+
+
 def test_the_doubly_reparameterised_gradient_is_the_papers():
     """Equation 8 of 1810.04152, written out: encoder sum w^2 d log w / dz dz / d phi, decoder sum w d log w / d theta."""
     objective = made(samples=4)
@@ -130,6 +139,8 @@ def test_training_lowers_the_loss_and_conditions_decide_the_picture(likelihood, 
 def test_what_does_not_fit_is_said():
     with pytest.raises(GenwrightError, match="pictures only"):
         Variational().build({}, Space(shape=(2,)))
+    with pytest.raises(GenwrightError, match="free_bits"):
+        Variational(samples=2, free_bits=0.1).build({}, PLAIN)
 
 
 def test_units_in_use_do_not_depend_on_the_split():

@@ -34,7 +34,6 @@ LOSSES: Mapping[str, tuple[Pair, Pair]] = {
     "wasserstein": (lambda real, fake: fake - real, lambda real, fake: -fake),
 }
 SURE = 0.6  # ADA's target: mean sign of the scores of real examples
-STEP = 2e-4  # how far a step moves the probability of augmentation
 _RELATIVE = ("relativistic", "wasserstein")  # a constant added to all scores changes nothing: a score's own sign means nothing
 
 
@@ -44,15 +43,21 @@ def square_slopes(scores: Tensor, x: Tensor) -> Tensor:
     return slopes.reshape(len(scores), -1).square().sum(1)
 
 
+def gradient_penalty(square: Tensor) -> Tensor:
+    """(norm - 1)^2 of squared norms (n,): Gulrajani et al., arXiv 1704.00028, eq. 3. A norm of 0 keeps a finite gradient."""
+    return (torch.sqrt(square + 1e-12) - 1).square()
+
+
 class AdversarialObjective(Objective):
     """modules: {"generator", "discriminator"}. The probability of augmentation is a buffer of the discriminator."""
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Adversarial):
         self.modules, self.space, self.settings = modules, space, settings
         self.unit, self.latent = settings.packing, (settings.latent,)
-        usual = {"hinge": (0.0, 0.0), "non-saturating": (1.0, 0.0)}.get(settings.loss, (1.0, 1.0))
+        usual = {"relativistic": (1.0, 1.0), "non-saturating": (1.0, 0.0)}.get(settings.loss, (0.0, 0.0))
         self.r1, self.r2 = (usual[i] if given is None else given for i, given in enumerate((settings.r1, settings.r2)))
-        self.double_backward = bool(self.r1 or self.r2)
+        self.wasserstein = settings.gradient_penalty if settings.loss == "wasserstein" else 0.0
+        self.double_backward = bool(self.r1 or self.r2 or self.wasserstein)
         self.of_discriminator, self.of_generator = LOSSES[settings.loss]
         if settings.augment:
             modules["discriminator"].register_buffer("augmentation", torch.zeros(()))
@@ -69,6 +74,8 @@ class AdversarialObjective(Objective):
             out["condition"] = drop(self.space.attributes, batch["condition"], draws, self.settings.drop)
         if self.settings.augment:
             out["augment"] = draws.uniform("augment", 3, NUMBERS)
+        if self.wasserstein:
+            out["between"] = draws.uniform("between", 1)
         return out
 
     def turns(self, step: int) -> Sequence[Turn]:
@@ -84,7 +91,7 @@ class AdversarialObjective(Objective):
         of the batch's augmentations each of these sets goes through; without, none."""
         if augmented and "augment" in batch:
             numbers = torch.cat([batch["augment"][:, which] for which in augmented])
-            x = augment(x, numbers, self.augmentation)
+            x = augment(x, numbers, self.augmentation, self.settings.flips)
         m, condition = self.unit, batch.get("condition")
         x = x.reshape(len(x) // m, m * x.size(1), *x.shape[2:])
         if condition is not None:
@@ -107,9 +114,18 @@ class AdversarialObjective(Objective):
             of_real, of_fake = square_slopes(scores, x).chunk(2)
             metrics["penalty"] = (self.r1 * of_real + self.r2 * of_fake) / 2
             total = total + weight * metrics["penalty"]
+        if self.wasserstein:
+            metrics["gradient_penalty"] = self._between(batch, fake)
+            total = total + self.wasserstein * metrics["gradient_penalty"]
         if "augment" in batch:
             metrics["augment"] = self.augmentation.expand_as(game)
         return self._loss(total, metrics)
+
+    def _between(self, batch: Batch, fake: Tensor) -> Tensor:
+        """The gradient penalty at a random place on the line between each real pack and a generated one."""
+        share = batch["between"][:: self.unit].repeat_interleave(self.unit, 0).view(-1, *[1] * (fake.ndim - 1))
+        x = (share * batch["x"] + (1 - share) * fake).requires_grad_()
+        return gradient_penalty(square_slopes(self.scores(x, batch, 0), x))
 
     def generate(self, batch: Batch) -> Loss:
         fake = self.scores(self.generated(batch, 1), batch, 2)
@@ -129,8 +145,9 @@ class AdversarialObjective(Objective):
     def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:
         """Adaptive augmentation: its probability rises while the discriminator is surer of real examples than SURE."""
         if self.settings.augment:
+            sure = metrics["real_sign"] > SURE
             # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676, section 2.2)
-            self.augmentation.add_(STEP if metrics["real_sign"] > SURE else -STEP).clamp_(0, 0.8)
+            self.augmentation.add_(self.settings.augment_step if sure else -self.settings.augment_step).clamp_(0, 0.8)
 
     def measured(self, batch: Batch) -> Loss:
         """Scores of held-out examples beside generated ones, not augmented. A last pack that is not full is left out."""
@@ -184,13 +201,15 @@ class Adversarial(Settings):
     loss: Literal["relativistic", "non-saturating", "hinge", "wasserstein"] = "relativistic"
     """The game."""
     r1: float | None = Field(None, ge=0, le=1e4)
-    """Weight of the squared gradient at real examples (R1's gamma). Default: 1; for hinge 0."""
+    """Weight of the squared gradient at real examples (R1's gamma). Default: 1 for relativistic and non-saturating, else 0."""
     r2: float | None = Field(None, ge=0, le=1e4)
-    """The same at generated examples (R2). Default: 1 for relativistic and wasserstein, else 0."""
+    """The same at generated examples (R2). Default: 1 for relativistic, else 0."""
     halve: int = Field(0, ge=0)
     """Steps in which R1 and R2 fall to half; 0: they stay."""
     penalty_every: int = Field(1, ge=1, le=64)
     """R1 and R2 are computed every so many steps, and weigh as much more (StyleGAN2, arXiv 1912.04958): a third of the time at 4."""
+    gradient_penalty: float = Field(10.0, gt=0, le=1e4)
+    """Weight of (gradient norm - 1)^2 between real and generated examples, for `wasserstein`."""
     latent: int = Field(64, ge=1, le=65536)
     """Size of the latent."""
     packing: int = Field(1, ge=1, le=64)
@@ -199,6 +218,10 @@ class Adversarial(Settings):
     """How often an attribute, and all of them, are left out, so that the generator can do without."""
     augment: bool = False
     """Adaptive augmentation of what the discriminator sees, for small data."""
+    augment_step: float = Field(2e-4, gt=0, le=0.1)
+    """How far a step moves the probability of augmentation."""
+    flips: bool = False
+    """Augmentation mirrors pictures left to right: not for letters and digits."""
     sampling: ClassVar[type] = Drawing
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:

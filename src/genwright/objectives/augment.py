@@ -10,29 +10,36 @@ import math
 import torch
 from torch import Tensor
 
-NUMBERS = 12  # uniform random numbers for a picture: 4 decisions, then 8 amounts
+NUMBERS = 14  # uniform random numbers for a picture: 5 decisions, then 9 amounts
 
 
-def augment(x: Tensor, numbers: Tensor, probability: Tensor) -> Tensor:
+def augment(x: Tensor, numbers: Tensor, probability: Tensor, flips: bool = False) -> Tensor:
     """Pictures (n, channels, height, width) in [-1, 1], transformed. numbers (n, NUMBERS) in [0, 1); probability: () of each of shift,
-    turn and scale, cutout, and colour. Never mirrored, which letters and digits would not bear."""
-    shifted, turned, cut, coloured = (numbers[:, :4] < probability).float().unbind(1)
-    amount = numbers[:, 4:] * 2 - 1
+    turn and scale, cutout, colour and (with `flips`) left to right."""
+    chosen = (numbers[:, :5] < probability).float()
+    amount = numbers[:, 5:] * 2 - 1
+    shifted, turned, cut, coloured, flipped = chosen.unbind(1)
+    angle = turned * amount[:, 0] * (math.pi / 12)
+    scale = torch.exp2(turned * amount[:, 1] * 0.25)
+    mirror = 1 - 2 * flipped * float(flips)
     shift = shifted[:, None] * amount[:, 2:4] / 4  # of half a side: an eighth of the side
-    out = resample(x, turned * amount[:, 0] * (math.pi / 12), torch.exp2(turned * amount[:, 1] * 0.25), shift)
+    out = resample(x, angle, scale, mirror, shift)
     contrast, brightness = torch.exp2(coloured * amount[:, 4] * 0.5), coloured * amount[:, 5] * 0.3
     out = out * contrast.view(-1, 1, 1, 1) + brightness.view(-1, 1, 1, 1)
     return out * kept(x, amount[:, 6:8], cut)
 
 
-def resample(x: Tensor, angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Bilinear resampling of (n, c, h, w) turned by `angle` (n,), enlarged by `scale`, shifted by (n, 2) half sides (x, y). Beyond an edge
-    the picture is reflected."""
+def resample(x: Tensor, angle: Tensor, scale: Tensor, mirror: Tensor, shift: Tensor) -> Tensor:
+    """Bilinear resampling of (n, c, h, w) turned by `angle` (n,), enlarged by `scale`, mirrored where -1, shifted by (n, 2) half sides (x,
+    y). Beyond an edge the picture is reflected."""
     n, c, h, w = x.shape
-    v, u = (t.flatten() for t in torch.meshgrid(_centres(h, x), _centres(w, x), indexing="ij"))
-    u, v = u - shift[:, :1], v - shift[:, 1:]
+    v, u = torch.meshgrid(
+        (torch.arange(h, device=x.device) + 0.5) * 2 / h - 1, (torch.arange(w, device=x.device) + 0.5) * 2 / w - 1, indexing="ij"
+    )
+    u, v = u.flatten() - shift[:, :1], v.flatten() - shift[:, 1:]
     cos, sin = (angle.cos() / scale)[:, None], (angle.sin() / scale)[:, None]
-    column, row = _reflected((cos * u + sin * v + 1) * (w / 2), w), _reflected((cos * v - sin * u + 1) * (h / 2), h)
+    column = _reflected((mirror[:, None] * (cos * u + sin * v) + 1) * (w / 2), w)
+    row = _reflected((cos * v - sin * u + 1) * (h / 2), h)
     left, top = column.floor(), row.floor()
     right, down = column - left, row - top
     pixels = x.flatten(2)
@@ -44,11 +51,6 @@ def resample(x: Tensor, angle: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return out.view_as(x)
 
 
-def _centres(size: int, x: Tensor) -> Tensor:
-    """Of pixels, on an axis from -1 to 1."""
-    return (torch.arange(size, device=x.device) + 0.5) * 2 / size - 1
-
-
 def _reflected(place: Tensor, size: int) -> Tensor:
     """Places in [0, size] (edges of pixels), reflected into it -> coordinates of pixel centres in [0, size - 1]."""
     place = (place.remainder(2 * size) - size).abs()
@@ -57,6 +59,7 @@ def _reflected(place: Tensor, size: int) -> Tensor:
 
 def kept(x: Tensor, centre: Tensor, cut: Tensor) -> Tensor:
     """(n, 1, h, w): 0 in a square of half the side around `centre` (n, 2) in [-1, 1] where `cut` (n,) is 1, else 1."""
-    v, u = _centres(x.shape[2], x), _centres(x.shape[3], x)
+    h, w = x.shape[2:]
+    v, u = (torch.arange(h, device=x.device) + 0.5) * 2 / h - 1, (torch.arange(w, device=x.device) + 0.5) * 2 / w - 1
     inside = ((v - centre[:, 1:]).abs() < 0.5)[:, :, None] & ((u - centre[:, :1]).abs() < 0.5)[:, None, :]
     return (1 - inside.float() * cut.view(-1, 1, 1))[:, None]

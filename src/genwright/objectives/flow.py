@@ -73,7 +73,9 @@ class FlowObjective(Objective):
             own = (draws.examples[:, None] == ranks.gather(draws.examples)).nonzero()[:, 1]
             start = whole[partner[own]]
         t = spread_times(draws)
-        if self.settings.times == "arcsine":
+        if self.settings.times == "logit-normal":
+            t = torch.special.ndtri(t).sigmoid()
+        elif self.settings.times == "arcsine":
             t = (math.pi / 2 * t).sin().square()
         out = {"x": x, "start": start, "time": t}
         if condition is not None:
@@ -131,8 +133,8 @@ class Flow(Settings):
     """Learn the velocity that carries noise to content (rectified flow)."""
     pairing: Literal["independent", "optimal-transport"] = "independent"
     """Which noise goes with which example: any, or what moves the batch least; then few steps do, and bigger batches are better."""
-    times: Literal["uniform", "arcsine"] = "uniform"
-    """Where along the way it is trained: everywhere alike, or more often near both ends, where few steps need it."""
+    times: Literal["uniform", "logit-normal", "arcsine"] = "uniform"
+    """Where along the way it is trained: everywhere alike, more often in the middle, or near both ends, where few steps need it."""
     drop: float = Field(0.1, ge=0, lt=1)
     """Share of examples that are shown without a condition, so that guidance is possible; each attribute is left out as often."""
     sampling: ClassVar[type[Settings]] = Drawing

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genwright.draws import Draws
+from genwright.draws import Draws, mix
 
 
 def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
@@ -45,3 +45,9 @@ def binarised(x: Tensor, draws: Draws) -> Tensor:
     size = x[0].numel()
     bits = draws.bits("binarise", -(-size // 4)).view(torch.int16)[:, :size].view_as(x)
     return (bits.float() + 32768 < (x + 1) * 32768).float()
+
+
+def fixed_draws(x: Tensor) -> Draws:
+    """Draws that a picture's own 256 levels seed, so that it is binarised alike whenever and wherever it is seen."""
+    levels = ((x.flatten(1) + 1) * 127.5).round().long()
+    return Draws(0, 0, (levels * mix(torch.arange(1, levels.size(1) + 1, device=x.device))).sum(1))

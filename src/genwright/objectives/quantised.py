@@ -50,10 +50,11 @@ class QuantisedObjective:
         return (Turn(("model",), self.loss),)
 
     def loss(self, batch: Batch) -> Loss:
-        """Per picture: mean squared error of a value in [-1, 1], plus the weighted mean square of latents minus their codes."""
+        """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean square of latents minus their codes."""
         x = batch["x"]
         z, codes, made, vectors = self.modules["model"](x, decode=True)
-        reconstruction = F.mse_loss(made, x, reduction="none").flatten(1).mean(1)
+        error = F.l1_loss if self.settings.reconstruction == "l1" else F.mse_loss
+        reconstruction = error(made, x, reduction="none").flatten(1).mean(1)
         total, count = reconstruction, torch.ones_like(reconstruction)
         if isinstance(self.model.bottleneck, Codebook):
             total = total + self.settings.commitment * F.mse_loss(z, vectors, reduction="none").flatten(1).mean(1)
@@ -90,6 +91,8 @@ class QuantisedObjective:
 class VectorQuantised(Settings):
     kind: Literal["vector-quantised"] = "vector-quantised"
     """Reconstruct pictures through a grid of discrete codes."""
+    reconstruction: Literal["l2", "l1"] = "l2"
+    """Error of a reconstructed value in [-1, 1]: squared (`l2`) or absolute (`l1`)."""
     commitment: float = Field(0.25, ge=0, le=100)
     """Weight of the squared distance of latents from their codes (of a codebook)."""
     decay: float = Field(0.99, ge=0, lt=1)

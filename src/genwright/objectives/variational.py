@@ -1,7 +1,7 @@
 """Variational learning: a lower bound on log p(x) is raised (Kingma and Welling, arXiv 1312.6114).
 
-One sample: reconstruction and the closed form of the KL divergence, with beta (Higgins et al., 2017) and a warm-up of the KL.
-Several: the importance-weighted bound (Burda et al., 1509.00519) with the doubly reparameterised gradient
+One sample: reconstruction and the closed form of the KL divergence, with beta (Higgins et al., 2017), a warm-up of the KL and free bits
+(Kingma et al., 1606.04934). Several: the importance-weighted bound (Burda et al., 1509.00519) with the doubly reparameterised gradient
 (Tucker et al., 1810.04152) for networks of one layer, whose encoder keeps learning however many samples there are.
 
 Network: role "vae", see `models/autoencoder.py`. Losses are in nats per example.
@@ -20,7 +20,7 @@ from genwright.codecs.attributes import drop
 from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.objectives.likelihoods import bernoulli, binarised, importance_bound, logistic
+from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, importance_bound, logistic
 from genwright.registry import Settings, register
 from genwright.sampling.drawing import Drawing
 
@@ -39,7 +39,7 @@ class VariationalObjective(Objective):
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         s, x = self.settings, batch["x"]
         if s.likelihood == "bernoulli":
-            x = binarised(x, draws)
+            x = binarised(x, draws if s.binarise == "dynamic" else fixed_draws(x))
         out = {"x": x, "noise": draws.normal("noise", s.samples, *self.latent)}
         if "condition" in batch and self.conditional:
             out["condition"] = drop(self.space.attributes, batch["condition"], draws, s.drop)
@@ -48,13 +48,13 @@ class VariationalObjective(Objective):
     def turns(self, step: int) -> Sequence[Turn]:
         s = self.settings
         weight = s.beta * min(1.0, (step + 1) / s.warmup if s.warmup else 1.0)
-        return (Turn(("model",), lambda batch: self.loss(batch, weight)),)
+        return (Turn(("model",), lambda batch: self.loss(batch, weight, s.free_bits)),)
 
     def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
         """log p(x | z), (n, k), nats; `x` as `prepare` leaves it."""
         return (bernoulli if self.settings.likelihood == "bernoulli" else logistic)(parameters, x)
 
-    def loss(self, batch: Batch, weight: float) -> Loss:
+    def loss(self, batch: Batch, weight: float, free_bits: float = 0.0) -> Loss:
         """Negative bound, with the KL term (or log q - log p) times `weight`."""
         noise = batch["noise"]
         several = noise.size(1) > 1
@@ -69,7 +69,7 @@ class VariationalObjective(Objective):
                 share = log_weights.detach().softmax(1)[:, :, None]
                 sampled.latent.register_hook(lambda slope: slope * share)  # softmax weights twice on the way to the encoder
         else:
-            total = -log_p[:, 0] + weight * kl
+            total = -log_p[:, 0] + weight * (sampled.kl.clamp(min=free_bits).sum(1) if free_bits else kl)
         count = torch.ones_like(total)
         n = count.sum()
         active = (sampled.kl > ACTIVE).sum(1)  # of each example: a batch's own mean would depend on how it is split
@@ -77,7 +77,7 @@ class VariationalObjective(Objective):
         return Loss(total, count, {name: (v.detach().sum(), n) for name, v in values.items()})
 
     def measured(self, batch: Batch) -> Loss:
-        """The negative evidence lower bound, one sample: beta 1, no warm-up."""
+        """The negative evidence lower bound, one sample: beta 1, no warm-up, no free bits."""
         return self.loss(batch | {"noise": batch["noise"][:, :1]}, 1.0)
 
     def given(self, condition: Tensor | None) -> Tensor | None:
@@ -107,13 +107,17 @@ class Variational(Settings):
     kind: Literal["variational"] = "variational"
     """Raise a lower bound on the likelihood through a latent code."""
     likelihood: Literal["bernoulli", "logistic"] = "logistic"
-    """Of pixels: `bernoulli` for black and white, which grey becomes by a new draw each time; `logistic` for 256 levels."""
+    """Of pixels: `bernoulli` for black and white, `logistic` for 256 levels."""
+    binarise: Literal["dynamic", "fixed"] = "dynamic"
+    """Under `bernoulli`, grey becomes black or white by a draw: a new one each time, or one that the picture itself seeds."""
     samples: int = Field(1, ge=1, le=1000)
     """Latents drawn for each example; over 1: the importance-weighted bound."""
     beta: float = Field(1.0, ge=0, le=1000)
     """Weight of the KL divergence; above 1 units disentangle, and pictures blur."""
     warmup: int = Field(0, ge=0)
     """Steps over which the weight of the KL divergence rises to `beta`."""
+    free_bits: float = Field(0.0, ge=0, le=10)
+    """Nats of each latent unit, in each example, below which its KL divergence costs no less."""
     drop: float = Field(0.1, ge=0, le=1)
     """Rate at which attributes are left out of conditions in training; 1: nothing is ever conditional."""
     sampling: ClassVar[type[Drawing]] = Drawing
@@ -124,4 +128,6 @@ class Variational(Settings):
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> VariationalObjective:
         if len(space.shape) != 3:
             raise GenwrightError("objective.kind=variational has likelihoods of pictures only", "use data.kind=images")
+        if self.samples > 1 and self.free_bits:
+            raise GenwrightError("objective.free_bits needs objective.samples=1", "set one of them to its default")
         return VariationalObjective(modules, space, self)
