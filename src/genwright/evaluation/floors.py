@@ -39,21 +39,15 @@ def pair_counts(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> tuple
 
     Memory: proportional to the distinct pairs and `chunk`, not to the tokens.
     """
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    codes, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
     for start in range(0, max(len(tokens) - 1, 0), chunk):
         piece = np.asarray(tokens[start : start + chunk + 1]).astype(np.int64)
         if piece.min() < 0 or piece.max() >= vocabulary:
             raise GenwrightError("a training token is outside the vocabulary", "prepare the data again with this run's codec")
-        parts.append(np.unique(piece[:-1] * vocabulary + piece[1:], return_counts=True))
-        while len(parts) > 1 and len(parts[-2][0]) <= 2 * len(parts[-1][0]):  # merging like with like keeps the total work n log n
-            parts[-2:] = [_merged(parts[-2:])]
-    return _merged(parts)
-
-
-def _merged(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """The same of several rows of codes and counts together."""
-    codes, where = np.unique(np.concatenate([np.zeros(0, np.int64), *(part[0] for part in parts)]), return_inverse=True)
-    return codes, np.bincount(where, np.concatenate([[], *(part[1] for part in parts)]), len(codes)).astype(np.int64)
+        found, times = np.unique(piece[:-1] * vocabulary + piece[1:], return_counts=True)
+        codes, where = np.unique(np.concatenate([codes, found]), return_inverse=True)
+        counts = np.bincount(where, np.concatenate([counts, times]), len(codes)).astype(np.int64)
+    return codes, counts
 
 
 @dataclass(frozen=True)

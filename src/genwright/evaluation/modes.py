@@ -14,18 +14,11 @@ from torch import Tensor
 PERFECT = 1 - math.exp(-4.5)  # share of a 2-D Gaussian within 3 standard deviations: what a perfect sampler reaches
 
 
-class Mixture(NamedTuple):
+class Modes(NamedTuple):
     """modes: reached. high_quality: share of samples. kl: nats; infinite without a sample of high quality."""
 
     modes: int
     high_quality: float
-    kl: float
-
-
-class Stacked(NamedTuple):
-    """modes: reached, of 1,000. kl: nats."""
-
-    modes: int
     kl: float
 
 
@@ -40,15 +33,15 @@ def kl_floor(modes: int, samples: int) -> float:
     return (modes - 1) / (2 * max(samples, 1))
 
 
-def mixture(samples: Tensor, means: Tensor, std: float) -> Mixture:
+def mixture(samples: Tensor, means: Tensor, std: float) -> Modes:
     """samples (n, 2), means (modes, 2), one standard deviation for all."""
     distance, mode = torch.cdist(samples.double(), means.double(), compute_mode="donot_use_mm_for_euclid_dist").min(1)
     good = distance < 3 * std
     counts = torch.bincount(mode[good], minlength=len(means))
-    return Mixture(int((counts > 0).sum()), float(good.double().mean()), reverse_kl(counts))
+    return Modes(int((counts > 0).sum()), float(good.double().mean()), reverse_kl(counts))
 
 
-def stacked(labels: Tensor) -> Stacked:
-    """labels (n, 3): the digit that a classifier sees in each channel."""
+def stacked(labels: Tensor) -> Modes:
+    """labels (n, 3): the digit that a classifier sees in each channel; every sample is of one of 1,000 modes."""
     counts = torch.bincount(labels @ torch.tensor([100, 10, 1], device=labels.device), minlength=1000)
-    return Stacked(int((counts > 0).sum()), reverse_kl(counts))
+    return Modes(int((counts > 0).sum()), 1.0, reverse_kl(counts))

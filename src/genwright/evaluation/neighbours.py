@@ -5,8 +5,6 @@ Distances are exact (fp64: |a|^2 + |b|^2 - 2ab loses half the digits, and points
 computed in blocks, so memory is bounded whatever the number of examples.
 """
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
@@ -17,38 +15,19 @@ QUANTILE, NEIGHBOURS = 0.05, 50  # of `Memory`
 BLOCK = 2048  # rows of a block of distances: with 10,000 columns 160 MB
 
 
-def _blocks(a: Tensor, b: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """(first row, squared distances of a block of rows of `a` to all of `b`)."""
-    for start in range(0, len(a), BLOCK):
-        yield start, square_distances(a[start : start + BLOCK], b)
-
-
 def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     """The k nearest points of every query: distances (n, k) float64, ascending, and indices (n, k). queries (n, ...), points (m, ...),
     flattened; m >= k."""
     queries, points = queries.flatten(1), points.flatten(1)
-    centre = points[:BLOCK].double().mean(0)
+    centre, size = points[:BLOCK].double().mean(0), 4 * BLOCK
     found = []
-    for start in range(0, len(queries), BLOCK):
-        part = queries[start : start + BLOCK].double() - centre
-        best, index = part.new_zeros(len(part), 0), torch.zeros(len(part), 0, dtype=torch.long, device=part.device)
-        for first in range(0, len(points), 4 * BLOCK):  # a block of points at a time: a whole set in fp64 may not fit
-            squares = square_distances(part, points[first : first + 4 * BLOCK].double() - centre)
-            some, where = squares.topk(min(k, squares.shape[1]), largest=False)
-            best, index = torch.cat([best, some], 1), torch.cat([index, where + first], 1)
-            best, order = best.topk(min(k, best.shape[1]), largest=False)
-            index = index.gather(1, order)
-        found.append((best.sqrt(), index))
+    for part in queries.split(BLOCK):  # of both a block at a time: a whole set in fp64 may not fit
+        squares = (square_distances(part.double() - centre, some.double() - centre) for some in points.split(size))
+        near = [block.topk(min(k, block.shape[1]), largest=False) for block in squares]
+        index = torch.cat([block.indices + i * size for i, block in enumerate(near)], 1)
+        best, order = torch.cat([block.values for block in near], 1).topk(k, largest=False)
+        found.append((best.sqrt(), index.gather(1, order)))
     return torch.cat([f[0] for f in found]), torch.cat([f[1] for f in found])
-
-
-def _radii(x: Tensor, k: int) -> Tensor:
-    """(n,) squared distance of every row to its k-th nearest other row."""
-    radii = []
-    for start, squares in _blocks(x, x):
-        squares[torch.arange(len(squares)), torch.arange(start, start + len(squares))] = torch.inf
-        radii.append(squares.topk(k, largest=False).values[:, -1])
-    return torch.cat(radii)
 
 
 def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
@@ -59,23 +38,18 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
     if min(len(real), len(fake)) <= k:
         what = f"{len(real)} real and {len(fake)} generated examples are too few for their {k} nearest neighbours"
         raise GenwrightError(what, f"measure more than {k} of each")
-    real, fake = real.flatten(1).double(), fake.flatten(1).double()
-    centre = real.mean(0)
-    real, fake = real - centre, fake - centre
-    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
-    balls = torch.zeros(len(fake), device=fake.device)  # how many real balls each fake is inside
-    recalled = covered = 0
-    for start, squares in _blocks(real, fake):
-        radii = real_radii[start : start + len(squares), None]
-        balls += (squares < radii).sum(0)
-        recalled += int((squares < fake_radii).any(1).sum())
-        covered += int((squares < radii).any(1).sum())
-    return {
-        "precision": float((balls > 0).double().mean()),
-        "recall": recalled / len(real),
-        "density": float(balls.double().mean()) / k,
-        "coverage": covered / len(real),
-    }
+    centre = real.flatten(1).double().mean(0)
+    real, fake = (x.flatten(1).double() - centre for x in (real, fake))
+    real_radii, fake_radii = (nearest(x, x, k + 1)[0][:, -1] for x in (real, fake))  # the nearest of all is the example itself
+    balls, recalled, covered = real.new_zeros(len(fake)), 0, 0  # balls: how many real ones each fake is inside
+    for part, radii in zip(real.split(BLOCK), real_radii.split(BLOCK), strict=True):
+        distance = square_distances(part, fake).sqrt()
+        inside = distance < radii[:, None]
+        balls += inside.sum(0)
+        recalled += int((distance < fake_radii).any(1).sum())
+        covered += int(inside.any(1).sum())
+    precision, density = float((balls > 0).double().mean()), float(balls.mean()) / k
+    return {"precision": precision, "recall": recalled / len(real), "density": density, "coverage": covered / len(real)}
 
 
 class Memory:
