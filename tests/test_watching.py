@@ -16,7 +16,7 @@ from genwright.training.loop import Rollback
 from genwright.training.records import read, without_clock
 from genwright.training.session import Session
 from genwright.training.settings import Training
-from genwright.watching import ALARMS, History, Watch, Watching, ringing
+from genwright.watching import History, Watch, Watching, alarms, ringing
 
 FIRST_WORDS = ("mode collapse", "the discriminator has won", "posterior collapse", "dead codebook", "memorising")
 
@@ -63,8 +63,8 @@ def test_what_is_no_cause_for_alarm():
 def test_every_alarm_says_what_happens_and_what_to_try():
     settings, bad = Watching(), {"coverage": 0.1, "precision": 0.9, "wins": 1.0, "active_units": 0.0, "kl": 0.0, "used": 0.01}
     rows = [{"coverage": 0.9}] + [bad | {"memorised": 1.0, "memorised_floor": 0.05}] * 3
-    for alarm, words in zip(ALARMS, FIRST_WORDS, strict=True):
-        what, remedy = alarm(rows, settings).split("; ")
+    for text, words in zip(alarms(rows, settings), FIRST_WORDS, strict=True):
+        what, remedy = text.split("; ")
         assert what.startswith(words) and remedy.startswith("try ")
 
 
@@ -140,13 +140,13 @@ def test_what_an_alarm_does(collapsed, tmp_path):
 
 def test_a_history_is_built_again_from_the_records(collapsed):
     folder, _, rows = collapsed
-    alarms = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print, print)
-    alarms.follow(150, {"step": 150, "held_out": {"loss": 1.0}})
-    assert alarms.history.rows == [*rows[:2], {"loss": 1.0}], "exactly the steps before, each once"
-    alarms.follow(151, {"step": 151})
-    assert len(alarms.history.rows) == 3
-    alarms.follow(101, {"step": 101})
-    assert alarms.history.rows == rows[:2], "after a rollback the later ones never were"
+    hook = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print, print)
+    hook.follow(150, {"step": 150, "held_out": {"loss": 1.0}})
+    assert hook.history.rows == [*rows[:2], {"loss": 1.0}], "exactly the steps before, each once"
+    hook.follow(151, {"step": 151})
+    assert len(hook.history.rows) == 3
+    hook.follow(101, {"step": 101})
+    assert hook.history.rows == rows[:2], "after a rollback the later ones never were"
 
 
 # ---- what is drawn and measured

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from genwright import assemble
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.floors import count_floors
-from genwright.evaluation.held_out import measure
+from genwright.evaluation.floors import Floors, count_floors
+from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.language import evaluate_language
 from genwright.evaluation.text_samples import measure_samples
 from genwright.sampling.fill import candidates
@@ -35,57 +35,37 @@ def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:
     # accuracy needs all logits of a batch: at most 256 MB of them
     batch = max(1, min(32, 2**26 // (recipe.data.context * dataset.codec.space.vocabulary)))
     common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
-
-    def untrained() -> dict[str, float]:
-        fresh = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
-        fresh.accuracy = True  # type: ignore[attr-defined]
-        for module in fresh.modules.values():
-            module.to(engine.device)
-        return measure(fresh, dataset.held_out(lookahead), **common).means()
-
-    run.objective.accuracy = True
-    figures = evaluate_language(run.objective, dataset, lookahead, untrained=untrained, floors=floors, **common)
+    fresh = untrained(run, engine.device)
+    fresh.accuracy = run.objective.accuracy = True  # type: ignore[attr-defined]
+    before = measure(fresh, dataset.held_out(lookahead), **common).means()
+    figures = evaluate_language(run.objective, dataset, lookahead, untrained=before, floors=floors, **common)
     run.objective.accuracy = False
     if not recipe.objective.causal:
         return figures, _filled(run, dataset)
-    more, drawn = _sampled(run, dataset, floors, SAMPLES)
+    more, drawn = _sampled(run, dataset, floors)
     return figures + more, drawn
 
 
-def _sampled(run: Run, dataset: Any, floors: Any, count: int) -> tuple[list[Figure], list[dict[str, Any]]]:
-    """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model itself is measured."""
-    length = min(run.recipe.data.context, 256)
+def _sampled(run: Run, dataset: Any, floors: Floors) -> tuple[list[Figure], list[dict[str, Any]]]:
+    """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model itself is measured; and what a person
+    sees: the beginnings of some held-out documents continued with the recipe's own settings, then those samples."""
+    codec, names = dataset.codec, [name for name, _ in dataset.documents("held_out")]
+    begins = (codec.decode(np.asarray(tokens[:PROMPT]).tolist()) for _, tokens in dataset.documents("held_out"))
+    prompts = list(dict.fromkeys(islice(filter(str.strip, begins), 4 * FILLED)))[:FILLED]
+    continued = run.sample(prompts=prompts, n=1) if prompts else []
     plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": ()}
-    drawn = run.sample(prompts=[""], n=count, max_tokens=length, seed=run.recipe.seed, **plain)
-    end = dataset.codec.space.special["end"]
+    length = min(run.recipe.data.context, 256)
+    drawn = run.sample(prompts=[""], n=SAMPLES, max_tokens=length, seed=run.recipe.seed, **plain)
     found = measure_samples(
         [np.asarray(s.tokens, dtype=np.int64) for s in drawn], dataset.tokens("train"), dataset.tokens("held_out"), floors.unigram,
-        dataset.codec.decode, end=end, code=_is_python(dataset), seed=run.recipe.seed,
+        codec.decode, end=codec.space.special["end"], code=sum(name.endswith(".py") for name in names) > len(names) / 2,
+        seed=run.recipe.seed,
     )  # fmt: skip
-    texts = []
+    texts = [{"prompt": s.prompt, "text": s.text, "span": None} for s in continued]
     for sample, span, characters in zip(drawn, found.spans, found.characters, strict=True):
-        before = len(dataset.codec.decode(list(sample.tokens[: span.start])))
+        before = len(codec.decode(list(sample.tokens[: span.start])))
         texts.append({"prompt": sample.prompt, "text": sample.text, "span": [before, before + characters]})
-    return found.figures, _prompted(run, dataset) + texts
-
-
-def _is_python(dataset: Any) -> bool:
-    """Whether most held-out documents are Python files."""
-    names = [name for name, _ in dataset.documents("held_out")]
-    return sum(name.endswith(".py") for name in names) > len(names) / 2
-
-
-def _prompted(run: Run, dataset: Any) -> list[dict[str, Any]]:
-    """The beginnings of some held-out documents, continued with the recipe's own settings: what a person would see."""
-    prompts = []
-    for _, tokens in dataset.documents("held_out"):
-        begin = dataset.codec.decode(np.asarray(tokens[:PROMPT]).tolist())
-        if begin.strip() and begin not in prompts:
-            prompts.append(begin)
-        if len(prompts) == FILLED:
-            break
-    drawn = run.sample(prompts=prompts, n=1) if prompts else []
-    return [{"prompt": s.prompt, "text": s.text, "span": None} for s in drawn]
+    return found.figures, texts
 
 
 def _filled(run: Run, dataset: Any) -> list[dict[str, Any]]:

@@ -156,7 +156,6 @@ def test_hostile_strings_are_text_everywhere(tmp_path):
         sizes={"parameters": HOSTILE},
         environment={HOSTILE: [HOSTILE]},
         status=HOSTILE,
-        alarms=[HOSTILE],
     )
     for runs in ([hostile], [hostile, run_of()]):
         page, text = page_of(tmp_path, *runs)
@@ -208,7 +207,7 @@ def test_values_that_are_not_finite(tmp_path):
 
 
 def test_many_alarms_are_cut_short(tmp_path):
-    page, text = page_of(tmp_path, run_of(alarms=[f"alarm {i}" for i in range(30)]))
+    page, text = page_of(tmp_path, run_of(records=[{"step": i, "event": f"alarm {i}"} for i in range(30)]))
     assert text.count('class="alarm"') == 13 and "and 18 more" in page.text
 
 
@@ -260,7 +259,7 @@ def test_smooth_and_thin():
 
 
 def test_rows_are_flat_and_plain():
-    assert rows({"a_b": {"c": 12345}, "d": None, "e": [1, 2.5], "f": True}) == [("a b / c", "12,345"), ("e", "1, 2.5"), ("f", "yes")]
+    assert list(rows({"a_b": {"c": 12345}, "d": None, "e": [1, 2.5], "f": True})) == [("a b / c", "12,345"), ("e", "1, 2.5"), ("f", "yes")]
 
 
 def test_long_tables_fold_but_hold_everything(tmp_path):

@@ -12,9 +12,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from genwright import assemble
 from genwright.contracts import Batch, Objective
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
+from genwright.training.engine import Engine
 
 POSITION = -1  # of the draws: no step of training has it
 
@@ -25,18 +27,14 @@ class HeldOut(Protocol):
     def batch(self, start: int, stop: int) -> Batch: ...
 
 
-class Alone:
-    """One process: `contracts.Ranks`, and what `measure` asks of an engine."""
-
-    rank, size = 0, 1
+class Alone(Engine):
+    """One process, whatever other processes there are; `contracts.Ranks` too."""
 
     def __init__(self, device: torch.device | str = "cpu"):
-        self.device = torch.device(device)
+        self.owns, self.rank, self.size, self.device, self.strategy = False, 0, 1, torch.device(device), "ddp"
 
-    def sum(self, tensor: Tensor) -> Tensor:
+    def gather(self, tensor: Tensor) -> Tensor:
         return tensor
-
-    sum_ = gather = sum
 
 
 @dataclass
@@ -48,6 +46,16 @@ class Measured:
     def means(self) -> dict[str, float]:
         """metric -> mean: what a run records."""
         return {name: total / count for name, (total, count) in self.metrics.items() if count}
+
+
+def untrained(run: Any, device: torch.device) -> Objective:
+    """A run's objective as it was before its first step."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.recipe.seed)
+        fresh = assemble.objective(run.recipe, assemble.space_of(run.recipe, run.codec))
+    for module in fresh.modules.values():
+        module.to(device)
+    return fresh
 
 
 @contextmanager

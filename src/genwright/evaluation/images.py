@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genwright import assemble
 from genwright.codecs.attributes import spans
 from genwright.data.examples import Split
 from genwright.draws import Draws
@@ -23,7 +22,7 @@ from genwright.evaluation import factors, inception, likelihood, modes
 from genwright.evaluation.distances import frechet, kernel_distance, sliced_wasserstein
 from genwright.evaluation.features import ROTATIONS, Extractor, extractor, fit, of_split, right, spread
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import POSITION, Alone, measure
+from genwright.evaluation.held_out import POSITION, Alone, measure, untrained
 from genwright.evaluation.neighbours import NEIGHBOURS, QUANTILE, Memory, prdc
 
 if TYPE_CHECKING:
@@ -134,16 +133,10 @@ def _held_out(run: Run, dataset: Any, limit: int | None) -> list[Figure]:
     if not windows.windows:
         return []
     device = next(p.device for m in run.objective.modules.values() for p in m.parameters())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        fresh = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
-    for module in fresh.modules.values():
-        module.to(device)
     common: dict[str, Any] = {"batch": 64, "seed": recipe.seed, "engine": Alone(device), "limit": limit}
-    trained, untrained = (measure(o, windows, **common) for o in (run.objective, fresh))
-    floors = untrained.means()
+    trained, floors = (measure(o, windows, **common).means() for o in (run.objective, untrained(run, device)))
     out = []
-    for name, value in trained.means().items():
+    for name, value in trained.items():
         unit = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score")
         count = min(limit or windows.windows, windows.windows)
         direction: Any = "lower" if name in ("loss", "reconstruction") else "near"

@@ -4,7 +4,8 @@ it parses. All are pure functions of token arrays or strings; each is also taken
 
 import ast
 import codeop
-import functools
+import contextlib
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,6 +26,10 @@ def _ngrams(tokens: np.ndarray, n: int) -> list[bytes]:
     return [data[i : i + n].tobytes() for i in range(len(data) - n + 1)]
 
 
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else math.nan
+
+
 def distinct(samples: Sequence[np.ndarray], n: int) -> float:
     """Different n-grams / n-grams, over all samples together (Li et al. 2016). It falls with the number of tokens, so compare equal
     amounts only. nan where no sample holds n tokens."""
@@ -34,8 +39,7 @@ def distinct(samples: Sequence[np.ndarray], n: int) -> float:
 
 def repetition(samples: Sequence[np.ndarray], n: int = 4) -> float:
     """1 - different n-grams / n-grams within a sample, averaged over the samples of n tokens or more (Welleck et al. 2020)."""
-    shares = [1 - len(set(grams)) / len(grams) for sample in samples if (grams := _ngrams(sample, n))]
-    return float(np.mean(shares)) if shares else math.nan
+    return _mean([1 - len(set(grams)) / len(grams) for sample in samples if (grams := _ngrams(sample, n))])
 
 
 class Span(NamedTuple):
@@ -54,36 +58,32 @@ def longest_spans(samples: Sequence[np.ndarray], train: Sliceable, vocabulary: i
     is named by (name of its first L - 1 tokens, last token), and training positions whose window no sample holds drop out. Names
     are ranks, not hashes, so nothing collides. Work: the training tokens once, plus what is really shared; memory: `chunk`.
     """
-    text = np.concatenate([*(np.append(np.asarray(s, np.int64), -1) for s in samples), np.zeros(0, np.int64)])
-    owner = np.repeat(np.arange(len(samples)), [len(s) + 1 for s in samples])
-    offset = np.cumsum([0, *(len(s) + 1 for s in samples)])
-    best, start, source = np.zeros(len(samples), np.int64), np.zeros(len(samples), np.int64), np.full(len(samples), -1, np.int64)
+    if not samples:
+        return []
+    base, sizes = vocabulary + 2, [len(s) + 1 for s in samples]  # 0 and 1: the ends of training tokens and of samples, which nothing equals
+    text = np.concatenate([np.append(np.asarray(s, np.int64) + 2, 1) for s in samples])
+    owner, offset = np.repeat(np.arange(len(samples)), sizes), np.cumsum([0, *sizes[:-1]])
+    best, start, source = np.zeros(len(samples), np.int64), offset.copy(), np.full(len(samples), -1, np.int64)
     for begin in range(0, len(train), chunk):
-        piece = np.asarray(train[begin : begin + chunk + max(map(len, samples), default=0)]).astype(np.int64)
-        here, there = np.flatnonzero(text >= 0), np.arange(min(chunk, len(piece)))
-        name_here, name_there = np.zeros(len(here), np.int64), np.zeros(len(there), np.int64)
-        length = 0
-        while len(here) and len(there):
-            inside = there + length < len(piece)
-            there, name_there = there[inside], name_there[inside]
-            whole = text[here + length] >= 0
-            here, name_here = here[whole], name_here[whole]
-            names, name_here = np.unique(name_here * vocabulary + text[here + length], return_inverse=True)
-            if not len(names):
-                break
-            codes = name_there * vocabulary + piece[there + length]
-            name_there = np.minimum(np.searchsorted(names, codes), len(names) - 1)
+        piece = np.append(np.asarray(train[begin : begin + chunk + max(sizes)]).astype(np.int64) + 2, 0)
+        here, there = np.arange(len(text)), np.arange(min(chunk, len(piece) - 1))
+        name_here, name_there = np.zeros_like(here), np.zeros_like(there)
+        for length in itertools.count(1):
+            names, name_here = np.unique(name_here * base + text[here + length - 1], return_inverse=True)
+            codes = name_there * base + piece[there + length - 1]
+            name_there = np.searchsorted(names, codes).clip(max=len(names) - 1)
             kept = names[name_there] == codes
             there, name_there = there[kept], name_there[kept]
-            length += 1
+            if not len(there):
+                break
             found = np.full(len(names), -1, np.int64)
             found[name_there[::-1]] = there[::-1]  # the first of equal windows stays
             alive = found[name_here] >= 0
             here, name_here = here[alive], name_here[alive]
             longer = np.flatnonzero(best[owner[here]] < length)[::-1]
             who = owner[here[longer]]
-            best[who], start[who], source[who] = length, here[longer] - offset[who], begin + found[name_here[longer]]
-    return [Span(int(a), int(n), int(s)) for a, n, s in zip(start, best, source, strict=True)]
+            best[who], start[who], source[who] = length, here[longer], begin + found[name_here[longer]]
+    return [Span(int(a), int(n), int(s)) for a, n, s in zip(start - offset, best, source, strict=True)]
 
 
 def parses(text: str) -> bool | None:
@@ -103,17 +103,12 @@ def parses(text: str) -> bool | None:
             except (RecursionError, MemoryError):  # nested too deeply for the parser: not a program anybody runs
                 return False
             except (SyntaxError, ValueError):  # ValueError: a null byte
-                if not _incomplete(source):
-                    return False
-            lines.pop()
+                with contextlib.suppress(SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+                    if codeop.compile_command(source, "<sample>", "exec") is None:  # it stops early, and no code object was made
+                        lines.pop()
+                        continue
+                return False
     return None
-
-
-def _incomplete(source: str) -> bool:
-    try:
-        return codeop.compile_command(source, "<sample>", "exec") is None  # makes no code object of what stops early; runs nothing
-    except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
-        return False
 
 
 def until(tokens: np.ndarray, end: int | None) -> np.ndarray:
@@ -169,32 +164,30 @@ def measure_samples(
     if end is not None:
         drawn[end] = 0
     real, whole = windows(held_out, lengths, seed, end)
-    groups, figures = [list(samples), real, noise(drawn, lengths, seed)], []
+    groups, figures = [samples, real, noise(drawn, lengths, seed)], []
 
-    def add(name: str, unit: str, measure: Callable[[list], float], given: Sequence[list], direction: Any = "near", **more: Any) -> None:
-        value, real, random = (float(measure(g)) if g else math.nan for g in given)
+    def add(name: str, unit: str, values: Sequence[float], detail: str, count: Any = None, way: Any = "near") -> None:
+        value, real, random = map(float, values)
         floors, ceilings = ({k: v} if math.isfinite(v) else {} for k, v in (("token noise", random), ("held-out text", real)))
-        count, counted = more.pop("count", len(samples)), more.pop("counted", "samples")
-        figures.append(Figure(name, value, unit, count, counted, floors, ceilings, direction, **more))
+        figures.append(Figure(name, value, unit, *(count or (len(samples), "samples")), floors, ceilings, way, detail))
 
     for n in (1, 2, 3):
-        detail = f"different {n}-grams / {n}-grams"
-        add(f"distinct-{n}", "share", functools.partial(distinct, n=n), groups, count=sum(lengths), counted="tokens", detail=detail)
-    add("repetition", "share", repetition, groups, detail="4-grams that the sample held before")
+        add(f"distinct-{n}", "share", [distinct(g, n) for g in groups], f"different {n}-grams / {n}-grams", (sum(lengths), "tokens"))
+    add("repetition", "share", [repetition(g) for g in groups], "4-grams that the sample held before")
     every = iter(longest_spans([s for g in groups for s in g], train, len(unigram)))  # one pass over the training tokens
     found = [[next(every) for _ in g] for g in groups]
     runs = [[s.length for s in spans] for spans in found]
     copied = lambda g, spans: [s[a : a + n].tolist() for s, (a, n, _) in zip(g, spans, strict=True)]  # noqa: E731
     sizes = [[len(str(decode(piece))) for piece in copied(*pair)] for pair in zip(groups, found, strict=True)]
     detail = "longest run of tokens that the training data holds word for word"
-    add("verbatim, longest", "tokens", max, runs, detail=detail)
-    add("verbatim, mean", "tokens", np.mean, runs, detail=detail)
-    add("verbatim, longest", "characters", max, sizes, detail=detail)
+    add("verbatim, longest", "tokens", [max(g, default=math.nan) for g in runs], detail)
+    add("verbatim, mean", "tokens", [_mean(g) for g in runs], detail)
+    add("verbatim, longest", "characters", [max(g, default=math.nan) for g in sizes], detail)
     if code:
         # text from amid a document is no beginning of a program, so only windows that begin one are judged
-        verdicts = [[parses(str(decode(s.tolist()))) for s in group] for group in (groups[0], real[:whole], groups[2])]
+        verdicts = [[parses(str(decode(s.tolist()))) for s in group] for group in (samples, real[:whole], groups[2])]
         judged = [[v for v in group if v is not None] for group in verdicts]
         without = f"{verdicts[0].count(None)} samples, {verdicts[1].count(None)} held-out windows"
         detail = f"cut at the last whole line and statement; without one, so not counted: {without}"
-        add("parses as Python", "share", np.mean, judged, "higher", count=len(judged[0]), detail=detail)
+        add("parses as Python", "share", [_mean(g) for g in judged], detail, (len(judged[0]), "samples"), "higher")
     return SampleReport(figures, found[0], sizes[0])

@@ -8,6 +8,7 @@ import math
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -107,15 +108,10 @@ def _head(title: str, runs: Sequence[RunData]) -> str:
         parts.append((f"<h3>{_chip(i, run)}</h3>" if len(runs) > 1 else "") + f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>')
         if len(runs) == 1:
             parts.append(_tiles(run))
-        parts += [f'<div class="alarm">{escape(text)}</div>' for text in _alarms(run)]
+        told = list(dict.fromkeys(str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key)))
+        told[12:] = [f"and {len(told) - 12} more, in metrics.jsonl"] * (len(told) > 12)
+        parts += [f'<div class="alarm">{escape(text)}</div>' for text in told]
     return "".join(parts)
-
-
-def _alarms(run: RunData) -> list[str]:
-    """What was handed in, then what the records hold: skipped steps and rollbacks; each once."""
-    found = [*run.alarms, *(str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key))]
-    found = list(dict.fromkeys(found))
-    return found if len(found) <= 12 else [*found[:12], f"and {len(found) - 12} more, in metrics.jsonl"]
 
 
 def _tiles(run: RunData) -> str:
@@ -128,15 +124,9 @@ def _tiles(run: RunData) -> str:
     if steps:
         chosen.append((f"{steps[-1]['step']:,}", "", "steps"))
     if seconds := sum(r.get("seconds") or 0 for r in run.records):
-        chosen.append((_duration(seconds), "", "of training"))
+        chosen.append((str(timedelta(seconds=round(seconds))), "", "of training"))
     drawn = (f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{_unit(u)}</span></div>' for v, u, n in chosen)
     return f'<div class="tiles">{"".join(drawn)}</div>'
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
 
 
 # ---- curves
@@ -297,7 +287,7 @@ def _speed(run: RunData) -> str:
     if not steps:
         return ""
     steady = steps[len(steps) // 10 :]
-    values: dict[str, Any] = {"steps": len(steps), "training": _duration(sum(r["seconds"] for r in steps))}
+    values: dict[str, Any] = {"steps": len(steps), "training": timedelta(seconds=round(sum(r["seconds"] for r in steps)))}
     values["a step, median"] = f"{statistics.median(r['seconds'] for r in steady) * 1e3:.4g} ms"
     for key in dict.fromkeys(k for r in steady for k in r if k.endswith("_per_second")):
         values[f"{key.removesuffix('_per_second')} a second, median"] = round(statistics.median(r[key] for r in steady if r.get(key)))

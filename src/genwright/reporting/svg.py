@@ -1,6 +1,6 @@
 """Line charts and scales as inline SVG: no script, no external file, colours from CSS variables so that light and dark both work.
 
-Text and marks are classes of `page.STYLE`; every point that can be hovered carries its own <title>.
+Text and marks are classes of `page.STYLE`; every mark that can be hovered carries its own <title>.
 """
 
 import math
@@ -95,8 +95,9 @@ def chart(
         parts += [_line("floor", left, at, right, at), _text("floor-name", right - 4, used, f"{name} {number(value)}", "end")]
     place = 'x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}"'.format(*frame, *frame)
     curves = (_curve(s, px, py) for s in sorted(series, key=lambda s: s.kind != "faint"))
-    marks = (_mark(s, i, px, py) for s in solid for i in _hovered(s))
-    return "".join([*parts, f"<svg {place}>", *curves, "</svg>", *marks, "</svg>"])  # what is inside is cut off at the frame
+    shown = ((s, x, y) for s in series if s.kind == "points" for x, y in zip(s.x, s.y, strict=True) if math.isfinite(y))
+    dots = (_dot(s.colour, px(x), py(y), 3.2, f"{s.name}: {number(y)} at step {x:g}") for s, x, y in shown)
+    return "".join([*parts, f"<svg {place}>", *curves, "</svg>", *dots, "</svg>"])  # what is inside is cut off at the frame
 
 
 def _curve(s: Series, px: Callable[[float], float], py: Callable[[float], float]) -> str:
@@ -107,18 +108,9 @@ def _curve(s: Series, px: Callable[[float], float], py: Callable[[float], float]
     return f'<path class="{s.kind}" style="stroke:var(--c{s.colour % COLOURS})" d="{path}"/>'
 
 
-def _hovered(s: Series) -> list[int]:
-    """Where a mark is: at each value of "points", and some sixty along lines."""
-    every = 1 if s.kind == "points" and len(s.x) <= 120 else max(1, len(s.x) // 60)
-    return [i for i in sorted({*range(0, len(s.x), every), len(s.x) - 1}) if math.isfinite(s.y[i])]
-
-
-def _mark(s: Series, i: int, px: Callable[[float], float], py: Callable[[float], float]) -> str:
-    """Of a line it shows only under the pointer."""
-    kind, radius = ("dot", 3.2) if s.kind == "points" else ("spot", 5)
-    place = f'cx="{px(s.x[i]):.1f}" cy="{py(s.y[i]):.1f}" r="{radius}"'
-    title = f"<title>{escape(f'{s.name}: {number(s.y[i])} at step {s.x[i]:g}')}</title>"
-    return f'<circle class="{kind}" style="fill:var(--c{s.colour % COLOURS})" {place}>{title}</circle>'
+def _dot(colour: int, x: float, y: float, radius: float, title: str = "") -> str:
+    said = f"<title>{escape(title)}</title>" if title else ""
+    return f'<circle style="fill:var(--c{colour % COLOURS})" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{said}</circle>'
 
 
 def scale(value: float, floors: Mapping[str, float], ceilings: Mapping[str, float], colour: int = 0, falling: bool = False) -> str:
@@ -130,5 +122,5 @@ def scale(value: float, floors: Mapping[str, float], ceilings: Mapping[str, floa
     every = [value, *(v for _, _, v in marks)]
     at = _onto(min(every), max(every), *((192, 8) if falling else (8, 192)))
     drawn = "".join(_line(kind, at(v), 4, at(v), 16, f"{name} {number(v)}") for kind, name, v in marks)
-    dot = f'<circle style="fill:var(--c{colour % COLOURS})" cx="{at(value):.1f}" cy="10" r="5.5"/>'
+    dot = _dot(colour, at(value), 10, 5.5)
     return f'<svg class="scale" viewBox="0 0 200 20" aria-hidden="true">{_line("axis", 8, 10, 192, 10)}{drawn}{dot}</svg>'
