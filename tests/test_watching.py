@@ -16,7 +16,7 @@ from genwright.training.loop import Rollback
 from genwright.training.records import read, without_clock
 from genwright.training.session import Session
 from genwright.training.settings import Training
-from genwright.watching import History, Watch, Watching, alarms, ringing
+from genwright.watching import Watch, Watching, alarms, ringing, rows_of
 
 FIRST_WORDS = ("mode collapse", "the discriminator has won", "posterior collapse", "dead codebook", "memorising")
 
@@ -69,11 +69,10 @@ def test_every_alarm_says_what_happens_and_what_to_try():
 
 
 def test_rows_are_evaluations_with_the_means_of_the_steps_before():
-    history = History()
     lines = [{"step": 1, "wins": 0.5}, {"step": 2, "wins": 0.7}, {"step": 2, "held_out": {"wins": 0.1, "loss": 3.0, "bad": None}},
              {"step": 3, "wins": None}, {"step": 4, "held_out": {"loss": float("nan")}}]  # fmt: skip
-    assert [history.add(line) or len(history.rows) for line in lines] == [0, 0, 1, 1, 2]
-    assert history.rows == [{"loss": 3.0, "wins": pytest.approx(0.6)}, {}]
+    assert [len(rows_of(lines[: n + 1])) for n in range(5)] == [0, 0, 1, 1, 2]
+    assert rows_of(lines) == [{"loss": 3.0, "wins": pytest.approx(0.6)}, {}]
 
 
 # ---- by runs
@@ -142,11 +141,11 @@ def test_a_history_is_built_again_from_the_records(collapsed):
     folder, _, rows = collapsed
     hook = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print, print)
     hook.follow(150, {"step": 150, "held_out": {"loss": 1.0}})
-    assert hook.history.rows == [*rows[:2], {"loss": 1.0}], "exactly the steps before, each once"
+    assert rows_of(hook.records) == [*rows[:2], {"loss": 1.0}], "exactly the steps before, each once"
     hook.follow(151, {"step": 151})
-    assert len(hook.history.rows) == 3
+    assert len(rows_of(hook.records)) == 3
     hook.follow(101, {"step": 101})
-    assert hook.history.rows == rows[:2], "after a rollback the later ones never were"
+    assert rows_of(hook.records) == rows[:2], "after a rollback the later ones never were"
 
 
 # ---- what is drawn and measured

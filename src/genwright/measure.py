@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from genwright.evaluation.figure import Figure
-from genwright.evaluation.table import details, table
+from genwright.evaluation.figure import Figure, details, table
 from genwright.training.checkpoint import write_whole
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ each, a run in which it must ring and one in which it must not.
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,9 @@ import torch
 from torch import Tensor
 
 from genwright.draws import Draws
-from genwright.evaluation.distances import frechet
+from genwright.evaluation.distances import Memory, frechet, mixture, prdc
 from genwright.evaluation.features import of_split
 from genwright.evaluation.held_out import evaluating
-from genwright.evaluation.modes import mixture
-from genwright.evaluation.neighbours import Memory, prdc
 from genwright.pictured import Drawer
 from genwright.reporting import pictures
 from genwright.training.loop import Hook, Rollback, State
@@ -138,22 +137,21 @@ def ringing(rows: Rows, s: Watching) -> list[str]:
     return [text for text in alarms(rows, s) if text.split(":")[0] not in before]
 
 
-class History:
-    """A run's records as a row for each held-out evaluation: its numbers, and means of what the steps before it recorded."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-        self.sums: dict[str, list[float]] = {}
-
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Takes a step's record, or a line of metrics.jsonl."""
+def rows_of(records: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """A row for each held-out evaluation: its numbers, and means of what the steps before it recorded."""
+    rows: list[dict[str, float]] = []
+    sums: dict[str, list[float]] = defaultdict(list)
+    for record in records:
         for name, value in _finite(record).items():
-            if name in MEANS:
-                self.sums.setdefault(name, []).append(value)
+            sums[name].append(value)
         if "held_out" in record:
-            means = {name: math.fsum(values) / len(values) for name, values in self.sums.items()}
-            self.rows.append(_finite(record["held_out"]) | means)
-            self.sums = {}
+            rows.append(_finite(record["held_out"]) | {name: math.fsum(sums[name]) / len(sums[name]) for name in MEANS if sums[name]})
+            sums.clear()
+    return rows
+
+
+def _watched(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: record[name] for name in (*MEANS, "held_out") if name in record}
 
 
 def _finite(record: Mapping[str, Any]) -> dict[str, float]:
@@ -168,14 +166,15 @@ class Alarms(Hook):
         self, settings: Watching, engine: Any, metrics: Path, append: Callable[[dict[str, Any]], None], say: Callable[[str], None]
     ):
         self.settings, self.engine, self.metrics, self.append, self.say = settings, engine, metrics, append, say
-        self.history, self.step, self.stopping = History(), -1, False
+        self.records: list[dict[str, Any]] = []  # of all steps so far, what alarms look at
+        self.step, self.stopping = -1, False
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         if self.engine.main:
             self.follow(state.step, record)
         if "held_out" not in record or not state.step:
             return
-        for text in self.engine.broadcast(ringing(self.history.rows, self.settings) if self.engine.main else []):
+        for text in self.engine.broadcast(ringing(rows_of(self.records), self.settings) if self.engine.main else []):
             if self.engine.main:
                 self.append({"step": state.step, "event": text})
                 self.say(f"step {state.step}: {text}")
@@ -185,15 +184,11 @@ class Alarms(Hook):
             self.stopping = self.settings.on_alarm == "stop"
 
     def follow(self, step: int, record: Mapping[str, Any]) -> None:
-        """The history up to this step: one record more, or all of them again where the run was taken up or rolled back."""
+        """The records up to this step: one more, or all of them again where the run was taken up or rolled back."""
         if step != self.step + 1:
-            self.history = History()
-            for line in read(self.metrics):
-                if 0 < line.get("step", 0) < step:
-                    self.history.add(line)
+            self.records = [_watched(line) for line in read(self.metrics) if 0 < line.get("step", 0) < step]
+        self.records += [_watched(record)] if step else []
         self.step = step
-        if step:
-            self.history.add(record)
 
     def stop(self, state: State) -> bool:
         return self.stopping

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from genwright.errors import GenwrightError
-from genwright.evaluation.distances import frechet, kernel_distance, sliced_wasserstein
-from genwright.evaluation.modes import PERFECT, kl_floor, mixture, reverse_kl, stacked
+from genwright.evaluation.distances import PERFECT, frechet, kernel_distance, kl_floor, mixture, reverse_kl, sliced_wasserstein, stacked
 
 
 def normal(n, d, seed):

@@ -4,6 +4,7 @@ One self-contained file: inline SVG, no script (its Content-Security-Policy forb
 """
 
 import base64
+import itertools
 import math
 import re
 import statistics
@@ -16,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from genwright.errors import GenwrightError
-from genwright.evaluation.figure import Figure, number, shown
-from genwright.evaluation.table import ARROWS, marks
+from genwright.evaluation.figure import ARROWS, Figure, marks, number, shown
 from genwright.reporting.page import RunData, Sample, document, rows
 from genwright.reporting.svg import COLOURS, Series, chart, scale, short
 from genwright.training.checkpoint import write_whole
@@ -44,14 +44,16 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
         raise GenwrightError("a report needs a run", "name at least one run's folder")
     path, several = Path(path), len(runs) > 1
     title = " and ".join([", ".join(r.name for r in runs[:-1])] * several + [runs[-1].name])
-    sections = [_head(title, runs), _curves(runs), _table(runs)]
+    chips = [f"<h3>{_chip(i, run)}</h3>" * several for i, run in enumerate(runs)]
     makers: dict[str, Callable[[RunData], str]] = {
         "Samples": _texts, "Pictures": _pictures, "Music": _music, "Filled gaps": _fills,
         "Data": lambda run: _table_of({**run.data, "model": run.sizes}), "Speed": _speed, "Recipe": _recipe,
         "Environment": lambda run: _table_of(run.environment),
     }  # fmt: skip
+    leads = (chip + _lead(run) for chip, run in zip(chips, runs, strict=True))
+    sections = [f"<h1>{escape(title)}</h1>", *leads, _curves(runs), _table(runs)]
     for heading, make in makers.items():
-        parts = [(f"<h3>{_chip(i, run)}</h3>" if several else "") + found for i, run in enumerate(runs) if (found := make(run))]
+        parts = [chip + found for chip, run in zip(chips, runs, strict=True) if (found := make(run))]
         sections.append(f"<h2>{heading}</h2>{KEYS.get(heading, '')}{''.join(parts)}" if parts else "")
     try:
         write_whole(path, document(f"{title} - genwright", "\n".join(s for s in sections if s)))
@@ -68,10 +70,6 @@ def _chip(index: int, run: RunData) -> str:
     return f'<span class="legend">{_key(run.name, index)}</span>'
 
 
-def _unit(unit: str) -> str:
-    return "" if unit == "share" else escape(unit)  # per cent need none
-
-
 def _table_of(values: Mapping[str, Any]) -> str:
     lines = [f'<tr><td class="key">{escape(k)}</td><td class="text">{escape(v)}</td></tr>' for k, v in rows(values)]
     rest = f"<details><summary>{len(lines) - ROWS} more</summary><table>{''.join(lines[ROWS:])}</table></details>"
@@ -83,13 +81,13 @@ def _table_of(values: Mapping[str, Any]) -> str:
 
 def sentence(run: RunData) -> str:
     """How good the run is beside its floors, in plain words; plain text."""
-    loss = next((f for f in run.figures if f.unit == "nats/token" and math.isfinite(f.value) and not run.pictures), None)
-    if loss is None and run.figures:  # pictures, points: several figures, none of which says all
-        told = [f for f in run.figures if "real" in f.ceilings and math.isfinite(f.value)][:3]
-        said = (f"{f.name} {shown(f.value, f.unit)} ({marks(f.ceilings, f.unit)})" for f in told)
-        return "Its samples, beside what real data reaches: " + ", ".join(said) + "." if told else "It has been measured on held-out data."
-    if loss is None:
-        return "It has not been measured on held-out data yet."
+    measured = [f for f in run.figures if math.isfinite(f.value)]
+    loss = next((f for f in measured if f.unit == "nats/token" and not run.pictures), None)
+    if loss is None:  # pictures, points: several figures, none of which says all
+        real = (f"{f.name} {shown(f.value, f.unit)} ({marks(f.ceilings, f.unit)})" for f in measured if "real" in f.ceilings)
+        told = ", ".join(itertools.islice(real, 3))
+        known = "It has been measured on held-out data." if run.figures else "It has not been measured on held-out data yet."
+        return f"Its samples, beside what real data reaches: {told}." if told else known
     per = "hidden token" if "masked" in loss.name else "token"
     choices = number(math.exp(min(loss.value, 700)))
     text = f"On text it never saw it needs {number(loss.value)} nats a {per}: as unsure as between {choices} equally likely ones"
@@ -100,18 +98,13 @@ def sentence(run: RunData) -> str:
     return f"{text}, more than {floor}: it has learned nothing yet." if loss.value > best[1] else f"{text}, where {floor}."
 
 
-def _head(title: str, runs: Sequence[RunData]) -> str:
-    parts = [f"<h1>{escape(title)}</h1>"]
-    for i, run in enumerate(runs):
-        status = f' <span class="status">{escape(run.status)}</span>' if run.status else ""
-        intro = f"{escape(run.description.rstrip('.'))}. " if run.description else ""
-        parts.append((f"<h3>{_chip(i, run)}</h3>" if len(runs) > 1 else "") + f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>')
-        if len(runs) == 1:
-            parts.append(_tiles(run))
-        told = list(dict.fromkeys(str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key)))
-        told[12:] = [f"and {len(told) - 12} more, in metrics.jsonl"] * (len(told) > 12)
-        parts += [f'<div class="alarm">{escape(text)}</div>' for text in told]
-    return "".join(parts)
+def _lead(run: RunData) -> str:
+    status = f' <span class="status">{escape(run.status)}</span>' if run.status else ""
+    intro = f"{escape(run.description.rstrip('.'))}. " if run.description else ""
+    alarms = list(dict.fromkeys(str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key)))
+    alarms[12:] = [f"and {len(alarms) - 12} more, in metrics.jsonl"] * (len(alarms) > 12)
+    drawn = "".join(f'<div class="alarm">{escape(text)}</div>' for text in alarms)
+    return f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>{_tiles(run)}{drawn}'
 
 
 def _tiles(run: RunData) -> str:
@@ -125,7 +118,7 @@ def _tiles(run: RunData) -> str:
         chosen.append((f"{steps[-1]['step']:,}", "", "steps"))
     if seconds := sum(r.get("seconds") or 0 for r in run.records):
         chosen.append((str(timedelta(seconds=round(seconds))), "", "of training"))
-    drawn = (f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{_unit(u)}</span></div>' for v, u, n in chosen)
+    drawn = (f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{escape(u)}</span></div>' for v, u, n in chosen)
     return f'<div class="tiles">{"".join(drawn)}</div>'
 
 
@@ -206,7 +199,7 @@ def _cell(figure: Figure | None, colour: int) -> str:
     towards = [min(group.values(), default=math.nan) for group in (figure.ceilings, figure.floors)]
     falling = figure.direction == "lower" or (figure.direction == "near" and towards[0] < towards[1])
     drawn = scale(figure.value, figure.floors, figure.ceilings, colour, falling)
-    return f'<td class="value"><b>{shown(figure.value, figure.unit)}</b> {_unit(figure.unit)}{count}</td><td>{drawn}{"".join(lines)}</td>'
+    return f'<td class="value"><b>{shown(figure.value, figure.unit)}</b> {escape(figure.unit)}{count}</td><td>{drawn}{"".join(lines)}</td>'
 
 
 def _table(runs: Sequence[RunData]) -> str:
@@ -287,8 +280,10 @@ def _speed(run: RunData) -> str:
     if not steps:
         return ""
     steady = steps[len(steps) // 10 :]
-    values: dict[str, Any] = {"steps": len(steps), "training": timedelta(seconds=round(sum(r["seconds"] for r in steps)))}
-    values["a step, median"] = f"{statistics.median(r['seconds'] for r in steady) * 1e3:.4g} ms"
+    values: dict[str, Any] = {
+        "steps": len(steps), "training": timedelta(seconds=round(sum(r["seconds"] for r in steps))),
+        "a step, median": f"{statistics.median(r['seconds'] for r in steady) * 1e3:.4g} ms",
+    }  # fmt: skip
     for key in dict.fromkeys(k for r in steady for k in r if k.endswith("_per_second")):
         values[f"{key.removesuffix('_per_second')} a second, median"] = round(statistics.median(r[key] for r in steady if r.get(key)))
     if memory := [r["memory_mb"] for r in steps if r.get("memory_mb")]:

@@ -1,5 +1,14 @@
-"""What samples of text say about a model beside its loss: diversity, repetition, copying from the training data, and for code whether
-it parses. All are pure functions of token arrays or strings; each is also taken of held-out text and of token noise, cut alike.
+"""What is measured of text: the floors of a language model's loss and accuracy, and what samples say beside it.
+
+Floors are what a table of counts reaches: counts of the training tokens, measured at the targets the model is measured at. Uniform:
+ln(vocabulary). Unigram: the Krichevsky-Trofimov estimate, (count + 1/2) / (tokens + vocabulary / 2). Bigram: interpolated Kneser-Ney
+with one discount (Ney, Essen, Kneser 1994; Chen and Goodman 1999), which needs no tuning: p(b|a) = max(c(ab) - D, 0) / c(a) + D T(a) / c(a)
+q(b), where T(a) is the number of tokens seen after a, D = n1 / (n1 + 2 n2), and q the share of distinct left neighbours, smoothed like
+the unigram.
+For masked models, whose inputs hold both sides, the bigram sees the true left neighbour, hidden or not: a floor, not a rival.
+
+Samples: diversity, repetition, copying from the training data, and for code whether it parses. All are pure functions of token arrays or
+strings; each is also taken of held-out text and of token noise, cut alike.
 """
 
 import ast
@@ -9,16 +18,99 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from genwright.draws import Draws
+from genwright.errors import GenwrightError
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.floors import Sliceable
 
-CHUNK = 1 << 22  # training tokens searched at a time: some 200 MB of scratch
+Sliceable = Any  # a row of integers with a length, to be sliced, that need not be in memory: an array, a memory map, or shards in a row
+CHUNK = 1 << 22  # training tokens counted or searched at a time: some 200 MB of scratch, whatever the corpus holds
+
+
+def _smoothed(counts: np.ndarray) -> np.ndarray:
+    """(vocabulary,) counts -> Krichevsky-Trofimov probabilities."""
+    return (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+
+
+def pair_counts(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct neighbouring pairs, as sorted int64 codes left * vocabulary + right, and how often each occurs. Raises GenwrightError for a
+    token outside the vocabulary.
+
+    Memory: proportional to the distinct pairs and `chunk`, not to the tokens.
+    """
+    codes, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for start in range(0, max(len(tokens) - 1, 0), chunk):
+        piece = np.asarray(tokens[start : start + chunk + 1]).astype(np.int64)
+        if piece.min() < 0 or piece.max() >= vocabulary:
+            raise GenwrightError("a training token is outside the vocabulary", "prepare the data again with this run's codec")
+        found, times = np.unique(piece[:-1] * vocabulary + piece[1:], return_counts=True)
+        codes, where = np.unique(np.concatenate([codes, found]), return_inverse=True)
+        counts = np.bincount(where, np.concatenate([counts, times]), len(codes)).astype(np.int64)
+    return codes, counts
+
+
+@dataclass(frozen=True)
+class Floors:
+    """Counts of the training tokens. unigram, continuation: (vocabulary,) probabilities. codes, counts: the pairs.
+    left_total, left_kinds: (vocabulary,) c(a) and T(a). best: (vocabulary,) the most frequent token after each."""
+
+    vocabulary: int
+    unigram: np.ndarray
+    continuation: np.ndarray
+    codes: np.ndarray
+    counts: np.ndarray
+    left_total: np.ndarray
+    left_kinds: np.ndarray
+    best: np.ndarray
+    discount: float
+
+    def probability(self, targets: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """(n,) bigram probabilities of `targets` after `left`; the unigram's where left is -1 or was never followed."""
+        a = np.maximum(left, 0)
+        codes = a * np.int64(self.vocabulary) + targets
+        at = np.minimum(np.searchsorted(self.codes, codes), max(len(self.codes) - 1, 0))
+        count = np.where(self.codes[at] == codes, self.counts[at], 0) if len(self.codes) else np.zeros(len(codes))
+        total, back = self.left_total[a], self.continuation[targets]
+        known = (left >= 0) & (total > 0)
+        total = np.maximum(total, 1)
+        bigram = np.maximum(count - self.discount, 0) / total + self.discount * self.left_kinds[a] / total * back
+        return np.where(known, bigram, self.unigram[targets])
+
+    def measure(self, targets: np.ndarray, left: np.ndarray) -> dict[str, dict[str, float]]:
+        """Sums over targets, to be divided by their number: {"loss": {"uniform", "unigram", "bigram"}, "accuracy": {...}}.
+
+        targets, left: (n,) int64; left is -1 where there is no left neighbour.
+        """
+        if len(targets) and (targets.min() < 0 or max(targets.max(), left.max()) >= self.vocabulary):
+            raise GenwrightError("a held-out token is outside the vocabulary", "prepare the data again with this run's codec")
+        probabilities = {"unigram": self.unigram[targets], "bigram": self.probability(targets, left)}
+        guesses = {"unigram": self.unigram.argmax(), "bigram": np.where(left >= 0, self.best[np.maximum(left, 0)], self.unigram.argmax())}
+        loss = {"uniform": len(targets) * math.log(self.vocabulary)} | {k: float(-np.log(p).sum()) for k, p in probabilities.items()}
+        return {"loss": loss, "accuracy": {k: float((targets == guess).sum()) for k, guess in guesses.items()}}
+
+
+def count_floors(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> Floors:
+    """Counts (n,) training tokens, of any integer type. Raises GenwrightError for a token outside the vocabulary."""
+    codes, counts = pair_counts(tokens, vocabulary, chunk)
+    lefts, rights = codes // vocabulary, codes % vocabulary
+    left_total = np.bincount(lefts, weights=counts, minlength=vocabulary).astype(np.int64)
+    last = np.asarray(tokens[max(0, len(tokens) - 1) :]).astype(np.int64)  # the one token that is the left of no pair
+    unigram, kinds = _smoothed(left_total + np.bincount(last, minlength=vocabulary)), np.bincount(lefts, minlength=vocabulary)
+    best = np.full(vocabulary, int(unigram.argmax()))
+    order = np.lexsort((-rights, counts))
+    best[lefts[order]] = rights[order]  # the last stays: the most frequent, of equals the lowest id
+    once, twice = int((counts == 1).sum()), int((counts == 2).sum())
+    discount = once / (once + 2 * twice) if once and twice else 0.5
+    continuation = _smoothed(np.bincount(rights, minlength=vocabulary))
+    return Floors(vocabulary, unigram, continuation, codes, counts, left_total, kinds, best, discount)
+
+
+# ---- samples
 
 
 def _ngrams(tokens: np.ndarray, n: int) -> list[bytes]:
@@ -143,21 +235,13 @@ def noise(probabilities: np.ndarray, lengths: Sequence[int], seed: int) -> list[
     return [row[:n] for row, n in zip(drawn, lengths, strict=True)]
 
 
-class SampleReport(NamedTuple):
-    """figures, and for each sample its longest verbatim span in tokens and its length in characters."""
-
-    figures: list[Figure]
-    spans: list[Span]
-    characters: list[int]
-
-
 def measure_samples(
     samples: Sequence[np.ndarray], train: Sliceable, held_out: Sliceable, unigram: np.ndarray, decode: Callable[[Sequence[int]], Any], *,
     end: int | None = None, code: bool = False, seed: int = 0,
-) -> SampleReport:  # fmt: skip
+) -> tuple[list[Figure], list[Span]]:  # fmt: skip
     """Figures of generated samples (1-D token arrays, prompts included; cut at the end token), beside the same figures of as many
     held-out windows of the same lengths (ceiling) and of unigram noise (floor). unigram: (vocabulary,) probabilities of the
-    training tokens. code: also the share that parses as Python. Spans are of the samples as given here, after the cut."""
+    training tokens. code: also the share that parses as Python. Also their longest verbatim spans, after the cut."""
     samples = [until(np.asarray(s), end) for s in samples]
     lengths = [len(s) for s in samples]
     drawn = unigram.copy()
@@ -167,9 +251,9 @@ def measure_samples(
     groups, figures = [samples, real, noise(drawn, lengths, seed)], []
 
     def add(name: str, unit: str, values: Sequence[float], detail: str, count: Any = None, way: Any = "near") -> None:
-        value, real, random = map(float, values)
+        (value, real, random), (size, counted) = map(float, values), count or (len(samples), "samples")
         floors, ceilings = ({k: v} if math.isfinite(v) else {} for k, v in (("token noise", random), ("held-out text", real)))
-        figures.append(Figure(name, value, unit, *(count or (len(samples), "samples")), floors, ceilings, way, detail))
+        figures.append(Figure(name, value, unit, size, counted, floors, ceilings, way, detail))
 
     for n in (1, 2, 3):
         add(f"distinct-{n}", "share", [distinct(g, n) for g in groups], f"different {n}-grams / {n}-grams", (sum(lengths), "tokens"))
@@ -190,4 +274,4 @@ def measure_samples(
         without = f"{verdicts[0].count(None)} samples, {verdicts[1].count(None)} held-out windows"
         detail = f"cut at the last whole line and statement; without one, so not counted: {without}"
         add("parses as Python", "share", [_mean(g) for g in judged], detail, (len(judged[0]), "samples"), "higher")
-    return SampleReport(figures, found[0], sizes[0])
+    return figures, found[0]
