@@ -150,10 +150,6 @@ def rows_of(records: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
     return rows
 
 
-def _watched(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: record[name] for name in (*MEANS, "held_out") if name in record}
-
-
 def _finite(record: Mapping[str, Any]) -> dict[str, float]:
     return {name: value for name, value in record.items() if isinstance(value, (int, float)) and math.isfinite(value)}
 
@@ -185,9 +181,10 @@ class Alarms(Hook):
 
     def follow(self, step: int, record: Mapping[str, Any]) -> None:
         """The records up to this step: one more, or all of them again where the run was taken up or rolled back."""
+        lines = [record] * (step > 0)
         if step != self.step + 1:
-            self.records = [_watched(line) for line in read(self.metrics) if 0 < line.get("step", 0) < step]
-        self.records += [_watched(record)] if step else []
+            self.records, lines = [], [*(line for line in read(self.metrics) if 0 < line.get("step", 0) < step), *lines]
+        self.records += [{name: line[name] for name in (*MEANS, "held_out") if name in line} for line in lines]
         self.step = step
 
     def stop(self, state: State) -> bool:

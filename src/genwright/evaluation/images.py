@@ -134,11 +134,10 @@ def _held_out(run: Run, dataset: Any, limit: int | None) -> list[Figure]:
     trained, floors = (measure(o, windows, **common).means() for o in (run.objective, untrained(run, device)))
     out = []
     for name, value in trained.items():
-        unit = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score")
-        count = min(limit or windows.windows, windows.windows)
+        unit, title = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score"), f"held-out {name.replace('_', ' ')}"
+        count, before = min(limit or windows.windows, windows.windows), {"untrained": floors[name]}
         direction: Any = "lower" if name in ("loss", "reconstruction") else "near"
-        how, before = "as training measures it", {"untrained": floors[name]}
-        out.append(Figure(f"held-out {name.replace('_', ' ')}", value, unit, count, "held out", before, {}, direction, how))
+        out.append(Figure(title, value, unit, count, "held out", before, {}, direction, "as training measures it"))
     return out
 
 
