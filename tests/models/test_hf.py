@@ -118,9 +118,9 @@ def test_configs_of_older_versions(tmp_path):
     ("preset", "settings", "said"),
     [
         ("speedrun", {}, "NanoChatForCausalLM differs in value_embeddings=True"),
-        ("nanochat", {"activation": "swiglu"}, "NanoChatForCausalLM differs in activation=swiglu"),
+        ("llama", {"logit_softcap": 5.0}, "LlamaForCausalLM differs in logit_softcap=5.0"),
         ("nanochat", {"window": 4}, "window=4"),
-        ("llama", {"norm": "plain"}, "norm=plain"),
+        ("llama", {"window": 4}, "Qwen3ForCausalLM differs in qk_norm=False"),
         ("qwen3", {"window": 4, "rope_base_local": 10.0}, "rope_base_local=10.0"),
         ("modernbert", {"kv_heads": 2}, "kv_heads=2"),
     ],

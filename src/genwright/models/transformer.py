@@ -1,6 +1,6 @@
 """The transformer: rotary positions, grouped-query attention through SDPA, a KV cache, sliding windows, causal or bidirectional.
 
-One class for every preset (`presets.py` holds the settings and says what each choice is); single-device code that knows nothing of
+One class for every preset (`presets.py` says what each choice is); single-device code that knows nothing of
 data, devices or parallelism. Parameters lie in `blocks`, one module a layer, and in the root; `hf.py` maps their names to Hugging
 Face's. Sources: Vaswani et al., arXiv 1706.03762; RoPE, Su et al., 2104.09864; GQA, Ainslie et al., 2305.13245; RMS norm, Zhang and
 Sennrich, 1910.07467; GLU variants, Shazeer, 2002.05202; QK norm, Henry et al., 2010.04245; ModernBERT, Warner et al., 2412.13663;
@@ -10,7 +10,7 @@ Shapes: B batch, T time, W width, H heads, K key-value heads, D head width, V vo
 """
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,38 +22,6 @@ from genwright.models.ops import attention, rms_norm, squared_relu
 
 IGNORED = -100  # a target that does not count
 _WHOLE = {"cpu": 2**25, "cuda": 2**31}  # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What is computed, every choice made; `TransformerSettings` (presets.py) says what each one is."""
-
-    causal: bool
-    depth: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_width: int
-    hidden: int
-    activation: str
-    norm: str
-    norm_eps: float
-    embedding_norm: bool
-    dense_head: bool
-    qk_norm: bool
-    logit_softcap: float
-    rope_base: float
-    rope_base_local: float
-    rope_reversed: bool
-    window: int
-    pattern: str
-    tied: bool
-    value_embeddings: bool
-    skips: bool
-
-    def short(self, layer: int) -> bool:
-        """Whether a layer sees only a window."""
-        return self.pattern[layer % len(self.pattern)] == "S"
 
 
 class Cache:
@@ -104,10 +72,10 @@ def rotate(x: Tensor, rope: Tensor) -> Tensor:
 class Block(nn.Module):
     """One layer: attention, then MLP, each added to the residual stream."""
 
-    def __init__(self, s: Architecture, layer: int, vocabulary: int):
+    def __init__(self, s: Any, layer: int):
         super().__init__()
         width, q, kv, hidden = s.width, s.heads * s.head_width, s.kv_heads * s.head_width, s.hidden
-        self.layer, self.settings, self.short = layer, s, s.short(layer)
+        self.layer, self.settings, self.short = layer, s, s.pattern[layer % len(s.pattern)] == "S"  # short: sees only a window
         norm = lambda n: Norm(s.norm, n, s.norm_eps)  # noqa: E731
         matrix = lambda rows, columns: nn.Parameter(torch.empty(rows, columns))  # noqa: E731
         # ModernBERT's first layer has no norm before attention: the embedding was normed just before
@@ -119,7 +87,7 @@ class Block(nn.Module):
         self.gate = matrix(hidden, width) if s.activation != "relu2" else None
         self.up, self.down = matrix(hidden, width), matrix(width, hidden)
         self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if s.skips else None
-        self.value_embedding = matrix(vocabulary, kv) if s.value_embeddings and layer % 2 == (s.depth - 1) % 2 else None
+        self.value_embedding = matrix(s.vocabulary, kv) if s.value_embeddings and layer % 2 == (s.depth - 1) % 2 else None
 
     def forward(self, x: Tensor, first: Tensor, tokens: Tensor, rope: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
         """x, first: (B, T, W), the stream here and after the embedding; mask: added to scores, None: by position alone."""
@@ -165,22 +133,22 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Logits, or losses, of tokens. Made by `TransformerSettings.build`."""
+    """Logits, or losses, of tokens. Made by `TransformerSettings.build`; settings: what those say and what their preset fixes."""
 
-    def __init__(self, settings: Architecture, vocabulary: int, context: int):
+    def __init__(self, settings: Any, context: int):
         super().__init__()
         s = self.settings = settings
-        self.vocabulary, self.context = vocabulary, context
+        self.vocabulary, self.context = s.vocabulary, context
         norm = lambda: Norm(s.norm, s.width, s.norm_eps)  # noqa: E731
-        self.embedding = nn.Parameter(torch.empty(vocabulary, s.width))
+        self.embedding = nn.Parameter(torch.empty(s.vocabulary, s.width))
         self.embedding_norm = norm() if s.embedding_norm else None
-        self.short = [s.short(i) for i in range(s.depth)]
-        self.blocks = nn.ModuleList(Block(s, i, vocabulary) for i in range(s.depth))
+        self.blocks = nn.ModuleList(Block(s, i) for i in range(s.depth))
+        self.short = [bool(block.short) for block in self.blocks]
         self.norm = norm()
         self.dense = nn.Parameter(torch.empty(s.width, s.width)) if s.dense_head else None
         self.dense_norm = norm() if s.dense_head else None
-        self.head = None if s.tied else nn.Parameter(torch.empty(vocabulary, s.width))
-        self.head_bias = nn.Parameter(torch.zeros(vocabulary)) if s.dense_head else None
+        self.head = None if s.tied else nn.Parameter(torch.empty(s.vocabulary, s.width))
+        self.head_bias = nn.Parameter(torch.zeros(s.vocabulary)) if s.dense_head else None
         self.rope: Tensor
         self.register_buffer("rope", self.angles(context), persistent=False)
         self.initialise()
