@@ -26,9 +26,9 @@ class Item(NamedTuple):
     """One picture. group: pictures of one group stay on one side of the split."""
 
     name: str
-    path: str
     group: str
-    known: Known
+    known: Known = {}  # noqa: RUF012 - never written to
+    path: str = ""
 
 
 def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[Item], list[str]]:
@@ -61,7 +61,7 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[It
     if problems and not skip:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise GenwrightError(problems[0] + more, "put it right, or set data.on_bad_file=skip")
-    return [Item(file.name, file.path, os.path.splitext(file.name)[0], known.get(file.name, {})) for file in files], problems
+    return [Item(file.name, os.path.splitext(file.name)[0], known.get(file.name, {}), file.path) for file in files], problems
 
 
 def _unread(path: str) -> bool:
