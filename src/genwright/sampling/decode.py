@@ -99,9 +99,8 @@ def _watch(readers: Sequence[Reader]) -> Watch:
 
 def pad_left(rows: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """Token lists of unequal length -> tokens (rows, longest) int64, filled with 0 on the left, and (rows, longest) bool, what is real."""
-    longest = max(map(len, rows))
-    tokens = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=device)
-    real = torch.tensor([[False] * (longest - len(row)) + [True] * len(row) for row in rows], device=device)
+    both = [torch.tensor(row) for row in rows], [torch.ones(len(row), dtype=torch.bool) for row in rows]
+    tokens, real = (torch.nn.utils.rnn.pad_sequence(each, batch_first=True, padding_side="left").to(device) for each in both)
     return tokens, real
 
 

@@ -43,11 +43,6 @@ def decoded(objective: Any, space: Space, z: Tensor, condition: Tensor | None, n
     return torch.cat([objective.decode(*part, settings) for part in parts])
 
 
-def draw(objective: Any, space: Space, count: int, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
-    """`count` samples (count, *space.shape)."""
-    return decoded(objective, space, latents(objective, count, settings), condition, negative, settings)
-
-
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """From a (n, *latent) at t = 0 to b at t = 1, along the arc between their directions; t (n,)."""
     t = t.view(-1, *[1] * (a.dim() - 1))
