@@ -165,8 +165,8 @@ def test_files_that_are_refused(tmp_path):
     config, weights = tmp_path / "config.json", tmp_path / "model.safetensors"
     text = config.read_text()
     for bad, said in (
-        ("{", "is not JSON"),
-        ("[]", "is not a JSON object"),
+        ("{", "config.json cannot be read"),
+        ("[1]", "config.json cannot be read"),
         (text.replace('"hidden_size"', '"size"'), "has no hidden_size"),
     ):
         config.write_text(bad)

@@ -29,7 +29,7 @@ from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.codes import CodesDataset
 from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
-from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify, writing
+from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
@@ -108,8 +108,6 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     if settings.source == "sprites":
         return _sprites(codec)
     cache = cache_folder(settings.cache) / "pictures"
-    with writing(cache):
-        cache.mkdir(parents=True, exist_ok=True)
     if npz:
         return _npz(settings, codec, npz, cache)
     skip = settings.on_bad_file == "skip"
@@ -185,8 +183,6 @@ class Shards:
 
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """(n, channels, size, size) uint8, copied."""
-        if len(self.parts) == 1:
-            return self.parts[0][numbers]
         part = np.searchsorted(self.bounds, numbers, side="right") - 1
         out = np.empty((len(numbers), *self.parts[0].shape[1:]), np.uint8)
         for i in np.unique(part):

@@ -212,14 +212,9 @@ def _positions(form: Format, config: dict[str, Any]) -> tuple[list[dict[str, Any
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-    except OSError as error:
-        raise GenwrightError(f"{path} cannot be read: {error.strerror}", "give a folder that save_pretrained made") from None
-    except ValueError as error:
-        raise GenwrightError(f"{path} is not JSON: {error}", "check that the folder is whole") from None
-    if not isinstance(found, dict):
-        raise GenwrightError(f"{path} is not a JSON object", "check that the folder is whole")
-    return found
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise GenwrightError(f"{path} cannot be read: {error}", "give a whole folder that save_pretrained made") from None
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:

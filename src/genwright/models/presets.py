@@ -107,17 +107,14 @@ class TransformerSettings(Settings):
         _refuse(rows < space.vocabulary, f"model.vocabulary {rows} is less than the codec's {space.vocabulary} tokens", "leave it out")
         if self.pattern is None:
             values["pattern"] = "L" if not values["window"] else "SSSL" if values["pattern"] == "L" else values["pattern"]
-        heads, kv_heads, head_width = (self._measures(values)[name] for name in ("heads", "kv_heads", "head_width"))
         window, short = values["window"], "S" in values["pattern"]
-        _refuse(heads % kv_heads, f"model.heads {heads} is no multiple of model.kv_heads {kv_heads}", "change one of them")
-        _refuse(head_width % 2, f"model.head_width {head_width} is odd, rotary positions turn pairs", "choose an even number")
         both = f"model.window is {window}, model.pattern is {values['pattern']}"
         _refuse(short and not window, f"{both}, which has layers with a window", "give model.window")
         _refuse(window and not short, f"{both}, which has no S", "mark layers with a window by S")
-        return TransformerSettings(**values)
+        return TransformerSettings(**self._measures(values))
 
     def _measures(self, v: dict[str, Any]) -> dict[str, Any]:
-        """`v` with the open sizes filled in."""
+        """`v` with the open sizes filled in. Raises GenwrightError."""
         width = v.setdefault("width", v["heads"] * v["head_width"] if self.heads and self.head_width else 64 * self.depth)
         if "heads" not in v:
             share = v.get("head_width", 64 if width < 768 else 128)
@@ -127,7 +124,9 @@ class TransformerSettings(Settings):
         uneven = "head_width" not in v and width % v["heads"]
         _refuse(uneven, f"model.width {width} is no multiple of model.heads {v['heads']}", "change one, or give model.head_width")
         v.setdefault("head_width", width // v["heads"])
-        v.setdefault("kv_heads", v["heads"])
+        kv_heads = v.setdefault("kv_heads", v["heads"])
+        _refuse(v["heads"] % kv_heads, f"model.heads {v['heads']} is no multiple of model.kv_heads {kv_heads}", "change one of them")
+        _refuse(v["head_width"] % 2, f"model.head_width {v['head_width']} is odd, rotary positions turn pairs", "choose an even number")
         v.setdefault("hidden", 4 * width if PRESETS[v["preset"]]["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64)
         return v
 

@@ -153,7 +153,7 @@ class Lean:
         self.mixed = new(rows * s.kv_heads, g, d)
         self.flat_mixed = self.mixed.view(rows, -1)
         self.up = new(rows, self.layers[0].up.shape[1])
-        self.gate, self.open = (None, None) if s.activation == "relu2" else self.up.chunk(2, 1)
+        self.gate, self.open = self.up.tensor_split(2, 1)  # where the MLP is gated
         # normed heads have length 1, not sqrt(D), unless gains say so; a score is a product of two of them over sqrt(D)
         scale = d**0.25 if s.qk_norm and self.layers[0].qk_gain is None else d**-0.25
         rope: Any = self.model.rope if length <= self.model.context else self.model.angles(length).to(self.qkv.device)
@@ -184,7 +184,8 @@ class Lean:
             torch.bmm(scores.softmax(-1), values[i], out=self.mixed)
             x.addmm_(self.flat_mixed, layer.output)
             torch.mm(self._normed(), layer.up, out=self.up)
-            x.addmm_(self.up.relu_().square_() if self.gate is None else F.silu(self.gate).mul_(self.open), layer.down)
+            gated = self.settings.activation == "swiglu"
+            x.addmm_(F.silu(self.gate).mul_(self.open) if gated else self.up.relu_().square_(), layer.down)
         logits = torch.mm(self._normed(), self.head)
         return logits if self.cap is None else logits.tanh_().mul_(self.cap)
 
