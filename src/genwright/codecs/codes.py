@@ -8,7 +8,7 @@ of the VQ network and of its pictures' codec, and needs nothing outside.
 import hashlib
 import json
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -97,7 +97,7 @@ class Codes(Settings):
         if run.recipe.objective.kind != "vector-quantised":
             what = f"codec.run: {self.run} was trained with objective {run.recipe.objective.kind}, which makes no codes"
             raise GenwrightError(what, "name the folder of a run with objective=vector-quantised")
-        return CodesCodec(run.codec, run.model, run.recipe.model, self.prefix)
+        return CodesCodec(run.codec, cast(VQAutoencoder, run.model), run.recipe.model, self.prefix)
 
     def load(self, folder: str | Path) -> CodesCodec:
         """The codec that was saved with a run. Raises GenwrightError."""

@@ -43,7 +43,7 @@ class CodesDataset(ExampleDataset):
 
     def __init__(self, images: Any, found: CodesCodec, prefix: int):
         self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)
-        self.split, self.shards, self.summary, self.verify = images.split, images.shards, images.summary, images.verify
+        self.images, self.shards, self.summary, self.verify = images, images.shards, images.summary, images.verify
         self.digest = digest_of(images.digest, codec.digest)
         self.parts = {name: Encoded(images.split(name), codec) for name in SPLITS}
 
@@ -55,6 +55,9 @@ class CodesDataset(ExampleDataset):
         tokens = torch.cat([self.codec.before(condition, len(codes), lookahead), codes], 1)
         counted = torch.arange(tokens.shape[1]) >= lookahead + self.codec.prefix
         return {"tokens": tokens, "counted": counted.expand_as(tokens)}
+
+    def split(self, name: str) -> Split:
+        return self.images.split(name)
 
     def change(self, lookahead: int, training: bool) -> Change | None:
         return lambda batch, draws: self.tokens(batch, draws, lookahead, hide=training)
