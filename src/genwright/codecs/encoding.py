@@ -120,4 +120,6 @@ class Encoder:
 
 
 def _spec(pre_tokenizer) -> dict:
-    return json.loads(pre_tokenizer.__getstate__())
+    tokenizer = Tokenizer.from_str('{"model": {"type": "BPE", "vocab": {}, "merges": []}}')
+    tokenizer.pre_tokenizer = pre_tokenizer
+    return json.loads(tokenizer.to_str())["pre_tokenizer"]
