@@ -112,7 +112,8 @@ class Autoencoder(nn.Module, ABC):
 
 def initialised(layer: Any, std: float) -> Any:
     nn.init.normal_(layer.weight, std=std)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 

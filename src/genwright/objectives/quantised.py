@@ -36,10 +36,7 @@ class QuantisedObjective:
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: VectorQuantised):
         self.modules, self.settings = modules, settings
-
-    @property
-    def model(self) -> VQAutoencoder:
-        return self.modules["model"]  # type: ignore[return-value]
+        self.model: VQAutoencoder = modules["model"]  # type: ignore[assignment]
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Adds which latents are candidates for codes that begin anew: `place` and `code` (K: none), (n, candidates of an example) each."""
