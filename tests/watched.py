@@ -23,7 +23,7 @@ from genwright.training.engine import Engine
 from genwright.training.hooks import Evaluate, Log
 from genwright.training.records import Records
 from genwright.training.settings import Optimizer, Schedule, Training
-from genwright.watching import Alarms, Watch, Watching
+from genwright.watching import Alarms, Watch, Watching, rows_of
 
 
 def split(x):
@@ -143,4 +143,4 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
         objective, dataset.stream(settings.batch_size, 1), state, until or settings.steps, settings=settings, engine=engine, hooks=every
     )
     records.flush()
-    return events, alarms.history.rows
+    return events, rows_of(alarms.records)

@@ -21,7 +21,6 @@ from genwright.errors import GenwrightError
 from genwright.evaluation import tunes
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import measure
-from genwright.evaluation.language import evaluate_language
 from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
 from genwright.evaluation.voice_floors import changed, voice_floors
 from genwright.evaluation.voice_leading import FAULTS, faults, marks
@@ -30,6 +29,7 @@ from genwright.pictured import Wanted, chosen
 from genwright.recipe import build
 from genwright.reporting.page import Piece
 from genwright.sampling.compose import BARS, blank, compose, first_bars, rewrite
+from genwright.textual import evaluate_language
 from genwright.training.engine import Engine
 
 if TYPE_CHECKING:

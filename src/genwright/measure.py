@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from genwright.evaluation.figure import Figure
-from genwright.evaluation.table import details, table
+from genwright.evaluation.figure import Figure, details, table
 from genwright.training.checkpoint import write_whole
 
 if TYPE_CHECKING:
@@ -91,7 +90,6 @@ def _shown(run: Run, found: Evaluation) -> Any:
     if run.content == "text":
         sizes["FLOP per token, forward and backward"] = run.model.flops_per_token(recipe.data.context)  # type: ignore[operator]
     done = max((r["step"] for r in records), default=0)
-    alarms = [r["event"] for r in records if "event" in r] + [r["skipped"] for r in records if "skipped" in r]
     samples, fills = [], []
     for s in found.samples:
         if "gaps" in s:
@@ -102,7 +100,7 @@ def _shown(run: Run, found: Evaluation) -> Any:
     return RunData(
         name=recipe.name, description=recipe.description, recipe=recipe.dump(), records=records, figures=found.figures, samples=samples[:8],
         fills=fills, data={"digest": data.get("digest"), **data.get("summary", {})}, sizes=sizes, environment=environment, status=status,
-        alarms=alarms, pictures=pictures, music=music,
+        pictures=pictures, music=music,
     )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from genwright.codecs.attributes import encode
 from genwright.errors import GenwrightError
+from genwright.evaluation.distances import nearest
 from genwright.evaluation.features import of_split
-from genwright.evaluation.neighbours import nearest
 from genwright.recipe import build
 from genwright.reporting import pictures
 from genwright.reporting.pictures import Picture

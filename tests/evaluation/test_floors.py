@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genwright.errors import GenwrightError
-from genwright.evaluation.floors import count_floors, pair_counts
+from genwright.evaluation.text import count_floors, pair_counts
 
 tokens_of = st.lists(st.integers(0, 6), min_size=2, max_size=60)
 

@@ -11,12 +11,11 @@ from torch import nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.evaluation.figure import Figure, number
-from genwright.evaluation.floors import count_floors
+from genwright.evaluation.figure import Figure, number, table
 from genwright.evaluation.held_out import measure
-from genwright.evaluation.language import _floors, bits_per_byte, evaluate_language
-from genwright.evaluation.table import table
+from genwright.evaluation.text import count_floors
 from genwright.objectives.language import Causal, Masked
+from genwright.textual import _floors, bits_per_byte, evaluate_language
 
 VOCABULARY, CONTEXT = 11, 8
 SPACE = Space(VOCABULARY, {"end": 0, "mask": 10})

@@ -35,24 +35,20 @@ def estimate(objective: Any, pictures: Pictures, count: int, samples: int = 500,
     network, units = objective.network, objective.latent[0]
     rows, at_once = max(1, block // samples), min(samples, block)
     parts: list[tuple[Tensor, ...]] = []
-    for begin in range(0, count, 500):  # pictures that are encoded at once
-        batch = pictures(begin, min(count, begin + 500))
-        x, condition = batch["x"], objective.given(batch.get("condition"))
-        state = network(x, condition)
-        mean = network(None, condition, state=state, noise=x.new_zeros(len(x), 1, units)).latent[:, 0]
-        for start in range(0, len(x), rows):
-            here = slice(start, start + rows)
-            own, given = tuple(s[here] for s in state), condition if condition is None else condition[here]
-            examples = torch.arange(begin + start, begin + start + len(x[here]), device=x.device)
-            weights, kl = [], []
-            for first in range(0, samples, at_once):
-                k = min(at_once, samples - first)
-                noise = Draws(seed, first, examples).normal("importance", k, units)
-                sampled = network(None, given, state=own, noise=noise)
-                weights.append(objective.log_likelihood(sampled.parameters, x[here]) - sampled.log_ratio)
-                kl.append(sampled.kl * k)
-            w = torch.cat(weights, 1).double()
-            parts.append((-importance_bound(w), w.mean(1), sum(kl) / samples, mean[here]))
+    for begin in range(0, count, rows):
+        batch = pictures(begin, min(count, begin + rows))
+        x, given = batch["x"], objective.given(batch.get("condition"))
+        state = network(x, given)
+        mean = network(None, given, state=state, noise=x.new_zeros(len(x), 1, units)).latent[:, 0]
+        examples = torch.arange(begin, begin + len(x), device=x.device)
+        weights, kl = [], torch.zeros(())
+        for first in range(0, samples, at_once):
+            k = min(at_once, samples - first)
+            sampled = network(None, given, state=state, noise=Draws(seed, first, examples).normal("importance", k, units))
+            weights.append(objective.log_likelihood(sampled.parameters, x) - sampled.log_ratio)
+            kl = kl + sampled.kl * (k / samples)
+        w = torch.cat(weights, 1).double()
+        parts.append((-importance_bound(w), w.mean(1), kl, mean))
     return Estimate(*(torch.cat(column).cpu() for column in zip(*parts, strict=True)))
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genwright.evaluation.text_samples import longest_spans
+from genwright.evaluation.text import longest_spans
 from genwright.music.likeness import near_copies
 from genwright.music.score import Note, Score, edges
 

@@ -1,6 +1,6 @@
 """What tables of counts reach on voices over time: the floors of a model of chorales, each voice with tables of its own.
 
-Bigram: after the voice's pitch of the frame before (`floors.py` counts a token's left neighbour, in a frame of four another voice's). Given
+Bigram: after the voice's pitch of the frame before (`text.py` counts a token's left neighbour, in a frame of four another voice's). Given
 the soprano: after its pitches of both frames too, which a harmonisation may look at. Each table backs off to the one before, the first to
 uniform, by a Dirichlet prior of weight 1 (MacKay and Peto 1995): p(x | c) = (count(c, x) + p'(x)) / (count(c) + 1).
 """
