@@ -66,7 +66,7 @@ class Drawer:
     def __call__(self, count: int, condition: Tensor | None = None, negative: Tensor | None = None) -> Tensor:
         """`count` examples (count, *shape). Raises GenwrightError where the run draws none."""
         if self.latent:
-            return latent.draw(self.objective, self.space, count, condition, negative, self.settings).cpu()
+            return self.decoded(self.latents(count), condition, negative)
         if not self.able:
             remedy = "train a transformer over its codes and sample that: genwright train emoji-codes codec.run=RUN"
             raise GenwrightError("this run turns pictures into codes and back, and draws none of its own", remedy)

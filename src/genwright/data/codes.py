@@ -4,8 +4,6 @@ In training any subset of a picture's values may stand before it: each is shown 
 every picture, so that often all are known and sometimes none. Held-out pictures show all of theirs.
 """
 
-from __future__ import annotations
-
 from functools import cached_property
 from typing import Any
 
@@ -13,23 +11,13 @@ import torch
 from torch import Tensor
 
 from genwright.codecs.attributes import shown
-from genwright.codecs.codes import Codes, CodesCodec
+from genwright.codecs.codes import CodesCodec
 from genwright.contracts import Batch
 from genwright.data.examples import Change, ExampleDataset, Split
-from genwright.data.shards import digest_of
+from genwright.data.shards import SPLITS, digest_of
 from genwright.draws import Draws
-from genwright.errors import GenwrightError
 
 _AT_ONCE = 1024  # pictures that are read together
-
-
-def codes_dataset(images: Any, settings: Codes, expect: str | None = None) -> CodesDataset:
-    """Over a dataset of pictures that was prepared with the codec `settings.image()`. expect: the digest a run was made with."""
-    dataset = CodesDataset(images, settings.over(images.codec))
-    if expect and dataset.digest != expect:
-        what = f"the data or the codes changed: recorded digest {expect[:16]}, they now give {dataset.digest[:16]}"
-        raise GenwrightError(what, "bring the pictures and the VQ run back as they were, or begin a new run")
-    return dataset
 
 
 class Encoded(Split):
@@ -51,12 +39,13 @@ class Encoded(Split):
 
 
 class CodesDataset(ExampleDataset):
-    """`split` opens the pictures themselves; `parts` are their codes."""
+    """`split` opens the pictures themselves; `parts` are their codes. images: their dataset, made as the pictures of `found` were."""
 
-    def __init__(self, images: Any, codec: CodesCodec):
-        self.codec, self.images, self.shards, self.summary, self.verify = codec, images, images.shards, images.summary, images.verify
-        self.pictures, self.digest = images.digest, digest_of(images.digest, codec.digest)
-        self.parts = {name: Encoded(images.split(name), codec) for name in ("train", "held_out")}
+    def __init__(self, images: Any, found: CodesCodec, prefix: int):
+        self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)
+        self.images, self.shards, self.summary, self.verify = images, images.shards, images.summary, images.verify
+        self.digest = digest_of(images.digest, codec.digest)
+        self.parts = {name: Encoded(images.split(name), codec) for name in SPLITS}
 
     def tokens(self, batch: Batch, draws: Draws, lookahead: int, hide: bool) -> Batch:
         """x (n, places) and condition -> tokens (n, lookahead + prefix + places) int64; counted, alike, bool."""

@@ -14,7 +14,6 @@ from genwright.draws import Draws
 from genwright.errors import GenwrightError
 
 Change = Callable[[Batch, Draws], Batch]
-_AHEAD = 2048  # indices that are found together: for a few, numpy's calls take as long as for many
 
 
 class Split:
@@ -71,16 +70,10 @@ class ExampleStream:
         if not len(split):
             raise GenwrightError("there is nothing to train on: everything is held out", "lower data.held_out or add data")
         self.split, self.size, self.seed, self.unit, self.change = split, size, seed, unit, change
-        self.ahead = max(1, _AHEAD // size)
-        self.found: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # which block of positions, and the indices of its batches
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
-        block, place = divmod(position, self.ahead)
-        if self.found[0] != block:
-            numbers = np.arange(self.ahead * self.size) + block * self.ahead * self.size
-            self.found = (block, visits(numbers, len(self.split), self.seed)[1].reshape(self.ahead, self.size))
-        return self.found[1][place].take(examples.numpy())
+        return visits(position * self.size + examples.numpy(), len(self.split), self.seed)[1]
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         batch = self.split.batch(self.indices(position, examples))

@@ -27,11 +27,11 @@ from genwright.codecs.codes import Codes
 from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
-from genwright.data.codes import CodesDataset, codes_dataset
+from genwright.data.codes import CodesDataset
 from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
-from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify, writing
+from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
 from genwright.data.source_npz import STACKED, Stacked
-from genwright.data.source_pictures import Item, Known
+from genwright.data.source_pictures import Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.data.workers import Progress, parallel
 from genwright.draws import Draws
@@ -74,7 +74,10 @@ class ImagesData(Settings):
     def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> ImagesDataset | CodesDataset:
         """The dataset, from the cache or decoded now. `expect`: the digest a run was made with. Raises GenwrightError."""
         if isinstance(codec_settings, Codes):
-            return codes_dataset(self.prepare(codec_settings.image(), progress), codec_settings, expect)
+            codec = codec_settings.opened()
+            codes = CodesDataset(self.prepare(codec.image.settings, progress), codec, codec_settings.prefix)
+            check_digest(codes.digest, expect)
+            return codes
         if not isinstance(codec_settings, ImageSettings):
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is pictures", "set codec=image")
         if self.path and self.source != "files":
@@ -88,10 +91,8 @@ class Album(NamedTuple):
     """What a source gives: pictures by their number, and what is known of each. held: which are held out, where the source says so;
     classes: attributes whose values count however rare they are."""
 
-    pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8, and what they lie in (`files`: path -> SHA-256)
-    names: Sequence[str]
-    groups: Sequence[str]
-    known: Sequence[Known]
+    pixels: Any  # take(numbers) -> (n, channels, size, size) uint8, `digests` of each, `files` that they lie in: path -> SHA-256
+    items: Sequence[Item]
     skipped: Sequence[str] = ()
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
@@ -107,8 +108,6 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     if settings.source == "sprites":
         return _sprites(codec)
     cache = cache_folder(settings.cache) / "pictures"
-    with writing(cache):
-        cache.mkdir(parents=True, exist_ok=True)
     if npz:
         return _npz(settings, codec, npz, cache)
     skip = settings.on_bad_file == "skip"
@@ -125,9 +124,7 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     shards = Shards([cache / key for key in whole])
     by_name = {item.name: item for item in items}
     chosen = [by_name[name] for key in whole for name in facts[key]["names"]]
-    classes = frozenset({"group", "tone", "gender"} if openmoji else {"class"})
-    names, groups, known = [i.name for i in chosen], [i.group for i in chosen], [i.known for i in chosen]
-    return Album(shards, names, groups, known, problems + bad, None, classes)
+    return Album(shards, chosen, problems + bad, None, frozenset({"group", "tone", "gender"} if openmoji else {"class"}))
 
 
 def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
@@ -148,11 +145,10 @@ def _stamp(path: str) -> tuple[str, int, int]:
 
 def _sprites(codec: ImageSettings) -> Album:
     sprites = Sprites(codec.size, codec.channels, ImageColor.getrgb(codec.background)[:3])
-    factors = sprites.factors(np.arange(len(sprites))).tolist()
+    factors, colours = sprites.factors(np.arange(len(sprites))).tolist(), list(COLOURS)
+    known = ({"shape": (SHAPES[row[0]],), "size": (SIZES[row[1]],), "colour": (colours[row[5]],)} for row in factors)
     names = ["-".join(map(str, row)) for row in factors]
-    values = ((SHAPES[row[0]], SIZES[row[1]], list(COLOURS)[row[5]]) for row in factors)
-    known: list[Known] = [{"shape": (shape,), "size": (size,), "colour": (colour,)} for shape, size, colour in values]
-    return Album(sprites, names, names, known)
+    return Album(sprites, list(map(Item, names, names, known)))
 
 
 def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> Album:
@@ -166,12 +162,11 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
         source_npz.write(folder, path, shape)
     shards, facts = Shards([folder]), facts_of(folder)
     if settings.stacked:
-        names = [f"stacked {i}" for i in range(sum(STACKED.values()))]
-        held = np.arange(len(names)) >= STACKED["train"]
-        return Album(Stacked(shards), names, names, [{}] * len(names), (), held)
-    known: list[Known] = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
-    own_split = None if facts["train"] is None else np.arange(len(shards)) >= facts["train"]
-    return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}))
+        items = [Item(f"stacked {i}", "") for i in range(sum(STACKED.values()))]
+        return Album(Stacked(shards), items, (), np.arange(len(items)) >= STACKED["train"])
+    labels = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(facts["names"])
+    own_split = None if facts["train"] is None else np.arange(len(labels)) >= facts["train"]
+    return Album(shards, list(map(Item, facts["names"], facts["names"], labels)), (), own_split, frozenset({"label"}))
 
 
 class Shards:
@@ -186,13 +181,8 @@ class Shards:
         self.digests = np.concatenate([np.load(folder / "digests.npy", allow_pickle=False) for folder in folders])
         self.bounds = np.cumsum([0, *map(len, self.parts)])
 
-    def __len__(self) -> int:
-        return int(self.bounds[-1])
-
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """(n, channels, size, size) uint8, copied."""
-        if len(self.parts) == 1:
-            return self.parts[0][numbers]
         part = np.searchsorted(self.bounds, numbers, side="right") - 1
         out = np.empty((len(numbers), *self.parts[0].shape[1:]), np.uint8)
         for i in np.unique(part):
@@ -203,18 +193,16 @@ class Shards:
 
 def joined(groups: Sequence[str], digests: np.ndarray) -> list[str]:
     """The group of each picture, where groups that hold an equal picture are one, called by the first of their names."""
-    parent = {group: group for group in groups}
-
-    def root(group: str) -> str:
-        while parent[group] != group:
-            parent[group] = group = parent[parent[group]]
-        return group
-
-    first: dict[int, str] = {}
-    for group, pixels in zip(groups, digests.tolist(), strict=True):
-        low, high = sorted((root(group), root(first.setdefault(pixels, group))))
-        parent[high] = low
-    return [root(group) for group in groups]
+    names, group = np.unique(groups, return_inverse=True)
+    first = np.arange(len(names))  # of each group, the first that it is joined to
+    pixels = np.unique(digests, return_inverse=True)[1]
+    while True:
+        least = np.full(len(pixels), len(names))
+        np.minimum.at(least, pixels, first[group])
+        before = first.copy()
+        np.minimum.at(first, group, least[pixels])
+        if (first == before).all():
+            return names[first[group]].tolist()
 
 
 class ImagesDataset(ExampleDataset):
@@ -225,29 +213,29 @@ class ImagesDataset(ExampleDataset):
     def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
         self.settings, self.album = settings, album
         self.shards = {path.parent.name: sha for path, sha in album.pixels.files.items()}
-        decoded = isinstance(album.pixels, Shards)
-        digests = album.pixels.digests if decoded else np.arange(len(album.names))
+        everything = np.arange(len(album.items))
+        digests = getattr(album.pixels, "digests", everything)
         first = np.unique(digests, return_index=True)[1]
-        kept = np.sort(first) if settings.source == "openmoji" else np.arange(len(album.names))
-        groups = joined(album.groups, digests) if decoded and album.held is None else album.groups
+        kept = np.sort(first) if settings.source == "openmoji" else everything
+        groups = joined([item.group for item in album.items], digests)
         held = held_out_of(groups, settings.held_out) if album.held is None else album.held
         attributes, facts = self._attributes(groups, kept)
         self.codec = ImageCodec(codec, attributes)
-        conditions = np.zeros((len(album.names), self.codec.space.columns), np.uint8)
+        conditions = np.zeros((len(album.items), self.codec.space.columns), np.uint8)
         columns = {pair: i for i, pair in enumerate((name, value) for name, values in attributes.items() for value in values)}
-        for row, known in zip(conditions, album.known, strict=True) if columns else ():
-            row[[columns[name, value] for name, values in known.items() for value in values if (name, value) in columns]] = 1
+        for row, item in zip(conditions, album.items, strict=True) if columns else ():
+            row[[columns[name, value] for name, values in item.known.items() for value in values if (name, value) in columns]] = 1
         numbers, table = (kept[~held[kept]], kept[held[kept]]), conditions if columns else None
-        name, sides = album.names.__getitem__, zip(SPLITS, numbers, strict=True)
-        self.parts = {side: Split(its, lambda n: to_float(album.pixels.take(n)), name, table) for side, its in sides}
+        take, name = lambda n: to_float(album.pixels.take(n)), lambda n: album.items[n].name
+        self.parts = {side: Split(its, take, name, table) for side, its in zip(SPLITS, numbers, strict=True)}
         tables = [hashlib.sha256(table.tobytes()).hexdigest() for table in (np.packbits(conditions), np.packbits(held), kept)]
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
         self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self.parts.items()}
-        self.summary |= {"files": len(album.names), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
+        self.summary |= {"files": len(album.items), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
 
     def _attributes(self, groups: Sequence[str], kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
         """(attribute -> values, sorted), and what there is to say of them."""
-        known = [(groups[i], self.album.known[i]) for i in kept]
+        known = [(groups[i], self.album.items[i].known) for i in kept]
         pairs = [(group, name, value) for group, its in known for name, values in its.items() for value in values]
         often = Counter((name, value) for _, name, value in set(pairs))
         counts: dict[str, Counter] = {}

@@ -40,9 +40,8 @@ def means_of(source: str, scale: float) -> Tensor | None:
     return (scale * torch.stack([angle.cos(), angle.sin()], 1)).float()
 
 
-def draw(source: str, draws: Draws, scale: float | None = None, std: float | None = None) -> Tensor:
+def draw(source: str, draws: Draws, scale: float, std: float) -> Tensor:
     """(n, 2) float32, a point for each of the examples of `draws`."""
-    scale, std = scale or _USUAL[source][0], _USUAL[source][1] if std is None else std
     means = means_of(source, scale)
     if means is not None:
         return means[draws.integers(f"{source} mode", len(means))] + std * draws.normal(f"{source} noise", 2)
@@ -75,7 +74,7 @@ class PointsData(Settings):
 
     def starts(self) -> Callable[[Draws], Tensor] | None:
         """What draws a flow's starting points, where they are not N(0, I)."""
-        return None if self.start == "normal" else lambda draws: draw(self.start, draws)
+        return None if self.start == "normal" else lambda draws: draw(self.start, draws, *_USUAL[self.start])
 
     def prepare(self, codec_settings: Any, progress: Any = None, expect: str | None = None) -> PointsDataset:
         """Draws the points, which only the settings decide. Raises GenwrightError where the codec is of something else."""

@@ -50,9 +50,7 @@ def write(folder: Path, path: str, codec: dict[str, Any]) -> None:
     names: list[str] = []
     for part, (x, _) in parts.items():
         x = x[..., 0] if x.shape[-1] == 1 and x.ndim == 4 else x
-        same = x.shape[1:3] == (codec["size"],) * 2 and (x.ndim == 3) == (codec["channels"] == 1) and x.shape[-1] != 4
-        plain = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
-        pixels.append(plain if same else np.stack([square(Image.fromarray(picture), **codec) for picture in x]))
+        pixels += [square(Image.fromarray(picture), **codec)[None] for picture in x]
         names += [f"{part} {i}" for i in range(len(x))]
     labels = [y for _, y in parts.values()]
     known = [str(label) for y in labels if y is not None for label in y.tolist()] if all(y is not None for y in labels) else []
@@ -66,10 +64,7 @@ class Stacked:
     def __init__(self, grey: Any):
         self.grey, self.files = grey, grey.files
         draws = Draws(0, 0, torch.arange(sum(STACKED.values())))
-        self.numbers = draws.integers("stacked", len(grey), 3).numpy()
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+        self.numbers = draws.integers("stacked", int(grey.bounds[-1]), 3).numpy()
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """(n, 3, size, size) uint8."""

@@ -53,18 +53,18 @@ def fill(model: nn.Module, codec: Any, text: str, top: int = 5, settings: Decodi
     if mask is None:
         raise GenwrightError("the codec of this model has no mask token", "train with a codec that has one, such as codec.kind=bpe")
     tokens = torch.tensor([_encode(codec, text, mask)], device=next(model.parameters()).device)
-    keep = tokens != mask
-    settings = settings or Decoding(temperature=0)
+    keep, settings = tokens != mask, settings or Decoding(temperature=0)
     draws = Draws(settings.seed, 0, torch.zeros(1, dtype=torch.long, device=tokens.device))
-    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=_special(codec))[0]
+    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=list(codec.space.special.values()))[0]
     return Filled(codec.decode(filled.tolist()), tuple(filled[~keep[0]].tolist()), candidates(model, codec, tokens, top))
 
 
+@torch.inference_mode()
 def candidates(model: nn.Module, codec: Any, tokens: Tensor, top: int) -> tuple[tuple[Candidate, ...], ...]:
     """For each gap of one row, tokens (1, time) int64, the `top` likeliest."""
-    with torch.inference_mode():
-        logits = _content(model(tokens)[0, tokens[0] == codec.space.special["mask"]], _special(codec))
-        best = logits.softmax(-1).topk(min(top, logits.shape[-1] - len(_special(codec))))
+    special = codec.space.special
+    logits = _content(model(tokens)[0, tokens[0] == special["mask"]], list(special.values()))
+    best = logits.softmax(-1).topk(min(top, logits.shape[-1] - len(set(special.values()))))
     found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return tuple(tuple(Candidate(token, codec.decode([token]), p) for token, p in zip(*pair, strict=True)) for pair in found)
 
@@ -95,10 +95,6 @@ def fill_tokens(
             tokens = torch.where(now, new.view(rows, time), tokens)
             open_ = open_ & ~now
     return tokens.clone()  # a tensor of inference mode could not enter a gradient
-
-
-def _special(codec: Any) -> list[int]:
-    return sorted(set(codec.space.special.values()))
 
 
 def _content(logits: Tensor, never: Sequence[int]) -> Tensor:

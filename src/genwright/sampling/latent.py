@@ -28,23 +28,19 @@ def latents(objective: Any, count: int, settings: Any, first: int = 0) -> Tensor
     return start(draws) if start else draws.normal("latent", *objective.latent)
 
 
-def decoded(objective: Any, space: Space, z: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
-    """Content (n, *space.shape) of latents (n, *latent), in batches. condition, negative: (n or 1, columns); without a condition, a
-    conditional model is asked for nothing in particular."""
+def _given(space: Space, condition: Tensor | None, like: Tensor) -> Tensor | None:
+    """A condition (n or 1, columns) for each of `like`; without one, a conditional model is asked for nothing in particular."""
     if space.columns and condition is None:
         condition = torch.zeros(1, space.columns)
-    given = [c if c is None else c.to(z.device).expand(len(z), -1) for c in (condition, negative)]
-    with torch.no_grad():
-        parts = [
-            objective.decode(z[i : i + BATCH], *(c if c is None else c[i : i + BATCH] for c in given), settings)
-            for i in range(0, len(z), BATCH)
-        ]
-    return torch.cat(parts)
+    return condition if condition is None else condition.to(like.device).expand(len(like), -1)
 
 
-def draw(objective: Any, space: Space, count: int, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
-    """`count` samples (count, *space.shape)."""
-    return decoded(objective, space, latents(objective, count, settings), condition, negative, settings)
+@torch.no_grad()
+def decoded(objective: Any, space: Space, z: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
+    """Content (n, *space.shape) of latents (n, *latent), in batches. condition, negative: (n or 1, columns)."""
+    given = _given(space, condition, z), negative if negative is None else _given(space, negative, z)
+    parts = ((z[i : i + BATCH], *(c if c is None else c[i : i + BATCH] for c in given)) for i in range(0, len(z), BATCH))
+    return torch.cat([objective.decode(*part, settings) for part in parts])
 
 
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -104,15 +100,12 @@ def axes(objective: Any, space: Space, base: Tensor, count: int, condition: Tens
     return every[order], order.tolist()
 
 
+@torch.no_grad()
 def invert(objective: Any, space: Space, x: Tensor, condition: Tensor | None, settings: Any) -> Tensor:
     """Latents (n, *latent) that decode (nearly) to content x (n, *space.shape)."""
-    if space.columns and condition is None:
-        condition = torch.zeros(1, space.columns)
     x = x.to(next(p.device for module in objective.modules.values() for p in module.parameters()))
-    condition = condition if condition is None else condition.to(x.device).expand(len(x), -1)
     draws = Draws(settings.seed, 0, torch.arange(len(x), device=x.device))
-    with torch.no_grad():
-        return objective.invert(x, condition, draws, settings)
+    return objective.invert(x, _given(space, condition, x), draws, settings)
 
 
 def vary(z: Tensor, noise: Tensor, strength: float) -> Tensor:

@@ -24,59 +24,45 @@ class Reader:
 
     def feed(self, tokens: Sequence[int]) -> bool:
         """Takes the next tokens; returns whether the sample is over."""
-        if self.stopped:
-            return True
         ended = self._end in tokens
-        if ended:
-            tokens = tokens[: tokens.index(self._end) + 1]
-        if not self._stop:
-            self._take(tokens)
-        for token in tokens if self._stop else ():  # one by one: the token that completes a stop string is the last
-            self._take([token])
-            if self.stopped:
-                return True
+        tokens = tokens[: tokens.index(self._end) + 1] if ended else tokens
+        for piece in [[token] for token in tokens] if self._stop else [tokens]:  # one by one: what completes a stop string is the last
+            if not self.stopped:
+                self.tokens += piece
+                self._window += piece
+                self._show()
         if ended:
             self.close("end")
-        return ended
+        return self.stopped is not None
 
     def close(self, stopped: Literal["end", "length"] = "length") -> None:
         """Nothing follows: bytes that never became a character are shown as such."""
         if not self.stopped:
             self.stopped = stopped
-            self._append(self._codec.decode(self._window)[self._known :])
-            self._release(len(self.text))
+            self._show()
 
-    def _take(self, tokens: Sequence[int]) -> None:
-        self.tokens += tokens
-        self._window += tokens
-        text = self._codec.decode(self._window)
-        whole = text.removesuffix(_PARTIAL)
-        self._append(whole[self._known :])
+    def _show(self) -> None:
+        """Adds what is new to the text, cuts that before the first stop string, and releases what can no longer change: of a sample that
+        goes on neither the beginning of a character nor that of a stop string."""
+        decoded = self._codec.decode(self._window)
+        whole = decoded if self.stopped else decoded.removesuffix(_PARTIAL)
+        before, self.text = len(self.text), self.text + whole[self._known :]
         self._known = max(self._known, len(whole))
-        if whole == text:
+        if whole == decoded:
             self._settle()
-        if not self.stopped:
-            self._release(len(self.text) - self._held())
+        found = [at for stop in self._stop if (at := self.text.find(stop, max(0, before - len(stop) + 1))) >= 0]
+        if found:
+            self.text, self.stopped = self.text[: min(found)], "stop"
+        until = len(self.text) - (0 if self.stopped else self._held())
+        if self._emit and until > self._released:
+            self._emit(self.text[self._released : until])
+            self._released = until
 
     def _settle(self) -> None:
         del self._window[:-_CONTEXT]
         self._known = len(self._codec.decode(self._window).removesuffix(_PARTIAL))
 
-    def _append(self, piece: str) -> None:
-        """Adds to the text, and cuts it before the first stop string."""
-        before, self.text = len(self.text), self.text + piece
-        found = [at for stop in self._stop if (at := self.text.find(stop, max(0, before - len(stop) + 1))) >= 0]
-        if found:
-            self.text = self.text[: min(found)]
-            self.stopped = "stop"
-            self._release(len(self.text))
-
     def _held(self) -> int:
         """Length of the longest end of the text that a stop string begins with."""
         longest = max((len(stop) for stop in self._stop), default=1) - 1
         return next((n for n in range(min(longest, len(self.text)), 0, -1) if any(s.startswith(self.text[-n:]) for s in self._stop)), 0)
-
-    def _release(self, until: int) -> None:
-        if self._emit and until > self._released:
-            self._emit(self.text[self._released : until])
-            self._released = until
