@@ -142,7 +142,7 @@ def _held_out(run: Run, dataset: Any, limit: int | None) -> list[Figure]:
 
 
 def _likelihood(run: Run, dataset: Any, whole: bool) -> list[Figure]:
-    """Likelihood, bound, active units."""
+    """Likelihood, bound, active units; of sprites the mutual information gap."""
     objective, split = run.objective, dataset.split("held_out")
     device = next(objective.modules["model"].parameters()).device
     order = dataset.held_out().order[: None if whole else SAMPLES]
@@ -154,9 +154,17 @@ def _likelihood(run: Run, dataset: Any, whole: bool) -> list[Figure]:
         return found | {"x": objective.prepare(found, draws, Alone(device))["x"]}
 
     seen, known = pictures(0, BOUND)["x"].cpu(), of_split(dataset.split("train"), REFERENCE)[0]
-    bits = objective.settings.likelihood == "bernoulli"
-    floor = likelihood.marginal_nll((known.mean(0) + 1) / 2, seen) if bits else likelihood.histogram_nll(known, seen)
-    return likelihood.figures(objective, pictures, count, weights, run.recipe.seed, floor)
+    if objective.settings.likelihood == "bernoulli":
+        floor = likelihood.marginal_nll((known.mean(0) + 1) / 2, seen)
+    else:
+        floor = likelihood.histogram_nll(known, seen)
+    out = likelihood.figures(objective, pictures, count, weights, run.recipe.seed, floor)
+    if getattr(dataset.settings, "source", "") == "sprites":
+        from genwright.data.source_sprites import FACTORS, Sprites
+
+        means = likelihood.estimate(objective, pictures, len(order), samples=1).mean
+        out.append(likelihood.factor_figure(means, torch.from_numpy(Sprites.factors(split.numbers[order])), FACTORS))
+    return out
 
 
 def _codebook(run: Run, dataset: Any) -> list[Figure]:
