@@ -118,9 +118,9 @@ def test_configs_of_older_versions(tmp_path):
     ("preset", "settings", "said"),
     [
         ("speedrun", {}, "NanoChatForCausalLM differs in value_embeddings=True"),
-        ("llama", {"logit_softcap": 5.0}, "LlamaForCausalLM differs in logit_softcap=5.0"),
+        ("nanochat", {"activation": "swiglu"}, "NanoChatForCausalLM differs in activation=swiglu"),
         ("nanochat", {"window": 4}, "window=4"),
-        ("llama", {"window": 4}, "Qwen3ForCausalLM differs in qk_norm=False"),
+        ("llama", {"norm": "plain"}, "norm=plain"),
         ("qwen3", {"window": 4, "rope_base_local": 10.0}, "rope_base_local=10.0"),
         ("modernbert", {"kv_heads": 2}, "kv_heads=2"),
     ],
@@ -165,8 +165,8 @@ def test_files_that_are_refused(tmp_path):
     config, weights = tmp_path / "config.json", tmp_path / "model.safetensors"
     text = config.read_text()
     for bad, said in (
-        ("{", "config.json cannot be read"),
-        ("[1]", "config.json cannot be read"),
+        ("{", "is not a JSON object"),
+        ("[]", "is not a JSON object"),
         (text.replace('"hidden_size"', '"size"'), "has no hidden_size"),
     ):
         config.write_text(bad)

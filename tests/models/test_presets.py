@@ -35,8 +35,8 @@ def test_depth_fills_everything_in_and_resolving_again_changes_nothing(preset, d
 
 
 def test_single_choices():
-    s = resolved(preset="llama", width=48, heads=3, hidden=100, norm_eps=1e-5, tied=True, logit_softcap=5)
-    assert (s.head_width, s.hidden, s.norm_eps, s.tied, s.logit_softcap) == (16, 100, 1e-5, True, 5)
+    s = resolved(preset="llama", width=48, heads=3, hidden=100, activation="relu2", norm="layer", tied=True, logit_softcap=5)
+    assert (s.head_width, s.hidden, s.activation, s.norm, s.tied, s.logit_softcap) == (16, 100, "relu2", "layer", True, 5)
     assert resolved(heads=4, head_width=10).width == 40
     assert resolved(width=64, head_width=16).heads == 4
     assert resolved(preset="llama", width=128).hidden == 384
@@ -46,7 +46,7 @@ def test_single_choices():
 
 def test_a_causal_architecture_may_be_made_bidirectional_on_purpose():
     s = TransformerSettings(preset="llama", causal=False).resolve(SPACE, 64, False)
-    assert s.causal is False and s.preset == "llama"
+    assert s.causal is False and s.norm == "rms"
 
 
 @pytest.mark.parametrize(

@@ -212,9 +212,11 @@ def _positions(form: Format, config: dict[str, Any]) -> tuple[list[dict[str, Any
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise GenwrightError(f"{path} cannot be read: {error}", "give a whole folder that save_pretrained made") from None
+        return {**json.loads(path.read_text())}  # fails for a list
+    except OSError as error:
+        raise GenwrightError(f"{path} cannot be read: {error.strerror}", "give a folder that save_pretrained made") from None
+    except (ValueError, TypeError):
+        raise GenwrightError(f"{path} is not a JSON object", "get the file again") from None
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:

@@ -1,9 +1,8 @@
-"""Settings of the transformer: presets that name an architecture, one dial (`depth`), and every size open.
+"""Settings of the transformer: presets that name an architecture, one dial (`depth`), and every single choice open.
 
 A preset is exactly Hugging Face's architecture of that name (NanoChatForCausalLM, LlamaForCausalLM, Qwen3ForCausalLM,
-ModernBertForMaskedLM), so that `hf.export` can write it. It alone decides what is computed, but for what `TransformerSettings` opens.
-`speedrun` is nanochat with what makes small models learn faster and no released class computes: value embeddings, and skips from the
-embedding into every layer.
+ModernBertForMaskedLM), so that `hf.export` can write it. `speedrun` is nanochat with what makes small models learn faster and no
+released class computes: value embeddings, and skips from the embedding into every layer.
 
 The dial follows nanochat (Karpathy, 2025): width = 64 * depth, heads of 64 below width 768 and of 128 from there, AdamW rates that
 fall with the square root of the width.
@@ -11,7 +10,6 @@ fall with the square root of the width.
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -21,10 +19,6 @@ from genwright.errors import GenwrightError
 from genwright.models.transformer import Transformer
 from genwright.registry import Settings, register
 
-# norm: rms, plain (without gains) or layer. embedding_norm: one right after the embedding. dense_head: dense layer, GELU and norm before
-# the output layer, which has a bias. qk_norm: of each head's queries and keys. rope_reversed: turns the other way round. value_embeddings:
-# every other layer, the last among them, adds an embedding of the token to its values. skips: a layer sees a learned mix of the stream and
-# the embedding
 _NANOCHAT: dict[str, Any] = {
     "causal": True, "norm": "plain", "norm_eps": 1e-6, "embedding_norm": True, "dense_head": False, "activation": "relu2", "qk_norm": True,
     "logit_softcap": 15.0, "rope_base": 10_000.0, "rope_reversed": True, "window": 0, "pattern": "L", "tied": False,
@@ -68,20 +62,36 @@ class TransformerSettings(Settings):
     """Features of a head, an even number. Default: width / heads."""
     hidden: int | None = Field(None, ge=1)
     """Features inside the MLP. Default: 4 * width; for gated activations 8/3 * width, rounded up to a multiple of 64."""
+    activation: Literal["relu2", "swiglu", "geglu"] | None = None
+    """MLP: squared ReLU, or gated by SiLU or GELU. Default: the preset's."""
+    norm: Literal["rms", "plain", "layer"] | None = None
+    """RMS norm with or without gains, or layer norm. Default: the preset's."""
     norm_eps: float | None = Field(None, gt=0, le=0.1)
     """Added to the variance. Default: the preset's."""
+    embedding_norm: bool | None = None
+    """Norm right after the embedding. Default: the preset's."""
+    dense_head: bool | None = None
+    """Dense layer, GELU and norm before the output layer, which has a bias. Default: the preset's."""
+    qk_norm: bool | None = None
+    """Norm of each head's queries and keys. Default: the preset's."""
     logit_softcap: float | None = Field(None, ge=0)
     """c * tanh(logits / c); 0 is none. Default: the preset's."""
     rope_base: float | None = Field(None, gt=1)
     """Longest wavelength of the rotary positions, in 2 pi tokens. Default: the preset's."""
     rope_base_local: float | None = Field(None, gt=1)
     """The same for layers with a window. Default: the preset's; else rope_base."""
+    rope_reversed: bool | None = None
+    """Rotate the other way round, as nanochat does. Default: the preset's."""
     window: int | None = Field(None, ge=0)
     """Sliding window of the layers marked S: tokens seen, itself included (causal), or on each side (bidirectional); 0 is none."""
     pattern: str | None = Field(None, pattern="^[LS]+$")
     """Which layers see everything (L) and which a window (S), repeated over the depth. Default: the preset's; with a window, SSSL."""
     tied: bool | None = None
     """The output layer is the embedding. Default: the preset's."""
+    value_embeddings: bool | None = None
+    """Every other layer, the last among them, adds an embedding of the token to its values. Default: the preset's."""
+    skips: bool | None = None
+    """Each layer sees a learned mix of the stream and the embedding. Default: the preset's."""
     causal: bool | None = None
     """Tokens see only what stands before. Default: the objective's."""
 
@@ -95,8 +105,7 @@ class TransformerSettings(Settings):
         if context < 1:
             raise GenwrightError(f"data.context is {context}", "give 1 or more")
         preset = self.preset or ("nanochat" if causal else "modernbert")
-        open_ = {name: value for name, value in PRESETS[preset].items() if name in TransformerSettings.model_fields}
-        values = open_ | {"causal": causal} | self.model_dump(exclude_none=True) | {"preset": preset}
+        values = PRESETS[preset] | {"causal": causal} | self.model_dump(exclude_none=True) | {"preset": preset}
         if self.preset and PRESETS[preset]["causal"] != causal and self.causal is None:
             what = f"model.preset {preset} is {'causal' if not causal else 'bidirectional'}, the objective is not"
             raise GenwrightError(what, f"leave out model.preset, or set model.causal={str(causal).lower()}")
@@ -127,13 +136,12 @@ class TransformerSettings(Settings):
         kv_heads = v.setdefault("kv_heads", v["heads"])
         _refuse(v["heads"] % kv_heads, f"model.heads {v['heads']} is no multiple of model.kv_heads {kv_heads}", "change one of them")
         _refuse(v["head_width"] % 2, f"model.head_width {v['head_width']} is odd, rotary positions turn pairs", "choose an even number")
-        v.setdefault("hidden", 4 * width if PRESETS[v["preset"]]["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64)
+        v.setdefault("hidden", 4 * width if v["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64)
         return v
 
     def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
         """The network, initialised from torch's current random state."""
-        choices = self.resolve(space, context, causal).model_dump()
-        return Transformer(SimpleNamespace(**PRESETS[choices["preset"]] | choices), context)
+        return Transformer(self.resolve(space, context, causal), context)
 
     def suggestion(self, space: Space) -> dict[str, Any]:
         """Batch size (examples) and learning rates for this size."""

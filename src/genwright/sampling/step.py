@@ -5,7 +5,7 @@ is the same network as `Transformer.forward`, read from the module's own paramet
 that starts few operations: weights transposed; query, key and value (gate and up) in one matrix; gains of norms folded into the matrix
 behind them (RMS norm is x / hypot(|x|, sqrt(width * eps)) times sqrt(width) * gain, and the stream's last column is that constant); the
 two halves of a rotated pair side by side, so that it is one complex product that carries the attention's scale too; keys stored
-transposed; results written into buffers that live as long as the generation. What it cannot do (layer norm, windows, bf16) goes
+transposed; results written into buffers that live as long as the generation. What it cannot do (layer norm, windows, GEGLU, a dense head, bf16) goes
 through the module's own cache (`Cached`); tests hold both to `forward`.
 """
 
@@ -97,7 +97,8 @@ class Lean:
     @staticmethod
     def can(model: Transformer) -> bool:
         s, sharded = model.settings, hasattr(model.embedding, "device_mesh")  # FSDP2: only the module's own call gathers its weights
-        return s.causal and s.norm != "layer" and not s.window and model.embedding.dtype == torch.float32 and not sharded
+        plain = s.causal and not (s.window or s.dense_head) and s.norm != "layer" and s.activation != "geglu"
+        return plain and model.embedding.dtype == torch.float32 and not sharded
 
     def _layer(self, block: Any) -> SimpleNamespace:
         """Weights of one layer, (inputs, outputs). qk_gain: (group + 1, D) or None. values: a table (vocabulary, K * D) or None. mix: of
