@@ -5,8 +5,8 @@ is the same network as `Transformer.forward`, read from the module's own paramet
 that starts few operations: weights transposed; query, key and value (gate and up) in one matrix; gains of norms folded into the matrix
 behind them (RMS norm is x / hypot(|x|, sqrt(width * eps)) times sqrt(width) * gain, and the stream's last column is that constant); the
 two halves of a rotated pair side by side, so that it is one complex product that carries the attention's scale too; keys stored
-transposed; results written into buffers that live as long as the generation. What it cannot do (layer norm, windows, GEGLU, a dense head, bf16) goes
-through the module's own cache (`Cached`); tests hold both to `forward`.
+transposed; results written into buffers that live as long as the generation. What it cannot do (layer norm, windows, GEGLU, a dense
+head, bf16) goes through the module's own cache (`Cached`); tests hold both to `forward`.
 """
 
 from __future__ import annotations
