@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,11 +15,12 @@ from torch import Tensor
 from genwright import assemble
 from genwright.errors import GenwrightError
 from genwright.evaluation.held_out import measure
-from genwright.recipe import Recipe
+from genwright.recipe import Recipe, override
 from genwright.run import VISUAL, Run, load, report
 from genwright.training import checkpoint, snapshot
 from genwright.training.checkpoint import write_whole
 from genwright.training.engine import Engine, cores
+from genwright.training.hooks import Live
 from genwright.training.loop import check
 from genwright.training.session import Session
 
@@ -59,29 +59,11 @@ def train(
         _launch(recipe, overrides, folder, resume, until, start, processes, quiet)
         return load(folder)
     engine = Engine(given.training.device, given.training.strategy)
-    try:
-        with _locked(folder, engine, resume):
-            _train(given, folder, engine, resume, until, start, quiet, overrides, named, _word(recipe))
-    finally:
-        _close(engine)
+    with _locked(folder, engine, resume):
+        word = recipe.name if isinstance(recipe, Recipe) else str(recipe)
+        _train(given, folder, engine, resume, until, start, quiet, overrides, named, word)
+    engine.close()  # not after an error: the others are gone then, nobody to wait for
     return load(folder)
-
-
-def _close(engine: Engine) -> None:
-    if sys.exc_info()[0] is None:
-        engine.close()  # after an error the others are gone: nobody to wait for
-
-
-def _overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    from genwright.recipe import override
-
-    for name, value in overrides.items():
-        override(values, name, value)
-    return values
-
-
-def _word(recipe: str | Path | Recipe) -> str:
-    return recipe.name if isinstance(recipe, Recipe) else str(recipe)
 
 
 def _asked(recipe: str | Path | Recipe, overrides: Mapping[str, Any]) -> Recipe:
@@ -196,13 +178,8 @@ def _train(
             say(why_not)
     held_out = _measuring(recipe, folder, objective, dataset, stream.size, engine, say)
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
-    from genwright.training.hooks import Live
-
-    live = (
-        Live(console, recipe.name, min(recipe.training.steps, until or recipe.training.steps), stream.unit)
-        if engine.main and not quiet
-        else None
-    )
+    last = min(recipe.training.steps, until or recipe.training.steps)
+    live = Live(console, recipe.name, last, stream.unit) if engine.main and not quiet else None
     session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say=say)
     if recipe.data.content in VISUAL:
         from genwright.watching import Alarms
@@ -315,7 +292,7 @@ def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str] = ()) -> Recipe:
     values = saved.model_dump(mode="json")
     for name, value in mine.items():
         if name.startswith(CHANGEABLE) and value is not None:
-            _overridden(values, {name: value})
+            override(values, name, value)
     return Recipe.of(values)
 
 
@@ -335,4 +312,4 @@ def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Any:
     """The first batch decoded, with what counts in the loss marked; sizes; what the run will cost. Printable."""
     from genwright.preview import preview
 
-    return preview(recipe if isinstance(recipe, Recipe) else Recipe.load(recipe, overrides))
+    return preview(_asked(recipe, overrides))

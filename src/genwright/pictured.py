@@ -15,7 +15,6 @@ from genwright.codecs.attributes import encode
 from genwright.errors import GenwrightError
 from genwright.evaluation.distances import nearest
 from genwright.evaluation.features import of_split
-from genwright.recipe import build
 from genwright.reporting import pictures
 from genwright.reporting.pictures import Picture
 from genwright.sampling import codes, latent
@@ -89,10 +88,9 @@ class Drawer:
 
 def drawer(run: Run, guidance: float | None = None, **settings: Any) -> Drawer:
     """With the recipe's settings of sampling, some of them changed. Raises GenwrightError for an unknown one."""
-    kind = type(run.recipe.sampling)
-    if guidance is not None and "guidance" in kind.model_fields:
+    if guidance is not None and hasattr(run.recipe.sampling, "guidance"):
         settings["guidance"] = guidance
-    return Drawer(run.objective, run.codec, build(kind, {**run.recipe.sampling.model_dump(), **settings}, "sampling"), guidance)
+    return Drawer(run.objective, run.codec, run.sampling(**settings), guidance)
 
 
 def draw(run: Run, n: int = 16, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, **settings: Any) -> Tensor:

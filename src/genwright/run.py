@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from genwright import assemble
 from genwright.errors import GenwrightError
-from genwright.recipe import Recipe
+from genwright.recipe import Recipe, build
 from genwright.training import checkpoint, snapshot
 from genwright.training.engine import Engine
 from genwright.training.records import read
@@ -146,8 +146,7 @@ class Run:
             return draw(self, n, **settings)
         from genwright.sampling.decode import generate
 
-        chosen = self._decoding(settings)
-        return generate(self.model, self.codec, list(prompts), n=n, settings=chosen, on_token=on_token)
+        return generate(self.model, self.codec, list(prompts), n=n, settings=self.sampling(**settings), on_token=on_token)
 
     def check_prompts(self, prompts: Sequence[str]) -> None:
         """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec lacks a character."""
@@ -161,11 +160,10 @@ class Run:
         """Fills each [MASK] of a text; the likeliest candidates of each with their probabilities."""
         from genwright.sampling.fill import fill
 
-        return fill(self.model, self.codec, text, top=top, settings=self._decoding(settings) if settings else None)
+        return fill(self.model, self.codec, text, top=top, settings=self.sampling(**settings) if settings else None)
 
-    def _decoding(self, settings: Mapping[str, Any]):
-        from genwright.recipe import build
-
+    def sampling(self, **settings: Any) -> Any:
+        """The recipe's settings of sampling, some of them changed. Raises GenwrightError for one that there is not."""
         return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
 
     def evaluate(self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Any:

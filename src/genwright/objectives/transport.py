@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from genwright.errors import GenwrightError
+
 
 def square_distances(a: Tensor, b: Tensor) -> Tensor:
     """(n, ...), (m, ...) -> (n, m) float64 squared Euclidean distances."""
@@ -13,8 +15,10 @@ def square_distances(a: Tensor, b: Tensor) -> Tensor:
 def assignment(cost: Tensor) -> Tensor:
     """cost (n, n), finite -> (n,) int64: the column of each row in a pairing of least total cost. Exact and deterministic (Crouse, "On
     implementing 2D rectangular assignment algorithms", 2016); points that all lie near one place take some three times as long."""
-    from scipy.optimize import linear_sum_assignment  # here: its import takes longer than that of most other parts
-
     if cost.ndim != 2 or cost.shape[0] != cost.shape[1] or not cost.isfinite().all():
         raise ValueError(f"a cost matrix must be square and finite, not {tuple(cost.shape)}")
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError:
+        raise GenwrightError("optimal transport needs scipy, which is not installed", "pip install 'genwright[transport]'") from None
     return torch.from_numpy(linear_sum_assignment(cost.detach().double().cpu().numpy())[1]).to(cost.device)
