@@ -20,7 +20,7 @@ from genwright.objectives.variational import Variational
 from genwright.sampling.drawing import Drawing
 from genwright.training import loop
 from genwright.training.engine import Engine
-from genwright.training.hooks import Evaluate, Log
+from genwright.training.hooks import Evaluate
 from genwright.training.records import Records
 from genwright.training.settings import Optimizer, Schedule, Training
 from genwright.watching import Alarms, Watch, Watching, rows_of
@@ -138,7 +138,7 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
     alarms = Alarms(watching, engine, folder / "metrics.jsonl", note, lambda text: None)
     evaluate = Evaluate(held_out, settings.evaluate_every, settings.steps, records)
     state = loop.start(objective, settings, engine, seed=1)
-    every = [Log(records), evaluate, alarms, *hooks]
+    every = [records, evaluate, alarms, *hooks]
     loop.run(
         objective, dataset.stream(settings.batch_size, 1), state, until or settings.steps, settings=settings, engine=engine, hooks=every
     )

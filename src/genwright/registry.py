@@ -1,7 +1,7 @@
-"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, and registers itself there:
+"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, which say what they are of:
 
-    @register("objective", "causal")
-    class Causal(Settings): ...
+    class Causal(Settings, family="objective"):
+        kind: Literal["causal"] = "causal"
 
 Dropping a file into the family's package is enough; there is no list to keep.
 """
@@ -20,28 +20,21 @@ PACKAGES = {
     "codec": "genwright.codecs", "source": "genwright.data", "data": "genwright.data", "model": "genwright.models",
     "objective": "genwright.objectives",
 }  # fmt: skip
-_known: dict[str, dict[str, type[Settings]]] = {family: {} for family in PACKAGES}
+_known: dict[str, list[type[Settings]]] = {family: [] for family in PACKAGES}
 
 
 class Settings(BaseModel):
     """Base of every settings class: frozen, unknown keys refused, a `kind` that picks the class. Each field has a docstring under it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-    family: ClassVar[str] = ""
     content: ClassVar[str] = ""  # of data and codecs: "text", "image" or "points"
     role: ClassVar[str] = ""  # of networks: what an objective can do with it
     lookahead: ClassVar[int] = 0  # of objectives: tokens a window holds beyond the context, such as the last target
 
-
-def register(family: str, kind: str):
-    def add(cls):
-        cls.family = family
-        if cls.model_fields["kind"].default != kind:
-            raise TypeError(f"{cls.__name__}.kind must default to {kind!r}")
-        _known[family][kind] = cls
-        return cls
-
-    return add
+    def __init_subclass__(cls, family: str = "", **config: Any):
+        super().__init_subclass__(**config)
+        if family:
+            _known[family].append(cls)
 
 
 def kinds(family: str) -> dict[str, type[Settings]]:
@@ -49,7 +42,7 @@ def kinds(family: str) -> dict[str, type[Settings]]:
     package = importlib.import_module(PACKAGES[family])
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    return dict(_known[family])
+    return {cls.model_fields["kind"].default: cls for cls in _known[family]}
 
 
 def settings_of(family: str, kind: str) -> type[Any]:

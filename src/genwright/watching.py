@@ -155,8 +155,8 @@ def _finite(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Alarms(Hook):
-    """Rings at held-out evaluations, by agreement of all ranks; it comes after `Evaluate` and before `Checkpoints`, so that what it said
-    is saved with the step. metrics: the run's metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0."""
+    """Rings at held-out evaluations, by agreement of all ranks; it comes after `Evaluate` and before the session saves, so that what it
+    said is saved with the step. metrics: the run's metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0."""
 
     def __init__(
         self, settings: Watching, engine: Any, metrics: Path, append: Callable[[dict[str, Any]], None], say: Callable[[str], None]

@@ -22,7 +22,7 @@ from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.files import readable
 from genwright.models.vq import VQAutoencoder, VQSettings
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 FILE, _WEIGHTS, _IMAGE = "codes.json", "codes.safetensors", "image"
 _AT_ONCE = 64  # pictures that pass through the network together
@@ -72,8 +72,7 @@ class CodesCodec:
         (folder / FILE).write_text(self.settings.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-@register("codec", "codes")
-class Codes(Settings):
+class Codes(Settings, family="codec"):
     """Pictures as the codes of a VQ model that was trained before."""
 
     content: ClassVar[str] = "image"

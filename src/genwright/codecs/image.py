@@ -17,7 +17,7 @@ from torch import Tensor
 from genwright.contracts import Space
 from genwright.data import pictures
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 FILE = "image.json"
 
@@ -71,8 +71,7 @@ def to_uint8(x: Tensor) -> Tensor:
     return x.detach().float().add(1).mul(127.5).round().nan_to_num(0).clamp(0, 255).to("cpu", torch.uint8)
 
 
-@register("codec", "image")
-class ImageSettings(Settings):
+class ImageSettings(Settings, family="codec"):
     """Pictures as squares."""
 
     kind: Literal["image"] = "image"

@@ -13,7 +13,6 @@ from pydantic import Field
 
 from genwright.codecs.music import AROUND, MusicCodec, MusicSettings, Token, changes
 from genwright.music.score import Note, Score
-from genwright.registry import register
 
 _VELOCITIES = [1, *range(4, 128, 4), 127]
 _AT_START = {"shift": 0, "voice": 0, "velocity": 80}
@@ -79,8 +78,7 @@ class EventCodec(MusicCodec):
         return Score(tuple(read[:used]), length, self.settings.per_quarter, bars, **changes(signs, length)), unread
 
 
-@register("codec", "event")
-class Event(MusicSettings):
+class Event(MusicSettings, family="codec"):
     """Music as notes, with durations and velocities, in the order of time."""
 
     codec: ClassVar[type[MusicCodec]] = EventCodec

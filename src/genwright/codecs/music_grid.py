@@ -17,7 +17,6 @@ import numpy as np
 from genwright.codecs.music import AROUND, MusicCodec, MusicSettings, Token, changes
 from genwright.errors import GenwrightError
 from genwright.music.score import REST, Score, of_grid
-from genwright.registry import register
 
 _NO_BAR, _NO_PITCH = -1, -2  # the place of a step before any bar; before the first
 _ONSET, _HOLD, _FERMATA, _REST, _OTHER = range(5)
@@ -103,8 +102,7 @@ class JsbCodec(MusicCodec):
         return of_grid(np.where(rows == self.id["rest",], REST, rows + self.low), per_quarter=self.settings.per_quarter), unread
 
 
-@register("codec", "grid")
-class Grid(MusicSettings):
+class Grid(MusicSettings, family="codec"):
     """Music as voices by steps of time."""
 
     codec: ClassVar[type[MusicCodec]] = GridCodec
@@ -112,8 +110,7 @@ class Grid(MusicSettings):
     """Which codec: for each step its place in the bar and what each voice does."""
 
 
-@register("codec", "jsb")
-class Jsb(MusicSettings):
+class Jsb(MusicSettings, family="codec"):
     """Four voices as pitches alone."""
 
     codec: ClassVar[type[MusicCodec]] = JsbCodec

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Space
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
 class PointsCodec:
@@ -32,8 +32,7 @@ class PointsCodec:
         (Path(folder) / "points.json").write_text(json.dumps({"shape": [2]}) + "\n", encoding="utf-8")
 
 
-@register("codec", "points")
-class Points(Settings):
+class Points(Settings, family="codec"):
     """Points in the plane."""
 
     kind: Literal["points"] = "points"

@@ -37,13 +37,12 @@ from genwright.data.workers import Progress, parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 LIMIT = 256  # columns of one attribute
 
 
-@register("data", "images")
-class ImagesData(Settings):
+class ImagesData(Settings, family="data"):
     """Pictures with or without attributes."""
 
     kind: Literal["images"] = "images"

@@ -36,7 +36,7 @@ from genwright.errors import GenwrightError
 from genwright.files import cache_folder, digest
 from genwright.music.likeness import fingerprint, near_copies
 from genwright.music.score import Score, of_json
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 FORMAT = 1  # part of every key: raise it when the same files would give other tokens
 AT_ONCE = 8  # files that one job reads
@@ -45,8 +45,7 @@ SAID = ("type", "composer", "collection")  # facts of a piece that it may be con
 Progress = Callable[[str, float, float], None]
 
 
-@register("data", "music")
-class MusicData(Settings):
+class MusicData(Settings, family="data"):
     """Pieces of music, of files or of a collection that music21 brings."""
 
     kind: Literal["music"] = "music"

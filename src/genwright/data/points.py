@@ -24,7 +24,7 @@ from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.shards import SPLITS, digest_of
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 _USUAL = {"ring": (1.0, 0.01), "grid": (2.0, 0.05), "moons": (3.0, 0.2), "8gaussians": (5.0, math.sqrt(0.1))}  # scale, std
 
@@ -51,8 +51,7 @@ def draw(source: str, draws: Draws, scale: float, std: float) -> Tensor:
     return scale * (points + std * draws.uniform("moon noise", 1)) - 1
 
 
-@register("data", "points")
-class PointsData(Settings):
+class PointsData(Settings, family="data"):
     """Points in the plane, from a distribution that is known."""
 
     kind: Literal["points"] = "points"

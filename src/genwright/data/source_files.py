@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 # What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its suffix.
 _SUFFIXES = """
@@ -61,8 +61,7 @@ def _is_text(path: str) -> bool:
     return Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower() not in BINARY and os.path.isfile(path)
 
 
-@register("source", "files")
-class Files(Settings):
+class Files(Settings, family="source"):
     """Files, folders and globs (`**` goes into folders)."""
 
     kind: Literal["files"] = "files"

@@ -6,11 +6,10 @@ from typing import Literal
 from genwright.data.shards import digest_of, publish
 from genwright.data.source_files import SourceFile
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
-@register("source", "hf")
-class HuggingFace(Settings):
+class HuggingFace(Settings, family="source"):
     """`data.source=hf:NAME`, the split "train"; `hf:NAME@CONFIG` picks one of several configurations."""
 
     kind: Literal["hf"] = "hf"

@@ -13,7 +13,7 @@ from typing import Literal
 from genwright.data.shards import publish
 from genwright.data.source_files import SourceFile, walk
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 # Installed packages are not the standard library; its tests are 60% of its text, full of data and deliberately broken files.
 _PASSED_OVER = frozenset({"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test", "lib-dynload"})
@@ -27,8 +27,7 @@ def _library() -> list[SourceFile]:
     return files
 
 
-@register("source", "python-stdlib")
-class PythonStdlib(Settings):
+class PythonStdlib(Settings, family="source"):
     """The modules of the standard library, without its tests."""
 
     kind: Literal["python-stdlib"] = "python-stdlib"
@@ -38,8 +37,7 @@ class PythonStdlib(Settings):
         return _library()
 
 
-@register("source", "python-docs")
-class PythonDocs(Settings):
+class PythonDocs(Settings, family="source"):
     """The language reference's topics, and the docstrings of every module of the standard library."""
 
     kind: Literal["python-docs"] = "python-docs"

@@ -23,11 +23,10 @@ from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, veri
 from genwright.data.windows import HeldOut, TextStream, Tokens
 from genwright.data.workers import Progress
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
-@register("data", "text")
-class TextData(Settings):
+class TextData(Settings, family="data"):
     """Text or code: where it comes from, what is held out, and the windows that a model sees."""
 
     kind: Literal["text"] = "text"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.models.autoencoder import Autoencoder, initialised
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
 def conv(inputs: int, outputs: int, size: int = 3, groups: int = 1, gain: float = 1.0, stride: int = 1, bias: bool = True) -> nn.Conv2d:
@@ -133,8 +133,7 @@ class _Settings(Settings):
         return Ladder(space, outputs, self)
 
 
-@register("model", "conv-vae")
-class ConvVae(_Settings):
+class ConvVae(_Settings, family="model"):
     kind: Literal["conv-vae"] = "conv-vae"
     """Encoder and decoder of residual convolutions."""
     units: int = Field(64, ge=1, le=4096)
@@ -143,8 +142,7 @@ class ConvVae(_Settings):
     depth: ClassVar[int] = 0
 
 
-@register("model", "ladder-vae")
-class LadderVae(_Settings):
+class LadderVae(_Settings, family="model"):
     kind: Literal["ladder-vae"] = "ladder-vae"
     """Latents at every size of the picture, the small ones decided first."""
     units: int = Field(32, ge=1, le=4096)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
 class Layers(nn.Module):
@@ -118,8 +118,7 @@ class Network(Settings):
         return math.prod(space.shape)
 
 
-@register("model", "mlp-generator")
-class MLPGenerator(Network):
+class MLPGenerator(Network, family="model"):
     kind: Literal["mlp-generator"] = "mlp-generator"
     """Fully connected generator, for points."""
     role: ClassVar[str] = "generator"
@@ -128,8 +127,7 @@ class MLPGenerator(Network):
         return PointGenerator(space, latent, self)
 
 
-@register("model", "mlp-discriminator")
-class MLPDiscriminator(Network):
+class MLPDiscriminator(Network, family="model"):
     kind: Literal["mlp-discriminator"] = "mlp-discriminator"
     """Fully connected discriminator, for points."""
     maxout: int = Field(1, ge=1, le=64)

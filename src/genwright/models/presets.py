@@ -17,7 +17,7 @@ from pydantic import Field
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.models.transformer import Transformer
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 _NANOCHAT: dict[str, Any] = {
     "causal": True, "norm": "plain", "norm_eps": 1e-6, "embedding_norm": True, "dense_head": False, "activation": "relu2", "qk_norm": True,
@@ -40,8 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@register("model", "transformer")
-class TransformerSettings(Settings):
+class TransformerSettings(Settings, family="model"):
     """What a transformer is made of. What is left open comes from the preset, or from `depth`."""
 
     kind: Literal["transformer"] = "transformer"

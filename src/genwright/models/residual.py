@@ -23,7 +23,7 @@ from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.models.ladder import conv
 from genwright.models.mlp import Discriminator, Generator
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 _SLOPE = 0.2
 _GAIN = math.sqrt(2 / (1 + _SLOPE**2))  # keeps the variance through a leaky ReLU
@@ -115,8 +115,7 @@ class PictureDiscriminator(Discriminator):
         return (F.leaky_relu(x, _SLOPE) * self.basis).sum((2, 3))
 
 
-@register("model", "residual-generator")
-class ResidualGenerator(Network):
+class ResidualGenerator(Network, family="model"):
     kind: Literal["residual-generator"] = "residual-generator"
     """Residual convolutional generator, for square pictures."""
     role: ClassVar[str] = "generator"
@@ -125,8 +124,7 @@ class ResidualGenerator(Network):
         return PictureGenerator(space, latent, self)
 
 
-@register("model", "residual-discriminator")
-class ResidualDiscriminator(Network):
+class ResidualDiscriminator(Network, family="model"):
     kind: Literal["residual-discriminator"] = "residual-discriminator"
     """Residual convolutional discriminator, for square pictures."""
     role: ClassVar[str] = "discriminator"

@@ -20,7 +20,7 @@ from genwright.models.autoencoder import initialised
 from genwright.models.ladder import halved
 from genwright.models.ops import attention
 from genwright.models.velocity import Context, Velocity
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
 def norm(x: Tensor) -> Tensor:
@@ -97,8 +97,7 @@ class UNet(Velocity):
         return F.pixel_shuffle(self.last(F.silu(norm(h))), self.patch)
 
 
-@register("model", "unet")
-class UNetSettings(Settings):
+class UNetSettings(Settings, family="model"):
     kind: Literal["unet"] = "unet"
     """A small U-Net that says where pictures move."""
     width: int = Field(64, ge=8, le=2048, multiple_of=8)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.models.ladder import blocks, conv, halved, up, widening
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
 class Bottleneck(nn.Module):
@@ -141,8 +141,7 @@ class VQAutoencoder(nn.Module):
         return self.decoder(vectors.mT.unflatten(2, self.grid).to(dtype)).float()
 
 
-@register("model", "vq-autoencoder")
-class VQSettings(Settings):
+class VQSettings(Settings, family="model"):
     """Pictures <-> a grid of codes."""
 
     role: ClassVar[str] = "vq"

@@ -21,7 +21,7 @@ from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.transport import assignment, square_distances
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 _GOLDEN = 0.6180339887498949
@@ -127,8 +127,7 @@ class FlowObjective(Objective):
         return solve(v, x, 1.0, 0.0, settings.steps, settings.solver) / settings.truncation
 
 
-@register("objective", "flow")
-class Flow(Settings):
+class Flow(Settings, family="objective"):
     kind: Literal["flow"] = "flow"
     """Learn the velocity that carries noise to content (rectified flow)."""
     pairing: Literal["independent", "optimal-transport"] = "independent"

@@ -19,7 +19,7 @@ from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.models.transformer import IGNORED
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 from genwright.sampling.drawing import Decoding
 
 
@@ -118,8 +118,7 @@ class _Language(Settings):
         return {"model": ("sequence", {"context": space.length, "causal": self.causal})}
 
 
-@register("objective", "causal")
-class Causal(_Language):
+class Causal(_Language, family="objective"):
     kind: Literal["causal"] = "causal"
     """Predict each token from those before it."""
     lookahead: ClassVar[int] = 1
@@ -129,8 +128,7 @@ class Causal(_Language):
         return CausalObjective(modules, space)
 
 
-@register("objective", "masked")
-class Masked(_Language):
+class Masked(_Language, family="objective"):
     kind: Literal["masked"] = "masked"
     """Predict hidden tokens from all others."""
     rate: float = Field(0.3, gt=0, le=1)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from genwright.contracts import Batch, Loss, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.models.vq import Codebook, VQAutoencoder
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 
@@ -87,8 +87,7 @@ class QuantisedObjective:
         return out._replace(metrics=out.metrics | {name: (value * n, n) for name, value in self.figures(out.sums["counts"]).items()})
 
 
-@register("objective", "vector-quantised")
-class VectorQuantised(Settings):
+class VectorQuantised(Settings, family="objective"):
     kind: Literal["vector-quantised"] = "vector-quantised"
     """Reconstruct pictures through a grid of discrete codes."""
     reconstruction: Literal["l2", "l1"] = "l2"

@@ -1,50 +1,22 @@
-"""What happens between steps: records, held-out evaluation, checkpoints, interruption, in the order of a step's end; and progress."""
+"""What happens between steps: held-out evaluation, and progress."""
 
 from __future__ import annotations
 
-import resource
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from genwright.contracts import Objective
-from genwright.errors import GenwrightError
-from genwright.training import checkpoint, snapshot
-from genwright.training.engine import Engine
-from genwright.training.launch import orphaned
 from genwright.training.loop import Hook, State
 from genwright.training.records import Records
 
 
-def memory_mb() -> float:
-    """Peak memory of this process so far, in MB: the GPU's where there is one."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return torch.cuda.max_memory_allocated() / 1e6
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
-
-
-class Log(Hook):
-    """Writes each step's record; the first of the hooks, on the rank that writes."""
-
-    def __init__(self, records: Records):
-        self.records, self.calls, self.memory = records, 0, memory_mb()
-
-    def after_step(self, state: State, record: dict[str, Any]) -> None:
-        if self.calls % 50 == 0:  # asking the system costs more than a small step may
-            self.memory = memory_mb()
-        self.calls += 1
-        record["memory_mb"] = round(self.memory, 1)
-        self.records.append(record)
+def due(step: int, every: int, last: int) -> bool:
+    """Every so many steps (0: never), and at the last one."""
+    return step == last or (every > 0 and step % every == 0)
 
 
 class Evaluate(Hook):
@@ -52,13 +24,10 @@ class Evaluate(Hook):
 
     def __init__(self, measure: Callable[[int], dict[str, float]], every: int, last: int, records: Records | None):
         self.measure, self.every, self.last, self.records = measure, every, last, records
-        self.newest: tuple[int, float] | None = None  # step, held-out loss
-
-    def due(self, step: int) -> bool:
-        return step == self.last or (self.every > 0 and step % self.every == 0)
+        self.newest: tuple[int, float | None] = (-1, None)  # step, held-out loss
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
-        if not self.due(state.step):
+        if not due(state.step, self.every, self.last):
             return
         began = time.perf_counter()
         found = averaged(state, lambda: self.measure(state.step))
@@ -75,69 +44,6 @@ def averaged(state: State, call: Callable[[], Any]) -> Any:
         for weights in state.weights.values():
             stack.enter_context(weights.averaged())
         return call()
-
-
-class Checkpoints(Hook):
-    """Saves every so many steps and at the last one. A save that fails (full disk) is said; training goes on and tries again."""
-
-    def __init__(
-        self, root: Path, objective: Objective, engine: Engine, *, every: int, last: int, keep: int, records: Records | None = None,
-        evaluate: Evaluate | None = None, say: Callable[[str], None] = print,
-    ):  # fmt: skip
-        self.root, self.objective, self.engine, self.every, self.last, self.keep = root, objective, engine, every, last, keep
-        self.records, self.evaluate, self.say = records, evaluate, say
-        self.saved, self.failure = -1, ""
-
-    def due(self, step: int) -> bool:
-        return step == self.last or step == 0 or (self.every > 0 and step % self.every == 0)
-
-    def after_step(self, state: State, record: dict[str, Any]) -> None:
-        if self.due(state.step) and (state.bad == 0 or state.step == self.last):  # a rollback must not end among bad steps
-            self.save(state, scheduled=True)
-
-    def save(self, state: State, scheduled: bool) -> None:
-        """One checkpoint; every rank calls it, rank 0 writes. What went wrong is kept in `failure`."""
-        files, plain = snapshot.take(self.objective, state)
-        self.failure = ""
-        if self.engine.main:
-            held_out = self.evaluate.newest[1] if self.evaluate and self.evaluate.newest and self.evaluate.newest[0] == state.step else None
-            length = self.records.flush(to_disk=True) if self.records else 0
-            plain |= {"scheduled": scheduled, "held_out": held_out, "metrics_bytes": length}
-            try:
-                checkpoint.save(self.root, state.step, files, plain)
-                checkpoint.prune(self.root, self.keep)
-            except GenwrightError as problem:
-                self.failure = str(problem)
-                self.say(self.failure)
-        self.failure = self.engine.broadcast(self.failure)
-        if not self.failure:
-            self.saved = state.step
-
-
-class Interrupt(Hook):
-    """SIGTERM and Ctrl-C let the step end; then the run saves and stops. A second Ctrl-C ends it at once."""
-
-    def __init__(self, engine: Engine):
-        self.engine, self.signal = engine, 0
-        self.before: dict[int, Any] = {}  # signal -> the handler that was there
-
-    def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self.before[number] = signal.signal(number, self.take)
-        return self
-
-    def __exit__(self, *what) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def take(self, number: int, frame) -> None:
-        if self.signal and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
-
-    def stop(self, state: State) -> bool:
-        return self.engine.any(bool(self.signal) or orphaned())
 
 
 class Live(Hook):

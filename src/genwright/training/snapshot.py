@@ -18,7 +18,7 @@ def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor
     files: dict[str, dict[str, Tensor]] = {}
     for module, weights in state.weights.items():
         for kind, (file, prefix) in KINDS.items():
-            named = weights.tensors(kind) | (buffers(objective.modules[module]) if kind == "weights" else {})
+            named = {**weights.tensors(kind), **(buffers(objective.modules[module]) if kind == "weights" else {})}
             if named:
                 files.setdefault(file, {}).update({f"{prefix}{module}.{n}": t for n, t in named.items()})
     plain = {

@@ -193,9 +193,9 @@ class Weights:
         return 1 - min(self.ema, (1 + self.updates) / (10 + self.updates))
 
     # -- what is saved ---------------------------------------------------------------------------------------------------------
-    def tensors(self, kind: str) -> dict[str, Tensor]:
-        """Full tensors by parameter name. kind: "weights", "ema", "first" or "second" (moments). Frozen parameters are among the
-        weights."""
+    def kept(self, kind: str) -> Mapping[str, Tensor]:
+        """What is kept of each parameter, by name. kind: "weights", "ema", "first" or "second" (moments). Frozen parameters are among
+        the weights."""
         flat = {"weights": self.master, "ema": self.average, "first": self.first, "second": self.second}[kind]
         if flat is None:
             return {}
@@ -206,31 +206,39 @@ class Weights:
             out |= {n: p.data for n, p in self.module.named_parameters() if n not in out}
         return out
 
+    def tensors(self, kind: str) -> Mapping[str, Tensor]:
+        """The same, each a whole tensor."""
+        return self.kept(kind)
+
     def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `tensors`."""
-        for name, target in self.tensors(kind).items():
-            target.copy_(tensors[name])
+        for name, target in self.kept(kind).items():
+            self.put(target, tensors[name])
         self.refresh()
+
+    @staticmethod
+    def put(target: Any, whole: Tensor) -> None:
+        """Copies a whole tensor to where it is kept."""
+        target.copy_(whole)
 
     def set_updates(self, updates: int) -> None:
         self.updates = updates
         for step in self.steps.values():
             step.fill_(updates)
 
-    def swap(self, values: Any) -> Any:
-        """Lets the module compute with `values`, laid out as `average`; returns what it computed with."""
-        kept = self.compute.clone()
-        self.compute.copy_(values)
-        return kept
-
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Inside, the module computes with its averaged weights; without an average nothing changes."""
-        if self.average is None:
-            yield
-            return
-        kept = self.swap(self.average)
+        average, own = self.kept("ema"), self.kept("weights")
+        raw = {name: own[name].clone() for name in average}
+        self._compute_with(average)
         try:
             yield
         finally:
-            self.swap(kept)
+            self._compute_with(raw)
+
+    def _compute_with(self, values: Mapping[str, Tensor]) -> None:
+        own = self.kept("weights")
+        for name, value in values.items():
+            own[name].copy_(value)
+        self.refresh()
