@@ -18,9 +18,10 @@ from pydantic import Field
 
 from genwright.codecs.text import TextCodec
 from genwright.contracts import Space
+from genwright.data.examples import HeldOutExamples
 from genwright.data.prepare import Preparation
 from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, verify
-from genwright.data.windows import HeldOut, TextStream, Tokens
+from genwright.data.windows import TextStream, Tokens, Windows
 from genwright.data.workers import Progress
 from genwright.errors import GenwrightError
 from genwright.registry import Settings, register
@@ -110,9 +111,11 @@ class TextDataset:
         """Batches of the training split. `lookahead`: tokens beyond the context (1: causal, 0: masked)."""
         return TextStream(self, batch_size, seed, lookahead)
 
-    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOut:
-        """Windows that cover a split without overlap."""
-        return HeldOut(self, lookahead, split)
+    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
+        """Windows side by side that cover a whole split, so that every token after the first is a target exactly once (lookahead 1) or
+        every token stands in one window (lookahead 0)."""
+        count = -(-max(0, len(self.tokens(split)) - lookahead) // self.context)
+        return HeldOutExamples(Windows(self, split, self.context + lookahead), order=np.arange(count) * self.context)
 
     @cached_property
     def _index(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
