@@ -1,4 +1,5 @@
-"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, and registers itself there:
+"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, and registers itself there; a source
+of text has no settings and is a function, (paths, name, cache folder) -> files:
 
     @register("objective", "causal")
     class Causal(Settings): ...
@@ -35,10 +36,11 @@ class Settings(BaseModel):
 
 def register(family: str, kind: str):
     def add(cls):
-        cls.family = family
-        if cls.model_fields["kind"].default != kind:
-            raise TypeError(f"{cls.__name__}.kind must default to {kind!r}")
         _known[family][kind] = cls
+        if family != "source":  # a function, which has no settings
+            cls.family = family
+            if cls.model_fields["kind"].default != kind:
+                raise TypeError(f"{cls.__name__}.kind must default to {kind!r}")
         return cls
 
     return add
@@ -53,7 +55,7 @@ def kinds(family: str) -> dict[str, type[Settings]]:
 
 
 def settings_of(family: str, kind: str) -> type[Any]:
-    """The settings class of a kind. Raises GenwrightError for an unknown one."""
+    """The settings class (the function, of a source) of a kind. Raises GenwrightError for an unknown one."""
     known = kinds(family)
     if kind not in known:
         raise GenwrightError(f"{family} kind {kind!r} is unknown", did_you_mean(kind, known))

@@ -22,7 +22,6 @@ from genwright.data.examples import HeldOutExamples
 from genwright.data.prepare import Preparation
 from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, verify
 from genwright.data.windows import TextStream, Tokens, Windows
-from genwright.data.workers import Progress
 from genwright.errors import GenwrightError
 from genwright.registry import Settings, register
 
@@ -61,9 +60,9 @@ class TextData(Settings):
         """What windows of this data are, for a network."""
         return replace(codec.space, length=self.context)
 
-    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> TextDataset:
+    def prepare(self, codec_settings: Any, expect: str | None = None) -> TextDataset:
         """The dataset of this source, split and codec, from the cache or made now. `expect`: the digest a run was made with."""
-        prepared = Preparation(self, progress or (lambda stage, done, total: None))
+        prepared = Preparation(self)
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
         check_digest(dataset.digest, expect)

@@ -74,13 +74,14 @@ class Windows:
 
     def batch(self, starts: np.ndarray) -> Batch:
         tokens = np.full((len(starts), self.width), -1, np.int64)
-        for row, start in zip(tokens, starts.tolist(), strict=True):
-            self.tokens.copy(start, row[: len(self.tokens) - start])
+        left = len(self.tokens) - starts
+        for row, start, there in zip(tokens, starts.tolist(), left.tolist(), strict=True):
+            self.tokens.copy(start, row[:there])
         batch = {"tokens": torch.from_numpy(tokens)}
         if self.dataset.isolate_documents:
             places = starts[:, None] + np.arange(self.width)
             ids = self.dataset.document_ids(self.split, places)
-            batch["documents"] = torch.from_numpy(np.where(places < len(self.tokens), ids, -1))
+            batch["documents"] = torch.from_numpy(np.where(np.arange(self.width) < left[:, None], ids, -1))
         return batch
 
     def names(self, starts: np.ndarray) -> list[str]:
