@@ -173,7 +173,7 @@ def _varied(run: Run, make: Drawer, path: str, count: int, strength: float, cond
     """A picture, what its latent decodes to, and `count` variations."""
     if run.content != "image":
         raise GenwrightError("--invert finds the latent of a picture, and this run makes points", "leave it out")
-    given = run.codec.open(path)[None].to(make.latents(1).device)
+    given = run.codec.encode(path)[None].to(make.latents(1).device)
     z = latent.invert(run.objective, make.space, given, condition, make.settings)
     made = make.decoded(torch.cat([z, latent.vary(z, make.latents(count), strength)]), condition, negative)
     return torch.cat([given.cpu(), made])

@@ -1,4 +1,5 @@
-"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, which say what they are of:
+"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, which say what they are of; a
+source of text has no settings and is a function, (paths, name, cache folder) -> files:
 
     class Causal(Settings, family="objective"):
         kind: Literal["causal"] = "causal"
@@ -21,6 +22,7 @@ PACKAGES = {
     "objective": "genwright.objectives",
 }  # fmt: skip
 _known: dict[str, list[type[Settings]]] = {family: [] for family in PACKAGES}
+_sources: dict[str, Any] = {}
 
 
 class Settings(BaseModel):
@@ -37,16 +39,24 @@ class Settings(BaseModel):
             _known[family].append(cls)
 
 
-def kinds(family: str) -> dict[str, type[Settings]]:
-    """kind -> settings class, of every file in the family's package."""
+def source(kind: str):
+    def add(find):
+        _sources[kind] = find
+        return find
+
+    return add
+
+
+def kinds(family: str) -> dict[str, Any]:
+    """kind -> settings class (a source's function), of every file in the family's package."""
     package = importlib.import_module(PACKAGES[family])
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    return {cls.model_fields["kind"].default: cls for cls in _known[family]}
+    return _sources if family == "source" else {cls.model_fields["kind"].default: cls for cls in _known[family]}
 
 
 def settings_of(family: str, kind: str) -> type[Any]:
-    """The settings class of a kind. Raises GenwrightError for an unknown one."""
+    """The settings class (the function, of a source) of a kind. Raises GenwrightError for an unknown one."""
     known = kinds(family)
     if kind not in known:
         raise GenwrightError(f"{family} kind {kind!r} is unknown", did_you_mean(kind, known))

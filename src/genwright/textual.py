@@ -19,7 +19,7 @@ from torch import nn
 from genwright.contracts import Batch, Objective
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import measure, untrained
-from genwright.evaluation.text import Floors, count_floors, measure_samples
+from genwright.evaluation.text import Floors, measure_samples
 from genwright.sampling.fill import candidates
 from genwright.training.engine import Engine
 
@@ -51,7 +51,7 @@ def evaluate_language(
     probability of a text), and whatever else the objective's loss counts (accuracy). `untrained`: the same measures (as `Measured.means`)
     of the network as it was initialised, or a function that measures them. `floors`: counts that were made before. dataset: of tokens, as
     `data.text.TextDataset`: its `codec`, `held_out`, `tokens` and `summary` are asked for."""
-    floors = floors or count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
+    floors = floors or Floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
     measured = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_floors, floors))
     before = dict(untrained() if callable(untrained) else untrained or {})
     targets, means = "tokens" if lookahead else "hidden tokens", measured.means()
@@ -82,7 +82,7 @@ def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:
     lookahead = recipe.objective.lookahead
     if not dataset.held_out(lookahead).windows:  # nothing was held out: samples are all there is to show
         return [], []
-    floors = count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
+    floors = Floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
     # accuracy needs all logits of a batch: at most 256 MB of them
     batch = max(1, min(32, 2**26 // (recipe.data.context * dataset.codec.space.vocabulary)))
     common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}

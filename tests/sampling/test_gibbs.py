@@ -12,7 +12,7 @@ from genwright.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.music.score import Note, Score
 from genwright.sampling.drawing import Decoding
-from genwright.sampling.gibbs import gibbs, shares
+from genwright.sampling.fill import gibbs, shares
 
 PLAIN = Decoding(temperature=1.0)
 

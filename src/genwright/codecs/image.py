@@ -37,19 +37,14 @@ class ImageCodec:
     def __repr__(self) -> str:
         return f"ImageCodec(shape={self.space.shape}, attributes={list(self.space.attributes)})"
 
-    def encode(self, content: Image.Image) -> Tensor:
-        """(channels, size, size) float32 in [-1, 1], of a picture of any size and mode. Raises GenwrightError."""
+    def encode(self, content: Image.Image | str | Path) -> Tensor:
+        """(channels, size, size) float32 in [-1, 1], of a picture or a file of one, of any size and mode. Raises GenwrightError."""
         try:
-            return to_float(pictures.square(content, **self.settings.shape()))
+            picture = content if isinstance(content, Image.Image) else pictures.read(str(content), self.settings.size)
+            return to_float(pictures.square(picture, **self.settings.shape()))
         except pictures.BadPicture as problem:
-            raise GenwrightError(f"the picture {problem}", "give another picture") from None
-
-    def open(self, path: str | Path) -> Tensor:
-        """`encode` of a file. Raises GenwrightError."""
-        try:
-            return self.encode(pictures.read(str(path), self.settings.size))
-        except pictures.BadPicture as problem:
-            raise GenwrightError(f"{path} {problem}", "give a whole png, jpeg, webp or gif file") from None
+            name = "the picture" if isinstance(content, Image.Image) else content
+            raise GenwrightError(f"{name} {problem}", "give a whole png, jpeg, webp or gif file") from None
 
     def decode(self, x: Tensor) -> list[Image.Image]:
         """(n, channels, size, size) in [-1, 1] -> pictures; what lies outside is clipped."""

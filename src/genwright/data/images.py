@@ -33,7 +33,7 @@ from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, gro
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
-from genwright.data.workers import Progress, parallel
+from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder
@@ -70,18 +70,18 @@ class ImagesData(Settings, family="data"):
     content: ClassVar[str] = "image"
     usual: ClassVar[dict[str, str]] = {"codec": "image", "model": "unet", "objective": "flow"}
 
-    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> ImagesDataset | CodesDataset:
+    def prepare(self, codec_settings: Any, expect: str | None = None) -> ImagesDataset | CodesDataset:
         """The dataset, from the cache or decoded now. `expect`: the digest a run was made with. Raises GenwrightError."""
         if isinstance(codec_settings, Codes):
             codec = codec_settings.opened()
-            codes = CodesDataset(self.prepare(codec.image.settings, progress), codec, codec_settings.prefix)
+            codes = CodesDataset(self.prepare(codec.image.settings), codec, codec_settings.prefix)
             check_digest(codes.digest, expect)
             return codes
         if not isinstance(codec_settings, ImageSettings):
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is pictures", "set codec=image")
         if self.path and self.source != "files":
             raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
-        dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings, progress or (lambda stage, done, total: None)))
+        dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings))
         check_digest(dataset.digest, expect)
         return dataset
 
@@ -97,7 +97,7 @@ class Album(NamedTuple):
     classes: frozenset[str] = frozenset()
 
 
-def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Album:
+def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     paths = (settings.path,) if isinstance(settings.path, str) else settings.path
     npz = os.path.expanduser(paths[0]) if len(paths) == 1 and paths[0].endswith(".npz") else ""
     if settings.stacked and not npz:
@@ -112,7 +112,7 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     skip = settings.on_bad_file == "skip"
     openmoji = settings.source == "openmoji"
     items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
-    keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1, progress)
+    keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1)
     facts = {key: facts_of(cache / key) for key in keys}
     bad = [text for its in facts.values() for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
@@ -126,14 +126,14 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     return Album(shards, chosen, problems + bad, None, frozenset({"group", "tone", "gender"} if openmoji else {"class"}))
 
 
-def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
+def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int) -> list[str]:
     """Decodes what is not in the cache yet; the keys of the shards, in order. Their number stays below what can be mapped at once."""
     units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
     keys = [digest_of(pictures.FORMAT, codec.shape(), [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
     todo = [i for i, key in enumerate(keys) if not (cache / key).is_dir()]
     jobs = [{"folder": str(cache / keys[i]), "files": [(item.name, item.path) for item in units[i]], "codec": codec.shape()} for i in todo]
-    for done, _ in enumerate(parallel("pictures", jobs, workers), start=1):
-        progress("decoding pictures", done, len(jobs))
+    for _ in parallel("pictures", jobs, workers):
+        pass
     return keys
 
 
@@ -192,16 +192,15 @@ class Shards:
 
 def joined(groups: Sequence[str], digests: np.ndarray) -> list[str]:
     """The group of each picture, where groups that hold an equal picture are one, called by the first of their names."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     names, group = np.unique(groups, return_inverse=True)
-    first = np.arange(len(names))  # of each group, the first that it is joined to
-    pixels = np.unique(digests, return_inverse=True)[1]
-    while True:
-        least = np.full(len(pixels), len(names))
-        np.minimum.at(least, pixels, first[group])
-        before = first.copy()
-        np.minimum.at(first, group, least[pixels])
-        if (first == before).all():
-            return names[first[group]].tolist()
+    pixels = len(names) + np.unique(digests, return_inverse=True)[1]  # groups and pixels are one graph's nodes, pictures its edges
+    graph = coo_array((np.ones(len(group)), (group, pixels)), shape=(len(names) + len(group),) * 2)
+    part = connected_components(graph, directed=False)[1][: len(names)]
+    first = np.unique(part, return_index=True)[1]
+    return names[first[part[group]]].tolist()
 
 
 class ImagesDataset(ExampleDataset):

@@ -75,7 +75,7 @@ class PointsData(Settings, family="data"):
         """What draws a flow's starting points, where they are not N(0, I)."""
         return None if self.start == "normal" else lambda draws: draw(self.start, draws, *_USUAL[self.start])
 
-    def prepare(self, codec_settings: Any, progress: Any = None, expect: str | None = None) -> PointsDataset:
+    def prepare(self, codec_settings: Any, expect: str | None = None) -> PointsDataset:
         """Draws the points, which only the settings decide. Raises GenwrightError where the codec is of something else."""
         if codec_settings.kind != "points":
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is points", "set codec=points")

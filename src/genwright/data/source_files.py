@@ -4,10 +4,10 @@ import glob
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from genwright.errors import GenwrightError
-from genwright.registry import Settings
+from genwright.registry import source
 
 # What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its suffix.
 _SUFFIXES = """
@@ -61,14 +61,9 @@ def _is_text(path: str) -> bool:
     return Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower() not in BINARY and os.path.isfile(path)
 
 
-class Files(Settings, family="source"):
-    """Files, folders and globs (`**` goes into folders)."""
-
-    kind: Literal["files"] = "files"
-    """Which source: the files that data.path names."""
-
-    def find(self, paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-        """Raises GenwrightError for a path that is not there."""
-        if not paths:
-            raise GenwrightError("data.path is not set", "give a file, a folder or a glob, as in data.path=notes/")
-        return collect(paths, _is_text)
+@source("files")
+def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
+    """Files, folders and globs (`**` goes into folders) that data.path names. Raises GenwrightError for a path that is not there."""
+    if not paths:
+        raise GenwrightError("data.path is not set", "give a file, a folder or a glob, as in data.path=notes/")
+    return collect(paths, _is_text)

@@ -18,10 +18,10 @@ from pydantic import Field
 
 from genwright.codecs.text import TextCodec
 from genwright.contracts import Space
+from genwright.data.examples import HeldOutExamples
 from genwright.data.prepare import Preparation
 from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, verify
-from genwright.data.windows import HeldOut, TextStream, Tokens
-from genwright.data.workers import Progress
+from genwright.data.windows import TextStream, Tokens, Windows
 from genwright.errors import GenwrightError
 from genwright.registry import Settings
 
@@ -59,9 +59,9 @@ class TextData(Settings, family="data"):
         """What windows of this data are, for a network."""
         return replace(codec.space, length=self.context)
 
-    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> TextDataset:
+    def prepare(self, codec_settings: Any, expect: str | None = None) -> TextDataset:
         """The dataset of this source, split and codec, from the cache or made now. `expect`: the digest a run was made with."""
-        prepared = Preparation(self, progress or (lambda stage, done, total: None))
+        prepared = Preparation(self)
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
         check_digest(dataset.digest, expect)
@@ -109,9 +109,11 @@ class TextDataset:
         """Batches of the training split. `lookahead`: tokens beyond the context (1: causal, 0: masked)."""
         return TextStream(self, batch_size, seed, lookahead)
 
-    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOut:
-        """Windows that cover a split without overlap."""
-        return HeldOut(self, lookahead, split)
+    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
+        """Windows side by side that cover a whole split, so that every token after the first is a target exactly once (lookahead 1) or
+        every token stands in one window (lookahead 0)."""
+        count = -(-max(0, len(self.tokens(split)) - lookahead) // self.context)
+        return HeldOutExamples(Windows(self, split, self.context + lookahead), order=np.arange(count) * self.context)
 
     @cached_property
     def _index(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:

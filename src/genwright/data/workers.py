@@ -10,13 +10,11 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from genwright.errors import GenwrightError
-
-Progress = Callable[[str, float, float], None]  # stage, done, of how much
 
 
 def jobs_by_name() -> dict:

@@ -18,7 +18,6 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,20 +53,25 @@ def pair_counts(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> tuple
     return codes, counts
 
 
-@dataclass(frozen=True)
 class Floors:
-    """Counts of the training tokens. unigram, continuation: (vocabulary,) probabilities. codes, counts: the pairs.
-    left_total, left_kinds: (vocabulary,) c(a) and T(a). best: (vocabulary,) the most frequent token after each."""
+    """Tables of counts of (n,) training tokens, of any integer type. unigram, continuation: (vocabulary,) probabilities. codes, counts: the
+    pairs. left_total, left_kinds: (vocabulary,) c(a) and T(a). best: (vocabulary,) the most frequent token after each. Raises
+    GenwrightError for a token outside the vocabulary."""
 
-    vocabulary: int
-    unigram: np.ndarray
-    continuation: np.ndarray
-    codes: np.ndarray
-    counts: np.ndarray
-    left_total: np.ndarray
-    left_kinds: np.ndarray
-    best: np.ndarray
-    discount: float
+    def __init__(self, tokens: Sliceable, vocabulary: int):
+        self.vocabulary = vocabulary
+        self.codes, self.counts = pair_counts(tokens, vocabulary)
+        lefts, rights = self.codes // vocabulary, self.codes % vocabulary
+        self.left_total = np.bincount(lefts, weights=self.counts, minlength=vocabulary).astype(np.int64)
+        self.left_kinds = np.bincount(lefts, minlength=vocabulary)
+        last = np.asarray(tokens[max(0, len(tokens) - 1) :]).astype(np.int64)  # the one token that is the left of no pair
+        self.unigram = _smoothed(self.left_total + np.bincount(last, minlength=vocabulary))
+        self.continuation = _smoothed(np.bincount(rights, minlength=vocabulary))
+        self.best = np.full(vocabulary, int(self.unigram.argmax()))
+        order = np.lexsort((-rights, self.counts))
+        self.best[lefts[order]] = rights[order]  # the last stays: the most frequent, of equals the lowest id
+        once, twice = int((self.counts == 1).sum()), int((self.counts == 2).sum())
+        self.discount = once / (once + 2 * twice) if once and twice else 0.5
 
     def probability(self, targets: np.ndarray, left: np.ndarray) -> np.ndarray:
         """(n,) bigram probabilities of `targets` after `left`; the unigram's where left is -1 or was never followed."""
@@ -92,22 +96,6 @@ class Floors:
         guesses = {"unigram": self.unigram.argmax(), "bigram": np.where(left >= 0, self.best[np.maximum(left, 0)], self.unigram.argmax())}
         loss = {"uniform": len(targets) * math.log(self.vocabulary)} | {k: float(-np.log(p).sum()) for k, p in probabilities.items()}
         return {"loss": loss, "accuracy": {k: float((targets == guess).sum()) for k, guess in guesses.items()}}
-
-
-def count_floors(tokens: Sliceable, vocabulary: int, chunk: int = CHUNK) -> Floors:
-    """Counts (n,) training tokens, of any integer type. Raises GenwrightError for a token outside the vocabulary."""
-    codes, counts = pair_counts(tokens, vocabulary, chunk)
-    lefts, rights = codes // vocabulary, codes % vocabulary
-    left_total = np.bincount(lefts, weights=counts, minlength=vocabulary).astype(np.int64)
-    last = np.asarray(tokens[max(0, len(tokens) - 1) :]).astype(np.int64)  # the one token that is the left of no pair
-    unigram, kinds = _smoothed(left_total + np.bincount(last, minlength=vocabulary)), np.bincount(lefts, minlength=vocabulary)
-    best = np.full(vocabulary, int(unigram.argmax()))
-    order = np.lexsort((-rights, counts))
-    best[lefts[order]] = rights[order]  # the last stays: the most frequent, of equals the lowest id
-    once, twice = int((counts == 1).sum()), int((counts == 2).sum())
-    discount = once / (once + 2 * twice) if once and twice else 0.5
-    continuation = _smoothed(np.bincount(rights, minlength=vocabulary))
-    return Floors(vocabulary, unigram, continuation, codes, counts, left_total, kinds, best, discount)
 
 
 # ---- samples

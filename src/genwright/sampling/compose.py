@@ -13,7 +13,7 @@ from genwright.music.rules import Rules
 from genwright.music.score import Meter, Score
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
-from genwright.sampling.gibbs import gibbs
+from genwright.sampling.fill import gibbs
 from genwright.sampling.step import needs_bidirectional, needs_causal
 
 USUAL = Meter(0, 4, 4)
