@@ -23,7 +23,7 @@ from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
 from genwright.evaluation.voice_floors import changed, voice_floors
 from genwright.evaluation.voice_leading import FAULTS, faults, marks
-from genwright.music.score import Note, Score
+from genwright.music.score import Note, Score, edges, first_number
 from genwright.pictured import Wanted, chosen
 from genwright.recipe import build
 from genwright.reporting.page import Piece
@@ -105,8 +105,6 @@ def _count(bars: str | int | None) -> int | None:
 
 def _steps(score: Score, bars: str | int | None) -> range:
     """The steps of bars a-b, by their printed numbers."""
-    from genwright.music.write import edges, first_number
-
     found = re.fullmatch(r"(\d+)(?:-(\d+))?", str(bars or ""))
     every, first = edges(score), first_number(score)
     if not found:
