@@ -121,27 +121,29 @@ def _steps(score: Score, bars: str | int | None) -> range:
 def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
     """Likelihood of held-out music, and samples beside held-out music, training music and noise. Some minutes on two cores."""
     recipe, dataset, codec = run.recipe, run.dataset(), run.codec
-    figures: list[Figure] = []
-    if len(dataset.pieces["held_out"]):
-        figures += _losses(run, dataset)
+    lookahead, held_out, figures = recipe.objective.lookahead, dataset.scores("held_out", COMPARED), list[Figure]()
+    if held_out:
+        space = assemble.space_of(recipe, codec)
+        engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
+        batch = max(1, min(32, 2**25 // (space.length * space.vocabulary)))
+        common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
+        before = measure(untrained(run, engine.device), dataset.held_out(lookahead), **common).means()
+        figures += evaluate_language(run.objective, dataset, lookahead, untrained=before, **common)
+        figures += _of_notes(run, dataset) if lookahead and codec.rows else []
     plain: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": recipe.seed}
     made = [score for score in draw(run, samples or SAMPLES, bars=BARS if codec.rows else None, **plain) if any(score.voices)]
     if not made:
         return [*figures, Figure("pieces with a note", 0.0, "share", samples or SAMPLES)]
-    figures += compare(dataset, made, recipe.seed)
-    if not recipe.objective.causal and codec.voices == 4 and len(dataset.pieces["held_out"]):
+    train = dataset.scores("train", COMPARED)
+    real = {"held-out music": held_out, "training music": train} if held_out else {"training music": train}
+    sets = {"samples": made, **real, "noise": noise(train[: len(made)], recipe.seed)}
+    figures += _described(sets, recipe.seed)
+    figures += _led(sets) if all(len(score.voices) == 4 for its in sets.values() for score in its) else []
+    figures += _sung(sets, recipe.seed) if codec.voices == 1 and not codec.settings.per_quarter % 4 else []
+    figures += _new(sets, dataset.scores("train"))
+    if not recipe.objective.causal and codec.voices == 4 and held_out:
         figures += _harmonised(run, dataset, min(samples or HARMONISED, HARMONISED))
     return figures
-
-
-def _losses(run: Run, dataset: Any) -> list[Figure]:
-    recipe, lookahead = run.recipe, run.recipe.objective.lookahead
-    space = assemble.space_of(recipe, dataset.codec)
-    common: dict[str, Any] = {"batch": max(1, min(32, 2**25 // (space.length * space.vocabulary))), "seed": recipe.seed}
-    common["engine"] = engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
-    before = measure(untrained(run, engine.device), dataset.held_out(lookahead), **common).means()
-    figures = evaluate_language(run.objective, dataset, lookahead, untrained=before, **common)
-    return figures + (_of_notes(run, dataset) if lookahead and dataset.codec.rows else [])
 
 
 def _of_notes(run: Run, dataset: Any) -> list[Figure]:
@@ -187,18 +189,6 @@ def noise(scores: Sequence[Score], seed: int = 0) -> list[Score]:
             voices.append(tuple(Note(int(a), int(b - a), int(p)) for a, b, p in zip(starts, ends, drawn, strict=True)))
         out.append(replace(score, voices=tuple(voices)))
     return out
-
-
-def compare(dataset: Any, made: Sequence[Score], seed: int = 0) -> list[Figure]:
-    """Figures of pieces beside held-out music, training music and noise."""
-    train, held_out = dataset.scores("train", COMPARED), dataset.scores("held_out", COMPARED)
-    real = {"held-out music": held_out, "training music": train} if held_out else {"training music": train}
-    sets = {"samples": made, **real, "noise": noise(train[: len(made)], seed)}
-    four = all(len(score.voices) == 4 for its in sets.values() for score in its)
-    figures = _described(sets, seed)
-    figures += _led(sets) if four else []
-    figures += _sung(sets, seed) if dataset.codec.voices == 1 and not dataset.codec.settings.per_quarter % 4 else []
-    return figures + _new(sets, dataset.scores("train"))
 
 
 def _beside(

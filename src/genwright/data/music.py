@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from genwright.codecs.attributes import encode, shown
 from genwright.codecs.music import MusicCodec, MusicSettings, key_name
@@ -35,12 +35,13 @@ from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, digest
 from genwright.music.likeness import fingerprint, near_copies
-from genwright.music.score import Score, of_json
+from genwright.music.score import Score
 from genwright.registry import Settings, register
 
 FORMAT = 1  # part of every key: raise it when the same files would give other tokens
 AT_ONCE = 8  # files that one job reads
 OWN = {"train": "train", "valid": "held_out", "test": "test"}  # a JSB json's splits
+SCORE = TypeAdapter(Score)
 SAID = ("type", "composer", "collection")  # facts of a piece that it may be conditioned on
 
 
@@ -103,7 +104,7 @@ def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence
     counts: Counter[str] = Counter()
     for name, score, problem, lost in (piece for i in range(len(jobs)) for piece in found[i]):
         counts.update(lost)
-        (bad.append(problem) if problem else read.append((name, of_json(score))))
+        (bad.append(problem) if problem else read.append((name, SCORE.validate_python(score))))
     known = [_known(name, score, settings.source) for name, score in read]
     often = Counter((name, value) for its in known for name, value in its.items())
     attributes: dict[str, tuple[str, ...]] = {}
