@@ -49,8 +49,8 @@ def sample_music(
 
     scores = draw(run, n or SHOWN, **asked)
     way = "harmonised-" if asked.get("harmonise") else "filled-" if asked.get("fill") else ""
-    scores = [score if tempo is None else replace(score, tempo=tempo) for score in scores]
     folder = Path(output or run.folder / "samples")
+    scores = [score if tempo is None else replace(score, tempo=tempo) for score in scores]
     return [path for i, score in enumerate(scores) for path in files_of(score, folder, f"{way}{i + 1:04d}", soundfont)]
 
 
@@ -85,7 +85,7 @@ def draw(
         melody = replace(melody, voices=melody.voices[:1], names=melody.names[:1])
         return rewrite(run.model, codec, melody if bars is None else first_bars(melody, _count(bars) or 1), n, decoding, voices=(0,))
     names = ["".join(wanted.get(name, [])) for name in ("metre", "key")]  # of one value each
-    return rewrite(run.model, codec, blank(codec, _count(bars) or BARS, names), n, decoding, condition=row)
+    return rewrite(run.model, codec, blank(codec, _count(bars) or BARS, *names), n, decoding, condition=row)
 
 
 def _opened(path: str, codec: Any) -> Score:
@@ -239,16 +239,13 @@ def _led(sets: Mapping[str, Sequence[Score]]) -> list[Figure]:
 def _sung(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
     """The statistics of RL Tuner, of melodies."""
     tables = {kind: tunes.statistics(np.stack([tunes.melody_tokens(score) for score in its])) for kind, its in sets.items()}
-    out = []
+    real, out = next(kind for kind in sets if kind not in ("samples", "noise")), []
     for name in tables["samples"]:
         bands = {kind: tunes.value_and_band(*table[name], seed=seed) for kind, table in tables.items()}
-        if not np.isfinite(bands["samples"][0]):
-            continue
-        real = next(kind for kind in sets if kind not in ("samples", "noise"))
         detail = f"first 32 sixteenths; {real} is within {bands[real][1]:.4g} to {bands[real][2]:.4g} (95%, bootstrap over pieces)"
         unit = "correlation" if name.startswith("autocorrelation") else "share"
         out.append(_beside(name, {kind: band[0] for kind, band in bands.items()}, unit, len(sets["samples"]), detail))
-    return out
+    return [figure for figure in out if np.isfinite(figure.value)]
 
 
 def _new(sets: Mapping[str, Sequence[Score]], train: Sequence[Score]) -> list[Figure]:

@@ -152,8 +152,8 @@ def test_draws_of_a_window_depend_on_its_place_alone(tmp_path):
     assert len(windows) == 6 * 12 == dataset.summary["train"]["examples"]
     drawn = windows.x(np.arange(len(windows)))[:, 2] < 0
     later = np.flatnonzero(drawn)[:1].repeat(50)
-    batch = dataset.cut(windows.batch(later), Draws(0, 0, torch.arange(50)), 1, train=True)
+    batch = dataset.change(1, training=True)(windows.batch(later), Draws(0, 0, torch.arange(50)))
     assert len({tuple(row) for row in batch["tokens"].tolist()}) > 20
     first = np.flatnonzero(~drawn)[:1]
-    tokens = dataset.cut(windows.batch(first), Draws(0, 0, torch.arange(1)), 1, train=True)["tokens"]
+    tokens = dataset.change(1, training=True)(windows.batch(first), Draws(0, 0, torch.arange(1)))["tokens"]
     assert tokens[0, 0] == dataset.codec.id["start",]

@@ -107,9 +107,8 @@ def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence
         (bad.append(problem) if problem else read.append((name, SCORE.validate_python(score))))
     known = [_known(name, score, settings.source) for name, score in read]
     often = Counter((name, value) for its in known for name, value in its.items())
-    attributes: dict[str, tuple[str, ...]] = {}
-    for name, value in sorted(pair for pair, count in often.items() if count >= settings.minimum):
-        attributes[name] = (*attributes.get(name, ()), value)
+    taken = sorted(pair for pair, count in often.items() if count >= settings.minimum)
+    attributes = {name: tuple(value for its, value in taken if its == name) for name, _ in taken}
     attributes = {name: values for name, values in attributes.items() if len(values) > 1}  # what all have asks for nothing
     codec = codec_settings.learn((score for _, score in read), attributes) if read else None
     tokens, pieces, scores = [], [], []
@@ -176,17 +175,16 @@ class MusicDataset(ExampleDataset):
         self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")}
         self.digest = digest_of(codec.digest, list(self.shards.values()))
         often = Counter((name, value) for its in known for name, value in its.items())
-        self.summary: dict[str, Any] = {
-            "train": self._counts("train"), "held_out": self._counts("held_out"), "files": len(self.names), "skipped": facts["bad"],
+        self.summary: dict[str, Any] = {}
+        for side in SPLITS:
+            self.summary[side] = {"examples": len(self.parts[side]), "pieces": len(self.pieces[side]), "tokens": len(self.tokens(side))}
+        self.summary |= {
+            "files": len(self.names), "skipped": facts["bad"],
             "attributes": {name: {value: often[name, value] for value in values} for name, values in attributes.items()},
             "rare": facts["rare"], "unlabelled": sum(not its for its in known), "notes": facts["counts"],
             "near-copies across the split": facts["near"],
             "licence": source_music.licence(settings.source),
         }  # fmt: skip
-
-    def _counts(self, split: str) -> dict[str, int]:
-        pieces = self.pieces[split]
-        return {"examples": len(self.parts[split]), "pieces": len(pieces), "tokens": int(np.diff(self.ends)[pieces].sum())}
 
     def row(self, piece: Any) -> np.ndarray:
         return self.all[self.ends[piece] : self.ends[piece + 1]]
@@ -220,33 +218,34 @@ class MusicDataset(ExampleDataset):
         return Split(np.arange(len(table)), lambda which: torch.from_numpy(table[which]), lambda i: self.names[table[i, 0]], None)
 
     def change(self, lookahead: int, training: bool) -> Change:
-        """Cuts windows: in training transposed, with some of what is known of a piece before it; else as they are, with all of it."""
-        return lambda batch, draws: self.cut(batch, draws, lookahead, training)
-
-    def cut(self, batch: Batch, draws: Draws, lookahead: int, train: bool) -> Batch:
-        """Which windows -> tokens (n, at most lookahead + prefix + context) int64, -1 where a piece has ended; counted, alike, bool."""
-        pieces, counted, offsets = batch["x"].T
+        """Cuts windows: in training transposed, with some of what is known of a piece before it; else as they are, with all of it. Gives
+        tokens (n, at most lookahead + prefix + context) int64, -1 where a piece has ended; counted, alike, bool."""
         width = lookahead + self.codec.prefix + self.settings.context
-        known = self.conditions[pieces]
-        before = self.codec.before(shown(known, draws) if train else known, len(pieces), lookahead)
-        where, moved = draws.uniform("where", 1)[:, 0].tolist(), draws.uniform("transposed", 1)[:, 0].tolist()
-        rows, places = [], []
-        for i, (piece, offset) in enumerate(zip(pieces.tolist(), offsets.tolist(), strict=True)):
-            whole = torch.cat([before[i], torch.from_numpy(self.row(piece).astype(np.int64))])
-            if train:
-                offset = int(where[i] * (max(0, len(whole) - width) + 1)) if offset < 0 else 0
-                low, high = self.rooms[piece] if self.settings.transpose else (0, 0)
-                whole = self.codec.transpose(whole, low + int(moved[i] * (high - low + 1)))
-            rows.append(whole[offset : offset + width])
-            places.append(offset - lookahead)
-        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
-        place = torch.tensor(places)[:, None] + torch.arange(tokens.shape[1])
-        return {"tokens": tokens, "counted": (tokens >= 0) & (place >= counted[:, None])}
+
+        def cut(batch: Batch, draws: Draws) -> Batch:
+            pieces, counted, offsets = batch["x"].T
+            known = self.conditions[pieces]
+            before = self.codec.before(shown(known, draws) if training else known, len(pieces), lookahead)
+            where, moved = draws.uniform("where", 1)[:, 0].tolist(), draws.uniform("transposed", 1)[:, 0].tolist()
+            rows, places = [], []
+            for i, (piece, offset) in enumerate(zip(pieces.tolist(), offsets.tolist(), strict=True)):
+                whole = torch.cat([before[i], torch.from_numpy(self.row(piece).astype(np.int64))])
+                if training:
+                    offset = int(where[i] * (max(0, len(whole) - width) + 1)) if offset < 0 else 0
+                    low, high = self.rooms[piece] if self.settings.transpose else (0, 0)
+                    whole = self.codec.transpose(whole, low + int(moved[i] * (high - low + 1)))
+                rows.append(whole[offset : offset + width])
+                places.append(offset - lookahead)
+            tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+            place = torch.tensor(places)[:, None] + torch.arange(tokens.shape[1])
+            return {"tokens": tokens, "counted": (tokens >= 0) & (place >= counted[:, None])}
+
+        return cut
 
 
 def by_piece(dataset: MusicDataset, split: str, lookahead: int) -> Iterator[tuple[int, Batch]]:
     """(piece, the batch of one window) over a split in order: for what is measured of each piece."""
-    windows = dataset.parts[split]
+    windows, cut = dataset.parts[split], dataset.change(lookahead, training=False)
     for i in range(len(windows)):
         batch = windows.batch(np.array([i]))
-        yield int(batch["x"][0, 0]), dataset.cut(batch, Draws(0, -1, torch.tensor([i])), lookahead, train=False)
+        yield int(batch["x"][0, 0]), cut(batch, Draws(0, -1, torch.tensor([i])))

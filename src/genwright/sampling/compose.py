@@ -25,7 +25,7 @@ def compose(
     model: Any, codec: Any, count: int, settings: Decoding, *, condition: Tensor | None = None, theme: Score | None = None,
     bars: int | None = None, rules: bool = False, batch: int = 64,
 ) -> list[Score]:  # fmt: skip
-    """`count` pieces; piece i is a pure function of the seed and of i. condition: (1 or count, columns). theme: how they begin, kept. bars:
+    """`count` pieces; piece i is a pure function of the seed and of i. condition: (1, columns). theme: how they begin, kept. bars:
     how many, the theme's included; None: until the model ends, `settings.max_tokens` at most. rules: voices stay in their ranges, and no
     parallel fifths, octaves or unisons. Raises GenwrightError for a model that is not causal, and for a theme that does not fit."""
     needs_causal(model)
@@ -44,12 +44,9 @@ def compose(
         begun = (tokens == bar).sum(1)[:, None]  # a pickup aside
         return torch.where(ends, (may & (begun >= bars)) | (begun > bars), may & (begun <= bars))
 
-    scores = []
-    for rows in torch.arange(count).split(batch):
-        asked = condition if condition is None or len(condition) == 1 else condition[rows]
-        before = codec.before(None if asked is None else asked.expand(len(rows), -1), len(rows))
-        prompts = torch.cat([before, torch.tensor(given, dtype=torch.int64).expand(len(rows), -1)], 1).to(device)
-        draws = Draws(settings.seed, 0, rows.to(device))
+    scores, prompt = [], torch.cat([codec.before(condition, 1)[0], torch.tensor(given, dtype=torch.int64)]).to(device)
+    for rows in torch.arange(count, device=device).split(batch):
+        prompts, draws = prompt.expand(len(rows), -1), Draws(settings.seed, 0, rows)
         drawn = generate_tokens(model, prompts, None, settings, draws, end=end, constraint=allowed, logprobs=False)
         for new, there in zip(drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), strict=True):
             score = codec.decode([*given, *new[:there]])
@@ -97,9 +94,8 @@ def rewrite(
     return [replace(codec.decode(row), facts=score.facts, names=score.names, tempo=score.tempo) for row in tokens.tolist()]
 
 
-def blank(codec: Any, bars: int, wanted: Sequence[str] = ()) -> Score:
-    """Bars without a note, for a masked model to fill. wanted: (metre, key) by their names, "" where not asked for."""
-    metre, key = (*wanted, "", "")[:2]
+def blank(codec: Any, bars: int, metre: str = "", key: str = "") -> Score:
+    """Bars without a note, for a masked model to fill. metre, key: by their names, "" where not asked for."""
     known, usual = [Meter(0, *meter) for meter in codec.learned.meters], Meter(0, 4, 4)
     meter = next((m for m in known if f"{m.beats}/{m.unit}" == metre), usual if usual in known or not known else known[0])
     size = 4 * codec.settings.per_quarter * meter.beats // meter.unit
