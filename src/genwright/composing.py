@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +19,11 @@ from genwright.data.source_music import read_file
 from genwright.errors import GenwrightError
 from genwright.evaluation import tunes
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import measure
+from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
 from genwright.evaluation.voice_floors import changed, voice_floors
 from genwright.evaluation.voice_leading import FAULTS, faults, marks
-from genwright.music.score import Note, Score
+from genwright.music.score import Note, Score, edges, first_number
 from genwright.pictured import Wanted, chosen
 from genwright.recipe import build
 from genwright.reporting.page import Piece
@@ -42,16 +41,15 @@ COMPARED = 400  # real pieces that samples are compared with, at most
 
 
 def sample_music(
-    run: Run, n: int | None = None, condition: Wanted = "", bars: str | int | None = None, tempo: float | None = None,
-    theme: str | None = None, harmonise: str | None = None, fill: str | None = None, rules: bool = False,
-    soundfont: str | None = None, output: str | Path | None = None, **settings: Any,
-) -> list[Path]:  # fmt: skip
+    run: Run, n: int | None = None, tempo: float | None = None, soundfont: str | None = None, output: str | Path | None = None, **asked: Any
+) -> list[Path]:
     """Writes each piece as MIDI, MusicXML, notation and piano roll (SVG) and sound (WAV) into `output` (RUN/samples); what had the same
-    name is replaced. Returns the paths. Raises GenwrightError."""
+    name is replaced. asked: of `draw`. Returns the paths. Raises GenwrightError."""
     from genwright.music.sound import files_of
 
-    scores = draw(run, n or SHOWN, condition, bars, theme, harmonise, fill, rules, **settings)
-    folder, way = Path(output or run.folder / "samples"), "harmonised-" if harmonise else "filled-" if fill else ""
+    scores = draw(run, n or SHOWN, **asked)
+    way = "harmonised-" if asked.get("harmonise") else "filled-" if asked.get("fill") else ""
+    folder = Path(output or run.folder / "samples")
     scores = [score if tempo is None else replace(score, tempo=tempo) for score in scores]
     return [path for i, score in enumerate(scores) for path in files_of(score, folder, f"{way}{i + 1:04d}", soundfont)]
 
@@ -87,7 +85,7 @@ def draw(
         melody = replace(melody, voices=melody.voices[:1], names=melody.names[:1])
         return rewrite(run.model, codec, melody if bars is None else first_bars(melody, _count(bars) or 1), n, decoding, voices=(0,))
     names = ["".join(wanted.get(name, [])) for name in ("metre", "key")]  # of one value each
-    return rewrite(run.model, codec, blank(codec, _count(bars) or BARS, names), n, decoding, condition=row)
+    return rewrite(run.model, codec, blank(codec, _count(bars) or BARS, *names), n, decoding, condition=row)
 
 
 def _opened(path: str, codec: Any) -> Score:
@@ -107,8 +105,6 @@ def _count(bars: str | int | None) -> int | None:
 
 def _steps(score: Score, bars: str | int | None) -> range:
     """The steps of bars a-b, by their printed numbers."""
-    from genwright.music.write import edges, first_number
-
     found = re.fullmatch(r"(\d+)(?:-(\d+))?", str(bars or ""))
     every, first = edges(score), first_number(score)
     if not found:
@@ -125,34 +121,29 @@ def _steps(score: Score, bars: str | int | None) -> range:
 def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
     """Likelihood of held-out music, and samples beside held-out music, training music and noise. Some minutes on two cores."""
     recipe, dataset, codec = run.recipe, run.dataset(), run.codec
-    figures: list[Figure] = []
-    if len(dataset.pieces["held_out"]):
-        figures += _losses(run, dataset)
+    lookahead, held_out, figures = recipe.objective.lookahead, dataset.scores("held_out", COMPARED), list[Figure]()
+    if held_out:
+        space = assemble.space_of(recipe, codec)
+        engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
+        batch = max(1, min(32, 2**25 // (space.length * space.vocabulary)))
+        common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
+        before = measure(untrained(run, engine.device), dataset.held_out(lookahead), **common).means()
+        figures += evaluate_language(run.objective, dataset, lookahead, untrained=before, **common)
+        figures += _of_notes(run, dataset) if lookahead and codec.rows else []
     plain: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": recipe.seed}
-    made = draw(run, samples or SAMPLES, bars=BARS if codec.rows else None, **plain)
-    made = [score for score in made if any(score.voices)]
+    made = [score for score in draw(run, samples or SAMPLES, bars=BARS if codec.rows else None, **plain) if any(score.voices)]
     if not made:
         return [*figures, Figure("pieces with a note", 0.0, "share", samples or SAMPLES)]
-    figures += compare(dataset, made, recipe.seed)
-    if not recipe.objective.causal and codec.voices == 4 and len(dataset.pieces["held_out"]):
+    train = dataset.scores("train", COMPARED)
+    real = {"held-out music": held_out, "training music": train} if held_out else {"training music": train}
+    sets = {"samples": made, **real, "noise": noise(train[: len(made)], recipe.seed)}
+    figures += _described(sets, recipe.seed)
+    figures += _led(sets) if all(len(score.voices) == 4 for its in sets.values() for score in its) else []
+    figures += _sung(sets, recipe.seed) if codec.voices == 1 and not codec.settings.per_quarter % 4 else []
+    figures += _new(sets, dataset.scores("train"))
+    if not recipe.objective.causal and codec.voices == 4 and held_out:
         figures += _harmonised(run, dataset, min(samples or HARMONISED, HARMONISED))
     return figures
-
-
-def _losses(run: Run, dataset: Any) -> list[Figure]:
-    recipe, lookahead = run.recipe, run.recipe.objective.lookahead
-    space = assemble.space_of(recipe, dataset.codec)
-    common: dict[str, Any] = {"batch": max(1, min(32, 2**25 // (space.length * space.vocabulary))), "seed": recipe.seed}
-    common["engine"] = Engine("cpu" if recipe.training.device == "cpu" else "auto")
-
-    def untrained() -> dict[str, float]:
-        fresh = assemble.objective(recipe, space)
-        for module in fresh.modules.values():
-            module.to(common["engine"].device)
-        return measure(fresh, dataset.held_out(lookahead), **common).means()
-
-    figures = evaluate_language(run.objective, dataset, lookahead, untrained=untrained, **common)
-    return figures + (_of_notes(run, dataset) if lookahead and dataset.codec.rows else [])
 
 
 def _of_notes(run: Run, dataset: Any) -> list[Figure]:
@@ -164,20 +155,25 @@ def _of_notes(run: Run, dataset: Any) -> list[Figure]:
             inputs, targets = batch["tokens"][:, :-1].to(device), batch["tokens"][:, 1:].to(device)
             nll = run.model(inputs, targets=targets)[batch["counted"][:, 1:].to(device)]
             losses.setdefault(piece, []).append(nll.cpu())
-    rows = [codec.slots(dataset.row(i)) for i in losses]
-    nats = [codec.slots(dataset.row(i), torch.cat(its).double().numpy()) for i, its in losses.items()]
-    pitches = [codec.decode(dataset.row(i).tolist()).grid()[0] for i in losses]
-    floors = voice_floors([codec.slots(dataset.row(i)) for i in dataset.pieces["train"]], rows, codec.size)
-    news, total = [changed(pitch) for pitch in pitches], sum(float(torch.cat(its).double().sum()) for its in losses.values())
-    frames, out = sum(map(len, rows)), []
-    for name, where in (("all", [np.ones_like(new) for new in news]), ("changed", news)):
-        count = int(sum(mark.sum() for mark in where))
-        mean = lambda its: sum(float(x[mark].sum()) for x, mark in zip(its, where, strict=True)) / max(1, count)  # noqa: B023, E731
-        beside = {table: mean(floors[table]) for table in ("unigram", "bigram")}
+    total = sum(float(nll.double().sum()) for its in losses.values() for nll in its)
+    nats = np.concatenate([codec.slots(dataset.row(i), torch.cat(its).double().numpy()) for i, its in losses.items()])
+    new = np.concatenate([changed(score.grid()[0]) for score in dataset.scores("held_out")])
+    counted = _floors(dataset, dataset.pieces["held_out"])
+    frames, out = len(nats), []
+    for name, where in (("all", np.ones_like(new)), ("changed", new)):
+        count = int(where.sum())
+        value, *beside = (float(its[where].sum()) / max(1, count) for its in (nats, counted["unigram"], counted["bigram"]))
+        floors = dict(zip(("unigram", "bigram"), beside, strict=True))
         detail = "a token is what one voice does in one step of time; floors count each voice by itself, bigram after its own last step"
-        out.append(Figure(f"loss of {name} notes, held out", mean(nats), "nats/token", count, "tokens", beside, {}, "lower", detail))
+        out.append(Figure(f"loss of {name} notes, held out", value, "nats/token", count, "tokens", floors, {}, "lower", detail))
     what = f"everything that is said of one step of time, {codec.settings.per_quarter} a quarter note"
     return [*out, Figure("loss of a frame, held out", total / frames, "nats/frame", frames, "frames", {}, {}, "lower", what)]
+
+
+def _floors(dataset: Any, pieces: Sequence[int]) -> dict[str, np.ndarray]:
+    """table -> (steps of those pieces, voices) nats, counted in the training pieces."""
+    train, asked = ([dataset.codec.slots(dataset.row(i)) for i in its] for its in (dataset.pieces["train"], pieces))
+    return {name: np.concatenate(nats) for name, nats in voice_floors(train, asked, dataset.codec.size).items()}
 
 
 def noise(scores: Sequence[Score], seed: int = 0) -> list[Score]:
@@ -195,60 +191,39 @@ def noise(scores: Sequence[Score], seed: int = 0) -> list[Score]:
     return out
 
 
-def compare(dataset: Any, made: Sequence[Score], seed: int = 0) -> list[Figure]:
-    """Figures of pieces beside held-out music, training music and noise."""
-    train, held_out = dataset.scores("train", COMPARED), dataset.scores("held_out", COMPARED)
-    real = {"held-out music": held_out, "training music": train} if held_out else {"training music": train}
-    sets = {"samples": made, **real, "noise": noise(train[: len(made)], seed)}
-    four = all(len(score.voices) == 4 for its in sets.values() for score in its)
-    figures = _described(sets, seed)
-    figures += _led(sets) if four else []
-    figures += _sung(sets, seed) if dataset.codec.voices == 1 and not dataset.codec.settings.per_quarter % 4 else []
-    return figures + _new(sets, dataset.scores("train"))
-
-
-def _beside(name: str, values: Mapping[str, float], unit: str, count: int, detail: str, counted: str = "pieces") -> Figure:
+def _beside(
+    name: str, values: Mapping[str, float], unit: str, count: int, detail: str, counted: str = "pieces", direction: Any = "near"
+) -> Figure:
     ceilings = {kind: value for kind, value in values.items() if kind not in ("samples", "noise")}
-    return Figure(name, values["samples"], unit, count, counted, {"noise": values["noise"]}, ceilings, "near", detail)
+    return Figure(name, values["samples"], unit, count, counted, {"noise": values["noise"]}, ceilings, direction, detail)
 
 
 def _described(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
     """What pieces are like, and how much of it they share with held-out music."""
-    reference = next(name for name in sets if name not in ("samples", "noise"))
+    count, reference = len(sets["samples"]), next(name for name in sets if name not in ("samples", "noise"))
     found = {kind: [descriptors(score) for score in its] for kind, its in sets.items()}
-    units = {"pitch-class entropy": "bits", "scale consistency": "share", "groove consistency": "share"}
-    values = {name: {kind: np.array([row[name] for row in its]) for kind, its in found.items()} for name in units}
-    out = []
-    for name, its in values.items():
-        if all(np.isfinite(row).any() for row in its.values()):
-            means = {kind: float(np.nanmean(row)) for kind, row in its.items()}
-            out.append(_beside(name, means, units[name], len(sets["samples"]), "the mean over pieces"))
     tables = {kind: histograms(its) for kind, its in sets.items()}
-    pairs = {name: partial(_tabled, tables, name) for name in tables["samples"]}
-    several = {name: its for name, its in values.items() if all(np.isfinite(row).sum() > 1 for row in its.values())}
-    pairs |= {name: partial(_dense, its) for name, its in several.items()}
-    for name, pair in pairs.items():
-        areas = {kind: overlap(*pair(kind, reference), seed) for kind in sets if kind != reference}
-        low, high = areas["samples"][1:]
+    pairs = {name: {kind: (table[name], tables[reference][name]) for kind, table in tables.items()} for name in tables["samples"]}
+    out = []
+    for name, unit in (("pitch-class entropy", "bits"), ("scale consistency", "share"), ("groove consistency", "share")):
+        values = {kind: np.array([row[name] for row in its]) for kind, its in found.items()}
+        known = min(np.isfinite(row).sum() for row in values.values())
+        if known:
+            means = {kind: float(np.nanmean(row)) for kind, row in values.items()}
+            out.append(_beside(name, means, unit, count, "the mean over pieces"))
+        if known > 1:
+            pairs[name] = {kind: densities(row, values[reference]) for kind, row in values.items()}
+    for name, its in pairs.items():
+        areas = {kind: overlap(*pair, seed) for kind, pair in its.items() if kind != reference}
+        detail = "area shared with {}; 95% interval {:.3f} to {:.3f} (bootstrap over pieces)".format(reference, *areas["samples"][1:])
         means = {kind: area[0] for kind, area in areas.items()}
-        detail = f"area shared with {reference}; 95% interval {low:.3f} to {high:.3f} (bootstrap over pieces)"
-        floors, ceilings = {"noise": means["noise"]}, {k: v for k, v in means.items() if k not in ("samples", "noise")}
-        title = f"overlap of {name}"
-        out.append(Figure(title, means["samples"], "share", len(sets["samples"]), "pieces", floors, ceilings, "higher", detail))
+        out.append(_beside(f"overlap of {name}", means, "share", count, detail, direction="higher"))
     return out
-
-
-def _tabled(tables: Mapping[str, Mapping[str, np.ndarray]], name: str, a: str, b: str) -> tuple[np.ndarray, np.ndarray]:
-    return tables[a][name], tables[b][name]
-
-
-def _dense(values: Mapping[str, np.ndarray], a: str, b: str) -> tuple[np.ndarray, np.ndarray]:
-    return densities(values[a], values[b])
 
 
 def _led(sets: Mapping[str, Sequence[Score]]) -> list[Figure]:
     """Faults of voice-leading in 64 sixteenths, and how often a voice changes its note."""
-    grids = {kind: [_sixteenths(score) for score in its] for kind, its in sets.items()}
+    grids = {kind: [score.grid()[0][:: max(1, score.per_quarter // 4)] for score in its] for kind, its in sets.items()}
     frames = {kind: sum(map(len, its)) for kind, its in grids.items()}
     found = {kind: [marks(grid) for grid in its] for kind, its in grids.items()}
     groups = {"parallel fifths, octaves and unisons": FAULTS[:3]} | {f"{fault}s": (fault,) for fault in FAULTS[3:6]}
@@ -261,24 +236,16 @@ def _led(sets: Mapping[str, Sequence[Score]]) -> list[Figure]:
     return [*out, _beside("note changes", moved, "share", 4 * frames["samples"], "of a voice's frames, its pitch is new", "notes")]
 
 
-def _sixteenths(score: Score) -> np.ndarray:
-    pitch = score.grid()[0]
-    return pitch[:: max(1, score.per_quarter // 4)]
-
-
 def _sung(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
     """The statistics of RL Tuner, of melodies."""
     tables = {kind: tunes.statistics(np.stack([tunes.melody_tokens(score) for score in its])) for kind, its in sets.items()}
-    out = []
+    real, out = next(kind for kind in sets if kind not in ("samples", "noise")), []
     for name in tables["samples"]:
         bands = {kind: tunes.value_and_band(*table[name], seed=seed) for kind, table in tables.items()}
-        if not np.isfinite(bands["samples"][0]):
-            continue
-        real = next(kind for kind in sets if kind not in ("samples", "noise"))
         detail = f"first 32 sixteenths; {real} is within {bands[real][1]:.4g} to {bands[real][2]:.4g} (95%, bootstrap over pieces)"
         unit = "correlation" if name.startswith("autocorrelation") else "share"
         out.append(_beside(name, {kind: band[0] for kind, band in bands.items()}, unit, len(sets["samples"]), detail))
-    return out
+    return [figure for figure in out if np.isfinite(figure.value)]
 
 
 def _new(sets: Mapping[str, Sequence[Score]], train: Sequence[Score]) -> list[Figure]:
@@ -299,9 +266,7 @@ def _harmonised(run: Run, dataset: Any, count: int) -> list[Figure]:
     real = [dataset.codec.decode(dataset.row(i).tolist()) for i in pieces]
     made = [harmonised for score in real for harmonised in rewrite(run.model, codec, score, 1, run.recipe.sampling, voices=(0,))]
     grids = [(a.grid()[0][:, 1:], b.grid()[0][:, 1:]) for a, b in zip(real, made, strict=True)]
-    rows = [codec.slots(dataset.row(i)) for i in pieces]
-    counted = voice_floors([codec.slots(dataset.row(i)) for i in dataset.pieces["train"]], rows, codec.size)["given the soprano"]
-    surprise = float(np.concatenate([x[:, 1:].ravel() for x in counted]).mean())
+    surprise = float(_floors(dataset, pieces)["given the soprano"][:, 1:].mean())
     nats = np.concatenate([hidden_nats(run, dataset, i) for i in pieces])
     equal = np.concatenate([(a == b).ravel() for a, b in grids])
     guess = np.concatenate([(a == np.median(a, axis=0).astype(int)).ravel() for a, _ in grids])

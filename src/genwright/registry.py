@@ -21,8 +21,7 @@ PACKAGES = {
     "codec": "genwright.codecs", "source": "genwright.data", "data": "genwright.data", "model": "genwright.models",
     "objective": "genwright.objectives",
 }  # fmt: skip
-_known: dict[str, list[type[Settings]]] = {family: [] for family in PACKAGES}
-_sources: dict[str, Any] = {}
+_known: dict[str, dict[str, Any]] = {family: {} for family in PACKAGES}
 
 
 class Settings(BaseModel):
@@ -33,15 +32,15 @@ class Settings(BaseModel):
     role: ClassVar[str] = ""  # of networks: what an objective can do with it
     lookahead: ClassVar[int] = 0  # of objectives: tokens a window holds beyond the context, such as the last target
 
-    def __init_subclass__(cls, family: str = "", **config: Any):
-        super().__init_subclass__(**config)
+    @classmethod
+    def __pydantic_init_subclass__(cls, family: str = "", **config: Any) -> None:
         if family:
-            _known[family].append(cls)
+            _known[family][cls.model_fields["kind"].default] = cls
 
 
 def source(kind: str):
     def add(find):
-        _sources[kind] = find
+        _known["source"][kind] = find
         return find
 
     return add
@@ -52,7 +51,7 @@ def kinds(family: str) -> dict[str, Any]:
     package = importlib.import_module(PACKAGES[family])
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    return _sources if family == "source" else {cls.model_fields["kind"].default: cls for cls in _known[family]}
+    return _known[family]
 
 
 def settings_of(family: str, kind: str) -> type[Any]:

@@ -51,7 +51,7 @@ def test_windows_begin_with_what_is_known_and_are_transposed_within_the_voices_r
     assert set(dataset.codec.space.attributes) == {"key", "metre", "type"}
     windows = dataset.held_out(1)
     batch = windows.batch(0, windows.windows)
-    piece = int(dataset.parts["held_out"].piece[windows.order[0]])
+    piece = int(dataset.parts["held_out"].x(windows.order[:1])[0, 0])
     said = decode(dataset.codec.space.attributes, dataset.conditions[piece])
     assert said["type"] in (["jig"], ["reel"]) and said["key"] in (["G"], ["D"])
     before = {dataset.codec.tokens[t] for t in batch["tokens"][0, : 1 + dataset.codec.prefix].tolist()}
@@ -150,9 +150,10 @@ def test_draws_of_a_window_depend_on_its_place_alone(tmp_path):
     dataset = data(tmp_path, path=str(jsb(tmp_path / "jsb.json")), context=32).prepare(Jsb())
     windows = dataset.parts["train"]
     assert len(windows) == 6 * 12 == dataset.summary["train"]["examples"]
-    later = np.flatnonzero(windows.number > 0)[:1].repeat(50)
-    batch = dataset.cut(windows.batch(later), Draws(0, 0, torch.arange(50)), 1, train=True)
+    drawn = windows.x(np.arange(len(windows)))[:, 2] < 0
+    later = np.flatnonzero(drawn)[:1].repeat(50)
+    batch = dataset.change(1, training=True)(windows.batch(later), Draws(0, 0, torch.arange(50)))
     assert len({tuple(row) for row in batch["tokens"].tolist()}) > 20
-    first = np.flatnonzero(windows.number == 0)[:1]
-    tokens = dataset.cut(windows.batch(first), Draws(0, 0, torch.arange(1)), 1, train=True)["tokens"]
+    first = np.flatnonzero(~drawn)[:1]
+    tokens = dataset.change(1, training=True)(windows.batch(first), Draws(0, 0, torch.arange(1)))["tokens"]
     assert tokens[0, 0] == dataset.codec.id["start",]

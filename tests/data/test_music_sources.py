@@ -111,6 +111,26 @@ def test_kern_is_what_music21_reads():
     assert draft.facts["composer"].startswith("Palestrina") and "John Miller" in draft.facts["rights"]
 
 
+def test_kern_voices_that_split_marks_and_what_is_left_out(tmp_path):
+    lines = [
+        "!!!OTL: A tune",
+        "**kern\t**kern",
+        "*k[f#]\t*k[f#]",
+        "*M3/4\t*M3/4",
+        "4C\t[4g;",
+        "=1\t=1",
+        "*\t*^",
+        "2.D\t4g]\t2.e",
+        ".\tqa\t.",
+    ]
+    lines += [".\t6b\t.", ".\t6cc\t.", ".\t6dd\t.", "*\t*v\t*v", "=2\t=2", "00DD#\t0r", "*-\t*-"]
+    (score,) = read(tmp_path, "a.krn", "\n".join(lines) + "\n", 12)
+    upper = (Note(0, 24, 67, 80, True), Note(12, 36, 64), Note(24, 8, 71), Note(32, 8, 72), Note(40, 8, 74))
+    assert score.voices == (upper, (Note(0, 12, 48), Note(12, 36, 50), Note(48, 192, 39)))
+    assert (score.bars, score.meters, score.keys) == ((0, 12, 48), (Meter(0, 3, 4),), (Key(0, 1),)) and score.facts == {"title": "A tune"}
+    assert one(formats.kern("\n".join(lines).encode()), 12)[1] == {"notes": 8, "grace notes": 1, "tuplets": 3, "notes moved": 0}
+
+
 @pytest.mark.parametrize(
     ("book", "number"), [("airdsAirs/book1.abc", 6), ("ryansMammoth/AcaciaReel.abc", 0), ("oneills1850/0900-0950.abc", 3)]
 )
@@ -368,7 +388,8 @@ BAD = {
     "none.abc": ("", "holds no note"),
     "prose.abc": ("X:1\nK:C\nJÖ|\n", "holds 'J', which is no note of ABC"),
     "still.abc": ("X:1\nQ:1/4=0\nK:C\nc|\n", "sets a tempo of 0"),
-    "split.krn": ("**kern\n4c\n*^\n4c\t4d\n", "is kern whose spines split, join or change places"),
+    "empty.krn": ("", "holds no note"),
+    "other.krn": ("**text\nno\n*-\n", "holds no note"),
     "ragged.json": ('{"train": [[[60, 55], [60]]]}', "cannot be read"),
     "list.json": ("[1, 2]", "is no json of chorales"),
     "song.mp3": ("", "is of no known type: known are .krn, .mid, .midi, .musicxml, .mxl, .xml, .abc and .json"),

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from genwright.codecs.music import Learned
 from genwright.codecs.music_grid import Grid, Jsb
 from genwright.draws import Draws
 from genwright.models.presets import TransformerSettings
-from genwright.music.rules import Rules, forbidden, parallel
+from genwright.music.rules import Rules, parallel
 from genwright.music.score import Key, Meter, Note, Score
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
@@ -57,19 +58,22 @@ def test_parallels_as_in_textbooks(pairs, is_parallel):
 
 
 def test_what_is_forbidden_is_what_would_be_counted():
-    generator = torch.Generator().manual_seed(0)
+    ranges = [(50, 62), (49, 60), (48, 62), (36, 71)]
+    codec = Jsb().codec(Jsb(), Learned(ranges=tuple(ranges)))
+    rules, generator = Rules(codec), torch.Generator().manual_seed(0)
     previous, chosen = (torch.randint(48, 60, (50, 4), generator=generator) for _ in range(2))
     previous[::7, 1] = -1
-    pitches, ranges = torch.arange(-1, 72), torch.tensor([(50, 62)] * 4)
-    for voice in range(4):
+    token = lambda pitch: codec.id["rest",] if pitch < 0 else codec.id["pitch", pitch]  # noqa: E731
+    for voice, (low, high) in enumerate(ranges):
         now = torch.where(torch.arange(4) < voice, chosen, -2)
-        bad = forbidden(previous, now, torch.full((50,), voice), pitches, ranges)
+        rows = [map(token, [*before, *new[:voice]]) for before, new in zip(previous.tolist(), chosen.tolist(), strict=True)]
+        allowed = rules(torch.tensor([[codec.id["start",], *row] for row in rows]), torch.arange(50))
+        assert not allowed[:, codec.size :].any()
         for row in range(0, 50, 3):
-            for place in range(0, 73, 5):
-                pitch = int(pitches[place])
+            for pitch in (-1, *range(36, 72, 3)):
                 step = torch.stack([previous[row], torch.where(torch.arange(4) == voice, pitch, now[row])])
-                outside = pitch >= 0 and not 50 <= pitch <= 62
-                assert bool(bad[row, place]) == (outside or plain_count(step) > 0)
+                outside = pitch >= 0 and not low <= pitch <= high
+                assert bool(allowed[row, token(pitch)]) == (not outside and plain_count(step) == 0)
 
 
 def drawn(codec, rules, prompts, steps, seed=0):
@@ -88,8 +92,8 @@ def drawn(codec, rules, prompts, steps, seed=0):
 def test_an_untrained_model_draws_no_parallels_under_the_rules(settings):
     codec = settings.learn([SCORE], {"type": ("a", "b")} if settings.kind == "grid" else {})
     prompts = codec.before(None, 24)
-    free = drawn(codec, Rules(codec, voice_leading=False), prompts, 40)
-    bound = drawn(codec, Rules(codec, ranges=RANGES), prompts, 40)
+    free = drawn(codec, Rules(codec, strict=False), prompts, 40)
+    bound = drawn(codec, Rules(codec), prompts, 40)
     assert sum(plain_count(score.grid()[0]) for score, _ in free) > 10, "without the rules there must be some for this to mean anything"
     for score, unread in bound:
         assert plain_count(score.grid()[0]) == 0 and unread == 0

@@ -84,7 +84,7 @@ def test_harmonising_keeps_the_melody_and_filling_keeps_all_but_the_bars(context
 
 def test_empty_bars_are_of_the_metre_that_is_asked_for():
     codec = Grid().learn([*SCORES, replace(SCORES[0], meters=(Meter(0, 3, 4),))])
-    score = blank(codec, 3, ("3/4", "G"))
+    score = blank(codec, 3, "3/4", "G")
     assert score.meters == (Meter(0, 3, 4),) and score.length == 36 and score.keys[0].sharps == 1
     made = rewrite(model(codec, False), codec, score, 1, PLAIN)[0]
     assert made.meters == score.meters and made.keys == score.keys and made.length == 36 and any(made.voices)

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,11 +23,12 @@ from torch import Tensor
 from genwright.codecs.attributes import placed
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.music.score import Key, Meter, Score, moved_key
+from genwright.music.score import REST, Key, Meter, Score, moved_key
 from genwright.registry import Settings
 
 FILE = "music.json"
 PITCHED = ("onset", "hold", "fermata", "pitch")  # kinds of token whose value is a MIDI pitch
+NONE = -2  # of a token, or of a voice that has none yet: no pitch at all, not even a rest
 AROUND = ("start", "none", "asked")  # kinds that may stand beside music without being unread
 KEYS = [Key(0, sharps, mode) for mode in ("major", "minor", "") for sharps in range(-7, 8)]
 _FIFTHS = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
@@ -50,10 +52,11 @@ class Learned(BaseModel):
 
 class MusicCodec(ABC):
     """score <-> tokens. tokens, id: number <-> token; size: how many are content; low, high: of all pitches; prefix: places of conditions.
-    Of codecs whose music is rows of equal length (`rows`; scores must have all voices then): stride: of a row; lead: its tokens before the
-    voices'; timed: (vocabulary,) bool, a row that begins with it is a step of time."""
+    pitch: (vocabulary,) MIDI pitches, REST, NONE; fits: (voices + 1, vocabulary) bool, content that is in a voice's range, at last all
+    content; bar_tokens: of the longest bar, about. Of codecs whose music is rows of equal length (`rows`; scores must have all voices
+    then): stride: of a row; lead: its tokens before the voices'; timed: (vocabulary,) bool, a row that begins with it is a step of time."""
 
-    content, rows, lead = "music", True, 0
+    content, rows, lead, bar_tokens = "music", True, 0, 96
 
     def __init__(self, settings: Any, learned: Learned):
         self.settings, self.learned, self.voices = settings, learned, len(learned.ranges)
@@ -65,20 +68,14 @@ class MusicCodec(ABC):
         self.tokens: list[Token] = [*content, *special, *asked, ("start",), ("none",), ("mask",)]
         self.id, self.size = {token: i for i, token in enumerate(self.tokens)}, len(content)
         self.stride, self.timed = self.lead + self.voices, torch.tensor([not self.lead or t[0] == "place" for t in self.tokens])
+        self.pitch = torch.tensor([t[1] if t[0] in PITCHED and t[1:] else REST if t[0] == "rest" else NONE for t in self.tokens])
+        low, high = torch.tensor([*learned.ranges, (0, 127)])[:, :, None].unbind(1)
+        inside = (self.pitch < 0) | ((self.pitch >= low) & (self.pitch <= high))
+        self.fits = inside & (torch.arange(len(self.tokens)) < self.size)
         names = ["=".join(t[1:]) if t[0] == "asked" else " ".join(map(str, t)) for t in self.tokens]
         self.space = Space(len(names), {names[i]: i for i in range(self.size, len(names))}, attributes=learned.attributes)
         self._saved = json.dumps({"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1)
         self.digest = hashlib.sha256(self._saved.encode()).hexdigest()
-
-    @property
-    def bar_tokens(self) -> int:
-        """Of the longest bar, about."""
-        return 96
-
-    def bars_begun(self, tokens: Tensor) -> Tensor:
-        """(rows, time) -> (rows,) how many bars begin there, a pickup aside; of music without bars 16 rows are one."""
-        sign = self.id.get(("place", 0), self.id.get(("bar",)))
-        return (tokens < self.size).sum(1) // (16 * self.stride) if sign is None else (tokens == sign).sum(1)
 
     @abstractmethod
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
@@ -156,12 +153,8 @@ class MusicCodec(ABC):
 
     def fitting(self, time: int, before: int = 0) -> Tensor:
         """(time, vocabulary) bool: what may stand at each place of rows from `before` on: content, of a voice what is in its range."""
-        pitch = torch.tensor([t[1] if t[0] in PITCHED else -1 for t in self.tokens])
-        content = (torch.arange(len(pitch)) < self.size).expand(self.voices + 1, -1)
-        low, high = torch.tensor([*self.learned.ranges, (0, 127)])[:, :, None].unbind(1)
-        table = content & ((pitch < 0) | ((pitch >= low) & (pitch <= high)))
         voice = (torch.arange(time) - before) % self.stride - self.lead
-        return table[torch.where(voice < 0, self.voices, voice)]
+        return self.fits[torch.where(voice < 0, self.voices, voice)]
 
     def kept(self, tokens: Tensor, voices: Sequence[int] = (), steps: range | None = None, before: int = 0) -> Tensor:
         """What stays while a masked model writes the rest, bool: all that is not of a voice; these voices; and, where `steps` are given,
@@ -196,8 +189,7 @@ class MusicSettings(Settings):
         """The codec of some music, held-out pieces included. attributes: what it may be conditioned on; `key` by `key_name`. Raises
         GenwrightError where there is no note."""
         scores = list(scores)
-        count = max((len(s.voices) for s in scores), default=0)
-        sung = [{n.pitch for s in scores for n in (s.voices[v] if v < len(s.voices) else ())} for v in range(count)]
+        sung = [{n.pitch for notes in its for n in notes} for its in zip_longest(*(s.voices for s in scores), fillvalue=())]
         if not any(sung):
             raise GenwrightError("there is not a note in this music", "give other files")
         ranges = tuple((min(p, default=127), max(p, default=0)) for p in sung)

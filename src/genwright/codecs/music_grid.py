@@ -25,13 +25,11 @@ _ONSET, _HOLD, _FERMATA, _REST, _OTHER = range(5)
 class GridCodec(MusicCodec):
     lead = 1
 
-    @property
-    def bar_tokens(self) -> int:
-        grid = 4 * self.settings.per_quarter
-        return (2 + max((grid * beats // unit for beats, unit in self.learned.meters), default=grid)) * self.stride
-
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
-        self.span, self.longest = self.high - self.low + 1, 8 * self.settings.per_quarter  # steps of a bar that are told apart
+        grid = 4 * self.settings.per_quarter
+        self.span, self.longest = self.high - self.low + 1, 2 * grid  # steps of a bar that are told apart
+        longest = max((grid * beats // unit for beats, unit in self.learned.meters), default=grid)
+        self.bar_tokens = (2 + longest) * (1 + self.voices)
         notes = [(kind, pitch) for kind in ("onset", "hold", "fermata") for pitch in range(self.low, self.high + 1)]
         return [*notes, ("rest",)], [*(("place", p) for p in range(_NO_BAR, self.longest)), *self.changes, ("end",)]
 

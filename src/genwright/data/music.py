@@ -14,35 +14,35 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from genwright.codecs.attributes import encode, shown
 from genwright.codecs.music import MusicCodec, MusicSettings, key_name
 from genwright.contracts import Batch, Space
 from genwright.data import source_music
-from genwright.data.examples import Change, ExampleDataset, held_out_of
-from genwright.data.shards import SPLITS, check_digest, digest_of, publish, writing
+from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
+from genwright.data.shards import SPLITS, check_digest, digest_of, publish
 from genwright.data.source_files import SourceFile
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, digest
 from genwright.music.likeness import fingerprint, near_copies
-from genwright.music.score import Score, of_json
+from genwright.music.score import Score
 from genwright.registry import Settings
 
 FORMAT = 1  # part of every key: raise it when the same files would give other tokens
 AT_ONCE = 8  # files that one job reads
 OWN = {"train": "train", "valid": "held_out", "test": "test"}  # a JSB json's splits
+SCORE = TypeAdapter(Score)
 SAID = ("type", "composer", "collection")  # facts of a piece that it may be conditioned on
-Progress = Callable[[str, float, float], None]
 
 
 class MusicData(Settings, family="data"):
@@ -84,28 +84,15 @@ class MusicData(Settings, family="data"):
         stamps = [(file.name, (status := os.stat(file.path)).st_size, status.st_mtime_ns) for file in files]
         folder = cache / digest_of(FORMAT, self.source, self.minimum, self.held_out, codec_settings.model_dump(), stamps)
         if not folder.is_dir():
-            with writing(cache):
-                cache.mkdir(parents=True, exist_ok=True)
-            corpus = _read(self, codec_settings, files, progress or (lambda stage, done, total: None))
-            publish(folder, corpus.write)
+            publish(folder, lambda draft: _prepare(self, codec_settings, files, progress or (lambda stage, done, total: None), draft))
         dataset = MusicDataset(self, codec_settings.load(folder), folder)
         check_digest(dataset.digest, expect)
         return dataset
 
 
-class Corpus(NamedTuple):
-    codec: MusicCodec
-    tokens: list[list[int]]
-    facts: dict[str, Any]
-
-    def write(self, folder: Path) -> None:
-        self.codec.save(folder)
-        np.save(folder / "tokens.npy", np.concatenate([np.array(row, np.int32) for row in self.tokens]))
-        (folder / "pieces.json").write_text(json.dumps(self.facts), encoding="utf-8")
-
-
-def _read(settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], progress: Progress) -> Corpus:
-    """All pieces, and the codec of them. Raises GenwrightError for one that cannot be used, unless those are passed over."""
+def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], progress: Progress, folder: Path) -> None:
+    """Reads all pieces, makes their codec, writes both. Raises GenwrightError for a piece that cannot be used, unless those are passed
+    over."""
     common = {"source": settings.source, "per_quarter": codec_settings.per_quarter}
     jobs = [{"files": files[i : i + AT_ONCE]} | common for i in range(0, len(files), AT_ONCE)]
     found: dict[int, list] = {}
@@ -116,46 +103,41 @@ def _read(settings: MusicData, codec_settings: MusicSettings, files: Sequence[So
     counts: Counter[str] = Counter()
     for name, score, problem, lost in (piece for i in range(len(jobs)) for piece in found[i]):
         counts.update(lost)
-        (bad.append(problem) if problem else read.append((name, of_json(score))))
+        (bad.append(problem) if problem else read.append((name, SCORE.validate_python(score))))
     known = [_known(name, score, settings.source) for name, score in read]
     often = Counter((name, value) for its in known for name, value in its.items())
-    attributes: dict[str, tuple[str, ...]] = {}
-    for name, value in sorted(pair for pair, count in often.items() if count >= settings.minimum):
-        attributes[name] = (*attributes.get(name, ()), value)
+    taken = sorted(pair for pair, count in often.items() if count >= settings.minimum)
+    attributes = {name: tuple(value for its, value in taken if its == name) for name, _ in taken}
     attributes = {name: values for name, values in attributes.items() if len(values) > 1}  # what all have asks for nothing
     codec = codec_settings.learn((score for _, score in read), attributes) if read else None
     tokens, pieces, scores = [], [], []
     for (name, score), its in zip(read, known, strict=True):
+        assert codec
         try:
-            row = codec.encode(score)  # type: ignore[union-attr]
+            tokens.append(np.array(codec.encode(score), np.int32))
         except GenwrightError as problem:
             bad.append(f"{name}: {problem.what}")
             continue
-        lost_here = codec.lost(score)  # type: ignore[union-attr]
-        counts["notes that the codec loses"] += lost_here
+        counts["notes that the codec loses"] += codec.lost(score)
         kept = {attribute: value for attribute, value in its.items() if value in attributes.get(attribute, ())}
-        pieces.append([name, len(row), codec.room(score), kept])  # type: ignore[union-attr]
-        tokens.append(row)
+        pieces.append([name, len(tokens[-1]), codec.room(score), kept])
         scores.append(score)
     if bad and (settings.on_bad_file == "stop" and settings.source == "files" or not tokens):
         named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
         what = f"{len(bad)} of {len(bad) + len(tokens)} pieces cannot be used: {named}"
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip" if tokens else "give other files")
-    side = _split(scores, settings.held_out)
-    train, held_out = ([score for score, its in zip(scores, side, strict=True) if its == split] for split in SPLITS)
-    near = near_copies(train, held_out)
-    facts = {"pieces": pieces, "side": side, "near": len(near), "bad": bad, "counts": counts}
-    facts["rare"] = sum(count < settings.minimum for count in often.values())
-    return Corpus(codec, tokens, facts)  # type: ignore[arg-type]
-
-
-def _split(scores: Sequence[Score], held_out: float) -> list[str]:
-    """The side of each piece."""
+    assert codec
     own = [score.facts.get("split", "") for score in scores]
     if any(own):
-        return [OWN.get(name, "train") for name in own]
-    held = held_out_of([fingerprint(score) for score in scores], held_out, "piece")
-    return [SPLITS[int(it)] for it in held]
+        side = [OWN.get(name, "train") for name in own]
+    else:
+        side = [SPLITS[int(held)] for held in held_out_of([fingerprint(score) for score in scores], settings.held_out, "piece")]
+    train, held_out = ([score for score, its in zip(scores, side, strict=True) if its == split] for split in SPLITS)
+    facts = {"pieces": pieces, "side": side, "near": len(near_copies(train, held_out)), "bad": bad, "counts": counts}
+    facts["rare"] = sum(count < settings.minimum for count in often.values())
+    codec.save(folder)
+    np.save(folder / "tokens.npy", np.concatenate(tokens))
+    (folder / "pieces.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _known(name: str, score: Score, source: str) -> dict[str, str]:
@@ -170,30 +152,10 @@ def _known(name: str, score: Score, source: str) -> dict[str, str]:
     return found
 
 
-class Windows:
-    """Windows of the pieces of a split. piece: (n,) which one; number: (n,) which window of it, 0: the first; counted: (n,) the first place
-    that counts; offset: (n,) where it begins, None: drawn, but of the first. Places are those of the conditions, then of the piece."""
-
-    def __init__(self, dataset: MusicDataset, piece: np.ndarray, number: np.ndarray, counted: np.ndarray, offset: np.ndarray | None = None):
-        self.dataset, self.piece, self.number, self.counted, self.offset = dataset, piece, number, counted, offset
-
-    def __len__(self) -> int:
-        return len(self.piece)
-
-    def names(self, indices: np.ndarray) -> list[str]:
-        return [self.dataset.names[i] for i in self.piece[indices].tolist()]
-
-    def batch(self, indices: np.ndarray) -> Batch:
-        columns = {"piece": self.piece, "number": self.number, "counted": self.counted}
-        columns |= {} if self.offset is None else {"offset": self.offset}
-        return {name: torch.from_numpy(values[indices]) for name, values in columns.items()}
-
-
 class MusicDataset(ExampleDataset):
     """Prepared music, opened. `digest`: SHA-256 over codec, tokens, conditions and split; `summary`: windows and pieces of the splits, what
     was skipped, what the grid lost, near-copies across the split, the licence."""
 
-    parts: dict[str, Windows]  # type: ignore[assignment]
     unit = "windows"
 
     def __init__(self, settings: MusicData, codec: MusicCodec, folder: Path):
@@ -208,21 +170,20 @@ class MusicDataset(ExampleDataset):
         attributes = codec.space.attributes
         self.conditions = torch.stack([encode(attributes, its) for its in known])
         self.pieces = {name: np.flatnonzero(np.array(facts["side"]) == name) for name in (*SPLITS, "test")}
-        self.parts = {name: (self._windows if name == "train" else self._covering)(its) for name, its in self.pieces.items()}
+        self.parts = {name: self._windows(name) for name in self.pieces}
         self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")}
         self.digest = digest_of(codec.digest, list(self.shards.values()))
         often = Counter((name, value) for its in known for name, value in its.items())
-        self.summary: dict[str, Any] = {
-            "train": self._counts("train"), "held_out": self._counts("held_out"), "files": len(self.names), "skipped": facts["bad"],
+        self.summary: dict[str, Any] = {}
+        for side in SPLITS:
+            self.summary[side] = {"examples": len(self.parts[side]), "pieces": len(self.pieces[side]), "tokens": len(self.tokens(side))}
+        self.summary |= {
+            "files": len(self.names), "skipped": facts["bad"],
             "attributes": {name: {value: often[name, value] for value in values} for name, values in attributes.items()},
             "rare": facts["rare"], "unlabelled": sum(not its for its in known), "notes": facts["counts"],
             "near-copies across the split": facts["near"],
             "licence": source_music.licence(settings.source),
         }  # fmt: skip
-
-    def _counts(self, split: str) -> dict[str, int]:
-        pieces = self.pieces[split]
-        return {"examples": len(self.parts[split]), "pieces": len(pieces), "tokens": int(np.diff(self.ends)[pieces].sum())}
 
     def row(self, piece: Any) -> np.ndarray:
         return self.all[self.ends[piece] : self.ends[piece + 1]]
@@ -237,52 +198,53 @@ class MusicDataset(ExampleDataset):
         chosen = pieces if limit is None or limit >= len(pieces) else pieces[np.linspace(0, len(pieces) - 1, limit).astype(int)]
         return [self.codec.decode(self.row(i).tolist()) for i in chosen]
 
-    def _windows(self, pieces: np.ndarray) -> Windows:
-        """As many of each piece as cover it once; their places are drawn."""
-        counts = -(-np.diff(self.ends)[pieces] // self.settings.context)
-        number = np.concatenate([np.arange(0), *(np.arange(count) for count in counts)])
-        return Windows(self, np.repeat(pieces, counts), number, np.full(len(number), self.codec.prefix))
-
-    def _covering(self, pieces: np.ndarray) -> Windows:
-        """Windows in which each token of a piece counts once, with half a window or more before it but at the beginning."""
+    def _windows(self, split: str) -> Split:
+        """Windows as rows: piece, the first place that counts, where it begins; places are those of the conditions, then of the piece. Of
+        training as many as cover a piece once, the first from its beginning, the others from anywhere (-1). Else such in which each token
+        of a piece counts once, with half a window or more before it but at the beginning."""
         prefix, length = self.codec.prefix, self.codec.prefix + self.settings.context
-        found: list[tuple[int, int, int, int]] = []
-        for piece in pieces.tolist():
-            total = prefix + len(self.row(piece))
-            offset, counted = 0, prefix
+        rows: list[tuple[int, int, int]] = []
+        for piece in self.pieces[split].tolist():
+            total, counted, offset = prefix + len(self.row(piece)), prefix, 0
+            if split == "train":
+                rows += [(piece, prefix, -(i > 0)) for i in range(-(-len(self.row(piece)) // self.settings.context))]
+                continue
             while counted < total:
-                found.append((piece, len(found), counted, offset))
+                rows.append((piece, counted, offset))
                 counted = offset + length
                 offset = max(0, min(counted - length // 2, total - length))
-        return Windows(self, *np.array(found, np.int64).reshape(-1, 4).T)
+        table = np.array(rows, np.int64).reshape(-1, 3)
+        return Split(np.arange(len(table)), lambda which: torch.from_numpy(table[which]), lambda i: self.names[table[i, 0]], None)
 
     def change(self, lookahead: int, training: bool) -> Change:
-        """Cuts windows: in training transposed, with some of what is known of a piece before it; else as they are, with all of it."""
-        return lambda batch, draws: self.cut(batch, draws, lookahead, training)
+        """Cuts windows: in training transposed, with some of what is known of a piece before it; else as they are, with all of it. Gives
+        tokens (n, at most lookahead + prefix + context) int64, -1 where a piece has ended; counted, alike, bool."""
+        width = lookahead + self.codec.prefix + self.settings.context
 
-    def cut(self, batch: Batch, draws: Draws, lookahead: int, train: bool) -> Batch:
-        """Which windows -> tokens (n, at most lookahead + prefix + context) int64, -1 where a piece has ended; counted, alike, bool."""
-        pieces, width = batch["piece"].tolist(), lookahead + self.codec.prefix + self.settings.context
-        known = self.conditions[batch["piece"]]
-        before = self.codec.before(shown(known, draws) if train else known, len(pieces), lookahead)
-        where, moved = draws.uniform("where", 1)[:, 0].tolist(), draws.uniform("transposed", 1)[:, 0].tolist()
-        offsets = batch.get("offset", torch.zeros(len(pieces), dtype=torch.int64)).tolist()
-        rows = []
-        for i, (piece, number) in enumerate(zip(pieces, batch["number"].tolist(), strict=True)):
-            whole = torch.cat([before[i], torch.from_numpy(self.row(piece).astype(np.int64))])
-            if train:
-                offsets[i] = int(where[i] * (max(0, len(whole) - width) + 1)) if number else 0
-                low, high = self.rooms[piece] if self.settings.transpose else (0, 0)
-                whole = self.codec.transpose(whole, low + int(moved[i] * (high - low + 1)))
-            rows.append(whole[offsets[i] : offsets[i] + width])
-        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
-        place = torch.tensor(offsets)[:, None] + torch.arange(tokens.shape[1]) - lookahead
-        return {"tokens": tokens, "counted": (tokens >= 0) & (place >= batch["counted"][:, None])}
+        def cut(batch: Batch, draws: Draws) -> Batch:
+            pieces, counted, offsets = batch["x"].T
+            known = self.conditions[pieces]
+            before = self.codec.before(shown(known, draws) if training else known, len(pieces), lookahead)
+            where, moved = draws.uniform("where", 1)[:, 0].tolist(), draws.uniform("transposed", 1)[:, 0].tolist()
+            rows, places = [], []
+            for i, (piece, offset) in enumerate(zip(pieces.tolist(), offsets.tolist(), strict=True)):
+                whole = torch.cat([before[i], torch.from_numpy(self.row(piece).astype(np.int64))])
+                if training:
+                    offset = int(where[i] * (max(0, len(whole) - width) + 1)) if offset < 0 else 0
+                    low, high = self.rooms[piece] if self.settings.transpose else (0, 0)
+                    whole = self.codec.transpose(whole, low + int(moved[i] * (high - low + 1)))
+                rows.append(whole[offset : offset + width])
+                places.append(offset - lookahead)
+            tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+            place = torch.tensor(places)[:, None] + torch.arange(tokens.shape[1])
+            return {"tokens": tokens, "counted": (tokens >= 0) & (place >= counted[:, None])}
+
+        return cut
 
 
 def by_piece(dataset: MusicDataset, split: str, lookahead: int) -> Iterator[tuple[int, Batch]]:
     """(piece, the batch of one window) over a split in order: for what is measured of each piece."""
-    windows = dataset.parts[split]
+    windows, cut = dataset.parts[split], dataset.change(lookahead, training=False)
     for i in range(len(windows)):
         batch = windows.batch(np.array([i]))
-        yield int(batch["piece"][0]), dataset.cut(batch, Draws(0, -1, torch.tensor([i])), lookahead, train=False)
+        yield int(batch["x"][0, 0]), cut(batch, Draws(0, -1, torch.tensor([i])))

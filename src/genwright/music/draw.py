@@ -57,9 +57,8 @@ def piano_roll_svg(score: Score, marks: Iterable[tuple[int, Sequence[int], str]]
         return "".join(place.format(left + step * n.start, above + row * (top - n.pitch), wide) for n, wide in size)
 
     def label(x: float, y: float, text: str, ink: str = "--soft,#626b76", anchor: str = "start") -> str:
-        return (
-            f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" style="font:11px system-ui,sans-serif;fill:var({ink})">{escape(text)}</text>'
-        )
+        style = f"font:11px system-ui,sans-serif;fill:var({ink})"
+        return f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" style="{style}">{escape(text)}</text>'
 
     parts, x = [], float(left)
     lines = [(f"M{left + step * start:.1f} {above}V{below}", i % 4 == 0) for i, start in enumerate(bars)]

@@ -1,4 +1,4 @@
-"""MIDI (by symusic), ABC (by music21's tokenizer: its streams cost ten times that), kern without split spines, and the JSB json."""
+"""MIDI (by symusic), ABC (by music21's tokenizer: its streams cost ten times that), kern (by music21), and the JSB json."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from genwright.music.draft import SEMITONES, BadMusic, Draft, Raw
 from genwright.music.score import of_grid
 
 _ABC = {"T": "title", "C": "composer", "R": "type", "Z": "transcription"}
-_KERN = {"OTL": "title", "OPR": "work", "COM": "composer", "YEC": "rights"}
+_KERN = {"title": "title", "work": "parentTitle", "composer": "composer", "rights": "copyright"}  # in music21's words
 
 
 def midi(data: bytes) -> Draft:
@@ -87,45 +87,28 @@ def _field(draft: Draft, token, now: Fraction) -> None:
 
 
 def kern(data: bytes) -> Draft:
-    """A voice a **kern spine. https://www.humdrum.org/rep/kern/"""
-    draft, spines, clocks = Draft(by_height=True), dict[int, list[Raw]](), dict[int, Fraction]()
-    for line in _text(data).splitlines():
-        fields = line.split("\t")
-        if record := re.match(r"!!!(\w+): *(.*)", line):
-            draft.facts |= {_KERN[record[1]]: record[2]} if record[1] in _KERN else {}
-        elif line[:2] == "**":
-            spines |= {i: [] for i, kind in enumerate(fields) if kind == "**kern"}
-            clocks = dict.fromkeys(spines, Fraction(0))
-        elif line[:1] == "*" and {"*^", "*v", "*x", "*+"} & set(fields):
-            raise BadMusic("is kern whose spines split, join or change places, which is not read")
-        elif line[:1] in ("=", "*") and spines:
-            now, words = max(clocks.values()), fields[min(spines)]
-            if meter := re.match(r"\*M(\d+)/(\d+)", words):
-                draft.meters.append((now, int(meter[1]), int(meter[2])))
-            elif words.startswith("*k["):
-                draft.keys.append((now, words.count("#") - words.count("-"), ""))
-            draft.bars += [now] if line[0] == "=" else []
-        elif line[:1] != "!":
-            for i, token in ((i, token) for i, token in enumerate(fields) if i in spines and token != "."):
-                clocks[i] += max(_sign(sign, clocks[i], spines[i], draft) for sign in token.split())
-    draft.voices, draft.end = [("", notes) for notes in spines.values()], max(clocks.values(), default=Fraction(0))
+    """A voice a **kern spine, what it splits into included. https://www.humdrum.org/rep/kern/"""
+    from music21.humdrum.spineParser import HumdrumDataCollection
+
+    file = HumdrumDataCollection(_text(data) + "\n")
+    file.parse()
+    draft = Draft(by_height=True, end=Fraction(file.stream.highestTime))
+    draft.facts = {name: str(getattr(file.stream.metadata, own, None) or "") for name, own in _KERN.items()}
+    for part in file.stream.parts:
+        draft.bars += [Fraction(measure.offset) for measure in part.getElementsByClass("Measure")]
+        part, notes = part.flatten(), list[Raw]()
+        draft.meters += [(Fraction(m.offset), m.numerator, m.denominator) for m in part.getElementsByClass("TimeSignature")]
+        draft.keys += [(Fraction(k.offset), k.sharps, "") for k in part.getElementsByClass("KeySignature")]
+        draft.lost["grace notes"] += sum(not sound.quarterLength for sound in part.notes)
+        for sound in (sound for sound in part.notes if sound.quarterLength):
+            fermata = any("Fermata" in mark.classes for mark in sound.expressions)
+            for note in getattr(sound, "notes", [sound]):
+                tied = note.tie is not None and note.tie.type in ("stop", "continue")
+                about = note.pitch.midi, 80, fermata, tied, bool(sound.duration.tuplets)
+                notes.append(Raw(Fraction(sound.offset), Fraction(sound.quarterLength), *about))
+        draft.voices.append(("", notes))
     draft.bars.append(Fraction(0))
     return draft
-
-
-def _sign(sign: str, start: Fraction, notes: list[Raw], draft: Draft) -> Fraction:
-    """The length of a note, which is added, or of a rest."""
-    written = re.search(r"(\d{1,5})(\.{0,5})", sign)
-    if written is None or "q" in sign.lower():
-        draft.lost["grace notes"] += 1
-        return Fraction(0)
-    parts, dots = int(written[1]), len(written[2])
-    length = (Fraction(4, parts) if parts else Fraction(4 << len(written[1]))) * (2 - Fraction(1, 1 << dots))  # 0 a breve, 00 a longa
-    if letters := "".join(re.findall("[a-gA-G]", sign)):
-        octave = 4 + len(letters) if letters.islower() else 5 - len(letters)
-        midi = 12 * octave + SEMITONES[letters[0].upper()] + sign.count("#") - sign.count("-")
-        notes.append(Raw(start, length, midi, 80, ";" in sign, "]" in sign or "_" in sign, parts & (parts - 1) != 0))
-    return length
 
 
 def jsb(data: bytes) -> Iterator[tuple[str, Draft]]:

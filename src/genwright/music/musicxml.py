@@ -64,9 +64,8 @@ def read(data: bytes) -> Draft:
         for reader, measure in zip(readers, measures, strict=True):
             draft.end = max(draft.end, reader.measure(start, measure if measure is not None else ()))
     for part, reader in zip(parts, readers, strict=True):
-        draft.voices += [
-            (names.get(part.get("id"), ""), reader.voices[voice]) for voice in sorted(reader.voices, key=lambda v: (len(v), v))
-        ]
+        voices = sorted(reader.voices.items(), key=lambda item: (len(item[0]), item[0]))
+        draft.voices += [(names.get(part.get("id"), ""), notes) for _, notes in voices]
     return draft
 
 

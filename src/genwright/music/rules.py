@@ -10,10 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genwright.codecs.music import PITCHED
-from genwright.music.score import REST
+from genwright.codecs.music import NONE
 
-NONE = -2  # not chosen yet, or no pitch at all
 _BACK = 3  # rows to look back for the step before: a metre and a key may stand between
 _FOLLOWS = {"start": ("place", "meter", "key"), "place": ("place", "meter", "key", "end"), "meter": ("place", "key"), "end": ("end",)}
 
@@ -26,17 +24,6 @@ def parallel(a: Any, b: Any, next_a: Any, next_b: Any) -> Any:
     return sound & (before == after) & ((before == 0) | (before == 7)) & ((next_a - a) * (next_b - b) > 0)
 
 
-def forbidden(previous: Tensor, chosen: Tensor, voice: Tensor, pitches: Tensor, ranges: Tensor | None = None) -> Tensor:
-    """(rows, pitches) bool: what `voice` (rows,) must not sing. previous, chosen: (rows, voices) MIDI pitches of the step before and of
-    this one, negative: silent or not chosen yet. pitches: (pitches,), negative ones are allowed. ranges: (voices, 2), lowest, highest."""
-    own = previous.gather(1, voice[:, None])
-    bad = parallel(previous[:, :, None], own[:, :, None], chosen[:, :, None], pitches).any(1)
-    if ranges is not None:
-        low, high = ranges[voice, :, None].unbind(1)
-        bad |= (pitches >= 0) & ((pitches < low) | (pitches > high))
-    return bad
-
-
 def _follows(before: tuple, token: tuple) -> bool:
     """Whether a row may begin with `token` after one that began with `before`: of places the next, or a bar's first."""
     steps = before[0] == token[0] == "place"
@@ -44,22 +31,20 @@ def _follows(before: tuple, token: tuple) -> bool:
 
 
 class Rules:
-    """A `sampling.decode.Constraint` for codecs of rows; each row of tokens has `start` and the codec's prefix before the music. ranges:
-    (lowest, highest) of each voice, None: any; voice_leading: no parallels. A voice out of its range (in a prompt) comes back or rests."""
+    """A `sampling.decode.Constraint` for codecs of rows; each row of tokens has `start` and the codec's prefix before the music. strict: no
+    parallels, and each voice in its range; one that is out of it (in a prompt) comes back or rests. Else the grammar alone."""
 
-    def __init__(self, codec: Any, ranges: Any = None, voice_leading: bool = True):
-        self.codec, self.voice_leading, kinds = codec, voice_leading, [token[0] for token in codec.tokens]
+    def __init__(self, codec: Any, strict: bool = True):
+        self.codec, self.strict, kinds = codec, strict, [token[0] for token in codec.tokens]
         follows = [[_follows(before, token) for token in codec.tokens] for before in codec.tokens]
-        pitch = [t[1] if t[0] in PITCHED else REST if t[0] == "rest" else NONE for t in codec.tokens]
-        pitches, which = torch.tensor(pitch).unique(return_inverse=True)  # of many tokens few pitches
-        tables = (pitch, [k == "hold" for k in kinds], [k == "none" for k in kinds], follows, ranges)
-        self.tables = [None if t is None else torch.tensor(t) for t in tables] + [codec.timed, pitches, which]
+        known = [torch.tensor(t) for t in ([k == "hold" for k in kinds], [k == "none" for k in kinds], follows)]
+        self.tables = [codec.pitch, codec.fits, codec.timed, *codec.pitch.unique(return_inverse=True), *known]  # of many tokens few pitches
 
     def __call__(self, tokens: Tensor, rows: Tensor) -> Tensor:
         """(rows, length) int64 -> (rows, vocabulary) bool."""
         codec, time, device = self.codec, tokens.shape[1], tokens.device
-        self.tables = [None if t is None else t.to(device) for t in self.tables]
-        pitch_of, hold, none, follows, ranges, timed, pitches, which = self.tables
+        self.tables = [table.to(device) for table in self.tables]
+        pitch_of, fits, timed, pitches, which, hold, none, follows = self.tables
         begin = time - (tokens == codec.id["start",]).flip(1).int().argmax(1) + codec.prefix  # where the music begins
         slot = (time - begin) % codec.stride
         # the rows before this one, the newest last, and this one as far as it goes
@@ -70,9 +55,10 @@ class Rules:
         last = _BACK - 1 - steps.flip(1).int().argmax(1)
         previous = pitch[torch.arange(len(tokens), device=device), last].where(steps.any(1, keepdim=True), NONE)
         voice = (slot - codec.lead).clamp(min=0)
-        chosen = pitch[:, -1] if self.voice_leading else torch.full_like(previous, NONE)
-        allowed = (pitch_of > NONE) & ~(hold & (pitch_of != previous.gather(1, voice[:, None])))
-        allowed &= ~forbidden(previous, chosen, voice, pitches, ranges)[:, which]
+        own = previous.gather(1, voice[:, None])
+        allowed = fits[voice if self.strict else codec.voices] & ~(hold & (pitch_of != own))
+        if self.strict:
+            allowed &= ~parallel(previous[:, :, None], own[:, :, None], pitch[:, -1, :, None], pitches).any(1)[:, which]
         if not codec.lead:
             return allowed
         before = seen[:, -2, 0].where(time > begin, codec.id["start",])

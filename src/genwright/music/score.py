@@ -6,7 +6,7 @@ reads it (`data/source_music.py`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -74,13 +74,6 @@ class Score:
                 onset[note.start : stop, v] = False
                 onset[note.start, v] = True
         return pitch, onset
-
-
-def of_json(data: Mapping[str, Any]) -> Score:
-    """The inverse of `Score.__dict__` as JSON."""
-    made = {name: tuple(cls(*its) for its in data[name]) for name, cls in (("meters", Meter), ("keys", Key))}
-    made |= {name: tuple(data[name]) for name in ("bars", "names")} | {"voices": tuple(tuple(Note(*n) for n in v) for v in data["voices"])}
-    return Score(**{**data, **made})
 
 
 def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about) -> Score:

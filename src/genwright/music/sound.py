@@ -6,11 +6,11 @@ once. Sound is mono, and the loudest moment of a piece is always 0.8, so that no
 
 import base64
 import io
-import wave
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from scipy.io import wavfile
 
 from genwright.errors import GenwrightError
 from genwright.music.draw import notation_svg, piano_roll_svg
@@ -78,9 +78,7 @@ def to_wav(score: Score, soundfont: str | Path | None = None, rate: int = 22_050
     x = _synthesised(score, rate) if soundfont is None else _rendered(score, soundfont, rate)
     x = x * np.float32(0.8 / max(1e-9, np.abs(x).max(initial=0)))
     whole = np.round(x * 32767).astype("<i2") if bits == 16 else np.round(x * 127 + 128).astype(np.uint8)
-    with wave.open(file := io.BytesIO(), "wb") as out:
-        out.setparams((1, bits // 8, rate, 0, "NONE", ""))
-        out.writeframes(whole.tobytes())
+    wavfile.write(file := io.BytesIO(), rate, whole)
     return file.getvalue()
 
 

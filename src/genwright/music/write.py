@@ -217,14 +217,12 @@ def to_musicxml(score: Score, closed: bool = False) -> str:
         before = '<part-group number="1" type="start"><group-symbol>brace</group-symbol><group-barline>yes</group-barline></part-group>'
         after = '<part-group number="1" type="stop"/>'
     title, composer, rights = (_text(score.facts.get(key, "")) for key in ("title", "composer", "rights"))
-    listed = [
-        f'<score-part id="P{p}"><part-name>{", ".join(voices[v] for v in m if voices[v])}</part-name></score-part>'
-        for p, m in enumerate(staves)
-    ]
+    called = (", ".join(voices[v] for v in members if voices[v]) for members in staves)
+    listed = "".join(f'<score-part id="P{p}"><part-name>{name}</part-name></score-part>' for p, name in enumerate(called))
     metronome = f"<metronome><beat-unit>quarter</beat-unit><per-minute>{score.tempo:g}</per-minute></metronome>"
     tempo = f'<direction placement="above"><direction-type>{metronome}</direction-type><sound tempo="{score.tempo:g}"/></direction>'
     head = f"<work><work-title>{title}</work-title></work>" if title else ""
     head += f'<identification><creator type="composer">{composer}</creator><rights>{rights}</rights></identification>'
     parts = (f'<part id="P{p}">{"".join(_part(score, m, bars, "" if p else tempo))}</part>\n' for p, m in enumerate(staves))
-    head += f"<part-list>{before}{''.join(listed)}{after}</part-list>\n{''.join(parts)}"
+    head += f"<part-list>{before}{listed}{after}</part-list>\n{''.join(parts)}"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<score-partwise version="4.0">{head}</score-partwise>\n'

@@ -7,16 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genwright.codecs.music import KEYS, key_name
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.music.rules import Rules
-from genwright.music.score import Meter, Score
+from genwright.music.score import Meter, Score, edges, first_number
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.fill import gibbs
 from genwright.sampling.step import needs_bidirectional, needs_causal
 
-USUAL = Meter(0, 4, 4)
 BARS = 16  # of music without an end
 
 
@@ -25,7 +25,7 @@ def compose(
     model: Any, codec: Any, count: int, settings: Decoding, *, condition: Tensor | None = None, theme: Score | None = None,
     bars: int | None = None, rules: bool = False, batch: int = 64,
 ) -> list[Score]:  # fmt: skip
-    """`count` pieces; piece i is a pure function of the seed and of i. condition: (1 or count, columns). theme: how they begin, kept. bars:
+    """`count` pieces; piece i is a pure function of the seed and of i. condition: (1, columns). theme: how they begin, kept. bars:
     how many, the theme's included; None: until the model ends, `settings.max_tokens` at most. rules: voices stay in their ranges, and no
     parallel fifths, octaves or unisons. Raises GenwrightError for a model that is not causal, and for a theme that does not fit."""
     needs_causal(model)
@@ -34,23 +34,19 @@ def compose(
     bars = bars or (BARS if end is None else None)
     longest = settings.max_tokens if bars is None else codec.bar_tokens * (bars + (end is not None)) - len(given)
     settings = settings.model_copy(update={"max_tokens": max(1, longest)})
-    grammar = Rules(codec, codec.learned.ranges if rules else None, rules) if codec.rows else None
-    content = torch.arange(codec.space.vocabulary) < codec.size
-    content[[] if end is None else [end]] = True
+    grammar, bar = Rules(codec, rules) if codec.rows else None, codec.id.get(("place", 0), codec.id.get(("bar",)))
 
     def allowed(tokens: Tensor, rows: Tensor) -> Tensor:
-        may = grammar(tokens, rows) if grammar else content.to(tokens.device).expand(len(tokens), -1)
+        ends = torch.arange(codec.space.vocabulary, device=tokens.device) == end
+        may = grammar(tokens, rows) if grammar else (codec.fits[-1].to(tokens.device) | ends).expand(len(tokens), -1)
         if bars is None or end is None:
             return may
-        begun, ends = codec.bars_begun(tokens)[:, None], torch.arange(may.shape[1], device=may.device) == end
+        begun = (tokens == bar).sum(1)[:, None]  # a pickup aside
         return torch.where(ends, (may & (begun >= bars)) | (begun > bars), may & (begun <= bars))
 
-    scores = []
-    for rows in torch.arange(count).split(batch):
-        asked = condition if condition is None or len(condition) == 1 else condition[rows]
-        before = codec.before(None if asked is None else asked.expand(len(rows), -1), len(rows))
-        prompts = torch.cat([before, torch.tensor(given, dtype=torch.int64).expand(len(rows), -1)], 1).to(device)
-        draws = Draws(settings.seed, 0, rows.to(device))
+    scores, prompt = [], torch.cat([codec.before(condition, 1)[0], torch.tensor(given, dtype=torch.int64)]).to(device)
+    for rows in torch.arange(count, device=device).split(batch):
+        prompts, draws = prompt.expand(len(rows), -1), Draws(settings.seed, 0, rows)
         drawn = generate_tokens(model, prompts, None, settings, draws, end=end, constraint=allowed, logprobs=False)
         for new, there in zip(drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), strict=True):
             score = codec.decode([*given, *new[:there]])
@@ -60,15 +56,10 @@ def compose(
 
 def first_bars(score: Score, bars: int) -> Score:
     """The piece cut after so many whole bars (a pickup is none of them)."""
-    from genwright.music.write import edges, first_number
-
-    every = edges(score)
-    last = bars + (first_number(score) == 0)
-    return cut(score, every[last]) if last < len(every) - 1 else score
-
-
-def cut(score: Score, length: int) -> Score:
-    """The first `length` steps."""
+    every, last = edges(score), bars + (first_number(score) == 0)
+    if last >= len(every) - 1:
+        return score
+    length = every[last]
     voices = tuple(tuple(n._replace(length=min(n.length, length - n.start)) for n in v if n.start < length) for v in score.voices)
     kept: dict[str, Any] = {name: tuple(x for x in getattr(score, name) if x.start < length) for name in ("meters", "keys")}
     return replace(score, voices=voices, length=length, bars=tuple(bar for bar in score.bars if bar < length), **kept)
@@ -89,30 +80,24 @@ def rewrite(
     music = torch.tensor(codec.encode(replace(score, voices=(*score.voices, *silent))))
     device, context = next(model.parameters()).device, model.context
     tokens = torch.cat([codec.before(condition, 1, 0)[0], music]).expand(count, -1).clone().to(device)
-    keep = codec.kept(tokens, voices, steps, codec.prefix)
-    allowed = codec.fitting(tokens.shape[1], codec.prefix).to(device)
-    done = 0
-    while done < tokens.shape[1]:
-        begin = 0 if done == 0 else min(done - context // 2, tokens.shape[1] - context)
+    keep, total = codec.kept(tokens, voices, steps, codec.prefix), tokens.shape[1]
+    allowed = codec.fitting(total, codec.prefix).to(device)
+    for place in range(0, max(1, total - context // 2), context - context // 2):
+        begin = min(place, max(0, total - context))
         here = slice(begin, begin + context)
-        held = keep[:, here].clone()
-        held[:, : done - begin] = True
-        if not held.all():
+        if not keep[:, here].all():
             draws = Draws(settings.seed, begin, torch.arange(count, device=device))
             tokens[:, here] = gibbs(
-                model, tokens[:, here], held, codec.id["mask",], settings, draws, settings.passes, allowed=allowed[here]
+                model, tokens[:, here], keep[:, here], codec.id["mask",], settings, draws, settings.passes, allowed=allowed[here]
             )
-        done = begin + context
+            keep[:, here] = True
     return [replace(codec.decode(row), facts=score.facts, names=score.names, tempo=score.tempo) for row in tokens.tolist()]
 
 
-def blank(codec: Any, bars: int, wanted: Sequence[str] = ()) -> Score:
-    """Bars without a note, for a masked model to fill. wanted: (metre, key) by their names, "" where not asked for."""
-    from genwright.codecs.music import KEYS, key_name
-
-    metre, key = (*wanted, "", "")[:2]
-    known = [Meter(0, *meter) for meter in codec.learned.meters]
-    meter = next((m for m in known if f"{m.beats}/{m.unit}" == metre), USUAL if USUAL in known or not known else known[0])
+def blank(codec: Any, bars: int, metre: str = "", key: str = "") -> Score:
+    """Bars without a note, for a masked model to fill. metre, key: by their names, "" where not asked for."""
+    known, usual = [Meter(0, *meter) for meter in codec.learned.meters], Meter(0, 4, 4)
+    meter = next((m for m in known if f"{m.beats}/{m.unit}" == metre), usual if usual in known or not known else known[0])
     size = 4 * codec.settings.per_quarter * meter.beats // meter.unit
     keys = tuple(found for found in KEYS if key_name(found) == key)
     voices = ((),) * codec.voices
