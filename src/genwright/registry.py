@@ -32,10 +32,10 @@ class Settings(BaseModel):
     role: ClassVar[str] = ""  # of networks: what an objective can do with it
     lookahead: ClassVar[int] = 0  # of objectives: tokens a window holds beyond the context, such as the last target
 
-    @classmethod
-    def __pydantic_init_subclass__(cls, family: str = "", **config: Any) -> None:
+    def __init_subclass__(cls, family: str = "", **config: Any):
+        super().__init_subclass__(**config)
         if family:
-            _known[family][cls.model_fields["kind"].default] = cls
+            _known[family][cls.__dict__["kind"]] = cls  # its default; the fields are not made yet
 
 
 def source(kind: str):

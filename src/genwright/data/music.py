@@ -75,7 +75,7 @@ class MusicData(Settings, family="data"):
         """What windows of this data are, for a network."""
         return replace(codec.space, length=codec.prefix + self.context)
 
-    def prepare(self, codec_settings: MusicSettings, progress: Progress | None = None, expect: str | None = None) -> MusicDataset:
+    def prepare(self, codec_settings: MusicSettings, expect: str | None = None) -> MusicDataset:
         """The dataset, from the cache or made now. `expect`: the digest a run was made with. Raises GenwrightError."""
         if self.path and self.source != "files":
             raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
@@ -84,21 +84,18 @@ class MusicData(Settings, family="data"):
         stamps = [(file.name, (status := os.stat(file.path)).st_size, status.st_mtime_ns) for file in files]
         folder = cache / digest_of(FORMAT, self.source, self.minimum, self.held_out, codec_settings.model_dump(), stamps)
         if not folder.is_dir():
-            publish(folder, lambda draft: _prepare(self, codec_settings, files, progress or (lambda stage, done, total: None), draft))
+            publish(folder, lambda draft: _prepare(self, codec_settings, files, draft))
         dataset = MusicDataset(self, codec_settings.load(folder), folder)
         check_digest(dataset.digest, expect)
         return dataset
 
 
-def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], progress: Progress, folder: Path) -> None:
+def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], folder: Path) -> None:
     """Reads all pieces, makes their codec, writes both. Raises GenwrightError for a piece that cannot be used, unless those are passed
     over."""
     common = {"source": settings.source, "per_quarter": codec_settings.per_quarter}
     jobs = [{"files": files[i : i + AT_ONCE]} | common for i in range(0, len(files), AT_ONCE)]
-    found: dict[int, list] = {}
-    for i, its in parallel("music", jobs, settings.workers or os.cpu_count() or 1):
-        found[i] = its
-        progress("reading music", len(found), len(jobs))
+    found = dict(parallel("music", jobs, settings.workers or os.cpu_count() or 1))
     read, bad = [], []
     counts: Counter[str] = Counter()
     for name, score, problem, lost in (piece for i in range(len(jobs)) for piece in found[i]):
