@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from torch import Tensor
 
 from genwright import assemble
+from genwright.data import workers
 from genwright.errors import GenwrightError
 from genwright.evaluation.held_out import measure
 from genwright.recipe import Recipe, override
@@ -247,10 +248,10 @@ def _prepare(recipe: Recipe, codec: Any, engine: Engine, console: Console, expec
     dataset, problem = None, ""
     if engine.main:
         try:
-            with console.status("preparing the data") if console.is_terminal else nullcontext():
-                dataset = recipe.data.prepare(codec, expect=expected)
-                if expected and hasattr(dataset, "verify"):  # of a run that goes on
-                    dataset.verify()
+            workers.quiet = console.quiet
+            dataset = recipe.data.prepare(codec, expect=expected)
+            if expected and hasattr(dataset, "verify"):  # of a run that goes on
+                dataset.verify()
         except GenwrightError as error:
             problem = f"{error.what}\0{error.remedy}"
     problem = engine.broadcast(problem)

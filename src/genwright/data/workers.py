@@ -10,11 +10,14 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from genwright.errors import GenwrightError
+
+STAGES = {"scan": "reading", "count": "counting", "write": "tokenising", "pictures": "decoding pictures", "music": "reading music"}
+quiet = False  # whether no progress is shown
 
 
 def jobs_by_name() -> dict:
@@ -24,8 +27,17 @@ def jobs_by_name() -> dict:
     return {"scan": scan, "count": shards.count, "write": shards.write, "pictures": pictures.write, "music": source_music.read}
 
 
-def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
-    """(index of the job, its result) as they are done. One worker: in this process."""
+def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterable[tuple[int, Any]]:
+    """(index of the job, its result) as they are done, with a bar of progress on a terminal. One worker: in this process."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = quiet or len(jobs) < 2 or not console.is_terminal
+    return track(_done(name, jobs, workers), STAGES[name], len(jobs), console=console, transient=True, disable=hidden)
+
+
+def _done(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
     if workers <= 1 or len(jobs) <= 1:
         function = jobs_by_name()[name]
         for i, job in enumerate(jobs):

@@ -9,7 +9,7 @@ conditions, since else noise would come to depend on the condition, which it doe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.codecs import attributes
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.transport import assignment, square_distances
@@ -81,9 +81,6 @@ class FlowObjective(Objective):
         if condition is not None:
             out["condition"] = attributes.drop(self.space.attributes, condition, draws, self.settings.drop)
         return out
-
-    def turns(self, step: int) -> Sequence[Turn]:
-        return (Turn(("model",), self.loss),)
 
     def loss(self, batch: Batch) -> Loss:
         """Squared error of the velocity, mean over dimensions, per example."""

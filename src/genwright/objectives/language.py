@@ -7,7 +7,7 @@ not cross documents; `counted` (bool, same shape) when not every token is to be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.models.transformer import IGNORED
@@ -30,9 +30,6 @@ class Language(Objective):
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space):
         self.modules, self.space = modules, space
-
-    def turns(self, step: int) -> Sequence[Turn]:
-        return (Turn(("model",), self.loss),)
 
     def loss(self, batch: Batch) -> Loss:
         """Sum over counted tokens of -log p(target), per example, in nats."""
