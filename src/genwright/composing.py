@@ -45,7 +45,7 @@ def sample_music(
 ) -> list[Path]:
     """Writes each piece as MIDI, MusicXML, notation and piano roll (SVG) and sound (WAV) into `output` (RUN/samples); what had the same
     name is replaced. asked: of `draw`. Returns the paths. Raises GenwrightError."""
-    from genwright.music.sound import files_of
+    from genwright.music.shown import files_of
 
     scores = draw(run, n or SHOWN, **asked)
     way = "harmonised-" if asked.get("harmonise") else "filled-" if asked.get("fill") else ""
@@ -286,17 +286,13 @@ def hidden_nats(run: Run, dataset: Any, piece: int, orders: int = 8, seed: int =
     codec, device, space = dataset.codec, next(run.model.parameters()).device, assemble.space_of(run.recipe, dataset.codec)
     row = torch.from_numpy(dataset.row(piece).astype(np.int64))
     tokens = torch.cat([codec.before(dataset.conditions[piece][None], 1, 0)[0], row])[: space.length].to(device)
-    open_ = ~codec.kept(tokens, (0,), None, codec.prefix)
-    places = open_.nonzero()[:, 0]
-    total = np.zeros(len(places))
-    rng = np.random.default_rng(seed)
+    places = (~codec.kept(tokens, (0,), None, codec.prefix)).nonzero()[:, 0]
+    rng, total = np.random.default_rng(seed), 0.0
     for _ in range(orders):
-        hidden = torch.from_numpy(rng.permutation(len(places)) >= rng.integers(len(places))).to(device)
-        inputs = tokens.clone()
-        inputs[places[hidden]] = codec.id["mask",]
-        nll = -run.model(inputs[None])[0].log_softmax(-1).gather(1, tokens[:, None])[:, 0]
-        total += float(nll[places[hidden]].mean()) / orders
-    return total
+        hidden = places[torch.from_numpy(rng.permutation(len(places)) >= rng.integers(len(places))).to(device)]
+        logits = run.model(tokens.index_fill(0, hidden, codec.id["mask",])[None])[0]
+        total += float(torch.nn.functional.cross_entropy(logits[hidden], tokens[hidden])) / orders
+    return np.full(len(places), total)
 
 
 # ---- for the report
@@ -304,8 +300,7 @@ def hidden_nats(run: Run, dataset: Any, piece: int, orders: int = 8, seed: int =
 
 def pieces_of(run: Run) -> list[Piece]:
     """Samples, harmonised melodies and a real piece, as a person wants them."""
-    from genwright.music.draw import notation_svg, piano_roll_svg
-    from genwright.music.sound import player
+    from genwright.music.shown import notation_svg, piano_roll_svg, player
 
     dataset = run.dataset()
     shown = [(f"Sample {i + 1}", score) for i, score in enumerate(draw(run, SHOWN, bars=BARS if run.codec.rows else None))]

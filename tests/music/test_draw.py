@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import pytest
 
 from genwright.errors import GenwrightError
-from genwright.music.draw import OPTIONS, notation_svg, piano_roll_svg
 from genwright.music.score import Key, Meter, Note, Score
+from genwright.music.shown import OPTIONS, notation_svg, piano_roll_svg
 
 pytest.importorskip("verovio")
 

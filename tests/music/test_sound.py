@@ -10,7 +10,7 @@ import pytest
 
 from genwright.errors import GenwrightError
 from genwright.music.score import Meter, Note, Score
-from genwright.music.sound import files_of, player, to_wav
+from genwright.music.shown import files_of, player, to_wav
 
 A = Score(((Note(0, 4, 69),),), 4, tempo=60)  # a second of 440 Hz
 

@@ -151,11 +151,6 @@ class MusicCodec(ABC):
         its = rows if values is None else np.asarray(values)[: rows.size].reshape(rows.shape)
         return its[self.timed.numpy()[rows[:, 0]], self.lead :]
 
-    def fitting(self, time: int, before: int = 0) -> Tensor:
-        """(time, vocabulary) bool: what may stand at each place of rows from `before` on: content, of a voice what is in its range."""
-        voice = (torch.arange(time) - before) % self.stride - self.lead
-        return self.fits[torch.where(voice < 0, self.voices, voice)]
-
     def kept(self, tokens: Tensor, voices: Sequence[int] = (), steps: range | None = None, before: int = 0) -> Tensor:
         """What stays while a masked model writes the rest, bool: all that is not of a voice; these voices; and, where `steps` are given,
         what lies outside. tokens: (..., time), rows from `before` on; -1 and `mask` may stand among them. Of codecs of rows."""

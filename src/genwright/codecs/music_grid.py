@@ -16,7 +16,7 @@ import numpy as np
 
 from genwright.codecs.music import AROUND, MusicCodec, MusicSettings, Token, changes
 from genwright.errors import GenwrightError
-from genwright.music.score import REST, Score, of_grid
+from genwright.music.score import REST, Score, bar_of, of_grid
 
 _NO_BAR, _NO_PITCH = -1, -2  # the place of a step before any bar; before the first
 _ONSET, _HOLD, _FERMATA, _REST, _OTHER = range(5)
@@ -53,8 +53,7 @@ class GridCodec(MusicCodec):
         index = np.searchsorted(bars, at, "right") - 1
         place = at - bars[index]
         if bars[0] == 0 and len(bars) > 1 and score.meters:
-            whole = score.meters[0].beats * 4 * score.per_quarter // score.meters[0].unit
-            place[: bars[1]] += max(0, whole - int(bars[1]))
+            place[: bars[1]] += max(0, bar_of(score, 0)[1] - int(bars[1]))
         return np.where(index < 0, _NO_BAR, np.minimum(place, self.longest - 1))
 
     def read(self, tokens: Sequence[int]) -> tuple[Score, int]:

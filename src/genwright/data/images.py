@@ -192,15 +192,14 @@ class Shards:
 
 def joined(groups: Sequence[str], digests: np.ndarray) -> list[str]:
     """The group of each picture, where groups that hold an equal picture are one, called by the first of their names."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     names, group = np.unique(groups, return_inverse=True)
-    pixels = len(names) + np.unique(digests, return_inverse=True)[1]  # groups and pixels are one graph's nodes, pictures its edges
-    graph = coo_array((np.ones(len(group)), (group, pixels)), shape=(len(names) + len(group),) * 2)
-    part = connected_components(graph, directed=False)[1][: len(names)]
-    first = np.unique(part, return_index=True)[1]
-    return names[first[part[group]]].tolist()
+    pixels, first = np.unique(digests, return_inverse=True)[1], np.arange(len(names))  # first: of each group, which it is joined to
+    before = np.array([])
+    while not np.array_equal(first, before):
+        before, least = first.copy(), np.full(len(pixels), len(names))
+        np.minimum.at(least, pixels, first[group])
+        np.minimum.at(first, group, least[pixels])
+    return names[first[group]].tolist()
 
 
 class ImagesDataset(ExampleDataset):

@@ -21,9 +21,8 @@ def midi(data: bytes) -> Draft:
     file = File.from_midi(data)
     draft = Draft(end=Fraction(file.end(), file.tpq), by_height=True)
     draft.lost["unpitched notes"] = sum(len(track.notes) for track in file.tracks if track.is_drum)
-    for track in (track for track in file.tracks if not track.is_drum):
-        notes = [Raw(Fraction(n.time, file.tpq), Fraction(n.duration, file.tpq), n.pitch, n.velocity) for n in track.notes]
-        draft.voices.append((track.name, notes))
+    raw = lambda n: Raw(Fraction(n.time, file.tpq), Fraction(n.duration, file.tpq), n.pitch, n.velocity)  # noqa: E731
+    draft.voices = [(track.name, list(map(raw, track.notes))) for track in file.tracks if not track.is_drum]
     meters = [(Fraction(m.time, file.tpq), m.numerator, m.denominator) for m in file.time_signatures]
     draft.meters = meters if meters and not meters[0][0] else [(Fraction(0), 4, 4), *meters]  # the standard: 4/4 unless it says so
     draft.keys = [(Fraction(k.time, file.tpq), k.key, "minor" if k.tonality else "major") for k in file.key_signatures]

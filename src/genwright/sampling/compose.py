@@ -81,7 +81,7 @@ def rewrite(
     device, context = next(model.parameters()).device, model.context
     tokens = torch.cat([codec.before(condition, 1, 0)[0], music]).expand(count, -1).clone().to(device)
     keep, total = codec.kept(tokens, voices, steps, codec.prefix), tokens.shape[1]
-    allowed = codec.fitting(total, codec.prefix).to(device)
+    allowed = codec.fits.to(device)[(torch.arange(total) - codec.prefix) % codec.stride - codec.lead]  # what is no voice's: any content
     for place in range(0, max(1, total - context // 2), context - context // 2):
         begin = min(place, max(0, total - context))
         here = slice(begin, begin + context)
