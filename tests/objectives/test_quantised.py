@@ -9,7 +9,7 @@ from genwright.contracts import Space
 from genwright.draws import Draws
 from genwright.models.vq import VQSettings
 from genwright.objectives.quantised import VectorQuantised, perplexity
-from genwright.training import loop, snapshot
+from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer, Training
 
@@ -55,7 +55,7 @@ def trained(objective, steps, *, start=None, micro_batch=None, size=12, records=
     engine = Engine("cpu")
     state = loop.start(objective, settings, engine, seed=3)
     if start:
-        snapshot.put(objective, state, *start)
+        checkpoint.put(objective, state, *start)
 
     class Keep(loop.Hook):
         def after_step(self, state, record):
@@ -63,7 +63,7 @@ def trained(objective, steps, *, start=None, micro_batch=None, size=12, records=
                 records.append(record)
 
     loop.run(objective, Shapes(size), state, steps, settings=settings, engine=engine, hooks=[Keep()])
-    files, plain = snapshot.take(objective, state)
+    files, plain = checkpoint.take(objective, state)
     return {file: {n: t.clone() for n, t in tensors.items()} for file, tensors in files.items()}, plain
 
 
