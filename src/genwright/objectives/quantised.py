@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.models.vq import Codebook, VQAutoencoder
 from genwright.registry import Settings
@@ -29,10 +29,8 @@ def perplexity(counts: Tensor) -> Tensor:
     return torch.special.entr(p).sum().exp().float()
 
 
-class QuantisedObjective:
+class QuantisedObjective(Objective):
     """modules: {"model": VQAutoencoder}."""
-
-    draws, unit, double_backward = 1, 1, False
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: VectorQuantised):
         self.modules, self.settings = modules, settings
