@@ -16,10 +16,10 @@ from genwright import assemble
 from genwright.data import workers
 from genwright.errors import GenwrightError
 from genwright.evaluation.held_out import measure
+from genwright.files import write_whole
 from genwright.recipe import Recipe, override
 from genwright.run import VISUAL, Run, load, report
-from genwright.training import checkpoint, snapshot
-from genwright.training.checkpoint import write_whole
+from genwright.training import checkpoint
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
 from genwright.training.loop import check
@@ -162,7 +162,7 @@ def _train(
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     for name, tensors in (weights or {}).items():
-        snapshot.into_module(objective.modules[name], tensors, f"--from {start}")
+        checkpoint.into_module(objective.modules[name], tensors, f"--from {start}")
     stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
     check(objective, stream.size, recipe.training, engine)
     auto = recipe.training.precision == "auto"

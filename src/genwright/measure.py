@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from genwright.evaluation.figure import Figure, details, table
-from genwright.training.checkpoint import write_whole
+from genwright.files import write_whole
 
 if TYPE_CHECKING:
     from genwright.run import Run

@@ -17,10 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from genwright.errors import GenwrightError, did_you_mean
 
-PACKAGES = {
-    "codec": "genwright.codecs", "source": "genwright.data", "data": "genwright.data", "model": "genwright.models",
-    "objective": "genwright.objectives",
-}  # fmt: skip
+PACKAGES = {"codec": "codecs", "source": "data", "data": "data", "model": "models", "objective": "objectives"}  # of a family's files
 _known: dict[str, dict[str, Any]] = {family: {} for family in PACKAGES}
 
 
@@ -48,15 +45,15 @@ def source(kind: str):
 
 def kinds(family: str) -> dict[str, Any]:
     """kind -> settings class (a source's function), of every file in the family's package."""
-    package = importlib.import_module(PACKAGES[family])
+    package = importlib.import_module(f"genwright.{PACKAGES[family]}")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     return _known[family]
 
 
-def settings_of(family: str, kind: str) -> type[Any]:
-    """The settings class (the function, of a source) of a kind. Raises GenwrightError for an unknown one."""
+def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
+    """The settings class (a source: function) of a kind. where: the part's dotted place. Raises GenwrightError for an unknown one."""
     known = kinds(family)
-    if kind not in known:
-        raise GenwrightError(f"{family} kind {kind!r} is unknown", did_you_mean(kind, known))
-    return known[kind]
+    if str(kind) not in known:
+        raise GenwrightError(f"{where or family}.kind is {kind!r}", did_you_mean(str(kind), known))
+    return known[str(kind)]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genwright import assemble
 from genwright.errors import GenwrightError
 from genwright.recipe import Recipe, build
-from genwright.training import checkpoint, snapshot
+from genwright.training import checkpoint
 from genwright.training.engine import Engine
 from genwright.training.records import read
 
@@ -92,7 +92,7 @@ class Run:
         if self.weights == "ema":
             named |= files.get("ema", {})
         modules = dict.fromkeys(name.partition(".")[0] for name in named)
-        return {name: snapshot.cut(named, f"{name}.") for name in modules}
+        return {name: checkpoint.cut(named, f"{name}.") for name in modules}
 
     @cached_property
     def objective(self) -> Any:
@@ -101,7 +101,7 @@ class Run:
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
         engine = Engine("cpu" if self.recipe.training.device == "cpu" else "auto")
         for name, tensors in self.tensors().items():
-            snapshot.into_module(built.modules[name], tensors, str(self.checkpoint))
+            checkpoint.into_module(built.modules[name], tensors, str(self.checkpoint))
             built.modules[name].to(engine.device).eval().requires_grad_(False)
             if self.recipe.training.precision == "bf16" and hasattr(built, "velocity"):
                 built.modules[name].to(torch.bfloat16)

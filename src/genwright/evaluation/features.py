@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from genwright.codecs.attributes import spans
-from genwright.contracts import Batch, Loss, Ranks, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Turn
 from genwright.data.examples import ExampleStream, Split
 from genwright.draws import Draws
 from genwright.evaluation.held_out import Alone
@@ -59,10 +59,8 @@ class Network(nn.Module):
         return self.head(F.relu(features)), features
 
 
-class Recognition:
-    """The objective: modules {"extractor"}. single: attribute -> whether an example has one value of it at most."""
-
-    draws, unit, double_backward = 1, 1, False
+class Recognition(Objective):
+    """Modules {"extractor"}. single: attribute -> whether an example has one value of it at most."""
 
     def __init__(self, network: nn.Module, attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool]):
         self.modules: Mapping[str, nn.Module] = {"extractor": network}
@@ -93,8 +91,6 @@ class Recognition:
             else:
                 total = total + F.binary_cross_entropy_with_logits(own, wanted, reduction="none").sum(1)
         return Loss(total, torch.ones_like(total), {"loss": (total.detach().sum(), torch.tensor(len(total)))})
-
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -210,10 +206,8 @@ def _taught(dataset: Any, shape: tuple[int, ...], attributes: Mapping[str, tuple
     common, single = torch.full((1, 4), 0.25), {ROTATIONS: True}
     if ROTATIONS not in attributes:
         condition = train.condition(np.arange(len(train)))
-        common, single = (
-            condition.mean(0, keepdim=True),
-            {n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()},
-        )
+        common = condition.mean(0, keepdim=True)
+        single = {n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()}
     network = fit(train, shape, attributes, single, min(MOST, max(LEAST, EPOCHS * len(train))), sys.stderr.isatty())
     told = "four rotations" if ROTATIONS in attributes else ", ".join(attributes)
     known: dict[str, Any] = {"name": f"CNN trained on {told} of the train split ({mark})", "single": single}

@@ -22,13 +22,10 @@ POSITION = -1  # of the draws: no step of training has it
 
 
 class Alone(Engine):
-    """One process, whatever other processes there are; `contracts.Ranks` too."""
+    """One process, whatever other processes there are."""
 
     def __init__(self, device: torch.device | str = "cpu"):
         self.owns, self.rank, self.size, self.device, self.strategy = False, 0, 1, torch.device(device), "ddp"
-
-    def gather(self, tensor: Tensor) -> Tensor:
-        return tensor
 
 
 @dataclass

@@ -18,9 +18,9 @@ import numpy as np
 
 from genwright.errors import GenwrightError
 from genwright.evaluation.figure import ARROWS, Figure, marks, number, shown
+from genwright.files import write_whole
 from genwright.reporting.page import RunData, Sample, document, rows
 from genwright.reporting.svg import COLOURS, Series, chart, scale, short
-from genwright.training.checkpoint import write_whole
 
 POINTS = 400  # of a curve: more than a screen shows
 ROWS = 16  # of a table that stand open; a corpus may have thousands of shards

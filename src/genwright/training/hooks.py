@@ -1,7 +1,5 @@
 """What happens between steps: held-out evaluation, and progress."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,15 +22,12 @@ class Evaluate(Hook):
 
     def __init__(self, measure: Callable[[int], dict[str, float]], every: int, last: int, records: Records | None):
         self.measure, self.every, self.last, self.records = measure, every, last, records
-        self.newest: tuple[int, float | None] = (-1, None)  # step, held-out loss
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         if not due(state.step, self.every, self.last):
             return
         began = time.perf_counter()
         found = averaged(state, lambda: self.measure(state.step))
-        if "loss" in found:
-            self.newest = (state.step, found["loss"])
         record["held_out"] = found
         if self.records:
             self.records.append({"step": state.step, "held_out": found, "seconds": time.perf_counter() - began})
@@ -51,21 +46,12 @@ class Live(Hook):
     that looking costs nothing; elsewhere it is a line now and then. console: where to."""
 
     def __init__(self, console: Console, name: str, steps: int, unit: str):
-        self.console, self.name, self.steps, self.unit, self.shown, self.began = console, name, steps, unit, 0.0, time.monotonic()
-        self.first, self.loss, self.held_out = -1, float("nan"), ""
-        self.task: TaskID | None = None
-
-    def begin(self, first: int, seconds: float) -> None:
-        """At the run's first step, which is not step 0 when it was resumed."""
-        self.first, self.began = first, time.monotonic() - seconds
-        if self.console.is_terminal:
-            self.progress = Progress(
-                TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
-                TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=self.console,
-                auto_refresh=False,
-            )  # fmt: skip
-            self.task = self.progress.add_task(self.name, total=self.steps, completed=first, text="")
-            self.progress.start()
+        self.console, self.name, self.steps, self.unit, self.shown = console, name, steps, unit, 0.0
+        self.first, self.began, self.loss, self.held_out, self.moves = -1, 0.0, float("nan"), "", console.is_terminal
+        self.progress = Progress(
+            TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=console, auto_refresh=False,
+        )  # fmt: skip
 
     def text(self, record: dict[str, Any]) -> str:
         parts = [f"loss {self.loss:.3f}{self.held_out}"] if self.loss == self.loss else []
@@ -74,8 +60,12 @@ class Live(Hook):
         return ", ".join([*parts, f"{record['memory_mb']:,.0f} MB"] if "memory_mb" in record else parts)
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
-        if self.first < 0:
-            self.begin(state.step - 1, record["seconds"])
+        now = time.monotonic()
+        if self.first < 0:  # the run's first step, which is not step 0 when it was resumed
+            self.first, self.began = state.step - 1, now - record["seconds"]
+            if self.moves:
+                self.progress.add_task(self.name, total=self.steps, completed=self.first, text="")
+                self.progress.start()
         loss = record.get("loss")
         if loss is not None and loss == loss:
             self.loss = loss if self.loss != self.loss else 0.95 * self.loss + 0.05 * loss
@@ -83,16 +73,15 @@ class Live(Hook):
             self.held_out = f" (held out {record['held_out']['loss']:.3f})"
         if "skipped" in record:
             self.console.print(f"[yellow]skipped:[/] {record['skipped']}", highlight=False)
-        now = time.monotonic()
-        if now - self.shown < (0.25 if self.task is not None else 10) and state.step < self.steps:
+        if now - self.shown < (0.25 if self.moves else 10) and state.step < self.steps:
             return
         self.shown = now
-        if self.task is not None:
-            self.progress.update(self.task, completed=state.step, text=self.text(record), refresh=True)
+        if self.moves:
+            self.progress.update(TaskID(0), completed=state.step, text=self.text(record), refresh=True)
         else:
             left = (now - self.began) / max(1, state.step - self.first) * (self.steps - state.step)
             self.console.print(f"step {state.step}/{self.steps}: {self.text(record)}, {left:.0f} s left", highlight=False)
 
     def close(self) -> None:
-        if self.task is not None:
+        if self.moves:
             self.progress.stop()

@@ -26,7 +26,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
     shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), LAUNCHER: str(os.getpid())}
     command = [sys.executable, "-P", "-m", "genwright", *arguments]  # -P: nothing is imported from the current folder
     with ExitStack() as stack:
-        said = [None if i == 0 else stack.enter_context(tempfile.TemporaryFile()) for i in range(processes)]
+        said: list[Any] = [None if i == 0 else stack.enter_context(tempfile.TemporaryFile()) for i in range(processes)]
         children = [
             subprocess.Popen(
                 command, env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)}, stderr=file,
@@ -39,10 +39,8 @@ def launch(arguments: Sequence[str], processes: int) -> None:
         if 0 in failed:  # the others failed with it
             raise GenwrightError(f"process 0 of {processes} failed", "see its message above; --debug shows the traceback")
         for i in failed:
-            file = said[i]
-            assert file is not None
-            file.seek(0)
-            last = (file.read().decode(errors="replace").strip().splitlines() or ["it was killed"])[-1]
+            said[i].seek(0)
+            last = (said[i].read().decode(errors="replace").strip().splitlines() or ["it was killed"])[-1]
             raise GenwrightError(f"process {i} of {processes} failed: {last}", "--debug shows the traceback")
 
 

@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,14 @@ class Records(Hook):
         data, self.written = "".join(lines).encode(), time.monotonic()
         try:
             with open(self.path, "ab") as f:
-                try:
-                    f.write(data)
-                    f.flush()
-                    if to_disk:
-                        os.fsync(f.fileno())
-                except OSError:
-                    f.truncate(self.length)  # half a line would be unreadable
-                    raise
+                f.write(data)
+                f.flush()
+                if to_disk:
+                    os.fsync(f.fileno())
             self.waiting, self.length, self.warned = [], self.length + len(data), False
         except OSError as problem:
+            with suppress(OSError):
+                os.truncate(self.path, self.length)  # half a line would be unreadable
             if not self.warned:
                 self.say(f"metrics.jsonl cannot be written ({problem.strerror}); its records are kept in memory until there is room")
             self.warned = True
@@ -110,11 +109,11 @@ def tensorboard(folder: Path, step: int = 0) -> Callable[[dict[str, Any]], None]
     writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(record: dict[str, Any]) -> None:
-        values = {k: v for k, v in record.items() if isinstance(v, float)}
-        values |= {f"held_out/{k}": v for k, v in record.get("held_out", {}).items()}
-        for name, value in values.items():
-            writer.add_scalar(name, value, record["step"])
-        if "held_out" in record:
+        held_out = {f"held_out/{k}": v for k, v in record.get("held_out", {}).items()}
+        for name, value in (record | held_out).items():
+            if isinstance(value, float):
+                writer.add_scalar(name, value, record["step"])
+        if held_out:
             writer.flush()
 
     return write

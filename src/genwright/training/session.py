@@ -13,7 +13,7 @@ import torch
 
 from genwright.contracts import Objective, Stream
 from genwright.errors import GenwrightError
-from genwright.training import checkpoint, loop, snapshot
+from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.hooks import Evaluate, due
 from genwright.training.launch import heeding, orphaned
@@ -44,6 +44,7 @@ class Session(Hook):
     records: Records | None = field(init=False, default=None)
     evaluate: Evaluate | None = field(init=False, default=None)
     saved: int = field(init=False, default=-1)
+    held_out: float | None = field(init=False, default=None)  # loss, where the last step was measured
     failure: str = field(init=False, default="")  # of the last save
     signal: int = field(init=False, default=0)  # that came
 
@@ -91,6 +92,7 @@ class Session(Hook):
         return state, ended
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
+        self.held_out = record["held_out"].get("loss") if "held_out" in record else None
         if self._scheduled(state.step) and (state.bad == 0 or state.step == self.settings.steps):  # a rollback must not end among bad steps
             self.save(state)
 
@@ -99,13 +101,12 @@ class Session(Hook):
 
     def save(self, state: State) -> None:
         """One checkpoint; every rank calls it, rank 0 writes. What went wrong is kept in `failure`."""
-        files, plain = snapshot.take(self.objective, state)
+        files, plain = checkpoint.take(self.objective, state)
         self.failure = ""
         if self.engine.main:
-            measured, held_out = self.evaluate.newest if self.evaluate else (-1, None)
             plain |= {
                 "scheduled": self._scheduled(state.step),
-                "held_out": held_out if measured == state.step else None,
+                "held_out": self.held_out,
                 "metrics_bytes": self.records.flush(to_disk=True) if self.records else 0,
             }
             try:
@@ -131,20 +132,22 @@ class Session(Hook):
         """A line of metrics.jsonl beside those of steps: what happened."""
         if self.records:
             self.records.append(record)
+            self.records.flush(to_disk=True)
 
     def _measure_untrained(self, state: State) -> None:
         """The held-out figures of step 0 follow its checkpoint, which holds whatever weights a run starts from."""
         if state.step == 0 and self.evaluate:
             self.evaluate.after_step(state, {})
 
-    def _restore(self, state: State, before: int | None = None, scheduled: bool = False) -> bool:
-        """Takes up the newest whole checkpoint, the same on every rank; False where there is none."""
-        path = checkpoint.newest(self.root, self.say, before, scheduled) if self.engine.main else None
+    def _restore(self, state: State, before: int | None = None) -> bool:
+        """Takes up the newest whole checkpoint (with `before`, of the scheduled ones up to that step), the same on every rank; False where
+        there is none."""
+        path = checkpoint.newest(self.root, self.say, before) if self.engine.main else None
         found = self.engine.broadcast(str(path) if path else None)
         if found is None:
             return False
         files, plain = checkpoint.load(Path(found))
-        snapshot.put(self.objective, state, files, plain)
+        checkpoint.put(self.objective, state, files, plain)
         if self.records:
             self.records.cut(plain["metrics_bytes"])
             for place in checkpoint.set_aside(self.root, state.step):
@@ -156,10 +159,8 @@ class Session(Hook):
         """Back to the last scheduled checkpoint, and past the data between there and here. Scheduled, because what a person's
         interruption left behind must not change the run."""
         count, skipped = state.rollbacks, list(state.skipped)
-        if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step, scheduled=True):
+        if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step):
             self.note({"step": event.step, "event": f"stopped: {event.reason}"})
-            if self.records:
-                self.records.flush(to_disk=True)
             what = f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}"
             raise GenwrightError(what, event.remedy)
         passed = event.step - state.step

@@ -65,7 +65,7 @@ class ShardedWeights(Weights):
         s, beta = self.settings, momentum_at(self.settings, self.updates)
         for b in self.buckets:
             weights, first, second = ([cast(DTensor, of[n].detach()) for n in b.names] for of in (self.parameters, self.first, self.second))
-            grads = [self.grad_of(n) * scale for n in b.names]
+            grads = [cast(DTensor, self.grad_of(n) * scale) for n in b.names]
             if b.rule == "muon":
                 p, g, m = (torch.stack([t.full_tensor().reshape(b.shape) for t in ts]) for ts in (weights, grads, first))
                 muon_(p, g, m, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=s.newton_schulz, dtype=self.dtype)

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, momentum_at, muon_
@@ -65,13 +64,14 @@ def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
     return [Bucket(rule, tuple(names), shape, rate, decay) for (rule, shape, rate, decay), names in keys.items()]
 
 
-def cast_inputs(module: nn.Module, dtype: torch.dtype) -> RemovableHandle:
+def cast_inputs(module: nn.Module, dtype: torch.dtype) -> None:
     """Gives a module its positional inputs in the dtype it computes in; integers and keywords are left alone."""
 
     def cast(_: nn.Module, inputs: tuple) -> tuple:
         return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
 
-    return module.register_forward_pre_hook(cast)
+    if dtype != torch.float32:
+        module.register_forward_pre_hook(cast)
 
 
 class Weights:
@@ -111,21 +111,19 @@ class Weights:
             p.grad = self.view(self.compute_grad, name)
         self.refresh()
         self.average = self.master.clone() if self.ema else None
-        if dtype != torch.float32:
-            cast_inputs(module, dtype)
+        cast_inputs(module, dtype)
 
     def _place(self) -> None:
         """Offsets: buckets one after another, every parameter aligned."""
         self.offsets: dict[str, int] = {}
-        self.spans: dict[Bucket, tuple[int, int]] = {}
-        at = 0
+        self.spans: dict[Bucket, slice] = {}
+        self.size = 0
         for bucket in self.buckets:
-            start = at
+            start = self.size
             for name in bucket.names:
-                self.offsets[name] = at
-                at += -(-self.parameters[name].numel() // _ALIGN) * _ALIGN
-            self.spans[bucket] = (start, at)
-        self.size = at
+                self.offsets[name] = self.size
+                self.size += -(-self.parameters[name].numel() // _ALIGN) * _ALIGN
+            self.spans[bucket] = slice(start, self.size)
 
     def view(self, flat: Tensor, name: str) -> Tensor:
         p = self.parameters[name]
@@ -133,9 +131,8 @@ class Weights:
 
     def stack(self, flat: Tensor, bucket: Bucket) -> Tensor:
         """(n, rows, columns): the matrices of a muon bucket, without a copy."""
-        start, stop = self.spans[bucket]
         rows, columns = bucket.shape
-        return flat[start:stop].view(len(bucket.names), -1)[:, : rows * columns].unflatten(1, (rows, columns))
+        return flat[self.spans[bucket]].view(len(bucket.names), -1)[:, : rows * columns].unflatten(1, (rows, columns))
 
     def refresh(self) -> None:
         """Brings the module's parameters up to the masters."""
@@ -176,8 +173,7 @@ class Weights:
                 p, g, m = (self.stack(t, b) for t in (self.master, self.grad, self.first))
                 muon_(p, g, m, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=s.newton_schulz, dtype=self.dtype)
             else:
-                start, stop = self.spans[b]
-                p, g, m, v = (t[start:stop] for t in (self.master, self.grad, self.first, self.second))
+                p, g, m, v = (t[self.spans[b]] for t in (self.master, self.grad, self.first, self.second))
                 adamw_([p], [g], [m], [v], [self.steps[b]], rate=b.rate * factor, settings=s, decay=b.decay)
         self.updates += 1
         self.refresh()
