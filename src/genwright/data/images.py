@@ -15,6 +15,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -22,12 +23,13 @@ import numpy as np
 import torch
 from PIL import ImageColor
 from pydantic import Field
+from torch import Tensor
 
-from genwright.codecs.codes import Codes
+from genwright.codecs.attributes import shown
+from genwright.codecs.codes import Codes, CodesCodec
 from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
-from genwright.data.codes import CodesDataset
 from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
 from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
 from genwright.data.source_npz import STACKED, Stacked
@@ -40,6 +42,7 @@ from genwright.files import cache_folder
 from genwright.registry import Settings, register
 
 LIMIT = 256  # columns of one attribute
+_AT_ONCE = 1024  # pictures that are read together, to be made codes
 
 
 @register("data", "images")
@@ -256,3 +259,49 @@ class ImagesDataset(ExampleDataset):
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
         verify(self.album.pixels.files)
+
+
+class Encoded(Split):
+    """A split whose x are codes, (n, places) int64; made when first asked for."""
+
+    def __init__(self, images: Split, codec: CodesCodec):
+        super().__init__(images.numbers, images.take, images.name, images.conditions)
+        self.codec = codec
+
+    @cached_property
+    def codes(self) -> Tensor:
+        starts = range(0, len(self), _AT_ONCE)
+        found = [self.codec.codes_of(self.take(self.numbers[start : start + _AT_ONCE])) for start in starts]
+        return torch.cat(found) if found else torch.empty(0, self.codec.places, dtype=torch.int64)
+
+    def x(self, indices: Any) -> Tensor:
+        return self.codes[indices]
+
+
+class CodesDataset(ExampleDataset):
+    """Pictures as rows of codes: each is encoded once, and a batch is what its attributes say, then its codes, which alone count in a loss.
+    In training any subset of a picture's values may stand before it (`attributes.shown`); held-out pictures show all of theirs.
+
+    `split` opens the pictures themselves; `parts` are their codes. images: their dataset, made as the pictures of `found` were."""
+
+    def __init__(self, images: Any, found: CodesCodec, prefix: int):
+        self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)
+        self.images, self.shards, self.summary, self.verify = images, images.shards, images.summary, images.verify
+        self.digest = digest_of(images.digest, codec.digest)
+        self.parts = {name: Encoded(images.split(name), codec) for name in SPLITS}
+
+    def split(self, name: str) -> Split:
+        return self.images.split(name)
+
+    def change(self, lookahead: int, training: bool) -> Change:
+        """x (n, places) and condition -> tokens (n, lookahead + prefix + places) int64; counted, alike, bool."""
+
+        def tokens(batch: Batch, draws: Draws) -> Batch:
+            codes, condition = batch["x"], batch.get("condition")
+            if condition is not None and training:
+                condition = shown(condition, draws)
+            tokens = torch.cat([self.codec.before(condition, len(codes), lookahead), codes], 1)
+            counted = torch.arange(tokens.shape[1]) >= lookahead + self.codec.prefix
+            return {"tokens": tokens, "counted": counted.expand_as(tokens)}
+
+        return tokens
