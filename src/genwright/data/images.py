@@ -15,7 +15,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -261,21 +261,15 @@ class ImagesDataset(ExampleDataset):
         verify(self.album.pixels.files)
 
 
-class Encoded(Split):
-    """A split whose x are codes, (n, places) int64; made when first asked for."""
+def _encoded(images: Split, codec: CodesCodec) -> Split:
+    """The split whose x are codes, (n, places) int64; made when first asked for."""
 
-    def __init__(self, images: Split, codec: CodesCodec):
-        super().__init__(images.numbers, images.take, images.name, images.conditions)
-        self.codec = codec
+    @cache
+    def codes() -> Tensor:
+        parts = (images.numbers[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+        return torch.cat([torch.empty(0, codec.places, dtype=torch.int64), *(codec.codes_of(images.take(part)) for part in parts)])
 
-    @cached_property
-    def codes(self) -> Tensor:
-        starts = range(0, len(self), _AT_ONCE)
-        found = [self.codec.codes_of(self.take(self.numbers[start : start + _AT_ONCE])) for start in starts]
-        return torch.cat(found) if found else torch.empty(0, self.codec.places, dtype=torch.int64)
-
-    def x(self, indices: Any) -> Tensor:
-        return self.codes[indices]
+    return Split(images.numbers, lambda numbers: codes()[np.searchsorted(images.numbers, numbers)], images.name, images.conditions)
 
 
 class CodesDataset(ExampleDataset):
@@ -288,7 +282,7 @@ class CodesDataset(ExampleDataset):
         self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)
         self.images, self.shards, self.summary, self.verify = images, images.shards, images.summary, images.verify
         self.digest = digest_of(images.digest, codec.digest)
-        self.parts = {name: Encoded(images.split(name), codec) for name in SPLITS}
+        self.parts = {name: _encoded(images.split(name), codec) for name in SPLITS}
 
     def split(self, name: str) -> Split:
         return self.images.split(name)
