@@ -116,29 +116,29 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     skip = settings.on_bad_file == "skip"
     openmoji = settings.source == "openmoji"
     items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
-    keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1)
-    facts = {key: facts_of(cache / key) for key in keys}
-    bad = [text for its in facts.values() for text in its["bad"]]
+    folders = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1)
+    facts = [facts_of(folder) for folder in folders]
+    bad = [text for its in facts for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
         named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
         what = f"{len(bad)} of {len(items)} pictures cannot be used: {named}"
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip")
-    whole = [key for key in keys if facts[key]["names"]]
-    shards = Shards([cache / key for key in whole])
+    shards = Shards([folder for folder, its in zip(folders, facts, strict=True) if its["names"]])
     by_name = {item.name: item for item in items}
-    chosen = [by_name[name] for key in whole for name in facts[key]["names"]]
+    chosen = [by_name[name] for its in facts for name in its["names"]]
     return Album(shards, chosen, problems + bad, None, frozenset({"group", "tone", "gender"} if openmoji else {"class"}))
 
 
-def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int) -> list[str]:
-    """Decodes what is not in the cache yet; the keys of the shards, in order. Their number stays below what can be mapped at once."""
+def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int) -> list[Path]:
+    """Decodes what is not in the cache yet; the shards, in order. Their number stays below what can be mapped at once."""
     units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
-    keys = [digest_of(pictures.FORMAT, codec.shape(), [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
-    todo = [i for i, key in enumerate(keys) if not (cache / key).is_dir()]
-    jobs = [{"folder": str(cache / keys[i]), "files": [(item.name, item.path) for item in units[i]], "codec": codec.shape()} for i in todo]
+    shape = codec.shape()
+    folders = [cache / digest_of(pictures.FORMAT, shape, [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
+    todo = [(str(folder), unit) for folder, unit in zip(folders, units, strict=True) if not folder.is_dir()]
+    jobs = [{"folder": folder, "files": [(item.name, item.path) for item in unit], "codec": shape} for folder, unit in todo]
     for _ in parallel("pictures", jobs, workers):
         pass
-    return keys
+    return folders
 
 
 def _stamp(path: str) -> tuple[str, int, int]:

@@ -51,10 +51,9 @@ class Piece(NamedTuple):
 
 
 def kind_of(path: str) -> str:
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    return KINDS.get(suffixes[-1], "text") if suffixes else "text"
+    whole = Path(path)
+    inner = whole.with_suffix("") if whole.suffix.lower() in COMPRESSED else whole
+    return KINDS.get(inner.suffix.lower(), "text")
 
 
 def splits(path: str) -> bool:
