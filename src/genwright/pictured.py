@@ -198,7 +198,7 @@ def pictures_of(run: Run, features: Any = None) -> list[Picture]:
         z = make.latents(10)
         x = make.decoded(latent.interpolate(z[:5], z[5:], 9))
         out.append(Picture("Interpolation", "From one latent to another, in each row, along the arc between them.", pictures.grid(x, 9)))
-    if make.latent and latent.meaningful(run.objective):
+    if make.latent and latent.top(run.objective):
         lines, rows = make.along(ROWS, hasattr(run.objective, "directions"))
         x = make.decoded(latent.traverse(make.latents(1), lines, VALUES))
         caption = "One latent, with its coordinate along each line set from -3 to 3; the strongest first."

@@ -13,11 +13,8 @@ from genwright.registry import Settings
 
 
 class PointsCodec:
-    content = "points"
-    digest = "points"
-
-    def __init__(self) -> None:
-        self.space = Space(shape=(2,), dtype="float32")
+    content = digest = "points"
+    space = Space(shape=(2,), dtype="float32")
 
     def encode(self, content: Sequence[float]) -> Tensor:
         """(2,) float32."""

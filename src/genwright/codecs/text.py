@@ -131,6 +131,7 @@ def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int])
 
 class _TextSettings(Settings):
     content: ClassVar[str] = "text"
+    learns_from: ClassVar[str] = "nothing"
 
     def load(self, folder: str | Path) -> TextCodec:
         """The codec that was saved with a run."""
@@ -140,7 +141,6 @@ class _TextSettings(Settings):
 class Bytes(_TextSettings, family="codec"):
     """The 256 bytes of UTF-8."""
 
-    learns_from: ClassVar[str] = "nothing"
     kind: Literal["bytes"] = "bytes"
     """Which codec: each byte of UTF-8 is a token."""
 
@@ -193,7 +193,6 @@ class BPE(_TextSettings, family="codec"):
 class File(_TextSettings, family="codec"):
     """A tokenizer that exists already."""
 
-    learns_from: ClassVar[str] = "nothing"
     kind: Literal["file"] = "file"
     """Which codec: a tokenizer.json of any origin."""
     path: str

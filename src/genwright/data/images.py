@@ -15,6 +15,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -22,12 +23,13 @@ import numpy as np
 import torch
 from PIL import ImageColor
 from pydantic import Field
+from torch import Tensor
 
-from genwright.codecs.codes import Codes
+from genwright.codecs.attributes import shown
+from genwright.codecs.codes import Codes, CodesCodec
 from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
-from genwright.data.codes import CodesDataset
 from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
 from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
 from genwright.data.source_npz import STACKED, Stacked
@@ -40,6 +42,7 @@ from genwright.files import cache_folder
 from genwright.registry import Settings
 
 LIMIT = 256  # columns of one attribute
+_AT_ONCE = 1024  # pictures that are read together, to be made codes
 
 
 class ImagesData(Settings, family="data"):
@@ -112,29 +115,29 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     skip = settings.on_bad_file == "skip"
     openmoji = settings.source == "openmoji"
     items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
-    keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1)
-    facts = {key: facts_of(cache / key) for key in keys}
-    bad = [text for its in facts.values() for text in its["bad"]]
+    folders = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1)
+    facts = [facts_of(folder) for folder in folders]
+    bad = [text for its in facts for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
         named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
         what = f"{len(bad)} of {len(items)} pictures cannot be used: {named}"
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip")
-    whole = [key for key in keys if facts[key]["names"]]
-    shards = Shards([cache / key for key in whole])
+    shards = Shards([folder for folder, its in zip(folders, facts, strict=True) if its["names"]])
     by_name = {item.name: item for item in items}
-    chosen = [by_name[name] for key in whole for name in facts[key]["names"]]
+    chosen = [by_name[name] for its in facts for name in its["names"]]
     return Album(shards, chosen, problems + bad, None, frozenset({"group", "tone", "gender"} if openmoji else {"class"}))
 
 
-def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int) -> list[str]:
-    """Decodes what is not in the cache yet; the keys of the shards, in order. Their number stays below what can be mapped at once."""
+def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int) -> list[Path]:
+    """Decodes what is not in the cache yet; the shards, in order. Their number stays below what can be mapped at once."""
     units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
-    keys = [digest_of(pictures.FORMAT, codec.shape(), [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
-    todo = [i for i, key in enumerate(keys) if not (cache / key).is_dir()]
-    jobs = [{"folder": str(cache / keys[i]), "files": [(item.name, item.path) for item in units[i]], "codec": codec.shape()} for i in todo]
+    shape = codec.shape()
+    folders = [cache / digest_of(pictures.FORMAT, shape, [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
+    todo = [(str(folder), unit) for folder, unit in zip(folders, units, strict=True) if not folder.is_dir()]
+    jobs = [{"folder": folder, "files": [(item.name, item.path) for item in unit], "codec": shape} for folder, unit in todo]
     for _ in parallel("pictures", jobs, workers):
         pass
-    return keys
+    return folders
 
 
 def _stamp(path: str) -> tuple[str, int, int]:
@@ -254,3 +257,43 @@ class ImagesDataset(ExampleDataset):
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
         verify(self.album.pixels.files)
+
+
+def _encoded(images: Split, codec: CodesCodec) -> Split:
+    """The split whose x are codes, (n, places) int64; made when first asked for."""
+
+    @cache
+    def codes() -> Tensor:
+        parts = (images.numbers[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+        return torch.cat([torch.empty(0, codec.places, dtype=torch.int64), *(codec.codes_of(images.take(part)) for part in parts)])
+
+    return Split(images.numbers, lambda numbers: codes()[np.searchsorted(images.numbers, numbers)], images.name, images.conditions)
+
+
+class CodesDataset(ExampleDataset):
+    """Pictures as rows of codes: each is encoded once, and a batch is what its attributes say, then its codes, which alone count in a loss.
+    In training any subset of a picture's values may stand before it (`attributes.shown`); held-out pictures show all of theirs.
+
+    `split` opens the pictures themselves; `parts` are their codes. images: their dataset, made as the pictures of `found` were."""
+
+    def __init__(self, images: Any, found: CodesCodec, prefix: int):
+        self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)
+        self.images, self.shards, self.summary, self.verify = images, images.shards, images.summary, images.verify
+        self.digest = digest_of(images.digest, codec.digest)
+        self.parts = {name: _encoded(images.split(name), codec) for name in SPLITS}
+
+    def split(self, name: str) -> Split:
+        return self.images.split(name)
+
+    def change(self, lookahead: int, training: bool) -> Change:
+        """x (n, places) and condition -> tokens (n, lookahead + prefix + places) int64; counted, alike, bool."""
+
+        def tokens(batch: Batch, draws: Draws) -> Batch:
+            codes, condition = batch["x"], batch.get("condition")
+            if condition is not None and training:
+                condition = shown(condition, draws)
+            tokens = torch.cat([self.codec.before(condition, len(codes), lookahead), codes], 1)
+            counted = torch.arange(tokens.shape[1]) >= lookahead + self.codec.prefix
+            return {"tokens": tokens, "counted": counted.expand_as(tokens)}
+
+        return tokens

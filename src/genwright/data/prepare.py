@@ -43,8 +43,7 @@ class Preparation:
 
     def run(self, codec_settings: Any) -> tuple[TextCodec, dict[str, dict]]:
         """(codec, {key of a shard: its facts}), the shards in order."""
-        files = self.find()
-        parts = self.parts(files)
+        parts = self.parts(self.find())
         units = self.units(parts)
         self.files = len({part.path for part in parts})
         single = self.files == 1 and kind_of(parts[0].path) == "text"
@@ -60,18 +59,15 @@ class Preparation:
         path = self.settings.path
         if path and kind != "files":
             raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
-        find = settings_of("source", kind)
-        with writing(self.cache):
-            self.cache.mkdir(parents=True, exist_ok=True)
-        files = find((path,) if isinstance(path, str) else path, name, self.cache)
+        files = settings_of("source", kind)((path,) if isinstance(path, str) else path, name, self.cache)
         return sorted(files, key=lambda file: (file.name, file.path))
 
     def workers(self, size: float) -> int:
         return 1 if size < SMALL else self.settings.workers or os.cpu_count() or 1
 
     def keep(self, path: Path, content: Any) -> None:
-        with writing(path):
-            path.parent.mkdir(exist_ok=True)
+        with writing(self.cache):
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(content))
 
     def parts(self, files: list[SourceFile]) -> list[Part]:
@@ -79,8 +75,7 @@ class Preparation:
         kept = self.cache / "scans" / f"{digest_of(FORMAT, [os.path.abspath(file.path) for file in files])}.json"
         known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
         stamps = {file.path: [(status := os.stat(file.path)).st_size, status.st_mtime_ns] for file in files}
-        same = (path for path in stamps if path in known and known[path]["stamp"] == stamps[path] and not known[path].get("bad"))
-        found = {path: known[path] for path in same}
+        found = {path: facts for path, facts in known.items() if facts["stamp"] == stamps.get(path) and not facts["bad"]}
         if todo := [path for path in stamps if path not in found]:
             size = lambda path: max(stamps[path][0], UNIT / GROUP)  # noqa: E731
             jobs = [{"paths": paths} for paths in grouped(todo, size, str, UNIT)]
@@ -168,8 +163,7 @@ class Preparation:
 
     def check(self, shards: dict[str, dict]) -> None:
         """Raises GenwrightError for a corpus that gives nothing to train on or to hold out."""
-        documents = [sum(facts[split]["documents"] for facts in shards.values()) for split in SPLITS]
-        tokens = [sum(facts[split]["tokens"] for facts in shards.values()) for split in SPLITS]
+        documents, tokens = ([sum(its[s][name] for its in shards.values()) for s in SPLITS] for name in ("documents", "tokens"))
         if not sum(tokens):
             self.skipped += [row for facts in shards.values() for row in facts["skipped"]]
             raise self.empty()

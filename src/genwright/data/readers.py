@@ -21,6 +21,7 @@ BLOCK = 1 << 20  # bytes read at once
 LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
 PART = 8 << 20  # bytes of a file that one job takes, about
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+_INSIDE = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -50,10 +51,9 @@ class Piece(NamedTuple):
 
 
 def kind_of(path: str) -> str:
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    return KINDS.get(suffixes[-1], "text") if suffixes else "text"
+    whole = Path(path)
+    inner = whole.with_suffix("") if whole.suffix.lower() in COMPRESSED else whole
+    return KINDS.get(inner.suffix.lower(), "text")
 
 
 def splits(path: str) -> bool:
@@ -77,21 +77,15 @@ def safe_cut(block: bytes) -> int:
     return at
 
 
-def _forced_cut(block: bytes) -> int:
-    """The last boundary between characters of UTF-8."""
-    at = len(block) - 1
-    while at > len(block) - 4 and block[at] & 0xC0 == 0x80:
-        at -= 1
-    return at
-
-
 def _blocks(file: BinaryIO, size: int, rows: bool) -> Iterator[bytes]:
     """`size` bytes of a file in blocks that end at a safe cut, or at the end of a row."""
     carry = b""
     while size > 0 and (chunk := file.read(min(BLOCK, size))):
         size -= len(chunk)
         carry += chunk
-        cut = carry.rfind(b"\n") + 1 if rows else safe_cut(carry) or (len(carry) > LONGEST_BLOCK and _forced_cut(carry))
+        cut = carry.rfind(b"\n") + 1 if rows else safe_cut(carry)
+        if not cut and not rows and len(carry) > LONGEST_BLOCK:
+            cut = len(carry.rstrip(_INSIDE)) - 1
         if cut:
             yield carry[:cut]
             carry = carry[cut:]

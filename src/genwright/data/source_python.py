@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import inspect
 import os
 import sys
 import sysconfig
@@ -62,12 +61,10 @@ def docstrings(source: bytes, module: str) -> str:
         return ""
     entries: list[str] = []
 
-    def visit(node: ast.AST, name: str) -> None:
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node, clean=False)
-            arguments = f"({ast.unparse(node.args)})" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ""
-            if text and (text := inspect.cleandoc(text)).strip():
-                entries.append(f"{name}{arguments}\n\n{text}\n")
+    def visit(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> None:
+        arguments = f"({ast.unparse(node.args)})" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ""
+        if (text := ast.get_docstring(node)) and text.strip():
+            entries.append(f"{name}{arguments}\n\n{text}\n")
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 visit(child, f"{name}.{child.name}")

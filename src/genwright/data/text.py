@@ -116,31 +116,28 @@ class TextDataset:
         return HeldOutExamples(Windows(self, split, self.context + lookahead), order=np.arange(count) * self.context)
 
     @cached_property
-    def _index(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """split -> (where each document begins, its shard, its entry), the documents in order."""
-        starts: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
-        entries: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
+    def _index(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """split -> (where each document begins, the shard, source and row that it is of), the documents in order."""
+        found: dict[str, tuple[list, list]] = {split: ([], []) for split in SPLITS}
         base = dict.fromkeys(SPLITS, 0)
         for number, (key, facts) in enumerate(self._facts.items()):
             table = np.load(self.folder / key / "documents.npy", allow_pickle=False)
             for code, split in enumerate(SPLITS):
                 # A document that goes on from the shard before is no new one, unless its beginning went to the other split.
-                new = (table["split"] == code) & ((table["continued"] == 0) | (base[split] + table["start"] == 0))
-                starts[split].append(table["start"][new] + base[split])
-                entries[split].append(np.stack([np.full(new.sum(), number), np.flatnonzero(new)]))
+                its = table[(table["split"] == code) & ((table["continued"] == 0) | (base[split] + table["start"] == 0))]
+                found[split][0].append(its["start"] + base[split])
+                found[split][1].append(np.stack([np.full(len(its), number), its["source"], its["row"]], 1))
                 base[split] += facts[split]["tokens"]
-        return {split: (np.concatenate(starts[split]), *np.concatenate(entries[split], axis=1)) for split in SPLITS}
+        return {split: (np.concatenate(starts), np.concatenate(its)) for split, (starts, its) in found.items()}
 
     def document_ids(self, split: str, positions: np.ndarray) -> np.ndarray:
         """int64, of the shape of `positions`: the number of the document that each token is from."""
         return np.searchsorted(self._index[split][0], positions, side="right") - 1
 
     def _name(self, split: str, document: int) -> str:
-        _, shard, entry = self._index[split]
-        key, facts = list(self._facts.items())[shard[document]]
-        row = np.load(self.folder / key / "documents.npy", mmap_mode="r", allow_pickle=False)[entry[document]]
-        name = facts["sources"][row["source"]]
-        return name if row["row"] < 0 else f"{name}:{row['row']}"
+        shard, source, row = self._index[split][1][document].tolist()
+        name = list(self._facts.values())[shard]["sources"][source]
+        return name if row < 0 else f"{name}:{row}"
 
     def document_at(self, split: str, token: int) -> tuple[str, int]:
         """(name of the document, offset in it) of a token of the split. A row is named FILE:ROW, counted from 0."""

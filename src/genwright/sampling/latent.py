@@ -75,23 +75,19 @@ def traverse(base: Tensor, along: Tensor, values: Tensor) -> Tensor:
 
 
 def top(objective: Any) -> int:
-    """How many latent dimensions may mean something by themselves: of a ladder the first layer's, else all."""
+    """How many latent dimensions may mean something by themselves: of a ladder the first layer's, else all; none of those of a flow, which
+    are the noise of single pixels, or of too many."""
     counts = getattr(getattr(objective, "network", None), "counts", None)
-    return counts[0] if counts else math.prod(objective.latent)
-
-
-def meaningful(objective: Any) -> bool:
-    """Whether single latent dimensions can mean anything: those of a flow are the noise of single pixels."""
-    return top(objective) <= AXES and not hasattr(objective, "velocity")
+    size = counts[0] if counts else math.prod(objective.latent)
+    return 0 if size > AXES or hasattr(objective, "velocity") else size
 
 
 def axes(objective: Any, space: Space, base: Tensor, count: int, condition: Tensor | None, settings: Any) -> tuple[Tensor, list[int]]:
     """The `count` latent dimensions that change the content most, as unit directions (k, *latent) and their numbers: by the mean
     square between content at -2 and at 2, around `base` (1, *latent). Of a ladder, those of its top layer, whose meaning is a picture's.
     Raises GenwrightError where a dimension is one pixel's noise."""
-    size = top(objective)
-    if not meaningful(objective):
-        what = f"this model's latent has {size:,} dimensions, none of which means anything by itself"
+    if not (size := top(objective)):
+        what = f"this model's latent has {math.prod(objective.latent):,} dimensions, none of which means anything by itself"
         raise GenwrightError(what, "use --walk or --interpolate")
     every = torch.eye(math.prod(objective.latent), device=base.device)[:size].view(size, *objective.latent)
     ends = decoded(objective, space, traverse(base, every, torch.tensor([-2.0, 2.0])), condition, None, settings)
