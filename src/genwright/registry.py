@@ -52,8 +52,8 @@ def kinds(family: str) -> dict[str, Any]:
 
 
 def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
-    """The settings class (a source: function) of a kind. where: the part's dotted place. Raises GenwrightError for an unknown one."""
+    """The settings class (a source: function) of a kind. where: the dotted place that says it. Raises GenwrightError for an unknown one."""
     known = kinds(family)
     if str(kind) not in known:
-        raise GenwrightError(f"{where or family}.kind is {kind!r}", did_you_mean(str(kind), known))
+        raise GenwrightError(f"{where or family} is {kind!r}", did_you_mean(str(kind), known))
     return known[str(kind)]

@@ -67,7 +67,7 @@ def test_hugging_face(tmp_path):
 
 
 def test_unknown_source(tmp_path):
-    with pytest.raises(GenwrightError, match="source kind 'python-stdlb' is unknown; did you mean 'python-stdlib'"):
+    with pytest.raises(GenwrightError, match="data.source is 'python-stdlb'; did you mean 'python-stdlib'"):
         TextData(source="python-stdlb", cache=str(tmp_path)).prepare(Bytes())
 
 

@@ -59,7 +59,7 @@ class Preparation:
         path = self.settings.path
         if path and kind != "files":
             raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
-        files = settings_of("source", kind)((path,) if isinstance(path, str) else path, name, self.cache)
+        files = settings_of("source", kind, "data.source")((path,) if isinstance(path, str) else path, name, self.cache)
         return sorted(files, key=lambda file: (file.name, file.path))
 
     def workers(self, size: float) -> int:
