@@ -7,7 +7,7 @@ and no objective by name.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -99,6 +99,7 @@ class Latent(Protocol):
         """Content (n, *space.shape) -> latents (n, *latent) that `decode` makes (nearly) into it."""
 
 
+@runtime_checkable
 class Stream(Protocol):
     """Batches as a pure function of the position (an integer) and the seed it was made with."""
 
