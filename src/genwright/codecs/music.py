@@ -142,7 +142,7 @@ class MusicCodec(ABC):
         """(vocabulary,) each token that many semitones higher, -2 where there is none."""
         moved: dict[Token, Token] = {("key", *key[1:]): ("key", *moved_key(key, semitones)[1:]) for key in KEYS}
         moved |= {("asked", "key", key_name(key)): ("asked", "key", key_name(moved_key(key, semitones))) for key in KEYS}
-        new = [(t[0], t[1] + semitones) if t[0] in PITCHED and t[1:] else moved.get(t, t) for t in self.tokens]
+        new = [(t[0], t[1] + semitones, *t[2:]) if t[0] in PITCHED and t[1:] else moved.get(t, t) for t in self.tokens]
         return torch.tensor([self.id.get(t, self.id["none",] if t[0] == "asked" else -2) for t in new])
 
     def slots(self, tokens: Any, values: Any = None) -> np.ndarray:

@@ -4,7 +4,7 @@ grid, a row a step of time: its place in the bar, then for each voice, the highe
 one that goes on, or a rest. A change of metre or key is a row that takes no time, before the step it holds from, its other places empty. So
 a masked model keeps or rewrites any voice and any bar, and all but the notes is special. A first bar that is short (a pickup) counts from
 where a whole one would have begun. At the end stands `end`.
-jsb: four pitches a sixteenth, soprano to bass, nothing else, as in the likelihoods of Huang et al. (arXiv 1809.04281); a note that is
+jsb: four pitches a sixteenth, each voice by tokens of its own, soprano to bass, nothing else, as in the likelihoods of Huang et al. (arXiv 1809.04281); a note that is
 struck again is one note.
 """
 
@@ -85,18 +85,20 @@ class JsbCodec(MusicCodec):
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         if self.voices != 4:
             raise GenwrightError(f"codec jsb is for four voices, and there are {self.voices}", "use codec.kind=grid")
-        return [*(("pitch", p) for p in range(self.low, self.high + 1)), ("rest",)], []
+        self.first = np.arange(4) * (self.high - self.low + 1)  # token of each voice's lowest pitch: what is said says who says it
+        return [*(("pitch", p, v) for v in range(4) for p in range(self.low, self.high + 1)), ("rest",)], []
 
     def encode(self, score: Score) -> list[int]:
         self.check(score)
         pitch = score.grid()[0]
-        return np.where(pitch == REST, self.id["rest",], pitch - self.low).ravel().tolist()
+        return np.where(pitch == REST, self.id["rest",], pitch - self.low + self.first).ravel().tolist()
 
     def read(self, tokens: Sequence[int]) -> tuple[Score, int]:
         notes = [int(token) for token in tokens if 0 <= token < self.size]
         rows = np.array(notes[: len(notes) // 4 * 4], int).reshape(-1, 4)
         unread = sum(token not in (self.id["start",], self.id["none",]) for token in tokens) - rows.size
-        return of_grid(np.where(rows == self.id["rest",], REST, rows + self.low), per_quarter=self.settings.per_quarter), unread
+        pitch = np.where(rows == self.id["rest",], REST, self.low + rows % self.first[1])
+        return of_grid(pitch, per_quarter=self.settings.per_quarter), unread
 
 
 class Grid(MusicSettings, family="codec"):
