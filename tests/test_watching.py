@@ -209,7 +209,7 @@ def session(folder, on_alarm="warn"):
     watch = Watch(folder, objective, dataset, engine, watching, Drawing(), lambda: lambda x: x.flatten(1))
 
     def held_out(step):
-        return measure(objective, dataset.held_out(), batch=64, engine=engine).means() | watch(step)
+        return measure(objective, dataset.held_out(), batch=64, engine=engine) | watch(step)
 
     settings = Training(steps=160, batch_size=32, optimizer=w.adam(2e-3), precision="fp32", evaluate_every=20, checkpoint_every=40, ema=0.9)
     made = Session(folder, objective, dataset.stream(32, 1), settings, engine, seed=1, measure=held_out, say=lambda text: None)

@@ -128,7 +128,7 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
     windows = dataset.held_out()
 
     def held_out(step):
-        found = measure(objective, windows, batch=64, engine=engine).means()
+        found = measure(objective, windows, batch=64, engine=engine)
         return found | (watch(step) if hasattr(objective, "decode") else {})
 
     def note(record):

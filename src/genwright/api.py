@@ -215,7 +215,7 @@ def _measuring(
 
     def held_out(step: int) -> dict[str, float]:
         limit = 1024 if recipe.data.content in VISUAL else None
-        found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit).means() if enough else {}
+        found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit) if enough else {}
         return found | (watch(step) if watch else {})
 
     return held_out if enough or watch else None

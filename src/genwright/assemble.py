@@ -181,12 +181,8 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[st
         from genwright.models import hf
 
         settings, tensors = hf.load(folder)
-        weights, changed, codec_file, what = (
-            {"model": tensors},
-            {"model": settings},
-            folder / "tokenizer.json",
-            f"Hugging Face folder {folder}",
-        )
+        weights, changed = {"model": tensors}, {"model": settings}
+        codec_file, what = folder / "tokenizer.json", f"Hugging Face folder {folder}"
     else:
         raise GenwrightError(f"--from {source} is neither a run nor a Hugging Face folder", "give a folder with recipe.yaml or config.json")
     trained = changed["model"]

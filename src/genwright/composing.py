@@ -127,7 +127,7 @@ def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
         engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
         batch = max(1, min(32, 2**25 // (space.length * space.vocabulary)))
         common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
-        before = measure(untrained(run, engine.device), dataset.held_out(lookahead), **common).means()
+        before = measure(untrained(run, engine.device), dataset.held_out(lookahead), **common)
         figures += evaluate_language(run.objective, dataset, lookahead, untrained=before, **common)
         figures += _of_notes(run, dataset) if lookahead and codec.rows else []
     plain: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": recipe.seed}

@@ -48,20 +48,20 @@ def evaluate_language(
     untrained: Mapping[str, float] | Callable[[], Mapping[str, float]] | None = None, floors: Floors | None = None,
 ) -> list[Figure]:  # fmt: skip
     """Figures of the whole held-out split: loss in nats per token, bits per byte (lookahead 1 only: masked models give no
-    probability of a text), and whatever else the objective's loss counts (accuracy). `untrained`: the same measures (as `Measured.means`)
+    probability of a text), and whatever else the objective's loss counts (accuracy). `untrained`: the same measures (as `measure` gives)
     of the network as it was initialised, or a function that measures them. `floors`: counts that were made before. dataset: of tokens, as
     `data.text.TextDataset`: its `codec`, `held_out`, `tokens` and `summary` are asked for."""
     floors = floors or Floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
-    measured = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_floors, floors))
+    means = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_floors, floors))
     before = dict(untrained() if callable(untrained) else untrained or {})
-    targets, means = "tokens" if lookahead else "hidden tokens", measured.means()
+    targets = "tokens" if lookahead else "hidden tokens"
     figures = []
     for name in (name for name in means if ", " not in name):  # the others are floors
         beside = {key.removeprefix(f"{name}, "): value for key, value in means.items() if key.startswith(f"{name}, ")}
         beside |= {"untrained": before[name]} if name in before else {}
         unit, direction = ("nats/token", "lower") if name == "loss" else ("share", "higher")
         title = f"{name}, held out" if lookahead else f"{name}, held out, masked"
-        figures.append(Figure(title, means[name], unit, measured.metrics[name][1], targets, beside, {}, direction))  # type: ignore[arg-type]
+        figures.append(Figure(title, means[name], unit, means.counts[name], targets, beside, {}, direction))  # type: ignore[arg-type]
     if lookahead and "bytes" in dataset.summary["held_out"]:
         figures.insert(1, bits_per_byte(figures[0], len(dataset.tokens("held_out")), dataset.summary["held_out"]["bytes"]))
     return figures
@@ -88,7 +88,7 @@ def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:
     common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
     fresh = untrained(run, engine.device)
     fresh.accuracy = run.objective.accuracy = True  # type: ignore[attr-defined]
-    before = measure(fresh, dataset.held_out(lookahead), **common).means()
+    before = measure(fresh, dataset.held_out(lookahead), **common)
     figures = evaluate_language(run.objective, dataset, lookahead, untrained=before, floors=floors, **common)
     run.objective.accuracy = False
     if not recipe.objective.causal:

@@ -4,8 +4,8 @@ grid, a row a step of time: its place in the bar, then for each voice, the highe
 one that goes on, or a rest. A change of metre or key is a row that takes no time, before the step it holds from, its other places empty. So
 a masked model keeps or rewrites any voice and any bar, and all but the notes is special. A first bar that is short (a pickup) counts from
 where a whole one would have begun. At the end stands `end`.
-jsb: four pitches a sixteenth, each voice by tokens of its own, soprano to bass, nothing else, as in the likelihoods of Huang et al. (arXiv 1809.04281); a note that is
-struck again is one note.
+jsb: four pitches a sixteenth, soprano to bass, nothing else, as in the likelihoods of Huang et al. (arXiv 1809.04281), but each voice by
+tokens of its own, so that a voice is never mistaken for another; a note that is struck again is one note.
 """
 
 from collections.abc import Sequence

@@ -131,7 +131,7 @@ def _held_out(run: Run, dataset: Any, limit: int | None) -> list[Figure]:
         return []
     device = next(p.device for m in run.objective.modules.values() for p in m.parameters())
     common: dict[str, Any] = {"batch": 64, "seed": recipe.seed, "engine": Alone(device), "limit": limit}
-    trained, floors = (measure(o, windows, **common).means() for o in (run.objective, untrained(run, device)))
+    trained, floors = (measure(o, windows, **common) for o in (run.objective, untrained(run, device)))
     out = []
     for name, value in trained.items():
         unit, title = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score"), f"held-out {name.replace('_', ' ')}"
