@@ -27,18 +27,14 @@ def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
     bits = max(1, (size - 1).bit_length())
     mask, shift = (1 << bits) - 1, bits // 2 + 1
     keys = _epoch_keys(seed, epoch, mask)
-    out, todo = index, None
-    while todo is None or todo.size:
-        x = out if todo is None else out[todo]
+    out, todo = index.copy(), np.arange(len(index))
+    while todo.size:
+        x = out[todo]
         for add, multiply in keys:
             x = ((x + add) * multiply) & mask  # wraps at 64 bits, which keeps the low `bits` exact
             x ^= x >> shift
-        if todo is None:
-            out = x
-            todo = np.flatnonzero(out >= size)
-        else:
-            out[todo] = x
-            todo = todo[x >= size]
+        out[todo] = x
+        todo = todo[x >= size]
     return out
 
 
