@@ -95,9 +95,8 @@ def _check_folder(folder: Path, resume: bool) -> None:
     # what a start leaves that was stopped before it was a run may be written over
     there = folder.exists() and any(p.name not in (".lock", "codec", "environment.json") for p in folder.iterdir())
     if there and not resume:
-        raise GenwrightError(
-            f"{folder} exists already, and a run is never overwritten", "go on with --resume, or choose another folder with --run"
-        )
+        remedy = "go on with --resume, or choose another folder with --run"
+        raise GenwrightError(f"{folder} exists already, and a run is never overwritten", remedy)
     if resume and not (folder / "recipe.yaml").is_file():
         raise GenwrightError(f"there is no run in {folder} to resume", "start it without --resume, or name its folder with --run")
 
@@ -276,20 +275,12 @@ def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe
 def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str] = ()) -> Recipe:
     """The saved recipe, with what a resumed run may change taken from the asked one. Raises GenwrightError for anything else."""
     mine, theirs = _flat(asked.model_dump(mode="json")), _flat(saved.model_dump(mode="json"))
-    changed = [
-        name
-        for name, value in mine.items()
-        if value != theirs.get(name)
-        and (name in named or value not in (None, "auto"))
-        and not name.startswith(CHANGEABLE)
-        and not _left_open(asked, name)
-    ]
+    fixed = [name for name in mine if not name.startswith(CHANGEABLE) and not _left_open(asked, name)]
+    changed = [n for n in fixed if mine[n] != theirs.get(n) and (n in named or mine[n] not in (None, "auto"))]
     if changed:
         listed = ", ".join(f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3])
-        raise GenwrightError(
-            f"the run was started with another recipe: {listed}",
-            "resume with the recipe it was started with, or start another run with --run",
-        )
+        remedy = "resume with the recipe it was started with, or start another run with --run"
+        raise GenwrightError(f"the run was started with another recipe: {listed}", remedy)
     values = saved.model_dump(mode="json")
     for name, value in mine.items():
         if name.startswith(CHANGEABLE) and value is not None:

@@ -121,17 +121,12 @@ def compiled(built: Objective, device: torch.device) -> str:
 
 def environment(recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Versions, hardware, commit, data: what a reader needs to judge or repeat a run."""
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import distributions
 
     from genwright import __version__
 
-    def have(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return None
-
-    packages = {n: have(n) for n in ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")}
+    named = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")
+    packages = {found.name: found.version for found in distributions() if found.name in named}
     gpu = torch.cuda.get_device_name() if engine.device.type == "cuda" else None
     return {
         "genwright": __version__,

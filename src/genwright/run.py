@@ -31,9 +31,8 @@ def load(folder: str | Path, step: int | None = None, weights: str | None = None
     one). Raises GenwrightError."""
     folder = Path(folder)
     if not (folder / "recipe.yaml").is_file():
-        raise GenwrightError(
-            f"{folder} is not a run: it has no recipe.yaml", "give the folder that `genwright train` made, for example runs/code"
-        )
+        remedy = "give the folder that `genwright train` made, for example runs/code"
+        raise GenwrightError(f"{folder} is not a run: it has no recipe.yaml", remedy)
     return Run(folder, step, str(weights) if weights else None)
 
 
@@ -70,9 +69,8 @@ class Run:
         if self._step is not None:
             path = checkpoint.folder_of(root, self._step)
             if not path.is_dir():
-                raise GenwrightError(
-                    f"{self.folder} has no checkpoint of step {self._step}", f"there are: {', '.join(map(str, checkpoint.steps(root)))}"
-                )
+                there = ", ".join(map(str, checkpoint.steps(root)))
+                raise GenwrightError(f"{self.folder} has no checkpoint of step {self._step}", f"there are: {there}")
             return path
         path_or_none = checkpoint.newest(root, lambda text: print(f"note: {text}", file=sys.stderr))
         if path_or_none is None:

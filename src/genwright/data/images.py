@@ -32,6 +32,7 @@ from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
 from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
+from genwright.data.source_files import FilesData
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
@@ -39,13 +40,12 @@ from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder
-from genwright.registry import Settings
 
 LIMIT = 256  # columns of one attribute
 _AT_ONCE = 1024  # pictures that are read together, to be made codes
 
 
-class ImagesData(Settings, family="data"):
+class ImagesData(FilesData, family="data"):
     """Pictures with or without attributes."""
 
     kind: Literal["images"] = "images"
@@ -62,14 +62,6 @@ class ImagesData(Settings, family="data"):
     """Whether three random grey pictures of an npz are the channels of one: stacked MNIST, 128,000 pictures."""
     flips: bool = False
     """Whether half of the training pictures are mirrored; letters and music are not symmetric."""
-    held_out: float = Field(0.1, ge=0, lt=1)
-    """Share of the pictures that is never trained on, 0 to 1; an npz file's own test set goes before it."""
-    on_bad_file: Literal["stop", "skip"] = "stop"
-    """What to do about a file that is no picture, or a row without one: `stop` and name it, or `skip` and list it."""
-    workers: int = Field(0, ge=0, le=1024)
-    """Processes that decode; 0: one a core."""
-    cache: str | None = None
-    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
     content: ClassVar[str] = "image"
     usual: ClassVar[dict[str, str]] = {"codec": "image", "model": "unet", "objective": "flow"}
 
@@ -82,8 +74,6 @@ class ImagesData(Settings, family="data"):
             return codes
         if not isinstance(codec_settings, ImageSettings):
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is pictures", "set codec=image")
-        if self.path and self.source != "files":
-            raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
         dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings))
         check_digest(dataset.digest, expect)
         return dataset
@@ -101,7 +91,7 @@ class Album(NamedTuple):
 
 
 def _album(settings: ImagesData, codec: ImageSettings) -> Album:
-    paths = (settings.path,) if isinstance(settings.path, str) else settings.path
+    paths = settings.paths
     npz = os.path.expanduser(paths[0]) if len(paths) == 1 and paths[0].endswith(".npz") else ""
     if settings.stacked and not npz:
         raise GenwrightError("data.stacked is for one npz file of grey pictures", "give data.path=mnist.npz, or leave data.stacked out")

@@ -29,14 +29,13 @@ from genwright.contracts import Batch, Space
 from genwright.data import source_music
 from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
 from genwright.data.shards import SPLITS, check_digest, digest_of, publish
-from genwright.data.source_files import SourceFile
+from genwright.data.source_files import FilesData, SourceFile
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, digest
 from genwright.music.likeness import fingerprint, near_copies
 from genwright.music.score import Score
-from genwright.registry import Settings
 
 FORMAT = 1  # part of every key: raise it when the same files would give other tokens
 AT_ONCE = 8  # files that one job reads
@@ -45,7 +44,7 @@ SCORE = TypeAdapter(Score)
 SAID = ("type", "composer", "collection")  # facts of a piece that it may be conditioned on
 
 
-class MusicData(Settings, family="data"):
+class MusicData(FilesData, family="data"):
     """Pieces of music, of files or of a collection that music21 brings."""
 
     kind: Literal["music"] = "music"
@@ -60,14 +59,6 @@ class MusicData(Settings, family="data"):
     """Whether training pieces are moved by semitones, wherever every voice stays in its range."""
     minimum: int = Field(8, ge=1)
     """A value (a key, a metre, a type of tune) becomes a condition where so many pieces have it."""
-    held_out: float = Field(0.1, ge=0, lt=1)
-    """Share of the pieces that is never trained on, 0 to 1."""
-    on_bad_file: Literal["stop", "skip"] = "stop"
-    """What to do about a piece that cannot be used: `stop` and name it, or `skip` and list it, as with music21's collections."""
-    workers: int = Field(0, ge=0, le=1024)
-    """Processes that read; 0: one a core."""
-    cache: str | None = None
-    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
     content: ClassVar[str] = "music"
     usual: ClassVar[dict[str, str]] = {"codec": "grid"}
 
@@ -77,10 +68,8 @@ class MusicData(Settings, family="data"):
 
     def prepare(self, codec_settings: MusicSettings, expect: str | None = None) -> MusicDataset:
         """The dataset, from the cache or made now. `expect`: the digest a run was made with. Raises GenwrightError."""
-        if self.path and self.source != "files":
-            raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
         cache = cache_folder(self.cache) / "music"
-        files = source_music.find(self.source, (self.path,) if isinstance(self.path, str) and self.path else tuple(self.path))
+        files = source_music.find(self.source, self.paths)
         stamps = [(file.name, (status := os.stat(file.path)).st_size, status.st_mtime_ns) for file in files]
         folder = cache / digest_of(FORMAT, self.source, self.minimum, self.held_out, codec_settings.model_dump(), stamps)
         if not folder.is_dir():

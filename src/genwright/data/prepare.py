@@ -56,10 +56,7 @@ class Preparation:
 
     def find(self) -> list[SourceFile]:
         kind, _, name = self.settings.source.partition(":")
-        path = self.settings.path
-        if path and kind != "files":
-            raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
-        files = settings_of("source", kind, "data.source")((path,) if isinstance(path, str) else path, name, self.cache)
+        files = settings_of("source", kind, "data.source")(self.settings.paths, name, self.cache)
         return sorted(files, key=lambda file: (file.name, file.path))
 
     def workers(self, size: float) -> int:

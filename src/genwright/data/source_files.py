@@ -4,11 +4,13 @@ import glob
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+from pydantic import Field
 
 from genwright.data.shards import digest_of, publish
 from genwright.errors import GenwrightError
-from genwright.registry import source
+from genwright.registry import Settings, source
 
 # What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its suffix.
 _SUFFIXES = """
@@ -25,6 +27,30 @@ class SourceFile(NamedTuple):
 
     path: str
     name: str
+
+
+class FilesData(Settings):
+    """What data that may be a person's files have in common."""
+
+    kind: str
+    source: str = "files"
+    path: str | tuple[str, ...] = ()
+    held_out: float = Field(0.1, ge=0, lt=1)
+    """Share of it that is never trained on, 0 to 1; an npz's own test set and a JSB json's own split go before it."""
+    on_bad_file: Literal["stop", "skip"] = "stop"
+    """What to do about a file, row or piece that cannot be used: `stop` and name it, or `skip` and list it."""
+    workers: int = Field(0, ge=0, le=1024)
+    """Processes that prepare; 0: one a core."""
+    cache: str | None = None
+    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Raises GenwrightError for a path beside another source."""
+        if self.path and self.source != "files":
+            kind = self.source.partition(":")[0]
+            raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
+        return (self.path,) if isinstance(self.path, str) and self.path else tuple(self.path)
 
 
 def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[SourceFile]:

@@ -21,12 +21,12 @@ from genwright.contracts import Space
 from genwright.data.examples import HeldOutExamples
 from genwright.data.prepare import Preparation
 from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, verify
+from genwright.data.source_files import FilesData
 from genwright.data.windows import TextStream, Tokens, Windows
 from genwright.errors import GenwrightError
-from genwright.registry import Settings
 
 
-class TextData(Settings, family="data"):
+class TextData(FilesData, family="data"):
     """Text or code: where it comes from, what is held out, and the windows that a model sees."""
 
     kind: Literal["text"] = "text"
@@ -45,13 +45,6 @@ class TextData(Settings, family="data"):
     """Share of the corpus that is never trained on, 0 to 1."""
     split: Literal["documents", "tail"] = "documents"
     """What is held out: `documents` by a hash of their names, or the last characters of the corpus."""
-    on_bad_file: Literal["stop", "skip"] = "stop"
-    """What to do about a file or row that is no text: `stop` and name it, or `skip` and list it."""
-    workers: int = Field(0, ge=0, le=1024)
-    """Processes that prepare; 0: one a core."""
-    cache: str | None = None
-    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
-
     content: ClassVar[str] = "text"
     usual: ClassVar[dict[str, str]] = {"codec": "bpe", "model": "transformer", "objective": "causal"}
 

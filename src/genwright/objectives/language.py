@@ -71,9 +71,8 @@ class MaskedObjective(Language):
         super().__init__(modules, space)
         self.settings = settings
         if "mask" not in space.special:
-            raise GenwrightError(
-                "the codec has no mask token, which objective masked needs", "use a codec that genwright trains, or objective.kind=causal"
-            )
+            remedy = "use a codec that genwright trains, or objective.kind=causal"
+            raise GenwrightError("the codec has no mask token, which objective masked needs", remedy)
         special = torch.zeros(space.vocabulary, dtype=torch.bool)
         special[list(space.special.values())] = True
         self.special = special
