@@ -76,7 +76,7 @@ class Windows:
         tokens = np.full((len(starts), self.width), -1, np.int64)
         left = len(self.tokens) - starts
         for row, start, there in zip(tokens, starts.tolist(), left.tolist(), strict=True):
-            self.tokens.copy(start, row[:there])
+            self.tokens.copy(start, row if there >= self.width else row[:there])
         batch = {"tokens": torch.from_numpy(tokens)}
         if self.dataset.isolate_documents:
             places = starts[:, None] + np.arange(self.width)
@@ -103,7 +103,7 @@ class TextStream(ExampleStream):
         # One window less than fit, so that any shift leaves an epoch the same number of windows.
         self.windows = max(1, whole - 1)
         self.shifts = min(self.context, length - self.windows * self.context + 1)
-        self.made: tuple[int, Batch] | None = None
+        self.made: tuple[int, dict[str, np.ndarray]] | None = None
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) where the windows of those examples begin."""
@@ -118,13 +118,13 @@ class TextStream(ExampleStream):
         block, row = divmod(position, ahead)
         if self.made is None or self.made[0] != block:
             made = self._checked(super().batch(block * ahead, torch.arange(ahead * self.size)), block * ahead)
-            self.made = (block, {name: rows.view(ahead, self.size, -1) for name, rows in made.items()})
-        return {name: rows[row].index_select(0, examples) for name, rows in self.made[1].items()}
+            self.made = (block, {name: rows.numpy().reshape(ahead, self.size, -1) for name, rows in made.items()})
+        return {name: torch.from_numpy(rows[row].take(examples.numpy(), 0)) for name, rows in self.made[1].items()}
 
     def _checked(self, batch: Batch, position: int) -> Batch:
-        tokens = batch["tokens"]
-        if tokens.numel() and int(tokens.max()) >= self.vocabulary:
-            position += int((tokens >= self.vocabulary).any(1).int().argmax()) // self.size
+        tokens = batch["tokens"].numpy()  # whose maximum takes a fraction of torch's time
+        if tokens.size and tokens.max() >= self.vocabulary:
+            position += int((tokens >= self.vocabulary).any(1).argmax()) // self.size
             what = f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}"
             raise GenwrightError(what, "the shards were changed on disk: delete them from the cache and prepare again")
         return batch
