@@ -35,7 +35,7 @@ class Dataset:
 
     def __init__(self, train, held_out, content):
         self.splits = {"train": split(train), "held_out": split(held_out)}
-        self.codec = SimpleNamespace(space=Space(shape=tuple(train.shape[1:]), dtype="float32"), content=content)
+        self.codec = SimpleNamespace(space=Space(shape=tuple(train.shape[1:])), content=content)
 
     def split(self, name):
         return self.splits[name]

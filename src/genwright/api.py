@@ -34,16 +34,9 @@ CHANGEABLE = (
 
 
 def train(
-    recipe: str | Path | Recipe,
-    *,
-    run: str | Path | None = None,
-    resume: bool = False,
-    until: int | None = None,
-    start: str | None = None,
-    processes: int = 1,
-    quiet: bool = False,
-    **overrides: Any,
-) -> Run:
+    recipe: str | Path | Recipe, *, run: str | Path | None = None, resume: bool = False, until: int | None = None,
+    start: str | None = None, processes: int = 1, quiet: bool = False, **overrides: Any,
+) -> Run:  # fmt: skip
     """Trains a recipe in a folder and returns the run.
 
     recipe: a shipped recipe's name, the path of a YAML file, or a Recipe; overrides: dotted settings ({"training.steps": 500}).

@@ -124,7 +124,6 @@ class Space:
     vocabulary: int = 0
     special: Mapping[str, int] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
-    dtype: str = "int64"
     word_start: Tensor | None = None  # (vocabulary,) bool: the token begins a new word (for whole-word masking)
     length: int = 0
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from genwright.registry import Settings
 
 class PointsCodec:
     content = digest = "points"
-    space = Space(shape=(2,), dtype="float32")
+    space = Space(shape=(2,))
 
     def encode(self, content: Sequence[float]) -> Tensor:
         """(2,) float32."""
