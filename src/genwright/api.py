@@ -268,7 +268,9 @@ def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe
 def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str] = ()) -> Recipe:
     """The saved recipe, with what a resumed run may change taken from the asked one. Raises GenwrightError for anything else."""
     mine, theirs = _flat(asked.model_dump(mode="json")), _flat(saved.model_dump(mode="json"))
-    fixed = [name for name in mine if not name.startswith(CHANGEABLE) and not _left_open(asked, name)]
+    rate = "training.optimizer.matrix_rate"  # what the asked recipe leaves open was resolved when the run was started
+    open_ = set() if "matrix_rate" in asked.training.optimizer.model_fields_set else {rate}
+    fixed = [name for name in mine if not name.startswith(CHANGEABLE) and name not in open_]
     changed = [n for n in fixed if mine[n] != theirs.get(n) and (n in named or mine[n] not in (None, "auto"))]
     if changed:
         listed = ", ".join(f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3])
@@ -279,11 +281,6 @@ def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str] = ()) -> Recipe:
         if name.startswith(CHANGEABLE) and value is not None:
             override(values, name, value)
     return Recipe.of(values)
-
-
-def _left_open(asked: Recipe, name: str) -> bool:
-    """Whether the asked recipe leaves a setting to be resolved, so that the saved value is its own doing."""
-    return name == "training.optimizer.matrix_rate" and "matrix_rate" not in asked.training.optimizer.model_fields_set
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

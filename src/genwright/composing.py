@@ -22,7 +22,7 @@ from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
 from genwright.evaluation.voice_floors import changed, voice_floors
-from genwright.evaluation.voice_leading import FAULTS, faults, marks
+from genwright.evaluation.voice_leading import FAULTS, cadences, chords, faults, marks
 from genwright.music.score import Note, Score, edges, first_number
 from genwright.pictured import Wanted, chosen
 from genwright.recipe import build
@@ -186,7 +186,9 @@ def noise(scores: Sequence[Score], seed: int = 0) -> list[Score]:
             starts = np.flatnonzero(rng.random(score.length) < max(0.05, len(voice) / max(1, score.length)))
             ends = np.append(starts, score.length)[1:]
             drawn = rng.integers(min(pitches), max(pitches) + 1, len(starts))
-            voices.append(tuple(Note(int(a), int(b - a), int(p)) for a, b, p in zip(starts, ends, drawn, strict=True)))
+            ending = rng.random(len(starts)) < sum(note.fermata for note in voice) / len(pitches)
+            rows = zip(starts, ends, drawn, ending, strict=True)
+            voices.append(tuple(Note(int(a), int(b - a), int(p), fermata=bool(f)) for a, b, p, f in rows))
         out.append(replace(score, voices=tuple(voices)))
     return out
 
@@ -233,7 +235,14 @@ def _led(sets: Mapping[str, Sequence[Score]]) -> list[Figure]:
         means = {kind: 64 * sum(int(m[k].sum()) for m in its for k in kinds) / max(1, frames[kind]) for kind, its in found.items()}
         out.append(_beside(name, means, "per 64 frames", frames["samples"], "frames are sixteenths", "frames"))
     moved = {kind: sum(int(changed(grid).sum()) for grid in its) / max(1, 4 * frames[kind]) for kind, its in grids.items()}
-    return [*out, _beside("note changes", moved, "share", 4 * frames["samples"], "of a voice's frames, its pitch is new", "notes")]
+    out.append(_beside("note changes", moved, "share", 4 * frames["samples"], "of a voice's frames, its pitch is new", "notes"))
+    ends = {kind: [end.kind == "authentic" for score in its for end in cadences(score)] for kind, its in sets.items()}
+    triads = {kind: [q in ("major", "minor") for s in its for _, q in chords(s) if q] for kind, its in sets.items()}
+    for name, its, of in (("authentic cadences", ends, "fermatas"), ("major and minor triads", triads, "quarter notes")):
+        if all(its.values()):
+            shares = {kind: float(np.mean(row)) for kind, row in its.items()}
+            out.append(_beside(name, shares, "share", len(its["samples"]), f"of {of}, by the chord of the quarter note", of))
+    return out
 
 
 def _sung(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
