@@ -63,17 +63,20 @@ def test_what_is_forbidden_is_what_would_be_counted():
     rules, generator = Rules(codec), torch.Generator().manual_seed(0)
     previous, chosen = (torch.randint(48, 60, (50, 4), generator=generator) for _ in range(2))
     previous[::7, 1] = -1
-    token = lambda pitch: codec.id["rest",] if pitch < 0 else codec.id["pitch", pitch]  # noqa: E731
+    token = lambda pitch, voice: codec.id["rest",] if pitch < 0 else codec.id["pitch", pitch, voice]  # noqa: E731
     for voice, (low, high) in enumerate(ranges):
         now = torch.where(torch.arange(4) < voice, chosen, -2)
-        rows = [map(token, [*before, *new[:voice]]) for before, new in zip(previous.tolist(), chosen.tolist(), strict=True)]
+        rows = [
+            map(token, [*before, *new[:voice]], [0, 1, 2, 3, *range(voice)])
+            for before, new in zip(previous.tolist(), chosen.tolist(), strict=True)
+        ]
         allowed = rules(torch.tensor([[codec.id["start",], *row] for row in rows]), torch.arange(50))
         assert not allowed[:, codec.size :].any()
         for row in range(0, 50, 3):
             for pitch in (-1, *range(36, 72, 3)):
                 step = torch.stack([previous[row], torch.where(torch.arange(4) == voice, pitch, now[row])])
                 outside = pitch >= 0 and not low <= pitch <= high
-                assert bool(allowed[row, token(pitch)]) == (not outside and plain_count(step) == 0)
+                assert bool(allowed[row, token(pitch, voice)]) == (not outside and plain_count(step) == 0)
 
 
 def drawn(codec, rules, prompts, steps, seed=0):
