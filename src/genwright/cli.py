@@ -187,17 +187,14 @@ def sample(
         if not condition:
             raise GenwrightError(f"{more[0]!r} is not expected here", "write what is asked for after --condition")
         given["condition"] = ",".join([condition, *more])
+    if content == "text":
+        _print_text(trained, given | ({"stop": tuple(stop)} if stop else {}))
+        return
     if content == "music":
-        from genwright.composing import sample_music
-
-        print("\n".join(map(str, sample_music(trained, **given))))
-        return
-    if content == "image":
-        from genwright.pictured import sample_pictures
-
-        print("\n".join(map(str, sample_pictures(trained, **given))))
-        return
-    _print_text(trained, given | ({"stop": tuple(stop)} if stop else {}))
+        from genwright.composing import sample_music as write
+    else:
+        from genwright.pictured import sample_pictures as write  # type: ignore[assignment]
+    print("\n".join(map(str, write(trained, **given))))
 
 
 def _print_text(trained: Any, given: dict[str, Any]) -> None:

@@ -171,8 +171,8 @@ def generate_tokens(
 
     draws: one example a row (`settings.seed` and `stop` are not looked at). `end` ends a row. Whether rows are over is asked every
     `every` tokens (default 8, on a GPU 32); when half of them are, they leave the batch. Without `logprobs` the likeliest token is found
-    without the others' probabilities, which is faster. Raises GenwrightError where nothing could
-    be drawn (logits that are not finite, a constraint without a token), and for a model that is not causal.
+    without the others' probabilities, which is faster. Raises GenwrightError where nothing could be drawn (logits that are not finite, a
+    constraint without a token), and for a model that is not causal.
     """
     needs_causal(model)
     (size, prompt), device, context = tokens.shape, tokens.device, getattr(model, "context", sys.maxsize)
@@ -202,12 +202,7 @@ def generate_tokens(
                     if constraint:
                         logits = logits.masked_fill(~constraint(held[:, :at], rows), float("-inf"))
                     logits = warp(logits, settings, seen)
-                    if chances is not None:
-                        token, score = choose(logits, chances[:, at - prompt])
-                    elif logprobs:
-                        token, score = likeliest(logits)
-                    else:
-                        score, token = logits.max(-1)  # the logit itself: it shows as well whether all is finite
+                    token, score = _next(logits, None if chances is None else chances[:, at - prompt], logprobs)
                     if constraint and end is not None:
                         token = token.masked_fill(done, end)
                         done = done | (token == end)
@@ -228,6 +223,13 @@ def generate_tokens(
             scores[rows, first:at] = torch.stack(found, 1)
             rows = rows[~over]
     return _result(tokens[:, prompt:], scores[:, prompt:], mask[:, prompt:], end, logprobs)
+
+
+def _next(logits: Tensor, chances: Tensor | None, logprobs: bool) -> tuple[Tensor, Tensor]:
+    """(rows,) tokens and their log-probabilities, or, where nobody asks for these, logits: they show as well whether all is finite."""
+    if chances is not None:
+        return choose(logits, chances)
+    return likeliest(logits) if logprobs else logits.max(-1)[::-1]
 
 
 def _result(tokens: Tensor, scores: Tensor, mask: Tensor, end: int | None, logprobs: bool) -> Drawn:
