@@ -25,8 +25,8 @@ import torch
 import genwright
 from common import finish
 from genwright.data.examples import Split
+from genwright.evaluation.distances import prdc
 from genwright.evaluation.features import extractor, fit, of_split, right
-from genwright.evaluation.neighbours import prdc
 from genwright.recipe import parse_overrides
 from genwright.sampling.latent import draw
 

@@ -46,7 +46,7 @@ def packed() -> tuple[float, float]:
     lengths = [5, 17, 1, 23, 9, 10]
     documents = [torch.randint(0, 97, (n,)) for n in lengths]
     row = {"tokens": torch.cat(documents)[None], "documents": torch.repeat_interleave(torch.tensor(range(6)), torch.tensor(lengths))[None]}
-    ranks = engine.ranks(engine.rows(1))
+    ranks = engine
     together = objective.loss(objective.prepare(row, Draws(0, 0, torch.arange(1)), ranks))
     alone = [objective.loss(objective.prepare({"tokens": d[None]}, Draws(0, 0, torch.arange(1)), ranks)) for d in documents if len(d) > 1]
     assert int(together.count.sum()) == sum(int(a.count.sum()) for a in alone)
@@ -87,7 +87,7 @@ def masked() -> dict[str, float]:
     engine = Engine("cpu")
     tokens = torch.randint(0, 100, (2000, 1000))
     rows = torch.arange(2000)
-    out = objective.prepare({"tokens": tokens}, Draws(0, 0, rows), engine.ranks(engine.rows(2000)))
+    out = objective.prepare({"tokens": tokens}, Draws(0, 0, rows), engine)
     content, hidden = tokens < 97, out["targets"] >= 0
     assert not (hidden & ~content).any()
     n, k = int(content.sum()), int(hidden.sum())

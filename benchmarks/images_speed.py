@@ -26,7 +26,6 @@ from genwright import assemble
 from genwright.recipe import Recipe
 from genwright.training import loop
 from genwright.training.engine import Engine
-from genwright.training.hooks import Log
 from genwright.training.records import Records
 
 
@@ -161,7 +160,7 @@ def compare(name: str, a: argparse.Namespace, folder: Path) -> dict:
     bare = BARE[name](theirs, recipe, train.x(everything), train.condition(everything), a.batch)
     stream = dataset.stream(a.batch, recipe.seed)
     state = loop.start(ours, recipe.training, engine)
-    log = Log(Records(folder / f"{name}.jsonl", print))
+    log = Records(folder / f"{name}.jsonl", print)
     times: dict[str, list[float]] = {"ours": [], "bare": []}
     done = 0
     for round_ in range(a.rounds + 1):

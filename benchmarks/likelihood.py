@@ -30,7 +30,7 @@ from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer, Schedule, Training
 
-SPACE = Space(shape=(1, 28, 28), dtype="float32")
+SPACE = Space(shape=(1, 28, 28))
 MODELS: dict[str, tuple[dict, dict, dict]] = {  # network, objective, training
     "mlp-vae": ({"width": 512}, {"samples": 8}, {"batch_size": 128}),
     "conv-vae": ({}, {"samples": 1}, {"batch_size": 128}),

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import genwright
 from common import finish
-from genwright.evaluation.modes import PERFECT, kl_floor, mixture
+from genwright.evaluation.distances import PERFECT, kl_floor, mixture
 from genwright.recipe import parse_overrides
 from genwright.sampling.latent import draw
 

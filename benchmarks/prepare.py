@@ -25,10 +25,10 @@ from pathlib import Path
 def synthesise(path: Path, megabytes: float) -> None:
     """Distinct documents: paragraphs of the standard library in random order, with lines of words that occur nowhere else (about 1.5%
     of all words, more than new text brings), written as jsonl. The same on every run of one interpreter."""
-    from genwright.data.source_python import _library
+    from genwright.data.source_python import library
 
     blocks = []
-    for file in sorted(_library()):
+    for file in sorted(library()):
         try:
             blocks += Path(file.path).read_text("utf-8").split("\n\n")
         except UnicodeDecodeError:

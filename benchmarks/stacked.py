@@ -25,8 +25,8 @@ import genwright
 from common import finish
 from genwright.codecs.image import ImageSettings
 from genwright.data.images import ImagesData
+from genwright.evaluation.distances import kl_floor, stacked
 from genwright.evaluation.features import extractor
-from genwright.evaluation.modes import kl_floor, stacked
 from genwright.recipe import parse_overrides
 from genwright.sampling.latent import draw
 

@@ -428,7 +428,7 @@ def test_networks_start_alike_in_whatever_order_a_recipe_names_them():
         recipe = Recipe.of(
             {"name": "x", "data": {"kind": "points"}, "model": {n: parts[n] for n in names}, "objective": {"kind": "adversarial"}}
         )
-        made.append(assemble.networks(recipe, Space(shape=(2,), dtype="float32")))
+        made.append(assemble.networks(recipe, Space(shape=(2,))))
     for name in parts:
         for a, b in zip(made[0][name].parameters(), made[1][name].parameters(), strict=True):
             assert torch.equal(a, b)

@@ -33,7 +33,7 @@ class Recorder:
 
     def __init__(self):
         self.calls = []
-        self.folder, self.step, self.recipe = "runs/x", 7, SimpleNamespace(training=SimpleNamespace(steps=7))
+        self.content, self.folder, self.step, self.recipe = "text", "runs/x", 7, SimpleNamespace(training=SimpleNamespace(steps=7))
 
     def __getattr__(self, name):
         def call(*args, **kwargs):
@@ -172,7 +172,7 @@ def test_a_run_of_pictures_gets_the_options_of_pictures(api, capsys, monkeypatch
     assert calls == [{"n": 8, "seed": 0, "condition": "group=food,name=cat", "guidance": 0.0, "walk": 60, "traverse": True}]
     for content, option, sentence in (
         ("image", "--prompt x", "--prompt is for text, which r does not make; leave it out."),
-        ("points", "--max-tokens 3", "--max-tokens is for text, which r does not make"),
+        ("points", "--max-tokens 3", "--max-tokens is for text and music, which r does not make"),
         ("text", "--walk 5", "--walk is for pictures and points, which r does not make; leave it out."),
         ("text", "--directions", "--directions is for pictures and points"),
     ):

@@ -12,6 +12,7 @@ from genwright.codecs.image import ImageCodec, ImageSettings
 from genwright.codecs.points import PointsCodec
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
+from genwright.run import Run
 from genwright.sampling.drawing import Drawing
 
 KINDS = {"kind": ("disc", "bar"), "tone": ("dark", "light", "none")}
@@ -21,10 +22,12 @@ def run_of(folder, objective, dataset, codec, kind):
     for module in objective.modules.values():
         module.eval()
     recipe = SimpleNamespace(sampling=Drawing(steps=2), objective=SimpleNamespace(kind=kind))
-    return SimpleNamespace(
+    made = SimpleNamespace(
         folder=folder, objective=objective, codec=codec, content=codec.content, recipe=recipe, dataset=lambda: dataset,
         model=objective.modules.get("model"),
     )  # fmt: skip
+    made.sampling = lambda **settings: Run.sampling(made, **settings)
+    return made
 
 
 @pytest.fixture

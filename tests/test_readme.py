@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from genwright.music.score import Key, Meter, of_grid
+from genwright.music.write import to_musicxml
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,6 +23,8 @@ SMALL = (
 )
 DRAWN = "training.steps=2 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 watching.samples=0"
 SMALLER = {"emoji-flow": f"{DRAWN} model.width=8 sampling.steps=2", "ring-gan": f"{DRAWN} data.points=500 data.held_out=100"}
+MUSIC = "model.depth=1 data.context=80 sampling.passes=2"
+SMALLER["chorales-masked"] = f"training.steps=2 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 {MUSIC}"
 MINUTES = 5
 
 
@@ -60,6 +66,8 @@ def folder(tmp_path_factory):
         [README, (ROOT / "CONTRIBUTING.md").read_text(), *(p.read_text() for p in sorted(ROOT.glob("docs/*.md")))]
     ):
         (folder / "notes" / f"{number}.md").write_text(page, encoding="utf-8")
+    melody = of_grid(np.repeat([[67], [69], [71], [72]], 4, axis=0), meters=(Meter(0, 4, 4),), keys=(Key(0, 0, "major"),))
+    (folder / "melody.musicxml").write_text(to_musicxml(melody))
     for block in blocks("yaml"):
         name = re.match(r"# (\S+\.yaml)\n", block)
         assert name, "a YAML block of README begins with `# its-name.yaml`"

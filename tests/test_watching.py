@@ -16,7 +16,7 @@ from genwright.training.loop import Rollback
 from genwright.training.records import read, without_clock
 from genwright.training.session import Session
 from genwright.training.settings import Training
-from genwright.watching import ALARMS, History, Watch, Watching, ringing
+from genwright.watching import Watch, Watching, alarms, ringing, rows_of
 
 FIRST_WORDS = ("mode collapse", "the discriminator has won", "posterior collapse", "dead codebook", "memorising")
 
@@ -63,17 +63,16 @@ def test_what_is_no_cause_for_alarm():
 def test_every_alarm_says_what_happens_and_what_to_try():
     settings, bad = Watching(), {"coverage": 0.1, "precision": 0.9, "wins": 1.0, "active_units": 0.0, "kl": 0.0, "used": 0.01}
     rows = [{"coverage": 0.9}] + [bad | {"memorised": 1.0, "memorised_floor": 0.05}] * 3
-    for alarm, words in zip(ALARMS, FIRST_WORDS, strict=True):
-        what, remedy = alarm(rows, settings).split("; ")
+    for text, words in zip(alarms(rows, settings), FIRST_WORDS, strict=True):
+        what, remedy = text.split("; ")
         assert what.startswith(words) and remedy.startswith("try ")
 
 
 def test_rows_are_evaluations_with_the_means_of_the_steps_before():
-    history = History()
     lines = [{"step": 1, "wins": 0.5}, {"step": 2, "wins": 0.7}, {"step": 2, "held_out": {"wins": 0.1, "loss": 3.0, "bad": None}},
              {"step": 3, "wins": None}, {"step": 4, "held_out": {"loss": float("nan")}}]  # fmt: skip
-    assert [history.add(line) or len(history.rows) for line in lines] == [0, 0, 1, 1, 2]
-    assert history.rows == [{"loss": 3.0, "wins": pytest.approx(0.6)}, {}]
+    assert [len(rows_of(lines[: n + 1])) for n in range(5)] == [0, 0, 1, 1, 2]
+    assert rows_of(lines) == [{"loss": 3.0, "wins": pytest.approx(0.6)}, {}]
 
 
 # ---- by runs
@@ -140,13 +139,13 @@ def test_what_an_alarm_does(collapsed, tmp_path):
 
 def test_a_history_is_built_again_from_the_records(collapsed):
     folder, _, rows = collapsed
-    alarms = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print, print)
-    alarms.follow(150, {"step": 150, "held_out": {"loss": 1.0}})
-    assert alarms.history.rows == [*rows[:2], {"loss": 1.0}], "exactly the steps before, each once"
-    alarms.follow(151, {"step": 151})
-    assert len(alarms.history.rows) == 3
-    alarms.follow(101, {"step": 101})
-    assert alarms.history.rows == rows[:2], "after a rollback the later ones never were"
+    hook = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print, print)
+    hook.follow(150, {"step": 150, "held_out": {"loss": 1.0}})
+    assert rows_of(hook.records) == [*rows[:2], {"loss": 1.0}], "exactly the steps before, each once"
+    hook.follow(151, {"step": 151})
+    assert len(rows_of(hook.records)) == 3
+    hook.follow(101, {"step": 101})
+    assert rows_of(hook.records) == rows[:2], "after a rollback the later ones never were"
 
 
 # ---- what is drawn and measured
@@ -210,7 +209,7 @@ def session(folder, on_alarm="warn"):
     watch = Watch(folder, objective, dataset, engine, watching, Drawing(), lambda: lambda x: x.flatten(1))
 
     def held_out(step):
-        return measure(objective, dataset.held_out(), batch=64, engine=engine).means() | watch(step)
+        return measure(objective, dataset.held_out(), batch=64, engine=engine) | watch(step)
 
     settings = Training(steps=160, batch_size=32, optimizer=w.adam(2e-3), precision="fp32", evaluate_every=20, checkpoint_every=40, ema=0.9)
     made = Session(folder, objective, dataset.stream(32, 1), settings, engine, seed=1, measure=held_out, say=lambda text: None)

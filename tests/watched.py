@@ -20,10 +20,10 @@ from genwright.objectives.variational import Variational
 from genwright.sampling.drawing import Drawing
 from genwright.training import loop
 from genwright.training.engine import Engine
-from genwright.training.hooks import Evaluate, Log
+from genwright.training.hooks import Evaluate
 from genwright.training.records import Records
 from genwright.training.settings import Optimizer, Schedule, Training
-from genwright.watching import Alarms, Watch, Watching
+from genwright.watching import Alarms, Watch, Watching, rows_of
 
 
 def split(x):
@@ -35,7 +35,7 @@ class Dataset:
 
     def __init__(self, train, held_out, content):
         self.splits = {"train": split(train), "held_out": split(held_out)}
-        self.codec = SimpleNamespace(space=Space(shape=tuple(train.shape[1:]), dtype="float32"), content=content)
+        self.codec = SimpleNamespace(space=Space(shape=tuple(train.shape[1:])), content=content)
 
     def split(self, name):
         return self.splits[name]
@@ -128,7 +128,7 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
     windows = dataset.held_out()
 
     def held_out(step):
-        found = measure(objective, windows, batch=64, engine=engine).means()
+        found = measure(objective, windows, batch=64, engine=engine)
         return found | (watch(step) if hasattr(objective, "decode") else {})
 
     def note(record):
@@ -138,9 +138,9 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
     alarms = Alarms(watching, engine, folder / "metrics.jsonl", note, lambda text: None)
     evaluate = Evaluate(held_out, settings.evaluate_every, settings.steps, records)
     state = loop.start(objective, settings, engine, seed=1)
-    every = [Log(records), evaluate, alarms, *hooks]
+    every = [records, evaluate, alarms, *hooks]
     loop.run(
         objective, dataset.stream(settings.batch_size, 1), state, until or settings.steps, settings=settings, engine=engine, hooks=every
     )
     records.flush()
-    return events, alarms.history.rows
+    return events, rows_of(alarms.records)

@@ -2,10 +2,9 @@
 
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,15 @@ from rich.console import Console
 from torch import Tensor
 
 from genwright import assemble
+from genwright.data import workers
 from genwright.errors import GenwrightError
 from genwright.evaluation.held_out import measure
-from genwright.recipe import Recipe
-from genwright.run import Run, load, report
-from genwright.training import checkpoint, snapshot
-from genwright.training.checkpoint import write_whole
+from genwright.files import write_whole
+from genwright.recipe import Recipe, override
+from genwright.run import VISUAL, Run, load, report
+from genwright.training import checkpoint
 from genwright.training.engine import Engine, cores
+from genwright.training.hooks import Live
 from genwright.training.loop import check
 from genwright.training.session import Session
 
@@ -33,16 +34,9 @@ CHANGEABLE = (
 
 
 def train(
-    recipe: str | Path | Recipe,
-    *,
-    run: str | Path | None = None,
-    resume: bool = False,
-    until: int | None = None,
-    start: str | None = None,
-    processes: int = 1,
-    quiet: bool = False,
-    **overrides: Any,
-) -> Run:
+    recipe: str | Path | Recipe, *, run: str | Path | None = None, resume: bool = False, until: int | None = None,
+    start: str | None = None, processes: int = 1, quiet: bool = False, **overrides: Any,
+) -> Run:  # fmt: skip
     """Trains a recipe in a folder and returns the run.
 
     recipe: a shipped recipe's name, the path of a YAML file, or a Recipe; overrides: dotted settings ({"training.steps": 500}).
@@ -59,29 +53,11 @@ def train(
         _launch(recipe, overrides, folder, resume, until, start, processes, quiet)
         return load(folder)
     engine = Engine(given.training.device, given.training.strategy)
-    try:
-        with _locked(folder, engine, resume):
-            _train(given, folder, engine, resume, until, start, quiet, overrides, named, _word(recipe))
-    finally:
-        _close(engine)
+    with _locked(folder, engine, resume):
+        word = recipe.name if isinstance(recipe, Recipe) else str(recipe)
+        _train(given, folder, engine, resume, until, start, quiet, overrides, named, word)
+    engine.close()  # not after an error: the others are gone then, nobody to wait for
     return load(folder)
-
-
-def _close(engine: Engine) -> None:
-    if sys.exc_info()[0] is None:
-        engine.close()  # after an error the others are gone: nobody to wait for
-
-
-def _overridden(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    from genwright.recipe import override
-
-    for name, value in overrides.items():
-        override(values, name, value)
-    return values
-
-
-def _word(recipe: str | Path | Recipe) -> str:
-    return recipe.name if isinstance(recipe, Recipe) else str(recipe)
 
 
 def _asked(recipe: str | Path | Recipe, overrides: Mapping[str, Any]) -> Recipe:
@@ -112,9 +88,8 @@ def _check_folder(folder: Path, resume: bool) -> None:
     # what a start leaves that was stopped before it was a run may be written over
     there = folder.exists() and any(p.name not in (".lock", "codec", "environment.json") for p in folder.iterdir())
     if there and not resume:
-        raise GenwrightError(
-            f"{folder} exists already, and a run is never overwritten", "go on with --resume, or choose another folder with --run"
-        )
+        remedy = "go on with --resume, or choose another folder with --run"
+        raise GenwrightError(f"{folder} exists already, and a run is never overwritten", remedy)
     if resume and not (folder / "recipe.yaml").is_file():
         raise GenwrightError(f"there is no run in {folder} to resume", "start it without --resume, or name its folder with --run")
 
@@ -179,7 +154,7 @@ def _train(
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     for name, tensors in (weights or {}).items():
-        snapshot.into_module(objective.modules[name], tensors, f"--from {start}")
+        checkpoint.into_module(objective.modules[name], tensors, f"--from {start}")
     stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
     check(objective, stream.size, recipe.training, engine)
     auto = recipe.training.precision == "auto"
@@ -196,15 +171,10 @@ def _train(
             say(why_not)
     held_out = _measuring(recipe, folder, objective, dataset, stream.size, engine, say)
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
-    from genwright.training.hooks import Live
-
-    live = (
-        Live(console, recipe.name, min(recipe.training.steps, until or recipe.training.steps), stream.unit)
-        if engine.main and not quiet
-        else None
-    )
+    last = min(recipe.training.steps, until or recipe.training.steps)
+    live = Live(console, recipe.name, last, stream.unit) if engine.main and not quiet else None
     session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say=say)
-    if recipe.data.content != "text":
+    if recipe.data.content in VISUAL:
         from genwright.watching import Alarms
 
         session.watchers = [Alarms(recipe.watching, engine, folder / "metrics.jsonl", session.note, say)]
@@ -228,7 +198,7 @@ def _measuring(
     if not enough:
         say("nothing is held out: this run has no held-out figures" if unit == 1 else f"fewer than {unit} examples are held out")
     watch = None
-    if recipe.data.content != "text" and recipe.watching.samples:
+    if recipe.data.content in VISUAL and recipe.watching.samples:
         from genwright.evaluation.features import extractor
         from genwright.watching import Watch
 
@@ -236,8 +206,8 @@ def _measuring(
         watch = Watch(folder, objective, dataset, engine, recipe.watching, recipe.sampling, features, recipe.seed)
 
     def held_out(step: int) -> dict[str, float]:
-        limit = None if recipe.data.content == "text" else 1024
-        found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit).means() if enough else {}
+        limit = 1024 if recipe.data.content in VISUAL else None
+        found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit) if enough else {}
         return found | (watch(step) if watch else {})
 
     return held_out if enough or watch else None
@@ -270,10 +240,10 @@ def _prepare(recipe: Recipe, codec: Any, engine: Engine, console: Console, expec
     dataset, problem = None, ""
     if engine.main:
         try:
-            with console.status("preparing the data") if console.is_terminal else nullcontext():
-                dataset = recipe.data.prepare(codec, expect=expected)
-                if expected and hasattr(dataset, "verify"):  # of a run that goes on
-                    dataset.verify()
+            workers.quiet = console.quiet
+            dataset = recipe.data.prepare(codec, expect=expected)
+            if expected and hasattr(dataset, "verify"):  # of a run that goes on
+                dataset.verify()
         except GenwrightError as error:
             problem = f"{error.what}\0{error.remedy}"
     problem = engine.broadcast(problem)
@@ -298,30 +268,19 @@ def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe
 def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str] = ()) -> Recipe:
     """The saved recipe, with what a resumed run may change taken from the asked one. Raises GenwrightError for anything else."""
     mine, theirs = _flat(asked.model_dump(mode="json")), _flat(saved.model_dump(mode="json"))
-    changed = [
-        name
-        for name, value in mine.items()
-        if value != theirs.get(name)
-        and (name in named or value not in (None, "auto"))
-        and not name.startswith(CHANGEABLE)
-        and not _left_open(asked, name)
-    ]
+    rate = "training.optimizer.matrix_rate"  # what the asked recipe leaves open was resolved when the run was started
+    open_ = set() if "matrix_rate" in asked.training.optimizer.model_fields_set else {rate}
+    fixed = [name for name in mine if not name.startswith(CHANGEABLE) and name not in open_]
+    changed = [n for n in fixed if mine[n] != theirs.get(n) and (n in named or mine[n] not in (None, "auto"))]
     if changed:
         listed = ", ".join(f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3])
-        raise GenwrightError(
-            f"the run was started with another recipe: {listed}",
-            "resume with the recipe it was started with, or start another run with --run",
-        )
+        remedy = "resume with the recipe it was started with, or start another run with --run"
+        raise GenwrightError(f"the run was started with another recipe: {listed}", remedy)
     values = saved.model_dump(mode="json")
     for name, value in mine.items():
         if name.startswith(CHANGEABLE) and value is not None:
-            _overridden(values, {name: value})
+            override(values, name, value)
     return Recipe.of(values)
-
-
-def _left_open(asked: Recipe, name: str) -> bool:
-    """Whether the asked recipe leaves a setting to be resolved, so that the saved value is its own doing."""
-    return name == "training.optimizer.matrix_rate" and "matrix_rate" not in asked.training.optimizer.model_fields_set
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -335,4 +294,4 @@ def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Any:
     """The first batch decoded, with what counts in the loss marked; sizes; what the run will cost. Printable."""
     from genwright.preview import preview
 
-    return preview(recipe if isinstance(recipe, Recipe) else Recipe.load(recipe, overrides))
+    return preview(_asked(recipe, overrides))

@@ -121,17 +121,12 @@ def compiled(built: Objective, device: torch.device) -> str:
 
 def environment(recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Versions, hardware, commit, data: what a reader needs to judge or repeat a run."""
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import distributions
 
     from genwright import __version__
 
-    def have(name: str) -> str | None:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return None
-
-    packages = {n: have(n) for n in ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")}
+    named = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")
+    packages = {found.name: found.version for found in distributions() if found.name in named}
     gpu = torch.cuda.get_device_name() if engine.device.type == "cuda" else None
     return {
         "genwright": __version__,
@@ -181,12 +176,8 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[st
         from genwright.models import hf
 
         settings, tensors = hf.load(folder)
-        weights, changed, codec_file, what = (
-            {"model": tensors},
-            {"model": settings},
-            folder / "tokenizer.json",
-            f"Hugging Face folder {folder}",
-        )
+        weights, changed = {"model": tensors}, {"model": settings}
+        codec_file, what = folder / "tokenizer.json", f"Hugging Face folder {folder}"
     else:
         raise GenwrightError(f"--from {source} is neither a run nor a Hugging Face folder", "give a folder with recipe.yaml or config.json")
     trained = changed["model"]

@@ -123,18 +123,25 @@ def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
     print(api.inspect(recipe, **parse_overrides(overrides or [])))
 
 
-TEXTUAL = ("prompt", "fill", "max_tokens", "repetition_penalty", "stop")
-PICTURED = ("condition", "negative", "guidance", "steps", "solver", "truncation", "strength", "output")
+DECODED = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+TEXTUAL = ("prompt", "fill", "max_tokens", "stop")
+PICTURED = ("negative", "guidance", "steps", "solver", "truncation", "strength")
 WAYS = ("walk", "traverse", "interpolate", "directions", "invert")  # through a latent space
+COMPOSED = ("bars", "tempo", "harmonise", "theme", "rules", "soundfont")
+OPTIONS = {  # what content each kind of run takes
+    "text": (*TEXTUAL, *DECODED), "music": ("fill", "max_tokens", "condition", "output", *DECODED[:4], *COMPOSED),
+    "image": ("condition", "output", *PICTURED, *WAYS, *DECODED[:4]),
+}  # fmt: skip
 
 
 @app.command()
 def sample(
     run: RunFolder,
-    n: Annotated[int | None, typer.Option("-n", min=1, help="Samples (of each prompt: 1; pictures: 16).")] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="[A=B...]", help="More of what --condition asks for.")] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="Samples (of each prompt: 1; music: 4; pictures: 16).")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
     prompt: Annotated[list[str] | None, typer.Option(help="Text: how each sample begins; may be given several times.")] = None,
-    fill: Annotated[str | None, typer.Option(metavar="TEXT", help="Text: a masked model fills each [MASK].")] = None,
+    fill: Annotated[str | None, typer.Option(metavar="TEXT|FILE", help="A masked model fills each [MASK]; music: rewrites --bars.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Text: longest sample, in tokens.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Tokens: 0: always the likeliest one.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Tokens: only the k likeliest; 0: all.")] = None,
@@ -142,7 +149,7 @@ def sample(
     min_p: Annotated[float | None, typer.Option(help="Tokens: only those this likely, relative to the likeliest.")] = None,
     repetition_penalty: Annotated[float | None, typer.Option(help="Text: above 1, tokens already used become less likely.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends a sample; may be given several times.")] = None,
-    condition: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures: what they are; a=b|c for several values.")] = None,
+    condition: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures, music: what they are; a=b|c for several.")] = None,
     negative: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures: what they are not.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Pictures: how strongly these two steer; 1 as learned.")] = None,
     steps: Annotated[int | None, typer.Option(help="Flows: steps of the solver.")] = None,
@@ -154,26 +161,40 @@ def sample(
     directions: Annotated[bool, typer.Option("--directions", help="Latents: along the n principal directions of a GAN.")] = False,
     invert: Annotated[str | None, typer.Option(metavar="FILE", help="Latents: find a picture's, then vary it.")] = None,
     strength: Annotated[float | None, typer.Option(min=0, max=1, help="Of --invert's variations: 0 none, 1 all new; 0.3.")] = None,
-    output: Annotated[str | None, typer.Option(metavar="DIR", help="Pictures: where to write. Default: RUN/samples.")] = None,
+    bars: Annotated[str | None, typer.Option(metavar="N|A-B", help="Music: how many bars; of --fill, which.")] = None,
+    tempo: Annotated[float | None, typer.Option(help="Music: quarter notes a minute.")] = None,
+    theme: Annotated[str | None, typer.Option("--continue", metavar="FILE", help="Music: how each piece begins.")] = None,
+    harmonise: Annotated[str | None, typer.Option(metavar="FILE", help="Music: a melody; a masked model writes the other voices.")] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="Music: voices in their ranges, no parallel fifths or octaves.")] = False,
+    soundfont: Annotated[str | None, typer.Option(metavar="FILE", help="Music: a .sf2 to play it. Default: built in.")] = None,
+    output: Annotated[str | None, typer.Option(metavar="DIR", help="Pictures, music: where to write. Default: RUN/samples.")] = None,
     step: Step = None,
     weights: Which = None,
 ) -> None:
-    """Sample a run: print text, or write pictures."""
-    given = {k: v for k, v in locals().items() if v is not None and v is not False and k not in ("run", "step", "weights")}
+    """Sample a run: print text, or write pictures or music."""
+    given = {k: v for k, v in locals().items() if v is not None and v is not False and k not in ("run", "step", "weights", "more")}
     from genwright import api
 
     trained = api.load(run, step=step, weights=weights)
-    pictures = trained.content in ("image", "points")
-    for name in TEXTUAL if pictures else PICTURED + WAYS:
-        if name in given:
-            kind = "text" if pictures else "pictures and points"
-            raise GenwrightError(f"--{name.replace('_', '-')} is for {kind}, which {run} does not make", "leave it out")
-    if pictures:
-        from genwright.pictured import sample_pictures
-
-        print("\n".join(map(str, sample_pictures(trained, **given))))
+    content = "image" if trained.content == "points" else trained.content
+    for name in given:
+        fit = [kind for kind, names in OPTIONS.items() if name in names]
+        if fit and content not in fit:
+            kind = " and ".join(fit).replace("image", "pictures and points")
+            option = "continue" if name == "theme" else name.replace("_", "-")
+            raise GenwrightError(f"--{option} is for {kind}, which {run} does not make", "leave it out")
+    if more:
+        if not condition:
+            raise GenwrightError(f"{more[0]!r} is not expected here", "write what is asked for after --condition")
+        given["condition"] = ",".join([condition, *more])
+    if content == "text":
+        _print_text(trained, given | ({"stop": tuple(stop)} if stop else {}))
         return
-    _print_text(trained, given | ({"stop": tuple(stop)} if stop else {}))
+    if content == "music":
+        from genwright.composing import sample_music as write
+    else:
+        from genwright.pictured import sample_pictures as write  # type: ignore[assignment]
+    print("\n".join(map(str, write(trained, **given))))
 
 
 def _print_text(trained: Any, given: dict[str, Any]) -> None:

@@ -71,7 +71,9 @@ class Objective(Protocol):
         drawn by (seed, position, example), so that any split and any number of ranks sees the same; what needs the whole
         batch (whitening, pairing) goes through `ranks`."""
 
-    def turns(self, step: int) -> Sequence[Turn]: ...
+    def turns(self, step: int) -> Sequence[Turn]:
+        """One, of a single network by its `loss`, unless an objective says otherwise."""
+        return (Turn(("model",), self.loss),)  # type: ignore[attr-defined]
 
     def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> Mapping[str, float] | None:
         """Moves buffers that follow no gradient (codebooks, adaptive augmentation) by what the step's losses measured and summed, the
@@ -122,7 +124,6 @@ class Space:
     vocabulary: int = 0
     special: Mapping[str, int] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
-    dtype: str = "int64"
     word_start: Tensor | None = None  # (vocabulary,) bool: the token begins a new word (for whole-word masking)
     length: int = 0
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from genwright.evaluation.figure import Figure
-from genwright.evaluation.table import details, table
-from genwright.training.checkpoint import write_whole
+from genwright.evaluation.figure import Figure, details, table
+from genwright.files import write_whole
 
 if TYPE_CHECKING:
     from genwright.run import Run
@@ -49,6 +48,10 @@ def evaluate(run: Run, inception: str | Path | None = None, samples: int | None 
         from genwright.textual import evaluate_text
 
         figures, drawn = evaluate_text(run)
+    elif run.content == "music":
+        from genwright.composing import evaluate_music
+
+        figures, drawn = evaluate_music(run, samples), []
     else:
         from genwright.evaluation.images import evaluate_images
 
@@ -82,29 +85,27 @@ def _shown(run: Run, found: Evaluation) -> Any:
         "parameters": sum(p.numel() for module in modules.values() for p in module.parameters()),
         "checkpoint": f"step {found.step}, {found.weights} weights",
     }
-    pictures = _pictures(run) if run.content != "text" else []
-    if run.content == "text":
+    pictures: Sequence[Any] = ()
+    music: Sequence[Any] = ()
+    if run.content == "music":
+        from genwright.composing import pieces_of
+
+        music = pieces_of(run)
+    elif run.content != "text":
+        from genwright.pictured import pictures_of
+
+        pictures = pictures_of(run, lambda x: run.eyes.features(x))
+    else:
         sizes["FLOP per token, forward and backward"] = run.model.flops_per_token(recipe.data.context)  # type: ignore[operator]
     done = max((r["step"] for r in records), default=0)
-    alarms = [r["event"] for r in records if "event" in r] + [r["skipped"] for r in records if "skipped" in r]
-    samples, fills = [], []
-    for s in found.samples:
-        if "gaps" in s:
-            fills.append(Fill(s["parts"], [[(c, p) for c, p in gap] for gap in s["gaps"]]))
-        else:
-            samples.append(Sample(s["prompt"], s["text"], found.step, tuple(s["span"]) if s["span"] else None))
+    fills = [Fill(s["parts"], s["gaps"]) for s in found.samples if "gaps" in s]
+    samples = [Sample(s["prompt"], s["text"], found.step, s["span"]) for s in found.samples if "gaps" not in s]
     status = "finished" if done >= recipe.training.steps else f"stopped at step {done} of {recipe.training.steps}"
     return RunData(
         name=recipe.name, description=recipe.description, recipe=recipe.dump(), records=records, figures=found.figures, samples=samples[:8],
         fills=fills, data={"digest": data.get("digest"), **data.get("summary", {})}, sizes=sizes, environment=environment, status=status,
-        alarms=alarms, pictures=pictures,
+        pictures=pictures, music=music,
     )  # fmt: skip
-
-
-def _pictures(run: Run) -> Sequence[Any]:
-    from genwright.pictured import pictures_of
-
-    return pictures_of(run, lambda x: run.eyes.features(x))
 
 
 def write(runs: Sequence[Run], path: Path) -> Path:

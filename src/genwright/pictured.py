@@ -13,9 +13,8 @@ from torch import Tensor
 
 from genwright.codecs.attributes import encode
 from genwright.errors import GenwrightError
+from genwright.evaluation.distances import nearest
 from genwright.evaluation.features import of_split
-from genwright.evaluation.neighbours import nearest
-from genwright.recipe import build
 from genwright.reporting import pictures
 from genwright.reporting.pictures import Picture
 from genwright.sampling import codes, latent
@@ -66,7 +65,7 @@ class Drawer:
     def __call__(self, count: int, condition: Tensor | None = None, negative: Tensor | None = None) -> Tensor:
         """`count` examples (count, *shape). Raises GenwrightError where the run draws none."""
         if self.latent:
-            return latent.draw(self.objective, self.space, count, condition, negative, self.settings).cpu()
+            return self.decoded(self.latents(count), condition, negative)
         if not self.able:
             remedy = "train a transformer over its codes and sample that: genwright train emoji-codes codec.run=RUN"
             raise GenwrightError("this run turns pictures into codes and back, and draws none of its own", remedy)
@@ -89,10 +88,9 @@ class Drawer:
 
 def drawer(run: Run, guidance: float | None = None, **settings: Any) -> Drawer:
     """With the recipe's settings of sampling, some of them changed. Raises GenwrightError for an unknown one."""
-    kind = type(run.recipe.sampling)
-    if guidance is not None and "guidance" in kind.model_fields:
+    if guidance is not None and hasattr(run.recipe.sampling, "guidance"):
         settings["guidance"] = guidance
-    return Drawer(run.objective, run.codec, build(kind, {**run.recipe.sampling.model_dump(), **settings}, "sampling"), guidance)
+    return Drawer(run.objective, run.codec, run.sampling(**settings), guidance)
 
 
 def draw(run: Run, n: int = 16, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, **settings: Any) -> Tensor:
@@ -175,7 +173,7 @@ def _varied(run: Run, make: Drawer, path: str, count: int, strength: float, cond
     """A picture, what its latent decodes to, and `count` variations."""
     if run.content != "image":
         raise GenwrightError("--invert finds the latent of a picture, and this run makes points", "leave it out")
-    given = run.codec.open(path)[None].to(make.latents(1).device)
+    given = run.codec.encode(path)[None].to(make.latents(1).device)
     z = latent.invert(run.objective, make.space, given, condition, make.settings)
     made = make.decoded(torch.cat([z, latent.vary(z, make.latents(count), strength)]), condition, negative)
     return torch.cat([given.cpu(), made])
@@ -200,7 +198,7 @@ def pictures_of(run: Run, features: Any = None) -> list[Picture]:
         z = make.latents(10)
         x = make.decoded(latent.interpolate(z[:5], z[5:], 9))
         out.append(Picture("Interpolation", "From one latent to another, in each row, along the arc between them.", pictures.grid(x, 9)))
-    if make.latent and latent.meaningful(run.objective):
+    if make.latent and latent.top(run.objective):
         lines, rows = make.along(ROWS, hasattr(run.objective, "directions"))
         x = make.decoded(latent.traverse(make.latents(1), lines, VALUES))
         caption = "One latent, with its coordinate along each line set from -3 to 3; the strongest first."

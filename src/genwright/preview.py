@@ -70,7 +70,7 @@ def preview(recipe: Recipe) -> Preview:
     check(objective, stream.size, recipe.training, engine)
     rows = torch.arange(stream.size)
     batch = stream.batch(0, rows)
-    prepared = objective.prepare(dict(batch), Draws(recipe.seed, 0, rows), engine.ranks(engine.rows(stream.size, objective.unit)))
+    prepared = objective.prepare(dict(batch), Draws(recipe.seed, 0, rows), engine)
     shown = range(min(ROWS, stream.size))
     where = [stream.describe(0, rows[i : i + 1]) for i in shown]
     words = "targets" in prepared and recipe.data.content == "text"

@@ -45,11 +45,7 @@ def _part(family: str, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
         raise GenwrightError(f"{where} is {value!r}", "write settings as key: value, one a line")
     kind = value.get("kind", _DEFAULT_KINDS[family])
-    try:
-        cls = settings_of(family, str(kind))
-    except GenwrightError as error:
-        raise GenwrightError(f"{where}.kind is {kind!r}", error.remedy) from None
-    return build(cls, {**value, "kind": kind}, where)
+    return build(settings_of(family, kind, f"{where}.kind"), {**value, "kind": kind}, where)
 
 
 def _models(value: Any) -> Any:

@@ -21,13 +21,13 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
     cls: what was validated; where: its dotted place. everywhere: all dotted settings of a recipe, to find a misplaced one."""
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     problem = problems[0]
-    path = list(_keys(cls, problem["loc"]))
+    path, owner = _place(cls, problem["loc"])
     key = ".".join([*([where] if where else []), *path])
     value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
     if kind == "extra_forbidden":
-        return GenwrightError(f"{key} is not a setting", _near(cls, path, everywhere))
+        return GenwrightError(f"{key} is not a setting", _near(owner, path[-1], everywhere))
     if kind == "missing":
-        meaning = _owner(cls, path).model_fields[path[-1]].description or "see `genwright recipe show`"
+        meaning = owner.model_fields[path[-1]].description or "see `genwright recipe show`"
         return GenwrightError(f"{key} is not given, and has no default", f"set it ({meaning.removesuffix('.')})")
     if kind in _BOUNDS:
         (bound,) = context.values()
@@ -45,16 +45,18 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
     return GenwrightError(f"{key} is {value!r}", f"{problem['msg'][:1].lower()}{problem['msg'][1:]}")
 
 
-def _keys(cls: type[BaseModel], loc: tuple[int | str, ...]) -> Iterator[str]:
-    """The parts of a location that a person wrote: pydantic adds the names of union members."""
-    here: list[type[BaseModel]] = [cls]
+def _place(cls: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
+    """The parts of a location that a person wrote (pydantic adds the names of union members), and the class that has the last one, or
+    lacks it."""
+    path, here, owner = [], [cls], cls
     for depth, part in enumerate(loc):
         known = [c for c in here if part in c.model_fields]
+        owner = (known or here or [owner])[0]
         if known:
             here = [inner for c in known for inner in _settings_in(c.model_fields[str(part)].annotation)]
-            yield str(part)
-        elif depth == 0 or isinstance(part, int) or "[" not in part and part not in _MEMBERS:
-            yield str(part)
+        if known or depth == 0 or isinstance(part, int) or "[" not in part and part not in _MEMBERS:
+            path.append(str(part))
+    return path, owner
 
 
 def _settings_in(annotation: Any) -> list[type[BaseModel]]:
@@ -64,23 +66,12 @@ def _settings_in(annotation: Any) -> list[type[BaseModel]]:
     return [cls for inner in typing.get_args(annotation) for cls in _settings_in(inner)]
 
 
-def _owner(cls: type[BaseModel], path: list[str]) -> type[BaseModel]:
-    """The settings class that holds the last key of a path."""
-    for part in path[:-1]:
-        if part in cls.model_fields:
-            inner = _settings_in(cls.model_fields[part].annotation)
-            cls = inner[0] if inner else cls
-    return cls
-
-
-def _near(cls: type[BaseModel], path: list[str], everywhere: Callable[[], Iterable[str]]) -> str:
+def _near(owner: type[BaseModel], word: str, everywhere: Callable[[], Iterable[str]]) -> str:
     """A remedy for an unknown key: a near name beside it, else the same name elsewhere, else all that are known."""
-    beside, word = _owner(cls, path).model_fields, path[-1]
-    if not get_close_matches(word, beside, n=1, cutoff=0.7):
-        elsewhere = [name for name in everywhere() if name.rpartition(".")[2] == word]
-        if elsewhere:
-            return f"did you mean {elsewhere[0]!r}?"
-    return did_you_mean(word, beside)
+    elsewhere = [name for name in everywhere() if name.rpartition(".")[2] == word]
+    if elsewhere and not get_close_matches(word, owner.model_fields, n=1, cutoff=0.7):
+        return f"did you mean {elsewhere[0]!r}?"
+    return did_you_mean(word, owner.model_fields)
 
 
 def dotted_names(cls: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, and registers itself there:
+"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, which say what they are of; a
+source of text has no settings and is a function, (paths, name, cache folder) -> files:
 
-    @register("objective", "causal")
-    class Causal(Settings): ...
+    class Causal(Settings, family="objective"):
+        kind: Literal["causal"] = "causal"
 
 Dropping a file into the family's package is enough; there is no list to keep.
 """
@@ -16,45 +17,43 @@ from pydantic import BaseModel, ConfigDict
 
 from genwright.errors import GenwrightError, did_you_mean
 
-PACKAGES = {
-    "codec": "genwright.codecs", "source": "genwright.data", "data": "genwright.data", "model": "genwright.models",
-    "objective": "genwright.objectives",
-}  # fmt: skip
-_known: dict[str, dict[str, type[Settings]]] = {family: {} for family in PACKAGES}
+PACKAGES = {"codec": "codecs", "source": "data", "data": "data", "model": "models", "objective": "objectives"}  # of a family's files
+_known: dict[str, dict[str, Any]] = {family: {} for family in PACKAGES}
 
 
 class Settings(BaseModel):
     """Base of every settings class: frozen, unknown keys refused, a `kind` that picks the class. Each field has a docstring under it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
-    family: ClassVar[str] = ""
     content: ClassVar[str] = ""  # of data and codecs: "text", "image" or "points"
     role: ClassVar[str] = ""  # of networks: what an objective can do with it
     lookahead: ClassVar[int] = 0  # of objectives: tokens a window holds beyond the context, such as the last target
 
+    def __init_subclass__(cls, family: str = "", **config: Any):
+        super().__init_subclass__(**config)
+        if family:
+            _known[family][cls.__dict__["kind"]] = cls  # its default; the fields are not made yet
 
-def register(family: str, kind: str):
-    def add(cls):
-        cls.family = family
-        if cls.model_fields["kind"].default != kind:
-            raise TypeError(f"{cls.__name__}.kind must default to {kind!r}")
-        _known[family][kind] = cls
-        return cls
+
+def source(kind: str):
+    def add(find):
+        _known["source"][kind] = find
+        return find
 
     return add
 
 
-def kinds(family: str) -> dict[str, type[Settings]]:
-    """kind -> settings class, of every file in the family's package."""
-    package = importlib.import_module(PACKAGES[family])
+def kinds(family: str) -> dict[str, Any]:
+    """kind -> settings class (a source's function), of every file in the family's package."""
+    package = importlib.import_module(f"genwright.{PACKAGES[family]}")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    return dict(_known[family])
+    return _known[family]
 
 
-def settings_of(family: str, kind: str) -> type[Any]:
-    """The settings class of a kind. Raises GenwrightError for an unknown one."""
+def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
+    """The settings class (a source: function) of a kind. where: the dotted place that says it. Raises GenwrightError for an unknown one."""
     known = kinds(family)
-    if kind not in known:
-        raise GenwrightError(f"{family} kind {kind!r} is unknown", did_you_mean(kind, known))
-    return known[kind]
+    if str(kind) not in known:
+        raise GenwrightError(f"{where or family} is {kind!r}", did_you_mean(str(kind), known))
+    return known[str(kind)]

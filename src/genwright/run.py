@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from genwright import assemble
 from genwright.errors import GenwrightError
-from genwright.recipe import Recipe
-from genwright.training import checkpoint, snapshot
+from genwright.recipe import Recipe, build
+from genwright.training import checkpoint
 from genwright.training.engine import Engine
 from genwright.training.records import read
 
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from genwright.models.transformer import Transformer
 
 
+VISUAL = ("image", "points")  # content that is drawn and watched while it trains
+
+
 def load(folder: str | Path, step: int | None = None, weights: str | None = None) -> Run:
     """A trained run. step: which checkpoint (default: the newest whole one). weights: "ema" or "raw" (default: ema where there is
     one). Raises GenwrightError."""
     folder = Path(folder)
     if not (folder / "recipe.yaml").is_file():
-        raise GenwrightError(
-            f"{folder} is not a run: it has no recipe.yaml", "give the folder that `genwright train` made, for example runs/code"
-        )
+        remedy = "give the folder that `genwright train` made, for example runs/code"
+        raise GenwrightError(f"{folder} is not a run: it has no recipe.yaml", remedy)
     return Run(folder, step, str(weights) if weights else None)
 
 
@@ -58,7 +60,7 @@ class Run:
 
     @property
     def content(self) -> str:
-        """What it makes: "text", "image" or "points"."""
+        """What it makes: "text", "music", "image" or "points"."""
         return self.codec.content
 
     @cached_property
@@ -67,9 +69,8 @@ class Run:
         if self._step is not None:
             path = checkpoint.folder_of(root, self._step)
             if not path.is_dir():
-                raise GenwrightError(
-                    f"{self.folder} has no checkpoint of step {self._step}", f"there are: {', '.join(map(str, checkpoint.steps(root)))}"
-                )
+                there = ", ".join(map(str, checkpoint.steps(root)))
+                raise GenwrightError(f"{self.folder} has no checkpoint of step {self._step}", f"there are: {there}")
             return path
         path_or_none = checkpoint.newest(root, lambda text: print(f"note: {text}", file=sys.stderr))
         if path_or_none is None:
@@ -89,7 +90,7 @@ class Run:
         if self.weights == "ema":
             named |= files.get("ema", {})
         modules = dict.fromkeys(name.partition(".")[0] for name in named)
-        return {name: snapshot.cut(named, f"{name}.") for name in modules}
+        return {name: checkpoint.cut(named, f"{name}.") for name in modules}
 
     @cached_property
     def objective(self) -> Any:
@@ -98,7 +99,7 @@ class Run:
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
         engine = Engine("cpu" if self.recipe.training.device == "cpu" else "auto")
         for name, tensors in self.tensors().items():
-            snapshot.into_module(built.modules[name], tensors, str(self.checkpoint))
+            checkpoint.into_module(built.modules[name], tensors, str(self.checkpoint))
             built.modules[name].to(engine.device).eval().requires_grad_(False)
             if self.recipe.training.precision == "bf16" and hasattr(built, "velocity"):
                 built.modules[name].to(torch.bfloat16)
@@ -131,15 +132,19 @@ class Run:
 
     def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, **settings: Any) -> Any:
         """Text: `n` samples of each prompt. settings: of sampling (temperature, top_k, seed, ...), over the recipe's.
+        Music: scores; settings: bars=16, condition="key=G", harmonise, ... see `composing.draw`.
         Pictures and points: a tensor (n, *shape); settings: condition="group=food", negative, guidance, ... see `pictured.draw`."""
-        if self.content != "text":
+        if self.content == "music":
+            from genwright.composing import draw as compose
+
+            return compose(self, n, **settings)
+        if self.content in VISUAL:
             from genwright.pictured import draw
 
             return draw(self, n, **settings)
         from genwright.sampling.decode import generate
 
-        chosen = self._decoding(settings)
-        return generate(self.model, self.codec, list(prompts), n=n, settings=chosen, on_token=on_token)
+        return generate(self.model, self.codec, list(prompts), n=n, settings=self.sampling(**settings), on_token=on_token)
 
     def check_prompts(self, prompts: Sequence[str]) -> None:
         """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec lacks a character."""
@@ -153,22 +158,22 @@ class Run:
         """Fills each [MASK] of a text; the likeliest candidates of each with their probabilities."""
         from genwright.sampling.fill import fill
 
-        return fill(self.model, self.codec, text, top=top, settings=self._decoding(settings) if settings else None)
+        return fill(self.model, self.codec, text, top=top, settings=self.sampling(**settings) if settings else None)
 
-    def _decoding(self, settings: Mapping[str, Any]):
-        from genwright.recipe import build
-
+    def sampling(self, **settings: Any) -> Any:
+        """The recipe's settings of sampling, some of them changed. Raises GenwrightError for one that there is not."""
         return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
 
     def evaluate(self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Any:
-        """Every figure beside its floors. Text: on the whole held-out split. Pictures and points: on some of it, or on all (`whole`, with
-        500 importance samples each where likelihoods are estimated), and on `samples` drawn. inception: weights for a figure called FID."""
+        """Every figure beside its floors. Text and music: on the whole held-out split. Pictures and points: on some of it, or on all
+        (`whole`, with 500 importance samples each where likelihoods are estimated). samples: how many are drawn, of all but text.
+        inception: weights for a figure called FID."""
         from genwright.measure import evaluate
 
         if inception is not None and self.content != "image":
             raise GenwrightError("--inception is for pictures, and this run makes none", "leave it out")
-        if (samples or whole) and self.content == "text":
-            raise GenwrightError(f"--{'samples' if samples else 'whole'} is for pictures and points", "leave it out: text is always whole")
+        if samples and self.content == "text" or whole and self.content not in VISUAL:
+            raise GenwrightError(f"--{'samples' if samples else 'whole'} is not for {self.content}", "leave it out: it is always whole")
         return evaluate(self, inception, samples, whole)
 
     def export(self, kind: str, folder: str | Path) -> Path:

@@ -1,18 +1,25 @@
-"""A run that makes text, measured on its whole held-out split, and what it writes: figures, samples, filled gaps."""
+"""A run that makes text, measured on its whole held-out split, and what it writes: figures, samples, filled gaps.
+
+Nats per token, bits per byte and accuracy stand beside what tables of counts and the untrained network reach on the same targets. Masks are
+drawn by (seed, window): every evaluation of a run, in any batch size, hides the same tokens.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from genwright import assemble
+from genwright.contracts import Batch, Objective
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.floors import count_floors
-from genwright.evaluation.held_out import measure
-from genwright.evaluation.language import evaluate_language
-from genwright.evaluation.text_samples import measure_samples
+from genwright.evaluation.held_out import measure, untrained
+from genwright.evaluation.text import Floors, measure_samples
 from genwright.sampling.fill import candidates
 from genwright.training.engine import Engine
 
@@ -24,6 +31,50 @@ FILLED = 4  # held-out passages that the report continues, or fills in
 PROMPT = 16  # tokens of such a passage that are given
 
 
+def _floors(floors: Floors, found: Batch, prepared: Batch, rows: int) -> dict[str, tuple[float, int]]:
+    """What the floors cost on exactly the counted targets of the first `rows` windows: "loss, unigram" and so on, (sum, count). tokens:
+    (windows, context + lookahead); targets: (windows, context), negative where nothing counts."""
+    tokens, targets = found["tokens"][:rows], prepared["targets"][:rows].cpu()
+    lookahead = tokens.size(1) - targets.size(1)
+    left = nn.functional.pad(tokens, (1, 0), value=-1)[:, lookahead : lookahead + targets.size(1)]
+    counted = targets >= 0
+    chosen = targets[counted].numpy()
+    costs = floors.measure(chosen, left[counted].numpy())
+    return {f"{name}, {floor}": (total, len(chosen)) for name, its in costs.items() for floor, total in its.items()}
+
+
+def evaluate_language(
+    objective: Objective, dataset: Any, lookahead: int, *, batch: int = 32, seed: int = 0, engine: Any = None,
+    untrained: Mapping[str, float] | Callable[[], Mapping[str, float]] | None = None, floors: Floors | None = None,
+) -> list[Figure]:  # fmt: skip
+    """Figures of the whole held-out split: loss in nats per token, bits per byte (lookahead 1 only: masked models give no
+    probability of a text), and whatever else the objective's loss counts (accuracy). `untrained`: the same measures (as `measure` gives)
+    of the network as it was initialised, or a function that measures them. `floors`: counts that were made before. dataset: of tokens, as
+    `data.text.TextDataset`: its `codec`, `held_out`, `tokens` and `summary` are asked for."""
+    floors = floors or Floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
+    means = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_floors, floors))
+    before = dict(untrained() if callable(untrained) else untrained or {})
+    targets = "tokens" if lookahead else "hidden tokens"
+    figures = []
+    for name in (name for name in means if ", " not in name):  # the others are floors
+        beside = {key.removeprefix(f"{name}, "): value for key, value in means.items() if key.startswith(f"{name}, ")}
+        beside |= {"untrained": before[name]} if name in before else {}
+        unit, direction = ("nats/token", "lower") if name == "loss" else ("share", "higher")
+        title = f"{name}, held out" if lookahead else f"{name}, held out, masked"
+        figures.append(Figure(title, means[name], unit, means.counts[name], targets, beside, {}, direction))  # type: ignore[arg-type]
+    if lookahead and "bytes" in dataset.summary["held_out"]:
+        figures.insert(1, bits_per_byte(figures[0], len(dataset.tokens("held_out")), dataset.summary["held_out"]["bytes"]))
+    return figures
+
+
+def bits_per_byte(loss: Figure, tokens: int, nbytes: int) -> Figure:
+    """A loss in nats per token as bits per byte of UTF-8 text, which models with different vocabularies share: nats x tokens / bytes /
+    ln 2. End tokens cost and hold no byte; tokens that are no target (a split's first) count as the average one."""
+    scale = tokens / nbytes / math.log(2)
+    floors = {name: value * scale for name, value in loss.floors.items()}
+    return Figure("bits per byte, held out", loss.value * scale, "bits/byte", nbytes, "bytes", floors, {}, "lower", f"{tokens:,} tokens")
+
+
 def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:
     """Every figure beside its floors; and of causal models samples, of masked ones filled gaps, as plain data."""
     dataset, recipe = run.dataset(), run.recipe
@@ -31,61 +82,41 @@ def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:
     lookahead = recipe.objective.lookahead
     if not dataset.held_out(lookahead).windows:  # nothing was held out: samples are all there is to show
         return [], []
-    floors = count_floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
+    floors = Floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
     # accuracy needs all logits of a batch: at most 256 MB of them
     batch = max(1, min(32, 2**26 // (recipe.data.context * dataset.codec.space.vocabulary)))
     common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
-
-    def untrained() -> dict[str, float]:
-        fresh = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
-        fresh.accuracy = True  # type: ignore[attr-defined]
-        for module in fresh.modules.values():
-            module.to(engine.device)
-        return measure(fresh, dataset.held_out(lookahead), **common).means()
-
-    run.objective.accuracy = True
-    figures = evaluate_language(run.objective, dataset, lookahead, untrained=untrained, floors=floors, **common)
+    fresh = untrained(run, engine.device)
+    fresh.accuracy = run.objective.accuracy = True  # type: ignore[attr-defined]
+    before = measure(fresh, dataset.held_out(lookahead), **common)
+    figures = evaluate_language(run.objective, dataset, lookahead, untrained=before, floors=floors, **common)
     run.objective.accuracy = False
     if not recipe.objective.causal:
         return figures, _filled(run, dataset)
-    more, drawn = _sampled(run, dataset, floors, SAMPLES)
+    more, drawn = _sampled(run, dataset, floors)
     return figures + more, drawn
 
 
-def _sampled(run: Run, dataset: Any, floors: Any, count: int) -> tuple[list[Figure], list[dict[str, Any]]]:
-    """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model itself is measured."""
-    length = min(run.recipe.data.context, 256)
+def _sampled(run: Run, dataset: Any, floors: Floors) -> tuple[list[Figure], list[dict[str, Any]]]:
+    """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model itself is measured; and what a person
+    sees: the beginnings of some held-out documents continued with the recipe's own settings, then those samples."""
+    codec, names = dataset.codec, [name for name, _ in dataset.documents("held_out")]
+    begins = (codec.decode(np.asarray(tokens[:PROMPT]).tolist()) for _, tokens in dataset.documents("held_out"))
+    prompts = list(dict.fromkeys(islice(filter(str.strip, begins), 4 * FILLED)))[:FILLED]
+    continued = run.sample(prompts=prompts, n=1) if prompts else []
     plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": ()}
-    drawn = run.sample(prompts=[""], n=count, max_tokens=length, seed=run.recipe.seed, **plain)
-    end = dataset.codec.space.special["end"]
-    found = measure_samples(
+    length = min(run.recipe.data.context, 256)
+    drawn = run.sample(prompts=[""], n=SAMPLES, max_tokens=length, seed=run.recipe.seed, **plain)
+    figures, spans = measure_samples(
         [np.asarray(s.tokens, dtype=np.int64) for s in drawn], dataset.tokens("train"), dataset.tokens("held_out"), floors.unigram,
-        dataset.codec.decode, end=end, code=_is_python(dataset), seed=run.recipe.seed,
+        codec.decode, end=codec.space.special["end"], code=sum(name.endswith(".py") for name in names) > len(names) / 2,
+        seed=run.recipe.seed,
     )  # fmt: skip
-    texts = []
-    for sample, span, characters in zip(drawn, found.spans, found.characters, strict=True):
-        before = len(dataset.codec.decode(list(sample.tokens[: span.start])))
-        texts.append({"prompt": sample.prompt, "text": sample.text, "span": [before, before + characters]})
-    return found.figures, _prompted(run, dataset) + texts
-
-
-def _is_python(dataset: Any) -> bool:
-    """Whether most held-out documents are Python files."""
-    names = [name for name, _ in dataset.documents("held_out")]
-    return sum(name.endswith(".py") for name in names) > len(names) / 2
-
-
-def _prompted(run: Run, dataset: Any) -> list[dict[str, Any]]:
-    """The beginnings of some held-out documents, continued with the recipe's own settings: what a person would see."""
-    prompts = []
-    for _, tokens in dataset.documents("held_out"):
-        begin = dataset.codec.decode(np.asarray(tokens[:PROMPT]).tolist())
-        if begin.strip() and begin not in prompts:
-            prompts.append(begin)
-        if len(prompts) == FILLED:
-            break
-    drawn = run.sample(prompts=prompts, n=1) if prompts else []
-    return [{"prompt": s.prompt, "text": s.text, "span": None} for s in drawn]
+    texts = [{"prompt": s.prompt, "text": s.text, "span": None} for s in continued]
+    for sample, (start, length, _) in zip(drawn, spans, strict=True):
+        before, copied = (len(codec.decode(list(part))) for part in (sample.tokens[:start], sample.tokens[start : start + length]))
+        texts.append({"prompt": sample.prompt, "text": sample.text, "span": [before, before + copied]})
+    return figures, texts
 
 
 def _filled(run: Run, dataset: Any) -> list[dict[str, Any]]:

@@ -6,8 +6,10 @@ holds now and did not hold at the evaluation before. Its thresholds are few and 
 each, a run in which it must ring and one in which it must not.
 """
 
+import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,9 @@ import torch
 from torch import Tensor
 
 from genwright.draws import Draws
-from genwright.evaluation.distances import frechet
+from genwright.evaluation.distances import Memory, frechet, mixture, prdc
 from genwright.evaluation.features import of_split
 from genwright.evaluation.held_out import evaluating
-from genwright.evaluation.modes import mixture
-from genwright.evaluation.neighbours import Memory, prdc
 from genwright.pictured import Drawer
 from genwright.reporting import pictures
 from genwright.training.loop import Hook, Rollback, State
@@ -44,16 +44,17 @@ class Watch:
         features: Callable[[], Callable[[Tensor], Tensor]], seed: int = 0,
     ):  # fmt: skip
         self.folder, self.objective, self.dataset, self.engine = folder, objective, dataset, engine
-        self.settings, self.drawing, self.make_features, self.seed = settings, drawing, features, seed
+        self.settings, self.drawing, self.features, self.seed = settings, drawing, functools.cache(features), seed
 
     def __call__(self, step: int) -> dict[str, float]:
         """Metrics of `settings.samples` samples, the same on every rank."""
         make = Drawer(self.objective, self.dataset.codec, self.drawing)
         if not (self.settings.samples and make.able):
             return {}
-        found: dict[str, float] = {}
+        found: dict[str, float] = {}  # one sample for each of the real examples' conditions, on the CPU
         if self.engine.main or self.engine.strategy == "fsdp":  # sharded modules meet inside: all ranks draw
-            made = self.drawn(make)
+            with evaluating(self.objective):
+                made = make(self.settings.samples, self.real[1] if make.conditional else None)
         if self.engine.main:
             shown = pictures.scatter(made, self.real[0]) if made.dim() == 2 else pictures.grid(made[:SHOWN], 8)
             pictures.write(self.folder / "samples" / f"step-{step:08d}.png", shown)
@@ -68,28 +69,19 @@ class Watch:
         return train.x(order), train.condition(order[torch.arange(self.settings.samples) % len(order)])
 
     @cached_property
-    def features(self) -> Callable[[Tensor], Tensor]:
-        return self.make_features()
-
-    @cached_property
     def memory(self) -> Memory | None:
         train, held_out = self.dataset.split("train"), self.dataset.split("held_out")
         if len(train) < 2 or not len(held_out):
             return None
         fresh = self.dataset.held_out().order[: max(100, self.settings.samples)]
-        return Memory(self.features(of_split(train, TRAIN)[0]), self.features(held_out.x(fresh)))
-
-    def drawn(self, make: Drawer) -> Tensor:
-        """Samples, one for each of the real examples' conditions, made in evaluation mode; on the CPU."""
-        with evaluating(self.objective):
-            return make(self.settings.samples, self.real[1] if make.conditional else None)
+        return Memory(self.features()(of_split(train, TRAIN)[0]), self.features()(held_out.x(fresh)))
 
     def measured(self, made: Tensor) -> dict[str, float]:
         """Metrics in the space of features; what a few examples cannot tell is left out."""
         made = made.nan_to_num(0.0, 1e6, -1e6)
         out: dict[str, float] = {}
         if min(len(made), len(self.real[0])) > NEIGHBOURS:
-            real, fake = self.features(self.real[0]), self.features(made)
+            real, fake = map(self.features(), (self.real[0], made))
             out = prdc(real, fake, NEIGHBOURS) | {"frechet": frechet(real, fake)}
             if self.memory:
                 out |= {"memorised": self.memory.share(fake), "memorised_floor": self.memory.floor}
@@ -99,113 +91,86 @@ class Watch:
         return out
 
 
-# ---- alarms: the evaluations so far, oldest first -> what happens and what to try, "" if all is well
+# ---- alarms
 
 Rows = Sequence[Mapping[str, float]]
 
 
-def _values(rows: Rows, name: str) -> list[float]:
-    return [row[name] for row in rows if name in row]
-
-
-def mode_collapse(rows: Rows, s: Watching) -> str:
-    """Twice in a row coverage was far below its best, or samples look real and cover little."""
-    covered, precise = _values(rows, "coverage"), _values(rows, "precision")
-    if len(covered) < 2:
-        return ""
-    best, now = max(covered), covered[-1]
-    fell = best >= 0.2 and max(covered[-2:]) < s.coverage * best
-    narrow = min(precise[-2:], default=0) >= 0.5 and max(covered[-2:]) < s.coverage / 2
-    before = f" after {best:.0%} at best" if fell else ", however real they look"
-    remedy = "try a lower learning rate, more of objective.r1 and r2, objective.packing, or a smaller model for small data"
-    return f"mode collapse: samples cover {now:.0%} of the data{before}; {remedy}" if fell or narrow else ""
-
-
-def discriminator_won(rows: Rows, s: Watching) -> str:
-    """It ranks nearly every pair right for some evaluations, in which samples covered no more of the data."""
-    wins, covered = _values(rows, "wins")[-PATIENCE:], _values(rows, "coverage")[-PATIENCE:]
-    better = len(covered) == PATIENCE and covered[-1] > covered[0] + 0.01
-    doubts = max(_values(rows, "discriminator_loss")[-PATIENCE:], default=0.0) > SURE
-    if len(wins) < PATIENCE or min(wins) <= s.wins or better or doubts:
-        return ""
-    remedy = "try a lower learning rate for it (training.optimizers.discriminator), more of objective.r1 and r2, or objective.augment"
-    return f"the discriminator has won: it tells real from generated in {wins[-1]:.1%} of pairs, and the generator learns no more; {remedy}"
-
-
-def posterior_collapse(rows: Rows, s: Watching) -> str:
-    """Twice in a row no latent dimension carries anything."""
-    units, kl = _values(rows, "active_units")[-2:], _values(rows, "kl")[-2:]
-    if min(len(units), len(kl)) < 2 or (max(units) >= 0.5 and max(kl) >= 0.05):
-        return ""
-    remedy = "try a smaller objective.beta, a longer warm-up of the KL, free bits, or a weaker decoder"
-    return f"posterior collapse: {units[-1]:.1f} latent dimensions are in use (KL {kl[-1]:.2g} nats), so the decoder ignores them; {remedy}"
-
-
-def dead_codebook(rows: Rows, s: Watching) -> str:
-    """Twice in a row few codes are used."""
-    used = _values(rows, "used")[-2:]
-    if len(used) < 2 or max(used) >= s.used:
-        return ""
-    return f"dead codebook: only {used[-1]:.1%} of the codes are used; try a smaller codebook, or FSQ, which has none to die"
-
-
-def memorising(rows: Rows, s: Watching) -> str:
-    """Twice in a row far more samples than held-out examples lie next to a training example."""
-    over = [row["memorised"] - row["memorised_floor"] for row in rows if "memorised" in row][-2:]
-    if len(over) < 2 or min(over) <= s.memorised:
-        return ""
-    share = _values(rows, "memorised")[-1]
-    remedy = "try fewer steps, a smaller model, more data, or augmentation"
-    return f"memorising: {share:.0%} of samples are nearer to a training example than fresh ones are; {remedy}"
-
-
-ALARMS: tuple[Callable[[Rows, Watching], str], ...] = (mode_collapse, discriminator_won, posterior_collapse, dead_codebook, memorising)
+def alarms(rows: Rows, s: Watching) -> list[str]:
+    """What is wrong after the evaluations so far, oldest first, whether or not it was before: "what happens; what to try" of each."""
+    of = lambda name: [row[name] for row in rows if name in row]  # noqa: E731
+    found, (covered, precise, wins, used, units, kl) = [], map(of, ("coverage", "precision", "wins", "used", "active_units", "kl"))
+    # twice in a row coverage was far below its best, or samples look real and cover little
+    best, now = max(covered, default=0), max(covered[-2:], default=0)
+    fell = best >= 0.2 and now < s.coverage * best
+    narrow = min(precise[-2:], default=0) >= 0.5 and now < s.coverage / 2
+    if len(covered) > 1 and (fell or narrow):
+        remedy = "try a lower learning rate, more of objective.r1 and r2, objective.packing, or a smaller model for small data"
+        before = f" after {best:.0%} at best" if fell else ", however real they look"
+        found.append(f"mode collapse: samples cover {covered[-1]:.0%} of the data{before}; {remedy}")
+    # it ranks nearly every pair right for some evaluations and hardly doubts, and samples cover no more of the data
+    recent = covered[-PATIENCE:]
+    better = len(recent) == PATIENCE and recent[-1] > recent[0] + 0.01
+    sure = max(of("discriminator_loss")[-PATIENCE:], default=0.0) <= SURE
+    if len(wins) >= PATIENCE and min(wins[-PATIENCE:]) > s.wins and sure and not better:
+        remedy = "try a lower learning rate for it (training.optimizers.discriminator), more of objective.r1 and r2, or objective.augment"
+        share = f"it tells real from generated in {wins[-1]:.1%} of pairs"
+        found.append(f"the discriminator has won: {share}, and the generator learns no more; {remedy}")
+    # what follows was so twice in a row
+    if min(len(units), len(kl)) > 1 and (max(units[-2:]) < 0.5 or max(kl[-2:]) < 0.05):
+        remedy = "try a smaller objective.beta, a longer warm-up of the KL, free bits, or a weaker decoder"
+        use = f"{units[-1]:.1f} latent dimensions are in use (KL {kl[-1]:.2g} nats)"
+        found.append(f"posterior collapse: {use}, so the decoder ignores them; {remedy}")
+    if len(used) > 1 and max(used[-2:]) < s.used:
+        found.append(f"dead codebook: only {used[-1]:.1%} of the codes are used; try a smaller codebook, or FSQ, which has none to die")
+    copied = [row for row in rows if "memorised" in row][-2:]
+    if len(copied) > 1 and min(row["memorised"] - row["memorised_floor"] for row in copied) > s.memorised:
+        remedy = "try fewer steps, a smaller model, more data, or augmentation"
+        share = f"{copied[-1]['memorised']:.0%} of samples are nearer to a training example than fresh ones are"
+        found.append(f"memorising: {share}; {remedy}")
+    return found
 
 
 def ringing(rows: Rows, s: Watching) -> list[str]:
     """What begins to hold with the last row: an alarm rings once, until it has been quiet."""
-    return [text for alarm in ALARMS if (text := alarm(rows, s)) and not alarm(rows[:-1], s)]
+    before = {text.split(":")[0] for text in alarms(rows[:-1], s)}
+    return [text for text in alarms(rows, s) if text.split(":")[0] not in before]
 
 
-class History:
-    """A run's records as a row for each held-out evaluation: its numbers, and means of what the steps before it recorded."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-        self.sums: dict[str, list[float]] = {}
-
-    def add(self, record: Mapping[str, Any]) -> None:
-        """Takes a step's record, or a line of metrics.jsonl."""
-        for name in MEANS:
-            if _finite(record.get(name)):
-                self.sums.setdefault(name, []).append(record[name])
-        if "held_out" not in record:
-            return
-        means = {name: math.fsum(values) / len(values) for name, values in self.sums.items()}
-        self.rows.append({name: value for name, value in record["held_out"].items() if _finite(value)} | means)
-        self.sums = {}
+def rows_of(records: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """A row for each held-out evaluation: its numbers, and means of what the steps before it recorded."""
+    rows: list[dict[str, float]] = []
+    sums: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        for name, value in _finite(record).items():
+            sums[name].append(value)
+        if "held_out" in record:
+            rows.append(_finite(record["held_out"]) | {name: math.fsum(sums[name]) / len(sums[name]) for name in MEANS if sums[name]})
+            sums.clear()
+    return rows
 
 
-def _finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def _finite(record: Mapping[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in record.items() if isinstance(value, (int, float)) and math.isfinite(value)}
 
 
 class Alarms(Hook):
-    """Rings at held-out evaluations, by agreement of all ranks; it comes after `Evaluate` and before `Checkpoints`, so that what it said
-    is saved with the step. metrics: the run's metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0."""
+    """Rings at held-out evaluations, by agreement of all ranks; it comes after `Evaluate` and before the session saves, so that what it
+    said is saved with the step. metrics: the run's metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0."""
 
     def __init__(
         self, settings: Watching, engine: Any, metrics: Path, append: Callable[[dict[str, Any]], None], say: Callable[[str], None]
     ):
         self.settings, self.engine, self.metrics, self.append, self.say = settings, engine, metrics, append, say
-        self.history, self.step, self.stopping = History(), -1, False
+        self.records: list[dict[str, Any]] = []  # of all steps so far, what alarms look at
+        self.step, self.stopping = -1, False
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         if self.engine.main:
             self.follow(state.step, record)
         if "held_out" not in record or not state.step:
             return
-        for text in self.engine.broadcast(ringing(self.history.rows, self.settings) if self.engine.main else []):
+        for text in self.engine.broadcast(ringing(rows_of(self.records), self.settings) if self.engine.main else []):
             if self.engine.main:
                 self.append({"step": state.step, "event": text})
                 self.say(f"step {state.step}: {text}")
@@ -215,15 +180,12 @@ class Alarms(Hook):
             self.stopping = self.settings.on_alarm == "stop"
 
     def follow(self, step: int, record: Mapping[str, Any]) -> None:
-        """The history up to this step: one record more, or all of them again where the run was taken up or rolled back."""
+        """The records up to this step: one more, or all of them again where the run was taken up or rolled back."""
+        lines = [record] * (step > 0)
         if step != self.step + 1:
-            self.history = History()
-            for line in read(self.metrics):
-                if 0 < line.get("step", 0) < step:
-                    self.history.add(line)
+            self.records, lines = [], [*(line for line in read(self.metrics) if 0 < line.get("step", 0) < step), *lines]
+        self.records += [{name: line[name] for name in (*MEANS, "held_out") if name in line} for line in lines]
         self.step = step
-        if step:
-            self.history.add(record)
 
     def stop(self, state: State) -> bool:
         return self.stopping

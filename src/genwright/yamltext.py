@@ -33,13 +33,6 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """Quotes whatever YAML 1.1 or 1.2 would read as something else than text."""
 
-    def ignore_aliases(self, data):
-        return True
-
-
-def _decimal(loader: _Loader, node: yaml.ScalarNode) -> int:
-    return int(loader.construct_scalar(node))
-
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     """PyYAML would fold the line breaks of Unicode away, unless they stand in double quotes."""
@@ -47,7 +40,7 @@ def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
-_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))  # 010 is ten
 for _tag, _pattern, _first in _PLAIN:
     for _cls in (_Loader, _Dumper):
         _cls.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))

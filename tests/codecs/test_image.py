@@ -148,7 +148,7 @@ def test_refusals(tmp_path):
     codec = ImageCodec(ImageSettings(), {"group": ("cats", "dogs")})
     (tmp_path / "x.png").write_bytes(b"?")
     with pytest.raises(GenwrightError, match="x.png is no picture"):
-        codec.open(tmp_path / "x.png")
+        codec.encode(tmp_path / "x.png")
     with pytest.raises(GenwrightError, match="no attribute 'grup' in this data; did you mean 'group'"):
         encode(codec.space.attributes, {"grup": "cats"})
     with pytest.raises(GenwrightError, match="group is never 'cat' in this data; did you mean 'cats'"):

@@ -45,7 +45,7 @@ def test_folder_with_a_class_per_subfolder(tmp_path, folder):
         p.relative_to(folder).as_posix() for p in folder.rglob("*.*")
     )
     name = train.names([3])[0]
-    assert torch.equal(train.x([3])[0], data.codec.open(folder / name))  # the codec alone makes the same of the file
+    assert torch.equal(train.x([3])[0], data.codec.encode(folder / name))  # the codec alone makes the same of the file
     assert decode(data.codec.space.attributes, train.condition([3])[0]) == {"class": [name.split("/")[0]]}
     data.verify()
     again = prepare(tmp_path, path=str(folder), held_out=0.25, expect=data.digest)

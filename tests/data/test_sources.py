@@ -9,19 +9,19 @@ from genwright.codecs.encoding import Encoder
 from genwright.codecs.text import BPE, Bytes
 from genwright.data import source_python
 from genwright.data.source_files import SourceFile
-from genwright.data.source_python import PythonDocs, PythonStdlib, docstrings
+from genwright.data.source_python import docstrings, documentation, library
 from genwright.data.text import TextData
 from genwright.errors import GenwrightError
 
 
 def test_python_stdlib(tmp_path):
-    names = {file.name for file in PythonStdlib().find((), "", tmp_path)}
+    names = {file.name for file in library((), "", tmp_path)}
     assert {"ast.py", "json/decoder.py", "asyncio/tasks.py"} <= names and len(names) > 300
     assert not {"site-packages", "test", "tests", "__pycache__"} & {folder for name in names for folder in name.split("/")[:-1]}
 
 
 def test_our_encoder_gives_the_tokens_of_the_library_on_real_code():
-    files = [file for file in PythonStdlib().find((), "", None) if file.name in ("ast.py", "argparse.py", "heapq.py", "difflib.py")]
+    files = [file for file in library((), "", None) if file.name in ("ast.py", "argparse.py", "heapq.py", "difflib.py")]
     texts = [Path(file.path).read_text("utf-8") for file in files]
     codec = BPE(vocabulary=1000).train(iter(texts))
     for text in texts:
@@ -45,14 +45,14 @@ class A:
 
 
 def test_python_docs(tmp_path, monkeypatch):
-    library = [file for file in PythonStdlib().find((), "", tmp_path) if file.name in ("heapq.py", "json/__init__.py", "this.py")]
-    monkeypatch.setattr(source_python, "_library", lambda: library)
-    files = PythonDocs().find((), "", tmp_path)
+    chosen = [file for file in library((), "", tmp_path) if file.name in ("heapq.py", "json/__init__.py", "this.py")]
+    monkeypatch.setattr(source_python, "library", lambda: chosen)
+    files = documentation((), "", tmp_path)
     names = {file.name: file.path for file in files}
     assert {"modules/heapq.txt", "modules/json/__init__.txt", "topics/assert.txt"} <= set(names)
     assert "json.dumps(obj" in Path(names["modules/json/__init__.txt"]).read_text("utf-8")
     assert "AssertionError" in Path(names["topics/assert.txt"]).read_text("utf-8")
-    assert PythonDocs().find((), "", tmp_path) == files  # made once
+    assert documentation((), "", tmp_path) == files  # made once
     dataset = TextData(source="python-docs", cache=str(tmp_path), context=64).prepare(Bytes())
     assert dataset.summary["held_out"]["tokens"] > 0
 
@@ -67,13 +67,13 @@ def test_hugging_face(tmp_path):
 
 
 def test_unknown_source(tmp_path):
-    with pytest.raises(GenwrightError, match="source kind 'python-stdlb' is unknown; did you mean 'python-stdlib'"):
+    with pytest.raises(GenwrightError, match="data.source is 'python-stdlb'; did you mean 'python-stdlib'"):
         TextData(source="python-stdlb", cache=str(tmp_path)).prepare(Bytes())
 
 
 def test_the_same_file_is_read_once(tmp_path):
-    from genwright.data.source_files import Files
+    from genwright.data.source_files import files
 
     (tmp_path / "a.txt").write_text("x")
-    found = Files().find((str(tmp_path), str(tmp_path / "a.txt"), str(tmp_path / "*.txt")), "", tmp_path)
+    found = files((str(tmp_path), str(tmp_path / "a.txt"), str(tmp_path / "*.txt")), "", tmp_path)
     assert found == [SourceFile(str(tmp_path / "a.txt"), "a.txt")]

@@ -191,7 +191,13 @@ from genwright.codecs.text import Bytes
 from genwright.data import prepare
 from genwright.data.text import TextData
 prepare.UNIT = 20_000
-TextData(path=sys.argv[1], cache=sys.argv[2], context=8).prepare(Bytes(), progress=lambda *p: print(*p, flush=True))
+parallel = prepare.parallel
+def told(name, *jobs):
+    for done in parallel(name, *jobs):
+        print(name, flush=True)
+        yield done
+prepare.parallel = told
+TextData(path=sys.argv[1], cache=sys.argv[2], context=8).prepare(Bytes())
 """
 
 
@@ -203,7 +209,7 @@ def test_a_kill_keeps_what_is_finished(tmp_path, monkeypatch):
         command = [sys.executable, "-c", KILLED, str(tmp_path / "*.txt"), str(cache)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         while wait and (line := process.stdout.readline()):
-            wait -= line.startswith("tokenising")
+            wait -= line.startswith("write")
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()

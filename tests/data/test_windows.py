@@ -9,8 +9,9 @@ import torch
 
 from genwright.codecs.text import Bytes
 from genwright.contracts import Stream
+from genwright.data.examples import permute
 from genwright.data.text import TextData
-from genwright.data.windows import Tokens, permute
+from genwright.data.windows import Tokens
 from genwright.errors import GenwrightError
 
 
@@ -48,7 +49,7 @@ def test_stream_visits_every_window_of_an_epoch_once(tmp_path):
     assert isinstance(stream, Stream) and stream.size == 5
     tokens = np.asarray(data.tokens("train"))
     numbers = np.arange(3 * stream.windows)
-    starts = np.concatenate([stream.starts(int(n) // 5, np.array([n % 5])) for n in numbers]).reshape(3, -1)
+    starts = np.concatenate([stream.indices(int(n) // 5, torch.tensor([n % 5])) for n in numbers]).reshape(3, -1)
     shifts = set()
     for epoch in starts:
         assert len(set(epoch.tolist())) == stream.windows and np.ptp(epoch) == (stream.windows - 1) * 8

@@ -5,7 +5,8 @@ import math
 import torch
 
 from genwright.draws import Draws
-from genwright.evaluation.factors import figure, information, mutual_information_gap
+from genwright.evaluation.likelihood import factor_figure as figure
+from genwright.evaluation.likelihood import information, mutual_information_gap
 
 GRID = torch.cartesian_prod(torch.arange(8), torch.arange(8)).repeat(20, 1)  # two independent factors of 8 values
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genwright.errors import GenwrightError
-from genwright.evaluation.floors import count_floors, pair_counts
+from genwright.evaluation.text import Floors, pair_counts
 
 tokens_of = st.lists(st.integers(0, 6), min_size=2, max_size=60)
 
@@ -25,7 +25,7 @@ def test_pair_counts_match_a_counter_in_any_chunking(tokens, chunk):
 @given(tokens_of)
 @settings(max_examples=60, deadline=None)
 def test_both_are_distributions_after_every_left_token(tokens):
-    floors = count_floors(np.array(tokens), 7)
+    floors = Floors(np.array(tokens), 7)
     assert floors.unigram.sum() == pytest.approx(1)
     everything = np.arange(7)
     for left in range(-1, 7):
@@ -34,7 +34,7 @@ def test_both_are_distributions_after_every_left_token(tokens):
 
 
 def test_unigram_by_hand():
-    floors = count_floors(np.array([0, 0, 0, 1]), 4)
+    floors = Floors(np.array([0, 0, 0, 1]), 4)
     assert floors.unigram.tolist() == pytest.approx([3.5 / 6, 1.5 / 6, 0.5 / 6, 0.5 / 6])
     found = floors.measure(np.array([0, 1]), np.array([-1, -1]))
     assert found["loss"]["unigram"] == pytest.approx(-math.log(3.5 / 6) - math.log(1.5 / 6))
@@ -45,7 +45,7 @@ def test_unigram_by_hand():
 
 def test_kneser_ney_by_hand():
     # pairs: 01 x3, 10 x2, 02 x1, 20 x1: n1 = 2, n2 = 1, D = 1/2; after 0: 01 x3, 02 x1; c(0) = 4, T(0) = 2
-    floors = count_floors(np.array([0, 1, 0, 1, 0, 2, 0, 1]), 3)
+    floors = Floors(np.array([0, 1, 0, 1, 0, 2, 0, 1]), 3)
     assert floors.discount == pytest.approx(2 / 4)
     continuation = [2.5 / 5.5, 1.5 / 5.5, 1.5 / 5.5]  # distinct left neighbours 2, 1, 1
     assert floors.continuation.tolist() == pytest.approx(continuation)
@@ -58,7 +58,7 @@ def test_bigram_learns_a_chain_and_unigram_its_entropy():
     rng = np.random.default_rng(0)
     step = rng.random(40_000) < 0.9
     chain = np.cumsum(np.where(step, 1, 2)) % 5
-    floors = count_floors(chain[:30_000], 5)
+    floors = Floors(chain[:30_000], 5)
     held = chain[30_000:]
     found = floors.measure(held[1:], held[:-1])
     n = len(held) - 1
@@ -78,6 +78,6 @@ def test_memory_follows_distinct_pairs_not_tokens():
 
 def test_a_token_outside_the_vocabulary_is_refused():
     with pytest.raises(GenwrightError, match="outside the vocabulary"):
-        count_floors(np.array([0, 5]), 5)
+        Floors(np.array([0, 5]), 5)
     with pytest.raises(GenwrightError, match="outside the vocabulary"):
-        count_floors(np.array([0, 1]), 5).measure(np.array([5]), np.array([0]))
+        Floors(np.array([0, 1]), 5).measure(np.array([5]), np.array([0]))

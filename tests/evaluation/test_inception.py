@@ -114,13 +114,10 @@ def test_other_files_are_refused(tmp_path, weights, damage):
 
 
 def test_every_unit_is_used(weights):
-    named = {
-        f"Mixed_{name}.{one}"
-        for name, (branches, _) in inception._BLOCKS.items()
-        for b in branches
-        for u in inception.units(b)
-        for one in u
-    }
+    blocks = Inception(weights).blocks
+    named = {unit for block in blocks.values() for row in block.values() for place in row.values() for unit in place}
+    assert list(blocks) == list(BLOCKS)
+    assert [list(row) for row in blocks["5b"].values()] == [[None], ["_1", "_2"], ["_1", "_2", "_3"], [None]], "in the branches' order"
     assert named | set(inception._STEM) == set(kernels())
 
 

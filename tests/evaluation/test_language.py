@@ -11,12 +11,11 @@ from torch import nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.evaluation.figure import Figure, number
-from genwright.evaluation.floors import count_floors
+from genwright.evaluation.figure import Figure, number, table
 from genwright.evaluation.held_out import measure
-from genwright.evaluation.language import _floors, bits_per_byte, evaluate_language
-from genwright.evaluation.table import table
+from genwright.evaluation.text import Floors
 from genwright.objectives.language import Causal, Masked
+from genwright.textual import _floors, bits_per_byte, evaluate_language
 
 VOCABULARY, CONTEXT = 11, 8
 SPACE = Space(VOCABULARY, {"end": 0, "mask": 10})
@@ -73,7 +72,7 @@ def test_causal_figures_equal_a_loop_over_every_token():
     expected = -sum(logp[a, b].item() for a, b in zip(held, held[1:], strict=False)) / (len(held) - 1)
     assert loss.value == pytest.approx(expected, rel=1e-6)
     assert loss.count == len(held) - 1
-    floors = count_floors(data.splits["train"], VOCABULARY)
+    floors = Floors(data.splits["train"], VOCABULARY)
     assert loss.floors["bigram"] == pytest.approx(-np.log(floors.probability(held[1:], held[:-1])).mean())
     assert loss.floors["unigram"] == pytest.approx(-np.log(floors.unigram[held[1:]]).mean())
     assert loss.floors["uniform"] == pytest.approx(math.log(VOCABULARY)) and loss.floors["untrained"] == 2.5
@@ -104,7 +103,7 @@ class TwoRanks:
 
 def test_ranks_share_the_windows_exactly_even_when_one_has_none():
     data = Data()
-    objective, floors = Masked(rate=0.4).build({"model": Table()}, SPACE), count_floors(data.splits["train"], VOCABULARY)
+    objective, floors = Masked(rate=0.4).build({"model": Table()}, SPACE), Floors(data.splits["train"], VOCABULARY)
     for batch in (3, 50):  # 10 windows: with 50 the second rank is empty
         parts: list = []
         for rank in range(2):
@@ -114,9 +113,9 @@ def test_ranks_share_the_windows_exactly_even_when_one_has_none():
                 assert batch == 50 and rank == 1
         alone = measure(objective, data.held_out(0), batch=4, each=partial(_floors, floors))
         both = (parts[0] + parts[1]).tolist()
-        assert len(alone.metrics) > 3 and "loss, bigram" in alone.metrics
-        for found, expected in zip(both, alone.metrics.values(), strict=True):
-            assert found == pytest.approx(list(expected))
+        assert len(alone) > 3 and "loss, bigram" in alone
+        for (total, count), (name, mean) in zip(both, alone.items(), strict=True):
+            assert (total, count) == pytest.approx((mean * count, alone.counts[name]))
 
 
 def test_modes_come_back_and_nothing_to_measure_is_said():

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from genwright.errors import GenwrightError
-from genwright.evaluation import neighbours
-from genwright.evaluation.neighbours import Memory, nearest, prdc
+from genwright.evaluation import distances
+from genwright.evaluation.distances import Memory, nearest, prdc
 
 
 def direct(real, fake, k):
@@ -27,7 +27,7 @@ def test_prdc_is_the_definition_in_any_blocks(monkeypatch, shift, scale):
     real, fake = torch.randn(83, 3, generator=generator), shift + scale * torch.randn(61, 3, generator=generator)
     expected = direct(real.double().numpy(), fake.double().numpy(), 5)
     assert prdc(real, fake) == pytest.approx(expected, abs=1e-12)
-    monkeypatch.setattr(neighbours, "BLOCK", 7)
+    monkeypatch.setattr(distances, "BLOCK", 7)
     assert prdc(real, fake) == pytest.approx(expected, abs=1e-12)
 
 
@@ -49,7 +49,7 @@ def test_nearest_is_exact_far_from_the_origin_and_in_any_blocks(monkeypatch):
     queries = points[::7] + 1e-6 * torch.randn(29, 2, generator=generator)
     whole = torch.cdist(queries, points, compute_mode="donot_use_mm_for_euclid_dist").sort(1)
     for block in (2048, 6):
-        monkeypatch.setattr(neighbours, "BLOCK", block)
+        monkeypatch.setattr(distances, "BLOCK", block)
         distance, index = nearest(queries, points, 3)
         assert torch.equal(index, whole.indices[:, :3])
         assert torch.allclose(distance, whole.values[:, :3], rtol=1e-4, atol=0)

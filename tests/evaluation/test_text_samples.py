@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genwright.evaluation.text_samples import distinct, longest_spans, measure_samples, noise, parses, repetition, until, windows
+from genwright.evaluation.text import distinct, longest_spans, measure_samples, noise, parses, repetition, until, windows
 
 tokens_of = st.lists(st.integers(0, 3), max_size=30)
 
@@ -126,9 +126,9 @@ def test_measure_samples_puts_model_between_noise_and_text():
     def decode(tokens):
         return bytes(tokens).decode()
 
-    report = measure_samples([good, bad], train, held, counts / counts.sum(), decode, end=0, code=True)
-    by_name = {(f.name, f.unit): f for f in report.figures}
-    assert report.spans[0].length == len(good) and report.characters == [s.length for s in report.spans]
+    figures, spans = measure_samples([good, bad], train, held, counts / counts.sum(), decode, end=0, code=True)
+    by_name = {(f.name, f.unit): f for f in figures}
+    assert spans[0].length == len(good) == by_name["verbatim, longest", "characters"].value
     share = by_name["parses as Python", "share"]
     assert (share.value, share.ceilings["held-out text"], share.count) == (0.5, 1.0, 2)
     assert by_name["verbatim, longest", "tokens"].value == len(good)

@@ -165,7 +165,7 @@ def test_files_that_are_refused(tmp_path):
     config, weights = tmp_path / "config.json", tmp_path / "model.safetensors"
     text = config.read_text()
     for bad, said in (
-        ("{", "is not JSON"),
+        ("{", "is not a JSON object"),
         ("[]", "is not a JSON object"),
         (text.replace('"hidden_size"', '"size"'), "has no hidden_size"),
     ):

@@ -5,8 +5,8 @@ from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.models.mlp import Layers, MLPDiscriminator, MLPGenerator
 
-POINTS = Space(shape=(2,), dtype="float32")
-NAMED = Space(shape=(2,), dtype="float32", attributes={"side": ("left", "right"), "size": ("s", "m", "l")})
+POINTS = Space(shape=(2,))
+NAMED = Space(shape=(2,), attributes={"side": ("left", "right"), "size": ("s", "m", "l")})
 
 
 def test_maxout_takes_the_largest_of_neighbouring_affine_maps():

@@ -7,7 +7,7 @@ from genwright.models.residual import Block, ResidualDiscriminator, ResidualGene
 
 
 def space(side, channels=3, **attributes):
-    return Space(shape=(channels, side, side), dtype="float32", attributes=attributes)
+    return Space(shape=(channels, side, side), attributes=attributes)
 
 
 @pytest.mark.parametrize("side, patch, start", [(4, 1, 4), (8, 2, 4), (14, 2, 7), (28, 1, 7), (28, 2, 7), (32, 2, 4), (64, 2, 4)])
@@ -23,7 +23,7 @@ def test_resolution_comes_from_the_space(side, patch, start):
 @pytest.mark.parametrize("shape, patch", [((3, 30, 30), 2), ((3, 32, 16), 2), ((2,), 2), ((3, 4, 4), 2), ((1, 56, 56), 1)])
 def test_resolution_that_cannot_be_made(shape, patch):
     with pytest.raises(GenwrightError, match=r"cannot make.*codec.size.*28, 32, 64"):
-        ResidualGenerator(patch=patch).build(Space(shape=shape, dtype="float32"), latent=4)
+        ResidualGenerator(patch=patch).build(Space(shape=shape), latent=4)
 
 
 def test_a_block_starts_as_the_identity_and_groups_keep_channels_apart():

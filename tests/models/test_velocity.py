@@ -5,7 +5,7 @@ import torch
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.models.unet import UNetSettings, from_patches, to_patches
+from genwright.models.unet import UNetSettings
 from genwright.models.velocity import MlpVelocity
 
 ATTRIBUTES = {"group": ("a", "b"), "tone": ("c", "d", "e")}
@@ -27,13 +27,6 @@ def test_unet_shapes(shape):
     assert out.shape == x.shape
     assert not out.any()  # an untrained velocity is none
     assert awake(network)(x, time=torch.rand(2), condition=torch.ones(2, 5)).abs().min() > 0
-
-
-def test_patches():
-    x = torch.arange(16.0).view(1, 4, 4, 1)
-    assert to_patches(x, 2)[0, 0, 1].tolist() == [2, 3, 6, 7]
-    y = torch.randn(2, 8, 12, 3)
-    assert torch.equal(from_patches(to_patches(y, 4), 4), y)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +63,9 @@ def test_close_times_differ_in_bfloat16():
 
 
 def test_sizes_a_network_cannot_make():
-    with pytest.raises(GenwrightError, match=r"patch=2 and levels=2 cannot make 30x30 pictures; choose a size that 4 divides, such as 32"):
+    with pytest.raises(GenwrightError, match=r"model.kind=unet .*multiples of 4 here.* not 3x30x30.*such a number, lower model.levels"):
         UNetSettings().build(Space(shape=(3, 30, 30)))
-    with pytest.raises(GenwrightError, match="use model.kind=mlp-velocity"):
+    with pytest.raises(GenwrightError, match="model.kind=unet makes pictures .* not 2; .*another model.kind"):
         UNetSettings().build(Space(shape=(2,)))
     with pytest.raises(GenwrightError, match="use model.kind=unet"):
         MlpVelocity().build(Space(shape=(3, 32, 32)))

@@ -16,8 +16,8 @@ from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer, Training
 
-POINTS = Space(shape=(2,), dtype="float32")
-NAMED = Space(shape=(2,), dtype="float32", attributes={"side": ("left", "right")})
+POINTS = Space(shape=(2,))
+NAMED = Space(shape=(2,), attributes={"side": ("left", "right")})
 ADAM = Optimizer(kind="adamw", learning_rate=2e-3, betas=(0.0, 0.99))
 
 
@@ -138,7 +138,7 @@ def test_gradients_of_gradients_are_announced():
 
 
 def test_augmentation_follows_how_sure_the_discriminator_is():
-    space = Space(shape=(1, 8, 8), dtype="float32")
+    space = Space(shape=(1, 8, 8))
     torch.manual_seed(0)
     parts = {"generator": MLPGenerator(width=8), "discriminator": MLPDiscriminator(width=8)}
     chosen = Adversarial(latent=3, augment=True, augment_step=0.1)

@@ -9,7 +9,7 @@ from genwright.contracts import Space
 from genwright.draws import Draws
 from genwright.models.vq import VQSettings
 from genwright.objectives.quantised import VectorQuantised, perplexity
-from genwright.training import loop, snapshot
+from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer, Training
 
@@ -55,7 +55,7 @@ def trained(objective, steps, *, start=None, micro_batch=None, size=12, records=
     engine = Engine("cpu")
     state = loop.start(objective, settings, engine, seed=3)
     if start:
-        snapshot.put(objective, state, *start)
+        checkpoint.put(objective, state, *start)
 
     class Keep(loop.Hook):
         def after_step(self, state, record):
@@ -63,7 +63,7 @@ def trained(objective, steps, *, start=None, micro_batch=None, size=12, records=
                 records.append(record)
 
     loop.run(objective, Shapes(size), state, steps, settings=settings, engine=engine, hooks=[Keep()])
-    files, plain = snapshot.take(objective, state)
+    files, plain = checkpoint.take(objective, state)
     return {file: {n: t.clone() for n, t in tensors.items()} for file, tensors in files.items()}, plain
 
 
@@ -79,7 +79,7 @@ def test_the_loss_is_what_it_says(kind):
     objective = made(normalised=False)
     objective.settings = VectorQuantised(reconstruction=kind, commitment=0.5)
     engine = Engine("cpu")
-    batch = objective.prepare(Shapes(6).batch(0, torch.arange(6)), Draws(0, 0, torch.arange(6)), engine.ranks(engine.rows(6)))
+    batch = objective.prepare(Shapes(6).batch(0, torch.arange(6)), Draws(0, 0, torch.arange(6)), engine)
     loss = objective.loss(batch)
     net, x = objective.modules["model"], batch["x"]
     z, codes = net(x)
@@ -106,7 +106,7 @@ def test_micro_batches_change_nothing(bottleneck):
 
 def test_parts_of_a_batch_sum_to_what_the_whole_one_teaches():
     objective, engine, n = made(codes=29), Engine("cpu"), 12
-    batch = objective.prepare(Shapes(n).batch(0, torch.arange(n)), Draws(0, 0, torch.arange(n)), engine.ranks(engine.rows(n)))
+    batch = objective.prepare(Shapes(n).batch(0, torch.arange(n)), Draws(0, 0, torch.arange(n)), engine)
     whole = objective.loss(batch).sums
     z, codes = objective.modules["model"](batch["x"])
     assert whole["counts"].tolist() == torch.bincount(codes.flatten(), minlength=29).tolist()
@@ -131,7 +131,7 @@ def test_dead_codes_come_back():
 def test_preparing_what_is_only_measured_moves_nothing():
     objective, engine = made(), Engine("cpu")
     before = {n: t.clone() for n, t in objective.model.state_dict().items()}
-    prepared = objective.prepare(Shapes(4).batch(9, torch.arange(4)), Draws(0, 9, torch.arange(4)), engine.ranks(engine.rows(4)))
+    prepared = objective.prepare(Shapes(4).batch(9, torch.arange(4)), Draws(0, 9, torch.arange(4)), engine)
     assert objective.measured(prepared).metrics["loss"][1] == 4
     assert all(torch.equal(t, before[n]) for n, t in objective.model.state_dict().items())
 

@@ -13,8 +13,8 @@ from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer, Training
 
-SPACE = Space(shape=(1, 8, 8), dtype="float32", attributes={"side": ("left", "right")})
-PLAIN = Space(shape=(1, 8, 8), dtype="float32")
+SPACE = Space(shape=(1, 8, 8), attributes={"side": ("left", "right")})
+PLAIN = Space(shape=(1, 8, 8))
 
 
 class Halves:

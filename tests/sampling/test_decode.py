@@ -142,6 +142,23 @@ def test_a_constraint_is_obeyed_and_in_the_probabilities(table):
         assert torch.allclose(logprobs[mask], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("context", [6, 10**6])
+def test_a_constraint_sees_all_that_was_drawn(context):
+    from conftest import Table
+
+    histories = []
+
+    def anything(tokens, rows):
+        histories.append((tokens.clone(), rows.clone()))
+        return torch.ones(len(tokens), 12, dtype=torch.bool)
+
+    prompts = torch.tensor([[1, 2], [3, 4], [5, 6]])
+    drawn = generate_tokens(Table(context=context), prompts, None, RANDOM, Draws(1, 0, torch.arange(3)), constraint=anything)
+    whole = torch.cat([prompts, drawn.tokens], 1)
+    assert len(histories) == 20
+    assert all(torch.equal(tokens, whole[rows, : 2 + i]) for i, (tokens, rows) in enumerate(histories))
+
+
 def test_a_constraint_without_a_token_is_refused(table):
     with pytest.raises(GenwrightError, match="row 0: token 0 could not be drawn"):
         generate_tokens(

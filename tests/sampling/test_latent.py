@@ -14,6 +14,10 @@ from genwright.sampling.drawing import Drawing
 SPACE = Space(shape=(1, 2, 2), attributes={"kind": ("a", "b")})
 
 
+def draw(objective, count, condition, negative, settings):
+    return latent.decoded(objective, SPACE, latent.latents(objective, count, settings), condition, negative, settings)
+
+
 class Linear(nn.Module):
     """Content = latent @ weight + condition: what comes out says what went in."""
 
@@ -39,14 +43,14 @@ class Objective:
 
 def test_a_sample_depends_on_its_number_alone_and_batches_are_bounded():
     objective, settings = Objective(), Drawing(seed=5)
-    many = latent.draw(objective, SPACE, 150, None, torch.ones(1, 2), settings)
-    few = latent.draw(objective, SPACE, 3, None, None, settings)
+    many = draw(objective, 150, None, torch.ones(1, 2), settings)
+    few = draw(objective, 3, None, None, settings)
     assert torch.equal(many[:3], few) and many.shape == (150, 1, 2, 2)
     assert objective.calls[:3] == [(64, (64, 2), (64, 2)), (64, (64, 2), (64, 2)), (22, (22, 2), (22, 2))]
     assert torch.equal(latent.latents(objective, 2, settings, first=1), latent.latents(objective, 3, settings)[1:])
-    assert not torch.equal(few, latent.draw(objective, SPACE, 3, None, None, Drawing(seed=6)))
+    assert not torch.equal(few, draw(objective, 3, None, None, Drawing(seed=6)))
     condition = torch.tensor([[7.0, 0.0]])
-    assert torch.allclose(latent.draw(objective, SPACE, 3, condition, None, settings), few + 7)
+    assert torch.allclose(draw(objective, 3, condition, None, settings), few + 7)
 
 
 def test_the_spherical_way_by_hand():

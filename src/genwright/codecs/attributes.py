@@ -40,6 +40,23 @@ def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, 
     return {name: [attributes[name][i] for i in its] for name, its in held.items() if its}
 
 
+def placed(condition: Tensor | None, count: int, size: int, first: int, none: int) -> Tensor:
+    """What stands before content that is tokens: (count, size) int64, a place for each value asked for. condition: (count, columns), 1
+    where one is; None asks for nothing; of more than fit the first. first: the token of column 0; none: of a free place."""
+    out = torch.full((count, size), none)
+    if condition is not None and size:
+        columns = condition.shape[1]
+        found = torch.where(condition > 0, torch.arange(columns), columns).sort(1).values[:, :size]
+        out[:, : found.shape[1]] = torch.where(found < columns, first + found, none)
+    return out
+
+
+def shown(condition: Tensor, draws: Draws) -> Tensor:
+    """Any subset of what is known of an example (n, columns): each value with probability min(1, 2u), where u is drawn evenly for every
+    example, so that often all are shown and sometimes none."""
+    return condition * (draws.uniform("shown", condition.shape[1]) < 2 * draws.uniform("share", 1))
+
+
 def drop(attributes: Mapping[str, tuple[str, ...]], condition: Tensor, draws: Draws, rate: float) -> Tensor:
     """Condition (n, columns) with attributes left out at random: all of them with probability `rate`, and each one with `rate`, so that
     a model learns to do without any (Ho and Salimans, arXiv 2207.12598, per attribute)."""

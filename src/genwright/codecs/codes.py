@@ -8,7 +8,7 @@ of the VQ network and of its pictures' codec, and needs nothing outside.
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -16,12 +16,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor
 
+from genwright.codecs.attributes import placed
 from genwright.codecs.image import ImageCodec, ImageSettings
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.files import readable
 from genwright.models.vq import VQAutoencoder, VQSettings
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 FILE, _WEIGHTS, _IMAGE = "codes.json", "codes.safetensors", "image"
 _AT_ONCE = 64  # pictures that pass through the network together
@@ -60,13 +61,8 @@ class CodesCodec:
     def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:
         """What stands before the codes: tokens (count, start + prefix). condition: (count, columns), 1 where a value is asked for; of more
         than fit the first ones are; None asks for nothing."""
-        none, columns = self.space.special["none"], self.space.columns
-        out = torch.full((count, start + self.prefix), none)
-        out[:, :start] = self.space.special["start"]
-        if condition is not None and self.prefix:
-            first = torch.where(condition > 0, torch.arange(columns), columns).sort(1).values[:, : self.prefix]
-            out[:, start : start + first.shape[1]] = torch.where(first < columns, self.codes + first, none)
-        return out
+        before = placed(condition, count, self.prefix, self.codes, self.space.special["none"])
+        return torch.nn.functional.pad(before, (start, 0), value=self.space.special["start"])
 
     def save(self, folder: str | Path) -> None:
         folder = Path(folder)
@@ -76,8 +72,7 @@ class CodesCodec:
         (folder / FILE).write_text(self.settings.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-@register("codec", "codes")
-class Codes(Settings):
+class Codes(Settings, family="codec"):
     """Pictures as the codes of a VQ model that was trained before."""
 
     content: ClassVar[str] = "image"
@@ -88,34 +83,10 @@ class Codes(Settings):
     prefix: int = Field(8, ge=1, le=1024)
     """Places before the codes, each for one attribute value that a picture is conditioned on."""
 
-    def image(self) -> ImageSettings:
-        """How the VQ run's pictures are made. Raises GenwrightError where there is no such run."""
+    def opened(self) -> CodesCodec:
+        """The codec over the pictures that the VQ run saw. Raises GenwrightError where there is no such run."""
         if (Path(self.run) / FILE).is_file():
-            return ImageSettings().load(Path(self.run) / _IMAGE).settings
-        return self._opened().codec.settings
-
-    def over(self, image: ImageCodec) -> CodesCodec:
-        """The codec of pictures that `image` makes, which must be made as `self.image()` says. Raises GenwrightError."""
-        if (Path(self.run) / FILE).is_file():
-            return self.load(self.run, image)
-        run = self._opened()
-        return CodesCodec(image, run.model, run.recipe.model, self.prefix)
-
-    def load(self, folder: str | Path, image: ImageCodec | None = None) -> CodesCodec:
-        """The codec that was saved with a run. image: its pictures' codec, where it is open already. Raises GenwrightError."""
-        from genwright.training.snapshot import into_module
-
-        folder = Path(folder)
-        image = image or ImageSettings().load(folder / _IMAGE)
-        try:
-            settings, weights = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8"))), load_file(folder / _WEIGHTS)
-        except (OSError, ValueError, SafetensorError) as problem:
-            raise GenwrightError(f"the codec in {folder} is damaged ({problem})", "bring its files back or train again") from problem
-        network = settings.build(image.space)
-        into_module(network, weights, str(folder / _WEIGHTS))
-        return CodesCodec(image, network, settings, self.prefix)
-
-    def _opened(self) -> Any:
+            return self.load(self.run)
         if not (Path(self.run) / "recipe.yaml").is_file():
             remedy = f"train it first (genwright train {Path(self.run).name}), or name the folder of another VQ run"
             raise GenwrightError(f"codec.run: there is no run in {self.run}", remedy)
@@ -125,4 +96,18 @@ class Codes(Settings):
         if run.recipe.objective.kind != "vector-quantised":
             what = f"codec.run: {self.run} was trained with objective {run.recipe.objective.kind}, which makes no codes"
             raise GenwrightError(what, "name the folder of a run with objective=vector-quantised")
-        return run
+        return CodesCodec(run.codec, cast(VQAutoencoder, run.model), run.recipe.model, self.prefix)
+
+    def load(self, folder: str | Path) -> CodesCodec:
+        """The codec that was saved with a run. Raises GenwrightError."""
+        from genwright.training.checkpoint import into_module
+
+        folder = Path(folder)
+        image = ImageSettings().load(folder / _IMAGE)
+        try:
+            settings, weights = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8"))), load_file(folder / _WEIGHTS)
+        except (OSError, ValueError, SafetensorError) as problem:
+            raise GenwrightError(f"the codec in {folder} is damaged ({problem})", "bring its files back or train again") from problem
+        network = settings.build(image.space)
+        into_module(network, weights, str(folder / _WEIGHTS))
+        return CodesCodec(image, network, settings, self.prefix)

@@ -120,6 +120,5 @@ class Encoder:
 
 
 def _spec(pre_tokenizer) -> dict:
-    tokenizer = Tokenizer.from_str('{"model": {"type": "BPE", "vocab": {}, "merges": []}}')
-    tokenizer.pre_tokenizer = pre_tokenizer
-    return json.loads(tokenizer.to_str())["pre_tokenizer"]
+    """As it is written in a tokenizer.json."""
+    return json.loads(pre_tokenizer.__getstate__())

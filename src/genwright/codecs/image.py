@@ -17,7 +17,7 @@ from torch import Tensor
 from genwright.contracts import Space
 from genwright.data import pictures
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 FILE = "image.json"
 
@@ -30,26 +30,21 @@ class ImageCodec:
     def __init__(self, settings: ImageSettings, attributes: Mapping[str, tuple[str, ...]] | None = None):
         self.settings = settings
         shape = (settings.channels, settings.size, settings.size)
-        self.space = Space(shape=shape, dtype="float32", attributes=dict(attributes or {}))
+        self.space = Space(shape=shape, attributes=dict(attributes or {}))
         self._saved = {**settings.model_dump(), "attributes": {name: list(values) for name, values in self.space.attributes.items()}}
         self.digest = hashlib.sha256(json.dumps(self._saved).encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"ImageCodec(shape={self.space.shape}, attributes={list(self.space.attributes)})"
 
-    def encode(self, content: Image.Image) -> Tensor:
-        """(channels, size, size) float32 in [-1, 1], of a picture of any size and mode. Raises GenwrightError."""
+    def encode(self, content: Image.Image | str | Path) -> Tensor:
+        """(channels, size, size) float32 in [-1, 1], of a picture or a file of one, of any size and mode. Raises GenwrightError."""
         try:
-            return to_float(pictures.square(content, **self.settings.shape()))
+            picture = content if isinstance(content, Image.Image) else pictures.read(str(content), self.settings.size)
+            return to_float(pictures.square(picture, **self.settings.shape()))
         except pictures.BadPicture as problem:
-            raise GenwrightError(f"the picture {problem}", "give another picture") from None
-
-    def open(self, path: str | Path) -> Tensor:
-        """`encode` of a file. Raises GenwrightError."""
-        try:
-            return self.encode(pictures.read(str(path), self.settings.size))
-        except pictures.BadPicture as problem:
-            raise GenwrightError(f"{path} {problem}", "give a whole png, jpeg, webp or gif file") from None
+            name = "the picture" if isinstance(content, Image.Image) else content
+            raise GenwrightError(f"{name} {problem}", "give a whole png, jpeg, webp or gif file") from None
 
     def decode(self, x: Tensor) -> list[Image.Image]:
         """(n, channels, size, size) in [-1, 1] -> pictures; what lies outside is clipped."""
@@ -71,8 +66,7 @@ def to_uint8(x: Tensor) -> Tensor:
     return x.detach().float().add(1).mul(127.5).round().nan_to_num(0).clamp(0, 255).to("cpu", torch.uint8)
 
 
-@register("codec", "image")
-class ImageSettings(Settings):
+class ImageSettings(Settings, family="codec"):
     """Pictures as squares."""
 
     kind: Literal["image"] = "image"

@@ -9,15 +9,12 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Space
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
 class PointsCodec:
-    content = "points"
-    digest = "points"
-
-    def __init__(self) -> None:
-        self.space = Space(shape=(2,), dtype="float32")
+    content = digest = "points"
+    space = Space(shape=(2,))
 
     def encode(self, content: Sequence[float]) -> Tensor:
         """(2,) float32."""
@@ -32,8 +29,7 @@ class PointsCodec:
         (Path(folder) / "points.json").write_text(json.dumps({"shape": [2]}) + "\n", encoding="utf-8")
 
 
-@register("codec", "points")
-class Points(Settings):
+class Points(Settings, family="codec"):
     """Points in the plane."""
 
     kind: Literal["points"] = "points"

@@ -21,7 +21,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from genwright.codecs.encoding import Encoder, byte_symbols, split_pieces
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 SPECIAL = {"end": "<|end|>", "mask": "[MASK]", "pad": "<|pad|>"}
 # How tokenizers of the field call these tokens, best first; tokenizer_config.json goes before them.
@@ -131,17 +131,16 @@ def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int])
 
 class _TextSettings(Settings):
     content: ClassVar[str] = "text"
+    learns_from: ClassVar[str] = "nothing"
 
     def load(self, folder: str | Path) -> TextCodec:
         """The codec that was saved with a run."""
         return TextCodec.load(folder)
 
 
-@register("codec", "bytes")
-class Bytes(_TextSettings):
+class Bytes(_TextSettings, family="codec"):
     """The 256 bytes of UTF-8."""
 
-    learns_from: ClassVar[str] = "nothing"
     kind: Literal["bytes"] = "bytes"
     """Which codec: each byte of UTF-8 is a token."""
 
@@ -152,8 +151,7 @@ class Bytes(_TextSettings):
         return _finish(tokenizer)
 
 
-@register("codec", "characters")
-class Characters(_TextSettings):
+class Characters(_TextSettings, family="codec"):
     """The characters of the whole corpus, held-out part included: a text with another character is refused."""
 
     learns_from: ClassVar[str] = "all"
@@ -170,8 +168,7 @@ class Characters(_TextSettings):
         return _finish(tokenizer)
 
 
-@register("codec", "bpe")
-class BPE(_TextSettings):
+class BPE(_TextSettings, family="codec"):
     """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909), trained on the corpus; any text can be encoded."""
 
     learns_from: ClassVar[str] = "train"
@@ -193,11 +190,9 @@ class BPE(_TextSettings):
         return _finish(tokenizer)
 
 
-@register("codec", "file")
-class File(_TextSettings):
+class File(_TextSettings, family="codec"):
     """A tokenizer that exists already."""
 
-    learns_from: ClassVar[str] = "nothing"
     kind: Literal["file"] = "file"
     """Which codec: a tokenizer.json of any origin."""
     path: str

@@ -1,6 +1,12 @@
-"""Examples that stand alone (pictures, points): their order in training, and their batches, as a pure function of (seed, position)."""
+"""Examples (pictures, points, windows of tokens): their order in training, and their batches, as a pure function of (seed, position):
+nothing is iterated, nothing saved.
 
-from collections.abc import Callable
+An order is a bijection on k bits (multiplications by odd numbers and xor-shifts, as in the finalisers of hash functions) that walks on
+while it lands outside of the range ("cycle walking", Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -8,12 +14,44 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Batch
-from genwright.data.windows import permute, visits
-from genwright.draws import Draws
+from genwright.data.shards import share, within
+from genwright.draws import Draws, key
 from genwright.errors import GenwrightError
 
 Change = Callable[[Batch, Draws], Batch]
-_AHEAD = 2048  # indices that are found together: for a few, numpy's calls take as long as for many
+_ROUNDS = 3
+
+
+def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
+    """(n,) indices in [0, size) -> their places in the order of an epoch: a bijection of [0, size). int64 in and out."""
+    bits = max(1, (size - 1).bit_length())
+    mask, shift = (1 << bits) - 1, bits // 2 + 1
+    keys = _epoch_keys(seed, epoch, mask)
+    out, todo = index.copy(), np.arange(len(index))
+    while todo.size:
+        x = out[todo]
+        for add, multiply in keys:
+            x = ((x + add) * multiply) & mask  # wraps at 64 bits, which keeps the low `bits` exact
+            x ^= x >> shift
+        out[todo] = x
+        todo = todo[x >= size]
+    return out
+
+
+@lru_cache(64)
+def _epoch_keys(seed: int, epoch: int, mask: int) -> list[tuple[int, int]]:
+    """(added, odd factor) of each round."""
+    return [(key(seed, epoch, "add", i) & mask, key(seed, epoch, "multiply", i) & mask | 1) for i in range(_ROUNDS)]
+
+
+def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of visits since the beginning -> their epochs, and which of `size` things each is to."""
+    epochs, index = np.divmod(numbers, size)
+    order = np.empty_like(index)
+    for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if epochs.size else ():
+        here = epochs == epoch
+        order[here] = permute(index[here], size, seed, epoch)
+    return epochs, order
 
 
 class Split:
@@ -48,26 +86,32 @@ class Split:
         return {"x": self.x(indices)} | ({} if condition is None else {"condition": condition})
 
 
+def held_out_of(groups: Sequence[str], wanted: float, unit: str = "picture") -> np.ndarray:
+    """(n,) bool, by the hash of the group; at least one group on either side. Raises GenwrightError for a single group."""
+    if not wanted:
+        return np.zeros(len(groups), bool)
+    shares = {group: share(group) for group in set(groups)}
+    if len(shares) == 1:
+        what = f"there is a single {unit}" if len(groups) == 1 else f"all {len(groups)} {unit}s are equal or of one group"
+        raise GenwrightError(f"{what}, which cannot be held out and trained on", f"give more {unit}s, or set data.held_out=0")
+    wanted = within(wanted, shares.values())
+    return np.array([shares[group] < wanted for group in groups])
+
+
 class ExampleStream:
     """See `contracts.Stream`. Every epoch visits each example once, in an order of its own. `change(batch, draws)` alters a batch
-    (flips), from numbers drawn by (seed, position, example)."""
+    (flips), from numbers drawn by (seed, position, example). split: `Split`, or what has its `len`, `batch` and `names`."""
 
     units = 1
 
-    def __init__(self, split: Split, size: int, seed: int, unit: str, change: Change | None = None):
+    def __init__(self, split: Any, size: int, seed: int, unit: str, change: Change | None = None):
         if not len(split):
             raise GenwrightError("there is nothing to train on: everything is held out", "lower data.held_out or add data")
         self.split, self.size, self.seed, self.unit, self.change = split, size, seed, unit, change
-        self.ahead = max(1, _AHEAD // size)
-        self.found: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))  # which block of positions, and the indices of its batches
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
-        block, place = divmod(position, self.ahead)
-        if self.found[0] != block:
-            numbers = np.arange(self.ahead * self.size) + block * self.ahead * self.size
-            self.found = (block, visits(numbers, len(self.split), self.seed)[1].reshape(self.ahead, self.size))
-        return self.found[1][place].take(examples.numpy())
+        return visits(position * self.size + examples.numpy(), len(self.split), self.seed)[1]
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         batch = self.split.batch(self.indices(position, examples))
@@ -78,12 +122,13 @@ class ExampleStream:
 
 
 class HeldOutExamples:
-    """The examples of a split in a fixed order that follows nothing (`order`: their indices), so that the first ones stand for all, however
-    the source is sorted; `windows`: how many."""
+    """The examples of a split in a fixed `order` (their indices), each once; `windows`: how many. As a rule the order follows nothing, so
+    that the first ones stand for all, however the source is sorted."""
 
-    def __init__(self, split: Split, change: Change | None = None):
-        self.split, self.windows, self.change = split, len(split), change
-        self.order = permute(np.arange(len(split)), len(split), 0, -1)
+    def __init__(self, split: Any, change: Change | None = None, order: np.ndarray | None = None):
+        self.split, self.change = split, change
+        self.order = permute(np.arange(len(split)), len(split), 0, -1) if order is None else order
+        self.windows = len(self.order)
 
     def batch(self, start: int, stop: int) -> Batch:
         indices = np.arange(start, min(stop, self.windows))

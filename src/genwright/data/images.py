@@ -15,6 +15,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -22,28 +23,29 @@ import numpy as np
 import torch
 from PIL import ImageColor
 from pydantic import Field
+from torch import Tensor
 
-from genwright.codecs.codes import Codes
+from genwright.codecs.attributes import shown
+from genwright.codecs.codes import Codes, CodesCodec
 from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
-from genwright.data.codes import CodesDataset, codes_dataset
-from genwright.data.examples import Change, ExampleDataset, Split
-from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, share, verify, within, writing
+from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
+from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
+from genwright.data.source_files import FilesData
 from genwright.data.source_npz import STACKED, Stacked
-from genwright.data.source_pictures import Item, Known
+from genwright.data.source_pictures import Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
-from genwright.data.workers import Progress, parallel
+from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder
-from genwright.registry import Settings, register
 
 LIMIT = 256  # columns of one attribute
+_AT_ONCE = 1024  # pictures that are read together, to be made codes
 
 
-@register("data", "images")
-class ImagesData(Settings):
+class ImagesData(FilesData, family="data"):
     """Pictures with or without attributes."""
 
     kind: Literal["images"] = "images"
@@ -60,26 +62,19 @@ class ImagesData(Settings):
     """Whether three random grey pictures of an npz are the channels of one: stacked MNIST, 128,000 pictures."""
     flips: bool = False
     """Whether half of the training pictures are mirrored; letters and music are not symmetric."""
-    held_out: float = Field(0.1, ge=0, lt=1)
-    """Share of the pictures that is never trained on, 0 to 1; an npz file's own test set goes before it."""
-    on_bad_file: Literal["stop", "skip"] = "stop"
-    """What to do about a file that is no picture, or a row without one: `stop` and name it, or `skip` and list it."""
-    workers: int = Field(0, ge=0, le=1024)
-    """Processes that decode; 0: one a core."""
-    cache: str | None = None
-    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
     content: ClassVar[str] = "image"
     usual: ClassVar[dict[str, str]] = {"codec": "image", "model": "unet", "objective": "flow"}
 
-    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> ImagesDataset | CodesDataset:
+    def prepare(self, codec_settings: Any, expect: str | None = None) -> ImagesDataset | CodesDataset:
         """The dataset, from the cache or decoded now. `expect`: the digest a run was made with. Raises GenwrightError."""
         if isinstance(codec_settings, Codes):
-            return codes_dataset(self.prepare(codec_settings.image(), progress), codec_settings, expect)
+            codec = codec_settings.opened()
+            codes = CodesDataset(self.prepare(codec.image.settings), codec, codec_settings.prefix)
+            check_digest(codes.digest, expect)
+            return codes
         if not isinstance(codec_settings, ImageSettings):
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is pictures", "set codec=image")
-        if self.path and self.source != "files":
-            raise GenwrightError(f"data.path is given, but data.source is {self.source}", "set data.source=files to read your own files")
-        dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings, progress or (lambda stage, done, total: None)))
+        dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings))
         check_digest(dataset.digest, expect)
         return dataset
 
@@ -88,17 +83,15 @@ class Album(NamedTuple):
     """What a source gives: pictures by their number, and what is known of each. held: which are held out, where the source says so;
     classes: attributes whose values count however rare they are."""
 
-    pixels: Any  # len, take(numbers) -> (n, channels, size, size) uint8, and what they lie in (`files`: path -> SHA-256)
-    names: Sequence[str]
-    groups: Sequence[str]
-    known: Sequence[Known]
+    pixels: Any  # take(numbers) -> (n, channels, size, size) uint8, `digests` of each, `files` that they lie in: path -> SHA-256
+    items: Sequence[Item]
     skipped: Sequence[str] = ()
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
 
 
-def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Album:
-    paths = (settings.path,) if isinstance(settings.path, str) else settings.path
+def _album(settings: ImagesData, codec: ImageSettings) -> Album:
+    paths = settings.paths
     npz = os.path.expanduser(paths[0]) if len(paths) == 1 and paths[0].endswith(".npz") else ""
     if settings.stacked and not npz:
         raise GenwrightError("data.stacked is for one npz file of grey pictures", "give data.path=mnist.npz, or leave data.stacked out")
@@ -107,38 +100,34 @@ def _album(settings: ImagesData, codec: ImageSettings, progress: Progress) -> Al
     if settings.source == "sprites":
         return _sprites(codec)
     cache = cache_folder(settings.cache) / "pictures"
-    with writing(cache):
-        cache.mkdir(parents=True, exist_ok=True)
     if npz:
         return _npz(settings, codec, npz, cache)
     skip = settings.on_bad_file == "skip"
     openmoji = settings.source == "openmoji"
     items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
-    keys = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1, progress)
-    facts = {key: facts_of(cache / key) for key in keys}
-    bad = [text for its in facts.values() for text in its["bad"]]
+    folders = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1)
+    facts = [facts_of(folder) for folder in folders]
+    bad = [text for its in facts for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
         named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
         what = f"{len(bad)} of {len(items)} pictures cannot be used: {named}"
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip")
-    whole = [key for key in keys if facts[key]["names"]]
-    shards = Shards([cache / key for key in whole])
+    shards = Shards([folder for folder, its in zip(folders, facts, strict=True) if its["names"]])
     by_name = {item.name: item for item in items}
-    chosen = [by_name[name] for key in whole for name in facts[key]["names"]]
-    classes = frozenset({"group", "tone", "gender"} if openmoji else {"class"})
-    names, groups, known = [i.name for i in chosen], [i.group for i in chosen], [i.known for i in chosen]
-    return Album(shards, names, groups, known, problems + bad, None, classes)
+    chosen = [by_name[name] for its in facts for name in its["names"]]
+    return Album(shards, chosen, problems + bad, None, frozenset({"group", "tone", "gender"} if openmoji else {"class"}))
 
 
-def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int, progress: Progress) -> list[str]:
-    """Decodes what is not in the cache yet; the keys of the shards, in order. Their number stays below what can be mapped at once."""
+def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int) -> list[Path]:
+    """Decodes what is not in the cache yet; the shards, in order. Their number stays below what can be mapped at once."""
     units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
-    keys = [digest_of(pictures.FORMAT, codec.shape(), [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
-    todo = [i for i, key in enumerate(keys) if not (cache / key).is_dir()]
-    jobs = [{"folder": str(cache / keys[i]), "files": [(item.name, item.path) for item in units[i]], "codec": codec.shape()} for i in todo]
-    for done, _ in enumerate(parallel("pictures", jobs, workers), start=1):
-        progress("decoding pictures", done, len(jobs))
-    return keys
+    shape = codec.shape()
+    folders = [cache / digest_of(pictures.FORMAT, shape, [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
+    todo = [(str(folder), unit) for folder, unit in zip(folders, units, strict=True) if not folder.is_dir()]
+    jobs = [{"folder": folder, "files": [(item.name, item.path) for item in unit], "codec": shape} for folder, unit in todo]
+    for _ in parallel("pictures", jobs, workers):
+        pass
+    return folders
 
 
 def _stamp(path: str) -> tuple[str, int, int]:
@@ -148,11 +137,10 @@ def _stamp(path: str) -> tuple[str, int, int]:
 
 def _sprites(codec: ImageSettings) -> Album:
     sprites = Sprites(codec.size, codec.channels, ImageColor.getrgb(codec.background)[:3])
-    factors = sprites.factors(np.arange(len(sprites))).tolist()
+    factors, colours = sprites.factors(np.arange(len(sprites))).tolist(), list(COLOURS)
+    known = ({"shape": (SHAPES[row[0]],), "size": (SIZES[row[1]],), "colour": (colours[row[5]],)} for row in factors)
     names = ["-".join(map(str, row)) for row in factors]
-    values = ((SHAPES[row[0]], SIZES[row[1]], list(COLOURS)[row[5]]) for row in factors)
-    known: list[Known] = [{"shape": (shape,), "size": (size,), "colour": (colour,)} for shape, size, colour in values]
-    return Album(sprites, names, names, known)
+    return Album(sprites, list(map(Item, names, names, known)))
 
 
 def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> Album:
@@ -166,12 +154,11 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
         source_npz.write(folder, path, shape)
     shards, facts = Shards([folder]), facts_of(folder)
     if settings.stacked:
-        names = [f"stacked {i}" for i in range(sum(STACKED.values()))]
-        held = np.arange(len(names)) >= STACKED["train"]
-        return Album(Stacked(shards), names, names, [{}] * len(names), (), held)
-    known: list[Known] = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(shards)
-    own_split = None if facts["train"] is None else np.arange(len(shards)) >= facts["train"]
-    return Album(shards, facts["names"], facts["names"], known, (), own_split, frozenset({"label"}))
+        items = [Item(f"stacked {i}", "") for i in range(sum(STACKED.values()))]
+        return Album(Stacked(shards), items, (), np.arange(len(items)) >= STACKED["train"])
+    labels = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(facts["names"])
+    own_split = None if facts["train"] is None else np.arange(len(labels)) >= facts["train"]
+    return Album(shards, list(map(Item, facts["names"], facts["names"], labels)), (), own_split, frozenset({"label"}))
 
 
 class Shards:
@@ -186,13 +173,8 @@ class Shards:
         self.digests = np.concatenate([np.load(folder / "digests.npy", allow_pickle=False) for folder in folders])
         self.bounds = np.cumsum([0, *map(len, self.parts)])
 
-    def __len__(self) -> int:
-        return int(self.bounds[-1])
-
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """(n, channels, size, size) uint8, copied."""
-        if len(self.parts) == 1:
-            return self.parts[0][numbers]
         part = np.searchsorted(self.bounds, numbers, side="right") - 1
         out = np.empty((len(numbers), *self.parts[0].shape[1:]), np.uint8)
         for i in np.unique(part):
@@ -203,30 +185,14 @@ class Shards:
 
 def joined(groups: Sequence[str], digests: np.ndarray) -> list[str]:
     """The group of each picture, where groups that hold an equal picture are one, called by the first of their names."""
-    parent = {group: group for group in groups}
-
-    def root(group: str) -> str:
-        while parent[group] != group:
-            parent[group] = group = parent[parent[group]]
-        return group
-
-    first: dict[int, str] = {}
-    for group, pixels in zip(groups, digests.tolist(), strict=True):
-        low, high = sorted((root(group), root(first.setdefault(pixels, group))))
-        parent[high] = low
-    return [root(group) for group in groups]
-
-
-def held_out_of(groups: Sequence[str], wanted: float) -> np.ndarray:
-    """(n,) bool, by the hash of the group; at least one group on either side. Raises GenwrightError for a single group."""
-    if not wanted:
-        return np.zeros(len(groups), bool)
-    shares = {group: share(group) for group in set(groups)}
-    if len(shares) == 1:
-        what = "there is a single picture" if len(groups) == 1 else f"all {len(groups)} pictures are equal or of one group"
-        raise GenwrightError(f"{what}, which cannot be held out and trained on", "give more pictures, or set data.held_out=0")
-    wanted = within(wanted, shares.values())
-    return np.array([shares[group] < wanted for group in groups])
+    names, group = np.unique(groups, return_inverse=True)
+    pixels, first = np.unique(digests, return_inverse=True)[1], np.arange(len(names))  # first: of each group, which it is joined to
+    before = np.array([])
+    while not np.array_equal(first, before):
+        before, least = first.copy(), np.full(len(pixels), len(names))
+        np.minimum.at(least, pixels, first[group])
+        np.minimum.at(first, group, least[pixels])
+    return names[first[group]].tolist()
 
 
 class ImagesDataset(ExampleDataset):
@@ -237,29 +203,29 @@ class ImagesDataset(ExampleDataset):
     def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
         self.settings, self.album = settings, album
         self.shards = {path.parent.name: sha for path, sha in album.pixels.files.items()}
-        decoded = isinstance(album.pixels, Shards)
-        digests = album.pixels.digests if decoded else np.arange(len(album.names))
+        everything = np.arange(len(album.items))
+        digests = getattr(album.pixels, "digests", everything)
         first = np.unique(digests, return_index=True)[1]
-        kept = np.sort(first) if settings.source == "openmoji" else np.arange(len(album.names))
-        groups = joined(album.groups, digests) if decoded and album.held is None else album.groups
+        kept = np.sort(first) if settings.source == "openmoji" else everything
+        groups = joined([item.group for item in album.items], digests)
         held = held_out_of(groups, settings.held_out) if album.held is None else album.held
         attributes, facts = self._attributes(groups, kept)
         self.codec = ImageCodec(codec, attributes)
-        conditions = np.zeros((len(album.names), self.codec.space.columns), np.uint8)
+        conditions = np.zeros((len(album.items), self.codec.space.columns), np.uint8)
         columns = {pair: i for i, pair in enumerate((name, value) for name, values in attributes.items() for value in values)}
-        for row, known in zip(conditions, album.known, strict=True) if columns else ():
-            row[[columns[name, value] for name, values in known.items() for value in values if (name, value) in columns]] = 1
+        for row, item in zip(conditions, album.items, strict=True) if columns else ():
+            row[[columns[name, value] for name, values in item.known.items() for value in values if (name, value) in columns]] = 1
         numbers, table = (kept[~held[kept]], kept[held[kept]]), conditions if columns else None
-        name, sides = album.names.__getitem__, zip(SPLITS, numbers, strict=True)
-        self.parts = {side: Split(its, lambda n: to_float(album.pixels.take(n)), name, table) for side, its in sides}
+        take, name = lambda n: to_float(album.pixels.take(n)), lambda n: album.items[n].name
+        self.parts = {side: Split(its, take, name, table) for side, its in zip(SPLITS, numbers, strict=True)}
         tables = [hashlib.sha256(table.tobytes()).hexdigest() for table in (np.packbits(conditions), np.packbits(held), kept)]
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
         self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self.parts.items()}
-        self.summary |= {"files": len(album.names), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
+        self.summary |= {"files": len(album.items), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
 
     def _attributes(self, groups: Sequence[str], kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
         """(attribute -> values, sorted), and what there is to say of them."""
-        known = [(groups[i], self.album.known[i]) for i in kept]
+        known = [(groups[i], self.album.items[i].known) for i in kept]
         pairs = [(group, name, value) for group, its in known for name, values in its.items() for value in values]
         often = Counter((name, value) for _, name, value in set(pairs))
         counts: dict[str, Counter] = {}
@@ -281,3 +247,43 @@ class ImagesDataset(ExampleDataset):
     def verify(self) -> None:
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that differs."""
         verify(self.album.pixels.files)
+
+
+def _encoded(images: Split, codec: CodesCodec) -> Split:
+    """The split whose x are codes, (n, places) int64; made when first asked for."""
+
+    @cache
+    def codes() -> Tensor:
+        parts = (images.numbers[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
+        return torch.cat([torch.empty(0, codec.places, dtype=torch.int64), *(codec.codes_of(images.take(part)) for part in parts)])
+
+    return Split(images.numbers, lambda numbers: codes()[np.searchsorted(images.numbers, numbers)], images.name, images.conditions)
+
+
+class CodesDataset(ExampleDataset):
+    """Pictures as rows of codes: each is encoded once, and a batch is what its attributes say, then its codes, which alone count in a loss.
+    In training any subset of a picture's values may stand before it (`attributes.shown`); held-out pictures show all of theirs.
+
+    `split` opens the pictures themselves; `parts` are their codes. images: their dataset, made as the pictures of `found` were."""
+
+    def __init__(self, images: Any, found: CodesCodec, prefix: int):
+        self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)
+        self.images, self.shards, self.summary, self.verify = images, images.shards, images.summary, images.verify
+        self.digest = digest_of(images.digest, codec.digest)
+        self.parts = {name: _encoded(images.split(name), codec) for name in SPLITS}
+
+    def split(self, name: str) -> Split:
+        return self.images.split(name)
+
+    def change(self, lookahead: int, training: bool) -> Change:
+        """x (n, places) and condition -> tokens (n, lookahead + prefix + places) int64; counted, alike, bool."""
+
+        def tokens(batch: Batch, draws: Draws) -> Batch:
+            codes, condition = batch["x"], batch.get("condition")
+            if condition is not None and training:
+                condition = shown(condition, draws)
+            tokens = torch.cat([self.codec.before(condition, len(codes), lookahead), codes], 1)
+            counted = torch.arange(tokens.shape[1]) >= lookahead + self.codec.prefix
+            return {"tokens": tokens, "counted": counted.expand_as(tokens)}
+
+        return tokens

@@ -101,8 +101,8 @@ def write(folder: str, files: list[tuple[str, str]], codec: dict) -> None:
             names.append(name)
         except BadPicture as problem:
             bad.append(f"{name} {problem}")
-    shape = (0, codec["channels"], codec["size"], codec["size"])
-    save(folder, np.stack(pixels) if pixels else np.empty(shape, np.uint8), {"names": names, "bad": bad})
+    shape = (-1, codec["channels"], codec["size"], codec["size"])
+    save(folder, np.array(pixels, np.uint8).reshape(shape), {"names": names, "bad": bad})
 
 
 def save(folder: str | Path, pixels: np.ndarray, facts: dict) -> None:

@@ -24,7 +24,7 @@ from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.shards import SPLITS, digest_of
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 _USUAL = {"ring": (1.0, 0.01), "grid": (2.0, 0.05), "moons": (3.0, 0.2), "8gaussians": (5.0, math.sqrt(0.1))}  # scale, std
 
@@ -40,9 +40,8 @@ def means_of(source: str, scale: float) -> Tensor | None:
     return (scale * torch.stack([angle.cos(), angle.sin()], 1)).float()
 
 
-def draw(source: str, draws: Draws, scale: float | None = None, std: float | None = None) -> Tensor:
+def draw(source: str, draws: Draws, scale: float, std: float) -> Tensor:
     """(n, 2) float32, a point for each of the examples of `draws`."""
-    scale, std = scale or _USUAL[source][0], _USUAL[source][1] if std is None else std
     means = means_of(source, scale)
     if means is not None:
         return means[draws.integers(f"{source} mode", len(means))] + std * draws.normal(f"{source} noise", 2)
@@ -52,8 +51,7 @@ def draw(source: str, draws: Draws, scale: float | None = None, std: float | Non
     return scale * (points + std * draws.uniform("moon noise", 1)) - 1
 
 
-@register("data", "points")
-class PointsData(Settings):
+class PointsData(Settings, family="data"):
     """Points in the plane, from a distribution that is known."""
 
     kind: Literal["points"] = "points"
@@ -75,9 +73,9 @@ class PointsData(Settings):
 
     def starts(self) -> Callable[[Draws], Tensor] | None:
         """What draws a flow's starting points, where they are not N(0, I)."""
-        return None if self.start == "normal" else lambda draws: draw(self.start, draws)
+        return None if self.start == "normal" else lambda draws: draw(self.start, draws, *_USUAL[self.start])
 
-    def prepare(self, codec_settings: Any, progress: Any = None, expect: str | None = None) -> PointsDataset:
+    def prepare(self, codec_settings: Any, expect: str | None = None) -> PointsDataset:
         """Draws the points, which only the settings decide. Raises GenwrightError where the codec is of something else."""
         if codec_settings.kind != "points":
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is points", "set codec=points")

@@ -20,7 +20,7 @@ from genwright.codecs.text import TextCodec
 from genwright.data.readers import Part, kind_of, splits
 from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, share, within, writing
 from genwright.data.source_files import SourceFile
-from genwright.data.workers import Progress, parallel
+from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, write_whole
 from genwright.registry import settings_of
@@ -36,17 +36,14 @@ GROUP = 1000  # files that one job scans, about, where they are small
 class Preparation:
     """The steps of `TextData.prepare`. After `run`: `cache`, the number of `files` that were read, what was `skipped`."""
 
-    def __init__(self, settings: TextData, progress: Progress):
-        self.settings, self.progress = settings, progress
-        self.cache = cache_folder(settings.cache)
-        self.skip = settings.on_bad_file == "skip"
+    def __init__(self, settings: TextData):
+        self.settings, self.cache, self.skip = settings, cache_folder(settings.cache), settings.on_bad_file == "skip"
         self.skipped: list[str] = []
         self.files = 0
 
     def run(self, codec_settings: Any) -> tuple[TextCodec, dict[str, dict]]:
         """(codec, {key of a shard: its facts}), the shards in order."""
-        files = self.find()
-        parts = self.parts(files)
+        parts = self.parts(self.find())
         units = self.units(parts)
         self.files = len({part.path for part in parts})
         single = self.files == 1 and kind_of(parts[0].path) == "text"
@@ -59,21 +56,15 @@ class Preparation:
 
     def find(self) -> list[SourceFile]:
         kind, _, name = self.settings.source.partition(":")
-        path = self.settings.path
-        if path and kind != "files":
-            raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
-        source = settings_of("source", kind)()
-        with writing(self.cache):
-            self.cache.mkdir(parents=True, exist_ok=True)
-        files = source.find((path,) if isinstance(path, str) else path, name, self.cache)
+        files = settings_of("source", kind, "data.source")(self.settings.paths, name, self.cache)
         return sorted(files, key=lambda file: (file.name, file.path))
 
     def workers(self, size: float) -> int:
         return 1 if size < SMALL else self.settings.workers or os.cpu_count() or 1
 
     def keep(self, path: Path, content: Any) -> None:
-        with writing(path):
-            path.parent.mkdir(exist_ok=True)
+        with writing(self.cache):
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(content))
 
     def parts(self, files: list[SourceFile]) -> list[Part]:
@@ -81,17 +72,12 @@ class Preparation:
         kept = self.cache / "scans" / f"{digest_of(FORMAT, [os.path.abspath(file.path) for file in files])}.json"
         known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
         stamps = {file.path: [(status := os.stat(file.path)).st_size, status.st_mtime_ns] for file in files}
-        same = (path for path in stamps if path in known and known[path]["stamp"] == stamps[path] and not known[path].get("bad"))
-        found = {path: known[path] for path in same}
+        found = {path: facts for path, facts in known.items() if facts["stamp"] == stamps.get(path) and not facts["bad"]}
         if todo := [path for path in stamps if path not in found]:
             size = lambda path: max(stamps[path][0], UNIT / GROUP)  # noqa: E731
             jobs = [{"paths": paths} for paths in grouped(todo, size, str, UNIT)]
-            done, total = 0, sum(stamps[path][0] for path in todo)
-            for i, results in parallel("scan", jobs, self.workers(total)):
-                for path, facts in zip(jobs[i]["paths"], results, strict=True):
-                    found[path] = facts | {"stamp": stamps[path]}
-                    done += stamps[path][0]
-                self.progress("reading", done, total)
+            for i, results in parallel("scan", jobs, self.workers(sum(stamps[path][0] for path in todo))):
+                found |= {path: facts | {"stamp": stamps[path]} for path, facts in zip(jobs[i]["paths"], results, strict=True)}
             self.keep(kept, found)
         return [part for file in files for part in self._parts_of(file, found[file.path])]
 
@@ -110,7 +96,8 @@ class Preparation:
         if not parts:
             raise self.empty()
         length = lambda part: part.end - part.start if splits(part.path) else os.path.getsize(part.path)  # noqa: E731
-        return [{"parts": group} for group in grouped(parts, length, lambda part: f"{part.name} {part.start}", UNIT)]
+        common = {"field": self.settings.field, "skip": self.skip}
+        return [common | {"parts": group} for group in grouped(parts, length, lambda part: f"{part.name} {part.start}", UNIT)]
 
     def empty(self) -> GenwrightError:
         place = self.settings.path if self.settings.source == "files" else self.settings.source
@@ -130,10 +117,7 @@ class Preparation:
             return
         kept = self.cache / "counts" / f"{digest_of(FORMAT, self.settings.field, self.skip, [_identity(unit) for unit in units])}.json"
         if not kept.is_file():
-            jobs = [{"unit": unit, "field": self.settings.field, "skip": self.skip} for unit in units]
-            for unit in units:
-                unit["cut"] = 0
-            counted = dict(parallel("count", jobs, self.workers(UNIT * len(units))))
+            counted = dict(parallel("count", [{"unit": unit | {"cut": 0}} for unit in units], self.workers(UNIT * len(units))))
             self.keep(kept, [counted[i] for i in range(len(units))])
         counts = json.loads(kept.read_text(encoding="utf-8"))
         left = int(sum(counts) * (1 - held_out))
@@ -150,40 +134,33 @@ class Preparation:
         """The codec, trained unless it was before, and its folder."""
         learns_from = codec_settings.learns_from
         codec = codec_settings.train(iter(())) if learns_from == "nothing" else None
-        key = codec.digest if codec else digest_of(FORMAT, tokenizers.__version__, codec_settings.model_dump(), self._keys(units))
+        key = codec.digest if codec else digest_of(FORMAT, tokenizers.__version__, codec_settings.model_dump(), list(map(_content, units)))
         folder = self.cache / "codecs" / key
         if not folder.is_dir():
-            self.progress("making the codec", 0, 1)
             codec = codec or codec_settings.train(self._texts(units, only_train=learns_from == "train"))
             publish(folder, codec.save)
-            self.progress("making the codec", 1, 1)
         return TextCodec.load(folder), folder
 
     def _texts(self, units: list[dict], only_train: bool) -> Iterator[str]:
         """Text from all over the corpus: a codec that stops early has seen no alphabet's beginning only."""
         for unit in sorted(units, key=lambda unit: digest_of(_identity(unit))):
-            for split, _, piece in divide(unit, self.settings.field, [] if self.skip else None):
+            for split, _, piece in divide(unit, []):
                 if split == 0 or not only_train:
                     yield piece.text
-
-    def _keys(self, units: list[dict]) -> list:
-        return [[_identity(unit), unit.get("threshold"), unit.get("cut"), self.settings.field, self.skip] for unit in units]
 
     def write(self, units: list[dict], codec: TextCodec, folder: Path, end: int | None) -> dict[str, dict]:
         """Tokenises what is not in the cache yet. Returns {key: facts} in the order of the units."""
         shards = self.cache / "shards"
-        keys = [digest_of(FORMAT, key, codec.digest, end) for key in self._keys(units)]
-        common = {"field": self.settings.field, "skip": self.skip, "tokenizer": str(folder / "tokenizer.json"), "end": end}
-        todo = [i for i, key in enumerate(keys) if not (shards / key).is_dir()]
-        jobs = [{"unit": units[i], "folder": str(shards / keys[i])} | common for i in todo]
-        for done, _ in enumerate(parallel("write", jobs, self.workers(UNIT * len(jobs))), start=1):
-            self.progress("tokenising", done, len(jobs))
-        return {key: facts_of(shards / key) for key in keys}
+        folders = [shards / digest_of(FORMAT, _content(unit), codec.digest, end) for unit in units]
+        todo = [(unit, str(to)) for unit, to in zip(units, folders, strict=True) if not to.is_dir()]
+        jobs = [{"unit": unit, "tokenizer": str(folder / "tokenizer.json"), "end": end, "folder": to} for unit, to in todo]
+        for _ in parallel("write", jobs, self.workers(UNIT * len(jobs))):
+            pass
+        return {to.name: facts_of(to) for to in folders}
 
     def check(self, shards: dict[str, dict]) -> None:
         """Raises GenwrightError for a corpus that gives nothing to train on or to hold out."""
-        documents = [sum(facts[split]["documents"] for facts in shards.values()) for split in SPLITS]
-        tokens = [sum(facts[split]["tokens"] for facts in shards.values()) for split in SPLITS]
+        documents, tokens = ([sum(its[s][name] for its in shards.values()) for s in SPLITS] for name in ("documents", "tokens"))
         if not sum(tokens):
             self.skipped += [row for facts in shards.values() for row in facts["skipped"]]
             raise self.empty()
@@ -199,3 +176,8 @@ class Preparation:
 def _identity(unit: dict) -> list:
     """What decides a unit's text: not where its files are, nor when they were written."""
     return [[kind_of(part.path), part.name, part.digest, part.start, part.end, part.row, part.last] for part in unit["parts"]]
+
+
+def _content(unit: dict) -> list:
+    """All that decides a unit's documents and their sides."""
+    return [_identity(unit), unit.get("threshold"), unit.get("cut"), unit["field"], unit["skip"]]

@@ -21,7 +21,11 @@ BLOCK = 1 << 20  # bytes read at once
 LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
 PART = 8 << 20  # bytes of a file that one job takes, about
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+_INSIDE = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+
+
+Row = str | tuple[str, str]  # a row's text; or what is wrong with it, to follow its place, and a remedy
 
 
 class Part(NamedTuple):
@@ -47,10 +51,9 @@ class Piece(NamedTuple):
 
 
 def kind_of(path: str) -> str:
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    return KINDS.get(suffixes[-1], "text") if suffixes else "text"
+    whole = Path(path)
+    inner = whole.with_suffix("") if whole.suffix.lower() in COMPRESSED else whole
+    return KINDS.get(inner.suffix.lower(), "text")
 
 
 def splits(path: str) -> bool:
@@ -74,21 +77,15 @@ def safe_cut(block: bytes) -> int:
     return at
 
 
-def _forced_cut(block: bytes) -> int:
-    """The last boundary between characters of UTF-8."""
-    at = len(block) - 1
-    while at > len(block) - 4 and block[at] & 0xC0 == 0x80:
-        at -= 1
-    return at
-
-
 def _blocks(file: BinaryIO, size: int, rows: bool) -> Iterator[bytes]:
     """`size` bytes of a file in blocks that end at a safe cut, or at the end of a row."""
     carry = b""
     while size > 0 and (chunk := file.read(min(BLOCK, size))):
         size -= len(chunk)
         carry += chunk
-        cut = carry.rfind(b"\n") + 1 if rows else safe_cut(carry) or (len(carry) > LONGEST_BLOCK and _forced_cut(carry))
+        cut = carry.rfind(b"\n") + 1 if rows else safe_cut(carry)
+        if not cut and not rows and len(carry) > LONGEST_BLOCK:
+            cut = len(carry.rstrip(_INSIDE)) - 1
         if cut:
             yield carry[:cut]
             carry = carry[cut:]
@@ -163,24 +160,27 @@ def _check(block: bytes, offset: int) -> str:
 
 def read(part: Part, field: str, skipped: list[str] | None = None) -> Iterator[Piece]:
     """The documents of a part. A row that cannot be used raises GenwrightError, or is added to `skipped`."""
-    if kind_of(part.path) == "text":
-        yield from _read_text(part)
+    kind = kind_of(part.path)
+    if kind == "text":
+        yield from _text(part)
         return
-    for row, value in _rows(part, field):
+    rows = {"jsonl": _json_rows, "csv": _csv_rows, "parquet": _parquet_rows}[kind](part, field)
+    for row, value in enumerate(rows, start=part.row):
         if isinstance(value, str):
             try:
                 value.encode()
             except UnicodeEncodeError:
-                value = GenwrightError(f"{part.name} row {row} holds half of a surrogate pair, which is no text", "mend the row")
-        if isinstance(value, GenwrightError):
+                value = "holds half of a surrogate pair, which is no text", "mend the row"
+        if isinstance(value, tuple):
+            what, remedy = value
             if skipped is None:
-                raise GenwrightError(value.what, value.remedy + ", or set data.on_bad_file=skip")
-            skipped.append(value.what)
+                raise GenwrightError(f"{part.name} row {row} {what}", f"{remedy}, or set data.on_bad_file=skip")
+            skipped.append(f"{part.name} row {row} {what}")
         elif value:
             yield Piece(row, value, True)
 
 
-def _read_text(part: Part) -> Iterator[Piece]:
+def _text(part: Part) -> Iterator[Piece]:
     with open_file(part.path) as file:
         if part.start:
             file.seek(part.start)
@@ -195,56 +195,44 @@ def _read_text(part: Part) -> Iterator[Piece]:
             yield Piece(-1, before, part.last)
 
 
-def _rows(part: Part, field: str) -> Iterator[tuple[int, str | GenwrightError]]:
-    """(row, its text or what is wrong with it)."""
-    kind = kind_of(part.path)
-    if kind == "parquet":
-        yield from _parquet_rows(part, field)
-        return
+def _csv_rows(part: Part, field: str) -> Iterator[Row]:
+    csv.field_size_limit(1 << 31)
     with open_file(part.path) as file:
-        if kind == "csv":
-            csv.field_size_limit(1 << 31)
-            tab = "\t" if ".tsv" in part.path.lower() else ","
-            table = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=tab)
-            _need(field, table.fieldnames or (), part.name)
-            for number, cells in enumerate(table):
-                yield number, cells[field] or ""
-            return
+        tab = "\t" if ".tsv" in part.path.lower() else ","
+        table = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=tab)
+        _need(field, table.fieldnames or (), part.name)
+        yield from (cells[field] or "" for cells in table)
+
+
+def _json_rows(part: Part, field: str) -> Iterator[Row]:
+    with open_file(part.path) as file:
         if part.start:
             file.seek(part.start)
-        number = part.row
         for block in _blocks(file, part.end - part.start, rows=True):
-            for line in block.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
-                if line.strip():
-                    yield number, _json_text(line, field, f"{part.name} row {number}")
-                number += 1
-            number -= block.endswith(b"\n")
+            lines = block.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").split(b"\n")
+            yield from (_of_json(line, field) if line.strip() else "" for line in lines)
 
 
-def _json_text(line: bytes, field: str, place: str) -> str | GenwrightError:
+def _of_json(line: bytes, field: str) -> Row:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        return GenwrightError(f"{place} is not JSON ({error.msg})", "mend the row")
+        return f"is not JSON ({error.msg})", "mend the row"
     if isinstance(row, dict):
         if isinstance(row.get(field), str):
             return row[field]
-        return GenwrightError(f"{place} has no text in field {field!r} (it has {', '.join(row) or 'nothing'})", "set data.field")
-    return row if isinstance(row, str) else GenwrightError(f"{place} is neither an object nor a string", "mend the row")
+        return f"has no text in field {field!r} (it has {', '.join(row) or 'nothing'})", "set data.field"
+    return row if isinstance(row, str) else ("is neither an object nor a string", "mend the row")
 
 
-def _parquet_rows(part: Part, field: str) -> Iterator[tuple[int, str | GenwrightError]]:
+def _parquet_rows(part: Part, field: str) -> Iterator[Row]:
     import pyarrow.parquet
 
     with pyarrow.parquet.ParquetFile(part.path) as table:
         _need(field, table.schema_arrow.names, part.name)
-        number, groups = part.row, range(part.start, part.end)
-        for batch in table.iter_batches(batch_size=1024, row_groups=groups, columns=[field]):
+        for batch in table.iter_batches(batch_size=1024, row_groups=range(part.start, part.end), columns=[field]):
             for value in batch.column(0).to_pylist():
-                if not isinstance(value, str | None):
-                    value = GenwrightError(f"{part.name} row {number} holds no text in {field!r}", "set data.field")
-                yield number, value or ""
-                number += 1
+                yield (value or "") if isinstance(value, str | None) else (f"holds no text in {field!r}", "set data.field")
 
 
 def _need(field: str, names, place: str) -> None:

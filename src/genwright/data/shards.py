@@ -136,13 +136,14 @@ def _alive(process: int) -> bool:
     return True
 
 
-def divide(unit: dict, field: str, skipped: list[str] | None = None) -> Iterator[tuple[int, int, Piece]]:
-    """(split, index of the part, piece) for a unit's documents: {"parts", "threshold"} splits by the hash of a document's group (its
-    file, or a row's text), {"parts", "cut"} puts the first `cut` characters into train, in the middle of a document if need be."""
+def divide(unit: dict, skipped: list[str]) -> Iterator[tuple[int, int, Piece]]:
+    """(split, index of the part, piece) for the documents of a unit: {"parts", "field", "skip": whether rows that cannot be used are added
+    to `skipped`, "threshold" or "cut"}. "threshold" splits by the hash of a document's group (its file, or a row's text), "cut" puts as
+    many characters, the first, into train, in the middle of a document if need be."""
     left = unit.get("cut")
     for index, entry in enumerate(unit["parts"]):
         part = Part(*entry)
-        for piece in read(part, field, skipped):
+        for piece in read(part, unit["field"], skipped if unit["skip"] else None):
             if left is None:
                 yield int(share(part.name if piece.row < 0 else piece.text) < unit["threshold"]), index, piece
                 continue
@@ -154,9 +155,9 @@ def divide(unit: dict, field: str, skipped: list[str] | None = None) -> Iterator
                 yield 1, index, Piece(piece.row, after, piece.ends)
 
 
-def count(unit: dict, field: str, skip: bool) -> int:
+def count(unit: dict) -> int:
     """Characters of a unit's documents."""
-    return sum(len(piece.text) for _, _, piece in divide(unit, field, [] if skip else None))
+    return sum(len(piece.text) for _, _, piece in divide(unit, []))
 
 
 @functools.lru_cache(2)
@@ -164,7 +165,7 @@ def _encoder(tokenizer: str) -> Encoder:
     return Encoder(Tokenizer.from_file(tokenizer))
 
 
-def write(unit: dict, field: str, skip: bool, tokenizer: str, end: int | None, folder: str) -> None:
+def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
     """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows each."""
     encoder, parts = _encoder(tokenizer), [Part(*entry) for entry in unit["parts"]]
     stop = b"" if end is None else np.array([end], encoder.dtype).tobytes()
@@ -174,7 +175,7 @@ def write(unit: dict, field: str, skip: bool, tokenizer: str, end: int | None, f
         documents, begun = [], set()  # begun: (part, split) of a document that comes in several pieces
         counts = [{"tokens": 0, "bytes": 0, "characters": 0, "largest": -1, "documents": 0} for _ in SPLITS]
         with open(draft / "train.bin", "wb") as train, open(draft / "held_out.bin", "wb") as held_out:
-            for split, index, piece in divide(unit, field, skipped if skip else None):
+            for split, index, piece in divide(unit, skipped):
                 part, to = parts[index], counts[split]
                 if piece.row >= 0 or (index, split) not in begun:
                     begun.add((index, split))

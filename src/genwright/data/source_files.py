@@ -1,4 +1,4 @@
-"""The user's own files, folders and globs."""
+"""What a person points at: files, folders and globs of their own, or a dataset of the Hugging Face hub."""
 
 import glob
 import os
@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from pydantic import Field
+
+from genwright.data.shards import digest_of, publish
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings, source
 
 # What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its suffix.
 _SUFFIXES = """
@@ -24,6 +27,30 @@ class SourceFile(NamedTuple):
 
     path: str
     name: str
+
+
+class FilesData(Settings):
+    """What data that may be a person's files have in common."""
+
+    kind: str
+    source: str = "files"
+    path: str | tuple[str, ...] = ()
+    held_out: float = Field(0.1, ge=0, lt=1)
+    """Share of it that is never trained on, 0 to 1; an npz's own test set and a JSB json's own split go before it."""
+    on_bad_file: Literal["stop", "skip"] = "stop"
+    """What to do about a file, row or piece that cannot be used: `stop` and name it, or `skip` and list it."""
+    workers: int = Field(0, ge=0, le=1024)
+    """Processes that prepare; 0: one a core."""
+    cache: str | None = None
+    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Raises GenwrightError for a path beside another source."""
+        if self.path and self.source != "files":
+            kind = self.source.partition(":")[0]
+            raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
+        return (self.path,) if isinstance(self.path, str) and self.path else tuple(self.path)
 
 
 def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[SourceFile]:
@@ -61,15 +88,28 @@ def _is_text(path: str) -> bool:
     return Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower() not in BINARY and os.path.isfile(path)
 
 
-@register("source", "files")
-class Files(Settings):
-    """Files, folders and globs (`**` goes into folders)."""
+@source("files")
+def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
+    """Files, folders and globs (`**` goes into folders) that data.path names. Raises GenwrightError for a path that is not there."""
+    if not paths:
+        raise GenwrightError("data.path is not set", "give a file, a folder or a glob, as in data.path=notes/")
+    return collect(paths, _is_text)
 
-    kind: Literal["files"] = "files"
-    """Which source: the files that data.path names."""
 
-    def find(self, paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-        """Raises GenwrightError for a path that is not there."""
-        if not paths:
-            raise GenwrightError("data.path is not set", "give a file, a folder or a glob, as in data.path=notes/")
-        return collect(paths, _is_text)
+@source("hf")
+def hugging_face(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
+    """`data.source=hf:NAME`, the split "train", through the optional `datasets`; `hf:NAME@CONFIG` picks one of several configurations."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise GenwrightError(f"data.source=hf:{name} needs datasets, which is not installed", "pip install 'genwright[hf]'") from error
+    dataset, _, config = name.partition("@")
+    try:
+        rows = datasets.load_dataset(dataset, config or None, split="train", cache_dir=str(cache / "datasets"))
+    except (OSError, ValueError) as error:  # not found, no network, no such configuration or split
+        first = str(error).splitlines()[0].rstrip(".")
+        raise GenwrightError(f"data.source=hf:{name} cannot be loaded: {first}", "check its name and the connection") from error
+    folder = cache / "sources" / f"hf-{digest_of(name, rows._fingerprint)[:16]}"
+    if not folder.is_dir():
+        publish(folder, lambda draft: rows.to_parquet(str(draft / "rows.parquet")) and None)
+    return [SourceFile(str(folder / "rows.parquet"), name)]

@@ -46,18 +46,17 @@ def arrays(path: str) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
 def write(folder: Path, path: str, codec: dict[str, Any]) -> None:
     """Makes the shard: all pictures in the codec's shape, their names, labels, and how many are for training where the file says so."""
     parts = arrays(path)
-    pixels = [np.empty((0, codec["channels"], codec["size"], codec["size"]), np.uint8)]
+    pixels: list[np.ndarray] = []
     names: list[str] = []
     for part, (x, _) in parts.items():
         x = x[..., 0] if x.shape[-1] == 1 and x.ndim == 4 else x
-        same = x.shape[1:3] == (codec["size"],) * 2 and (x.ndim == 3) == (codec["channels"] == 1) and x.shape[-1] != 4
-        plain = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
-        pixels.append(plain if same else np.stack([square(Image.fromarray(picture), **codec) for picture in x]))
+        pixels += [square(Image.fromarray(picture), **codec) for picture in x]
         names += [f"{part} {i}" for i in range(len(x))]
     labels = [y for _, y in parts.values()]
     known = [str(label) for y in labels if y is not None for label in y.tolist()] if all(y is not None for y in labels) else []
     train = len(parts["train"][0]) if "test" in parts else None
-    save(folder, np.concatenate(pixels), {"names": names, "bad": [], "labels": known, "train": train})
+    shape = (-1, codec["channels"], codec["size"], codec["size"])
+    save(folder, np.array(pixels, np.uint8).reshape(shape), {"names": names, "bad": [], "labels": known, "train": train})
 
 
 class Stacked:
@@ -66,10 +65,7 @@ class Stacked:
     def __init__(self, grey: Any):
         self.grey, self.files = grey, grey.files
         draws = Draws(0, 0, torch.arange(sum(STACKED.values())))
-        self.numbers = draws.integers("stacked", len(grey), 3).numpy()
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+        self.numbers = draws.integers("stacked", int(grey.bounds[-1]), 3).numpy()
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """(n, 3, size, size) uint8."""

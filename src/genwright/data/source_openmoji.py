@@ -42,7 +42,7 @@ def find() -> list[Item]:
             if code:
                 listed[code.upper().replace("-FE0F", "")] = (emoji["category"], emoji["name"])
     stems = sorted((name[:-4] for name in os.listdir(drawings) if name.endswith(".svg")), key=lambda stem: (stem.count("-"), stem))
-    return [Item(stem, str(drawings / f"{stem}.svg"), group(stem), known(stem, listed)) for stem in stems]
+    return [Item(stem, group(stem), known(stem, listed), str(drawings / f"{stem}.svg")) for stem in stems]
 
 
 def group(stem: str) -> str:

@@ -26,9 +26,9 @@ class Item(NamedTuple):
     """One picture. group: pictures of one group stay on one side of the split."""
 
     name: str
-    path: str
     group: str
-    known: Known
+    known: Known = {}  # noqa: RUF012 - never written to
+    path: str = ""
 
 
 def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[Item], list[str]]:
@@ -56,16 +56,13 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[It
         if classes | folders <= PARTS and any(file.name.count("/") > 1 for file in files):
             what = f"{alone or paths[0]} holds {', '.join(sorted(classes))}, which are parts of a data set and no classes"
             raise GenwrightError(what, "give one of them as data.path; its subfolders are the classes then")
-    unread = sorted(file.name for file in collect(paths, _unread) if _unread(file.path))
+    known_not = lambda path: Path(path).suffix.lower() in UNREAD  # noqa: E731
+    unread = sorted(file.name for file in collect(paths, known_not) if known_not(file.path))
     problems += [f"{name} is of a format that is not read: save it as png or jpeg" for name in unread]
     if problems and not skip:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise GenwrightError(problems[0] + more, "put it right, or set data.on_bad_file=skip")
-    return [Item(file.name, file.path, os.path.splitext(file.name)[0], known.get(file.name, {})) for file in files], problems
-
-
-def _unread(path: str) -> bool:
-    return Path(path).suffix.lower() in UNREAD
+    return [Item(file.name, os.path.splitext(file.name)[0], known.get(file.name, {}), file.path) for file in files], problems
 
 
 def read_table(path: str) -> dict[str, Known]:

@@ -2,24 +2,24 @@
 
 import ast
 import hashlib
-import inspect
 import os
 import sys
 import sysconfig
 import warnings
 from pathlib import Path
-from typing import Literal
 
 from genwright.data.shards import publish
 from genwright.data.source_files import SourceFile, walk
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import source
 
 # Installed packages are not the standard library; its tests are 60% of its text, full of data and deliberately broken files.
 _PASSED_OVER = frozenset({"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test", "lib-dynload"})
 
 
-def _library() -> list[SourceFile]:
+@source("python-stdlib")
+def library(paths: tuple[str, ...] = (), name: str = "", cache: Path | None = None) -> list[SourceFile]:
+    """The modules of the standard library, without its tests."""
     folder = sysconfig.get_path("stdlib")
     files = [file for file in walk(folder, _PASSED_OVER) if file.name.endswith(".py")]
     if not files:
@@ -27,38 +27,22 @@ def _library() -> list[SourceFile]:
     return files
 
 
-@register("source", "python-stdlib")
-class PythonStdlib(Settings):
-    """The modules of the standard library, without its tests."""
-
-    kind: Literal["python-stdlib"] = "python-stdlib"
-    """Which source: the running interpreter's own modules, as code."""
-
-    def find(self, paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-        return _library()
-
-
-@register("source", "python-docs")
-class PythonDocs(Settings):
+@source("python-docs")
+def documentation(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
     """The language reference's topics, and the docstrings of every module of the standard library."""
-
-    kind: Literal["python-docs"] = "python-docs"
-    """Which source: the running interpreter's documentation."""
-
-    def find(self, paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-        library = _library()
-        stamps = [(file.name, os.path.getsize(file.path), os.stat(file.path).st_mtime_ns) for file in library]
-        folder = cache / "sources" / f"python-docs-{hashlib.sha256(repr((2, sys.version, stamps)).encode()).hexdigest()[:16]}"
-        if not folder.is_dir():
-            publish(folder, lambda draft: _write_docs(draft, library))
-        return list(walk(str(folder)))
+    modules = library()
+    stamps = [(file.name, os.path.getsize(file.path), os.stat(file.path).st_mtime_ns) for file in modules]
+    folder = cache / "sources" / f"python-docs-{hashlib.sha256(repr((2, sys.version, stamps)).encode()).hexdigest()[:16]}"
+    if not folder.is_dir():
+        publish(folder, lambda draft: _write_docs(draft, modules))
+    return list(walk(str(folder)))
 
 
-def _write_docs(draft: Path, library: list[SourceFile]) -> None:
+def _write_docs(draft: Path, modules: list[SourceFile]) -> None:
     from pydoc_data.topics import topics
 
     documents = {f"topics/{topic}.txt": text for topic, text in topics.items()}
-    for file in library:
+    for file in modules:
         text = docstrings(Path(file.path).read_bytes(), file.name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
         documents[f"modules/{file.name.removesuffix('.py')}.txt"] = text
     for name, text in documents.items():
@@ -77,12 +61,10 @@ def docstrings(source: bytes, module: str) -> str:
         return ""
     entries: list[str] = []
 
-    def visit(node: ast.AST, name: str) -> None:
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node, clean=False)
-            arguments = f"({ast.unparse(node.args)})" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ""
-            if text and (text := inspect.cleandoc(text)).strip():
-                entries.append(f"{name}{arguments}\n\n{text}\n")
+    def visit(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> None:
+        arguments = f"({ast.unparse(node.args)})" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ""
+        if (text := ast.get_docstring(node)) and text.strip():
+            entries.append(f"{name}{arguments}\n\n{text}\n")
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 visit(child, f"{name}.{child.name}")

@@ -18,16 +18,15 @@ from pydantic import Field
 
 from genwright.codecs.text import TextCodec
 from genwright.contracts import Space
+from genwright.data.examples import HeldOutExamples
 from genwright.data.prepare import Preparation
 from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, verify
-from genwright.data.windows import HeldOut, TextStream, Tokens
-from genwright.data.workers import Progress
+from genwright.data.source_files import FilesData
+from genwright.data.windows import TextStream, Tokens, Windows
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
 
 
-@register("data", "text")
-class TextData(Settings):
+class TextData(FilesData, family="data"):
     """Text or code: where it comes from, what is held out, and the windows that a model sees."""
 
     kind: Literal["text"] = "text"
@@ -46,13 +45,6 @@ class TextData(Settings):
     """Share of the corpus that is never trained on, 0 to 1."""
     split: Literal["documents", "tail"] = "documents"
     """What is held out: `documents` by a hash of their names, or the last characters of the corpus."""
-    on_bad_file: Literal["stop", "skip"] = "stop"
-    """What to do about a file or row that is no text: `stop` and name it, or `skip` and list it."""
-    workers: int = Field(0, ge=0, le=1024)
-    """Processes that prepare; 0: one a core."""
-    cache: str | None = None
-    """Folder that keeps prepared data. Default: $GENWRIGHT_CACHE or ~/.cache/genwright."""
-
     content: ClassVar[str] = "text"
     usual: ClassVar[dict[str, str]] = {"codec": "bpe", "model": "transformer", "objective": "causal"}
 
@@ -60,9 +52,9 @@ class TextData(Settings):
         """What windows of this data are, for a network."""
         return replace(codec.space, length=self.context)
 
-    def prepare(self, codec_settings: Any, progress: Progress | None = None, expect: str | None = None) -> TextDataset:
+    def prepare(self, codec_settings: Any, expect: str | None = None) -> TextDataset:
         """The dataset of this source, split and codec, from the cache or made now. `expect`: the digest a run was made with."""
-        prepared = Preparation(self, progress or (lambda stage, done, total: None))
+        prepared = Preparation(self)
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
         check_digest(dataset.digest, expect)
@@ -110,36 +102,35 @@ class TextDataset:
         """Batches of the training split. `lookahead`: tokens beyond the context (1: causal, 0: masked)."""
         return TextStream(self, batch_size, seed, lookahead)
 
-    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOut:
-        """Windows that cover a split without overlap."""
-        return HeldOut(self, lookahead, split)
+    def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
+        """Windows side by side that cover a whole split, so that every token after the first is a target exactly once (lookahead 1) or
+        every token stands in one window (lookahead 0)."""
+        count = -(-max(0, len(self.tokens(split)) - lookahead) // self.context)
+        return HeldOutExamples(Windows(self, split, self.context + lookahead), order=np.arange(count) * self.context)
 
     @cached_property
-    def _index(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """split -> (where each document begins, its shard, its entry), the documents in order."""
-        starts: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
-        entries: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
+    def _index(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """split -> (where each document begins, the shard, source and row that it is of), the documents in order."""
+        found: dict[str, tuple[list, list]] = {split: ([], []) for split in SPLITS}
         base = dict.fromkeys(SPLITS, 0)
         for number, (key, facts) in enumerate(self._facts.items()):
             table = np.load(self.folder / key / "documents.npy", allow_pickle=False)
             for code, split in enumerate(SPLITS):
                 # A document that goes on from the shard before is no new one, unless its beginning went to the other split.
-                new = (table["split"] == code) & ((table["continued"] == 0) | (base[split] + table["start"] == 0))
-                starts[split].append(table["start"][new] + base[split])
-                entries[split].append(np.stack([np.full(new.sum(), number), np.flatnonzero(new)]))
+                its = table[(table["split"] == code) & ((table["continued"] == 0) | (base[split] + table["start"] == 0))]
+                found[split][0].append(its["start"] + base[split])
+                found[split][1].append(np.stack([np.full(len(its), number), its["source"], its["row"]], 1))
                 base[split] += facts[split]["tokens"]
-        return {split: (np.concatenate(starts[split]), *np.concatenate(entries[split], axis=1)) for split in SPLITS}
+        return {split: (np.concatenate(starts), np.concatenate(its)) for split, (starts, its) in found.items()}
 
     def document_ids(self, split: str, positions: np.ndarray) -> np.ndarray:
         """int64, of the shape of `positions`: the number of the document that each token is from."""
         return np.searchsorted(self._index[split][0], positions, side="right") - 1
 
     def _name(self, split: str, document: int) -> str:
-        _, shard, entry = self._index[split]
-        key, facts = list(self._facts.items())[shard[document]]
-        row = np.load(self.folder / key / "documents.npy", mmap_mode="r", allow_pickle=False)[entry[document]]
-        name = facts["sources"][row["source"]]
-        return name if row["row"] < 0 else f"{name}:{row['row']}"
+        shard, source, row = self._index[split][1][document].tolist()
+        name = list(self._facts.values())[shard]["sources"][source]
+        return name if row < 0 else f"{name}:{row}"
 
     def document_at(self, split: str, token: int) -> tuple[str, int]:
         """(name of the document, offset in it) of a token of the split. A row is named FILE:ROW, counted from 0."""

@@ -1,9 +1,4 @@
-"""Batches of fixed windows of a long row of tokens, as a pure function of (seed, position): nothing is iterated, nothing saved.
-
-An epoch shifts the grid of windows by a computed offset and visits the windows in a computed order, each exactly once. The order is a
-bijection on k bits (multiplications by odd numbers and xor-shifts, as in the finalisers of hash functions) that walks on while it lands
-outside of the range ("cycle walking", Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
-"""
+"""Batches of fixed windows of a long row of tokens: an epoch shifts the grid of windows by a computed offset and visits each once."""
 
 from __future__ import annotations
 
@@ -16,40 +11,14 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Batch
+from genwright.data.examples import ExampleStream, visits
 from genwright.draws import key
 from genwright.errors import GenwrightError
 
 if TYPE_CHECKING:
     from genwright.data.text import TextDataset
 
-_ROUNDS = 3
 _AHEAD = 1 << 16  # tokens that are fetched together
-
-
-def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """(n,) indices in [0, size) -> their places in the order of an epoch: a bijection of [0, size). int64 in and out."""
-    bits = max(1, (size - 1).bit_length())
-    mask, shift = (1 << bits) - 1, bits // 2 + 1
-    keys = _epoch_keys(seed, epoch, mask)
-    out, todo = index, None
-    while todo is None or todo.size:
-        x = out if todo is None else out[todo]
-        for add, multiply in keys:
-            x = ((x + add) * multiply) & mask  # wraps at 64 bits, which keeps the low `bits` exact
-            x ^= x >> shift
-        if todo is None:
-            out = x
-            todo = np.flatnonzero(out >= size)
-        else:
-            out[todo] = x
-            todo = todo[x >= size]
-    return out
-
-
-@lru_cache(64)
-def _epoch_keys(seed: int, epoch: int, mask: int) -> list[tuple[int, int]]:
-    """(added, odd factor) of each round."""
-    return [(key(seed, epoch, "add", i) & mask, key(seed, epoch, "multiply", i) & mask | 1) for i in range(_ROUNDS)]
 
 
 @lru_cache(64)
@@ -58,40 +27,25 @@ def _epoch_shift(seed: int, epoch: int, shifts: int) -> int:
     return (key(seed, epoch, "shift") & 0xFFFFFFFF) * shifts >> 32
 
 
-def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of visits since the beginning -> their epochs, and which of `size` things each is to."""
-    epochs, index = np.divmod(numbers, size)
-    order = np.empty_like(index)
-    for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if epochs.size else ():
-        here = epochs == epoch
-        order[here] = permute(index[here], size, seed, epoch)
-    return epochs, order
-
-
 class Tokens:
     """The tokens of one split over all its shards, as one 1-D array: `len`, slices and `np.asarray` work as on a memory map."""
 
-    ndim = 1
-
     def __init__(self, shards: list[np.ndarray], dtype: np.dtype):
-        self.shards = [shard for shard in shards if len(shard)]
+        self.shards, self.dtype = [shard for shard in shards if len(shard)], dtype
         self.bounds = np.cumsum([0, *map(len, self.shards)]).tolist()
-        self.dtype, self.size = dtype, self.bounds[-1]
-        self.shape = (self.size,)
+        self.shape = (self.bounds[-1],)
 
     def __len__(self) -> int:
-        return self.size
+        return self.shape[0]
 
     def __getitem__(self, index):
-        if not isinstance(index, slice):
-            index = range(self.size)[index]
-            shard = bisect_right(self.bounds, index) - 1
-            return self.shards[shard][index - self.bounds[shard]]
-        start, stop, step = index.indices(self.size)
-        if step != 1:
+        chosen = range(len(self))[index]
+        if isinstance(chosen, int):
+            return self[chosen : chosen + 1][0]
+        if chosen.step != 1:
             return self[:][index]
-        out = np.empty(max(0, stop - start), self.dtype)
-        self.copy(start, out)
+        out = np.empty(len(chosen), self.dtype)
+        self.copy(chosen.start, out)
         return out
 
     def __array__(self, dtype=None, copy=None):
@@ -108,82 +62,69 @@ class Tokens:
             shard += 1
 
 
-class TextStream:
-    """See `contracts.Stream`. batch -> {"tokens": (n, context + lookahead) int64} and, with isolated documents, "documents" alike."""
+class Windows:
+    """Windows of one split, `width` tokens each, named by the token that they begin with, as `examples.Split` names its examples by number.
+    batch: {"tokens": (n, width) int64 and, with isolated documents, "documents" alike}, -1 where the split has ended."""
 
-    def __init__(self, dataset: TextDataset, batch_size: int, seed: int, lookahead: int):
-        self.size, self.seed, self.dataset = batch_size, seed, dataset
-        self.units, self.unit = dataset.context, "tokens"  # what speed is counted in
-        self.context, self.width = dataset.context, dataset.context + lookahead
-        self.tokens = dataset.tokens("train")
-        self.isolated, self.vocabulary = dataset.isolate_documents, dataset.codec.space.vocabulary
-        length = len(self.tokens) - lookahead
-        whole = length // self.context
-        if whole < 1:
-            what = f"data.context = {self.context} is longer than the training data ({len(self.tokens)} tokens)"
-            raise GenwrightError(what, "lower data.context or add data")
-        # One window less than fit, so that any shift leaves an epoch the same number of windows.
-        self.made: tuple[int, np.ndarray] | None = None
-        self.windows = max(1, whole - 1)
-        self.shifts = min(self.context, length - self.windows * self.context + 1)
+    def __init__(self, dataset: TextDataset, split: str, width: int):
+        self.dataset, self.split, self.tokens, self.width = dataset, split, dataset.tokens(split), width
 
-    def starts(self, position: int, examples: np.ndarray) -> np.ndarray:
-        """(n,) where the windows of those examples begin."""
-        epochs, order = visits(position * self.size + examples, self.windows, self.seed)
-        return order * self.context + np.array([_epoch_shift(self.seed, epoch, self.shifts) for epoch in epochs.tolist()], np.int64)
+    def __len__(self) -> int:
+        return len(self.tokens)
 
-    def gather(self, starts: np.ndarray, position: int) -> np.ndarray:
-        """(n, width) int64: the windows that begin there."""
-        tokens = np.empty((len(starts), self.width), np.int64)
-        for row, start in zip(tokens, starts.tolist(), strict=True):
-            self.tokens.copy(start, row)
-        if tokens.size and tokens.max() >= self.vocabulary:
-            position += int(np.argmax((tokens >= self.vocabulary).any(1))) // self.size
-            what = f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}"
-            raise GenwrightError(what, "the shards were changed on disk: delete them from the cache and prepare again")
-        return tokens
-
-    def windows_at(self, position: int, examples: np.ndarray) -> np.ndarray:
-        """(n, width) tokens. Small batches are made some at a time, which costs hardly more than one."""
-        ahead = _AHEAD // (self.size * self.width)
-        if ahead < 2:
-            return self.gather(self.starts(position, examples), position)
-        block, row = divmod(position, ahead)
-        if self.made is None or self.made[0] != block:
-            starts = self.starts(block * ahead, np.arange(ahead * self.size))
-            self.made = (block, self.gather(starts, block * ahead).reshape(ahead, self.size, self.width))
-        return self.made[1][row].take(examples, 0)
-
-    def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
-        batch = {"tokens": torch.from_numpy(self.windows_at(position, examples.numpy()))}
-        if self.isolated:
-            starts = self.starts(position, examples.numpy())
-            batch["documents"] = torch.from_numpy(self.dataset.document_ids("train", starts[:, None] + np.arange(self.width)))
-        return batch
-
-    def describe(self, position: int, examples: Tensor) -> str:
-        found = (self.dataset.document_at("train", start) for start in self.starts(position, examples.numpy()).tolist())
-        return ", ".join(f"{name} (from token {offset})" for name, offset in found)
-
-
-class HeldOut:
-    """Windows side by side that cover a whole split, so that every token after the first is a target exactly once (lookahead 1) or
-    every token stands in one window (lookahead 0). Where the last window has no token, the id is -1."""
-
-    def __init__(self, dataset: TextDataset, lookahead: int, split: str):
-        self.dataset, self.split, self.tokens = dataset, split, dataset.tokens(split)
-        self.context, self.width = dataset.context, dataset.context + lookahead
-        self.windows = -(-max(0, len(self.tokens) - lookahead) // self.context)
-
-    def batch(self, start: int, stop: int) -> Batch:
-        """Windows start .. stop - 1: {"tokens": (n, context + lookahead) int64 [, "documents"]}."""
-        first = np.arange(start, min(stop, self.windows)) * self.context
-        tokens = np.full((len(first), self.width), -1, np.int64)
-        for row, at in zip(tokens, first.tolist(), strict=True):
-            self.tokens.copy(at, row[: len(self.tokens) - at])
+    def batch(self, starts: np.ndarray) -> Batch:
+        tokens = np.full((len(starts), self.width), -1, np.int64)
+        left = len(self.tokens) - starts
+        for row, start, there in zip(tokens, starts.tolist(), left.tolist(), strict=True):
+            self.tokens.copy(start, row if there >= self.width else row[:there])
         batch = {"tokens": torch.from_numpy(tokens)}
         if self.dataset.isolate_documents:
-            places = first[:, None] + np.arange(self.width)
+            places = starts[:, None] + np.arange(self.width)
             ids = self.dataset.document_ids(self.split, places)
-            batch["documents"] = torch.from_numpy(np.where(places < len(self.tokens), ids, -1))
+            batch["documents"] = torch.from_numpy(np.where(np.arange(self.width) < left[:, None], ids, -1))
+        return batch
+
+    def names(self, starts: np.ndarray) -> list[str]:
+        found = (self.dataset.document_at(self.split, start) for start in starts.tolist())
+        return [f"{name} (from token {offset})" for name, offset in found]
+
+
+class TextStream(ExampleStream):
+    """See `contracts.Stream`. An epoch's windows lie side by side, all moved by as many tokens; lookahead: tokens beyond the context."""
+
+    def __init__(self, dataset: TextDataset, batch_size: int, seed: int, lookahead: int):
+        self.units, self.context, self.vocabulary = dataset.context, dataset.context, dataset.codec.space.vocabulary
+        length = len(dataset.tokens("train")) - lookahead
+        whole = length // self.context
+        if whole < 1:
+            what = f"data.context = {self.context} is longer than the training data ({length + lookahead} tokens)"
+            raise GenwrightError(what, "lower data.context or add data")
+        super().__init__(Windows(dataset, "train", self.context + lookahead), batch_size, seed, "tokens")
+        # One window less than fit, so that any shift leaves an epoch the same number of windows.
+        self.windows = max(1, whole - 1)
+        self.shifts = min(self.context, length - self.windows * self.context + 1)
+        self.made: tuple[int, dict[str, np.ndarray]] | None = None
+
+    def indices(self, position: int, examples: Tensor) -> np.ndarray:
+        """(n,) where the windows of those examples begin."""
+        epochs, order = visits(position * self.size + examples.numpy(), self.windows, self.seed)
+        return order * self.context + np.array([_epoch_shift(self.seed, epoch, self.shifts) for epoch in epochs.tolist()], np.int64)
+
+    def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
+        """Small batches are made some at a time, which costs hardly more than one."""
+        ahead = _AHEAD // (self.size * self.split.width)
+        if ahead < 2:
+            return self._checked(super().batch(position, examples), position)
+        block, row = divmod(position, ahead)
+        if self.made is None or self.made[0] != block:
+            made = self._checked(super().batch(block * ahead, torch.arange(ahead * self.size)), block * ahead)
+            self.made = (block, {name: rows.numpy().reshape(ahead, self.size, -1) for name, rows in made.items()})
+        return {name: torch.from_numpy(rows[row].take(examples.numpy(), 0)) for name, rows in self.made[1].items()}
+
+    def _checked(self, batch: Batch, position: int) -> Batch:
+        tokens = batch["tokens"].numpy()  # whose maximum takes a fraction of torch's time
+        if tokens.size and tokens.max() >= self.vocabulary:
+            position += int((tokens >= self.vocabulary).any(1).argmax()) // self.size
+            what = f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}"
+            raise GenwrightError(what, "the shards were changed on disk: delete them from the cache and prepare again")
         return batch

@@ -10,24 +10,34 @@ import queue
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 from genwright.errors import GenwrightError
 
-Progress = Callable[[str, float, float], None]  # stage, done, of how much
+STAGES = {"scan": "reading", "count": "counting", "write": "tokenising", "pictures": "decoding pictures", "music": "reading music"}
+quiet = False  # whether no progress is shown
 
 
 def jobs_by_name() -> dict:
-    from genwright.data import pictures, readers, shards
+    from genwright.data import pictures, readers, shards, source_music
 
     scan = lambda paths: [readers.scan(path) for path in paths]  # noqa: E731
-    return {"scan": scan, "count": shards.count, "write": shards.write, "pictures": pictures.write}
+    return {"scan": scan, "count": shards.count, "write": shards.write, "pictures": pictures.write, "music": source_music.read}
 
 
-def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
-    """(index of the job, its result) as they are done. One worker: in this process."""
+def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterable[tuple[int, Any]]:
+    """(index of the job, its result) as they are done, with a bar of progress on a terminal. One worker: in this process."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = quiet or len(jobs) < 2 or not console.is_terminal
+    return track(_done(name, jobs, workers), STAGES[name], len(jobs), console=console, transient=True, disable=hidden)
+
+
+def _done(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
     if workers <= 1 or len(jobs) <= 1:
         function = jobs_by_name()[name]
         for i, job in enumerate(jobs):

@@ -23,11 +23,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from genwright.codecs.attributes import spans
-from genwright.contracts import Batch, Loss, Ranks, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Turn
 from genwright.data.examples import ExampleStream, Split
 from genwright.draws import Draws
+from genwright.evaluation.held_out import Alone
 from genwright.files import cache_folder, write_whole
-from genwright.training.engine import Engine
 from genwright.training.hooks import Live
 from genwright.training.loop import run, start
 from genwright.training.settings import Optimizer, Schedule, Training
@@ -59,10 +59,8 @@ class Network(nn.Module):
         return self.head(F.relu(features)), features
 
 
-class Recognition:
-    """The objective: modules {"extractor"}. single: attribute -> whether an example has one value of it at most."""
-
-    draws, unit, double_backward = 1, 1, False
+class Recognition(Objective):
+    """Modules {"extractor"}. single: attribute -> whether an example has one value of it at most."""
 
     def __init__(self, network: nn.Module, attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool]):
         self.modules: Mapping[str, nn.Module] = {"extractor": network}
@@ -93,15 +91,6 @@ class Recognition:
             else:
                 total = total + F.binary_cross_entropy_with_logits(own, wanted, reduction="none").sum(1)
         return Loss(total, torch.ones_like(total), {"loss": (total.detach().sum(), torch.tensor(len(total)))})
-
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None: ...
-
-
-class _Alone(Engine):
-    """One process on the processor, whatever other processes there are: each makes the same network."""
-
-    def __init__(self) -> None:
-        self.owns, self.rank, self.size, self.device, self.strategy = False, 0, 1, torch.device("cpu"), "ddp"
 
 
 @dataclass(frozen=True)
@@ -166,7 +155,7 @@ def fit(
     settings = Training(steps=steps, optimizer=muon, schedule=Schedule(kind="cosine", warmup=0.05), precision="fp32")
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
-        network, engine = Network(shape, sum(map(len, attributes.values()))), _Alone()
+        network, engine = Network(shape, sum(map(len, attributes.values()))), Alone()
         objective = Recognition(network, attributes, single)
         lines = [Live(Console(stderr=True), "telling apart", steps, "images")] * shown
         run(objective, stream, start(objective, settings, engine), steps, settings=settings, engine=engine, hooks=lines)
@@ -197,32 +186,35 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     name = hashlib.sha256(marks.encode()).hexdigest()[:12]
     root = cache_folder(cache) / "extractors"
     weights, facts = root / f"{name}.safetensors", root / f"{name}.json"
-    if facts.is_file() and weights.is_file():
-        network = Network(space.shape, sum(map(len, attributes.values()))).eval().requires_grad_(False)
-        network.load_state_dict(load_file(weights))
-        known = json.loads(facts.read_text(encoding="utf-8"))
-        known["accuracy"] = {n: (float(v), int(c)) for n, (v, c) in known["accuracy"].items()}
-        return Extractor(network, attributes=attributes, **known)
+    if not (facts.is_file() and weights.is_file()):
+        what = "a small network learns to tell this data apart, once (about a minute); figures of samples are made with it"
+        print(f"note: {what}", file=sys.stderr)
+        root.mkdir(parents=True, exist_ok=True)
+        network, known = _taught(dataset, space.shape, attributes, name)
+        write_whole(weights, save(network.state_dict()))
+        write_whole(facts, json.dumps(known))  # last: it says that both are whole
+    with torch.device("meta"):
+        network = Network(space.shape, sum(map(len, attributes.values()))).eval()
+    network.load_state_dict(load_file(weights), assign=True)
+    network.requires_grad_(False)
+    return Extractor(network, attributes=attributes, **json.loads(facts.read_text(encoding="utf-8")))
+
+
+def _taught(dataset: Any, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], mark: str) -> tuple[Network, dict[str, Any]]:
+    """A network that has learned a dataset, and what an `Extractor` says of it."""
     train, held_out = dataset.split("train"), dataset.split("held_out")
-    common = torch.full((1, 4), 0.25)
-    single = {ROTATIONS: True}
-    if space.attributes:
+    common, single = torch.full((1, 4), 0.25), {ROTATIONS: True}
+    if ROTATIONS not in attributes:
         condition = train.condition(np.arange(len(train)))
         common = condition.mean(0, keepdim=True)
         single = {n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()}
-    what = "a small network learns to tell this data apart, once (about a minute); figures of samples are made with it"
-    print(f"note: {what}", file=sys.stderr)
-    network = fit(train, space.shape, attributes, single, min(MOST, max(LEAST, EPOCHS * len(train))), sys.stderr.isatty())
-    told = "CNN trained on " + (", ".join(attributes) if space.attributes else "four rotations") + f" of the train split ({name})"
-    out = Extractor(network, told, attributes, single)
-    accuracy, majority = {}, {}
+    network = fit(train, shape, attributes, single, min(MOST, max(LEAST, EPOCHS * len(train))), sys.stderr.isatty())
+    told = "four rotations" if ROTATIONS in attributes else ", ".join(attributes)
+    known: dict[str, Any] = {"name": f"CNN trained on {told} of the train split ({mark})", "single": single}
     if len(held_out):
         x, real = of_split(held_out, 10_000)
         if real is None:
             x, real = turned(x, torch.arange(len(x)) % 4).values()
-        accuracy, majority = right(out.predict(x), real, attributes), {n: v for n, (v, _) in right(common, real, attributes).items()}
-    root.mkdir(parents=True, exist_ok=True)
-    write_whole(weights, save(network.state_dict()))
-    found: dict[str, Any] = {"name": told, "single": single, "accuracy": accuracy, "majority": majority}
-    write_whole(facts, json.dumps(found))  # last: it says that both are whole
-    return Extractor(network, attributes=attributes, **found)
+        known["accuracy"] = right(Extractor(network, "", attributes, single).predict(x), real, attributes)
+        known["majority"] = {n: v for n, (v, _) in right(common, real, attributes).items()}
+    return network, known

@@ -6,48 +6,41 @@ random is drawn by (seed, example): every evaluation of a run, in any batch size
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from genwright import assemble
 from genwright.contracts import Batch, Objective
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
+from genwright.training.engine import Engine
 
 POSITION = -1  # of the draws: no step of training has it
 
 
-class HeldOut(Protocol):
-    windows: int
-
-    def batch(self, start: int, stop: int) -> Batch: ...
-
-
-class Alone:
-    """One process: `contracts.Ranks`, and what `measure` asks of an engine."""
-
-    rank, size = 0, 1
+class Alone(Engine):
+    """One process, whatever other processes there are."""
 
     def __init__(self, device: torch.device | str = "cpu"):
-        self.device = torch.device(device)
-
-    def sum(self, tensor: Tensor) -> Tensor:
-        return tensor
-
-    sum_ = gather = sum
+        self.owns, self.rank, self.size, self.device, self.strategy = False, 0, 1, torch.device(device), "ddp"
 
 
-@dataclass
-class Measured:
-    """metrics: name -> (sum, count) over the held-out targets."""
+class Means(dict[str, float]):
+    """metric -> mean, which a run records; counts: metric -> over how many held-out targets."""
 
-    metrics: dict[str, tuple[float, int]]
+    counts: dict[str, int]
 
-    def means(self) -> dict[str, float]:
-        """metric -> mean: what a run records."""
-        return {name: total / count for name, (total, count) in self.metrics.items() if count}
+
+def untrained(run: Any, device: torch.device) -> Objective:
+    """A run's objective as it was before its first step."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.recipe.seed)
+        fresh = assemble.objective(run.recipe, assemble.space_of(run.recipe, run.codec))
+    for module in fresh.modules.values():
+        module.to(device)
+    return fresh
 
 
 @contextmanager
@@ -65,12 +58,12 @@ def evaluating(objective: Objective) -> Iterator[None]:
 
 @torch.no_grad()
 def measure(
-    objective: Objective, held_out: HeldOut, *, batch: int = 32, seed: int = 0, engine: Any = None,
+    objective: Objective, held_out: Any, *, batch: int = 32, seed: int = 0, engine: Any = None,
     each: Callable[[Batch, Batch, int], Mapping[str, tuple[float, int]]] | None = None, limit: int | None = None,
-) -> Measured:  # fmt: skip
-    """Every example of a held-out split (or the first `limit`, which of pictures and points stand for all), `batch` at a time on each
-    rank; every rank gets the same sums. `each` gives more metrics: it gets the batch as it was found and as it was prepared, and how many
-    of its rows count. Raises GenwrightError where there is nothing to measure."""
+) -> Means:  # fmt: skip
+    """Every example of a held-out split (`windows` of them, by `batch(start, stop)`), or the first `limit`, which of pictures and points
+    stand for all, `batch` at a time on each rank; every rank gets the same sums. `each` gives more metrics: it gets the batch as it was
+    found and as it was prepared, and how many of its rows count. Raises GenwrightError where there is nothing to measure."""
     engine = engine or Alone()
     sums: dict[str, Tensor] = {}
     unit = max(1, getattr(objective, "unit", 1))  # a pack is measured whole or not at all
@@ -90,7 +83,9 @@ def measure(
                 values = [torch.as_tensor(value, dtype=torch.float64, device=engine.device) for value in pair]
                 sums[name] = sums.get(name, 0) + torch.stack(values) * own
     totals = engine.sum_(torch.stack(list(sums.values()))).tolist() if sums else []  # over ranks, in one exchange
-    metrics = {name: (total, int(count)) for name, (total, count) in zip(sums, totals, strict=True)}
-    if not any(count for _, count in metrics.values()):
+    pairs = dict(zip(sums, totals, strict=True))
+    means = Means({name: total / count for name, (total, count) in pairs.items() if count})
+    means.counts = {name: int(count) for name, (_, count) in pairs.items()}
+    if not means:
         raise GenwrightError("the held-out split has nothing to measure", "hold out more data or use a shorter context")
-    return Measured(metrics)
+    return means

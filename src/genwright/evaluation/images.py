@@ -15,16 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genwright import assemble
 from genwright.codecs.attributes import spans
 from genwright.data.examples import Split
 from genwright.draws import Draws
-from genwright.evaluation import factors, inception, likelihood, modes
-from genwright.evaluation.distances import frechet, kernel_distance, sliced_wasserstein
+from genwright.evaluation import distances, inception, likelihood
+from genwright.evaluation.distances import NEIGHBOURS, QUANTILE, Memory, frechet, kernel_distance, prdc, sliced_wasserstein
 from genwright.evaluation.features import ROTATIONS, Extractor, extractor, fit, of_split, right, spread
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import POSITION, Alone, measure
-from genwright.evaluation.neighbours import NEIGHBOURS, QUANTILE, Memory, prdc
+from genwright.evaluation.held_out import POSITION, Alone, measure, untrained
 
 if TYPE_CHECKING:
     from genwright.run import Run
@@ -45,12 +43,10 @@ def evaluate_images(run: Run, inception_weights: str | Path | None = None, sampl
     """Figures of a run, see `Run.evaluate`. inception_weights: safetensors, for a figure called FID. Some minutes on two cores."""
     from genwright.pictured import drawer  # it draws what this measures, and is above it otherwise
 
-    dataset, make = run.dataset(), drawer(run)
+    dataset, make, kind = run.dataset(), drawer(run), run.recipe.objective.kind
     out = _held_out(run, dataset, None if whole else SEEN)
-    if run.recipe.objective.kind == "variational" and len(dataset.split("held_out")):
-        out += _likelihood(run, dataset, whole)
-    if run.recipe.objective.kind == "vector-quantised" and len(dataset.split("held_out")):
-        out += _codebook(run, dataset)
+    if len(dataset.split("held_out")):
+        out += _likelihood(run, dataset, whole) if kind == "variational" else _codebook(run, dataset) if kind == "vector-quantised" else []
     if not make.able:
         return out
     count = samples or (POINTS if run.content == "points" else min(SAMPLES, len(dataset.split("train"))))
@@ -134,21 +130,14 @@ def _held_out(run: Run, dataset: Any, limit: int | None) -> list[Figure]:
     if not windows.windows:
         return []
     device = next(p.device for m in run.objective.modules.values() for p in m.parameters())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        fresh = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
-    for module in fresh.modules.values():
-        module.to(device)
     common: dict[str, Any] = {"batch": 64, "seed": recipe.seed, "engine": Alone(device), "limit": limit}
-    trained, untrained = (measure(o, windows, **common) for o in (run.objective, fresh))
-    floors = untrained.means()
+    trained, floors = (measure(o, windows, **common) for o in (run.objective, untrained(run, device)))
     out = []
-    for name, value in trained.means().items():
-        unit = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score")
-        count = min(limit or windows.windows, windows.windows)
+    for name, value in trained.items():
+        unit, title = UNITS.get(name) or LOSSES.get(recipe.objective.kind, "score"), f"held-out {name.replace('_', ' ')}"
+        count, before = min(limit or windows.windows, windows.windows), {"untrained": floors[name]}
         direction: Any = "lower" if name in ("loss", "reconstruction") else "near"
-        how, before = "as training measures it", {"untrained": floors[name]}
-        out.append(Figure(f"held-out {name.replace('_', ' ')}", value, unit, count, "held out", before, {}, direction, how))
+        out.append(Figure(title, value, unit, count, "held out", before, {}, direction, "as training measures it"))
     return out
 
 
@@ -174,7 +163,7 @@ def _likelihood(run: Run, dataset: Any, whole: bool) -> list[Figure]:
         from genwright.data.source_sprites import FACTORS, Sprites
 
         means = likelihood.estimate(objective, pictures, len(order), samples=1).mean
-        out.append(factors.figure(means, torch.from_numpy(Sprites.factors(split.numbers[order])), FACTORS))
+        out.append(likelihood.factor_figure(means, torch.from_numpy(Sprites.factors(split.numbers[order])), FACTORS))
     return out
 
 
@@ -191,13 +180,13 @@ def _codebook(run: Run, dataset: Any) -> list[Figure]:
 
 
 def _modes(made: Tensor, means: Tensor, std: float) -> list[Figure]:
-    found, n, m = modes.mixture(made, means, std), len(made), len(means)
-    noise = modes.kl_floor(m, round(found.high_quality * n))
+    found, n, m = distances.mixture(made, means, std), len(made), len(means)
+    noise = distances.kl_floor(m, round(found.high_quality * n))
     among = "of the modes of samples of high quality, to uniform"
     good = f"within 3 standard deviations ({std:g}) of the nearest of {m} means"
     return [
         Figure("modes", found.modes, "modes", n, "samples", {}, {"all": m}, "higher", f"with a sample {good}"),
-        Figure("high quality", found.high_quality, "share", n, "samples", {}, {"perfect": modes.PERFECT}, "near", good),
+        Figure("high quality", found.high_quality, "share", n, "samples", {}, {"perfect": distances.PERFECT}, "near", good),
         Figure("reverse KL", found.kl, "nats", n, "samples", {"one mode": float(np.log(m))}, {"perfect": noise}, "lower", among),
     ]
 
@@ -209,9 +198,9 @@ def _stacked(run: Run, dataset: Any, made: Tensor) -> list[Figure]:
     if len(eyes.attributes.get("label", ())) != 10:
         return []
     sets = made, of_split(dataset.split("held_out"), len(made))[0]
-    found, real = (modes.stacked(eyes.predict(x.reshape(-1, 1, *x.shape[2:])).argmax(1).view(-1, 3)) for x in sets)
+    found, real = (distances.stacked(eyes.predict(x.reshape(-1, 1, *x.shape[2:])).argmax(1).view(-1, 3)) for x in sets)
     n, how = len(made), f"of 1,000, which {len(made):,} samples cannot all reach; {eyes.describe()}"
-    ceilings = {"real": real.kl, "perfect": modes.kl_floor(1000, n)}
+    ceilings = {"real": real.kl, "perfect": distances.kl_floor(1000, n)}
     return [
         Figure("modes", found.modes, "modes", n, "samples", {"one mode": 1}, {"real": real.modes}, "higher", how),
         Figure("reverse KL", found.kl, "nats", n, "samples", {"one mode": float(np.log(1000))}, ceilings, "lower", f"to uniform; {how}"),

@@ -9,6 +9,7 @@ Channels and kernels are those of the file's tensors; a digest of all their name
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,24 +24,8 @@ from genwright.errors import GenwrightError
 SIDE = 299
 _SHAPES = "e0ddcc91f5d6208ef845de190aa30b6bebdbb45c9de7f275d235307d90876773"  # SHA-256 of repr([(name, shape), ...]), sorted
 _STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
-# Branches side by side. "branch5x5 2": the units branch5x5_1, branch5x5_2, in a row; "2ab": the second is two, fed alike and joined.
-_FINE = ("branch1x1", "branch5x5 2", "branch3x3dbl 3", "branch_pool")
-_MIDDLE = ("branch1x1", "branch7x7 3", "branch7x7dbl 5", "branch_pool")
-_COARSE = ("branch1x1", "branch3x3 2ab", "branch3x3dbl 3ab", "branch_pool")
-# What is pooled is `branch_pool`'s input or, in a block that halves the size ("down"), a branch of its own.
-_BLOCKS = {
-    "5b": (_FINE, "mean"), "5c": (_FINE, "mean"), "5d": (_FINE, "mean"), "6a": (("branch3x3", "branch3x3dbl 3"), "down"),
-    "6b": (_MIDDLE, "mean"), "6c": (_MIDDLE, "mean"), "6d": (_MIDDLE, "mean"), "6e": (_MIDDLE, "mean"),
-    "7a": (("branch3x3 2", "branch7x7x3 4"), "down"), "7b": (_COARSE, "mean"), "7c": (_COARSE, "max"),
-}  # fmt: skip
-
-
-def units(branch: str) -> list[tuple[str, ...]]:
-    """The units of a branch in a row, those that are fed alike together."""
-    name, _, count = branch.partition(" ")
-    last = int(count.rstrip("ab") or 0)
-    row: list[tuple[str, ...]] = [(f"{name}_{i}",) for i in range(1, last + 1)] or [(name,)]
-    return [*row[:-1], (f"{name}_{last}a", f"{name}_{last}b")] if count.endswith("ab") else row
+# A unit's block, branch and place in its branch's row. Units "a" and "b" of a place are fed alike and joined.
+_UNIT = re.compile(r"Mixed_(\w+)\.(branch\w+?)(_\d)?[ab]?\.conv\.weight")
 
 
 def pooled(x: Tensor, kind: str) -> Tensor:
@@ -54,6 +39,11 @@ class Inception:
 
     def __init__(self, tensors: Mapping[str, Tensor]):
         self.tensors = tensors
+        self.blocks: dict[str, dict[str, dict[str, list[str]]]] = {}  # block -> branch -> place -> units, all in their order
+        order = lambda m: (m[1], m[2] == "branch_pool", "dbl" in m[2], m[0])  # noqa: E731
+        for found in sorted(filter(None, map(_UNIT.fullmatch, tensors)), key=order):
+            row = self.blocks.setdefault(found[1], {}).setdefault(found[2], {})
+            row.setdefault(found[3], []).append(found[0].removesuffix(".conv.weight"))
 
     def unit(self, name: str, x: Tensor, stride: int = 1, padded: bool = True) -> Tensor:
         """Convolution, normalisation, ReLU. Padded, and without stride, the size stays."""
@@ -63,22 +53,22 @@ class Inception:
         return F.relu(F.batch_norm(x, mean, variance, weight, bias, eps=0.001))
 
     def block(self, name: str, x: Tensor) -> Tensor:
-        """The outputs of its branches, joined."""
-        branches, pool = _BLOCKS[name]
-        down, outputs = pool == "down", []
-        for branch in branches:
-            y, row = pooled(x, pool) if branch == "branch_pool" else x, units(branch)
-            for together in row:
-                halved = down and together is row[-1]
-                y = torch.cat([self.unit(f"Mixed_{name}.{one}", y, 1 + halved, not halved) for one in together], 1)
+        """The outputs of its branches, joined. A block without `branch_pool` halves the size, and so does the pool beside its branches."""
+        branches, outputs = self.blocks[name], []
+        pool = "down" if "branch_pool" not in branches else "max" if name == "7c" else "mean"
+        for branch, row in branches.items():
+            y = pooled(x, pool) if branch == "branch_pool" else x
+            for left, together in zip(reversed(range(len(row))), row.values(), strict=True):
+                halved = pool == "down" and not left
+                y = torch.cat([self.unit(one, y, 1 + halved, not halved) for one in together], 1)
             outputs.append(y)
-        return torch.cat([*outputs, pooled(x, pool)] if down else outputs, 1)
+        return torch.cat([*outputs, pooled(x, pool)] if pool == "down" else outputs, 1)
 
     def __call__(self, x: Tensor) -> Tensor:
         x = self.unit(_STEM[1], self.unit(_STEM[0], x, 2, padded=False), padded=False)
         x = F.max_pool2d(self.unit(_STEM[2], x), 3, 2)
         x = F.max_pool2d(self.unit(_STEM[4], self.unit(_STEM[3], x), padded=False), 3, 2)
-        for name in _BLOCKS:
+        for name in self.blocks:
             x = self.block(name, x)
         return x.mean((2, 3))
 

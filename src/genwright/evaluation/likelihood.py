@@ -4,7 +4,7 @@ The encoder runs once a picture; the decoder runs on a block of pictures and sam
 caches; weights are kept and summed in float64. Latents are a pure function of (seed, picture, sample).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -35,24 +35,20 @@ def estimate(objective: Any, pictures: Pictures, count: int, samples: int = 500,
     network, units = objective.network, objective.latent[0]
     rows, at_once = max(1, block // samples), min(samples, block)
     parts: list[tuple[Tensor, ...]] = []
-    for begin in range(0, count, 500):  # pictures that are encoded at once
-        batch = pictures(begin, min(count, begin + 500))
-        x, condition = batch["x"], objective.given(batch.get("condition"))
-        state = network(x, condition)
-        mean = network(None, condition, state=state, noise=x.new_zeros(len(x), 1, units)).latent[:, 0]
-        for start in range(0, len(x), rows):
-            here = slice(start, start + rows)
-            own, given = tuple(s[here] for s in state), condition if condition is None else condition[here]
-            examples = torch.arange(begin + start, begin + start + len(x[here]), device=x.device)
-            weights, kl = [], []
-            for first in range(0, samples, at_once):
-                k = min(at_once, samples - first)
-                noise = Draws(seed, first, examples).normal("importance", k, units)
-                sampled = network(None, given, state=own, noise=noise)
-                weights.append(objective.log_likelihood(sampled.parameters, x[here]) - sampled.log_ratio)
-                kl.append(sampled.kl * k)
-            w = torch.cat(weights, 1).double()
-            parts.append((-importance_bound(w), w.mean(1), sum(kl) / samples, mean[here]))
+    for begin in range(0, count, rows):
+        batch = pictures(begin, min(count, begin + rows))
+        x, given = batch["x"], objective.given(batch.get("condition"))
+        state = network(x, given)
+        mean = network(None, given, state=state, noise=x.new_zeros(len(x), 1, units)).latent[:, 0]
+        examples = torch.arange(begin, begin + len(x), device=x.device)
+        weights, kl = [], torch.zeros(())
+        for first in range(0, samples, at_once):
+            k = min(at_once, samples - first)
+            sampled = network(None, given, state=state, noise=Draws(seed, first, examples).normal("importance", k, units))
+            weights.append(objective.log_likelihood(sampled.parameters, x) - sampled.log_ratio)
+            kl = kl + sampled.kl * (k / samples)
+        w = torch.cat(weights, 1).double()
+        parts.append((-importance_bound(w), w.mean(1), kl, mean))
     return Estimate(*(torch.cat(column).cpu() for column in zip(*parts, strict=True)))
 
 
@@ -75,6 +71,41 @@ def histogram_nll(train: Tensor, x: Tensor) -> float:
     counts = torch.zeros(256, levels.shape[1], dtype=torch.float64).scatter_add_(0, levels, torch.ones(levels.shape, dtype=torch.float64))
     p = counts / len(levels) * (255 / 256) + 1 / 256**2
     return float(-p.log().gather(0, seen).sum(1).mean())
+
+
+def information(means: Tensor, factors: Tensor, bins: int = 20) -> tuple[Tensor, Tensor]:
+    """(units, factors) mutual information and (factors,) entropies, nats, of the empirical joint distribution. means (n, units), in bins of
+    equal width (Locatello et al., arXiv 1811.12359); factors (n, factors) int64 from 0."""
+    low, high = means.double().aminmax(dim=0)
+    binned = ((means - low) / (high - low).clamp(min=1e-12) * bins).long().clamp(max=bins - 1)
+    values = int(factors.max()) + 1
+    cells = (binned[:, :, None] * values + factors[:, None, :]).flatten(1)  # (n, units * factors): one cell of bins x values each
+    counts = torch.zeros(bins * values, cells.size(1), dtype=torch.float64).scatter_add_(0, cells, torch.ones(cells.shape).double())
+    joint = (counts / len(means)).view(bins, values, means.size(1), factors.size(1))
+    entropy = lambda p, dims: -torch.special.xlogy(p, p).sum(dims)  # noqa: E731
+    of_unit, of_factor = entropy(joint.sum(1), 0), entropy(joint.sum(0), 0)
+    return of_unit + of_factor - entropy(joint, (0, 1)), of_factor[0]
+
+
+def mutual_information_gap(means: Tensor, factors: Tensor, bins: int = 20) -> tuple[float, Tensor]:
+    """Whether single units have found the known factors (Chen et al., arXiv 1802.04942, eq. 6): (mean over factors, gap of each). A gap is
+    the mutual information of the best unit less the second best's, over the factor's entropy: 1 where one unit alone knows the factor, 0
+    where two know it equally. A factor that never varies has none and does not count. It falls with finer bins, and rises with fewer
+    pictures, so both are stated."""
+    table, entropies = information(means, factors, bins)
+    best = torch.cat([table, torch.zeros(1, table.size(1), dtype=table.dtype)]).topk(2, 0).values  # one unit alone: the second knows 0
+    varies = entropies > 1e-9
+    gaps = torch.where(varies, (best[0] - best[1]) / entropies.clamp(min=1e-9), 0.0)
+    return float(gaps[varies].mean()) if varies.any() else 0.0, gaps
+
+
+def factor_figure(means: Tensor, factors: Tensor, names: Sequence[str], bins: int = 20) -> Figure:
+    """The gap, with each factor's in the detail, beside the gap to shuffled factors."""
+    gap, gaps = mutual_information_gap(means, factors, bins)
+    floor, _ = mutual_information_gap(means, factors[Draws(0, 0, torch.arange(len(factors))).bits("shuffle").argsort()], bins)
+    each = ", ".join(f"{name} {float(value):.2f}" for name, value in zip(names, gaps, strict=True))
+    how, ends = f"of posterior means in {bins} bins; {each}", ({"shuffled": floor}, {"aligned": 1.0})
+    return Figure("mutual information gap", gap, "of 0 to 1", len(means), "pictures", *ends, "higher", how)
 
 
 def figures(objective: Any, pictures: Pictures, count: int, samples: int = 500, seed: int = 0, floor: float | None = None) -> list[Figure]:

@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.contracts import Space
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 State = tuple[Tensor, ...]  # for each layer of latents what the encoder says of it, (n, ...)
 Draw = Callable[[int, "Tensor | None"], Tensor]  # (layer, the decoder's state) -> latents (m, *sizes[layer])
@@ -112,7 +112,8 @@ class Autoencoder(nn.Module, ABC):
 
 def initialised(layer: Any, std: float) -> Any:
     nn.init.normal_(layer.weight, std=std)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -150,8 +151,7 @@ class DenseAutoencoder(Autoencoder):
         return self.decoder(draw(0, None), condition)
 
 
-@register("model", "mlp-vae")
-class MlpVae(Settings):
+class MlpVae(Settings, family="model"):
     kind: Literal["mlp-vae"] = "mlp-vae"
     """Encoder and decoder of fully connected layers."""
     units: int = Field(50, ge=1, le=4096)

@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from genwright.contracts import Codec
+from genwright.contracts import Codec, Space
 from genwright.errors import GenwrightError
 from genwright.files import readable
 from genwright.models.presets import PRESETS, TransformerSettings
-from genwright.models.transformer import Architecture, Transformer
+from genwright.models.transformer import Transformer
 
 # Hugging Face's name -> ours; several of ours are stacked by rows. {} is the layer.
 _LAYER = {
@@ -42,38 +42,41 @@ _MODERNBERT = {
 }  # fmt: skip
 
 
+_KEYS = {  # our setting -> the key of a config
+    "depth": "num_hidden_layers", "vocabulary": "vocab_size", "width": "hidden_size", "heads": "num_attention_heads",
+    "hidden": "intermediate_size", "tied": "tie_word_embeddings",
+}  # fmt: skip
+_SOFTCAP = "final_logit_softcapping"
+_DECODER_KEYS = _KEYS | {"norm_eps": "rms_norm_eps", "kv_heads": "num_key_value_heads", "head_width": "head_dim"}
+
+
 @dataclass(frozen=True)
 class Format:
-    """A Hugging Face class. names: the table; fixed: config keys that it needs to be so, for us to compute the same; eps: its key of the
-    norm's epsilon; free: settings of ours that its config can say (all others must be the preset's)."""
+    """A Hugging Face class. names: the table of weights; fixed: config keys that it needs to be so, for us to compute the same; keys: what
+    its config says by itself; free: what else it can say (all other settings must be the preset's)."""
 
     preset: str
     names: Mapping[str, tuple[str, ...]]
     fixed: Mapping[str, Any]
-    eps: str = "rms_norm_eps"
+    keys: Mapping[str, str]
     free: frozenset[str] = frozenset()
 
-    def differences(self, s: Architecture) -> dict[str, Any]:
+    def differences(self, s: Any) -> dict[str, Any]:
         """What the class would have to be otherwise, to compute this: setting -> the class's choice."""
-        wanted: dict[str, Any] = {k: v for k, v in PRESETS[self.preset].items() if k not in self.free | {"rope_base_local"}}
-        wanted |= {"window": 0, "pattern": "L"} if "window" not in self.free else {"pattern": s.pattern, "window": s.window}
-        if s.window and "rope_base_local" not in self.free:
-            wanted["rope_base_local"] = s.rope_base
-        if "kv_heads" not in self.free:
-            wanted |= {"kv_heads": s.heads, "head_width": s.width / s.heads}
-        return {k: v for k, v in wanted.items() if getattr(s, k) != v}
+        wanted = PRESETS[self.preset] | {"kv_heads": s.heads, "head_width": s.width / s.heads, "window": 0, "rope_base_local": s.rope_base}
+        return {k: v for k, v in wanted.items() if k not in {"rope_base", *self.keys, *self.free} and getattr(s, k) != v}
 
 
-_SIZES = frozenset({"tied", "norm_eps", "rope_base"})
 _PLAIN = {"hidden_act": "silu", "attention_bias": False}
 _BERT: dict[str, Any] = dict.fromkeys(("attention_bias", "mlp_bias", "norm_bias", "classifier_bias"), False) | {
     "hidden_activation": "gelu", "classifier_activation": "gelu", "decoder_bias": True,
 }  # fmt: skip
+_WINDOWS = frozenset({"window", "pattern"})
 FORMATS = {
-    "NanoChatForCausalLM": Format("nanochat", _NANOCHAT, _PLAIN | {"hidden_act": "relu2"}, free=_SIZES | {"kv_heads", "logit_softcap"}),
-    "LlamaForCausalLM": Format("llama", _DECODER, _PLAIN | {"mlp_bias": False}, free=_SIZES | {"kv_heads"}),
-    "Qwen3ForCausalLM": Format("qwen3", _DECODER, _PLAIN, free=_SIZES | {"kv_heads", "window"}),
-    "ModernBertForMaskedLM": Format("modernbert", _MODERNBERT, _BERT, eps="norm_eps", free=_SIZES | {"window", "rope_base_local"}),
+    "NanoChatForCausalLM": Format("nanochat", _NANOCHAT, _PLAIN | {"hidden_act": "relu2"}, _DECODER_KEYS | {"logit_softcap": _SOFTCAP}),
+    "LlamaForCausalLM": Format("llama", _DECODER, _PLAIN | {"mlp_bias": False}, _DECODER_KEYS),
+    "Qwen3ForCausalLM": Format("qwen3", _DECODER, _PLAIN, _DECODER_KEYS, _WINDOWS),
+    "ModernBertForMaskedLM": Format("modernbert", _MODERNBERT, _BERT, _KEYS | {"norm_eps": "norm_eps"}, _WINDOWS | {"rope_base_local"}),
 }
 
 
@@ -86,8 +89,8 @@ def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
     if form.preset == "modernbert":
         ids |= {"cls_token_id": special.get("cls"), "sep_token_id": special.get("sep")}  # else 50281 and 50282
     dtype = str(model.embedding.dtype).removeprefix("torch.")
-    config = {"architectures": [name], "model_type": form.preset, "dtype": dtype, "vocab_size": model.vocabulary}
-    config |= {"max_position_embeddings": model.context} | dict(form.fixed) | _config(form, model.settings) | ids
+    config = {"architectures": [name], "model_type": form.preset, "dtype": dtype, "max_position_embeddings": model.context}
+    config |= dict(form.fixed) | _config(form, model) | ids
     state = {n: p.detach().cpu() for n, p in model.named_parameters()}
     names = rows(form, model.settings.depth)
     theirs = {name: torch.cat([state[o] for o in ours]) for name, ours in names if ours[0] in state}
@@ -123,7 +126,7 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     if settings.tied:
         ours.pop("head", None)  # some files hold the embedding twice
     with torch.device("meta"):
-        model = Transformer(Architecture(**settings.model_dump(exclude={"kind", "preset", "vocabulary"})), config["vocab_size"], 1)
+        model = settings.build(Space(vocabulary=1), 1, bool(settings.causal))
     wanted = {n: p.shape for n, p in model.named_parameters()}
     unread = sorted(n for n in theirs if not n.endswith(".inv_freq"))
     wrong = sorted(set(wanted) ^ set(ours)) or sorted(n for n in wanted if wanted[n] != ours[n].shape) or unread
@@ -138,7 +141,7 @@ def rows(form: Format, depth: int) -> list[tuple[str, tuple[str, ...]]]:
     return [(theirs.format(i), tuple(o.format(i) for o in ours)) for theirs, ours in form.names.items() for i in layers(theirs)]
 
 
-def _format_of(settings: Architecture) -> tuple[str, Format]:
+def _format_of(settings: Any) -> tuple[str, Format]:
     """The class that computes exactly this. Raises GenwrightError, naming what stands in the way of the nearest."""
     name, form = min(FORMATS.items(), key=lambda item: len(item[1].differences(settings)))
     if differences := form.differences(settings):
@@ -148,20 +151,16 @@ def _format_of(settings: Architecture) -> tuple[str, Format]:
     return name, form
 
 
-def _config(form: Format, s: Architecture) -> dict[str, Any]:
+def _config(form: Format, model: Transformer) -> dict[str, Any]:
     """What a config says of our settings; the inverse of `_settings`."""
-    rope = {"rope_type": "default", "rope_theta": s.rope_base}
-    kinds = ["sliding_attention" if s.short(i) else "full_attention" for i in range(s.depth)]
-    config = {
-        "hidden_size": s.width, "num_hidden_layers": s.depth, "num_attention_heads": s.heads, "intermediate_size": s.hidden,
-        form.eps: s.norm_eps, "tie_word_embeddings": s.tied, "rope_parameters": rope,
-    }  # fmt: skip
+    s, rope = model.settings, {"rope_type": "default", "rope_theta": model.settings.rope_base}
+    kinds = ["sliding_attention" if short else "full_attention" for short in model.short]
+    config = {theirs: getattr(s, ours) for ours, theirs in form.keys.items()} | {"rope_parameters": rope}
     if form.preset == "modernbert":
         ropes = {"full_attention": rope, "sliding_attention": rope | {"rope_theta": s.rope_base_local}}
-        return config | {"rope_parameters": ropes, "layer_types": kinds, "local_attention": 2 * s.window}
-    config |= {"num_key_value_heads": s.kv_heads, "head_dim": s.head_width}
+        config |= {"rope_parameters": ropes, "layer_types": kinds, "local_attention": 2 * s.window}
     if form.preset == "nanochat":
-        config["final_logit_softcapping"] = s.logit_softcap or None
+        config[_SOFTCAP] = s.logit_softcap or None
     if form.preset == "qwen3":
         config |= {"use_sliding_window": s.window > 0, "sliding_window": s.window or None, "layer_types": kinds}
     return config
@@ -172,64 +171,52 @@ def _settings(folder: Path, form: Format, config: dict[str, Any]) -> Transformer
     for key, value in form.fixed.items():
         if config.get(key, value) != value:
             raise GenwrightError(f"{folder}/config.json has {key}={config[key]}, which is not supported", f"only {value} can be read")
-    try:
-        s = dict(PRESETS[form.preset]) | {"preset": form.preset, **_sizes(form, config), **_positions(form, config)}
-    except KeyError as error:
-        raise GenwrightError(f"{folder}/config.json has no {error.args[0]}", "check that the folder is whole") from None
-    for rope in s.pop("ropes"):
+    for ours, theirs in _KEYS.items():
+        if theirs not in config and ours not in PRESETS[form.preset]:
+            raise GenwrightError(f"{folder}/config.json has no {theirs}", "check that the folder is whole")
+    found = {ours: config[theirs] for ours, theirs in form.keys.items() if config.get(theirs) is not None}
+    if form.preset == "nanochat" and _SOFTCAP in config:
+        found["logit_softcap"] = config[_SOFTCAP] or 0.0
+    ropes, positions = _positions(form, config)
+    for rope in ropes:
         if rope.get("rope_type", rope.get("type", "default")) != "default" or rope.get("partial_rotary_factor", 1) != 1:
             raise GenwrightError(f"{folder}/config.json scales its rotary positions: {rope}", "only rope_type default can be read")
-    return TransformerSettings(**s).checked()
+    settings = TransformerSettings(**{"preset": form.preset, **found, **positions})
+    return settings.resolve(Space(vocabulary=1), 1, PRESETS[form.preset]["causal"])
 
 
-def _sizes(form: Format, config: dict[str, Any]) -> dict[str, Any]:
-    heads = config["num_attention_heads"]
-    sizes = {
-        "depth": config["num_hidden_layers"], "vocabulary": config["vocab_size"],
-        "width": config["hidden_size"], "heads": heads, "hidden": config["intermediate_size"],
-        "kv_heads": config.get("num_key_value_heads") or heads, "head_width": config.get("head_dim") or config["hidden_size"] // heads,
-        "norm_eps": config.get(form.eps, PRESETS[form.preset]["norm_eps"]),
-        "tied": config.get("tie_word_embeddings", PRESETS[form.preset]["tied"]),
-    }  # fmt: skip
-    if form.preset == "nanochat":
-        sizes["logit_softcap"] = config.get("final_logit_softcapping", 15.0) or 0.0
-    return sizes
-
-
-def _positions(form: Format, config: dict[str, Any]) -> dict[str, Any]:
-    """Rotary positions and windows. "ropes": the dictionaries they came from. Older configs (transformers < 5) said rope_theta,
+def _positions(form: Format, config: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What a config says of rotary positions, and our settings of them and of windows. Older configs (transformers < 5) said rope_theta,
     rope_scaling, global_attn_every_n_layers at the top."""
     old, new = config.get("rope_scaling") or {}, config.get("rope_parameters") or {}
+    layers = range(config["num_hidden_layers"])
     if form.preset == "modernbert":
         ropes = [old | new.get("full_attention", {}), old | new.get("sliding_attention", {})]
         base = ropes[0].get("rope_theta", config.get("global_rope_theta", 160_000.0))
         near = ropes[1].get("rope_theta", config.get("local_rope_theta", 10_000.0))
         window, every = config.get("local_attention", 128) // 2, config.get("global_attn_every_n_layers", 3)
-        short = [bool(i % every) for i in range(config["num_hidden_layers"])]
+        short = [bool(i % every) for i in layers]
     else:
         ropes = [old | new]
         base = near = ropes[0].get("rope_theta", config.get("rope_theta", 10_000.0))
         window = (config.get("sliding_window") or 0) if config.get("use_sliding_window") else 0
-        short = [window > 0 and i >= config.get("max_window_layers", 28) for i in range(config["num_hidden_layers"])]
+        short = [window > 0 and i >= config.get("max_window_layers", 28) for i in layers]
     if config.get("layer_types") is not None:
         short = [kind == "sliding_attention" for kind in config["layer_types"]]
     letters = "".join("S" if it else "L" for it in short)
     # the shortest pattern that repeats to these layers
     size = next((n for n in range(1, len(letters) + 1) if (letters[:n] * len(letters))[: len(letters)] == letters), 0)
-    found = {"rope_base": base, "rope_base_local": near, "ropes": ropes}
-    return found | {"window": window if "S" in letters else 0, "pattern": letters[:size]}
+    window = window if "S" in letters else 0
+    return ropes, {"rope_base": base, "rope_base_local": near, "window": window, "pattern": letters[:size]}
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        return {**json.loads(path.read_text())}  # fails for a list
     except OSError as error:
         raise GenwrightError(f"{path} cannot be read: {error.strerror}", "give a folder that save_pretrained made") from None
-    except ValueError as error:
-        raise GenwrightError(f"{path} is not JSON: {error}", "check that the folder is whole") from None
-    if not isinstance(found, dict):
-        raise GenwrightError(f"{path} is not a JSON object", "check that the folder is whole")
-    return found
+    except (ValueError, TypeError):
+        raise GenwrightError(f"{path} is not a JSON object", "get the file again") from None
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:

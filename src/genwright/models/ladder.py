@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.models.autoencoder import Autoencoder, initialised
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
-def conv(inputs: int, outputs: int, size: int = 3, gain: float = 1.0, stride: int = 1) -> nn.Conv2d:
-    """A convolution that divides the sides by `stride`; weights of variance gain^2 / fan-in, biases 0."""
-    layer = nn.Conv2d(inputs, outputs, size, stride, padding=(size - 1) // 2)
-    return initialised(layer, gain * (inputs * size * size) ** -0.5)
+def conv(inputs: int, outputs: int, size: int = 3, groups: int = 1, gain: float = 1.0, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+    """A convolution that divides the sides by `stride`; weights of variance gain^2 / fan-in (He et al., arXiv 1502.01852), biases 0."""
+    layer = nn.Conv2d(inputs, outputs, size, stride, padding=(size - 1) // 2, groups=groups, bias=bias)
+    return initialised(layer, gain * (inputs // groups * size * size) ** -0.5)
 
 
 def up(inputs: int, outputs: int, size: int = 1) -> nn.Sequential:
@@ -31,7 +31,7 @@ def up(inputs: int, outputs: int, size: int = 1) -> nn.Sequential:
 
 
 class Block(nn.Module):
-    """x + f(x), f of two 3x3 convolutions."""
+    """x + f(x), f of two 3x3 convolutions, which begins as nothing."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -39,6 +39,15 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+def blocks(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(Block(width) for _ in range(count)))
+
+
+def widening(width: int, halvings: int) -> list[int]:
+    """Channels at half the picture's size, then twice as many at each further halving, up to 4 times."""
+    return [width * min(4, 2**i) for i in range(halvings)]
 
 
 class Rung(nn.Module):
@@ -54,38 +63,35 @@ class Rung(nn.Module):
         return self.block(h + self.write(z))
 
 
-def halvings(space: Space, kind: str) -> list[tuple[int, int]]:
-    """(height, width) after each halving: the first is half the picture's, the smaller side of the last 4 to 8. Raises GenwrightError
-    for a picture that does not halve so."""
-    out: list[tuple[int, int]] = []
-    height, width = space.shape[1:] if len(space.shape) == 3 else (0, 0)
-    while height % 2 == 0 and width % 2 == 0 and min(height, width) > (8 if out else 7):
-        height, width = height // 2, width // 2
-        out.append((height, width))
-    if not out or not 4 <= min(height, width) <= 8:
-        what = f"model.kind={kind} cannot make content of shape {tuple(space.shape)}: sides must halve to 4 to 8 pixels"
-        raise GenwrightError(what, "set codec.size to 28, 32 or 64, or use mlp-vae")
-    return out
+def halved(space: Space, kind: str, step: int, remedy: str, least: int = 1) -> tuple[int, ...]:
+    """(channels, height, width) of pictures whose sides `step` divides, `least` times or more. Raises GenwrightError, with what else
+    helps, for any others."""
+    if len(space.shape) != 3 or any(side % step or side < least * step for side in space.shape[1:]):
+        made = "x".join(map(str, space.shape)) or "sequences"
+        what = f"model.kind={kind} makes pictures whose sides are multiples of {step} here, {least * step} or more, not {made}"
+        raise GenwrightError(what, f"set codec.size to such a number, {remedy}, or choose another model.kind for other content")
+    return space.shape
 
 
 class Ladder(Autoencoder):
-    """The network of `ladder-vae` and, without rungs (depth 0), of `conv-vae`. blocks: of the encoder at each size; of the decoder at each
-    size that has no rungs, and before the output."""
+    """The network of `ladder-vae` and, without rungs (depth 0), of `conv-vae`. s: the settings of either; its
+    blocks are those of the encoder at each size, of the decoder at each size that has no rungs, and before the output."""
 
-    def __init__(self, space: Space, outputs: int, kind: str, units: int, channels: int, depth: int, width: int, blocks: int):
-        places = halvings(space, kind)
-        super().__init__(space, outputs, [(units,), *((channels, *place) for place in places[::-1] for _ in range(depth))])
-        widths = [width * min(4, 2**i) for i in range(len(places))]
-        chain = lambda w, count: nn.Sequential(*(Block(w) for _ in range(count)))  # noqa: E731
+    def __init__(self, space: Space, outputs: int, s: Any):
+        count = max(1, (min(space.shape[1:], default=1) - 1).bit_length() - 3)  # until the smaller side is 4 to 8
+        channels, height, width = halved(space, s.kind, 2**count, "28, 32 or 64 among them", 4)
+        places, depth = [(height >> i, width >> i) for i in range(1, count + 1)], s.depth
+        super().__init__(space, outputs, [(s.units,), *((s.channels, *place) for place in places[::-1] for _ in range(depth))])
+        widths = widening(s.width, count)
         self.depth, self.start = depth, (widths[-1], *places[-1])
-        self.downs = nn.ModuleList(conv(a, b, 4, stride=2) for a, b in zip([space.shape[0], *widths], widths, strict=False))
-        self.climbs = nn.ModuleList(chain(w, blocks) for w in widths)
+        self.downs = nn.ModuleList(conv(a, b, 4, stride=2) for a, b in zip([channels, *widths], widths, strict=False))
+        self.climbs = nn.ModuleList(blocks(w, s.blocks) for w in widths)
         flat = torch.Size(self.start).numel()
-        self.top, self.into = nn.Linear(flat, 2 * units), nn.Linear(units, flat)
-        self.rungs: Any = nn.ModuleList(Rung(w, channels) for w in widths[::-1] for _ in range(depth))
-        self.blocks = nn.ModuleList(chain(w, 0 if depth else blocks) for w in widths[::-1])
+        self.top, self.into = nn.Linear(flat, 2 * s.units), nn.Linear(s.units, flat)
+        self.rungs: Any = nn.ModuleList(Rung(w, s.channels) for w in widths[::-1] for _ in range(depth))
+        self.blocks = nn.ModuleList(blocks(w, 0 if depth else s.blocks) for w in widths[::-1])
         self.ups = nn.ModuleList(up(a, b) for a, b in zip(widths[::-1], widths[-2::-1], strict=False))
-        self.out = nn.Sequential(chain(widths[0], blocks if depth else 0), nn.SiLU(), up(widths[0], outputs * space.shape[0], 3))
+        self.out = nn.Sequential(blocks(widths[0], s.blocks if depth else 0), nn.SiLU(), up(widths[0], outputs * channels, 3))
         self.embeddings = nn.ModuleList(nn.Linear(space.columns, w, bias=False) for w in (widths[0], widths[-1]) if space.columns)
 
     def told(self, x: Tensor, condition: Tensor | None, where: int) -> Tensor:
@@ -94,9 +100,9 @@ class Ladder(Autoencoder):
     def encode(self, x, condition):
         """The vector's mean and raw log scale, then what each rung sees, from the top down."""
         x, found = x.contiguous(memory_format=torch.channels_last), []
-        for i, (smaller, blocks) in enumerate(zip(self.downs, self.climbs, strict=True)):
+        for i, (smaller, climb) in enumerate(zip(self.downs, self.climbs, strict=True)):
             x = smaller(x)
-            x = blocks(x if i else self.told(x, condition, 0))
+            x = climb(x if i else self.told(x, condition, 0))
             found.append(F.silu(x))
         return (self.top(found[-1].flatten(1)), *(rung.see(found[-1 - i // self.depth]) for i, rung in enumerate(self.rungs)))
 
@@ -109,31 +115,34 @@ class Ladder(Autoencoder):
     def descend(self, draw, condition):
         h = self.into(draw(0, None)).view(-1, *self.start).contiguous(memory_format=torch.channels_last)
         h = self.told(h, condition, 1)
-        for size, blocks in enumerate(self.blocks):
-            h = blocks(self.ups[size - 1](h) if size else h)
+        for size, chain in enumerate(self.blocks):
+            h = chain(self.ups[size - 1](h) if size else h)
             for i in range(size * self.depth, (size + 1) * self.depth):
                 h = self.rungs[i](h, draw(i + 1, h))
         return self.out(h).contiguous()
 
 
-@register("model", "conv-vae")
-class ConvVae(Settings):
+class _Settings(Settings):
+    width: int = Field(32, ge=1, le=1024)
+    """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
+    blocks: int = Field(1, ge=0, le=32)
+    """Residual blocks at each size of the encoder, and of the decoder (`ladder-vae`: before the output)."""
+    role: ClassVar[str] = "vae"
+
+    def build(self, space: Space, outputs: int = 1) -> Ladder:
+        return Ladder(space, outputs, self)
+
+
+class ConvVae(_Settings, family="model"):
     kind: Literal["conv-vae"] = "conv-vae"
     """Encoder and decoder of residual convolutions."""
     units: int = Field(64, ge=1, le=4096)
     """Latent numbers of an example."""
-    width: int = Field(32, ge=1, le=1024)
-    """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
-    blocks: int = Field(1, ge=0, le=32)
-    """Residual blocks at each size, in the encoder and in the decoder."""
-    role: ClassVar[str] = "vae"
-
-    def build(self, space: Space, outputs: int = 1) -> Ladder:
-        return Ladder(space, outputs, self.kind, self.units, 1, 0, self.width, self.blocks)
+    channels: ClassVar[int] = 0
+    depth: ClassVar[int] = 0
 
 
-@register("model", "ladder-vae")
-class LadderVae(Settings):
+class LadderVae(_Settings, family="model"):
     kind: Literal["ladder-vae"] = "ladder-vae"
     """Latents at every size of the picture, the small ones decided first."""
     units: int = Field(32, ge=1, le=4096)
@@ -142,11 +151,3 @@ class LadderVae(Settings):
     """Latent numbers at each place of a map."""
     depth: int = Field(2, ge=1, le=32)
     """Maps of latents at each size."""
-    width: int = Field(32, ge=1, le=1024)
-    """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
-    blocks: int = Field(1, ge=0, le=32)
-    """Residual blocks at each size of the encoder, and before the output."""
-    role: ClassVar[str] = "vae"
-
-    def build(self, space: Space, outputs: int = 1) -> Ladder:
-        return Ladder(space, outputs, self.kind, self.units, self.channels, self.depth, self.width, self.blocks)

@@ -1,4 +1,4 @@
-"""Fully connected generator and discriminator, for points in the plane and other short vectors.
+"""Fully connected generator and discriminator, for points in the plane and other short vectors; and what all such pairs share.
 
 No normalisation, so that an example's result does not depend on its batch; He's initialisation. The discriminator may be made of maxout
 units (Goodfellow et al., arXiv 1302.4389): the largest of several affine maps, as PacGAN's is (Lin et al., arXiv 1712.04086). A condition
@@ -8,7 +8,7 @@ enters the generator beside the latent, and the discriminator by projection (Miy
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
 class Layers(nn.Module):
@@ -40,41 +40,63 @@ class Layers(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (n, latent), condition (n, columns) or None -> (n, *shape). `first` maps the latent: its leading columns are the latent's."""
+    """z (n, latent), condition (n, columns) or None -> (n, *shape), by `made` of a subclass from (n, inputs): the latent, and beside it the
+    condition's embedding. `first` maps them."""
 
-    def __init__(self, space: Space, latent: int, s: MLPGenerator):
+    made: Any
+
+    def __init__(self, space: Space, latent: int):
         super().__init__()
-        self.shape, self.scale = space.shape, s.scale
         self.embed = nn.Linear(space.columns, latent, bias=False) if space.columns else None
-        self.layers = Layers(latent * (2 if space.columns else 1), s.width, s.depth, s.activation)
-        self.first = self.layers.affine[0]
-        self.out = nn.Linear(s.width, s.inputs(space))
+        self.inputs = latent * (2 if space.columns else 1)
         if self.embed is not None:
             nn.init.normal_(self.embed.weight)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         if self.embed is not None and condition is not None:
             z = torch.cat([z, self.embed(condition)], 1)
-        return self.out(self.layers(z)).unflatten(1, self.shape) * self.scale
+        return self.made(z)
 
 
 class Discriminator(nn.Module):
-    """x (n, packing * features), condition (n, packing * columns) or None -> scores (n,)."""
+    """x (n, packing * channels, ...), condition (n, packing * columns) or None -> scores (n,), from `features` (n, width) of a subclass."""
 
-    def __init__(self, space: Space, packing: int, s: MLPDiscriminator):
+    features: Any
+
+    def __init__(self, columns: int, width: int):
         super().__init__()
-        self.layers = Layers(s.inputs(space) * packing, s.width, s.depth, s.activation, s.maxout)
-        self.out, self.scale = nn.Linear(s.width, 1, bias=False), s.scale
-        self.embed = nn.Linear(space.columns * packing, s.width, bias=False) if space.columns else None
+        self.out = nn.Linear(width, 1, bias=False)
+        self.embed = nn.Linear(columns, width, bias=False) if columns else None
         if self.embed is not None:
-            nn.init.normal_(self.embed.weight, std=1 / math.sqrt(s.width))
+            nn.init.normal_(self.embed.weight, std=1 / math.sqrt(width))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        features = self.layers(x.flatten(1) / self.scale)
+        features = self.features(x)
         scores = self.out(features)[:, 0]
         if self.embed is not None and condition is not None:
             scores = scores + (self.embed(condition) * features).sum(1)
         return scores
+
+
+class PointGenerator(Generator):
+    def __init__(self, space: Space, latent: int, s: MLPGenerator):
+        super().__init__(space, latent)
+        self.shape, self.scale = space.shape, s.scale
+        self.layers = Layers(self.inputs, s.width, s.depth, s.activation)
+        self.first, self.out = self.layers.affine[0], nn.Linear(s.width, s.inputs(space))
+
+    def made(self, z: Tensor) -> Tensor:
+        return self.out(self.layers(z)).unflatten(1, self.shape) * self.scale
+
+
+class PointDiscriminator(Discriminator):
+    def __init__(self, space: Space, packing: int, s: MLPDiscriminator):
+        layers = Layers(s.inputs(space) * packing, s.width, s.depth, s.activation, s.maxout)
+        super().__init__(space.columns * packing, s.width)
+        self.layers, self.scale = layers, s.scale
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.layers(x.flatten(1) / self.scale)
 
 
 class Network(Settings):
@@ -96,23 +118,21 @@ class Network(Settings):
         return math.prod(space.shape)
 
 
-@register("model", "mlp-generator")
-class MLPGenerator(Network):
+class MLPGenerator(Network, family="model"):
     kind: Literal["mlp-generator"] = "mlp-generator"
     """Fully connected generator, for points."""
     role: ClassVar[str] = "generator"
 
-    def build(self, space: Space, latent: int) -> Generator:
-        return Generator(space, latent, self)
+    def build(self, space: Space, latent: int) -> PointGenerator:
+        return PointGenerator(space, latent, self)
 
 
-@register("model", "mlp-discriminator")
-class MLPDiscriminator(Network):
+class MLPDiscriminator(Network, family="model"):
     kind: Literal["mlp-discriminator"] = "mlp-discriminator"
     """Fully connected discriminator, for points."""
     maxout: int = Field(1, ge=1, le=64)
     """Affine maps of which a unit takes the largest; 1: the activation instead."""
     role: ClassVar[str] = "discriminator"
 
-    def build(self, space: Space, packing: int = 1) -> Discriminator:
-        return Discriminator(space, packing, self)
+    def build(self, space: Space, packing: int = 1) -> PointDiscriminator:
+        return PointDiscriminator(space, packing, self)

@@ -1,69 +1,31 @@
-"""Three operations of the transformer whose plain form is slow on a CPU run eagerly; elsewhere, and compiled, they are the plain form.
+"""Three operations of the transformer in the form that is quick on a CPU run eagerly, where a step at small sizes costs as many passes
+over memory as its operations make, forward and backward. Of `F.rms_norm` and `relu().square()` autograd makes more.
 
-At small sizes a step there costs as many passes over memory as its operations make, forward and backward. Passes that autograd makes
-for `F.rms_norm` and `relu().square()`: 14 and 6; here: 6 and 4. The fused attention of CPUs is slow backward in bfloat16 (6 to 10
-times the products themselves at 64 positions, 2.5 times at 256), so that there the scores are made in full.
+The fused attention of CPUs is slow backward in bfloat16 (6 to 10 times the products themselves at 64 positions, 2.5 times at 256), so
+that there the scores are made in full.
 """
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 _DENSE = 512  # positions up to which scores are made in full on a CPU in bfloat16
 
 
-def _by_hand(x: Tensor) -> bool:
-    if not x.is_cpu or not torch.is_grad_enabled() or torch.compiler.is_compiling():
-        return False
-    return not torch._C._are_functorch_transforms_active()  # gradients per example take the plain form
-
-
-class _RmsNorm(torch.autograd.Function):
-    """y = x r, r = 1 / sqrt(mean(x^2) + eps); dx = r (dy - y mean(dy y))."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-        r = norm.square_().div_(x.size(-1)).add_(eps).rsqrt_().to(x.dtype)
-        y = x * r
-        ctx.save_for_backward(y, r)
-        return y
-
-    @staticmethod
-    @once_differentiable  # a second derivative would be silently wrong: what is saved has no graph
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (dy,), (y, r) = grads, ctx.saved_tensors
-        return torch.addcmul(dy, y, (dy * y).mean(-1, keepdim=True), value=-1) * r, None
-
-
-class _SquaredRelu(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        positive = F.relu(x)
-        ctx.save_for_backward(positive)
-        return positive * positive
-
-    @staticmethod
-    @once_differentiable  # a second derivative would be silently wrong: what is saved has no graph
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (positive,) = ctx.saved_tensors
-        return 2 * (grads[0] * positive)
-
-
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
     """Over the last axis; statistics in fp32. weight: gains, or None."""
-    if not _by_hand(x):
+    if not (x.is_cpu and torch.is_grad_enabled()):
         return F.rms_norm(x, x.shape[-1:], weight, eps)
-    y = _RmsNorm.apply(x, eps)
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    y = x * (norm.square() / x.size(-1) + eps).rsqrt().to(x.dtype)
     return y if weight is None else y * weight
 
 
 def squared_relu(x: Tensor) -> Tensor:
-    return _SquaredRelu.apply(x) if _by_hand(x) else F.relu(x).square()
+    positive = F.relu(x)
+    return positive * positive
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.models.transformer import Architecture, Transformer
-from genwright.registry import Settings, register
+from genwright.models.transformer import Transformer
+from genwright.registry import Settings
 
 _NANOCHAT: dict[str, Any] = {
     "causal": True, "norm": "plain", "norm_eps": 1e-6, "embedding_norm": True, "dense_head": False, "activation": "relu2", "qk_norm": True,
@@ -40,8 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@register("model", "transformer")
-class TransformerSettings(Settings):
+class TransformerSettings(Settings, family="model"):
     """What a transformer is made of. What is left open comes from the preset, or from `depth`."""
 
     kind: Literal["transformer"] = "transformer"
@@ -116,10 +115,14 @@ class TransformerSettings(Settings):
         _refuse(rows < space.vocabulary, f"model.vocabulary {rows} is less than the codec's {space.vocabulary} tokens", "leave it out")
         if self.pattern is None:
             values["pattern"] = "L" if not values["window"] else "SSSL" if values["pattern"] == "L" else values["pattern"]
-        return TransformerSettings(**self._measures(values)).checked()
+        window, short = values["window"], "S" in values["pattern"]
+        both = f"model.window is {window}, model.pattern is {values['pattern']}"
+        _refuse(short and not window, f"{both}, which has layers with a window", "give model.window")
+        _refuse(window and not short, f"{both}, which has no S", "mark layers with a window by S")
+        return TransformerSettings(**self._measures(values))
 
     def _measures(self, v: dict[str, Any]) -> dict[str, Any]:
-        """`v` with the open sizes filled in."""
+        """`v` with the open sizes filled in. Raises GenwrightError."""
         width = v.setdefault("width", v["heads"] * v["head_width"] if self.heads and self.head_width else 64 * self.depth)
         if "heads" not in v:
             share = v.get("head_width", 64 if width < 768 else 128)
@@ -129,26 +132,15 @@ class TransformerSettings(Settings):
         uneven = "head_width" not in v and width % v["heads"]
         _refuse(uneven, f"model.width {width} is no multiple of model.heads {v['heads']}", "change one, or give model.head_width")
         v.setdefault("head_width", width // v["heads"])
-        v.setdefault("kv_heads", v["heads"])
+        kv_heads = v.setdefault("kv_heads", v["heads"])
+        _refuse(v["heads"] % kv_heads, f"model.heads {v['heads']} is no multiple of model.kv_heads {kv_heads}", "change one of them")
+        _refuse(v["head_width"] % 2, f"model.head_width {v['head_width']} is odd, rotary positions turn pairs", "choose an even number")
         v.setdefault("hidden", 4 * width if v["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64)
         return v
 
-    def checked(self) -> TransformerSettings:
-        """Itself, resolved. Raises GenwrightError where two settings contradict each other."""
-        assert self.heads and self.kv_heads and self.head_width and self.pattern
-        heads, kv_heads, short = self.heads, self.kv_heads, "S" in self.pattern
-        _refuse(heads % kv_heads, f"model.heads {heads} is no multiple of model.kv_heads {kv_heads}", "change one of them")
-        _refuse(self.head_width % 2, f"model.head_width {self.head_width} is odd, rotary positions turn pairs", "choose an even number")
-        both = f"model.window is {self.window}, model.pattern is {self.pattern}"
-        _refuse(short and not self.window, f"{both}, which has layers with a window", "give model.window")
-        _refuse(self.window and not short, f"{both}, which has no S", "mark layers with a window by S")
-        return self
-
     def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
         """The network, initialised from torch's current random state."""
-        choices = self.resolve(space, context, causal).model_dump(exclude={"kind", "preset"})
-        vocabulary = choices.pop("vocabulary")
-        return Transformer(Architecture(**choices), vocabulary, context)
+        return Transformer(self.resolve(space, context, causal), context)
 
     def suggestion(self, space: Space) -> dict[str, Any]:
         """Batch size (examples) and learning rates for this size."""

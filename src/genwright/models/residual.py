@@ -11,6 +11,7 @@ condition enters by an embedding beside the latent, and by projection (Miyato an
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 import torch
@@ -20,19 +21,12 @@ from torch import Tensor, nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.models.ladder import conv
+from genwright.models.mlp import Discriminator, Generator
+from genwright.registry import Settings
 
 _SLOPE = 0.2
 _GAIN = math.sqrt(2 / (1 + _SLOPE**2))  # keeps the variance through a leaky ReLU
-
-
-def _conv(inputs: int, outputs: int, size: int, groups: int = 1, gain: float = 1.0, bias: bool = True) -> nn.Conv2d:
-    """Outputs have `gain` times the inputs' standard deviation (He et al., arXiv 1502.01852)."""
-    conv = nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups, bias=bias)
-    nn.init.normal_(conv.weight, std=gain / math.sqrt(inputs // groups * size**2))
-    if conv.bias is not None:
-        nn.init.zeros_(conv.bias)
-    return conv
 
 
 class Block(nn.Module):
@@ -42,9 +36,9 @@ class Block(nn.Module):
         super().__init__()
         hidden = width * expansion
         groups = math.gcd(hidden, max(1, hidden // group)) if group else 1  # as near to `group` channels each as the width allows
-        self.up = _conv(width, hidden, 1, gain=scale)
-        self.mix = _conv(hidden, hidden, 3, groups, gain=_GAIN * scale)
-        self.down = _conv(hidden, width, 1, gain=0.0, bias=False)
+        self.up = conv(width, hidden, 1, gain=scale)
+        self.mix = conv(hidden, hidden, 3, groups, gain=_GAIN * scale)
+        self.down = conv(hidden, width, 1, gain=0.0, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.leaky_relu(self.up(x), _SLOPE)
@@ -67,99 +61,73 @@ class Network(Settings):
     patch: Literal[1, 2] = 2
     """Side of the squares of pixels that are folded into channels."""
 
-    def stages(self, space: Space) -> tuple[int, int]:
-        """(coarsest side, stages) for square pictures of side 4 * 2^k, or 28, from 7. Raises GenwrightError for what cannot be made."""
+    def stages(self, space: Space) -> tuple[int, list[int]]:
+        """(coarsest side, channels of each stage, the coarsest first) for square pictures of side 4 * 2^k, or 28, from 7. Raises
+        GenwrightError for what cannot be made."""
         sizes = {start * 2**k: (start, k) for start, most in ((7, 3), (4, 9)) for k in range(most)}
         side = space.shape[-1] if len(space.shape) == 3 and space.shape[1] == space.shape[2] else 0
         start, halvings = sizes.get(side, (0, 0))
         count = halvings + 1 - (self.patch == 2)
         if not start or not count:
-            made = "x".join(map(str, space.shape)) or "what is no picture"
-            possible = ", ".join(map(str, sorted(sizes)[self.patch * 2 - 2 :]))
-            what = f"a residual network cannot make {made} (channels x height x width)"
+            made, possible = "x".join(map(str, space.shape)), ", ".join(map(str, sorted(sizes)[self.patch * 2 - 2 :]))
+            what = f"a residual network cannot make content of shape {made or 'unknown'} (channels x height x width)"
             raise GenwrightError(what, f"set codec.size to one of {possible}")
-        return start, count
+        return start, [min(self.widest, self.width * 2**k) for k in reversed(range(count))]
 
-    def widths(self, count: int) -> list[int]:
-        """Channels of each stage, the coarsest first."""
-        return [min(self.widest, self.width * 2**k) for k in reversed(range(count))]
+    def pyramid(self, widths: list[int], between: Callable[[int, int], Iterable[nn.Module]]) -> nn.Sequential:
+        """The blocks of every stage, and `between` two of them what changes resolution and channels."""
+        scale = (len(widths) * self.blocks) ** -0.25  # Fix-up's L^(-1 / (2m - 2)) with m = 3 maps a branch
+        layers: list[nn.Module] = []
+        for before, width in zip([None, *widths], widths, strict=False):
+            layers += between(before, width) if before else ()
+            layers += (Block(width, self.expansion, self.group, scale) for _ in range(self.blocks))
+        return nn.Sequential(*layers)
 
-    def stage(self, width: int, count: int) -> nn.Sequential:
-        # Fix-up's L^(-1 / (2m - 2)) with m = 3 maps a branch
-        return nn.Sequential(*(Block(width, self.expansion, self.group, (count * self.blocks) ** -0.25) for _ in range(self.blocks)))
 
-
-class Generator(nn.Module):
-    """z (n, latent), condition (n, columns) or None -> (n, channels, side, side). `first` maps the latent: its leading columns."""
-
+class PictureGenerator(Generator):
     def __init__(self, space: Space, latent: int, s: ResidualGenerator):
-        super().__init__()
-        start, count = s.stages(space)
-        widths = s.widths(count)
-        self.embed = nn.Linear(space.columns, latent, bias=False) if space.columns else None
-        inputs = latent * (2 if space.columns else 1)
-        self.first = nn.Linear(inputs, widths[0], bias=False)
+        super().__init__(space, latent)
+        start, widths = s.stages(space)
+        self.first = nn.Linear(self.inputs, widths[0], bias=False)
         self.basis = nn.Parameter(torch.randn(widths[0], start, start))
-        self.stages = nn.ModuleList(s.stage(width, count) for width in widths)
-        self.change = nn.ModuleList(_conv(a, b, 1, bias=False) for a, b in zip(widths, widths[1:], strict=False))
-        self.out, self.patch = _conv(widths[-1], space.shape[0] * s.patch**2, 3), s.patch
-        nn.init.normal_(self.first.weight, std=1 / math.sqrt(inputs))
+        self.stages = s.pyramid(widths, lambda a, b: (conv(a, b, 1, bias=False), nn.Upsample(scale_factor=2, mode="bilinear")))
+        self.out, self.patch = conv(widths[-1], space.shape[0] * s.patch**2, 3), s.patch
+        nn.init.normal_(self.first.weight, std=1 / math.sqrt(self.inputs))
         with torch.no_grad():  # the pixels of a square start equal, without a checkerboard (Aitken et al., arXiv 1707.02937)
             self.out.weight.copy_(self.out.weight[:: s.patch**2].repeat_interleave(s.patch**2, 0))
-        if self.embed is not None:
-            nn.init.normal_(self.embed.weight)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        if self.embed is not None and condition is not None:
-            z = torch.cat([z, self.embed(condition)], 1)
-        x = self.stages[0](self.first(z)[:, :, None, None] * self.basis)
-        for change, stage in zip(self.change, self.stages[1:], strict=True):
-            x = stage(F.interpolate(change(x), scale_factor=2, mode="bilinear"))
+    def made(self, z: Tensor) -> Tensor:
+        x = self.stages(self.first(z)[:, :, None, None] * self.basis)
         return F.pixel_shuffle(self.out(F.leaky_relu(x, _SLOPE)), self.patch)
 
 
-class Discriminator(nn.Module):
-    """x (n, packing * channels, side, side), condition (n, packing * columns) or None -> scores (n,)."""
-
+class PictureDiscriminator(Discriminator):
     def __init__(self, space: Space, packing: int, s: ResidualDiscriminator):
-        super().__init__()
-        start, count = s.stages(space)
-        widths = s.widths(count)
-        self.first, self.patch = _conv(space.shape[0] * packing * s.patch**2, widths[-1], 3), s.patch
-        self.stages = nn.ModuleList(s.stage(width, count) for width in reversed(widths))
-        self.change = nn.ModuleList(_conv(b, a, 1, bias=False) for a, b in reversed(list(zip(widths, widths[1:], strict=False))))
+        start, widths = s.stages(space)
+        super().__init__(space.columns * packing, widths[0])
+        self.first, self.patch = conv(space.shape[0] * packing * s.patch**2, widths[-1], 3), s.patch
+        # the mean of 2x2 is bilinear resampling to half the size
+        self.stages = s.pyramid(widths[::-1], lambda a, b: (nn.AvgPool2d(2), conv(a, b, 1, bias=False)))
         self.basis = nn.Parameter(torch.randn(widths[0], start, start) / start)
-        self.out = nn.Linear(widths[0], 1, bias=False)
-        self.embed = nn.Linear(space.columns * packing, widths[0], bias=False) if space.columns else None
-        if self.embed is not None:
-            nn.init.normal_(self.embed.weight, std=1 / math.sqrt(widths[0]))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        x = self.stages[0](self.first(F.pixel_unshuffle(x, self.patch)))
-        for change, stage in zip(self.change, self.stages[1:], strict=True):
-            x = stage(change(F.avg_pool2d(x, 2)))  # the mean of 2x2 is bilinear resampling to half the size
-        features = (F.leaky_relu(x, _SLOPE) * self.basis).sum((2, 3))
-        scores = self.out(features)[:, 0]
-        if self.embed is not None and condition is not None:
-            scores = scores + (self.embed(condition) * features).sum(1)
-        return scores
+    def features(self, x: Tensor) -> Tensor:
+        x = self.stages(self.first(F.pixel_unshuffle(x, self.patch)))
+        return (F.leaky_relu(x, _SLOPE) * self.basis).sum((2, 3))
 
 
-@register("model", "residual-generator")
-class ResidualGenerator(Network):
+class ResidualGenerator(Network, family="model"):
     kind: Literal["residual-generator"] = "residual-generator"
     """Residual convolutional generator, for square pictures."""
     role: ClassVar[str] = "generator"
 
-    def build(self, space: Space, latent: int) -> Generator:
-        return Generator(space, latent, self)
+    def build(self, space: Space, latent: int) -> PictureGenerator:
+        return PictureGenerator(space, latent, self)
 
 
-@register("model", "residual-discriminator")
-class ResidualDiscriminator(Network):
+class ResidualDiscriminator(Network, family="model"):
     kind: Literal["residual-discriminator"] = "residual-discriminator"
     """Residual convolutional discriminator, for square pictures."""
     role: ClassVar[str] = "discriminator"
 
-    def build(self, space: Space, packing: int = 1) -> Discriminator:
-        return Discriminator(space, packing, self)
+    def build(self, space: Space, packing: int = 1) -> PictureDiscriminator:
+        return PictureDiscriminator(space, packing, self)

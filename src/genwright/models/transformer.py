@@ -1,6 +1,6 @@
 """The transformer: rotary positions, grouped-query attention through SDPA, a KV cache, sliding windows, causal or bidirectional.
 
-One class for every preset (`presets.py` holds the settings and says what each choice is); single-device code that knows nothing of
+One class for every preset (`presets.py` says what each choice is); single-device code that knows nothing of
 data, devices or parallelism. Parameters lie in `blocks`, one module a layer, and in the root; `hf.py` maps their names to Hugging
 Face's. Sources: Vaswani et al., arXiv 1706.03762; RoPE, Su et al., 2104.09864; GQA, Ainslie et al., 2305.13245; RMS norm, Zhang and
 Sennrich, 1910.07467; GLU variants, Shazeer, 2002.05202; QK norm, Henry et al., 2010.04245; ModernBERT, Warner et al., 2412.13663;
@@ -10,7 +10,7 @@ Shapes: B batch, T time, W width, H heads, K key-value heads, D head width, V vo
 """
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,49 +24,24 @@ IGNORED = -100  # a target that does not count
 _WHOLE = {"cpu": 2**25, "cuda": 2**31}  # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """What is computed, every choice made; `TransformerSettings` (presets.py) says what each one is."""
-
-    causal: bool
-    depth: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_width: int
-    hidden: int
-    activation: str
-    norm: str
-    norm_eps: float
-    embedding_norm: bool
-    dense_head: bool
-    qk_norm: bool
-    logit_softcap: float
-    rope_base: float
-    rope_base_local: float
-    rope_reversed: bool
-    window: int
-    pattern: str
-    tied: bool
-    value_embeddings: bool
-    skips: bool
-
-    def short(self, layer: int) -> bool:
-        """Whether a layer sees only a window."""
-        return self.pattern[layer % len(self.pattern)] == "S"
-
-
 class Cache:
     """Keys and values of tokens that were read: preallocated, written in place; `end` is how many positions are filled.
 
     keys, values: (L, B, K, length, D). hidden: (B, 1, 1, length), 0 or -inf added to scores, or None while no key is padding.
     """
 
-    def __init__(self, layers: int, batch: int, heads: int, length: int, width: int, rope: Tensor, dtype: torch.dtype):
-        self.keys = torch.zeros(layers, batch, heads, length, width, dtype=dtype, device=rope.device)
+    def __init__(self, model: "Transformer", batch: int, length: int):
+        s, rope = model.settings, model.rope if length <= model.context else model.angles(length)
+        self.keys = model.embedding.new_zeros(s.depth, batch, s.kv_heads, length, s.head_width)
         self.values = torch.zeros_like(self.keys)
-        self.rope, self.length, self.end = rope.to(dtype), length, 0
+        self.rope, self.length, self.end = rope[:, :, :length].to(self.keys), length, 0
         self.hidden: Tensor | None = None
+
+    def add(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Writes k, v (B, K, T, D) of a layer behind what is there; gives all that is there."""
+        end, keys, values = self.end + k.size(2), self.keys[layer], self.values[layer]
+        keys[:, :, self.end : end], values[:, :, self.end : end] = k, v
+        return keys[:, :, :end], values[:, :, :end]
 
     def hide(self, padding: Tensor) -> None:
         """Marks the coming positions that are not real tokens. padding: (B, T) bool, True = real."""
@@ -104,10 +79,10 @@ def rotate(x: Tensor, rope: Tensor) -> Tensor:
 class Block(nn.Module):
     """One layer: attention, then MLP, each added to the residual stream."""
 
-    def __init__(self, s: Architecture, layer: int, vocabulary: int):
+    def __init__(self, s: Any, layer: int):
         super().__init__()
         width, q, kv, hidden = s.width, s.heads * s.head_width, s.kv_heads * s.head_width, s.hidden
-        self.layer, self.settings, self.short = layer, s, s.short(layer)
+        self.layer, self.settings = layer, s
         norm = lambda n: Norm(s.norm, n, s.norm_eps)  # noqa: E731
         matrix = lambda rows, columns: nn.Parameter(torch.empty(rows, columns))  # noqa: E731
         # ModernBERT's first layer has no norm before attention: the embedding was normed just before
@@ -119,7 +94,7 @@ class Block(nn.Module):
         self.gate = matrix(hidden, width) if s.activation != "relu2" else None
         self.up, self.down = matrix(hidden, width), matrix(width, hidden)
         self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if s.skips else None
-        self.value_embedding = matrix(vocabulary, kv) if s.value_embeddings and layer % 2 == (s.depth - 1) % 2 else None
+        self.value_embedding = matrix(s.vocabulary, kv) if s.value_embeddings and layer % 2 == (s.depth - 1) % 2 else None
 
     def forward(self, x: Tensor, first: Tensor, tokens: Tensor, rope: Tensor, mask: Tensor | None, cache: Cache | None) -> Tensor:
         """x, first: (B, T, W), the stream here and after the embedding; mask: added to scores, None: by position alone."""
@@ -132,30 +107,17 @@ class Block(nn.Module):
         s, (batch, time, _) = self.settings, x.shape
         qkv = F.linear(x, torch.cat((self.query, self.key, self.value)))  # one product is faster than three, the copy is cheap
         qkv = qkv.view(batch, time, s.heads + 2 * s.kv_heads, s.head_width)
-        if self.query_norm is None or self.key_norm is None or self.key_norm.weight is None:
-            qk, v = qkv.split((s.heads + s.kv_heads, s.kv_heads), 2)
-            qk = rotate(qk if self.query_norm is None else self.query_norm(qk), rope)
-            q, k = qk.split((s.heads, s.kv_heads), 2)
-        else:
-            q, k, v = qkv.split((s.heads, s.kv_heads, s.kv_heads), 2)
-            q, k = rotate(self.query_norm(q), rope), rotate(self.key_norm(k), rope)
+        q, k, v = qkv.split((s.heads, s.kv_heads, s.kv_heads), 2)
+        if self.query_norm is not None and self.key_norm is not None:
+            q, k = self.query_norm(q), self.key_norm(k)
+        q, k = rotate(q, rope), rotate(k, rope)
         if self.value_embedding is not None:
             v = v + F.embedding(tokens, self.value_embedding).view_as(v)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
         if cache is not None:
-            k, v = self.remember(k, v, cache)
-            if mask is not None:
-                mask = mask[..., -k.size(2) :]
+            k, v = cache.add(self.layer, k, v)
         y = attention(q, k, v, mask, causal=s.causal and time > 1)
         return F.linear(y.transpose(1, 2).reshape(batch, time, -1), self.output)
-
-    def remember(self, k: Tensor, v: Tensor, cache: Cache) -> tuple[Tensor, Tensor]:
-        """Writes k, v (B, K, T, D) behind what is there; gives all that these tokens may see."""
-        end = cache.end + k.size(2)
-        keys, values = cache.keys[self.layer], cache.values[self.layer]
-        keys[:, :, cache.end : end], values[:, :, cache.end : end] = k, v
-        begin = max(0, end - self.settings.window) if k.size(2) == 1 and self.short else 0  # one query's window is a slice, not a mask
-        return keys[:, :, begin:end], values[:, :, begin:end]
 
     def mlp(self, x: Tensor) -> Tensor:
         if self.gate is None:
@@ -165,22 +127,22 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Logits, or losses, of tokens. Made by `TransformerSettings.build`."""
+    """Logits, or losses, of tokens. Made by `TransformerSettings.build`; settings: what those say and what their preset fixes."""
 
-    def __init__(self, settings: Architecture, vocabulary: int, context: int):
+    def __init__(self, settings: Any, context: int):
         super().__init__()
         s = self.settings = settings
-        self.vocabulary, self.context = vocabulary, context
+        self.vocabulary, self.context = s.vocabulary, context
         norm = lambda: Norm(s.norm, s.width, s.norm_eps)  # noqa: E731
-        self.embedding = nn.Parameter(torch.empty(vocabulary, s.width))
+        self.embedding = nn.Parameter(torch.empty(s.vocabulary, s.width))
         self.embedding_norm = norm() if s.embedding_norm else None
-        self.short = [s.short(i) for i in range(s.depth)]
-        self.blocks = nn.ModuleList(Block(s, i, vocabulary) for i in range(s.depth))
+        self.blocks = nn.ModuleList(Block(s, i) for i in range(s.depth))
+        self.short = [s.pattern[i % len(s.pattern)] == "S" for i in range(s.depth)]  # which see only a window
         self.norm = norm()
         self.dense = nn.Parameter(torch.empty(s.width, s.width)) if s.dense_head else None
         self.dense_norm = norm() if s.dense_head else None
-        self.head = None if s.tied else nn.Parameter(torch.empty(vocabulary, s.width))
-        self.head_bias = nn.Parameter(torch.zeros(vocabulary)) if s.dense_head else None
+        self.head = None if s.tied else nn.Parameter(torch.empty(s.vocabulary, s.width))
+        self.head_bias = nn.Parameter(torch.zeros(s.vocabulary)) if s.dense_head else None
         self.rope: Tensor
         self.register_buffer("rope", self.angles(context), persistent=False)
         self.initialise()
@@ -245,7 +207,7 @@ class Transformer(nn.Module):
         """What is added to the scores of layers (without, with) a window, in the dtype of x; None: position decides (causal or all)."""
         s, time = self.settings, x.size(1)
         hidden = cache.hidden[..., : start + time] if cache and cache.hidden is not None else None
-        if time == 1 and cache is not None:
+        if time == 1 and cache is not None and not s.window:
             return hidden, hidden
         plain = documents is None and padding is None and hidden is None and start == 0
         if plain and not (s.window and s.window < time):
@@ -261,8 +223,8 @@ class Transformer(nn.Module):
         if hidden is not None or padding is not None:
             allowed = allowed | (key == query)  # a row of nothing would be NaN
         near = allowed & (key > query - s.window if s.causal else (key - query).abs() <= s.window) if s.window else allowed
-        full = None if plain else _additive(allowed, x.dtype)
-        return full, _additive(near, x.dtype) if s.window else full
+        full, near = (x.new_zeros(each.shape).masked_fill_(~each, -math.inf) for each in (allowed, near))
+        return None if plain else full, near
 
     def logits(self, x: Tensor) -> Tensor:
         """x: (..., W), after the last norm."""
@@ -284,8 +246,7 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch: int, length: int) -> Cache:
         """Room for `length` positions of `batch` rows; `length` may exceed the context."""
-        s, rope = self.settings, self.rope if length <= self.context else self.angles(length).to(self.rope.device)
-        return Cache(s.depth, batch, s.kv_heads, length, s.head_width, rope[:, :, :length], self.embedding.dtype)
+        return Cache(self, batch, length)
 
     def groups(self) -> dict[str, str]:
         """Parameter name -> which rule updates it: "matrix" (hidden), "embedding", "head" or "scalar" (gains, biases)."""
@@ -301,8 +262,3 @@ class Transformer(nn.Module):
         span = min(context, s.window if s.causal else 2 * s.window + 1)
         seen = sum(span if short else context for short in self.short)
         return 6.0 * products + 12.0 * s.heads * s.head_width * seen
-
-
-def _additive(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where allowed, -inf elsewhere."""
-    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(~allowed, -math.inf)

@@ -1,10 +1,9 @@
 """The velocity of a flow between pictures: a small residual U-Net (Ronneberger et al., arXiv 1505.04597; Ho et al., 2006.11239) whose
 blocks are modulated by time and condition (Perez et al., 1709.07871; Dhariwal and Nichol, 2105.05233).
 
-Made for CPUs: pixels are cut into patches first, so that nothing runs at full resolution; channels lie last, where 3x3 convolutions in
-bfloat16 run 4 to 6 times as fast as in fp32; norms are over the channels of a pixel; grids are halved and doubled by reshaping.
-
-Shapes: n examples, h x w grid, c channels, always (n, h, w, c) inside.
+Made for CPUs: pixels are cut into patches first, so that nothing runs at full resolution; channels lie last in memory, where 3x3
+convolutions in bfloat16 run 4 to 6 times as fast as in fp32; norms are over the channels of a pixel; grids are halved and doubled by
+reshaping.
 """
 
 from __future__ import annotations
@@ -17,49 +16,28 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.models.autoencoder import initialised
+from genwright.models.ladder import halved
 from genwright.models.ops import attention
 from genwright.models.velocity import Context, Velocity
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 
 def norm(x: Tensor) -> Tensor:
-    return F.layer_norm(x, x.shape[-1:])
-
-
-def to_patches(x: Tensor, size: int) -> Tensor:
-    """(n, h, w, c) -> (n, h / size, w / size, size * size * c)."""
-    n, h, w, c = x.shape
-    return x.view(n, h // size, size, w // size, size, c).transpose(2, 3).reshape(n, h // size, w // size, -1)
-
-
-def from_patches(x: Tensor, size: int) -> Tensor:
-    """Back: (n, h, w, size * size * c) -> (n, h * size, w * size, c)."""
-    n, h, w, c = x.shape
-    return x.view(n, h, w, size, size, -1).transpose(2, 3).reshape(n, h * size, w * size, c // size**2)
-
-
-class Conv(nn.Conv2d):
-    """3x3, channels last; zero: starts as nothing, so that a block starts as the identity."""
-
-    def __init__(self, inputs: int, outputs: int, zero: bool = False):
-        super().__init__(inputs, outputs, 3, padding=1)
-        if zero:
-            nn.init.zeros_(self.weight)
-            nn.init.zeros_(self.bias)  # type: ignore[arg-type]
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    """Over the channels of each pixel."""
+    return F.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
 
 
 class Block(nn.Module):
+    """Its last layer starts at zero, so that it starts as the identity."""
+
     def __init__(self, width: int, context: int):
         super().__init__()
-        self.into, self.out = Conv(width, width), Conv(width, width, zero=True)
+        self.into, self.out = nn.Conv2d(width, width, 3, padding=1), initialised(nn.Conv2d(width, width, 3, padding=1), 0.0)
         self.modulation = nn.Linear(context, 2 * width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        scale, shift = self.modulation(context)[:, None, None].chunk(2, -1)
+        scale, shift = self.modulation(context)[:, :, None, None].chunk(2, 1)
         h = self.into(F.silu(norm(x)))
         return x + self.out(F.silu(torch.addcmul(shift, h, 1 + scale)))
 
@@ -69,13 +47,11 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads, self.qkv, self.out = heads, nn.Linear(width, 3 * width), nn.Linear(width, width)
-        nn.init.zeros_(self.out.weight)
+        self.heads, self.qkv, self.out = heads, nn.Conv2d(width, 3 * width, 1), initialised(nn.Conv2d(width, width, 1), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        n, h, w, c = x.shape
-        q, k, v = self.qkv(norm(x)).view(n, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        return x + self.out(attention(q, k, v, None, causal=False).transpose(1, 2).reshape(n, h, w, c))
+        q, k, v = self.qkv(norm(x)).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(3, 4).unbind(1)
+        return x + self.out(attention(q, k, v, None, causal=False).transpose(2, 3).reshape(x.shape))
 
 
 class Level(nn.Module):
@@ -85,10 +61,10 @@ class Level(nn.Module):
         super().__init__()
         blocks, self.coarser, self.attention = range(settings.blocks), None, None
         self.down, self.up = (nn.ModuleList(Block(width, context) for _ in blocks) for _ in range(2))
-        self.merge = nn.ModuleList(nn.Linear(2 * width, width) for _ in blocks)
+        self.merge = nn.ModuleList(nn.Conv2d(2 * width, width, 1) for _ in blocks)
         if below:
             self.coarser = Level(2 * width, below - 1, context, settings)
-            self.halve, self.twice = nn.Linear(4 * width, 2 * width), nn.Linear(2 * width, 4 * width)
+            self.halve, self.twice = nn.Conv2d(4 * width, 2 * width, 1), nn.Conv2d(2 * width, 4 * width, 1)
         elif settings.attention:
             self.attention = Attention(width, max(1, width // 64))
 
@@ -98,11 +74,11 @@ class Level(nn.Module):
             h = block(h, context)
             seen.append(h)
         if self.coarser is not None:
-            h = h + from_patches(self.twice(self.coarser(self.halve(to_patches(h, 2)), context)), 2)
+            h = h + F.pixel_shuffle(self.twice(self.coarser(self.halve(F.pixel_unshuffle(h, 2)), context)), 2)
         elif self.attention is not None:
             h = self.attention(h)
         for block, merge in zip(self.up, self.merge, strict=True):
-            h = block(merge(torch.cat([h, seen.pop()], -1)), context)
+            h = block(merge(torch.cat([h, seen.pop()], 1)), context)
         return h
 
 
@@ -111,19 +87,17 @@ class UNet(Velocity):
         super().__init__()
         self.patch, pixels, width = settings.patch, channels * settings.patch**2, settings.width
         self.context = Context(columns, 2 * width)
-        self.first, self.last = Conv(pixels, width), Conv(width, pixels, zero=True)
+        self.first, self.last = nn.Conv2d(pixels, width, 3, padding=1), initialised(nn.Conv2d(width, pixels, 3, padding=1), 0.0)
         self.level = Level(width, settings.levels - 1, 2 * width, settings)
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """x (n, channels, size, size), time (n,) in [0, 1], condition (n, columns) or None -> (n, channels, size, size)."""
-        h = x.to(self.first.weight.dtype).permute(0, 2, 3, 1).contiguous()
-        h = self.first(to_patches(h, self.patch))
-        h = self.level(h, self.context(time, condition))
-        return from_patches(self.last(F.silu(norm(h))), self.patch).permute(0, 3, 1, 2)
+        h = F.pixel_unshuffle(x.to(self.first.weight.dtype), self.patch).contiguous(memory_format=torch.channels_last)
+        h = self.level(self.first(h), self.context(time, condition))
+        return F.pixel_shuffle(self.last(F.silu(norm(h))), self.patch)
 
 
-@register("model", "unet")
-class UNetSettings(Settings):
+class UNetSettings(Settings, family="model"):
     kind: Literal["unet"] = "unet"
     """A small U-Net that says where pictures move."""
     width: int = Field(64, ge=8, le=2048, multiple_of=8)
@@ -139,12 +113,5 @@ class UNetSettings(Settings):
     role: ClassVar[str] = "velocity"
 
     def build(self, space: Space) -> UNet:
-        unit = self.patch * 2 ** (self.levels - 1)
-        if len(space.shape) != 3:
-            what = f"model.kind=unet moves pictures, and this data has the shape {space.shape}"
-            raise GenwrightError(what, "use model.kind=mlp-velocity")
-        channels, height, width = space.shape
-        if height % unit or width % unit:
-            what = f"model.kind=unet with patch={self.patch} and levels={self.levels} cannot make {height}x{width} pictures"
-            raise GenwrightError(what, f"choose a size that {unit} divides, such as {-(-height // unit) * unit}, or fewer levels")
+        channels, *_ = halved(space, self.kind, self.patch * 2 ** (self.levels - 1), "lower model.levels or model.patch")
         return UNet(channels, space.columns, self)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 
 _FASTEST = 256.0  # radians over the whole way, of the quickest feature of time
 
@@ -74,8 +74,7 @@ class PointVelocity(Velocity):
         return self.last(F.silu(h))
 
 
-@register("model", "mlp-velocity")
-class MlpVelocity(Settings):
+class MlpVelocity(Settings, family="model"):
     kind: Literal["mlp-velocity"] = "mlp-velocity"
     """A residual MLP that says where points move."""
     width: int = Field(128, ge=4, le=8192)

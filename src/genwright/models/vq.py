@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.registry import Settings, register
+from genwright.models.ladder import blocks, conv, halved, up, widening
+from genwright.registry import Settings
 
 
 class Bottleneck(nn.Module):
@@ -106,33 +107,19 @@ class Scalars(Bottleneck):
         return (codes[..., None] // self.radix % self.levels) * 2 / (self.levels - 1) - 1
 
 
-class Residual(nn.Module):
-    """Two convolutions beside the identity, which it begins as."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.first, self.second = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.silu(self.first(F.silu(x))))
-
-
 class VQAutoencoder(nn.Module):
     """shape: (C, H, W) of a picture. grid: (h, w) of its codes."""
 
-    def __init__(self, bottleneck: Codebook | Scalars, shape: tuple[int, ...], widths: list[int], blocks: int):
+    def __init__(self, bottleneck: Codebook | Scalars, shape: tuple[int, ...], s: "VQSettings"):
         super().__init__()
-        self.bottleneck = bottleneck
-        self.grid = shape[1] >> len(widths), shape[2] >> len(widths)
-        down: list[nn.Module] = []
-        up: list[nn.Module] = [nn.Conv2d(bottleneck.width, widths[-1], 3, padding=1)]
-        for before, width in zip([shape[0], *widths], widths, strict=False):
-            down += [nn.Conv2d(before, width, 4, stride=2, padding=1), *(Residual(width) for _ in range(blocks))]
-        for width, after in zip(reversed(widths), [*reversed(widths[:-1]), shape[0]], strict=True):
-            up += [*(Residual(width) for _ in range(blocks)), nn.Conv2d(width, 4 * after, 3, padding=1), nn.PixelShuffle(2)]
-        self.encoder = nn.Sequential(*down, nn.SiLU(), nn.Conv2d(widths[-1], bottleneck.width, 1))
-        self.decoder = nn.Sequential(*up)
+        self.bottleneck, widths = bottleneck, widening(s.width, s.halvings)
+        self.grid = shape[1] >> s.halvings, shape[2] >> s.halvings
+        sizes = list(zip([shape[0], *widths], widths, strict=False))
+        # of each size: half the sides, then blocks; on the way back blocks, then twice the sides
+        down = [layer for fine, coarse in sizes for layer in (conv(fine, coarse, 4, stride=2), blocks(coarse, s.blocks))]
+        back = [layer for fine, coarse in reversed(sizes) for layer in (blocks(coarse, s.blocks), up(coarse, fine, 3))]
+        self.encoder = nn.Sequential(*down, nn.SiLU(), conv(widths[-1], bottleneck.width, 1))
+        self.decoder = nn.Sequential(conv(bottleneck.width, widths[-1]), *back)
 
     def forward(self, x: Tensor | None = None, codes: Tensor | None = None, decode: bool = False):
         """Pictures (N, C, H, W) -> (latents (N, P, D), their codes (N, P)). Codes -> pictures. To learn (`decode`): pictures that are
@@ -154,8 +141,7 @@ class VQAutoencoder(nn.Module):
         return self.decoder(vectors.mT.unflatten(2, self.grid).to(dtype)).float()
 
 
-@register("model", "vq-autoencoder")
-class VQSettings(Settings):
+class VQSettings(Settings, family="model"):
     """Pictures <-> a grid of codes."""
 
     role: ClassVar[str] = "vq"
@@ -180,16 +166,9 @@ class VQSettings(Settings):
 
     def build(self, space: Space) -> VQAutoencoder:
         """The network, initialised from torch's current random state. Raises GenwrightError for a size it cannot make."""
-        if len(space.shape) != 3:
-            raise GenwrightError("model vq-autoencoder learns pictures, and this data has none", "use data.kind=images")
-        sides, step = space.shape[1:], 2**self.halvings
-        if any(side % step for side in sides):
-            what = f"model vq-autoencoder halves sides {self.halvings} times, which {sides[0]}x{sides[1]} pixels do not allow"
-            raise GenwrightError(what, f"set codec.size to a multiple of {step}, or lower model.halvings")
+        shape = halved(space, self.kind, 2**self.halvings, "lower model.halvings")
         if min(self.levels) < 2 or math.prod(self.levels) > 1 << 18:
             what = f"model.levels is {list(self.levels)}"
             raise GenwrightError(what, "give each coordinate 2 levels or more, 262144 codes in all at most")
-        widths = [self.width * min(2**i, 4) for i in range(self.halvings)]
-        fixed = self.bottleneck == "fsq"
-        bottleneck = Scalars(self.levels) if fixed else Codebook(self.codes, self.code_width, self.normalised)
-        return VQAutoencoder(bottleneck, space.shape, widths, self.blocks)
+        bottleneck = Scalars(self.levels) if self.bottleneck == "fsq" else Codebook(self.codes, self.code_width, self.normalised)
+        return VQAutoencoder(bottleneck, shape, self)

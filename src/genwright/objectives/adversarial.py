@@ -21,7 +21,7 @@ from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.augment import NUMBERS, augment
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 Pair = Callable[[Tensor, Tensor], Tensor]  # scores of real and of generated examples (n,) -> loss of each pair (n,)
@@ -194,8 +194,7 @@ def _wins(real: Tensor, fake: Tensor) -> Tensor:
     return (real > fake).float() + 0.5 * (real == fake).float()
 
 
-@register("objective", "adversarial")
-class Adversarial(Settings):
+class Adversarial(Settings, family="objective"):
     kind: Literal["adversarial"] = "adversarial"
     """A generator against a discriminator."""
     loss: Literal["relativistic", "non-saturating", "hinge", "wasserstein"] = "relativistic"

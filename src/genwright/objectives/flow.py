@@ -9,7 +9,7 @@ conditions, since else noise would come to depend on the condition, which it doe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -17,11 +17,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.codecs import attributes
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.transport import assignment, square_distances
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 _GOLDEN = 0.6180339887498949
@@ -82,9 +82,6 @@ class FlowObjective(Objective):
             out["condition"] = attributes.drop(self.space.attributes, condition, draws, self.settings.drop)
         return out
 
-    def turns(self, step: int) -> Sequence[Turn]:
-        return (Turn(("model",), self.loss),)
-
     def loss(self, batch: Batch) -> Loss:
         """Squared error of the velocity, mean over dimensions, per example."""
         x, start = batch["x"], batch["start"]
@@ -127,8 +124,7 @@ class FlowObjective(Objective):
         return solve(v, x, 1.0, 0.0, settings.steps, settings.solver) / settings.truncation
 
 
-@register("objective", "flow")
-class Flow(Settings):
+class Flow(Settings, family="objective"):
     kind: Literal["flow"] = "flow"
     """Learn the velocity that carries noise to content (rectified flow)."""
     pairing: Literal["independent", "optimal-transport"] = "independent"

@@ -7,7 +7,7 @@ not cross documents; `counted` (bool, same shape) when not every token is to be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.models.transformer import IGNORED
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 from genwright.sampling.drawing import Decoding
 
 
@@ -30,9 +30,6 @@ class Language(Objective):
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space):
         self.modules, self.space = modules, space
-
-    def turns(self, step: int) -> Sequence[Turn]:
-        return (Turn(("model",), self.loss),)
 
     def loss(self, batch: Batch) -> Loss:
         """Sum over counted tokens of -log p(target), per example, in nats."""
@@ -74,9 +71,8 @@ class MaskedObjective(Language):
         super().__init__(modules, space)
         self.settings = settings
         if "mask" not in space.special:
-            raise GenwrightError(
-                "the codec has no mask token, which objective masked needs", "use a codec that genwright trains, or objective.kind=causal"
-            )
+            remedy = "use a codec that genwright trains, or objective.kind=causal"
+            raise GenwrightError("the codec has no mask token, which objective masked needs", remedy)
         special = torch.zeros(space.vocabulary, dtype=torch.bool)
         special[list(space.special.values())] = True
         self.special = special
@@ -99,7 +95,8 @@ class MaskedObjective(Language):
             begins[:, 1:] |= ~eligible[:, :-1]
             first = torch.where(begins, torch.arange(time, device=device), 0).cummax(1).values
             choice, fate = choice.gather(1, first), fate.gather(1, first)
-        chosen = eligible & (choice < s.rate)
+        rate = s.rate * draws.uniform("rate", 1) if s.vary else s.rate
+        chosen = eligible & (choice < rate)
         inputs = torch.where(chosen & (fate < s.mask_share), self.space.special["mask"], safe)
         replaced = chosen & (fate >= s.mask_share) & (fate < s.mask_share + s.random_share)
         inputs = torch.where(replaced, self.plain.to(device)[draws.integers("random", len(self.plain), time)], inputs)
@@ -117,8 +114,7 @@ class _Language(Settings):
         return {"model": ("sequence", {"context": space.length, "causal": self.causal})}
 
 
-@register("objective", "causal")
-class Causal(_Language):
+class Causal(_Language, family="objective"):
     kind: Literal["causal"] = "causal"
     """Predict each token from those before it."""
     lookahead: ClassVar[int] = 1
@@ -128,12 +124,13 @@ class Causal(_Language):
         return CausalObjective(modules, space)
 
 
-@register("objective", "masked")
-class Masked(_Language):
+class Masked(_Language, family="objective"):
     kind: Literal["masked"] = "masked"
     """Predict hidden tokens from all others."""
-    rate: float = Field(0.3, gt=0, lt=1)
+    rate: float = Field(0.3, gt=0, le=1)
     """Share of tokens (or words) that are predicted."""
+    vary: bool = False
+    """Whether each example's share is drawn between 0 and `rate`: then any part can be filled in, given any other."""
     mask_share: float = Field(0.8, ge=0, le=1)
     """Of those, the share shown as the mask token."""
     random_share: float = Field(0.1, ge=0, le=1)

@@ -8,7 +8,7 @@ figures are the same however the batch is split.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Batch, Loss, Ranks, Space, Turn
+from genwright.contracts import Batch, Loss, Objective, Ranks, Space
 from genwright.draws import Draws
 from genwright.models.vq import Codebook, VQAutoencoder
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 
@@ -29,17 +29,12 @@ def perplexity(counts: Tensor) -> Tensor:
     return torch.special.entr(p).sum().exp().float()
 
 
-class QuantisedObjective:
+class QuantisedObjective(Objective):
     """modules: {"model": VQAutoencoder}."""
-
-    draws, unit, double_backward = 1, 1, False
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: VectorQuantised):
         self.modules, self.settings = modules, settings
-
-    @property
-    def model(self) -> VQAutoencoder:
-        return self.modules["model"]  # type: ignore[return-value]
+        self.model: VQAutoencoder = modules["model"]  # type: ignore[assignment]
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Adds which latents are candidates for codes that begin anew: `place` and `code` (K: none), (n, candidates of an example) each."""
@@ -48,9 +43,6 @@ class QuantisedObjective:
         code = draws.examples[:, None] * each + torch.arange(each, device=draws.examples.device)
         place = draws.integers("candidate", math.prod(self.model.grid), each)
         return batch | {"place": place, "code": code.clamp_(max=self.model.bottleneck.size)}
-
-    def turns(self, step: int) -> Sequence[Turn]:
-        return (Turn(("model",), self.loss),)
 
     def loss(self, batch: Batch) -> Loss:
         """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean square of latents minus their codes."""
@@ -90,8 +82,7 @@ class QuantisedObjective:
         return out._replace(metrics=out.metrics | {name: (value * n, n) for name, value in self.figures(out.sums["counts"]).items()})
 
 
-@register("objective", "vector-quantised")
-class VectorQuantised(Settings):
+class VectorQuantised(Settings, family="objective"):
     kind: Literal["vector-quantised"] = "vector-quantised"
     """Reconstruct pictures through a grid of discrete codes."""
     reconstruction: Literal["l2", "l1"] = "l2"
@@ -103,7 +94,6 @@ class VectorQuantised(Settings):
     restart: int = Field(50, ge=1)
     """Steps without a use after which a code begins anew at a latent of the batch, and no longer counts as used."""
     sampling: ClassVar = Drawing
-    lookahead: ClassVar[int] = 0
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict]]:
         return {"model": ("vq", {})}

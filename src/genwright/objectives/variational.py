@@ -21,7 +21,7 @@ from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, importance_bound, logistic
-from genwright.registry import Settings, register
+from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 ACTIVE = 0.01  # nats of KL in an example, or variance of the posterior mean, above which a unit is used
@@ -102,8 +102,7 @@ class VariationalObjective(Objective):
         return self.network(x, self.given(condition), noise=x.new_zeros(len(x), 1, *self.latent)).latent[:, 0]
 
 
-@register("objective", "variational")
-class Variational(Settings):
+class Variational(Settings, family="objective"):
     kind: Literal["variational"] = "variational"
     """Raise a lower bound on the likelihood through a latent code."""
     likelihood: Literal["bernoulli", "logistic"] = "logistic"

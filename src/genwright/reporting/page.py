@@ -1,6 +1,6 @@
 """What a report is given, and the look of its page. Plain data in, one HTML document out; nothing is fetched, nothing runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
@@ -31,9 +31,20 @@ class Fill:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A piece of music to look at and listen to. notation, roll: SVG; sound: an <audio> element."""
+
+    title: str
+    notation: str
+    roll: str
+    sound: str
+    faults: int = 0
+
+
+@dataclass(frozen=True)
 class RunData:
     """One run as plain data. recipe: YAML. records: the lines of metrics.jsonl. data, sizes, environment: nested mappings, shown as they
-    are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended. alarms: what a reader must know first."""
+    are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended."""
 
     name: str
     description: str = ""
@@ -43,14 +54,14 @@ class RunData:
     samples: Sequence[Sample] = ()
     fills: Sequence[Fill] = ()
     pictures: Sequence[Picture] = ()
+    music: Sequence[Piece] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     status: str = ""
-    alarms: Sequence[str] = ()
 
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 
 STYLE = files("genwright.reporting").joinpath("page.css").read_text(encoding="utf-8")
 
@@ -64,16 +75,14 @@ def document(title: str, body: str) -> str:
     )
 
 
-def rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """A nested mapping as (path, text), for a table."""
-    out: list[tuple[str, str]] = []
     for key, value in values.items():
         name = f"{prefix}{str(key).replace('_', ' ')}"
         if isinstance(value, Mapping):
-            out += rows(value, f"{name} / ")
+            yield from rows(value, f"{name} / ")
         elif value is not None and value != "":
-            out.append((name, plain(value)))
-    return out
+            yield name, plain(value)
 
 
 def plain(value: Any) -> str:

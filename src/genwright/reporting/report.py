@@ -9,16 +9,18 @@ import math
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genwright.errors import GenwrightError
-from genwright.evaluation.figure import Figure, number, shown
-from genwright.evaluation.table import ARROWS, marks
+from genwright.evaluation.figure import ARROWS, Figure, marks, number, shown
+from genwright.files import write_whole
 from genwright.reporting.page import RunData, Sample, document, rows
-from genwright.reporting.svg import COLOURS, Series, chart, scale
-from genwright.training.checkpoint import write_whole
+from genwright.reporting.svg import COLOURS, Series, chart, scale, short
 
 POINTS = 400  # of a curve: more than a screen shows
 ROWS = 16  # of a table that stand open; a corpus may have thousands of shards
@@ -42,13 +44,16 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
         raise GenwrightError("a report needs a run", "name at least one run's folder")
     path, several = Path(path), len(runs) > 1
     title = " and ".join([", ".join(r.name for r in runs[:-1])] * several + [runs[-1].name])
-    sections = [_head(title, runs), _curves(runs), _table(runs)]
+    chips = [f"<h3>{_chip(i, run)}</h3>" * several for i, run in enumerate(runs)]
     makers: dict[str, Callable[[RunData], str]] = {
-        "Samples": _texts, "Pictures": _pictures, "Filled gaps": _fills, "Data": _data, "Speed": _speed, "Recipe": _recipe,
+        "Samples": _texts, "Pictures": _pictures, "Music": _music, "Filled gaps": _fills,
+        "Data": lambda run: _table_of({**run.data, "model": run.sizes}), "Speed": _speed, "Recipe": _recipe,
         "Environment": lambda run: _table_of(run.environment),
     }  # fmt: skip
+    leads = (chip + _lead(run) for chip, run in zip(chips, runs, strict=True))
+    sections = [f"<h1>{escape(title)}</h1>", *leads, _curves(runs), _table(runs)]
     for heading, make in makers.items():
-        parts = [(f"<h3>{_chip(i, run)}</h3>" if several else "") + found for i, run in enumerate(runs) if (found := make(run))]
+        parts = [chip + found for chip, run in zip(chips, runs, strict=True) if (found := make(run))]
         sections.append(f"<h2>{heading}</h2>{KEYS.get(heading, '')}{''.join(parts)}" if parts else "")
     try:
         write_whole(path, document(f"{title} - genwright", "\n".join(s for s in sections if s)))
@@ -57,12 +62,12 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
     return path
 
 
+def _key(name: str, colour: int, kind: str = "points") -> str:
+    return f'<span><i class="{kind}" style="background:var(--c{colour % COLOURS})"></i>{escape(name)}</span>'
+
+
 def _chip(index: int, run: RunData) -> str:
-    return f'<span class="legend"><span><i class="points" style="background:var(--c{index % COLOURS})"></i>{escape(run.name)}</span></span>'
-
-
-def _unit(unit: str) -> str:
-    return "" if unit == "share" else escape(unit)  # per cent need none
+    return f'<span class="legend">{_key(run.name, index)}</span>'
 
 
 def _table_of(values: Mapping[str, Any]) -> str:
@@ -76,13 +81,13 @@ def _table_of(values: Mapping[str, Any]) -> str:
 
 def sentence(run: RunData) -> str:
     """How good the run is beside its floors, in plain words; plain text."""
-    loss = next((f for f in run.figures if f.unit == "nats/token" and math.isfinite(f.value) and not run.pictures), None)
-    if loss is None and run.figures:  # pictures, points: several figures, none of which says all
-        told = [f for f in run.figures if "real" in f.ceilings and math.isfinite(f.value)][:3]
-        said = (f"{f.name} {shown(f.value, f.unit)} ({marks(f.ceilings, f.unit)})" for f in told)
-        return "Its samples, beside what real data reaches: " + ", ".join(said) + "." if told else "It has been measured on held-out data."
-    if loss is None:
-        return "It has not been measured on held-out data yet."
+    measured = [f for f in run.figures if math.isfinite(f.value)]
+    loss = next((f for f in measured if f.unit == "nats/token" and not run.pictures), None)
+    if loss is None:  # pictures, points: several figures, none of which says all
+        real = (f"{f.name} {shown(f.value, f.unit)} ({marks(f.ceilings, f.unit)})" for f in measured if "real" in f.ceilings)
+        told = ", ".join(itertools.islice(real, 3))
+        known = "It has been measured on held-out data." if run.figures else "It has not been measured on held-out data yet."
+        return f"Its samples, beside what real data reaches: {told}." if told else known
     per = "hidden token" if "masked" in loss.name else "token"
     choices = number(math.exp(min(loss.value, 700)))
     text = f"On text it never saw it needs {number(loss.value)} nats a {per}: as unsure as between {choices} equally likely ones"
@@ -93,23 +98,13 @@ def sentence(run: RunData) -> str:
     return f"{text}, more than {floor}: it has learned nothing yet." if loss.value > best[1] else f"{text}, where {floor}."
 
 
-def _head(title: str, runs: Sequence[RunData]) -> str:
-    parts = [f"<h1>{escape(title)}</h1>"]
-    for i, run in enumerate(runs):
-        status = f' <span class="status">{escape(run.status)}</span>' if run.status else ""
-        intro = f"{escape(run.description.rstrip('.'))}. " if run.description else ""
-        parts.append((f"<h3>{_chip(i, run)}</h3>" if len(runs) > 1 else "") + f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>')
-        if len(runs) == 1:
-            parts.append(_tiles(run))
-        parts += [f'<div class="alarm">{escape(text)}</div>' for text in _alarms(run)]
-    return "".join(parts)
-
-
-def _alarms(run: RunData) -> list[str]:
-    """What was handed in, then what the records hold: skipped steps and rollbacks; each once."""
-    found = [*run.alarms, *(str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key))]
-    found = list(dict.fromkeys(found))
-    return found if len(found) <= 12 else [*found[:12], f"and {len(found) - 12} more, in metrics.jsonl"]
+def _lead(run: RunData) -> str:
+    status = f' <span class="status">{escape(run.status)}</span>' if run.status else ""
+    intro = f"{escape(run.description.rstrip('.'))}. " if run.description else ""
+    alarms = list(dict.fromkeys(str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key)))
+    alarms[12:] = [f"and {len(alarms) - 12} more, in metrics.jsonl"] * (len(alarms) > 12)
+    drawn = "".join(f'<div class="alarm">{escape(text)}</div>' for text in alarms)
+    return f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>{_tiles(run)}{drawn}'
 
 
 def _tiles(run: RunData) -> str:
@@ -117,34 +112,23 @@ def _tiles(run: RunData) -> str:
     tiles = [(shown(f.value, f.unit), f.unit, f.name) for f in run.figures if math.isfinite(f.value) and not f.unit.startswith("char")]
     chosen = [t for t in tiles if t[1] in ("nats/token", "bits/byte") or t[2].startswith(("accuracy", "parses"))] or tiles[:4]
     if "parameters" in run.sizes:
-        chosen.append((_big(run.sizes["parameters"]), "", "parameters"))
+        count = run.sizes["parameters"]
+        chosen.append((short(count) if isinstance(count, int) else str(count), "", "parameters"))
     if steps:
         chosen.append((f"{steps[-1]['step']:,}", "", "steps"))
     if seconds := sum(r.get("seconds") or 0 for r in run.records):
-        chosen.append((_duration(seconds), "", "of training"))
-    drawn = (f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{_unit(u)}</span></div>' for v, u, n in chosen)
+        chosen.append((str(timedelta(seconds=round(seconds))), "", "of training"))
+    drawn = (f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{escape(u)}</span></div>' for v, u, n in chosen)
     return f'<div class="tiles">{"".join(drawn)}</div>'
-
-
-def _big(count: Any) -> str:
-    if not isinstance(count, (int, float)):
-        return str(count)
-    return next((f"{count / size:.3g} {letter}" for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if count >= size), f"{count:,}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
 
 
 # ---- curves
 
 
-def _curve(records: Sequence[Mapping[str, Any]], key: str) -> tuple[list[float], list[float]]:
-    """Steps and values of a key; a number that JSON could not hold (None) is nan."""
-    found = [(r["step"], r[key]) for r in records if key in r and isinstance(r[key], (int, float, type(None))) and "step" in r]
-    return [float(x) for x, _ in found], [math.nan if y is None else float(y) for _, y in found]
+def _measured(run: RunData, held_out: bool) -> list[dict[str, Any]]:
+    """What the records measure at each step, or on held-out data: numbers, and None where one was not finite."""
+    found = [r["held_out"] | {"step": r["step"]} if held_out else r for r in run.records if ("held_out" in r) == held_out and "step" in r]
+    return [{k: v for k, v in row.items() if isinstance(v, (int, float, type(None)))} for row in found]
 
 
 def thin(x: Sequence[float], y: Sequence[float], points: int = POINTS) -> tuple[list[float], list[float]]:
@@ -157,77 +141,50 @@ def thin(x: Sequence[float], y: Sequence[float], points: int = POINTS) -> tuple[
 def smooth(y: Sequence[float]) -> list[float]:
     """Means over windows that widen with the step, to a thirtieth of all: no lag, and the steep beginning stays steep. Values that are
     not finite are passed over."""
-    sums, counts = ([0.0, *itertools.accumulate(part)] for part in ([v if math.isfinite(v) else 0.0 for v in y], map(math.isfinite, y)))
-    out = []
-    for i in range(len(y)):
-        half = min(i // 4, len(y) // 60)
-        low, high = i - half, min(i + half + 1, len(y))
-        count = counts[high] - counts[low]
-        out.append((sums[high] - sums[low]) / count if count else math.nan)
-    return out
+    values, at = np.asarray(y, float), np.arange(len(y))
+    known, half = np.isfinite(values), np.minimum(at // 4, len(y) // 60)
+    low, high = at - half, np.minimum(at + half + 1, len(y))
+    sums, counts = (np.append(0, np.cumsum(v)) for v in (np.where(known, values, 0), known))
+    return np.where(counts[high] > counts[low], (sums[high] - sums[low]) / np.maximum(counts[high] - counts[low], 1), np.nan).tolist()
 
 
-def _legend(series: Sequence[Series]) -> str:
-    shown = (s for s in series if s.kind != "faint")
-    items = (f'<span><i class="{s.kind}" style="background:var(--c{s.colour % COLOURS})"></i>{escape(s.name)}</span>' for s in shown)
-    return f'<div class="legend">{"".join(items)}</div>'
+def _series(runs: Sequence[RunData], measured: Sequence[Sequence[list[dict[str, Any]]]], key: str) -> list[Series]:
+    """What was measured of a key at each step of training as lines, of held-out data, or samples drawn on the way, as points."""
+    out, several = [], len(runs) > 1
+    smoothed = key == "loss" or key.endswith("_per_second")
+    for i, (run, of_run) in enumerate(zip(runs, measured, strict=True)):
+        mine = f"{run.name}: " * several
+        (at, found), (x, y) = (
+            ([float(r["step"]) for r in rows if key in r], [math.nan if r[key] is None else float(r[key]) for r in rows if key in r])
+            for rows in of_run
+        )
+        if key == "loss" and not several:
+            out.append(Series("each step", *thin(at, found), i, "faint"))
+        out.append(Series(mine + "training" + " (smoothed)" * smoothed, *thin(at, smooth(found) if smoothed else found), i))
+        out.append(Series(f"{mine}held out", x, y, i if several else 1, "points"))
+    return [s for s in out if s.x]
 
 
-def _loss(runs: Sequence[RunData]) -> str:
-    series: list[Series] = []
+def _curves(runs: Sequence[RunData]) -> str:
+    """The loss with its floors, then a small chart of everything else that is recorded."""
     floors: dict[str, float] = {}
-    for i, run in enumerate(runs):
-        several, mine = len(runs) > 1, f"{run.name}: " if len(runs) > 1 else ""
-        x, y = _curve(run.records, "loss")
-        if x and not several:
-            series.append(Series("each step", *thin(x, y), i, "faint"))
-        if x:
-            series.append(Series(f"{mine}training (smoothed)", *thin(x, smooth(y)), i, "line"))
-        held = [{"step": r.get("step"), "loss": r["held_out"].get("loss")} for r in run.records if isinstance(r.get("held_out"), Mapping)]
-        x, y = _curve([r for r in held if r["step"] is not None], "loss")
-        if x:
-            series.append(Series(f"{mine}held out", x, y, i if several else 1, "points"))
+    for run in runs:
         loss = next((f for f in run.figures if f.unit == "nats/token"), None)
         for name, value in (loss.floors if loss else {}).items():
             same = name not in floors or math.isclose(floors[name], value, rel_tol=1e-6)
             floors[name if same else f"{name} ({run.name})"] = value
-    unit = next((f.unit for run in runs for f in run.figures if f.name.startswith("loss")), "")
-    label = f"loss, {unit}" if unit else "loss"
-    made = [chart(series, floors, name=f"loss-{log}", x_label="step", y_label=label, log_x=log) for log in (False, True)]
-    if not made[0]:
-        return ""
-    button = '<input type="radio" name="loss-axis" id="loss-axis-{0}"{1}><label for="loss-axis-{0}">{2}</label>'
-    swap = button.format(0, " checked", "steps") + button.format(1, "", "logarithm of steps")
-    return f'<div class="card">{_legend(series)}<div class="swap">{swap}<div>{made[0]}</div><div>{made[1]}</div></div></div>'
-
-
-def _curves(runs: Sequence[RunData]) -> str:
-    """The loss with its floors, then a small chart of everything else that is recorded: at each step as a line, on held-out data and
-    of samples drawn on the way as points."""
+    unit = next((f", {f.unit}" for run in runs for f in run.figures if f.name.startswith("loss") and f.unit), "")
+    measured = [[_measured(run, held_out) for held_out in (False, True)] for run in runs]
+    series = _series(runs, measured, "loss")
+    large = chart(series, floors, label=f"loss{unit}")
+    legend = "".join(_key(s.name, s.colour, s.kind) for s in series if s.kind != "faint")
     small = []
-    steps, held = ([[_numbers(r, held) for r in run.records] for run in runs] for held in (False, True))
-    keys = dict.fromkeys(k for rows in (steps, held) for run in rows for r in run for k in r if k not in NO_CURVE)
-    for n, key in enumerate(keys):
-        speed, series = key.endswith("_per_second"), []
-        for recorded, kind in ((steps, "line"), (held, "points")):
-            for i, run in enumerate(runs):
-                x, y = _curve(recorded[i], key)
-                name, colour = (f"{run.name}: held out", i) if len(runs) > 1 else ("held out", 1)
-                named = Series(run.name, *thin(x, smooth(y) if speed else y), i) if kind == "line" else Series(name, x, y, colour, kind)
-                series += [named] * bool(x)
+    for key in dict.fromkeys(k for held_out in (0, 1) for of_run in measured for row in of_run[held_out] for k in row if k not in NO_CURVE):
         label = LABELS.get(key, key.replace("_", " ").replace("per second", "a second"))
-        if made := chart(series, name=f"small-{n}", x_label="step", y_label=label, size=(330, 210), zero=speed):
-            small.append(f'<div class="card">{made}</div>')
-    loss = _loss(runs)
-    return f'<h2>Curves</h2>{KEYS["Curves"]}{loss}<div class="pair">{"".join(small)}</div>' if loss or small else ""
-
-
-def _numbers(record: Mapping[str, Any], held_out: bool) -> dict[str, Any]:
-    """What a record measures: of a step, or on held-out data."""
-    if ("held_out" in record) != held_out or "step" not in record:
-        return {}
-    found = record["held_out"] if held_out else record
-    return {k: v for k, v in found.items() if isinstance(v, (int, float)) or v is None} | {"step": record["step"]}
+        small.append(chart(_series(runs, measured, key), label=label, size=(330, 210), zero=key.endswith("_per_second")))
+    cards = "".join(f'<div class="card">{made}</div>' for made in small if made)
+    loss_card = f'<div class="card wide"><div class="legend">{legend}</div>{large}</div>' if large else ""
+    return f'<h2>Curves</h2>{KEYS["Curves"]}{loss_card}<div class="pair">{cards}</div>' if large or cards else ""
 
 
 # ---- figures
@@ -242,7 +199,7 @@ def _cell(figure: Figure | None, colour: int) -> str:
     towards = [min(group.values(), default=math.nan) for group in (figure.ceilings, figure.floors)]
     falling = figure.direction == "lower" or (figure.direction == "near" and towards[0] < towards[1])
     drawn = scale(figure.value, figure.floors, figure.ceilings, colour, falling)
-    return f'<td class="value"><b>{shown(figure.value, figure.unit)}</b> {_unit(figure.unit)}{count}</td><td>{drawn}{"".join(lines)}</td>'
+    return f'<td class="value"><b>{shown(figure.value, figure.unit)}</b> {escape(figure.unit)}{count}</td><td>{drawn}{"".join(lines)}</td>'
 
 
 def _table(runs: Sequence[RunData]) -> str:
@@ -265,8 +222,7 @@ def _table(runs: Sequence[RunData]) -> str:
 def mark(sample: Sample) -> str:
     """A sample as HTML: the prompt marked, the copied span underlined, where they overlap both."""
     text, prompt = sample.prompt + sample.text, len(sample.prompt)
-    start, end = sample.span or (0, 0)
-    start, end = max(0, min(start, len(text))), max(0, min(end, len(text)))
+    start, end = (max(0, min(at, len(text))) for at in sample.span or (0, 0))
     edges = sorted({0, prompt, start, end, len(text)})
     out = []
     for a, b in zip(edges, edges[1:], strict=False):
@@ -294,26 +250,28 @@ def _pictures(run: RunData) -> str:
     return f'<div class="figures">{"".join(cards)}</div>' if run.pictures else ""
 
 
-def _bars(candidates: Sequence[tuple[str, float]]) -> str:
-    line = '<code>{}</code><i style="width:{:.1f}%"></i><span>{:.1%}</span>'
-    lines = (line.format(escape(word), max(0.0, min(1.0, p)) * 100, p) for word, p in candidates)
-    return f'<div class="bars">{"".join(lines)}</div>'
+def _music(run: RunData) -> str:
+    """Pieces, each with its player; notation and piano roll are our own SVG, whose texts are escaped where they are made."""
+    cards = []
+    for piece in run.music:
+        noted = f"<small>{piece.faults} faults of voice-leading are ringed in the piano roll</small>" if piece.faults else ""
+        roll = f"<details><summary>piano roll</summary>{piece.roll}</details>"
+        cards.append(f'<div class="card music"><h3>{escape(piece.title)}</h3>{piece.sound}{piece.notation}{roll}{noted}</div>')
+    return "".join(cards)
 
 
 def _fills(run: RunData) -> str:
-    cards = []
+    cards, bar = [], '<code>{}</code><i style="width:{:.1f}%"></i><span>{:.1%}</span>'
     for fill in run.fills:
         best = [f'<mark class="prompt">{escape(gap[0][0] if gap else "?")}</mark>' for gap in fill.gaps]
         line = "".join(part for pair in zip(map(escape, fill.parts), [*best, ""], strict=True) for part in pair)
-        cards.append(f'<div class="card"><div class="fill">{line}</div>{"".join(_bars(gap) for gap in fill.gaps)}</div>')
+        bars = ("".join(bar.format(escape(word), p * 100, p) for word, p in gap) for gap in fill.gaps)
+        drawn = "".join(f'<div class="bars">{lines}</div>' for lines in bars)
+        cards.append(f'<div class="card"><div class="fill">{line}</div>{drawn}</div>')
     return "".join(cards)
 
 
 # ---- what it was made of
-
-
-def _data(run: RunData) -> str:
-    return _table_of({**run.data, **({"model": run.sizes} if run.sizes else {})})
 
 
 def _speed(run: RunData) -> str:
@@ -322,14 +280,14 @@ def _speed(run: RunData) -> str:
     if not steps:
         return ""
     steady = steps[len(steps) // 10 :]
-    values: dict[str, Any] = {"steps": len(steps), "training": _duration(sum(r["seconds"] for r in steps))}
-    values["a step, median"] = f"{statistics.median(r['seconds'] for r in steady) * 1e3:.4g} ms"
+    values: dict[str, Any] = {
+        "steps": len(steps), "training": timedelta(seconds=round(sum(r["seconds"] for r in steps))),
+        "a step, median": f"{statistics.median(r['seconds'] for r in steady) * 1e3:.4g} ms",
+    }  # fmt: skip
     for key in dict.fromkeys(k for r in steady for k in r if k.endswith("_per_second")):
         values[f"{key.removesuffix('_per_second')} a second, median"] = round(statistics.median(r[key] for r in steady if r.get(key)))
     if memory := [r["memory_mb"] for r in steps if r.get("memory_mb")]:
         values["memory at most"] = f"{max(memory):,.0f} MB"
-    if held := [r["seconds"] for r in run.records if "held_out" in r and r.get("seconds")]:
-        values["held-out evaluations"] = f"{len(held)}, {_duration(sum(held))} in all"
     return _table_of(values)
 
 

@@ -30,16 +30,14 @@ def draw(
         reader = stepper(model)
         codes: list[Tensor] = []
         with threads_for(model, len(prompts)):
-            logits = reader.start(prompts.to(device), None, codec.space.length)
-            while True:
+            for chance in uniform:
+                again = len(prompts) // len(rows)
+                logits = reader.step(codes[-1].repeat(again)) if codes else reader.start(prompts.to(device), None, codec.space.length)
                 logits = logits[:, : codec.codes]  # nothing but codes
                 if guidance != 1:
                     yes, no = logits.log_softmax(-1).chunk(2)
                     logits = no + guidance * (yes - no)
                 logits = warp(logits, settings)
-                codes.append(choose(logits, uniform[len(codes)])[0] if settings.temperature else logits.argmax(-1))
-                if len(codes) == codec.places:
-                    break
-                logits = reader.step(codes[-1].repeat(len(prompts) // len(rows)))
+                codes.append(choose(logits, chance)[0] if settings.temperature else logits.argmax(-1))
         drawn.append(torch.stack(codes, 1))
     return codec.pictures(torch.cat(drawn)) if drawn else torch.empty(0, *codec.image.space.shape)

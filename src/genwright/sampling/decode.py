@@ -14,13 +14,15 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from genwright.contracts import Codec
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.sampling.drawing import Decoding
-from genwright.sampling.reader import Reader
 from genwright.sampling.step import needs_causal, stepper, threads_for
 from genwright.sampling.warp import choose, held_by, likeliest, warp
 
+_PARTIAL = "�"  # what a codec shows for bytes that are not (yet) a character
+_CONTEXT = 4  # tokens decoded again before the new ones, for codecs whose spaces depend on what stands before
 Constraint = Callable[[Tensor, Tensor], Tensor]
 """(tokens so far, prompt included (rows, length) int64; which rows of the batch (rows,) int64) -> (rows, vocabulary) bool: what may
 come next, at least one token a row. Rows that are over repeat the end token until they are dropped."""
@@ -56,6 +58,65 @@ class Sample:
     """Sum of the tokens' log-probabilities, nats (see `Drawn`)."""
 
 
+class Reader:
+    """Tokens of one sample -> its text, piece by piece. `feed` it what was drawn; `emit` receives text that can no longer change: whole
+    characters. Not part of the text: special tokens, stop strings, and what was drawn after the end."""
+
+    def __init__(self, codec: Codec, prompt: Sequence[int], end: int | None, stop: Sequence[str], emit: Callable[[str], None] | None):
+        self.tokens: list[int] = []
+        self.text = ""
+        self.stopped: Literal["end", "stop", "length"] | None = None
+        self._codec, self._end, self._stop, self._emit = codec, end, stop, emit
+        self._released = 0  # characters given to emit
+        self._window, self._known = list(prompt), 0  # tokens that are decoded together; how many characters of it are in the text
+        self._settle()
+
+    def feed(self, tokens: Sequence[int]) -> bool:
+        """Takes the next tokens; returns whether the sample is over."""
+        ended = self._end in tokens
+        tokens = tokens[: tokens.index(self._end) + 1] if ended else tokens
+        for piece in [[token] for token in tokens] if self._stop else [tokens]:  # one by one: what completes a stop string is the last
+            if not self.stopped:
+                self.tokens += piece
+                self._window += piece
+                self._show()
+        if ended:
+            self.close("end")
+        return self.stopped is not None
+
+    def close(self, stopped: Literal["end", "length"] = "length") -> None:
+        """Nothing follows: bytes that never became a character are shown as such."""
+        if not self.stopped:
+            self.stopped = stopped
+            self._show()
+
+    def _show(self) -> None:
+        """Adds what is new to the text, cuts that before the first stop string, and releases what can no longer change: of a sample that
+        goes on neither the beginning of a character nor that of a stop string."""
+        decoded = self._codec.decode(self._window)
+        whole = decoded if self.stopped else decoded.removesuffix(_PARTIAL)
+        before, self.text = len(self.text), self.text + whole[self._known :]
+        self._known = max(self._known, len(whole))
+        if whole == decoded:
+            self._settle()
+        found = [at for stop in self._stop if (at := self.text.find(stop, max(0, before - len(stop) + 1))) >= 0]
+        if found:
+            self.text, self.stopped = self.text[: min(found)], "stop"
+        until = len(self.text) - (0 if self.stopped else self._held())
+        if self._emit and until > self._released:
+            self._emit(self.text[self._released : until])
+            self._released = until
+
+    def _settle(self) -> None:
+        del self._window[:-_CONTEXT]
+        self._known = len(self._codec.decode(self._window).removesuffix(_PARTIAL))
+
+    def _held(self) -> int:
+        """Length of the longest end of the text that a stop string begins with."""
+        longest = max((len(stop) for stop in self._stop), default=1) - 1
+        return next((n for n in range(min(longest, len(self.text)), 0, -1) if any(s.startswith(self.text[-n:]) for s in self._stop)), 0)
+
+
 def generate(
     model: nn.Module, codec: Any, prompts: Sequence[str] | Sequence[Sequence[int]], n: int = 1, settings: Decoding | None = None,
     on_token: Callable[[int, str], None] | None = None, batch: int = 64,
@@ -80,9 +141,11 @@ def generate(
         readers = [Reader(codec, encoded[row // n], end, settings.stop, on_token and partial(on_token, row)) for row in rows]
         held, real = pad_left([encoded[row // n] for row in rows], device)
         keys = torch.tensor([(row // n << 32) + row % n for row in rows], device=device)
-        watch = _watch(readers) if on_token or settings.stop else None
+        feed = lambda new, rows: [readers[row].feed(its) for row, its in zip(rows.tolist(), new.tolist(), strict=True)]  # noqa: B023, E731
         draws = Draws(settings.seed, 0, keys)
-        drawn = generate_tokens(model, held, real, settings, draws, end=end, watch=watch, every=1 if on_token else None)
+        drawn = generate_tokens(
+            model, held, real, settings, draws, end=end, watch=feed if on_token or settings.stop else None, every=1 if on_token else None
+        )
         assert drawn.logprobs is not None
         columns = drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), drawn.logprobs.tolist()
         for row, reader, new, count, scores in zip(rows, readers, *columns, strict=True):
@@ -93,15 +156,10 @@ def generate(
     return samples
 
 
-def _watch(readers: Sequence[Reader]) -> Watch:
-    return lambda new, rows: [readers[row].feed(tokens) for row, tokens in zip(rows.tolist(), new.tolist(), strict=True)]
-
-
 def pad_left(rows: Sequence[Sequence[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """Token lists of unequal length -> tokens (rows, longest) int64, filled with 0 on the left, and (rows, longest) bool, what is real."""
-    longest = max(map(len, rows))
-    tokens = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=device)
-    real = torch.tensor([[False] * (longest - len(row)) + [True] * len(row) for row in rows], device=device)
+    both = [torch.tensor(row) for row in rows], [torch.ones(len(row), dtype=torch.bool) for row in rows]
+    tokens, real = (torch.nn.utils.rnn.pad_sequence(each, batch_first=True, padding_side="left").to(device) for each in both)
     return tokens, real
 
 
@@ -113,117 +171,77 @@ def generate_tokens(
 
     draws: one example a row (`settings.seed` and `stop` are not looked at). `end` ends a row. Whether rows are over is asked every
     `every` tokens (default 8, on a GPU 32); when half of them are, they leave the batch. Without `logprobs` the likeliest token is found
-    without the others' probabilities, which is faster. Raises GenwrightError where nothing could
-    be drawn (logits that are not finite, a constraint without a token), and for a model that is not causal.
+    without the others' probabilities, which is faster. Raises GenwrightError where nothing could be drawn (logits that are not finite, a
+    constraint without a token), and for a model that is not causal.
     """
     needs_causal(model)
-    every = every or (8 if tokens.device.type == "cpu" else 32)
+    (size, prompt), device, context = tokens.shape, tokens.device, getattr(model, "context", sys.maxsize)
+    every, total = every or (8 if device.type == "cpu" else 32), prompt + settings.max_tokens
     with torch.inference_mode():
-        run = _Run(model, tokens, padding, settings, draws, end, constraint, watch, every, logprobs)
-        while run.rows:
-            run.segment()
-        drawn = run.result()
-    # tensors of inference mode could not enter a gradient
-    return Drawn(drawn.tokens.clone(), drawn.logprobs.clone() if logprobs and drawn.logprobs is not None else None, drawn.mask.clone())
+        reader = stepper(model)
+        uniform = draws.uniform("token", settings.max_tokens) if settings.temperature > 0 else None
+        tokens = torch.nn.functional.pad(tokens, (0, settings.max_tokens))
+        scores = torch.zeros(size, total, device=device)
+        mask = torch.zeros(size, total, dtype=torch.bool, device=device)
+        begin = torch.zeros(size, dtype=torch.int64, device=device) if padding is None else prompt - padding.sum(1)
+        start = begin  # first token that a row still sees; begin: the first of its prompt
+        rows, at = torch.arange(size, device=device), prompt  # which are not over; where their next token goes
+        while len(rows) and at < total:  # a segment: read what the living rows hold, then step until one of them outgrows its context
+            start = torch.where(at - start > context, at - max(context - (total - at) + 1, context // 2, 1), start)
+            low, first, asked, held = int(start[rows].min()), at, at, tokens[rows]
+            until = min(total, low + context + 1)
+            places = torch.arange(at, device=device)
+            real = places[low:] >= start[rows, None]
+            logits = reader.start(held[:, low:at], None if real.all() else real, until - low - 1)
+            seen = None if settings.repetition_penalty == 1 else held_by(held[:, :at], places >= begin[rows, None], logits.shape[-1])
+            chances = None if uniform is None else uniform[rows]
+            over = torch.zeros(len(rows), dtype=torch.bool, device=device)
+            done, found = over, list[Tensor]()  # done: rows that repeat the end token
+            with threads_for(model, len(rows)):
+                while True:
+                    if constraint:
+                        logits = logits.masked_fill(~constraint(held[:, :at], rows), float("-inf"))
+                    logits = warp(logits, settings, seen)
+                    token, score = _next(logits, None if chances is None else chances[:, at - prompt], logprobs)
+                    if constraint and end is not None:
+                        token = token.masked_fill(done, end)
+                        done = done | (token == end)
+                    held[:, at] = token
+                    found.append(score)
+                    at += 1
+                    if (at - first) % every == 0 or at == until:
+                        new, asked = held[:, asked:at], at
+                        over = over | (new == end).any(1) if end is not None else over
+                        if watch:
+                            over = over | torch.tensor(list(watch(new, rows)), device=device)
+                        if at == until or 2 * int(over.sum()) >= len(rows):
+                            break
+                    if seen is not None:
+                        seen.scatter_(1, token[:, None], True)
+                    logits = reader.step(token)
+            tokens[rows], mask[rows, first:at] = held, True
+            scores[rows, first:at] = torch.stack(found, 1)
+            rows = rows[~over]
+    return _result(tokens[:, prompt:], scores[:, prompt:], mask[:, prompt:], end, logprobs)
 
 
-class _Run:
-    """The state of one `generate_tokens`. Work goes in segments: encode what the living rows hold, then step until a row has outgrown
-    its context or half of the rows are over."""
+def _next(logits: Tensor, chances: Tensor | None, logprobs: bool) -> tuple[Tensor, Tensor]:
+    """(rows,) tokens and their log-probabilities, or, where nobody asks for these, logits: they show as well whether all is finite."""
+    if chances is not None:
+        return choose(logits, chances)
+    return likeliest(logits) if logprobs else logits.max(-1)[::-1]
 
-    def __init__(self, model, tokens, padding, settings, draws, end, constraint, watch, every, scored):
-        self.model, self.stepper, self.context = model, stepper(model), getattr(model, "context", sys.maxsize)
-        self.settings, self.end, self.constraint, self.watch, self.every, self.scored = settings, end, constraint, watch, every, scored
-        size, self.prompt = tokens.shape
-        self.at, self.total = self.prompt, self.prompt + settings.max_tokens  # at: where the next token goes
-        self.tokens = torch.nn.functional.pad(tokens, (0, settings.max_tokens))
-        self.logprobs = torch.zeros(size, settings.max_tokens, device=tokens.device)
-        self.counts = [0] * size
-        self.begin = [0] * size if padding is None else (self.prompt - padding.sum(1)).tolist()  # first token of a row's prompt
-        self.start = list(self.begin)  # first token that a row still sees
-        self.rows = list(range(size))
-        self.uniform = draws.uniform("token", settings.max_tokens) if settings.temperature > 0 else None
 
-    def segment(self) -> None:
-        context, left = self.context, self.total - self.at
-        for row in self.rows:
-            if self.at - self.start[row] > context:
-                self.start[row] = self.at - max(context - left + 1, context // 2, 1)
-        low = min(self.start[row] for row in self.rows)
-        steps = min(left, context - (self.at - low) + 1)
-        index = torch.tensor(self.rows, device=self.tokens.device)
-        held = self.tokens[index]
-        start = torch.tensor([self.start[row] for row in self.rows], device=held.device)
-        padded = any(self.start[row] > low for row in self.rows)
-        real = torch.arange(low, self.at, device=held.device) >= start[:, None] if padded else None
-        logits = self.stepper.start(held[:, low : self.at], real, self.at - low + steps - 1)
-        with threads_for(self.model, len(index)):
-            self._draw(logits, held, index, steps)
-
-    def _draw(self, logits: Tensor, held: Tensor, index: Tensor, steps: int) -> None:
-        """Draws up to `steps` tokens for the rows `index`, and notes what they drew and which are over."""
-        settings, seen, at = self.settings, self._seen(held, index, logits.shape[-1]), self.at
-        uniform = None if self.uniform is None else self.uniform[index, at - self.prompt :].unbind(1)
-        tokens: list[Tensor] = []
-        logprobs: list[Tensor] = []
-        over, asked = [False] * len(index), 0
-        done = torch.zeros_like(index, dtype=torch.bool)
-        while True:
-            if self.constraint:
-                so_far = torch.cat([held[:, :at], *(token[:, None] for token in tokens)], 1)
-                logits = logits.masked_fill(~self.constraint(so_far, index), float("-inf"))
-            logits = warp(logits, settings, seen)
-            if uniform is not None:
-                token, logprob = choose(logits, uniform[len(tokens)])
-            elif self.scored:
-                token, logprob = likeliest(logits)
-            else:
-                logprob, token = logits.max(-1)  # the logit itself: it shows as well whether all is finite
-            if self.constraint and self.end is not None:
-                token = token.masked_fill(done, self.end)
-                done |= token == self.end
-            tokens.append(token)
-            logprobs.append(logprob)
-            if len(tokens) % self.every == 0 or len(tokens) == steps:
-                over, asked = self._ask(torch.stack(tokens[asked:], 1), index, over), len(tokens)
-                if len(tokens) == steps or 2 * sum(over) >= len(over):
-                    break
-            if seen is not None:
-                seen.scatter_(1, token[:, None], True)
-            logits = self.stepper.step(token)
-        self.at += len(tokens)
-        self.tokens[index, at : self.at] = torch.stack(tokens, 1)
-        self.logprobs[index, at - self.prompt : self.at - self.prompt] = torch.stack(logprobs, 1)
-        for row in self.rows:
-            self.counts[row] = self.at - self.prompt
-        self.rows = [row for row, gone in zip(self.rows, over, strict=True) if not gone] if self.at < self.total else []
-
-    def _ask(self, new: Tensor, index: Tensor, over: list[bool]) -> list[bool]:
-        if self.end is not None:
-            over = [a or b for a, b in zip(over, (new == self.end).any(1).tolist(), strict=True)]
-        if self.watch:
-            over = [a or b for a, b in zip(over, self.watch(new, index), strict=True)]
-        return over
-
-    def _seen(self, held: Tensor, index: Tensor, vocabulary: int) -> Tensor | None:
-        """(rows, vocabulary) bool: which tokens prompt and sample hold."""
-        if self.settings.repetition_penalty == 1:
-            return None
-        begin = torch.tensor([self.begin[row] for row in index.tolist()], device=held.device)
-        return held_by(held[:, : self.at], torch.arange(self.at, device=held.device) >= begin[:, None], vocabulary)
-
-    def result(self) -> Drawn:
-        width = max(self.counts, default=0)
-        tokens, logprobs = self.tokens[:, self.prompt : self.prompt + width], self.logprobs[:, :width]
-        places = torch.arange(width, device=tokens.device)
-        mask = places < torch.tensor(self.counts, device=tokens.device)[:, None]
-        if self.end is not None:
-            ends = (tokens == self.end) & mask
-            mask &= (ends.cumsum(1) - ends.long()) == 0
-        mask = mask[:, : int(mask.any(0).sum())]
-        tokens, logprobs = tokens[:, : mask.shape[1]] * mask, logprobs[:, : mask.shape[1]].where(mask, 0)
-        if not logprobs.isfinite().all():
-            row, place = (~logprobs.isfinite()).nonzero()[0].tolist()
-            what = f"row {row}: token {place} could not be drawn, its probabilities are not finite"
-            raise GenwrightError(what, "look for weights that are not finite, or a constraint that leaves no token")
-        return Drawn(tokens, logprobs, mask)
+def _result(tokens: Tensor, scores: Tensor, mask: Tensor, end: int | None, logprobs: bool) -> Drawn:
+    """What was drawn (rows, max_tokens), up to each row's end token; made outside of inference mode, so that it may enter a gradient."""
+    if end is not None:
+        ends = ((tokens == end) & mask).long()
+        mask = mask & (ends.cumsum(1) - ends == 0)
+    width = int(mask.any(0).sum())
+    mask = mask[:, :width].clone()
+    tokens, scores = tokens[:, :width] * mask, scores[:, :width].where(mask, 0)
+    if not scores.isfinite().all():
+        row, place = (~scores.isfinite()).nonzero()[0].tolist()
+        what = f"row {row}: token {place} could not be drawn, its probabilities are not finite"
+        raise GenwrightError(what, "look for weights that are not finite, or a constraint that leaves no token")
+    return Drawn(tokens, scores if logprobs else None, mask)

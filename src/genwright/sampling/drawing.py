@@ -33,6 +33,8 @@ class Decoding(Settings):
     """Keeps tokens at least this share as likely as the likeliest; 0 keeps all."""
     repetition_penalty: float = Field(1.0, gt=0, le=100)
     """Divides positive and multiplies negative logits of tokens that prompt and sample already hold; 1 is off."""
+    passes: int = Field(48, ge=1, le=10_000)
+    """Music by a masked model: how often what is open is drawn anew, in part."""
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Strings that end a sample; the text is cut before them."""
     seed: int = 0

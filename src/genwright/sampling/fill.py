@@ -1,9 +1,15 @@
-"""Fill-in by models that see both sides: tokens where some are kept (`fill_tokens`), and text with [MASK] in it (`fill`).
+"""Fill-in by models that see both sides: text with [MASK] in it (`fill`), and tokens where some are kept (`fill_tokens`, `gibbs`).
 
-Several gaps are filled one after the other, the surest first, so that each sees those before it (easy-first, as in Goldberg and
+In text several gaps are filled one after the other, the surest first, so that each sees those before it (easy-first, as in Goldberg and
 Elhadad 2010). Special tokens are never filled in.
+
+Block Gibbs sampling: again and again some open places are hidden and drawn anew, given all others. A pass hides a share of each row's
+open blocks, all at first, fewer each time (annealed as in Yao et al., arXiv 1409.0585; Huang et al., Coconet, 1903.07227), and draws what
+is hidden at once, each place by itself. That is fast, and wrong while many are hidden; at one block of one place a pass it is Gibbs
+sampling, and the model's own distribution is where it settles.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +20,7 @@ from torch import Tensor, nn
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.sampling.drawing import Decoding
+from genwright.sampling.step import needs_bidirectional
 from genwright.sampling.warp import choose, held_by, likeliest, warp
 
 MASK = "[MASK]"  # how a gap is written in a text, whatever the tokenizer calls it
@@ -45,30 +52,30 @@ def fill(model: nn.Module, codec: Any, text: str, top: int = 5, settings: Decodi
     Raises GenwrightError for a model that reads one way, a text without [MASK], a codec without a mask token, a text too long, and
     what the codec raises for text it cannot encode.
     """
-    if getattr(getattr(model, "settings", None), "causal", False):
-        raise GenwrightError("this model reads left to right and cannot fill in a [MASK]", 'use --prompt "some text"')
+    needs_bidirectional(model)
     if MASK not in text:
         raise GenwrightError(f"there is no {MASK} in the text to fill in", f"write {MASK} where a token is wanted")
     mask = codec.space.special.get("mask")
     if mask is None:
         raise GenwrightError("the codec of this model has no mask token", "train with a codec that has one, such as codec.kind=bpe")
     tokens = torch.tensor([_encode(codec, text, mask)], device=next(model.parameters()).device)
-    keep = tokens != mask
-    settings = settings or Decoding(temperature=0)
+    keep, settings = tokens != mask, settings or Decoding(temperature=0)
     draws = Draws(settings.seed, 0, torch.zeros(1, dtype=torch.long, device=tokens.device))
-    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=_special(codec))[0]
+    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=list(codec.space.special.values()))[0]
     return Filled(codec.decode(filled.tolist()), tuple(filled[~keep[0]].tolist()), candidates(model, codec, tokens, top))
 
 
+@torch.inference_mode()
 def candidates(model: nn.Module, codec: Any, tokens: Tensor, top: int) -> tuple[tuple[Candidate, ...], ...]:
     """For each gap of one row, tokens (1, time) int64, the `top` likeliest."""
-    with torch.inference_mode():
-        logits = _content(model(tokens)[0, tokens[0] == codec.space.special["mask"]], _special(codec))
-        best = logits.softmax(-1).topk(min(top, logits.shape[-1] - len(_special(codec))))
+    special = codec.space.special
+    logits = _content(model(tokens)[0, tokens[0] == special["mask"]], list(special.values()))
+    best = logits.softmax(-1).topk(min(top, logits.shape[-1] - len(set(special.values()))))
     found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return tuple(tuple(Candidate(token, codec.decode([token]), p) for token, p in zip(*pair, strict=True)) for pair in found)
 
 
+@torch.no_grad()
 def fill_tokens(
     model: nn.Module, tokens: Tensor, keep: Tensor, mask: int, settings: Decoding, draws: Draws, *, never: Sequence[int] = (),
 ) -> Tensor:  # fmt: skip
@@ -78,27 +85,27 @@ def fill_tokens(
     mask: the token that stands in a gap. draws: one example a row; each position has a draw of its own. never: tokens that do not come
     in. Raises GenwrightError where probabilities are not finite.
     """
-    with torch.inference_mode():
-        rows, time = tokens.shape
-        open_, tokens = ~keep, tokens.masked_fill(~keep, mask)
-        uniform = draws.uniform("fill", time) if settings.temperature > 0 else None
-        while open_.any():
-            logits = _content(model(tokens), never).flatten(0, 1)
-            seen = None if settings.repetition_penalty == 1 else held_by(tokens, ~open_, logits.shape[-1])
-            logits = warp(logits, settings, None if seen is None else seen.repeat_interleave(time, 0))  # for each of a row's positions
-            new, _ = likeliest(logits) if uniform is None else choose(logits, uniform.flatten())
-            surest = logits.softmax(-1).amax(-1).view(rows, time).masked_fill(~open_, -1)
-            if not surest.isfinite().all():
-                raise GenwrightError("the model's probabilities are not finite", "look for weights that are not finite")
-            first = surest.argsort(dim=1, descending=True, stable=True)[:, :1]
-            now = open_ & torch.zeros_like(open_).scatter_(1, first, True)
-            tokens = torch.where(now, new.view(rows, time), tokens)
-            open_ = open_ & ~now
-    return tokens.clone()  # a tensor of inference mode could not enter a gradient
+    (rows, time), open_, tokens = tokens.shape, ~keep, tokens.masked_fill(~keep, mask)
+    uniform = draws.uniform("fill", time).flatten()
+    while open_.any():
+        logits = _content(model(tokens), never).flatten(0, 1)
+        seen = None if settings.repetition_penalty == 1 else held_by(tokens, ~open_, logits.shape[-1])
+        logits = warp(logits, settings, None if seen is None else seen.repeat_interleave(time, 0))  # for each of a row's positions
+        new = _drawn(logits, settings, uniform).view(rows, time)
+        surest = logits.softmax(-1).amax(-1).view(rows, time).masked_fill(~open_, -1)
+        first = surest.argsort(dim=1, descending=True, stable=True)[:, :1]
+        now = open_ & torch.zeros_like(open_).scatter_(1, first, True)
+        tokens = torch.where(now, new, tokens)
+        open_ = open_ & ~now
+    return tokens
 
 
-def _special(codec: Any) -> list[int]:
-    return sorted(set(codec.space.special.values()))
+def _drawn(logits: Tensor, settings: Decoding, uniform: Tensor) -> Tensor:
+    """A token of each row of warped logits. uniform: (rows,)."""
+    new, logprob = choose(logits, uniform) if settings.temperature > 0 else likeliest(logits)
+    if not logprob.isfinite().all():
+        raise GenwrightError("the model's probabilities are not finite", "look for weights that are not finite")
+    return new
 
 
 def _content(logits: Tensor, never: Sequence[int]) -> Tensor:
@@ -116,3 +123,35 @@ def _encode(codec: Any, text: str, mask: int) -> list[int]:
     for piece in pieces[:-1]:
         tokens += [*codec.encode(piece.removesuffix(" ") if carried else piece), mask]
     return tokens + list(codec.encode(pieces[-1]))
+
+
+# ---- block Gibbs sampling
+
+
+def shares(passes: int, least: float = 0.0) -> list[float]:
+    """The share of blocks that each pass hides: from 1 in a straight line down to `least`, which the last quarter keeps."""
+    return [max(least, 1 - (1 - least) * n / max(1.0, 0.75 * passes)) for n in range(passes)]
+
+
+@torch.no_grad()
+def gibbs(
+    model: nn.Module, tokens: Tensor, keep: Tensor, mask: int, settings: Decoding, draws: Draws, passes: int, *,
+    allowed: Tensor, blocks: Tensor | None = None, least: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """tokens (rows, time) int64 with what is not `keep` (rows, time; bool) drawn anew `passes` times; returns as given.
+
+    mask: the token that hides. draws: one example a row. allowed: bool, what may come where, (rows, time, vocabulary) or what broadcasts to
+    it. blocks: (time,) int64, places of one number are hidden together (None: each by itself); of a row's open blocks a pass hides at least
+    one. Raises GenwrightError for a model that reads one way, and where probabilities are not finite.
+    """
+    needs_bidirectional(model)
+    blocks = torch.arange(tokens.shape[1], device=tokens.device) if blocks is None else blocks
+    open_ = (~keep).float() @ torch.nn.functional.one_hot(blocks).float() > 0  # (rows, blocks)
+    for n, share in enumerate(shares(passes, least)):
+        rank = draws.uniform(f"block {n}", open_.shape[1]).masked_fill(~open_, 2)
+        last = (open_.sum(1) * share).ceil().long().clamp(min=1) - 1
+        hidden = ~keep & (rank <= rank.sort(1).values.gather(1, last[:, None]))[:, blocks]
+        logits = model(tokens.masked_fill(hidden, mask))
+        logits = warp(logits.masked_fill(~allowed, -math.inf)[hidden], settings)
+        tokens = tokens.masked_scatter(hidden, _drawn(logits, settings, draws.uniform(f"token {n}", tokens.shape[1])[hidden]))
+    return tokens

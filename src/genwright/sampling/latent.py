@@ -28,23 +28,19 @@ def latents(objective: Any, count: int, settings: Any, first: int = 0) -> Tensor
     return start(draws) if start else draws.normal("latent", *objective.latent)
 
 
-def decoded(objective: Any, space: Space, z: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
-    """Content (n, *space.shape) of latents (n, *latent), in batches. condition, negative: (n or 1, columns); without a condition, a
-    conditional model is asked for nothing in particular."""
+def _given(space: Space, condition: Tensor | None, like: Tensor) -> Tensor | None:
+    """A condition (n or 1, columns) for each of `like`; without one, a conditional model is asked for nothing in particular."""
     if space.columns and condition is None:
         condition = torch.zeros(1, space.columns)
-    given = [c if c is None else c.to(z.device).expand(len(z), -1) for c in (condition, negative)]
-    with torch.no_grad():
-        parts = [
-            objective.decode(z[i : i + BATCH], *(c if c is None else c[i : i + BATCH] for c in given), settings)
-            for i in range(0, len(z), BATCH)
-        ]
-    return torch.cat(parts)
+    return condition if condition is None else condition.to(like.device).expand(len(like), -1)
 
 
-def draw(objective: Any, space: Space, count: int, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
-    """`count` samples (count, *space.shape)."""
-    return decoded(objective, space, latents(objective, count, settings), condition, negative, settings)
+@torch.no_grad()
+def decoded(objective: Any, space: Space, z: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
+    """Content (n, *space.shape) of latents (n, *latent), in batches. condition, negative: (n or 1, columns)."""
+    given = _given(space, condition, z), negative if negative is None else _given(space, negative, z)
+    parts = ((z[i : i + BATCH], *(c if c is None else c[i : i + BATCH] for c in given)) for i in range(0, len(z), BATCH))
+    return torch.cat([objective.decode(*part, settings) for part in parts])
 
 
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -79,23 +75,19 @@ def traverse(base: Tensor, along: Tensor, values: Tensor) -> Tensor:
 
 
 def top(objective: Any) -> int:
-    """How many latent dimensions may mean something by themselves: of a ladder the first layer's, else all."""
+    """How many latent dimensions may mean something by themselves: of a ladder the first layer's, else all; none of those of a flow, which
+    are the noise of single pixels, or of too many."""
     counts = getattr(getattr(objective, "network", None), "counts", None)
-    return counts[0] if counts else math.prod(objective.latent)
-
-
-def meaningful(objective: Any) -> bool:
-    """Whether single latent dimensions can mean anything: those of a flow are the noise of single pixels."""
-    return top(objective) <= AXES and not hasattr(objective, "velocity")
+    size = counts[0] if counts else math.prod(objective.latent)
+    return 0 if size > AXES or hasattr(objective, "velocity") else size
 
 
 def axes(objective: Any, space: Space, base: Tensor, count: int, condition: Tensor | None, settings: Any) -> tuple[Tensor, list[int]]:
     """The `count` latent dimensions that change the content most, as unit directions (k, *latent) and their numbers: by the mean
     square between content at -2 and at 2, around `base` (1, *latent). Of a ladder, those of its top layer, whose meaning is a picture's.
     Raises GenwrightError where a dimension is one pixel's noise."""
-    size = top(objective)
-    if not meaningful(objective):
-        what = f"this model's latent has {size:,} dimensions, none of which means anything by itself"
+    if not (size := top(objective)):
+        what = f"this model's latent has {math.prod(objective.latent):,} dimensions, none of which means anything by itself"
         raise GenwrightError(what, "use --walk or --interpolate")
     every = torch.eye(math.prod(objective.latent), device=base.device)[:size].view(size, *objective.latent)
     ends = decoded(objective, space, traverse(base, every, torch.tensor([-2.0, 2.0])), condition, None, settings)
@@ -104,15 +96,12 @@ def axes(objective: Any, space: Space, base: Tensor, count: int, condition: Tens
     return every[order], order.tolist()
 
 
+@torch.no_grad()
 def invert(objective: Any, space: Space, x: Tensor, condition: Tensor | None, settings: Any) -> Tensor:
     """Latents (n, *latent) that decode (nearly) to content x (n, *space.shape)."""
-    if space.columns and condition is None:
-        condition = torch.zeros(1, space.columns)
     x = x.to(next(p.device for module in objective.modules.values() for p in module.parameters()))
-    condition = condition if condition is None else condition.to(x.device).expand(len(x), -1)
     draws = Draws(settings.seed, 0, torch.arange(len(x), device=x.device))
-    with torch.no_grad():
-        return objective.invert(x, condition, draws, settings)
+    return objective.invert(x, _given(space, condition, x), draws, settings)
 
 
 def vary(z: Tensor, noise: Tensor, strength: float) -> Tensor:

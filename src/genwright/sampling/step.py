@@ -5,8 +5,8 @@ is the same network as `Transformer.forward`, read from the module's own paramet
 that starts few operations: weights transposed; query, key and value (gate and up) in one matrix; gains of norms folded into the matrix
 behind them (RMS norm is x / hypot(|x|, sqrt(width * eps)) times sqrt(width) * gain, and the stream's last column is that constant); the
 two halves of a rotated pair side by side, so that it is one complex product that carries the attention's scale too; keys stored
-transposed; results written into buffers that live as long as the generation. What it cannot do (layer norm, a dense head, bf16) goes
-through the module's own cache (`Cached`); tests hold both to `forward`.
+transposed; results written into buffers that live as long as the generation. What it cannot do (layer norm, windows, GEGLU, a dense
+head, bf16) goes through the module's own cache (`Cached`); tests hold both to `forward`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,12 @@ def needs_causal(model: nn.Module) -> None:
     """Raises GenwrightError for a model that sees both sides: it cannot go on from a prompt."""
     if not getattr(getattr(model, "settings", None), "causal", True):
         raise GenwrightError("this model sees both sides of a token and cannot go on from a prompt", 'use --fill "some [MASK] text"')
+
+
+def needs_bidirectional(model: nn.Module) -> None:
+    """Raises GenwrightError for a model that sees only what stands before: it cannot fill in."""
+    if getattr(getattr(model, "settings", None), "causal", False):
+        raise GenwrightError("this model reads left to right and cannot fill in a [MASK]", 'use --prompt "some text"')
 
 
 @contextmanager
@@ -70,20 +77,6 @@ class Cached:
         return self.model(tokens[:, None], cache=self.cache, last=True)[:, -1]
 
 
-class _Layer(NamedTuple):
-    """Weights of one layer, (inputs, outputs). qk_gain: (group + 1, D) or None. values: a table (vocabulary, K * D) or None. mix: of
-    the stream and of the embedding."""
-
-    qkv: Tensor
-    output: Tensor
-    up: Tensor
-    down: Tensor
-    qk_gain: Tensor | None
-    values: Tensor | None
-    mix: tuple[Tensor, Tensor] | None
-    short: bool
-
-
 class Lean:
     """See the module. Shapes: B rows, W width, K key-value heads, G queries a key (heads = K * G), D head width. A row's queries, key
     and value lie together, group by group: (B, K, G + 2, D), so that rows and groups are one axis without a copy."""
@@ -104,9 +97,12 @@ class Lean:
     @staticmethod
     def can(model: Transformer) -> bool:
         s, sharded = model.settings, hasattr(model.embedding, "device_mesh")  # FSDP2: only the module's own call gathers its weights
-        return s.causal and s.norm != "layer" and not s.dense_head and model.embedding.dtype == torch.float32 and not sharded
+        plain = s.causal and not (s.window or s.dense_head) and s.norm != "layer" and s.activation != "geglu"
+        return plain and model.embedding.dtype == torch.float32 and not sharded
 
-    def _layer(self, block: Any) -> _Layer:
+    def _layer(self, block: Any) -> SimpleNamespace:
+        """Weights of one layer, (inputs, outputs). qk_gain: (group + 1, D) or None. values: a table (vocabulary, K * D) or None. mix: of
+        the stream and of the embedding, or None."""
         k, g, d = block.settings.kv_heads, self.groups, self.width
         query, key = (w.view(k, -1, d, w.shape[1])[:, :, self.pairs] for w in (block.query, block.key))
         qkv = torch.cat((query, key, block.value.view(k, 1, d, -1)), 1).flatten(0, 2)
@@ -116,10 +112,9 @@ class Lean:
             gains = [block.query_norm.weight] * g + [block.key_norm.weight]
             gain = torch.stack(gains)[:, self.pairs] * math.sqrt(d)
         mix = None if block.mix is None else tuple(block.mix.detach().unbind())
-        return _Layer(
-            _folded(qkv, block.attention_norm).t().contiguous(), block.output.t().contiguous(),
-            _folded(up, block.mlp_norm).t().contiguous(), block.down.t().contiguous(), gain, block.value_embedding, mix, bool(block.short),
-        )  # fmt: skip
+        matrices = _folded(qkv, block.attention_norm), block.output, _folded(up, block.mlp_norm), block.down
+        qkv, output, up, down = (matrix.t().contiguous() for matrix in matrices)
+        return SimpleNamespace(qkv=qkv, output=output, up=up, down=down, qk_gain=gain, values=block.value_embedding, mix=mix)
 
     def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
         """As `Cached.start`. The module reads the prompt; its cache is then copied into the layout of the steps."""
@@ -159,11 +154,12 @@ class Lean:
         self.mixed = new(rows * s.kv_heads, g, d)
         self.flat_mixed = self.mixed.view(rows, -1)
         self.up = new(rows, self.layers[0].up.shape[1])
+        self.gate, self.open = self.up.tensor_split(2, 1)  # where the MLP is gated
         # normed heads have length 1, not sqrt(D), unless gains say so; a score is a product of two of them over sqrt(D)
         scale = d**0.25 if s.qk_norm and self.layers[0].qk_gain is None else d**-0.25
         rope: Any = self.model.rope if length <= self.model.context else self.model.angles(length).to(self.qkv.device)
-        cosine, sine = rope[:, 0, :length, 0, : d // 2], rope[:, 1, :length, 0, d // 2 :]
-        self.ropes = torch.complex(cosine, sine).mul_(scale).unbind(1)
+        cosine, sine = rope[0, 0, :length, 0, : d // 2], rope[0, 1, :length, 0, d // 2 :]
+        self.ropes = torch.complex(cosine, sine).mul_(scale)
 
     def step(self, tokens: Tensor) -> Tensor:
         """As `Cached.step`."""
@@ -173,33 +169,26 @@ class Lean:
             x.div_(self.norm).mul_(self.first_gain)
         first = x.clone() if self.layers[0].mix is not None else x
         place, self.end = self.end, self.end + 1
-        ropes, window = self.ropes[place].unbind(), self.settings.window
         key_places, value_places = self.keys.select(3, place).unbind(), self.values.select(2, place).unbind()
-        seen = [self._seen(0)]
-        if window:
-            seen.append(self._seen(max(0, self.end - window)))
+        keys, values = self.keys[..., : self.end].unbind(), self.values[:, :, : self.end].unbind()
+        hidden = None if self.hidden is None else self.hidden[..., : self.end]
         for i, layer in enumerate(self.layers):
             if layer.mix is not None:
                 x.mul_(layer.mix[0]).addcmul_(first, layer.mix[1])
             torch.mm(self._normed(), layer.qkv, out=self.qkv)
             if layer.values is not None:
                 self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
-            self._rotate(layer.qk_gain, ropes[layer.short])
+            self._rotate(layer.qk_gain, self.ropes[place])
             key_places[i].copy_(self.key)
             value_places[i].copy_(self.value)
-            keys, values, hidden = seen[layer.short]
             scores = torch.bmm(self.query, keys[i]) if hidden is None else torch.baddbmm(hidden, self.query, keys[i])
             torch.bmm(scores.softmax(-1), values[i], out=self.mixed)
             x.addmm_(self.flat_mixed, layer.output)
-            x.addmm_(self._hidden(torch.mm(self._normed(), layer.up, out=self.up)), layer.down)
+            torch.mm(self._normed(), layer.up, out=self.up)
+            gated = self.settings.activation == "swiglu"
+            x.addmm_(F.silu(self.gate).mul_(self.open) if gated else self.up.relu_().square_(), layer.down)
         logits = torch.mm(self._normed(), self.head)
         return logits if self.cap is None else logits.tanh_().mul_(self.cap)
-
-    def _seen(self, begin: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], Tensor | None]:
-        """Keys, values and what is added to scores, from position `begin` on: of each layer, of each, of all."""
-        size = self.end - begin
-        hidden = None if self.hidden is None else self.hidden.narrow(2, begin, size)
-        return self.keys.narrow(3, begin, size).unbind(), self.values.narrow(2, begin, size).unbind(), hidden
 
     def _normed(self) -> Tensor:
         """RMS norm of the stream but for the factor that is folded into the next matrix."""
@@ -214,13 +203,6 @@ class Lean:
             if gain is not None:
                 self.normed.mul_(gain)
         torch.mul(self.paired, rope, out=self.turned)
-
-    def _hidden(self, up: Tensor) -> Tensor:
-        kind = self.settings.activation
-        if kind == "relu2":
-            return up.relu_().mul_(up)
-        gate, up = up.chunk(2, 1)
-        return (F.silu(gate) if kind == "swiglu" else F.gelu(gate)).mul_(up)
 
 
 def _folded(weight: Tensor, norm: Any) -> Tensor:

@@ -2,7 +2,8 @@
 
 A checkpoint is written to a temporary folder beside its place, every file and folder is flushed to disk, and the folder is renamed.
 A reader therefore sees it whole or not at all; what the disk does afterwards (a flipped bit, a truncated file) the digests show,
-and `newest` falls back to the newest one that is whole.
+and `newest` falls back to the newest one that is whole. In it a state is tensors and JSON by parameter name, so that any number of
+processes can take it up.
 """
 
 import errno
@@ -16,9 +17,14 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from genwright.contracts import Objective
 from genwright.errors import GenwrightError
 from genwright.files import digest, flush, readable
-from genwright.files import write_whole as write_whole
+from genwright.training.loop import State
+
+# what `Weights` calls it -> the file it is in, and what stands before its names there
+KINDS = {"weights": ("weights", ""), "ema": ("ema", ""), "first": ("optimizer", "first."), "second": ("optimizer", "second.")}
+PLAIN = ("step", "seed", "skipped", "bad", "rollbacks")  # of the state, as they are
 
 
 def folder_of(root: Path, step: int) -> Path:
@@ -90,8 +96,8 @@ def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     return tensors, json.loads((folder / "state.json").read_text(encoding="utf-8"))
 
 
-def newest(root: Path, say=lambda text: None, before: int | None = None, scheduled: bool = False) -> Path | None:
-    """The newest whole checkpoint (at most step `before`; only scheduled ones if asked), None where there is none at all.
+def newest(root: Path, say=lambda text: None, before: int | None = None) -> Path | None:
+    """The newest whole checkpoint (with `before`, of the scheduled ones up to that step), None where there is none at all.
     Damaged ones are named through `say`. Raises GenwrightError when there are some and none is whole."""
     found = [s for s in steps(root) if before is None or s <= before]
     for step in reversed(found):
@@ -99,9 +105,9 @@ def newest(root: Path, say=lambda text: None, before: int | None = None, schedul
         wrong = faults(folder)
         if wrong:
             say(f"checkpoint {folder} is damaged ({', '.join(wrong)}): falling back to an earlier one")
-        elif not scheduled or json.loads((folder / "state.json").read_text(encoding="utf-8")).get("scheduled", True):
+        elif before is None or json.loads((folder / "state.json").read_text(encoding="utf-8")).get("scheduled", True):
             return folder
-    if found and not scheduled:
+    if found and before is None:
         raise GenwrightError(f"no checkpoint under {root} is whole", "start again with another --run; nothing here was deleted")
     return None
 
@@ -132,3 +138,55 @@ def prune(root: Path, keep: int) -> None:
             shutil.rmtree(folder_of(root, step), ignore_errors=True)
     for leftover in root.glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+# ---- a state as tensors and JSON
+
+
+def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Tensors by file and name, and plain numbers. Under FSDP2 every rank must call it: shards are gathered."""
+    files: dict[str, dict[str, Tensor]] = {}
+    for module, weights in state.weights.items():
+        for kind, (file, prefix) in KINDS.items():
+            named = {**weights.tensors(kind), **(buffers(objective.modules[module]) if kind == "weights" else {})}
+            if named:
+                files.setdefault(file, {}).update({f"{prefix}{module}.{n}": t for n, t in named.items()})
+    plain = {name: getattr(state, name) for name in PLAIN}
+    return files, plain | {"updates": {m: w.updates for m, w in state.weights.items()}}
+
+
+def put(objective: Objective, state: State, files: Mapping[str, Mapping[str, Tensor]], plain: Mapping[str, Any]) -> None:
+    """The inverse of `take`, into a freshly started state of the same recipe."""
+    for module, weights in state.weights.items():
+        for kind, (file, prefix) in KINDS.items():
+            weights.load(kind, cut(files.get(file, {}), f"{prefix}{module}."))
+        weights.set_updates(plain["updates"][module])
+        kept = cut(files["weights"], f"{module}.")
+        for name, buffer in buffers(objective.modules[module]).items():
+            buffer.copy_(kept[name])
+    for name in PLAIN:
+        setattr(state, name, plain[name])
+    state.skipped = [(a, b) for a, b in state.skipped]  # JSON has no tuples
+
+
+def buffers(module) -> dict[str, Tensor]:
+    """The persistent buffers: what `state_dict` holds beside parameters."""
+    parameters = {n for n, _ in module.named_parameters(remove_duplicate=False)}
+    return {n: t for n, t in module.state_dict().items() if n not in parameters}
+
+
+def cut(named: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n[len(prefix) :]: t for n, t in named.items() if n.startswith(prefix)}
+
+
+def into_module(module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Loads saved weights and buffers into a plain module, names and shapes checked."""
+    own = {**dict(module.named_parameters()), **buffers(module)}
+    missing, extra = own.keys() - tensors.keys(), tensors.keys() - own.keys()
+    wrong = [n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape]
+    if missing or extra or wrong:
+        some = sorted(missing | extra | set(wrong))[:3]
+        remedy = "use the recipe that these weights were trained with"
+        raise GenwrightError(f"{what} does not fit this model ({', '.join(some)}, ...)", remedy)
+    for name, tensor in own.items():
+        tensor.data.copy_(tensors[name])

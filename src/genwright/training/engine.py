@@ -6,8 +6,6 @@ counts agree with one process exactly. Examples are dealt out round-robin in blo
 evenly.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -35,7 +33,8 @@ def leave(code: int) -> None:
 
 
 class Engine:
-    """The processes of a run. rank, size: this process among them. device: where modules and batches live. strategy: "ddp" or "fsdp"."""
+    """The processes of a run; `contracts.Ranks` too. rank, size: this process among them. device: where modules
+    and batches live. strategy: "ddp" or "fsdp"."""
 
     def __init__(self, device: str = "auto", strategy: str = "ddp"):
         cuda = torch.cuda.is_available() and device != "cpu"
@@ -94,29 +93,16 @@ class Engine:
         buffer = torch.tensor(data or [0] * length, dtype=torch.uint8, device=self.device)
         return json.loads(bytes(self.sum_(buffer).tolist()))  # the other ranks' bytes are zero
 
-    def rows(self, batch_size: int, unit: int = 1) -> list[Tensor]:
-        """For each rank, the example indices of the global batch that it computes."""
+    def deal(self, batch_size: int, unit: int = 1) -> list[Tensor]:
+        """For each rank, the example indices of the global batch that it computes; `gather` puts them together again."""
         index = torch.arange(batch_size)
-        return [index[(index // unit) % self.size == rank] for rank in range(self.size)]
-
-    def ranks(self, rows: list[Tensor]) -> BatchRanks:
-        return BatchRanks(self, rows)
-
-
-class BatchRanks:
-    """`contracts.Ranks` for one layout of the batch."""
-
-    def __init__(self, engine: Engine, rows: list[Tensor]):
-        self.engine, self.rows, self.rank, self.size = engine, rows, engine.rank, engine.size
-
-    def sum(self, tensor: Tensor) -> Tensor:
-        return self.engine.sum(tensor)
+        self.rows = [index[(index // unit) % self.size == rank] for rank in range(self.size)]
+        return self.rows
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """(own examples, ...) -> (all examples, ...), in the global order."""
+        """(own examples, ...) -> (all examples, ...), in the global order of the batch that was dealt out."""
         if self.size == 1:
             return tensor
-        total = sum(len(r) for r in self.rows)
-        whole = tensor.new_zeros((total, *tensor.shape[1:]))
+        whole = tensor.new_zeros((sum(map(len, self.rows)), *tensor.shape[1:]))
         whole[self.rows[self.rank].to(tensor.device)] = tensor  # the other ranks' rows are zero: a sum gathers
-        return self.engine.sum_(whole)
+        return self.sum_(whole)

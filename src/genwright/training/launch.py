@@ -8,8 +8,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from genwright.errors import GenwrightError
 
@@ -25,7 +26,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
     shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), LAUNCHER: str(os.getpid())}
     command = [sys.executable, "-P", "-m", "genwright", *arguments]  # -P: nothing is imported from the current folder
     with ExitStack() as stack:
-        said = [None if i == 0 else stack.enter_context(tempfile.TemporaryFile()) for i in range(processes)]
+        said: list[Any] = [None if i == 0 else stack.enter_context(tempfile.TemporaryFile()) for i in range(processes)]
         children = [
             subprocess.Popen(
                 command, env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)}, stderr=file,
@@ -38,36 +39,43 @@ def launch(arguments: Sequence[str], processes: int) -> None:
         if 0 in failed:  # the others failed with it
             raise GenwrightError(f"process 0 of {processes} failed", "see its message above; --debug shows the traceback")
         for i in failed:
-            file = said[i]
-            assert file is not None
-            file.seek(0)
-            last = (file.read().decode(errors="replace").strip().splitlines() or ["it was killed"])[-1]
+            said[i].seek(0)
+            last = (said[i].read().decode(errors="replace").strip().splitlines() or ["it was killed"])[-1]
             raise GenwrightError(f"process {i} of {processes} failed: {last}", "--debug shows the traceback")
 
 
 def _wait(children: Sequence[subprocess.Popen]) -> None:
     """Until all have ended; five seconds after one failed the others are killed. Signals are passed on."""
 
-    def pass_on(number: int, frame) -> None:
+    def pass_on(number: int, frame: Any) -> None:
         for child in children:
             if child.poll() is None:
                 child.send_signal(number)
 
+    with heeding(pass_on):
+        try:
+            while any(c.poll() is None for c in children) and not any(c.poll() for c in children):
+                time.sleep(0.05)
+            deadline = time.monotonic() + 5
+            while any(c.poll() is None for c in children) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            for child in children:
+                if child.poll() is None:
+                    child.kill()
+                child.wait()
+
+
+@contextmanager
+def heeding(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Inside, SIGTERM and Ctrl-C call `handler(number, frame)`, in the main thread; another thread cannot ask for them."""
     mine = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)} if mine else {}
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)} if mine else {}
     try:
-        while any(c.poll() is None for c in children) and not any(c.poll() for c in children):
-            time.sleep(0.05)
-        deadline = time.monotonic() + 5
-        while any(c.poll() is None for c in children) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        yield
     finally:
-        for child in children:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def orphaned() -> bool:

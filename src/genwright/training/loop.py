@@ -10,8 +10,9 @@ A turn whose loss or gradient is not finite on any rank updates nothing on all o
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -80,7 +81,9 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
     if objective.double_backward and (settings.compile or engine.strategy == "fsdp"):
         what = "training.strategy=fsdp" if engine.strategy == "fsdp" else "training.compile=true"
         raise GenwrightError(f"this objective differentiates gradients, which {what} cannot do", "use strategy=ddp and compile=false")
-    weights: dict[str, Weights] = {}
+    kind, weights = Weights, dict[str, Weights]()
+    if engine.strategy == "fsdp":
+        from genwright.training.sharded import ShardedWeights as kind
     moves = {name for turn in objective.turns(0) for name in turn.moves}
     for name, module in objective.modules.items():
         module.to(engine.device)
@@ -88,12 +91,7 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
             module.requires_grad_(False)
         chosen = settings.optimizers.get(name, settings.optimizer)
         ema = settings.ema if name in moves and (not settings.ema_of or name in settings.ema_of) else None
-        if engine.strategy == "fsdp":
-            from genwright.training.sharded import ShardedWeights
-
-            weights[name] = ShardedWeights(module, chosen, dtype, ema)
-        else:
-            weights[name] = Weights(module, chosen, dtype, ema)
+        weights[name] = kind(module, chosen, dtype, ema)
     return State(weights, seed)
 
 
@@ -114,8 +112,8 @@ class _Step:
         self.objective, self.stream, self.state, self.settings, self.engine = objective, stream, state, settings, engine
         self.gradients, self.unit = gradients, max(1, objective.unit)
         check(objective, stream.size, settings, engine)
-        self.rows = engine.rows(stream.size, self.unit)
-        self.own, self.ranks = self.rows[engine.rank], engine.ranks(self.rows)
+        self.rows = engine.deal(stream.size, self.unit)
+        self.own = self.rows[engine.rank]
         self.placed = self.own.to(engine.device)
         self.at_once = max(map(len, self.rows)) <= (settings.micro_batch or stream.size)
         self.moved: tuple[str, ...] | None = None
@@ -125,19 +123,20 @@ class _Step:
         batch = self.stream.batch(position, self.own, self.objective)
         if self.engine.device.type != "cpu":
             batch = {k: v.to(self.engine.device, non_blocking=True) for k, v in batch.items()}
-        return self.objective.prepare(batch, Draws(self.state.seed, position, self.placed), self.ranks)
+        return self.objective.prepare(batch, Draws(self.state.seed, position, self.placed), self.engine)
 
-    def parts(self, batch: Batch, part: slice) -> list[Batch | None]:
-        """This rank's micro-batches of a part of the global batch; None stands for an empty one, so that every rank has as many
-        (collectives inside a sharded module must pair up)."""
+    def parts(self, batch: Batch, part: slice) -> list[tuple[Batch, bool]]:
+        """This rank's micro-batches of a part of the global batch, and whether they count: every rank has as many (collectives inside a
+        sharded module must pair up)."""
         size = self.settings.micro_batch or self.stream.size
         if part == slice(None) and self.at_once:
-            return [batch]
+            return [(batch, True)]
         start, stop, _ = part.indices(self.stream.size)
         local = [((r >= start) & (r < stop)).nonzero()[:, 0] for r in self.rows]
         index = local[self.engine.rank]
-        pieces: list[Batch | None] = [self._take(batch, index[i : i + size]) for i in range(0, len(index), size)]
-        return pieces + [None] * (-(-max(map(len, local)) // size) - len(pieces))
+        pieces = [(self._take(batch, index[i : i + size]), True) for i in range(0, len(index), size)]
+        missing = -(-max(map(len, local)) // size) - len(pieces)
+        return pieces + [(self._take(batch, torch.arange(self.unit)), False) for _ in range(missing)]
 
     @staticmethod
     def _take(batch: Batch, index: Tensor) -> Batch:
@@ -158,20 +157,16 @@ class _Step:
             w.zero()
         sums: dict[str, Tensor] = {}
         whole: dict[str, Tensor] = {}
-        for piece in self.parts(batch, turn.part):
-            loss = turn.loss if piece is not None else _weightless(turn.loss)
-            out = self.gradients(loss, self._take(batch, torch.arange(self.unit)) if piece is None else piece, moving)
-            _add(sums, out)
-            for name, part in out.sums.items():
-                whole[name] = whole[name] + part if name in whole else part
+        for piece, counts in self.parts(batch, turn.part):
+            out = self.gradients(turn.loss if counts else partial(_weightless, turn.loss), piece, moving)
+            _add(sums, _scalars(out))
+            _add(whole, out.sums)
         names = sorted(n for n in sums if n[0] != "*")
-        reduced = self.reduced([sums[n] for n in ["*total", "*count", *names]])
+        total, count, *values = self.reduced([sums[n] for n in ["*total", "*count", *names]])
         for w in moving:
             w.reduce(self.engine)
-        square_norm = sum(self.reduced([w.square_norm(self.engine) for w in moving], over_ranks=False))
-        total, count, *values = reduced
-        for name, value in zip(names, values, strict=True):
-            totals[name] = totals.get(name, 0.0) + value
+        square_norm = sum(float(w.square_norm(self.engine)) for w in moving)
+        _add(totals, dict(zip(names, values, strict=True)))
         self.sums |= {name: self.engine.sum(whole[name]) for name in sorted(whole)}
         if count == 0 and math.isfinite(total):
             what = f"step {self.state.step + 1} has no target: nothing in its batch counts in the loss"
@@ -185,12 +180,11 @@ class _Step:
         record["gradient_norm" if len(self.objective.modules) == 1 else "gradient_norm/" + "+".join(turn.moves)] = norm
         return ""
 
-    def reduced(self, scalars: Sequence[Tensor], over_ranks: bool = True) -> list[float]:
+    def reduced(self, scalars: Sequence[Tensor]) -> list[float]:
         """Sums over ranks as numbers, exact up to 2^53; one exchange with a GPU or other ranks for all of them."""
         if self.engine.device.type == "cpu" and self.engine.size == 1:
             return [float(s) for s in scalars]
-        stacked = torch.stack([s.double() for s in scalars])
-        return (self.engine.sum_(stacked) if over_ranks else stacked).tolist()
+        return self.engine.sum_(torch.stack([s.double() for s in scalars])).tolist()
 
     def __call__(self) -> dict[str, Any]:
         state, objective = self.state, self.objective
@@ -225,20 +219,22 @@ class _Step:
         return record
 
 
-def _weightless(loss: Callable[[Batch], Loss]) -> Callable[[Batch], Loss]:
-    def zero(batch: Batch) -> Loss:
-        out = loss(batch)
-        metrics = {name: (total * 0, count * 0) for name, (total, count) in out.metrics.items()}
-        return Loss(out.total * 0, out.count * 0, metrics, {name: value * 0 for name, value in out.sums.items()})
-
-    return zero
+def _weightless(loss: Callable[[Batch], Loss], batch: Batch) -> Loss:
+    out = loss(batch)
+    metrics = {name: (total * 0, count * 0) for name, (total, count) in out.metrics.items()}
+    return Loss(out.total * 0, out.count * 0, metrics, {name: value * 0 for name, value in out.sums.items()})
 
 
-def _add(sums: dict[str, Tensor], out: Loss) -> None:
+def _scalars(out: Loss) -> dict[str, Tensor]:
+    """What a micro-batch adds to the numbers of its turn: "*total", "*count", and "name/" and "name#" of each metric."""
     entries = {"*total": out.total.detach().sum(), "*count": out.count.sum()}
     for name, (total, count) in out.metrics.items():
         entries[name + "/"], entries[name + "#"] = total.detach(), count
-    for name, value in entries.items():
+    return entries
+
+
+def _add(sums: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
         sums[name] = sums[name] + value if name in sums else value
 
 

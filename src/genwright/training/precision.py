@@ -1,5 +1,6 @@
 """`precision: auto`: compute in bf16 where a measurement on this machine, with this model and batch, shows it faster."""
 
+import copy
 import time
 
 import torch
@@ -19,35 +20,24 @@ def choose(objective: Objective, stream: Stream, settings: Training, engine: Eng
     decides for all."""
     if objective.double_backward:
         return torch.float32, {}
-    rows = engine.rows(stream.size, objective.unit)[engine.rank]
+    rows = engine.deal(stream.size, objective.unit)[engine.rank]
     batch = {k: v.to(engine.device) for k, v in stream.batch(0, rows, objective).items()}
-    turn = objective.turns(0)[0]
     for module in objective.modules.values():
         module.to(engine.device)
-    kept = {n: {k: t.clone() for k, t in m.state_dict().items()} for n, m in objective.modules.items()}
-    prepared = objective.prepare(batch, Draws(seed, 0, rows.to(engine.device)), engine.ranks(engine.rows(stream.size, objective.unit)))
+    prepared = objective.prepare(batch, Draws(seed, 0, rows.to(engine.device)), engine)
     prepared = {k: v[: settings.micro_batch or stream.size] for k, v in prepared.items()}
     times: dict[str, list[float]] = {"fp32": [], "bf16": []}
     for _ in range(ROUNDS):  # in turns, and the best of each: what else the machine does must not decide
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-            _dress(objective, dtype, kept)
-            casts = [cast_inputs(module, dtype) for module in objective.modules.values()]
-            times[name] += _time(turn, prepared, engine)
-            for cast in casts:
-                cast.remove()
+            tried = copy.deepcopy(objective)  # a step moves buffers
+            for module in tried.modules.values():
+                cast_inputs(module, dtype)
+                for parameter in module.parameters():
+                    parameter.data = parameter.data.to(dtype)
+            times[name] += _time(tried.turns(0)[0], prepared, engine)
     seconds = {name: min(found) for name, found in times.items()}
-    _dress(objective, torch.float32, kept)
     faster = engine.broadcast(bool(seconds["fp32"] > GAIN * seconds["bf16"]))
     return torch.bfloat16 if faster else torch.float32, seconds
-
-
-def _dress(objective: Objective, dtype: torch.dtype, kept) -> None:
-    for name, module in objective.modules.items():
-        for parameter in module.parameters():
-            parameter.grad = None
-            parameter.data = parameter.data.to(dtype)
-        if dtype == torch.float32:
-            module.load_state_dict(kept[name])
 
 
 def _time(turn, prepared, engine: Engine) -> list[float]:

@@ -4,18 +4,33 @@ TensorBoard may mirror it."""
 import json
 import math
 import os
+import resource
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from genwright.errors import GenwrightError
+from genwright.training.loop import Hook, State
 
 CLOCK = ("seconds", "memory_mb", "elapsed")  # fields, with `*_per_second`, that differ between equal runs
 
 
-class Records:
-    """Appends records to a file. When the disk is full, records wait in memory and are written once there is room."""
+def memory_mb() -> float:
+    """Peak memory of this process so far, in MB: the GPU's where there is one."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+class Records(Hook):
+    """Appends records to a file: those of steps as the first of the hooks, on the rank that writes. When the disk is full, records wait in
+    memory and are written once there is room."""
 
     def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None):
         self.path, self.say, self.warned = path, say, False
@@ -23,6 +38,13 @@ class Records:
         self.length = path.stat().st_size if path.exists() else 0
         self.written = time.monotonic()
         self.mirrors: list[Callable[[dict[str, Any]], None]] = []
+        self.memory = memory_mb()
+
+    def after_step(self, state: State, record: dict[str, Any]) -> None:
+        if state.step % 50 == 0:  # asking the system costs more than a small step may
+            self.memory = memory_mb()
+        record["memory_mb"] = round(self.memory, 1)
+        self.append(record)
 
     def append(self, record: dict[str, Any]) -> None:
         self.waiting.append(dict(record))
@@ -37,16 +59,14 @@ class Records:
         data, self.written = "".join(lines).encode(), time.monotonic()
         try:
             with open(self.path, "ab") as f:
-                try:
-                    f.write(data)
-                    f.flush()
-                    if to_disk:
-                        os.fsync(f.fileno())
-                except OSError:
-                    f.truncate(self.length)  # half a line would be unreadable
-                    raise
+                f.write(data)
+                f.flush()
+                if to_disk:
+                    os.fsync(f.fileno())
             self.waiting, self.length, self.warned = [], self.length + len(data), False
         except OSError as problem:
+            with suppress(OSError):
+                os.truncate(self.path, self.length)  # half a line would be unreadable
             if not self.warned:
                 self.say(f"metrics.jsonl cannot be written ({problem.strerror}); its records are kept in memory until there is room")
             self.warned = True
@@ -89,11 +109,11 @@ def tensorboard(folder: Path, step: int = 0) -> Callable[[dict[str, Any]], None]
     writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(record: dict[str, Any]) -> None:
-        values = {k: v for k, v in record.items() if isinstance(v, float)}
-        values |= {f"held_out/{k}": v for k, v in record.get("held_out", {}).items()}
-        for name, value in values.items():
-            writer.add_scalar(name, value, record["step"])
-        if "held_out" in record:
+        held_out = {f"held_out/{k}": v for k, v in record.get("held_out", {}).items()}
+        for name, value in (record | held_out).items():
+            if isinstance(value, float):
+                writer.add_scalar(name, value, record["step"])
+        if held_out:
             writer.flush()
 
     return write

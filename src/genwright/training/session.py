@@ -6,23 +6,28 @@ It knows files and the loop, no recipe and no family: the toys of the tests and 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGINT
 from typing import Any
 
 import torch
 
 from genwright.contracts import Objective, Stream
 from genwright.errors import GenwrightError
-from genwright.training import checkpoint, loop, snapshot
+from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
-from genwright.training.hooks import Checkpoints, Evaluate, Interrupt, Log
+from genwright.training.hooks import Evaluate, due
+from genwright.training.launch import heeding, orphaned
 from genwright.training.loop import Hook, Rollback, State
 from genwright.training.records import Records, tensorboard
 from genwright.training.settings import Training
 
 
 @dataclass
-class Session:
-    """folder: where metrics.jsonl and checkpoints/ lie. measure: held-out figures, called on every rank. say: warnings for a person."""
+class Session(Hook):
+    """folder: where metrics.jsonl and checkpoints/ lie. measure: held-out figures, called on every rank. say: warnings for a person.
+
+    It is itself the hook that saves, every so many steps and at the last one, and that lets SIGTERM and Ctrl-C end the run after a step. A
+    save that fails (full disk) is said; training goes on and tries again."""
 
     folder: Path
     objective: Objective
@@ -38,6 +43,10 @@ class Session:
     gradients: loop.GradientMaker = loop.plain_gradients
     records: Records | None = field(init=False, default=None)
     evaluate: Evaluate | None = field(init=False, default=None)
+    saved: int = field(init=False, default=-1)
+    held_out: float | None = field(init=False, default=None)  # loss, where the last step was measured
+    failure: str = field(init=False, default="")  # of the last save
+    signal: int = field(init=False, default=0)  # that came
 
     @property
     def root(self) -> Path:
@@ -51,23 +60,19 @@ class Session:
         state = loop.start(self.objective, settings, engine, self.seed, self.dtype)
         if engine.main:
             self.records = Records(self.folder / "metrics.jsonl", self.say)
-        evaluate = self.evaluate = Evaluate(self.measure, settings.evaluate_every, last, self.records) if self.measure else None
-        saver = Checkpoints(
-            self.root, self.objective, engine, every=settings.checkpoint_every, last=last, keep=settings.keep, records=self.records,
-            evaluate=evaluate, say=self.say,
-        )  # fmt: skip
+        if self.measure:
+            self.evaluate = Evaluate(self.measure, settings.evaluate_every, last, self.records)
         if resume and self._restore(state):
-            saver.saved = state.step
+            self.saved = state.step
         else:
             if self.records:
                 self.records.cut(0)
-            saver.save(state, scheduled=True)
+            self.save(state)
         if self.records and "tensorboard" in settings.sinks:
             self.records.mirrors.append(tensorboard(self.folder / "tensorboard", state.step))
         self._measure_untrained(state)
-        with Interrupt(engine) as interrupt:
-            hooks: list[Hook] = [Log(self.records)] if self.records else []
-            hooks += [h for h in (evaluate, *self.watchers, saver, *self.hooks, interrupt) if h is not None]
+        hooks = [h for h in (self.records, self.evaluate, *self.watchers, self, *self.hooks) if h is not None]
+        with heeding(self.take):
             while True:
                 try:
                     loop.run(
@@ -77,33 +82,72 @@ class Session:
                 except Rollback as event:
                     self._roll_back(state, event)
             ended = "finished" if state.step >= last else "until" if state.step >= goal else "interrupted"
-            if saver.saved != state.step:
-                saver.save(state, scheduled=saver.due(state.step))
+            if self.saved != state.step:
+                self.save(state)
         if self.records:
             self.records.flush(to_disk=True)
-        if saver.failure:
-            what = f"the run stopped at step {state.step} unsaved: {saver.failure.split(';')[0]}"
+        if self.failure:
+            what = f"the run stopped at step {state.step} unsaved: {self.failure.split(';')[0]}"
             raise GenwrightError(what, "free some space and train --resume")
         return state, ended
+
+    def after_step(self, state: State, record: dict[str, Any]) -> None:
+        self.held_out = record["held_out"].get("loss") if "held_out" in record else None
+        if self._scheduled(state.step) and (state.bad == 0 or state.step == self.settings.steps):  # a rollback must not end among bad steps
+            self.save(state)
+
+    def _scheduled(self, step: int) -> bool:
+        return step == 0 or due(step, self.settings.checkpoint_every, self.settings.steps)
+
+    def save(self, state: State) -> None:
+        """One checkpoint; every rank calls it, rank 0 writes. What went wrong is kept in `failure`."""
+        files, plain = checkpoint.take(self.objective, state)
+        self.failure = ""
+        if self.engine.main:
+            plain |= {
+                "scheduled": self._scheduled(state.step),
+                "held_out": self.held_out,
+                "metrics_bytes": self.records.flush(to_disk=True) if self.records else 0,
+            }
+            try:
+                checkpoint.save(self.root, state.step, files, plain)
+                checkpoint.prune(self.root, self.settings.keep)
+            except GenwrightError as problem:
+                self.failure = str(problem)
+                self.say(self.failure)
+        self.failure = self.engine.broadcast(self.failure)
+        if not self.failure:
+            self.saved = state.step
+
+    def take(self, number: int, frame: Any) -> None:
+        """A signal lets the step end; then the run saves and stops. A second Ctrl-C ends it at once."""
+        if self.signal and number == SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+
+    def stop(self, state: State) -> bool:
+        return self.engine.any(bool(self.signal) or orphaned())
 
     def note(self, record: dict[str, Any]) -> None:
         """A line of metrics.jsonl beside those of steps: what happened."""
         if self.records:
             self.records.append(record)
+            self.records.flush(to_disk=True)
 
     def _measure_untrained(self, state: State) -> None:
         """The held-out figures of step 0 follow its checkpoint, which holds whatever weights a run starts from."""
         if state.step == 0 and self.evaluate:
             self.evaluate.after_step(state, {})
 
-    def _restore(self, state: State, before: int | None = None, scheduled: bool = False) -> bool:
-        """Takes up the newest whole checkpoint, the same on every rank; False where there is none."""
-        path = checkpoint.newest(self.root, self.say, before, scheduled) if self.engine.main else None
+    def _restore(self, state: State, before: int | None = None) -> bool:
+        """Takes up the newest whole checkpoint (with `before`, of the scheduled ones up to that step), the same on every rank; False where
+        there is none."""
+        path = checkpoint.newest(self.root, self.say, before) if self.engine.main else None
         found = self.engine.broadcast(str(path) if path else None)
         if found is None:
             return False
         files, plain = checkpoint.load(Path(found))
-        snapshot.put(self.objective, state, files, plain)
+        checkpoint.put(self.objective, state, files, plain)
         if self.records:
             self.records.cut(plain["metrics_bytes"])
             for place in checkpoint.set_aside(self.root, state.step):
@@ -115,10 +159,8 @@ class Session:
         """Back to the last scheduled checkpoint, and past the data between there and here. Scheduled, because what a person's
         interruption left behind must not change the run."""
         count, skipped = state.rollbacks, list(state.skipped)
-        if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step, scheduled=True):
+        if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step):
             self.note({"step": event.step, "event": f"stopped: {event.reason}"})
-            if self.records:
-                self.records.flush(to_disk=True)
             what = f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}"
             raise GenwrightError(what, event.remedy)
         passed = event.step - state.step

@@ -5,7 +5,7 @@ and cut again; the momentum stays sharded. Gradients are summed by FSDP2's reduc
 """
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -16,7 +16,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, momentum_at, muon_
-from genwright.training.weights import Bucket, Weights
+from genwright.training.weights import Weights
 
 
 class ShardedWeights(Weights):
@@ -39,9 +39,8 @@ class ShardedWeights(Weights):
         # the shards themselves: while a module is gathered, its attributes are other tensors
         self.every = {n: cast(DTensor, p) for n, p in module.named_parameters()}
         self.parameters = {n: p for n, p in self.every.items() if n not in frozen}
-        like = lambda: {n: torch.zeros_like(p.to_local()) for n, p in self.parameters.items()}  # noqa: E731
-        self.first, self.second = like(), like()
-        self.average = {n: p.to_local().detach().clone() for n, p in self.parameters.items()} if self.ema else None
+        self.first, self.second = ({n: torch.zeros_like(p.data) for n, p in self.parameters.items()} for _ in range(2))
+        self.average = {n: p.detach().clone() for n, p in self.parameters.items()} if self.ema else None
         self.steps = {n: torch.zeros((), device=p.device) for n, p in self.parameters.items()}
 
     def zero(self) -> None:
@@ -54,79 +53,51 @@ class ShardedWeights(Weights):
     def reduce(self, engine: Engine) -> None:
         """FSDP2 has summed over the ranks during each backward."""
 
-    def grad_of(self, p: DTensor) -> Tensor:
-        return cast(DTensor, p.grad).to_local() if p.grad is not None else torch.zeros_like(p.to_local())
+    def grad_of(self, name: str) -> DTensor:
+        p = self.parameters[name]
+        return cast(DTensor, p.grad if p.grad is not None else torch.zeros_like(p.data))
 
     def square_norm(self, engine: Engine) -> Tensor:
-        squares = [self.grad_of(p).square().sum() for p in self.parameters.values()]
+        squares = [self.grad_of(n).to_local().square().sum() for n in self.parameters]
         return engine.sum_(torch.stack(squares).sum())
 
     def update(self, factor: float, scale: float) -> None:
         s, beta = self.settings, momentum_at(self.settings, self.updates)
         for b in self.buckets:
-            shards = [self.parameters[n] for n in b.names]
+            weights, first, second = ([cast(DTensor, of[n].detach()) for n in b.names] for of in (self.parameters, self.first, self.second))
+            grads = [cast(DTensor, self.grad_of(n) * scale) for n in b.names]
             if b.rule == "muon":
-                self._muon(b, shards, factor, scale, beta)
-                continue
-            pairs = [(n, p) for n, p in zip(b.names, shards, strict=True) if p.to_local().numel()]
-            grads = [self.grad_of(p) * scale for _, p in pairs]
-            first, second, steps = ([kept[n] for n, _ in pairs] for kept in (self.first, self.second, self.steps))
-            if pairs:
-                locals_ = [p.to_local().detach() for _, p in pairs]
-                adamw_(locals_, grads, first, second, steps, rate=b.rate * factor, settings=s, decay=b.decay)
+                p, g, m = (torch.stack([t.full_tensor().reshape(b.shape) for t in ts]) for ts in (weights, grads, first))
+                muon_(p, g, m, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=s.newton_schulz, dtype=self.dtype)
+                for target, whole in zip([*weights, *first], [*p, *m], strict=True):
+                    self.put(target, whole)
+            else:
+                ps, gs, ms, vs = ([t.to_local() for t in ts] for ts in (weights, grads, first, second))
+                adamw_(ps, gs, ms, vs, [self.steps[n] for n in b.names], rate=b.rate * factor, settings=s, decay=b.decay)
         self.updates += 1
 
-    def _muon(self, b: Bucket, shards: list[DTensor], factor: float, scale: float, beta: float) -> None:
-        def whole(local: Tensor, p: DTensor) -> Tensor:
-            return self._gather(local, p).reshape(b.shape)
-
-        stack = torch.stack([whole(p.to_local().detach(), p) for p in shards])
-        gradient = torch.stack([whole(self.grad_of(p) * scale, p) for p in shards])
-        momentum = torch.stack([whole(self.first[n], p) for n, p in zip(b.names, shards, strict=True)])
-        rate, iterations = b.rate * factor, self.settings.newton_schulz
-        muon_(stack, gradient, momentum, rate=rate, beta=beta, decay=b.decay, iterations=iterations, dtype=self.dtype)
-        for i, (n, p) in enumerate(zip(b.names, shards, strict=True)):
-            p.to_local().detach().copy_(self._cut(stack[i], p))
-            self.first[n].copy_(self._cut(momentum[i], p))
-
-    @staticmethod
-    def _gather(local: Tensor, p: DTensor) -> Tensor:
-        return DTensor.from_local(local, p.device_mesh, p.placements, shape=p.shape, stride=p.stride()).full_tensor()
-
-    @staticmethod
-    def _cut(full: Tensor, p: DTensor) -> Tensor:
-        return distribute_tensor(full.reshape(p.shape).contiguous(), p.device_mesh, p.placements, src_data_rank=None).to_local()
-
     def move_average(self) -> None:
-        if self.average is not None:
-            for n, p in self.parameters.items():
-                self.average[n].lerp_(p.to_local().detach(), self.average_share())
+        for n, average in (self.average or {}).items():
+            average.lerp_(self.parameters[n].detach(), self.average_share())
 
-    def _locals(self, kind: str) -> dict[str, Tensor]:
+    def kept(self, kind: str) -> Mapping[str, Any]:
         if kind == "weights":
-            return {n: p.to_local().detach() for n, p in self.every.items()}
-        kept: dict[str, Tensor] = {"ema": self.average or {}, "first": self.first, "second": self.second}[kind]
+            return {n: p.detach() for n, p in self.every.items()}
         muon = {n for b in self.buckets if b.rule == "muon" for n in b.names}
-        return {n: t for n, t in kept.items() if kind != "second" or n not in muon}
+        named: dict[str, Any] = {"ema": self.average or {}, "first": self.first, "second": self.second}[kind]
+        return {n: t for n, t in named.items() if kind != "second" or n not in muon}
 
-    def tensors(self, kind: str) -> dict[str, Tensor]:
-        return {n: self._gather(t, self.every[n]) for n, t in self._locals(kind).items()}
+    def tensors(self, kind: str) -> Mapping[str, Tensor]:
+        return {n: t.full_tensor() for n, t in self.kept(kind).items()}
 
-    def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
-        self._reshard()
-        for n, local in self._locals(kind).items():
-            local.copy_(self._cut(tensors[n].to(local.device), self.every[n]))
+    @staticmethod
+    def put(target: DTensor, whole: Tensor) -> None:
+        """Each rank copies its part of what all of them have."""
+        whole = whole.to(target.device).reshape(target.shape).contiguous()
+        target.copy_(distribute_tensor(whole, target.device_mesh, target.placements, src_data_rank=None))
 
-    def swap(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        own = self._locals("weights")
-        kept = {n: t.clone() for n, t in own.items()}
-        self._reshard()
-        for n, t in values.items():
-            own[n].copy_(t)
-        return kept
-
-    def _reshard(self) -> None:
-        """Drops gathered copies, which would be stale after the shards change."""
+    def refresh(self) -> None:
+        """Drops gathered copies, which are stale after the shards change."""
         for part in self.module.modules():
             if isinstance(part, FSDPModule):
                 part.reshard()

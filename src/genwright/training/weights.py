@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, momentum_at, muon_
@@ -65,13 +64,14 @@ def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
     return [Bucket(rule, tuple(names), shape, rate, decay) for (rule, shape, rate, decay), names in keys.items()]
 
 
-def cast_inputs(module: nn.Module, dtype: torch.dtype) -> RemovableHandle:
+def cast_inputs(module: nn.Module, dtype: torch.dtype) -> None:
     """Gives a module its positional inputs in the dtype it computes in; integers and keywords are left alone."""
 
     def cast(_: nn.Module, inputs: tuple) -> tuple:
         return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
 
-    return module.register_forward_pre_hook(cast)
+    if dtype != torch.float32:
+        module.register_forward_pre_hook(cast)
 
 
 class Weights:
@@ -111,21 +111,19 @@ class Weights:
             p.grad = self.view(self.compute_grad, name)
         self.refresh()
         self.average = self.master.clone() if self.ema else None
-        if dtype != torch.float32:
-            cast_inputs(module, dtype)
+        cast_inputs(module, dtype)
 
     def _place(self) -> None:
         """Offsets: buckets one after another, every parameter aligned."""
         self.offsets: dict[str, int] = {}
-        self.spans: dict[Bucket, tuple[int, int]] = {}
-        at = 0
+        self.spans: dict[Bucket, slice] = {}
+        self.size = 0
         for bucket in self.buckets:
-            start = at
+            start = self.size
             for name in bucket.names:
-                self.offsets[name] = at
-                at += -(-self.parameters[name].numel() // _ALIGN) * _ALIGN
-            self.spans[bucket] = (start, at)
-        self.size = at
+                self.offsets[name] = self.size
+                self.size += -(-self.parameters[name].numel() // _ALIGN) * _ALIGN
+            self.spans[bucket] = slice(start, self.size)
 
     def view(self, flat: Tensor, name: str) -> Tensor:
         p = self.parameters[name]
@@ -133,9 +131,8 @@ class Weights:
 
     def stack(self, flat: Tensor, bucket: Bucket) -> Tensor:
         """(n, rows, columns): the matrices of a muon bucket, without a copy."""
-        start, stop = self.spans[bucket]
         rows, columns = bucket.shape
-        return flat[start:stop].view(len(bucket.names), -1)[:, : rows * columns].unflatten(1, (rows, columns))
+        return flat[self.spans[bucket]].view(len(bucket.names), -1)[:, : rows * columns].unflatten(1, (rows, columns))
 
     def refresh(self) -> None:
         """Brings the module's parameters up to the masters."""
@@ -176,8 +173,7 @@ class Weights:
                 p, g, m = (self.stack(t, b) for t in (self.master, self.grad, self.first))
                 muon_(p, g, m, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=s.newton_schulz, dtype=self.dtype)
             else:
-                start, stop = self.spans[b]
-                p, g, m, v = (t[start:stop] for t in (self.master, self.grad, self.first, self.second))
+                p, g, m, v = (t[self.spans[b]] for t in (self.master, self.grad, self.first, self.second))
                 adamw_([p], [g], [m], [v], [self.steps[b]], rate=b.rate * factor, settings=s, decay=b.decay)
         self.updates += 1
         self.refresh()
@@ -193,9 +189,9 @@ class Weights:
         return 1 - min(self.ema, (1 + self.updates) / (10 + self.updates))
 
     # -- what is saved ---------------------------------------------------------------------------------------------------------
-    def tensors(self, kind: str) -> dict[str, Tensor]:
-        """Full tensors by parameter name. kind: "weights", "ema", "first" or "second" (moments). Frozen parameters are among the
-        weights."""
+    def kept(self, kind: str) -> Mapping[str, Tensor]:
+        """What is kept of each parameter, by name. kind: "weights", "ema", "first" or "second" (moments). Frozen parameters are among
+        the weights."""
         flat = {"weights": self.master, "ema": self.average, "first": self.first, "second": self.second}[kind]
         if flat is None:
             return {}
@@ -206,31 +202,39 @@ class Weights:
             out |= {n: p.data for n, p in self.module.named_parameters() if n not in out}
         return out
 
+    def tensors(self, kind: str) -> Mapping[str, Tensor]:
+        """The same, each a whole tensor."""
+        return self.kept(kind)
+
     def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `tensors`."""
-        for name, target in self.tensors(kind).items():
-            target.copy_(tensors[name])
+        for name, target in self.kept(kind).items():
+            self.put(target, tensors[name])
         self.refresh()
+
+    @staticmethod
+    def put(target: Any, whole: Tensor) -> None:
+        """Copies a whole tensor to where it is kept."""
+        target.copy_(whole)
 
     def set_updates(self, updates: int) -> None:
         self.updates = updates
         for step in self.steps.values():
             step.fill_(updates)
 
-    def swap(self, values: Any) -> Any:
-        """Lets the module compute with `values`, laid out as `average`; returns what it computed with."""
-        kept = self.compute.clone()
-        self.compute.copy_(values)
-        return kept
-
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Inside, the module computes with its averaged weights; without an average nothing changes."""
-        if self.average is None:
-            yield
-            return
-        kept = self.swap(self.average)
+        average, own = self.kept("ema"), self.kept("weights")
+        raw = {name: own[name].clone() for name in average}
+        self._compute_with(average)
         try:
             yield
         finally:
-            self.swap(kept)
+            self._compute_with(raw)
+
+    def _compute_with(self, values: Mapping[str, Tensor]) -> None:
+        own = self.kept("weights")
+        for name, value in values.items():
+            own[name].copy_(value)
+        self.refresh()

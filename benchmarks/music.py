@@ -1,0 +1,157 @@
+"""Figures of music, of runs that were trained by `genwright train`.
+
+    python benchmarks/music.py likelihood RUN          nats a token of held-out pieces: all, and those whose top voice is not in training
+    python benchmarks/music.py parallels RUN -n 200    samples of 240 sixteenths, free and under the rules: parallels, changes of note
+    python benchmarks/music.py harmonise RUN           the test split's sopranos (held-out ones where there is none): nats, notes, faults
+    python benchmarks/music.py melodies RUN -n 2000    the statistics of RL Tuner, and the distance to the band of real tunes
+    python benchmarks/music.py corpus                  the chorales into shards, cold and from the cache; the round trip of every piece
+    python benchmarks/music.py speed RUN -n 16         `genwright sample` with all its files, in a process of its own
+
+`--out FILE` keeps the result. Data are those of the run's recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import torch
+
+import genwright
+from common import finish
+from genwright import composing
+from genwright.data.music import by_piece
+from genwright.evaluation.figure import Figure
+from genwright.music.likeness import fingerprint
+
+BARS = 15  # of 16 sixteenths: 240 of them
+PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+
+
+def told(figures: list[Figure]) -> dict:
+    return {f.name: {"value": f.value, "unit": f.unit, "on": f"{f.count} {f.counted}"} | dict(f.floors) | dict(f.ceilings) for f in figures}
+
+
+def about(run) -> dict:
+    """What was trained, and how long: processor time is the threads' times the seconds of steps."""
+    seconds, training = sum(r.get("seconds") or 0 for r in run.records if "held_out" not in r), run.recipe.training
+    parameters = sum(p.numel() for p in run.model.parameters())
+    return {"step": run.step, "parameters": parameters, "training seconds": seconds, "threads": training.threads, "weights": run.weights}
+
+
+def likelihood(run, count: int) -> dict:
+    dataset = run.dataset()
+    totals: dict[int, np.ndarray] = {}
+    device = next(run.model.parameters()).device
+    with torch.no_grad():
+        for piece, batch in by_piece(dataset, "held_out", 1):
+            inputs, targets = batch["tokens"][:, :-1].to(device), batch["tokens"][:, 1:].to(device)
+            nll = run.model(inputs, targets=targets)[batch["counted"][:, 1:].to(device)].double()
+            totals[piece] = totals.get(piece, np.zeros(2)) + np.array([float(nll.sum()), len(nll)])
+    known = {fingerprint(score) for score in dataset.scores("train")}
+    new = [i for i in totals if fingerprint(dataset.codec.decode(dataset.row(i).tolist())) not in known]
+    mean = lambda pieces: float(np.divide(*sum(totals[i] for i in pieces)))  # noqa: E731
+    found = {"nats a token": mean(totals), "pieces": len(totals), "tokens": int(sum(row[1] for row in totals.values()))}
+    if new:
+        found |= {"nats a token, top voice not in training": mean(new), "of them": len(new)}
+    return found | {"more": told(composing._of_notes(run, dataset))}
+
+
+def parallels(run, count: int) -> dict:
+    dataset, out = run.dataset(), {}
+    real = {"held-out music": dataset.scores("held_out"), "training music": dataset.scores("train")}
+    for name, rules in (("free", False), ("under the rules", True)):
+        began = time.perf_counter()
+        made = composing.draw(run, count, bars=BARS, rules=rules, seed=1, **PLAIN)
+        sets = {"samples": made, **real, "noise": composing.noise(real["training music"][:count])}
+        seconds = time.perf_counter() - began
+        out[name] = told(composing._led(sets)) | {"shortest": min(score.length for score in made), "seconds": seconds}
+    return out
+
+
+def harmonise(run, count: int) -> dict:
+    dataset = run.dataset()
+    if len(dataset.pieces["test"]):
+        dataset.pieces = dataset.pieces | {"held_out": dataset.pieces["test"]}
+    return told(composing._harmonised(run, dataset, count))
+
+
+def melodies(run, count: int) -> dict:
+    dataset, began = run.dataset(), time.perf_counter()
+    made = [score for score in composing.draw(run, count, seed=1, **PLAIN) if any(score.voices)]
+    seconds = time.perf_counter() - began
+    train = dataset.scores("train", count)
+    sets = {"samples": made, "held-out music": dataset.scores("held_out", count), "training music": train}
+    sets["noise"] = composing.noise(train[:count])
+    figures, away = composing._sung(sets, 0), {}
+    for f in figures:
+        low, high = (float(f.detail.split(" is within ")[1].split(" (")[0].split(" to ")[i]) for i in (0, 1))
+        beyond = max(low - f.value, f.value - high, 0.0)
+        away[f.name] = beyond / max(abs(low), abs(high), 1e-9)
+    worst = max(away, key=lambda name: away[name])
+    return told(figures) | {"beyond the real band, of its larger end": away, "worst": worst, "samples": len(made), "seconds": seconds}
+
+
+def corpus(count: int) -> dict:
+    from genwright.recipe import Recipe
+
+    out: dict = {}
+    with tempfile.TemporaryDirectory() as cache:
+        recipe = Recipe.load("chorales", {"data.cache": cache})
+        for name in ("cold", "cached"):
+            began, cpu = time.perf_counter(), time.process_time()
+            dataset = recipe.data.prepare(recipe.codec)
+            out[f"{name}, seconds"], out[f"{name}, cpu seconds of this process"] = time.perf_counter() - began, time.process_time() - cpu
+        out |= {"pieces": len(dataset.names), "grid": dataset.summary["notes"], "left out": len(dataset.summary["skipped"])}
+        codec, lost = dataset.codec, []
+        from genwright.data import source_music
+        from genwright.music.score import Score
+
+        read = source_music.pieces("chorales", source_music.find("chorales"), recipe.codec.per_quarter)
+        bare = lambda score: replace(score, tempo=0.0, names=(), facts={})  # noqa: E731 - the codec says nothing of them
+        for piece in read:
+            if isinstance(piece.score, Score):
+                score = piece.score
+                back = codec.decode(codec.encode(score))
+                if bare(back) != bare(score):
+                    lost.append(piece.name)
+        out |= {"pieces that do not come back": lost}
+    return out
+
+
+def speed(run, count: int) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "genwright", "sample", str(run.folder), "-n", str(count), "--bars", str(BARS), "--output", folder]
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds = time.perf_counter() - began
+        files = sorted(path.suffix for path in Path(folder).iterdir())
+    return {"seconds": seconds, "pieces": count, "bars": BARS, "files": {suffix: files.count(suffix) for suffix in dict.fromkeys(files)}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["likelihood", "parallels", "harmonise", "melodies", "corpus", "speed"])
+    parser.add_argument("run", nargs="?")
+    parser.add_argument("-n", type=int)
+    parser.add_argument("--out")
+    a = parser.parse_args()
+    count = a.n or {"parallels": 200, "harmonise": 77, "melodies": 2000, "speed": 16}.get(a.what, 0)
+    if a.what == "corpus":
+        figures = corpus(count)
+    else:
+        run = genwright.load(a.run)
+        figures = about(run) | globals()[a.what](run, count)
+    finish(f"music, {a.what}", figures, a.out)
+
+
+if __name__ == "__main__":
+    main()

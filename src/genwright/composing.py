@@ -1,0 +1,327 @@
+"""Music of a trained run: what `genwright sample` writes, what `evaluate` measures, and what its report shows and plays."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from genwright import assemble
+from genwright.codecs.attributes import encode
+from genwright.data.music import by_piece
+from genwright.data.source_music import read_file
+from genwright.errors import GenwrightError
+from genwright.evaluation import tunes
+from genwright.evaluation.figure import Figure
+from genwright.evaluation.held_out import measure, untrained
+from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
+from genwright.evaluation.voice_floors import changed, voice_floors
+from genwright.evaluation.voice_leading import FAULTS, cadences, chords, faults, marks
+from genwright.music.score import Note, Score, edges, first_number
+from genwright.pictured import Wanted, chosen
+from genwright.recipe import build
+from genwright.reporting.page import Piece
+from genwright.sampling.compose import BARS, blank, compose, first_bars, rewrite
+from genwright.textual import evaluate_language
+from genwright.training.engine import Engine
+
+if TYPE_CHECKING:
+    from genwright.run import Run
+
+SAMPLES = 32  # of which the figures are made, unless another number is asked for
+SHOWN = 4  # pieces in a report
+HARMONISED = 16  # held-out melodies that are given other voices
+COMPARED = 400  # real pieces that samples are compared with, at most
+
+
+def sample_music(
+    run: Run, n: int | None = None, tempo: float | None = None, soundfont: str | None = None, output: str | Path | None = None, **asked: Any
+) -> list[Path]:
+    """Writes each piece as MIDI, MusicXML, notation and piano roll (SVG) and sound (WAV) into `output` (RUN/samples); what had the same
+    name is replaced. asked: of `draw`. Returns the paths. Raises GenwrightError."""
+    from genwright.music.shown import files_of
+
+    scores = draw(run, n or SHOWN, **asked)
+    way = "harmonised-" if asked.get("harmonise") else "filled-" if asked.get("fill") else ""
+    folder = Path(output or run.folder / "samples")
+    scores = [score if tempo is None else replace(score, tempo=tempo) for score in scores]
+    return [path for i, score in enumerate(scores) for path in files_of(score, folder, f"{way}{i + 1:04d}", soundfont)]
+
+
+def draw(
+    run: Run, n: int = 1, condition: Wanted = "", bars: str | int | None = None, theme: str | None = None, harmonise: str | None = None,
+    fill: str | None = None, rules: bool = False, **settings: Any,
+) -> list[Score]:  # fmt: skip
+    """`n` pieces. theme: a file that they begin with; harmonise: one whose top voice they keep; fill: one of which they keep all but `bars`
+    (5-8). Raises GenwrightError."""
+    codec, causal = run.codec, run.recipe.objective.causal
+    asked = [name for name, value in (("continue", theme), ("harmonise", harmonise), ("fill", fill)) if value]
+    if len(asked) > 1:
+        raise GenwrightError(f"--{asked[0]} and --{asked[1]} were both given", "ask for one of them at a time")
+    if asked and causal != (asked == ["continue"]):
+        kind, other = ("causal", "--continue") if causal else ("masked", "--harmonise or --fill")
+        raise GenwrightError(f"--{asked[0]} is not for this run, whose model is {kind}", f"use {other}, or another run")
+    if rules and not causal:
+        raise GenwrightError("--rules is for causal models: a masked one draws many places at once", "leave it out")
+    decoding = build(type(run.recipe.sampling), {**run.recipe.sampling.model_dump(), **settings}, "sampling")
+    wanted = chosen(condition) if condition else {}
+    if wanted and asked and not causal:
+        raise GenwrightError("--condition is for new pieces, and this one is given", "leave it out")
+    row = encode(codec.space.attributes, wanted)[None] if wanted else None
+    if causal:
+        given = _opened(theme, codec) if theme else None
+        return compose(run.model, codec, n, decoding, condition=row, theme=given, bars=_count(bars), rules=rules)
+    if fill:
+        score = _opened(fill, codec)
+        return rewrite(run.model, codec, score, n, decoding, steps=_steps(score, bars))
+    if harmonise:
+        melody = _opened(harmonise, codec)
+        melody = replace(melody, voices=melody.voices[:1], names=melody.names[:1])
+        return rewrite(run.model, codec, melody if bars is None else first_bars(melody, _count(bars) or 1), n, decoding, voices=(0,))
+    names = ["".join(wanted.get(name, [])) for name in ("metre", "key")]  # of one value each
+    return rewrite(run.model, codec, blank(codec, _count(bars) or BARS, *names), n, decoding, condition=row)
+
+
+def _opened(path: str, codec: Any) -> Score:
+    scores = read_file(path, codec.settings.per_quarter)
+    if len(scores) > 1:
+        print(f"note: {path} holds {len(scores)} pieces; the first is taken", file=sys.stderr)
+    return scores[0]
+
+
+def _count(bars: str | int | None) -> int | None:
+    if bars is None:
+        return None
+    if not str(bars).isdecimal() or not 0 < int(bars) <= 1000:
+        raise GenwrightError(f"--bars is {bars}", "give a number of bars, 1 to 1000; of --fill those to rewrite, as in 5-8")
+    return int(bars)
+
+
+def _steps(score: Score, bars: str | int | None) -> range:
+    """The steps of bars a-b, by their printed numbers."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?", str(bars or ""))
+    every, first = edges(score), first_number(score)
+    if not found:
+        raise GenwrightError("--fill needs the bars to rewrite", "add for example --bars 5-8")
+    begin, end = int(found[1]), int(found[2] or found[1])
+    if not first <= begin <= end < first + len(every) - 1:
+        raise GenwrightError(f"there are no bars {bars}: the piece has {first} to {first + len(every) - 2}", "give bars that it has")
+    return range(every[begin - first], every[end - first + 1])
+
+
+# ---- figures
+
+
+def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
+    """Likelihood of held-out music, and samples beside held-out music, training music and noise. Some minutes on two cores."""
+    recipe, dataset, codec = run.recipe, run.dataset(), run.codec
+    lookahead, held_out, figures = recipe.objective.lookahead, dataset.scores("held_out", COMPARED), list[Figure]()
+    if held_out:
+        space = assemble.space_of(recipe, codec)
+        engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
+        batch = max(1, min(32, 2**25 // (space.length * space.vocabulary)))
+        common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
+        before = measure(untrained(run, engine.device), dataset.held_out(lookahead), **common)
+        figures += evaluate_language(run.objective, dataset, lookahead, untrained=before, **common)
+        figures += _of_notes(run, dataset) if lookahead and codec.rows else []
+    plain: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": recipe.seed}
+    made = [score for score in draw(run, samples or SAMPLES, bars=BARS if codec.rows else None, **plain) if any(score.voices)]
+    if not made:
+        return [*figures, Figure("pieces with a note", 0.0, "share", samples or SAMPLES)]
+    train = dataset.scores("train", COMPARED)
+    real = {"held-out music": held_out, "training music": train} if held_out else {"training music": train}
+    sets = {"samples": made, **real, "noise": noise(train[: len(made)], recipe.seed)}
+    figures += _described(sets, recipe.seed)
+    figures += _led(sets) if all(len(score.voices) == 4 for its in sets.values() for score in its) else []
+    figures += _sung(sets, recipe.seed) if codec.voices == 1 and not codec.settings.per_quarter % 4 else []
+    figures += _new(sets, dataset.scores("train"))
+    if not recipe.objective.causal and codec.voices == 4 and held_out:
+        figures += _harmonised(run, dataset, min(samples or HARMONISED, HARMONISED))
+    return figures
+
+
+def _of_notes(run: Run, dataset: Any) -> list[Figure]:
+    """Nats of the voices' tokens alone, of all and of those whose pitch changes, beside tables of counts of each voice; and of a frame."""
+    codec, device = dataset.codec, next(run.model.parameters()).device
+    losses: dict[int, list[torch.Tensor]] = {}
+    with torch.no_grad():
+        for piece, batch in by_piece(dataset, "held_out", 1):
+            inputs, targets = batch["tokens"][:, :-1].to(device), batch["tokens"][:, 1:].to(device)
+            nll = run.model(inputs, targets=targets)[batch["counted"][:, 1:].to(device)]
+            losses.setdefault(piece, []).append(nll.cpu())
+    total = sum(float(nll.double().sum()) for its in losses.values() for nll in its)
+    nats = np.concatenate([codec.slots(dataset.row(i), torch.cat(its).double().numpy()) for i, its in losses.items()])
+    new = np.concatenate([changed(score.grid()[0]) for score in dataset.scores("held_out")])
+    counted = _floors(dataset, dataset.pieces["held_out"])
+    frames, out = len(nats), []
+    for name, where in (("all", np.ones_like(new)), ("changed", new)):
+        count = int(where.sum())
+        value, *beside = (float(its[where].sum()) / max(1, count) for its in (nats, counted["unigram"], counted["bigram"]))
+        floors = dict(zip(("unigram", "bigram"), beside, strict=True))
+        detail = "a token is what one voice does in one step of time; floors count each voice by itself, bigram after its own last step"
+        out.append(Figure(f"loss of {name} notes, held out", value, "nats/token", count, "tokens", floors, {}, "lower", detail))
+    what = f"everything that is said of one step of time, {codec.settings.per_quarter} a quarter note"
+    return [*out, Figure("loss of a frame, held out", total / frames, "nats/frame", frames, "frames", {}, {}, "lower", what)]
+
+
+def _floors(dataset: Any, pieces: Sequence[int]) -> dict[str, np.ndarray]:
+    """table -> (steps of those pieces, voices) nats, counted in the training pieces."""
+    train, asked = ([dataset.codec.slots(dataset.row(i)) for i in its] for its in (dataset.pieces["train"], pieces))
+    return {name: np.concatenate(nats) for name, nats in voice_floors(train, asked, dataset.codec.size).items()}
+
+
+def noise(scores: Sequence[Score], seed: int = 0) -> list[Score]:
+    """As many pieces of the same lengths, bars and voices, whose notes last and sound as chance has it, within each voice's range."""
+    rng, out = np.random.default_rng(seed), []
+    for score in scores:
+        voices = []
+        for voice in score.voices:
+            pitches = [note.pitch for note in voice] or [60]
+            starts = np.flatnonzero(rng.random(score.length) < max(0.05, len(voice) / max(1, score.length)))
+            ends = np.append(starts, score.length)[1:]
+            drawn = rng.integers(min(pitches), max(pitches) + 1, len(starts))
+            ending = rng.random(len(starts)) < sum(note.fermata for note in voice) / len(pitches)
+            rows = zip(starts, ends, drawn, ending, strict=True)
+            voices.append(tuple(Note(int(a), int(b - a), int(p), fermata=bool(f)) for a, b, p, f in rows))
+        out.append(replace(score, voices=tuple(voices)))
+    return out
+
+
+def _beside(
+    name: str, values: Mapping[str, float], unit: str, count: int, detail: str, counted: str = "pieces", direction: Any = "near"
+) -> Figure:
+    ceilings = {kind: value for kind, value in values.items() if kind not in ("samples", "noise")}
+    return Figure(name, values["samples"], unit, count, counted, {"noise": values["noise"]}, ceilings, direction, detail)
+
+
+def _described(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
+    """What pieces are like, and how much of it they share with held-out music."""
+    count, reference = len(sets["samples"]), next(name for name in sets if name not in ("samples", "noise"))
+    found = {kind: [descriptors(score) for score in its] for kind, its in sets.items()}
+    tables = {kind: histograms(its) for kind, its in sets.items()}
+    pairs = {name: {kind: (table[name], tables[reference][name]) for kind, table in tables.items()} for name in tables["samples"]}
+    out = []
+    for name, unit in (("pitch-class entropy", "bits"), ("scale consistency", "share"), ("groove consistency", "share")):
+        values = {kind: np.array([row[name] for row in its]) for kind, its in found.items()}
+        known = min(np.isfinite(row).sum() for row in values.values())
+        if known:
+            means = {kind: float(np.nanmean(row)) for kind, row in values.items()}
+            out.append(_beside(name, means, unit, count, "the mean over pieces"))
+        if known > 1:
+            pairs[name] = {kind: densities(row, values[reference]) for kind, row in values.items()}
+    for name, its in pairs.items():
+        areas = {kind: overlap(*pair, seed) for kind, pair in its.items() if kind != reference}
+        detail = "area shared with {}; 95% interval {:.3f} to {:.3f} (bootstrap over pieces)".format(reference, *areas["samples"][1:])
+        means = {kind: area[0] for kind, area in areas.items()}
+        out.append(_beside(f"overlap of {name}", means, "share", count, detail, direction="higher"))
+    return out
+
+
+def _led(sets: Mapping[str, Sequence[Score]]) -> list[Figure]:
+    """Faults of voice-leading in 64 sixteenths, and how often a voice changes its note."""
+    grids = {kind: [score.grid()[0][:: max(1, score.per_quarter // 4)] for score in its] for kind, its in sets.items()}
+    frames = {kind: sum(map(len, its)) for kind, its in grids.items()}
+    found = {kind: [marks(grid) for grid in its] for kind, its in grids.items()}
+    groups = {"parallel fifths, octaves and unisons": FAULTS[:3]} | {f"{fault}s": (fault,) for fault in FAULTS[3:6]}
+    groups |= {"wide spacings": ("spacing",), "notes out of range": ("range",)}
+    out = []
+    for name, kinds in groups.items():
+        means = {kind: 64 * sum(int(m[k].sum()) for m in its for k in kinds) / max(1, frames[kind]) for kind, its in found.items()}
+        out.append(_beside(name, means, "per 64 frames", frames["samples"], "frames are sixteenths", "frames"))
+    moved = {kind: sum(int(changed(grid).sum()) for grid in its) / max(1, 4 * frames[kind]) for kind, its in grids.items()}
+    out.append(_beside("note changes", moved, "share", 4 * frames["samples"], "of a voice's frames, its pitch is new", "notes"))
+    ends = {kind: [end.kind == "authentic" for score in its for end in cadences(score)] for kind, its in sets.items()}
+    triads = {kind: [q in ("major", "minor") for s in its for _, q in chords(s) if q] for kind, its in sets.items()}
+    for name, its, of in (("authentic cadences", ends, "fermatas"), ("major and minor triads", triads, "quarter notes")):
+        if all(its.values()):
+            shares = {kind: float(np.mean(row)) for kind, row in its.items()}
+            out.append(_beside(name, shares, "share", len(its["samples"]), f"of {of}, by the chord of the quarter note", of))
+    return out
+
+
+def _sung(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
+    """The statistics of RL Tuner, of melodies."""
+    tables = {kind: tunes.statistics(np.stack([tunes.melody_tokens(score) for score in its])) for kind, its in sets.items()}
+    real, out = next(kind for kind in sets if kind not in ("samples", "noise")), []
+    for name in tables["samples"]:
+        bands = {kind: tunes.value_and_band(*table[name], seed=seed) for kind, table in tables.items()}
+        detail = f"first 32 sixteenths; {real} is within {bands[real][1]:.4g} to {bands[real][2]:.4g} (95%, bootstrap over pieces)"
+        unit = "correlation" if name.startswith("autocorrelation") else "share"
+        out.append(_beside(name, {kind: band[0] for kind, band in bands.items()}, unit, len(sets["samples"]), detail))
+    return [figure for figure in out if np.isfinite(figure.value)]
+
+
+def _new(sets: Mapping[str, Sequence[Score]], train: Sequence[Score]) -> list[Figure]:
+    """How much of a piece stands in a training piece."""
+    found = {kind: novelty(its, train) for kind, its in sets.items() if kind != "training music"}
+    longest = {kind: float(np.mean([row.bars for row in its])) for kind, its in found.items()}
+    alike = {kind: float(np.mean([row.share for row in its])) for kind, its in found.items()}
+    count, most = len(sets["samples"]), max(row.bars for row in found["samples"])
+    return [
+        _beside("longest run of copied bars", longest, "bars", count, f"note for note, transposed or not; {most} at most"),
+        _beside("share of the tune in the nearest training piece", alike, "share", count, "runs of five notes of the top voice"),
+    ]
+
+
+def _harmonised(run: Run, dataset: Any, count: int) -> list[Figure]:
+    """Held-out sopranos, given other voices by the model: how surprising Bach's are to it, how many of its notes are Bach's, faults."""
+    codec, pieces = dataset.codec, dataset.pieces["held_out"][:count]
+    real = [dataset.codec.decode(dataset.row(i).tolist()) for i in pieces]
+    made = [harmonised for score in real for harmonised in rewrite(run.model, codec, score, 1, run.recipe.sampling, voices=(0,))]
+    grids = [(a.grid()[0][:, 1:], b.grid()[0][:, 1:]) for a, b in zip(real, made, strict=True)]
+    surprise = float(_floors(dataset, pieces)["given the soprano"][:, 1:].mean())
+    nats = np.concatenate([hidden_nats(run, dataset, i) for i in pieces])
+    equal = np.concatenate([(a == b).ravel() for a, b in grids])
+    guess = np.concatenate([(a == np.median(a, axis=0).astype(int)).ravel() for a, _ in grids])
+    sets = {"samples": made, "held-out music": real, "noise": noise(real)}
+    led = [replace(figure, name=f"harmonising: {figure.name}") for figure in _led(sets)[:1]]
+    order = "alto, tenor and bass written in a drawn order, each note given the soprano and all that is written"
+    floors = {"bigram given the soprano": surprise}, {"each voice's middle note": float(guess.mean())}
+    loss = Figure("harmonising: loss of a note", float(nats.mean()), "nats/note", nats.size, "notes", floors[0], {}, "lower", order)
+    what, of = "harmonising: notes equal to the composer's", "of alto, tenor and bass, a sixteenth each"
+    return [loss, Figure(what, float(equal.mean()), "share", equal.size, "notes", floors[1], {}, "near", of), *led]
+
+
+@torch.no_grad()
+def hidden_nats(run: Run, dataset: Any, piece: int, orders: int = 8, seed: int = 0) -> np.ndarray:
+    """(hidden notes,) an unbiased estimate of the nats of each of the lower voices' tokens given the soprano, where they are written one by
+    one in a random order: each is hidden together with those that come after it (as Uria et al., arXiv 1310.1757, for orderless NADE)."""
+    codec, device, space = dataset.codec, next(run.model.parameters()).device, assemble.space_of(run.recipe, dataset.codec)
+    row = torch.from_numpy(dataset.row(piece).astype(np.int64))
+    tokens = torch.cat([codec.before(dataset.conditions[piece][None], 1, 0)[0], row])[: space.length].to(device)
+    places = (~codec.kept(tokens, (0,), None, codec.prefix)).nonzero()[:, 0]
+    rng, total = np.random.default_rng(seed), 0.0
+    for _ in range(orders):
+        hidden = places[torch.from_numpy(rng.permutation(len(places)) >= rng.integers(len(places))).to(device)]
+        logits = run.model(tokens.index_fill(0, hidden, codec.id["mask",])[None])[0]
+        total += float(torch.nn.functional.cross_entropy(logits[hidden], tokens[hidden])) / orders
+    return np.full(len(places), total)
+
+
+# ---- for the report
+
+
+def pieces_of(run: Run) -> list[Piece]:
+    """Samples, harmonised melodies and a real piece, as a person wants them."""
+    from genwright.music.shown import notation_svg, piano_roll_svg, player
+
+    dataset = run.dataset()
+    shown = [(f"Sample {i + 1}", score) for i, score in enumerate(draw(run, SHOWN, bars=BARS if run.codec.rows else None))]
+    if not run.recipe.objective.causal and run.codec.voices == 4:
+        for score in dataset.scores("held_out", 2 * SHOWN):
+            harmonised = rewrite(run.model, run.codec, first_bars(score, 8), 1, run.recipe.sampling, voices=(0,))[0]
+            shown.append((f"Harmonised: {score.facts.get('title', 'a held-out melody')}", harmonised))
+    shown += [("Held-out music, for comparison", first_bars(score, BARS)) for score in dataset.scores("held_out", 1)]
+    out = []
+    for title, score in shown:
+        if any(score.voices):
+            found = faults(score) if len(score.voices) == 4 else []
+            roll = piano_roll_svg(score, [(f.step, f.voices, f"{f.kind}, bar {f.bar} beat {f.beat:g}") for f in found])
+            out.append(Piece(title, notation_svg(score), roll, player(score), len(found)))
+    return out

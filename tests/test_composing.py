@@ -1,0 +1,118 @@
+"""A person's own music through every command, and what is refused on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from composed import TINY, chorales, jsb, tunes
+from genwright.cli import main
+from genwright.music.score import Meter, Note, Score
+from genwright.music.write import to_midi, to_musicxml
+
+pytest.importorskip("music21")
+pytest.importorskip("verovio")
+
+
+def command(capsys, *words):
+    """(exit code, stdout, stderr) of a command line."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    said = capsys.readouterr()
+    return stopped.value.code, said.out, said.err
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    import os
+
+    place = tmp_path_factory.mktemp("music")
+    os.environ["GENWRIGHT_CACHE"] = str(place / "cache")
+    sources = {"tunes": tunes(place / "mine"), "xml": chorales(place / "four"), "jsb": jsb(place / "jsb.json")}
+    recipes = {"tunes": "folk-tunes", "xml": "chorales-masked", "jsb": "jsb"}
+    for name, recipe in recipes.items():
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", recipe, f"data.path={sources[name]}", *TINY, "--run", str(place / name), "--quiet"])
+        assert stopped.value.code == 0
+    score = Score((tuple(Note(4 * i, 4, 67 + i % 3) for i in range(16)),), 64, bars=(0, 16, 32, 48), meters=(Meter(0, 4, 4),))
+    (place / "melody.musicxml").write_text(to_musicxml(score))
+    (place / "theme.mid").write_bytes(to_midi(score))
+    return place
+
+
+def test_tunes_the_whole_way(place, capsys):
+    code, said, _ = command(capsys, "inspect", "folk-tunes", f"data.path={place / 'mine'}", *TINY)
+    assert code == 0 and "key (2 values), metre (2 values), type (2 values)" in said
+    words = ["--condition", "key=G", "metre=6/8", "type=jig", "--bars", 4, "--tempo", 80, "-n", 2, "--seed", 3]
+    code, said, _ = command(capsys, "sample", place / "tunes", *words)
+    endings = [".mid", ".musicxml", ".svg", "-roll.svg", ".wav"]
+    assert code == 0 and [line.rpartition("/")[2] for line in said.split()] == [f"000{i}{end}" for i in (1, 2) for end in endings]
+    assert "<svg" in (place / "tunes" / "samples" / "0001.svg").read_text()
+    assert (place / "tunes" / "samples" / "0001.wav").read_bytes()[:4] == b"RIFF"
+    code, said, error = command(capsys, "sample", place / "tunes", "--continue", place / "theme.mid", "-n", 1)
+    assert code == 0, error
+    code, said, _ = command(capsys, "evaluate", place / "tunes", "--samples", 4)
+    assert code == 0 and "nats/token" in said and "held-out music" in said and "noise" in said and "in motif" in said
+    code, said, _ = command(capsys, "report", place / "tunes")
+    page = (place / "tunes" / "report.html").read_text()
+    assert (
+        code == 0 and page.count("<audio") >= 2 and "media-src data:" in page and 'aria-label="notation"' in page and "<script" not in page
+    )
+
+
+def test_harmonised_filled_and_new(place, capsys):
+    code, said, _ = command(capsys, "sample", place / "xml", "--harmonise", place / "melody.musicxml", "-n", 1)
+    assert code == 0 and said.split()[0].endswith("harmonised-0001.mid")
+    code, said, _ = command(capsys, "sample", place / "xml", "--fill", next((place / "four").iterdir()), "--bars", "2-3", "-n", 1)
+    assert code == 0 and said.split()[0].endswith("filled-0001.mid")
+    code, said, _ = command(capsys, "sample", place / "xml", "--bars", 2, "-n", 1)
+    assert code == 0 and len(said.split()) == 5
+    code, said, _ = command(capsys, "evaluate", place / "xml", "--samples", 2)
+    assert code == 0 and "harmonising: loss of a note" in said and "bigram given the soprano" in said and "parallel fifths" in said
+    code, said, _ = command(capsys, "report", place / "xml")
+    assert code == 0 and "Harmonised: " in (place / "xml" / "report.html").read_text()
+
+
+def test_four_pitches_a_sixteenth(place, capsys):
+    code, said, _ = command(capsys, "evaluate", place / "jsb", "--samples", 2)
+    assert code == 0 and "loss of changed notes, held out" in said and "nats/frame" in said
+    code, said, _ = command(capsys, "sample", place / "jsb", "-n", 1, "--bars", 2, "--rules")
+    assert code == 0
+
+
+REFUSED = {
+    ("tunes", "--condition", "key=X"): "key is never 'X' in this data",
+    ("tunes", "--condition", "mood=sad"): "there is no attribute 'mood'",
+    ("tunes", "--bars", "0"): "--bars is 0; give a number of bars",
+    ("tunes", "--bars", "4", "--tempo", "0"): "tempo",
+    ("tunes", "more"): "'more' is not expected here",
+    ("tunes", "--harmonise", "melody.musicxml"): "--harmonise is not for this run, whose model is causal",
+    ("tunes", "--prompt", "x"): "--prompt is for text",
+    ("tunes", "--walk", "9"): "--walk is for pictures and points",
+    ("xml", "--continue", "theme.mid"): "--continue is not for this run, whose model is masked",
+    ("xml", "--harmonise", "gone.mid"): "gone.mid does not exist",
+    ("xml", "--fill", "melody.musicxml"): "--fill needs the bars to rewrite",
+    ("xml", "--fill", "melody.musicxml", "--bars", "3-9"): "there are no bars 3-9: the piece has 1 to 4",
+    ("xml", "--harmonise", "melody.musicxml", "--fill", "melody.musicxml"): "--harmonise and --fill were both given",
+    ("xml", "--rules"): "--rules is for causal models",
+    ("xml", "--soundfont", "gone.sf2", "--bars", "1", "-n", "1"): "gone.sf2",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED, ids=" ".join)
+def test_refused_in_a_sentence(place, capsys, words):
+    there = [str(place / word) if "." in word and "=" not in word else word for word in words[1:]]
+    before = sorted((place / words[0]).rglob("*"))
+    code, _, error = command(capsys, "sample", place / words[0], *there)
+    assert code == 2 and REFUSED[words] in error and error.count("\n") == 1
+    assert sorted((place / words[0]).rglob("*")) == before
+
+
+def test_scores_of_noise_are_of_the_pieces_shape():
+    from genwright.composing import noise
+
+    score = Score((tuple(Note(2 * i, 2, 60 + i % 7) for i in range(40)),), 80)
+    made = noise([score, score])
+    assert [len(s.voices) for s in made] == [1, 1] and made[0] != made[1] and made[0].length == 80
+    pitches = np.array([n.pitch for n in made[0].voices[0]])
+    assert pitches.min() >= 60 and pitches.max() <= 66 and 25 <= len(pitches) <= 55
