@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,8 @@ def place(tmp_path_factory):
         assert stopped.value.code == 0
     score = Score((tuple(Note(4 * i, 4, 67 + i % 3) for i in range(16)),), 64, bars=(0, 16, 32, 48), meters=(Meter(0, 4, 4),))
     (place / "melody.musicxml").write_text(to_musicxml(score))
+    low = replace(score, voices=tuple(tuple(n._replace(pitch=n.pitch - 24) for n in notes) for notes in score.voices))
+    (place / "low.musicxml").write_text(to_musicxml(low))
     (place / "theme.mid").write_bytes(to_midi(score))
     return place
 
@@ -86,13 +90,17 @@ REFUSED = {
     ("tunes", "--bars", "0"): "--bars is 0; give a number of bars",
     ("tunes", "--bars", "4", "--tempo", "0"): "tempo",
     ("tunes", "more"): "'more' is not expected here",
+    ("tunes", "--rules"): "--rules is for causal models of voices by steps",
+    ("tunes", "--continue", "theme.mid", "--bars", "1"): "bars already; give --bars",
     ("tunes", "--harmonise", "melody.musicxml"): "--harmonise is not for this run, whose model is causal",
     ("tunes", "--prompt", "x"): "--prompt is for text",
     ("tunes", "--walk", "9"): "--walk is for pictures and points",
     ("xml", "--continue", "theme.mid"): "--continue is not for this run, whose model is masked",
     ("xml", "--harmonise", "gone.mid"): "gone.mid does not exist",
-    ("xml", "--fill", "melody.musicxml"): "--fill needs the bars to rewrite",
-    ("xml", "--fill", "melody.musicxml", "--bars", "3-9"): "there are no bars 3-9: the piece has 1 to 4",
+    ("xml", "--fill", "four/0.musicxml"): "--fill needs the bars to rewrite",
+    ("xml", "--fill", "four/0.musicxml", "--bars", "3-9"): "there are no bars 3-9: the piece has 1 to 4",
+    ("xml", "--fill", "melody.musicxml", "--bars", "2-3"): "the piece has 1 voices, and the model 4",
+    ("xml", "--harmonise", "low.musicxml"): "outside of what the model knows of this voice",
     ("xml", "--harmonise", "melody.musicxml", "--fill", "melody.musicxml"): "--harmonise and --fill were both given",
     ("xml", "--rules"): "--rules is for causal models",
     ("xml", "--soundfont", "gone.sf2", "--bars", "1", "-n", "1"): "gone.sf2",

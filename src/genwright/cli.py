@@ -272,9 +272,7 @@ def report(
     """Write an HTML page about one run, or several."""
     from genwright import api
 
-    path = output or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
-    api.report(runs, path)
-    print(f"{path}: written")
+    print(f"{api.report(runs, output)}: written")
 
 
 def failure(error: BaseException) -> GenwrightError | None:

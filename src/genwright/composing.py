@@ -25,7 +25,6 @@ from genwright.evaluation.voice_floors import changed, voice_floors
 from genwright.evaluation.voice_leading import FAULTS, cadences, chords, faults, marks
 from genwright.music.score import Note, Score, edges, first_number
 from genwright.pictured import Wanted, chosen
-from genwright.recipe import build
 from genwright.reporting.page import Piece
 from genwright.sampling.compose import BARS, blank, compose, first_bars, rewrite
 from genwright.textual import evaluate_language
@@ -50,7 +49,7 @@ def sample_music(
     scores = draw(run, n or SHOWN, **asked)
     way = "harmonised-" if asked.get("harmonise") else "filled-" if asked.get("fill") else ""
     folder = Path(output or run.folder / "samples")
-    scores = [score if tempo is None else replace(score, tempo=tempo) for score in scores]
+    scores = scores if tempo is None else [replace(score, tempo=tempo) for score in scores]
     return [path for i, score in enumerate(scores) for path in files_of(score, folder, f"{way}{i + 1:04d}", soundfont)]
 
 
@@ -67,18 +66,20 @@ def draw(
     if asked and causal != (asked == ["continue"]):
         kind, other = ("causal", "--continue") if causal else ("masked", "--harmonise or --fill")
         raise GenwrightError(f"--{asked[0]} is not for this run, whose model is {kind}", f"use {other}, or another run")
-    if rules and not causal:
-        raise GenwrightError("--rules is for causal models: a masked one draws many places at once", "leave it out")
-    decoding = build(type(run.recipe.sampling), {**run.recipe.sampling.model_dump(), **settings}, "sampling")
+    if rules and not (causal and codec.rows):
+        raise GenwrightError("--rules is for causal models of voices by steps: a masked one draws many places at once", "leave it out")
+    decoding = run.sampling(**settings)
     wanted = chosen(condition) if condition else {}
     if wanted and asked and not causal:
         raise GenwrightError("--condition is for new pieces, and this one is given", "leave it out")
     row = encode(codec.space.attributes, wanted)[None] if wanted else None
     if causal:
         given = _opened(theme, codec) if theme else None
+        if given and bars and int(_count(bars) or 0) < len(edges(given)):
+            raise GenwrightError(f"{theme} has {len(edges(given)) - 1} bars already", f"give --bars {len(edges(given))} or more")
         return compose(run.model, codec, n, decoding, condition=row, theme=given, bars=_count(bars), rules=rules)
     if fill:
-        score = _opened(fill, codec)
+        codec.check(score := _opened(fill, codec))
         return rewrite(run.model, codec, score, n, decoding, steps=_steps(score, bars))
     if harmonise:
         melody = _opened(harmonise, codec)
@@ -263,9 +264,11 @@ def _new(sets: Mapping[str, Sequence[Score]], train: Sequence[Score]) -> list[Fi
     longest = {kind: float(np.mean([row.bars for row in its])) for kind, its in found.items()}
     alike = {kind: float(np.mean([row.share for row in its])) for kind, its in found.items()}
     count, most = len(sets["samples"]), max(row.bars for row in found["samples"])
+    nearest = max(found["samples"], key=lambda row: row.share)
+    named = f"; at most {nearest.share:.0%}, of {train[nearest.nearest].facts['title']}" if nearest.share else ""
     return [
         _beside("longest run of copied bars", longest, "bars", count, f"note for note, transposed or not; {most} at most"),
-        _beside("share of the tune in the nearest training piece", alike, "share", count, "runs of five notes of the top voice"),
+        _beside("share of the tune in the nearest training piece", alike, "share", count, f"runs of five notes of the top voice{named}"),
     ]
 
 
@@ -292,16 +295,19 @@ def _harmonised(run: Run, dataset: Any, count: int) -> list[Figure]:
 def hidden_nats(run: Run, dataset: Any, piece: int, orders: int = 8, seed: int = 0) -> np.ndarray:
     """(hidden notes,) an unbiased estimate of the nats of each of the lower voices' tokens given the soprano, where they are written one by
     one in a random order: each is hidden together with those that come after it (as Uria et al., arXiv 1310.1757, for orderless NADE)."""
-    codec, device, space = dataset.codec, next(run.model.parameters()).device, assemble.space_of(run.recipe, dataset.codec)
+    codec, half, rng, out = dataset.codec, run.model.context // 2, np.random.default_rng(seed), list[float]()  # type: ignore[operator]
     row = torch.from_numpy(dataset.row(piece).astype(np.int64))
-    tokens = torch.cat([codec.before(dataset.conditions[piece][None], 1, 0)[0], row])[: space.length].to(device)
-    places = (~codec.kept(tokens, (0,), None, codec.prefix)).nonzero()[:, 0]
-    rng, total = np.random.default_rng(seed), 0.0
-    for _ in range(orders):
-        hidden = places[torch.from_numpy(rng.permutation(len(places)) >= rng.integers(len(places))).to(device)]
-        logits = run.model(tokens.index_fill(0, hidden, codec.id["mask",])[None])[0]
-        total += float(torch.nn.functional.cross_entropy(logits[hidden], tokens[hidden])) / orders
-    return np.full(len(places), total)
+    tokens = torch.cat([codec.before(dataset.conditions[piece][None], 1, 0)[0], row]).to(next(run.model.parameters()).device)
+    open_ = ~codec.kept(tokens, (0,), None, codec.prefix)
+    for start in range(0, len(tokens), half):  # what is longer than the context: from left to right, half of it at a time
+        window, places = tokens[max(0, start - half) : start + half], open_[start : start + half].nonzero()[:, 0] + min(start, half)
+        nats = []
+        for _ in range(orders * bool(len(places))):
+            hidden = places[torch.from_numpy(rng.permutation(len(places)) >= rng.integers(len(places))).to(places.device)]
+            logits = run.model(window.index_fill(0, hidden, codec.id["mask",])[None])[0]
+            nats.append(float(torch.nn.functional.cross_entropy(logits[hidden], window[hidden])))
+        out += [sum(nats) / orders] * len(places)
+    return np.array(out)
 
 
 # ---- for the report
@@ -322,6 +328,7 @@ def pieces_of(run: Run) -> list[Piece]:
     for title, score in shown:
         if any(score.voices):
             found = faults(score) if len(score.voices) == 4 else []
-            roll = piano_roll_svg(score, [(f.step, f.voices, f"{f.kind}, bar {f.bar} beat {f.beat:g}") for f in found])
+            said = (f"{f.kind}, bar {f.bar} beat {f.beat:g}, {'-'.join('SATB'[v] for v in f.voices)}" for f in found)
+            roll = piano_roll_svg(score, [(f.step, f.voices, words) for f, words in zip(found, said, strict=True)])
             out.append(Piece(title, notation_svg(score), roll, player(score), len(found)))
     return out

@@ -253,9 +253,9 @@ def test_a_run_keeps_its_codec(settings_, tmp_path):
     [
         (Score(((),) * 5, 4), "the piece has 5 voices, and the model 4"),
         (Score(((),) * 3, 4), "the piece has 3 voices, and the model 4"),
-        (Score(((Note(0, 1, 90),), (), (), ()), 4), "MIDI pitch 90 is outside of what the model knows, 36 to 81; transpose"),
+        (Score(((Note(0, 1, 90),), (), (), ()), 4), "MIDI pitch 90 is outside of what the model knows of this voice, 36 to 81; transpose"),
         (Score(((),) * 4, 4, 12), "12 steps a quarter note, and the codec 4; read it with 4"),
-        (Score(((),) * 4, 4, meters=(Meter(0, 7, 8),)), "the meter 7/8 is not in the music that the model learned; known: 3/4, 4/4, 6/8"),
+        (Score(((),) * 4, 4, meters=(Meter(0, 7, 8),)), "the metre 7/8 is not in the music that the model learned; known: 3/4, 4/4, 6/8"),
     ],
 )
 def test_sentences(score, words):

@@ -208,6 +208,13 @@ def test_abc_tune_type_key_tempo_chords_and_marks(tmp_path):
     assert other.keys == (Key(0, 0, ""),) and other.meters == (Meter(0, 2, 2),)
 
 
+def test_abc_accidentals_hold_until_the_bar_ends_and_fermatas_are_kept(tmp_path):
+    text = 'X:1\nT:Half a Hag\nM:4/4\nL:1/4\nK:D\n^G G HA "Hb"!fermata!B|G H[ce] z2|\n'
+    (score,) = read(tmp_path, "a.abc", text.encode())
+    assert [n.pitch for n in score.voices[0]] == [68, 68, 69, 71, 67, 73, 76] and score.facts["title"] == "Half a Hag"
+    assert [n.fermata for n in score.voices[0]] == [False, False, True, True, False, True, True]
+
+
 def test_abc_voices_that_take_turns_are_two(tmp_path):
     (score,) = read(tmp_path, "a.abc", "X:1\nM:2/4\nL:1/4\nK:C\nV:1\nc d|\nV:2\nC D|\nV:1\ne f|\nV:2\nE F|\n")
     assert [[n.pitch for n in notes] for notes in score.voices] == [[72, 74, 76, 77], [60, 62, 64, 65]]
@@ -379,7 +386,11 @@ BAD = {
     "empty.musicxml": (xml(measure()), "holds no note"),
     "still.musicxml": (xml(measure('<sound tempo="0"/>', note("C", 4, 1))), "sets a tempo of 0"),
     "nan.musicxml": (xml(measure('<sound tempo="nan"/>', note("C", 4, 1))), "sets a tempo of 0, or one that is none"),
-    "huge.musicxml": (xml(HUGE), f"more than the {LONGEST:,} that a piece may have"),
+    "huge.musicxml": (xml(HUGE), f"more than the {LONGEST:,} or the hour that a piece may have"),
+    "hours.musicxml": (
+        xml(measure('<sound tempo="40"/>', note("C", 4, 7200))),
+        "7,200 quarter notes long, more than the 8,000 or the hour",
+    ),
     "high.musicxml": (xml(measure(note("C", 12, 1))), "holds a note before it begins, or outside of MIDI's pitches"),
     "drums.mid": (midi(quarter(38, channel=9)), "holds drums and no note with a pitch"),
     "silent.mid": (midi(b""), "holds no note"),

@@ -76,12 +76,12 @@ def test_what_is_kept_stays_and_rows_stand_alone():
     (drawn.float().requires_grad_() * 2).sum().backward()
 
 
-def test_shares_fall_from_all_to_the_least():
+def test_shares_fall_from_all_to_none():
     assert shares(1) == [1.0] and shares(8)[0] == 1.0 and shares(8)[-2:] == [0.0, 0.0]
-    assert shares(8, 0.1)[-1] == pytest.approx(0.1) and all(a >= b for a, b in zip(shares(50), shares(50)[1:], strict=False))
+    assert all(a >= b for a, b in zip(shares(50), shares(50)[1:], strict=False))
 
 
-def test_blocks_are_hidden_together():
+def test_blocks_shrink_to_one_place_a_row():
     seen = []
 
     class Spy(Exact):
@@ -91,11 +91,11 @@ def test_blocks_are_hidden_together():
 
     model, keep = Spy(4), torch.tensor([[False, False, False, True]]).expand(20, 4)
     tokens = torch.ones(20, 4, dtype=torch.long)
-    draw(model, tokens, keep, 12, blocks=torch.tensor([0, 1, 0, 1]))
+    draw(model, tokens, keep, 12)
     assert torch.equal(seen[0], ~keep), "at first all that is open is hidden"
     for hidden in seen:
-        assert torch.equal(hidden[:, 0], hidden[:, 2]) and not hidden[:, 3].any() and hidden.any(1).all()
-    assert {tuple(row) for row in seen[-1].int().tolist()} == {(1, 0, 1, 0), (0, 1, 0, 0)}, "in the end one block a row"
+        assert not hidden[:, 3].any() and hidden.any(1).all()
+    assert {tuple(row) for row in seen[-1].int().tolist()} == {(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)}, "in the end one place a row"
 
 
 def test_a_melody_is_harmonised_and_a_gap_filled():

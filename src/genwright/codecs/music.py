@@ -104,16 +104,18 @@ class MusicCodec(ABC):
             raise GenwrightError(f"the score has {score.per_quarter} steps a quarter note, and the codec {grid}", f"read it with {grid}")
         if count > self.voices or self.rows and count < self.voices:
             raise GenwrightError(f"the piece has {count} voices, and the model {self.voices}", f"give a piece with {self.voices}")
-        for pitch in (note.pitch for notes in score.voices for note in notes if not self.low <= note.pitch <= self.high):
-            what = f"MIDI pitch {pitch} is outside of what the model knows, {self.low} to {self.high}"
-            raise GenwrightError(what, "transpose the piece into the range of the voices")
+        ranges = self.learned.ranges if self.rows else ((self.low, self.high),) * count
+        for (low, high), notes in zip(ranges, score.voices, strict=False):
+            for pitch in (note.pitch for note in notes if not low <= note.pitch <= high):
+                what = f"MIDI pitch {pitch} is outside of what the model knows of this voice, {low} to {high}"
+                raise GenwrightError(what, "transpose the piece into the range of the voices")
 
     def signs(self, score: Score) -> list[tuple[int, Token]]:
         """When metres, then keys change, and to what. Raises GenwrightError for what is not known."""
         signs = [(m.start, ("meter", *m[1:])) for m in score.meters] + [(k.start, ("key", *k[1:])) for k in score.keys]
         for kind, *value in (token for _, token in signs if token not in self.id):
             known = ", ".join("/".join(map(str, t[1:])) for t in self.tokens if t[0] == kind)
-            what = f"the {kind} {'/'.join(map(str, value))} is not in the music that the model learned"
+            what = f"the {kind.replace('meter', 'metre')} {'/'.join(map(str, value))} is not in the music that the model learned"
             raise GenwrightError(what, f"known: {known}" if known else f"leave every {kind} out")
         return signs
 

@@ -2,7 +2,7 @@
 
 Each is a `tokenizers.Tokenizer`, saved as tokenizer.json and tokenizer_config.json, which transformers' AutoTokenizer loads with the
 same ids. Three special tokens follow the content: the end of a document, the mask and the padding. A special token written in a text
-is encoded as plain text, unless asked for (`special=True`, for prompts).
+is encoded as plain text.
 """
 
 from __future__ import annotations
@@ -51,14 +51,8 @@ class TextCodec:
     def __repr__(self) -> str:
         return f"TextCodec(vocabulary={self.space.vocabulary}, special={dict(self.space.special)})"
 
-    def encode(self, text: str, special: bool = False) -> list[int]:
-        """No special token is added. `special`: "[MASK]" and its like in the text are the tokens they name."""
-        if special:
-            self.tokenizer.encode_special_tokens = False
-            try:
-                return self.tokenizer.encode(text, add_special_tokens=False).ids
-            finally:
-                self.tokenizer.encode_special_tokens = True
+    def encode(self, text: str) -> list[int]:
+        """No special token is added."""
         return np.frombuffer(self._encoder.encode(text), self._encoder.dtype).tolist()
 
     def decode(self, tokens: Sequence[int], special: bool = False) -> str:

@@ -60,8 +60,9 @@ class Draft:
             raise BadMusic("holds a note before it begins, or outside of MIDI's pitches")
         if self.tempo is not None and not 0 < self.tempo < 100_000:
             raise BadMusic("sets a tempo of 0, or one that is none")
-        if (end := max(self.end, *(note.start + note.length for note in every))) > LONGEST:
-            raise BadMusic(f"is {float(end):,.0f} quarter notes long, more than the {LONGEST:,} that a piece may have")
+        end = max(self.end, *(note.start + note.length for note in every))
+        if end > LONGEST or end > 60 * (self.tempo or 100.0):
+            raise BadMusic(f"is {float(end):,.0f} quarter notes long, more than the {LONGEST:,} or the hour that a piece may have")
         self.meters = [m for m in self.meters if 0 < m[1] < 256 and m[2] in (1, 2, 4, 8, 16, 32, 64)]
         counts = Counter(self.lost)
         placed = tuple(_place(notes, per_quarter, counts) for _, notes in voices)

@@ -11,6 +11,7 @@ from genwright.music.draft import SEMITONES, BadMusic, Draft, Raw
 from genwright.music.score import of_grid
 
 _ABC = {"T": "title", "C": "composer", "R": "type", "Z": "transcription"}
+_FERMATA = re.compile(r'"[^"]*"|!fermata!|H(?=[\^_=]*[A-Ga-g\[])')  # or words, which stay
 _KERN = {"title": "title", "work": "parentTitle", "composer": "composer", "rights": "copyright"}  # in music21's words
 
 
@@ -44,7 +45,9 @@ def abc(text: str) -> Draft:
     from music21 import abcFormat
 
     draft = Draft()
-    head, *sections = abcFormat.ABCFile().readstr(text).splitByVoice()
+    word = lambda sign: sign[0] if sign[0][0] == '"' else '"fermata"'  # noqa: E731 - music21 leaves out a note that begins with the letter of one
+    text = re.sub(r"(?m)^(?![A-Za-z]:|%).+$", lambda line: _FERMATA.sub(word, line[0]), text)
+    head, *sections = abcFormat.ABCFile((2, 1, 0)).readstr(text).splitByVoice()  # of 2.1: an accidental holds until the bar ends
     voices: dict[str, list] = {} if sections else {"": head.tokens}
     for section in sections:  # a voice may come back after another one
         voices.setdefault(section.tokens[0].data.split()[0], [*head.tokens]).extend(section.tokens)
@@ -64,7 +67,7 @@ def abc(text: str) -> Draft:
                 length = Fraction(token.quarterLength) * ratio
                 for name in filter(None, (note.pitchName for note in getattr(token, "subTokens", [token]))):  # as "F#4"
                     pitch = 12 + 12 * int(name[-1]) + SEMITONES[name[0].upper()] + name.count("#") - name.count("-")
-                    notes.append(Raw(now, length, pitch, 80, False, token.tie in ("stop", "continue"), ratio != 1))
+                    notes.append(Raw(now, length, pitch, 80, "fermata" in token.src, token.tie in ("stop", "continue"), ratio != 1))
                 now += length
         draft.voices.append((voice, notes))
         draft.bars, draft.end = [Fraction(0), *draft.bars], max(draft.end, now)

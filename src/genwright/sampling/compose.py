@@ -15,7 +15,7 @@ from genwright.music.score import Meter, Score, edges, first_number
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.fill import gibbs
-from genwright.sampling.step import needs_bidirectional, needs_causal
+from genwright.sampling.step import needs_causal
 
 BARS = 16  # of music without an end
 
@@ -73,7 +73,6 @@ def rewrite(
     """`count` versions of a score by block Gibbs sampling: kept are these voices and, where `steps` are given, what lies outside of them.
     Piece i is a pure function of the seed and of i. What is longer than the model's context is written from left to right, half of it at a
     time. Raises GenwrightError for a model that is not masked, and for a score that does not fit."""
-    needs_bidirectional(model)
     if not codec.rows:
         raise GenwrightError("this run's codec has no voices by steps of time, of which some could be kept", "use codec.kind=grid")
     silent = ((),) * (codec.voices - len(score.voices))

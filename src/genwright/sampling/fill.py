@@ -128,29 +128,26 @@ def _encode(codec: Any, text: str, mask: int) -> list[int]:
 # ---- block Gibbs sampling
 
 
-def shares(passes: int, least: float = 0.0) -> list[float]:
-    """The share of blocks that each pass hides: from 1 in a straight line down to `least`, which the last quarter keeps."""
-    return [max(least, 1 - (1 - least) * n / max(1.0, 0.75 * passes)) for n in range(passes)]
+def shares(passes: int) -> list[float]:
+    """The share of open places that each pass hides: from 1 in a straight line to 0, which is one place, for the last quarter."""
+    return [max(0.0, 1 - n / max(1.0, 0.75 * passes)) for n in range(passes)]
 
 
 @torch.no_grad()
 def gibbs(
-    model: nn.Module, tokens: Tensor, keep: Tensor, mask: int, settings: Decoding, draws: Draws, passes: int, *,
-    allowed: Tensor, blocks: Tensor | None = None, least: float = 0.0,
-) -> Tensor:  # fmt: skip
+    model: nn.Module, tokens: Tensor, keep: Tensor, mask: int, settings: Decoding, draws: Draws, passes: int, *, allowed: Tensor
+) -> Tensor:
     """tokens (rows, time) int64 with what is not `keep` (rows, time; bool) drawn anew `passes` times; returns as given.
 
     mask: the token that hides. draws: one example a row. allowed: bool, what may come where, (rows, time, vocabulary) or what broadcasts to
-    it. blocks: (time,) int64, places of one number are hidden together (None: each by itself); of a row's open blocks a pass hides at least
-    one. Raises GenwrightError for a model that reads one way, and where probabilities are not finite.
+    it. A pass hides a block of random places, at least one of a row's. Raises GenwrightError for a model that reads one way, and where
+    probabilities are not finite.
     """
     needs_bidirectional(model)
-    blocks = torch.arange(tokens.shape[1], device=tokens.device) if blocks is None else blocks
-    open_ = (~keep).float() @ torch.nn.functional.one_hot(blocks).float() > 0  # (rows, blocks)
-    for n, share in enumerate(shares(passes, least)):
-        rank = draws.uniform(f"block {n}", open_.shape[1]).masked_fill(~open_, 2)
-        last = (open_.sum(1) * share).ceil().long().clamp(min=1) - 1
-        hidden = ~keep & (rank <= rank.sort(1).values.gather(1, last[:, None]))[:, blocks]
+    for n, share in enumerate(shares(passes)):
+        rank = draws.uniform(f"block {n}", tokens.shape[1]).masked_fill(keep, 2)
+        last = ((~keep).sum(1) * share).ceil().long().clamp(min=1) - 1
+        hidden = ~keep & (rank <= rank.sort(1).values.gather(1, last[:, None]))
         logits = model(tokens.masked_fill(hidden, mask))
         logits = warp(logits.masked_fill(~allowed, -math.inf)[hidden], settings)
         tokens = tokens.masked_scatter(hidden, _drawn(logits, settings, draws.uniform(f"token {n}", tokens.shape[1])[hidden]))
