@@ -156,8 +156,8 @@ def test_the_other_commands_call_their_function(api, capsys, tmp_path):
     assert api.calls[-1] == ("inspect", ("code",), {"seed": 1})
     assert run(capsys, "export", "r", "--to", "hf", "out")[0] == 0
     assert api.calls[-1][0] == "export" and [str(word) for word in api.calls[-1][1]] == ["hf", "out"]
-    assert run(capsys, "report", "r")[1] == "r/report.html: written\n"
-    assert run(capsys, "report", "r", "s", "--output", "x.html")[1] == "x.html: written\n"
+    assert run(capsys, "report", "r")[1] == "the printed result: written\n" and api.calls[-1][1][1] is None
+    assert run(capsys, "report", "r", "s", "--output", "x.html")[1] == "the printed result: written\n"
     assert [str(path) for path in api.calls[-1][1][0]] == ["r", "s"] and str(api.calls[-1][1][1]) == "x.html"
 
 
