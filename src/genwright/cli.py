@@ -280,10 +280,8 @@ def failure(error: BaseException) -> GenwrightError | None:
     if isinstance(error, GenwrightError):
         return error
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _says_no_memory(error):
-        return GenwrightError(
-            "out of memory",
-            "lower training.micro_batch first (the result stays; --resume takes it), then the model's width or depth, or data.context",
-        )
+        first = "lower training.micro_batch first (the result stays; --resume takes it)"
+        return GenwrightError("out of memory", f"{first}, then the model's width or depth, or data.context")
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
         remedies = {errno.ENOSPC: "free some space, then go on with --resume", errno.EROFS: "name a folder that can be written"}

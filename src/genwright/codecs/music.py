@@ -52,9 +52,9 @@ class Learned(BaseModel):
 
 class MusicCodec(ABC):
     """score <-> tokens. tokens, id: number <-> token; size: how many are content; low, high: of all pitches; prefix: places of conditions.
-    pitch: (vocabulary,) MIDI pitches, REST, NONE; fits: (voices + 1, vocabulary) bool, content that is in a voice's range, at last all
-    content; bar_tokens: of the longest bar, about. Of codecs whose music is rows of equal length (`rows`; scores must have all voices
-    then): stride: of a row; lead: its tokens before the voices'; timed: (vocabulary,) bool, a row that begins with it is a step of time."""
+    pitch: (vocabulary,) MIDI pitches, REST, NONE; says: (voices + 1, vocabulary) bool, content that a voice may say, at last what is no
+    voice's; fits: what of it is in range; bar_tokens: of the longest bar, about. Of codecs of rows of equal length (`rows`; scores have all
+    voices then): stride: of a row; lead: its tokens before the voices'; timed: (vocabulary,) bool, which begins a row that takes time."""
 
     content, rows, lead, bar_tokens = "music", True, 0, 96
 
@@ -69,9 +69,10 @@ class MusicCodec(ABC):
         self.id, self.size = {token: i for i, token in enumerate(self.tokens)}, len(content)
         self.stride, self.timed = self.lead + self.voices, torch.tensor([not self.lead or t[0] == "place" for t in self.tokens])
         self.pitch = torch.tensor([t[1] if t[0] in PITCHED and t[1:] else REST if t[0] == "rest" else NONE for t in self.tokens])
+        whose = torch.tensor([t[2] if t[0] == "pitch" and t[2:] else -1 for t in self.tokens])  # which voice's own token it is
+        self.says = (torch.arange(len(whose)) < self.size) & ((whose < 0) | (whose == torch.arange(self.voices + 1)[:, None]))
         low, high = torch.tensor([*learned.ranges, (0, 127)])[:, :, None].unbind(1)
-        inside = (self.pitch < 0) | ((self.pitch >= low) & (self.pitch <= high))
-        self.fits = inside & (torch.arange(len(self.tokens)) < self.size)
+        self.fits = self.says & ((self.pitch < 0) | ((self.pitch >= low) & (self.pitch <= high)))
         names = ["=".join(t[1:]) if t[0] == "asked" else " ".join(map(str, t)) for t in self.tokens]
         self.space = Space(len(names), {names[i]: i for i in range(self.size, len(names))}, attributes=learned.attributes)
         self._saved = json.dumps({"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1)

@@ -38,7 +38,8 @@ class Rules:
         self.codec, self.strict, kinds = codec, strict, [token[0] for token in codec.tokens]
         follows = [[_follows(before, token) for token in codec.tokens] for before in codec.tokens]
         known = [torch.tensor(t) for t in ([k == "hold" for k in kinds], [k == "none" for k in kinds], follows)]
-        self.tables = [codec.pitch, codec.fits, codec.timed, *codec.pitch.unique(return_inverse=True), *known]  # of many tokens few pitches
+        fits, whole = codec.fits if strict else codec.says, codec.pitch.unique(return_inverse=True)  # of many tokens few pitches
+        self.tables = [codec.pitch, fits, codec.timed, *whole, *known]
 
     def __call__(self, tokens: Tensor, rows: Tensor) -> Tensor:
         """(rows, length) int64 -> (rows, vocabulary) bool."""
@@ -56,7 +57,7 @@ class Rules:
         previous = pitch[torch.arange(len(tokens), device=device), last].where(steps.any(1, keepdim=True), NONE)
         voice = (slot - codec.lead).clamp(min=0)
         own = previous.gather(1, voice[:, None])
-        allowed = fits[voice if self.strict else codec.voices] & ~(hold & (pitch_of != own))
+        allowed = fits[voice] & ~(hold & (pitch_of != own))
         if self.strict:
             allowed &= ~parallel(previous[:, :, None], own[:, :, None], pitch[:, -1, :, None], pitches).any(1)[:, which]
         if not codec.lead:

@@ -90,7 +90,7 @@ def sentence(run: RunData) -> str:
         return f"Its samples, beside what real data reaches: {told}." if told else known
     per = "hidden token" if "masked" in loss.name else "token"
     choices = number(math.exp(min(loss.value, 700)))
-    text = f"On text it never saw it needs {number(loss.value)} nats a {per}: as unsure as between {choices} equally likely ones"
+    text = f"On data it never saw it needs {number(loss.value)} nats a {per}: as unsure as between {choices} equally likely ones"
     best = min(loss.floors.items(), key=lambda item: item[1], default=None)
     if best is None:
         return text + "."
