@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from commands import command
 from composed import TINY, chorales, jsb, tunes
 from genwright.cli import main
+from genwright.composing import hidden_nats
 from genwright.music.score import Meter, Note, Score
 from genwright.music.write import to_midi, to_musicxml
 
 pytest.importorskip("music21")
 pytest.importorskip("verovio")
-
-
-def command(capsys, *words):
-    """(exit code, stdout, stderr) of a command line."""
-    with pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in words])
-    said = capsys.readouterr()
-    return stopped.value.code, said.out, said.err
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +120,36 @@ def test_scores_of_noise_are_of_the_pieces_shape():
     assert [len(s.voices) for s in made] == [1, 1] and made[0] != made[1] and made[0].length == 80
     pitches = np.array([n.pitch for n in made[0].voices[0]])
     assert pitches.min() >= 60 and pitches.max() <= 66 and 25 <= len(pitches) <= 55
+
+
+class ExactConditionals(torch.nn.Module):
+    """Of four places, each 0 or 1, with the joint `p`: what each is, given those that are not hidden (2). Left to right: `context`."""
+
+    def __init__(self, context: int):
+        super().__init__()
+        self.context, self.dummy = context, torch.nn.Parameter(torch.zeros(()))
+        self.states = torch.cartesian_prod(*[torch.arange(2)] * 4)
+        self.p = torch.rand(16, generator=torch.Generator().manual_seed(0)).double()
+
+    def forward(self, tokens):
+        row = tokens[0]
+        fits = ((row == 2) | (self.states[:, : len(row)] == row)).all(1) * self.p
+        return torch.stack([(fits @ (self.states[:, : len(row)] == value).double()) for value in (0, 1)], -1).log()[None].float()
+
+
+@pytest.mark.parametrize("context", [4, 8])
+def test_nats_of_a_harmonisation_are_those_of_its_joint_probability(context):
+    model, row = ExactConditionals(context), np.array([0, 1, 1, 0])
+    kept = torch.tensor([True, False, False, False])
+    before = lambda condition, count, start: torch.zeros(1, 0, dtype=torch.long)  # noqa: E731
+    codec = SimpleNamespace(before=before, kept=lambda tokens, *_: kept, prefix=0, id={("mask",): 2})
+    dataset = SimpleNamespace(codec=codec, row=lambda piece: row, conditions=torch.zeros(1, 0))
+    found = hidden_nats(SimpleNamespace(model=model), dataset, 0, orders=4000)
+    whole = model.p[(model.states == torch.tensor(row)).all(1)] / model.p[model.states[:, 0] == row[0]].sum()
+    assert len(found) == 3
+    if context == 8:  # all in one window
+        assert found.sum() == pytest.approx(-float(whole.log()), rel=0.02)
+    else:  # two windows of two: the chain rule, the second given the first
+        first = model.p[(model.states[:, :2] == torch.tensor(row[:2])).all(1)].sum() / model.p[model.states[:, 0] == row[0]].sum()
+        assert found[0] == pytest.approx(-float(first.log()), rel=1e-5)
+        assert found.sum() == pytest.approx(-float(whole.log()), rel=0.02)

@@ -4,20 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from commands import command
 from genwright.cli import main
 
 SMALL = [
     "codec.size=16", "model.width=8", "training.steps=4", "training.batch_size=8", "training.evaluate_every=2", "training.precision=fp32",
     "watching.samples=12", "sampling.steps=2",
 ]  # fmt: skip
-
-
-def command(capsys, *words):
-    """(exit code, stdout, stderr) of a command line."""
-    with pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in words])
-    said = capsys.readouterr()
-    return stopped.value.code, said.out, said.err
 
 
 @pytest.fixture(scope="module")

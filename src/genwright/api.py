@@ -148,7 +148,7 @@ def _train(
     if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(recipe.training.threads or max(1, cores() // engine.size))
     dataset = _prepare(recipe, assemble.codec_of(recipe, folder), engine, console, before.get("data", {}).get("digest"))
-    licence = dataset.summary.get("licence")
+    licence = dataset.summary.get("licence") if recipe.data.source != "files" else None
     for text in assemble.left_out(dataset.summary) + [f"licence of the data: {licence}"] * bool(licence):
         say(text)
     space = assemble.space_of(recipe, dataset.codec)

@@ -67,17 +67,17 @@ def draw(
         kind, other = ("causal", "--continue") if causal else ("masked", "--harmonise or --fill")
         raise GenwrightError(f"--{asked[0]} is not for this run, whose model is {kind}", f"use {other}, or another run")
     if rules and not (causal and codec.rows):
-        raise GenwrightError("--rules is for causal models of voices by steps: a masked one draws many places at once", "leave it out")
+        raise GenwrightError("--rules is for causal models of voices by steps of time (codec.kind=grid or jsb)", "leave it out")
     decoding = run.sampling(**settings)
     wanted = chosen(condition) if condition else {}
     if wanted and asked and not causal:
         raise GenwrightError("--condition is for new pieces, and this one is given", "leave it out")
     row = encode(codec.space.attributes, wanted)[None] if wanted else None
     if causal:
-        given = _opened(theme, codec) if theme else None
-        if given and bars and int(_count(bars) or 0) < len(edges(given)):
-            raise GenwrightError(f"{theme} has {len(edges(given)) - 1} bars already", f"give --bars {len(edges(given))} or more")
-        return compose(run.model, codec, n, decoding, condition=row, theme=given, bars=_count(bars), rules=rules)
+        given, count = _opened(theme, codec) if theme else None, _count(bars)
+        if given and count and count <= (own := len(edges(given)) - 2 + first_number(given)):  # a pickup is no bar
+            raise GenwrightError(f"{theme} has {own} bars already", f"give --bars {own + 1} or more, for they count from its beginning")
+        return compose(run.model, codec, n, decoding, condition=row, theme=given, bars=count, rules=rules)
     if fill:
         codec.check(score := _opened(fill, codec))
         return rewrite(run.model, codec, score, n, decoding, steps=_steps(score, bars))
