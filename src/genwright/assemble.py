@@ -127,7 +127,6 @@ def environment(recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str
 
     named = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")
     packages = {found.name: found.version for found in distributions() if found.name in named}
-    gpu = torch.cuda.get_device_name() if engine.device.type == "cuda" else None
     return {
         "genwright": __version__,
         "commit": _commit(),
@@ -137,7 +136,7 @@ def environment(recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str
         "processor": _processor(),
         "cores": cores(),
         "threads": torch.get_num_threads(),
-        "gpu": gpu,
+        "gpu": torch.cuda.get_device_name() if engine.device.type == "cuda" else None,
         "processes": engine.size,
         "data": {"digest": dataset.digest, "shards": dict(dataset.shards), "summary": dict(dataset.summary)},
         **extra,

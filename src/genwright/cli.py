@@ -210,12 +210,10 @@ def _print_text(trained: Any, given: dict[str, Any]) -> None:
         return
     trained.check_prompts(prompts)
     live = sys.stdout.isatty()
-    print(_heading(0, len(prompts) * count), end="")
-    typer.secho(_safe(prompts[0]), bold=True, nl=False)
+    _begin(prompts[0], 0, len(prompts) * count)
     for row, drawn in enumerate(trained.sample(prompts=prompts, n=count, on_token=_stream if live else None, **given)):
         if row:
-            print(_heading(row, len(prompts) * count), end="")
-            typer.secho(_safe(drawn.prompt), bold=True, nl=False)
+            _begin(drawn.prompt, row, len(prompts) * count)
         print(_safe(drawn.text) if row or not live else "")
 
 
@@ -225,8 +223,10 @@ def _stream(row: int, piece: str) -> None:
         print(_safe(piece), end="", flush=True)
 
 
-def _heading(row: int, count: int) -> str:
-    return f"--- {row + 1} of {count} ---\n" if count > 1 else ""
+def _begin(prompt: str, row: int, count: int) -> None:
+    """Of several samples the number, then the prompt, which the sample goes on from."""
+    print(f"--- {row + 1} of {count} ---\n" if count > 1 else "", end="")
+    typer.secho(_safe(prompt), bold=True, nl=False)
 
 
 def _safe(text: str) -> str:
@@ -279,7 +279,9 @@ def failure(error: BaseException) -> GenwrightError | None:
     """What a person can do about an error that is not the program's fault; None for one that is."""
     if isinstance(error, GenwrightError):
         return error
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _says_no_memory(error):
+    words = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or said:
         first = "lower training.micro_batch first (the result stays; --resume takes it)"
         return GenwrightError("out of memory", f"{first}, then the model's width or depth, or data.context")
     if isinstance(error, OSError):
@@ -288,11 +290,6 @@ def failure(error: BaseException) -> GenwrightError | None:
         remedies |= dict.fromkeys((errno.EACCES, errno.EPERM), "change its permissions, or name another folder")
         return GenwrightError(what, remedies.get(error.errno or 0, "check the path")) if error.errno else None
     return None
-
-
-def _says_no_memory(error: BaseException) -> bool:
-    words = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
 def _usage(error: Any) -> str:
@@ -306,12 +303,12 @@ def _usage(error: Any) -> str:
     return text if "did you mean" in text else f"{text}; see `{command} --help`."
 
 
-def _leave(code: int) -> NoReturn:
-    """Exits; a rank does so without waiting for threads of its process group (see `engine.leave`)."""
+def leave(code: int) -> NoReturn:
+    """Exits; a rank does so at once: threads of torch's process groups can outlive the interpreter and abort its exit."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        from genwright.training.engine import leave
-
-        leave(code)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -321,21 +318,14 @@ def main(words: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     try:
         code = app([word for word in given if word != "--debug"] or ["--help"], prog_name="genwright", standalone_mode=False)
-        _leave(code if isinstance(code, int) else 0)
+        leave(code if isinstance(code, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
-        _leave(130)
+        leave(130)
     except Exception as error:
         if debug:
             raise
-        if hasattr(error, "format_message"):
-            said = _usage(error)
-        else:
-            known = failure(error)
-            said = (
-                str(known)
-                if known
-                else f"{type(error).__name__}: {error}; this is a fault of genwright: run again with --debug, and report what it prints."
-            )
-        print("error: " + " ".join(said.split()), file=sys.stderr)
-        _leave(2 if hasattr(error, "format_message") or failure(error) else 1)
+        fault = f"{type(error).__name__}: {error}; this is a fault of genwright: run again with --debug, and report what it prints."
+        known = _usage(error) if hasattr(error, "format_message") else failure(error)
+        print("error: " + " ".join(str(known or fault).split()), file=sys.stderr)
+        leave(2 if known else 1)

@@ -80,9 +80,8 @@ def _shown(run: Run, found: Evaluation) -> Any:
 
     recipe, records, environment = run.recipe, run.records, dict(run.environment)
     data = environment.pop("data", {})
-    modules = run.objective.modules
     sizes: dict[str, Any] = {
-        "parameters": sum(p.numel() for module in modules.values() for p in module.parameters()),
+        "parameters": sum(p.numel() for module in run.objective.modules.values() for p in module.parameters()),
         "checkpoint": f"step {found.step}, {found.weights} weights",
     }
     pictures: Sequence[Any] = ()

@@ -1,6 +1,5 @@
 """`genwright inspect`: what a run would see and cost, before it is started: the first batch, decoded, with what counts marked."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from genwright.draws import Draws
 from genwright.recipe import Recipe
 from genwright.training.engine import Engine
 from genwright.training.loop import check
+from genwright.training.precision import timed
 
 ROWS, SHOWN = 3, 160  # examples, and tokens of each, that are printed
 
@@ -118,18 +118,17 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
     train, held_out = dataset.summary["train"], dataset.summary["held_out"]
     seen = training.steps * stream.size * stream.units * objective.draws
-    step = _seconds(objective, {k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()}, engine)
-    step *= stream.size / min(stream.size, training.micro_batch or stream.size)
+    few = {k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()}
+    step = timed(objective.turns(0), few, engine, 1)[0] * stream.size / min(stream.size, training.micro_batch or stream.size)
     time_ = f"about {training.steps * step / 60:.1f} minutes here in fp32 ({step * 1000:,.0f} ms a step), evaluation aside"
     model = f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB"
     if recipe.data.content != "text":
-        epochs = seen / max(1, train["examples"])
         return {
             "data": f"{train['examples']:,} training {unit}, {held_out['examples']:,} held out",
             "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
             "attributes": ", ".join(f"{name} ({len(values)} values)" for name, values in dataset.codec.space.attributes.items()) or "none",
             "model": model,
-            "run": f"{training.steps:,} steps of {stream.size} {unit}, {epochs:,.1f} epochs",
+            "run": f"{training.steps:,} steps of {stream.size} {unit}, {seen / max(1, train['examples']):,.1f} epochs",
             "time": time_,
         }
     counted, given = int((prepared["targets"] >= 0).sum()), prepared["targets"].numel()
@@ -143,14 +142,3 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
         "run": f"{training.steps:,} steps, {seen:,} tokens, {seen / max(1, train['tokens']):.2f} epochs, {flop:.2e} FLOP",
         "time": time_,
     }
-
-
-def _seconds(objective: Any, batch: Batch, engine: Engine) -> float:
-    """Of all turns' gradients on a batch; the second time, for the first pays for kernels being chosen."""
-    for _ in range(2):
-        began = time.perf_counter()
-        for turn in objective.turns(0):
-            turn.loss(dict(batch)).total.sum().backward()
-        if engine.device.type == "cuda":
-            torch.cuda.synchronize()
-    return time.perf_counter() - began

@@ -19,8 +19,7 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
     """The first thing to put right; unknown keys come first, because a mistyped key also leaves a required one missing.
 
     cls: what was validated; where: its dotted place. everywhere: all dotted settings of a recipe, to find a misplaced one."""
-    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    problem = problems[0]
+    problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     path, owner = _place(cls, problem["loc"])
     key = ".".join([*([where] if where else []), *path])
     value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})

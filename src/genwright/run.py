@@ -86,9 +86,7 @@ class Run:
         files, _ = checkpoint.load(self.checkpoint)
         if self.weights == "ema" and "ema" not in files:
             raise GenwrightError(f"{self.folder} keeps no averaged weights", "leave --weights out, or train with training.ema=0.99")
-        named = dict(files["weights"])
-        if self.weights == "ema":
-            named |= files.get("ema", {})
+        named = files["weights"] | (files["ema"] if self.weights == "ema" else {})
         modules = dict.fromkeys(name.partition(".")[0] for name in named)
         return {name: checkpoint.cut(named, f"{name}.") for name in modules}
 

@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 
-from genwright.training.engine import Engine, leave
+from genwright.cli import leave
+from genwright.training.engine import Engine
 from genwright.training.session import Session
 from training import toys
 

@@ -88,7 +88,6 @@ class Encoder:
         return encode
 
     def _pieces(self) -> Callable[[str], bytes]:
-        whole = self._any
         inner = Tokenizer(self.tokenizer.model)
         inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         dtype = self.dtype
@@ -113,7 +112,7 @@ class Encoder:
             done: list[bytes] = []
             for plain, run in groupby(_LINES.split(text), str.isascii):
                 lines = list(run)
-                done += map(ascii_only, lines) if plain else [whole("".join(lines))]
+                done += map(ascii_only, lines) if plain else [self._any("".join(lines))]
             return b"".join(done)
 
         return encode

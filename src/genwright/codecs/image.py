@@ -29,8 +29,7 @@ class ImageCodec:
 
     def __init__(self, settings: ImageSettings, attributes: Mapping[str, tuple[str, ...]] | None = None):
         self.settings = settings
-        shape = (settings.channels, settings.size, settings.size)
-        self.space = Space(shape=shape, attributes=dict(attributes or {}))
+        self.space = Space(shape=(settings.channels, settings.size, settings.size), attributes=dict(attributes or {}))
         self._saved = {**settings.model_dump(), "attributes": {name: list(values) for name, values in self.space.attributes.items()}}
         self.digest = hashlib.sha256(json.dumps(self._saved).encode()).hexdigest()
 

@@ -97,7 +97,8 @@ class TextCodec:
         return TextCodec(tokenizer, special)
 
 
-def _finish(tokenizer: Tokenizer) -> TextCodec:
+def _finish(tokenizer: Tokenizer, decoder: decoders.Decoder) -> TextCodec:
+    tokenizer.decoder = decoder
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()])
     return TextCodec(tokenizer, {name: tokenizer.get_vocab()[token] for name, token in SPECIAL.items()})
 
@@ -141,8 +142,7 @@ class Bytes(_TextSettings, family="codec"):
     def train(self, documents: Iterator[str]) -> TextCodec:
         tokenizer = Tokenizer(models.BPE(vocab={symbol: b for b, symbol in enumerate(byte_symbols())}, merges=[]))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        return _finish(tokenizer)
+        return _finish(tokenizer, decoders.ByteLevel())
 
 
 class Characters(_TextSettings, family="codec"):
@@ -157,9 +157,7 @@ class Characters(_TextSettings, family="codec"):
         for text in documents:
             seen[np.frombuffer(text.encode("utf-32-le"), np.uint32)] = True
         vocabulary = {chr(code): i for i, code in enumerate(np.flatnonzero(seen).tolist())}
-        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-        tokenizer.decoder = decoders.Fuse()
-        return _finish(tokenizer)
+        return _finish(Tokenizer(models.BPE(vocab=vocabulary, merges=[])), decoders.Fuse())
 
 
 class BPE(_TextSettings, family="codec"):
@@ -176,12 +174,11 @@ class BPE(_TextSettings, family="codec"):
     def train(self, documents: Iterator[str]) -> TextCodec:
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = split_pieces()
-        tokenizer.decoder = decoders.ByteLevel()
         content = self.vocabulary - len(SPECIAL)
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(vocab_size=content, show_progress=False, initial_alphabet=alphabet, min_frequency=2)
         tokenizer.train_from_iterator(_first(documents, self.sample * 1_000_000), trainer)
-        return _finish(tokenizer)
+        return _finish(tokenizer, decoders.ByteLevel())
 
 
 class File(_TextSettings, family="codec"):

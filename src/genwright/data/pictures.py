@@ -41,13 +41,12 @@ def read(path: str, size: int) -> Image.Image:
             from resvg_py import svg_to_bytes
 
             source = io.BytesIO(svg_to_bytes(svg_path=path, width=size, height=size, skip_system_fonts=True))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow: what matters below is raised, and a file's odd metadata does not matter
-            with Image.open(source, formats=_FORMATS) as image:
-                if image.width * image.height > LARGEST:
-                    raise Image.DecompressionBombError
-                image.load()
-                return ImageOps.exif_transpose(image)
+        # of Pillow's warnings: what matters below is raised, and a file's odd metadata does not matter
+        with warnings.catch_warnings(action="ignore"), Image.open(source, formats=_FORMATS) as image:
+            if image.width * image.height > LARGEST:
+                raise Image.DecompressionBombError
+            image.load()
+            return ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise BadPicture("does not exist") from None
     except Image.DecompressionBombError:
@@ -101,12 +100,12 @@ def write(folder: str, files: list[tuple[str, str]], codec: dict) -> None:
             names.append(name)
         except BadPicture as problem:
             bad.append(f"{name} {problem}")
-    shape = (-1, codec["channels"], codec["size"], codec["size"])
-    save(folder, np.array(pixels, np.uint8).reshape(shape), {"names": names, "bad": bad})
+    save(folder, pixels, codec, {"names": names, "bad": bad})
 
 
-def save(folder: str | Path, pixels: np.ndarray, facts: dict) -> None:
-    """Publishes a shard of (n, channels, size, size) uint8."""
+def save(folder: str | Path, squares: list[np.ndarray], codec: dict, facts: dict) -> None:
+    """Publishes a shard of squares, (channels, size, size) uint8 each."""
+    pixels = np.array(squares, np.uint8).reshape(-1, codec["channels"], codec["size"], codec["size"])
 
     def fill(draft: Path) -> None:
         np.save(draft / "pixels.npy", pixels)

@@ -150,8 +150,7 @@ class Preparation:
 
     def write(self, units: list[dict], codec: TextCodec, folder: Path, end: int | None) -> dict[str, dict]:
         """Tokenises what is not in the cache yet. Returns {key: facts} in the order of the units."""
-        shards = self.cache / "shards"
-        folders = [shards / digest_of(FORMAT, _content(unit), codec.digest, end) for unit in units]
+        folders = [self.cache / "shards" / digest_of(FORMAT, _content(unit), codec.digest, end) for unit in units]
         todo = [(unit, str(to)) for unit, to in zip(units, folders, strict=True) if not to.is_dir()]
         jobs = [{"unit": unit, "tokenizer": str(folder / "tokenizer.json"), "end": end, "folder": to} for unit, to in todo]
         for _ in parallel("write", jobs, self.workers(UNIT * len(jobs))):

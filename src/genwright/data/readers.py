@@ -102,8 +102,7 @@ def scan(path: str) -> dict:
             parts, bad = _scan_blocks(path, sha)
         else:
             with open(path, "rb") as raw:
-                while chunk := raw.read(BLOCK):
-                    sha.update(chunk)
+                sha = hashlib.file_digest(raw, "sha256")
             if kind_of(path) == "parquet":
                 parts, bad = _scan_parquet(path)
             else:

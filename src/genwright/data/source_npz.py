@@ -55,8 +55,7 @@ def write(folder: Path, path: str, codec: dict[str, Any]) -> None:
     labels = [y for _, y in parts.values()]
     known = [str(label) for y in labels if y is not None for label in y.tolist()] if all(y is not None for y in labels) else []
     train = len(parts["train"][0]) if "test" in parts else None
-    shape = (-1, codec["channels"], codec["size"], codec["size"])
-    save(folder, np.array(pixels, np.uint8).reshape(shape), {"names": names, "bad": [], "labels": known, "train": train})
+    save(folder, pixels, codec, {"names": names, "bad": [], "labels": known, "train": train})
 
 
 class Stacked:
@@ -64,8 +63,7 @@ class Stacked:
 
     def __init__(self, grey: Any):
         self.grey, self.files = grey, grey.files
-        draws = Draws(0, 0, torch.arange(sum(STACKED.values())))
-        self.numbers = draws.integers("stacked", int(grey.bounds[-1]), 3).numpy()
+        self.numbers = Draws(0, 0, torch.arange(sum(STACKED.values()))).integers("stacked", int(grey.bounds[-1]), 3).numpy()
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """(n, 3, size, size) uint8."""

@@ -48,8 +48,7 @@ def find() -> list[Item]:
 def group(stem: str) -> str:
     """What an emoji shows, whatever its tone, gender and direction: 1F469-1F3FF-200D-1F680 (a dark woman astronaut) -> 1F9D1-1F680."""
     parts = [_SAME.get(code, code) for code in stem.split("-") if code not in TONES and code not in ("FE0F", "200D")]
-    kept = [code for code in parts[1:] if code not in ("2640", "2642", "27A1")]
-    plain = "-".join([*parts[:1], *kept])
+    plain = "-".join(parts[:1] + [code for code in parts[1:] if code not in ("2640", "2642", "27A1")])
     return _COUPLES.get(plain, plain)
 
 

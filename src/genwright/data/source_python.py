@@ -54,8 +54,7 @@ def _write_docs(draft: Path, modules: list[SourceFile]) -> None:
 def docstrings(source: bytes, module: str) -> str:
     """A module's docstrings, each under the name and arguments of what it documents. The module is parsed, not imported."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a stray backslash in somebody's string is not the user's concern
+        with warnings.catch_warnings(action="ignore"):  # a stray backslash in somebody's string is not the user's concern
             tree = ast.parse(source)
     except (SyntaxError, ValueError):  # a template or a file for another version: no documentation in it
         return ""

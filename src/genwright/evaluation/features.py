@@ -7,7 +7,6 @@ loop, is a function of the dataset alone (on one kind of machine), and is kept i
 apart. Points in the plane are their own features.
 """
 
-import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from genwright.codecs.attributes import spans
 from genwright.contracts import Batch, Loss, Objective, Ranks, Turn
 from genwright.data.examples import ExampleStream, Split
+from genwright.data.shards import digest_of
 from genwright.draws import Draws
 from genwright.evaluation.held_out import Alone
 from genwright.files import cache_folder, write_whole
@@ -182,8 +182,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
         return Extractor(None, "the coordinates themselves", {})
     attributes = dict(space.attributes) or {ROTATIONS: ("0", "90", "180", "270")}
     digest = getattr(dataset, "pictures", dataset.digest)  # whatever codes they become
-    marks = json.dumps([VERSION, digest, space.shape, attributes], sort_keys=True)
-    name = hashlib.sha256(marks.encode()).hexdigest()[:12]
+    name = digest_of(VERSION, digest, space.shape, attributes)[:12]
     root = cache_folder(cache) / "extractors"
     weights, facts = root / f"{name}.safetensors", root / f"{name}.json"
     if not (facts.is_file() and weights.is_file()):

@@ -35,9 +35,7 @@ class Means(dict[str, float]):
 
 def untrained(run: Any, device: torch.device) -> Objective:
     """A run's objective as it was before its first step."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.recipe.seed)
-        fresh = assemble.objective(run.recipe, assemble.space_of(run.recipe, run.codec))
+    fresh = assemble.objective(run.recipe, assemble.space_of(run.recipe, run.codec))
     for module in fresh.modules.values():
         module.to(device)
     return fresh

@@ -90,8 +90,6 @@ def load(path: str | Path) -> Inception:
 @torch.no_grad()
 def features(network: Inception, x: Tensor) -> Tensor:
     """Pictures (n, 1 or 3, height, width) in [-1, 1] -> (n, 2048)."""
-
-    def resized(part: Tensor) -> Tensor:
-        return F.interpolate(part.expand(-1, 3, -1, -1), (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
-
-    return torch.cat([network(resized(part.clamp(-1, 1))) for part in x.split(50)])
+    parts = (part.clamp(-1, 1).expand(-1, 3, -1, -1) for part in x.split(50))
+    resized = (F.interpolate(part, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False) for part in parts)
+    return torch.cat(list(map(network, resized)))

@@ -174,8 +174,7 @@ def parses(text: str) -> bool | None:
     syntax error before the end. None: nothing is left to judge, as when a docstring is longer than the text.
     """
     lines = text.split("\n")[:-1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SyntaxWarning: an invalid escape is no error
+    with warnings.catch_warnings(action="ignore"):  # SyntaxWarning: an invalid escape is no error
         while lines:
             source = "\n".join(lines) + "\n"
             try:

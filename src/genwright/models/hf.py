@@ -92,8 +92,7 @@ def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
     config = {"architectures": [name], "model_type": form.preset, "dtype": dtype, "max_position_embeddings": model.context}
     config |= dict(form.fixed) | _config(form, model) | ids
     state = {n: p.detach().cpu() for n, p in model.named_parameters()}
-    names = rows(form, model.settings.depth)
-    theirs = {name: torch.cat([state[o] for o in ours]) for name, ours in names if ours[0] in state}
+    theirs = {name: torch.cat([state[o] for o in ours]) for name, ours in rows(form, model.settings.depth) if ours[0] in state}
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,8 +120,7 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     ours: dict[str, Tensor] = {}
     for hf_name, own in rows(form, settings.depth):
         if hf_name in theirs:
-            tensor = theirs.pop(hf_name)
-            ours |= dict(zip(own, (part.clone() for part in tensor.chunk(len(own))), strict=True))
+            ours |= dict(zip(own, (part.clone() for part in theirs.pop(hf_name).chunk(len(own))), strict=True))
     if settings.tied:
         ours.pop("head", None)  # some files hold the embedding twice
     with torch.device("meta"):

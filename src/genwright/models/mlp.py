@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
+from genwright.models.autoencoder import initialised
 from genwright.registry import Settings
 
 
@@ -47,10 +48,8 @@ class Generator(nn.Module):
 
     def __init__(self, space: Space, latent: int):
         super().__init__()
-        self.embed = nn.Linear(space.columns, latent, bias=False) if space.columns else None
+        self.embed = initialised(nn.Linear(space.columns, latent, bias=False), 1.0) if space.columns else None
         self.inputs = latent * (2 if space.columns else 1)
-        if self.embed is not None:
-            nn.init.normal_(self.embed.weight)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         if self.embed is not None and condition is not None:
@@ -66,9 +65,7 @@ class Discriminator(nn.Module):
     def __init__(self, columns: int, width: int):
         super().__init__()
         self.out = nn.Linear(width, 1, bias=False)
-        self.embed = nn.Linear(columns, width, bias=False) if columns else None
-        if self.embed is not None:
-            nn.init.normal_(self.embed.weight, std=1 / math.sqrt(width))
+        self.embed = initialised(nn.Linear(columns, width, bias=False), 1 / math.sqrt(width)) if columns else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         features = self.features(x)

@@ -33,9 +33,7 @@ def resample(x: Tensor, angle: Tensor, scale: Tensor, mirror: Tensor, shift: Ten
     """Bilinear resampling of (n, c, h, w) turned by `angle` (n,), enlarged by `scale`, mirrored where -1, shifted by (n, 2) half sides (x,
     y). Beyond an edge the picture is reflected."""
     n, c, h, w = x.shape
-    v, u = torch.meshgrid(
-        (torch.arange(h, device=x.device) + 0.5) * 2 / h - 1, (torch.arange(w, device=x.device) + 0.5) * 2 / w - 1, indexing="ij"
-    )
+    v, u = torch.meshgrid(*((torch.arange(size, device=x.device) + 0.5) * 2 / size - 1 for size in (h, w)), indexing="ij")
     u, v = u.flatten() - shift[:, :1], v.flatten() - shift[:, 1:]
     cos, sin = (angle.cos() / scale)[:, None], (angle.sin() / scale)[:, None]
     column = _reflected((mirror[:, None] * (cos * u + sin * v) + 1) * (w / 2), w)
@@ -59,7 +57,6 @@ def _reflected(place: Tensor, size: int) -> Tensor:
 
 def kept(x: Tensor, centre: Tensor, cut: Tensor) -> Tensor:
     """(n, 1, h, w): 0 in a square of half the side around `centre` (n, 2) in [-1, 1] where `cut` (n,) is 1, else 1."""
-    h, w = x.shape[2:]
-    v, u = (torch.arange(h, device=x.device) + 0.5) * 2 / h - 1, (torch.arange(w, device=x.device) + 0.5) * 2 / w - 1
+    v, u = ((torch.arange(size, device=x.device) + 0.5) * 2 / size - 1 for size in x.shape[2:])
     inside = ((v - centre[:, 1:]).abs() < 0.5)[:, :, None] & ((u - centre[:, :1]).abs() < 0.5)[:, None, :]
     return (1 - inside.float() * cut.view(-1, 1, 1))[:, None]

@@ -73,10 +73,9 @@ class MaskedObjective(Language):
         if "mask" not in space.special:
             remedy = "use a codec that genwright trains, or objective.kind=causal"
             raise GenwrightError("the codec has no mask token, which objective masked needs", remedy)
-        special = torch.zeros(space.vocabulary, dtype=torch.bool)
-        special[list(space.special.values())] = True
-        self.special = special
-        self.plain = (~special).nonzero()[:, 0]  # what a random replacement is drawn from
+        self.special = torch.zeros(space.vocabulary, dtype=torch.bool)
+        self.special[list(space.special.values())] = True
+        self.plain = (~self.special).nonzero()[:, 0]  # what a random replacement is drawn from
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Inputs and targets (examples, time). Each token (with `whole_words`: each word, by its first token's draw) is chosen with

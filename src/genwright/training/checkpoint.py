@@ -71,8 +71,7 @@ def _sentence(problem: Exception, path: Path) -> Exception:
 def faults(folder: Path) -> list[str]:
     """What is wrong with a checkpoint: missing, truncated or changed files. Empty when it is whole."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        items = dict(manifest).items()
+        items = dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))).items()
     except (OSError, ValueError, TypeError):
         return ["manifest.json is missing or unreadable"]
     out = [f"{name} is missing" for name, _ in items if not (folder / name).is_file()]
@@ -182,11 +181,9 @@ def cut(named: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def into_module(module, tensors: Mapping[str, Tensor], what: str) -> None:
     """Loads saved weights and buffers into a plain module, names and shapes checked."""
     own = {**dict(module.named_parameters()), **buffers(module)}
-    missing, extra = own.keys() - tensors.keys(), tensors.keys() - own.keys()
-    wrong = [n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape]
-    if missing or extra or wrong:
-        some = sorted(missing | extra | set(wrong))[:3]
+    wrong = (own.keys() ^ tensors.keys()) | {n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape}
+    if wrong:
         remedy = "use the recipe that these weights were trained with"
-        raise GenwrightError(f"{what} does not fit this model ({', '.join(some)}, ...)", remedy)
+        raise GenwrightError(f"{what} does not fit this model ({', '.join(sorted(wrong)[:3])}, ...)", remedy)
     for name, tensor in own.items():
         tensor.data.copy_(tensors[name])

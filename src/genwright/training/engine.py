@@ -8,7 +8,6 @@ evenly.
 
 import json
 import os
-import sys
 from datetime import timedelta
 
 import torch
@@ -21,15 +20,6 @@ from genwright.errors import GenwrightError
 def cores() -> int:
     """CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def leave(code: int) -> None:
-    """Ends a process that was a rank, at once: threads of torch's process groups can outlive the interpreter and abort its exit."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        os._exit(code)
-    sys.exit(code)
 
 
 class Engine:
@@ -52,8 +42,7 @@ class Engine:
             # others wait while rank 0 prepares the data, which may take hours
             dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=12))
             self.owns = True
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
-        self.size = dist.get_world_size() if dist.is_initialized() else 1
+        self.rank, self.size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self.device = torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
         self.strategy = strategy if self.size > 1 else "ddp"
 

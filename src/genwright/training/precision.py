@@ -2,10 +2,11 @@
 
 import copy
 import time
+from collections.abc import Sequence
 
 import torch
 
-from genwright.contracts import Objective, Stream
+from genwright.contracts import Batch, Objective, Stream, Turn
 from genwright.draws import Draws
 from genwright.training.engine import Engine
 from genwright.training.settings import Training
@@ -34,19 +35,21 @@ def choose(objective: Objective, stream: Stream, settings: Training, engine: Eng
                 cast_inputs(module, dtype)
                 for parameter in module.parameters():
                     parameter.data = parameter.data.to(dtype)
-            times[name] += _time(tried.turns(0)[0], prepared, engine)
+            times[name] += timed(tried.turns(0)[:1], prepared, engine, REPEATS)
     seconds = {name: min(found) for name, found in times.items()}
     faster = engine.broadcast(bool(seconds["fp32"] > GAIN * seconds["bf16"]))
     return torch.bfloat16 if faster else torch.float32, seconds
 
 
-def _time(turn, prepared, engine: Engine) -> list[float]:
+def timed(turns: Sequence[Turn], prepared: Batch, engine: Engine, repeats: int) -> list[float]:
+    """Seconds of the gradients of all these turns on a batch, so many times."""
     times = []
-    for _ in range(REPEATS + 1):
+    for _ in range(repeats + 1):
         if engine.device.type == "cuda":
             torch.cuda.synchronize()
         began = time.perf_counter()
-        turn.loss(prepared).total.sum().backward()
+        for turn in turns:
+            turn.loss(dict(prepared)).total.sum().backward()
         if engine.device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)

@@ -161,8 +161,7 @@ class Session(Hook):
         count, skipped = state.rollbacks, list(state.skipped)
         if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step):
             self.note({"step": event.step, "event": f"stopped: {event.reason}"})
-            what = f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}"
-            raise GenwrightError(what, event.remedy)
+            raise GenwrightError(f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}", event.remedy)
         passed = event.step - state.step
         state.skipped = [*skipped, (state.step, passed)]
         state.rollbacks, state.bad = count + 1, 0

@@ -58,8 +58,7 @@ class ShardedWeights(Weights):
         return cast(DTensor, p.grad if p.grad is not None else torch.zeros_like(p.data))
 
     def square_norm(self, engine: Engine) -> Tensor:
-        squares = [self.grad_of(n).to_local().square().sum() for n in self.parameters]
-        return engine.sum_(torch.stack(squares).sum())
+        return engine.sum_(torch.stack([self.grad_of(n).to_local().square().sum() for n in self.parameters]).sum())
 
     def update(self, factor: float, scale: float) -> None:
         s, beta = self.settings, momentum_at(self.settings, self.updates)
