@@ -22,7 +22,7 @@ from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
 from genwright.evaluation.voice_floors import changed, voice_floors
-from genwright.evaluation.voice_leading import FAULTS, cadences, chords, faults, marks
+from genwright.evaluation.voice_leading import FAULTS, cadences, chords, faults, labels, marks
 from genwright.music.score import Note, Score, edges, first_number
 from genwright.pictured import Wanted, chosen
 from genwright.reporting.page import Piece
@@ -327,8 +327,8 @@ def pieces_of(run: Run) -> list[Piece]:
     out = []
     for title, score in shown:
         if any(score.voices):
-            found = faults(score) if len(score.voices) == 4 else []
+            found, named = (faults(score), labels(score)) if len(score.voices) == 4 else ([], {})
             said = (f"{f.kind}, bar {f.bar} beat {f.beat:g}, {'-'.join('SATB'[v] for v in f.voices)}" for f in found)
             roll = piano_roll_svg(score, [(f.step, f.voices, words) for f, words in zip(found, said, strict=True)])
-            out.append(Piece(title, notation_svg(score), roll, player(score), len(found)))
+            out.append(Piece(title, notation_svg(score, named), roll, player(score), len(found)))
     return out

@@ -125,6 +125,7 @@ class Space:
     special: Mapping[str, int] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
     word_start: Tensor | None = None  # (vocabulary,) bool: the token begins a new word (for whole-word masking)
+    alike: Tensor | None = field(default=None, compare=False)  # (vocabulary, traits): tokens that share some begin with alike embeddings
     length: int = 0
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

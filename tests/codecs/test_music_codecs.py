@@ -234,6 +234,21 @@ def test_what_stays_and_what_is_written():
     assert JSB.kept(torch.tensor(JSB.encode(score)), voices=[0], steps=range(2, 3)).tolist() == [True] * 8 + [True, False, False, False]
 
 
+@pytest.mark.parametrize("codec", [GRID, EVENT, JSB], ids=lambda c: c.settings.kind)
+def test_tokens_share_traits_as_their_meanings_do(codec):
+    """Neighbours in pitch are nearer than far ones, octaves nearer than what lies beside them, one pitch in two roles nearest."""
+    alike = codec.space.alike
+    assert alike.shape[0] == codec.space.vocabulary and len(torch.unique(alike, dim=0)) == len(alike), "no two tokens are the same"
+    row = {token: alike[i] for token, i in codec.id.items()}
+    kind, rest = {"grid": ("onset", ()), "event": ("pitch", ()), "jsb": ("pitch", (0,))}[codec.settings.kind]
+    near = lambda a, b: float(row[kind, a, *rest] @ row[kind, b, *rest])  # noqa: E731
+    assert near(60, 61) > near(60, 66) and near(60, 72) > near(60, 71) and near(60, 72) > near(60, 73)
+    if codec is GRID:
+        assert row["onset", 60] @ row["hold", 60] > row["onset", 60] @ row["hold", 67]
+    if codec is JSB:
+        assert row["pitch", 60, 0] @ row["pitch", 60, 1] > row["pitch", 60, 0] @ row["pitch", 67, 1]
+
+
 @pytest.mark.parametrize("settings_", [Grid(prefix=4, per_quarter=4), Event(per_quarter=4, longest=30), Jsb()], ids=lambda s: s.kind)
 def test_a_run_keeps_its_codec(settings_, tmp_path):
     made = settings_.learn([WIDE], {"type": ("a", "b")} if settings_.kind != "jsb" else {})

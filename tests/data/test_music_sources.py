@@ -257,6 +257,17 @@ def test_what_is_written_is_read(tmp_path):
 # The grid
 
 
+def test_what_a_file_loses_on_the_grid_is_said(tmp_path, capsys):
+    from genwright.music.write import to_midi
+
+    swift = Score((tuple(Note(3 * i, 3, 60 + i) for i in range(4)), (Note(0, 12, 48),)), 12, 12)
+    read(tmp_path, "swift.mid", to_midi(swift))
+    assert "swift.mid on 4 steps a quarter note" not in capsys.readouterr().err, "sixteenths fit"
+    odd = Score((tuple(Note(4 * i, 4, 60 + i) for i in range(3)), (Note(0, 12, 48),)), 12, 12)
+    read(tmp_path, "odd.mid", to_midi(odd))
+    assert "odd.mid on 4 steps a quarter note, of 4 notes: notes moved 3" in capsys.readouterr().err
+
+
 def test_what_the_grid_loses_is_counted():
     times = [
         (Fraction(0), Fraction(1, 8)),
@@ -363,7 +374,7 @@ def test_collections_need_music21(monkeypatch):
 
 @pytest.mark.parametrize("broken", [midi(quarter(60))[:20], b"", b"MThd", b"hello"])
 def test_a_corrupt_midi(tmp_path, broken):
-    with pytest.raises(GenwrightError, match=r"a.mid (cannot be read \(.*\)|holds no note); mend the file or leave it out"):
+    with pytest.raises(GenwrightError, match=r"a.mid (cannot be read \(.*\)|holds no note); mend the file, or go without it"):
         read(tmp_path, "a.mid", broken)
 
 
@@ -414,7 +425,7 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch, name):
     with pytest.raises(GenwrightError) as caught:
         read(tmp_path, name, data)
     assert str(caught.value).startswith(f"{name} ") and words in str(caught.value)
-    assert str(caught.value).endswith("; mend the file or leave it out.")
+    assert str(caught.value).endswith("; mend the file, or go without it.")
 
 
 def test_a_file_that_is_too_large_or_missing(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Faults made by hand, and against music21's own analysis of chorales of its corpus."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from genwright.errors import GenwrightError
-from genwright.evaluation.voice_leading import CHORDS, FAULTS, PAIRS, RANGES, Found, cadences, chords, faults, marks, place
-from genwright.music.score import Meter, Note, Score, of_grid
+from genwright.evaluation.voice_leading import CHORDS, FAULTS, PAIRS, RANGES, Found, cadences, chords, faults, labels, marks, place
+from genwright.music.score import Key, Meter, Note, Score, of_grid
 
 QUALITIES = {
     "major triad": "major", "minor triad": "minor", "diminished triad": "diminished", "augmented triad": "augmented",
@@ -165,6 +166,17 @@ def test_cadences(progression, kind):
     last = 4 * len(names) - 4
     assert [(c.kind, c.step) for c in cadences(score)] == [(kind, last), (kind, 2 * last + 4)]
     assert cadences(score)[0][3:] == place(score, last)
+
+
+def test_labels_are_what_musicians_write():
+    """Where the chord changes, and at fermatas with the cadence; roots as the key spells them."""
+    down = {name: np.array(TRIADS[name]) - 2 for name in TRIADS}  # in B flat major
+    pitch = np.repeat([down["I"], down["I"], down["V7"], down["vi"], down["V"], down["I"]], 4, axis=0)
+    score = of_grid(pitch, keys=(Key(0, -2, "major"),))
+    voices = tuple(tuple(n._replace(fermata=n.start == 20) for n in voice) for voice in score.voices)
+    found = labels(replace(score, voices=voices))
+    assert found == {0: "Bb", 8: "F7", 12: "Gm", 16: "F", 20: "Bb (authentic)"}
+    assert labels(of_grid(np.full((8, 4), -1))) == {}
 
 
 def test_no_fermata_no_cadence():

@@ -297,3 +297,18 @@ def test_compile_makes_one_graph():
         x = tokens(2, 32, seed=seed)
         close(compiled(x, x), model(x, x))
     assert len(graphs) == 1
+
+
+@pytest.mark.parametrize("preset", ["nanochat", "modernbert"])
+def test_tokens_that_share_traits_begin_alike(preset):
+    """The rest of the network is the same as without traits, and an embedding is as large."""
+    alike = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    made = []
+    for space in (Space(vocabulary=4), Space(vocabulary=4, alike=alike)):
+        torch.manual_seed(0)
+        made.append(TransformerSettings(preset=preset, depth=2, width=1024, heads=8).build(space, 8, preset == "nanochat"))
+    plain, related = (dict(model.named_parameters()) for model in made)
+    assert all(torch.equal(p, related[name]) for name, p in plain.items() if name != "embedding")
+    cosine = torch.nn.functional.cosine_similarity(related["embedding"][0], related["embedding"])
+    assert cosine[1] > 0.8 and 0.2 < cosine[2] < 0.7 and abs(cosine[3]) < 0.2
+    assert related["embedding"].std().item() == pytest.approx(plain["embedding"].std().item(), rel=0.1)

@@ -63,6 +63,14 @@ def test_notation_shows_every_note_and_what_belongs_to_it():
     assert notation_svg(alone).count('class="clef"') == 3, "a staff a voice"
 
 
+def test_chords_stand_above_the_notes_they_name():
+    named = notation_svg(chorale(), {0: "C", 20: "Bbm7", 24: "G7 (half)"})
+    assert named.count('class="harm"') == 3 and all(f">{text}<" in named for text in ("C", "Bbm7", "G7 (half)"))
+    x = [float(found) for found in re.findall('class="harm".*?<text x="(.*?)"', named, re.S)]
+    assert x == sorted(x) and len(set(x)) == 3, "each at its step, also within a bar"
+    assert 'class="harm"' not in notation_svg(chorale())
+
+
 def test_many_systems_are_one_tall_drawing_until_it_would_be_cut(monkeypatch):
     heights = [float(notation_svg(chorale(bars=bars)).split('viewBox="0 0 ')[1].split('"')[0].split()[1]) for bars in (8, 80)]
     assert heights[1] > 4 * heights[0]

@@ -7,6 +7,7 @@ so never masked and never a random replacement: what the codec itself adds, a to
 
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,12 +55,14 @@ class MusicCodec(ABC):
     """score <-> tokens. tokens, id: number <-> token; size: how many are content; low, high: of all pitches; prefix: places of conditions.
     pitch: (vocabulary,) MIDI pitches, REST, NONE; says: (voices + 1, vocabulary) bool, content that a voice may say, at last what is no
     voice's; fits: what of it is in range; bar_tokens: of the longest bar, about. Of codecs of rows of equal length (`rows`; scores have all
-    voices then): stride: of a row; lead: its tokens before the voices'; timed: (vocabulary,) bool, which begins a row that takes time."""
+    voices then): stride: of a row; lead: its tokens before the voices'; timed: (vocabulary,) bool, which begins a row that takes time;
+    called: the names of four voices."""
 
     content, rows, lead, bar_tokens = "music", True, 0, 96
 
     def __init__(self, settings: Any, learned: Learned):
         self.settings, self.learned, self.voices = settings, learned, len(learned.ranges)
+        self.called = ("Soprano", "Alto", "Tenor", "Bass") if self.rows and self.voices == 4 else ()
         self.low, self.high = min(low for low, _ in learned.ranges), max(high for _, high in learned.ranges)
         asked = [("asked", name, value) for name, values in learned.attributes.items() for value in values]
         self.prefix = settings.prefix if asked else 0
@@ -74,9 +77,22 @@ class MusicCodec(ABC):
         low, high = torch.tensor([*learned.ranges, (0, 127)])[:, :, None].unbind(1)
         self.fits = self.says & ((self.pitch < 0) | ((self.pitch >= low) & (self.pitch <= high)))
         names = ["=".join(t[1:]) if t[0] == "asked" else " ".join(map(str, t)) for t in self.tokens]
-        self.space = Space(len(names), {names[i]: i for i in range(self.size, len(names))}, attributes=learned.attributes)
+        ids = {names[i]: i for i in range(self.size, len(names))}
+        self.space = Space(len(names), ids, alike=self._alike(), attributes=learned.attributes)
         self._saved = json.dumps({"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1)
         self.digest = hashlib.sha256(self._saved.encode()).hexdigest()
+
+    def _alike(self) -> Tensor:
+        """(vocabulary, traits): of each token its kind and its value, or of a pitch its voice, its class, and waves for its height."""
+        traits = [{token[0], ("value", *token[1:])} for token in self.tokens]
+        waves = torch.zeros(len(traits), 5, 2)
+        for i, token in enumerate(self.tokens):
+            if token[0] in PITCHED and token[1:]:
+                traits[i] = {token[0], ("class", token[1] % 12), *token[2:]}
+                angle = 2 * math.pi * token[1] / torch.tensor([6.0, 10.0, 18.0, 32.0, 60.0])  # half an octave to five
+                waves[i] = torch.stack((angle.sin(), angle.cos()), 1) / math.sqrt(5)
+        every = sorted({trait for its in traits for trait in its}, key=str)
+        return torch.cat((torch.tensor([[float(trait in its) for trait in every] for its in traits]), waves.flatten(1)), 1)
 
     @abstractmethod
     def vocabulary(self) -> tuple[list[Token], list[Token]]:

@@ -182,7 +182,8 @@ class MusicDataset(ExampleDataset):
         """Its pieces, as the codec keeps them; of many, `limit` from all over."""
         pieces = self.pieces[split]
         chosen = pieces if limit is None or limit >= len(pieces) else pieces[np.linspace(0, len(pieces) - 1, limit).astype(int)]
-        return [replace(self.codec.decode(self.row(i).tolist()), facts={"title": self.names[i]}) for i in chosen]
+        called = self.codec.called
+        return [replace(self.codec.decode(self.row(i).tolist()), facts={"title": self.names[i]}, names=called) for i in chosen]
 
     def _windows(self, split: str) -> Split:
         """Windows as rows: piece, the first place that counts, where it begins; places are those of the conditions, then of the piece. Of

@@ -2,6 +2,7 @@
 installed, without its cache of pickles; nothing of it is copied."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -78,13 +79,17 @@ def read(source: str, files: list, per_quarter: int) -> list:
 
 
 def read_file(path: str, per_quarter: int) -> list[Score]:
-    """The pieces of one file. Raises GenwrightError for the first that is none."""
+    """The pieces of one file; what the grid loses of them is said on standard error. Raises GenwrightError for the first that is none."""
     if not os.path.isfile(path):
         raise GenwrightError(f"{path} does not exist", "give a MIDI, MusicXML or ABC file that is there")
-    scores = [piece.score for piece in pieces("files", [SourceFile(path, os.path.basename(path))], per_quarter)]
-    for error in (score for score in scores if isinstance(score, GenwrightError)):
+    found = list(pieces("files", [SourceFile(path, os.path.basename(path))], per_quarter))
+    for error in (piece.score for piece in found if isinstance(piece.score, GenwrightError)):
         raise error
-    return [score for score in scores if isinstance(score, Score)]
+    lost = sum((piece.counts for piece in found), Counter[str]())
+    said = ", ".join(f"{kind} {lost[kind]:,}" for kind in sorted(lost) if lost[kind] and kind not in ("notes", "tuplets"))
+    if said:
+        print(f"note: {path} on {per_quarter} steps a quarter note, of {lost['notes']:,} notes: {said}", file=sys.stderr)
+    return [piece.score for piece in found if isinstance(piece.score, Score)]
 
 
 def _makers(file: SourceFile) -> Iterator[tuple[str, Callable[[], Draft]]]:
@@ -109,8 +114,8 @@ def _guarded(name: str, work: Callable[[], Any]) -> Any:
     try:
         return work()
     except BadMusic as problem:
-        return GenwrightError(f"{name} {problem}", "mend the file or leave it out")
+        return GenwrightError(f"{name} {problem}", "mend the file, or go without it")
     except ImportError as error:
         return GenwrightError(f"{name} needs a package that is not installed: {error.name}", "pip install 'genwright[music]'")
     except Exception as error:  # readers trip over damaged files in many ways
-        return GenwrightError(f"{name} cannot be read ({str(error).strip() or type(error).__name__})", "mend the file or leave it out")
+        return GenwrightError(f"{name} cannot be read ({str(error).strip() or type(error).__name__})", "mend the file, or go without it")

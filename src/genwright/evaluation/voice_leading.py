@@ -14,7 +14,8 @@ import numpy as np
 from genwright.errors import GenwrightError
 from genwright.evaluation.musical import key_of
 from genwright.music.rules import parallel
-from genwright.music.score import REST, Score, bar_of, edges, first_number
+from genwright.music.score import REST, Key, Score, at, bar_of, edges, first_number
+from genwright.music.write import spell
 
 PAIRS = tuple(combinations(range(4), 2))
 RANGES = np.array(((57, 81), (53, 74), (48, 69), (36, 64)))  # of Bach's voices
@@ -23,6 +24,7 @@ CHORDS = {  # semitones over the root, what is common first
     "major": (0, 4, 7), "minor": (0, 3, 7), "dominant seventh": (0, 4, 7, 10), "diminished": (0, 3, 6), "minor seventh": (0, 3, 7, 10),
     "half-diminished": (0, 3, 6, 10), "major seventh": (0, 4, 7, 11), "diminished seventh": (0, 3, 6, 9), "augmented": (0, 4, 8),
 }  # fmt: skip
+SYMBOLS = dict(zip(CHORDS, ("", "m", "7", "dim", "m7", "m7b5", "maj7", "dim7", "aug"), strict=True))
 
 
 class Found(NamedTuple):
@@ -82,6 +84,19 @@ def chords(score: Score) -> list[tuple[int, str]]:
     lacks = (weight == 0) @ tones.T.astype(int) + (weight[:, root] == 0)  # a root that is missing counts twice
     best = (2 * weight @ tones.T - 0.15 * lacks - 0.3 * seventh + 0.1 * (root == bass[:, None])).argmax(1).tolist()
     return [(b % 12, names[b // 12]) if len(part) else (-1, "") for part, b in zip(parts, best, strict=True)]
+
+
+def labels(score: Score) -> dict[int, str]:
+    """step -> the chord as musicians write it, where it changes and at fermatas, there with the cadence; for `music.shown.notation_svg`."""
+    before, out = (-1, ""), dict[int, str]()
+    ends = {end.step // score.per_quarter: "" if end.kind == "other" else f" ({end.kind})" for end in cadences(score)}
+    for quarter, (root, quality) in enumerate(chords(score)):
+        if quality and ((root, quality) != before or quarter in ends):
+            step, alter, _ = spell(60 + root, at(score.keys, quarter * score.per_quarter, Key(0, 0)))
+            name = step + "b" * -alter + "#" * alter + SYMBOLS[quality]
+            out[quarter * score.per_quarter] = name + ends.get(quarter, "")
+        before = root, quality
+    return out
 
 
 def cadences(score: Score) -> list[Found]:

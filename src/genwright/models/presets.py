@@ -140,7 +140,7 @@ class TransformerSettings(Settings, family="model"):
 
     def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
         """The network, initialised from torch's current random state."""
-        return Transformer(self.resolve(space, context, causal), context)
+        return Transformer(self.resolve(space, context, causal), context, space.alike)
 
     def suggestion(self, space: Space) -> dict[str, Any]:
         """Batch size (examples) and learning rates for this size."""

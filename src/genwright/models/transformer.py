@@ -127,9 +127,10 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Logits, or losses, of tokens. Made by `TransformerSettings.build`; settings: what those say and what their preset fixes."""
+    """Logits, or losses, of tokens. Made by `TransformerSettings.build`; settings: what those say and what their preset fixes. alike:
+    (vocabulary, traits), of tokens that share some: their embeddings begin as mostly the sum of their traits' random ones."""
 
-    def __init__(self, settings: Any, context: int):
+    def __init__(self, settings: Any, context: int, alike: Tensor | None = None):
         super().__init__()
         s = self.settings = settings
         self.vocabulary, self.context = s.vocabulary, context
@@ -145,7 +146,7 @@ class Transformer(nn.Module):
         self.head_bias = nn.Parameter(torch.zeros(s.vocabulary)) if s.dense_head else None
         self.rope: Tensor
         self.register_buffer("rope", self.angles(context), persistent=False)
-        self.initialise()
+        self.initialise(alike)
 
     def angles(self, length: int) -> Tensor:
         """(bases, 2, length, 1, D): the rotations of layers with full attention, then, with windows, of those with a window."""
@@ -154,7 +155,7 @@ class Transformer(nn.Module):
         return torch.stack([rotary(length, s.head_width, base, s.rope_reversed) for base in bases])
 
     @torch.no_grad()
-    def initialise(self) -> None:
+    def initialise(self, alike: Tensor | None = None) -> None:
         """Matrices normal with variance 1 / inputs; what writes to the residual stream starts at zero, the output layer near it."""
         for name, p in self.named_parameters():
             leaf = name.rsplit(".", 1)[-1]
@@ -166,6 +167,9 @@ class Transformer(nn.Module):
                 p.normal_(0, 0.001)
             elif p.ndim == 2:
                 p.normal_(0, p.size(1) ** -0.5)
+        if alike is not None:
+            own, common = self.embedding[: len(alike)], alike @ torch.randn(alike.size(1), self.settings.width)
+            own.mul_(0.3).add_(common / common.std(1, keepdim=True), alpha=0.95 * (0.02 if self.settings.tied else 1.0))
 
     def forward(
         self, tokens: Tensor, targets: Tensor | None = None, documents: Tensor | None = None, padding: Tensor | None = None,

@@ -11,7 +11,7 @@ import base64
 import io
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -35,9 +35,10 @@ RELEASE = 0.12  # seconds that a note sounds on
 CYCLE = 4096  # samples of a table
 
 
-def notation_svg(score: Score) -> str:
-    """Four voices on two staves, else a staff each. Raises GenwrightError without verovio, and for a score that is empty or too long."""
-    xml = to_musicxml(score, closed=True)
+def notation_svg(score: Score, labels: Mapping[int, str] | None = None) -> str:
+    """Four voices on two staves, else a staff each; labels: step -> the name of a chord. Raises GenwrightError without verovio, and for a
+    score that is empty or too long."""
+    xml = to_musicxml(score, closed=True, labels=labels)
     xml = re.sub("<metronome>.*?<per-minute>(.*?)</.*?</metronome>", r"<words>♩ = \1</words>", xml)  # a letter needs no font of music
     try:
         import verovio

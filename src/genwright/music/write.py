@@ -7,7 +7,7 @@ lengths stay exact. A change of key or metre within a bar is printed at the next
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import chain, groupby, pairwise
@@ -18,6 +18,7 @@ from genwright.errors import GenwrightError
 from genwright.music.score import Key, Note, Score, at, bar_of, edges, first_number
 
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
+CHORD = '<harmony><root><root-step>{}</root-step></root><kind text="{}">other</kind><offset>{}</offset></harmony>'
 SIGNS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 
 
@@ -175,8 +176,8 @@ def _layer(signs: Sequence[_Sign], keys: Sequence[Key], accidentals: dict[tuple[
             yield f"<notations>{marks}</notations></note>" if marks else "</note>"
 
 
-def _part(score: Score, members: Sequence[int], bars: Sequence[int], tempo: str) -> Iterator[str]:
-    """The bars of one staff. members: its voices; of two, the first has stems up, the second down."""
+def _part(score: Score, members: Sequence[int], bars: Sequence[int], tempo: str, labels: Mapping[int, str]) -> Iterator[str]:
+    """The bars of one staff. members: its voices; of two, the first has stems up, the second down. labels: step -> a chord."""
     layers = [_signs(score, score.voices[v], bars) for v in members]
     low = sum(n.pitch - 60 for v in members for n in score.voices[v]) < 0
     clef = f"<clef><sign>{'F' if low else 'G'}</sign><line>{4 if low else 2}</line></clef>"
@@ -190,6 +191,7 @@ def _part(score: Score, members: Sequence[int], bars: Sequence[int], tempo: str)
         changed = "".join(new for new, old in zip(now, before, strict=True) if new != old)
         yield f'<measure number="{bar + first}">' if bar + first else '<measure number="0" implicit="yes">'
         yield (f"<attributes>{changed}</attributes>" if changed else "") + tempo * (not bar)
+        yield from (CHORD.format(text[0], text[1:], step - start) for step, text in labels.items() if start <= step < stop)
         before = now
         accidentals = _accidentals((layer[bar] for layer in layers), score.keys, key)
         for voice, layer in enumerate(layers, 1):
@@ -203,9 +205,9 @@ def _text(words: str) -> str:
     return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", words))
 
 
-def to_musicxml(score: Score, closed: bool = False) -> str:
+def to_musicxml(score: Score, closed: bool = False, labels: Mapping[int, str] | None = None) -> str:
     """A part a voice. closed: four voices on two staves, as chorales are read, where a fermata stands once for two voices that share it.
-    Raises GenwrightError (`checked`)."""
+    labels: step -> the name of a chord, such as Bbm7, above the first staff. Raises GenwrightError (`checked`)."""
     bars, voices = edges(checked(score)), [_text(name) for name in names(score)]
     staves: list[tuple[int, ...]] = [(v,) for v in range(len(voices))]
     before = after = ""
@@ -223,6 +225,7 @@ def to_musicxml(score: Score, closed: bool = False) -> str:
     tempo = f'<direction placement="above"><direction-type>{metronome}</direction-type><sound tempo="{score.tempo:g}"/></direction>'
     head = f"<work><work-title>{title}</work-title></work>" if title else ""
     head += f'<identification><creator type="composer">{composer}</creator><rights>{rights}</rights></identification>'
-    parts = (f'<part id="P{p}">{"".join(_part(score, m, bars, "" if p else tempo))}</part>\n' for p, m in enumerate(staves))
+    first = tempo, labels or {}
+    parts = (f'<part id="P{p}">{"".join(_part(score, m, bars, *(("", {}) if p else first)))}</part>\n' for p, m in enumerate(staves))
     head += f"<part-list>{before}{listed}{after}</part-list>\n{''.join(parts)}"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<score-partwise version="4.0">{head}</score-partwise>\n'

@@ -49,7 +49,7 @@ def compose(
         prompts, draws = prompt.expand(len(rows), -1), Draws(settings.seed, 0, rows)
         drawn = generate_tokens(model, prompts, None, settings, draws, end=end, constraint=allowed, logprobs=False)
         for new, there in zip(drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), strict=True):
-            score = codec.decode([*given, *new[:there]])
+            score = replace(codec.decode([*given, *new[:there]]), names=codec.called)
             scores.append(score if bars is None else first_bars(score, bars))
     return scores
 
@@ -90,7 +90,8 @@ def rewrite(
                 model, tokens[:, here], keep[:, here], codec.id["mask",], settings, draws, settings.passes, allowed=allowed[here]
             )
             keep[:, here] = True
-    return [replace(codec.decode(row), facts=score.facts, names=score.names, tempo=score.tempo) for row in tokens.tolist()]
+    about: dict[str, Any] = {"facts": score.facts, "tempo": score.tempo, "names": (*score.names, *codec.called[len(score.names) :])}
+    return [replace(codec.decode(row), **about) for row in tokens.tolist()]
 
 
 def blank(codec: Any, bars: int, metre: str = "", key: str = "") -> Score:
