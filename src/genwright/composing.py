@@ -26,6 +26,7 @@ from genwright.evaluation.voice_leading import FAULTS, cadences, chords, faults,
 from genwright.music.score import Note, Score, edges, first_number
 from genwright.pictured import Wanted, chosen
 from genwright.reporting.page import Piece
+from genwright.reporting.svg import Series
 from genwright.sampling.compose import BARS, blank, compose, first_bars, rewrite
 from genwright.textual import evaluate_language
 from genwright.training.engine import Engine
@@ -313,8 +314,8 @@ def hidden_nats(run: Run, dataset: Any, piece: int, orders: int = 8, seed: int =
 # ---- for the report
 
 
-def pieces_of(run: Run) -> list[Piece]:
-    """Samples, harmonised melodies and a real piece, as a person wants them."""
+def pieces_of(run: Run) -> tuple[list[Piece], dict[str, list[Series]]]:
+    """Samples, harmonised melodies and a real piece, as a person wants them; and the histograms of what was made beside held-out music."""
     from genwright.music.shown import notation_svg, piano_roll_svg, player
 
     dataset = run.dataset()
@@ -323,6 +324,7 @@ def pieces_of(run: Run) -> list[Piece]:
         for score in dataset.scores("held_out", 2 * SHOWN):
             harmonised = rewrite(run.model, run.codec, first_bars(score, 8), 1, run.recipe.sampling, voices=(0,))[0]
             shown.append((f"Harmonised: {score.facts.get('title', 'a held-out melody')}", harmonised))
+    spread = _spread({"these samples": [score for _, score in shown], "held-out music": dataset.scores("held_out", COMPARED)})
     shown += [("Held-out music, for comparison", first_bars(score, BARS)) for score in dataset.scores("held_out", 1)]
     out = []
     for title, score in shown:
@@ -331,4 +333,15 @@ def pieces_of(run: Run) -> list[Piece]:
             said = (f"{f.kind}, bar {f.bar} beat {f.beat:g}, {'-'.join('SATB'[v] for v in f.voices)}" for f in found)
             roll = piano_roll_svg(score, [(f.step, f.voices, words) for f, words in zip(found, said, strict=True)])
             out.append(Piece(title, notation_svg(score, named), roll, player(score), len(found)))
+    return out, spread
+
+
+def _spread(sets: Mapping[str, Sequence[Score]]) -> dict[str, list[Series]]:
+    """What lies across -> a curve a set: which share of the notes has a pitch, a duration."""
+    tables, out = {kind: histograms(its) for kind, its in sets.items() if its}, dict[str, list[Series]]()
+    for name, across in (("pitch", "MIDI pitch"), ("duration", "duration in sixteenths")):
+        shares = {kind: table[name].mean(0) for kind, table in tables.items()}
+        if (heard := np.flatnonzero(sum(shares.values()))).size:
+            bins = range(heard[0], heard[-1] + 1)
+            out[across] = [Series(kind, bins, share[bins].tolist(), i, "points") for i, (kind, share) in enumerate(shares.items())]
     return out

@@ -84,26 +84,24 @@ def _shown(run: Run, found: Evaluation) -> Any:
         "parameters": sum(p.numel() for module in run.objective.modules.values() for p in module.parameters()),
         "checkpoint": f"step {found.step}, {found.weights} weights",
     }
-    pictures: Sequence[Any] = ()
-    music: Sequence[Any] = ()
+    told: dict[str, Any] = {}
     if run.content == "music":
         from genwright.composing import pieces_of
 
-        music = pieces_of(run)
+        told["music"], told["spread"] = pieces_of(run)
     elif run.content != "text":
         from genwright.pictured import pictures_of
 
-        pictures = pictures_of(run, lambda x: run.eyes.features(x))
+        told["pictures"] = pictures_of(run, lambda x: run.eyes.features(x))
     else:
         sizes["FLOP per token, forward and backward"] = run.model.flops_per_token(recipe.data.context)  # type: ignore[operator]
     done = max((r["step"] for r in records), default=0)
     fills = [Fill(s["parts"], s["gaps"]) for s in found.samples if "gaps" in s]
     samples = [Sample(s["prompt"], s["text"], found.step, s["span"]) for s in found.samples if "gaps" not in s]
-    status = "finished" if done >= recipe.training.steps else f"stopped at step {done} of {recipe.training.steps}"
+    told["status"] = "finished" if done >= recipe.training.steps else f"stopped at step {done} of {recipe.training.steps}"
     return RunData(
         name=recipe.name, description=recipe.description, recipe=recipe.dump(), records=records, figures=found.figures, samples=samples[:8],
-        fills=fills, data={"digest": data.get("digest"), **data.get("summary", {})}, sizes=sizes, environment=environment, status=status,
-        pictures=pictures, music=music,
+        fills=fills, data={"digest": data.get("digest"), **data.get("summary", {})}, sizes=sizes, environment=environment, **told,
     )  # fmt: skip
 
 

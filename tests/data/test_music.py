@@ -73,6 +73,23 @@ def test_windows_begin_with_what_is_known_and_are_transposed_within_the_voices_r
     assert {still.codec.read(t[t >= 0].tolist())[0].keys[0].sharps for t in tokens} <= {1, 2}
 
 
+def test_windows_of_jsb_begin_with_a_bar(tmp_path):
+    """So that a network's places are those of the bar; one token before it, as `start` stands before the first."""
+    path = str(jsb(tmp_path / "jsb.json"))
+    dataset = data(tmp_path, path=path, context=128).prepare(Jsb())
+    codec = dataset.codec
+    before = [codec.id["start",], *(i for token, i in codec.id.items() if token[0] == "pitch" and token[2] == 3)]
+    stream = dataset.stream(8, seed=3, lookahead=1)
+    made = [stream.batch(position, torch.arange(8))["tokens"] for position in range(12)]
+    held_out = [batch["tokens"] for _, batch in by_piece(dataset, "held_out", 1)]
+    assert all(first in before for tokens in (*made, *held_out) for first in tokens[:, 0].tolist())
+    odd = data(tmp_path, path=path, context=140).prepare(Jsb())
+    windows = odd.parts["train"]
+    later = np.flatnonzero(windows.x(np.arange(len(windows)))[:, 2] < 0)[:1].repeat(99)
+    drawn = odd.change(1, training=True)(windows.batch(later), Draws(0, 0, torch.arange(99)))["tokens"]
+    assert {int(n) for n in (drawn >= 0).sum(1)} == {141, 385 - 256}, "no end of a piece is out of reach"
+
+
 def test_a_batch_is_the_same_in_parts(tmp_path):
     dataset = data(tmp_path, path=str(jsb(tmp_path / "jsb.json")), context=48).prepare(Jsb())
     stream = dataset.stream(8, seed=5)

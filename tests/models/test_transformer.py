@@ -312,3 +312,18 @@ def test_tokens_that_share_traits_begin_alike(preset):
     cosine = torch.nn.functional.cosine_similarity(related["embedding"][0], related["embedding"])
     assert cosine[1] > 0.8 and 0.2 < cosine[2] < 0.7 and abs(cosine[3]) < 0.2
     assert related["embedding"].std().item() == pytest.approx(plain["embedding"].std().item(), rel=0.1)
+
+
+def test_a_place_is_a_token_of_its_own_where_its_embedding_is_added():
+    """Against the same network without places, over a vocabulary of (place, token) pairs."""
+    model, x = random_model(places=5), tokens(2, 17)
+    pairs = (model.places[:, None] + model.embedding).flatten(0, 1)
+    plain = random_model()
+    plain.load_state_dict({n: p for n, p in model.state_dict().items() if n not in ("places", "embedding")}, strict=False)
+    plain.embedding = torch.nn.Parameter(pairs.detach())
+    close(model(x), plain(x + 37 * (torch.arange(17) % 5)))
+    assert model.groups()["places"] == "embedding"
+    model(x).sum().backward()
+    assert (model.places.grad.abs().sum(1) > 0).all()
+    cache = model.new_cache(2, 17)
+    close(torch.cat([model(part, cache=cache) for part in x.split([4, 9, 1, 3], 1)], 1), model(x))  # a cache goes on counting

@@ -1,10 +1,13 @@
 """Steps with a cache against the whole sequence at once, for every option of the transformer."""
 
+import itertools
+
 import pytest
 import torch
 
 from genwright.contracts import Space
 from genwright.draws import Draws
+from genwright.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.decode import generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
@@ -31,8 +34,9 @@ def build(context=32, **settings):
     return model.eval()
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
-@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize(
+    ("variant", "padded"), [*itertools.product(VARIANTS, (False, True)), ({"preset": "nanochat", "places": 4}, False)], ids=str
+)
 @torch.inference_mode()
 def test_steps_equal_forward(variant, padded):
     model = build(**variant)
@@ -48,6 +52,12 @@ def test_steps_equal_forward(variant, padded):
         again = step.start(tokens[:, :7], None if real is None else real[:, :7], 20)  # a stepper may be used again
         assert (again - expected[:, 6]).abs().max() < 2e-5
         assert (step.step(tokens[:, 7]) - expected[:, 7]).abs().max() < 2e-5
+
+
+def test_places_want_prompts_of_one_length():
+    model, real = build(places=4), torch.tensor([[True, True], [False, True]])
+    with pytest.raises(GenwrightError, match=r"prompts of several lengths have other places \(model.places\); give one at a time"):
+        stepper(model).start(torch.zeros(2, 2, dtype=torch.long), real, 4)
 
 
 def test_parameters_in_bfloat16_use_the_modules_own_cache():

@@ -56,9 +56,9 @@ class MusicCodec(ABC):
     pitch: (vocabulary,) MIDI pitches, REST, NONE; says: (voices + 1, vocabulary) bool, content that a voice may say, at last what is no
     voice's; fits: what of it is in range; bar_tokens: of the longest bar, about. Of codecs of rows of equal length (`rows`; scores have all
     voices then): stride: of a row; lead: its tokens before the voices'; timed: (vocabulary,) bool, which begins a row that takes time;
-    called: the names of four voices."""
+    called: the names of four voices. aligned: windows of a piece begin at multiples of it."""
 
-    content, rows, lead, bar_tokens = "music", True, 0, 96
+    content, rows, lead, bar_tokens, aligned = "music", True, 0, 96, 1
 
     def __init__(self, settings: Any, learned: Learned):
         self.settings, self.learned, self.voices = settings, learned, len(learned.ranges)
@@ -84,15 +84,12 @@ class MusicCodec(ABC):
 
     def _alike(self) -> Tensor:
         """(vocabulary, traits): of each token its kind and its value, or of a pitch its voice, its class, and waves for its height."""
-        traits = [{token[0], ("value", *token[1:])} for token in self.tokens]
-        waves = torch.zeros(len(traits), 5, 2)
-        for i, token in enumerate(self.tokens):
-            if token[0] in PITCHED and token[1:]:
-                traits[i] = {token[0], ("class", token[1] % 12), *token[2:]}
-                angle = 2 * math.pi * token[1] / torch.tensor([6.0, 10.0, 18.0, 32.0, 60.0])  # half an octave to five
-                waves[i] = torch.stack((angle.sin(), angle.cos()), 1) / math.sqrt(5)
+        pairs = zip(self.tokens, self.pitch.tolist(), strict=True)
+        traits = [{t[0], ("class", p % 12), *t[2:]} if p >= 0 else {t[0], ("value", *t[1:])} for t, p in pairs]
+        angle = 2 * math.pi * self.pitch[:, None] / torch.tensor([6.0, 10.0, 18.0, 32.0, 60.0])  # half an octave to five
+        waves = torch.cat((angle.sin(), angle.cos()), 1) * (self.pitch >= 0)[:, None] / math.sqrt(5)
         every = sorted({trait for its in traits for trait in its}, key=str)
-        return torch.cat((torch.tensor([[float(trait in its) for trait in every] for its in traits]), waves.flatten(1)), 1)
+        return torch.cat((torch.tensor([[float(trait in its) for trait in every] for its in traits]), waves), 1)
 
     @abstractmethod
     def vocabulary(self) -> tuple[list[Token], list[Token]]:

@@ -80,7 +80,7 @@ class GridCodec(MusicCodec):
 
 
 class JsbCodec(MusicCodec):
-    bar_tokens = 64
+    bar_tokens = aligned = 64
 
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         if self.voices != 4:

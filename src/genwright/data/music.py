@@ -156,6 +156,7 @@ class MusicDataset(ExampleDataset):
         attributes = codec.space.attributes
         self.conditions = torch.stack([encode(attributes, its) for its in known])
         self.pieces = {name: np.flatnonzero(np.array(facts["side"]) == name) for name in (*SPLITS, "test")}
+        self.aligned = codec.aligned if 2 * codec.aligned <= settings.context else 1
         self.parts = {name: self._windows(name) for name in self.pieces}
         self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")}
         self.digest = digest_of(codec.digest, list(self.shards.values()))
@@ -182,13 +183,12 @@ class MusicDataset(ExampleDataset):
         """Its pieces, as the codec keeps them; of many, `limit` from all over."""
         pieces = self.pieces[split]
         chosen = pieces if limit is None or limit >= len(pieces) else pieces[np.linspace(0, len(pieces) - 1, limit).astype(int)]
-        called = self.codec.called
-        return [replace(self.codec.decode(self.row(i).tolist()), facts={"title": self.names[i]}, names=called) for i in chosen]
+        return [replace(self.codec.decode(self.row(i).tolist()), facts={"title": self.names[i]}, names=self.codec.called) for i in chosen]
 
     def _windows(self, split: str) -> Split:
         """Windows as rows: piece, the first place that counts, where it begins; places are those of the conditions, then of the piece. Of
         training as many as cover a piece once, the first from its beginning, the others from anywhere (-1). Else such in which each token
-        of a piece counts once, with half a window or more before it but at the beginning."""
+        of a piece counts once, with about half a window or more before it but at the beginning."""
         prefix, length = self.codec.prefix, self.codec.prefix + self.settings.context
         rows: list[tuple[int, int, int]] = []
         for piece in self.pieces[split].tolist():
@@ -199,7 +199,7 @@ class MusicDataset(ExampleDataset):
             while counted < total:
                 rows.append((piece, counted, offset))
                 counted = offset + length
-                offset = max(0, min(counted - length // 2, total - length))
+                offset = -(-max(0, min(counted - length // 2, total - length)) // self.aligned) * self.aligned
         table = np.array(rows, np.int64).reshape(-1, 3)
         return Split(np.arange(len(table)), lambda which: torch.from_numpy(table[which]), lambda i: self.names[table[i, 0]], None)
 
@@ -217,7 +217,7 @@ class MusicDataset(ExampleDataset):
             for i, (piece, offset) in enumerate(zip(pieces.tolist(), offsets.tolist(), strict=True)):
                 whole = torch.cat([before[i], torch.from_numpy(self.row(piece).astype(np.int64))])
                 if training:
-                    offset = int(where[i] * (max(0, len(whole) - width) + 1)) if offset < 0 else 0
+                    offset = int(where[i] * (-(-max(0, len(whole) - width) // self.aligned) + 1)) * self.aligned if offset < 0 else 0
                     low, high = self.rooms[piece] if self.settings.transpose else (0, 0)
                     whole = self.codec.transpose(whole, low + int(moved[i] * (high - low + 1)))
                 rows.append(whole[offset : offset + width])

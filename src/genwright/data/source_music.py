@@ -86,8 +86,7 @@ def read_file(path: str, per_quarter: int) -> list[Score]:
     for error in (piece.score for piece in found if isinstance(piece.score, GenwrightError)):
         raise error
     lost = sum((piece.counts for piece in found), Counter[str]())
-    said = ", ".join(f"{kind} {lost[kind]:,}" for kind in sorted(lost) if lost[kind] and kind not in ("notes", "tuplets"))
-    if said:
+    if said := ", ".join(f"{kind} {lost[kind]:,}" for kind in sorted(lost) if lost[kind] and kind not in ("notes", "tuplets")):
         print(f"note: {path} on {per_quarter} steps a quarter note, of {lost['notes']:,} notes: {said}", file=sys.stderr)
     return [piece.score for piece in found if isinstance(piece.score, Score)]
 

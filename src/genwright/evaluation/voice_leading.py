@@ -6,7 +6,7 @@ Crossing (of any two voices), spacing (over an octave between neighbours above t
 """
 
 from bisect import bisect_right
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -88,14 +88,13 @@ def chords(score: Score) -> list[tuple[int, str]]:
 
 def labels(score: Score) -> dict[int, str]:
     """step -> the chord as musicians write it, where it changes and at fermatas, there with the cadence; for `music.shown.notation_svg`."""
-    before, out = (-1, ""), dict[int, str]()
+    out = dict[int, str]()
     ends = {end.step // score.per_quarter: "" if end.kind == "other" else f" ({end.kind})" for end in cadences(score)}
-    for quarter, (root, quality) in enumerate(chords(score)):
+    for quarter, (before, (root, quality)) in enumerate(pairwise([(-1, ""), *chords(score)])):
         if quality and ((root, quality) != before or quarter in ends):
             step, alter, _ = spell(60 + root, at(score.keys, quarter * score.per_quarter, Key(0, 0)))
             name = step + "b" * -alter + "#" * alter + SYMBOLS[quality]
             out[quarter * score.per_quarter] = name + ends.get(quarter, "")
-        before = root, quality
     return out
 
 

@@ -22,7 +22,7 @@ from genwright.registry import Settings
 _NANOCHAT: dict[str, Any] = {
     "causal": True, "norm": "plain", "norm_eps": 1e-6, "embedding_norm": True, "dense_head": False, "activation": "relu2", "qk_norm": True,
     "logit_softcap": 15.0, "rope_base": 10_000.0, "rope_reversed": True, "window": 0, "pattern": "L", "tied": False,
-    "value_embeddings": False, "skips": False,
+    "value_embeddings": False, "skips": False, "places": 0,
 }  # fmt: skip
 _LLAMA = _NANOCHAT | {
     "norm": "rms", "embedding_norm": False, "activation": "swiglu", "qk_norm": False, "logit_softcap": 0.0, "rope_reversed": False,
@@ -89,6 +89,8 @@ class TransformerSettings(Settings, family="model"):
     """The output layer is the embedding. Default: the preset's."""
     value_embeddings: bool | None = None
     """Every other layer, the last among them, adds an embedding of the token to its values. Default: the preset's."""
+    places: int | None = Field(None, ge=0)
+    """Tokens of a bar, or of what else is as long throughout: each place in it has an embedding. 0: none. Default: the preset's."""
     skips: bool | None = None
     """Each layer sees a learned mix of the stream and the embedding. Default: the preset's."""
     causal: bool | None = None

@@ -136,6 +136,7 @@ class Transformer(nn.Module):
         self.vocabulary, self.context = s.vocabulary, context
         norm = lambda: Norm(s.norm, s.width, s.norm_eps)  # noqa: E731
         self.embedding = nn.Parameter(torch.empty(s.vocabulary, s.width))
+        self.places = nn.Parameter(torch.empty(s.places, s.width)) if s.places else None
         self.embedding_norm = norm() if s.embedding_norm else None
         self.blocks = nn.ModuleList(Block(s, i) for i in range(s.depth))
         self.short = [s.pattern[i % len(s.pattern)] == "S" for i in range(s.depth)]  # which see only a window
@@ -161,8 +162,8 @@ class Transformer(nn.Module):
             leaf = name.rsplit(".", 1)[-1]
             if leaf in ("output", "down"):
                 p.zero_()
-            elif leaf == "embedding":
-                p.normal_(0, 0.02 if self.settings.tied else 1.0)
+            elif leaf in ("embedding", "places"):
+                p.normal_(0, (0.02 if self.settings.tied else 1.0) * (1.0 if leaf == "embedding" else 0.3))
             elif leaf == "head":
                 p.normal_(0, 0.001)
             elif p.ndim == 2:
@@ -187,6 +188,10 @@ class Transformer(nn.Module):
             what = f"{start + time} tokens are more than the {room} that there is room for"
             raise GenwrightError(what, "give fewer, or raise data.context")
         first = F.embedding(tokens, self.embedding)
+        if self.places is not None:
+            if padding is not None:
+                raise GenwrightError("prompts of several lengths have other places (model.places)", "give one at a time")
+            first = first + self.places[torch.arange(start, start + time, device=first.device) % len(self.places)]
         if self.embedding_norm is not None:
             first = self.embedding_norm(first)
         if cache is not None and padding is not None:
@@ -254,7 +259,7 @@ class Transformer(nn.Module):
 
     def groups(self) -> dict[str, str]:
         """Parameter name -> which rule updates it: "matrix" (hidden), "embedding", "head" or "scalar" (gains, biases)."""
-        kinds = {"embedding": "embedding", "value_embedding": "embedding", "head": "head"}
+        kinds = {"head": "head"} | dict.fromkeys(("embedding", "places", "value_embedding"), "embedding")
         return {n: "scalar" if p.ndim < 2 else kinds.get(n.rsplit(".", 1)[-1], "matrix") for n, p in self.named_parameters()}
 
     def flops_per_token(self, context: int) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from genwright.evaluation.figure import Figure
 from genwright.reporting.pictures import Picture
+from genwright.reporting.svg import Series
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Piece:
 @dataclass(frozen=True)
 class RunData:
     """One run as plain data. recipe: YAML. records: the lines of metrics.jsonl. data, sizes, environment: nested mappings, shown as they
-    are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended."""
+    are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended. spread: histograms, by what lies across."""
 
     name: str
     description: str = ""
@@ -55,6 +56,7 @@ class RunData:
     fills: Sequence[Fill] = ()
     pictures: Sequence[Picture] = ()
     music: Sequence[Piece] = ()
+    spread: Mapping[str, Sequence[Series]] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)

@@ -257,6 +257,9 @@ def _music(run: RunData) -> str:
         noted = f"<small>{piece.faults} faults of voice-leading are ringed in the piano roll</small>" if piece.faults else ""
         roll = f"<details><summary>piano roll</summary>{piece.roll}</details>"
         cards.append(f'<div class="card music"><h3>{escape(piece.title)}</h3>{piece.sound}{piece.notation}{roll}{noted}</div>')
+    for across, series in run.spread.items():
+        keys, drawn = (_key(s.name, s.colour, s.kind) for s in series), chart(series, label="share of notes", zero=True, across=across)
+        cards.append(f'<div class="card wide"><div class="legend">{"".join(keys)}</div>{drawn}</div>')
     return "".join(cards)
 
 

@@ -65,10 +65,10 @@ def _text(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> 
 
 def chart(
     series: Sequence[Series], floors: Mapping[str, float] | None = None, *, label: str, size: tuple[int, int] = (960, 360),
-    zero: bool = False,
+    zero: bool = False, across: str = "step",
 ) -> str:  # fmt: skip
-    """An SVG line chart over steps. floors: name -> value, horizontal dashed lines with their names on them. label: of the values; `zero`:
-    their axis begins there. Values that are not finite break a curve. An empty string where there is nothing to draw."""
+    """An SVG line chart over steps, or what lies `across`. floors: name -> value, horizontal dashed lines with their names on them. label:
+    of the values; `zero`: their axis begins there. Values that are not finite break a curve. An empty string where nothing can be drawn."""
     series = [s for s in series if any(map(math.isfinite, s.y))]
     if not series:
         return ""
@@ -76,16 +76,16 @@ def chart(
     values = [v for s in solid for v in s.y if math.isfinite(v)] + list((floors or {}).values())
     pad = (max(values) - min(values)) * 0.06 or abs(values[0]) * 0.05 or 1.0
     low, high = 0.0 if zero or 0 <= min(values) <= pad else min(values) - pad, max(values) + pad
-    steps = 0.0, max(v for s in series for v in s.x)
+    steps = 0.0 if across == "step" else min(v for s in series for v in s.x), max(v for s in series for v in s.x)
     top, right, bottom, left = MARGIN[0], size[0] - MARGIN[1], size[1] - MARGIN[2], MARGIN[3]
     px, py = _onto(*steps, left, right), _onto(low, high, bottom, top)
     frame = left, top, right - left, bottom - top
-    parts = [f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{escape(label)} over steps">']
+    parts = [f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{escape(label)} by {across}">']
     for t in ticks(low, high, frame[3] // 45):
         parts += [_line("grid", left, py(t), right, py(t)), _text("tick", left - 8, py(t) + 4, short(t), "end")]
     for t in ticks(*steps, frame[2] // 80):
         parts += [_line("axis", px(t), bottom, px(t), bottom + 4), _text("tick", px(t), bottom + 18, short(t))]
-    parts += [_line("axis", left, bottom, right, bottom), _text("label", (left + right) / 2, bottom + 35, "step")]
+    parts += [_line("axis", left, bottom, right, bottom), _text("label", (left + right) / 2, bottom + 35, across)]
     upright = f'transform="translate(14 {(top + bottom) / 2}) rotate(-90)"'
     parts.append(f'<text class="label" {upright} text-anchor="middle">{escape(label)}</text>')
     used = -math.inf
@@ -96,7 +96,7 @@ def chart(
     place = 'x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}"'.format(*frame, *frame)
     curves = (_curve(s, px, py) for s in sorted(series, key=lambda s: s.kind != "faint"))
     shown = ((s, x, y) for s in series if s.kind == "points" for x, y in zip(s.x, s.y, strict=True) if math.isfinite(y))
-    dots = (_dot(s.colour, px(x), py(y), 3.2, f"{s.name}: {number(y)} at step {x:g}") for s, x, y in shown)
+    dots = (_dot(s.colour, px(x), py(y), 3.2, f"{s.name}: {number(y)} at {across} {x:g}") for s, x, y in shown)
     return "".join([*parts, f"<svg {place}>", *curves, "</svg>", *dots, "</svg>"])  # what is inside is cut off at the frame
 
 

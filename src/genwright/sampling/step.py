@@ -90,7 +90,7 @@ class Lean:
         head = model.embedding if model.head is None else model.head
         self.cap = head.new_tensor(s.logit_softcap) if s.logit_softcap else None
         self.head = (_folded(head, model.norm) / (s.logit_softcap or 1)).t().contiguous()
-        self.embedding, first = model.embedding, model.embedding_norm
+        self.embedding, self.places, first = model.embedding, model.places, model.embedding_norm
         self.first_gain = None if first is None else _folded(head.new_ones(s.width), first)
         self.head_eps = head.new_tensor(math.sqrt(self.width * s.norm_eps))
 
@@ -164,6 +164,8 @@ class Lean:
     def step(self, tokens: Tensor) -> Tensor:
         """As `Cached.step`."""
         x = torch.index_select(self.embedding, 0, tokens, out=self.x)
+        if self.places is not None:
+            x.add_(self.places[self.end % len(self.places)])
         if self.first_gain is not None:
             torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.norm)
             x.div_(self.norm).mul_(self.first_gain)
