@@ -127,6 +127,7 @@ class Space:
     word_start: Tensor | None = None  # (vocabulary,) bool: the token begins a new word (for whole-word masking)
     alike: Tensor | None = field(default=None, compare=False)  # (vocabulary, traits): tokens that share some begin with alike embeddings
     length: int = 0
+    period: int = 0  # tokens of its rows or bars, where all are as long
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -34,6 +34,12 @@ def test_depth_fills_everything_in_and_resolving_again_changes_nothing(preset, d
     assert s.head_width == (64 if s.width < 768 else 128)
 
 
+def test_places_are_the_codecs_rows_unless_said():
+    space = Space(vocabulary=9, period=5)
+    assert TransformerSettings().resolve(space, 8).places == 5 and TransformerSettings(places=0).resolve(space, 8).places == 0
+    assert TransformerSettings().resolve(Space(vocabulary=9), 8).places == 0
+
+
 def test_single_choices():
     s = resolved(preset="llama", width=48, heads=3, hidden=100, activation="relu2", norm="layer", tied=True, logit_softcap=5)
     assert (s.head_width, s.hidden, s.activation, s.norm, s.tied, s.logit_softcap) == (16, 100, "relu2", "layer", True, 5)

@@ -56,9 +56,9 @@ class MusicCodec(ABC):
     pitch: (vocabulary,) MIDI pitches, REST, NONE; says: (voices + 1, vocabulary) bool, content that a voice may say, at last what is no
     voice's; fits: what of it is in range; bar_tokens: of the longest bar, about. Of codecs of rows of equal length (`rows`; scores have all
     voices then): stride: of a row; lead: its tokens before the voices'; timed: (vocabulary,) bool, which begins a row that takes time;
-    called: the names of four voices. aligned: windows of a piece begin at multiples of it."""
+    called: the names of four voices. period: tokens of a row or bar, with which windows of a piece begin."""
 
-    content, rows, lead, bar_tokens, aligned = "music", True, 0, 96, 1
+    content, rows, lead, bar_tokens, period = "music", True, 0, 96, 0
 
     def __init__(self, settings: Any, learned: Learned):
         self.settings, self.learned, self.voices = settings, learned, len(learned.ranges)
@@ -78,7 +78,7 @@ class MusicCodec(ABC):
         self.fits = self.says & ((self.pitch < 0) | ((self.pitch >= low) & (self.pitch <= high)))
         names = ["=".join(t[1:]) if t[0] == "asked" else " ".join(map(str, t)) for t in self.tokens]
         ids = {names[i]: i for i in range(self.size, len(names))}
-        self.space = Space(len(names), ids, alike=self._alike(), attributes=learned.attributes)
+        self.space = Space(len(names), ids, alike=self._alike(), period=self.period, attributes=learned.attributes)
         self._saved = json.dumps({"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1)
         self.digest = hashlib.sha256(self._saved.encode()).hexdigest()
 

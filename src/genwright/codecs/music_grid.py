@@ -29,7 +29,7 @@ class GridCodec(MusicCodec):
         grid = 4 * self.settings.per_quarter
         self.span, self.longest = self.high - self.low + 1, 2 * grid  # steps of a bar that are told apart
         longest = max((grid * beats // unit for beats, unit in self.learned.meters), default=grid)
-        self.bar_tokens = (2 + longest) * (1 + self.voices)
+        self.period, self.bar_tokens = 1 + self.voices, (2 + longest) * (1 + self.voices)
         notes = [(kind, pitch) for kind in ("onset", "hold", "fermata") for pitch in range(self.low, self.high + 1)]
         return [*notes, ("rest",)], [*(("place", p) for p in range(_NO_BAR, self.longest)), *self.changes, ("end",)]
 
@@ -80,7 +80,7 @@ class GridCodec(MusicCodec):
 
 
 class JsbCodec(MusicCodec):
-    bar_tokens = aligned = 64
+    bar_tokens = period = 64
 
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
         if self.voices != 4:

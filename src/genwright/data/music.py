@@ -156,7 +156,7 @@ class MusicDataset(ExampleDataset):
         attributes = codec.space.attributes
         self.conditions = torch.stack([encode(attributes, its) for its in known])
         self.pieces = {name: np.flatnonzero(np.array(facts["side"]) == name) for name in (*SPLITS, "test")}
-        self.aligned = codec.aligned if 2 * codec.aligned <= settings.context else 1
+        self.aligned = codec.period if 0 < 2 * codec.period <= settings.context else 1
         self.parts = {name: self._windows(name) for name in self.pieces}
         self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")}
         self.digest = digest_of(codec.digest, list(self.shards.values()))

@@ -63,7 +63,8 @@ class Format:
 
     def differences(self, s: Any) -> dict[str, Any]:
         """What the class would have to be otherwise, to compute this: setting -> the class's choice."""
-        wanted = PRESETS[self.preset] | {"kv_heads": s.heads, "head_width": s.width / s.heads, "window": 0, "rope_base_local": s.rope_base}
+        own = {"kv_heads": s.heads, "head_width": s.width / s.heads, "window": 0, "rope_base_local": s.rope_base, "places": 0}
+        wanted = PRESETS[self.preset] | own
         return {k: v for k, v in wanted.items() if k not in {"rope_base", *self.keys, *self.free} and getattr(s, k) != v}
 
 

@@ -22,7 +22,7 @@ from genwright.registry import Settings
 _NANOCHAT: dict[str, Any] = {
     "causal": True, "norm": "plain", "norm_eps": 1e-6, "embedding_norm": True, "dense_head": False, "activation": "relu2", "qk_norm": True,
     "logit_softcap": 15.0, "rope_base": 10_000.0, "rope_reversed": True, "window": 0, "pattern": "L", "tied": False,
-    "value_embeddings": False, "skips": False, "places": 0,
+    "value_embeddings": False, "skips": False,
 }  # fmt: skip
 _LLAMA = _NANOCHAT | {
     "norm": "rms", "embedding_norm": False, "activation": "swiglu", "qk_norm": False, "logit_softcap": 0.0, "rope_reversed": False,
@@ -90,7 +90,7 @@ class TransformerSettings(Settings, family="model"):
     value_embeddings: bool | None = None
     """Every other layer, the last among them, adds an embedding of the token to its values. Default: the preset's."""
     places: int | None = Field(None, ge=0)
-    """Tokens of a bar, or of what else is as long throughout: each place in it has an embedding. 0: none. Default: the preset's."""
+    """Tokens of a row, a bar or what else is always as long: each place in it has an embedding. 0: none. Default: the codec's."""
     skips: bool | None = None
     """Each layer sees a learned mix of the stream and the embedding. Default: the preset's."""
     causal: bool | None = None
@@ -106,7 +106,7 @@ class TransformerSettings(Settings, family="model"):
         if context < 1:
             raise GenwrightError(f"data.context is {context}", "give 1 or more")
         preset = self.preset or ("nanochat" if causal else "modernbert")
-        values = PRESETS[preset] | {"causal": causal} | self.model_dump(exclude_none=True) | {"preset": preset}
+        values = PRESETS[preset] | {"causal": causal, "places": space.period} | self.model_dump(exclude_none=True) | {"preset": preset}
         if self.preset and PRESETS[preset]["causal"] != causal and self.causal is None:
             what = f"model.preset {preset} is {'causal' if not causal else 'bidirectional'}, the objective is not"
             raise GenwrightError(what, f"leave out model.preset, or set model.causal={str(causal).lower()}")

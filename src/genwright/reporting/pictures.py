@@ -50,8 +50,7 @@ def grid(x: Tensor, columns: int, rows: Sequence[str] = (), heads: Sequence[str]
     font = ImageFont.load_default(15)
     left = GAP + max((int(font.getlength(text)) + 12 for text in rows), default=0)
     top = GAP + 22 * bool(heads)
-    lines = -(-len(drawn) // columns)
-    sheet = Image.new("RGB", (left + columns * (width + GAP), top + lines * (height + GAP)), BACK)
+    sheet = Image.new("RGB", (left + columns * (width + GAP), top - (-len(drawn) // columns) * (height + GAP)), BACK)
     for i, picture in enumerate(drawn):
         sheet.paste(Image.fromarray(picture), (left + i % columns * (width + GAP), top + i // columns * (height + GAP)))
     pen = ImageDraw.Draw(sheet)
@@ -78,11 +77,10 @@ def scatter(made: Tensor, real: Tensor, side: int = 640) -> bytes:
     stands on its edge."""
     low, high = real.min(0).values, real.max(0).values
     middle, reach = (low + high) / 2, float((high - low).max()) * 0.625 or 1.0
-    scale = side * 2 / (2 * reach)  # drawn twice as large, then reduced: smooth edges
-    sheet = Image.new("RGB", (side * 2, side * 2), (255, 255, 255))
+    sheet = Image.new("RGB", (side * 2, side * 2), (255, 255, 255))  # drawn twice as large, then reduced: smooth edges
     pen = ImageDraw.Draw(sheet)
     for points, colour, radius in ((real, REAL, 5), (made, MADE, 3)):
-        places = (points.detach().cpu().float().nan_to_num(1e9) - middle.cpu()) * torch.tensor([scale, -scale]) + side
+        places = (points.detach().cpu().float().nan_to_num(1e9) - middle.cpu()) * torch.tensor([side / reach, -side / reach]) + side
         for a, b in places.clamp(6, side * 2 - 6).tolist():
             pen.ellipse((a - radius, b - radius, a + radius, b + radius), colour)
     return _file(sheet.resize((side, side), Image.Resampling.BOX))

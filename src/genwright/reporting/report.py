@@ -111,8 +111,7 @@ def _tiles(run: RunData) -> str:
     steps = [r for r in run.records if "held_out" not in r and "step" in r]
     tiles = [(shown(f.value, f.unit), f.unit, f.name) for f in run.figures if math.isfinite(f.value) and not f.unit.startswith("char")]
     chosen = [t for t in tiles if t[1] in ("nats/token", "bits/byte") or t[2].startswith(("accuracy", "parses"))] or tiles[:4]
-    if "parameters" in run.sizes:
-        count = run.sizes["parameters"]
+    if count := run.sizes.get("parameters"):
         chosen.append((short(count) if isinstance(count, int) else str(count), "", "parameters"))
     if steps:
         chosen.append((f"{steps[-1]['step']:,}", "", "steps"))

@@ -75,14 +75,14 @@ def rewrite(
     time. Raises GenwrightError for a model that is not masked, and for a score that does not fit."""
     if not codec.rows:
         raise GenwrightError("this run's codec has no voices by steps of time, of which some could be kept", "use codec.kind=grid")
-    silent = ((),) * (codec.voices - len(score.voices))
-    music = torch.tensor(codec.encode(replace(score, voices=(*score.voices, *silent))))
+    music = torch.tensor(codec.encode(replace(score, voices=(*score.voices, *[()] * (codec.voices - len(score.voices))))))
     device, context = next(model.parameters()).device, model.context
     tokens = torch.cat([codec.before(condition, 1, 0)[0], music]).expand(count, -1).clone().to(device)
     keep, total = codec.kept(tokens, voices, steps, codec.prefix), tokens.shape[1]
     allowed = codec.fits.to(device)[(torch.arange(total) - codec.prefix) % codec.stride - codec.lead]  # what is no voice's: any content
-    for place in range(0, max(1, total - context // 2), context - context // 2):
-        begin = min(place, max(0, total - context))
+    half = context // 2 // codec.period * codec.period or context // 2
+    for place in range(0, max(1, total - half), half):
+        begin = min(place, -(-max(0, total - context) // codec.period) * codec.period)
         here = slice(begin, begin + context)
         if not keep[:, here].all():
             draws = Draws(settings.seed, begin, torch.arange(count, device=device))
