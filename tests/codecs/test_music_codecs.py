@@ -168,9 +168,21 @@ def test_what_cannot_be_read_is_passed_over_and_counted():
     two = read(row + "place:1 hold:60 hold:56 rest rest")
     assert two[1] == 1 and two[0].voices[0] == (Note(0, 2, 60),) and two[0].voices[1][1] == Note(1, 1, 56)
     events = lambda text: EVENT.read(words(EVENT, text))  # noqa: E731
-    assert events("length:4 pitch:60 pitch:62 length:3 fermata fermata shift:5 mask bar") == (
+    assert events("length:4 pitch:60 pitch:62 length:3 fermata fermata at:5 mask bar") == (
         Score(((Note(0, 3, 62, fermata=True),),), 5, 12), 4,
     )  # fmt: skip
+    back = events("at:8 pitch:60 length:4 at:8 at:3 bar at:6 pitch:62 length:1")
+    assert back == (Score(((Note(8, 4, 60), Note(14, 1, 62)),), 15, 12, bars=(8,)), 2), "time does not go back"
+
+
+def test_a_place_in_the_bar_is_said_the_same_in_every_bar():
+    """Wherever it stands; the longest token goes on counting where no bar begins."""
+    notes = tuple(Note(24 * bar + 18, 6, 60) for bar in range(3))
+    said = [EVENT.tokens[i] for i in EVENT.encode(Score((notes,), 72, 12, bars=(0, 24, 48)))]
+    assert said.count(("at", 18)) == 3 and said.count(("at", 24)) == 3 and not [t for t in said if t[0] == "at" and t[1] not in (18, 24)]
+    bare = [EVENT.tokens[i] for i in EVENT.encode(Score(((Note(70, 2, 60), Note(100, 2, 60)),), 102, 12))]
+    assert bare == [("at", 32), ("at", 32), ("at", 6), ("pitch", 60), ("length", 2), ("at", 32), ("at", 4), ("pitch", 60), ("length", 2),
+                    ("at", 6), ("end",)]  # fmt: skip
     assert JSB.read([0, 1, 2, 3, JSB.id["mask",], 4])[1] == 2
 
 

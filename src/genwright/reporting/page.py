@@ -91,8 +91,6 @@ def plain(value: Any) -> str:
     """A value as a person writes it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.6g}"
+    if isinstance(value, (int, float)):
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
     return ", ".join(map(plain, value)) if isinstance(value, (list, tuple)) else str(value)
