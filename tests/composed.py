@@ -9,7 +9,7 @@ import numpy as np
 
 TINY = [
     "model.depth=1", "model.width=16", "model.heads=1", "training.steps=4", "training.batch_size=4", "training.evaluate_every=2",
-    "training.checkpoint_every=0", "training.precision=fp32", "data.minimum=2", "data.context=96", "sampling.passes=2",
+    "training.checkpoint_every=0", "training.precision=fp32", "data.minimum=2", "data.context=98", "sampling.passes=2",
 ]  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from genwright import assemble
 from genwright.codecs.attributes import encode
 from genwright.data.music import by_piece
 from genwright.data.source_music import read_file
@@ -47,10 +46,9 @@ def sample_music(
     name is replaced. asked: of `draw`. Returns the paths. Raises GenwrightError."""
     from genwright.music.shown import files_of
 
-    scores = draw(run, n or SHOWN, **asked)
+    scores = [score if tempo is None else replace(score, tempo=tempo) for score in draw(run, n or SHOWN, **asked)]
     way = "harmonised-" if asked.get("harmonise") else "filled-" if asked.get("fill") else ""
     folder = Path(output or run.folder / "samples")
-    scores = scores if tempo is None else [replace(score, tempo=tempo) for score in scores]
     return [path for i, score in enumerate(scores) for path in files_of(score, folder, f"{way}{i + 1:04d}", soundfont)]
 
 
@@ -125,9 +123,8 @@ def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
     recipe, dataset, codec = run.recipe, run.dataset(), run.codec
     lookahead, held_out, figures = recipe.objective.lookahead, dataset.scores("held_out", COMPARED), list[Figure]()
     if held_out:
-        space = assemble.space_of(recipe, codec)
         engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
-        batch = max(1, min(32, 2**25 // (space.length * space.vocabulary)))
+        batch = max(1, min(32, 2**25 // ((codec.prefix + recipe.data.context) * codec.space.vocabulary)))
         common: dict[str, Any] = {"batch": batch, "seed": recipe.seed, "engine": engine}
         before = measure(untrained(run, engine.device), dataset.held_out(lookahead), **common)
         figures += evaluate_language(run.objective, dataset, lookahead, untrained=before, **common)
@@ -321,11 +318,11 @@ def pieces_of(run: Run) -> tuple[list[Piece], dict[str, list[Series]]]:
 
     dataset = run.dataset()
     shown = [(f"Sample {i + 1}", score) for i, score in enumerate(draw(run, SHOWN, bars=BARS if run.codec.rows else None))]
+    spread = _spread({"these samples": [score for _, score in shown], "held-out music": dataset.scores("held_out", COMPARED)})
     if not run.recipe.objective.causal and run.codec.voices == 4:
         for score in dataset.scores("held_out", 2 * SHOWN):
             harmonised = rewrite(run.model, run.codec, first_bars(score, 8), 1, run.recipe.sampling, voices=(0,))[0]
             shown.append((f"Harmonised: {score.facts.get('title', 'a held-out melody')}", harmonised))
-    spread = _spread({"these samples": [score for _, score in shown], "held-out music": dataset.scores("held_out", COMPARED)})
     shown += [("Held-out music, for comparison", first_bars(score, BARS)) for score in dataset.scores("held_out", 1)]
     out = []
     for title, score in shown:

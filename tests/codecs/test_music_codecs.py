@@ -255,6 +255,8 @@ def test_tokens_share_traits_as_their_meanings_do(codec):
     kind, rest = {"grid": ("onset", ()), "event": ("pitch", ()), "jsb": ("pitch", (0,))}[codec.settings.kind]
     near = lambda a, b: float(row[kind, a, *rest] @ row[kind, b, *rest])  # noqa: E731
     assert near(60, 61) > near(60, 66) and near(60, 72) > near(60, 71) and near(60, 72) > near(60, 73)
+    bare = [token for token in codec.tokens if len(token) == 1]
+    assert all(float(row[a] @ row[b]) == 0 for a in bare for b in bare if a != b), "an end is not like a mask"
     if codec is GRID:
         assert row["onset", 60] @ row["hold", 60] > row["onset", 60] @ row["hold", 67]
     if codec is JSB:

@@ -36,8 +36,13 @@ def test_depth_fills_everything_in_and_resolving_again_changes_nothing(preset, d
 
 def test_places_are_the_codecs_rows_unless_said():
     space = Space(vocabulary=9, period=5)
-    assert TransformerSettings().resolve(space, 8).places == 5 and TransformerSettings(places=0).resolve(space, 8).places == 0
-    assert TransformerSettings().resolve(Space(vocabulary=9), 8).places == 0
+    resolved = TransformerSettings().resolve(space, 10)
+    assert resolved.places == 5 and TransformerSettings(places=0).resolve(space, 10).places == 0
+    assert TransformerSettings().resolve(Space(vocabulary=9), 10).places == 0
+    assert TransformerSettings().resolve(space, 9).places == 0, "windows begin with a row where they hold two"
+    assert resolved.resolve(space, 10) == resolved
+    old = TransformerSettings(**{name: value for name, value in resolved.model_dump().items() if name != "places"})
+    assert old.resolve(space, 10).places == 0, "what was saved before there were places has none"
 
 
 def test_single_choices():

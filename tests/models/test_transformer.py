@@ -325,5 +325,7 @@ def test_a_place_is_a_token_of_its_own_where_its_embedding_is_added():
     assert model.groups()["places"] == "embedding"
     model(x).sum().backward()
     assert (model.places.grad.abs().sum(1) > 0).all()
+    real = torch.arange(17) < torch.tensor([[17], [9]])
+    close(model(x, padding=real)[1, :9], model(x[1:, :9])[0])  # padding on the right moves nothing
     cache = model.new_cache(2, 17)
     close(torch.cat([model(part, cache=cache) for part in x.split([4, 9, 1, 3], 1)], 1), model(x))  # a cache goes on counting

@@ -60,6 +60,19 @@ def test_places_want_prompts_of_one_length():
         stepper(model).start(torch.zeros(2, 2, dtype=torch.long), real, 4)
 
 
+def test_a_row_beyond_the_context_is_read_again_from_the_beginning_of_one():
+    model = build(context=20, places=3)
+    drawn = generate_tokens(
+        model, torch.zeros(1, 1, dtype=torch.long), None, Decoding(max_tokens=60, temperature=0), Draws(0, 0, torch.arange(1))
+    )
+    tokens = torch.cat((torch.zeros(1, 1, dtype=torch.long), drawn.tokens), 1)
+    start = 0
+    for at in range(1, 61):
+        if at - start > 20:
+            start = -(-(at - max(20 - (61 - at) + 1, 10)) // 3) * 3
+        assert model(tokens[:, start:at])[0, -1].argmax() == tokens[0, at]
+
+
 def test_parameters_in_bfloat16_use_the_modules_own_cache():
     model = build().bfloat16()
     assert isinstance(stepper(model), Cached)

@@ -85,7 +85,7 @@ class MusicCodec(ABC):
     def _alike(self) -> Tensor:
         """(vocabulary, traits): of each token its kind and its value, or of a pitch its voice, its class, and waves for its height."""
         pairs = zip(self.tokens, self.pitch.tolist(), strict=True)
-        traits = [{t[0], ("class", p % 12), *t[2:]} if p >= 0 else {t[0], ("value", *t[1:])} for t, p in pairs]
+        traits = [{t[0], ("class", p % 12), *t[2:]} if p >= 0 else {t[0], t[1:] or t[0]} for t, p in pairs]
         angle = 2 * math.pi * self.pitch[:, None] / torch.tensor([6.0, 10.0, 18.0, 32.0, 60.0])  # half an octave to five
         waves = torch.cat((angle.sin(), angle.cos()), 1) * (self.pitch >= 0)[:, None] / math.sqrt(5)
         every = sorted({trait for its in traits for trait in its}, key=str)

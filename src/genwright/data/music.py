@@ -6,7 +6,7 @@
 
 The key is the SHA-256 of the files' names, sizes and times of change, of the codec's settings and of the share held out. Held out is a
 hash of the piece's group: pieces whose top voices are equal, transposed or not, are one. A JSB json's own split is kept: train, valid (held
-out), and test, which is left alone. A piece longer than a window is several, its first from the beginning, the others from anywhere.
+out), and test, which is left alone. A piece longer than a window is several, its first from the beginning, the others from any row.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class MusicDataset(ExampleDataset):
         attributes = codec.space.attributes
         self.conditions = torch.stack([encode(attributes, its) for its in known])
         self.pieces = {name: np.flatnonzero(np.array(facts["side"]) == name) for name in (*SPLITS, "test")}
-        self.aligned = codec.period if 0 < 2 * codec.period <= settings.context else 1
+        self.aligned = codec.period if 0 < 2 * codec.period <= codec.prefix + settings.context else 1
         self.parts = {name: self._windows(name) for name in self.pieces}
         self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")}
         self.digest = digest_of(codec.digest, list(self.shards.values()))
@@ -187,7 +187,7 @@ class MusicDataset(ExampleDataset):
 
     def _windows(self, split: str) -> Split:
         """Windows as rows: piece, the first place that counts, where it begins; places are those of the conditions, then of the piece. Of
-        training as many as cover a piece once, the first from its beginning, the others from anywhere (-1). Else such in which each token
+        training as many as cover a piece once, the first from its beginning, the others from any row (-1). Else such in which each token
         of a piece counts once, with about half a window or more before it but at the beginning."""
         prefix, length = self.codec.prefix, self.codec.prefix + self.settings.context
         rows: list[tuple[int, int, int]] = []

@@ -106,7 +106,9 @@ class TransformerSettings(Settings, family="model"):
         if context < 1:
             raise GenwrightError(f"data.context is {context}", "give 1 or more")
         preset = self.preset or ("nanochat" if causal else "modernbert")
-        values = PRESETS[preset] | {"causal": causal, "places": space.period} | self.model_dump(exclude_none=True) | {"preset": preset}
+        old = self.vocabulary is not None  # a recipe that was saved, perhaps before there were places
+        places = 0 if old or 2 * space.period > context else space.period
+        values = PRESETS[preset] | {"causal": causal, "places": places} | self.model_dump(exclude_none=True) | {"preset": preset}
         if self.preset and PRESETS[preset]["causal"] != causal and self.causal is None:
             what = f"model.preset {preset} is {'causal' if not causal else 'bidirectional'}, the objective is not"
             raise GenwrightError(what, f"leave out model.preset, or set model.causal={str(causal).lower()}")

@@ -137,6 +137,7 @@ class Transformer(nn.Module):
         norm = lambda: Norm(s.norm, s.width, s.norm_eps)  # noqa: E731
         self.embedding = nn.Parameter(torch.empty(s.vocabulary, s.width))
         self.places = nn.Parameter(torch.empty(s.places, s.width)) if s.places else None
+        self.row = s.places if 0 < 2 * s.places <= context else 1  # what is read must begin at a multiple of it
         self.embedding_norm = norm() if s.embedding_norm else None
         self.blocks = nn.ModuleList(Block(s, i) for i in range(s.depth))
         self.short = [s.pattern[i % len(s.pattern)] == "S" for i in range(s.depth)]  # which see only a window
@@ -189,9 +190,9 @@ class Transformer(nn.Module):
             raise GenwrightError(what, "give fewer, or raise data.context")
         first = F.embedding(tokens, self.embedding)
         if self.places is not None:
-            if padding is not None:
+            if padding is not None and cache is not None:  # on the left
                 raise GenwrightError("prompts of several lengths have other places (model.places)", "give one at a time")
-            first = first + self.places[torch.arange(start, start + time, device=first.device) % len(self.places)]
+            first = first + F.embedding(torch.arange(start, start + time, device=first.device) % len(self.places), self.places)
         if self.embedding_norm is not None:
             first = self.embedding_norm(first)
         if cache is not None and padding is not None:

@@ -176,7 +176,7 @@ def generate_tokens(
     """
     needs_causal(model)
     (size, prompt), device, context = tokens.shape, tokens.device, getattr(model, "context", sys.maxsize)
-    every, total = every or (8 if device.type == "cpu" else 32), prompt + settings.max_tokens
+    every, total, row = every or (8 if device.type == "cpu" else 32), prompt + settings.max_tokens, getattr(model, "row", 1)
     with torch.inference_mode():
         reader = stepper(model)
         uniform = draws.uniform("token", settings.max_tokens) if settings.temperature > 0 else None
@@ -187,7 +187,7 @@ def generate_tokens(
         start = begin  # first token that a row still sees; begin: the first of its prompt
         rows, at = torch.arange(size, device=device), prompt  # which are not over; where their next token goes
         while len(rows) and at < total:  # a segment: read what the living rows hold, then step until one of them outgrows its context
-            start = torch.where(at - start > context, at - max(context - (total - at) + 1, context // 2, 1), start)
+            start = torch.where(at - start > context, -((max(context - (total - at) + 1, context // 2, 1) - at) // row) * row, start)
             low, first, asked, held = int(start[rows].min()), at, at, tokens[rows]
             until = min(total, low + context + 1)
             places = torch.arange(at, device=device)
