@@ -94,7 +94,7 @@ def drawn(codec, rules, prompts, steps, seed=0):
 @pytest.mark.parametrize("settings", [Grid(prefix=2), Jsb()], ids=["grid", "jsb"])
 def test_an_untrained_model_draws_no_parallels_under_the_rules(settings):
     codec = settings.learn([SCORE], {"type": ("a", "b")} if settings.kind == "grid" else {})
-    prompts = codec.before(None, 24)
+    prompts = codec.before(None, 60)
     free = drawn(codec, Rules(codec, strict=False), prompts, 40)
     bound = drawn(codec, Rules(codec), prompts, 40)
     assert sum(plain_count(score.grid()[0]) for score, _ in free) > 10, "without the rules there must be some for this to mean anything"
