@@ -53,7 +53,7 @@ def polyphonic(draw):
     return Score(tuple(map(tuple, voices)), 400, 12, score.bars, score.meters, score.keys)
 
 
-GRID, JSB, EVENT = Grid().learn([WIDE]), Jsb().learn([WIDE]), Event(longest=32).learn([WIDE])
+GRID, JSB, EVENT = Grid().learn([WIDE]), Jsb().learn([WIDE]), Event(reach=32).learn([WIDE])
 ASKING = Grid(prefix=3).learn([WIDE], {"key": tuple(key_name(k) for k in KEYS[:20]), "type": ("jig", "reel")})
 CODECS = pytest.mark.parametrize("codec", [GRID, JSB, EVENT, ASKING], ids=["grid", "jsb", "event", "asking"])
 
@@ -263,7 +263,7 @@ def test_tokens_share_traits_as_their_meanings_do(codec):
         assert row["pitch", 60, 0] @ row["pitch", 60, 1] > row["pitch", 60, 0] @ row["pitch", 67, 1]
 
 
-@pytest.mark.parametrize("settings_", [Grid(prefix=4, per_quarter=4), Event(per_quarter=4, longest=30), Jsb()], ids=lambda s: s.kind)
+@pytest.mark.parametrize("settings_", [Grid(prefix=4, per_quarter=4), Event(per_quarter=4, reach=30), Jsb()], ids=lambda s: s.kind)
 def test_a_run_keeps_its_codec(settings_, tmp_path):
     made = settings_.learn([WIDE], {"type": ("a", "b")} if settings_.kind != "jsb" else {})
     made.save(tmp_path)
@@ -275,6 +275,15 @@ def test_a_run_keeps_its_codec(settings_, tmp_path):
         (tmp_path / "music.json").write_text(damaged)
         with pytest.raises(GenwrightError, match=r"music\.json is damaged"):
             settings_.load(tmp_path)
+
+
+def test_a_codec_whose_events_said_the_time_between_them_is_refused(tmp_path):
+    EVENT.save(tmp_path)
+    saved = json.loads((tmp_path / "music.json").read_text())
+    saved["settings"]["longest"] = saved["settings"].pop("reach")
+    (tmp_path / "music.json").write_text(json.dumps(saved))
+    with pytest.raises(GenwrightError, match=r"(?s)music\.json is damaged .*longest.*train again"):
+        Event().load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ class EventCodec(MusicCodec):
     rows = False
 
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
-        steps, pitches = range(1, self.settings.longest + 1), range(self.low, self.high + 1)
+        steps, pitches = range(1, self.settings.reach + 1), range(self.low, self.high + 1)
         values = {"pitch": pitches, "velocity": _VELOCITIES, "voice": range(self.voices), "at": steps, "length": steps}
         return [*((kind, value) for kind, its in values.items() for value in its), ("bar",), ("fermata",), *self.changes], [("end",)]
 
     def _steps(self, kind: str, count: int) -> list[Token]:
-        whole, rest = divmod(count, self.settings.longest)
-        return [(kind, self.settings.longest)] * whole + [(kind, rest)] * (rest > 0)
+        whole, rest = divmod(count, self.settings.reach)
+        return [(kind, self.settings.reach)] * whole + [(kind, rest)] * (rest > 0)
 
     def encode(self, score: Score) -> list[int]:
         self.check(score)
@@ -42,7 +42,7 @@ class EventCodec(MusicCodec):
             at[note.start] += [(kind, value) for kind, value in said.items() if value != state[kind]]
             at[note.start] += [("pitch", note.pitch), *self._steps("length", note.length)] + [("fermata",)] * note.fermata
             state |= said
-        out, since, longest = list[Token](), 0, self.settings.longest
+        out, since, longest = list[Token](), 0, self.settings.reach
         for time in sorted(at):
             out += (self._steps("at", time - since) if time > state["at"] else []) + at[time]
             state["at"], since = time, time if ("bar",) in at[time] else time - (time - since) % longest
@@ -59,7 +59,7 @@ class EventCodec(MusicCodec):
             if kind in ("voice", "velocity"):
                 state[kind] = value[0]
             elif kind == "at" and since + value[0] > state["at"]:
-                state["at"], since = since + value[0], since + value[0] // self.settings.longest * self.settings.longest
+                state["at"], since = since + value[0], since + value[0] // self.settings.reach * self.settings.reach
             elif kind == "pitch":
                 notes.append(Note(state["at"], 0, value[0], state["velocity"]))
             elif kind == "length" and before in ("pitch", "length"):
@@ -88,5 +88,5 @@ class Event(MusicSettings, family="codec"):
     """Which codec: notes with durations and velocities in the order of time, as a person plays."""
     per_quarter: int = Field(12, ge=1, le=96)
     """Steps a quarter note."""
-    longest: int = Field(48, ge=1, le=1024)
-    """Steps of the longest token; what lasts longer is several."""
+    reach: int = Field(48, ge=1, le=1024)
+    """Steps of the token that reaches furthest; what lasts longer is several."""
