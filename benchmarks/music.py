@@ -2,6 +2,7 @@
 
     python benchmarks/music.py likelihood RUN          nats a token of held-out pieces: all, and those whose top voice is none of training
     python benchmarks/music.py parallels RUN -n 200    samples of 240 sixteenths, free and under the rules: parallels, changes of note
+    python benchmarks/music.py drift RUN -n 200        of codec jsb: parallels expected after real music, and those of samples by quarter
     python benchmarks/music.py harmonise RUN           the test split's sopranos (held-out ones where there is none): nats, notes, faults
     python benchmarks/music.py melodies RUN -n 2000    the statistics of RL Tuner, and the distance to the band of real tunes
     python benchmarks/music.py corpus                  the chorales into shards, cold and from the cache; the round trip of every piece
@@ -30,7 +31,9 @@ from common import finish
 from genwright import composing
 from genwright.data.music import by_piece
 from genwright.evaluation.figure import Figure
+from genwright.evaluation.voice_leading import FAULTS, marks
 from genwright.music.likeness import near_copies
+from genwright.music.rules import parallel
 
 BARS = 15  # of 16 sixteenths: 240 of them
 PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
@@ -77,6 +80,37 @@ def parallels(run, count: int) -> dict:
         seconds = time.perf_counter() - began
         out[name] = told(composing._led(sets)) | {"shortest": min(score.length for score in made), "seconds": seconds}
     return out
+
+
+def drift(run, count: int) -> dict:
+    """Parallels in 64 frames: what the model would draw as a voice's next note after held-out music, each pair of voices by itself: its own
+    smoothing; and those of samples by quarter of the piece and by kind: what is more comes as a sample leaves what training was like."""
+    dataset, codec, expected, frames = run.dataset(), run.codec, 0.0, 0
+    candidates = torch.arange(codec.low, codec.high + 1)
+    with torch.no_grad():
+        for piece in dataset.pieces["held_out"][:count]:
+            row = torch.from_numpy(dataset.row(piece).astype(np.int64))[: run.model.context // 4 * 4]
+            start = codec.before(None, 1)
+            chances = run.model(torch.cat([start, row[None]], 1)[:, :-1]).softmax(-1)[0].view(-1, 4, codec.space.vocabulary)
+            pitch = torch.from_numpy(codec.decode(row.tolist()).grid()[0].astype(np.int64))
+            frames += len(pitch)
+            for voice in range(1, 4):
+                own = chances[1:, voice, codec.first[voice] : codec.first[voice] + len(candidates)]
+                for other in range(voice):
+                    sides = pitch[:-1, other, None], pitch[:-1, voice, None], pitch[1:, other, None], candidates
+                    expected += float((own * parallel(*sides)).sum())
+    made = composing.draw(run, count, bars=BARS, seed=1, **PLAIN)
+    found = [marks(score.grid()[0]) for score in made]
+    steps = sum(score.length for score in made)
+    quarters = np.zeros(4)
+    for mark, score in zip(found, made, strict=True):
+        at, _ = np.nonzero(sum(mark[kind] for kind in FAULTS[:3]))
+        quarters += np.bincount(at * 4 // score.length, minlength=4)
+    kinds = {kind: 64 * sum(int(mark[kind].sum()) for mark in found) / steps for kind in FAULTS[:3]}
+    return {
+        "expected after held-out music": 64 * expected / frames, "held-out frames": frames, "samples": 64 * quarters.sum() / steps,
+        "of each quarter of a sample": (64 * quarters / (steps / 4)).tolist(), "kinds": kinds, "samples drawn": len(made),
+    }  # fmt: skip
 
 
 def harmonise(run, count: int) -> dict:
@@ -141,12 +175,12 @@ def speed(run, count: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["likelihood", "parallels", "harmonise", "melodies", "corpus", "speed"])
+    parser.add_argument("what", choices=["likelihood", "parallels", "drift", "harmonise", "melodies", "corpus", "speed"])
     parser.add_argument("run", nargs="?")
     parser.add_argument("-n", type=int)
     parser.add_argument("--out")
     a = parser.parse_args()
-    count = a.n or {"parallels": 200, "harmonise": 77, "melodies": 2000, "speed": 16}.get(a.what, 0)
+    count = a.n or {"parallels": 200, "drift": 200, "harmonise": 77, "melodies": 2000, "speed": 16}.get(a.what, 0)
     if a.what == "corpus":
         figures = corpus(count)
     else:

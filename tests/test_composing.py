@@ -127,7 +127,7 @@ class ExactConditionals(torch.nn.Module):
 
     def __init__(self, context: int):
         super().__init__()
-        self.context, self.dummy = context, torch.nn.Parameter(torch.zeros(()))
+        self.context, self.row, self.dummy = context, 1, torch.nn.Parameter(torch.zeros(()))
         self.states = torch.cartesian_prod(*[torch.arange(2)] * 4)
         self.p = torch.rand(16, generator=torch.Generator().manual_seed(0)).double()
 
@@ -142,7 +142,7 @@ def test_nats_of_a_harmonisation_are_those_of_its_joint_probability(context):
     model, row = ExactConditionals(context), np.array([0, 1, 1, 0])
     kept = torch.tensor([True, False, False, False])
     before = lambda condition, count, start: torch.zeros(1, 0, dtype=torch.long)  # noqa: E731
-    codec = SimpleNamespace(before=before, kept=lambda tokens, *_: kept, prefix=0, period=1, id={("mask",): 2})
+    codec = SimpleNamespace(before=before, kept=lambda tokens, *_: kept, prefix=0, id={("mask",): 2})
     dataset = SimpleNamespace(codec=codec, row=lambda piece: row, conditions=torch.zeros(1, 0))
     found = hidden_nats(SimpleNamespace(model=model), dataset, 0, orders=4000)
     whole = model.p[(model.states == torch.tensor(row)).all(1)] / model.p[model.states[:, 0] == row[0]].sum()

@@ -293,8 +293,8 @@ def _harmonised(run: Run, dataset: Any, count: int) -> list[Figure]:
 def hidden_nats(run: Run, dataset: Any, piece: int, orders: int = 8, seed: int = 0) -> np.ndarray:
     """(hidden notes,) an unbiased estimate of the nats of each of the lower voices' tokens given the soprano, where they are written one by
     one in a random order: each is hidden together with those that come after it (as Uria et al., arXiv 1310.1757, for orderless NADE)."""
-    codec, half, rng, out = dataset.codec, run.model.context // 2, np.random.default_rng(seed), list[float]()  # type: ignore[operator]
-    half = half // codec.period * codec.period or half
+    model: Any = run.model
+    codec, half, rng, out = dataset.codec, model.context // 2 // model.row * model.row, np.random.default_rng(seed), list[float]()
     row = torch.from_numpy(dataset.row(piece).astype(np.int64))
     tokens = torch.cat([codec.before(dataset.conditions[piece][None], 1, 0)[0], row]).to(next(run.model.parameters()).device)
     open_ = ~codec.kept(tokens, (0,), None, codec.prefix)

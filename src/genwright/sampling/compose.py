@@ -80,9 +80,9 @@ def rewrite(
     tokens = torch.cat([codec.before(condition, 1, 0)[0], music]).expand(count, -1).clone().to(device)
     keep, total = codec.kept(tokens, voices, steps, codec.prefix), tokens.shape[1]
     allowed = codec.fits.to(device)[(torch.arange(total) - codec.prefix) % codec.stride - codec.lead]  # what is no voice's: any content
-    half = context // 2 // codec.period * codec.period or context // 2
+    half = context // 2 // model.row * model.row
     for place in range(0, max(1, total - half), half):
-        begin = min(place, -(-max(0, total - context) // codec.period) * codec.period)
+        begin = min(place, -(-max(0, total - context) // model.row) * model.row)
         here = slice(begin, begin + context)
         if not keep[:, here].all():
             draws = Draws(settings.seed, begin, torch.arange(count, device=device))
