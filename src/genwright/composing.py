@@ -316,7 +316,7 @@ def pieces_of(run: Run) -> tuple[list[Piece], dict[str, list[Series]]]:
     """Samples, harmonised melodies and a real piece, as a person wants them; and the histograms of what was made beside held-out music."""
     from genwright.music.shown import notation_svg, piano_roll_svg, player
 
-    dataset = run.dataset()
+    dataset, out = run.dataset(), list[Piece]()
     shown = [(f"Sample {i + 1}", score) for i, score in enumerate(draw(run, SHOWN, bars=BARS if run.codec.rows else None))]
     spread = _spread({"these samples": [score for _, score in shown], "held-out music": dataset.scores("held_out", COMPARED)})
     if not run.recipe.objective.causal and run.codec.voices == 4:
@@ -324,7 +324,6 @@ def pieces_of(run: Run) -> tuple[list[Piece], dict[str, list[Series]]]:
             harmonised = rewrite(run.model, run.codec, first_bars(score, 8), 1, run.recipe.sampling, voices=(0,))[0]
             shown.append((f"Harmonised: {score.facts.get('title', 'a held-out melody')}", harmonised))
     shown += [("Held-out music, for comparison", first_bars(score, BARS)) for score in dataset.scores("held_out", 1)]
-    out = []
     for title, score in shown:
         if any(score.voices):
             found, named = (faults(score), labels(score)) if len(score.voices) == 4 else ([], {})

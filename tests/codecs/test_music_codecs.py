@@ -306,6 +306,6 @@ def test_other_sentences():
         Grid().learn([Score(((), ()), 4)])
     with pytest.raises(GenwrightError, match="four voices, and there are 1; use codec.kind=grid"):
         Jsb().learn([Score(((Note(0, 1, 60),),), 4)])
-    with pytest.raises(GenwrightError, match="leave every meter out"):
+    with pytest.raises(GenwrightError, match="leave every metre out"):
         one = Score(((Note(0, 1, 60),),), 4)
         Grid().learn([one]).encode(Score(one.voices, 4, meters=(Meter(0, 4, 4),)))

@@ -104,3 +104,14 @@ def test_models_of_the_wrong_kind_and_pieces_that_do_not_fit_are_refused():
     high = replace(SCORES[0], voices=(tuple(n._replace(pitch=100) for n in SCORES[0].voices[0]),))
     with pytest.raises(GenwrightError, match=r"pitch 100 is outside.*transpose the piece"):
         rewrite(model(grid, False), grid, high, 1, PLAIN, voices=(0,))
+
+
+def test_a_model_of_pitches_alone_rewrites_what_has_bars_and_keeps_them():
+    """A JSB json has neither bars nor metres, so its model never saw a place in one; a melody of MusicXML has both."""
+    codec = Grid().learn([replace(score, bars=(), meters=()) for score in SCORES])
+    score, seen = SCORES[0], set()
+    network = model(codec, False)
+    network.register_forward_pre_hook(lambda module, inputs: seen.update(inputs[0].flatten().tolist()))
+    (made,) = rewrite(network, codec, score, 1, PLAIN, voices=(0,))
+    assert (made.bars, made.meters, made.voices[0]) == (score.bars, score.meters, score.voices[0])
+    assert {codec.tokens[token] for token in seen if codec.tokens[token][0] == "place"} == {("place", -1)}

@@ -130,7 +130,7 @@ class MusicCodec(ABC):
         for kind, *value in (token for _, token in signs if token not in self.id):
             known = ", ".join("/".join(map(str, t[1:])) for t in self.tokens if t[0] == kind)
             what = f"the {kind.replace('meter', 'metre')} {'/'.join(map(str, value))} is not in the music that the model learned"
-            raise GenwrightError(what, f"known: {known}" if known else f"leave every {kind} out")
+            raise GenwrightError(what, f"known: {known}" if known else f"leave every {kind.replace('meter', 'metre')} out")
         return signs
 
     def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:

@@ -75,7 +75,8 @@ def rewrite(
     time. Raises GenwrightError for a model that is not masked, and for a score that does not fit."""
     if not codec.rows:
         raise GenwrightError("this run's codec has no voices by steps of time, of which some could be kept", "use codec.kind=grid")
-    music = torch.tensor(codec.encode(replace(score, voices=(*score.voices, *[()] * (codec.voices - len(score.voices))))))
+    said = score if codec.learned.meters else replace(score, bars=(), meters=(), keys=())  # a codec of pitches alone says nothing else
+    music = torch.tensor(codec.encode(replace(said, voices=(*score.voices, *[()] * (codec.voices - len(score.voices))))))
     device, context = next(model.parameters()).device, model.context
     tokens = torch.cat([codec.before(condition, 1, 0)[0], music]).expand(count, -1).clone().to(device)
     keep, total = codec.kept(tokens, voices, steps, codec.prefix), tokens.shape[1]
@@ -90,8 +91,8 @@ def rewrite(
                 model, tokens[:, here], keep[:, here], codec.id["mask",], settings, draws, settings.passes, allowed=allowed[here]
             )
             keep[:, here] = True
-    about: dict[str, Any] = {"facts": score.facts, "tempo": score.tempo, "names": (*score.names, *codec.called[len(score.names) :])}
-    return [replace(codec.decode(row), **about) for row in tokens.tolist()]
+    about: dict[str, Any] = {name: getattr(score, name) for name in ("facts", "tempo", "bars", "meters", "keys")}
+    return [replace(codec.decode(row), names=(*score.names, *codec.called[len(score.names) :]), **about) for row in tokens.tolist()]
 
 
 def blank(codec: Any, bars: int, metre: str = "", key: str = "") -> Score:
