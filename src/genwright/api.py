@@ -1,5 +1,6 @@
 """The Python door: `train` and `inspect`, and from `run.py` `load`, `report` and `Run`. The command line calls nothing else."""
 
+import fcntl
 import json
 import os
 import tempfile
@@ -103,9 +104,11 @@ def _locked(folder: Path, engine: Engine, resume: bool):
             _check_folder(folder, resume)
             folder.mkdir(parents=True, exist_ok=True)
             handle = open(folder / ".lock", "w")  # noqa: SIM115 - held as long as the run
-            _lock(handle, folder)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except GenwrightError as error:
             problem = f"{error.what}\0{error.remedy}"
+        except BlockingIOError:
+            problem = f"another process is training in {folder}\0wait for it, or choose another folder with --run"
         except OSError as error:
             problem = f"{folder} cannot be written ({error.strerror})\0choose another folder with --run, or change its permissions"
     problem = engine.broadcast(problem)
@@ -119,17 +122,6 @@ def _locked(folder: Path, engine: Engine, resume: bool):
             if [p.name for p in folder.iterdir()] == [".lock"]:  # refused before anything was made
                 (folder / ".lock").unlink()
                 folder.rmdir()
-
-
-def _lock(handle, folder: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # no such lock on this system
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise GenwrightError(f"another process is training in {folder}", "wait for it, or choose another folder with --run") from error
 
 
 def _train(
