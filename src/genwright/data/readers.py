@@ -77,18 +77,21 @@ def safe_cut(block: bytes) -> int:
     return at
 
 
-def _blocks(file: BinaryIO, size: int, rows: bool) -> Iterator[bytes]:
-    """`size` bytes of a file in blocks that end at a safe cut, or at the end of a row."""
-    carry = b""
-    while size > 0 and (chunk := file.read(min(BLOCK, size))):
-        size -= len(chunk)
-        carry += chunk
-        cut = carry.rfind(b"\n") + 1 if rows else safe_cut(carry)
-        if not cut and not rows and len(carry) > LONGEST_BLOCK:
-            cut = len(carry.rstrip(_INSIDE)) - 1
-        if cut:
-            yield carry[:cut]
-            carry = carry[cut:]
+def _blocks(path: str, start: int, end: int, rows: bool) -> Iterator[bytes]:
+    """A range of a file's bytes in blocks that end at a safe cut, or at the end of a row."""
+    carry, size = b"", end - start
+    with open_file(path) as file:
+        if start:
+            file.seek(start)
+        while size > 0 and (chunk := file.read(min(BLOCK, size))):
+            size -= len(chunk)
+            carry += chunk
+            cut = carry.rfind(b"\n") + 1 if rows else safe_cut(carry)
+            if not cut and not rows and len(carry) > LONGEST_BLOCK:
+                cut = len(carry.rstrip(_INSIDE)) - 1
+            if cut:
+                yield carry[:cut]
+                carry = carry[cut:]
     if carry:
         yield carry
 
@@ -115,15 +118,14 @@ def scan(path: str) -> dict:
 def _scan_blocks(path: str, sha) -> tuple[list[list[int]], str]:
     parts, bad = [], ""
     start = offset = row = first = 0
-    with open_file(path) as file:
-        for block in _blocks(file, 1 << 62, rows=kind_of(path) != "text"):
-            sha.update(block)
-            bad = bad or _check(block, offset)
-            offset += len(block)
-            row += block.count(b"\n")
-            if offset - start >= PART:
-                parts.append([start, offset, first])
-                start, first = offset, row
+    for block in _blocks(path, 0, 1 << 62, rows=kind_of(path) != "text"):
+        sha.update(block)
+        bad = bad or _check(block, offset)
+        offset += len(block)
+        row += block.count(b"\n")
+        if offset - start >= PART:
+            parts.append([start, offset, first])
+            start, first = offset, row
     if offset > start:
         parts.append([start, offset, first])
     return parts, bad
@@ -180,18 +182,15 @@ def read(part: Part, field: str, skipped: list[str] | None = None) -> Iterator[P
 
 
 def _text(part: Part) -> Iterator[Piece]:
-    with open_file(part.path) as file:
-        if part.start:
-            file.seek(part.start)
-        before = None
-        for block in _blocks(file, part.end - part.start, rows=False):
-            if before is not None:
-                yield Piece(-1, before, False)
-            before = block.decode()
-            if before.startswith("\ufeff") and not part.start:
-                before = before[1:]
-        if before:
-            yield Piece(-1, before, part.last)
+    before = None
+    for block in _blocks(part.path, part.start, part.end, rows=False):
+        if before is not None:
+            yield Piece(-1, before, False)
+        before = block.decode()
+        if before.startswith("\ufeff") and not part.start:
+            before = before[1:]
+    if before:
+        yield Piece(-1, before, part.last)
 
 
 def _csv_rows(part: Part, field: str) -> Iterator[Row]:
@@ -204,12 +203,9 @@ def _csv_rows(part: Part, field: str) -> Iterator[Row]:
 
 
 def _json_rows(part: Part, field: str) -> Iterator[Row]:
-    with open_file(part.path) as file:
-        if part.start:
-            file.seek(part.start)
-        for block in _blocks(file, part.end - part.start, rows=True):
-            lines = block.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").split(b"\n")
-            yield from (_of_json(line, field) if line.strip() else "" for line in lines)
+    for block in _blocks(part.path, part.start, part.end, rows=True):
+        lines = block.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").split(b"\n")
+        yield from (_of_json(line, field) if line.strip() else "" for line in lines)
 
 
 def _of_json(line: bytes, field: str) -> Row:
