@@ -220,12 +220,8 @@ class Row(NamedTuple):
     meaning: str
 
 
-def explain(recipe: Recipe) -> list[Row]:
-    """Every setting of a recipe, nested ones by their dotted key."""
-    return list(_rows(recipe, None, ""))
-
-
-def _rows(settings: BaseModel, defaults: BaseModel | None, prefix: str) -> Iterator[Row]:
+def explain(settings: BaseModel, defaults: BaseModel | None = None, prefix: str = "") -> Iterator[Row]:
+    """Every setting of a recipe, nested ones by their dotted key. defaults: of these settings' own class, where the default is one."""
     for name, field in type(settings).model_fields.items():
         value, key = getattr(settings, name), prefix + name
         if field.is_required():
@@ -235,9 +231,9 @@ def _rows(settings: BaseModel, defaults: BaseModel | None, prefix: str) -> Itera
         else:
             default = field.get_default(call_default_factory=True)
         if isinstance(value, BaseModel):
-            yield from _rows(value, default if isinstance(default, BaseModel) else None, f"{key}.")
+            yield from explain(value, default if isinstance(default, BaseModel) else None, f"{key}.")
         elif isinstance(value, Mapping) and value and all(isinstance(inner, BaseModel) for inner in value.values()):
             for inner_name, inner in value.items():
-                yield from _rows(inner, None, f"{key}.{inner_name}.")
+                yield from explain(inner, None, f"{key}.{inner_name}.")
         else:
             yield Row(key, value, default, field.description or "")
