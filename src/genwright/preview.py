@@ -1,6 +1,7 @@
 """`genwright inspect`: what a run would see and cost, before it is started: the first batch, decoded, with what counts marked."""
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -103,13 +104,8 @@ def _pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
     tokens = [(inputs[0], False)] if shifted else []
     for given, target in zip(inputs[1:] + [targets[-1]] if shifted else inputs, targets, strict=True):
         tokens.append((target if target >= 0 else max(given, 0), target >= 0))
-    runs: list[tuple[list[int], bool]] = []
-    for token, counted in tokens:
-        if runs and runs[-1][1] == counted:
-            runs[-1][0].append(token)
-        else:
-            runs.append(([token], counted))
-    return [(codec.decode(ids, special=True), counted) for ids, counted in runs]
+    runs = groupby(tokens, key=lambda pair: pair[1])
+    return [(codec.decode([token for token, _ in run], special=True), counted) for counted, run in runs]
 
 
 def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: Batch, engine: Engine) -> dict[str, str]:

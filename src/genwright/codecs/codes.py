@@ -13,14 +13,13 @@ from typing import ClassVar, Literal, cast
 import torch
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from genwright.codecs.attributes import placed
 from genwright.codecs.image import ImageCodec, ImageSettings
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
-from genwright.files import readable
 from genwright.models.vq import VQAutoencoder, VQSettings
 from genwright.registry import Settings
 
@@ -67,8 +66,7 @@ class CodesCodec:
     def save(self, folder: str | Path) -> None:
         folder = Path(folder)
         self.image.save(folder / _IMAGE)
-        save_file(self._weights(), folder / _WEIGHTS)
-        readable(folder / _WEIGHTS)
+        (folder / _WEIGHTS).write_bytes(save(self._weights()))
         (folder / FILE).write_text(self.settings.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ reads it (`data/source_music.py`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -82,9 +83,7 @@ def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about) -> Scor
     voices = []
     for v in range(count):
         begins = np.r_[True, (pitch[1:, v] != pitch[:-1, v]) | (False if onset is None else onset[1:, v])]
-        starts = np.flatnonzero(begins[:length])
-        stops = [*starts[1:], length][: len(starts)]
-        pairs = zip(starts, stops, strict=True)
+        pairs = pairwise([*np.flatnonzero(begins[:length]), length])
         voices.append(tuple(Note(int(a), int(b - a), int(pitch[a, v])) for a, b in pairs if pitch[a, v] != REST))
     return Score(tuple(voices), length, **about)
 

@@ -80,9 +80,7 @@ def faults(folder: Path) -> list[str]:
 
 def steps(root: Path) -> list[int]:
     """Steps of the checkpoints under `root`, in order, whole or not."""
-    if not root.is_dir():
-        return []
-    return sorted(int(p.name[5:]) for p in root.iterdir() if p.name.startswith("step-") and p.name[5:].isdigit())
+    return sorted(int(p.name[5:]) for p in root.glob("step-*") if p.name[5:].isdigit())
 
 
 def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:

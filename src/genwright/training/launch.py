@@ -49,8 +49,7 @@ def _wait(children: Sequence[subprocess.Popen]) -> None:
 
     def pass_on(number: int, frame: Any) -> None:
         for child in children:
-            if child.poll() is None:
-                child.send_signal(number)
+            child.send_signal(number)
 
     with heeding(pass_on):
         try:
@@ -61,8 +60,7 @@ def _wait(children: Sequence[subprocess.Popen]) -> None:
                 time.sleep(0.05)
         finally:
             for child in children:
-                if child.poll() is None:
-                    child.kill()
+                child.kill()
                 child.wait()
 
 
