@@ -60,17 +60,14 @@ class Encoder:
             if spec["pre_tokenizer"] is None:
                 return self._characters(content)
             if spec["pre_tokenizer"] == _spec(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)):
-                return self._bytes(content)
+                table = np.array([content[symbol] for symbol in byte_symbols()], self.dtype)
+                return lambda text: table[np.frombuffer(text.encode(), np.uint8)].tobytes()
         if plain and spec["pre_tokenizer"] == _spec(split_pieces()):
             return self._pieces()
         return self._any
 
     def _any(self, text: str) -> bytes:
         return np.array(self.tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids, self.dtype).tobytes()
-
-    def _bytes(self, vocabulary: dict[str, int]) -> Callable[[str], bytes]:
-        table = np.array([vocabulary[symbol] for symbol in byte_symbols()], self.dtype)
-        return lambda text: table[np.frombuffer(text.encode(), np.uint8)].tobytes()
 
     def _characters(self, vocabulary: dict[str, int]) -> Callable[[str], bytes]:
         unknown = np.iinfo(self.dtype).max

@@ -69,12 +69,11 @@ class ImagesData(FilesData, family="data"):
         """The dataset, from the cache or decoded now. `expect`: the digest a run was made with. Raises GenwrightError."""
         if isinstance(codec_settings, Codes):
             codec = codec_settings.opened()
-            codes = CodesDataset(self.prepare(codec.image.settings), codec, codec_settings.prefix)
-            check_digest(codes.digest, expect)
-            return codes
-        if not isinstance(codec_settings, ImageSettings):
+            dataset: ImagesDataset | CodesDataset = CodesDataset(self.prepare(codec.image.settings), codec, codec_settings.prefix)
+        elif isinstance(codec_settings, ImageSettings):
+            dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings))
+        else:
             raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is pictures", "set codec=image")
-        dataset = ImagesDataset(self, codec_settings, _album(self, codec_settings))
         check_digest(dataset.digest, expect)
         return dataset
 

@@ -39,7 +39,6 @@ class Preparation:
     def __init__(self, settings: TextData):
         self.settings, self.cache, self.skip = settings, cache_folder(settings.cache), settings.on_bad_file == "skip"
         self.skipped: list[str] = []
-        self.files = 0
 
     def run(self, codec_settings: Any) -> tuple[TextCodec, dict[str, dict]]:
         """(codec, {key of a shard: its facts}), the shards in order."""

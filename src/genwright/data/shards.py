@@ -115,9 +115,8 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
         try:
             draft.mkdir()
             fill(draft)
-            for path in draft.rglob("*"):
+            for path in [*draft.rglob("*"), draft]:
                 flush(path)
-            flush(draft)
             try:
                 draft.rename(folder)
             except OSError as error:

@@ -117,7 +117,6 @@ class _Step:
         self.placed = self.own.to(engine.device)
         self.at_once = max(map(len, self.rows)) <= (settings.micro_batch or stream.size)
         self.moved: tuple[str, ...] | None = None
-        self.several = len(objective.modules) > 1
 
     def prepared(self, position: int) -> Batch:
         batch = self.stream.batch(position, self.own, self.objective)
@@ -143,7 +142,7 @@ class _Step:
         return {k: v[index.to(v.device)] for k, v in batch.items()}
 
     def freeze(self, moves: tuple[str, ...]) -> None:
-        if self.several and moves != self.moved:
+        if len(self.objective.modules) > 1 and moves != self.moved:
             for name, weights in self.state.weights.items():
                 for p in weights.parameters.values():
                     p.requires_grad_(name in moves)
