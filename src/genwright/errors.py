@@ -1,5 +1,8 @@
 """One exception for everything a person can put right: a sentence that says what and where, and a remedy."""
 
+import importlib
+from typing import Any
+
 
 class GenwrightError(Exception):
     """What went wrong (with the place), then what to do about it; the command line prints it without a traceback.
@@ -11,6 +14,15 @@ class GenwrightError(Exception):
     def __init__(self, what: str, remedy: str):
         self.what, self.remedy = what, remedy
         super().__init__(f"{what}; {remedy}" + ("" if remedy.endswith(("?", "!", ".")) else "."))
+
+
+def optional(module: str, purpose: str, extra: str) -> Any:
+    """A module that only some need, imported. purpose: what needs it; extra: of the package's, the one that brings it. Raises
+    GenwrightError where it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise GenwrightError(f"{purpose}, which is not installed", f"pip install 'genwright[{extra}]'") from error
 
 
 def did_you_mean(word: str, known) -> str:

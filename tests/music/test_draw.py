@@ -1,5 +1,5 @@
-import builtins
 import re
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -125,13 +125,6 @@ def test_an_empty_score_is_said(draw):
 
 
 def test_without_verovio_the_extra_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def missing(name, *rest, **more):
-        if name == "verovio":
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "verovio", None)
     with pytest.raises(GenwrightError, match=r"drawing notes needs verovio, which is not installed; pip install 'genwright\[music\]'"):
         notation_svg(chorale())

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from genwright.data.shards import digest_of, publish
-from genwright.errors import GenwrightError
+from genwright.errors import GenwrightError, optional
 from genwright.registry import Settings, source
 
 # What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its suffix.
@@ -99,10 +99,7 @@ def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
 @source("hf")
 def hugging_face(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
     """`data.source=hf:NAME`, the split "train", through the optional `datasets`; `hf:NAME@CONFIG` picks one of several configurations."""
-    try:
-        import datasets
-    except ImportError as error:
-        raise GenwrightError(f"data.source=hf:{name} needs datasets, which is not installed", "pip install 'genwright[hf]'") from error
+    datasets = optional("datasets", f"data.source=hf:{name} needs datasets", "hf")
     dataset, _, config = name.partition("@")
     try:
         rows = datasets.load_dataset(dataset, config or None, split="train", cache_dir=str(cache / "datasets"))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genwright.errors import GenwrightError
+from genwright.errors import GenwrightError, optional
 from genwright.music.score import Note, Score, edges, first_number
 from genwright.music.write import checked, names, to_midi, to_musicxml
 from genwright.reporting.pictures import write
@@ -40,10 +40,7 @@ def notation_svg(score: Score, labels: Mapping[int, str] | None = None) -> str:
     score that is empty or too long."""
     xml = to_musicxml(score, closed=True, labels=labels)
     xml = re.sub("<metronome>.*?<per-minute>(.*?)</.*?</metronome>", r"<words>♩ = \1</words>", xml)  # a letter needs no font of music
-    try:
-        import verovio
-    except ImportError:
-        raise GenwrightError("drawing notes needs verovio, which is not installed", "pip install 'genwright[music]'") from None
+    verovio = optional("verovio", "drawing notes needs verovio", "music")
     verovio.enableLog(verovio.LOG_OFF)
     engraver = verovio.toolkit()
     engraver.setOptions(OPTIONS)
@@ -127,13 +124,10 @@ def _synthesised(score: Score, rate: int) -> np.ndarray:
 
 
 def _rendered(score: Score, soundfont: str | Path, rate: int) -> np.ndarray:
+    symusic = optional("symusic", "a SoundFont is played by symusic", "music")
     try:
-        import symusic
-
         synthesiser = symusic.Synthesizer(str(soundfont), rate, 0)
         return np.asarray(synthesiser.render(symusic.Score.from_midi(to_midi(score)), False), np.float32).reshape(-1)
-    except ImportError:
-        raise GenwrightError("a SoundFont is played by symusic, which is not installed", "pip install 'genwright[music]'") from None
     except TypeError:  # its array of samples has no Python type
         raise GenwrightError("this version of symusic cannot play (0.6.0 cannot)", "pip install 'symusic==0.5.9'") from None
     except RuntimeError as problem:

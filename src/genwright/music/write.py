@@ -14,7 +14,7 @@ from itertools import chain, groupby, pairwise
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from genwright.errors import GenwrightError
+from genwright.errors import GenwrightError, optional
 from genwright.music.score import Key, Note, Score, at, bar_of, edges, first_number
 
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
@@ -41,10 +41,7 @@ def names(score: Score) -> list[str]:
 def to_midi(score: Score) -> bytes:
     """The bytes of a .mid file, by symusic. Raises GenwrightError (`checked`), and where symusic is missing."""
     ticks = max(1, 480 // checked(score).per_quarter)
-    try:
-        import symusic
-    except ImportError:
-        raise GenwrightError("MIDI is written by symusic, which is not installed", "pip install 'genwright[music]'") from None
+    symusic = optional("symusic", "MIDI is written by symusic", "music")
     file = symusic.Score(ticks * score.per_quarter)
     file.tempos.append(symusic.Tempo(0, score.tempo))
     for meter in score.meters:

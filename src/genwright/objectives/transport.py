@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from genwright.errors import GenwrightError
+from genwright.errors import optional
 
 
 def square_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -17,8 +17,5 @@ def assignment(cost: Tensor) -> Tensor:
     implementing 2D rectangular assignment algorithms", 2016); points that all lie near one place take some three times as long."""
     if cost.ndim != 2 or cost.shape[0] != cost.shape[1] or not cost.isfinite().all():
         raise ValueError(f"a cost matrix must be square and finite, not {tuple(cost.shape)}")
-    try:
-        from scipy.optimize import linear_sum_assignment
-    except ImportError:
-        raise GenwrightError("optimal transport needs scipy, which is not installed", "pip install 'genwright[transport]'") from None
-    return torch.from_numpy(linear_sum_assignment(cost.detach().double().cpu().numpy())[1]).to(cost.device)
+    optimize = optional("scipy.optimize", "optimal transport needs scipy", "transport")
+    return torch.from_numpy(optimize.linear_sum_assignment(cost.detach().double().cpu().numpy())[1]).to(cost.device)

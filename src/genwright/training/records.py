@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from genwright.errors import GenwrightError
+from genwright.errors import optional
 from genwright.training.loop import Hook, State
 
 CLOCK = ("seconds", "memory_mb", "elapsed")  # fields, with `*_per_second`, that differ between equal runs
@@ -102,11 +102,8 @@ def without_clock(record: dict[str, Any]) -> dict[str, Any]:
 def tensorboard(folder: Path, step: int = 0) -> Callable[[dict[str, Any]], None]:
     """A function that writes a record's numbers as TensorBoard scalars under `folder`; what was written
     after `step`, before a run was resumed, is hidden."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as problem:
-        raise GenwrightError("training.sinks has tensorboard, which is not installed", "pip install 'genwright[tensorboard]'") from problem
-    writer = SummaryWriter(str(folder), purge_step=step + 1)
+    installed = optional("torch.utils.tensorboard", "training.sinks has tensorboard", "tensorboard")
+    writer = installed.SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(record: dict[str, Any]) -> None:
         held_out = {f"held_out/{k}": v for k, v in record.get("held_out", {}).items()}
