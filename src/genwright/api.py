@@ -111,8 +111,7 @@ def _locked(folder: Path, engine: Engine, resume: bool):
             problem = f"another process is training in {folder}\0wait for it, or choose another folder with --run"
         except OSError as error:
             problem = f"{folder} cannot be written ({error.strerror})\0choose another folder with --run, or change its permissions"
-    problem = engine.broadcast(problem)
-    if problem:
+    if problem := engine.broadcast(problem):
         raise GenwrightError(*problem.split("\0"))
     try:
         yield
@@ -158,10 +157,8 @@ def _train(
     if engine.main:
         origin_of = {"from": {"source": start, "what": origin}} if start and not resume else {}
         _write(folder, recipe, dataset, engine, before, {"overrides": dict(overrides), "precision": measured} | origin_of)
-    if recipe.training.compile:
-        why_not = assemble.compiled(objective, engine.device)
-        if why_not:
-            say(why_not)
+    if recipe.training.compile and (why_not := assemble.compiled(objective, engine.device)):
+        say(why_not)
     held_out = _measuring(recipe, folder, objective, dataset, stream.size, engine, say)
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
     last = min(recipe.training.steps, until or recipe.training.steps)
@@ -239,8 +236,7 @@ def _prepare(recipe: Recipe, codec: Any, engine: Engine, console: Console, expec
                 dataset.verify()
         except GenwrightError as error:
             problem = f"{error.what}\0{error.remedy}"
-    problem = engine.broadcast(problem)
-    if problem:
+    if problem := engine.broadcast(problem):
         raise GenwrightError(*problem.split("\0"))
     return dataset or recipe.data.prepare(codec, expect=expected)
 

@@ -295,8 +295,7 @@ def failure(error: BaseException) -> GenwrightError | None:
 def _usage(error: Any) -> str:
     """Typer's complaint about the words of a command line, as one sentence with a remedy."""
     text = error.format_message().strip().rstrip(".")
-    near = list(getattr(error, "possibilities", None) or [])
-    if near:
+    if near := list(getattr(error, "possibilities", None) or []):
         text = f"{error.message.rstrip('.')}; {did_you_mean(error.option_name, near)}"
     text = text.replace(". Did you mean", "; did you mean")
     command = getattr(getattr(error, "ctx", None), "command_path", "genwright")

@@ -31,8 +31,7 @@ def mix(x: Tensor) -> Tensor:
 
 def key(*parts: int | str) -> int:
     """A signed 64-bit key from integers and names."""
-    digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
+    return int.from_bytes(hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest(), "little", signed=True)
 
 
 @dataclass(frozen=True)

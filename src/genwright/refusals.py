@@ -37,8 +37,7 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
         return GenwrightError(f"{key or 'the recipe'}: {str(context.get('error', problem['msg']))}", "change that setting")
     if kind in ("model_type", "model_attributes_type"):
         return GenwrightError(f"{key} is {value!r}", "write its settings as key: value")
-    wanted = _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0])
-    if wanted:
+    if wanted := _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0]):
         quotes = " (in quotes, if it looks like a number)" if wanted == "text" and isinstance(value, (int, float)) else ""
         return GenwrightError(f"{key} is {value!r}", f"it must be {wanted}{quotes}")
     return GenwrightError(f"{key} is {value!r}", f"{problem['msg'][:1].lower()}{problem['msg'][1:]}")

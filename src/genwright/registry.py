@@ -53,7 +53,6 @@ def kinds(family: str) -> dict[str, Any]:
 
 def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
     """The settings class (a source: function) of a kind. where: the dotted place that says it. Raises GenwrightError for an unknown one."""
-    known = kinds(family)
-    if str(kind) not in known:
+    if str(kind) not in (known := kinds(family)):
         raise GenwrightError(f"{where or family} is {kind!r}", did_you_mean(str(kind), known))
     return known[str(kind)]

@@ -66,16 +66,15 @@ class Run:
     @cached_property
     def checkpoint(self) -> Path:
         root = self.folder / "checkpoints"
-        if self._step is not None:
-            path = checkpoint.folder_of(root, self._step)
-            if not path.is_dir():
-                there = ", ".join(map(str, checkpoint.steps(root)))
-                raise GenwrightError(f"{self.folder} has no checkpoint of step {self._step}", f"there are: {there}")
-            return path
-        path_or_none = checkpoint.newest(root, lambda text: print(f"note: {text}", file=sys.stderr))
-        if path_or_none is None:
+        if self._step is None:
+            if newest := checkpoint.newest(root, lambda text: print(f"note: {text}", file=sys.stderr)):
+                return newest
             raise GenwrightError(f"{self.folder} has no checkpoint yet", "train it first, or wait for its first one")
-        return path_or_none
+        path = checkpoint.folder_of(root, self._step)
+        if not path.is_dir():
+            there = ", ".join(map(str, checkpoint.steps(root)))
+            raise GenwrightError(f"{self.folder} has no checkpoint of step {self._step}", f"there are: {there}")
+        return path
 
     @property
     def step(self) -> int:

@@ -42,8 +42,7 @@ def means_of(source: str, scale: float) -> Tensor | None:
 
 def draw(source: str, draws: Draws, scale: float, std: float) -> Tensor:
     """(n, 2) float32, a point for each of the examples of `draws`."""
-    means = means_of(source, scale)
-    if means is not None:
+    if (means := means_of(source, scale)) is not None:
         return means[draws.integers(f"{source} mode", len(means))] + std * draws.normal(f"{source} noise", 2)
     angle, inner = math.pi * draws.uniform("angle", 1), draws.integers("moon", 2, 1) == 1
     circle = torch.cat([angle.cos(), angle.sin()], 1)

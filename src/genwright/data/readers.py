@@ -161,8 +161,7 @@ def _check(block: bytes, offset: int) -> str:
 
 def read(part: Part, field: str, skipped: list[str] | None = None) -> Iterator[Piece]:
     """The documents of a part. A row that cannot be used raises GenwrightError, or is added to `skipped`."""
-    kind = kind_of(part.path)
-    if kind == "text":
+    if (kind := kind_of(part.path)) == "text":
         yield from _text(part)
         return
     rows = {"jsonl": _json_rows, "csv": _csv_rows, "parquet": _parquet_rows}[kind](part, field)

@@ -62,8 +62,7 @@ def known(stem: str, listed: dict[str, tuple[str, str]]) -> Known:
         out["name"] = tuple(dict.fromkeys(word for word in re.findall("[a-z]{2,}", name.lower()) if word not in _LITTLE))
     elif "E000" <= codes[0] <= "F8FF" and len(codes[0]) == 4:
         out["group"] = ("extras",)
-    tones = {TONES[code] for code in codes if code in TONES}
-    if tones:
+    if tones := {TONES[code] for code in codes if code in TONES}:
         out["tone"] = (tones.pop(),) if len(tones) == 1 else ("mixed",)
     genders = [gender for gender, its in (("man", _MEN), ("woman", _WOMEN)) if its & set(codes)]
     if out.get("group") == ("people-body",) and len(genders) == 1:

@@ -79,8 +79,7 @@ class Windows:
             self.tokens.copy(start, row if there >= self.width else row[:there])
         batch = {"tokens": torch.from_numpy(tokens)}
         if self.dataset.isolate_documents:
-            places = starts[:, None] + np.arange(self.width)
-            ids = self.dataset.document_ids(self.split, places)
+            ids = self.dataset.document_ids(self.split, starts[:, None] + np.arange(self.width))
             batch["documents"] = torch.from_numpy(np.where(np.arange(self.width) < left[:, None], ids, -1))
         return batch
 

@@ -91,8 +91,7 @@ def sentence(run: RunData) -> str:
     per = "hidden token" if "masked" in loss.name else "token"
     choices = number(math.exp(min(loss.value, 700)))
     text = f"On data it never saw it needs {number(loss.value)} nats a {per}: as unsure as between {choices} equally likely ones"
-    best = min(loss.floors.items(), key=lambda item: item[1], default=None)
-    if best is None:
+    if (best := min(loss.floors.items(), key=lambda item: item[1], default=None)) is None:
         return text + "."
     floor = f"{FLOORS.get(best[0], best[0])} needs {number(best[1])}"
     return f"{text}, more than {floor}: it has learned nothing yet." if loss.value > best[1] else f"{text}, where {floor}."

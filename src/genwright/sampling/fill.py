@@ -55,8 +55,7 @@ def fill(model: nn.Module, codec: Any, text: str, top: int = 5, settings: Decodi
     needs_bidirectional(model)
     if MASK not in text:
         raise GenwrightError(f"there is no {MASK} in the text to fill in", f"write {MASK} where a token is wanted")
-    mask = codec.space.special.get("mask")
-    if mask is None:
+    if (mask := codec.space.special.get("mask")) is None:
         raise GenwrightError("the codec of this model has no mask token", "train with a codec that has one, such as codec.kind=bpe")
     tokens = torch.tensor([_encode(codec, text, mask)], device=next(model.parameters()).device)
     keep, settings = tokens != mask, settings or Decoding(temperature=0)

@@ -22,8 +22,7 @@ def latents(objective: Any, count: int, settings: Any, first: int = 0) -> Tensor
     """Latents (count, *latent) of samples first, first + 1, ...: draws of the prior, or of whatever else a flow starts from (`start`).
     Truncation is the decoder's."""
     device = next(p.device for module in objective.modules.values() for p in module.parameters())
-    examples = torch.arange(first, first + count, device=device)
-    draws = Draws(settings.seed, 0, examples)
+    draws = Draws(settings.seed, 0, torch.arange(first, first + count, device=device))
     start = getattr(objective, "start", None)
     return start(draws) if start else draws.normal("latent", *objective.latent)
 
@@ -46,8 +45,7 @@ def decoded(objective: Any, space: Space, z: Tensor, condition: Tensor | None, n
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """From a (n, *latent) at t = 0 to b at t = 1, along the arc between their directions; t (n,)."""
     t = t.view(-1, *[1] * (a.dim() - 1))
-    cosine = torch.nn.functional.cosine_similarity(a.flatten(1), b.flatten(1)).clamp(-1, 1).view_as(t)
-    angle = cosine.acos()
+    angle = torch.nn.functional.cosine_similarity(a.flatten(1), b.flatten(1)).clamp(-1, 1).view_as(t).acos()
     sine = angle.sin()
     arc = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / sine.clamp_min(1e-6)
     return torch.where(sine > 1e-4, arc, (1 - t) * a + t * b)

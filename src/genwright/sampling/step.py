@@ -109,8 +109,7 @@ class Lean:
         up = block.up if block.gate is None else torch.cat((block.gate, block.up))
         gain = None
         if block.query_norm is not None and block.query_norm.weight is not None:
-            gains = [block.query_norm.weight] * g + [block.key_norm.weight]
-            gain = torch.stack(gains)[:, self.pairs] * math.sqrt(d)
+            gain = torch.stack([block.query_norm.weight] * g + [block.key_norm.weight])[:, self.pairs] * math.sqrt(d)
         mix = None if block.mix is None else tuple(block.mix.detach().unbind())
         matrices = _folded(qkv, block.attention_norm), block.output, _folded(up, block.mlp_norm), block.down
         qkv, output, up, down = (matrix.t().contiguous() for matrix in matrices)
@@ -130,8 +129,7 @@ class Lean:
         self.end = time  # positions that are filled
         self.hidden = None
         if cache.hidden is not None:
-            hidden = F.pad(cache.hidden.flatten(1), (0, length - time))
-            self.hidden = hidden.repeat_interleave(s.kv_heads, 0)[:, None]
+            self.hidden = F.pad(cache.hidden.flatten(1), (0, length - time)).repeat_interleave(s.kv_heads, 0)[:, None]
         self._buffers(rows, length)
         return logits
 
@@ -194,8 +192,7 @@ class Lean:
 
     def _normed(self) -> Tensor:
         """RMS norm of the stream but for the factor that is folded into the next matrix."""
-        norm = torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.norm)
-        return torch.div(self.x, norm, out=self.y)
+        return torch.div(self.x, torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.norm), out=self.y)
 
     def _rotate(self, gain: Tensor | None, rope: Tensor) -> None:
         """Norms queries and keys, turns them and scales them: `qkv` -> `query`, `key`."""

@@ -85,8 +85,7 @@ def steps(root: Path) -> list[int]:
 
 def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """Tensors (file stem -> name -> tensor) and state of a checkpoint, every digest verified."""
-    wrong = faults(folder)
-    if wrong:
+    if wrong := faults(folder):
         what = f"checkpoint {folder} is damaged: {', '.join(wrong)}"
         raise GenwrightError(what, "use an earlier one (--step) or train --resume, which falls back by itself")
     tensors = {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}
@@ -99,8 +98,7 @@ def newest(root: Path, say=lambda text: None, before: int | None = None) -> Path
     found = [s for s in steps(root) if before is None or s <= before]
     for step in reversed(found):
         folder = folder_of(root, step)
-        wrong = faults(folder)
-        if wrong:
+        if wrong := faults(folder):
             say(f"checkpoint {folder} is damaged ({', '.join(wrong)}): falling back to an earlier one")
         elif before is None or json.loads((folder / "state.json").read_text(encoding="utf-8")).get("scheduled", True):
             return folder
@@ -145,8 +143,7 @@ def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor
     files: dict[str, dict[str, Tensor]] = {}
     for module, weights in state.weights.items():
         for kind, (file, prefix) in KINDS.items():
-            named = {**weights.tensors(kind), **(buffers(objective.modules[module]) if kind == "weights" else {})}
-            if named:
+            if named := {**weights.tensors(kind), **(buffers(objective.modules[module]) if kind == "weights" else {})}:
                 files.setdefault(file, {}).update({f"{prefix}{module}.{n}": t for n, t in named.items()})
     plain = {name: getattr(state, name) for name in PLAIN}
     return files, plain | {"updates": {m: w.updates for m, w in state.weights.items()}}

@@ -202,8 +202,7 @@ class _Step:
         for turn in objective.turns(state.step):
             if turn.draw not in batches:
                 batches[turn.draw] = self.prepared(position * objective.draws + turn.draw)
-            reason = self.turn(turn, batches[turn.draw], factor, record, totals)
-            if reason:
+            if reason := self.turn(turn, batches[turn.draw], factor, record, totals):
                 where = self.stream.describe(position * objective.draws + turn.draw, torch.arange(self.stream.size))
                 record["skipped"] = f"{reason} at step {state.step + 1}, position {position}: {where}"
                 break

@@ -143,8 +143,7 @@ class Session(Hook):
         """Takes up the newest whole checkpoint (with `before`, of the scheduled ones up to that step), the same on every rank; False where
         there is none."""
         path = checkpoint.newest(self.root, self.say, before) if self.engine.main else None
-        found = self.engine.broadcast(str(path) if path else None)
-        if found is None:
+        if (found := self.engine.broadcast(str(path) if path else None)) is None:
             return False
         files, plain = checkpoint.load(Path(found))
         checkpoint.put(self.objective, state, files, plain)

@@ -36,8 +36,7 @@ class Bucket:
 def groups_of(module: nn.Module) -> dict[str, str]:
     """Parameter name -> "matrix", "embedding", "head" or "scalar". A module may say so itself (`groups()`); without, embeddings
     are known by their class, and whatever else has two or more axes is a matrix."""
-    own = getattr(module, "groups", None)
-    if callable(own):
+    if callable(own := getattr(module, "groups", None)):
         return own()
     embeddings = {f"{n}.weight".lstrip(".") for n, m in module.named_modules() if isinstance(m, nn.Embedding)}
     return {n: "embedding" if n in embeddings else "matrix" if p.ndim >= 2 else "scalar" for n, p in module.named_parameters()}
