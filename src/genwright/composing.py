@@ -82,6 +82,8 @@ def draw(
         return rewrite(run.model, codec, score, n, decoding, steps=_steps(score, bars))
     if harmonise:
         melody = _opened(harmonise, codec)
+        if len(melody.voices) > 1:
+            print(f"note: {harmonise} has {len(melody.voices)} voices; the first is taken", file=sys.stderr)
         melody = replace(melody, voices=melody.voices[:1], names=melody.names[:1])
         return rewrite(run.model, codec, melody if bars is None else first_bars(melody, _count(bars) or 1), n, decoding, voices=(0,))
     names = ["".join(wanted.get(name, [])) for name in ("metre", "key")]  # of one value each

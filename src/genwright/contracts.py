@@ -119,6 +119,7 @@ class Stream(Protocol):
 class Space:
     """What a codec produces, checked against the model before work starts. `special`: name -> id; never masked, never content.
     shape: of one example that is no sequence: (channels, height, width) or (coordinates,). length: tokens of one that is.
+    faults: (examples, time) tokens, -1 for none -> (examples, time, vocabulary) bool, what would break a rule of the content there.
     attributes: name -> its values, what content may be conditioned on: a column each, in this order (`codecs/attributes.py`)."""
 
     vocabulary: int = 0
@@ -128,6 +129,7 @@ class Space:
     alike: Tensor | None = field(default=None, compare=False)  # (vocabulary, traits): tokens that share some begin with alike embeddings
     length: int = 0
     period: int = 0  # tokens of its rows or bars, where all are as long
+    faults: Callable[[Tensor], Tensor] | None = field(default=None, compare=False)
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -125,5 +125,5 @@ def test_a_person_who_waits_sees_how_far_it_is(tmp_path, capsys, monkeypatch):
 def test_codes_are_looked_at_with_the_eyes_of_their_pictures(tmp_path):
     pictures = dataset()
     found = extractor(pictures, tmp_path)
-    codes = SimpleNamespace(codec=SimpleNamespace(image=pictures.codec), digest="codes", pictures=pictures.digest, split=None)
+    codes = SimpleNamespace(codec=SimpleNamespace(image=pictures.codec), digest="codes", images=pictures, split=None)
     assert extractor(codes, tmp_path).name == found.name

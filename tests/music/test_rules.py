@@ -8,7 +8,7 @@ from genwright.codecs.music import Learned
 from genwright.codecs.music_grid import Grid, Jsb
 from genwright.draws import Draws
 from genwright.models.presets import TransformerSettings
-from genwright.music.rules import Rules, parallel
+from genwright.music.rules import Rules, faults, parallel
 from genwright.music.score import Key, Meter, Note, Score
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
@@ -88,15 +88,14 @@ def drawn(codec, rules, prompts, steps, seed=0):
     draws = Draws(seed, 0, torch.arange(len(prompts)))
     end = codec.space.special.get("end")
     new = generate_tokens(model, prompts, None, settings, draws, end=end, constraint=rules)
-    return [codec.read([*p, *t[m].tolist()]) for p, t, m in zip(prompts.tolist(), new.tokens, new.mask, strict=True)]
+    return [torch.cat((p, t[m])) for p, t, m in zip(prompts, new.tokens, new.mask, strict=True)]
 
 
 @pytest.mark.parametrize("settings", [Grid(prefix=2), Jsb()], ids=["grid", "jsb"])
 def test_an_untrained_model_draws_no_parallels_under_the_rules(settings):
     codec = settings.learn([SCORE], {"type": ("a", "b")} if settings.kind == "grid" else {})
     prompts = codec.before(None, 60)
-    free = drawn(codec, Rules(codec, strict=False), prompts, 40)
-    bound = drawn(codec, Rules(codec), prompts, 40)
+    free, bound = ([codec.read(row.tolist()) for row in drawn(codec, Rules(codec, strict), prompts, 40)] for strict in (False, True))
     assert sum(plain_count(score.grid()[0]) for score, _ in free) > 10, "without the rules there must be some for this to mean anything"
     for score, unread in bound:
         assert plain_count(score.grid()[0]) == 0 and unread == 0
@@ -106,6 +105,26 @@ def test_an_untrained_model_draws_no_parallels_under_the_rules(settings):
     assert sum(len(v) for score, _ in bound for v in score.voices) > 200 and sum(score.length for score, _ in bound) > 80
     if settings.kind == "grid":
         assert sum(len(score.keys) > 1 for score, _ in bound) > 5, "rows without time must come between for this to mean anything"
+
+
+@pytest.mark.parametrize("settings", [Grid(prefix=2), Grid(prefix=0), Jsb()], ids=["grid", "grid without conditions", "jsb"])
+def test_faults_of_whole_windows_are_what_the_rules_forbid_step_by_step(settings):
+    codec = settings.learn([SCORE], {"type": ("a", "b")} if settings.kind == "grid" and settings.prefix else {})
+    starts = codec.before(None, 6)
+    free, bound, seen = Rules(codec, strict=False), Rules(codec), 0
+    tokens = torch.nn.utils.rnn.pad_sequence(drawn(codec, free, starts, 12), batch_first=True, padding_value=-1)
+    found = faults(codec, tokens)
+    assert found.shape == (*tokens.shape, codec.space.vocabulary)
+    for at in range(starts.shape[1], tokens.shape[1]):
+        slot = (at - starts.shape[1]) % codec.stride - codec.lead
+        for i in (tokens[:, at] >= 0).nonzero()[:, 0].tolist():
+            may, bound_may = (rule(tokens[i : i + 1, :at], torch.tensor([i]))[0] for rule in (free, bound))
+            may &= codec.fits[slot]
+            assert torch.equal(found[i, at] & may, may & ~bound_may & (slot >= 0))
+            seen += int(found[i, at].sum())
+    assert seen > 50, "there must be some for this to mean anything"
+    later = faults(codec, tokens[:, 2 * codec.stride :])  # its first rows know less of what was before
+    assert torch.equal(later[:, 4 * codec.stride :], found[:, 6 * codec.stride :])
 
 
 def test_rules_go_on_from_prompts_of_unequal_length():

@@ -1,6 +1,7 @@
 """Targets, masks and counts of language modelling."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,6 +52,31 @@ def test_causal_targets_are_the_next_tokens_and_absent_ones_do_not_count():
     out = causal_batch({"tokens": torch.tensor([[5, 6, 7, -1]])})
     assert out["inputs"].tolist() == [[5, 6, 7]]
     assert out["targets"].tolist() == [[6, 7, -100]]
+
+
+def test_unlikelihood_is_minus_log_of_what_remains_beside_faults():
+    """Tokens 3 to 5 are faults everywhere: never where they are what is there, nor where nothing counts."""
+    bad = lambda tokens: F.one_hot(torch.full_like(tokens, 3), V).bool() | F.one_hot(torch.full_like(tokens, 5), V).bool()  # noqa: E731
+    space = replace(SPACE, faults=bad)
+    batch = {"tokens": torch.tensor([[7, 5, 6, -1], [1, 2, 3, 4]]), "counted": torch.tensor([[True] * 4, [True, True, True, False]])}
+    model, losses = {"model": Table()}, []
+    for weight in (0.0, 2.5):
+        objective = Causal(unlikelihood=weight).build(model, space)
+        losses.append(objective.loss(prepare(objective, batch)))
+    plain, both = losses
+    chances = model["model"](torch.tensor([[7, 5], [1, 2]])).softmax(-1)
+    faults = torch.stack(
+        [torch.stack([chances[0, 0, 3], chances[0, 1, [3, 5]].sum()]), torch.stack([chances[1, 0, [3, 5]].sum(), chances[1, 1, 5]])]
+    )
+    torch.testing.assert_close(both.total - plain.total, -2.5 * (1 - faults).log().sum(1))
+    torch.testing.assert_close(both.metrics["faults"][0], faults.sum())
+    assert both.metrics["loss"] == plain.metrics["loss"] and both.count.tolist() == plain.count.tolist() == [2, 2]
+    assert both.total.grad_fn is not None and "faults" not in plain.metrics
+
+
+def test_unlikelihood_is_refused_where_no_fault_is_known():
+    with pytest.raises(GenwrightError, match=r"objective.unlikelihood is for music in voices.*codec.kind=grid or jsb"):
+        Causal(unlikelihood=1).build({"model": Table()}, SPACE)
 
 
 def test_no_document_is_predicted_from_another_when_they_are_isolated():

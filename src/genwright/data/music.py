@@ -16,6 +16,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -35,6 +36,7 @@ from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, digest
 from genwright.music.likeness import fingerprint, near_copies
+from genwright.music.rules import faults
 from genwright.music.score import Score
 
 FORMAT = 3  # part of every key: raise it when the same files would give other tokens
@@ -64,7 +66,7 @@ class MusicData(FilesData, family="data"):
 
     def space(self, codec: MusicCodec) -> Space:
         """What windows of this data are, for a network."""
-        return replace(codec.space, length=codec.prefix + self.context)
+        return replace(codec.space, length=codec.prefix + self.context, faults=partial(faults, codec) if codec.rows else None)
 
     def prepare(self, codec_settings: MusicSettings, expect: str | None = None) -> MusicDataset:
         """The dataset, from the cache or made now. `expect`: the digest a run was made with. Raises GenwrightError."""

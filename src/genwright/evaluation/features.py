@@ -181,7 +181,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     if len(space.shape) != 3:
         return Extractor(None, "the coordinates themselves", {})
     attributes = dict(space.attributes) or {ROTATIONS: ("0", "90", "180", "270")}
-    digest = getattr(dataset, "pictures", dataset.digest)  # whatever codes they become
+    digest = getattr(dataset, "images", dataset).digest  # of the pictures, whatever codes they become
     name = digest_of(VERSION, digest, space.shape, attributes)[:12]
     root = cache_folder(cache) / "extractors"
     weights, facts = root / f"{name}.safetensors", root / f"{name}.json"

@@ -8,6 +8,7 @@ octaves apart or not) to the same one. A voice may always stay or rest, so that 
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from genwright.codecs.music import NONE
@@ -22,6 +23,23 @@ def parallel(a: Any, b: Any, next_a: Any, next_b: Any) -> Any:
     before, after = abs(a - b) % 12, abs(next_a - next_b) % 12
     sound = (a >= 0) & (b >= 0) & (next_a >= 0) & (next_b >= 0)
     return sound & (before == after) & ((before == 0) | (before == 7)) & ((next_a - a) * (next_b - b) > 0)
+
+
+def faults(codec: Any, tokens: Tensor) -> Tensor:
+    """(n, time) windows that begin with `start` or with a row's last token, -1 for none -> (n, time, vocabulary) bool: what would make its
+    voice parallel to one before it in the row. Of codecs of rows."""
+    none, front, device = codec.id["none",], -(1 + codec.prefix) % codec.stride, tokens.device
+    whole = (front, -(tokens.shape[1] + front) % codec.stride)
+    rows = F.pad(tokens.where(tokens >= 0, none), whole, value=none).unflatten(1, (-1, codec.stride))
+    pitch_of = codec.pitch.to(device, torch.int16)  # products of two fit, and it is faster
+    pitch, timed = pitch_of[rows[..., codec.lead :]], codec.timed.to(device)[rows[..., 0]]
+    last = torch.arange(rows.shape[1], device=device).where(timed, 0).cummax(1).values  # the row of the step before
+    before = pitch.gather(1, F.pad(last[:, :-1], (1, 0))[..., None].expand_as(pitch))
+    earlier = torch.ones(codec.voices, codec.voices, dtype=torch.bool, device=device).tril(-1)
+    pitches, which = pitch_of.unique(return_inverse=True)
+    sides = before[:, :, None, :, None], before[..., None, None], pitch[:, :, None].where(earlier, NONE)[..., None], pitches
+    found = parallel(*sides).any(3)[..., which]  # (n, rows, voices, vocabulary)
+    return F.pad(found, (0, 0, codec.lead, 0)).flatten(1, 2)[:, front : front + tokens.shape[1]]
 
 
 def _follows(before: tuple, token: tuple) -> bool:

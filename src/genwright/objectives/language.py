@@ -2,11 +2,13 @@
 `prepare` turns tokens into inputs and targets, the loss is the model's negative log-likelihood of the targets.
 
 A batch holds `tokens` (examples, context + lookahead), -1 where there is none; `documents` of the same shape when attention must
-not cross documents; `counted` (bool, same shape) when not every token is to be learned.
+not cross documents; `counted` (bool, same shape) when not every token is to be learned. What breaks a rule of the content can be made
+unlikely as such (Welleck et al., arXiv 1908.04319): by weight x -log(1 - its probability), beside each target.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -27,35 +29,49 @@ class Language(Objective):
     """The shared path. modules: {"model": network}, which maps tokens and targets to the nll of each token."""
 
     accuracy = False  # whether the loss counts correct predictions too, for which it needs the logits themselves
+    unlikelihood = 0.0
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space):
         self.modules, self.space = modules, space
 
     def loss(self, batch: Batch) -> Loss:
-        """Sum over counted tokens of -log p(target), per example, in nats."""
+        """Sum over counted tokens of -log p(target), and unlikelihood, per example, in nats. Metrics: loss, the first alone; faults, the
+        chance of one."""
         extra = {name: batch[name] for name in ("documents", "padding") if name in batch}
         targets = batch["targets"]
         count = (targets != IGNORED).sum(1)
         metrics = {}
-        if self.accuracy:
+        if self.accuracy or "faults" in batch:
             logits = self.modules["model"](batch["inputs"], **extra)
             nll = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none").view_as(targets)
             metrics["accuracy"] = ((logits.argmax(-1) == targets).sum(), count.sum())
         else:
             nll = self.modules["model"](batch["inputs"], targets=targets, **extra)
         total = nll.sum(1)
-        return Loss(total, count, {"loss": (total.detach().sum(), count.sum())} | metrics)
+        metrics["loss"] = (total.detach().sum(), count.sum())
+        if "faults" in batch:
+            unlikely = logits.logsumexp(-1) - logits.masked_fill(batch["faults"], -math.inf).logsumexp(-1)
+            metrics["faults"] = (-torch.expm1(-unlikely.detach()).sum(), count.sum())
+            total = total + self.unlikelihood * unlikely.sum(1)
+        return Loss(total, count, metrics)
 
     measured = loss
 
 
 class CausalObjective(Language):
+    def __init__(self, modules: Mapping[str, nn.Module], space: Space, unlikelihood: float = 0.0):
+        super().__init__(modules, space)
+        self.unlikelihood = unlikelihood
+        if unlikelihood and space.faults is None:
+            what = "objective.unlikelihood is for music in voices by steps of time, whose faults are known"
+            raise GenwrightError(what, "leave it out, or use codec.kind=grid or jsb")
+
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Inputs are all tokens but the last, targets all but the first; where there is no token nothing counts. The first token of a
         document is never predicted from another document when attention is cut there."""
         tokens = batch["tokens"]
         inputs, targets = tokens[:, :-1], tokens[:, 1:]
-        if len(batch) == 1 and tokens.is_cpu and int(tokens.min()) >= 0:  # as training batches are: three passes less
+        if len(batch) == 1 and tokens.is_cpu and not self.unlikelihood and int(tokens.min()) >= 0:  # three passes less, as in training
             return {"inputs": inputs, "targets": targets}
         absent = targets < 0
         if "counted" in batch:
@@ -63,6 +79,9 @@ class CausalObjective(Language):
         if "documents" in batch:
             absent = absent | (batch["documents"][:, 1:] != batch["documents"][:, :-1])
         out = {"inputs": inputs.clamp(min=0), "targets": targets.masked_fill(absent, IGNORED)}
+        if self.unlikelihood and self.space.faults is not None:  # of what is there a fault may be meant
+            faults = self.space.faults(tokens)[:, 1:] & ~absent[..., None]
+            out["faults"] = faults.scatter(2, targets.clamp(min=0)[..., None], False)
         return out | ({"documents": batch["documents"][:, :-1]} if "documents" in batch else {})
 
 
@@ -116,11 +135,13 @@ class _Language(Settings):
 class Causal(_Language, family="objective"):
     kind: Literal["causal"] = "causal"
     """Predict each token from those before it."""
+    unlikelihood: float = Field(0.0, ge=0)
+    """Weight of making parallel fifths, octaves and unisons unlikely, in music of voices by steps of time."""
     lookahead: ClassVar[int] = 1
     causal: ClassVar[bool] = True
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> CausalObjective:
-        return CausalObjective(modules, space)
+        return CausalObjective(modules, space, self.unlikelihood)
 
 
 class Masked(_Language, family="objective"):
