@@ -8,7 +8,8 @@
     python benchmarks/music.py corpus                  the chorales into shards, cold and from the cache; the round trip of every piece
     python benchmarks/music.py speed RUN -n 16         `genwright sample` with all its files, in a process of its own
 
-`--out FILE` keeps the result. Data are those of the run's recipe.
+`--out FILE` keeps the result. Data are those of the run's recipe. Samples of parallels, drift and melodies are drawn at temperature 1 from
+all tokens; `--min-p P` leaves out those that are less likely than P times the likeliest.
 """
 
 from __future__ import annotations
@@ -178,14 +179,16 @@ def main() -> None:
     parser.add_argument("what", choices=["likelihood", "parallels", "drift", "harmonise", "melodies", "corpus", "speed"])
     parser.add_argument("run", nargs="?")
     parser.add_argument("-n", type=int)
+    parser.add_argument("--min-p", type=float, default=0.0)
     parser.add_argument("--out")
     a = parser.parse_args()
+    PLAIN["min_p"] = a.min_p
     count = a.n or {"parallels": 200, "drift": 200, "harmonise": 77, "melodies": 2000, "speed": 16}.get(a.what, 0)
     if a.what == "corpus":
         figures = corpus(count)
     else:
         run = genwright.load(a.run)
-        figures = about(run) | globals()[a.what](run, count)
+        figures = about(run) | {"sampling": PLAIN} | globals()[a.what](run, count)
     finish(f"music, {a.what}", figures, a.out)
 
 

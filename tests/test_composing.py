@@ -63,7 +63,10 @@ def test_tunes_the_whole_way(place, capsys):
 def test_harmonised_filled_and_new(place, capsys):
     code, said, _ = command(capsys, "sample", place / "xml", "--harmonise", place / "melody.musicxml", "-n", 1)
     assert code == 0 and said.split()[0].endswith("harmonised-0001.mid")
-    code, said, _ = command(capsys, "sample", place / "xml", "--fill", next((place / "four").iterdir()), "--bars", "2-3", "-n", 1)
+    four = next((place / "four").iterdir())
+    code, _, error = command(capsys, "sample", place / "xml", "--harmonise", four, "-n", 1)
+    assert code == 0 and f"note: {four} has 4 voices; the first is taken" in error
+    code, said, _ = command(capsys, "sample", place / "xml", "--fill", four, "--bars", "2-3", "-n", 1)
     assert code == 0 and said.split()[0].endswith("filled-0001.mid")
     code, said, _ = command(capsys, "sample", place / "xml", "--bars", 2, "-n", 1)
     assert code == 0 and len(said.split()) == 5
@@ -76,6 +79,7 @@ def test_harmonised_filled_and_new(place, capsys):
 def test_four_pitches_a_sixteenth(place, capsys):
     code, said, _ = command(capsys, "evaluate", place / "jsb", "--samples", 2)
     assert code == 0 and "loss of changed notes, held out" in said and "nats/frame" in said
+    assert '"faults": 0.' in (place / "jsb" / "metrics.jsonl").read_text(), "it learns that parallels are unlikely"
     code, said, _ = command(capsys, "sample", place / "jsb", "-n", 1, "--bars", 2, "--rules")
     assert code == 0
 
