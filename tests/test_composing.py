@@ -79,6 +79,8 @@ def test_harmonised_filled_and_new(place, capsys):
 def test_four_pitches_a_sixteenth(place, capsys):
     code, said, _ = command(capsys, "evaluate", place / "jsb", "--samples", 2)
     assert code == 0 and "loss of changed notes, held out" in said and "nats/frame" in said
+    faults = next(line for line in said.splitlines() if "faults, held out" in line)
+    assert "↓" in faults and "chance/token" in faults and "%" not in faults
     assert '"faults": 0.' in (place / "jsb" / "metrics.jsonl").read_text(), "it learns that parallels are unlikely"
     code, said, _ = command(capsys, "sample", place / "jsb", "-n", 1, "--bars", 2, "--rules")
     assert code == 0

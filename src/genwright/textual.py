@@ -59,7 +59,8 @@ def evaluate_language(
     for name in (name for name in means if ", " not in name):  # the others are floors
         beside = {key.removeprefix(f"{name}, "): value for key, value in means.items() if key.startswith(f"{name}, ")}
         beside |= {"untrained": before[name]} if name in before else {}
-        unit, direction = ("nats/token", "lower") if name == "loss" else ("share", "higher")
+        kinds = {"loss": ("nats/token", "lower"), "faults": ("chance/token", "lower")}
+        unit, direction = kinds.get(name, ("share", "higher"))
         title = f"{name}, held out" if lookahead else f"{name}, held out, masked"
         figures.append(Figure(title, means[name], unit, means.counts[name], targets, beside, {}, direction))  # type: ignore[arg-type]
     if lookahead and "bytes" in dataset.summary["held_out"]:
