@@ -188,7 +188,7 @@ def main() -> None:
         figures = corpus(count)
     else:
         run = genwright.load(a.run)
-        figures = about(run) | {"sampling": PLAIN} | globals()[a.what](run, count)
+        figures = about(run) | ({"sampling": PLAIN} if a.what in ("parallels", "drift", "melodies") else {}) | globals()[a.what](run, count)
     finish(f"music, {a.what}", figures, a.out)
 
 
