@@ -44,7 +44,8 @@ class Language(Objective):
         if self.accuracy or "faults" in batch:
             logits = self.modules["model"](batch["inputs"], **extra)
             nll = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none").view_as(targets)
-            metrics["accuracy"] = ((logits.argmax(-1) == targets).sum(), count.sum())
+            if self.accuracy:
+                metrics["accuracy"] = ((logits.argmax(-1) == targets).sum(), count.sum())
         else:
             nll = self.modules["model"](batch["inputs"], targets=targets, **extra)
         total = nll.sum(1)
