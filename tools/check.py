@@ -1,8 +1,8 @@
-"""The house rules that no linter knows: the line budget, and that nothing executable is ever read back. Run by `make check`.
+"""The house rules that no linter knows: nothing executable is ever read back, and sizes that a reader can take in.
 
-Errors: a package file over 400 lines, a package over 15,000, a name from FORBIDDEN called or imported, `allow_pickle` or
-`trust_remote_code` given anything but False. Warnings: a function over 60 lines. Read from the syntax tree, so that a comment or a
-docstring may speak of them.
+Run by `make check`. Errors: a forbidden name that is called or imported; `allow_pickle` or `trust_remote_code` given anything
+but False. Warnings: a file over 400 lines, a function over 60. The size of the package is printed, and has no limit. Names are
+read from the syntax tree, so that a comment or a docstring may speak of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-FILE_LINES, PACKAGE_LINES, FUNCTION_LINES = 400, 15_000, 60
+FILE_LINES, FUNCTION_LINES = 400, 60
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
 CALLS = {"eval", "exec", "compile", "__import__"}
 ATTRIBUTES = {
@@ -71,12 +71,10 @@ def check(folder: Path) -> tuple[list[str], list[str], int]:
         lines = text.count("\n")
         total += lines
         if lines > FILE_LINES:
-            errors.append(f"{path}: {lines} lines; split it, {FILE_LINES} is the limit")
+            warnings.append(f"{path}: {lines} lines; over {FILE_LINES} wants splitting")
         tree = ast.parse(text, str(path))
         errors += [f"{path}:{line}: {what}: nothing executable may be read back" for line, what in executable(tree)]
         warnings += [f"{path}:{line}: {what}" for line, what in long_functions(tree)]
-    if total > PACKAGE_LINES:
-        errors.append(f"{folder}: {total} lines; {PACKAGE_LINES} is the limit")
     return errors, warnings, total
 
 
@@ -86,7 +84,7 @@ def main(folder: str = "src/genwright") -> int:
         print(f"warning: {text}")
     for text in errors:
         print(f"error: {text}")
-    print(f"{folder}: {total:,} of {PACKAGE_LINES:,} lines, {len(errors)} errors, {len(warnings)} warnings")
+    print(f"{folder}: {total:,} lines, {len(errors)} errors, {len(warnings)} warnings")
     return 1 if errors else 0
 
 
