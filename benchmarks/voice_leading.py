@@ -24,10 +24,10 @@ import numpy as np
 from common import finish
 from genwright.evaluation.musical import descriptors, novelty
 from genwright.evaluation.voice_floors import changed, voice_floors
-from genwright.evaluation.voice_leading import FAULTS, marks
+from genwright.evaluation.voice_leading import FAULTS, PARALLELS, marks
 from genwright.music.score import of_grid
 
-PARALLEL = FAULTS[:3]
+PARALLEL = PARALLELS
 NAMES = (
     "frames",
     "parallel fifths",

@@ -17,11 +17,11 @@ from genwright.data.music import by_piece
 from genwright.data.source_music import read_file
 from genwright.errors import GenwrightError
 from genwright.evaluation import tunes
-from genwright.evaluation.figure import Figure
+from genwright.evaluation.figure import CHANGED_LOSS, NOTES_LOSS, Figure, named
 from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
 from genwright.evaluation.voice_floors import changed, voice_floors
-from genwright.evaluation.voice_leading import FAULTS, cadences, chords, faults, labels, marks
+from genwright.evaluation.voice_leading import PARALLELS, cadences, chords, faults, labels, marks
 from genwright.music.score import Note, Score, edges, first_number
 from genwright.pictured import Wanted, chosen
 from genwright.reporting.page import Piece
@@ -37,6 +37,8 @@ SAMPLES = 32  # of which the figures are made, unless another number is asked fo
 SHOWN = 4  # pieces in a report
 HARMONISED = 16  # held-out melodies that are given other voices
 COMPARED = 400  # real pieces that samples are compared with, at most
+HELD_OUT, TRAINING = "held-out music", "training music"  # sets of real pieces
+PARALLEL_FIGURE = "parallel fifths, octaves and unisons"
 
 
 def sample_music(
@@ -136,7 +138,7 @@ def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
     if not made:
         return [*figures, Figure("pieces with a note", 0.0, "share", samples or SAMPLES)]
     train = dataset.scores("train", COMPARED)
-    real = {"held-out music": held_out, "training music": train} if held_out else {"training music": train}
+    real = {HELD_OUT: held_out, TRAINING: train} if held_out else {TRAINING: train}
     sets = {"samples": made, **real, "noise": noise(train[: len(made)], recipe.seed)}
     figures += _described(sets, recipe.seed)
     figures += _led(sets) if all(len(score.voices) == 4 for its in sets.values() for score in its) else []
@@ -161,12 +163,12 @@ def _of_notes(run: Run, dataset: Any) -> list[Figure]:
     new = np.concatenate([changed(score.grid()[0]) for score in dataset.scores("held_out")])
     counted = _floors(dataset, dataset.pieces["held_out"])
     frames, out = len(nats), []
-    for name, where in (("all", np.ones_like(new)), ("changed", new)):
+    for name, where in ((NOTES_LOSS, np.ones_like(new)), (CHANGED_LOSS, new)):
         count = int(where.sum())
-        value, *beside = (float(its[where].sum()) / max(1, count) for its in (nats, counted["unigram"], counted["bigram"]))
-        floors = dict(zip(("unigram", "bigram"), beside, strict=True))
+        value = float(nats[where].sum()) / max(1, count)
+        floors = {floor: float(counted[floor][where].sum()) / max(1, count) for floor in ("unigram", "bigram")}
         detail = "a token is what one voice does in one step of time; floors count each voice by itself, bigram after its own last step"
-        out.append(Figure(f"loss of {name} notes, held out", value, "nats/token", count, "tokens", floors, {}, "lower", detail))
+        out.append(Figure(name, value, "nats/token", count, "tokens", floors, {}, "lower", detail))
     what = f"everything that is said of one step of time, {codec.settings.per_quarter} a quarter note"
     return [*out, Figure("loss of a frame, held out", total / frames, "nats/frame", frames, "frames", {}, {}, "lower", what)]
 
@@ -194,6 +196,11 @@ def noise(scores: Sequence[Score], seed: int = 0) -> list[Score]:
     return out
 
 
+def _reference(sets: Mapping[str, Sequence[Score]]) -> str:
+    """Which set of real pieces samples are compared with: held-out ones where there are any."""
+    return HELD_OUT if HELD_OUT in sets else TRAINING
+
+
 def _beside(
     name: str, values: Mapping[str, float], unit: str, count: int, detail: str, counted: str = "pieces", direction: Any = "near"
 ) -> Figure:
@@ -203,7 +210,7 @@ def _beside(
 
 def _described(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
     """What pieces are like, and how much of it they share with held-out music."""
-    count, reference = len(sets["samples"]), next(name for name in sets if name not in ("samples", "noise"))
+    count, reference = len(sets["samples"]), _reference(sets)
     found = {kind: [descriptors(score) for score in its] for kind, its in sets.items()}
     tables = {kind: histograms(its) for kind, its in sets.items()}
     pairs = {name: {kind: (table[name], tables[reference][name]) for kind, table in tables.items()} for name in tables["samples"]}
@@ -229,8 +236,14 @@ def _led(sets: Mapping[str, Sequence[Score]]) -> list[Figure]:
     grids = {kind: [score.grid()[0][:: max(1, score.per_quarter // 4)] for score in its] for kind, its in sets.items()}
     frames = {kind: sum(map(len, its)) for kind, its in grids.items()}
     found = {kind: [marks(grid) for grid in its] for kind, its in grids.items()}
-    groups = {"parallel fifths, octaves and unisons": FAULTS[:3]} | {f"{fault}s": (fault,) for fault in FAULTS[3:6]}
-    groups |= {"wide spacings": ("spacing",), "notes out of range": ("range",)}
+    groups = {
+        PARALLEL_FIGURE: PARALLELS,
+        "hidden fifths": ("hidden fifth",),
+        "hidden octaves": ("hidden octave",),
+        "crossings": ("crossing",),
+        "wide spacings": ("spacing",),
+        "notes out of range": ("range",),
+    }
     out = []
     for name, kinds in groups.items():
         means = {kind: 64 * sum(int(m[k].sum()) for m in its for k in kinds) / max(1, frames[kind]) for kind, its in found.items()}
@@ -249,7 +262,7 @@ def _led(sets: Mapping[str, Sequence[Score]]) -> list[Figure]:
 def _sung(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
     """The statistics of RL Tuner, of melodies."""
     tables = {kind: tunes.statistics(np.stack([tunes.melody_tokens(score) for score in its])) for kind, its in sets.items()}
-    real, out = next(kind for kind in sets if kind not in ("samples", "noise")), []
+    real, out = _reference(sets), []
     for name in tables["samples"]:
         bands = {kind: tunes.value_and_band(*table[name], seed=seed) for kind, table in tables.items()}
         detail = f"first 32 sixteenths; {real} is within {bands[real][1]:.4g} to {bands[real][2]:.4g} (95%, bootstrap over pieces)"
@@ -260,7 +273,7 @@ def _sung(sets: Mapping[str, Sequence[Score]], seed: int) -> list[Figure]:
 
 def _new(sets: Mapping[str, Sequence[Score]], train: Sequence[Score]) -> list[Figure]:
     """How much of a piece stands in a training piece."""
-    found = {kind: novelty(its, train) for kind, its in sets.items() if kind != "training music"}
+    found = {kind: novelty(its, train) for kind, its in sets.items() if kind != TRAINING}
     longest = {kind: float(np.mean([row.bars for row in its])) for kind, its in found.items()}
     alike = {kind: float(np.mean([row.share for row in its])) for kind, its in found.items()}
     count, most = len(sets["samples"]), max(row.bars for row in found["samples"])
@@ -282,13 +295,18 @@ def _harmonised(run: Run, dataset: Any, count: int) -> list[Figure]:
     nats = np.concatenate([hidden_nats(run, dataset, i) for i in pieces])
     equal = np.concatenate([(a == b).ravel() for a, b in grids])
     guess = np.concatenate([(a == np.median(a, axis=0).astype(int)).ravel() for a, _ in grids])
-    sets = {"samples": made, "held-out music": real, "noise": noise(real)}
-    led = [replace(figure, name=f"harmonising: {figure.name}") for figure in _led(sets)[:1]]
+    sets = {"samples": made, HELD_OUT: real, "noise": noise(real)}
+    parallel = named(_led(sets), PARALLEL_FIGURE)
+    assert parallel is not None
     order = "alto, tenor and bass written in a drawn order, each note given the soprano and all that is written"
-    floors = {"bigram given the soprano": surprise}, {"each voice's middle note": float(guess.mean())}
-    loss = Figure("harmonising: loss of a note", float(nats.mean()), "nats/note", nats.size, "notes", floors[0], {}, "lower", order)
+    counts = {"bigram given the soprano": surprise}
+    middle = {"each voice's middle note": float(guess.mean())}
     what, of = "harmonising: notes equal to the composer's", "of alto, tenor and bass, a sixteenth each"
-    return [loss, Figure(what, float(equal.mean()), "share", equal.size, "notes", floors[1], {}, "near", of), *led]
+    return [
+        Figure("harmonising: loss of a note", float(nats.mean()), "nats/note", nats.size, "notes", counts, {}, "lower", order),
+        Figure(what, float(equal.mean()), "share", equal.size, "notes", middle, {}, "near", of),
+        replace(parallel, name=f"harmonising: {PARALLEL_FIGURE}"),
+    ]
 
 
 @torch.no_grad()
@@ -320,7 +338,7 @@ def pieces_of(run: Run) -> tuple[list[Piece], dict[str, list[Series]]]:
 
     dataset, out = run.dataset(), list[Piece]()
     shown = [(f"Sample {i + 1}", score) for i, score in enumerate(draw(run, SHOWN, bars=BARS if run.codec.rows else None))]
-    spread = _spread({"these samples": [score for _, score in shown], "held-out music": dataset.scores("held_out", COMPARED)})
+    spread = _spread({"these samples": [score for _, score in shown], HELD_OUT: dataset.scores("held_out", COMPARED)})
     if not run.recipe.objective.causal and run.codec.voices == 4:
         for score in dataset.scores("held_out", 2 * SHOWN):
             harmonised = rewrite(run.model, run.codec, first_bars(score, 8), 1, run.recipe.sampling, voices=(0,))[0]

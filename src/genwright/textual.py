@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from genwright.contracts import Batch, Objective
-from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import measure, untrained
+from genwright.evaluation.figure import ACCURACY, BITS_PER_BYTE, LOSS, MASKED_ACCURACY, MASKED_LOSS, Direction, Figure
+from genwright.evaluation.held_out import Means, measure, untrained
 from genwright.evaluation.text import Floors, measure_samples
 from genwright.sampling.fill import candidates
 from genwright.training.engine import Engine
@@ -54,26 +54,46 @@ def evaluate_language(
     floors = floors or Floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
     means = measure(objective, dataset.held_out(lookahead), batch=batch, seed=seed, engine=engine, each=partial(_floors, floors))
     before = dict(untrained() if callable(untrained) else untrained or {})
-    targets = "tokens" if lookahead else "hidden tokens"
-    figures = []
-    for name in (name for name in means if ", " not in name):  # the others are floors
-        beside = {key.removeprefix(f"{name}, "): value for key, value in means.items() if key.startswith(f"{name}, ")}
-        beside |= {"untrained": before[name]} if name in before else {}
-        kinds = {"loss": ("nats/token", "lower"), "faults": ("chance/token", "lower")}
-        unit, direction = kinds.get(name, ("share", "higher"))
-        title = f"{name}, held out" if lookahead else f"{name}, held out, masked"
-        figures.append(Figure(title, means[name], unit, means.counts[name], targets, beside, {}, direction))  # type: ignore[arg-type]
-    if lookahead and "bytes" in dataset.summary["held_out"]:
-        figures.insert(1, bits_per_byte(figures[0], len(dataset.tokens("held_out")), dataset.summary["held_out"]["bytes"]))
-    return figures
+    figures = {name: _figure(name, means, before, lookahead) for name in means if ", " not in name}  # the others are floors
+    loss, out = figures.pop("loss"), []
+    out.append(loss)
+    sizes = dataset.summary["held_out"]
+    if lookahead and "bytes" in sizes:
+        out.append(bits_per_byte(loss, len(dataset.tokens("held_out")), sizes["bytes"]))
+    return out + list(figures.values())
+
+
+UNITS: Mapping[str, tuple[str, Direction]] = {
+    "loss": ("nats/token", "lower"),
+    "faults": ("chance/token", "lower"),
+    "accuracy": ("share", "higher"),
+}
+TITLES = {  # of a metric, causal and masked
+    "loss": (LOSS, MASKED_LOSS),
+    "accuracy": (ACCURACY, MASKED_ACCURACY),
+}
+
+
+def _figure(metric: str, means: Means, untrained: Mapping[str, float], lookahead: int) -> Figure:
+    """The figure of one metric of the objective. means: the metric itself and, as "metric, floor", its floors."""
+    unit, direction = UNITS.get(metric, ("share", "higher"))
+    causal, masked = TITLES.get(metric, (f"{metric}, held out", f"{metric}, held out, masked"))
+    start = f"{metric}, "
+    floors = {key.removeprefix(start): value for key, value in means.items() if key.startswith(start)}
+    if metric in untrained:
+        floors["untrained"] = untrained[metric]
+    title, targets = (causal, "tokens") if lookahead else (masked, "hidden tokens")
+    return Figure(title, means[metric], unit, means.counts[metric], targets, floors, direction=direction)
 
 
 def bits_per_byte(loss: Figure, tokens: int, nbytes: int) -> Figure:
     """A loss in nats per token as bits per byte of UTF-8 text, which models with different vocabularies share: nats x tokens / bytes /
     ln 2. End tokens cost and hold no byte; tokens that are no target (a split's first) count as the average one."""
+    if loss.unit != "nats/token":
+        raise ValueError(f"bits per byte are made of nats per token, not of {loss.name} in {loss.unit}")
     scale = tokens / nbytes / math.log(2)
     floors = {name: value * scale for name, value in loss.floors.items()}
-    return Figure("bits per byte, held out", loss.value * scale, "bits/byte", nbytes, "bytes", floors, {}, "lower", f"{tokens:,} tokens")
+    return Figure(BITS_PER_BYTE, loss.value * scale, "bits/byte", nbytes, "bytes", floors, {}, "lower", f"{tokens:,} tokens")
 
 
 def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:

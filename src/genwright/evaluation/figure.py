@@ -11,7 +11,21 @@ from typing import Any, Literal
 from rich.table import Table
 from rich.text import Text
 
+Direction = Literal["lower", "higher", "near"]
 ARROWS = {"lower": "↓", "higher": "↑", "near": "≈"}
+
+# Names by which figures are found again, in reports and by other figures; never by their place or unit.
+LOSS = "loss, held out"
+MASKED_LOSS = "loss, held out, masked"
+BITS_PER_BYTE = "bits per byte, held out"
+ACCURACY = "accuracy, held out"
+MASKED_ACCURACY = "accuracy, held out, masked"
+EXAMPLE_LOSS = "held-out loss"  # of pictures and points
+NOTES_LOSS = "loss of all notes, held out"
+CHANGED_LOSS = "loss of changed notes, held out"
+PARSES = "parses as Python"
+TOKEN_LOSSES = (LOSS, MASKED_LOSS)  # nats a token; a run has one of them at most
+HEADLINES = (LOSS, MASKED_LOSS, BITS_PER_BYTE, ACCURACY, MASKED_ACCURACY, NOTES_LOSS, CHANGED_LOSS, PARSES)
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,7 @@ class Figure:
     counted: str = "samples"
     floors: Mapping[str, float] = field(default_factory=dict)
     ceilings: Mapping[str, float] = field(default_factory=dict)
-    direction: Literal["lower", "higher", "near"] = "lower"
+    direction: Direction = "lower"
     detail: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -41,6 +55,15 @@ class Figure:
     def from_json(cls, data: Mapping[str, Any]) -> Figure:
         """The inverse of `to_json`. Raises TypeError for an unknown key."""
         return cls(**{**data, "value": math.nan if data["value"] is None else float(data["value"])})
+
+
+def named(figures: Sequence[Figure], *names: str) -> Figure | None:
+    """The figure that has the first of `names` that any has; None where there is none."""
+    for name in names:
+        for figure in figures:
+            if figure.name == name:
+                return figure
+    return None
 
 
 def number(value: float) -> str:

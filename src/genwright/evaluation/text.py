@@ -25,7 +25,7 @@ import torch
 
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.evaluation.figure import Figure
+from genwright.evaluation.figure import PARSES, Figure
 
 Sliceable = Any  # a row of integers with a length, to be sliced, that need not be in memory: an array, a memory map, or shards in a row
 CHUNK = 1 << 22  # training tokens counted or searched at a time: some 200 MB of scratch, whatever the corpus holds
@@ -260,5 +260,5 @@ def measure_samples(
         judged = [[v for v in group if v is not None] for group in verdicts]
         without = f"{verdicts[0].count(None)} samples, {verdicts[1].count(None)} held-out windows"
         detail = f"cut at the last whole line and statement; without one, so not counted: {without}"
-        add("parses as Python", "share", [_mean(g) for g in judged], detail, (len(judged[0]), "samples"), "higher")
+        add(PARSES, "share", [_mean(g) for g in judged], detail, (len(judged[0]), "samples"), "higher")
     return figures, found[0]

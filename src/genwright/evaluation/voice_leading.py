@@ -19,7 +19,8 @@ from genwright.music.write import spell
 
 PAIRS = tuple(combinations(range(4), 2))
 RANGES = np.array(((57, 81), (53, 74), (48, 69), (36, 64)))  # of Bach's voices
-FAULTS = ("parallel fifth", "parallel octave", "parallel unison", "hidden fifth", "hidden octave", "crossing", "spacing", "range")
+PARALLELS = ("parallel fifth", "parallel octave", "parallel unison")
+FAULTS = (*PARALLELS, "hidden fifth", "hidden octave", "crossing", "spacing", "range")
 CHORDS = {  # semitones over the root, what is common first
     "major": (0, 4, 7), "minor": (0, 3, 7), "dominant seventh": (0, 4, 7, 10), "diminished": (0, 3, 6), "minor seventh": (0, 3, 7, 10),
     "half-diminished": (0, 3, 6, 10), "major seventh": (0, 4, 7, 11), "diminished seventh": (0, 3, 6, 9), "augmented": (0, 4, 8),

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from genwright.errors import GenwrightError
-from genwright.evaluation.figure import ARROWS, Figure, marks, number, shown
+from genwright.evaluation.figure import ARROWS, EXAMPLE_LOSS, HEADLINES, TOKEN_LOSSES, Figure, marks, named, number, shown
 from genwright.files import write_whole
 from genwright.reporting.page import RunData, Sample, document, rows
 from genwright.reporting.svg import COLOURS, Series, chart, scale, short
@@ -82,7 +82,7 @@ def _table_of(values: Mapping[str, Any]) -> str:
 def sentence(run: RunData) -> str:
     """How good the run is beside its floors, in plain words; plain text."""
     measured = [f for f in run.figures if math.isfinite(f.value)]
-    loss = next((f for f in measured if f.unit == "nats/token" and not run.pictures), None)
+    loss = named(measured, *TOKEN_LOSSES)
     if loss is None:  # pictures, points: several figures, none of which says all
         real = (f"{f.name} {shown(f.value, f.unit)} ({marks(f.ceilings, f.unit)})" for f in measured if "real" in f.ceilings)
         told = ", ".join(itertools.islice(real, 3))
@@ -108,8 +108,9 @@ def _lead(run: RunData) -> str:
 
 def _tiles(run: RunData) -> str:
     steps = [r for r in run.records if "held_out" not in r and "step" in r]
-    tiles = [(shown(f.value, f.unit), f.unit, f.name) for f in run.figures if math.isfinite(f.value) and not f.unit.startswith("char")]
-    chosen = [t for t in tiles if t[1] in ("nats/token", "bits/byte") or t[2].startswith(("accuracy", "parses"))] or tiles[:4]
+    measured = [f for f in run.figures if math.isfinite(f.value)]
+    headlines = [f for f in measured if f.name in HEADLINES] or measured[:4]
+    chosen = [(shown(f.value, f.unit), f.unit, f.name) for f in headlines]
     if count := run.sizes.get("parameters"):
         chosen.append((short(count) if isinstance(count, int) else str(count), "", "parameters"))
     if steps:
@@ -166,12 +167,14 @@ def _series(runs: Sequence[RunData], measured: Sequence[Sequence[list[dict[str, 
 def _curves(runs: Sequence[RunData]) -> str:
     """The loss with its floors, then a small chart of everything else that is recorded."""
     floors: dict[str, float] = {}
+    units: list[str] = []
     for run in runs:
-        loss = next((f for f in run.figures if f.unit == "nats/token"), None)
+        loss = named(run.figures, *TOKEN_LOSSES, EXAMPLE_LOSS)
         for name, value in (loss.floors if loss else {}).items():
             same = name not in floors or math.isclose(floors[name], value, rel_tol=1e-6)
             floors[name if same else f"{name} ({run.name})"] = value
-    unit = next((f", {f.unit}" for run in runs for f in run.figures if f.name.startswith("loss") and f.unit), "")
+        units += [loss.unit] if loss else []
+    unit = f", {units[0]}" if len(set(units)) == 1 else ""
     measured = [[_measured(run, held_out) for held_out in (False, True)] for run in runs]
     series = _series(runs, measured, "loss")
     large = chart(series, floors, label=f"loss{unit}")
