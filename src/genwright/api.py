@@ -24,6 +24,7 @@ from genwright.training import checkpoint
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
 from genwright.training.loop import check
+from genwright.training.schedules import shortened
 from genwright.training.session import Session
 
 __all__ = ["Run", "inspect", "load", "report", "train"]
@@ -132,7 +133,7 @@ def _train(
     weights: Mapping[str, Mapping[str, Tensor]] | None = None
     before: dict[str, Any] = {}
     if resume:
-        recipe, before, start = _taken_up(recipe, folder, named, until)
+        recipe, before, start = _taken_up(recipe, folder, named, until, say)
         weights = assemble.from_weights(start, recipe)[1] if start else None
     elif start:
         recipe, weights, origin = assemble.from_weights(start, recipe)
@@ -141,6 +142,8 @@ def _train(
     dataset = _prepare(recipe, assemble.codec_of(recipe, folder), engine, console, before.get("data", {}).get("digest"))
     licence = dataset.summary.get("licence") if recipe.data.source != "files" else None
     for text in assemble.left_out(dataset.summary) + [f"licence of the data: {licence}"] * bool(licence):
+        say(text)
+    for text in shortened(assemble.timed_parts(recipe), recipe.training.steps):
         say(text)
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
@@ -203,12 +206,14 @@ def _measuring(
     return held_out if enough or watch else None
 
 
-def _taken_up(recipe: Recipe, folder: Path, named: Iterable[str], until: int | None) -> tuple[Recipe, dict[str, Any], str | None]:
+def _taken_up(
+    recipe: Recipe, folder: Path, named: Iterable[str], until: int | None, say: Callable[[str], None]
+) -> tuple[Recipe, dict[str, Any], str | None]:
     """The recipe and the environment of a run that is resumed, and where its first weights are if it has no checkpoint yet."""
     before, saved = Run(folder).environment, Recipe.load(folder / "recipe.yaml")
     if "from" in before:  # the model and the tokenizer came with the weights
         recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
-    recipe = _resumed(recipe, saved, named)
+    recipe = _resumed(recipe, saved, named, say)
     steps = checkpoint.steps(folder / "checkpoints")
     reached = max(steps, default=0)
     if min(recipe.training.steps, until or reached) < reached:
@@ -254,13 +259,21 @@ def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe
     return recipe.model_copy(update={"training": training}), seconds
 
 
-def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str] = ()) -> Recipe:
-    """The saved recipe, with what a resumed run may change taken from the asked one. Raises GenwrightError for anything else."""
+def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str], say: Callable[[str], None]) -> Recipe:
+    """The saved recipe, with what a resumed run may change taken from the asked one. Raises GenwrightError for anything else.
+
+    Warm-ups that recipes used to give in steps, and now give as shares of a run, stay as the run was started."""
     mine, theirs = _flat(asked.model_dump(mode="json")), _flat(saved.model_dump(mode="json"))
     rate = "training.optimizer.matrix_rate"  # what the asked recipe leaves open was resolved when the run was started
     open_ = set() if "matrix_rate" in asked.training.optimizer.model_fields_set else {rate}
     fixed = [name for name in mine if not name.startswith(CHANGEABLE) and name not in open_]
     changed = [n for n in fixed if mine[n] != theirs.get(n) and (n in named or mine[n] not in (None, "auto"))]
+    parts = assemble.timed_parts(asked).items()
+    spans = {f"{place}.{name}" for place, settings in parts for name in (*settings.spans, *settings.warmups)}
+    in_steps = [n for n in changed if n in spans and n not in named and 0 < mine[n] < 1 <= theirs.get(n, 0)]
+    for name in in_steps:
+        say(f"{name} stays {theirs[name]:g} steps, as the run was started")
+    changed = [name for name in changed if name not in in_steps]
     if changed:
         listed = ", ".join(f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3])
         remedy = "resume with the recipe it was started with, or start another run with --run"

@@ -15,7 +15,7 @@ from genwright.contracts import Objective, Space
 from genwright.draws import key
 from genwright.errors import GenwrightError, did_you_mean
 from genwright.recipe import Recipe
-from genwright.registry import kinds
+from genwright.registry import Settings, kinds
 from genwright.training.engine import Engine, cores
 from genwright.training.settings import Optimizer
 
@@ -66,6 +66,15 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     return out + ([f"{none:,} examples have no attribute"] if none and summary.get("attributes") else [])
 
 
+def timed_parts(recipe: Recipe) -> dict[str, Settings]:
+    """The settings that may hold spans of steps or shares of the run, by dotted name."""
+    training = recipe.training
+    parts: dict[str, Settings] = {
+        "training.schedule": training.schedule, "training.optimizer": training.optimizer, "objective": recipe.objective,
+    }  # fmt: skip
+    return parts | {f"training.optimizers.{name}": optimizer for name, optimizer in training.optimizers.items()}
+
+
 def space_of(recipe: Recipe, codec: Any) -> Space:
     """What the networks see: the codec's space, as the data's settings shape it (windows of tokens)."""
     return recipe.data.space(codec) if hasattr(recipe.data, "space") else codec.space
@@ -100,7 +109,8 @@ def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
 
 
 def objective(recipe: Recipe, space: Space) -> Objective:
-    built = recipe.objective.build(networks(recipe, space), space)
+    settings = recipe.objective.in_steps(recipe.training.steps)
+    built = settings.build(networks(recipe, space), space)
     if hasattr(recipe.data, "starts"):  # a flow's samples begin where its training did
         built.start = recipe.data.starts()
     return built

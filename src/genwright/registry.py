@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,11 +28,24 @@ class Settings(BaseModel):
     content: ClassVar[str] = ""  # of data and codecs: "text", "image" or "points"
     role: ClassVar[str] = ""  # of networks: what an objective can do with it
     lookahead: ClassVar[int] = 0  # of objectives: tokens a window holds beyond the context, such as the last target
+    spans: ClassVar[tuple[str, ...]] = ()  # fields that are a number of steps or, below 1, a share of the run
+    warmups: ClassVar[tuple[str, ...]] = ()  # likewise, and what they warm up must be reached in the run
 
     def __init_subclass__(cls, family: str = "", **config: Any):
         super().__init_subclass__(**config)
         if family:
             _known[family][cls.__dict__["kind"]] = cls  # its default; the fields are not made yet
+
+    def in_steps(self, steps: int) -> Self:
+        """These settings for a run of `steps`: spans and warm-ups in steps, and a warm-up that would fill the run shortened to half."""
+        changed = {name: span_steps(getattr(self, name), steps) for name in (*self.spans, *self.warmups)}
+        changed |= {name: steps / 2 for name in self.warmups if changed[name] >= steps}
+        return self.model_copy(update=changed)
+
+
+def span_steps(span: float, steps: int) -> float:
+    """A span in steps: from 1 it is that already, below 1 it is a share of a run of `steps`."""
+    return span if span >= 1 else span * steps
 
 
 def source(kind: str):

@@ -1,13 +1,11 @@
-"""The update rules against torch's own and against the singular value decomposition; the schedule by hand."""
+"""The update rules against torch's own and against the singular value decomposition."""
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
-from genwright.training.optimizers import momentum_at, orthogonalise, rate_factor
-from genwright.training.settings import Optimizer, Schedule
+from genwright.training.optimizers import orthogonalise
+from genwright.training.settings import Optimizer
 from genwright.training.weights import Weights
 
 
@@ -103,24 +101,3 @@ def test_the_average_follows_its_recursion():
     with w.averaged():
         assert torch.allclose(net.weight, expected, atol=1e-6)
     assert torch.equal(net.weight, raw)
-
-
-def test_schedules_by_hand():
-    wsd = Schedule(kind="wsd", warmup=2, decay=0.5, final=0.1)
-    assert [round(rate_factor(wsd, s, 8), 4) for s in range(8)] == [0.3333, 0.6667, 1, 1, 1, 0.775, 0.55, 0.325]
-    cosine = Schedule(kind="cosine", warmup=1)
-    assert [round(rate_factor(cosine, s, 6), 4) for s in range(6)] == [0.5, 1.0, 0.8536, 0.5, 0.1464, 0.0]
-    assert [rate_factor(Schedule(kind="constant"), s, 3) for s in range(3)] == [1, 1, 1]
-
-
-@given(st.sampled_from(["wsd", "cosine", "constant"]), st.floats(0, 30), st.floats(0, 1), st.floats(0, 1), st.integers(1, 60))
-def test_a_rate_is_a_share_of_its_peak(kind, warmup, decay, final, steps):
-    schedule = Schedule(kind=kind, warmup=warmup, decay=decay, final=final)
-    assert all(0 <= rate_factor(schedule, s, steps) <= 1 for s in range(steps))
-
-
-def test_momentum_rises_and_stays():
-    o = Optimizer(momentum=0.95, momentum_warmup=10)
-    assert momentum_at(o, 0) == 0.85
-    assert momentum_at(o, 5) == pytest.approx(0.9)
-    assert momentum_at(o, 10) == momentum_at(o, 99) == 0.95

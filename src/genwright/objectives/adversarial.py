@@ -203,8 +203,8 @@ class Adversarial(Settings, family="objective"):
     """Weight of the squared gradient at real examples (R1's gamma). Default: 1 for relativistic and non-saturating, else 0."""
     r2: float | None = Field(None, ge=0, le=1e4)
     """The same at generated examples (R2). Default: 1 for relativistic, else 0."""
-    halve: int = Field(0, ge=0)
-    """Steps in which R1 and R2 fall to half; 0: they stay."""
+    halve: float = Field(0.0, ge=0)
+    """In which part of the run R1 and R2 fall to half: below 1 a share, from 1 steps; 0: they stay."""
     penalty_every: int = Field(1, ge=1, le=64)
     """R1 and R2 are computed every so many steps, and weigh as much more (StyleGAN2, arXiv 1912.04958): a third of the time at 4."""
     gradient_penalty: float = Field(10.0, gt=0, le=1e4)
@@ -222,6 +222,7 @@ class Adversarial(Settings, family="objective"):
     flips: bool = False
     """Augmentation mirrors pictures left to right: not for letters and digits."""
     sampling: ClassVar[type] = Drawing
+    spans: ClassVar = ("halve",)
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         return {"generator": ("generator", {"latent": self.latent}), "discriminator": ("discriminator", {"packing": self.packing})}

@@ -113,13 +113,14 @@ class Variational(Settings, family="objective"):
     """Latents drawn for each example; over 1: the importance-weighted bound."""
     beta: float = Field(1.0, ge=0, le=1000)
     """Weight of the KL divergence; above 1 units disentangle, and pictures blur."""
-    warmup: int = Field(0, ge=0)
-    """Steps over which the weight of the KL divergence rises to `beta`."""
+    warmup: float = Field(0.0, ge=0)
+    """Over which part of the run the weight of the KL divergence rises to `beta`: below 1 a share, from 1 steps."""
     free_bits: float = Field(0.0, ge=0, le=10)
     """Nats of each latent unit, in each example, below which its KL divergence costs no less."""
     drop: float = Field(0.1, ge=0, le=1)
     """Rate at which attributes are left out of conditions in training; 1: nothing is ever conditional."""
     sampling: ClassVar[type[Drawing]] = Drawing
+    warmups: ClassVar = ("warmup",)
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         return {"model": ("vae", {"outputs": 1 if self.likelihood == "bernoulli" else 2})}

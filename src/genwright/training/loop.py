@@ -22,7 +22,7 @@ from genwright.contracts import Batch, Loss, Objective, Stream, Turn
 from genwright.draws import Draws, key
 from genwright.errors import GenwrightError
 from genwright.training.engine import Engine
-from genwright.training.optimizers import rate_factor
+from genwright.training.schedules import rate_factor
 from genwright.training.settings import Training
 from genwright.training.weights import Weights
 
@@ -89,7 +89,7 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
         module.to(engine.device)
         if name not in moves:
             module.requires_grad_(False)
-        chosen = settings.optimizers.get(name, settings.optimizer)
+        chosen = settings.optimizers.get(name, settings.optimizer).in_steps(settings.steps)
         ema = settings.ema if name in moves and (not settings.ema_of or name in settings.ema_of) else None
         weights[name] = kind(module, chosen, dtype, ema)
     return State(weights, seed)

@@ -1,4 +1,4 @@
-"""The two update rules, as functions on stacked tensors, and the learning-rate schedule.
+"""The two update rules, as functions on stacked tensors.
 
 Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024) replaces a matrix's momentum by the nearest
 (semi-)orthogonal matrix, found by Newton-Schulz iteration; the per-iteration coefficients are the Polar Express ones (Amsel et al.,
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from genwright.training.settings import Optimizer, Schedule
+from genwright.training.settings import Optimizer
 
 # The coefficients are for singular values in [1e-3, 1]; after the listed ones the last repeats.
 POLAR = (
@@ -58,24 +58,3 @@ def adamw_(
         parameters, gradients, first, second, [], steps, lr=rate, weight_decay=decay, beta1=settings.betas[0], beta2=settings.betas[1],
         eps=settings.eps, fused=True, amsgrad=False, maximize=False,
     )  # fmt: skip
-
-
-def rate_factor(schedule: Schedule, step: int, steps: int) -> float:
-    """The learning rate of update `step` (0-based) of `steps`, as a share of its peak."""
-    warmup = schedule.warmup if schedule.warmup >= 1 else schedule.warmup * steps
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if schedule.kind == "constant":
-        return 1.0
-    if schedule.kind == "cosine":
-        progress = min(1.0, (step - warmup) / max(1.0, steps - 1 - warmup))
-        return schedule.final + (1 - schedule.final) * 0.5 * (1 + math.cos(math.pi * progress))
-    left = (steps - step) / max(1.0, schedule.decay * steps)
-    return schedule.final + (1 - schedule.final) * max(0.0, min(1.0, left))
-
-
-def momentum_at(settings: Optimizer, update: int) -> float:
-    """Muon's momentum at an update: rises linearly from 0.85 over `momentum_warmup` updates."""
-    if update >= settings.momentum_warmup:
-        return settings.momentum
-    return 0.85 + (settings.momentum - 0.85) * update / settings.momentum_warmup

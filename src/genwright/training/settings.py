@@ -1,6 +1,6 @@
 """Everything a person can set about training, with its default."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimizer(Settings):
+    warmups: ClassVar = ("momentum_warmup",)
     kind: Literal["muon", "adamw"] = "muon"
     """`muon`: Muon for hidden matrices, AdamW for the rest; `adamw`: AdamW for all."""
     matrix_rate: float = Field(0.02, gt=0, le=1)
@@ -28,8 +29,8 @@ class Optimizer(Settings):
     """AdamW's denominator offset."""
     momentum: float = Field(0.95, ge=0, lt=1)
     """Muon's momentum (Nesterov)."""
-    momentum_warmup: int = Field(0, ge=0)
-    """Steps over which Muon's momentum rises from 0.85."""
+    momentum_warmup: float = Field(0.0, ge=0)
+    """Over which part of the run Muon's momentum rises from 0.85: below 1 a share, from 1 steps."""
     newton_schulz: int = Field(5, ge=1, le=20)
     """Newton-Schulz iterations that orthogonalise an update."""
     weight_decay: float = Field(0.0, ge=0, le=10)
@@ -37,14 +38,15 @@ class Optimizer(Settings):
 
 
 class Schedule(Settings):
+    warmups: ClassVar = ("warmup",)
     kind: Literal["wsd", "cosine", "constant"] = "wsd"
     """`wsd`: warm-up, stable, linear decay; `cosine`: warm-up, then half a cosine; `constant`: after the warm-up."""
     warmup: float = Field(0.0, ge=0)
-    """Steps of linear warm-up; below 1, a share of all steps."""
+    """Linear warm-up: below 1 a share of all steps, from 1 steps. It is shortened where it would reach into the decay."""
     decay: float = Field(0.4, ge=0, le=1)
     """Share of all steps, at the end, over which `wsd` decays."""
     final: float = Field(0.0, ge=0, le=1)
-    """Learning rate at the last step, as a share of the peak."""
+    """Where the learning rate ends, as a share of the peak: `cosine` at the last step, `wsd` one step later."""
 
 
 class Guard(Settings):

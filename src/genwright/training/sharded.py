@@ -15,7 +15,8 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from genwright.training.engine import Engine
-from genwright.training.optimizers import adamw_, momentum_at, muon_
+from genwright.training.optimizers import adamw_, muon_
+from genwright.training.schedules import momentum_at
 from genwright.training.weights import Weights
 
 

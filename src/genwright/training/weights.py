@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from genwright.training.engine import Engine
-from genwright.training.optimizers import adamw_, momentum_at, muon_
+from genwright.training.optimizers import adamw_, muon_
+from genwright.training.schedules import momentum_at
 from genwright.training.settings import Optimizer
 
 _ALIGN = 16  # elements; 64 bytes of fp32
