@@ -13,8 +13,9 @@ from commands import command
 from composed import TINY, chorales, jsb, tunes
 from genwright.cli import main
 from genwright.composing import hidden_nats
+from genwright.music.midi_write import to_midi
 from genwright.music.score import Meter, Note, Score
-from genwright.music.write import to_midi, to_musicxml
+from genwright.music.write import to_musicxml
 
 pytest.importorskip("music21")
 pytest.importorskip("verovio")

@@ -48,7 +48,7 @@ def sample_music(
     name is replaced. asked: of `draw`. Returns the paths. Raises GenwrightError."""
     from genwright.music.shown import files_of
 
-    scores = [score if tempo is None else replace(score, tempo=tempo) for score in draw(run, n or SHOWN, **asked)]
+    scores = [score if tempo is None else replace(score, tempo=tempo, tempos=()) for score in draw(run, n or SHOWN, **asked)]
     way = "harmonised-" if asked.get("harmonise") else "filled-" if asked.get("fill") else ""
     folder = Path(output or run.folder / "samples")
     return [path for i, score in enumerate(scores) for path in files_of(score, folder, f"{way}{i + 1:04d}", soundfont)]

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genwright.errors import GenwrightError
+from genwright.music.midi_write import to_midi
 from genwright.music.score import Key, Meter, Note, Score, edges, first_number
-from genwright.music.write import SIGNS, TYPES, spell, to_midi, to_musicxml
+from genwright.music.write import SIGNS, TYPES, spell, to_musicxml
 
 music21 = pytest.importorskip("music21")
 symusic = pytest.importorskip("symusic")
@@ -309,7 +310,7 @@ def test_midi_says_what_is_known():
     assert [n.velocity for t in file.tracks for n in t.notes] == [101, 1], "0 would end the note"
     parsed = music21.midi.MidiFile()
     parsed.readstr(to_midi(score))
-    assert parsed.format == 1 and len(parsed.tracks) == 2
+    assert parsed.format == 1 and len(parsed.tracks) == 3, "tempo, metres and keys have their own"
     to_midi(Score(score.voices, 30, names=("\ud800" * 200,)))
     many = Score(tuple((Note(0, 4, 60),) for _ in range(20)), 4)
     assert len(sounded(to_midi(many), 4)) == 20 and not any(t.is_drum for t in symusic.Score.from_midi(to_midi(many)).tracks)

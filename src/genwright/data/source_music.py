@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from genwright.data.source_files import SourceFile, collect
 from genwright.errors import GenwrightError
-from genwright.music import formats, musicxml
+from genwright.music import formats, midi, musicxml
 from genwright.music.draft import BadMusic, Draft
 from genwright.music.score import Score
 
@@ -26,7 +26,7 @@ COLLECTIONS = {  # source -> what of music21's corpus it reads, licence
     "palestrina": (("palestrina/*.krn",), f"encodings: copyright 2000 John Miller, rights to derivative formats reserved. {_SAYS}"),
 }
 _ONE: dict[str, Callable[[bytes], Draft]] = dict.fromkeys((".xml", ".musicxml", ".mxl"), musicxml.read)
-_ONE |= {".mid": formats.midi, ".midi": formats.midi, ".krn": formats.kern}
+_ONE |= {".mid": midi.read, ".midi": midi.read, ".krn": formats.kern}
 SUFFIXES = (*sorted(_ONE), ".abc")  # of a folder; a JSB json is read where it is named
 
 
@@ -113,7 +113,7 @@ def _guarded(name: str, work: Callable[[], Any]) -> Any:
     try:
         return work()
     except BadMusic as problem:
-        return GenwrightError(f"{name} {problem}", "mend the file, or go without it")
+        return GenwrightError(f"{name} {problem}", problem.remedy)
     except ImportError as error:
         return GenwrightError(f"{name} needs a package that is not installed: {error.name}", "pip install 'genwright[music]'")
     except Exception as error:  # readers trip over damaged files in many ways

@@ -1,4 +1,4 @@
-"""MIDI (by symusic), ABC (by music21's tokenizer: its streams cost ten times that), kern (by music21), and the JSB json."""
+"""ABC (by music21's tokenizer: its streams cost ten times that), kern (by music21), and the JSB json."""
 
 import json
 import re
@@ -13,24 +13,6 @@ from genwright.music.score import of_grid
 _ABC = {"T": "title", "C": "composer", "R": "type", "Z": "transcription"}
 _FERMATA = re.compile(r'"[^"]*"|!fermata!|H(?=[\^_=]*[A-Ga-g\[])')  # or words, which stay
 _KERN = {"title": "title", "work": "parentTitle", "composer": "composer", "rights": "copyright"}  # in music21's words
-
-
-def midi(data: bytes) -> Draft:
-    """A voice a track; without drums."""
-    from symusic import Score as File
-
-    file = File.from_midi(data)
-    draft = Draft(end=Fraction(file.end(), file.tpq), by_height=True)
-    draft.lost["unpitched notes"] = sum(len(track.notes) for track in file.tracks if track.is_drum)
-    raw = lambda n: Raw(Fraction(n.time, file.tpq), Fraction(n.duration, file.tpq), n.pitch, n.velocity)  # noqa: E731
-    draft.voices = [(track.name, list(map(raw, track.notes))) for track in file.tracks if not track.is_drum]
-    meters = [(Fraction(m.time, file.tpq), m.numerator, m.denominator) for m in file.time_signatures]
-    draft.meters = meters if meters and not meters[0][0] else [(Fraction(0), 4, 4), *meters]  # the standard: 4/4 unless it says so
-    draft.keys = [(Fraction(k.time, file.tpq), k.key, "minor" if k.tonality else "major") for k in file.key_signatures]
-    if speeds := [tempo.qpm for tempo in file.tempos]:
-        draft.tempo = speeds[0] if max(speeds) < 1e5 else 0.0
-        draft.lost["changes of tempo"] += len(set(speeds)) - 1
-    return draft
 
 
 def tunes(data: bytes) -> list[str]:

@@ -4,7 +4,7 @@ Time is counted in steps from 0, `per_quarter` steps a quarter note. What a scor
 reads it (`data/source_music.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
@@ -40,19 +40,27 @@ class Key(NamedTuple):
     mode: str = ""
 
 
+class Tempo(NamedTuple):
+    """From `start` on, `per_minute` quarter notes a minute."""
+
+    start: int
+    per_minute: float
+
+
 def moved_key(key: Key, semitones: int) -> Key:
     """The key that many semitones higher, with 5 flats to 6 sharps unless it is the same key."""
     return key if semitones % 12 == 0 else key._replace(sharps=(key.sharps + 7 * semitones + 5) % 12 - 5)
 
 
-Change = TypeVar("Change", Meter, Key)
+Change = TypeVar("Change", Meter, Key, Tempo)
 
 
 @dataclass(frozen=True)
 class Score:
     """voices: from the highest to the lowest, notes by start, then by pitch; a voice may hold chords. length: of the piece. bars: where
     each bar starts (the first, a pickup, may be shorter). meters, keys: the first of each starts at 0 where there is one. tempo: quarter
-    notes a minute. facts: title, composer, collection, licence, tune type and the like, as words."""
+    notes a minute at the beginning; tempos: where it changes after that. facts: title, composer, collection, licence, tune type and
+    the like, as words."""
 
     voices: tuple[tuple[Note, ...], ...]
     length: int
@@ -63,6 +71,7 @@ class Score:
     tempo: float = 100.0
     names: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    tempos: tuple[Tempo, ...] = ()
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """(length, voices) int16 pitches, REST where a voice is silent, and (length, voices) bool: a note starts here. Of a chord the
@@ -112,3 +121,32 @@ def edges(score: Score) -> list[int]:
 def first_number(score: Score) -> int:
     """Of the first bar: 0 for a pickup, else 1."""
     return int(edges(score)[1] >= bar_of(score, 0)[1])
+
+
+def seconds(score: Score) -> np.ndarray:
+    """(steps + 1,) float64: when each step begins, in seconds from the beginning; the last is the whole duration."""
+    steps = np.arange(edges(score)[-1] + 1)
+    changes = [Tempo(0, score.tempo), *(tempo for tempo in score.tempos if 0 < tempo.start < len(steps))]
+    starts = np.array([tempo.start for tempo in changes])
+    lengths = np.array([60 / tempo.per_minute / score.per_quarter for tempo in changes])  # seconds of a step
+    begins = np.r_[0.0, np.cumsum(np.diff(starts) * lengths[:-1])]
+    which = np.searchsorted(starts, steps, side="right") - 1
+    return begins[which] + (steps - starts[which]) * lengths[which]
+
+
+def apart(voice: Iterable[Note]) -> list[Note]:
+    """The notes of a voice by start, no two of one pitch sounding at once, as one instrument plays them: what sounds still ends where its
+    pitch begins anew, and of two that begin together the longer stays."""
+    out: list[Note] = []
+    last: dict[int, int] = {}  # pitch -> where its latest note is in `out`
+    for note in sorted(voice):
+        i = last.get(note.pitch)
+        before = None if i is None else out[i]
+        if i is not None and before is not None and before.start == note.start:
+            out[i] = note._replace(fermata=before.fermata or note.fermata)  # sorted: the longer one is the later one
+            continue
+        if i is not None and before is not None and before.start + before.length > note.start:
+            out[i] = before._replace(length=note.start - before.start)
+        last[note.pitch] = len(out)
+        out.append(note)
+    return out

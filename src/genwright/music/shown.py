@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from genwright.errors import GenwrightError, optional
-from genwright.music.score import Note, Score, edges, first_number
-from genwright.music.write import checked, names, to_midi, to_musicxml
+from genwright.music.midi_write import to_midi
+from genwright.music.score import Note, Score, apart, edges, first_number
+from genwright.music.score import seconds as seconds_of
+from genwright.music.write import checked, names, to_musicxml
 from genwright.reporting.pictures import write
 
 PAPER = "display:block;width:100%;height:auto;color:var(--ink,#1d2126);fill:currentColor;background:var(--card,#fff)"
@@ -114,11 +116,12 @@ def _tone(pitch: int, seconds: float, rate: int) -> np.ndarray:
 
 
 def _synthesised(score: Score, rate: int) -> np.ndarray:
-    step = 60 / score.tempo / score.per_quarter
-    out = np.zeros(int((edges(score)[-1] * step + 0.5) * rate) + 1, np.float32)
-    tone = cache(lambda pitch, length: _tone(pitch, length * step, rate))
-    for note in (note for voice in score.voices for note in voice):
-        made, start = tone(note.pitch, note.length), int(note.start * step * rate)
+    times = seconds_of(score)
+    out = np.zeros(int((times[-1] + 0.5) * rate) + 1, np.float32)
+    tone = cache(lambda pitch, lasts: _tone(pitch, lasts, rate))
+    for note in (note for voice in score.voices for note in apart(voice)):
+        begin, end = times[note.start], times[note.start + note.length]
+        made, start = tone(note.pitch, round(float(end - begin), 6)), int(begin * rate)
         out[start : start + len(made)] += made * np.float32(note.velocity / 127)
     return out
 
@@ -140,7 +143,7 @@ def to_wav(score: Score, soundfont: str | Path | None = None, rate: int = 22_050
     played, more than an hour of music, and a SoundFont that cannot be read."""
     from scipy.io import wavfile
 
-    seconds = edges(checked(score))[-1] * 60 / score.tempo / score.per_quarter
+    seconds = seconds_of(checked(score))[-1]
     if seconds > LONGEST:
         raise GenwrightError(f"the piece lasts {seconds / 60:.0f} minutes", "sound is made of at most 60: cut it, or raise its tempo")
     x = _synthesised(score, rate) if soundfont is None else _rendered(score, soundfont, rate)

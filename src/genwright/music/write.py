@@ -1,7 +1,6 @@
-"""A score as MIDI and as MusicXML 4.0, for any program of music.
+"""A score as MusicXML 4.0, for any program of music (as MIDI: `midi_write`).
 
-MIDI: a track a voice. Two notes of one pitch that overlap within a voice are too many for it.
-MusicXML: bars, ties, dots, tuplets, beams and accidentals as a reader expects them (verovio adds none). What has no sign of its own (five
+Bars, ties, dots, tuplets, beams and accidentals as a reader expects them (verovio adds none). What has no sign of its own (five
 sixteenths, a note over a bar line, voices within a voice) is tied from what has, cut where the metre is strongest: pitches, starts and
 lengths stay exact. A change of key or metre within a bar is printed at the next one. No document type: some readers refuse one.
 """
@@ -14,8 +13,8 @@ from itertools import chain, groupby, pairwise
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from genwright.errors import GenwrightError, optional
-from genwright.music.score import Key, Note, Score, at, bar_of, edges, first_number
+from genwright.errors import GenwrightError
+from genwright.music.score import Key, Note, Score, Tempo, apart, at, bar_of, edges, first_number
 
 TYPES = ("breve", "whole", "half", "quarter", "eighth", "16th", "32nd", "64th", "128th", "256th", "512th", "1024th")
 CHORD = '<harmony><root><root-step>{}</root-step></root><kind text="{}">other</kind><offset>{}</offset></harmony>'
@@ -26,8 +25,9 @@ def checked(score: Score) -> Score:
     """The same score. Raises GenwrightError for one that cannot be played or printed."""
     if not score.length or not score.voices:
         raise GenwrightError("the score is empty: it has no voices or no length", "give one of at least a bar")
-    if not 4 <= score.tempo <= 10_000:  # also nan; MIDI's tempo has 24 bits
-        raise GenwrightError(f"a tempo of {score.tempo:g} quarter notes a minute cannot be played", "give one from 4 to 10000, such as 80")
+    for tempo in (score.tempo, *(change.per_minute for change in score.tempos)):
+        if not 4 <= tempo <= 10_000:  # also nan; MIDI's tempo has 24 bits
+            raise GenwrightError(f"a tempo of {tempo:g} quarter notes a minute cannot be played", "give one from 4 to 10000, such as 80")
     if odd := [m for m in score.meters if not 0 < m.beats < 256 or m.unit not in (1, 2, 4, 8, 16, 32, 64)]:
         raise GenwrightError(f"{odd[0].beats}/{odd[0].unit} is no metre", "give 1 to 255 beats of a whole note, a half, ... or a 64th")
     return score
@@ -36,24 +36,6 @@ def checked(score: Score) -> Score:
 def names(score: Score) -> list[str]:
     """Of the voices, empty where one has none."""
     return [*score.names, *[""] * len(score.voices)][: len(score.voices)]
-
-
-def to_midi(score: Score) -> bytes:
-    """The bytes of a .mid file, by symusic. Raises GenwrightError (`checked`), and where symusic is missing."""
-    ticks = max(1, 480 // checked(score).per_quarter)
-    symusic = optional("symusic", "MIDI is written by symusic", "music")
-    file = symusic.Score(ticks * score.per_quarter)
-    file.tempos.append(symusic.Tempo(0, score.tempo))
-    for meter in score.meters:
-        file.time_signatures.append(symusic.TimeSignature(meter.start * ticks, meter.beats, meter.unit))
-    for key in score.keys:
-        file.key_signatures.append(symusic.KeySignature(key.start * ticks, key.sharps, key.mode == "minor"))
-    for voice, name in zip(score.voices, names(score), strict=True):
-        track = symusic.Track(name.encode(errors="replace").decode())
-        for n in voice:
-            track.notes.append(symusic.Note(n.start * ticks, n.length * ticks, n.pitch, max(1, min(127, n.velocity))))
-        file.tracks.append(track)
-    return file.dumps_midi()
 
 
 class _Sign(NamedTuple):
@@ -100,7 +82,8 @@ def _cut(start: int, stop: int, beat: int, per_quarter: int) -> list[tuple[int, 
 
 def _signs(score: Score, voice: Sequence[Note], bars: Sequence[int]) -> list[list[_Sign]]:
     """Of one voice, by bars. A note that sounds still when its pitch begins anew ends there."""
-    begins = {start: {n.pitch: n for n in notes} for start, notes in groupby(sorted(voice), key=lambda n: n.start)}
+    voice = apart(voice)
+    begins = {start: {n.pitch: n for n in notes} for start, notes in groupby(voice, key=lambda n: n.start)}
     out: list[list[_Sign]] = [[] for _ in bars[1:]]
     sounding: dict[int, Note] = {}
     bar = 0
@@ -173,8 +156,17 @@ def _layer(signs: Sequence[_Sign], keys: Sequence[Key], accidentals: dict[tuple[
             yield f"<notations>{marks}</notations></note>" if marks else "</note>"
 
 
-def _part(score: Score, members: Sequence[int], bars: Sequence[int], tempo: str, labels: Mapping[int, str]) -> Iterator[str]:
-    """The bars of one staff. members: its voices; of two, the first has stems up, the second down. labels: step -> a chord."""
+def _tempo(change: Tempo, place: int) -> str:
+    """place: steps from the beginning of its bar."""
+    metronome = f"<metronome><beat-unit>quarter</beat-unit><per-minute>{change.per_minute:g}</per-minute></metronome>"
+    offset = f'<offset sound="yes">{place}</offset>' if place else ""
+    kind = f"<direction-type>{metronome}</direction-type>"
+    return f'<direction placement="above">{kind}{offset}<sound tempo="{change.per_minute:g}"/></direction>'
+
+
+def _part(score: Score, members: Sequence[int], bars: Sequence[int], tempos: Sequence[Tempo], labels: Mapping[int, str]) -> Iterator[str]:
+    """The bars of one staff. members: its voices; of two, the first has stems up, the second down. tempos, labels (step -> a chord): those
+    that this staff shows."""
     layers = [_signs(score, score.voices[v], bars) for v in members]
     low = sum(n.pitch - 60 for v in members for n in score.voices[v]) < 0
     clef = f"<clef><sign>{'F' if low else 'G'}</sign><line>{4 if low else 2}</line></clef>"
@@ -187,7 +179,8 @@ def _part(score: Score, members: Sequence[int], bars: Sequence[int], tempo: str,
         now = [f"<divisions>{score.per_quarter}</divisions>", f"<key><fifths>{key.sharps}</fifths>{mode}</key>", time, clef]
         changed = "".join(new for new, old in zip(now, before, strict=True) if new != old)
         yield f'<measure number="{bar + first}">' if bar + first else '<measure number="0" implicit="yes">'
-        yield (f"<attributes>{changed}</attributes>" if changed else "") + tempo * (not bar)
+        yield f"<attributes>{changed}</attributes>" if changed else ""
+        yield from (_tempo(tempo, tempo.start - start) for tempo in tempos if start <= tempo.start < stop)
         yield from (CHORD.format(text[0], text[1:], step - start) for step, text in labels.items() if start <= step < stop)
         before = now
         accidentals = _accidentals((layer[bar] for layer in layers), score.keys, key)
@@ -218,11 +211,10 @@ def to_musicxml(score: Score, closed: bool = False, labels: Mapping[int, str] | 
     title, composer, rights = (_text(score.facts.get(key, "")) for key in ("title", "composer", "rights"))
     called = (", ".join(voices[v] for v in members if voices[v]) for members in staves)
     listed = "".join(f'<score-part id="P{p}"><part-name>{name}</part-name></score-part>' for p, name in enumerate(called))
-    metronome = f"<metronome><beat-unit>quarter</beat-unit><per-minute>{score.tempo:g}</per-minute></metronome>"
-    tempo = f'<direction placement="above"><direction-type>{metronome}</direction-type><sound tempo="{score.tempo:g}"/></direction>'
     head = f"<work><work-title>{title}</work-title></work>" if title else ""
     head += f'<identification><creator type="composer">{composer}</creator><rights>{rights}</rights></identification>'
-    first = tempo, labels or {}
-    parts = (f'<part id="P{p}">{"".join(_part(score, m, bars, *(("", {}) if p else first)))}</part>\n' for p, m in enumerate(staves))
+    tempos = [Tempo(0, score.tempo), *score.tempos]
+    written = ("".join(_part(score, m, bars, [] if p else tempos, {} if p else labels or {})) for p, m in enumerate(staves))
+    parts = (f'<part id="P{p}">{bars_of}</part>\n' for p, bars_of in enumerate(written))
     head += f"<part-list>{before}{listed}{after}</part-list>\n{''.join(parts)}"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<score-partwise version="4.0">{head}</score-partwise>\n'

@@ -44,12 +44,13 @@ def compose(
         begun = (tokens == bar).sum(1)[:, None]  # a pickup aside
         return torch.where(ends, (may & (begun >= bars)) | (begun > bars), may & (begun <= bars))
 
+    kept: dict[str, Any] = {"tempo": theme.tempo, "tempos": theme.tempos} if theme else {}
     scores, prompt = [], torch.cat([codec.before(condition, 1)[0], torch.tensor(given, dtype=torch.int64)]).to(device)
     for rows in torch.arange(count, device=device).split(batch):
         prompts, draws = prompt.expand(len(rows), -1), Draws(settings.seed, 0, rows)
         drawn = generate_tokens(model, prompts, None, settings, draws, end=end, constraint=allowed, logprobs=False)
         for new, there in zip(drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), strict=True):
-            score = replace(codec.decode([*given, *new[:there]]), names=codec.called)
+            score = replace(codec.decode([*given, *new[:there]]), names=codec.called, **kept)
             scores.append(score if bars is None else first_bars(score, bars))
     return scores
 
@@ -61,7 +62,7 @@ def first_bars(score: Score, bars: int) -> Score:
         return score
     length = every[last]
     voices = tuple(tuple(n._replace(length=min(n.length, length - n.start)) for n in v if n.start < length) for v in score.voices)
-    kept: dict[str, Any] = {name: tuple(x for x in getattr(score, name) if x.start < length) for name in ("meters", "keys")}
+    kept: dict[str, Any] = {name: tuple(x for x in getattr(score, name) if x.start < length) for name in ("meters", "keys", "tempos")}
     return replace(score, voices=voices, length=length, bars=tuple(bar for bar in score.bars if bar < length), **kept)
 
 
@@ -91,7 +92,7 @@ def rewrite(
                 model, tokens[:, here], keep[:, here], codec.id["mask",], settings, draws, settings.passes, allowed=allowed[here]
             )
             keep[:, here] = True
-    about: dict[str, Any] = {name: getattr(score, name) for name in ("facts", "tempo", "bars", "meters", "keys")}
+    about: dict[str, Any] = {name: getattr(score, name) for name in ("facts", "tempo", "tempos", "bars", "meters", "keys")}
     return [replace(codec.decode(row), names=(*score.names, *codec.called[len(score.names) :]), **about) for row in tokens.tolist()]
 
 
