@@ -214,8 +214,27 @@ def test_load_samples_evaluates_and_reports(trained):
     assert all(f.detail in str(found) for f in found.figures), "how each was measured stands under the table"
     page = run.report().read_text()
     assert page.startswith("<!doctype html>") and "alpha" in page
-    both = genwright.report([trained.folder, trained.folder], trained.folder / "two.html")
-    assert both.is_file()
+    assert f"<h1>{trained.folder.name}</h1>" in page and "Trained on " in page and "the files of text" in page
+    assert "Recipe docs</p>" in page, "the recipe's description is of the Python documentation, and these are other texts"
+
+
+def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, capsys):
+    folders = [tmp_path / name / "run" for name in ("a", "b")]
+    for folder in folders:
+        shutil.copytree(trained.folder, folder)
+    page = genwright.report(folders, tmp_path / "two.html").read_text()
+    assert "<h1>a/run and b/run</h1>" in page and "different data" not in page and capsys.readouterr().err == ""
+    environment = folders[1] / "environment.json"
+    kept = json.loads(environment.read_text())
+    kept["data"]["digest"], kept["data"]["summary"]["files"] = "0" * 64, 11
+    environment.write_text(json.dumps(kept))
+    for folder in folders:  # the figures are kept, and the data of text are not opened again
+        assert list((folder / "evaluations").glob("*.json"))
+    page = genwright.report(folders, tmp_path / "two.html").read_text()
+    assert "a/run and b/run saw different data (files: 12 and 11)" in page
+    assert "note: a/run and b/run saw different data" in capsys.readouterr().err
+    with pytest.raises(GenwrightError, match="is given twice"):
+        genwright.report([folders[0], folders[0]], tmp_path / "two.html")
 
 
 def test_ema_and_raw_weights_differ_and_missing_ones_are_named(trained, tiny, tmp_path):

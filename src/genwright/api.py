@@ -19,13 +19,14 @@ from genwright.errors import GenwrightError
 from genwright.evaluation.held_out import measure
 from genwright.files import write_whole
 from genwright.recipe import Recipe, override
-from genwright.run import VISUAL, Run, load, report
+from genwright.run import Run, load, report
 from genwright.training import checkpoint
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
 from genwright.training.loop import check
 from genwright.training.schedules import shortened
 from genwright.training.session import Session
+from genwright.training.settings import VISUAL
 
 __all__ = ["Run", "inspect", "load", "report", "train"]
 
@@ -190,7 +191,11 @@ def _measuring(
     enough = windows.windows >= unit
     if not enough:
         say("nothing is held out: this run has no held-out figures" if unit == 1 else f"fewer than {unit} examples are held out")
-    watch = None
+    watch, limit = None, None
+    if recipe.data.content in VISUAL:
+        from genwright.evaluation.images import SEEN
+
+        limit = SEEN
     if recipe.data.content in VISUAL and recipe.watching.samples:
         from genwright.evaluation.features import extractor
         from genwright.watching import Watch
@@ -199,7 +204,6 @@ def _measuring(
         watch = Watch(folder, objective, dataset, engine, recipe.watching, recipe.sampling, features, recipe.seed)
 
     def held_out(step: int) -> dict[str, float]:
-        limit = 1024 if recipe.data.content in VISUAL else None
         found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit) if enough else {}
         return found | (watch(step) if watch else {})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from genwright.evaluation.figure import Figure, details, table
+from genwright.evaluation.telling import tells_nothing
 from genwright.files import write_whole
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ class Evaluation:
         console = Console(width=160)
         with console.capture() as captured:
             console.print(table(self.figures, f"step {self.step}, {self.weights} weights"))
-        return f"{captured.get().rstrip()}\n\n{details(self.figures)}".rstrip()
+        notes = [f"{reason[:1].upper()}{reason[1:]}." for f in self.figures if (reason := tells_nothing(f))]
+        return "\n\n".join(part for part in (captured.get().rstrip(), "\n".join(notes), details(self.figures)) if part)
 
     def to_json(self) -> dict[str, Any]:
         return {"step": self.step, "weights": self.weights, "figures": [f.to_json() for f in self.figures], "samples": self.samples}
@@ -74,12 +77,15 @@ def latest(run: Run) -> Evaluation | None:
     return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
-def _shown(run: Run, found: Evaluation) -> Any:
-    """What the report says of a run."""
+def _shown(run: Run, name: str, found: Evaluation) -> Any:
+    """What the report says of a run, under this name."""
     from genwright.reporting.page import Fill, RunData, Sample
+    from genwright.reporting.provenance import data_facts, own_description, trained_on
+    from genwright.watching import sizes_of
 
     recipe, records, environment = run.recipe, run.records, dict(run.environment)
     data = environment.pop("data", {})
+    summary = data.get("summary", {})
     sizes: dict[str, Any] = {
         "parameters": sum(p.numel() for module in run.objective.modules.values() for p in module.parameters()),
         "checkpoint": f"step {found.step}, {found.weights} weights",
@@ -100,15 +106,32 @@ def _shown(run: Run, found: Evaluation) -> Any:
     samples = [Sample(s["prompt"], s["text"], found.step, s["span"]) for s in found.samples if "gaps" not in s]
     told["status"] = "finished" if done >= recipe.training.steps else f"stopped at step {done} of {recipe.training.steps}"
     return RunData(
-        name=recipe.name, description=recipe.description, recipe=recipe.dump(), records=records, figures=found.figures, samples=samples[:8],
-        fills=fills, data={"digest": data.get("digest"), **data.get("summary", {})}, sizes=sizes, environment=environment, **told,
-    )  # fmt: skip
+        name=name,
+        trained_on=trained_on(recipe, summary),
+        recipe_name=recipe.name,
+        description=own_description(recipe, environment.get("overrides", {})),
+        recipe=recipe.dump(),
+        records=records,
+        figures=found.figures,
+        measured_at=f"step {found.step:,}, {found.weights} weights",
+        watched=sizes_of(recipe, summary),
+        samples=samples[:8],
+        fills=fills,
+        data=data_facts(recipe, data),
+        sizes=sizes,
+        environment=environment,
+        **told,
+    )
 
 
 def write(runs: Sequence[Run], path: Path) -> Path:
     """The report of runs; what was not evaluated yet is, first."""
+    from genwright.reporting.provenance import differences, run_names
     from genwright.reporting.report import write_report
 
-    data = [_shown(run, latest(run) or evaluate(run)) for run in runs]
+    names = run_names([run.folder for run in runs])
+    data = [_shown(run, name, latest(run) or evaluate(run)) for run, name in zip(runs, names, strict=True)]
+    for text in differences(data):
+        print(f"note: {text}", file=sys.stderr)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_report(data, path)

@@ -18,12 +18,10 @@ from genwright.recipe import Recipe, build
 from genwright.training import checkpoint
 from genwright.training.engine import Engine
 from genwright.training.records import read
+from genwright.training.settings import VISUAL
 
 if TYPE_CHECKING:
     from genwright.models.transformer import Transformer
-
-
-VISUAL = ("image", "points")  # content that is drawn and watched while it trains
 
 
 def load(folder: str | Path, step: int | None = None, weights: str | None = None) -> Run:

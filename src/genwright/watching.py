@@ -21,11 +21,12 @@ from genwright.draws import Draws
 from genwright.evaluation.distances import Memory, frechet, mixture, prdc
 from genwright.evaluation.features import of_split
 from genwright.evaluation.held_out import evaluating
+from genwright.evaluation.images import SEEN
 from genwright.pictured import Drawer
 from genwright.reporting import pictures
 from genwright.training.loop import Hook, Rollback, State
 from genwright.training.records import read
-from genwright.training.settings import Watching
+from genwright.training.settings import VISUAL, Watching
 
 NEIGHBOURS = 5  # of precision, recall, density, coverage
 TRAIN = 20_000  # training examples, at most, among which copies are looked for while training; of more, `evaluate` sees the others' too
@@ -89,6 +90,23 @@ class Watch:
             modes = mixture(made, self.dataset.means, self.dataset.std)
             out |= {"modes": float(modes.modes), "high_quality": modes.high_quality, "reverse_kl": modes.kl}
         return out
+
+
+def sizes_of(recipe: Any, summary: Mapping[str, Any]) -> dict[str, str]:
+    """Metric of a held-out evaluation -> on how much it was measured, in words: for whoever shows it beside figures of `evaluate`, which
+    are of more samples. summary: of the data, with the examples of its splits."""
+    weights = ", averaged weights" if recipe.training.ema else ""
+    train, held_out = (summary.get(split, {}).get("examples", 0) for split in ("train", "held_out"))
+    if recipe.data.content not in VISUAL:
+        return {"loss": f"marks: the whole held-out split{weights}"}
+    made = recipe.watching.samples
+    real = min(made, train)
+    compared = f"{made:,} samples against {real:,} training examples{weights}"
+    found = dict.fromkeys(("precision", "recall", "density", "coverage", "frechet"), compared)
+    found["memorised"] = f"{made:,} samples among {min(TRAIN, train):,} training examples{weights}"
+    found |= dict.fromkeys(("modes", "high_quality", "reverse_kl"), f"{made:,} samples{weights}")
+    found["loss"] = f"marks: {min(SEEN, held_out):,} held-out examples{weights}"
+    return found
 
 
 # ---- alarms

@@ -1,7 +1,6 @@
 import base64
 import math
 import re
-from html.parser import HTMLParser
 
 import pytest
 
@@ -10,39 +9,9 @@ from genwright.evaluation.figure import Figure
 from genwright.reporting.page import Fill, RunData, Sample, rows
 from genwright.reporting.pictures import Picture
 from genwright.reporting.report import mark, sentence, smooth, thin, write_report
+from pages import page_of
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; </pre></style> ]]>"
-VOID = {"meta", "input", "br", "link", "img", "hr"}
-SVG_EMPTY = {"line", "rect", "path", "circle"}
-
-
-class Page(HTMLParser):
-    """Checks that tags nest, and keeps what a test asks about."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.attributes, self.words = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-        self.text = "".join(self.words)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attributes]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        assert tag in SVG_EMPTY
-        self.tags.append(tag)
-        self.attributes += [(tag, *pair) for pair in attributes]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
 
 
 def records(steps=300, final=2.0):
@@ -79,12 +48,6 @@ def run_of(name="code", final=2.0, **changed):
         "status": "finished",
     }
     return RunData(name, **(given | changed))
-
-
-def page_of(tmp_path, *runs):
-    path = write_report(runs, tmp_path / "report.html")
-    text = path.read_text(encoding="utf-8")
-    return Page(text), text
 
 
 def test_one_run_says_everything(tmp_path):

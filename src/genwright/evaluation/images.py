@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from genwright.run import Run
 
 SAMPLES, POINTS = 2000, 2500  # drawn, unless another number is asked for; points: PacGAN's protocol
-SEEN = 1024  # held-out examples that the objective measures
+SEEN = 1024  # held-out examples that the objective measures, here and while training
 REFERENCE = 5000  # training examples that samples are compared with
 SEARCHED = 2**28  # numbers of training examples among which copies are looked for: a GiB, all of most data
 FRESH = 100  # held-out examples without which every second training example takes their place
@@ -98,14 +98,16 @@ def _distances(sets: Mapping[str, Tensor], reference: Tensor, eyes: Extractor, i
     if n > 5 and len(reference) > 5:
         some = real[torch.linspace(0, len(real) - 1, min(n, len(real))).long()]  # as many as samples: more could not all be covered
         found = {name: prdc(some, x) for name, x in seen.items()}
+        against = f"{n:,} samples against {len(some):,} training examples, k = 5; {how}"
         for name in found["real"]:
             unit = "per ball" if name == "density" else "share"
-            add(name, unit, {k: v[name] for k, v in found.items()}, "near" if name == "density" else "higher", f"k = 5; {how}")
+            add(name, unit, {k: v[name] for k, v in found.items()}, "near" if name == "density" else "higher", against)
     few = lambda size: f"fewer samples than the {size} dimensions: far too high; " if n < size else ""  # noqa: E731
-    add("Frechet distance", "squared", {k: frechet(real, x) for k, x in seen.items()}, "lower", few(real.shape[1]) + how)
+    sizes = f"{n:,} samples against {len(reference):,} training examples; "
+    add("Frechet distance", "squared", {k: frechet(real, x) for k, x in seen.items()}, "lower", sizes + few(real.shape[1]) + how)
     kernel = {k: kernel_distance(real, x) for k, x in seen.items()}
     error = f"standard error {kernel['samples'][1]:.2g}, of real {kernel['real'][1]:.2g}; "
-    add("kernel distance", "squared MMD", {k: v for k, (v, _) in kernel.items()}, "lower", error + how)
+    add("kernel distance", "squared MMD", {k: v for k, (v, _) in kernel.items()}, "lower", sizes + error + how)
     sliced = {k: sliced_wasserstein(reference, x) for k, x in sets.items()}
     add("sliced Wasserstein", "of values", sliced, "lower", "128 directions, on the values themselves")
     if inception_weights:

@@ -44,12 +44,21 @@ class Piece:
 
 @dataclass(frozen=True)
 class RunData:
-    """One run as plain data. recipe: YAML. records: the lines of metrics.jsonl. data, sizes, environment: nested mappings, shown as they
-    are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended. spread: histograms, by what lies across."""
+    """One run as plain data.
+
+    name: of its folder, unlike the others' in one report. trained_on: a sentence (`provenance.trained_on`). recipe_name, description: the
+    recipe's own, the latter "" where it is about other data. recipe: YAML. records: the lines of metrics.jsonl. measured_at: which
+    checkpoint and weights the figures are of. watched: metric of the records -> on how much it was measured. data, sizes, environment:
+    nested mappings, shown as they are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended. spread:
+    histograms, by what lies across."""
 
     name: str
+    trained_on: str = ""
+    recipe_name: str = ""
     description: str = ""
     recipe: str = ""
+    measured_at: str = ""
+    watched: Mapping[str, str] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     figures: Sequence[Figure] = ()
     samples: Sequence[Sample] = ()

@@ -4,7 +4,6 @@ One self-contained file: inline SVG, no script (its Content-Security-Policy forb
 """
 
 import base64
-import itertools
 import math
 import re
 import statistics
@@ -18,11 +17,14 @@ import numpy as np
 
 from genwright.errors import GenwrightError
 from genwright.evaluation.figure import ARROWS, EXAMPLE_LOSS, HEADLINES, TOKEN_LOSSES, Figure, marks, named, number, shown
+from genwright.evaluation.telling import can_lead, no_better_than, tells_nothing
 from genwright.files import write_whole
 from genwright.reporting.page import RunData, Sample, document, rows
+from genwright.reporting.provenance import differences
 from genwright.reporting.svg import COLOURS, Series, chart, scale, short
 
 POINTS = 400  # of a curve: more than a screen shows
+LEADING, TILES = 3, 4  # figures in the opening sentence and in tiles, where none of `HEADLINES` is there
 ROWS = 16  # of a table that stand open; a corpus may have thousands of shards
 NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb", "memorised_floor"}
 LABELS = {"rate": "learning rate / its peak"}
@@ -51,7 +53,7 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
         "Environment": lambda run: _table_of(run.environment),
     }  # fmt: skip
     leads = (chip + _lead(run) for chip, run in zip(chips, runs, strict=True))
-    sections = [f"<h1>{escape(title)}</h1>", *leads, _curves(runs), _table(runs)]
+    sections = [f"<h1>{escape(title)}</h1>", _alarms(differences(runs)), *leads, _curves(runs), _table(runs)]
     for heading, make in makers.items():
         parts = [chip + found for chip, run in zip(chips, runs, strict=True) if (found := make(run))]
         sections.append(f"<h2>{heading}</h2>{KEYS.get(heading, '')}{''.join(parts)}" if parts else "")
@@ -84,32 +86,60 @@ def sentence(run: RunData) -> str:
     measured = [f for f in run.figures if math.isfinite(f.value)]
     loss = named(measured, *TOKEN_LOSSES)
     if loss is None:  # pictures, points: several figures, none of which says all
-        real = (f"{f.name} {shown(f.value, f.unit)} ({marks(f.ceilings, f.unit)})" for f in measured if "real" in f.ceilings)
-        told = ", ".join(itertools.islice(real, 3))
-        known = "It has been measured on held-out data." if run.figures else "It has not been measured on held-out data yet."
-        return f"Its samples, beside what real data reaches: {told}." if told else known
+        return _beside_real(run.figures)
     per = "hidden token" if "masked" in loss.name else "token"
     choices = number(math.exp(min(loss.value, 700)))
     text = f"On data it never saw it needs {number(loss.value)} nats a {per}: as unsure as between {choices} equally likely ones"
-    if (best := min(loss.floors.items(), key=lambda item: item[1], default=None)) is None:
+    floors = {name: value for name, value in loss.floors.items() if math.isfinite(value)}
+    if not floors:
         return text + "."
-    floor = f"{FLOORS.get(best[0], best[0])} needs {number(best[1])}"
-    return f"{text}, more than {floor}: it has learned nothing yet." if loss.value > best[1] else f"{text}, where {floor}."
+    best = min(floors, key=floors.__getitem__)
+    floor = f"{FLOORS.get(best, best)} needs {number(floors[best])}"
+    return f"{text}, more than {floor}: it has learned nothing yet." if loss.value > floors[best] else f"{text}, where {floor}."
+
+
+def _beside_real(figures: Sequence[Figure]) -> str:
+    """The first figures that tell something, beside what real data reaches; and why others cannot stand here."""
+    compared = [f for f in figures if "real" in f.ceilings]
+    leading = [f for f in compared if can_lead(f)]
+    silent = [f for f in compared if tells_nothing(f)]
+    if not compared:
+        return "It has been measured on held-out data." if figures else "It has not been measured on held-out data yet."
+    text = [f"Its samples, beside what real data reaches: {', '.join(map(_headline, leading[:LEADING]))}."] if leading else []
+    if silent:
+        reason = tells_nothing(silent[0])
+        text.append(f"{reason[:1].upper()}{reason[1:]}.")
+    if silent[1:]:
+        text.append(f"The same holds for {', '.join(f.name for f in silent[1:])}.")
+    return " ".join(text) or "None of its figures is finite."
+
+
+def _headline(figure: Figure) -> str:
+    """A value with its ceilings, and the floor that it does not beat."""
+    beside = marks(figure.ceilings, figure.unit)
+    if floor := no_better_than(figure):
+        beside += f"; no better than {floor}, {shown(figure.floors[floor], figure.unit)}"
+    return f"{figure.name} {shown(figure.value, figure.unit)} ({beside})"
 
 
 def _lead(run: RunData) -> str:
     status = f' <span class="status">{escape(run.status)}</span>' if run.status else ""
-    intro = f"{escape(run.description.rstrip('.'))}. " if run.description else ""
+    intro = f"{escape(run.trained_on)} " if run.trained_on else ""
     alarms = list(dict.fromkeys(str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key)))
     alarms[12:] = [f"and {len(alarms) - 12} more, in metrics.jsonl"] * (len(alarms) > 12)
-    drawn = "".join(f'<div class="alarm">{escape(text)}</div>' for text in alarms)
-    return f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>{_tiles(run)}{drawn}'
+    recipe = ": ".join(escape(text) for text in (run.recipe_name, run.description) if text)
+    about = f'<p class="soft">Recipe {recipe}</p>' if recipe else ""
+    return f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>{about}{_tiles(run)}{_alarms(alarms)}'
+
+
+def _alarms(texts: Sequence[str]) -> str:
+    return "".join(f'<div class="alarm">{escape(text)}</div>' for text in texts)
 
 
 def _tiles(run: RunData) -> str:
     steps = [r for r in run.records if "held_out" not in r and "step" in r]
-    measured = [f for f in run.figures if math.isfinite(f.value)]
-    headlines = [f for f in measured if f.name in HEADLINES] or measured[:4]
+    telling = [f for f in run.figures if math.isfinite(f.value) and not tells_nothing(f)]
+    headlines = [f for f in telling if f.name in HEADLINES] or telling[:TILES]
     chosen = [(shown(f.value, f.unit), f.unit, f.name) for f in headlines]
     if count := run.sizes.get("parameters"):
         chosen.append((short(count) if isinstance(count, int) else str(count), "", "parameters"))
@@ -178,14 +208,24 @@ def _curves(runs: Sequence[RunData]) -> str:
     measured = [[_measured(run, held_out) for held_out in (False, True)] for run in runs]
     series = _series(runs, measured, "loss")
     large = chart(series, floors, label=f"loss{unit}")
+    large += _sizes(runs, "loss") if large else ""
     legend = "".join(_key(s.name, s.colour, s.kind) for s in series if s.kind != "faint")
     small = []
     for key in dict.fromkeys(k for held_out in (0, 1) for of_run in measured for row in of_run[held_out] for k in row if k not in NO_CURVE):
         label = LABELS.get(key, key.replace("_", " ").replace("per second", "a second"))
-        small.append(chart(_series(runs, measured, key), label=label, size=(330, 210), zero=key.endswith("_per_second")))
+        drawn = chart(_series(runs, measured, key), label=label, size=(330, 210), zero=key.endswith("_per_second"))
+        small.append(drawn + _sizes(runs, key) if drawn else "")
     cards = "".join(f'<div class="card">{made}</div>' for made in small if made)
     loss_card = f'<div class="card wide"><div class="legend">{legend}</div>{large}</div>' if large else ""
     return f'<h2>Curves</h2>{KEYS["Curves"]}{loss_card}<div class="pair">{cards}</div>' if large or cards else ""
+
+
+def _sizes(runs: Sequence[RunData], key: str) -> str:
+    """On how much a curve's held-out values were measured, which the table of figures may do on more."""
+    told = {run.name: run.watched[key] for run in runs if key in run.watched and any(key in r.get("held_out", ()) for r in run.records)}
+    if len(set(told.values())) == 1:
+        return f"<small>{escape(next(iter(told.values())))}</small>"
+    return "".join(f"<small>{escape(name)}: {escape(text)}</small>" for name, text in told.items())
 
 
 # ---- figures
@@ -200,7 +240,10 @@ def _cell(figure: Figure | None, colour: int) -> str:
     towards = [min(group.values(), default=math.nan) for group in (figure.ceilings, figure.floors)]
     falling = figure.direction == "lower" or (figure.direction == "near" and towards[0] < towards[1])
     drawn = scale(figure.value, figure.floors, figure.ceilings, colour, falling)
-    return f'<td class="value"><b>{shown(figure.value, figure.unit)}</b> {escape(figure.unit)}{count}</td><td>{drawn}{"".join(lines)}</td>'
+    reason = tells_nothing(figure)
+    silent = f"<small><b>{escape(reason[:1].upper() + reason[1:])}.</b></small>" if reason else ""
+    value = f'<td class="value"><b>{shown(figure.value, figure.unit)}</b> {escape(figure.unit)}{count}</td>'
+    return f"{value}<td>{drawn}{''.join(lines)}{silent}</td>"
 
 
 def _table(runs: Sequence[RunData]) -> str:
@@ -214,7 +257,9 @@ def _table(runs: Sequence[RunData]) -> str:
         cells = "".join(_cell(next((f for f in run.figures if (f.name, f.unit) == (name, unit)), None), i) for i, run in enumerate(runs))
         about = f"{ARROWS[first.direction]} {WAY[first.direction]}" + (f"; {first.detail}" if first.detail else "")
         body.append(f"<tr><td>{escape(name)}<small>{escape(about)}</small></td>{cells}</tr>")
-    return f'<h2>Figures</h2>{KEYS["Figures"]}<div class="card"><table><tr><th>measure</th>{heads}</tr>{"".join(body)}</table></div>'
+    measured = [f"{run.name} at {run.measured_at}" if len(runs) > 1 else f"At {run.measured_at}" for run in runs if run.measured_at]
+    when = f'<p class="soft">{escape("; ".join(measured))}.</p>' if measured else ""
+    return f'<h2>Figures</h2>{KEYS["Figures"]}{when}<div class="card"><table><tr><th>measure</th>{heads}</tr>{"".join(body)}</table></div>'
 
 
 # ---- samples
