@@ -62,6 +62,7 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     """What preparing the data passed over, as sentences for a person."""
     skipped, rare, none = list(summary.get("skipped", ())), summary.get("rare", 0), summary.get("unlabelled", 0)
     out = [f"{len(skipped):,} passed over, the first: {skipped[0]}"] if skipped else []
+    out += _without_text(summary.get("empty", {}))
     out += [f"{rare:,} attribute values are too rare to be a condition (data.minimum)"] if rare else []
     return out + ([f"{none:,} examples have no attribute"] if none and summary.get("attributes") else [])
 
@@ -73,6 +74,17 @@ def timed_parts(recipe: Recipe) -> dict[str, Settings]:
         "training.schedule": training.schedule, "training.optimizer": training.optimizer, "objective": recipe.objective,
     }  # fmt: skip
     return parts | {f"training.optimizers.{name}": optimizer for name, optimizer in training.optimizers.items()}
+
+
+def _without_text(empty: Mapping[str, int]) -> list[str]:
+    """empty: how many rows of each file hold no text."""
+    if not empty:
+        return []
+    rows = sum(empty.values())
+    first = next(iter(empty))
+    counted = "1 row holds no text" if rows == 1 else f"{rows:,} rows hold no text"
+    where = f"in {first}" if len(empty) == 1 else f"in {len(empty):,} files, the first: {first}"
+    return [f"{counted} ({where}) and are no documents" if rows > 1 else f"{counted} ({where}) and is no document"]
 
 
 def space_of(recipe: Recipe, codec: Any) -> Space:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 
@@ -9,6 +10,24 @@ def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_KINDS = (
+    (stat.S_ISFIFO, "a named pipe (FIFO)"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, "a folder"),
+)
+
+
+def irregular(path: str | Path) -> str:
+    """Why a path cannot be read as a file, to follow its name; "" for a regular file. To open a pipe could wait for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return next((f"is {name} and no regular file" for is_kind, name in _KINDS if is_kind(mode)), "")
 
 
 def cache_folder(given: str | Path | None) -> Path:

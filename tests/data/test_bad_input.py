@@ -91,10 +91,10 @@ def test_broken_compression(tmp_path, corpus):
 @pytest.mark.parametrize(
     "row, what",
     [
-        ("{oops", "rows.jsonl row 2 is not JSON"),
-        ('{"body": "x"}', r"rows.jsonl row 2 has no text in field 'text' \(it has body\); set data.field"),
-        ("[1]", "rows.jsonl row 2 is neither an object nor a string"),
-        ('{"text": "\\ud800"}', "rows.jsonl row 2 holds half of a surrogate pair"),
+        ("{oops", "rows.jsonl line 3 .row 2 from 0. is not JSON"),
+        ('{"body": "x"}', r"rows.jsonl line 3 \(row 2 from 0\) has no field 'text' \(it has body\); set data.field"),
+        ("[1]", "rows.jsonl line 3 .* is neither an object nor a string"),
+        ('{"text": "\\ud800"}', "rows.jsonl line 3 .* holds half of a surrogate pair"),
     ],
 )
 def test_bad_rows(tmp_path, row, what):
@@ -113,7 +113,7 @@ def test_a_table_without_the_column(tmp_path):
     (tmp_path / "a.csv").write_text("id,body\n1,x\n")
     refused(r"a.csv has no column 'text' \(it has id, body\); set data.field", tmp_path, tmp_path / "a.csv")
     pyarrow.parquet.write_table(pyarrow.table({"text": [1, 2]}), tmp_path / "a.parquet")
-    refused("a.parquet row 0 holds no text", tmp_path, tmp_path / "a.parquet")
+    refused("a.parquet row 0 .from 0. holds no text", tmp_path, tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(b"no parquet")
     refused("b.parquet is not a parquet file", tmp_path, tmp_path / "b.parquet")
 

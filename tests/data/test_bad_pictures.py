@@ -138,9 +138,9 @@ def test_a_format_that_is_not_read_is_named(tmp_path, folder):
     "table, what",
     [
         ("file,mood\n0.png,shy\nlost.png,shy\ngone.png,shy\n", r"attributes.csv names gone.png, which is not there \(and 1 more"),
-        ("file,mood\n0.png,shy\n0.png,calm\n", "names 0.png twice"),
-        ("file,mood\n0.png,shy,extra\n", "row 1 of .*attributes.csv does not fit its columns"),
-        (b"file,mood\n0.png,\xff\n", "attributes.csv cannot be read: 'utf-8'"),
+        ("file,mood\n0.png,shy\n0.png,calm\n", "line 3 names 0.png a second time"),
+        ("file,mood\n0.png,shy,extra\n", "attributes.csv line 2 has 3 cells"),
+        (b"file,mood\n0.png,\xff\n", "attributes.csv is not UTF-8: byte 0xff at offset 16"),
     ],
 )
 def test_bad_table(tmp_path, folder, table, what):
@@ -154,7 +154,7 @@ def test_table_that_names_missing_files_may_be_skipped(tmp_path, folder):
     assert data.summary["skipped"] == ["attributes.csv names lost.png, which is not there"] and data.summary["files"] == 30
     refused("data.attributes: .*none.csv does not exist", tmp_path, path=str(folder), attributes=str(tmp_path / "none.csv"))
     (tmp_path / "bad.jsonl").write_text('{"file": "0.png"}\n{oops\n')
-    refused("bad.jsonl cannot be read", tmp_path, path=str(folder), attributes=str(tmp_path / "bad.jsonl"))
+    refused("bad.jsonl line 2 is not JSON", tmp_path, path=str(folder), attributes=str(tmp_path / "bad.jsonl"))
 
 
 @pytest.mark.parametrize(

@@ -2,30 +2,38 @@
 
 A file is read by its suffix (below an optional .gz or .zst): rows of .jsonl/.ndjson, .csv/.tsv and .parquet are documents each,
 anything else is one document of text. Plain text and jsonl are cut into parts of some megabytes, so that one large file keeps all
-cores busy; text is cut where the cut changes no token (see `genwright.codecs.encoding`). A leading byte-order mark is dropped.
+cores busy; text is cut where the cut changes no token (see `genwright.codecs.encoding`). Files in UTF-16 or UTF-32 are one part. A
+leading byte-order mark is dropped.
 
 Worker processes import this module: it must not import torch.
 """
 
-import csv
 import hashlib
-import io
-import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+from genwright.data.encodings import Decoder, NotText, as_utf8, encoding_of
+from genwright.data.tables import LONGEST, BadRow, BadTable, Fault, Table, listed, of_json
 from genwright.errors import GenwrightError
+from genwright.files import irregular
 
 BLOCK = 1 << 20  # bytes read at once
 LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
 PART = 8 << 20  # bytes of a file that one job takes, about
+WHOLE = 1 << 62  # the end of a range that takes the whole file
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 _INSIDE = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 
 
-Row = str | tuple[str, str]  # a row's text; or what is wrong with it, to follow its place, and a remedy
+class Record(NamedTuple):
+    """A row as it stands in a file. number: from 0; place: for a person; content: its text (None: it has none), or what is wrong."""
+
+    number: int
+    place: str
+    content: str | None | Fault
 
 
 class Part(NamedTuple):
@@ -51,9 +59,14 @@ class Piece(NamedTuple):
 
 
 def kind_of(path: str) -> str:
+    return KINDS.get(_suffix(path), "text")
+
+
+def _suffix(path: str) -> str:
+    """The suffix below that of a compression."""
     whole = Path(path)
     inner = whole.with_suffix("") if whole.suffix.lower() in COMPRESSED else whole
-    return KINDS.get(inner.suffix.lower(), "text")
+    return inner.suffix.lower()
 
 
 def splits(path: str) -> bool:
@@ -62,83 +75,157 @@ def splits(path: str) -> bool:
 
 
 def open_file(path: str) -> BinaryIO:
+    file = open(path, "rb")  # noqa: SIM115 - the caller closes it
     if compression := COMPRESSED.get(Path(path).suffix.lower()):
         import pyarrow
 
-        return pyarrow.input_stream(path, compression=compression)
-    return open(path, "rb")
+        return pyarrow.CompressedInputStream(file, compression)
+    return file
 
 
-def safe_cut(block: bytes) -> int:
-    """The last place after a line end and before an ASCII non-space; 0 if there is none. No token of our codecs crosses it."""
-    at = block.rfind(b"\n", 0, -1) + 1 if block else 0
+def safe_cut(block: bytes, known: int = 0) -> int:
+    """The last place after a line end and before an ASCII non-space; 0 if there is none. No token of our codecs crosses it.
+    known: bytes at the beginning that are known to hold no such place, so that a growing block is not searched again and again."""
+    first = max(known - 1, 0)
+    at = block.rfind(b"\n", first, -1) + 1
     while at and not 33 <= block[at] <= 126:
-        at = block.rfind(b"\n", 0, at - 1) + 1
+        at = block.rfind(b"\n", first, at - 1) + 1
     return at
 
 
-def _blocks(path: str, start: int, end: int, rows: bool) -> Iterator[bytes]:
-    """A range of a file's bytes in blocks that end at a safe cut, or at the end of a row."""
-    carry, size = b"", end - start
+def _raw(path: str, start: int = 0, end: int = WHOLE) -> Iterator[bytes]:
+    """A range of a file's bytes, decompressed, in chunks of BLOCK."""
+    left = end - start
     with open_file(path) as file:
         if start:
             file.seek(start)
-        while size > 0 and (chunk := file.read(min(BLOCK, size))):
-            size -= len(chunk)
-            carry += chunk
-            cut = carry.rfind(b"\n") + 1 if rows else safe_cut(carry)
-            if not cut and not rows and len(carry) > LONGEST_BLOCK:
-                cut = len(carry.rstrip(_INSIDE)) - 1
-            if cut:
-                yield carry[:cut]
-                carry = carry[cut:]
+        while left > 0 and (chunk := file.read(min(BLOCK, left))):
+            left -= len(chunk)
+            yield chunk
+
+
+def _utf8(path: str, start: int = 0, end: int = WHOLE) -> Iterator[bytes]:
+    """A range of a file, in UTF-8 whatever its encoding."""
+    chunks = _raw(path, start, end)
+    return chunks if start else as_utf8(chunks)
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Text in blocks that end at a safe cut."""
+    carry = b""
+    for chunk in chunks:
+        known = len(carry)
+        carry += chunk
+        cut = safe_cut(carry, known)
+        if not cut and len(carry) > LONGEST_BLOCK:
+            cut = len(carry.rstrip(_INSIDE)) - 1
+        if cut:
+            yield carry[:cut]
+            carry = carry[cut:]
     if carry:
         yield carry
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines without their ends, in time that is linear in the bytes. Of a line longer than LONGEST only so much that this is seen."""
+    pieces: list[bytes] = []  # of the line that is not at its end
+    length = 0
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for line in ended:
+            yield b"".join([*pieces, line])
+            pieces, length = [], 0
+        if length <= LONGEST:
+            pieces.append(rest)
+            length += len(rest)
+    if length:
+        yield b"".join(pieces)
 
 
 def scan(path: str) -> dict:
     """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte}. Reads the file once, or twice where it
     is compressed. Parts are ranges of bytes; of row groups in parquet."""
-    sha, parts, bad = hashlib.sha256(), [[0, 1 << 62, 0]], ""
+    if what := irregular(path):
+        return {"sha": "", "parts": [], "bad": what}
+    sha, parts, bad = hashlib.sha256(), [], ""
     try:
         if splits(path):
-            parts, bad = _scan_blocks(path, sha)
+            parts = _scan_text(path, sha)
         else:
             with open(path, "rb") as raw:
                 sha = hashlib.file_digest(raw, "sha256")
             if kind_of(path) == "parquet":
-                parts, bad = _scan_parquet(path)
+                parts = _scan_parquet(path)
             else:
-                bad = _scan_blocks(path, hashlib.sha256())[1]
+                for _ in _checked(_raw(path)):
+                    pass
+                parts = [[0, WHOLE, 0]]
+    except NotText as error:
+        bad = str(error)
     except Exception as error:  # each way of compression raises its own
-        bad = f"cannot be read ({error})"
+        bad = f"cannot be read ({_first_line(error)})"
     return {"sha": sha.hexdigest(), "parts": parts, "bad": bad}
 
 
-def _scan_blocks(path: str, sha) -> tuple[list[list[int]], str]:
-    parts, bad = [], ""
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _checked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks of a whole file, unchanged. Raises NotText where they are no text."""
+    decoder = None
+    for chunk in chunks:
+        decoder = decoder or Decoder(encoding_of(chunk))
+        decoder.decode(chunk)
+        yield chunk
+    if decoder:
+        decoder.finish()
+
+
+def _hashed(chunks: Iterable[bytes], sha) -> Iterator[bytes]:
+    for chunk in chunks:
+        sha.update(chunk)
+        yield chunk
+
+
+def _scan_text(path: str, sha) -> list[list[int]]:
+    """The parts of a file of text or jsonl that is not compressed."""
+    with open(path, "rb") as file:
+        encoding = encoding_of(file.read(4))
+    chunks = _checked(_hashed(_raw(path), sha))
+    if encoding != "utf-8":
+        size = sum(map(len, chunks))
+        return [[0, size, 0]]
+    if kind_of(path) == "text":
+        return _parts((len(block), len(block), 0) for block in _blocks(chunks))
+    return _parts((len(chunk), chunk.rfind(b"\n") + 1, chunk.count(b"\n")) for chunk in chunks)
+
+
+def _parts(blocks: Iterable[tuple[int, int, int]]) -> list[list[int]]:
+    """[start, end, row] of each part. blocks: (length, how much of it stands before its last cut, rows that end in it)."""
+    parts = []
     start = offset = row = first = 0
-    for block in _blocks(path, 0, 1 << 62, rows=kind_of(path) != "text"):
-        sha.update(block)
-        bad = bad or _check(block, offset)
-        offset += len(block)
-        row += block.count(b"\n")
-        if offset - start >= PART:
-            parts.append([start, offset, first])
-            start, first = offset, row
+    for length, cut, rows in blocks:
+        row += rows
+        if cut and offset + cut - start >= PART:
+            parts.append([start, offset + cut, first])
+            start, first = offset + cut, row
+        offset += length
     if offset > start:
         parts.append([start, offset, first])
-    return parts, bad
+    return parts
 
 
-def _scan_parquet(path: str) -> tuple[list[list[int]], str]:
+def _scan_parquet(path: str) -> list[list[int]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        facts = pyarrow.parquet.read_metadata(path)
+        with open(path, "rb") as file:
+            facts = pyarrow.parquet.read_metadata(file)
     except pyarrow.ArrowInvalid as error:
-        return [], f"is not a parquet file ({error})"
+        raise NotText(f"is not a parquet file ({_first_line(error)})") from None
     parts, start, row, size, rows = [], 0, 0, 0, 0
     for group in range(facts.num_row_groups):
         size += facts.row_group(group).total_byte_size
@@ -146,43 +233,38 @@ def _scan_parquet(path: str) -> tuple[list[list[int]], str]:
         if size >= PART or group == facts.num_row_groups - 1:
             parts.append([start, group + 1, row])
             start, row, size = group + 1, rows, 0
-    return parts, ""
+    return parts
 
 
-def _check(block: bytes, offset: int) -> str:
-    if (zero := block.find(b"\0")) >= 0:
-        return f"is binary: a zero byte at offset {offset + zero}"
-    try:
-        block.decode()
-    except UnicodeDecodeError as error:
-        return f"is not UTF-8: byte 0x{block[error.start]:02x} at offset {offset + error.start}"
-    return ""
-
-
-def read(part: Part, field: str, skipped: list[str] | None = None) -> Iterator[Piece]:
-    """The documents of a part. A row that cannot be used raises GenwrightError, or is added to `skipped`."""
+def read(part: Part, field: str, skipped: list[str] | None = None, empty: Counter[str] | None = None) -> Iterator[Piece]:
+    """The documents of a part. A row that cannot be used raises GenwrightError, or is added to `skipped`. A row without text is no
+    document: `empty` counts them by file."""
     if (kind := kind_of(part.path)) == "text":
         yield from _text(part)
         return
     rows = {"jsonl": _json_rows, "csv": _csv_rows, "parquet": _parquet_rows}[kind](part, field)
-    for row, value in enumerate(rows, start=part.row):
-        if isinstance(value, str):
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                value = "holds half of a surrogate pair, which is no text", "mend the row"
-        if isinstance(value, tuple):
-            what, remedy = value
-            if skipped is None:
-                raise GenwrightError(f"{part.name} row {row} {what}", f"{remedy}, or set data.on_bad_file=skip")
-            skipped.append(f"{part.name} row {row} {what}")
-        elif value:
-            yield Piece(row, value, True)
+    try:
+        for number, place, content in rows:
+            if isinstance(content, Fault):
+                _refuse(f"{part.name} {place}", content, skipped)
+            elif content:
+                yield Piece(number, content, True)
+            elif empty is not None:
+                empty[part.name] += 1
+    except BadTable as error:
+        if part.start == 0 or skipped is None:  # of several parts one says it
+            _refuse(part.name, Fault(error.what, error.remedy), skipped)
+
+
+def _refuse(place: str, fault: Fault, skipped: list[str] | None) -> None:
+    if skipped is None:
+        raise GenwrightError(f"{place} {fault.what}", f"{fault.remedy}, or set data.on_bad_file=skip")
+    skipped.append(f"{place} {fault.passed_over}")
 
 
 def _text(part: Part) -> Iterator[Piece]:
     before = None
-    for block in _blocks(part.path, part.start, part.end, rows=False):
+    for block in _blocks(_utf8(part.path, part.start, part.end)):
         if before is not None:
             yield Piece(-1, before, False)
         before = block.decode()
@@ -192,43 +274,111 @@ def _text(part: Part) -> Iterator[Piece]:
         yield Piece(-1, before, part.last)
 
 
-def _csv_rows(part: Part, field: str) -> Iterator[Row]:
-    csv.field_size_limit(1 << 31)
-    with open_file(part.path) as file:
-        tab = "\t" if ".tsv" in part.path.lower() else ","
-        table = csv.DictReader(io.TextIOWrapper(file, "utf-8-sig", newline=""), delimiter=tab)
-        _need(field, table.fieldnames or (), part.name)
-        yield from (cells[field] or "" for cells in table)
+def _place(line: int, number: int) -> str:
+    return f"line {line:,} (row {number:,} from 0)"
 
 
-def _json_rows(part: Part, field: str) -> Iterator[Row]:
-    for block in _blocks(part.path, part.start, part.end, rows=True):
-        lines = block.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n").split(b"\n")
-        yield from (_of_json(line, field) if line.strip() else "" for line in lines)
+def open_table(path: str) -> Table:
+    """The table in a .csv or .tsv file. Raises BadTable."""
+    return Table(_utf8(path), tabs=_suffix(path) == ".tsv")
 
 
-def _of_json(line: bytes, field: str) -> Row:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        return f"is not JSON ({error.msg})", "mend the row"
+def _csv_rows(part: Part, field: str) -> Iterator[Record]:
+    table = open_table(part.path)
+    column = _column(field, table.columns)
+    for row in table:
+        content = row.cells if isinstance(row.cells, Fault) else row.cells[column]
+        yield Record(row.number, _place(row.line, row.number), content)
+
+
+def _column(field: str, columns: list[str]) -> int:
+    """Which column the text is in. Raises BadTable."""
+    if field not in columns:
+        raise BadTable(f"has no column {field!r} (it has {listed(columns)})", "set data.field to one of them")
+    if columns.count(field) > 1:
+        raise BadTable(f"has {columns.count(field)} columns {field!r}", "give each column a name of its own")
+    return columns.index(field)
+
+
+def json_rows(path: str, start: int = 0, end: int = WHOLE, first: int = 0) -> Iterator[tuple[int, Any]]:
+    """(number of a line from 0, what it holds: a value of JSON, or the Fault that says why it is none) without blank lines. first:
+    the number of the line at `start`."""
+    for number, line in enumerate(_lines(_utf8(path, start, end)), start=first):
+        if number == 0:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if not line.strip():
+            continue
+        if len(line) > LONGEST:
+            yield number, Fault(f"is longer than {LONGEST:,} bytes", "split the row")
+            continue
+        try:
+            value = of_json(line)
+        except BadRow as error:
+            value = error.fault
+        yield number, value
+
+
+def _json_rows(part: Part, field: str) -> Iterator[Record]:
+    for number, row in json_rows(part.path, part.start, part.end, part.row):
+        yield Record(number, _place(number + 1, number), row if isinstance(row, Fault) else _text_of(row, field))
+
+
+def _text_of(row: Any, field: str) -> str | None | Fault:
+    """The text of a row of jsonl; None where it has none."""
+    if isinstance(row, dict) and field in row:
+        row = row[field]
+        if row is None:
+            return None
+        if not isinstance(row, str):
+            return Fault(f"holds no text in field {field!r}", "set data.field")
     if isinstance(row, dict):
-        if isinstance(row.get(field), str):
-            return row[field]
-        return f"has no text in field {field!r} (it has {', '.join(row) or 'nothing'})", "set data.field"
-    return row if isinstance(row, str) else ("is neither an object nor a string", "mend the row")
+        return Fault(f"has no field {field!r} (it has {listed(row)})", "set data.field")
+    if not isinstance(row, str):
+        return Fault("is neither an object nor a string", "mend the row")
+    try:
+        row.encode()
+    except UnicodeEncodeError:  # an escape of JSON can write it
+        return Fault("holds half of a surrogate pair, which is no text", "mend the row")
+    return row
 
 
-def _parquet_rows(part: Part, field: str) -> Iterator[Row]:
+def _parquet_rows(part: Part, field: str) -> Iterator[Record]:
     import pyarrow.parquet
 
-    with pyarrow.parquet.ParquetFile(part.path) as table:
-        _need(field, table.schema_arrow.names, part.name)
-        for batch in table.iter_batches(batch_size=1024, row_groups=range(part.start, part.end), columns=[field]):
-            for value in batch.column(0).to_pylist():
-                yield (value or "") if isinstance(value, str | None) else (f"holds no text in {field!r}", "set data.field")
+    with open(part.path, "rb") as file:
+        try:
+            table = pyarrow.parquet.ParquetFile(file, page_checksum_verification=True)
+            names = table.schema_arrow.names
+        except Exception as error:  # pyarrow raises errors of many kinds for damaged files
+            raise BadTable(f"cannot be read ({_first_line(error)})", "write the file again") from None
+        _column(field, names)
+        number = part.row
+        for group in range(part.start, part.end):
+            rows = table.metadata.row_group(group).num_rows
+            yield from _group_rows(table, group, field, number)
+            number += rows
 
 
-def _need(field: str, names, place: str) -> None:
-    if field not in names:
-        raise GenwrightError(f"{place} has no column {field!r} (it has {', '.join(names) or 'none'})", "set data.field to one of them")
+def _group_rows(table, group: int, field: str, first: int) -> Iterator[Record]:
+    """The rows of one row group; `first` is the number of the first. What is damaged is one bad row that says up to where."""
+    number, end = first, first + table.metadata.row_group(group).num_rows
+    try:
+        for batch in table.iter_batches(batch_size=1024, row_groups=[group], columns=[field]):
+            for value in batch.column(0):
+                yield Record(number, f"row {number:,} (from 0)", _of_arrow(value, field))
+                number += 1
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        what = f"cannot be read from row {number:,} to {end - 1:,} (from 0): {_first_line(error)}"
+        yield Record(number, f"row group {group}", Fault(what, "write the file again"))
+
+
+def _of_arrow(value, field: str) -> str | None | Fault:
+    try:
+        content = value.as_py()
+    except UnicodeDecodeError:
+        return Fault("is not UTF-8", "mend the row")
+    if content is None or isinstance(content, str):
+        return content
+    return Fault(f"holds no text in {field!r}", "set data.field")

@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import socket
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ from genwright.errors import GenwrightError
 from genwright.files import digest, flush
 
 T = TypeVar("T")
-FORMAT = 1  # part of every key: raise it when the same input would give other shards
+FORMAT = 2  # part of every key: raise it when the same input would give other shards
 SPLITS = ("train", "held_out")
 # continued: the document began in an earlier shard
 DOCUMENT = np.dtype([("split", "u1"), ("continued", "u1"), ("source", "<u4"), ("row", "<i8"), ("start", "<i8"), ("digest", "V16")])
@@ -135,14 +136,14 @@ def _alive(process: int) -> bool:
     return True
 
 
-def divide(unit: dict, skipped: list[str]) -> Iterator[tuple[int, int, Piece]]:
+def divide(unit: dict, skipped: list[str], empty: Counter[str] | None = None) -> Iterator[tuple[int, int, Piece]]:
     """(split, index of the part, piece) for the documents of a unit: {"parts", "field", "skip": whether rows that cannot be used are added
     to `skipped`, "threshold" or "cut"}. "threshold" splits by the hash of a document's group (its file, or a row's text), "cut" puts as
-    many characters, the first, into train, in the middle of a document if need be."""
+    many characters, the first, into train, in the middle of a document if need be. `empty` counts the rows without text by file."""
     left = unit.get("cut")
     for index, entry in enumerate(unit["parts"]):
         part = Part(*entry)
-        for piece in read(part, unit["field"], skipped if unit["skip"] else None):
+        for piece in read(part, unit["field"], skipped if unit["skip"] else None, empty):
             if left is None:
                 yield int(share(part.name if piece.row < 0 else piece.text) < unit["threshold"]), index, piece
                 continue
@@ -171,10 +172,11 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
 
     def fill(draft: Path) -> None:
         skipped: list[str] = []
+        empty: Counter[str] = Counter()
         documents, begun = [], set()  # begun: (part, split) of a document that comes in several pieces
         counts = [{"tokens": 0, "bytes": 0, "characters": 0, "largest": -1, "documents": 0} for _ in SPLITS]
         with open(draft / "train.bin", "wb") as train, open(draft / "held_out.bin", "wb") as held_out:
-            for split, index, piece in divide(unit, skipped):
+            for split, index, piece in divide(unit, skipped, empty):
                 part, to = parts[index], counts[split]
                 if piece.row >= 0 or (index, split) not in begun:
                     begun.add((index, split))
@@ -193,7 +195,7 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
                 raise GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
         np.save(draft / "documents.npy", np.array(documents, DOCUMENT))
         shas = {name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")}
-        facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped}
+        facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped, "empty": empty}
         facts |= dict(zip(SPLITS, counts, strict=True))
         (draft / "shard.json").write_text(json.dumps(facts), encoding="utf-8")
 

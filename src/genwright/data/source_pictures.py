@@ -4,15 +4,17 @@ attributes.csv: a column "file" (or the first one) names the picture, relative t
 values are parted by |. attributes.jsonl: an object a line, alike, where several values are a list. What is empty is not known.
 """
 
-import csv
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from genwright.data import readers
 from genwright.data.pictures import SUFFIXES
 from genwright.data.source_files import collect
+from genwright.data.tables import BadTable, Fault
 from genwright.errors import GenwrightError
 
 Known = Mapping[str, tuple[str, ...]]  # attribute -> its values of one picture
@@ -45,9 +47,9 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[It
     known: dict[str, Known] = {}
     problems: list[str] = []
     if table:
-        known = read_table(os.path.expanduser(table))
+        known = read_table(os.path.expanduser(table), problems if skip else None)
         missing = sorted(set(known) - {file.name for file in files})
-        problems = [f"{os.path.basename(table)} names {name}, which is not there" for name in missing]
+        problems += [f"{os.path.basename(table)} names {name}, which is not there" for name in missing]
     elif classes := {file.name.split("/")[0] for file in files if "/" in file.name}:
         folders = {entry.name for entry in os.scandir(alone) if entry.is_dir() and entry.name[0] != "."} if alone else set()
         if len(classes | folders) > 1:
@@ -65,25 +67,71 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[It
     return [Item(file.name, os.path.splitext(file.name)[0], known.get(file.name, {}), file.path) for file in files], problems
 
 
-def read_table(path: str) -> dict[str, Known]:
-    """picture's name -> what is known of it. Raises GenwrightError that names the row."""
-    if not os.path.isfile(path):
+def read_table(path: str, skipped: list[str] | None = None) -> dict[str, Known]:
+    """picture's name -> what is known of it. A row that cannot be used raises GenwrightError, or is added to `skipped`."""
+    if not os.path.exists(path):
         raise GenwrightError(f"data.attributes: {path} does not exist", "give a csv or jsonl file")
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(map(json.loads, filter(str.strip, file))) if path.endswith(".jsonl") else list(csv.DictReader(file))
-    except (ValueError, csv.Error) as error:
-        raise GenwrightError(f"{path} cannot be read: {error}", "save it as UTF-8 csv, or as jsonl: an object a line") from None
+    if (kind := readers.kind_of(path)) == "parquet":
+        raise GenwrightError(f"{path} is parquet, which is not read as a table of attributes", "save it as csv or jsonl")
+    if bad := readers.scan(path)["bad"]:
+        raise GenwrightError(f"{path} {bad}", "save it as UTF-8 csv, or as jsonl: an object a line")
     out: dict[str, Known] = {}
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict) or None in row or not row:
-            raise GenwrightError(f"row {number} of {path} does not fit its columns", "give every row the columns of the first line")
-        column = next((name for name in _FILE if name in row), next(iter(row)))
-        name = Path(str(row[column])).as_posix()
-        if name in out:
-            raise GenwrightError(f"{path} names {name} twice", "put all that is known of a picture in one row")
-        out[name] = {attribute: values for attribute, value in row.items() if attribute != column and (values := _values(value))}
+    try:
+        for place, row in (_json_rows if kind == "jsonl" else _csv_rows)(path):
+            fault = row if isinstance(row, Fault) else _learn(out, row)
+            if fault is None:
+                continue
+            if skipped is None:
+                raise GenwrightError(f"{path} {place} {fault.what}", f"{fault.remedy}, or set data.on_bad_file=skip")
+            skipped.append(f"{os.path.basename(path)} {place} {fault.passed_over}")
+    except BadTable as error:
+        raise GenwrightError(f"{path} {error.what}", error.remedy) from None
     return out
+
+
+def _learn(known: dict[str, Known], row: dict[str, Any]) -> Fault | None:
+    """Adds what a row says of its picture; or says what is wrong with the row."""
+    column = next((name for name in _FILE if name in row), next(iter(row)))
+    if not isinstance(row[column], str) or not row[column]:
+        return Fault(f"names no picture in {column!r}", "name it, relative to the folder")
+    name = Path(row[column]).as_posix()
+    if name in known:
+        return Fault(f"names {name} a second time", "put all that is known of a picture in one row")
+    values: dict[str, tuple[str, ...]] = {}
+    for attribute, value in row.items():
+        if attribute == column:
+            continue
+        if isinstance(value, dict) or isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+            return Fault(f"holds objects or nested lists in {attribute!r}", "give a value, or a list of values")
+        if found := _values(value):
+            values[attribute] = found
+    try:
+        json.dumps([name, values], ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # an escape of JSON can write it
+        return Fault("holds half of a surrogate pair, which is no text", "mend the row")
+    known[name] = values
+    return None
+
+
+def _csv_rows(path: str) -> Iterator[tuple[str, dict[str, Any] | Fault]]:
+    table = readers.open_table(path)
+    if "" in table.columns:
+        raise BadTable(f"has no name for column {table.columns.index('') + 1}", "name each column in the first line")
+    twice = [name for name, count in Counter(table.columns).items() if count > 1]
+    if twice:
+        raise BadTable(f"has several columns {twice[0]!r}", "give each column a name of its own")
+    for row in table:
+        cells = row.cells
+        yield f"line {row.line:,}", cells if isinstance(cells, Fault) else dict(zip(table.columns, cells, strict=True))
+
+
+def _json_rows(path: str) -> Iterator[tuple[str, dict[str, Any] | Fault]]:
+    for number, row in readers.json_rows(path):
+        place = f"line {number + 1:,}"
+        if isinstance(row, Fault) or (isinstance(row, dict) and row):
+            yield place, row
+        else:
+            yield place, Fault("is no object with fields", "write an object a line")
 
 
 def _values(value) -> tuple[str, ...]:

@@ -1,0 +1,296 @@
+"""Rows of a table in a file, read strictly: what does not fit is named by its line, and nothing is repaired by guessing.
+
+1. Commas (.csv, RFC 4180): a cell may stand in quotes, and a quote inside such a cell is written twice. Tabs (.tsv): there are no
+   quotes, a `"` is a letter like any other, and a cell holds neither tab nor line end.
+2. Lines end with \\n, \\r\\n or \\r. A line without a letter is no row. The first row names the columns, and every other row has as
+   many cells.
+3. After a row whose quotes are wrong nobody knows whether the next line stands inside a quoted cell. Both cases are followed, line
+   by line, and reading goes on at the first line that certainly begins a row (`_follow`). The lines before it are one bad row.
+4. A row is at most LONGEST characters: a quote that never closes cannot fill the memory.
+
+`pyarrow.csv` was tried first: it takes an unclosed quote, with all rows that follow, for one cell.
+
+Worker processes import this module: it must not import torch.
+"""
+
+import csv
+import io
+import json
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+LONGEST = 1 << 26  # characters of a row of a table; bytes of a row of jsonl
+_LOST = "\0"  # stands for a line that is longer than that; no text holds this character
+
+
+class Fault(NamedTuple):
+    """What is wrong with a row, to follow its place, and a remedy. last: the last line that is passed over with the row, or 0."""
+
+    what: str
+    remedy: str
+    last: int = 0
+
+    @property
+    def passed_over(self) -> str:
+        """What is wrong, and what else is lost where the row is left out."""
+        return f"{self.what} (passed over to line {self.last:,})" if self.last else self.what
+
+
+class Row(NamedTuple):
+    """number: from 0, the names of the columns apart; line: its first line in the file, from 1."""
+
+    number: int
+    line: int
+    cells: list[str] | Fault
+
+
+class BadTable(Exception):
+    """Why a file cannot be read as a table, to follow its name, and a remedy."""
+
+    def __init__(self, what: str, remedy: str):
+        self.what, self.remedy = what, remedy
+        super().__init__(what)
+
+
+class BadRow(Exception):
+    """What is wrong with one row, as its only argument: a Fault."""
+
+    def __init__(self, what: str, remedy: str):
+        super().__init__(Fault(what, remedy))
+
+    @property
+    def fault(self) -> Fault:
+        return self.args[0]
+
+
+class _TooLong(Exception):
+    """A row is longer than LONGEST."""
+
+
+class Table:
+    """`columns`, and the rows when it is iterated. chunks: the file, UTF-8. Raises BadTable where the first row names no columns."""
+
+    def __init__(self, chunks: Iterable[bytes], tabs: bool = False):
+        csv.field_size_limit(LONGEST + 1)
+        self._lines = _Lines(chunks)
+        self._tabs = tabs
+        if tabs:
+            self._reader = csv.reader(self._lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+        else:
+            self._reader = csv.reader(self._lines, strict=True)
+        header = next(self._records(), None)
+        if header is None:
+            raise BadTable("is empty: no line names the columns", "give the table a first line with the names of its columns")
+        if isinstance(header.cells, Fault):
+            raise BadTable(f"line {header.line} {header.cells.what}", header.cells.remedy)
+        self.columns: list[str] = header.cells
+
+    def __iter__(self) -> Iterator[Row]:
+        for number, row in enumerate(self._records()):
+            cells = row.cells
+            if isinstance(cells, list) and len(cells) != len(self.columns):
+                cells = self._misfit(len(cells))
+                if self._lines.number > row.line:
+                    cells = cells._replace(last=self._lines.number)
+            yield row._replace(number=number, cells=cells)
+
+    def _misfit(self, count: int) -> Fault:
+        what = f"has {counted(count, 'cell')}, and the first line names {counted(len(self.columns), 'column')}"
+        if count < len(self.columns):
+            return Fault(what, "give every row a cell for each column")
+        if self._tabs:
+            return Fault(what, "a cell of a .tsv cannot hold a tab: save the table as csv or jsonl")
+        return Fault(what, "put a cell that holds a comma in quotes")
+
+    def _records(self) -> Iterator[Row]:
+        """Rows as they stand, without blank lines."""
+        lines = self._lines
+        while True:
+            lines.begin()
+            try:
+                cells = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                yield self._recovered(self._wrong_quote())
+                continue
+            except _TooLong:
+                yield self._recovered(self._too_long())
+                continue
+            if cells:
+                yield Row(0, lines.first, cells)
+
+    def _wrong_quote(self) -> Fault:
+        if self._lines.ended:
+            what = "opens a quote that never closes"
+        elif self._lines.number > self._lines.first:
+            what = f"opens a quote that is not closed, or is followed by text where it closes in line {self._lines.number}"
+        else:
+            what = "has text after the quote that closes a cell"
+        return Fault(what, 'close the quote; a quote inside a quoted cell is written twice, as ""')
+
+    def _too_long(self) -> Fault:
+        if self._tabs or self._lines.number == self._lines.first:
+            return Fault(f"is longer than {LONGEST:,} characters", "split the row")
+        return Fault(f"opens a quote that does not close within {LONGEST:,} characters", "close the quote, or split the row")
+
+    def _recovered(self, fault: Fault) -> Row:
+        """The bad row that began last, with all lines up to the one where reading can go on."""
+        lines = self._lines
+        first = lines.first
+        lines.rewind()
+        states = {True, False}
+        while not self._tabs and states != {False}:
+            lines.begin()
+            try:
+                line = next(lines)
+            except StopIteration:
+                break
+            except _TooLong:
+                states = {True, False}
+                continue
+            states = _follow(states, line)
+            if not states:
+                lines.push_back(line)
+                break
+        return Row(0, first, fault._replace(last=lines.number) if lines.number > first else fault)
+
+
+def _follow(states: set[bool], line: str) -> set[bool]:
+    """After a wrong quote: whether the next line may begin inside a quoted cell, given whether this one may. Empty where this line
+    cannot be the inside of a cell, so that it begins a row."""
+    ends = {inside: _inside_after(line, inside) for inside in states}
+    if ends.get(False) is not None and ends.get(True) is None:
+        return set()
+    return {end for end in ends.values() if end is not None} or {True, False}
+
+
+def _inside_after(line: str, inside: bool) -> bool | None:
+    """Whether a cell is still open after a line that begins inside, or outside, of quotes; None where no such line can be."""
+    goes_on = False
+
+    def lines() -> Iterator[str]:
+        nonlocal goes_on
+        yield '"' + line if inside else line
+        goes_on = True  # one more line is asked for
+
+    try:
+        next(csv.reader(lines(), strict=True), None)
+    except csv.Error:
+        return True if goes_on else None
+    return False
+
+
+class _Lines:
+    """The lines of a file, with their ends, for csv.reader. first, number: of the current row's first and last line, from 1."""
+
+    def __init__(self, chunks: Iterable[bytes]):
+        stream = io.BufferedReader(_Stream(chunks), io.DEFAULT_BUFFER_SIZE)
+        self._file = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+        self._held: deque[str] = deque()  # lines that are given out once more
+        self._row: list[str] = []  # the lines of the current row
+        self._size = 0
+        self.number = self.first = 0
+        self.ended = False
+
+    def begin(self) -> None:
+        """Says that a row begins here."""
+        self._row.clear()
+        self._size = 0
+        self.first = self.number + 1
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._held.popleft() if self._held else self._file.readline(LONGEST + 1)
+        if not line:
+            self.ended = True
+            raise StopIteration
+        self.number += 1
+        self._size += len(line)
+        if len(line) > LONGEST:
+            self._skip_rest(line)
+            line = _LOST
+        self._row.append(line)
+        if self._size > LONGEST or line == _LOST:
+            raise _TooLong
+        return line
+
+    def _skip_rest(self, line: str) -> None:
+        """Passes over the rest of a line of which a part was read."""
+        while line and not line.endswith(("\n", "\r")):
+            line = self._file.readline(LONGEST + 1)
+
+    def push_back(self, line: str) -> None:
+        """Gives a line out once more."""
+        self._held.appendleft(line)
+        self.number -= 1
+
+    def rewind(self) -> None:
+        """Goes back to the end of the current row's first line."""
+        self._held.extendleft(reversed(self._row[1:]))
+        self.number = self.first
+
+
+class _Stream(io.RawIOBase):
+    """Chunks as a file that is read."""
+
+    def __init__(self, chunks: Iterable[bytes]):
+        self._chunks = iter(chunks)
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        size = min(len(buffer), len(self._left))
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+
+def counted(count: int, word: str) -> str:
+    """1 cell, 2 cells."""
+    return f"{count} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names of columns or fields, for a person: the first ones, cut where they are long."""
+    text = ", ".join(names) or "none"
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+def of_json(line: bytes) -> Any:
+    """What one line of jsonl holds. Raises BadRow for what is no I-JSON (RFC 7493): among it names that stand twice in an object,
+    NaN and Infinity, halves of surrogate pairs, numbers of thousands of digits, and brackets that are nested too deep to be read."""
+    try:
+        return json.loads(line.decode(), object_pairs_hook=_object, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        raise BadRow(f"is not JSON ({error.msg}, at character {error.pos + 1})", "mend the row") from None
+    except RecursionError:
+        raise BadRow("is nested too deep to be read", "mend the row") from None
+    except ValueError:  # of int()
+        limit = sys.get_int_max_str_digits()
+        raise BadRow(f"holds a number of more than {limit:,} digits", "write the number as a string") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadRow(f"has the field {twice!r} twice", "leave one of them out")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise BadRow(f"is not JSON ({name} is no number of JSON)", "write null")
