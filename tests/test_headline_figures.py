@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import genwright
-from genwright.contracts import Loss, Space
+from genwright.contracts import Loss, Objective, Space
 from genwright.draws import Draws
 from genwright.evaluation.figure import BITS_PER_BYTE, LOSS, Figure, named
 from genwright.reporting.page import RunData
@@ -215,11 +215,10 @@ def test_masked_loss_and_accuracy_of_the_exported_model(tmp_path):
 KNOWN = {"loss": 3.393, "tokens": 81_166, "bytes": 231_217, "bits": 1.718}
 
 
-class Recorded:
+class Recorded(Objective):
     """An objective whose loss is known and whose accuracy comes first among its metrics."""
 
     modules: dict = {}
-    unit = 1
 
     def prepare(self, batch, draws, ranks):
         return {"targets": batch["tokens"][:, 1:]}

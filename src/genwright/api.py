@@ -186,7 +186,7 @@ def _measuring(
 ) -> Callable[[int], dict[str, float]] | None:
     """What is measured on the schedule of evaluations: the held-out split and, of what draws pictures or points, samples."""
     unit = max(1, objective.unit)
-    size = max(unit, min(64, recipe.training.micro_batch or batch) // unit * unit)
+    size = min(64, recipe.training.micro_batch or batch)  # what fits into memory; no figure depends on it
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
     enough = windows.windows >= unit
     if not enough:

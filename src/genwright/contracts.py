@@ -65,6 +65,7 @@ class Objective(Protocol):
     draws: int = 1
     unit: int = 1
     double_backward: bool = False
+    held_out_block: int = 1  # held-out neighbours that `prepare_held_out` must see together
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """All randomness and whole-batch work, before splitting: masks, latents, noise, times, advantages. What is random is
@@ -80,9 +81,23 @@ class Objective(Protocol):
         same on every rank; they are saved with the modules. Gives what else is to be recorded of the step."""
         return None
 
+    def prepare_held_out(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        """What `measured` is given. As `prepare`, unless that looks at the other examples of its batch (pairing).
+
+        A held-out figure must not depend on how many examples are measured at once, on how many ranks, or in which order. So each
+        example is prepared from its own content and its own draws, or, where examples must be seen together, from those of its block:
+        the examples whose numbers (`draws.examples`) are k * held_out_block to (k + 1) * held_out_block - 1, of which a split's last
+        block may lack some. The batch holds whole blocks."""
+        return self.prepare(batch, draws, ranks)
+
     def measured(self, batch: Batch) -> Loss:
-        """What held-out evaluation measures on a prepared batch, without gradients: the trained loss at its final weights (no
-        warm-up). Its metrics are recorded; `loss`, where there is one, chooses the best checkpoint."""
+        """What held-out evaluation measures on a batch of `prepare_held_out`, without gradients: the trained loss at its final weights
+        (no warm-up). Its metrics are recorded; `loss`, where there is one, chooses the best checkpoint. Metrics are sums over the
+        examples (or packs of `unit`), each of which counts as it would alone; what is no such sum goes through `sums`."""
+
+    def held_out_figures(self, sums: Mapping[str, Tensor]) -> Mapping[str, float]:
+        """What else is recorded: figures of the `sums` of everything that was measured (a perplexity, which is no mean over batches)."""
+        return {}
 
 
 class Latent(Protocol):

@@ -46,20 +46,21 @@ class Draws:
     position: int
     examples: Tensor
 
-    def bits(self, name: str, *shape: int) -> Tensor:
-        """int64, all 64 bits random, (n, *shape)."""
+    def bits(self, name: str, *shape: int, first: int = 0) -> Tensor:
+        """int64, all 64 bits random, (n, *shape). first: how many numbers of each example are passed over, so that many can be drawn a
+        part at a time."""
         size = math.prod(shape)
         rows = mix(self.examples * _GOLDEN + key(self.seed, self.position, name))
-        columns = torch.arange(1, size + 1, device=self.examples.device) * _GOLDEN
+        columns = torch.arange(first + 1, first + size + 1, device=self.examples.device) * _GOLDEN
         return mix(rows[:, None] + columns).view(len(self.examples), *shape)
 
     def uniform(self, name: str, *shape: int) -> Tensor:
         """float32 in [0, 1), 24 random bits."""
         return _shift(self.bits(name, *shape), 40).float() * (1.0 / (1 << 24))
 
-    def normal(self, name: str, *shape: int) -> Tensor:
-        """float32, standard normal."""
-        bits = self.bits(name, *shape)
+    def normal(self, name: str, *shape: int, first: int = 0) -> Tensor:
+        """float32, standard normal. first: as of `bits`."""
+        bits = self.bits(name, *shape, first=first)
         radius = (((bits & 0xFFFFFFFF).double() + 0.5) * (1.0 / (1 << 32))).log_().mul_(-2).sqrt_()
         return (_shift(bits, 32).double().mul_(2 * math.pi / (1 << 32)).cos_() * radius).float()
 

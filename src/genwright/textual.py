@@ -31,10 +31,10 @@ FILLED = 4  # held-out passages that the report continues, or fills in
 PROMPT = 16  # tokens of such a passage that are given
 
 
-def _floors(floors: Floors, found: Batch, prepared: Batch, rows: int) -> dict[str, tuple[float, int]]:
-    """What the floors cost on exactly the counted targets of the first `rows` windows: "loss, unigram" and so on, (sum, count). tokens:
+def _floors(floors: Floors, found: Batch, prepared: Batch) -> dict[str, tuple[float, int]]:
+    """What the floors cost on exactly the counted targets of some windows: "loss, unigram" and so on, (sum, count). tokens:
     (windows, context + lookahead); targets: (windows, context), negative where nothing counts."""
-    tokens, targets = found["tokens"][:rows], prepared["targets"][:rows].cpu()
+    tokens, targets = found["tokens"], prepared["targets"].cpu()
     lookahead = tokens.size(1) - targets.size(1)
     left = nn.functional.pad(tokens, (1, 0), value=-1)[:, lookahead : lookahead + targets.size(1)]
     counted = targets >= 0

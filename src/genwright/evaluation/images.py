@@ -35,8 +35,14 @@ FRESH = 100  # held-out examples without which every second training example tak
 TAUGHT = 20_000  # pictures that a classifier sees, when it learns from samples
 BOUND, WEIGHTS = 256, 128  # pictures whose likelihood is estimated, importance samples of each
 WHOLE = 500  # importance samples where all are: the field's custom
-LOSSES = {"causal": "nats/token", "variational": "nats/picture", "flow": "squared error", "vector-quantised": "error"}
-UNITS = {"wins": "share", "used": "share", "perplexity": "codes a batch", "active_units": "units"}
+LOSSES = {
+    "causal": "nats/token",
+    "masked": "nats/token",
+    "variational": "nats/picture",
+    "flow": "squared error",
+    "vector-quantised": "error",
+}
+UNITS = {"wins": "share", "used": "share", "perplexity": "codes", "active_units": "units"}
 
 
 def evaluate_images(run: Run, inception_weights: str | Path | None = None, samples: int | None = None, whole: bool = False) -> list[Figure]:
@@ -153,7 +159,7 @@ def _likelihood(run: Run, dataset: Any, whole: bool) -> list[Figure]:
     def pictures(start: int, stop: int) -> dict[str, Tensor]:
         found = {k: v.to(device) for k, v in split.batch(order[start:stop]).items()}
         draws = Draws(run.recipe.seed, POSITION, torch.arange(start, start + len(found["x"]), device=device))
-        return found | {"x": objective.prepare(found, draws, Alone(device))["x"]}
+        return found | {"x": objective.prepare_held_out(found, draws, Alone(device))["x"]}
 
     seen, known = pictures(0, BOUND)["x"].cpu(), of_split(dataset.split("train"), REFERENCE)[0]
     if objective.settings.likelihood == "bernoulli":

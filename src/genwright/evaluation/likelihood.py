@@ -44,7 +44,8 @@ def estimate(objective: Any, pictures: Pictures, count: int, samples: int = 500,
         weights, kl = [], torch.zeros(())
         for first in range(0, samples, at_once):
             k = min(at_once, samples - first)
-            sampled = network(None, given, state=state, noise=Draws(seed, first, examples).normal("importance", k, units))
+            noise = Draws(seed, 0, examples).normal("importance", k, units, first=first * units)
+            sampled = network(None, given, state=state, noise=noise)
             weights.append(objective.log_likelihood(sampled.parameters, x) - sampled.log_ratio)
             kl = kl + sampled.kl * (k / samples)
         w = torch.cat(weights, 1).double()

@@ -4,6 +4,10 @@ al., 2210.02747). x_t = (1 - t) x_0 + t x_1, and the network learns E[x_1 - x_0 
 x_0 is noise, or `start` where the batch has pairs of distributions to carry one to the other; then `decode` expects its latents from
 there. `optimal-transport` pairs the whole global batch so that lines cross less and few steps do (Tong et al., 2302.00482), within equal
 conditions, since else noise would come to depend on the condition, which it does not when sampling (Cheng and Schwing, 2503.10636).
+
+Held-out examples are paired within blocks of HELD_OUT_BLOCK neighbours, whatever the batches of training or of the measurement hold. Not
+independently: what a network learns from paired lines is another velocity than that of independent ones, whose loss would rise while it
+learns, and would choose the wrong checkpoint.
 """
 
 from __future__ import annotations
@@ -25,16 +29,19 @@ from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 _GOLDEN = 0.6180339887498949
+HELD_OUT_BLOCK = 256  # held-out examples that are paired with each other's noise
 
 
-def paired(start: Tensor, x: Tensor, condition: Tensor | None) -> Tensor:
-    """(n,) int64: for each row of x the row of `start` that optimal transport gives it, within rows of equal condition."""
-    groups = [torch.arange(len(x), device=x.device)]
-    if condition is not None:
-        _, group = torch.unique(condition, dim=0, return_inverse=True)
-        groups = [(group == g).nonzero()[:, 0] for g in range(int(group.max()) + 1)]
+def paired(start: Tensor, x: Tensor, *keys: Tensor | None) -> Tensor:
+    """(n,) int64: for each row of x the row of `start` that optimal transport gives it, among the rows whose keys are equal to its own.
+    keys: (n, ...) each; None is none."""
+    columns = [key.reshape(len(x), -1).double() for key in keys if key is not None]
+    group = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    if columns:
+        _, group = torch.unique(torch.cat(columns, 1), dim=0, return_inverse=True)
     partner = torch.empty(len(x), dtype=torch.int64, device=x.device)
-    for rows in groups:
+    for number in range(int(group.max()) + 1):
+        rows = (group == number).nonzero()[:, 0]
         partner[rows] = rows[assignment(square_distances(x[rows], start[rows]))]
     return partner
 
@@ -63,23 +70,43 @@ class FlowObjective(Objective):
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Flow):
         self.modules, self.space, self.settings = modules, space, settings
         self.latent = space.shape
+        self.held_out_block = HELD_OUT_BLOCK if self.transports else 1
+
+    @property
+    def transports(self) -> bool:
+        return self.settings.pairing == "optimal-transport"
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        x, condition = batch["x"], batch.get("condition")
-        start = batch["start"] if "start" in batch else draws.normal("noise", *self.latent)
-        if self.settings.pairing == "optimal-transport":
+        start, condition = self._starts(batch, draws), batch.get("condition")
+        if self.transports:
             whole = ranks.gather(start)
-            partner = paired(whole, ranks.gather(x), None if condition is None else ranks.gather(condition))
+            partner = paired(whole, ranks.gather(batch["x"]), None if condition is None else ranks.gather(condition))
             own = (draws.examples[:, None] == ranks.gather(draws.examples)).nonzero()[:, 1]
             start = whole[partner[own]]
+        return self._lines(batch, start, draws)
+
+    def prepare_held_out(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        """Pairs within blocks of neighbours, see above."""
+        start = self._starts(batch, draws)
+        if self.transports:
+            block = draws.examples // HELD_OUT_BLOCK
+            start = start[paired(start, batch["x"], block, batch.get("condition"))]
+        return self._lines(batch, start, draws)
+
+    def _starts(self, batch: Batch, draws: Draws) -> Tensor:
+        """Where the lines begin, before any pairing."""
+        return batch["start"] if "start" in batch else draws.normal("noise", *self.latent)
+
+    def _lines(self, batch: Batch, start: Tensor, draws: Draws) -> Batch:
+        """Lines from `start` to the examples, with a time on each."""
         t = spread_times(draws)
         if self.settings.times == "logit-normal":
             t = torch.special.ndtri(t).sigmoid()
         elif self.settings.times == "arcsine":
             t = (math.pi / 2 * t).sin().square()
-        out = {"x": x, "start": start, "time": t}
-        if condition is not None:
-            out["condition"] = attributes.drop(self.space.attributes, condition, draws, self.settings.drop)
+        out = {"x": batch["x"], "start": start, "time": t}
+        if "condition" in batch:
+            out["condition"] = attributes.drop(self.space.attributes, batch["condition"], draws, self.settings.drop)
         return out
 
     def loss(self, batch: Batch) -> Loss:

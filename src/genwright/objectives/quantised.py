@@ -44,9 +44,17 @@ class QuantisedObjective(Objective):
         place = draws.integers("candidate", math.prod(self.model.grid), each)
         return batch | {"place": place, "code": code.clamp_(max=self.model.bottleneck.size)}
 
+    def prepare_held_out(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        """Nothing begins anew, so nothing is drawn."""
+        return batch
+
     def loss(self, batch: Batch) -> Loss:
         """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean square of latents minus their codes."""
-        x = batch["x"]
+        out, z, codes = self._of_pictures(batch["x"])
+        return out._replace(sums=self.sums(z.detach(), codes, batch["place"], batch["code"]))
+
+    def _of_pictures(self, x: Tensor) -> tuple[Loss, Tensor, Tensor]:
+        """The loss of pictures x (n, *shape), their latents (n, P, D) and codes (n, P)."""
         z, codes, made, vectors = self.modules["model"](x, decode=True)
         error = F.l1_loss if self.settings.reconstruction == "l1" else F.mse_loss
         reconstruction = error(made, x, reduction="none").flatten(1).mean(1)
@@ -54,7 +62,7 @@ class QuantisedObjective(Objective):
         if isinstance(self.model.bottleneck, Codebook):
             total = total + self.settings.commitment * F.mse_loss(z, vectors, reduction="none").flatten(1).mean(1)
         metrics = {name: (v.detach().sum(), count.sum()) for name, v in (("loss", total), ("reconstruction", reconstruction))}
-        return Loss(total, count, metrics, self.sums(z.detach(), codes, batch["place"], batch["code"]))
+        return Loss(total, count, metrics), z, codes
 
     def sums(self, z: Tensor, codes: Tensor, place: Tensor, code: Tensor) -> dict[str, Tensor]:
         """Of latents z (n, P, D) and their codes (n, P): how often each code was chosen (K,), the sum of the latents that chose it (K, D),
@@ -63,7 +71,11 @@ class QuantisedObjective(Objective):
         latents = z.new_zeros(size, width, dtype=torch.float64).index_add_(0, codes.flatten(), z.flatten(0, 1).double())
         candidates = z.new_zeros(size + 1, width)
         candidates[code] = z.gather(1, place[..., None].expand(-1, -1, width))  # no two write one row, but the last, which is none's
-        return {"counts": torch.bincount(codes.flatten(), minlength=size), "latents": latents, "candidates": candidates[:size]}
+        return {"counts": self._counts(codes), "latents": latents, "candidates": candidates[:size]}
+
+    def _counts(self, codes: Tensor) -> Tensor:
+        """(n, P) codes -> (K,) how often each was chosen."""
+        return torch.bincount(codes.flatten(), minlength=self.model.bottleneck.size)
 
     def figures(self, counts: Tensor) -> dict[str, float]:
         """Of how often each code was chosen: what is recorded."""
@@ -76,10 +88,13 @@ class QuantisedObjective(Objective):
         return found
 
     def measured(self, batch: Batch) -> Loss:
-        """The same of held-out pictures; the perplexity is that of a batch."""
-        out = self.loss(batch)
-        n = out.count.sum()
-        return out._replace(metrics=out.metrics | {name: (value * n, n) for name, value in self.figures(out.sums["counts"]).items()})
+        """The same of held-out pictures, whose codes are counted."""
+        out, _, codes = self._of_pictures(batch["x"])
+        return out._replace(sums={"counts": self._counts(codes)})
+
+    def held_out_figures(self, sums: Mapping[str, Tensor]) -> dict[str, float]:
+        """Perplexity and share in use of all held-out codes together."""
+        return self.figures(sums["counts"])
 
 
 class VectorQuantised(Settings, family="objective"):
