@@ -141,9 +141,10 @@ def _train(
     if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(recipe.training.threads or max(1, cores() // engine.size))
     dataset = _prepare(recipe, assemble.codec_of(recipe, folder), engine, console, before.get("data", {}).get("digest"))
-    licence = dataset.summary.get("licence") if recipe.data.source != "files" else None
-    for text in assemble.left_out(dataset.summary) + [f"licence of the data: {licence}"] * bool(licence):
+    for text in assemble.left_out(dataset.summary) + assemble.on_both_sides(dataset.summary):
         say(text)
+    if recipe.data.source != "files" and (licence := dataset.summary.get("licence")):
+        say(f"licence of the data: {licence}")
     for text in shortened(assemble.timed_parts(recipe), recipe.training.steps):
         say(text)
     space = assemble.space_of(recipe, dataset.codec)

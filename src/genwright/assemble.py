@@ -67,6 +67,21 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     return out + ([f"{none:,} examples have no attribute"] if none and summary.get("attributes") else [])
 
 
+def on_both_sides(summary: Mapping[str, Any]) -> list[str]:
+    """Copies in the data, and what stands both in training and among what is held out, as sentences for a person."""
+    copies = summary.get("copies", 0)
+    across = summary.get("copies across the split", 0)
+    near = summary.get("near-copies across the split", 0)
+    out = []
+    if copies:
+        out.append(f"{copies:,} equal an earlier one")
+    if across:
+        out.append(f"{across:,} held out equal a training one, for the split is the source's own")
+    if near:
+        out.append(f"{near:,} held out share at least half of their tune with a training piece (near-copies)")
+    return out
+
+
 def timed_parts(recipe: Recipe) -> dict[str, Settings]:
     """The settings that may hold spans of steps or shares of the run, by dotted name."""
     training = recipe.training

@@ -122,6 +122,7 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
         return {
             "data": f"{train['examples']:,} training {unit}, {held_out['examples']:,} held out",
             "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
+            "copies": "; ".join(assemble.on_both_sides(dataset.summary)) or "none",
             "attributes": ", ".join(f"{name} ({len(values)} values)" for name, values in dataset.codec.space.attributes.items()) or "none",
             "model": model,
             "run": f"{training.steps:,} steps of {stream.size} {unit}, {seen / max(1, train['examples']):,.1f} epochs",

@@ -5,7 +5,7 @@ An order is a bijection on k bits (multiplications by odd numbers and xor-shifts
 while it lands outside of the range ("cycle walking", Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Batch
-from genwright.data.shards import share, within
 from genwright.draws import Draws, key
 from genwright.errors import GenwrightError
 
@@ -84,18 +83,6 @@ class Split:
     def batch(self, indices: np.ndarray) -> Batch:
         condition = self.condition(indices)
         return {"x": self.x(indices)} | ({} if condition is None else {"condition": condition})
-
-
-def held_out_of(groups: Sequence[str], wanted: float, unit: str = "picture") -> np.ndarray:
-    """(n,) bool, by the hash of the group; at least one group on either side. Raises GenwrightError for a single group."""
-    if not wanted:
-        return np.zeros(len(groups), bool)
-    shares = {group: share(group) for group in set(groups)}
-    if len(shares) == 1:
-        what = f"there is a single {unit}" if len(groups) == 1 else f"all {len(groups)} {unit}s are equal or of one group"
-        raise GenwrightError(f"{what}, which cannot be held out and trained on", f"give more {unit}s, or set data.held_out=0")
-    wanted = within(wanted, shares.values())
-    return np.array([shares[group] < wanted for group in groups])
 
 
 class ExampleStream:

@@ -4,9 +4,9 @@
                            digests.npy  (n,) of each picture's pixels
                            shard.json   names, what could not be read, SHA-256 of the pixels
 
-The key is the SHA-256 of the files' paths, sizes and times of change and of the codec's shape; the dataset's digest is of the pixels. Held
-out is a hash of the picture's group: its name without suffix, an emoji whatever its tone; pictures that are equal in every pixel are on one
-side too. An npz file's own split is kept. An attribute's values are a column each where `minimum` groups have them.
+The key is the SHA-256 of the files' names and contents and of the codec's shape; the dataset's digest is of the pixels. Held out are whole
+clusters (`data/split.py`): pictures of one name without suffix, an emoji whatever its tone, and pictures that are equal in every pixel. An
+npz file's own split is kept. An attribute's values are a column each where `minimum` groups have them.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ from genwright.codecs.codes import Codes, CodesCodec
 from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
-from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
+from genwright.data.examples import Change, ExampleDataset, Split
+from genwright.data.scans import digests
 from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
 from genwright.data.source_files import FilesData
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
+from genwright.data.split import clusters_of, held_out_of, keys_of, records_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
@@ -98,13 +100,13 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
         raise GenwrightError("data.attributes is for files of pictures: other sources bring their own", "leave data.attributes out")
     if settings.source == "sprites":
         return _sprites(codec)
-    cache = cache_folder(settings.cache) / "pictures"
+    cache = cache_folder(settings.cache)
     if npz:
         return _npz(settings, codec, npz, cache)
     skip = settings.on_bad_file == "skip"
     openmoji = settings.source == "openmoji"
     items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
-    folders = _decode(items, codec, cache, settings.workers or os.cpu_count() or 1)
+    folders = _decode(items, codec, cache, settings)
     facts = [facts_of(folder) for folder in folders]
     bad = [text for its in facts for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
@@ -117,21 +119,21 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     return Album(shards, chosen, problems + bad, None, frozenset({"group", "tone", "gender"} if openmoji else {"class"}))
 
 
-def _decode(items: list[Item], codec: ImageSettings, cache: Path, workers: int) -> list[Path]:
+def _decode(items: list[Item], codec: ImageSettings, cache: Path, settings: ImagesData) -> list[Path]:
     """Decodes what is not in the cache yet; the shards, in order. Their number stays below what can be mapped at once."""
+    contents = digests([item.path for item in items], cache, settings.roots)
     units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
     shape = codec.shape()
-    folders = [cache / digest_of(pictures.FORMAT, shape, [(item.name, *_stamp(item.path)) for item in unit]) for unit in units]
-    todo = [(str(folder), unit) for folder, unit in zip(folders, units, strict=True) if not folder.is_dir()]
-    jobs = [{"folder": folder, "files": [(item.name, item.path) for item in unit], "codec": shape} for folder, unit in todo]
-    for _ in parallel("pictures", jobs, workers):
+    folders, jobs = [], []
+    for unit in units:
+        named = [(item.name, contents[item.path]) for item in unit]
+        folder = cache / "pictures" / digest_of(pictures.FORMAT, shape, named)
+        folders.append(folder)
+        if not folder.is_dir():
+            jobs.append({"folder": str(folder), "files": [(item.name, item.path) for item in unit], "codec": shape})
+    for _ in parallel("pictures", jobs, settings.workers or os.cpu_count() or 1):
         pass
     return folders
-
-
-def _stamp(path: str) -> tuple[str, int, int]:
-    status = os.stat(path)
-    return os.path.realpath(path), status.st_size, status.st_mtime_ns
 
 
 def _sprites(codec: ImageSettings) -> Album:
@@ -148,7 +150,7 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
     if settings.stacked and codec.channels != 3:
         raise GenwrightError("stacked pictures have three channels", "set codec.channels=3, or leave data.stacked out")
     shape = codec.shape() | ({"channels": 1} if settings.stacked else {})
-    folder = cache / digest_of(pictures.FORMAT, shape, *_stamp(path))
+    folder = cache / "pictures" / digest_of(pictures.FORMAT, shape, digests([path], cache, settings.roots)[path])
     if not folder.is_dir():
         source_npz.write(folder, path, shape)
     shards, facts = Shards([folder]), facts_of(folder)
@@ -182,16 +184,10 @@ class Shards:
         return out
 
 
-def joined(groups: Sequence[str], digests: np.ndarray) -> list[str]:
-    """The group of each picture, where groups that hold an equal picture are one, called by the first of their names."""
-    names, group = np.unique(groups, return_inverse=True)
-    pixels, first = np.unique(digests, return_inverse=True)[1], np.arange(len(names))  # first: of each group, which it is joined to
-    before = np.array([])
-    while not np.array_equal(first, before):
-        before, least = first.copy(), np.full(len(pixels), len(names))
-        np.minimum.at(least, pixels, first[group])
-        np.minimum.at(first, group, least[pixels])
-    return names[first[group]].tolist()
+def _columns(items: Sequence[Item], digests: np.ndarray) -> list[np.ndarray]:
+    """Keys of each picture, for `split.held_out_of`: its group, where it is a file that has one, and its pixels."""
+    pixels = digests.astype(np.uint64)
+    return [keys_of(f"group {item.group}" for item in items), pixels] if items[0].path else [pixels]
 
 
 class ImagesDataset(ExampleDataset):
@@ -206,9 +202,9 @@ class ImagesDataset(ExampleDataset):
         digests = getattr(album.pixels, "digests", everything)
         first = np.unique(digests, return_index=True)[1]
         kept = np.sort(first) if settings.source == "openmoji" else everything
-        groups = joined([item.group for item in album.items], digests)
-        held = held_out_of(groups, settings.held_out) if album.held is None else album.held
-        attributes, facts = self._attributes(groups, kept)
+        keys = _columns(album.items, digests)
+        held = self._held(keys, kept) if album.held is None else album.held
+        attributes, facts = self._attributes(clusters_of(keys), kept)
         self.codec = ImageCodec(codec, attributes)
         conditions = np.zeros((len(album.items), self.codec.space.columns), np.uint8)
         columns = {pair: i for i, pair in enumerate((name, value) for name, values in attributes.items() for value in values)}
@@ -221,10 +217,21 @@ class ImagesDataset(ExampleDataset):
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
         self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self.parts.items()}
         self.summary |= {"files": len(album.items), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
+        across = np.isin(digests[held], digests[~held])
+        self.summary |= {"copies across the split": int(across.sum())}
 
-    def _attributes(self, groups: Sequence[str], kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
+    def _held(self, keys: Sequence[np.ndarray], kept: np.ndarray) -> np.ndarray:
+        """(n,) bool. What is left out as a copy counts nothing."""
+        settings = self.settings
+        counted = np.isin(np.arange(len(self.album.items)), kept).astype(float)
+        cache = cache_folder(settings.cache)
+        drawn = settings.source == "sprites"  # always the same ones
+        records = [] if drawn else records_of(cache, settings.roots, "images", settings.source, settings.held_out)
+        return held_out_of(keys, counted, settings.held_out, "picture", records)
+
+    def _attributes(self, groups: np.ndarray, kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
         """(attribute -> values, sorted), and what there is to say of them."""
-        known = [(groups[i], self.album.items[i].known) for i in kept]
+        known = [(int(groups[i]), self.album.items[i].known) for i in kept]
         pairs = [(group, name, value) for group, its in known for name, values in its.items() for value in values]
         often = Counter((name, value) for _, name, value in set(pairs))
         counts: dict[str, Counter] = {}

@@ -2,11 +2,12 @@
 
     <cache>/music/<key>/music.json   the codec: voices, ranges, metres, attributes of this corpus
                         tokens.npy   (n,) int32, all pieces in a row
-                        pieces.json  of each piece its name, size, range of transposition, attributes and side; what could not be read
+                        pieces.json  of each piece its name, size, range of transposition, attributes, tune; what could not be read
+    <cache>/music/sides/<key>.json   of each piece its side; how many pieces stand on both
 
-The key is the SHA-256 of the files' names, sizes and times of change, of the codec's settings and of the share held out. Held out is a
-hash of the piece's group: pieces whose top voices are equal, transposed or not, are one. A JSB json's own split is kept: train, valid (held
-out), and test, which is left alone. A piece longer than a window is several, its first from the beginning, the others from any row.
+The key is the SHA-256 of the files' names and contents and of the codec's settings. Held out are whole tunes (`data/tune_clusters.py`),
+until their notes are the wanted share (`data/split.py`). A JSB json's own split is kept: train, valid (held out), and test, which is left
+alone. A piece longer than a window is several, its first from the beginning, the others from any row.
 """
 
 from __future__ import annotations
@@ -28,13 +29,16 @@ from genwright.codecs.attributes import encode, shown
 from genwright.codecs.music import MusicCodec, MusicSettings, key_name
 from genwright.contracts import Batch, Space
 from genwright.data import source_music
-from genwright.data.examples import Change, ExampleDataset, Split, held_out_of
-from genwright.data.shards import SPLITS, check_digest, digest_of, publish
+from genwright.data.examples import Change, ExampleDataset, Split
+from genwright.data.scans import digests
+from genwright.data.shards import SPLITS, check_digest, digest_of, publish, writing
 from genwright.data.source_files import FilesData, SourceFile
+from genwright.data.split import held_out_of, records_of
+from genwright.data.tune_clusters import By, columns_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.files import cache_folder, digest
+from genwright.files import cache_folder, digest, write_whole
 from genwright.music.likeness import fingerprint, near_copies
 from genwright.music.rules import faults
 from genwright.music.score import Score
@@ -61,6 +65,9 @@ class MusicData(FilesData, family="data"):
     """Whether training pieces are moved by semitones, wherever every voice stays in its range."""
     minimum: int = Field(8, ge=1)
     """A value (a key, a metre, a type of tune) becomes a condition where so many pieces have it."""
+    cluster: By = "auto"
+    """What stands on one side, beside pieces of equal top voices: `auto`: files of one name in folders that hold versions of the same
+    tunes (melody/12.mid, chords/12.mid); `name`: all files of one name; `folder`: all of a subfolder; `content`: nothing more."""
     content: ClassVar[str] = "music"
     usual: ClassVar[dict[str, str]] = {"codec": "grid"}
 
@@ -70,15 +77,42 @@ class MusicData(FilesData, family="data"):
 
     def prepare(self, codec_settings: MusicSettings, expect: str | None = None) -> MusicDataset:
         """The dataset, from the cache or made now. `expect`: the digest a run was made with. Raises GenwrightError."""
-        cache = cache_folder(self.cache) / "music"
+        cache = cache_folder(self.cache)
         files = source_music.find(self.source, self.paths)
-        stamps = [(file.name, (status := os.stat(file.path)).st_size, status.st_mtime_ns) for file in files]
-        folder = cache / digest_of(FORMAT, self.source, self.minimum, self.held_out, codec_settings.model_dump(), stamps)
+        contents = digests([file.path for file in files], cache, self.roots)
+        named = [(file.name, contents[file.path]) for file in files]
+        key = digest_of(FORMAT, self.source, self.minimum, codec_settings.model_dump(), named)
+        folder = cache / "music" / key
         if not folder.is_dir():
             publish(folder, lambda draft: _prepare(self, codec_settings, files, draft))
-        dataset = MusicDataset(self, codec_settings.load(folder), folder)
+        facts = json.loads((folder / "pieces.json").read_text(encoding="utf-8"))
+        self.check_bad(facts["bad"], len(facts["pieces"]))
+        records = records_of(cache, self.roots, "music", self.source, self.held_out, self.cluster)
+        sides = _sides_of(facts, self, records)
+        dataset = MusicDataset(self, codec_settings.load(folder), folder, facts, sides)
         check_digest(dataset.digest, expect)
         return dataset
+
+    def check_bad(self, bad: Sequence[str], good: int) -> None:
+        """Raises GenwrightError where pieces cannot be used, unless those are passed over and others are left."""
+        if not bad or (good and (self.on_bad_file == "skip" or self.source != "files")):
+            return
+        named = "; ".join(bad[:3])
+        if len(bad) > 3:
+            named += f"; and {len(bad) - 3} more"
+        what = f"{len(bad)} of {len(bad) + good} pieces cannot be used: {named}"
+        raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip" if good else "give other files")
+
+
+def _sides_of(facts: dict[str, Any], settings: MusicData, records: Sequence[Path]) -> list[str]:
+    """The side of each piece: its own where the source says so, else as `data/split.py` decides."""
+    own = facts["own"]
+    if any(own):
+        return [OWN.get(name, "train") for name in own]
+    names = [name for name, *_ in facts["pieces"]]
+    columns = columns_of(names, facts["tunes"], facts["quarters"], settings.cluster)
+    held = held_out_of(columns, np.array(facts["notes"]), settings.held_out, "piece", records)
+    return [SPLITS[int(side)] for side in held]
 
 
 def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], folder: Path) -> None:
@@ -110,19 +144,18 @@ def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence
         kept = {attribute: value for attribute, value in its.items() if value in attributes.get(attribute, ())}
         pieces.append([name, len(tokens[-1]), codec.room(score), kept])
         scores.append(score)
-    if bad and (settings.on_bad_file == "stop" and settings.source == "files" or not tokens):
-        named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
-        what = f"{len(bad)} of {len(bad) + len(tokens)} pieces cannot be used: {named}"
-        raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip" if tokens else "give other files")
+    settings.check_bad(bad, len(tokens))
     assert codec
-    own = [score.facts.get("split", "") for score in scores]
-    if any(own):
-        side = [OWN.get(name, "train") for name in own]
-    else:
-        side = [SPLITS[int(held)] for held in held_out_of([fingerprint(score) for score in scores], settings.held_out, "piece")]
-    train, held_out = ([score for score, its in zip(scores, side, strict=True) if its == split] for split in SPLITS)
-    facts = {"pieces": pieces, "side": side, "near": len(near_copies(train, held_out)), "bad": bad, "counts": counts}
-    facts["rare"] = sum(count < settings.minimum for count in often.values())
+    facts = {
+        "pieces": pieces,
+        "tunes": [fingerprint(score) for score in scores],
+        "quarters": [score.length / score.per_quarter for score in scores],
+        "notes": [sum(map(len, score.voices)) for score in scores],
+        "own": [score.facts.get("split", "") for score in scores],
+        "bad": bad,
+        "counts": counts,
+        "rare": sum(count < settings.minimum for count in often.values()),
+    }
     codec.save(folder)
     np.save(folder / "tokens.npy", np.concatenate(tokens))
     (folder / "pieces.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -146,9 +179,8 @@ class MusicDataset(ExampleDataset):
 
     unit = "windows"
 
-    def __init__(self, settings: MusicData, codec: MusicCodec, folder: Path):
+    def __init__(self, settings: MusicData, codec: MusicCodec, folder: Path, facts: dict[str, Any], sides: Sequence[str]):
         self.settings, self.codec, self.folder = settings, codec, folder
-        facts = json.loads((folder / "pieces.json").read_text(encoding="utf-8"))
         self.names, sizes, self.rooms, known = map(list, zip(*facts["pieces"], strict=True))
         self.ends = np.cumsum([0, *sizes])
         try:
@@ -157,11 +189,11 @@ class MusicDataset(ExampleDataset):
             raise GenwrightError(f"the prepared music in {folder} is damaged ({error})", "delete the folder") from None
         attributes = codec.space.attributes
         self.conditions = torch.stack([encode(attributes, its) for its in known])
-        self.pieces = {name: np.flatnonzero(np.array(facts["side"]) == name) for name in (*SPLITS, "test")}
+        self.pieces = {name: np.flatnonzero(np.array(sides) == name) for name in (*SPLITS, "test")}
         self.aligned = codec.period if 0 < 2 * codec.period <= codec.prefix + settings.context else 1
         self.parts = {name: self._windows(name) for name in self.pieces}
         self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")}
-        self.digest = digest_of(codec.digest, list(self.shards.values()))
+        self.digest = digest_of(codec.digest, list(self.shards.values()), sides)
         often = Counter((name, value) for its in known for name, value in its.items())
         self.summary: dict[str, Any] = {}
         for side in SPLITS:
@@ -170,9 +202,23 @@ class MusicDataset(ExampleDataset):
             "files": len(self.names), "skipped": facts["bad"],
             "attributes": {name: {value: often[name, value] for value in values} for name, values in attributes.items()},
             "rare": facts["rare"], "unlabelled": sum(not its for its in known), "notes": facts["counts"],
-            "near-copies across the split": facts["near"],
+            **self._across(facts["tunes"], sides),
             "licence": source_music.licence(settings.source),
         }  # fmt: skip
+
+    def _across(self, tunes: Sequence[str], sides: Sequence[str]) -> dict[str, int]:
+        """How many held-out pieces stand in training too, exactly or nearly, counted once for the same sides."""
+        kept = self.folder.parent / "sides" / f"{digest_of(FORMAT, self.folder.name, sides)}.json"
+        if kept.is_file():
+            return json.loads(kept.read_text(encoding="utf-8"))
+        trained = {tunes[i] for i in self.pieces["train"].tolist()}
+        copies = sum(tunes[i] in trained for i in self.pieces["held_out"].tolist())
+        near = near_copies(self.scores("train"), self.scores("held_out"))
+        found = {"copies across the split": copies, "near-copies across the split": len(near)}
+        with writing(kept.parent):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(kept, json.dumps(found))
+        return found
 
     def row(self, piece: Any) -> np.ndarray:
         return self.all[self.ends[piece] : self.ends[piece + 1]]

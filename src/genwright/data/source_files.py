@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from genwright.data.scans import roots_of
 from genwright.data.shards import digest_of, publish
 from genwright.errors import GenwrightError, optional
 from genwright.registry import Settings, source
@@ -51,6 +52,11 @@ class FilesData(Settings):
             kind = self.source.partition(":")[0]
             raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
         return (self.path,) if isinstance(self.path, str) and self.path else tuple(self.path)
+
+    @property
+    def roots(self) -> list[str]:
+        """The folders that `path` names or lies in, absolute and real."""
+        return roots_of(self.paths)
 
 
 def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[SourceFile]:

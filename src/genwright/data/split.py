@@ -1,0 +1,191 @@
+"""What is held out: whole clusters, in the order of a seeded hash, until the wanted share is reached.
+
+1. Every document has a key of some columns (a digest of its content, its name). Documents that agree in any column are one cluster: copies,
+   a tune and its transpositions, an emoji in all its tones. A cluster is never divided.
+2. Clusters are walked through in the order of a hash. One is held out where that brings the held-out amount (bytes, notes, pictures) nearer
+   to the wanted share, so that neither many small documents nor a few large ones decide how much is measured.
+3. What was decided is recorded in the cache, by the keys: a document that is added later takes the side of its cluster if it has one, and
+   only new clusters fill up the share. A cluster with keys on both sides (a copy has joined two) is trained on, for a part of it was.
+
+The order depends on the first column alone. A document takes some 32 bytes.
+"""
+
+import fcntl
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from genwright.data.shards import digest_of, writing
+from genwright.errors import GenwrightError
+from genwright.files import write_whole
+
+SEED = b"genwright split 1"  # of the hash that orders clusters
+RECORD = np.dtype([("key", "<u8"), ("held", "u1")])
+UNDECIDED, TRAINED, HELD = -1, 0, 1
+
+
+def key_of(content: str) -> int:
+    """A key of 64 bits. That two of a million documents agree by chance has a probability of 3e-8, and would only join their clusters."""
+    return int.from_bytes(hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def keys_of(contents: Iterable[str]) -> np.ndarray:
+    """(n,) uint64."""
+    return np.array([key_of(content) for content in contents], np.uint64)
+
+
+def clusters_of(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """(n,) int64, from 0: the cluster of each document. columns: (n,) each, a key of every document; a key of its own joins it to none."""
+    numbered = [np.unique(column, return_inverse=True)[1] for column in columns]
+    size = len(columns[0])
+    label = np.arange(size)  # of each document the first one that it is known to be joined to
+    while True:
+        before = label
+        for keys in numbered:
+            least = np.full(size, size)
+            np.minimum.at(least, keys, label)
+            label = least[keys]
+        if np.array_equal(label, before):
+            return np.unique(label, return_inverse=True)[1]
+
+
+def held_out_of(
+    columns: Sequence[np.ndarray],
+    sizes: np.ndarray,
+    wanted: float,
+    unit: str,
+    records: Sequence[Path] = (),
+) -> np.ndarray:
+    """(n,) bool: which documents are held out. At least one cluster is on either side.
+
+    columns: see `clusters_of`. sizes: (n,) what each document counts. wanted: the share, 0 to 1.
+    unit: what a document is called. records: files of earlier decisions (see `records_of`),
+    written where there are new ones. Raises GenwrightError for a single cluster.
+    """
+    if not wanted or not len(sizes):
+        return np.zeros(len(sizes), bool)
+    clusters = clusters_of(columns)
+    amounts = np.bincount(clusters, sizes)
+    if np.count_nonzero(amounts) < 2:
+        raise _single(len(sizes), unit)
+    order = _order(clusters, columns[0])
+    known = _known(clusters, columns, records)
+    if not records or UNDECIDED not in known[amounts > 0]:
+        return _divide(amounts, order, wanted, known)[clusters]
+    with _alone(records):  # another process may have decided in the meantime
+        known = _known(clusters, columns, records)
+        held = _divide(amounts, order, wanted, known)[clusters]
+        for record in records:
+            _write(record, columns, held)
+    return held
+
+
+def _single(documents: int, unit: str) -> GenwrightError:
+    what = f"there is a single {unit}" if documents == 1 else f"all {documents} {unit}s are equal or of one group"
+    return GenwrightError(f"{what}, which cannot be held out and trained on", f"give more {unit}s, or set data.held_out=0")
+
+
+def _order(clusters: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """The numbers of the clusters, in the order of a hash of their least key."""
+    least = np.full(clusters.max() + 1, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(least, clusters, column)
+    hashed = [hashlib.blake2b(key.tobytes(), digest_size=8, key=SEED).digest() for key in least]
+    return np.argsort(np.frombuffer(b"".join(hashed), "<u8"), kind="stable")
+
+
+def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.ndarray) -> np.ndarray:
+    """(clusters,) bool: which are held out, at least one on either side.
+
+    amounts: (clusters,), two of them above 0. order: (clusters,) their numbers. known: (clusters,)
+    what was decided before, which is forgotten where it leaves a side empty.
+    """
+    filled = amounts > 0
+    held = (known == HELD) & filled
+    free = [cluster for cluster in order.tolist() if known[cluster] == UNDECIDED and filled[cluster]]
+    target = wanted * amounts.sum()
+    total = amounts[held].sum()
+    for cluster in free:
+        if total >= target:
+            break
+        if total + amounts[cluster] / 2 <= target:  # which brings it nearer
+            held[cluster] = True
+            total += amounts[cluster]
+    free = [cluster for cluster in free if not held[cluster]]
+    if total < target / 2 and (one := _enough(free, amounts, target / 2 - total, amounts.sum() - total)) is not None:
+        held[one] = True
+    if held.any() and not held[filled].all():
+        return held
+    if (known[filled] != UNDECIDED).any():
+        return _divide(amounts, order, wanted, np.full_like(known, UNDECIDED))
+    last = min(np.flatnonzero(filled), key=lambda cluster: amounts[cluster])
+    held[last] = not held[last]
+    return held
+
+
+def _enough(free: list[int], amounts: np.ndarray, missing: float, rest: float) -> int | None:
+    """The smallest cluster that gives what is missing, unless it is more than half of the rest."""
+    large = [cluster for cluster in free if missing <= amounts[cluster] <= rest / 2]
+    return min(large, key=lambda cluster: amounts[cluster]) if large else None
+
+
+# ---- the record of earlier decisions
+
+
+def records_of(cache: Path, roots: Sequence[str], *settings: object) -> list[Path]:
+    """Where decisions for data of these settings are kept: one file for each folder that a person named, so that one more folder changes
+    nothing for the others."""
+    named = [digest_of(RECORD.descr, root, *settings) for root in sorted(set(roots)) or [""]]
+    return [cache / "splits" / f"{name}.npy" for name in sorted(named)]
+
+
+def _known(clusters: np.ndarray, columns: Sequence[np.ndarray], records: Sequence[Path]) -> np.ndarray:
+    """(clusters,) int8: TRAINED, HELD or UNDECIDED, by the keys that are recorded."""
+    known = np.full(clusters.max() + 1, UNDECIDED, np.int8)
+    earlier = [record for record in map(_read, records) if len(record)]
+    if not earlier:
+        return known
+    recorded = np.concatenate(earlier)
+    for side in (HELD, TRAINED):  # the last one wins
+        keys = recorded["key"][recorded["held"] == side]
+        for column in columns:
+            known[clusters[np.isin(column, keys)]] = side
+    return known
+
+
+def _read(path: Path) -> np.ndarray:
+    """(keys,) of dtype RECORD; empty where there is no record yet."""
+    try:
+        record = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        return np.zeros(0, RECORD)
+    except (ValueError, EOFError):
+        record = None
+    if record is None or record.dtype != RECORD:
+        what = f"{path}, which says what is held out, is damaged"
+        raise GenwrightError(what, "delete it: what is held out is then decided again")
+    return record
+
+
+def _write(path: Path, columns: Sequence[np.ndarray], held: np.ndarray) -> None:
+    """Adds the sides of these documents to a record. Keys of documents that are gone stay, for they may come back."""
+    now = [np.rec.fromarrays([column, held.astype(np.uint8)], dtype=RECORD) for column in columns]
+    record = np.concatenate([*now, _read(path)])
+    _, first = np.unique(record["key"], return_index=True)  # what was decided now goes before
+    file = io.BytesIO()
+    np.save(file, record[first], allow_pickle=False)
+    write_whole(path, file.getvalue())
+
+
+@contextmanager
+def _alone(records: Sequence[Path]) -> Iterator[None]:
+    """One process at a time decides what is recorded there."""
+    with ExitStack() as stack, writing(records[0].parent):
+        records[0].parent.mkdir(parents=True, exist_ok=True)
+        for record in records:  # in the same order everywhere, so that no two processes wait for each other
+            lock = stack.enter_context(open(record.with_suffix(".lock"), "w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
