@@ -401,7 +401,7 @@ def test_nothing_is_imported_from_the_folder_a_person_works_in(tiny, tmp_path, m
 
 
 def test_ranks_whose_launcher_was_killed_save_and_stop(tiny, tmp_path):
-    words = [f"{name}={json.dumps(value)}" for name, value in (tiny | {"training.steps": 100000, "training.checkpoint_every": 0}).items()]
+    words = [f"{name}:={json.dumps(value)}" for name, value in (tiny | {"training.steps": 100000, "training.checkpoint_every": 0}).items()]
     command = [sys.executable, "-m", "genwright", "train", "docs", *words, "--run", str(tmp_path / "r"), "--quiet", "--processes", "2"]
     parent = subprocess.Popen(command)
     metrics = tmp_path / "r" / "metrics.jsonl"

@@ -115,9 +115,9 @@ def test_train_passes_every_word_on(api, capsys):
         "start": "runs/b",
         "processes": 2,
         "quiet": True,
-        "model.depth": 6,
-        "training.clip": 1e-3,
-        "seed": 3,
+        "model.depth": "6",  # words, which the types of their settings turn into values
+        "training.clip": "1e-3",
+        "seed": "3",
     }
     assert out == "runs/x: done; look at it with genwright sample, evaluate or report runs/x\n"
     api.step = 3
@@ -153,7 +153,7 @@ def test_the_other_commands_call_their_function(api, capsys, tmp_path):
     assert run(capsys, "evaluate", "r", "--weights", "ema")[1] == "the printed result\n"
     assert [call[0] for call in api.calls[-2:]] == ["load", "evaluate"] and api.calls[-2][2]["weights"] == "ema"
     assert run(capsys, "inspect", "code", "seed=1")[1] == "the printed result\n"
-    assert api.calls[-1] == ("inspect", ("code",), {"seed": 1})
+    assert api.calls[-1] == ("inspect", ("code",), {"seed": "1"})
     assert run(capsys, "export", "r", "--to", "hf", "out")[0] == 0
     assert api.calls[-1][0] == "export" and [str(word) for word in api.calls[-1][1]] == ["hf", "out"]
     assert run(capsys, "report", "r")[1] == "the printed result: written\n" and api.calls[-1][1][1] is None

@@ -52,6 +52,7 @@ def train(
     if resume:  # what was overridden when the run was started need not be said again
         overrides = Run(folder).environment.get("overrides", {}) | overrides
         given = _asked(recipe, overrides)
+    overrides = given.settled(overrides)
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         _launch(recipe, overrides, folder, resume, until, start, processes, quiet)
         return load(folder)
@@ -80,7 +81,7 @@ def _launch(
             path = Path(temporary) / "recipe.yaml"
             path.write_text(recipe.dump(), encoding="utf-8")
             recipe = path
-        options = [f"{name}={json.dumps(value)}" for name, value in overrides.items()]
+        options = [f"{name}:={json.dumps(value)}" for name, value in overrides.items()]
         options += ["--run", str(folder)] + ["--resume"] * resume + ["--quiet"] * quiet
         options += ["--until", str(until)] if until is not None else []
         options += ["--from", start] if start else []

@@ -7,6 +7,7 @@ range is refused in one sentence before any work starts. `dump` writes every set
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -19,6 +20,7 @@ from genwright.errors import GenwrightError, did_you_mean
 from genwright.refusals import dotted_names, refusal
 from genwright.registry import Settings, kinds, settings_of
 from genwright.training.settings import Training, Watching
+from genwright.words import Word, opened, read_words
 from genwright.yamltext import read_yaml, write_yaml
 
 _DEFAULT_KINDS = {"data": "text", "codec": "bpe", "model": "transformer", "objective": "causal"}
@@ -29,7 +31,7 @@ def build(cls: type[BaseModel], values: Any, where: str) -> Any:
     if not isinstance(values, Mapping):
         raise GenwrightError(f"{where or 'the recipe'} is {values!r}", "write settings as key: value, one a line")
     try:
-        return cls.model_validate(dict(values))
+        return cls.model_validate(read_words(cls, values, where))
     except ValidationError as error:
         raise refusal(cls, error, where, _everywhere) from None
 
@@ -116,8 +118,14 @@ class Recipe(Settings):
         if not isinstance(values, Mapping):
             return values
         data = _part("data", values.get("data"), "data")
-        filled = {name: kind for name, kind in data.usual.items() if values.get(name) is None}
-        return {**values, **filled, "data": data}
+        filled = dict(values) | {"data": data}
+        for name, kind in data.usual.items():
+            part = values.get(name)
+            if part is None:
+                filled[name] = kind
+            elif isinstance(part, Mapping) and "kind" not in part and not any(isinstance(inner, Mapping) for inner in part.values()):
+                filled[name] = {**part, "kind": kind}  # not several networks, each with its own kind
+        return filled
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
@@ -143,9 +151,21 @@ class Recipe(Settings):
         """This recipe with some settings changed, by dotted name. Raises GenwrightError."""
         return Recipe.of(_changed(self.model_dump(), overrides))
 
+    def settled(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """The overrides that made this recipe, each word of a command line replaced by the value that it was read as."""
+        values = self.model_dump(mode="json", exclude_unset=True)
+        return {key: _at(values, key) if isinstance(value, Word) else value for key, value in overrides.items()}
+
     def dump(self) -> str:
         """Every setting as YAML; `Recipe.load` of it gives an equal recipe."""
         return write_yaml(self.model_dump(mode="json"))
+
+
+def _at(values: Any, key: str) -> Any:
+    """What stands at a dotted key of nested settings."""
+    for name in key.split("."):
+        values = values[name]
+    return values
 
 
 def _changed(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,17 +203,24 @@ def shipped() -> list[tuple[str, str]]:
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """`key=value` words of a command line -> {key: value}, the value read as YAML (500, 1e-3, true, null, [a, b], text)."""
+    """`key=value` words of a command line -> {key: Word(value)}, to be read by the type of the setting; `key:=json` -> {key: value}.
+    Raises GenwrightError for a word without `=`."""
     found: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
-        if not equals or not key.strip():
+        exact = key.endswith(":")
+        key = key.removesuffix(":").strip()
+        if not equals or not key:
             raise GenwrightError(f"{word!r} is not a setting", "write key=value, for example training.steps=500")
-        try:
-            found[key.strip()] = read_yaml(f"value: {text}", "an override")["value"]
-        except GenwrightError:
-            found[key.strip()] = text  # `data.path=*.txt` is no YAML, and means what it says
+        found[key] = _json(key, text) if exact else Word(text)
     return found
+
+
+def _json(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise GenwrightError(f"{key}:={text} is not JSON", f"write {key}=VALUE, or JSON after := as in {key}:=null") from None
 
 
 def override(values: dict[str, Any], key: str, value: Any) -> None:
@@ -202,6 +229,8 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
     place = values
     for depth, name in enumerate(parents, start=1):
         inner = place.get(name)
+        if isinstance(inner, Word):
+            inner = opened(inner)
         if isinstance(inner, str) and depth == 1:
             inner = {"kind": inner}
         elif inner is not None and not isinstance(inner, Mapping):

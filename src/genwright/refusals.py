@@ -38,7 +38,8 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
     if kind in ("model_type", "model_attributes_type"):
         return GenwrightError(f"{key} is {value!r}", "write its settings as key: value")
     if wanted := _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0]):
-        quotes = " (in quotes, if it looks like a number)" if wanted == "text" and isinstance(value, (int, float)) else ""
+        misread = wanted == "text" and (value is None or isinstance(value, (int, float)))
+        quotes = " (in quotes, if it looks like a number or begins with #)" if misread else ""
         return GenwrightError(f"{key} is {value!r}", f"it must be {wanted}{quotes}")
     return GenwrightError(f"{key} is {value!r}", f"{problem['msg'][:1].lower()}{problem['msg'][1:]}")
 

@@ -64,5 +64,49 @@ def read_yaml(text: str, name: str) -> dict[str, Any]:
     return values
 
 
+def plain(text: str) -> bool | int | float | str | None:
+    """What a text means where YAML has a plain scalar: a truth value, a number, nothing, or itself."""
+    for kind, pattern, _ in _PLAIN:
+        if re.fullmatch(pattern, text):
+            return _meaning(kind, text)
+    return text
+
+
+def _meaning(kind: str, text: str) -> bool | int | float | str | None:
+    if kind == "bool":
+        return text.lower() == "true"
+    if kind == "null":
+        return None
+    try:
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(re.sub(r"\.(?=inf|nan)", "", text.lower()))
+    except ValueError:  # thousands of digits
+        pass
+    return text
+
+
+class _FlowLoader(_Loader):
+    """Leaves every scalar as the text that it is."""
+
+    yaml_implicit_resolvers: dict = {}
+
+
+def read_flow(text: str) -> Any:
+    """A list in brackets or a mapping in braces, nested as it may be, whose scalars stay texts. Raises ValueError for what is none,
+    for aliases, and where a comment would hide the end."""
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _FlowLoader)):
+            raise ValueError("aliases are not followed")
+        loader = _FlowLoader(text)
+        node = loader.get_single_node()
+        if node is None or node.end_mark.index != len(text):
+            raise ValueError("something follows the last bracket")
+        return loader.construct_document(node)
+    except (yaml.YAMLError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
 def write_yaml(values: dict[str, Any]) -> str:
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
