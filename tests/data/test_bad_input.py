@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from genwright.codecs.text import BPE, Bytes, Characters, TextCodec
-from genwright.data import shards, workers
+from genwright.data import shards
 from genwright.data.text import TextData
 from genwright.errors import GenwrightError
 
@@ -199,22 +199,6 @@ def test_no_permission(tmp_path, corpus, monkeypatch):
 
     monkeypatch.setattr(shards.Path, "mkdir", denied)
     refused("cannot be written .*denied.*; set GENWRIGHT_CACHE", tmp_path, corpus)
-
-
-def test_a_worker_that_dies_or_fails_is_reported(monkeypatch):
-    jobs = [{"paths": ["/nowhere"]}, {"paths": ["/nowhere"]}]
-    with pytest.raises(RuntimeError, match="TypeError"):
-        list(workers.parallel("scan", [{"unknown": 1}] * 2, 2))
-    start = workers._start
-
-    def killed():
-        process = start()
-        process.kill()
-        return process
-
-    monkeypatch.setattr(workers, "_start", killed)
-    with pytest.raises(GenwrightError, match="a worker process ended in the middle of its work .*lower data.workers"):
-        list(workers.parallel("scan", jobs, 2))
 
 
 def test_unknown_character_later(tmp_path, corpus):

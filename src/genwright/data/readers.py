@@ -167,6 +167,11 @@ def scan(path: str) -> dict:
     return {"sha": sha.hexdigest(), "parts": parts, "bad": bad}
 
 
+def scan_all(paths: list[str]) -> list[dict]:
+    """`scan` of each."""
+    return [scan(path) for path in paths]
+
+
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

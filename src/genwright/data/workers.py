@@ -1,110 +1,205 @@
-"""Jobs over several processes, without torch in any of them.
+"""Jobs over several processes, without torch in any of them: `concurrent.futures.ProcessPoolExecutor` over fresh interpreters.
 
-Each worker is a fresh interpreter that reads a job a line (JSON) and answers a line. Nothing is forked from a process that holds
-threads, nothing is pickled, the caller's script is not run again; a worker whose parent was killed ends after its job.
+1. Workers are spawned, never forked from a process that holds threads. The caller's script is not run again in them, so that it
+   needs no `if __name__ == "__main__"`, and nothing is imported from the current folder.
+2. Ctrl-C reaches the parent alone, which ends the workers. A worker whose parent was killed ends at once.
+3. Each job says in shared memory that it has begun. Where a worker dies, the files it was at are named.
+
+Jobs and their results pass through pipes between these processes, nowhere else.
 """
 
-import json
+import multiprocessing
 import os
-import queue
 import signal
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import connection, resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from genwright.errors import GenwrightError
 
-STAGES = {"scan": "reading", "count": "counting", "write": "tokenising", "pictures": "decoding pictures", "music": "reading music"}
 quiet = False  # whether no progress is shown
+ENVIRONMENT = {  # of a worker
+    "PYTHONSAFEPATH": "1",  # nothing is imported from the current folder while the interpreter starts
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+NAMED = 3  # files that a message names, before it counts
+LOWER = "it may have run out of memory: lower data.workers, or leave the file out"
 
 
-def jobs_by_name() -> dict:
+class Work(NamedTuple):
+    """A kind of job. function: of a module without torch; label: for the bar of progress; files: the paths that a job reads."""
+
+    function: Callable[..., Any]
+    label: str
+    files: Callable[[dict], Iterable[str]]
+
+
+class Answer(NamedTuple):
+    """What a job gave: its result, or the two parts of a GenwrightError, or the traceback of any other exception."""
+
+    result: Any = None
+    error: tuple[str, str] | None = None
+    failure: str = ""
+
+
+def kinds_of_work() -> dict[str, Work]:
     from genwright.data import pictures, readers, shards, source_music
 
-    scan = lambda paths: [readers.scan(path) for path in paths]  # noqa: E731
-    return {"scan": scan, "count": shards.count, "write": shards.write, "pictures": pictures.write, "music": source_music.read}
+    def parts(job: dict) -> Iterable[str]:
+        return (part[0] for part in job["unit"]["parts"])
+
+    return {
+        "scan": Work(readers.scan_all, "reading", lambda job: job["paths"]),
+        "count": Work(shards.count, "counting", parts),
+        "write": Work(shards.write, "tokenising", parts),
+        "pictures": Work(pictures.write, "decoding pictures", lambda job: (path for _, path in job["files"])),
+        "music": Work(source_music.read, "reading music", lambda job: (path for path, _ in job["files"])),
+    }
 
 
 def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterable[tuple[int, Any]]:
-    """(index of the job, its result) as they are done, with a bar of progress on a terminal. One worker: in this process."""
+    """(index of the job, its result) as they are done, with a bar of progress on a terminal. One worker: in this process.
+
+    Raises what a job raised, where that is a GenwrightError; RuntimeError with the traceback for any other exception; GenwrightError
+    that names the files for a worker that died.
+    """
     from rich.console import Console
     from rich.progress import track
 
+    work = kinds_of_work()[name]
     console = Console(stderr=True)
     hidden = quiet or len(jobs) < 2 or not console.is_terminal
-    return track(_done(name, jobs, workers), STAGES[name], len(jobs), console=console, transient=True, disable=hidden)
+    if workers <= 1 or len(jobs) <= 1 or multiprocessing.current_process().daemon:  # a daemon may start no process
+        results: Iterator[tuple[int, Any]] = ((i, work.function(**job)) for i, job in enumerate(jobs))
+    else:
+        results = spread(work, jobs, workers)
+    return track(results, work.label, len(jobs), console=console, transient=True, disable=hidden)
 
 
-def _done(name: str, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
-    if workers <= 1 or len(jobs) <= 1:
-        function = jobs_by_name()[name]
-        for i, job in enumerate(jobs):
-            yield i, function(**job)
-        return
-    processes = [_start() for _ in range(min(workers, len(jobs)))]
-    idle: queue.SimpleQueue = queue.SimpleQueue()
-    for process in processes:
-        idle.put(process)
-    with ThreadPoolExecutor(len(processes)) as pool:  # a thread waits for each process
-        asked = {pool.submit(_ask, idle, name, job): i for i, job in enumerate(jobs)}
-        try:
-            for done in as_completed(asked):
-                yield asked[done], done.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.kill()
-                process.wait()
-
-
-def _start() -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TOKENIZERS_PARALLELISM": "false"}
-    environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "genwright.data.workers"]  # -P: nothing is imported from the current folder
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, encoding="utf-8")
-
-
-def _ask(idle: queue.SimpleQueue, name: str, job: dict) -> Any:
-    """A job's result, of a process that has nothing to do."""
-    process = idle.get()
+def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
+    """`parallel` over processes."""
+    with _starting():
+        pass  # the locks below start multiprocessing's process that tracks resources, unless it runs
+    context = _Context()
+    begun = context.RawArray("q", len(jobs))  # of each job, the process that is at it, or 0
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (begun,))
     try:
-        process.stdin.write(json.dumps([name, job]) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-    except (BrokenPipeError, ValueError):
-        line = ""
-    if not line:
-        what = f"a worker process ended in the middle of its work (exit code {process.wait()})"
-        raise GenwrightError(what, "it may have run out of memory: lower data.workers")
-    idle.put(process)
-    answer = json.loads(line)
-    if "what" in answer:
-        raise GenwrightError(answer["what"], answer["remedy"])
-    if "failure" in answer:
-        raise RuntimeError(answer["failure"])
-    return answer["result"]
+        waiting = {pool.submit(_answer, work.function, i, job): i for i, job in enumerate(jobs)}
+        for future in as_completed(waiting):
+            answer = future.result()
+            if answer.error:
+                raise GenwrightError(*answer.error)
+            if answer.failure:
+                raise RuntimeError(answer.failure)
+            yield waiting.pop(future), answer.result
+    except BrokenProcessPool:
+        pool.shutdown(wait=True, cancel_futures=True)  # until it is known how each process ended
+        raise _died(context.started, work, jobs, list(begun)) from None
+    except BaseException:  # also where nobody asks for more
+        for process in context.started:
+            if process.is_alive():
+                process.kill()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def main() -> None:
-    import traceback
+def _died(processes: list[SpawnProcess], work: Work, jobs: Sequence[dict], begun: list[int]) -> GenwrightError:
+    """Which worker ended, how, and the files it was at."""
+    ended = [process for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)]
+    ended = ended or processes  # the pool ends the others with SIGTERM: one of them may have been ended so before
+    code = ended[0].exitcode if ended else None
+    pids = {process.pid for process in ended}
+    files = [path for job, pid in zip(jobs, begun, strict=True) if pid in pids for path in work.files(job)]
+    files = list(dict.fromkeys(files))
+    how = f"by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+    more = f" or {len(files) - NAMED:,} more" if len(files) > NAMED else ""
+    where = f"at {', '.join(files[:NAMED])}{more}" if files else "before it began"
+    return GenwrightError(f"a worker process ended in the middle of its work ({how}), {where}", LOWER)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not mix with the answers
-    functions = jobs_by_name()
-    for line in sys.stdin:
-        name, job = json.loads(line)
+
+class _Process(SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj):  # noqa: N802 - the name that multiprocessing calls
+        with _starting():
+            return SpawnProcess._Popen(process_obj)
+
+
+class _Context(SpawnContext):
+    """Makes the processes of a pool, and keeps them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[SpawnProcess] = []
+
+    def Process(self, *arguments: Any, **named: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        process = _Process(*arguments, **named)
+        self.started.append(process)
+        return process
+
+
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """While a process starts it takes from this one: the environment, SIGINT blocked, and no main module to run again."""
+    with _one_at_a_time:
+        main, before = sys.modules["__main__"], dict(os.environ)
+        os.environ.update(ENVIRONMENT)
+        sys.modules["__main__"] = ModuleType("__main__")
         try:
-            answer = {"result": functions[name](**job)}
-        except GenwrightError as error:
-            answer = {"what": error.what, "remedy": error.remedy}
-        except Exception:  # reported to the parent, which raises it
-            answer = {"failure": traceback.format_exc()}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+            resource_tracker.ensure_running()  # a process of multiprocessing's own; starting it unblocks SIGINT
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                yield
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        finally:
+            sys.modules["__main__"] = main
+            for name in ENVIRONMENT:
+                del os.environ[name]
+                os.environ.update({name: before[name]} if name in before else {})
 
 
-if __name__ == "__main__":
-    main()
+_begun: Any = None  # of a worker: the shared memory of `spread`
+
+
+def _begin(begun: Any) -> None:
+    """The first thing a worker does."""
+    global _begun
+    _begun = begun
+    os.dup2(2, 1)  # what a library prints must not mix with the output of a command
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _answer(function: Callable[..., Any], number: int, job: dict) -> Answer:
+    """Does a job, in a worker."""
+    _begun[number] = os.getpid()
+    try:
+        return Answer(function(**job))
+    except GenwrightError as error:
+        return Answer(error=(error.what, error.remedy))
+    except MemoryError:
+        return Answer(error=("a worker process has no memory left", LOWER))
+    except Exception:  # reported to the parent, which raises it
+        return Answer(failure=traceback.format_exc())
+    finally:
+        _begun[number] = 0
