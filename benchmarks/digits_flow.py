@@ -1,11 +1,11 @@
 """Digits by a flow, trained so many minutes: do its samples teach a classifier as well as real digits do?
 
-    python benchmarks/digits_flow.py --data mnist.npz --minutes 60 [--samples 10000] [--set key=value ...] [--out FILE]
+    python benchmarks/digits_flow.py --data mnist.npz [--minutes 60 | --steps N] [--samples 10000] [--set key=value ...] [--out FILE]
 
-`genwright train digits-flow`, its speed measured over some steps and the steps that fit into the minutes trained; then 1,000 samples
-for each label in 10 Euler steps (and by the recipe's own solver). A classifier is trained on them and tested on the real test digits,
-beside the same classifier trained on as many real training digits. Precision, recall, density and coverage (k = 5) against the test digits
-in the features of an extractor trained on all real ones, beside those of real training digits: the floor.
+`genwright train digits-flow`, its speed measured over some steps and the steps that fit into the minutes trained (or, on a busy machine,
+`--steps`); then 1,000 samples for each label in 10 Euler steps (and by the recipe's own solver). A classifier is trained on them and
+tested on the real test digits, beside the same classifier trained on as many real training digits. Precision, recall, density and coverage
+(k = 5) against the test digits in the features of an extractor trained on all real ones, beside those of real training digits: the floor.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from common import finish
 from genwright.data.examples import Split
 from genwright.evaluation.distances import prdc
 from genwright.evaluation.features import extractor, fit, of_split, right
+from genwright.pictured import drawer
 from genwright.recipe import parse_overrides
-from genwright.sampling.latent import draw
 
 
-def taught(x: torch.Tensor, condition: torch.Tensor, test, space) -> float:
+def taught(x: torch.Tensor, condition: torch.Tensor, test, space, seen: int) -> float:
     """Accuracy on the test digits of a classifier trained on x (n, 1, 28, 28) and its labels as conditions (n, 10)."""
     split = Split(np.arange(len(x)), lambda n: x[torch.from_numpy(n)], str, condition.byte().numpy())
-    network = fit(split, space.shape, space.attributes, dict.fromkeys(space.attributes, True), seen=120_000)
+    network = fit(split, space.shape, space.attributes, dict.fromkeys(space.attributes, True), seen=seen)
     real, labels = test
     with torch.no_grad():
         guess = torch.cat([network(part)[0] for part in real.split(500)])
@@ -45,7 +45,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--steps", type=int, help="in place of what fits into the minutes")
     parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--seen", type=int, default=120_000, help="pictures that each classifier is trained on, repeats included")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="other settings of the recipe")
     parser.add_argument("--out")
@@ -55,26 +57,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         trial = genwright.train("digits-flow", run=f"{work}/trial", quiet=True, until=40, **given)
         speed = 1 / statistics.median([r["seconds"] for r in trial.records if "images_per_second" in r][8:])
-        steps, began = int(a.minutes * 60 * speed), time.time()
+        steps, began = a.steps or int(a.minutes * 60 * speed), time.time()
         run = genwright.train("digits-flow", run=f"{work}/run", quiet=True, **given | {"training.steps": steps})
         seconds, space, dataset = time.time() - began, run.codec.space, run.dataset()
         condition = torch.eye(space.columns).repeat(a.samples // space.columns, 1)
         drawing = run.recipe.sampling
         solvers = {"10 Euler steps": {"steps": 10, "solver": "euler"}, f"{drawing.steps} {drawing.solver} steps": {}}
-        drawn = {name: draw(run.objective, space, len(condition), condition, None, drawing.model_copy(update=how)).clamp(-1, 1)
-                 for name, how in solvers.items()}  # fmt: skip
+        drawn = {name: drawer(run, **how)(len(condition), condition).clamp(-1, 1) for name, how in solvers.items()}
     seen = extractor(dataset)
     train, test = dataset.split("train"), of_split(dataset.split("held_out"), 10_000)
     real, labels = of_split(train, len(condition))
     reference = seen.features(test[0])
     figures = {
         "steps": steps, "images per second": speed * run.recipe.training.batch_size, "seconds": seconds, "extractor": seen.describe(),
-        "real": {"accuracy when trained on": taught(real, labels, test, space)} | prdc(reference, seen.features(real)),
+        "real": {"accuracy when trained on": taught(real, labels, test, space, a.seen)} | prdc(reference, seen.features(real)),
     }  # fmt: skip
     for name, x in drawn.items():
         recognised = right(seen.predict(x), condition, space.attributes)
         figures[name] = {
-            "accuracy when trained on": taught(x, condition, test, space),
+            "accuracy when trained on": taught(x, condition, test, space, a.seen),
             "recognised by the extractor": statistics.mean(value for value, _ in recognised.values()),
         } | prdc(reference, seen.features(x))
     finish("digits_flow", figures, a.out)

@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import genwright
 from common import finish
 from genwright.evaluation.distances import PERFECT, kl_floor, mixture
+from genwright.pictured import draw
 from genwright.recipe import parse_overrides
-from genwright.sampling.latent import draw
 
 BARS = {"ring": (8, 0.95, 0.01), "grid": (25, 0.95, 0.02)}
 SAMPLES = 2500
@@ -37,7 +37,7 @@ def one(name: str, seed: int, overrides: dict) -> dict:
         run = genwright.train(f"{name}-gan", run=f"{work}/run", quiet=True, **quick | overrides)
         seconds, cpu = time.time() - began[0], time.process_time() - began[1]
         dataset = run.dataset()
-        x = draw(run.objective, dataset.codec.space, SAMPLES, None, None, run.recipe.sampling)
+        x = draw(run, SAMPLES)
         found = mixture(x, dataset.means, dataset.std)
         sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in run.objective.modules.items()}
     assert all(sizes[n] <= most for n, most in PACGAN.items()), sizes
@@ -48,7 +48,7 @@ def one(name: str, seed: int, overrides: dict) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("which", nargs="*", choices=[*BARS, []], default=list(BARS))
+    parser.add_argument("which", nargs="*", choices=BARS, help="default: both")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="default: the recipe's")
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="other settings of the recipe")
@@ -56,7 +56,7 @@ def main() -> None:
     a = parser.parse_args()
     overrides = parse_overrides(a.set) | ({"training.steps": a.steps} if a.steps else {})
     figures: dict = {"perfect high quality": PERFECT}
-    for name in a.which:
+    for name in a.which or BARS:
         runs = [one(name, seed, overrides) for seed in range(a.seeds)]
         modes, quality, kl = BARS[name]
         figures[name] = {
