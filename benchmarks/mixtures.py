@@ -48,7 +48,7 @@ def one(name: str, seed: int, overrides: dict) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("which", nargs="*", choices=BARS, help="default: both")
+    parser.add_argument("which", nargs="*", choices=[*BARS, []], metavar="MIXTURE", help="ring, grid; default: both")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, help="default: the recipe's")
     parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="other settings of the recipe")

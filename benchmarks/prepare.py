@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import subprocess
 import sys
@@ -20,6 +19,10 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from common import finish
 
 
 def synthesise(path: Path, megabytes: float) -> None:
@@ -152,13 +155,10 @@ def main() -> None:
     if result["ours"]["tokens"] != result["theirs"]["tokens"]:
         raise SystemExit(f"the two sides made different tokens: {result}")
     result["ratio"] = result["ours"]["megabytes_per_second"] / result["theirs"]["megabytes_per_second"]
-    result["machine"] = {"cores": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()}
     for side in ("ours", "theirs"):
         print("{}: {megabytes_per_second:.1f} MB/s, peak memory {peak_gigabytes:.2f} GB".format(side, **result[side]))
     print(f"ratio {result['ratio']:.2f} (bar: >= 1.5), ours at most 1.5 GB")
-    print(json.dumps(result))
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    finish("prepare", result, arguments.json)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,9 @@ def main() -> None:
         x = drawer(run)(a.samples).clamp(-1, 1)
     held = run.dataset().split("held_out")
     attribute = slice(0, 10)
-    real = torch.cat([labels(held.x(torch.arange(i, min(i + 1000, len(held)))), classifier, attribute) for i in range(0, len(held), 1000)])
+    count = min(a.samples, len(held))
+    starts = range(0, count, 1000)
+    real = torch.cat([labels(held.x(torch.arange(i, min(i + 1000, count))), classifier, attribute) for i in starts])
     found, reference = stacked(labels(x, classifier, attribute)), stacked(real)
     figures = {
         "modes": found.modes, "reverse KL": found.kl, "steps": steps, "batch": run.recipe.training.batch_size, "seconds": seconds,

@@ -103,6 +103,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
+    parser.add_argument("--eager", action="store_true", help="without the compiled loop, where there is no compiler")
     parser.add_argument("--out")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -112,8 +114,12 @@ def main() -> None:
         "Trainer GPT2LMHeadModel": lambda p: theirs("GPT2LMHeadModel", a.data, a.steps, p),
         "Trainer NanoChatForCausalLM": lambda p: theirs("NanoChatForCausalLM", a.data, a.steps, p),
     }
+    mine = [name for name in sides if name.startswith("genwright")]
+    if a.eager:
+        mine.remove("genwright, compiled")
+        del sides["genwright, compiled"]
     figures: dict = {}
-    for precision in ("fp32", "bf16"):
+    for precision in a.precision:
         found: dict[str, list[float]] = {name: [] for name in sides}
         for _ in range(a.repeats):
             for name, call in sides.items():
@@ -121,9 +127,7 @@ def main() -> None:
                 print(precision, name, f"{found[name][-1]:,.0f} tokens/s", file=sys.stderr)
         best = {name: round(max(values)) for name, values in found.items()}
         rivals = [n for n in best if n.startswith("Trainer")]
-        figures[precision] = {"tokens/s": best} | {
-            f"{mine} / {r}": round(best[mine] / best[r], 2) for mine in ("genwright", "genwright, compiled") for r in rivals
-        }
+        figures[precision] = {"tokens/s": best} | {f"{name} / {r}": round(best[name] / best[r], 2) for name in mine for r in rivals}
     finish("trainer", figures, a.out)
 
 

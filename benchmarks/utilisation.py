@@ -1,6 +1,6 @@
 """Model FLOP utilisation of `gpt2-small` on one GPU, bf16, compiled: the recipe's own network and loop on random tokens.
 
-    python benchmarks/utilisation.py --peak 989 [--steps 20] [--micro 32] [--out FILE]
+    python benchmarks/utilisation.py --peak 989 [--steps 20] [--micro 32] [--device cuda] [--set key=value ...] [--out FILE]
 
 FLOP a token: 6 for each weight that is multiplied and 12 H D a position (PaLM's appendix B), forward and backward, over the card's dense
 bf16 peak in TFLOP/s (`--peak`: H100 and H200 989, A100 312).
@@ -21,7 +21,7 @@ from common import finish
 from genwright import assemble
 from genwright.contracts import Space
 from genwright.draws import Draws
-from genwright.recipe import Recipe
+from genwright.recipe import Recipe, parse_overrides
 from genwright.training import loop
 from genwright.training.engine import Engine
 
@@ -45,12 +45,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--micro", type=int, default=32)
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="other settings of the recipe")
     parser.add_argument("--out")
     a = parser.parse_args()
-    engine = Engine("cuda")
+    engine = Engine(a.device)
     torch.set_float32_matmul_precision("high")
     words = {"data.path": "-", "training.steps": a.steps, "training.batch_size": a.batch, "training.micro_batch": a.micro}
-    space = Space(50304, {"end": 50303}, length=1024)
+    words |= parse_overrides(a.set)
+    space = Space(50304, {"end": 50303}, length=words.get("data.context", 1024))
     recipe = assemble.resolve(Recipe.load("gpt2-small", words), space)
     objective = assemble.objective(recipe, space)
     model = objective.modules["model"]
@@ -67,7 +70,11 @@ def main() -> None:
     step = statistics.median(seconds[a.steps // 2 :])
     tokens = a.batch * recipe.data.context
     flop = model.flops_per_token(recipe.data.context) * tokens  # type: ignore[operator]
-    figures = {"gpu": torch.cuda.get_device_name(), "parameters": sum(p.numel() for p in model.parameters()), "ms a step": step * 1e3}
+    figures = {
+        "device": torch.cuda.get_device_name() if a.device == "cuda" else "cpu",
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "ms a step": step * 1e3,
+    }
     figures |= {"tokens/s": tokens / step, "TFLOP/s": flop / step / 1e12, "utilisation": flop / step / 1e12 / a.peak}
     finish("utilisation", figures, a.out)
 

@@ -1,13 +1,14 @@
 """The house rules that no linter knows: nothing executable is ever read back, and sizes that a reader can take in.
 
 Run by `make check`. Errors: a forbidden name that is called or imported; `allow_pickle` or `trust_remote_code` given anything
-but False. Warnings: a file over 400 lines, a function over 60. The size of the package is printed, and has no limit. Names are
-read from the syntax tree, so that a comment or a docstring may speak of them.
+but False; a benchmark that cannot be imported. Warnings: a file over 400 lines, a function over 60. The size of the package is
+printed, and has no limit. Names are read from the syntax tree, so that a comment or a docstring may speak of them.
 """
 
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,8 +79,30 @@ def check(folder: Path) -> tuple[list[str], list[str], int]:
     return errors, warnings, total
 
 
-def main(folder: str = "src/genwright") -> int:
+IMPORT = """
+import importlib, sys
+folder, *names = sys.argv[1:]
+sys.path.insert(0, folder)
+for name in names:
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        print(f"{name}.py: cannot be imported ({type(error).__name__}: {error})")
+"""
+
+
+def not_importable(folder: Path) -> list[str]:
+    """Why files of a folder of scripts cannot be imported, a line each; they are imported in a process of their own."""
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    done = subprocess.run([sys.executable, "-c", IMPORT, str(folder), *names], capture_output=True, text=True)
+    if done.returncode:
+        return [f"{folder}: its files cannot be imported: {done.stderr.strip()[-500:]}"]
+    return [f"{folder}/{line}" for line in done.stdout.splitlines() if "cannot be imported" in line]
+
+
+def main(folder: str = "src/genwright", scripts: str = "benchmarks") -> int:
     errors, warnings, total = check(Path(folder))
+    errors += not_importable(Path(scripts))
     for text in warnings:
         print(f"warning: {text}")
     for text in errors:
