@@ -124,7 +124,7 @@ def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
 
 
 DECODED = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-TEXTUAL = ("prompt", "fill", "max_tokens", "stop")
+TEXTUAL = ("prompt", "fill", "max_tokens", "stop", "any_bytes")
 PICTURED = ("negative", "guidance", "steps", "solver", "truncation", "strength")
 WAYS = ("walk", "traverse", "interpolate", "directions", "invert")  # through a latent space
 COMPOSED = ("bars", "tempo", "harmonise", "theme", "rules", "soundfont")
@@ -149,6 +149,7 @@ def sample(
     min_p: Annotated[float | None, typer.Option(help="Tokens: only those this likely, relative to the likeliest.")] = None,
     repetition_penalty: Annotated[float | None, typer.Option(help="Text: above 1, tokens already used become less likely.")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="Text that ends a sample; may be given several times.")] = None,
+    any_bytes: Annotated[bool, typer.Option("--any-bytes", help="Text by bytes: also bytes that are no valid UTF-8.")] = False,
     condition: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures, music: what they are; a=b|c for several.")] = None,
     negative: Annotated[str | None, typer.Option(metavar="A=B,C=D", help="Pictures: what they are not.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Pictures: how strongly these two steer; 1 as learned.")] = None,
@@ -188,7 +189,10 @@ def sample(
             raise GenwrightError(f"{more[0]!r} is not expected here", "write what is asked for after --condition")
         given["condition"] = ",".join([condition, *more])
     if content == "text":
-        _print_text(trained, given | ({"stop": tuple(stop)} if stop else {}))
+        chosen: dict[str, Any] = {"stop": tuple(stop)} if stop else {}
+        if given.pop("any_bytes", False):
+            chosen["valid_utf8"] = False
+        _print_text(trained, given | chosen)
         return
     if content == "music":
         from genwright.composing import sample_music as write

@@ -130,10 +130,29 @@ class Stream(Protocol):
         """Where those rows come from, for a person ("lib/ast.py, lib/abc.py")."""
 
 
+class Utf8Tables(NamedTuple):
+    """Where tokens are bytes of characters: an automaton whose state is what the begun character still lacks, 0 between characters.
+
+    fits: (states, vocabulary) bool, the token may come in that state. after: (states, vocabulary) int64, the state after it, also where
+    it does not fit.
+    """
+
+    fits: Tensor
+    after: Tensor
+
+    def state(self, tokens: Sequence[int]) -> int:
+        """The state after some tokens; the last three decide, for no character has more than four bytes."""
+        state = 0
+        for token in tokens[-3:]:
+            state = int(self.after[state, token])
+        return state
+
+
 @dataclass(frozen=True)
 class Space:
     """What a codec produces, checked against the model before work starts. `special`: name -> id; never masked, never content.
     shape: of one example that is no sequence: (channels, height, width) or (coordinates,). length: tokens of one that is.
+    utf8: what is valid text, of codecs whose tokens may be parts of characters; made at the first call, which may take a moment.
     faults: (examples, time) tokens, -1 for none -> (examples, time, vocabulary) bool, what would break a rule of the content there.
     attributes: name -> its values, what content may be conditioned on: a column each, in this order (`codecs/attributes.py`)."""
 
@@ -145,6 +164,7 @@ class Space:
     length: int = 0
     period: int = 0  # tokens of its rows or bars, where all are as long
     faults: Callable[[Tensor], Tensor] | None = field(default=None, compare=False)
+    utf8: Callable[[], Utf8Tables] | None = field(default=None, compare=False)
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -150,10 +150,13 @@ class Run:
             self.codec.encode(prompt)
 
     def fill(self, text: str, top: int = 5, **settings: Any) -> Any:
-        """Fills each [MASK] of a text; the likeliest candidates of each with their probabilities."""
+        """Fills each [MASK] of a text by its likeliest token, or as `settings` of sampling say (temperature, seed, ...); the likeliest
+        candidates of each with their probabilities."""
         from genwright.sampling.fill import fill
 
-        return fill(self.model, self.codec, text, top=top, settings=self.sampling(**settings) if settings else None)
+        if not settings.keys() - {"valid_utf8"}:
+            settings = {"temperature": 0.0, "repetition_penalty": 1.0} | settings
+        return fill(self.model, self.codec, text, top=top, settings=self.sampling(**settings))
 
     def sampling(self, **settings: Any) -> Any:
         """The recipe's settings of sampling, some of them changed. Raises GenwrightError for one that there is not."""

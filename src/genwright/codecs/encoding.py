@@ -55,7 +55,7 @@ class Encoder:
     def _choose(self, spec: dict) -> Callable[[str], bytes]:
         model, added = spec["model"], spec["added_tokens"]
         plain = model["type"] == "BPE" and not spec["normalizer"] and all(token["special"] for token in added)
-        if plain and not model["merges"] and model["unk_token"] is None:
+        if plain and not model["merges"] and model["unk_token"] is None and not model.get("byte_fallback"):
             content = {token: i for token, i in model["vocab"].items() if len(token) == 1}
             if spec["pre_tokenizer"] is None:
                 return self._characters(content)

@@ -19,7 +19,8 @@ from pydantic import Field
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from genwright.codecs.encoding import Encoder, byte_symbols, split_pieces
-from genwright.contracts import Space
+from genwright.codecs.utf8 import by_bytes, tables, token_bytes
+from genwright.contracts import Space, Utf8Tables
 from genwright.errors import GenwrightError
 from genwright.registry import Settings
 
@@ -41,15 +42,25 @@ class TextCodec:
     def __init__(self, tokenizer: Tokenizer, special: dict[str, int]):
         self.tokenizer = tokenizer
         self._encoder = Encoder(tokenizer)
+        self._known_utf8: Utf8Tables | None = None
         for i, token in tokenizer.get_added_tokens_decoder().items():
             if token.special and i not in special.values():
                 special = special | {token.content: i}
         vocabulary = max(tokenizer.get_vocab().values()) + 1
-        self.space = Space(vocabulary=vocabulary, special=special, word_start=_word_starts(tokenizer, vocabulary, special))
+        self.space = Space(
+            vocabulary=vocabulary, special=special, word_start=_word_starts(tokenizer, vocabulary, special),
+            utf8=self._utf8 if by_bytes(tokenizer) else None,
+        )  # fmt: skip
         self.digest = hashlib.sha256((tokenizer.to_str() + json.dumps(special, sort_keys=True)).encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"TextCodec(vocabulary={self.space.vocabulary}, special={dict(self.space.special)})"
+
+    def _utf8(self) -> Utf8Tables:
+        if self._known_utf8 is None:
+            special = set(self.space.special.values())
+            self._known_utf8 = tables(token_bytes(self.tokenizer, self.space.vocabulary, special))
+        return self._known_utf8
 
     def encode(self, text: str) -> list[int]:
         """No special token is added."""

@@ -14,10 +14,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genwright.contracts import Codec
+from genwright.contracts import Codec, Utf8Tables
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.sampling.drawing import Decoding
+from genwright.sampling.spelling import Spelling
 from genwright.sampling.step import needs_causal, stepper, threads_for
 from genwright.sampling.warp import choose, held_by, likeliest, warp
 
@@ -35,7 +36,8 @@ class Drawn(NamedTuple):
 
     tokens: (rows, drawn) int64; 0 where not mask.
     logprobs: (rows, drawn), nats, under the distribution a token was drawn from: the model's after constraint, penalty, temperature
-        and truncation, so what is sampled is on-policy; at temperature 0 the model's own. 0 where not mask; None where not asked for.
+        and truncation, so what is sampled is on-policy; at temperature 0 the model's own. That only valid text is drawn does not enter.
+        0 where not mask; None where not asked for.
     mask: (rows, drawn) bool: drawn before the row was over, its end token included.
     """
 
@@ -56,17 +58,25 @@ class Sample:
     """By an end token, a stop string, or `max_tokens`."""
     logprob: float
     """Sum of the tokens' log-probabilities, nats (see `Drawn`)."""
+    unfinished: bool = False
+    """`max_tokens` came inside a character; its beginning is among the tokens, and not in the text."""
 
 
 class Reader:
     """Tokens of one sample -> its text, piece by piece. `feed` it what was drawn; `emit` receives text that can no longer change: whole
-    characters. Not part of the text: special tokens, stop strings, and what was drawn after the end."""
+    characters. Not part of the text: special tokens, stop strings, what was drawn after the end and, where only `whole` characters
+    are wanted, the beginning of one that the length cut off."""
 
-    def __init__(self, codec: Codec, prompt: Sequence[int], end: int | None, stop: Sequence[str], emit: Callable[[str], None] | None):
+    def __init__(
+        self, codec: Codec, prompt: Sequence[int], end: int | None, stop: Sequence[str], emit: Callable[[str], None] | None,
+        whole: bool = False,
+    ):  # fmt: skip
         self.tokens: list[int] = []
         self.text = ""
         self.stopped: Literal["end", "stop", "length"] | None = None
-        self._codec, self._end, self._stop, self._emit = codec, end, stop, emit
+        self.unfinished = False
+        self._codec, self._end, self._stop, self._emit, self._whole = codec, end, stop, emit, whole
+        self._utf8 = codec.space.utf8() if codec.space.utf8 else None
         self._released = 0  # characters given to emit
         self._window, self._known = list(prompt), 0  # tokens that are decoded together; how many characters of it are in the text
         self._settle()
@@ -85,7 +95,7 @@ class Reader:
         return self.stopped is not None
 
     def close(self, stopped: Literal["end", "length"] = "length") -> None:
-        """Nothing follows: bytes that never became a character are shown as such."""
+        """Nothing follows: bytes that never became a character are shown as such, unless only `whole` characters are wanted."""
         if not self.stopped:
             self.stopped = stopped
             self._show()
@@ -93,11 +103,13 @@ class Reader:
     def _show(self) -> None:
         """Adds what is new to the text, cuts that before the first stop string, and releases what can no longer change: of a sample that
         goes on neither the beginning of a character nor that of a stop string."""
-        decoded = self._codec.decode(self._window)
-        whole = decoded if self.stopped else decoded.removesuffix(_PARTIAL)
-        before, self.text = len(self.text), self.text + whole[self._known :]
-        self._known = max(self._known, len(whole))
-        if whole == decoded:
+        shown, settled = self._decoded()
+        self.unfinished = self.stopped == "length" and self._whole and not settled
+        if self.stopped and not self.unfinished:
+            shown = self._codec.decode(self._window)
+        before, self.text = len(self.text), self.text + shown[self._known :]
+        self._known = max(self._known, len(shown))
+        if settled:
             self._settle()
         found = [at for stop in self._stop if (at := self.text.find(stop, max(0, before - len(stop) + 1))) >= 0]
         if found:
@@ -107,9 +119,33 @@ class Reader:
             self._emit(self.text[self._released : until])
             self._released = until
 
+    def _decoded(self) -> tuple[str, bool]:
+        """The window's text but for the beginning of a character at its end, and whether there is none such."""
+        decoded = self._codec.decode(self._window)
+        if self._utf8 is None:
+            shown = decoded.removesuffix(_PARTIAL)
+            return shown, shown == decoded
+        if self._utf8.state(self._window) == 0:
+            return decoded, True
+        settled = self._codec.decode(self._window[: self._boundary(len(self._window))])
+        if not decoded.startswith(settled):  # codecs that show bytes in a row as text only where all of them are
+            return settled, False
+        return settled + decoded[len(settled) :].rstrip(_PARTIAL), False
+
+    def _boundary(self, at: int) -> int:
+        """The last place in the window up to `at` that is between characters."""
+        assert self._utf8 is not None
+        while at > 0 and self._utf8.state(self._window[:at]) != 0:
+            at -= 1
+        return at
+
     def _settle(self) -> None:
-        del self._window[:-_CONTEXT]
-        self._known = len(self._codec.decode(self._window).removesuffix(_PARTIAL))
+        """Forgets all of the window but what the text of its next tokens depends on."""
+        keep = max(0, len(self._window) - _CONTEXT)
+        if self._utf8 is not None:
+            keep = self._boundary(keep)
+        del self._window[:keep]
+        self._known = len(self._decoded()[0])
 
     def _held(self) -> int:
         """Length of the longest end of the text that a stop string begins with."""
@@ -127,6 +163,7 @@ def generate(
     computed at once. Raises GenwrightError for a model that is not causal, and what the codec raises for text it cannot encode.
     """
     settings = settings or Decoding()
+    utf8 = codec.space.utf8() if settings.valid_utf8 and codec.space.utf8 else None
     end = codec.space.special["end"]
     encoded = [list(codec.encode(prompt) if isinstance(prompt, str) else prompt) or [end] for prompt in prompts]
     for prompt, tokens in zip(prompts, encoded, strict=True):
@@ -138,21 +175,26 @@ def generate(
     samples = []
     for first in range(0, len(prompts) * n, batch):
         rows = range(first, min(first + batch, len(prompts) * n))
-        readers = [Reader(codec, encoded[row // n], end, settings.stop, on_token and partial(on_token, row)) for row in rows]
+        shows = [on_token and partial(on_token, row) for row in rows]
+        readers = [
+            Reader(codec, encoded[row // n], end, settings.stop, show, utf8 is not None) for row, show in zip(rows, shows, strict=True)
+        ]
         held, real = pad_left([encoded[row // n] for row in rows], device)
         keys = torch.tensor([(row // n << 32) + row % n for row in rows], device=device)
         feed = lambda new, rows: [readers[row].feed(its) for row, its in zip(rows.tolist(), new.tolist(), strict=True)]  # noqa: B023, E731
         draws = Draws(settings.seed, 0, keys)
         drawn = generate_tokens(
-            model, held, real, settings, draws, end=end, watch=feed if on_token or settings.stop else None, every=1 if on_token else None
-        )
+            model, held, real, settings, draws, end=end, utf8=utf8, watch=feed if on_token or settings.stop else None,
+            every=1 if on_token else None,
+        )  # fmt: skip
         assert drawn.logprobs is not None
         columns = drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), drawn.logprobs.tolist()
         for row, reader, new, count, scores in zip(rows, readers, *columns, strict=True):
             reader.feed(new[len(reader.tokens) : count])
             reader.close()
             total = sum(scores[: len(reader.tokens)])
-            samples.append(Sample(shown[row // n], reader.text, tuple(reader.tokens), reader.stopped or "length", total))
+            stopped = reader.stopped or "length"
+            samples.append(Sample(shown[row // n], reader.text, tuple(reader.tokens), stopped, total, reader.unfinished))
     return samples
 
 
@@ -165,11 +207,13 @@ def pad_left(rows: Sequence[Sequence[int]], device: torch.device | str = "cpu") 
 
 def generate_tokens(
     model: nn.Module, tokens: Tensor, padding: Tensor | None, settings: Decoding, draws: Draws, *, end: int | None = None,
-    constraint: Constraint | None = None, watch: Watch | None = None, every: int | None = None, logprobs: bool = True,
+    constraint: Constraint | None = None, utf8: Utf8Tables | None = None, watch: Watch | None = None, every: int | None = None,
+    logprobs: bool = True,
 ) -> Drawn:  # fmt: skip
     """Draws up to `settings.max_tokens` tokens after each row of `tokens` (rows, length), left-padded where not `padding` (True: real).
 
-    draws: one example a row (`settings.seed` and `stop` are not looked at). `end` ends a row. Whether rows are over is asked every
+    draws: one example a row (`settings.seed`, `stop` and `valid_utf8` are not looked at). `end` ends a row. utf8: of the codec, so
+    that only valid text is drawn; a row that ends by its length may end inside a character. Whether rows are over is asked every
     `every` tokens (default 8, on a GPU 32); when half of them are, they leave the batch. Without `logprobs` the likeliest token is found
     without the others' probabilities, which is faster. Raises GenwrightError where nothing could be drawn (logits that are not finite, a
     constraint without a token), and for a model that is not causal.
@@ -179,6 +223,7 @@ def generate_tokens(
     every, total, row = every or (8 if device.type == "cpu" else 32), prompt + settings.max_tokens, getattr(model, "row", 1)
     with torch.inference_mode():
         reader = stepper(model)
+        spelling = None if utf8 is None else Spelling(utf8, tokens, padding, settings, draws)
         uniform = draws.uniform("token", settings.max_tokens) if settings.temperature > 0 else None
         tokens = torch.nn.functional.pad(tokens, (0, settings.max_tokens))
         scores = torch.zeros(size, total, device=device)
@@ -197,12 +242,15 @@ def generate_tokens(
             chances = None if uniform is None else uniform[rows]
             over = torch.zeros(len(rows), dtype=torch.bool, device=device)
             done, found = over, list[Tensor]()  # done: rows that repeat the end token
+            begins = None if spelling is None else spelling.begins[rows]
             with threads_for(model, len(rows)):
                 while True:
                     if constraint:
                         logits = logits.masked_fill(~constraint(held[:, :at], rows), float("-inf"))
-                    logits = warp(logits, settings, seen)
-                    token, score = _next(logits, None if chances is None else chances[:, at - prompt], logprobs)
+                    warped = warp(logits, settings, seen)
+                    token, score = _next(warped, None if chances is None else chances[:, at - prompt], logprobs)
+                    if spelling is not None and begins is not None:
+                        token, score, begins = spelling.mended(begins, rows, at - prompt, logits, seen, token, score)
                     if constraint and end is not None:
                         token = token.masked_fill(done, end)
                         done = done | (token == end)
@@ -221,6 +269,8 @@ def generate_tokens(
                     logits = reader.step(token)
             tokens[rows], mask[rows, first:at] = held, True
             scores[rows, first:at] = torch.stack(found, 1)
+            if spelling is not None and begins is not None:
+                spelling.begins[rows] = begins
             rows = rows[~over]
     return _result(tokens[:, prompt:], scores[:, prompt:], mask[:, prompt:], end, logprobs)
 

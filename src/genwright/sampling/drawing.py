@@ -35,6 +35,8 @@ class Decoding(Settings):
     """Divides positive and multiplies negative logits of tokens that prompt and sample already hold; 1 is off."""
     passes: int = Field(48, ge=1, le=10_000)
     """Music by a masked model: how often what is open is drawn anew, in part."""
+    valid_utf8: bool = True
+    """Text by bytes: draws only tokens that go on with whole characters, so that no sample holds U+FFFD for bytes that are none."""
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Strings that end a sample; the text is cut before them."""
     seed: int = 0

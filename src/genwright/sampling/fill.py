@@ -17,9 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genwright.contracts import Utf8Tables
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.sampling.drawing import Decoding
+from genwright.sampling.spelling import may_fill
 from genwright.sampling.step import needs_bidirectional
 from genwright.sampling.warp import choose, held_by, likeliest, warp
 
@@ -60,34 +62,48 @@ def fill(model: nn.Module, codec: Any, text: str, top: int = 5, settings: Decodi
     tokens = torch.tensor([_encode(codec, text, mask)], device=next(model.parameters()).device)
     keep, settings = tokens != mask, settings or Decoding(temperature=0)
     draws = Draws(settings.seed, 0, torch.zeros(1, dtype=torch.long, device=tokens.device))
-    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=list(codec.space.special.values()))[0]
-    return Filled(codec.decode(filled.tolist()), tuple(filled[~keep[0]].tolist()), candidates(model, codec, tokens, top))
+    utf8 = codec.space.utf8() if settings.valid_utf8 and codec.space.utf8 else None
+    special = list(codec.space.special.values())
+    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=special, utf8=utf8)[0]
+    found = candidates(model, codec, tokens, top, utf8)
+    return Filled(codec.decode(filled.tolist()), tuple(filled[~keep[0]].tolist()), found)
 
 
 @torch.inference_mode()
-def candidates(model: nn.Module, codec: Any, tokens: Tensor, top: int) -> tuple[tuple[Candidate, ...], ...]:
-    """For each gap of one row, tokens (1, time) int64, the `top` likeliest."""
+def candidates(model: nn.Module, codec: Any, tokens: Tensor, top: int, utf8: Utf8Tables | None = None) -> tuple[tuple[Candidate, ...], ...]:
+    """For each gap of one row, tokens (1, time) int64, the `top` likeliest; with `utf8` of those that valid text may have there."""
     special = codec.space.special
-    logits = _content(model(tokens)[0, tokens[0] == special["mask"]], list(special.values()))
-    best = logits.softmax(-1).topk(min(top, logits.shape[-1] - len(set(special.values()))))
-    found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return tuple(tuple(Candidate(token, codec.decode([token]), p) for token, p in zip(*pair, strict=True)) for pair in found)
+    gaps = tokens == special["mask"]
+    probabilities = _content(model(tokens)[gaps], list(special.values())).softmax(-1)  # (gaps, vocabulary)
+    if utf8 is not None:
+        fitting = may_fill(utf8, tokens, gaps, list(special.values()))
+        probabilities = probabilities.masked_fill(~fitting, -1)
+    best = probabilities.topk(min(top, probabilities.shape[-1] - len(set(special.values()))))
+    found = []
+    for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True):
+        found.append(tuple(Candidate(i, codec.decode([i]), p) for i, p in zip(ids, values, strict=True) if p >= 0))
+    return tuple(found)
 
 
 @torch.no_grad()
 def fill_tokens(
     model: nn.Module, tokens: Tensor, keep: Tensor, mask: int, settings: Decoding, draws: Draws, *, never: Sequence[int] = (),
+    utf8: Utf8Tables | None = None,
 ) -> Tensor:  # fmt: skip
     """tokens (rows, time) int64 with what is not `keep` (rows, time; bool) replaced by what the model puts there, one gap a row at a
     time; returns as given.
 
     mask: the token that stands in a gap. draws: one example a row; each position has a draw of its own. never: tokens that do not come
-    in. Raises GenwrightError where probabilities are not finite.
+    in. utf8: of the codec, so that gaps become valid text wherever what stands around them allows it. Raises GenwrightError where
+    probabilities are not finite.
     """
     (rows, time), open_, tokens = tokens.shape, ~keep, tokens.masked_fill(~keep, mask)
     uniform = draws.uniform("fill", time).flatten()
     while open_.any():
-        logits = _content(model(tokens), never).flatten(0, 1)
+        logits = _content(model(tokens), never)
+        if utf8 is not None:
+            logits[open_] = logits[open_].masked_fill(~may_fill(utf8, tokens, open_, never), float("-inf"))
+        logits = logits.flatten(0, 1)
         seen = None if settings.repetition_penalty == 1 else held_by(tokens, ~open_, logits.shape[-1])
         logits = warp(logits, settings, None if seen is None else seen.repeat_interleave(time, 0))  # for each of a row's positions
         new = _drawn(logits, settings, uniform).view(rows, time)
