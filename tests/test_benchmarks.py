@@ -47,6 +47,7 @@ RUNS: dict[str, list[str]] = {
     "parity": ["--batches 1"],
     "prepare": ["--megabytes 0.3 --vocabulary 400 --processes 1 --scratch SCRATCH"],
     "read_chorales": ["--pieces 2"],
+    "read_scores": ["--limit 2"],
     "shakespeare": [
         "--data TEXT --steps 2 --seeds 1 --rounds 1 --plain-steps 101 --skip-long",
         "--data TEXT --tune 2 --seeds 2 --rounds 1 --plain-steps 101",

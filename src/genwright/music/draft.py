@@ -59,7 +59,7 @@ class Draft:
 
     def score(self, per_quarter: int) -> tuple[Score, Counter[str]]:
         """The piece on a grid, and how many notes there were and what became of them. Raises BadMusic."""
-        voices = [(name, _untie(notes)) for name, notes in self.voices if notes]
+        voices = [(name, untie(notes)) for name, notes in self.voices if notes]
         if not voices:
             raise BadMusic("holds drums and no note with a pitch" if self.lost["unpitched notes"] else "holds no note")
         if self.by_height:
@@ -154,7 +154,7 @@ def _changes(items: Iterable) -> tuple:
     return (kept[0]._replace(start=0), *changed) if kept else ()
 
 
-def _untie(notes: list[Raw]) -> list[Raw]:
+def untie(notes: list[Raw]) -> list[Raw]:
     """By start and pitch, tied notes made one."""
     out: list[Raw] = []
     last: dict[int, int] = {}  # pitch -> where its latest note is
