@@ -306,6 +306,16 @@ def _usage(error: Any) -> str:
     return text if "did you mean" in text else f"{text}; see `{command} --help`."
 
 
+def _check_encoding(word: str) -> None:
+    """Raises GenwrightError for a word whose bytes are no UTF-8: no recipe, record or page could hold it."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+        remedy = "write it in UTF-8; of a file with such a name, give the folder"
+        raise GenwrightError(f"a word of the command line is not UTF-8: {shown}", remedy) from None
+
+
 def leave(code: int) -> NoReturn:
     """Exits; a rank does so at once: threads of torch's process groups can outlive the interpreter and abort its exit."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -320,6 +330,8 @@ def main(words: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if words is None else words)
     debug = "--debug" in given
     try:
+        for word in given:
+            _check_encoding(word)
         code = app([word for word in given if word != "--debug"] or ["--help"], prog_name="genwright", standalone_mode=False)
         leave(code if isinstance(code, int) else 0)
     except (KeyboardInterrupt, typer.Abort):

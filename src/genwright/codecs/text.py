@@ -63,7 +63,12 @@ class TextCodec:
         return self._known_utf8
 
     def encode(self, text: str) -> list[int]:
-        """No special token is added."""
+        """No special token is added. Raises GenwrightError for what is no text."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            what = f"the text is not UTF-8 at character {error.start + 1}, after {text[: error.start][-20:]!r}"
+            raise GenwrightError(what, "give it in UTF-8") from None
         return np.frombuffer(self._encoder.encode(text), self._encoder.dtype).tolist()
 
     def decode(self, tokens: Sequence[int], special: bool = False) -> str:

@@ -41,7 +41,7 @@ from genwright.data.split import clusters_of, held_out_of, keys_of, records_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.files import cache_folder
+from genwright.files import cache_folder, irregular
 
 LIMIT = 256  # columns of one attribute
 _AT_ONCE = 1024  # pictures that are read together, to be made codes
@@ -145,8 +145,9 @@ def _sprites(codec: ImageSettings) -> Album:
 
 
 def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> Album:
-    if not os.path.isfile(path):
-        raise GenwrightError(f"data.path: {path} does not exist", "give an npz file that is there")
+    if what := irregular(path):
+        what = what if os.path.exists(path) else "does not exist"
+        raise GenwrightError(f"data.path: {path} {what}", "give an npz file that is there")
     if settings.stacked and codec.channels != 3:
         raise GenwrightError("stacked pictures have three channels", "set codec.channels=3, or leave data.stacked out")
     shape = codec.shape() | ({"channels": 1} if settings.stacked else {})

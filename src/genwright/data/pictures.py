@@ -11,6 +11,7 @@ Worker processes import this module: it must not import torch.
 import hashlib
 import io
 import json
+import os
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from PIL import Image, ImageColor, ImageOps
 
 from genwright.data.shards import publish
 from genwright.errors import GenwrightError
-from genwright.files import digest
+from genwright.files import digest, irregular
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -35,6 +36,8 @@ class BadPicture(Exception):
 
 def read(path: str, size: int) -> Image.Image:
     """The first frame, upright. A drawing (.svg) is drawn `size` pixels wide. Raises BadPicture."""
+    if os.path.exists(path) and (what := irregular(path)):  # to open a pipe would wait for ever
+        raise BadPicture(what)
     try:
         source: Any = path
         if path.endswith(".svg"):

@@ -9,6 +9,7 @@ Worker processes import this module: it must not import torch.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
 PART = 8 << 20  # bytes of a file that one job takes, about
 WHOLE = 1 << 62  # the end of a range that takes the whole file
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+_CUT = re.compile(rb"\n[!-~]")
+_NEAR = 50  # line ends that are looked at one by one
 _INSIDE = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 
@@ -87,10 +90,14 @@ def safe_cut(block: bytes, known: int = 0) -> int:
     """The last place after a line end and before an ASCII non-space; 0 if there is none. No token of our codecs crosses it.
     known: bytes at the beginning that are known to hold no such place, so that a growing block is not searched again and again."""
     first = max(known - 1, 0)
-    at = block.rfind(b"\n", first, -1) + 1
-    while at and not 33 <= block[at] <= 126:
-        at = block.rfind(b"\n", first, at - 1) + 1
-    return at
+    end = len(block) - 1
+    for _ in range(_NEAR):  # most often it is one of the last line ends
+        at = block.rfind(b"\n", first, max(end, 0)) + 1
+        if not at or 33 <= block[at] <= 126:
+            return at
+        end = at - 1
+    places = [match.start() + 1 for match in _CUT.finditer(block, first, end + 1)]
+    return places[-1] if places else 0
 
 
 def _raw(path: str, start: int = 0, end: int = WHOLE) -> Iterator[bytes]:
@@ -238,6 +245,8 @@ def _scan_parquet(path: str) -> list[list[int]]:
         if size >= PART or group == facts.num_row_groups - 1:
             parts.append([start, group + 1, row])
             start, row, size = group + 1, rows, 0
+    if rows != facts.num_rows:
+        raise NotText(f"is damaged: its row groups have {rows:,} rows, and it says {facts.num_rows:,}")
     return parts
 
 
@@ -375,8 +384,14 @@ def _group_rows(table, group: int, field: str, first: int) -> Iterator[Record]:
     except GeneratorExit:
         raise
     except Exception as error:
-        what = f"cannot be read from row {number:,} to {end - 1:,} (from 0): {_first_line(error)}"
-        yield Record(number, f"row group {group}", Fault(what, "write the file again"))
+        yield Record(number, f"row group {group}", _damaged(number, end, _first_line(error)))
+        return
+    if number != end:
+        yield Record(number, f"row group {group}", _damaged(number, end, f"it ends after {number - first:,} rows of {end - first:,}"))
+
+
+def _damaged(number: int, end: int, why: str) -> Fault:
+    return Fault(f"cannot be read from row {number:,} to {end - 1:,} (from 0): {why}", "write the file again")
 
 
 def _of_arrow(value, field: str) -> str | None | Fault:

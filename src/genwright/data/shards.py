@@ -45,7 +45,7 @@ def digest_of(*content) -> str:
 
 def share(group: str) -> float:
     """A number in [0, 1) that only the group decides: below the threshold it is held out."""
-    return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "little") / (1 << 64)
+    return int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") / (1 << 64)
 
 
 def grouped(items: Iterable[T], size: Callable[[T], float], name: Callable[[T], str], target: float) -> list[list[T]]:

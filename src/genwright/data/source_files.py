@@ -30,6 +30,11 @@ class SourceFile(NamedTuple):
     name: str
 
 
+def named(path: str, name: str) -> SourceFile:
+    """A file. Bytes of its name that are no UTF-8 are written as \\xff: a name is hashed, recorded and printed."""
+    return SourceFile(path, os.fsencode(name).decode("utf-8", "backslashreplace"))
+
+
 class FilesData(Settings):
     """What data that may be a person's files have in common."""
 
@@ -64,7 +69,7 @@ def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[Sou
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in passed_over)
         paths = [Path(where, name) for name in files if not name.startswith(".")]
-        yield from (SourceFile(str(path), path.relative_to(folder).as_posix()) for path in paths)
+        yield from (named(str(path), path.relative_to(folder).as_posix()) for path in paths)
 
 
 def collect(paths: tuple[str, ...], wanted: Callable[[str], bool]) -> list[SourceFile]:
@@ -74,24 +79,29 @@ def collect(paths: tuple[str, ...], wanted: Callable[[str], bool]) -> list[Sourc
         if os.path.isdir(path):
             files = [file for file in walk(path) if wanted(file.path)]
             if len(paths) > 1:  # two folders may hold files of one name
-                files = [SourceFile(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in files]
+                files = [named(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in files]
         else:
-            files = [SourceFile(path, os.path.basename(path))] if os.path.exists(path) else _matches(path)
+            files = [named(path, os.path.basename(path))] if os.path.exists(path) else _matches(path)
         found |= {os.path.realpath(file.path): file for file in files}
     return list(found.values())
 
 
 def _matches(pattern: str) -> list[SourceFile]:
-    matched = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)] if glob.has_magic(pattern) else []
+    matched = [path for path in glob.glob(pattern, recursive=True) if _may_be_read(path)] if glob.has_magic(pattern) else []
     if not matched:
         what = "matches no file" if glob.has_magic(pattern) else "does not exist"
         raise GenwrightError(f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there")
     root = os.path.dirname(pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)])
-    return [SourceFile(path, Path(os.path.relpath(path, root or ".")).as_posix()) for path in matched]
+    return [named(path, Path(os.path.relpath(path, root or ".")).as_posix()) for path in matched]
 
 
 def _is_text(path: str) -> bool:
-    return Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower() not in BINARY and os.path.isfile(path)
+    return Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower() not in BINARY and _may_be_read(path)
+
+
+def _may_be_read(path: str) -> bool:
+    """Whether this is a file, or something like a named pipe, which its reader then refuses by name."""
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
 @source("files")

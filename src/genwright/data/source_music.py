@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from genwright.data.source_files import SourceFile, collect
 from genwright.errors import GenwrightError
+from genwright.files import irregular
 from genwright.music import formats, midi, musicxml
 from genwright.music.draft import BadMusic, Draft
 from genwright.music.score import Score
@@ -80,7 +81,7 @@ def read(source: str, files: list, per_quarter: int) -> list:
 
 def read_file(path: str, per_quarter: int) -> list[Score]:
     """The pieces of one file; what the grid loses of them is said on standard error. Raises GenwrightError for the first that is none."""
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise GenwrightError(f"{path} does not exist", "give a MIDI, MusicXML or ABC file that is there")
     found = list(pieces("files", [SourceFile(path, os.path.basename(path))], per_quarter))
     for error in (piece.score for piece in found if isinstance(piece.score, GenwrightError)):
@@ -96,6 +97,8 @@ def _makers(file: SourceFile) -> Iterator[tuple[str, Callable[[], Draft]]]:
     suffix = Path(file.path).suffix.lower()
     if suffix not in (*SUFFIXES, ".json"):
         raise BadMusic(f"is of no known type: known are {', '.join(SUFFIXES)} and .json")
+    if what := irregular(file.path):  # to open a pipe would wait for ever
+        raise BadMusic(what)
     if os.path.getsize(file.path) > musicxml.LARGEST:
         raise BadMusic(f"is larger than {musicxml.LARGEST >> 20} MB")
     data = Path(file.path).read_bytes()
