@@ -32,3 +32,9 @@ def did_you_mean(word: str, known) -> str:
     known = sorted(str(k) for k in known)
     near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(known)
+
+
+def named(things, between: str = ", ") -> str:
+    """The first three of some things, and how many more there are."""
+    first = between.join(map(str, things[:3]))
+    return first if len(things) <= 3 else f"{first}{between}and {len(things) - 3:,} more"

@@ -83,7 +83,7 @@ def test_nothing_to_read(tmp_path, folder):
     refused("nowhere does not exist", tmp_path, path=str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("no picture")
-    refused("there is no picture in .*empty; give a path that holds .bmp, .gif", tmp_path, path=str(tmp_path / "empty"))
+    refused("there is no picture in .*empty; give a path that holds .apng, .bmp", tmp_path, path=str(tmp_path / "empty"))
     refused("data.path is given, but data.source is sprites", tmp_path, path=str(folder), source="sprites")
     for settings in ({"path": str(folder)}, {"source": "sprites"}):
         refused("data.stacked is for one npz file", tmp_path, stacked=True, **settings)

@@ -40,7 +40,7 @@ from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.data.split import clusters_of, held_out_of, keys_of, records_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.errors import GenwrightError, named
 from genwright.files import cache_folder, irregular
 
 LIMIT = 256  # columns of one attribute
@@ -55,7 +55,7 @@ class ImagesData(FilesData, family="data"):
     source: Literal["files", "openmoji", "sprites"] = "files"
     """`files` (see `path`), `openmoji` (4,495 drawings), or `sprites` (drawn from known factors)."""
     path: str | tuple[str, ...] = ()
-    """Folders, files or globs of pictures (png, jpeg, webp, gif, bmp, tiff), or one npz file."""
+    """Folders, files or globs of pictures (png, jpeg, webp, gif, bmp, tiff, pnm, tga), or one npz file."""
     attributes: str | None = None
     """A csv or jsonl of attributes. Default: attributes.csv or .jsonl in the folder, else the subfolder is the class."""
     minimum: int = Field(8, ge=1)
@@ -82,13 +82,14 @@ class ImagesData(FilesData, family="data"):
 
 class Album(NamedTuple):
     """What a source gives: pictures by their number, and what is known of each. held: which are held out, where the source says so;
-    classes: attributes whose values count however rare they are."""
+    classes: attributes whose values count however rare they are; notes: what a person may not expect of how they were read."""
 
     pixels: Any  # take(numbers) -> (n, channels, size, size) uint8, `digests` of each, `files` that they lie in: path -> SHA-256
     items: Sequence[Item]
     skipped: Sequence[str] = ()
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
+    notes: Sequence[str] = ()
 
 
 def _album(settings: ImagesData, codec: ImageSettings) -> Album:
@@ -110,13 +111,22 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     facts = [facts_of(folder) for folder in folders]
     bad = [text for its in facts for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
-        named = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
-        what = f"{len(bad)} of {len(items)} pictures cannot be used: {named}"
+        what = f"{len(bad)} of {len(items)} pictures cannot be used: {named(bad, '; ')}"
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip")
     shards = Shards([folder for folder, its in zip(folders, facts, strict=True) if its["names"]])
     by_name = {item.name: item for item in items}
     chosen = [by_name[name] for its in facts for name in its["names"]]
-    return Album(shards, chosen, problems + bad, None, frozenset({"group", "tone", "gender"} if openmoji else {"class"}))
+    classes = frozenset({"group", "tone", "gender"} if openmoji else {"class"})
+    return Album(shards, chosen, problems + bad, None, classes, _remarks(facts))
+
+
+def _remarks(facts: Sequence[dict[str, Any]]) -> list[str]:
+    """What the shards say of how their pictures were read, a sentence for each kind."""
+    names: dict[str, list[str]] = {}
+    for its in facts:
+        for remark, pictures_of_it in its["remarks"].items():
+            names.setdefault(remark, []).extend(pictures_of_it)
+    return [f"{len(found):,} pictures {remark}: {named(found)}" for remark, found in names.items()]
 
 
 def _decode(items: list[Item], codec: ImageSettings, cache: Path, settings: ImagesData) -> list[Path]:
@@ -217,7 +227,12 @@ class ImagesDataset(ExampleDataset):
         tables = [hashlib.sha256(table.tobytes()).hexdigest() for table in (np.packbits(conditions), np.packbits(held), kept)]
         self.digest = digest_of(self.codec.digest, settings.source, settings.stacked, list(self.shards.values()), tables)
         self.summary: dict[str, Any] = {name: {"examples": len(split)} for name, split in self.parts.items()}
-        self.summary |= {"files": len(album.items), "skipped": list(album.skipped), "copies": len(digests) - len(first)} | facts
+        self.summary |= {
+            "files": len(album.items),
+            "skipped": list(album.skipped),
+            "notes": list(album.notes),
+            "copies": len(digests) - len(first),
+        } | facts
         across = np.isin(digests[held], digests[~held])
         self.summary |= {"copies across the split": int(across.sum())}
 
