@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
+
+from genwright.files import json_text
 
 
 def machine() -> dict:
@@ -26,7 +27,7 @@ def machine() -> dict:
 
 def finish(name: str, figures: dict, out: str | None = None) -> None:
     """Prints the result as one JSON object, and keeps it in a file if asked."""
-    text = json.dumps({"benchmark": name, "figures": figures, "machine": machine()}, indent=1)
+    text = json_text({"benchmark": name, "figures": figures, "machine": machine()}, indent=1)
     print(text)
     if out:
         Path(out).write_text(text + "\n", encoding="utf-8")

@@ -76,7 +76,7 @@ def rival(folder: Path, samples: int, threads: int) -> None:
             began = time.perf_counter()
             nll = -float(model.get_nll(x, samples, batch))
             found[batch] = [nll, time.perf_counter() - began]
-    print(json.dumps(found))
+    print(json.dumps(found, allow_nan=False))
 
 
 def product_rate() -> float:

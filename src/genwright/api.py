@@ -17,7 +17,7 @@ from genwright import assemble
 from genwright.data import workers
 from genwright.errors import GenwrightError
 from genwright.evaluation.held_out import measure
-from genwright.files import write_whole
+from genwright.files import json_text, write_whole
 from genwright.recipe import Recipe, override
 from genwright.run import Run, load, report
 from genwright.training import checkpoint
@@ -232,7 +232,7 @@ def _write(folder: Path, recipe: Recipe, dataset: Any, engine: Engine, before: M
     if not before:
         dataset.codec.save(folder / "codec")
     found = dict(before) | {"overrides": extra["overrides"]} if before else assemble.environment(recipe, dataset, engine, extra)
-    write_whole(folder / "environment.json", json.dumps(found, indent=1))
+    write_whole(folder / "environment.json", json_text(found, indent=1))
     write_whole(folder / "recipe.yaml", recipe.dump())  # last: what makes the folder a run
 
 

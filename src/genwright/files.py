@@ -1,9 +1,13 @@
 """What is the same for every file that is written."""
 
 import hashlib
+import json
+import math
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def digest(path: Path) -> str:
@@ -33,6 +37,27 @@ def irregular(path: str | Path) -> str:
 def cache_folder(given: str | Path | None) -> Path:
     """Where prepared data are kept: the given folder, else $GENWRIGHT_CACHE, else ~/.cache/genwright."""
     return Path(os.path.expanduser(given or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright"))
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is a number, and none of the words that older files have for those that are not finite."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Plain data as JSON, which has no NaN and no infinity: numbers that are not finite become null. Python's own `json` would write
+    words that no other program reads."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
 
 
 def write_whole(path: Path, data: str | bytes) -> Path:

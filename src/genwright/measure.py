@@ -13,7 +13,7 @@ from rich.console import Console
 
 from genwright.evaluation.figure import Figure, details, table
 from genwright.evaluation.telling import tells_nothing
-from genwright.files import write_whole
+from genwright.files import json_text, write_whole
 
 if TYPE_CHECKING:
     from genwright.run import Run
@@ -61,7 +61,7 @@ def evaluate(run: Run, inception: str | Path | None = None, samples: int | None 
         figures, drawn = evaluate_images(run, inception, samples, whole), []
     found = Evaluation(run.step, run.weights, figures, drawn)
     if figures:
-        write_whole(_place(run), json.dumps(found.to_json(), indent=1))
+        write_whole(_place(run), json_text(found.to_json(), indent=1))
     return found
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from genwright.contracts import Space
 from genwright.data import pictures
 from genwright.errors import GenwrightError
+from genwright.files import json_text
 from genwright.registry import Settings
 
 FILE = "image.json"
@@ -52,7 +53,7 @@ class ImageCodec:
 
     def save(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / FILE).write_text(json.dumps(self._saved, indent=1) + "\n", encoding="utf-8")
+        (Path(folder) / FILE).write_text(json_text(self._saved, indent=1) + "\n", encoding="utf-8")
 
 
 def to_float(values: np.ndarray) -> Tensor:

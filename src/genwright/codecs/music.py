@@ -24,6 +24,7 @@ from torch import Tensor
 from genwright.codecs.attributes import placed
 from genwright.contracts import Space
 from genwright.errors import GenwrightError
+from genwright.files import json_text
 from genwright.music.score import REST, Key, Meter, Score, moved_key
 from genwright.registry import Settings
 
@@ -79,7 +80,7 @@ class MusicCodec(ABC):
         names = ["=".join(t[1:]) if t[0] == "asked" else " ".join(map(str, t)) for t in self.tokens]
         ids = {names[i]: i for i in range(self.size, len(names))}
         self.space = Space(len(names), ids, alike=self._alike(), period=self.period, attributes=learned.attributes)
-        self._saved = json.dumps({"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1)
+        self._saved = json_text({"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1)
         self.digest = hashlib.sha256(self._saved.encode()).hexdigest()
 
     def _alike(self) -> Tensor:

@@ -1,6 +1,5 @@
 """The codec of points in the plane: two coordinates, as they are."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Space
+from genwright.files import json_text
 from genwright.registry import Settings
 
 
@@ -26,7 +26,7 @@ class PointsCodec:
 
     def save(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "points.json").write_text(json.dumps({"shape": [2]}) + "\n", encoding="utf-8")
+        (Path(folder) / "points.json").write_text(json_text({"shape": [2]}) + "\n", encoding="utf-8")
 
 
 class Points(Settings, family="codec"):

@@ -22,6 +22,7 @@ from genwright.codecs.encoding import Encoder, byte_symbols, split_pieces
 from genwright.codecs.utf8 import by_bytes, tables, token_bytes
 from genwright.contracts import Space, Utf8Tables
 from genwright.errors import GenwrightError
+from genwright.files import json_text
 from genwright.registry import Settings
 
 SPECIAL = {"end": "<|end|>", "mask": "[MASK]", "pad": "<|pad|>"}
@@ -84,7 +85,7 @@ class TextCodec:
         config |= {"bos_token": named["end"], "eos_token": named["end"]}
         config |= {f"{name}_token": named[name] for name in ("mask", "pad") if name in named}
         (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
-        (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(json_text(config, indent=2) + "\n", encoding="utf-8")
 
     @staticmethod
     def load(folder: str | Path) -> TextCodec:

@@ -38,7 +38,7 @@ from genwright.data.tune_clusters import By, columns_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.files import cache_folder, digest, write_whole
+from genwright.files import cache_folder, digest, json_text, write_whole
 from genwright.music.likeness import fingerprint, near_copies
 from genwright.music.rules import faults
 from genwright.music.score import Score
@@ -158,7 +158,7 @@ def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence
     }
     codec.save(folder)
     np.save(folder / "tokens.npy", np.concatenate(tokens))
-    (folder / "pieces.json").write_text(json.dumps(facts), encoding="utf-8")
+    (folder / "pieces.json").write_text(json_text(facts), encoding="utf-8")
 
 
 def _known(name: str, score: Score, source: str) -> dict[str, str]:
@@ -217,7 +217,7 @@ class MusicDataset(ExampleDataset):
         found = {"copies across the split": copies, "near-copies across the split": len(near)}
         with writing(kept.parent):
             kept.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(kept, json.dumps(found))
+            write_whole(kept, json_text(found))
         return found
 
     def row(self, piece: Any) -> np.ndarray:

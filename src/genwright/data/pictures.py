@@ -11,7 +11,6 @@ Worker processes import this module: it must not import torch.
 
 import hashlib
 import io
-import json
 import os
 import warnings
 from functools import lru_cache
@@ -24,7 +23,7 @@ from PIL import Image, ImageColor
 from genwright.data import png, sixteen_bits
 from genwright.data.shards import publish
 from genwright.errors import GenwrightError
-from genwright.files import digest, irregular
+from genwright.files import digest, irregular, json_text
 
 _TGA = (".tga", ".icb", ".vda", ".vst")  # begins with nothing of its own, so only a name can say that a file is one
 SUFFIXES = frozenset(
@@ -231,7 +230,7 @@ def save(folder: str | Path, squares: list[np.ndarray], codec: dict, facts: dict
         np.save(draft / "pixels.npy", pixels)
         digests = [hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in pixels]
         np.save(draft / "digests.npy", np.frombuffer(b"".join(digests), "<u8"))
-        (draft / "shard.json").write_text(json.dumps(facts | {"sha256": digest(draft / "pixels.npy")}), encoding="utf-8")
+        (draft / "shard.json").write_text(json_text(facts | {"sha256": digest(draft / "pixels.npy")}), encoding="utf-8")
 
     publish(Path(folder), fill)
 

@@ -22,7 +22,7 @@ from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, g
 from genwright.data.source_files import SourceFile
 from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
-from genwright.files import cache_folder, write_whole
+from genwright.files import cache_folder, json_text, write_whole
 from genwright.registry import settings_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Preparation:
     def keep(self, path: Path, content: Any) -> None:
         with writing(self.cache):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(content))
+            write_whole(path, json_text(content))
 
     def parts(self, files: list[SourceFile]) -> list[Part]:
         """The parts of each file. A file is scanned unless its size and time of change are those of an earlier scan."""

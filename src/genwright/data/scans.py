@@ -130,4 +130,4 @@ def _save(record: Path, entries: dict[str, list]) -> None:
     there = {path: entry for path, entry in entries.items() if os.path.lexists(path)}
     with writing(record.parent):
         record.parent.mkdir(parents=True, exist_ok=True)
-        files.write_whole(record, json.dumps(there))
+        files.write_whole(record, files.json_text(there))

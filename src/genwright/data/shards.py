@@ -30,7 +30,7 @@ from tokenizers import Tokenizer
 from genwright.codecs.encoding import Encoder
 from genwright.data.readers import Part, Piece, read
 from genwright.errors import GenwrightError
-from genwright.files import digest, flush
+from genwright.files import digest, flush, json_text
 
 T = TypeVar("T")
 FORMAT = 2  # part of every key: raise it when the same input would give other shards
@@ -197,6 +197,6 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
         shas = {name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")}
         facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped, "empty": empty}
         facts |= dict(zip(SPLITS, counts, strict=True))
-        (draft / "shard.json").write_text(json.dumps(facts), encoding="utf-8")
+        (draft / "shard.json").write_text(json_text(facts), encoding="utf-8")
 
     publish(Path(folder), fill)

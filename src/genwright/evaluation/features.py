@@ -27,7 +27,7 @@ from genwright.data.examples import ExampleStream, Split
 from genwright.data.shards import digest_of
 from genwright.draws import Draws
 from genwright.evaluation.held_out import Alone
-from genwright.files import cache_folder, write_whole
+from genwright.files import cache_folder, json_text, write_whole
 from genwright.training.hooks import Live
 from genwright.training.loop import run, start
 from genwright.training.settings import Optimizer, Schedule, Training
@@ -191,7 +191,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
         root.mkdir(parents=True, exist_ok=True)
         network, known = _taught(dataset, space.shape, attributes, name)
         write_whole(weights, save(network.state_dict()))
-        write_whole(facts, json.dumps(known))  # last: it says that both are whole
+        write_whole(facts, json_text(known))  # last: it says that both are whole
     with torch.device("meta"):
         network = Network(space.shape, sum(map(len, attributes.values()))).eval()
     network.load_state_dict(load_file(weights), assign=True)

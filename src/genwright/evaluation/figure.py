@@ -48,13 +48,26 @@ class Figure:
     detail: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; a value that is not finite becomes None, which JSON can hold."""
-        return dataclasses.asdict(self) | {"value": self.value if math.isfinite(self.value) else None}
+        """Plain data; a number that is not finite becomes None, which JSON can hold."""
+        found = dataclasses.asdict(self)
+        found["value"] = _or_none(self.value)
+        for side in ("floors", "ceilings"):
+            found[side] = {name: _or_none(value) for name, value in found[side].items()}
+        return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Figure:
-        """The inverse of `to_json`. Raises TypeError for an unknown key."""
-        return cls(**{**data, "value": math.nan if data["value"] is None else float(data["value"])})
+        """The inverse of `to_json`; what is None is not a number again. Raises TypeError for an unknown key."""
+        sides = {side: {name: _or_nan(value) for name, value in data.get(side, {}).items()} for side in ("floors", "ceilings")}
+        return cls(**{**data, **sides, "value": _or_nan(data["value"])})
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def named(figures: Sequence[Figure], *names: str) -> Figure | None:

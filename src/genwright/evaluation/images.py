@@ -7,6 +7,7 @@ another one (the floor: right in each pixel, and nothing else). Samples of a con
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,6 +192,7 @@ def _modes(made: Tensor, means: Tensor, std: float) -> list[Figure]:
     found, n, m = distances.mixture(made, means, std), len(made), len(means)
     noise = distances.kl_floor(m, round(found.high_quality * n))
     among = "of the modes of samples of high quality, to uniform"
+    among += "" if math.isfinite(found.kl) else "; not finite, since no sample is of high quality"
     good = f"within 3 standard deviations ({std:g}) of the nearest of {m} means"
     return [
         Figure("modes", found.modes, "modes", n, "samples", {}, {"all": m}, "higher", f"with a sample {good}"),

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genwright.contracts import Codec, Space
 from genwright.errors import GenwrightError
-from genwright.files import readable
+from genwright.files import json_text, readable
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.models.transformer import Transformer
 
@@ -97,9 +97,9 @@ def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (folder / "config.json").write_text(json_text(config, indent=2) + "\n")
         if model.settings.causal:
-            (folder / "generation_config.json").write_text(json.dumps(ids, indent=2) + "\n")
+            (folder / "generation_config.json").write_text(json_text(ids, indent=2) + "\n")
         save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
         readable(folder / "model.safetensors")
         if codec is not None:

@@ -73,7 +73,8 @@ def chart(
     if not series:
         return ""
     solid = [s for s in series if s.kind != "faint"] or series
-    values = [v for s in solid for v in s.y if math.isfinite(v)] + list((floors or {}).values())
+    floors = {name: value for name, value in (floors or {}).items() if math.isfinite(value)}  # others have no place
+    values = [v for s in solid for v in s.y if math.isfinite(v)] + list(floors.values())
     pad = (max(values) - min(values)) * 0.06 or abs(values[0]) * 0.05 or 1.0
     low, high = 0.0 if zero or 0 <= min(values) <= pad else min(values) - pad, max(values) + pad
     steps = 0.0 if across == "step" else min(v for s in series for v in s.x), max(v for s in series for v in s.x)
@@ -89,7 +90,7 @@ def chart(
     upright = f'transform="translate(14 {(top + bottom) / 2}) rotate(-90)"'
     parts.append(f'<text class="label" {upright} text-anchor="middle">{escape(label)}</text>')
     used = -math.inf
-    for name, value in sorted((floors or {}).items(), key=lambda item: -item[1]):
+    for name, value in sorted(floors.items(), key=lambda item: -item[1]):
         at = py(value)
         used = at - 5 if at - 5 - used >= 12 else at + 13  # below its line where the label above is too near
         parts += [_line("floor", left, at, right, at), _text("floor-name", right - 4, used, f"{name} {number(value)}", "end")]
@@ -117,6 +118,7 @@ def scale(value: float, floors: Mapping[str, float], ceilings: Mapping[str, floa
     """A small horizontal scale: the value as a dot among ticks of its floors and ceilings; `falling`: the least on the right, so that
     better is always to the right. An empty string where there is nothing to compare with."""
     marks = [("floor-mark", *item) for item in floors.items()] + [("ceiling-mark", *item) for item in ceilings.items()]
+    marks = [mark for mark in marks if math.isfinite(mark[2])]
     if not marks or not math.isfinite(value):
         return ""
     every = [value, *(v for _, _, v in marks)]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from genwright.contracts import Objective
 from genwright.errors import GenwrightError
-from genwright.files import digest, flush, readable
+from genwright.files import digest, flush, is_finite, json_text, readable
 from genwright.training.loop import State
 
 # what `Weights` calls it -> the file it is in, and what stands before its names there
@@ -42,9 +42,9 @@ def save(root: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], sta
         for stem, named in tensors.items():
             save_file({n: t.detach().cpu().contiguous().clone() for n, t in named.items()}, temporary / f"{stem}.safetensors")
             readable(temporary / f"{stem}.safetensors")
-        (temporary / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+        (temporary / "state.json").write_text(json_text(state, indent=1), encoding="utf-8")
         files = sorted(p for p in temporary.iterdir())
-        (temporary / "manifest.json").write_text(json.dumps({p.name: digest(p) for p in files}, indent=1), encoding="utf-8")
+        (temporary / "manifest.json").write_text(json_text({p.name: digest(p) for p in files}, indent=1), encoding="utf-8")
         for p in [*temporary.iterdir(), temporary]:
             flush(p)
         if final.exists():  # the same step again, after a rollback: set aside until the new one is in place
@@ -125,7 +125,7 @@ def prune(root: Path, keep: int) -> None:
         except (OSError, ValueError):
             continue  # damaged: kept, for a person to look at
     scheduled = [s for s, state in states.items() if state.get("scheduled", True)]
-    measured = [s for s, state in states.items() if state.get("held_out") is not None]
+    measured = [s for s, state in states.items() if is_finite(state.get("held_out"))]
     kept = set(scheduled[-keep:]) | {max(states, default=0)}
     kept |= {min(measured, key=lambda s: (states[s]["held_out"], s))} if measured else set()
     for step in states:

@@ -10,7 +10,7 @@ A turn whose loss or gradient is not finite on any rank updates nothing on all o
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -62,13 +62,15 @@ class Hook:
         return False
 
 
+Pair = tuple[Any, Any]  # a sum and how many it is of: numbers or tensors
 GradientMaker = Callable[[Callable[[Batch], Loss], Batch, Sequence[Weights]], Loss]
 
 
 def plain_gradients(loss: Callable[[Batch], Loss], batch: Batch, moving: Sequence[Weights]) -> Loss:
-    """Adds the gradient of the summed totals of one micro-batch to the moving modules' gradients. Exchangeable: per example,
-    clipped and noised, for private training."""
+    """Adds the gradient of the summed totals of one micro-batch to the moving modules' gradients. Examples that count for nothing are
+    left out. Exchangeable: per example, clipped and noised, for private training."""
     out = loss(batch)
+    out = out._replace(total=out.total.masked_fill(out.count == 0, 0.0))  # not multiplied: 0 times infinity is no number
     if out.total.requires_grad:
         out.total.sum().backward()
     for weights in moving:
@@ -125,8 +127,10 @@ class _Step:
         return self.objective.prepare(batch, Draws(self.state.seed, position, self.placed), self.engine)
 
     def parts(self, batch: Batch, part: slice) -> list[tuple[Batch, bool]]:
-        """This rank's micro-batches of a part of the global batch, and whether they count: every rank has as many (collectives inside a
-        sharded module must pair up)."""
+        """This rank's micro-batches of a part of the global batch, and whether they count.
+
+        Every rank has one at least, from which it learns the names of the metrics. Where modules are sharded every rank has as many as
+        the others, since the collectives inside them must pair up. What is added for that does not count."""
         size = self.settings.micro_batch or self.stream.size
         if part == slice(None) and self.at_once:
             return [(batch, True)]
@@ -134,8 +138,10 @@ class _Step:
         local = [((r >= start) & (r < stop)).nonzero()[:, 0] for r in self.rows]
         index = local[self.engine.rank]
         pieces = [(self._take(batch, index[i : i + size]), True) for i in range(0, len(index), size)]
-        missing = -(-max(map(len, local)) // size) - len(pieces)
-        return pieces + [(self._take(batch, torch.arange(self.unit)), False) for _ in range(missing)]
+        most = -(-max(map(len, local)) // size)
+        missing = most - len(pieces) if self.engine.strategy == "fsdp" else int(not pieces)
+        spare = index[: self.unit] if len(index) else torch.arange(self.unit)  # examples that count elsewhere, if there are any
+        return pieces + [(self._take(batch, spare), False) for _ in range(missing)]
 
     @staticmethod
     def _take(batch: Batch, index: Tensor) -> Batch:
@@ -148,25 +154,28 @@ class _Step:
                     p.requires_grad_(name in moves)
             self.moved = moves
 
-    def turn(self, turn: Turn, batch: Batch, factor: float, record: dict[str, Any], totals: dict[str, float]) -> str:
-        """Plays one turn; adds its reduced metrics to `totals` as [sum, count]. Returns why nothing was updated, "" if all is well."""
+    def turn(self, turn: Turn, batch: Batch, factor: float, record: dict[str, Any], totals: dict[str, Pair]) -> str:
+        """Plays one turn; adds its reduced metrics to `totals`. Returns why nothing was updated, "" if all is well."""
         self.freeze(turn.moves)
         moving = [self.state.weights[name] for name in turn.moves]
         for w in moving:
             w.zero()
-        sums: dict[str, Tensor] = {}
-        whole: dict[str, Tensor] = {}
+        added = _Added()
         for piece, counts in self.parts(batch, turn.part):
-            out = self.gradients(turn.loss if counts else partial(_weightless, turn.loss), piece, moving)
-            _add(sums, _scalars(out))
-            _add(whole, out.sums)
-        names = sorted(n for n in sums if n[0] != "*")
-        total, count, *values = self.reduced([sums[n] for n in ["*total", "*count", *names]])
+            if counts:
+                added.add(self.gradients(turn.loss, piece, moving))
+            elif self.engine.strategy == "fsdp":
+                added.add(self.gradients(partial(_weightless, turn.loss), piece, moving))
+            else:
+                added.add(_weightless(turn.loss, piece))
+        names = sorted(added.metrics)
+        total, count, *values = self.reduced([added.total, added.count, *(value for name in names for value in added.metrics[name])])
         for w in moving:
             w.reduce(self.engine)
         square_norm = sum(float(w.square_norm(self.engine)) for w in moving)
-        _add(totals, dict(zip(names, values, strict=True)))
-        self.sums |= {name: self.engine.sum(whole[name]) for name in sorted(whole)}
+        for name, pair in zip(names, zip(values[::2], values[1::2], strict=True), strict=True):
+            totals[name] = _both(totals[name], pair) if name in totals else pair
+        self.sums |= {name: self.engine.sum(added.sums[name]) for name in sorted(added.sums)}
         if count == 0 and math.isfinite(total):
             what = f"step {self.state.step + 1} has no target: nothing in its batch counts in the loss"
             raise GenwrightError(what, "look at the batch with `genwright inspect`, and check masks and context")
@@ -196,7 +205,7 @@ class _Step:
         factor = rate_factor(self.settings.schedule, state.step, self.settings.steps)
         record: dict[str, Any] = {"step": state.step + 1}
         batches: dict[int, Batch] = {}
-        totals: dict[str, float] = {}
+        totals: dict[str, Pair] = {}
         self.sums: dict[str, Tensor] = {}  # of the turns, by name
         reason = ""
         for turn in objective.turns(state.step):
@@ -206,7 +215,7 @@ class _Step:
                 where = self.stream.describe(position * objective.draws + turn.draw, torch.arange(self.stream.size))
                 record["skipped"] = f"{reason} at step {state.step + 1}, position {position}: {where}"
                 break
-        metrics = {n[:-1]: total / totals[n[:-1] + "#"] for n, total in totals.items() if n[-1] == "/" and totals[n[:-1] + "#"]}
+        metrics = {name: total / count for name, (total, count) in totals.items() if count}
         record |= metrics | {"rate": factor}
         if not reason:
             for w in state.weights.values():
@@ -218,22 +227,34 @@ class _Step:
 
 
 def _weightless(loss: Callable[[Batch], Loss], batch: Batch) -> Loss:
+    """The loss of a micro-batch that does not count: all zeros. They are selected, since 0 times what is not finite is no number."""
     out = loss(batch)
-    metrics = {name: (total * 0, count * 0) for name, (total, count) in out.metrics.items()}
-    return Loss(out.total * 0, out.count * 0, metrics, {name: value * 0 for name, value in out.sums.items()})
+    metrics = {name: (torch.zeros_like(total), torch.zeros_like(count)) for name, (total, count) in out.metrics.items()}
+    total = out.total.masked_fill(torch.ones_like(out.total, dtype=torch.bool), 0.0)
+    return Loss(total, torch.zeros_like(out.count), metrics, {name: torch.zeros_like(value) for name, value in out.sums.items()})
 
 
-def _scalars(out: Loss) -> dict[str, Tensor]:
-    """What a micro-batch adds to the numbers of its turn: "*total", "*count", and "name/" and "name#" of each metric."""
-    entries = {"*total": out.total.detach().sum(), "*count": out.count.sum()}
-    for name, (total, count) in out.metrics.items():
-        entries[name + "/"], entries[name + "#"] = total.detach(), count
-    return entries
+def _both(a: Pair, b: Pair) -> Pair:
+    return a[0] + b[0], a[1] + b[1]
 
 
-def _add(sums: dict[str, Any], values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        sums[name] = sums[name] + value if name in sums else value
+class _Added:
+    """What the micro-batches of a turn add up to. metrics: name -> (sum, count). sums: those of `Loss.sums`."""
+
+    def __init__(self) -> None:
+        self.total: Any = 0.0
+        self.count: Any = 0.0
+        self.metrics: dict[str, Pair] = {}
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, out: Loss) -> None:
+        self.total = self.total + out.total.detach().sum()
+        self.count = self.count + out.count.sum()
+        for name, (total, count) in out.metrics.items():
+            pair = total.detach(), count
+            self.metrics[name] = _both(self.metrics[name], pair) if name in self.metrics else pair
+        for name, tensor in out.sums.items():
+            self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor
 
 
 def run(

@@ -2,7 +2,6 @@
 TensorBoard may mirror it."""
 
 import json
-import math
 import os
 import resource
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 
 from genwright.errors import optional
+from genwright.files import json_text
 from genwright.training.loop import Hook, State
 
 CLOCK = ("seconds", "memory_mb", "elapsed")  # fields, with `*_per_second`, that differ between equal runs
@@ -55,7 +55,7 @@ class Records(Hook):
 
     def flush(self, to_disk: bool = False) -> int:
         """Writes what waits; returns the file's length in bytes."""
-        lines = [json.dumps({k: _plain(v) for k, v in record.items()}) + "\n" for record in self.waiting]
+        lines = [json_text(record) + "\n" for record in self.waiting]
         data, self.written = "".join(lines).encode(), time.monotonic()
         try:
             with open(self.path, "ab") as f:
@@ -78,13 +78,6 @@ class Records(Hook):
         if self.path.exists():
             os.truncate(self.path, min(length, self.path.stat().st_size))
         self.length = length
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN; numbers keep seven digits only where they are clocks' (floats are written exactly)."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def read(path: Path) -> list[dict[str, Any]]:
