@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--out")
     a = parser.parse_args()
     run = genwright.load(a.run)
-    found = [f for f in run.evaluate().figures if f.name.startswith(WANTED)]
+    found = [f for f in run.evaluate(samples=2000).figures if f.name.startswith(WANTED)]
     figures: dict = {"step": run.step, "minutes": sum(r.get("seconds", 0) for r in run.records if "rate" in r) / 60}
     for f in found:
         figures[f.name] = {"value": f.value, "floors": dict(f.floors), "ceilings": dict(f.ceilings), "count": f.count}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,10 +12,11 @@ import torch
 
 from commands import command
 from composed import TINY, chorales, jsb, tunes
+from genwright import composing, load, progress
 from genwright.cli import main
 from genwright.composing import hidden_nats
 from genwright.music.midi_write import to_midi
-from genwright.music.score import Meter, Note, Score
+from genwright.music.score import Meter, Note, Score, from_plain, to_plain
 from genwright.music.write import to_musicxml
 
 pytest.importorskip("music21")
@@ -160,3 +162,44 @@ def test_nats_of_a_harmonisation_are_those_of_its_joint_probability(context):
         first = model.p[(model.states[:, :2] == torch.tensor(row[:2])).all(1)].sum() / model.p[model.states[:, 0] == row[0]].sum()
         assert found[0] == pytest.approx(-float(first.log()), rel=1e-5)
         assert found.sum() == pytest.approx(-float(whole.log()), rel=0.02)
+
+
+def test_an_evaluation_keeps_its_number_and_its_pieces(place, capsys, monkeypatch):
+    """What is drawn by `evaluate` is what the report shows; nothing is drawn again."""
+    code, said, _ = command(capsys, "evaluate", place / "xml", "--samples", 3)
+    assert code == 0 and "drawn: 3 samples, 1 harmonised melodies;" in said
+    path = next((place / "xml" / "evaluations").glob("*.json"))
+    first = json.loads(path.read_text())
+    assert first["counts"] == {"samples": 3, "harmonised melodies": 1}
+    assert path.read_text().count("\n") < 1000, "a piece is a line"
+    code, said, _ = command(capsys, "evaluate", place / "xml")
+    again = json.loads(path.read_text())
+    assert code == 0 and again == first, "as many again, and the same"
+    monkeypatch.setattr(composing, "rewrite", None)
+    code, said, error = command(capsys, "report", place / "xml")
+    assert code == 0, error
+    page = (place / "xml" / "report.html").read_text()
+    titles = [piece["title"] for piece in first["samples"]]
+    assert titles == ["Sample 1", "Sample 2", "Sample 3", "Harmonised: 3.musicxml"] and all(title in page for title in titles)
+    score = from_plain(first["samples"][0]["score"])
+    assert score == from_plain(json.loads(json.dumps(to_plain(score)))) and isinstance(score.voices[0][0], Note)
+
+
+def test_sample_i_is_the_same_whatever_their_number(place):
+    for name in ("tunes", "xml"):
+        run = load(place / name)
+        whole = composing.draw(run, 5, bars=2, temperature=1.0)
+        assert composing.draw(run, 2, bars=2, temperature=1.0, first=3) == whole[3:]
+        assert len({score.voices for score in whole}) > 1
+
+
+def test_an_evaluation_says_how_far_it_is(place, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    code, said, error = command(capsys, "evaluate", place / "xml", "--samples", 2)
+    assert code == 0 and "measuring held-out data: " in error and "drawing samples: " in error and "passes: 1 of 2" in error
+    code, said, error = command(capsys, "evaluate", place / "xml", "--samples", 2, "--quiet")
+    assert code == 0 and error == ""
+    code, said, error = command(capsys, "report", place / "xml")
+    assert code == 0 and "engraving pieces: " in error
+    code, said, error = command(capsys, "sample", place / "xml", "--bars", 1, "-n", 1)
+    assert code == 0 and "passes: " in error

@@ -31,6 +31,7 @@ Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, for example runs/code.")]
 Step = Annotated[int | None, typer.Option(help="Checkpoint to use. Default: the newest whole one.")]
 Which = Annotated[Weights | None, typer.Option(help="Which weights. Default: ema where there is one.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress display.")]
 
 
 def _version(wanted: bool) -> None:
@@ -98,7 +99,7 @@ def train(
         str | None, typer.Option("--from", metavar="RUN|FOLDER", help="Start from a run's or a Hugging Face folder's weights.")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine that share each step.")] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress display.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a recipe, or go on with a run."""
     from genwright import api
@@ -174,7 +175,7 @@ def sample(
 ) -> None:
     """Sample a run: print text, or write pictures or music."""
     given = {k: v for k, v in locals().items() if v is not None and v is not False and k not in ("run", "step", "weights", "more")}
-    from genwright import api
+    from genwright import api, progress
 
     trained = api.load(run, step=step, weights=weights)
     content = "image" if trained.content == "points" else trained.content
@@ -198,7 +199,9 @@ def sample(
         from genwright.composing import sample_music as write
     else:
         from genwright.pictured import sample_pictures as write  # type: ignore[assignment]
-    print("\n".join(map(str, write(trained, **given))))
+    with progress.showing():
+        written = write(trained, **given)
+    print("\n".join(map(str, written)))
 
 
 def _print_text(trained: Any, given: dict[str, Any]) -> None:
@@ -242,15 +245,20 @@ def _safe(text: str) -> str:
 def evaluate(
     run: RunFolder,
     inception: Annotated[Path | None, typer.Option(metavar="FILE", help="Inception weights (safetensors): adds the FID.")] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Pictures: how many are drawn. Default: 2,000; points: 2,500.")] = None,
+    samples: Annotated[
+        int | None, typer.Option("--samples", "-n", min=1, help="How many are drawn. Default: as before, else what takes a minute.")
+    ] = None,
     whole: Annotated[bool, typer.Option("--whole", help="Pictures: every held-out one, 500 importance samples each.")] = False,
     step: Step = None,
     weights: Which = None,
+    quiet: Quiet = False,
 ) -> None:
     """Measure a run on its held-out split, and what it draws."""
-    from genwright import api
+    from genwright import api, progress
 
-    print(api.load(run, step=step, weights=weights).evaluate(inception, samples, whole))
+    with progress.showing(quiet):
+        found = api.load(run, step=step, weights=weights).evaluate(inception, samples, whole)
+    print(found)
 
 
 @app.command()
@@ -272,11 +280,14 @@ def export(
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="One run, or several to compare.")],
     output: Annotated[Path | None, typer.Option(help="Default: RUN/report.html, or report.html for several.")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Write an HTML page about one run, or several."""
-    from genwright import api
+    from genwright import api, progress
 
-    print(f"{api.report(runs, output)}: written")
+    with progress.showing(quiet):
+        written = api.report(runs, output)
+    print(f"{written}: written")
 
 
 def failure(error: BaseException) -> GenwrightError | None:

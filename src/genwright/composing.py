@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,12 @@ from genwright.evaluation import tunes
 from genwright.evaluation.figure import CHANGED_LOSS, NOTES_LOSS, Figure, named
 from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
+from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.voice_floors import changed, voice_floors
 from genwright.evaluation.voice_leading import PARALLELS, cadences, chords, faults, labels, marks
-from genwright.music.score import Note, Score, edges, first_number
+from genwright.music.score import Note, Score, edges, first_number, from_plain, to_plain
 from genwright.pictured import Wanted, chosen
+from genwright.progress import task, track
 from genwright.reporting.page import Piece
 from genwright.reporting.svg import Series
 from genwright.sampling.compose import BARS, blank, compose, first_bars, rewrite
@@ -33,8 +36,11 @@ from genwright.training.engine import Engine
 if TYPE_CHECKING:
     from genwright.run import Run
 
-SAMPLES = 32  # of which the figures are made, unless another number is asked for
-SHOWN = 4  # pieces in a report
+SAMPLES = 32  # of which the figures are made, at most, unless another number is asked for
+LEAST = 4  # samples that are always drawn
+CAUSAL_PART, MASKED_PART = 16, 4  # samples that are drawn at once
+SHOWN = 4  # pieces in a report, and harmonised melodies
+SHORT = 8  # bars of a melody in a report
 HARMONISED = 16  # held-out melodies that are given other voices
 COMPARED = 400  # real pieces that samples are compared with, at most
 HELD_OUT, TRAINING = "held-out music", "training music"  # sets of real pieces
@@ -56,10 +62,10 @@ def sample_music(
 
 def draw(
     run: Run, n: int = 1, condition: Wanted = "", bars: str | int | None = None, theme: str | None = None, harmonise: str | None = None,
-    fill: str | None = None, rules: bool = False, **settings: Any,
+    fill: str | None = None, rules: bool = False, first: int = 0, **settings: Any,
 ) -> list[Score]:  # fmt: skip
-    """`n` pieces. theme: a file that they begin with; harmonise: one whose top voice they keep; fill: one of which they keep all but `bars`
-    (5-8). Raises GenwrightError."""
+    """`n` pieces, from piece `first` on. theme: a file that they begin with; harmonise: one whose top voice they keep; fill: one of which
+    they keep all but `bars` (5-8). Raises GenwrightError."""
     codec, causal = run.codec, run.recipe.objective.causal
     asked = [name for name, value in (("continue", theme), ("harmonise", harmonise), ("fill", fill)) if value]
     if len(asked) > 1:
@@ -78,18 +84,19 @@ def draw(
         given, count = _opened(theme, codec) if theme else None, _count(bars)
         if given and count and count <= (own := len(edges(given)) - 2 + first_number(given)):  # a pickup is no bar
             raise GenwrightError(f"{theme} has {own} bars already", f"give --bars {own + 1} or more, for they count from its beginning")
-        return compose(run.model, codec, n, decoding, condition=row, theme=given, bars=count, rules=rules)
+        return compose(run.model, codec, n, decoding, condition=row, theme=given, bars=count, rules=rules, first=first)
     if fill:
         codec.check(score := _opened(fill, codec))
-        return rewrite(run.model, codec, score, n, decoding, steps=_steps(score, bars))
+        return rewrite(run.model, codec, score, n, decoding, steps=_steps(score, bars), first=first)
     if harmonise:
         melody = _opened(harmonise, codec)
         if len(melody.voices) > 1:
             print(f"note: {harmonise} has {len(melody.voices)} voices; the first is taken", file=sys.stderr)
         melody = replace(melody, voices=melody.voices[:1], names=melody.names[:1])
-        return rewrite(run.model, codec, melody if bars is None else first_bars(melody, _count(bars) or 1), n, decoding, voices=(0,))
+        melody = melody if bars is None else first_bars(melody, _count(bars) or 1)
+        return rewrite(run.model, codec, melody, n, decoding, voices=(0,), first=first)
     names = ["".join(wanted.get(name, [])) for name in ("metre", "key")]  # of one value each
-    return rewrite(run.model, codec, blank(codec, _count(bars) or BARS, *names), n, decoding, condition=row)
+    return rewrite(run.model, codec, blank(codec, _count(bars) or BARS, *names), n, decoding, condition=row, first=first)
 
 
 def _opened(path: str, codec: Any) -> Score:
@@ -122,8 +129,10 @@ def _steps(score: Score, bars: str | int | None) -> range:
 # ---- figures
 
 
-def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
-    """Likelihood of held-out music, and samples beside held-out music, training music and noise. Some minutes on two cores."""
+def evaluate_music(run: Run, counts: SampleCounts | None = None) -> tuple[list[Figure], list[dict[str, Any]]]:
+    """Likelihood of held-out music, and samples beside held-out music, training music and noise; and pieces to be shown, as plain data.
+    counts: how many samples are drawn; it is told how many were. Some minutes on two cores."""
+    counts = counts or SampleCounts()
     recipe, dataset, codec = run.recipe, run.dataset(), run.codec
     lookahead, held_out, figures = recipe.objective.lookahead, dataset.scores("held_out", COMPARED), list[Figure]()
     if held_out:
@@ -134,9 +143,17 @@ def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
         figures += evaluate_language(run.objective, dataset, lookahead, untrained=before, **common)
         figures += _of_notes(run, dataset) if lookahead and codec.rows else []
     plain: dict[str, Any] = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": recipe.seed}
-    made = [score for score in draw(run, samples or SAMPLES, bars=BARS if codec.rows else None, **plain) if any(score.voices)]
+    harmonises = not recipe.objective.causal and codec.voices == 4 and bool(held_out)
+
+    def some(first: int, count: int) -> list[Score]:
+        return draw(run, count, bars=BARS if codec.rows else None, first=first, **plain)
+
+    part, share = (CAUSAL_PART, 1.0) if recipe.objective.causal else (MASKED_PART, 2 / 3 if harmonises else 1.0)
+    drawn = list(chain(*counts.draw("samples", some, least=LEAST, most=SAMPLES, part=part, share=share)))
+    kept = _samples_shown(run, drawn, run.sampling(**plain))
+    made = [score for score in drawn if any(score.voices)]
     if not made:
-        return [*figures, Figure("pieces with a note", 0.0, "share", samples or SAMPLES)]
+        return [*figures, Figure("pieces with a note", 0.0, "share", len(drawn))], kept
     train = dataset.scores("train", COMPARED)
     real = {HELD_OUT: held_out, TRAINING: train} if held_out else {TRAINING: train}
     sets = {"samples": made, **real, "noise": noise(train[: len(made)], recipe.seed)}
@@ -144,9 +161,25 @@ def evaluate_music(run: Run, samples: int | None = None) -> list[Figure]:
     figures += _led(sets) if all(len(score.voices) == 4 for its in sets.values() for score in its) else []
     figures += _sung(sets, recipe.seed) if codec.voices == 1 and not codec.settings.per_quarter % 4 else []
     figures += _new(sets, dataset.scores("train"))
-    if not recipe.objective.causal and codec.voices == 4 and held_out:
-        figures += _harmonised(run, dataset, min(samples or HARMONISED, HARMONISED))
-    return figures
+    if harmonises:
+        harmonised, more = _harmonised(run, dataset, counts)
+        figures, kept = figures + harmonised, kept + more
+    return figures, kept
+
+
+def _kept(title: str, score: Score) -> dict[str, Any]:
+    """A piece as plain data, for an evaluation's file."""
+    return {"title": title, "score": to_plain(score)}
+
+
+def _samples_shown(run: Run, drawn: Sequence[Score], settings: Any) -> list[dict[str, Any]]:
+    """The pieces that a report shows, as plain data: by the recipe's own settings of sampling. drawn: pieces that are there already, by
+    `settings`, which may be others."""
+    if settings != run.recipe.sampling:
+        with task("drawing pieces by the recipe's own settings", SHOWN) as part:
+            drawn = draw(run, SHOWN, bars=BARS if run.codec.rows else None)
+            part.advance(SHOWN)
+    return [_kept(f"Sample {i + 1}", score) for i, score in enumerate(drawn[:SHOWN])]
 
 
 def _of_notes(run: Run, dataset: Any) -> list[Figure]:
@@ -285,28 +318,38 @@ def _new(sets: Mapping[str, Sequence[Score]], train: Sequence[Score]) -> list[Fi
     ]
 
 
-def _harmonised(run: Run, dataset: Any, count: int) -> list[Figure]:
-    """Held-out sopranos, given other voices by the model: how surprising Bach's are to it, how many of its notes are Bach's, faults."""
-    codec, pieces = dataset.codec, dataset.pieces["held_out"][:count]
+def _harmonised(run: Run, dataset: Any, counts: SampleCounts) -> tuple[list[Figure], list[dict[str, Any]]]:
+    """Held-out sopranos, given other voices by the model: how surprising Bach's are to it, how many of its notes are Bach's, faults.
+    And the first of them, to be shown, as plain data."""
+    codec, pieces = dataset.codec, dataset.pieces["held_out"][:HARMONISED]
     real = [dataset.codec.decode(dataset.row(i).tolist()) for i in pieces]
-    made = [harmonised for score in real for harmonised in rewrite(run.model, codec, score, 1, run.recipe.sampling, voices=(0,))]
+
+    def some(first: int, count: int) -> list[Score]:
+        few = real[first : first + count]
+        return [rewrite(run.model, codec, score, 1, run.recipe.sampling, voices=(0,))[0] for score in few]
+
+    drawn = counts.draw("harmonised melodies", some, least=LEAST, most=HARMONISED, part=MASKED_PART, share=1 / 3, limit=len(pieces))
+    made = list(chain(*drawn))
+    real, pieces = real[: len(made)], pieces[: len(made)]
+    shown = zip(pieces, made[:SHOWN], strict=False)
+    kept = [_kept(f"Harmonised: {dataset.names[i]}", first_bars(score, SHORT)) for i, score in shown]
     grids = [(a.grid()[0][:, 1:], b.grid()[0][:, 1:]) for a, b in zip(real, made, strict=True)]
     surprise = float(_floors(dataset, pieces)["given the soprano"][:, 1:].mean())
-    nats = np.concatenate([hidden_nats(run, dataset, i) for i in pieces])
+    nats = np.concatenate([hidden_nats(run, dataset, i) for i in track(pieces, "measuring harmonies")])
     equal = np.concatenate([(a == b).ravel() for a, b in grids])
     guess = np.concatenate([(a == np.median(a, axis=0).astype(int)).ravel() for a, _ in grids])
     sets = {"samples": made, HELD_OUT: real, "noise": noise(real)}
     parallel = named(_led(sets), PARALLEL_FIGURE)
     assert parallel is not None
     order = "alto, tenor and bass written in a drawn order, each note given the soprano and all that is written"
-    counts = {"bigram given the soprano": surprise}
+    bigram = {"bigram given the soprano": surprise}
     middle = {"each voice's middle note": float(guess.mean())}
     what, of = "harmonising: notes equal to the composer's", "of alto, tenor and bass, a sixteenth each"
     return [
-        Figure("harmonising: loss of a note", float(nats.mean()), "nats/note", nats.size, "notes", counts, {}, "lower", order),
+        Figure("harmonising: loss of a note", float(nats.mean()), "nats/note", nats.size, "notes", bigram, {}, "lower", order),
         Figure(what, float(equal.mean()), "share", equal.size, "notes", middle, {}, "near", of),
         replace(parallel, name=f"harmonising: {PARALLEL_FIGURE}"),
-    ]
+    ], kept
 
 
 @torch.no_grad()
@@ -332,19 +375,18 @@ def hidden_nats(run: Run, dataset: Any, piece: int, orders: int = 8, seed: int =
 # ---- for the report
 
 
-def pieces_of(run: Run) -> tuple[list[Piece], dict[str, list[Series]]]:
-    """Samples, harmonised melodies and a real piece, as a person wants them; and the histograms of what was made beside held-out music."""
+def pieces_of(run: Run, kept: Sequence[Mapping[str, Any]]) -> tuple[list[Piece], dict[str, list[Series]]]:
+    """Samples, harmonised melodies and a real piece, as a person wants them; and the histograms of what was made beside held-out music.
+    kept: pieces of the run's evaluation, as plain data; samples are drawn now where it has none."""
     from genwright.music.shown import notation_svg, piano_roll_svg, player
 
     dataset, out = run.dataset(), list[Piece]()
-    shown = [(f"Sample {i + 1}", score) for i, score in enumerate(draw(run, SHOWN, bars=BARS if run.codec.rows else None))]
-    spread = _spread({"these samples": [score for _, score in shown], HELD_OUT: dataset.scores("held_out", COMPARED)})
-    if not run.recipe.objective.causal and run.codec.voices == 4:
-        for score in dataset.scores("held_out", 2 * SHOWN):
-            harmonised = rewrite(run.model, run.codec, first_bars(score, 8), 1, run.recipe.sampling, voices=(0,))[0]
-            shown.append((f"Harmonised: {score.facts.get('title', 'a held-out melody')}", harmonised))
+    kept = [its for its in kept if "score" in its] or _samples_shown(run, [], None)
+    shown = [(str(its["title"]), from_plain(its["score"])) for its in kept]
+    made, real = [score for title, score in shown if title.startswith("Sample")], dataset.scores("held_out", COMPARED)
+    spread = _spread({f"these {len(made)} samples": made, f"{HELD_OUT}, {len(real)} pieces": real})
     shown += [("Held-out music, for comparison", first_bars(score, BARS)) for score in dataset.scores("held_out", 1)]
-    for title, score in shown:
+    for title, score in track(shown, "engraving pieces"):
         if any(score.voices):
             found, named = (faults(score), labels(score)) if len(score.voices) == 4 else ([], {})
             said = (f"{f.kind}, bar {f.bar} beat {f.beat:g}, {'-'.join('SATB'[v] for v in f.voices)}" for f in found)

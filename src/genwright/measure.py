@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from genwright.evaluation.figure import Figure, details, table
+from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.telling import tells_nothing
 from genwright.files import json_text, write_whole
 
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one checkpoint, and samples it drew. Prints as a table."""
+    """Figures of one checkpoint, and samples it drew, as plain data. counts: kind of sample -> how many the figures are of; the next
+    evaluation of the checkpoint draws as many. Prints as a table."""
 
     step: int
     weights: str
     figures: list[Figure]
     samples: list[dict[str, Any]]
+    counts: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if not self.figures:
@@ -35,34 +38,55 @@ class Evaluation:
         with console.capture() as captured:
             console.print(table(self.figures, f"step {self.step}, {self.weights} weights"))
         notes = [f"{reason[:1].upper()}{reason[1:]}." for f in self.figures if (reason := tells_nothing(f))]
-        return "\n\n".join(part for part in (captured.get().rstrip(), "\n".join(notes), details(self.figures)) if part)
+        drawn = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
+        again = f"drawn: {drawn}; this checkpoint is measured on as many again, unless --samples gives a number" if drawn else ""
+        return "\n\n".join(part for part in (captured.get().rstrip(), "\n".join(notes), details(self.figures), again) if part)
 
     def to_json(self) -> dict[str, Any]:
-        return {"step": self.step, "weights": self.weights, "figures": [f.to_json() for f in self.figures], "samples": self.samples}
+        return {
+            "step": self.step,
+            "weights": self.weights,
+            "figures": [f.to_json() for f in self.figures],
+            "samples": self.samples,
+            "counts": self.counts,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
-        return cls(data["step"], data["weights"], [Figure.from_json(f) for f in data["figures"]], list(data["samples"]))
+        figures = [Figure.from_json(f) for f in data["figures"]]
+        return cls(data["step"], data["weights"], figures, list(data["samples"]), dict(data.get("counts", {})))
 
 
 def evaluate(run: Run, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Evaluation:
-    """The held-out split, and samples; every figure beside its floors. Kept in the run's folder. See `Run.evaluate`."""
+    """The held-out split, and samples; every figure beside its floors. Kept in the run's folder. See `Run.evaluate`.
+
+    samples: how many are drawn; None: as many as for these weights before, else what takes about a minute (`evaluation.pilot`)."""
+    before = latest(run)
+    counts = SampleCounts(samples, before.counts if before else None)
     if run.content == "text":
         from genwright.textual import evaluate_text
 
-        figures, drawn = evaluate_text(run)
+        figures, drawn = evaluate_text(run, counts)
     elif run.content == "music":
         from genwright.composing import evaluate_music
 
-        figures, drawn = evaluate_music(run, samples), []
+        figures, drawn = evaluate_music(run, counts)
     else:
         from genwright.evaluation.images import evaluate_images
 
-        figures, drawn = evaluate_images(run, inception, samples, whole), []
-    found = Evaluation(run.step, run.weights, figures, drawn)
+        figures, drawn = evaluate_images(run, inception, counts, whole), []
+    found = Evaluation(run.step, run.weights, figures, drawn, counts.drawn)
     if figures:
-        write_whole(_place(run), json_text(found.to_json(), indent=1))
+        write_whole(_place(run), _written(found))
     return found
+
+
+def _written(found: Evaluation) -> str:
+    """JSON: figures a value a line, for a person; samples, which may be thousands of notes, a sample a line."""
+    plain = found.to_json()
+    samples = ",\n".join(json_text(sample) for sample in plain.pop("samples"))
+    head = json_text(plain, indent=1).removesuffix("\n}")
+    return f'{head},\n "samples": [\n{samples}\n ]\n}}\n'
 
 
 def _place(run: Run) -> Path:
@@ -94,7 +118,7 @@ def _shown(run: Run, name: str, found: Evaluation) -> Any:
     if run.content == "music":
         from genwright.composing import pieces_of
 
-        told["music"], told["spread"] = pieces_of(run)
+        told["music"], told["spread"] = pieces_of(run, found.samples)
     elif run.content != "text":
         from genwright.pictured import pictures_of
 
@@ -103,7 +127,7 @@ def _shown(run: Run, name: str, found: Evaluation) -> Any:
         sizes["FLOP per token, forward and backward"] = run.model.flops_per_token(recipe.data.context)  # type: ignore[operator]
     done = max((r["step"] for r in records), default=0)
     fills = [Fill(s["parts"], s["gaps"]) for s in found.samples if "gaps" in s]
-    samples = [Sample(s["prompt"], s["text"], found.step, s["span"]) for s in found.samples if "gaps" not in s]
+    samples = [Sample(s["prompt"], s["text"], found.step, s["span"]) for s in found.samples if "text" in s]
     told["status"] = "finished" if done >= recipe.training.steps else f"stopped at step {done} of {recipe.training.steps}"
     return RunData(
         name=name,

@@ -62,14 +62,15 @@ class Drawer:
         """Whether what it is asked for reaches what it makes."""
         return self.space.columns > 0 and getattr(self.objective, "conditional", True)
 
-    def __call__(self, count: int, condition: Tensor | None = None, negative: Tensor | None = None) -> Tensor:
-        """`count` examples (count, *shape). Raises GenwrightError where the run draws none."""
+    def __call__(self, count: int, condition: Tensor | None = None, negative: Tensor | None = None, first: int = 0) -> Tensor:
+        """Examples first, first + 1, ... (count, *shape). Raises GenwrightError where the run draws none."""
         if self.latent:
-            return self.decoded(self.latents(count), condition, negative)
+            return self.decoded(self.latents(count, first), condition, negative)
         if not self.able:
             remedy = "train a transformer over its codes and sample that: genwright train emoji-codes codec.run=RUN"
             raise GenwrightError("this run turns pictures into codes and back, and draws none of its own", remedy)
-        return codes.draw(self.objective.modules["model"], self.codec, count, condition, negative, self.settings, self.guidance).cpu()
+        model, settings = self.objective.modules["model"], self.settings
+        return codes.draw(model, self.codec, count, condition, negative, settings, self.guidance, first=first).cpu()
 
     def decoded(self, z: Tensor, condition: Tensor | None = None, negative: Tensor | None = None) -> Tensor:
         return latent.decoded(self.objective, self.space, z, condition, negative, self.settings).cpu()
@@ -93,10 +94,12 @@ def drawer(run: Run, guidance: float | None = None, **settings: Any) -> Drawer:
     return Drawer(run.objective, run.codec, run.sampling(**settings), guidance)
 
 
-def draw(run: Run, n: int = 16, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, **settings: Any) -> Tensor:
-    """`n` samples as a tensor (n, *shape), pictures in [-1, 1]; `run.codec.decode` makes pictures of them."""
+def draw(
+    run: Run, n: int = 16, condition: Wanted = "", negative: Wanted = "", guidance: float | None = None, first: int = 0, **settings: Any
+) -> Tensor:
+    """`n` samples, from sample `first` on, as a tensor (n, *shape), pictures in [-1, 1]; `run.codec.decode` makes pictures of them."""
     make, wanted, unwanted = _requested(run, condition, negative, guidance, settings)
-    return make(n, wanted, unwanted)
+    return make(n, wanted, unwanted, first)
 
 
 def _requested(

@@ -125,21 +125,22 @@ class Run:
     def records(self) -> list[dict[str, Any]]:
         return read(self.folder / "metrics.jsonl")
 
-    def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, **settings: Any) -> Any:
-        """Text: `n` samples of each prompt. settings: of sampling (temperature, top_k, seed, ...), over the recipe's.
+    def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, first: int = 0, **settings: Any) -> Any:
+        """Text: `n` samples of each prompt, from sample `first` on. settings: of sampling (temperature, top_k, seed, ...), over the
+        recipe's.
         Music: scores; settings: bars=16, condition="key=G", harmonise, ... see `composing.draw`.
         Pictures and points: a tensor (n, *shape); settings: condition="group=food", negative, guidance, ... see `pictured.draw`."""
         if self.content == "music":
             from genwright.composing import draw as compose
 
-            return compose(self, n, **settings)
+            return compose(self, n, first=first, **settings)
         if self.content in VISUAL:
             from genwright.pictured import draw
 
-            return draw(self, n, **settings)
+            return draw(self, n, first=first, **settings)
         from genwright.sampling.decode import generate
 
-        return generate(self.model, self.codec, list(prompts), n=n, settings=self.sampling(**settings), on_token=on_token)
+        return generate(self.model, self.codec, list(prompts), n=n, settings=self.sampling(**settings), on_token=on_token, start=first)
 
     def check_prompts(self, prompts: Sequence[str]) -> None:
         """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec lacks a character."""
@@ -164,14 +165,17 @@ class Run:
 
     def evaluate(self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Any:
         """Every figure beside its floors. Text and music: on the whole held-out split. Pictures and points: on some of it, or on all
-        (`whole`, with 500 importance samples each where likelihoods are estimated). samples: how many are drawn, of all but text.
+        (`whole`, with 500 importance samples each where likelihoods are estimated). samples: how many are drawn; None: as many as for this
+        checkpoint before, else what takes about a minute.
         inception: weights for a figure called FID."""
         from genwright.measure import evaluate
 
         if inception is not None and self.content != "image":
             raise GenwrightError("--inception is for pictures, and this run makes none", "leave it out")
-        if samples and self.content == "text" or whole and self.content not in VISUAL:
-            raise GenwrightError(f"--{'samples' if samples else 'whole'} is not for {self.content}", "leave it out: it is always whole")
+        if whole and self.content not in VISUAL:
+            raise GenwrightError(f"--whole is not for {self.content}", "leave it out: it is always whole")
+        if samples and self.content == "text" and not self.recipe.objective.causal:
+            raise GenwrightError(f"--samples is for what draws samples, and {self.folder} fills gaps", "leave it out")
         return evaluate(self, inception, samples, whole)
 
     def export(self, kind: str, folder: str | Path) -> Path:

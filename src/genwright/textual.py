@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import nn
 from genwright.contracts import Batch, Objective
 from genwright.evaluation.figure import ACCURACY, BITS_PER_BYTE, LOSS, MASKED_ACCURACY, MASKED_LOSS, Direction, Figure
 from genwright.evaluation.held_out import Means, measure, untrained
+from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.text import Floors, measure_samples
 from genwright.sampling.fill import candidates
 from genwright.training.engine import Engine
@@ -26,7 +27,8 @@ from genwright.training.engine import Engine
 if TYPE_CHECKING:
     from genwright.run import Run
 
-SAMPLES = 32  # of which the figures of samples are made
+SAMPLES = 32  # of which the figures of samples are made, at most, unless another number is asked for
+LEAST, PART = 4, 8  # samples that are always drawn, and at once
 FILLED = 4  # held-out passages that the report continues, or fills in
 PROMPT = 16  # tokens of such a passage that are given
 
@@ -96,8 +98,9 @@ def bits_per_byte(loss: Figure, tokens: int, nbytes: int) -> Figure:
     return Figure(BITS_PER_BYTE, loss.value * scale, "bits/byte", nbytes, "bytes", floors, {}, "lower", f"{tokens:,} tokens")
 
 
-def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:
-    """Every figure beside its floors; and of causal models samples, of masked ones filled gaps, as plain data."""
+def evaluate_text(run: Run, counts: SampleCounts | None = None) -> tuple[list[Figure], list[dict[str, Any]]]:
+    """Every figure beside its floors; and of causal models samples, of masked ones filled gaps, as plain data. counts: how many samples are
+    drawn; it is told how many were."""
     dataset, recipe = run.dataset(), run.recipe
     engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
     lookahead = recipe.objective.lookahead
@@ -114,11 +117,11 @@ def evaluate_text(run: Run) -> tuple[list[Figure], list[dict[str, Any]]]:
     run.objective.accuracy = False
     if not recipe.objective.causal:
         return figures, _filled(run, dataset)
-    more, drawn = _sampled(run, dataset, floors)
+    more, drawn = _sampled(run, dataset, floors, counts or SampleCounts())
     return figures + more, drawn
 
 
-def _sampled(run: Run, dataset: Any, floors: Floors) -> tuple[list[Figure], list[dict[str, Any]]]:
+def _sampled(run: Run, dataset: Any, floors: Floors, counts: SampleCounts) -> tuple[list[Figure], list[dict[str, Any]]]:
     """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model itself is measured; and what a person
     sees: the beginnings of some held-out documents continued with the recipe's own settings, then those samples."""
     codec, names = dataset.codec, [name for name, _ in dataset.documents("held_out")]
@@ -127,7 +130,11 @@ def _sampled(run: Run, dataset: Any, floors: Floors) -> tuple[list[Figure], list
     continued = run.sample(prompts=prompts, n=1) if prompts else []
     plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": ()}
     length = min(run.recipe.data.context, 256)
-    drawn = run.sample(prompts=[""], n=SAMPLES, max_tokens=length, seed=run.recipe.seed, **plain)
+
+    def draw(first: int, count: int) -> list[Any]:
+        return run.sample(prompts=[""], n=count, first=first, max_tokens=length, seed=run.recipe.seed, **plain)
+
+    drawn = list(chain(*counts.draw("samples", draw, least=LEAST, most=SAMPLES, part=PART)))
     figures, spans = measure_samples(
         [np.asarray(s.tokens, dtype=np.int64) for s in drawn], dataset.tokens("train"), dataset.tokens("held_out"), floors.unigram,
         codec.decode, end=codec.space.special["end"], code=sum(name.endswith(".py") for name in names) > len(names) / 2,

@@ -149,23 +149,24 @@ def of_a_run(monkeypatch, data, x, eyes, conditional=True, settings=None):
     """(figures of a run that draws x whatever it is asked, what it was asked)."""
     asked = []
 
-    def make(count, condition=None):
+    def make(count, condition=None, first=0):
         asked.append(condition)
-        return x[torch.arange(count) % len(x)]
+        return x[torch.arange(first, first + count) % len(x)]
 
     make.able, make.conditional = True, conditional
     monkeypatch.setattr("genwright.pictured.drawer", lambda run: make)
     monkeypatch.setattr(images, "_held_out", lambda run, dataset, limit: [])
     recipe = SimpleNamespace(objective=SimpleNamespace(kind="flow"), data=settings)
     run = SimpleNamespace(dataset=lambda: data, recipe=recipe, content="image", eyes=eyes)
-    return {f.name: f for f in evaluate_images(run)}, asked[0]
+    return {f.name: f for f in evaluate_images(run)}, torch.cat(asked) if conditional else asked[0]
 
 
 def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_hear(known, monkeypatch):
     x, _ = drawn(200, 3)
     found, asked = of_a_run(monkeypatch, known[0], x, known[1])
     held_out = known[0].split("held_out").condition(np.arange(200))
-    assert len(asked) == 500 and torch.equal(asked, held_out[torch.arange(500) * 200 // 500])
+    assert len(asked) == 500 and torch.equal(asked[:100], asked[200:300]), "all of them in turn, in a drawn order"
+    assert torch.equal(asked[:200].sort(0).values, held_out.sort(0).values) and not torch.equal(asked[:200], held_out)
     assert "asked for what held-out pictures have" in found["recognised kind"].detail
     found, asked = of_a_run(monkeypatch, known[0], x, known[1], conditional=False)
     assert asked is None and not any("kind" in name for name in found)

@@ -2,6 +2,7 @@ import base64
 import io
 import re
 import struct
+import sys
 import time
 import wave
 
@@ -10,7 +11,7 @@ import pytest
 
 from genwright.errors import GenwrightError
 from genwright.music.score import Meter, Note, Score
-from genwright.music.shown import files_of, player, to_wav
+from genwright.music.shown import files_of, player, to_mp3, to_wav
 
 A = Score(((Note(0, 4, 69),),), 4, tempo=60)  # a second of 440 Hz
 
@@ -90,12 +91,28 @@ def test_sixteen_pieces_take_little_time():
     assert time.process_time() - begun < 3, "a quarter of the sixteen, with room for slow machines"
 
 
+def sound_of(html, kind):
+    found = re.fullmatch(f'<audio controls preload="none" src="data:audio/{kind};base64,([A-Za-z0-9+/=]+)"></audio>', html)
+    return base64.b64decode(found[1])
+
+
 def test_a_player_holds_its_own_sound():
+    soundfile = pytest.importorskip("soundfile")
+    data = sound_of(player(A), "mpeg")
+    x, rate = soundfile.read(io.BytesIO(data))
+    assert rate == 16_000 and pitches(x[4000:rate].astype(np.float32), rate) == [pytest.approx(440, abs=2)]
+    minute = Score(tuple(tuple(Note(4 * i, 4, pitch + i % 5) for i in range(100)) for pitch in (48, 55, 60, 67)), 400)
+    assert len(player(minute)) < 60 * 4500, "four voices, a minute: a third of a byte a sample"
+
+
+def test_without_soundfile_a_player_holds_a_small_wav(monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
     html = player(A)
-    found = re.fullmatch('<audio controls preload="none" src="data:audio/wav;base64,([A-Za-z0-9+/=]+)"></audio>', html)
-    x, rate = heard(base64.b64decode(found[1]))
-    assert rate == 16_000 and pitches(x[:rate], rate) == [pytest.approx(440, abs=2)]
-    assert len(html) < 1.4 * 1.5 * 16_000 + 200, "a byte a sample"
+    x, rate = heard(sound_of(html, "wav"))
+    assert rate == 8_000 and pitches(x[:rate], rate) == [pytest.approx(440, abs=2)]
+    assert len(html) < 1.4 * 1.5 * 8_000 + 200, "a byte a sample"
+    with pytest.raises(GenwrightError, match="soundfile"):
+        to_mp3(A)
 
 
 def test_files_of_writes_all_five(tmp_path):

@@ -28,8 +28,9 @@ from genwright.data.shards import digest_of
 from genwright.draws import Draws
 from genwright.evaluation.held_out import Alone
 from genwright.files import cache_folder, json_text, write_whole
+from genwright.progress import Task, task
 from genwright.training.hooks import Live
-from genwright.training.loop import run, start
+from genwright.training.loop import Hook, State, run, start
 from genwright.training.settings import Optimizer, Schedule, Training
 
 VERSION = 1  # of the network and its training: raise it when either changes
@@ -143,6 +144,19 @@ def right(guess: Tensor, condition: Tensor, attributes: Mapping[str, tuple[str, 
     return out
 
 
+class Steps(Hook):
+    """Steps of a training, as a part of longer work."""
+
+    def __init__(self, part: Task):
+        self.part = part
+
+    def after_step(self, state: State, record: dict[str, Any]) -> None:
+        self.part.advance()
+
+    def close(self) -> None:
+        pass
+
+
 def fit(
     split: Split, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool], seen: int,
     shown: bool = False,
@@ -157,10 +171,11 @@ def fit(
         torch.manual_seed(0)
         network, engine = Network(shape, sum(map(len, attributes.values()))), Alone()
         objective = Recognition(network, attributes, single)
-        lines = [Live(Console(stderr=True), "telling apart", steps, "images")] * shown
-        run(objective, stream, start(objective, settings, engine), steps, settings=settings, engine=engine, hooks=lines)
-    for line in lines:
-        line.close()
+        with task("teaching a classifier", steps) as part:
+            alone = shown and part.display is None  # while a run trains, which has no display of tasks
+            line = Live(Console(stderr=True), "telling apart", steps, "images") if alone else Steps(part)
+            run(objective, stream, start(objective, settings, engine), steps, settings=settings, engine=engine, hooks=[line])
+            line.close()
     return network.eval().requires_grad_(False)
 
 

@@ -22,6 +22,7 @@ from genwright import assemble
 from genwright.contracts import Batch, Objective
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
+from genwright.progress import task
 from genwright.training.engine import Engine
 
 POSITION = -1  # of the draws: no step of training has it
@@ -109,7 +110,7 @@ def measure(
     windows = min(held_out.windows, limit or held_out.windows) // unit * unit
     at_once = max(1, batch // unit) * unit  # examples that are measured together: whole packs
     dealt = max(1, batch // block) * block  # examples that are prepared together, of each rank: whole blocks
-    with evaluating(objective):
+    with evaluating(objective), task("measuring held-out data", windows) as shown:
         for start in range(0, windows, dealt * engine.size):
             most = min(dealt, windows - start)  # of a rank: the first one's
             first = start + engine.rank * dealt
@@ -127,6 +128,7 @@ def measure(
                 loss = objective.measured(piece)
                 more = each({name: value[part] for name, value in found.items()}, piece) if each else {}
                 sums.add({**loss.metrics, **more}, loss.sums, counts)
+                shown.advance(engine.size * max(0, min(at_once, len(rows) - at)))
     pairs, tensors = sums.over_ranks(engine)
     means = Means({name: total / count for name, (total, count) in pairs.items() if count})
     means.counts = {name: int(count) for name, (_, count) in pairs.items()}

@@ -24,11 +24,13 @@ from genwright.evaluation.distances import NEIGHBOURS, QUANTILE, Memory, frechet
 from genwright.evaluation.features import ROTATIONS, Extractor, extractor, fit, of_split, right, spread
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import POSITION, Alone, measure, untrained
+from genwright.evaluation.pilot import SampleCounts
 
 if TYPE_CHECKING:
     from genwright.run import Run
 
-SAMPLES, POINTS = 2000, 2500  # drawn, unless another number is asked for; points: PacGAN's protocol
+SAMPLES, POINTS = 2000, 2500  # drawn at most, unless another number is asked for; points: PacGAN's protocol
+LEAST, PART = 64, 64  # samples that are always drawn, and at once
 SEEN = 1024  # held-out examples that the objective measures, here and while training
 REFERENCE = 5000  # training examples that samples are compared with
 SEARCHED = 2**28  # numbers of training examples among which copies are looked for: a GiB, all of most data
@@ -46,8 +48,11 @@ LOSSES = {
 UNITS = {"wins": "share", "used": "share", "perplexity": "codes", "active_units": "units"}
 
 
-def evaluate_images(run: Run, inception_weights: str | Path | None = None, samples: int | None = None, whole: bool = False) -> list[Figure]:
-    """Figures of a run, see `Run.evaluate`. inception_weights: safetensors, for a figure called FID. Some minutes on two cores."""
+def evaluate_images(
+    run: Run, inception_weights: str | Path | None = None, counts: SampleCounts | None = None, whole: bool = False
+) -> list[Figure]:
+    """Figures of a run, see `Run.evaluate`. inception_weights: safetensors, for a figure called FID. counts: how many samples are drawn;
+    it is told how many were. Some minutes on two cores."""
     from genwright.pictured import drawer  # it draws what this measures, and is above it otherwise
 
     dataset, make, kind = run.dataset(), drawer(run), run.recipe.objective.kind
@@ -56,10 +61,18 @@ def evaluate_images(run: Run, inception_weights: str | Path | None = None, sampl
         out += _likelihood(run, dataset, whole) if kind == "variational" else _codebook(run, dataset) if kind == "vector-quantised" else []
     if not make.able:
         return out
-    count = samples or (POINTS if run.content == "points" else min(SAMPLES, len(dataset.split("train"))))
     others = dataset.split(_others(dataset))
-    asked = others.condition(spread(len(others), count)) if make.conditional else None
-    made = make(count, asked).nan_to_num(0.0, 1e6, -1e6)
+    order = Draws(0, 0, torch.arange(len(others))).uniform("asked", 1)[:, 0].argsort()
+
+    def asked_of(first: int, count: int) -> Tensor | None:
+        """What samples are asked for, by their number: what other examples are, in a drawn order, again and again."""
+        return others.condition(order[torch.arange(first, first + count) % len(order)]) if make.conditional else None
+
+    most = POINTS if run.content == "points" else min(SAMPLES, len(dataset.split("train")))
+    counts = counts or SampleCounts()
+    parts = counts.draw("samples", lambda first, n: make(n, asked_of(first, n), first=first), least=min(LEAST, most), most=most, part=PART)
+    made = torch.cat(parts).nan_to_num(0.0, 1e6, -1e6)
+    asked = asked_of(0, len(made))
     if getattr(run.recipe.data, "stacked", False):
         out += _stacked(run, dataset, made)
     return out + compare(dataset, made, asked, run.eyes, inception_weights)

@@ -14,6 +14,7 @@ from genwright.draws import Draws
 from genwright.evaluation.figure import Figure
 from genwright.objectives.likelihoods import importance_bound
 from genwright.objectives.variational import ACTIVE
+from genwright.progress import track
 
 Pictures = Callable[[int, int], dict[str, Tensor]]  # (start, stop) -> batch with "x" as `prepare` leaves it, and "condition" if any
 
@@ -35,7 +36,7 @@ def estimate(objective: Any, pictures: Pictures, count: int, samples: int = 500,
     network, units = objective.network, objective.latent[0]
     rows, at_once = max(1, block // samples), min(samples, block)
     parts: list[tuple[Tensor, ...]] = []
-    for begin in range(0, count, rows):
+    for begin in track(range(0, count, rows), "estimating likelihoods"):
         batch = pictures(begin, min(count, begin + rows))
         x, given = batch["x"], objective.given(batch.get("condition"))
         state = network(x, given)

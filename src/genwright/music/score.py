@@ -5,9 +5,9 @@ reads it (`data/source_music.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -150,3 +150,23 @@ def apart(voice: Iterable[Note]) -> list[Note]:
         last[note.pitch] = len(out)
         out.append(note)
     return out
+
+
+def to_plain(score: Score) -> dict[str, Any]:
+    """A score as plain data, which JSON can hold."""
+    return {part.name: getattr(score, part.name) for part in fields(score)} | {"facts": dict(score.facts)}
+
+
+def from_plain(data: Mapping[str, Any]) -> Score:
+    """The inverse of `to_plain`, after JSON too. Raises TypeError for what no score has."""
+    kinds = get_type_hints(Score)
+    return Score(**{name: _typed(kinds.get(name), value) for name, value in data.items()})
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """Lists as the tuples and named tuples that they were."""
+    if get_origin(kind) is tuple:
+        return tuple(_typed(get_args(kind)[0], part) for part in value)
+    if isinstance(kind, type) and issubclass(kind, tuple):
+        return kind(*value)
+    return value

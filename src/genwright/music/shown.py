@@ -35,6 +35,7 @@ OPTIONS = {
 LONGEST = 3600  # seconds
 RELEASE = 0.12  # seconds that a note sounds on
 CYCLE = 4096  # samples of a table
+MP3_LEVEL = 0.9  # of compression, 0 to 1
 
 
 def notation_svg(score: Score, labels: Mapping[int, str] | None = None) -> str:
@@ -51,6 +52,7 @@ def notation_svg(score: Score, labels: Mapping[int, str] | None = None) -> str:
     svg = engraver.renderToSVG(1)
     root, own = re.findall(' id="([^"]+)"', svg)[0], f"music-{zlib.crc32(xml.encode()):08x}"
     svg = re.sub(rf'(<[a-z]+[^<>]*?) id="(?!{root}")[a-z0-9]+"', r"\1", svg).replace(root, own)  # of notes: nothing refers to them
+    svg = re.sub(r'<g class="(?:notehead|stem|dots|flag)">((?:<(?:use|path|ellipse) [^>]*/>)+)</g>', r"\1", svg)  # groups of nothing else
     svg = re.sub(r'(<path [^>]*?)stroke-width="(\d+)"', r'\1style="stroke-width:\2"', svg)  # which a page's rule for paths cannot change
     svg = svg.replace("</style>", f"#{own} path{{fill:inherit}} #{own} .harm tspan{{font-size:290px}}</style>", 1)
     return svg.replace("<svg ", f'<svg role="img" aria-label="notation" style="{PAPER}" ', 1).replace(' color="black"', "")
@@ -138,25 +140,42 @@ def _rendered(score: Score, soundfont: str | Path, rate: int) -> np.ndarray:
         raise GenwrightError(what, "give a whole .sf2 file") from None
 
 
+def _waveform(score: Score, rate: int, soundfont: str | Path | None = None) -> np.ndarray:
+    """(samples,) float32, at most 0.8 loud. Raises GenwrightError for what cannot be played."""
+    seconds = seconds_of(checked(score))[-1]
+    if seconds > LONGEST:
+        raise GenwrightError(f"the piece lasts {seconds / 60:.0f} minutes", "sound is made of at most 60: cut it, or raise its tempo")
+    x = _synthesised(score, rate) if soundfont is None else _rendered(score, soundfont, rate)
+    return x * np.float32(0.8 / max(1e-9, np.abs(x).max(initial=0)))
+
+
 def to_wav(score: Score, soundfont: str | Path | None = None, rate: int = 22_050, bits: int = 16) -> bytes:
     """A mono WAV file. rate: samples a second. bits: 16 or 8 of a sample. Raises GenwrightError for an empty score, a tempo that cannot be
     played, more than an hour of music, and a SoundFont that cannot be read."""
     from scipy.io import wavfile
 
-    seconds = seconds_of(checked(score))[-1]
-    if seconds > LONGEST:
-        raise GenwrightError(f"the piece lasts {seconds / 60:.0f} minutes", "sound is made of at most 60: cut it, or raise its tempo")
-    x = _synthesised(score, rate) if soundfont is None else _rendered(score, soundfont, rate)
-    x = x * np.float32(0.8 / max(1e-9, np.abs(x).max(initial=0)))
+    x = _waveform(score, rate, soundfont)
     whole = np.round(x * 32767).astype("<i2") if bits == 16 else np.round(x * 127 + 128).astype(np.uint8)
     wavfile.write(file := io.BytesIO(), rate, whole)
     return file.getvalue()
 
 
+def to_mp3(score: Score, rate: int = 16_000) -> bytes:
+    """A mono MP3 file, a seventh of an 8-bit WAV of that rate. Raises GenwrightError without soundfile, and as `to_wav` does."""
+    soundfile = optional("soundfile", "making MP3 files needs soundfile", "music")
+    soundfile.write(file := io.BytesIO(), _waveform(score, rate), rate, format="MP3", compression_level=MP3_LEVEL)
+    return file.getvalue()
+
+
 def player(score: Score) -> str:
-    """An <audio> element that holds its sound. The page's Content-Security-Policy needs `media-src data:`."""
-    data = base64.b64encode(to_wav(score, rate=16_000, bits=8)).decode()
-    return f'<audio controls preload="none" src="data:audio/wav;base64,{data}"></audio>'
+    """An <audio> element that holds its sound: every browser plays MP3; without soundfile, a WAV as small as a telephone's. The page's
+    Content-Security-Policy needs `media-src data:`."""
+    checked(score)
+    try:
+        kind, data = "mpeg", to_mp3(score)
+    except (GenwrightError, OSError):  # OSError: a soundfile without its library
+        kind, data = "wav", to_wav(score, rate=8_000, bits=8)
+    return f'<audio controls preload="none" src="data:audio/{kind};base64,{base64.b64encode(data).decode()}"></audio>'
 
 
 def files_of(score: Score, folder: Path, stem: str, soundfont: str | Path | None = None) -> list[Path]:

@@ -13,12 +13,12 @@ from genwright.sampling.warp import choose, warp
 @torch.no_grad()
 def draw(
     model: nn.Module, codec: CodesCodec, count: int, condition: Tensor | None, negative: Tensor | None, settings: Decoding,
-    guidance: float = 1.0, batch: int = 64,
+    guidance: float = 1.0, batch: int = 64, first: int = 0,
 ) -> Tensor:  # fmt: skip
-    """`count` pictures (count, C, H, W) in [-1, 1]; picture i is a pure function of the seed and of i. condition, negative: (count or 1,
-    columns), what it is asked to be and not to be. guidance: the logits are n + guidance (c - n), of the condition c and of the negative
-    one n, or of none (Ho and Salimans, arXiv 2207.12598); 1 draws from the model as it learned. Raises GenwrightError for a model
-    that is not causal."""
+    """Pictures first, first + 1, ... (count, C, H, W) in [-1, 1]; picture i is a pure function of the seed and of i.
+    condition, negative: (count or 1, columns), what it is asked to be and not to be.
+    guidance: the logits are n + guidance (c - n), of the condition c and of the negative one n, or of none (Ho and Salimans, arXiv
+    2207.12598); 1 draws from the model as it learned. Raises GenwrightError for a model that is not causal."""
     needs_causal(model)
     device = next(model.parameters()).device
     whole = [c if c is None else c.cpu().expand(count, -1) for c in (condition, negative)]
@@ -26,7 +26,7 @@ def draw(
     for rows in torch.arange(count).split(batch):
         asked, not_asked = (codec.before(c if c is None else c[rows], len(rows)) for c in whole)
         prompts = torch.cat((asked, not_asked)) if guidance != 1 else asked
-        uniform = Draws(settings.seed, 0, rows.to(device)).uniform("token", codec.places).unbind(1)
+        uniform = Draws(settings.seed, 0, (first + rows).to(device)).uniform("token", codec.places).unbind(1)
         reader = stepper(model)
         codes: list[Tensor] = []
         with threads_for(model, len(prompts)):

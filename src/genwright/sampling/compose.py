@@ -23,11 +23,12 @@ BARS = 16  # of music without an end
 @torch.no_grad()
 def compose(
     model: Any, codec: Any, count: int, settings: Decoding, *, condition: Tensor | None = None, theme: Score | None = None,
-    bars: int | None = None, rules: bool = False, batch: int = 64,
+    bars: int | None = None, rules: bool = False, batch: int = 64, first: int = 0,
 ) -> list[Score]:  # fmt: skip
-    """`count` pieces; piece i is a pure function of the seed and of i. condition: (1, columns). theme: how they begin, kept. bars:
-    how many, the theme's included; None: until the model ends, `settings.max_tokens` at most. rules: voices stay in their ranges, and no
-    parallel fifths, octaves or unisons. Raises GenwrightError for a model that is not causal, and for a theme that does not fit."""
+    """Pieces first, first + 1, ..., `count` of them; piece i is a pure function of the seed and of i.
+    condition: (1, columns). theme: how they begin, kept. bars: how many, the theme's included; None: until the model ends,
+    `settings.max_tokens` at most. rules: voices stay in their ranges, and no parallel fifths, octaves or unisons. Raises GenwrightError
+    for a model that is not causal, and for a theme that does not fit."""
     needs_causal(model)
     end, device = codec.id.get(("end",)), next(model.parameters()).device
     given = [token for token in codec.encode(theme) if token != end] if theme else []
@@ -47,7 +48,7 @@ def compose(
     kept: dict[str, Any] = {"tempo": theme.tempo, "tempos": theme.tempos} if theme else {}
     scores, prompt = [], torch.cat([codec.before(condition, 1)[0], torch.tensor(given, dtype=torch.int64)]).to(device)
     for rows in torch.arange(count, device=device).split(batch):
-        prompts, draws = prompt.expand(len(rows), -1), Draws(settings.seed, 0, rows)
+        prompts, draws = prompt.expand(len(rows), -1), Draws(settings.seed, 0, first + rows)
         drawn = generate_tokens(model, prompts, None, settings, draws, end=end, constraint=allowed, logprobs=False)
         for new, there in zip(drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), strict=True):
             score = replace(codec.decode([*given, *new[:there]]), names=codec.called, **kept)
@@ -69,9 +70,11 @@ def first_bars(score: Score, bars: int) -> Score:
 @torch.no_grad()
 def rewrite(
     model: Any, codec: Any, score: Score, count: int, settings: Decoding, *, condition: Tensor | None = None,
-    voices: Sequence[int] = (), steps: range | None = None,
+    voices: Sequence[int] = (), steps: range | None = None, first: int = 0,
 ) -> list[Score]:  # fmt: skip
-    """`count` versions of a score by block Gibbs sampling: kept are these voices and, where `steps` are given, what lies outside of them.
+    """Versions first, first + 1, ... of a score, `count` of them, by block Gibbs sampling.
+
+    Kept are these voices and, where `steps` are given, what lies outside of them.
     Piece i is a pure function of the seed and of i. What is longer than the model's context is written from left to right, half of it at a
     time. Raises GenwrightError for a model that is not masked, and for a score that does not fit."""
     if not codec.rows:
@@ -87,7 +90,7 @@ def rewrite(
         begin = min(place, -(-max(0, total - context) // model.row) * model.row)
         here = slice(begin, begin + context)
         if not keep[:, here].all():
-            draws = Draws(settings.seed, begin, torch.arange(count, device=device))
+            draws = Draws(settings.seed, begin, torch.arange(first, first + count, device=device))
             tokens[:, here] = gibbs(
                 model, tokens[:, here], keep[:, here], codec.id["mask",], settings, draws, settings.passes, allowed=allowed[here]
             )

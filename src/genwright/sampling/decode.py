@@ -155,9 +155,9 @@ class Reader:
 
 def generate(
     model: nn.Module, codec: Any, prompts: Sequence[str] | Sequence[Sequence[int]], n: int = 1, settings: Decoding | None = None,
-    on_token: Callable[[int, str], None] | None = None, batch: int = 64,
+    on_token: Callable[[int, str], None] | None = None, batch: int = 64, start: int = 0,
 ) -> list[Sample]:  # fmt: skip
-    """`n` samples of each prompt, in order: sample i of prompt j is the row j * n + i, a pure function of (seed, j, i).
+    """Samples start, start + 1, ... of each prompt, `n` of them, in order; sample i of prompt j is a pure function of (seed, j, i).
 
     An empty prompt begins a document. on_token(row, piece) receives text as it is drawn, in whole characters; `batch` rows are
     computed at once. Raises GenwrightError for a model that is not causal, and what the codec raises for text it cannot encode.
@@ -180,7 +180,7 @@ def generate(
             Reader(codec, encoded[row // n], end, settings.stop, show, utf8 is not None) for row, show in zip(rows, shows, strict=True)
         ]
         held, real = pad_left([encoded[row // n] for row in rows], device)
-        keys = torch.tensor([(row // n << 32) + row % n for row in rows], device=device)
+        keys = torch.tensor([(row // n << 32) + start + row % n for row in rows], device=device)
         feed = lambda new, rows: [readers[row].feed(its) for row, its in zip(rows.tolist(), new.tolist(), strict=True)]  # noqa: B023, E731
         draws = Draws(settings.seed, 0, keys)
         drawn = generate_tokens(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from genwright.contracts import Utf8Tables
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
+from genwright.progress import track
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.spelling import may_fill
 from genwright.sampling.step import needs_bidirectional
@@ -159,7 +160,7 @@ def gibbs(
     probabilities are not finite.
     """
     needs_bidirectional(model)
-    for n, share in enumerate(shares(passes)):
+    for n, share in enumerate(track(shares(passes), "passes")):
         rank = draws.uniform(f"block {n}", tokens.shape[1]).masked_fill(keep, 2)
         last = ((~keep).sum(1) * share).ceil().long().clamp(min=1) - 1
         hidden = ~keep & (rank <= rank.sort(1).values.gather(1, last[:, None]))

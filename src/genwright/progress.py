@@ -1,0 +1,126 @@
+"""How far long work is, and how much time is left: a moving bar on a terminal, elsewhere a line now and then, on stderr.
+
+Library code says what it goes through (`track`, `task`); nothing is shown unless a command opened a display (`showing`), so that a call
+from Python stays silent. Tasks may lie in each other: the outermost one that knows its total says the time that is left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+EVERY = 10.0  # seconds between two lines, and before the first: what is done sooner needs none
+
+
+class Task:
+    """A part of the work. total: None where it is not known yet."""
+
+    def __init__(self, name: str, total: int | None, display: Display | None):
+        self.name, self.total, self.display, self.done = name, total, display, 0
+        self.began = self.advanced = display.clock() if display else 0.0
+        self.bar: TaskID | None = None
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+        if self.display:
+            self.advanced = self.display.clock()
+            self.display.update(self)
+
+    def expect(self, total: int) -> None:
+        """Says the total, once it is known."""
+        self.total = total
+        if self.display:
+            self.display.update(self)
+
+    def left(self, now: float) -> float | None:
+        """Seconds, by the mean speed until it last advanced."""
+        if self.total is None or not self.done:
+            return None
+        rest = (self.advanced - self.began) / self.done * (self.total - self.done)
+        return max(0.0, rest - (now - self.advanced))
+
+    def __str__(self) -> str:
+        of = f" of {self.total:,}" if self.total is not None else ""
+        return f"{self.name}: {self.done:,}{of}"
+
+
+class Display:
+    """Where tasks are shown. clock: seconds."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
+        self.console, self.clock = console, clock
+        self.tasks: list[Task] = []
+        self.said = clock()
+        self.bars: Progress | None = None
+
+    def begin(self, task: Task) -> None:
+        self.tasks.append(task)
+        if not self.console.is_terminal:
+            return
+        if self.bars is None:
+            columns = TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+            self.bars = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
+            self.bars.start()
+        task.bar = self.bars.add_task(task.name, total=task.total)
+
+    def end(self, task: Task) -> None:
+        self.tasks.remove(task)
+        if self.bars is not None and task.bar is not None:
+            self.bars.remove_task(task.bar)
+            if not self.tasks:  # others may draw on the terminal then
+                self.bars.stop()
+                self.bars = None
+
+    def update(self, task: Task) -> None:
+        now = self.clock()
+        if self.bars is not None and task.bar is not None:
+            self.bars.update(task.bar, completed=task.done, total=task.total)
+        elif now - self.said >= EVERY:
+            self.said = now
+            left = next((left for each in self.tasks if (left := each.left(now)) is not None), None)
+            time_left = "" if left is None else f", about {left:,.0f} s left"
+            self.console.print(", ".join(map(str, self.tasks)) + time_left, highlight=False, soft_wrap=True)
+
+
+_shown: ContextVar[Display | None] = ContextVar("progress", default=None)
+
+
+@contextmanager
+def showing(quiet: bool = False, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Inside, tasks are shown, on stderr unless another console is given; not where `quiet`."""
+    display = None if quiet else Display(console or Console(stderr=True), clock)
+    before = _shown.set(display)
+    try:
+        yield
+    finally:
+        _shown.reset(before)
+
+
+@contextmanager
+def task(name: str, total: int | None = None) -> Iterator[Task]:
+    """A part of the work that says itself how far it is."""
+    display = _shown.get()
+    found = Task(name, total, display)
+    if display:
+        display.begin(found)
+    try:
+        yield found
+    finally:
+        if display:
+            display.end(found)
+
+
+def track(items: Iterable[T], name: str, total: int | None = None) -> Iterator[T]:
+    """The items, one after another; each is done when the next one is asked for. total: their number, where they cannot say it."""
+    count = len(items) if total is None and isinstance(items, Sized) else total
+    with task(name, count) as found:
+        for item in items:
+            yield item
+            found.advance()
