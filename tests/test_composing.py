@@ -180,7 +180,8 @@ def test_an_evaluation_keeps_its_number_and_its_pieces(place, capsys, monkeypatc
     assert code == 0, error
     page = (place / "xml" / "report.html").read_text()
     titles = [piece["title"] for piece in first["samples"]]
-    assert titles == ["Sample 1", "Sample 2", "Sample 3", "Harmonised: 3.musicxml"] and all(title in page for title in titles)
+    assert titles[:3] == ["Sample 1", "Sample 2", "Sample 3"] and titles[3].startswith("Harmonised: ") and len(titles) == 4
+    assert all(title in page for title in titles)
     score = from_plain(first["samples"][0]["score"])
     assert score == from_plain(json.loads(json.dumps(to_plain(score)))) and isinstance(score.voices[0][0], Note)
 

@@ -52,7 +52,7 @@ def notation_svg(score: Score, labels: Mapping[int, str] | None = None) -> str:
     svg = engraver.renderToSVG(1)
     root, own = re.findall(' id="([^"]+)"', svg)[0], f"music-{zlib.crc32(xml.encode()):08x}"
     svg = re.sub(rf'(<[a-z]+[^<>]*?) id="(?!{root}")[a-z0-9]+"', r"\1", svg).replace(root, own)  # of notes: nothing refers to them
-    svg = re.sub(r'<g class="(?:notehead|stem|dots|flag)">((?:<(?:use|path|ellipse) [^>]*/>)+)</g>', r"\1", svg)  # groups of nothing else
+    svg = re.sub(r'<g class="(?:stem|dots|flag)">((?:<(?:use|path|ellipse) [^>]*/>)+)</g>', r"\1", svg)  # groups of nothing else
     svg = re.sub(r'(<path [^>]*?)stroke-width="(\d+)"', r'\1style="stroke-width:\2"', svg)  # which a page's rule for paths cannot change
     svg = svg.replace("</style>", f"#{own} path{{fill:inherit}} #{own} .harm tspan{{font-size:290px}}</style>", 1)
     return svg.replace("<svg ", f'<svg role="img" aria-label="notation" style="{PAPER}" ', 1).replace(' color="black"', "")
