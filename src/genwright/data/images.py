@@ -94,7 +94,7 @@ class Album(NamedTuple):
 
 def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     paths = settings.paths
-    npz = os.path.expanduser(paths[0]) if len(paths) == 1 and paths[0].endswith(".npz") else ""
+    npz = os.path.expanduser(paths[0]) if len(paths) == 1 and paths[0].lower().endswith(".npz") else ""
     if settings.stacked and not npz:
         raise GenwrightError("data.stacked is for one npz file of grey pictures", "give data.path=mnist.npz, or leave data.stacked out")
     if settings.attributes and (npz or settings.source != "files"):
@@ -168,9 +168,16 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
     if settings.stacked:
         items = [Item(f"stacked {i}", "") for i in range(sum(STACKED.values()))]
         return Album(Stacked(shards), items, (), np.arange(len(items)) >= STACKED["train"])
-    labels = [{"label": (label,)} for label in facts["labels"]] or [{}] * len(facts["names"])
-    own_split = None if facts["train"] is None else np.arange(len(labels)) >= facts["train"]
-    return Album(shards, list(map(Item, facts["names"], facts["names"], labels)), (), own_split, frozenset({"label"}))
+    if facts["problems"] and settings.on_bad_file != "skip":
+        raise GenwrightError(f"{path}: {named(facts['problems'], '; ')}", "mend the file, or set data.on_bad_file=skip")
+    known: list[dict[str, tuple[str, ...]]] = [{} for _ in facts["names"]]
+    for attribute, labels in facts["labels"].items():
+        for attributes, label in zip(known, labels, strict=True):
+            if label is not None:
+                attributes[attribute] = (label,)
+    own_split = None if facts["train"] is None else np.arange(len(known)) >= facts["train"]
+    items = list(map(Item, facts["names"], facts["names"], known))
+    return Album(shards, items, facts["problems"], own_split, frozenset(facts["labels"]), facts["notes"])
 
 
 class Shards:

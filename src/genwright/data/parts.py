@@ -1,0 +1,37 @@
+"""Names that say a part of a data set: `train`, `Val`, `test_images`, `x_test`, `val2017`, of folders and of arrays.
+
+What is called train is trained on; every other part (val, valid, validation, test, eval, holdout) is held out.
+"""
+
+import re
+
+TRAIN = "train"
+_WORDS = {
+    "train": "train|training|trainval",
+    "val": "val|valid|validation|eval|evaluation|holdout|held[-_ ]?out",
+    "test": "test|testing",
+}
+_PICTURES = "sets?|data|split|images?|imgs?|pictures?|photos?"
+_FOLDERS = {part: re.compile(rf"(?:{words})[-_ ]?(?:{_PICTURES})?[-_ ]?\d{{0,4}}", re.IGNORECASE) for part, words in _WORDS.items()}
+_TOKENS = {part: re.compile(rf"[xy]?(?:{words})[xy]?(?:{_PICTURES}|labels?|targets?)?\d*") for part, words in _WORDS.items()}
+
+
+def part_of_folder(name: str) -> str:
+    """ "train", "val" or "test", where the whole name of a folder says so; else ""."""
+    return next((part for part, pattern in _FOLDERS.items() if pattern.fullmatch(name.strip())), "")
+
+
+def tokens_of(name: str) -> list[str]:
+    """The words of an array's name, in lower case: x_train, trainImages and X-Train are two words each."""
+    return re.findall("[a-z0-9]+", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+
+
+def part_of_array(name: str) -> tuple[str, str]:
+    """(part, the words of the name that do not say it, joined by _). No part: ""."""
+    tokens = tokens_of(name)
+    for place, token in enumerate(tokens):
+        for part, pattern in _TOKENS.items():
+            if pattern.fullmatch(token):
+                rest = re.sub("train(ing)?|val(id(ation)?)?|test(ing)?", "", token)
+                return part, "_".join([*tokens[:place], *([rest] if rest else []), *tokens[place + 1 :]])
+    return "", "_".join(tokens)
