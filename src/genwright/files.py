@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import secrets
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,15 @@ def irregular(path: str | Path) -> str:
     return next((f"is {name} and no regular file" for is_kind, name in _KINDS if is_kind(mode)), "")
 
 
+def stamp_of(path: str | Path) -> list[int]:
+    """Size in bytes, when the content and when the entry was changed (ns), and the number on the disk; nothing where there is no file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
 def cache_folder(given: str | Path | None) -> Path:
     """Where prepared data are kept: the given folder, else $GENWRIGHT_CACHE, else ~/.cache/genwright."""
     return Path(os.path.expanduser(given or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright"))
@@ -62,7 +72,7 @@ def _finite(value: Any) -> Any:
 
 def write_whole(path: Path, data: str | bytes) -> Path:
     """Replaces a file in one step: a reader sees the old or the new one, never a part."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")  # processes of several machines may write the same file
     try:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
         flush(temporary)

@@ -129,10 +129,13 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
             "time": time_,
         }
     counted, given = int((prepared["targets"] >= 0).sum()), prepared["targets"].numel()
+    share = held_out["bytes"] / max(1, train["bytes"] + held_out["bytes"])
     flop = objective.modules["model"].flops_per_token(stream.units) * seen
     return {
         "data": f"{dataset.summary['files']:,} files, {train['tokens']:,} training tokens ({train['bytes'] / 1e6:,.1f} MB), "
-        f"{held_out['tokens']:,} held out ({held_out['documents']:,} documents)",
+        f"{held_out['tokens']:,} held out ({held_out['documents']:,} documents, {share:.1%} of the bytes)",
+        "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
+        "copies": "; ".join(assemble.on_both_sides(dataset.summary)) or "none",
         "vocabulary": f"{dataset.codec.space.vocabulary:,} tokens, {train['bytes'] / max(1, train['tokens']):.2f} bytes each",
         "model": model,
         "batch": f"{stream.size} x {stream.units} tokens, {counted:,} of {given:,} count in the loss ({counted / given:.0%})",

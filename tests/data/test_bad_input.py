@@ -129,7 +129,10 @@ def test_one_document(tmp_path):
 
 def test_nothing_falls_into_a_split(tmp_path):
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"row {i}"}) + "\n" for i in range(5)))
-    refused("none of the 5 documents is held out with data.held_out = 0.0001", tmp_path, tmp_path / "rows.jsonl", held_out=0.0001)
+    dataset = prepare(tmp_path, tmp_path / "rows.jsonl", held_out=0.0001)
+    assert dataset.summary["held_out"]["documents"] == 1 and dataset.summary["train"]["documents"] == 4
+    (tmp_path / "equal.jsonl").write_text(json.dumps({"text": "row"}) + "\n" + json.dumps({"text": "row"}) + "\n")
+    refused("all 2 documents are equal or of one group, which cannot be held out", tmp_path, tmp_path / "equal.jsonl")
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path, corpus, monkeypatch):

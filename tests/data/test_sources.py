@@ -1,6 +1,7 @@
 """Sources: the standard library as code and as documentation, files, Hugging Face datasets."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ def test_hugging_face(tmp_path):
     assert dataset.summary["train"]["documents"] + dataset.summary["held_out"]["documents"] == 50
     with pytest.raises(GenwrightError, match="hf:.*nothing cannot be loaded"):
         TextData(source=f"hf:{tmp_path / 'nothing'}", cache=str(tmp_path / "cache")).prepare(Bytes())
+
+
+def test_a_hugging_face_folder_whose_files_changed_under_the_same_date_is_read_again(tmp_path):
+    (tmp_path / "rows").mkdir()
+    found = []
+    for word in ("one", "two"):
+        path = tmp_path / "rows" / "train.jsonl"
+        path.write_text("".join(json.dumps({"text": f"{word} {i}"}) + "\n" for i in range(20)))
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+        dataset = TextData(source=f"hf:{tmp_path / 'rows'}", cache=str(tmp_path / "cache"), context=4, held_out=0.2).prepare(Bytes())
+        found.append(dataset.codec.decode(dataset.tokens("train")[:3].tolist()))
+    assert found == ["one", "two"]
 
 
 def test_unknown_source(tmp_path):

@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tokenizers
 
 from genwright.codecs.text import TextCodec
 from genwright.data.readers import Part, kind_of, splits
-from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, share, within, writing
+from genwright.data.scans import scanned
+from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, survey, writing
 from genwright.data.source_files import SourceFile
+from genwright.data.split import held_out_of, keys_of, records_of
 from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
-from genwright.files import cache_folder, json_text, write_whole
+from genwright.files import cache_folder, json_text, stamp_of, write_whole
 from genwright.registry import settings_of
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ class Preparation:
     def __init__(self, settings: TextData):
         self.settings, self.cache, self.skip = settings, cache_folder(settings.cache), settings.on_bad_file == "skip"
         self.skipped: list[str] = []
+        self.copies = {"copies": 0, "copies across the split": 0}
 
     def run(self, codec_settings: Any) -> tuple[TextCodec, dict[str, dict]]:
         """(codec, {key of a shard: its facts}), the shards in order."""
@@ -51,6 +55,7 @@ class Preparation:
         end = None if single and self.settings.split == "tail" else codec.space.special["end"]
         shards = self.write(units, codec, folder, end)
         self.check(shards)
+        self.copies = self.count_copies(shards)
         return codec, shards
 
     def find(self) -> list[SourceFile]:
@@ -67,20 +72,23 @@ class Preparation:
             write_whole(path, json_text(content))
 
     def parts(self, files: list[SourceFile]) -> list[Part]:
-        """The parts of each file. A file is scanned unless its size and time of change are those of an earlier scan."""
-        kept = self.cache / "scans" / f"{digest_of(FORMAT, [os.path.abspath(file.path) for file in files])}.json"
-        known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
-        stamps = {file.path: [(status := os.stat(file.path)).st_size, status.st_mtime_ns] for file in files}
-        found = {path: facts for path, facts in known.items() if facts["stamp"] == stamps.get(path) and not facts["bad"]}
-        if todo := [path for path in stamps if path not in found]:
-            size = lambda path: max(stamps[path][0], UNIT / GROUP)  # noqa: E731
-            jobs = [{"paths": paths} for paths in grouped(todo, size, str, UNIT)]
-            for i, results in parallel("scan", jobs, self.workers(sum(stamps[path][0] for path in todo))):
-                found |= {path: facts | {"stamp": stamps[path]} for path, facts in zip(jobs[i]["paths"], results, strict=True)}
-            self.keep(kept, found)
-        return [part for file in files for part in self._parts_of(file, found[file.path])]
+        """The parts of each file. A file is scanned where it may have changed since it was scanned before."""
+        stamps = {file.path: stamp_of(file.path) for file in files}
+        roots = self.settings.roots
+        found = scanned(stamps, self._scan, self.cache, "text", roots, lambda facts: not facts["bad"])
+        return [part for file in files for part in self._parts_of(file, found[file.path], stamps[file.path])]
 
-    def _parts_of(self, file: SourceFile, facts: dict) -> Iterator[Part]:
+    def _scan(self, paths: list[str]) -> list[dict]:
+        """What `readers.scan` finds in each file."""
+        sizes = {path: os.path.getsize(path) if os.path.exists(path) else 0 for path in paths}
+        groups = grouped(paths, lambda path: max(sizes[path], UNIT / GROUP), str, UNIT)
+        jobs = [{"paths": group} for group in groups]
+        found: dict[str, dict] = {}
+        for i, results in parallel("scan", jobs, self.workers(sum(sizes.values()))):
+            found |= dict(zip(groups[i], results, strict=True))
+        return [found[path] for path in paths]
+
+    def _parts_of(self, file: SourceFile, facts: dict, stamp: list[int]) -> Iterator[Part]:
         if facts["bad"]:
             if not self.skip:
                 raise GenwrightError(f"{file.path} {facts['bad']}", "mend or leave out the file, or set data.on_bad_file=skip")
@@ -88,7 +96,7 @@ class Preparation:
             return
         last = len(facts["parts"]) - 1
         for i, (start, end, row) in enumerate(facts["parts"]):
-            yield Part(file.path, file.name, facts["sha"], start, end, row, i == last, facts["stamp"][1])
+            yield Part(file.path, file.name, facts["sha"], start, end, row, i == last, stamp, facts["text"], facts["size"])
 
     def units(self, parts: list[Part]) -> list[dict]:
         """Parts in groups of about UNIT bytes."""
@@ -104,25 +112,71 @@ class Preparation:
         return GenwrightError(f"the corpus is empty: there is no text in {place}{skipped}", "give a path that holds text")
 
     def split(self, units: list[dict], parts: list[Part], single: bool) -> None:
-        """Decides what is held out: sets each unit's `threshold` or `cut`."""
-        held_out = self.settings.held_out
+        """Decides what is held out: sets each unit's `held` or `cut`."""
         if self.settings.split == "documents":
-            if single and held_out:
+            if single and self.settings.held_out:
                 raise self.one_document()
-            if held_out and all(kind_of(part.path) == "text" for part in parts):
-                held_out = within(held_out, {share(part.name) for part in parts})
+            self._hold_out(units)
+        else:
+            self._cut(units)
+
+    def _hold_out(self, units: list[dict]) -> None:
+        """Whole documents, equal ones together, until their bytes are the wanted share."""
+        if not self.settings.held_out:
             for unit in units:
-                unit["threshold"] = held_out
+                unit["held"] = []
             return
+        tables = self._surveyed(units)
+        entries = np.concatenate(tables)
+        if np.count_nonzero(entries["size"]) == 1:
+            raise self.one_document()
+        names = np.concatenate([_names(unit, table["key"]) for unit, table in zip(units, tables, strict=True)])
+        settings = self.settings
+        records = records_of(self.cache, settings.roots, "text", settings.source, settings.field, settings.held_out)
+        held = held_out_of([entries["key"], names], entries["size"], settings.held_out, "document", records)
+        bounds = np.cumsum([0, *map(len, tables)]).tolist()
+        for unit, start, stop in zip(units, bounds, bounds[1:], strict=False):
+            unit["held"] = np.flatnonzero(held[start:stop]).tolist()
+
+    def _surveyed(self, units: list[dict]) -> list[np.ndarray]:
+        """The entries of each unit (see `shards.survey`); rows are read for it, once."""
+        places = {}
+        for i, unit in enumerate(units):
+            if any(kind_of(part.path) != "text" for part in unit["parts"]):
+                places[i] = self.cache / "surveys" / f"{digest_of(FORMAT, self.settings.field, self.skip, _identity(unit))}.npy"
+        todo = [i for i, place in places.items() if not place.is_file()]
+        if todo:
+            with writing(self.cache):
+                (self.cache / "surveys").mkdir(parents=True, exist_ok=True)
+        jobs = [{"unit": units[i], "table": str(places[i])} for i in todo]
+        for _ in parallel("count", jobs, self.workers(UNIT * len(jobs))):
+            pass
+        return [np.load(places[i], allow_pickle=False) if i in places else survey(unit) for i, unit in enumerate(units)]
+
+    def _cut(self, units: list[dict]) -> None:
+        """The last share of all characters."""
         kept = self.cache / "counts" / f"{digest_of(FORMAT, self.settings.field, self.skip, [_identity(unit) for unit in units])}.json"
         if not kept.is_file():
             counted = dict(parallel("count", [{"unit": unit | {"cut": 0}} for unit in units], self.workers(UNIT * len(units))))
             self.keep(kept, [counted[i] for i in range(len(units))])
         counts = json.loads(kept.read_text(encoding="utf-8"))
-        left = int(sum(counts) * (1 - held_out))
+        left = int(sum(counts) * (1 - self.settings.held_out))
         for unit, count in zip(units, counts, strict=True):
             unit["cut"] = min(max(left, 0), count)
             left -= count
+
+    def count_copies(self, shards: dict[str, dict]) -> dict[str, int]:
+        """How many documents equal an earlier one, and how many of those held out equal one that is trained on."""
+        digests, sides = [], []
+        for key in shards:
+            table = np.load(self.cache / "shards" / key / "documents.npy", allow_pickle=False)
+            table = table[table["continued"] == 0]
+            table = table[np.unique(table[["source", "row"]], return_index=True)[1]]  # of a document that was cut, its beginning
+            digests.append(np.frombuffer(table["digest"].tobytes(), "<u8")[::2])
+            sides.append(table["split"])
+        digest, held = np.concatenate(digests), np.concatenate(sides) == 1
+        across = np.isin(digest[held], digest[~held]).sum()
+        return {"copies": len(digest) - len(np.unique(digest)), "copies across the split": int(across)}
 
     @staticmethod
     def one_document() -> GenwrightError:
@@ -178,4 +232,12 @@ def _identity(unit: dict) -> list:
 
 def _content(unit: dict) -> list:
     """All that decides a unit's documents and their sides."""
-    return [_identity(unit), unit.get("threshold"), unit.get("cut"), unit["field"], unit["skip"]]
+    return [_identity(unit), unit.get("held"), unit.get("cut"), unit["field"], unit["skip"]]
+
+
+def _names(unit: dict, keys: np.ndarray) -> np.ndarray:
+    """(entries,) uint64: a key of the file for each entry that is a part of a whole one, so that it stays on its side when its text is
+    changed; of a row, its own key."""
+    if any(kind_of(part.path) != "text" for part in unit["parts"]):
+        return keys
+    return keys_of(f"file {os.path.realpath(part.path)}" for part in unit["parts"])

@@ -8,7 +8,9 @@ leading byte-order mark is dropped.
 Worker processes import this module: it must not import torch.
 """
 
+import codecs
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -41,7 +43,8 @@ class Record(NamedTuple):
 
 class Part(NamedTuple):
     """A range of a file (bytes; row groups of parquet). name: for a person; digest: SHA-256 of the whole file; row: index of the first
-    row; last: the file ends here; changed: the file's time of change (ns) when it was scanned."""
+    row; last: the file ends here; stamp: of the file when it was scanned (see `files.stamp_of`); text, size: SHA-256 and bytes of the
+    whole file's text in UTF-8, where the file is one document."""
 
     path: str
     name: str
@@ -50,7 +53,9 @@ class Part(NamedTuple):
     end: int
     row: int
     last: bool
-    changed: int
+    stamp: list[int]
+    text: str
+    size: int
 
 
 class Piece(NamedTuple):
@@ -150,28 +155,29 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def scan(path: str) -> dict:
-    """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte}. Reads the file once, or twice where it
-    is compressed. Parts are ranges of bytes; of row groups in parquet."""
+    """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte, "text", "size": see `Part`}. Reads the file
+    once, or twice where it is compressed. Parts are ranges of bytes; of row groups in parquet."""
     if what := irregular(path):
-        return {"sha": "", "parts": [], "bad": what}
+        return {"sha": "", "parts": [], "bad": what, "text": "", "size": 0}
     sha, parts, bad = hashlib.sha256(), [], ""
+    text = Text()
     try:
         if splits(path):
-            parts = _scan_text(path, sha)
+            parts = _scan_text(path, sha, text)
         else:
             with open(path, "rb") as raw:
                 sha = hashlib.file_digest(raw, "sha256")
             if kind_of(path) == "parquet":
                 parts = _scan_parquet(path)
             else:
-                for _ in _checked(_raw(path)):
+                for _ in text.through(as_utf8(_checked(_raw(path)))):
                     pass
                 parts = [[0, WHOLE, 0]]
     except NotText as error:
         bad = str(error)
     except Exception as error:  # each way of compression raises its own
         bad = f"cannot be read ({_first_line(error)})"
-    return {"sha": sha.hexdigest(), "parts": parts, "bad": bad}
+    return {"sha": sha.hexdigest(), "parts": parts, "bad": bad, "text": text.digest, "size": text.size}
 
 
 def scan_all(paths: list[str]) -> list[dict]:
@@ -201,16 +207,51 @@ def _hashed(chunks: Iterable[bytes], sha) -> Iterator[bytes]:
         yield chunk
 
 
-def _scan_text(path: str, sha) -> list[list[int]]:
+class Text:
+    """SHA-256 and size of a text in UTF-8 without its mark, whatever it is stored as."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._begun = False
+        self._sha = hashlib.sha256()
+
+    def add(self, chunk: bytes) -> None:
+        if chunk and not self._begun:
+            chunk = chunk.removeprefix(codecs.BOM_UTF8)
+            self._begun = True
+        self.size += len(chunk)
+        self._sha.update(chunk)
+
+    def through(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The chunks, unchanged."""
+        for chunk in chunks:
+            self.add(chunk)
+            yield chunk
+
+    def is_file(self, sha, size: int) -> None:
+        """The file's own bytes are the text, and were hashed already."""
+        self._sha, self.size = sha, size
+
+    @property
+    def digest(self) -> str:
+        return self._sha.hexdigest()
+
+
+def _scan_text(path: str, sha, text: Text) -> list[list[int]]:
     """The parts of a file of text or jsonl that is not compressed."""
     with open(path, "rb") as file:
-        encoding = encoding_of(file.read(4))
+        head = file.read(4)
     chunks = _checked(_hashed(_raw(path), sha))
-    if encoding != "utf-8":
-        size = sum(map(len, chunks))
-        return [[0, size, 0]]
+    if encoding_of(head) != "utf-8":
+        for _ in text.through(as_utf8(chunks)):
+            pass
+        return [[0, os.path.getsize(path), 0]]
     if kind_of(path) == "text":
-        return _parts((len(block), len(block), 0) for block in _blocks(chunks))
+        marked = head.startswith(codecs.BOM_UTF8)
+        parts = _parts((len(block), len(block), 0) for block in _blocks(text.through(chunks) if marked else chunks))
+        if not marked:
+            text.is_file(sha, parts[-1][1] if parts else 0)
+        return parts
     return _parts((len(chunk), chunk.rfind(b"\n") + 1, chunk.count(b"\n")) for chunk in chunks)
 
 

@@ -40,7 +40,7 @@ def scanned(
     for record in records.values():
         known |= _load(record)
     now = time.time_ns()
-    stamps = {path: stamp_of(path) for path in real.values()}
+    stamps = {path: files.stamp_of(path) for path in real.values()}
     found = {path: known[path][2] for path in stamps if path in known and _trusted(known[path], stamps[path])}
     todo = [path for path in stamps if path not in found]
     new = dict(zip(todo, read(todo), strict=True)) if todo else {}
@@ -70,15 +70,6 @@ def _digest(path: str) -> str:
         return files.digest(Path(path))
     except OSError:
         return ""
-
-
-def stamp_of(path: str) -> list[int]:
-    """Size in bytes, when the content and when the entry was changed (ns), and the number on the disk; nothing where there is no file."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 def _trusted(entry: list, stamp: list[int]) -> bool:
@@ -128,6 +119,6 @@ def _save(record: Path, entries: dict[str, list]) -> None:
     """Replaces a record; files that are gone are left out. Where two processes write at once, the later one's stays: the other's files
     are then read again."""
     there = {path: entry for path, entry in entries.items() if os.path.lexists(path)}
-    with writing(record.parent):
+    with writing(record.parent.parent):
         record.parent.mkdir(parents=True, exist_ok=True)
         files.write_whole(record, files.json_text(there))

@@ -14,12 +14,15 @@ Worker processes import this module: it must not import torch.
 import errno
 import functools
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
 import socket
+from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,14 +31,15 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from genwright.codecs.encoding import Encoder
-from genwright.data.readers import Part, Piece, read
+from genwright.data.readers import Part, Piece, kind_of, read
 from genwright.errors import GenwrightError
-from genwright.files import digest, flush, json_text
+from genwright.files import digest, flush, json_text, stamp_of, write_whole
 
 T = TypeVar("T")
-FORMAT = 2  # part of every key: raise it when the same input would give other shards
+FORMAT = 3  # part of every key: raise it when the same input would give other shards
 SPLITS = ("train", "held_out")
 # continued: the document began in an earlier shard
+ENTRY = np.dtype([("key", "<u8"), ("size", "<u8")])  # the first 64 bits of the text's SHA-256, its bytes
 DOCUMENT = np.dtype([("split", "u1"), ("continued", "u1"), ("source", "<u4"), ("row", "<i8"), ("start", "<i8"), ("digest", "V16")])
 
 
@@ -44,7 +48,7 @@ def digest_of(*content) -> str:
 
 
 def share(group: str) -> float:
-    """A number in [0, 1) that only the group decides: below the threshold it is held out."""
+    """A number in [0, 1) that only the group decides."""
     return int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") / (1 << 64)
 
 
@@ -62,16 +66,12 @@ def grouped(items: Iterable[T], size: Callable[[T], float], name: Callable[[T], 
     return [group for group in groups if group]
 
 
-def within(wanted: float, shares: Collection[float]) -> float:
-    """The share that is to be held out, such that at least one of the groups with these `shares` is on either side."""
-    return min(max(wanted, float(np.nextafter(min(shares), 1))), max(shares))
-
-
 def check_digest(found: str, expect: str | None) -> None:
     """Raises GenwrightError where a run was made with other data. expect: the digest that it recorded."""
     if expect and found != expect:
         what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {found[:16]}"
-        raise GenwrightError(what, "bring the source files back as they were, or begin a new run")
+        remedy = "bring the source files back as they were, or begin a new run; so does a run of an earlier version, which held out others"
+        raise GenwrightError(what, remedy)
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
@@ -110,8 +110,10 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         host = socket.gethostname()
         draft = folder.with_name(f"{folder.name}.{host}-{os.getpid()}.tmp")
-        for left in folder.parent.glob(f"{folder.name}.{host}-*.tmp"):
-            if left == draft or not _alive(int(left.stem.rpartition("-")[2])):  # of a process that was killed
+        mine = re.compile(re.escape(f"{folder.name}.{host}-") + r"(\d+)\.tmp")  # of this host, not of another whose name begins like it
+        for left in folder.parent.glob(f"{folder.name}.*.tmp"):
+            found = mine.fullmatch(left.name)
+            if found and (left == draft or not _alive(int(found[1]))):  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
         try:
             draft.mkdir()
@@ -136,28 +138,64 @@ def _alive(process: int) -> bool:
     return True
 
 
-def divide(unit: dict, skipped: list[str], empty: Counter[str] | None = None) -> Iterator[tuple[int, int, Piece]]:
-    """(split, index of the part, piece) for the documents of a unit: {"parts", "field", "skip": whether rows that cannot be used are added
-    to `skipped`, "threshold" or "cut"}. "threshold" splits by the hash of a document's group (its file, or a row's text), "cut" puts as
-    many characters, the first, into train, in the middle of a document if need be. `empty` counts the rows without text by file."""
-    left = unit.get("cut")
+def entries(unit: dict, skipped: list[str], empty: Counter[str] | None = None) -> Iterator[tuple[int, int, Piece]]:
+    """(number of the entry, index of the part, piece) for the documents of a unit: {"parts", "field", "skip": whether rows that cannot be
+    used are added to `skipped`, ...}. An entry is a row, or a part of a file that is one document. `empty` counts the rows without text
+    by file."""
+    number = 0
     for index, entry in enumerate(unit["parts"]):
         part = Part(*entry)
+        whole = kind_of(part.path) == "text"
         for piece in read(part, unit["field"], skipped if unit["skip"] else None, empty):
-            if left is None:
-                yield int(share(part.name if piece.row < 0 else piece.text) < unit["threshold"]), index, piece
-                continue
-            before, after = piece.text[: max(0, left)], piece.text[max(0, left) :]
-            left -= len(piece.text)
-            if before:
-                yield 0, index, Piece(piece.row, before, piece.ends and not after)
-            if after:
-                yield 1, index, Piece(piece.row, after, piece.ends)
+            yield number, index, piece
+            number += not whole
+        number += whole
 
 
-def count(unit: dict) -> int:
-    """Characters of a unit's documents."""
-    return sum(len(piece.text) for _, _, piece in divide(unit, []))
+def survey(unit: dict) -> np.ndarray:
+    """(entries,) of dtype ENTRY, in the order of `entries`. Files that are one document are not read again."""
+    keys, sizes = array("Q"), array("Q")
+    for entry in unit["parts"]:
+        part = Part(*entry)
+        if kind_of(part.path) == "text":
+            keys.append(int(part.text[:16], 16))
+            sizes.append(part.size if part.last else 0)
+            continue
+        for piece in read(part, unit["field"], [] if unit["skip"] else None):
+            text = piece.text.encode()
+            keys.append(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
+            sizes.append(len(text))
+    table = np.empty(len(keys), ENTRY)
+    table["key"], table["size"] = keys, sizes
+    return table
+
+
+def divide(unit: dict, skipped: list[str], empty: Counter[str] | None = None) -> Iterator[tuple[int, int, Piece]]:
+    """(split, index of the part, piece) for the documents of a unit (see `entries`) with "held" or "cut". "held": the numbers of the
+    entries that are held out. "cut" puts as many characters, the first, into train, in the middle of a document if need be."""
+    left = unit.get("cut")
+    held = set(unit.get("held", ()))
+    for number, index, piece in entries(unit, skipped, empty):
+        if left is None:
+            yield int(number in held), index, piece
+            continue
+        before, after = piece.text[: max(0, left)], piece.text[max(0, left) :]
+        left -= len(piece.text)
+        if before:
+            yield 0, index, Piece(piece.row, before, piece.ends and not after)
+        if after:
+            yield 1, index, Piece(piece.row, after, piece.ends)
+
+
+def count(unit: dict, table: str | None = None) -> int:
+    """Characters of a unit's documents; or, where `table` names a file, 0, and the unit's entries are written into it."""
+    if table is None:
+        return sum(len(piece.text) for _, _, piece in divide(unit, []))
+    content = io.BytesIO()
+    np.save(content, survey(unit), allow_pickle=False)
+    with writing(Path(table).parent):
+        write_whole(Path(table), content.getvalue())
+    return 0
 
 
 @functools.lru_cache(2)
@@ -180,8 +218,8 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
                 part, to = parts[index], counts[split]
                 if piece.row >= 0 or (index, split) not in begun:
                     begun.add((index, split))
-                    row = hashlib.blake2b(piece.text.encode(), digest_size=16).digest() if piece.row >= 0 else b""
-                    own, continued = row or bytes.fromhex(part.digest[:32]), piece.row < 0 and part.start > 0
+                    row = hashlib.sha256(piece.text.encode()).digest()[:16] if piece.row >= 0 else b""
+                    own, continued = row or bytes.fromhex(part.text[:32]), piece.row < 0 and part.start > 0
                     documents.append((split, continued, index, piece.row, to["tokens"], own))
                     to["documents"] += not continued
                 ids = encoder.encode(piece.text) + (stop if piece.ends else b"")
@@ -191,7 +229,7 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
                 to["characters"] += len(piece.text)
                 to["bytes"] += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
         for part in parts:  # one that changed since its digest was taken must not become a shard under that digest
-            if os.stat(part.path).st_mtime_ns != part.changed:
+            if stamp_of(part.path) != part.stamp:
                 raise GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
         np.save(draft / "documents.npy", np.array(documents, DOCUMENT))
         shas = {name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")}

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from genwright.data.scans import roots_of
+from genwright.data.scans import digests, roots_of
 from genwright.data.shards import digest_of, publish
 from genwright.errors import GenwrightError, optional
 from genwright.registry import Settings, source
@@ -117,12 +117,17 @@ def hugging_face(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceF
     """`data.source=hf:NAME`, the split "train", through the optional `datasets`; `hf:NAME@CONFIG` picks one of several configurations."""
     datasets = optional("datasets", f"data.source=hf:{name} needs datasets", "hf")
     dataset, _, config = name.partition("@")
+    kept = cache / "datasets"
+    if os.path.isdir(dataset):  # of a folder, `datasets` would know the files by their time of change
+        local = list(walk(dataset))
+        contents = digests([file.path for file in local], cache, [os.path.realpath(dataset)])
+        kept = kept / digest_of([(file.name, contents[file.path]) for file in local])[:16]
     try:
-        rows = datasets.load_dataset(dataset, config or None, split="train", cache_dir=str(cache / "datasets"))
+        rows = datasets.load_dataset(dataset, config or None, split="train", cache_dir=str(kept))
     except (OSError, ValueError) as error:  # not found, no network, no such configuration or split
         first = str(error).splitlines()[0].rstrip(".")
         raise GenwrightError(f"data.source=hf:{name} cannot be loaded: {first}", "check its name and the connection") from error
-    folder = cache / "sources" / f"hf-{digest_of(name, rows._fingerprint)[:16]}"
+    folder = cache / "sources" / f"hf-{digest_of(name, str(kept), rows._fingerprint)[:16]}"
     if not folder.is_dir():
         publish(folder, lambda draft: rows.to_parquet(str(draft / "rows.parquet")) and None)
     return [SourceFile(str(folder / "rows.parquet"), name)]

@@ -1,14 +1,13 @@
 """The running interpreter's standard library, as code and as documentation: a corpus that is on every machine, without a network."""
 
 import ast
-import hashlib
-import os
 import sys
 import sysconfig
 import warnings
 from pathlib import Path
 
-from genwright.data.shards import publish
+from genwright.data.scans import digests
+from genwright.data.shards import digest_of, publish
 from genwright.data.source_files import SourceFile, walk
 from genwright.errors import GenwrightError
 from genwright.registry import source
@@ -31,8 +30,9 @@ def library(paths: tuple[str, ...] = (), name: str = "", cache: Path | None = No
 def documentation(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
     """The language reference's topics, and the docstrings of every module of the standard library."""
     modules = library()
-    stamps = [(file.name, os.path.getsize(file.path), os.stat(file.path).st_mtime_ns) for file in modules]
-    folder = cache / "sources" / f"python-docs-{hashlib.sha256(repr((2, sys.version, stamps)).encode()).hexdigest()[:16]}"
+    contents = digests([file.path for file in modules], cache)
+    named = [(file.name, contents[file.path]) for file in modules]
+    folder = cache / "sources" / f"python-docs-{digest_of(3, sys.version, named)[:16]}"
     if not folder.is_dir():
         publish(folder, lambda draft: _write_docs(draft, modules))
     return list(walk(str(folder)))

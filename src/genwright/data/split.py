@@ -23,7 +23,7 @@ from genwright.data.shards import digest_of, writing
 from genwright.errors import GenwrightError
 from genwright.files import write_whole
 
-SEED = b"genwright split 1"  # of the hash that orders clusters
+SEED = 0x67656E7772696768  # of the hash that orders clusters; another one would give other sides
 RECORD = np.dtype([("key", "<u8"), ("held", "u1")])
 UNDECIDED, TRAINED, HELD = -1, 0, 1
 
@@ -70,6 +70,8 @@ def held_out_of(
         return np.zeros(len(sizes), bool)
     clusters = clusters_of(columns)
     amounts = np.bincount(clusters, sizes)
+    if not amounts.any():
+        return np.zeros(len(sizes), bool)
     if np.count_nonzero(amounts) < 2:
         raise _single(len(sizes), unit)
     order = _order(clusters, columns[0])
@@ -93,8 +95,15 @@ def _order(clusters: np.ndarray, column: np.ndarray) -> np.ndarray:
     """The numbers of the clusters, in the order of a hash of their least key."""
     least = np.full(clusters.max() + 1, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least, clusters, column)
-    hashed = [hashlib.blake2b(key.tobytes(), digest_size=8, key=SEED).digest() for key in least]
-    return np.argsort(np.frombuffer(b"".join(hashed), "<u8"), kind="stable")
+    return np.argsort(_mixed(least ^ np.uint64(SEED)), kind="stable")
+
+
+def _mixed(x: np.ndarray) -> np.ndarray:
+    """uint64 -> uint64, one to one: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). The least of many keys is small; its
+    hash is not, so that large clusters do not come first."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)  # wraps at 64 bits
+    return x ^ (x >> np.uint64(31))
 
 
 def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.ndarray) -> np.ndarray:
@@ -105,31 +114,34 @@ def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.nda
     """
     filled = amounts > 0
     held = (known == HELD) & filled
-    free = [cluster for cluster in order.tolist() if known[cluster] == UNDECIDED and filled[cluster]]
     target = wanted * amounts.sum()
     total = amounts[held].sum()
-    for cluster in free:
-        if total >= target:
-            break
-        if total + amounts[cluster] / 2 <= target:  # which brings it nearer
-            held[cluster] = True
-            total += amounts[cluster]
-    free = [cluster for cluster in free if not held[cluster]]
-    if total < target / 2 and (one := _enough(free, amounts, target / 2 - total, amounts.sum() - total)) is not None:
-        held[one] = True
+    rest = order[(known[order] == UNDECIDED) & filled[order]]
+    left: list[np.ndarray] = []  # too large, each of them, for what is missing
+    while len(rest):
+        fits = total + amounts[rest] / 2 <= target  # which brings the total nearer to the target
+        left.append(rest[~fits])
+        rest = rest[fits]
+        middles = total + np.cumsum(amounts[rest]) - amounts[rest] / 2  # the same of each, with all before it
+        count = int(np.count_nonzero(np.logical_and.accumulate(middles <= target)))
+        held[rest[:count]] = True
+        total += amounts[rest[:count]].sum()
+        rest = rest[count:]
+    if total < target / 2 and left:
+        held[_enough(np.concatenate(left), amounts, target / 2 - total, amounts.sum() - total)] = True
     if held.any() and not held[filled].all():
         return held
     if (known[filled] != UNDECIDED).any():
         return _divide(amounts, order, wanted, np.full_like(known, UNDECIDED))
-    last = min(np.flatnonzero(filled), key=lambda cluster: amounts[cluster])
-    held[last] = not held[last]
+    smallest = np.argmin(np.where(filled, amounts, np.inf))
+    held[smallest] = not held[smallest]
     return held
 
 
-def _enough(free: list[int], amounts: np.ndarray, missing: float, rest: float) -> int | None:
-    """The smallest cluster that gives what is missing, unless it is more than half of the rest."""
-    large = [cluster for cluster in free if missing <= amounts[cluster] <= rest / 2]
-    return min(large, key=lambda cluster: amounts[cluster]) if large else None
+def _enough(free: np.ndarray, amounts: np.ndarray, missing: float, rest: float) -> np.ndarray:
+    """The smallest cluster that gives what is missing, unless it is more than half of the rest: (0 or 1,)."""
+    large = free[(amounts[free] >= missing) & (amounts[free] <= rest / 2)]
+    return large[[np.argmin(amounts[large])]] if len(large) else large
 
 
 # ---- the record of earlier decisions
@@ -183,7 +195,7 @@ def _write(path: Path, columns: Sequence[np.ndarray], held: np.ndarray) -> None:
 @contextmanager
 def _alone(records: Sequence[Path]) -> Iterator[None]:
     """One process at a time decides what is recorded there."""
-    with ExitStack() as stack, writing(records[0].parent):
+    with ExitStack() as stack, writing(records[0].parent.parent):
         records[0].parent.mkdir(parents=True, exist_ok=True)
         for record in records:  # in the same order everywhere, so that no two processes wait for each other
             lock = stack.enter_context(open(record.with_suffix(".lock"), "w"))

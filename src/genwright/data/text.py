@@ -1,8 +1,8 @@
 """Text: the settings of a corpus, and the prepared dataset: batches, held-out windows, and which document a token came from.
 
-Held-out text: `documents` takes a document whole, by a hash of its group: its file's name, or a row's text. `tail` takes the last
-share of all characters, as is customary for one long document. An end token follows each document, save where the corpus is a single
-file under `tail`: neither the cut nor the end of that one document is worth predicting.
+Held-out text: `documents` takes whole documents, equal ones together, until their bytes are the wanted share (`data/split.py`).
+`tail` takes the last share of all characters, as is customary for one long document. An end token follows each document, save
+where the corpus is a single file under `tail`: neither the cut nor the end of that one document is worth predicting.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class TextData(FilesData, family="data"):
     held_out: float = Field(0.05, ge=0, lt=1)
     """Share of the corpus that is never trained on, 0 to 1."""
     split: Literal["documents", "tail"] = "documents"
-    """What is held out: `documents` by a hash of their names, or the last characters of the corpus."""
+    """What is held out: whole `documents`, in the order of a hash, until the share is reached; or the last characters of the corpus."""
     content: ClassVar[str] = "text"
     usual: ClassVar[dict[str, str]] = {"codec": "bpe", "model": "transformer", "objective": "causal"}
 
@@ -58,6 +58,7 @@ class TextData(FilesData, family="data"):
         prepared = Preparation(self)
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
+        dataset.summary |= prepared.copies
         check_digest(dataset.digest, expect)
         return dataset
 
