@@ -1,6 +1,7 @@
 """The Python door: `train` and `inspect`, and from `run.py` `load`, `report` and `Run`. The command line calls nothing else."""
 
 import fcntl
+import io
 import json
 import os
 import tempfile
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
@@ -90,7 +92,7 @@ def _launch(
 
 def _check_folder(folder: Path, resume: bool) -> None:
     # what a start leaves that was stopped before it was a run may be written over
-    there = folder.exists() and any(p.name not in (".lock", "codec", "environment.json") for p in folder.iterdir())
+    there = folder.exists() and any(p.name not in (".lock", "codec", "environment.json", assemble.HELD) for p in folder.iterdir())
     if there and not resume:
         remedy = "go on with --resume, or choose another folder with --run"
         raise GenwrightError(f"{folder} exists already, and a run is never overwritten", remedy)
@@ -141,7 +143,7 @@ def _train(
         recipe, weights, origin = assemble.from_weights(start, recipe)
     if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(recipe.training.threads or max(1, cores() // engine.size))
-    dataset = _prepare(recipe, assemble.codec_of(recipe, folder), engine, console, before.get("data", {}).get("digest"))
+    dataset = _prepare(recipe, folder, engine, console, before.get("data", {}).get("digest"))
     for text in assemble.left_out(dataset.summary) + assemble.on_both_sides(dataset.summary):
         say(text)
     if recipe.data.source != "files" and (licence := dataset.summary.get("licence")):
@@ -231,25 +233,34 @@ def _write(folder: Path, recipe: Recipe, dataset: Any, engine: Engine, before: M
     """What a run is, before its first step. before: the environment that a resumed run wrote when it was started."""
     if not before:
         dataset.codec.save(folder / "codec")
+        if dataset.held is not None:
+            _write_held(folder / assemble.HELD, dataset.held)
     found = dict(before) | {"overrides": extra["overrides"]} if before else assemble.environment(recipe, dataset, engine, extra)
     write_whole(folder / "environment.json", json_text(found, indent=1))
     write_whole(folder / "recipe.yaml", recipe.dump())  # last: what makes the folder a run
 
 
-def _prepare(recipe: Recipe, codec: Any, engine: Engine, console: Console, expected: str | None) -> Any:
+def _write_held(path: Path, keys: np.ndarray) -> None:
+    content = io.BytesIO()
+    np.save(content, keys, allow_pickle=False)
+    write_whole(path, content.getvalue())
+
+
+def _prepare(recipe: Recipe, folder: Path, engine: Engine, console: Console, expected: str | None) -> Any:
     """The data, prepared by rank 0 and opened by the others from the same cache."""
+    data, codec = assemble.data_of(recipe, folder), assemble.codec_of(recipe, folder)
     dataset, problem = None, ""
     if engine.main:
         try:
             workers.quiet = console.quiet
-            dataset = recipe.data.prepare(codec, expect=expected)
+            dataset = data.prepare(codec, expect=expected)
             if expected and hasattr(dataset, "verify"):  # of a run that goes on
                 dataset.verify()
         except GenwrightError as error:
             problem = f"{error.what}\0{error.remedy}"
     if problem := engine.broadcast(problem):
         raise GenwrightError(*problem.split("\0"))
-    return dataset or recipe.data.prepare(codec, expect=expected)
+    return dataset or data.prepare(codec, expect=expected)
 
 
 def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe, dict[str, float]]:

@@ -19,6 +19,7 @@ from genwright.registry import Settings, kinds
 from genwright.training.engine import Engine, cores
 from genwright.training.settings import Optimizer
 
+HELD = "held_out.npy"  # of a run: keys of what is held out, so that its split does not depend on the cache
 FALLBACK = {"batch_size": 32, "learning_rate": 1e-3, "matrix_rate": 0.02}
 
 
@@ -56,6 +57,12 @@ def codec_of(recipe: Recipe, folder: Path) -> Any:
     if recipe.codec.kind == "codes" and (folder / "codec" / "codes.json").is_file():
         return recipe.codec.model_copy(update={"run": str(folder / "codec")})
     return recipe.codec
+
+
+def data_of(recipe: Recipe, folder: Path) -> Any:
+    """The data's settings, with what is held out as the run in `folder` has it, if there is one that keeps that."""
+    begun = (folder / "recipe.yaml").is_file()
+    return recipe.data.held_as(folder / HELD) if begun and hasattr(recipe.data, "held_as") else recipe.data
 
 
 def left_out(summary: Mapping[str, Any]) -> list[str]:

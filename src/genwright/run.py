@@ -107,7 +107,8 @@ class Run:
     def dataset(self) -> Any:
         """The data it was trained on, from the cache or prepared again; it must not have changed."""
         expected = self.environment.get("data", {}).get("digest")
-        return self.recipe.data.prepare(assemble.codec_of(self.recipe, self.folder), expect=expected)
+        data = assemble.data_of(self.recipe, self.folder)
+        return data.prepare(assemble.codec_of(self.recipe, self.folder), expect=expected)
 
     @cached_property
     def eyes(self) -> Any:

@@ -127,6 +127,7 @@ class ExampleDataset:
     """What datasets of examples have in common: `parts`, their splits by name."""
 
     parts: dict[str, Split]
+    held: np.ndarray | None = None  # keys of what is held out (see `split.keys_held`), where it was not the source that said so
     unit = "images"
 
     def split(self, name: str) -> Split:

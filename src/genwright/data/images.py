@@ -37,7 +37,7 @@ from genwright.data.source_files import FilesData
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
-from genwright.data.split import clusters_of, held_out_of, keys_of, records_of
+from genwright.data.split import clusters_of, held_out_of, keys_held, keys_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError, named
@@ -245,12 +245,12 @@ class ImagesDataset(ExampleDataset):
 
     def _held(self, keys: Sequence[np.ndarray], kept: np.ndarray) -> np.ndarray:
         """(n,) bool. What is left out as a copy counts nothing."""
-        settings = self.settings
         counted = np.isin(np.arange(len(self.album.items)), kept).astype(float)
-        cache = cache_folder(settings.cache)
-        drawn = settings.source == "sprites"  # always the same ones
-        records = [] if drawn else records_of(cache, settings.roots, "images", settings.source, settings.held_out)
-        return held_out_of(keys, counted, settings.held_out, "picture", records)
+        if self.settings.source == "sprites":  # always the same ones
+            return held_out_of(keys, counted, self.settings.held_out, "picture")
+        held = self.settings.held_out_of(keys, counted, "picture")
+        self.held = keys_held(keys, held)
+        return held
 
     def _attributes(self, groups: np.ndarray, kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
         """(attribute -> values, sorted), and what there is to say of them."""
@@ -298,6 +298,7 @@ class CodesDataset(ExampleDataset):
     def __init__(self, images: Any, found: CodesCodec, prefix: int):
         self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)
         self.images, self.shards, self.summary, self.verify = images, images.shards, images.summary, images.verify
+        self.held = images.held
         self.digest = digest_of(images.digest, codec.digest)
         self.parts = {name: _encoded(images.split(name), codec) for name in SPLITS}
 

@@ -33,7 +33,7 @@ from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.scans import digests
 from genwright.data.shards import SPLITS, check_digest, digest_of, publish, writing
 from genwright.data.source_files import FilesData, SourceFile
-from genwright.data.split import held_out_of, records_of
+from genwright.data.split import keys_held
 from genwright.data.tune_clusters import By, columns_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
@@ -87,9 +87,9 @@ class MusicData(FilesData, family="data"):
             publish(folder, lambda draft: _prepare(self, codec_settings, files, draft))
         facts = json.loads((folder / "pieces.json").read_text(encoding="utf-8"))
         self.check_bad(facts["bad"], len(facts["pieces"]))
-        records = records_of(cache, self.roots, "music", self.source, self.held_out, self.cluster)
-        sides = _sides_of(facts, self, records)
+        sides, held = _sides_of(facts, self)
         dataset = MusicDataset(self, codec_settings.load(folder), folder, facts, sides)
+        dataset.held = held
         check_digest(dataset.digest, expect)
         return dataset
 
@@ -104,15 +104,15 @@ class MusicData(FilesData, family="data"):
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip" if good else "give other files")
 
 
-def _sides_of(facts: dict[str, Any], settings: MusicData, records: Sequence[Path]) -> list[str]:
-    """The side of each piece: its own where the source says so, else as `data/split.py` decides."""
+def _sides_of(facts: dict[str, Any], settings: MusicData) -> tuple[list[str], np.ndarray | None]:
+    """The side of each piece: its own where the source says so; else as `data/split.py` decides, and the keys of what is held out."""
     own = facts["own"]
     if any(own):
-        return [OWN.get(name, "train") for name in own]
+        return [OWN.get(name, "train") for name in own], None
     names = [name for name, *_ in facts["pieces"]]
     columns = columns_of(names, facts["tunes"], facts["quarters"], settings.cluster)
-    held = held_out_of(columns, np.array(facts["notes"]), settings.held_out, "piece", records)
-    return [SPLITS[int(side)] for side in held]
+    held = settings.held_out_of(columns, np.array(facts["notes"]), "piece", settings.cluster)
+    return [SPLITS[int(side)] for side in held], keys_held(columns, held)
 
 
 def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], folder: Path) -> None:

@@ -22,7 +22,7 @@ from genwright.data.readers import Part, kind_of, splits
 from genwright.data.scans import scanned
 from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, survey, writing
 from genwright.data.source_files import SourceFile
-from genwright.data.split import held_out_of, keys_of, records_of
+from genwright.data.split import keys_held, keys_of
 from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, json_text, stamp_of, write_whole
@@ -42,6 +42,7 @@ class Preparation:
     def __init__(self, settings: TextData):
         self.settings, self.cache, self.skip = settings, cache_folder(settings.cache), settings.on_bad_file == "skip"
         self.skipped: list[str] = []
+        self.held: np.ndarray | None = None  # keys of what is held out
         self.copies = {"copies": 0, "copies across the split": 0}
 
     def run(self, codec_settings: Any) -> tuple[TextCodec, dict[str, dict]]:
@@ -131,9 +132,9 @@ class Preparation:
         if np.count_nonzero(entries["size"]) == 1:
             raise self.one_document()
         names = np.concatenate([_names(unit, table["key"]) for unit, table in zip(units, tables, strict=True)])
-        settings = self.settings
-        records = records_of(self.cache, settings.roots, "text", settings.source, settings.field, settings.held_out)
-        held = held_out_of([entries["key"], names], entries["size"], settings.held_out, "document", records)
+        columns = [entries["key"], names]
+        held = self.settings.held_out_of(columns, entries["size"], "document", self.settings.field)
+        self.held = keys_held(columns, held)
         bounds = np.cumsum([0, *map(len, tables)]).tolist()
         for unit, start, stop in zip(units, bounds, bounds[1:], strict=False):
             unit["held"] = np.flatnonzero(held[start:stop]).tolist()

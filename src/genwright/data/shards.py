@@ -68,10 +68,11 @@ def grouped(items: Iterable[T], size: Callable[[T], float], name: Callable[[T], 
 
 def check_digest(found: str, expect: str | None) -> None:
     """Raises GenwrightError where a run was made with other data. expect: the digest that it recorded."""
-    if expect and found != expect:
-        what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {found[:16]}"
-        remedy = "bring the source files back as they were, or begin a new run; so does a run of an earlier version, which held out others"
-        raise GenwrightError(what, remedy)
+    if not expect or found == expect:
+        return
+    what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {found[:16]}"
+    earlier = "one of an earlier version held out other data, and cannot go on"
+    raise GenwrightError(what, f"bring the source files back as they were, or begin a new run ({earlier})")
 
 
 def facts_of(folder: Path) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 import glob
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, PrivateAttr
 
 from genwright.data.scans import digests, roots_of
 from genwright.data.shards import digest_of, publish
+from genwright.data.split import held_before, held_out_of, records_of
 from genwright.errors import GenwrightError, optional
+from genwright.files import cache_folder
 from genwright.registry import Settings, source
 
 # What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its suffix.
@@ -57,6 +60,22 @@ class FilesData(Settings):
             kind = self.source.partition(":")[0]
             raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
         return (self.path,) if isinstance(self.path, str) and self.path else tuple(self.path)
+
+    _held: Path | None = PrivateAttr(None)  # a file of a run, which says what was held out for it
+
+    def held_as(self, keys: Path) -> Self:
+        """These settings, with what is held out as in a run: keys is the file that `Run.held_out` names, if it is there."""
+        settings = self.model_copy()
+        settings._held = keys if keys.is_file() else None
+        return settings
+
+    def held_out_of(self, columns: Sequence[np.ndarray], sizes: np.ndarray, unit: str, *more: object) -> np.ndarray:
+        """(n,) bool: what is held out: as in a run, or else as `split.held_out_of` decides with the records of these settings. more: other
+        settings that the sides depend on."""
+        if self._held:
+            return held_before(columns, self._held)
+        records = records_of(cache_folder(self.cache), self.roots, self.kind, self.source, self.held_out, *more)
+        return held_out_of(columns, sizes, self.held_out, unit, records)
 
     @property
     def roots(self) -> list[str]:

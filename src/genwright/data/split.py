@@ -86,6 +86,24 @@ def held_out_of(
     return held
 
 
+def held_before(columns: Sequence[np.ndarray], keys: Path) -> np.ndarray:
+    """(n,) bool: which documents are held out as in a run, whose file (see `keys_held`) is given. Raises GenwrightError."""
+    try:
+        held = np.load(keys, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise GenwrightError(f"{keys} cannot be read ({error})", "bring it back, or begin a new run") from None
+    clusters = clusters_of(columns)
+    side = np.zeros(clusters.max(initial=-1) + 1, bool)
+    for column in columns:
+        side[clusters[np.isin(column, held)]] = True
+    return side[clusters]
+
+
+def keys_held(columns: Sequence[np.ndarray], held: np.ndarray) -> np.ndarray:
+    """The keys of what is held out, sorted, uint64: what a run keeps of its split."""
+    return np.unique(np.concatenate([column[held] for column in columns]))
+
+
 def _single(documents: int, unit: str) -> GenwrightError:
     what = f"there is a single {unit}" if documents == 1 else f"all {documents} {unit}s are equal or of one group"
     return GenwrightError(f"{what}, which cannot be held out and trained on", f"give more {unit}s, or set data.held_out=0")

@@ -59,11 +59,14 @@ class TextData(FilesData, family="data"):
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
         dataset.summary |= prepared.copies
+        dataset.held = prepared.held
         check_digest(dataset.digest, expect)
         return dataset
 
 
 class TextDataset:
+    held: np.ndarray | None = None  # keys of what is held out (see `split.keys_held`), where it was not the source that said so
+
     """Token shards, opened. `digest`: SHA-256 over the codec and all shards, in order; `shards`: file -> its SHA-256; `summary`: files,
     skipped files and rows, rows without text (by file), and a split's documents, tokens, bytes and characters."""
 

@@ -1,0 +1,73 @@
+"""A run and its data: what is held out stays what it was, whatever becomes of the cache and wherever the run's folder is."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import genwright
+from genwright.errors import GenwrightError
+from genwright.recipe import Recipe
+
+WORDS = ["alpha", "beta", "gamma", "delta", "x", "y"]
+TINY = {
+    "codec": "bytes", "model.depth": 1, "model.width": 16, "model.heads": 1, "training.steps": 4, "training.batch_size": 2,
+    "training.precision": "fp32", "training.checkpoint_every": 2, "training.evaluate_every": 0, "data.context": 16, "data.held_out": 0.2,
+}  # fmt: skip
+
+
+def write(folder, start, stop):
+    folder.mkdir(exist_ok=True)
+    for i in range(start, stop):
+        text = " ".join(np.random.default_rng(i).choice(WORDS, 60))
+        (folder / f"{i}.txt").write_text(text + "\n")
+
+
+def train(tmp_path, **more):
+    settings = TINY | {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache")}
+    return genwright.train("docs", run=tmp_path / "run", quiet=True, **settings, **more)
+
+
+def held(dataset):
+    return {name for name, _ in dataset.documents("held_out")}
+
+
+def test_a_run_keeps_its_split_when_the_cache_is_deleted(tmp_path):
+    """Documents were added before it began, so that the texts alone do not say which are held out."""
+    settings = Recipe.load("docs", TINY | {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache")})
+    for stop in (6, 12, 60):
+        write(tmp_path / "in", 0, stop)
+        before = held(settings.data.prepare(settings.codec))
+    run = train(tmp_path, until=2)
+    shutil.rmtree(tmp_path / "cache")
+    assert held(settings.data.prepare(settings.codec)) != before, "the record decides, or this test shows nothing"
+    assert held(run.dataset()) == before
+    assert train(tmp_path, resume=True).step == 4
+    (tmp_path / "run" / "held_out.npy").write_bytes(b"no keys")
+    with pytest.raises(GenwrightError, match=r"held_out.npy cannot be read .*; bring it back, or begin a new run"):
+        genwright.load(tmp_path / "run").dataset()
+
+
+def test_a_run_of_an_earlier_version_is_refused_in_one_sentence(tmp_path):
+    """It kept no keys of what is held out, and its digest was of other sides."""
+    write(tmp_path / "in", 0, 20)
+    run = train(tmp_path, until=2)
+    path = tmp_path / "run" / "environment.json"
+    environment = json.loads(path.read_text())
+    environment["data"]["digest"] = "0" * 64
+    path.write_text(json.dumps(environment))
+    (tmp_path / "run" / "held_out.npy").unlink()
+    match = r"recorded digest 0{16}, .* or begin a new run \(one of an earlier version held out other data, and cannot go on\)"
+    with pytest.raises(GenwrightError, match=match):
+        train(tmp_path, resume=True)
+    with pytest.raises(GenwrightError, match=match):
+        run.dataset()
+
+
+def test_what_an_interrupted_start_left_decides_nothing(tmp_path):
+    write(tmp_path / "in", 0, 20)
+    (tmp_path / "run").mkdir()
+    np.save(tmp_path / "run" / "held_out.npy", np.arange(3, dtype=np.uint64))
+    run = train(tmp_path, until=2)
+    assert held(run.dataset())
