@@ -84,7 +84,7 @@ def test_two_processes_make_the_same_run_and_one_resumes_it(trained, tiny, tmp_p
     two = genwright.train("docs", run=tmp_path / "two", resume=True, quiet=True, **tiny)
     (a, records), (b, expected) = final(two), final(trained)
     assert a.keys() == b.keys()
-    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 3e-5
     losses = [[r["loss"] for r in rs if "loss" in r] for rs in (records, expected)]
     assert all(abs(x - y) < 1e-5 for x, y in zip(*losses, strict=True))
     held_out = [[r["held_out"]["loss"] for r in rs if "held_out" in r] for rs in (records, expected)]
@@ -95,7 +95,7 @@ def test_fsdp_makes_the_same_run(trained, tiny, tmp_path):
     run = genwright.train("docs", run=tmp_path / "fsdp", processes=2, quiet=True, **tiny | {"training.strategy": "fsdp"})
     (a, _), (b, _) = final(run), final(trained)
     assert a.keys() == b.keys()
-    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 3e-5
 
 
 def test_a_process_group_that_somebody_else_made_is_accepted(trained, tiny, tmp_path):
@@ -112,7 +112,7 @@ def test_a_process_group_that_somebody_else_made_is_accepted(trained, tiny, tmp_
     problems = [c.communicate(timeout=120)[1] for c in children]
     assert [c.returncode for c in children] == [0, 0], problems
     a, b = final(genwright.load(tmp_path / "run"))[0], final(trained)[0]
-    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 1e-5
+    assert max(float((a[k] - b[k]).abs().max()) for k in a) < 3e-5
 
 
 def test_an_existing_run_is_never_overwritten(trained, tiny):
