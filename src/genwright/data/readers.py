@@ -54,8 +54,8 @@ class Part(NamedTuple):
     row: int
     last: bool
     stamp: list[int]
-    text: str
-    size: int
+    text: str = ""
+    size: int = 0
 
 
 class Piece(NamedTuple):
