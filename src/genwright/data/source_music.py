@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from genwright.data.source_files import SourceFile, collect
 from genwright.errors import GenwrightError
 from genwright.files import irregular
-from genwright.music import formats, midi, musicxml
+from genwright.music import abc_reader, formats, midi, musicxml
 from genwright.music.draft import BadMusic, Draft
 from genwright.music.score import Score
 
@@ -107,8 +107,9 @@ def _makers(file: SourceFile) -> Iterator[tuple[str, Callable[[], Draft]]]:
     elif suffix == ".json":
         yield from ((f"{file.name}/{name}", partial(lambda draft: draft, draft)) for name, draft in formats.jsb(data))
     else:
-        tunes = formats.tunes(data)
-        yield from ((f"{file.name}#{i}" if len(tunes) > 1 else file.name, partial(formats.abc, tune)) for i, tune in enumerate(tunes, 1))
+        tunes = abc_reader.tunes(data)
+        for i, tune in enumerate(tunes, 1):
+            yield f"{file.name}#{i}" if len(tunes) > 1 else file.name, partial(abc_reader.read, tune)
 
 
 def _guarded(name: str, work: Callable[[], Any]) -> Any:

@@ -1,0 +1,203 @@
+"""Our reading of ABC beside an independent reader's, abc2midi's, note by note: onset, length and pitch of every note of every tune.
+
+    python benchmarks/read_abc.py [--limit 60] [--workers 2] [--json benchmarks/results/read_abc.json]
+
+The tunes: `folk-tunes` (Aird, O'Neill, Ryan), and the Essen collection, all of music21's installed corpus. abc2midi is the program that
+the package symusic carries. It is called once a tune, without grace notes, fermatas and chord symbols. Before that a text substitution
+of this file's own, which knows nothing of our reader, takes out what it plays and a score does not hold: repeat signs and the numbers of
+endings become plain bar lines, so that both sides hold each written bar once (what is hidden: how abc2midi plays repeats, which
+ours does not do at all); ornaments (~ T !trill!) and staccato dots, which it plays as other notes or shorter ones, go. Its notes begin
+a tick late and end a tick early; times are compared to 1/160 of a quarter note, 3 of its 480 ticks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+from common import finish
+from genwright.data import source_music
+from genwright.music import abc_reader
+from genwright.music.draft import BadMusic, _untie
+
+TOLERANCE = Fraction(1, 160)  # quarter notes
+OPTIONS = ("-NGRA", "-NFER", "-NGUI", "-silent")
+Sound = tuple[Fraction, Fraction, int]  # onset, length, pitch
+
+
+class Tune(NamedTuple):
+    """ours: as our reader splits the file; theirs: the text from X: to the next X:."""
+
+    name: str
+    ours: str
+    theirs: str
+
+
+def collections() -> dict[str, list[Path]]:
+    """The files of folk-tunes and of Essen."""
+    folk = [Path(file.path) for file in source_music.find("folk-tunes")]
+    return {"folk-tunes": folk, "essen": sorted((folk[0].parents[1] / "essenFolksong").glob("*.abc"))}
+
+
+def tunes_of(files: list[Path]) -> list[Tune]:
+    found = []
+    for path in files:
+        data = path.read_bytes()
+        theirs = re.split(r"(?m)^(?=X:)", abc_reader.decoded(data))[1:]
+        for i, (mine, other) in enumerate(zip(abc_reader.tunes(data), theirs, strict=True), 1):
+            found.append(Tune(f"{path.parent.name}/{path.name}#{i}", mine, other))
+    return found
+
+
+def plain(text: str) -> str:
+    """The tune as abc2midi gets it: without repeats, ornaments, staccato and mail's signs, tuplets in full."""
+    text = re.sub(r"=\n(?![A-Za-z]:)|=20(?=\n)", "", text.replace("\r", "").replace("=3D", "="))
+    first, *lines = text.split("\n")
+    changed, compound = [], False
+    for line in lines:
+        if line.startswith("M:"):
+            compound = line[2:].strip() in ("6/8", "9/8", "12/8", "6/4")
+        if not re.match(r"[A-Za-z]:(?![|:])|%", line):
+            line = _plain_music(line, compound)
+        if not line.startswith(("R:", "P:")):
+            changed.append(line)
+    return "\n".join([first, "%%MIDI gchordoff", "%%MIDI chordattack 0", *changed]) + "\n"
+
+
+def _plain_music(line: str, compound: bool) -> str:
+    pieces = re.split(r'("[^"]*"|\[[A-Za-z]:[^\]]*\]|![^!\s|]*!)', line)  # texts, fields and names stay as they are
+    for i in range(0, len(pieces), 2):
+        piece = re.sub(r"\+([^+\s|]+)\+", r"[\1]", pieces[i])
+        piece = re.sub(r"[~T.!+]", "", piece)
+        piece = re.sub(r"(\||(?<!\(\d):)\d[\d,-]*", r"\1", piece)
+        piece = re.sub(r"\[\d[\d,-]*", "", piece)
+        piece = piece.replace("[|]", "|")
+        piece = re.sub(r":*\|+:+|:+\|+|(?<!\(\d)::+", "|", piece)
+        pieces[i] = re.sub(r"\((\d)(?::(\d?))?(?::(\d?))?", lambda match: _in_full(match, compound), piece)
+    return "".join(pieces).replace("!trill!", "")
+
+
+def _in_full(match: re.Match[str], compound: bool) -> str:
+    """A tuplet as (p:q:r, by the table in section 4.13 of the standard."""
+    p, q, r = match.groups()
+    usual = {"2": 3, "3": 2, "4": 3, "6": 2, "8": 3}.get(p, 3 if compound else 2)
+    return f"({p}:{q or usual}:{r or p}"
+
+
+def by_abc2midi(text: str, program: str, folder: str) -> list[list[Sound]]:
+    """Of each voice its notes, by time; empty where it gives none."""
+    from symusic import Score
+
+    source, target = Path(folder, "tune.abc"), Path(folder, "tune.mid")
+    source.write_text(plain(text), encoding="utf-8")
+    target.unlink(missing_ok=True)
+    subprocess.run([program, str(source), *OPTIONS, "-o", str(target)], capture_output=True, timeout=20)
+    if not target.exists():
+        return []
+    score = Score.from_midi(target.read_bytes())
+    tick = Fraction(1, score.tpq)
+    voices = []
+    for track in score.tracks:
+        sounds = [((note.time - 1) * tick, (note.duration + 1) * tick, note.pitch) for note in track.notes]
+        voices.append(sorted(sounds))
+    return [voice for voice in voices if voice]
+
+
+def by_us(text: str) -> list[list[Sound]] | str:
+    """The same of our reader, or why it refuses the tune."""
+    try:
+        draft = abc_reader.read(text)
+    except BadMusic as problem:
+        return str(problem)
+    voices = ([(raw.start, raw.length, raw.pitch) for raw in _untie(notes)] for _, notes in draft.voices)
+    return [sorted(voice) for voice in voices if voice]
+
+
+def difference(ours: list[list[Sound]] | str, theirs: list[list[Sound]]) -> str:
+    """The first difference in words, "" where there is none."""
+    if isinstance(ours, str):
+        return f"refused: {ours}"
+    if len(ours) != len(theirs):
+        return f"{len(ours)} voices, and {len(theirs)} by abc2midi"
+    for mine, other in zip(ours, theirs, strict=True):
+        mine, other = _by_tick(mine), _by_tick(other)
+        for a, b in zip(mine, other, strict=False):
+            if a[2] != b[2] or abs(a[0] - b[0]) > TOLERANCE or abs(a[1] - b[1]) > TOLERANCE:
+                return f"{_said(a)}, and {_said(b)} by abc2midi"
+        if len(mine) != len(other):
+            return f"{len(mine)} notes, and {len(other)} by abc2midi"
+    return ""
+
+
+def _by_tick(sounds: list[Sound]) -> list[Sound]:
+    """Sorted by onset to a 24th of a quarter note's third and then by pitch, so that rounding changes no order."""
+    return sorted(sounds, key=lambda sound: (round(sound[0] * 120), sound[2], sound[1]))
+
+
+def _said(sound: Sound) -> str:
+    return f"pitch {sound[2]} at {float(sound[0]):.3f} for {float(sound[1]):.3f}"
+
+
+def compare(tunes: list[Tune], program: str) -> list[tuple[str, int, str]]:
+    """(name, notes, the first difference) of each tune."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for tune in tunes:
+            ours = by_us(tune.ours)
+            count = sum(map(len, ours)) if not isinstance(ours, str) else 0
+            found.append((tune.name, count, difference(ours, by_abc2midi(tune.theirs, program, folder))))
+    return found
+
+
+def abc2midi() -> str:
+    """The path of the program."""
+    import symusic
+
+    return str(Path(symusic.__file__).parent / "bin" / "abc2midi")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=int, help="only so many tunes of a collection, at equal distances")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", help="where to keep the result")
+    args = parser.parse_args()
+    figures: dict = {}
+    for name, files in collections().items():
+        start = time.process_time()
+        texts = [text for path in files for text in abc_reader.tunes(path.read_bytes())]
+        for text in texts:
+            by_us(text)
+        seconds = time.process_time() - start
+        tunes = tunes_of(files)
+        if args.limit:
+            tunes = tunes[:: max(1, len(tunes) // args.limit)][: args.limit]
+        jobs = [tunes[i : i + 50] for i in range(0, len(tunes), 50)]
+        with ProcessPoolExecutor(args.workers) as pool:
+            found = [row for rows in pool.map(compare, jobs, [abc2midi()] * len(jobs)) for row in rows]
+        differ = {tune: words for tune, _, words in found if words}
+        kinds = Counter(re.sub(r"[\d.]+", "N", words) for words in differ.values())
+        figures[name] = {
+            "tunes": len(found),
+            "notes": sum(count for _, count, _ in found),
+            "equal": len(found) - len(differ),
+            "share": (len(found) - len(differ)) / len(found),
+            "our_cpu_seconds_of_all": seconds,
+            "differ": differ,
+            "kinds": dict(kinds.most_common()),
+        }
+    finish("read_abc", figures, args.json)
+
+
+if __name__ == "__main__":
+    main()
