@@ -301,11 +301,13 @@ class _Reader:
         self.before = before
 
     def _check_mark(self, token: Token | None, after: Token | None) -> None:
-        """Raises BadMusic for a letter that stands for nothing where no note follows it, as in prose."""
-        if not isinstance(token, Decoration) or not token.symbol or token.text in self.symbols:
-            return
-        if not isinstance(after, _MARKED):
+        """Raises BadMusic for a letter that stands for nothing where nothing follows that it could mark, as in prose."""
+        if self._means_nothing(token) and (not isinstance(after, _MARKED) or self._means_nothing(after)):
+            assert isinstance(token, Decoration)
             raise BadMusic(f"holds {token.text!r}, which is no note of ABC")
+
+    def _means_nothing(self, token: Token | None) -> bool:
+        return isinstance(token, Decoration) and token.symbol and token.text not in self.symbols
 
     def _token(self, token: Token) -> None:
         if isinstance(token, Field):

@@ -72,10 +72,10 @@ class Ending(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """> or <, once or several times. count: how many."""
+    """> or <, once or several times. signs: how many."""
 
     longer_first: bool
-    count: int
+    signs: int
 
 
 class Tuplet(NamedTuple):
@@ -105,7 +105,9 @@ class Field(NamedTuple):
 
 
 class Decoration(NamedTuple):
-    """A name between exclamation marks, or a sign or letter that stands for one (4.14, 4.16); the text is without the marks."""
+    """A name between exclamation marks, or a sign or letter that stands for one (4.14, 4.16); the text is without the marks.
+
+    symbol: it is a sign or letter."""
 
     text: str
     symbol: bool

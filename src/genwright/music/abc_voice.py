@@ -126,7 +126,7 @@ class Voice:
         if last is None or last.length != length:
             self.lost["broken rhythms not applied"] += 1
             return Fraction(1)
-        shorter = Fraction(1, 2**sign.count)
+        shorter = Fraction(1, 2**sign.signs)
         first, second = (2 - shorter, shorter) if sign.longer_first else (shorter, 2 - shorter)
         moved = last.length * (first - 1)
         notes = self._current.notes
