@@ -47,6 +47,7 @@ RUNS: dict[str, list[str]] = {
     "overhead": ["--steps 8 --depth 1 --batch 2 --threads 1"],
     "parity": ["--batches 1"],
     "prepare": ["--megabytes 0.3 --vocabulary 400 --processes 1 --scratch SCRATCH"],
+    "read_abc": ["--limit 4 --workers 1"],
     "read_chorales": ["--pieces 2"],
     "read_scores": ["--limit 2"],
     "shakespeare": [
