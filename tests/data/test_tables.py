@@ -163,9 +163,10 @@ def test_rows_of_jsonl_that_cannot_be_used(tmp_path, row, what):
 
 
 def test_a_row_of_jsonl_that_is_too_long(tmp_path, monkeypatch):
-    from genwright.data import readers
+    from genwright.data import readers, rows
 
     monkeypatch.setattr(readers, "LONGEST", 1000)
+    monkeypatch.setattr(rows, "LONGEST", 1000)
     monkeypatch.setattr(readers, "BLOCK", 300)
     lines = [json.dumps({"text": "x" * size}) for size in (5, 900, 5000, 7)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))

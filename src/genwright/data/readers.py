@@ -15,10 +15,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
+from genwright.data import rows
 from genwright.data.encodings import Decoder, NotText, as_utf8, encoding_of
-from genwright.data.tables import LONGEST, BadRow, BadTable, Fault, Table, listed, of_json
+from genwright.data.rows import Record, first_line
+from genwright.data.tables import LONGEST, BadTable, Fault, Table
 from genwright.errors import GenwrightError
 from genwright.files import irregular
 
@@ -31,14 +33,6 @@ _CUT = re.compile(rb"\n[!-~]")
 _NEAR = 50  # line ends that are looked at one by one
 _INSIDE = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
-
-
-class Record(NamedTuple):
-    """A row as it stands in a file. number: from 0; place: for a person; content: its text (None: it has none), or what is wrong."""
-
-    number: int
-    place: str
-    content: str | None | Fault
 
 
 class Part(NamedTuple):
@@ -154,6 +148,17 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(pieces)
 
 
+def open_table(path: str) -> Table:
+    """The table in a .csv or .tsv file. Raises BadTable."""
+    return Table(_utf8(path), tabs=_suffix(path) == ".tsv")
+
+
+def lines_of(path: str, start: int = 0, end: int = WHOLE) -> Iterator[bytes]:
+    """The lines of a range of a file, in UTF-8, without the mark at its beginning."""
+    for number, line in enumerate(_lines(_utf8(path, start, end))):
+        yield line.removeprefix(b"\xef\xbb\xbf") if number == start == 0 else line
+
+
 def scan(path: str) -> dict:
     """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte, "text", "size": see `Part`}. Reads the file
     once, or twice where it is compressed. Parts are ranges of bytes; of row groups in parquet."""
@@ -176,18 +181,13 @@ def scan(path: str) -> dict:
     except NotText as error:
         bad = str(error)
     except Exception as error:  # each way of compression raises its own
-        bad = f"cannot be read ({_first_line(error)})"
+        bad = f"cannot be read ({first_line(error)})"
     return {"sha": sha.hexdigest(), "parts": parts, "bad": bad, "text": text.digest, "size": text.size}
 
 
 def scan_all(paths: list[str]) -> list[dict]:
     """`scan` of each."""
     return [scan(path) for path in paths]
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _checked(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -256,11 +256,11 @@ def _scan_text(path: str, sha, text: Text) -> list[list[int]]:
 
 
 def _parts(blocks: Iterable[tuple[int, int, int]]) -> list[list[int]]:
-    """[start, end, row] of each part. blocks: (length, how much of it stands before its last cut, rows that end in it)."""
+    """[start, end, row] of each part. blocks: (length, how much of it stands before its last cut, rows that ended in it)."""
     parts = []
     start = offset = row = first = 0
-    for length, cut, rows in blocks:
-        row += rows
+    for length, cut, ended in blocks:
+        row += ended
         if cut and offset + cut - start >= PART:
             parts.append([start, offset + cut, first])
             start, first = offset + cut, row
@@ -278,16 +278,16 @@ def _scan_parquet(path: str) -> list[list[int]]:
         with open(path, "rb") as file:
             facts = pyarrow.parquet.read_metadata(file)
     except pyarrow.ArrowInvalid as error:
-        raise NotText(f"is not a parquet file ({_first_line(error)})") from None
-    parts, start, row, size, rows = [], 0, 0, 0, 0
+        raise NotText(f"is not a parquet file ({first_line(error)})") from None
+    parts, start, row, size, total = [], 0, 0, 0, 0
     for group in range(facts.num_row_groups):
         size += facts.row_group(group).total_byte_size
-        rows += facts.row_group(group).num_rows
+        total += facts.row_group(group).num_rows
         if size >= PART or group == facts.num_row_groups - 1:
             parts.append([start, group + 1, row])
-            start, row, size = group + 1, rows, 0
-    if rows != facts.num_rows:
-        raise NotText(f"is damaged: its row groups have {rows:,} rows, and it says {facts.num_rows:,}")
+            start, row, size = group + 1, total, 0
+    if total != facts.num_rows:
+        raise NotText(f"is damaged: its row groups have {total:,} rows, and it says {facts.num_rows:,}")
     return parts
 
 
@@ -297,9 +297,8 @@ def read(part: Part, field: str, skipped: list[str] | None = None, empty: Counte
     if (kind := kind_of(part.path)) == "text":
         yield from _text(part)
         return
-    rows = {"jsonl": _json_rows, "csv": _csv_rows, "parquet": _parquet_rows}[kind](part, field)
     try:
-        for number, place, content in rows:
+        for number, place, content in _rows(part, kind, field):
             if isinstance(content, Fault):
                 _refuse(f"{part.name} {place}", content, skipped)
             elif content:
@@ -309,6 +308,14 @@ def read(part: Part, field: str, skipped: list[str] | None = None, empty: Counte
     except BadTable as error:
         if part.start == 0 or skipped is None:  # of several parts one says it
             _refuse(part.name, Fault(error.what, error.remedy), skipped)
+
+
+def _rows(part: Part, kind: str, field: str) -> Iterator[Record]:
+    if kind == "csv":
+        return rows.of_table(open_table(part.path), field)
+    if kind == "jsonl":
+        return rows.of_lines(lines_of(part.path, part.start, part.end), field, part.row)
+    return rows.of_parquet(part.path, range(part.start, part.end), field, part.row)
 
 
 def _refuse(place: str, fault: Fault, skipped: list[str] | None) -> None:
@@ -327,119 +334,3 @@ def _text(part: Part) -> Iterator[Piece]:
             before = before[1:]
     if before:
         yield Piece(-1, before, part.last)
-
-
-def _place(line: int, number: int) -> str:
-    return f"line {line:,} (row {number:,} from 0)"
-
-
-def open_table(path: str) -> Table:
-    """The table in a .csv or .tsv file. Raises BadTable."""
-    return Table(_utf8(path), tabs=_suffix(path) == ".tsv")
-
-
-def _csv_rows(part: Part, field: str) -> Iterator[Record]:
-    table = open_table(part.path)
-    column = _column(field, table.columns)
-    for row in table:
-        content = row.cells if isinstance(row.cells, Fault) else row.cells[column]
-        yield Record(row.number, _place(row.line, row.number), content)
-
-
-def _column(field: str, columns: list[str]) -> int:
-    """Which column the text is in. Raises BadTable."""
-    if field not in columns:
-        raise BadTable(f"has no column {field!r} (it has {listed(columns)})", "set data.field to one of them")
-    if columns.count(field) > 1:
-        raise BadTable(f"has {columns.count(field)} columns {field!r}", "give each column a name of its own")
-    return columns.index(field)
-
-
-def json_rows(path: str, start: int = 0, end: int = WHOLE, first: int = 0) -> Iterator[tuple[int, Any]]:
-    """(number of a line from 0, what it holds: a value of JSON, or the Fault that says why it is none) without blank lines. first:
-    the number of the line at `start`."""
-    for number, line in enumerate(_lines(_utf8(path, start, end)), start=first):
-        if number == 0:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if not line.strip():
-            continue
-        if len(line) > LONGEST:
-            yield number, Fault(f"is longer than {LONGEST:,} bytes", "split the row")
-            continue
-        try:
-            value = of_json(line)
-        except BadRow as error:
-            value = error.fault
-        yield number, value
-
-
-def _json_rows(part: Part, field: str) -> Iterator[Record]:
-    for number, row in json_rows(part.path, part.start, part.end, part.row):
-        yield Record(number, _place(number + 1, number), row if isinstance(row, Fault) else _text_of(row, field))
-
-
-def _text_of(row: Any, field: str) -> str | None | Fault:
-    """The text of a row of jsonl; None where it has none."""
-    if isinstance(row, dict) and field in row:
-        row = row[field]
-        if row is None:
-            return None
-        if not isinstance(row, str):
-            return Fault(f"holds no text in field {field!r}", "set data.field")
-    if isinstance(row, dict):
-        return Fault(f"has no field {field!r} (it has {listed(row)})", "set data.field")
-    if not isinstance(row, str):
-        return Fault("is neither an object nor a string", "mend the row")
-    try:
-        row.encode()
-    except UnicodeEncodeError:  # an escape of JSON can write it
-        return Fault("holds half of a surrogate pair, which is no text", "mend the row")
-    return row
-
-
-def _parquet_rows(part: Part, field: str) -> Iterator[Record]:
-    import pyarrow.parquet
-
-    with open(part.path, "rb") as file:
-        try:
-            table = pyarrow.parquet.ParquetFile(file, page_checksum_verification=True)
-            names = table.schema_arrow.names
-        except Exception as error:  # pyarrow raises errors of many kinds for damaged files
-            raise BadTable(f"cannot be read ({_first_line(error)})", "write the file again") from None
-        _column(field, names)
-        number = part.row
-        for group in range(part.start, part.end):
-            rows = table.metadata.row_group(group).num_rows
-            yield from _group_rows(table, group, field, number)
-            number += rows
-
-
-def _group_rows(table, group: int, field: str, first: int) -> Iterator[Record]:
-    """The rows of one row group; `first` is the number of the first. What is damaged is one bad row that says up to where."""
-    number, end = first, first + table.metadata.row_group(group).num_rows
-    try:
-        for batch in table.iter_batches(batch_size=1024, row_groups=[group], columns=[field]):
-            for value in batch.column(0):
-                yield Record(number, f"row {number:,} (from 0)", _of_arrow(value, field))
-                number += 1
-    except GeneratorExit:
-        raise
-    except Exception as error:
-        yield Record(number, f"row group {group}", _damaged(number, end, _first_line(error)))
-        return
-    if number != end:
-        yield Record(number, f"row group {group}", _damaged(number, end, f"it ends after {number - first:,} rows of {end - first:,}"))
-
-
-def _damaged(number: int, end: int, why: str) -> Fault:
-    return Fault(f"cannot be read from row {number:,} to {end - 1:,} (from 0): {why}", "write the file again")
-
-
-def _of_arrow(value, field: str) -> str | None | Fault:
-    try:
-        content = value.as_py()
-    except UnicodeDecodeError:
-        return Fault("is not UTF-8", "mend the row")
-    if content is None or isinstance(content, str):
-        return content
-    return Fault(f"holds no text in {field!r}", "set data.field")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from genwright.data import readers
 from genwright.data.pictures import SUFFIXES
+from genwright.data.rows import json_rows
 from genwright.data.source_files import collect
 from genwright.data.tables import BadTable, Fault
 from genwright.errors import GenwrightError
@@ -126,7 +127,7 @@ def _csv_rows(path: str) -> Iterator[tuple[str, dict[str, Any] | Fault]]:
 
 
 def _json_rows(path: str) -> Iterator[tuple[str, dict[str, Any] | Fault]]:
-    for number, row in readers.json_rows(path):
+    for number, row in json_rows(readers.lines_of(path)):
         place = f"line {number + 1:,}"
         if isinstance(row, Fault) or (isinstance(row, dict) and row):
             yield place, row

@@ -15,8 +15,6 @@ Worker processes import this module: it must not import torch.
 
 import csv
 import io
-import json
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -52,17 +50,6 @@ class BadTable(Exception):
     def __init__(self, what: str, remedy: str):
         self.what, self.remedy = what, remedy
         super().__init__(what)
-
-
-class BadRow(Exception):
-    """What is wrong with one row, as its only argument: a Fault."""
-
-    def __init__(self, what: str, remedy: str):
-        super().__init__(Fault(what, remedy))
-
-    @property
-    def fault(self) -> Fault:
-        return self.args[0]
 
 
 class _TooLong(Exception):
@@ -261,36 +248,3 @@ class _Stream(io.RawIOBase):
 def counted(count: int, word: str) -> str:
     """1 cell, 2 cells."""
     return f"{count} {word}" if count == 1 else f"{count:,} {word}s"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names of columns or fields, for a person: the first ones, cut where they are long."""
-    text = ", ".join(names) or "none"
-    return text if len(text) <= 200 else text[:200] + "..."
-
-
-def of_json(line: bytes) -> Any:
-    """What one line of jsonl holds. Raises BadRow for what is no I-JSON (RFC 7493): among it names that stand twice in an object,
-    NaN and Infinity, halves of surrogate pairs, numbers of thousands of digits, and brackets that are nested too deep to be read."""
-    try:
-        return json.loads(line.decode(), object_pairs_hook=_object, parse_constant=_constant)
-    except json.JSONDecodeError as error:
-        raise BadRow(f"is not JSON ({error.msg}, at character {error.pos + 1})", "mend the row") from None
-    except RecursionError:
-        raise BadRow("is nested too deep to be read", "mend the row") from None
-    except ValueError:  # of int()
-        limit = sys.get_int_max_str_digits()
-        raise BadRow(f"holds a number of more than {limit:,} digits", "write the number as a string") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BadRow(f"has the field {twice!r} twice", "leave one of them out")
-    return found
-
-
-def _constant(name: str) -> Any:
-    raise BadRow(f"is not JSON ({name} is no number of JSON)", "write null")
