@@ -148,10 +148,16 @@ class Table:
 def _follow(states: set[bool], line: str) -> set[bool]:
     """After a wrong quote: whether the next line may begin inside a quoted cell, given whether this one may. Empty where this line
     cannot be the inside of a cell, so that it begins a row."""
-    ends = {inside: _inside_after(line, inside) for inside in states}
-    if ends.get(False) is not None and ends.get(True) is None:
+    ends = _ends(states, line) or _ends({True, False}, line)  # where nothing is possible there was one more wrong quote
+    if set(ends) == {False}:
         return set()
-    return {end for end in ends.values() if end is not None} or {True, False}
+    return set(ends.values()) or {True, False}
+
+
+def _ends(states: set[bool], line: str) -> dict[bool, bool]:
+    """Of the ways a line may begin those that are possible -> whether a quoted cell is open after it."""
+    ends = {inside: _inside_after(line, inside) for inside in states}
+    return {inside: end for inside, end in ends.items() if end is not None}
 
 
 def _inside_after(line: str, inside: bool) -> bool | None:
