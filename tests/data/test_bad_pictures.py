@@ -116,16 +116,6 @@ def test_an_empty_class(tmp_path, folder):
     refused("the class b is empty: its folder holds no picture .and 1 more", tmp_path, path=str(folder))
 
 
-def test_parts_of_a_data_set_are_no_classes(tmp_path, folder):
-    for i in range(30):
-        place = folder / ("train", "test")[i % 3 == 0] / "ab"[i % 2]
-        place.mkdir(parents=True, exist_ok=True)
-        (folder / f"{i}.png").rename(place / f"{i}.png")
-    refused("holds test, train, which are parts of a data set and no classes; give one of them as data.path", tmp_path, path=str(folder))
-    data = prepare(tmp_path, path=str(folder / "train"))
-    assert data.codec.space.attributes == {"class": ("a", "b")}
-
-
 def test_a_format_that_is_not_read_is_named(tmp_path, folder):
     (folder / "phone.HEIC").write_bytes(b"anything")
     (folder / "notes.txt").write_text("no picture, and none that a person meant")

@@ -5,8 +5,8 @@
                            shard.json   names, what could not be read, SHA-256 of the pixels
 
 The key is the SHA-256 of the files' names and contents and of the codec's shape; the dataset's digest is of the pixels. Held out are whole
-clusters (`data/split.py`): pictures of one name without suffix, an emoji whatever its tone, and pictures that are equal in every pixel. An
-npz file's own split is kept. An attribute's values are a column each where `minimum` groups have them.
+clusters (`data/split.py`): pictures of one name without suffix, an emoji whatever its tone, and pictures that are equal in every pixel. The
+parts that folders or an npz file have of their own are kept. An attribute's values are a column each where `minimum` groups have them.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.examples import Change, ExampleDataset, Split
+from genwright.data.parts import TRAIN
 from genwright.data.scans import digests
 from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
 from genwright.data.source_files import FilesData
 from genwright.data.source_npz import STACKED, Stacked
-from genwright.data.source_pictures import Item
+from genwright.data.source_pictures import Found, Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.data.split import clusters_of, held_out_of, keys_held, keys_of
 from genwright.data.workers import parallel
@@ -106,7 +107,8 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
         return _npz(settings, codec, npz, cache)
     skip = settings.on_bad_file == "skip"
     openmoji = settings.source == "openmoji"
-    items, problems = (source_openmoji.find(), []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
+    found = Found(source_openmoji.find(), [], []) if openmoji else source_pictures.find(paths, settings.attributes, skip)
+    items = found.items
     folders = _decode(items, codec, cache, settings)
     facts = [facts_of(folder) for folder in folders]
     bad = [text for its in facts for text in its["bad"]]
@@ -117,7 +119,9 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     by_name = {item.name: item for item in items}
     chosen = [by_name[name] for its in facts for name in its["names"]]
     classes = frozenset({"group", "tone", "gender"} if openmoji else {"class"})
-    return Album(shards, chosen, problems + bad, None, classes, _remarks(facts))
+    parts = [item.part for item in chosen]
+    held = np.array([part not in ("", TRAIN) for part in parts])
+    return Album(shards, chosen, found.problems + bad, held if held.any() else None, classes, found.notes + _remarks(facts))
 
 
 def _remarks(facts: Sequence[dict[str, Any]]) -> list[str]:

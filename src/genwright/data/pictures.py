@@ -55,6 +55,36 @@ class Picture(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
+_BEGINNINGS = {
+    "png": (b"\x89PNG\r\n\x1a\n", b""),
+    "jpg": (b"\xff\xd8\xff", b""),
+    "gif": (b"GIF8", b""),
+    "webp": (b"RIFF", b"WEBP"),
+    "heic": (b"", b"ftyp"),
+    "tif": (b"II*\0", b""),
+    "tiff": (b"MM\0*", b""),
+    "psd": (b"8BPS", b""),
+    "jxl": (b"\0\0\0\x0cJXL ", b""),
+    "jp2": (b"\0\0\0\x0cjP  ", b""),
+}
+_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")  # of ftyp; others are films
+
+
+def form_of(path: str) -> str:
+    """The suffix that a file should have by its first bytes, where they are a picture's; else ""."""
+    if irregular(path):
+        return ""
+    with open(path, "rb") as file:
+        beginning = file.read(12)
+    for form, (first, later) in _BEGINNINGS.items():
+        at = 4 if form == "heic" else 8
+        if beginning.startswith(first) and beginning[at : at + 4] == (later or beginning[at : at + 4]):
+            if form == "heic" and beginning[8:] not in _BRANDS:
+                return ""
+            return form
+    return ""
+
+
 def read(path: str, size: int) -> Picture:
     """The first frame, upright. A drawing (.svg) is drawn `size` pixels wide. Raises BadPicture."""
     if os.path.exists(path) and (what := irregular(path)):  # to open a pipe would wait for ever

@@ -2,6 +2,7 @@
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
@@ -45,7 +46,7 @@ class FilesData(Settings):
     source: str = "files"
     path: str | tuple[str, ...] = ()
     held_out: float = Field(0.1, ge=0, lt=1)
-    """Share of it that is never trained on, 0 to 1; an npz's own test set and a JSB json's own split go before it."""
+    """Share of it that is never trained on, 0 to 1; parts that folders of pictures, an npz or a JSB json have of their own go before it."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """What to do about a file, row or piece that cannot be used: `stop` and name it, or `skip` and list it."""
     workers: int = Field(0, ge=0, le=1024)
@@ -84,15 +85,40 @@ class FilesData(Settings):
 
 
 def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[SourceFile]:
-    """The files of a folder, named relative to it; hidden ones and the folders named in `passed_over` left out."""
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in passed_over)
-        paths = [Path(where, name) for name in files if not name.startswith(".")]
-        yield from (named(str(path), path.relative_to(folder).as_posix()) for path in paths)
+    """The files of a folder, named relative to it; hidden ones and the folders named in `passed_over` left out.
+
+    Folders behind symbolic links follow after the others. Each is entered once, and none that holds `folder` itself, so that no link
+    leads round in a circle or to all of the disk. Raises OSError for a folder that cannot be listed."""
+    root = os.path.realpath(folder)
+    entered: set[str] = set()
+    waiting = [folder]
+    while waiting:
+        for where, folders, files in os.walk(waiting.pop(0), onerror=_give_up):
+            real = os.path.realpath(where)
+            if real in entered:
+                folders.clear()
+                continue
+            entered.add(real)
+            there = sorted(name for name in folders if not name.startswith(".") and name not in passed_over)
+            links = [name for name in there if os.path.islink(os.path.join(where, name))]
+            folders[:] = [name for name in there if name not in links]
+            waiting += [path for name in links if not holds(os.path.realpath(path := os.path.join(where, name)), root)]
+            paths = [Path(where, name) for name in sorted(files) if not name.startswith(".")]
+            yield from (named(str(path), path.relative_to(folder).as_posix()) for path in paths)
 
 
-def collect(paths: tuple[str, ...], wanted: Callable[[str], bool]) -> list[SourceFile]:
-    """Files, globs, and of folders the files whose path is `wanted`; each once. Raises GenwrightError for a path that is not there."""
+def _give_up(error: OSError) -> None:
+    raise error
+
+
+def holds(outer: str, inner: str) -> bool:
+    """Whether a folder is another one, or holds it at any depth. Both real paths."""
+    return inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep)
+
+
+def collect(paths: tuple[str, ...], wanted: Callable[[str], bool], again: list[str] | None = None) -> list[SourceFile]:
+    """Files, globs, and of folders the files whose path is `wanted`; each once, no two of one name. again: gets the names of files that
+    links of one folder reach a second time. Raises GenwrightError for a path that is not there."""
     found: dict[str, SourceFile] = {}
     for path in map(os.path.expanduser, paths):
         if os.path.isdir(path):
@@ -101,8 +127,22 @@ def collect(paths: tuple[str, ...], wanted: Callable[[str], bool]) -> list[Sourc
                 files = [named(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in files]
         else:
             files = [named(path, os.path.basename(path))] if os.path.exists(path) else _matches(path)
-        found |= {os.path.realpath(file.path): file for file in files}
-    return list(found.values())
+        first: dict[str, SourceFile] = {}
+        for file in files:
+            if first.setdefault(os.path.realpath(file.path), file) is not file and again is not None:
+                again.append(file.name)
+        found |= first
+    return _told_apart(list(found.values()))
+
+
+def _told_apart(files: list[SourceFile]) -> list[SourceFile]:
+    """Files that have one name (a/train/1.png and b/train/1.png) named by where they are below the folder that holds them all."""
+    counts = Counter(file.name for file in files)
+    alike = [file for file in files if counts[file.name] > 1]
+    if not alike:
+        return files
+    above = os.path.commonpath([os.path.dirname(os.path.abspath(file.path)) for file in alike])
+    return [named(file.path, Path(os.path.relpath(file.path, above)).as_posix()) if file in alike else file for file in files]
 
 
 def _matches(pattern: str) -> list[SourceFile]:

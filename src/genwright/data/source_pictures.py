@@ -8,64 +8,144 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from genwright.data import readers
-from genwright.data.pictures import SUFFIXES
+from genwright.data.picture_folders import Mixed, Place, held_note, places_of
+from genwright.data.pictures import SUFFIXES, form_of
 from genwright.data.rows import json_rows
-from genwright.data.source_files import collect
+from genwright.data.source_files import BINARY, collect, holds
 from genwright.data.tables import BadTable, Fault
-from genwright.errors import GenwrightError
+from genwright.errors import GenwrightError, named
 
 Known = Mapping[str, tuple[str, ...]]  # attribute -> its values of one picture
 TABLES = ("attributes.csv", "attributes.jsonl")
-PARTS = {"train", "training", "val", "valid", "validation", "test"}
-UNREAD = frozenset((".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".raw", ".cr2", ".nef", ".dng", ".svg"))
+_UNREAD_SUFFIXES = """
+    .heic .heif .avif .avifs .jxl .jp2 .j2k .jpf .jpx .jpc .j2c .jxr .wdp .hdp .bpg .flif .qoi .pcx .psd .psb .xcf .kra .ora .ai .eps
+    .raw .cr2 .cr3 .crw .nef .nrw .arw .srf .orf .rw2 .raf .dng .pef .srw .x3f .svg .svgz .emf .wmf .ico .icns .cur .sgi .xbm .xpm
+    .exr .hdr .pfm .pam .dds .fits .dcm .nii .cin .dpx .ras .mng .jng
+"""
+UNREAD = frozenset(_UNREAD_SUFFIXES.split())
+_CONTAINER_SUFFIXES = ".npz .npy .zip .tar .gz .tgz .bz2 .xz .zst .7z .rar .h5 .hdf5 .mat .parquet .tfrecord .mdb .pkl .pt"
+_CONTAINERS = frozenset(_CONTAINER_SUFFIXES.split())
+_TABULAR = frozenset((".csv", ".tsv", ".jsonl"))
+_TEXT_SUFFIXES = ".txt .md .rst .json .xml .html .htm .yaml .yml .toml .ini .py .ipynb .js .css .log"
+_NO_PICTURES = BINARY | frozenset(_TEXT_SUFFIXES.split())
 _FILE = ("file", "filename", "file_name", "path", "image")
 
 
 class Item(NamedTuple):
-    """One picture. group: pictures of one group stay on one side of the split."""
+    """One picture. group: pictures of one group stay on one side of the split; part: of the data set, where its folder says so."""
 
     name: str
     group: str
     known: Known = {}  # noqa: RUF012 - never written to
     path: str = ""
+    part: str = ""
 
 
-def find(paths: tuple[str, ...], table: str | None, skip: bool) -> tuple[list[Item], list[str]]:
-    """(pictures sorted by name, what was passed over). Raises GenwrightError."""
+class Found(NamedTuple):
+    """The pictures sorted by name, what was passed over, and what a person may not expect."""
+
+    items: list[Item]
+    problems: list[str]
+    notes: list[str]
+
+
+def find(paths: tuple[str, ...], table: str | None, skip: bool) -> Found:
+    """The pictures that a person points at. Raises GenwrightError for the first problem, unless it may be skipped."""
     if not paths:
         raise GenwrightError("data.path is not set", "give a folder of pictures, as in data.path=pictures/")
     paths = tuple(map(os.path.expanduser, paths))
-    found = collect(paths, lambda path: Path(path).suffix.lower() in SUFFIXES)
-    files = sorted(file for file in found if os.path.basename(file.path) not in TABLES)
+    _refuse_npz(paths)
+    others: list[str] = []
+    again: list[str] = []
+    files = sorted(file for file in collect(paths, partial(_is_picture, others), again) if os.path.basename(file.path) not in TABLES)
     if not files:
         raise GenwrightError(f"there is no picture in {', '.join(paths)}", f"give a path that holds {', '.join(sorted(SUFFIXES))} files")
     alone = paths[0] if len(paths) == 1 and os.path.isdir(paths[0]) else None
-    table = table or next(filter(os.path.isfile, (os.path.join(alone, name) for name in TABLES)), None) if alone else table
+    if alone and not table:
+        table = next(filter(os.path.isfile, (os.path.join(alone, name) for name in TABLES)), None)
+    problems, notes = _unread(others, alone, table)
+    notes += [f"{len(again):,} files are reached in two ways, and read once: {named(again)}"] if again else []
+    names = [file.name for file in files]
+    places = _places(names, alone or ", ".join(paths), notes, mixed=bool(table))
     known: dict[str, Known] = {}
-    problems: list[str] = []
     if table:
         known = read_table(os.path.expanduser(table), problems if skip else None)
-        missing = sorted(set(known) - {file.name for file in files})
-        problems += [f"{os.path.basename(table)} names {name}, which is not there" for name in missing]
-    elif classes := {file.name.split("/")[0] for file in files if "/" in file.name}:
-        folders = {entry.name for entry in os.scandir(alone) if entry.is_dir() and entry.name[0] != "."} if alone else set()
-        if len(classes | folders) > 1:
-            known = {file.name: {"class": (file.name.split("/")[0],)} for file in files if "/" in file.name}
-        problems = [f"the class {name} is empty: its folder holds no picture" for name in sorted(folders - classes)]
-        if classes | folders <= PARTS and any(file.name.count("/") > 1 for file in files):
-            what = f"{alone or paths[0]} holds {', '.join(sorted(classes))}, which are parts of a data set and no classes"
-            raise GenwrightError(what, "give one of them as data.path; its subfolders are the classes then")
-    known_not = lambda path: Path(path).suffix.lower() in UNREAD  # noqa: E731
-    unread = sorted(file.name for file in collect(paths, known_not) if known_not(file.path))
-    problems += [f"{name} is of a format that is not read: save it as png or jpeg" for name in unread]
+        problems += [f"{os.path.basename(table)} names {name}, which is not there" for name in sorted(set(known) - set(names))]
+    else:
+        known = {name: {"class": (place.label,)} for name, place in zip(names, places, strict=True) if place.label}
+        problems += [f"the class {name} is empty: its folder holds no picture" for name in _empty(alone, names)]
     if problems and not skip:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
         raise GenwrightError(problems[0] + more, "put it right, or set data.on_bad_file=skip")
-    return [Item(file.name, os.path.splitext(file.name)[0], known.get(file.name, {}), file.path) for file in files], problems
+    items = [
+        Item(file.name, os.path.splitext(file.name)[0], known.get(file.name, {}), file.path, place.part)
+        for file, place in zip(files, places, strict=True)
+    ]
+    return Found(items, problems, notes + held_note([place.part for place in places]))
+
+
+def _refuse_npz(paths: tuple[str, ...]) -> None:
+    arrays = [path for path in paths if path.lower().endswith(".npz")]
+    if arrays:
+        raise GenwrightError(f"data.path names {arrays[0]} and more", "give one npz file alone, or folders and files of pictures")
+
+
+def _is_picture(others: list[str], path: str) -> bool:
+    """Whether a folder's file is to be read; `others` gathers the rest."""
+    if Path(path).suffix.lower() in SUFFIXES:
+        return True
+    others.append(path)
+    return False
+
+
+def _unread(others: list[str], alone: str | None, table: str | None) -> tuple[list[str], list[str]]:
+    """(problems, notes) of the files of folders that are not read as pictures."""
+    problems: list[str] = []
+    containers: list[str] = []
+    tables: list[str] = []
+    for path in sorted(others):
+        name = os.path.relpath(path, alone) if alone else path
+        suffix = Path(path).suffix.lower()
+        if suffix in UNREAD:
+            problems.append(f"{name} is of a format that is not read: save it as png or jpeg")
+        elif suffix in _CONTAINERS:
+            containers.append(name)
+        elif suffix in _TABULAR:
+            tables += [name] if not table or not os.path.exists(table) or not os.path.samefile(path, table) else []
+        elif suffix not in _NO_PICTURES and (form := form_of(path)):
+            read = f".{form}" in SUFFIXES
+            what = f"holds a {form} under another name: give it the suffix .{form}" if read else f"is a {form}: save it as png or jpeg"
+            problems.append(f"{name} {what}")
+    notes = [f"not looked into: {named(containers)}"] if containers else []
+    if tables:
+        notes.append(f"not read: {named(tables)}; a table of attributes is named by data.attributes, or called {TABLES[0]}")
+    return problems, notes
+
+
+def _places(names: list[str], shown: str, notes: list[str], mixed: bool) -> list[Place]:
+    """What the folders say. mixed: whether names of parts beside other names are noted (a table says what is what) and not refused."""
+    try:
+        return places_of(names, shown)
+    except Mixed as error:
+        if not mixed:
+            raise
+        notes.append(f"{error.what.partition(':')[0]}: none of them is taken for a part of the data set")
+        return [Place("", "")] * len(names)
+
+
+def _empty(alone: str | None, names: list[str]) -> list[str]:
+    """The folders that stand where classes or parts do, and hold no picture."""
+    if not alone or not any("/" in name for name in names):
+        return []
+    root = os.path.realpath(alone)
+    linked = (entry for entry in os.scandir(alone) if entry.is_dir() and not entry.name.startswith("."))
+    there = {entry.name for entry in linked if not holds(os.path.realpath(entry.path), root)}
+    return sorted(there - {name.split("/")[0] for name in names})
 
 
 def read_table(path: str, skipped: list[str] | None = None) -> dict[str, Known]:
