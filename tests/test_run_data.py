@@ -1,5 +1,6 @@
 """A run and its data: what is held out stays what it was, whatever becomes of the cache and wherever the run's folder is."""
 
+import fcntl
 import json
 import shutil
 
@@ -25,8 +26,8 @@ def write(folder, start, stop):
 
 
 def train(tmp_path, **more):
-    settings = TINY | {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache")}
-    return genwright.train("docs", run=tmp_path / "run", quiet=True, **settings, **more)
+    settings = TINY | {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache")} | more
+    return genwright.train("docs", run=tmp_path / "run", quiet=True, **settings)
 
 
 def held(dataset):
@@ -71,3 +72,59 @@ def test_what_an_interrupted_start_left_decides_nothing(tmp_path):
     np.save(tmp_path / "run" / "held_out.npy", np.arange(3, dtype=np.uint64))
     run = train(tmp_path, until=2)
     assert held(run.dataset())
+
+
+def test_of_two_trainings_that_start_at_once_the_second_writes_nothing(tmp_path, monkeypatch):
+    """The other one locks the folder, trains and ends between any two steps of this one."""
+    write(tmp_path / "in", 0, 20)
+    flock = fcntl.flock
+
+    def other_first(handle, operation):
+        monkeypatch.undo()
+        train(tmp_path)
+        return flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", other_first)
+    with pytest.raises(GenwrightError, match=r"run exists already, and a run is never overwritten"):
+        train(tmp_path, seed=5)
+    assert genwright.load(tmp_path / "run").recipe.seed == 0
+    assert genwright.load(tmp_path / "run").step == 4
+
+
+def test_a_folder_that_is_no_run_is_left_as_it_was(tmp_path):
+    write(tmp_path / "in", 0, 20)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(GenwrightError):
+            train(tmp_path, resume=resume)
+        assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+    (tmp_path / "run" / ".lock").write_text("also mine")
+    with pytest.raises(GenwrightError):
+        train(tmp_path)
+    assert (tmp_path / "run" / ".lock").read_text() == "also mine"
+
+
+def test_an_empty_checkpoint_is_passed_over_and_named(tmp_path, capsys):
+    write(tmp_path / "in", 0, 20)
+    train(tmp_path, until=2)
+    empty = tmp_path / "run" / "checkpoints" / "step-00000100"
+    empty.mkdir()
+    assert train(tmp_path, resume=True).step == 4
+    (tmp_path / "run" / "checkpoints" / "step-00000200").mkdir()
+    half = tmp_path / "run" / "checkpoints" / "step-00000300"
+    half.mkdir()
+    (half / "weights.safetensors").write_bytes(b"half")
+    assert genwright.load(tmp_path / "run").step == 4
+    said = capsys.readouterr().err
+    assert "step-00000200 is empty, and passed over" in said
+    assert "step-00000300 is damaged (manifest.json is missing or unreadable): falling back to an earlier one" in said
+    assert train(tmp_path, resume=True, **{"training.steps": 6}).step == 6
+
+
+def test_a_run_with_nothing_but_an_empty_checkpoint_starts_at_its_beginning(tmp_path):
+    write(tmp_path / "in", 0, 20)
+    train(tmp_path, until=2)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "checkpoints" / "step-00000100").mkdir(parents=True)
+    assert train(tmp_path, resume=True).step == 4

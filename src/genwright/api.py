@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ CHANGEABLE = (
     "training.steps", "training.micro_batch", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks",
     "training.threads", "name", "description", "sampling", "watching", "data.workers", "data.cache",
 )  # fmt: skip
+
+
+BEFORE_A_RUN = ("codec", "environment.json", assemble.HELD)  # what a start writes before its folder is a run's
 
 
 def train(
@@ -92,7 +95,7 @@ def _launch(
 
 def _check_folder(folder: Path, resume: bool) -> None:
     # what a start leaves that was stopped before it was a run may be written over
-    there = folder.exists() and any(p.name not in (".lock", "codec", "environment.json", assemble.HELD) for p in folder.iterdir())
+    there = folder.exists() and any(p.name not in (".lock", *BEFORE_A_RUN) for p in folder.iterdir())
     if there and not resume:
         remedy = "go on with --resume, or choose another folder with --run"
         raise GenwrightError(f"{folder} exists already, and a run is never overwritten", remedy)
@@ -102,30 +105,55 @@ def _check_folder(folder: Path, resume: bool) -> None:
 
 @contextmanager
 def _locked(folder: Path, engine: Engine, resume: bool):
-    """One writer a folder. Rank 0 checks and locks; the others follow."""
+    """One writer a folder. Rank 0 locks, then checks what is there, so that of two that start at once one sees what the other made. The
+    other ranks follow."""
     problem, handle = "", None
+    fresh = not (folder / ".lock").exists()
     if engine.main:
         try:
-            _check_folder(folder, resume)
+            if resume:  # which makes no folder
+                _check_folder(folder, resume)
             folder.mkdir(parents=True, exist_ok=True)
-            handle = open(folder / ".lock", "w")  # noqa: SIM115 - held as long as the run
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = _lock(folder / ".lock")
+            _check_folder(folder, resume)
         except GenwrightError as error:
             problem = f"{error.what}\0{error.remedy}"
         except BlockingIOError:
             problem = f"another process is training in {folder}\0wait for it, or choose another folder with --run"
         except OSError as error:
             problem = f"{folder} cannot be written ({error.strerror})\0choose another folder with --run, or change its permissions"
-    if problem := engine.broadcast(problem):
-        raise GenwrightError(*problem.split("\0"))
     try:
+        if problem := engine.broadcast(problem):
+            raise GenwrightError(*problem.split("\0"))
         yield
     finally:
         if handle:
+            _unlock(folder, handle, fresh)
+
+
+def _lock(path: Path) -> IO[str]:
+    """Locks a file, as long as what is returned is open. Raises BlockingIOError where another process has locked it."""
+    while True:
+        handle = open(path, "a")  # noqa: SIM115 - held as long as the run
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
             handle.close()
-            if [p.name for p in folder.iterdir()] == [".lock"]:  # refused before anything was made
-                (folder / ".lock").unlink()
-                folder.rmdir()
+            raise
+        if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+            return handle
+        handle.close()  # whoever had it removed it in between
+
+
+def _unlock(folder: Path, handle: IO[str], fresh: bool) -> None:
+    """Leaves no lock, and no folder, where no run was begun. fresh: the lock was not there before."""
+    names = {path.name for path in folder.iterdir()}
+    begun = names & {"recipe.yaml", *BEFORE_A_RUN}
+    if names == {".lock"} or (fresh and not begun):
+        (folder / ".lock").unlink(missing_ok=True)
+    if names == {".lock"}:
+        folder.rmdir()
+    handle.close()
 
 
 def _train(
@@ -222,11 +250,11 @@ def _taken_up(
     if "from" in before:  # the model and the tokenizer came with the weights
         recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
     recipe = _resumed(recipe, saved, named, say)
-    steps = checkpoint.steps(folder / "checkpoints")
-    reached = max(steps, default=0)
+    root = folder / "checkpoints"
+    reached = checkpoint.reached(root)
     if min(recipe.training.steps, until or reached) < reached:
         raise GenwrightError(f"the run is at step {reached} already", "give training.steps and --until at least that, or start another run")
-    return recipe, before, before["from"]["source"] if "from" in before and not steps else None
+    return recipe, before, before["from"]["source"] if "from" in before and not checkpoint.steps(root) else None
 
 
 def _write(folder: Path, recipe: Recipe, dataset: Any, engine: Engine, before: Mapping[str, Any], extra: dict[str, Any]) -> None:

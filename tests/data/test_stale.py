@@ -178,3 +178,39 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         str(tmp_path / "pipe.mid"): "",
         str(tmp_path / "none"): "",
     }
+
+
+def test_a_draft_of_another_host_is_left_alone(tmp_path, monkeypatch):
+    """Host node must not take the draft of host node-2 for its own, nor stumble over it."""
+    import socket
+
+    from genwright.data.shards import publish
+
+    others = [tmp_path / f"key.{host}.tmp" for host in ("node-2-77", "node-2-1-999999", "node2-5", "node-x")]
+    mine = tmp_path / "key.node-999999999.tmp"
+    for path in (*others, mine):
+        path.mkdir()
+    monkeypatch.setattr(socket, "gethostname", lambda: "node")
+    publish(tmp_path / "key", lambda draft: (draft / "x").write_text("whole") and None)
+    assert (tmp_path / "key" / "x").read_text() == "whole"
+    assert all(path.is_dir() for path in others) and not mine.exists()
+
+
+def test_two_machines_may_write_one_file_at_once(tmp_path, monkeypatch):
+    """Their processes may have the same number: a shared cache must not mix their drafts."""
+    from genwright import files
+
+    path = tmp_path / "record.json"
+    replace = os.replace
+    between = []
+
+    def other_writes_in_between(source, target):
+        if not between:
+            between.append(source)
+            files.write_whole(path, "the other's")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "getpid", lambda: 42)
+    monkeypatch.setattr(files.os, "replace", other_writes_in_between)
+    files.write_whole(path, "mine")
+    assert path.read_text() == "mine" and [its.name for its in tmp_path.iterdir()] == ["record.json"]

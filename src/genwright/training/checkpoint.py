@@ -79,8 +79,24 @@ def faults(folder: Path) -> list[str]:
 
 
 def steps(root: Path) -> list[int]:
-    """Steps of the checkpoints under `root`, in order, whole or not."""
-    return sorted(int(p.name[5:]) for p in root.glob("step-*") if p.name[5:].isdigit())
+    """Steps of the checkpoints under `root`, in order, whole or not; a folder that holds nothing is none."""
+    return [step for step in _numbered(root) if any(folder_of(root, step).iterdir())]
+
+
+def reached(root: Path) -> int:
+    """The last step of a checkpoint that was written to its end, by its manifest; 0 where there is none."""
+    return max((step for step in steps(root) if (folder_of(root, step) / "manifest.json").is_file()), default=0)
+
+
+def empty(root: Path) -> list[Path]:
+    """Folders that bear a checkpoint's name and hold nothing."""
+    return [folder_of(root, step) for step in _numbered(root) if not any(folder_of(root, step).iterdir())]
+
+
+def _numbered(root: Path) -> list[int]:
+    """The steps that folders are named after."""
+    found = (int(path.name[5:]) for path in root.glob("step-*") if path.name[5:].isdigit())
+    return sorted(step for step in found if folder_of(root, step).is_dir())
 
 
 def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -94,7 +110,9 @@ def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
 
 def newest(root: Path, say=lambda text: None, before: int | None = None) -> Path | None:
     """The newest whole checkpoint (with `before`, of the scheduled ones up to that step), None where there is none at all.
-    Damaged ones are named through `say`. Raises GenwrightError when there are some and none is whole."""
+    Damaged ones, and folders that hold none, are named through `say`. Raises GenwrightError when there are some and none is whole."""
+    for folder in empty(root):
+        say(f"{folder} is empty, and passed over")
     found = [s for s in steps(root) if before is None or s <= before]
     for step in reversed(found):
         folder = folder_of(root, step)
