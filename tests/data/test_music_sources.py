@@ -22,7 +22,7 @@ from genwright.music import abc_reader, formats, musicxml
 from genwright.music import midi as midi_file
 from genwright.music.draft import LONGEST, Draft, Raw
 from genwright.music.likeness import contour, fingerprint, near_copies
-from genwright.music.score import Key, Meter, Note, Score
+from genwright.music.score import Key, Meter, Note, Score, Tempo
 
 DOCTYPE = '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">'
 NOTE = "<note><pitch><step>{}</step><octave>{}</octave></pitch><duration>{}</duration>{}</note>"
@@ -129,7 +129,27 @@ def test_kern_voices_that_split_marks_and_what_is_left_out(tmp_path):
     upper = (Note(0, 24, 67, 80, True), Note(12, 36, 64), Note(24, 8, 71), Note(32, 8, 72), Note(40, 8, 74))
     assert score.voices == (upper, (Note(0, 12, 48), Note(12, 36, 50), Note(48, 192, 39)))
     assert (score.bars, score.meters, score.keys) == ((0, 12, 48), (Meter(0, 3, 4),), (Key(0, 1),)) and score.facts == {"title": "A tune"}
-    assert one(formats.kern("\n".join(lines).encode()), 12)[1] == {"notes": 8, "grace notes": 1, "tuplets": 3, "notes moved": 0}
+    assert one(formats.kern("\n".join(lines).encode()), 12)[1] == {
+        "notes": 8, "grace notes": 1, "tuplets": 3, "notes moved": 0, "changes of tempo": 0, "repeats not played out": 0
+    }  # fmt: skip
+
+
+def test_kern_tempos_repeats_and_additive_metres():
+    lines = [
+        "**kern\t**kern",
+        "*M3/8+2/8\t*M3/8+2/8",
+        "*MM90\t*MM90",
+        "4c\t4e",
+        "4.d\t4.f",
+        "=2:|!\t=2:|!",
+        "*MM60\t*MM60",
+        "4c\t4e",
+        "4.d\t4.f",
+    ]
+    score, counts = one(formats.kern("\n".join([*lines, "==\t==", "*-\t*-", ""]).encode()))
+    assert (score.meters, score.bars) == ((Meter(0, 5, 8),), (0, 10))
+    assert (score.tempo, score.tempos) == (90, (Tempo(10, 60.0),))
+    assert +counts == {"notes": 8, "repeats not played out": 1}
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ from genwright.music.likeness import fingerprint, near_copies
 from genwright.music.rules import faults
 from genwright.music.score import Score
 
-FORMAT = 5  # part of every key: raise it when the same files would give other tokens
+FORMAT = 6  # part of every key: raise it when the same files would give other tokens
 AT_ONCE = 8  # files that one job reads
 OWN = {"train": "train", "valid": "held_out", "test": "test"}  # a JSB json's splits
 SCORE = TypeAdapter(Score)

@@ -1,6 +1,8 @@
 """Kern (by music21), and the JSB json."""
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -10,6 +12,7 @@ from genwright.music.abc_reader import decoded
 from genwright.music.draft import BadMusic, Draft, Raw
 from genwright.music.score import of_grid
 
+_KERN_REPEAT = re.compile(r"(?m)^=[^\s:]*:[|!]")  # a bar line, of the first spine, that ends a repeat
 _KERN = {"title": "title", "work": "parentTitle", "composer": "composer", "rights": "copyright"}  # in music21's words
 
 
@@ -21,9 +24,14 @@ def kern(data: bytes) -> Draft:
     file.parse()
     draft = Draft(by_height=True, end=Fraction(file.stream.highestTime))
     draft.facts = {name: str(getattr(file.stream.metadata, own, None) or "") for name, own in _KERN.items()}
+    tempos: dict[Fraction, float] = {}
+    merged: defaultdict[Fraction, set[float]] = defaultdict(set)  # music21 puts all tempos of a measure at its beginning
     for part in file.stream.parts:
         draft.bars += [Fraction(measure.offset) for measure in part.getElementsByClass("Measure")]
         part, notes = part.flatten(), list[Raw]()
+        for mark in part.getElementsByClass("MetronomeMark"):
+            first = tempos.setdefault(Fraction(mark.offset), float(mark.getQuarterBPM()))
+            merged[Fraction(mark.offset)] |= {float(mark.getQuarterBPM())} - {first}
         draft.meters += [(Fraction(m.offset), m.numerator, m.denominator) for m in part.getElementsByClass("TimeSignature")]
         draft.keys += [(Fraction(k.offset), k.sharps, "") for k in part.getElementsByClass("KeySignature")]
         draft.lost["grace notes"] += sum(not sound.quarterLength for sound in part.notes)
@@ -35,6 +43,9 @@ def kern(data: bytes) -> Draft:
                 notes.append(Raw(Fraction(sound.offset), Fraction(sound.quarterLength), *about))
         draft.voices.append(("", notes))
     draft.bars.append(Fraction(0))
+    draft.tempos = sorted(tempos.items())
+    draft.lost["changes of tempo"] += sum(map(len, merged.values()))
+    draft.lost["repeats not played out"] += len(_KERN_REPEAT.findall(decoded(data)))  # music21 knows few of their signs
     return draft
 
 
