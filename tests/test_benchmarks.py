@@ -35,6 +35,7 @@ RUNS: dict[str, list[str]] = {
     "families": ["--families points --kills 0"],
     "fuzz_pictures": ["--examples 40"],
     "fuzz_rows": ["--examples 40"],
+    "fuzz_music": ["--examples 5"],
     "generate": ["--depth 1 --width 16 --heads 2 --vocabulary 16 --batch 1 --prompt 4 --tokens 8 --threads 1 --repeats 1"],
     "images_speed": ["--steps 1 --rounds 2 --batch 4 --families ring-gan"],
     "kill": ["--runs 1 --gan 0"],
