@@ -340,7 +340,7 @@ def written(choices: bytes, most: int) -> Score:
     for _ in range(dice.within(1, most)):
         notes = [Note(dice.below(61), dice.within(1, 30), dice.within(57, 66), dice.within(1, 127)) for _ in range(dice.within(1, 12))]
         voices.append(tuple(sorted(notes)))
-    length = max(note.start + note.length for voice in voices for note in voice)
+    length = max(note.start + note.length for voice in voices for note in apart(voice))  # a file ends with its last note
     tempos = {place: Tempo(place, dice.pick(TEMPOS)) for place in sorted(dice.below(length) for _ in range(dice.below(4)))}
     about: dict[str, Any] = {
         "keys": (Key(0, dice.within(-7, 7), dice.pick(["major", "minor"])),), "meters": (Meter(0, dice.within(1, 7), dice.pick([2, 4])),),

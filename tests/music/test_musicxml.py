@@ -80,6 +80,23 @@ def test_a_voice_that_crosses_to_the_other_staff_stays_one():
     assert score.voices == ((Note(0, 4, 72), Note(4, 4, 55), Note(8, 8, 72)), (Note(0, 16, 48),))
 
 
+def test_a_note_of_a_chord_is_in_the_voice_of_the_note_before_it():
+    chord = note("C", 3, 4, at(2, 3)) + note("G", 3, 4, "<chord/><staff>2</staff>")
+    score, _ = read(xml(bars(note("C", 5, 4, at(1)) + back(4) + chord)))
+    assert score.voices == ((Note(0, 16, 72),), (Note(0, 16, 48), Note(0, 16, 55)))
+
+
+def test_the_notes_of_a_chord_have_their_own_lengths():
+    chord = note("C", 4, 4) + note("G", 4, 2, "<chord/>") + note("D", 4, 4)
+    assert read(xml(bars(chord)))[0].voices == ((Note(0, 8, 67), Note(0, 16, 60), Note(16, 16, 62)),)
+
+
+def test_the_notes_of_a_chord_that_are_written_alike_last_alike():
+    dotted = "<type>half</type><dot/>"
+    chord = note("C", 4, 3, dotted) + note("G", 4, 2, "<chord/>" + dotted) + note("B", 4, 2, "<chord/><type>half</type>")
+    assert read(xml(bars(chord)))[0].voices == ((Note(0, 8, 71), Note(0, 12, 60), Note(0, 12, 67)),)
+
+
 def test_a_tie_goes_from_voice_to_voice():
     first = note("C", 5, 4, at(1, 1) + "<tie type='start'/>")
     second = note("C", 5, 2, at(1, 2) + "<tie type='stop'/><tie type='start'/>") + note("E", 5, 2, at(1, 2))

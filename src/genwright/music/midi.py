@@ -4,7 +4,8 @@
 2. A voice is what one channel plays in one track, so that a file of format 0 has as many voices as channels. Channel 10 is drums: counted.
 3. Of one pitch, the note that began first ends first. Where some note never ends, a note of its pitch ends where that begins anew, as it
    does on an instrument, the last one at the end of the track; how many is counted.
-4. What the standard presumes is presumed: 120 quarter notes a minute, 4/4.
+4. What the standard presumes is presumed: 120 quarter notes a minute, 4/4. A piece ends with its last note: how long a file waits after
+   that is its program's habit.
 
 We read it ourselves because a note must not vanish without a word: symusic drops notes that do not end and events that are damaged.
 Not read: controllers, pedals, instruments, lyrics; bends of the pitch are counted. Source: Standard MIDI Files 1.0, RP-001.

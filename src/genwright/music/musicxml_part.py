@@ -56,6 +56,9 @@ class PartReader:
     transposed: dict[str, int] = field(default_factory=dict)  # staff, "" for those that are not named -> semitones
     now: Fraction = Fraction(0)
     onset: Fraction = Fraction(0)  # of the latest note, which a chord shares
+    place: Voice = ("1", "1")  # of the latest note
+    value: tuple[str | None, int] = (None, 0)  # type and dots of the note that a chord begins with
+    lasts: Fraction = Fraction(0)  # how long that one is
 
     def measure(self, start: Fraction, elements: ET.Element) -> Fraction:
         """Reads one that starts there, and gives where it ends. Raises BadMusic."""
@@ -92,9 +95,16 @@ class PartReader:
             lost["grace notes"] += 1
             return
         length = self._length(element)
+        staff, voice = ((element.findtext(tag) or "").strip() for tag in ("staff", "voice"))
+        value = element.findtext("type"), len(element.findall("dot"))
         if element.find("chord") is None:
             self.onset = self.now
             self.now += length
+            self.place = staff or "1", voice or "1"
+            self.value, self.lasts = value, length
+        else:  # what a chord's note does not say is as of the one before; some programs forget dots and tuplets in its duration
+            self.place = staff or self.place[0], voice or self.place[1]
+            length = self.lasts if value == self.value and value[0] else length
         if element.find("rest") is not None:
             return
         pitch = element.find("pitch")
@@ -103,7 +113,7 @@ class PartReader:
         elif pitch is None or self.drums:
             lost["unpitched notes"] += 1
         else:
-            staff, voice = ((element.findtext(tag) or "1").strip() for tag in ("staff", "voice"))
+            staff, voice = self.place
             ties = [tie.get("type") for tie in (*element.findall("tie"), *element.findall("notations/tied"))]
             tied = "stop" in ties or "continue" in ties
             fermata = element.find("notations/fermata") is not None
