@@ -69,7 +69,7 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     """What preparing the data passed over, as sentences for a person."""
     skipped, rare, none = list(summary.get("skipped", ())), summary.get("rare", 0), summary.get("unlabelled", 0)
     out = [f"{len(skipped):,} passed over, the first: {skipped[0]}"] if skipped else []
-    out += summary.get("notes", ())
+    out += summary.get("remarks", ())
     out += _without_text(summary.get("empty", {}))
     out += [f"{rare:,} attribute values are too rare to be a condition (data.minimum)"] if rare else []
     return out + ([f"{none:,} examples have no attribute"] if none and summary.get("attributes") else [])

@@ -287,7 +287,7 @@ def test_what_a_file_loses_on_the_grid_is_said(tmp_path, capsys):
     assert "swift.mid on 4 steps a quarter note" not in capsys.readouterr().err, "sixteenths fit"
     odd = Score((tuple(Note(4 * i, 4, 60 + i) for i in range(3)), (Note(0, 12, 48),)), 12, 12)
     read(tmp_path, "odd.mid", to_midi(odd))
-    assert "odd.mid on 4 steps a quarter note, of 4 notes: notes moved 3" in capsys.readouterr().err
+    assert "odd.mid, of 4 notes, on 4 steps a quarter note: notes moved 3" in capsys.readouterr().err
 
 
 def test_what_the_grid_loses_is_counted():

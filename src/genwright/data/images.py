@@ -241,7 +241,7 @@ class ImagesDataset(ExampleDataset):
         self.summary |= {
             "files": len(album.items),
             "skipped": list(album.skipped),
-            "notes": list(album.notes),
+            "remarks": list(album.notes),
             "copies": len(digests) - len(first),
         } | facts
         across = np.isin(digests[held], digests[~held])

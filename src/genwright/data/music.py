@@ -39,6 +39,7 @@ from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, digest, json_text, write_whole
+from genwright.music.draft import lost_of
 from genwright.music.likeness import fingerprint, near_copies
 from genwright.music.rules import faults
 from genwright.music.score import Score
@@ -202,6 +203,7 @@ class MusicDataset(ExampleDataset):
             "files": len(self.names), "skipped": facts["bad"],
             "attributes": {name: {value: often[name, value] for value in values} for name, values in attributes.items()},
             "rare": facts["rare"], "unlabelled": sum(not its for its in known), "notes": facts["counts"],
+            "remarks": [lost] if (lost := lost_of(facts["counts"], codec.settings.per_quarter)) else [],
             **self._across(facts["tunes"], sides),
             "licence": source_music.licence(settings.source),
         }  # fmt: skip

@@ -14,7 +14,7 @@ from genwright.data.source_files import SourceFile, collect
 from genwright.errors import GenwrightError
 from genwright.files import irregular
 from genwright.music import abc_reader, formats, midi, musicxml
-from genwright.music.draft import BadMusic, Draft
+from genwright.music.draft import BadMusic, Draft, lost_of
 from genwright.music.score import Score
 
 _SAYS = 'music21\'s corpus/license.txt: "Some encodings included in the corpus may not be used for commercial uses"'
@@ -87,8 +87,8 @@ def read_file(path: str, per_quarter: int) -> list[Score]:
     for error in (piece.score for piece in found if isinstance(piece.score, GenwrightError)):
         raise error
     lost = sum((piece.counts for piece in found), Counter[str]())
-    if said := ", ".join(f"{kind} {lost[kind]:,}" for kind in sorted(lost) if lost[kind] and kind not in ("notes", "tuplets")):
-        print(f"note: {path} on {per_quarter} steps a quarter note, of {lost['notes']:,} notes: {said}", file=sys.stderr)
+    if said := lost_of(lost, per_quarter):
+        print(f"note: {path}, {said}", file=sys.stderr)
     return [piece.score for piece in found if isinstance(piece.score, Score)]
 
 

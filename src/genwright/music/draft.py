@@ -6,7 +6,7 @@ and fall on one step the longer stays. Repeats are not expanded; where a repeat 
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
@@ -141,6 +141,17 @@ class Draft:
             if len(kept) < 2 or stop - kept[-1] != size:
                 kept.append(bar)
         return kept
+
+
+def lost_of(counts: Mapping[str, int], per_quarter: int) -> str:
+    """What a grid and a reader left out or changed, and of how many notes, for a person; empty where that is nothing.
+
+    counts: kind -> how many, as `Draft.score` gives them, "notes" being all of them."""
+    kinds = sorted(kind for kind in counts if counts[kind] and kind not in ("notes", "tuplets"))
+    if not kinds:
+        return ""
+    each = ", ".join(f"{kind} {counts[kind]:,}" for kind in kinds)
+    return f"of {counts.get('notes', 0):,} notes, on {per_quarter} steps a quarter note: {each}"
 
 
 def _step(time: Fraction, per_quarter: int) -> int:
