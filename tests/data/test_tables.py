@@ -87,6 +87,28 @@ def test_a_quote_cannot_fill_the_memory(monkeypatch):
     ]
 
 
+def test_a_carriage_return_outside_of_quotes_tears_no_row_in_two():
+    torn = "has a carriage return outside of quotes, and other lines end with a line feed"
+    assert rows_of("id,text\n1,foo\rbar,2\n3,x\n") == [(2, torn), (4, ["3", "x"])]
+    assert rows_of("id,text\r\n1,a\rb,2\rc\r\n3,x") == [(2, torn), (5, ["3", "x"])]
+    assert rows_of("text\na\rb\nc\r") == [(2, torn), (4, torn)]
+    assert rows_of("a\tb\n1\t2\r3\t4\n5\t6\n", tabs=True) == [(2, torn), (4, ["5", "6"])]
+    assert rows_of('text\n"a\rb"\n') == [(2, ["a\rb"])]
+    assert rows_of("id,text\r1,a\r\n2,b\r\n") == [(2, ["1", "a"]), (3, ["2", "b"])]
+    found = rows_of('id,text\n1,a\rb,"c\nd,e"\n2,x\n')
+    assert found == [(2, torn), (5, ["2", "x"])]
+
+
+def test_a_space_before_a_quote_is_a_fault():
+    spaced = "has a space before the quote that opens a cell"
+    assert rows_of('id,text\n1, "hello"\n2,x\n3, "a, b"\n4,y\n') == [(2, spaced), (3, ["2", "x"]), (4, spaced), (5, ["4", "y"])]
+    assert [cells for _, cells in rows_of('id,text\n1, "a\nb,c"\n"2","x"\n')] == [spaced, ["2", "x"]]
+    fine = '"he said, ""x"", and", y\n 5\'11" tall,"  ""z"""\n'
+    assert rows_of("a,b\n" + fine) == [(2, ['he said, "x", and', " y"]), (3, [" 5'11\" tall", '  "z"'])]
+    with pytest.raises(BadTable, match=spaced):
+        rows_of('id, "text"\n1,a\n')
+
+
 def test_tabs_know_no_quotes():
     assert rows_of('a\ttext\n"1"\t"open\n2\t5\'11" tall\n', tabs=True) == [(2, ['"1"', '"open']), (3, ["2", "5'11\" tall"])]
 
@@ -232,6 +254,8 @@ def test_columns_of_attributes(tmp_path, header, what):
     (tmp_path / "t.csv").write_text(header + "\n0.png,a,b\n")
     with pytest.raises(GenwrightError, match=f"t.csv {what}"):
         source_pictures.read_table(str(tmp_path / "t.csv"))
+    skipped = []
+    assert source_pictures.read_table(str(tmp_path / "t.csv"), skipped) == {} and skipped[0].startswith(f"t.csv {what}")
 
 
 def test_bad_rows_of_attributes_are_passed_over_when_asked(tmp_path):

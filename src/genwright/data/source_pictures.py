@@ -149,25 +149,33 @@ def _empty(alone: str | None, names: list[str]) -> list[str]:
 
 
 def read_table(path: str, skipped: list[str] | None = None) -> dict[str, Known]:
-    """picture's name -> what is known of it. A row that cannot be used raises GenwrightError, or is added to `skipped`."""
+    """picture's name -> what is known of it. A table or row that cannot be used raises GenwrightError, or is added to `skipped`."""
     if not os.path.exists(path):
         raise GenwrightError(f"data.attributes: {path} does not exist", "give a csv or jsonl file")
-    if (kind := readers.kind_of(path)) == "parquet":
-        raise GenwrightError(f"{path} is parquet, which is not read as a table of attributes", "save it as csv or jsonl")
-    if bad := readers.scan(path)["bad"]:
-        raise GenwrightError(f"{path} {bad}", "save it as UTF-8 csv, or as jsonl: an object a line")
-    out: dict[str, Known] = {}
+    known: dict[str, Known] = {}
     try:
-        for place, row in (_json_rows if kind == "jsonl" else _csv_rows)(path):
-            fault = row if isinstance(row, Fault) else _learn(out, row)
-            if fault is None:
-                continue
-            if skipped is None:
-                raise GenwrightError(f"{path} {place} {fault.what}", f"{fault.remedy}, or set data.on_bad_file=skip")
-            skipped.append(f"{os.path.basename(path)} {place} {fault.passed_over}")
+        for place, row in _rows(path):
+            if fault := row if isinstance(row, Fault) else _learn(known, row):
+                _refuse(path, f"{place} ", fault, skipped)
     except BadTable as error:
-        raise GenwrightError(f"{path} {error.what}", error.remedy) from None
-    return out
+        _refuse(path, "", Fault(error.what, error.remedy), skipped)
+    return known
+
+
+def _rows(path: str) -> Iterator[tuple[str, dict[str, Any] | Fault]]:
+    """(place, row) of a table. Raises BadTable."""
+    kind = readers.kind_of(path)
+    if kind == "parquet":
+        raise BadTable("is parquet, which is not read as a table of attributes", "save it as csv or jsonl")
+    if bad := readers.scan(path)["bad"]:
+        raise BadTable(bad, "save it as UTF-8 csv, or as jsonl: an object a line")
+    yield from _json_rows(path) if kind == "jsonl" else _csv_rows(path)
+
+
+def _refuse(path: str, place: str, fault: Fault, skipped: list[str] | None) -> None:
+    if skipped is None:
+        raise GenwrightError(f"{path} {place}{fault.what}", f"{fault.remedy}, or set data.on_bad_file=skip")
+    skipped.append(f"{os.path.basename(path)} {place}{fault.passed_over}")
 
 
 def _learn(known: dict[str, Known], row: dict[str, Any]) -> Fault | None:

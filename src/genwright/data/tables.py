@@ -2,8 +2,8 @@
 
 1. Commas (.csv, RFC 4180): a cell may stand in quotes, and a quote inside such a cell is written twice. Tabs (.tsv): there are no
    quotes, a `"` is a letter like any other, and a cell holds neither tab nor line end.
-2. Lines end with \\n, \\r\\n or \\r. A line without a letter is no row. The first row names the columns, and every other row has as
-   many cells.
+2. Lines end with \\n or \\r\\n, or with \\r where the first one does. A line without a letter is no row. The first row names the columns,
+   and every other row has as many cells. A space before the quote that opens a cell is a fault, for it makes the quotes letters.
 3. After a row whose quotes are wrong nobody knows whether the next line stands inside a quoted cell. Both cases are followed, line
    by line, and reading goes on at the first line that certainly begins a row (`_follow`). The lines before it are one bad row.
 4. A row is at most LONGEST characters: a quote that never closes cannot fill the memory.
@@ -15,11 +15,13 @@ Worker processes import this module: it must not import torch.
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 LONGEST = 1 << 26  # characters of a row of a table; bytes of a row of jsonl
+_SPACED = re.compile(r'(?:^|,) +"', re.MULTILINE)
 _LOST = "\0"  # stands for a line that is longer than that; no text holds this character
 
 
@@ -34,6 +36,10 @@ class Fault(NamedTuple):
     def passed_over(self) -> str:
         """What is wrong, and what else is lost where the row is left out."""
         return f"{self.what} (passed over to line {self.last:,})" if self.last else self.what
+
+
+SPACE = Fault("has a space before the quote that opens a cell", "take the space out")
+STRAY = Fault("has a carriage return outside of quotes, and other lines end with a line feed", "put its cell in quotes")
 
 
 class Row(NamedTuple):
@@ -76,12 +82,9 @@ class Table:
 
     def __iter__(self) -> Iterator[Row]:
         for number, row in enumerate(self._records()):
-            cells = row.cells
-            if isinstance(cells, list) and len(cells) != len(self.columns):
-                cells = self._misfit(len(cells))
-                if self._lines.number > row.line:
-                    cells = cells._replace(last=self._lines.number)
-            yield row._replace(number=number, cells=cells)
+            if not isinstance(row.cells, Fault) and len(row.cells) != len(self.columns):
+                row = self._bad(row.line, self._misfit(len(row.cells)))
+            yield row._replace(number=number)
 
     def _misfit(self, count: int) -> Fault:
         what = f"has {counted(count, 'cell')}, and the first line names {counted(len(self.columns), 'column')}"
@@ -106,8 +109,27 @@ class Table:
             except _TooLong:
                 yield self._recovered(self._too_long())
                 continue
-            if cells:
+            if lines.stray_return:
+                yield self._torn()
+            elif not self._tabs and (doubt := _doubt(lines.row, cells)) is not None:
+                yield self._recovered(SPACE) if doubt else Row(0, lines.first, SPACE)
+            elif cells:
                 yield Row(0, lines.first, cells)
+
+    def _torn(self) -> Row:
+        """The bad row that a carriage return outside of quotes has torn: all pieces up to the end of its line."""
+        lines = self._lines
+        first = lines.first
+        while lines.stray_return:
+            lines.begin()
+            try:
+                next(self._reader)
+            except StopIteration:
+                break
+            except (csv.Error, _TooLong):
+                self._recovered(STRAY)
+                break
+        return self._bad(first, STRAY)
 
     def _wrong_quote(self) -> Fault:
         if self._lines.ended:
@@ -142,7 +164,25 @@ class Table:
             if not states:
                 lines.push_back(line)
                 break
-        return Row(0, first, fault._replace(last=lines.number) if lines.number > first else fault)
+        return self._bad(first, fault)
+
+    def _bad(self, first: int, fault: Fault) -> Row:
+        """The bad row from its first line to the one that was read last."""
+        last = self._lines.number
+        return Row(0, first, fault._replace(last=last) if last > first else fault)
+
+
+def _doubt(row: list[str], cells: list[str]) -> bool | None:
+    """Whether it is unknown where a row ends, for a space stands before the quote that seems to open a cell, as in `1, "a"`. False
+    where only the cell is in doubt, None where nothing is."""
+    text = "".join(row)
+    if not _SPACED.search(text):
+        return None
+    try:
+        without = next(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True))
+    except csv.Error:
+        return True
+    return None if without == [cell.lstrip(" ") for cell in cells] else False
 
 
 def _follow(states: set[bool], line: str) -> set[bool]:
@@ -183,14 +223,15 @@ class _Lines:
         stream = io.BufferedReader(_Stream(chunks), io.DEFAULT_BUFFER_SIZE)
         self._file = io.TextIOWrapper(stream, "utf-8-sig", newline="")
         self._held: deque[str] = deque()  # lines that are given out once more
-        self._row: list[str] = []  # the lines of the current row
+        self.row: list[str] = []  # the lines of the current row
         self._size = 0
+        self._returns: bool | None = None  # whether lines end with \\r alone, as the first one does
         self.number = self.first = 0
         self.ended = False
 
     def begin(self) -> None:
         """Says that a row begins here."""
-        self._row.clear()
+        self.row.clear()
         self._size = 0
         self.first = self.number + 1
         self.ended = False
@@ -203,15 +244,22 @@ class _Lines:
         if not line:
             self.ended = True
             raise StopIteration
+        if self._returns is None:
+            self._returns = line.endswith("\r")
         self.number += 1
         self._size += len(line)
         if len(line) > LONGEST:
             self._skip_rest(line)
             line = _LOST
-        self._row.append(line)
+        self.row.append(line)
         if self._size > LONGEST or line == _LOST:
             raise _TooLong
         return line
+
+    @property
+    def stray_return(self) -> bool:
+        """Whether the current row ends with a carriage return alone, and the first one does not."""
+        return bool(self.row) and self.row[-1].endswith("\r") and not self._returns
 
     def _skip_rest(self, line: str) -> None:
         """Passes over the rest of a line of which a part was read."""
@@ -225,7 +273,7 @@ class _Lines:
 
     def rewind(self) -> None:
         """Goes back to the end of the current row's first line."""
-        self._held.extendleft(reversed(self._row[1:]))
+        self._held.extendleft(reversed(self.row[1:]))
         self.number = self.first
 
 
