@@ -264,9 +264,9 @@ def test_bad_rows_of_attributes_are_passed_over_when_asked(tmp_path):
     (tmp_path / "attributes.csv").write_text("file,colour\n0.png,a\n1.png,b,c\n2.png,a|b\n")
     with pytest.raises(GenwrightError, match="attributes.csv line 3 has 3 cells"):
         source_pictures.find((str(tmp_path),), None, skip=False)
-    items, problems = source_pictures.find((str(tmp_path),), None, skip=True)
-    assert [item.known for item in items] == [{"colour": ("a",)}, {}, {"colour": ("a", "b")}, {}]
-    assert problems == ["attributes.csv line 3 has 3 cells, and the first line names 2 columns"]
+    found = source_pictures.find((str(tmp_path),), None, skip=True)
+    assert [item.known for item in found.items] == [{"colour": ("a",)}, {}, {"colour": ("a", "b")}, {}]
+    assert found.problems == ["attributes.csv line 3 has 3 cells, and the first line names 2 columns"]
 
 
 def test_a_table_is_read_in_linear_time_and_its_faults_are_errors():

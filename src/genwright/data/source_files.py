@@ -34,7 +34,7 @@ class SourceFile(NamedTuple):
     name: str
 
 
-def named(path: str, name: str) -> SourceFile:
+def source_file(path: str, name: str) -> SourceFile:
     """A file. Bytes of its name that are no UTF-8 are written as \\xff: a name is hashed, recorded and printed."""
     return SourceFile(path, os.fsencode(name).decode("utf-8", "backslashreplace"))
 
@@ -104,7 +104,7 @@ def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[Sou
             folders[:] = [name for name in there if name not in links]
             waiting += [path for name in links if not holds(os.path.realpath(path := os.path.join(where, name)), root)]
             paths = [Path(where, name) for name in sorted(files) if not name.startswith(".")]
-            yield from (named(str(path), path.relative_to(folder).as_posix()) for path in paths)
+            yield from (source_file(str(path), path.relative_to(folder).as_posix()) for path in paths)
 
 
 def _give_up(error: OSError) -> None:
@@ -124,9 +124,9 @@ def collect(paths: tuple[str, ...], wanted: Callable[[str], bool], again: list[s
         if os.path.isdir(path):
             files = [file for file in walk(path) if wanted(file.path)]
             if len(paths) > 1:  # two folders may hold files of one name
-                files = [named(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in files]
+                files = [source_file(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in files]
         else:
-            files = [named(path, os.path.basename(path))] if os.path.exists(path) else _matches(path)
+            files = [source_file(path, os.path.basename(path))] if os.path.exists(path) else _matches(path)
         first: dict[str, SourceFile] = {}
         for file in files:
             if first.setdefault(os.path.realpath(file.path), file) is not file and again is not None:
@@ -142,7 +142,7 @@ def _told_apart(files: list[SourceFile]) -> list[SourceFile]:
     if not alike:
         return files
     above = os.path.commonpath([os.path.dirname(os.path.abspath(file.path)) for file in alike])
-    return [named(file.path, Path(os.path.relpath(file.path, above)).as_posix()) if file in alike else file for file in files]
+    return [source_file(file.path, Path(os.path.relpath(file.path, above)).as_posix()) if file in alike else file for file in files]
 
 
 def _matches(pattern: str) -> list[SourceFile]:
@@ -151,7 +151,7 @@ def _matches(pattern: str) -> list[SourceFile]:
         what = "matches no file" if glob.has_magic(pattern) else "does not exist"
         raise GenwrightError(f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there")
     root = os.path.dirname(pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)])
-    return [named(path, Path(os.path.relpath(path, root or ".")).as_posix()) for path in matched]
+    return [source_file(path, Path(os.path.relpath(path, root or ".")).as_posix()) for path in matched]
 
 
 def _is_text(path: str) -> bool:

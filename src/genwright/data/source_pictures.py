@@ -67,7 +67,7 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> Found:
         raise GenwrightError(f"there is no picture in {', '.join(paths)}", f"give a path that holds {', '.join(sorted(SUFFIXES))} files")
     alone = paths[0] if len(paths) == 1 and os.path.isdir(paths[0]) else None
     if alone and not table:
-        table = next(filter(os.path.isfile, (os.path.join(alone, name) for name in TABLES)), None)
+        table = next(filter(os.path.exists, (os.path.join(alone, name) for name in TABLES)), None)
     problems, notes = _unread(others, alone, table)
     notes += [f"{len(again):,} files are reached in two ways, and read once: {named(again)}"] if again else []
     names = [file.name for file in files]
