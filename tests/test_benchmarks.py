@@ -33,6 +33,7 @@ RUNS: dict[str, list[str]] = {
     "emoji": ["--run EMOJI"],
     "exact": [""],
     "families": ["--families points --kills 0"],
+    "fuzz_abc": ["--examples 20"],
     "fuzz_pictures": ["--examples 40"],
     "fuzz_rows": ["--examples 40"],
     "fuzz_music": ["--examples 5"],

@@ -353,7 +353,8 @@ class _Reader:
         if voice.fermata:  # over a bar line
             voice.fermata = False
             self.result.lost["decorations"] += 1
-        if voice is next(iter(self.voices.values())) and token.text.startswith(":"):
+        repeats = ":|" in token.text or token.text.startswith("::")
+        if repeats and voice is next(iter(self.voices.values())):
             self.result.lost["repeats not played out"] += 1
 
     def _decoration(self, voice: Voice, token: Decoration) -> None:
