@@ -214,8 +214,27 @@ def test_load_samples_evaluates_and_reports(trained):
     assert all(f.detail in str(found) for f in found.figures), "how each was measured stands under the table"
     page = run.report().read_text()
     assert page.startswith("<!doctype html>") and "alpha" in page
-    assert f"<h1>{trained.folder.name}</h1>" in page and "Trained on " in page and "the files of text" in page
+    assert f"<h1>{trained.folder.name}</h1>" in page and "Trained on " in page and "the folder text" in page
     assert "Recipe docs</p>" in page, "the recipe's description is of the Python documentation, and these are other texts"
+
+
+def test_the_number_of_samples_is_kept_with_the_figures(trained, tmp_path):
+    shutil.copytree(trained.folder, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "evaluations", ignore_errors=True)
+    few = genwright.load(tmp_path / "run").evaluate(samples=3)
+    assert few.counts == {"samples": 3} and "drawn: 3 samples;" in str(few)
+    assert {f.count for f in few.figures if f.counted == "samples"} == {3}
+    again = genwright.load(tmp_path / "run").evaluate()
+    assert again.to_json() == few.to_json(), "as many, and the same ones"
+    more = genwright.load(tmp_path / "run").evaluate(samples=11)
+    texts = [[s["text"] for s in found.samples if not s["prompt"]] for found in (few, more)]
+    assert len(texts[1]) == 11 and texts[1][:3] == texts[0], "sample i is the same whatever their number"
+    place = next((tmp_path / "run" / "evaluations").iterdir())
+    place.write_text("{}")  # of an older form
+    piloted = genwright.load(tmp_path / "run").evaluate()
+    assert piloted.counts == {"samples": 32}, "what is quick is drawn to the full number"
+    place.write_text("what is no JSON")
+    assert genwright.load(tmp_path / "run").evaluate().counts == {"samples": 32}
 
 
 def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, capsys):
@@ -286,6 +305,8 @@ def test_masked_models_fill_evaluate_and_export(tiny, tmp_path):
         run.sample(prompts=["alpha"])
     found = run.evaluate()
     assert {"loss, held out, masked"} <= {f.name for f in found.figures}
+    with pytest.raises(GenwrightError, match="fills gaps; leave it out"):
+        run.evaluate(samples=3)
     assert found.samples[0]["gaps"] and "<script" not in run.report().read_text()
     model = transformers.AutoModelForMaskedLM.from_pretrained(run.export("hf", tmp_path / "hf"))
     tokens = torch.tensor([run.codec.encode("alpha beta")])

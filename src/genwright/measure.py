@@ -61,8 +61,7 @@ def evaluate(run: Run, inception: str | Path | None = None, samples: int | None 
     """The held-out split, and samples; every figure beside its floors. Kept in the run's folder. See `Run.evaluate`.
 
     samples: how many are drawn; None: as many as for these weights before, else what takes about a minute (`evaluation.pilot`)."""
-    before = latest(run)
-    counts = SampleCounts(samples, before.counts if before else None)
+    counts = SampleCounts(samples, _counts_before(run))
     if run.content == "text":
         from genwright.textual import evaluate_text
 
@@ -79,6 +78,15 @@ def evaluate(run: Run, inception: str | Path | None = None, samples: int | None 
     if figures:
         write_whole(_place(run), _written(found))
     return found
+
+
+def _counts_before(run: Run) -> dict[str, int]:
+    """How many samples the last evaluation of this checkpoint drew; nothing where its file is of an older form, for it is written anew."""
+    try:
+        kept = json.loads(_place(run).read_text(encoding="utf-8")).get("counts", {})
+        return {str(kind): int(count) for kind, count in kept.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
 
 
 def _written(found: Evaluation) -> str:

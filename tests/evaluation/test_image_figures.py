@@ -105,6 +105,9 @@ def test_a_run_from_its_folder(tmp_path, monkeypatch):
     assert {"modes", "high quality", "reverse KL", "precision", "coverage", "sliced Wasserstein", "held-out wins"} <= set(found)
     assert found["high quality"].value < 0.5, "two steps teach nothing"
     assert found["held-out wins"].floors.keys() == {"untrained"}
+    few = run.evaluate(samples=100)
+    assert few.counts == {"samples": 100} and run.evaluate().to_json() == few.to_json()
+    assert "100 samples against 100 training examples" in {f.name: f for f in few.figures}["precision"].detail
 
 
 def test_samples_that_are_compared_are_of_all_that_were_asked_for():

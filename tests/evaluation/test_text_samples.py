@@ -128,7 +128,7 @@ def test_measure_samples_puts_model_between_noise_and_text():
 
     figures, spans = measure_samples([good, bad], train, held, counts / counts.sum(), decode, end=0, code=True)
     by_name = {(f.name, f.unit): f for f in figures}
-    assert spans[0].length == len(good) == by_name["verbatim, longest", "characters"].value
+    assert spans[0].length == len(good) == by_name["verbatim, longest, in characters", "characters"].value
     share = by_name["parses as Python", "share"]
     assert (share.value, share.ceilings["held-out text"], share.count) == (0.5, 1.0, 2)
     assert by_name["verbatim, longest", "tokens"].value == len(good)

@@ -27,14 +27,17 @@ SUMMARY = {"train": {"examples": 1437}, "held_out": {"examples": 360}, "files": 
 
 def test_what_a_run_was_trained_on():
     mine = Recipe.load("digits-gan", {"data.path": "data/characters/zhuyin"})
-    said = "Trained on 1,437 pictures from the files of zhuyin; 360 more are held out; with label (2 values)."
+    said = "Trained on 1,437 pictures from the folder zhuyin; 360 more are held out; with label (2 values)."
     assert trained_on(mine, SUMMARY) == said
     chorales = {"train": {"examples": 770, "pieces": 329}, "held_out": {"examples": 100, "pieces": 35}, "licence": "some rights."}
     said = "Trained on 329 pieces from the source chorales; 35 more are held out; licence: some rights."
     assert trained_on(Recipe.load("chorales-masked", {}), chorales) == said
     words = {"train": {"documents": 12, "tokens": 5}, "held_out": {"documents": 0}}
+    single = Recipe.load("shakespeare", {"data.path": "a/x.txt"})
+    one = {"train": {"documents": 1}, "held_out": {"documents": 1}}
+    assert trained_on(single, one) == "Trained on 1 document from the file x.txt; 1 more is held out."
     several = Recipe.load("shakespeare", {"data.path": ["a/x.txt", "b/y.txt", "z.txt", "w.txt"]})
-    assert trained_on(several, words) == "Trained on 12 documents from the files of x.txt, y.txt, z.txt and 1 more; nothing is held out."
+    assert trained_on(several, words) == "Trained on 12 documents from the files x.txt, y.txt, z.txt and 1 more; nothing is held out."
 
 
 def test_a_recipe_speaks_only_of_its_own_data():

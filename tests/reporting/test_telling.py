@@ -93,3 +93,20 @@ def test_the_terminal_says_it_too():
     said = str(Evaluation(10, "ema", BLOBS, []))
     assert "Precision says nothing about these samples: for independent pixels it is 99.8%, for real 94.3%." in said
     assert said.count("says nothing") == 1
+
+
+def test_tiles_prefer_what_stands_beside_real_data(tmp_path):
+    score = Figure("held-out score real", -0.27, "score", 56, "held out", {"untrained": 0.1}, {}, "near")
+    _, text = page_of(tmp_path, RunData("gan", figures=[score, *BLOBS]))
+    tiles = text[text.index('class="tiles"') : text.index("<h2>")]
+    assert "held-out score" not in tiles and "recall" in tiles and "Frechet" in tiles
+    _, text = page_of(tmp_path, RunData("gan", figures=[score]))
+    assert "held-out score" in text[text.index('class="tiles"') : text.index("<h2>")]
+
+
+def test_runs_that_were_measured_differently_each_say_how(tmp_path):
+    figures = [Figure("coverage", 0.5, "share", 9, "samples", detail=f"by network {name}") for name in "ab"]
+    page, _ = page_of(tmp_path, RunData("x", figures=figures[:1]), RunData("y", figures=figures[1:]))
+    assert "by network a" in page.text and "by network b" in page.text
+    page, _ = page_of(tmp_path, RunData("x", figures=figures[:1]), RunData("y", figures=figures[:1]))
+    assert page.text.count("by network a") == 1

@@ -19,6 +19,7 @@ from torch import Tensor
 from genwright.codecs.attributes import spans
 from genwright.data.examples import Split
 from genwright.draws import Draws
+from genwright.errors import GenwrightError
 from genwright.evaluation import distances, inception, likelihood
 from genwright.evaluation.distances import NEIGHBOURS, QUANTILE, Memory, frechet, kernel_distance, prdc, sliced_wasserstein
 from genwright.evaluation.features import ROTATIONS, Extractor, extractor, fit, of_split, right, spread
@@ -56,6 +57,8 @@ def evaluate_images(
     from genwright.pictured import drawer  # it draws what this measures, and is above it otherwise
 
     dataset, make, kind = run.dataset(), drawer(run), run.recipe.objective.kind
+    if counts and counts.given and not make.able:
+        raise GenwrightError("this run turns pictures into codes and back, and draws none of its own", "leave --samples out")
     out = _held_out(run, dataset, None if whole else SEEN)
     if len(dataset.split("held_out")):
         out += _likelihood(run, dataset, whole) if kind == "variational" else _codebook(run, dataset) if kind == "vector-quantised" else []

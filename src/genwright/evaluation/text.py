@@ -253,7 +253,7 @@ def measure_samples(
     detail = "longest run of tokens that the training data holds word for word"
     add("verbatim, longest", "tokens", [max(g, default=math.nan) for g in runs], detail)
     add("verbatim, mean", "tokens", [_mean(g) for g in runs], detail)
-    add("verbatim, longest", "characters", [max(g, default=math.nan) for g in sizes], detail)
+    add("verbatim, longest, in characters", "characters", [max(g, default=math.nan) for g in sizes], detail)
     if code:
         # text from amid a document is no beginning of a program, so only windows that begin one are judged
         verdicts = [[parses(str(decode(s.tolist()))) for s in group] for group in (samples, real[:whole], groups[2])]

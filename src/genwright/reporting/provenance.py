@@ -53,13 +53,13 @@ def data_facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
 def trained_on(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     """What a run was trained on, as a sentence: how much, from where, with which attributes, under which licence.
 
-    Example: "Trained on 1,437 pictures from the files mine; 360 more are held out; with label (10 values)."
+    Example: "Trained on 1,437 pictures from the folder mine; 360 more are held out; with label (10 values)."
     """
     noun = NOUNS.get(recipe.data.kind, "examples")
     train, held_out = (_count(summary.get(split, {})) for split in ("train", "held_out"))
-    parts = [f"Trained on {train:,} {noun} from {_place(recipe)}" if train else f"Trained on {_place(recipe)}"]
+    parts = [f"Trained on {train:,} {_plural(noun, train)} from {_place(recipe)}" if train else f"Trained on {_place(recipe)}"]
     if train:
-        parts.append(f"{held_out:,} more are held out" if held_out else "nothing is held out")
+        parts.append(f"{held_out:,} more {'is' if held_out == 1 else 'are'} held out" if held_out else "nothing is held out")
     known = [f"{name} ({len(values):,} values)" for name, values in summary.get("attributes", {}).items()]
     if known:
         more = [f"{len(known) - ATTRIBUTES} more attributes"] if len(known) > ATTRIBUTES else []
@@ -67,6 +67,10 @@ def trained_on(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     if licence := summary.get("licence"):
         parts.append(f"licence: {str(licence).rstrip('.')}")
     return "; ".join(parts) + "."
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun.removesuffix("s") if count == 1 else noun
 
 
 def _count(split: Mapping[str, Any]) -> int:
@@ -81,8 +85,14 @@ def _place(recipe: Recipe) -> str:
     if data.source == "files" and paths:
         names = [Path(path).name or Path(path).resolve().name for path in paths]
         found = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        return f"the files of {found}"
+        return f"the {_kind_of(paths)} {found}"
     return f"the source {data.source}"
+
+
+def _kind_of(paths: Sequence[str]) -> str:
+    if len(paths) > 1:
+        return "files and folders" if any(not Path(path).suffix for path in paths) else "files"
+    return "file" if Path(paths[0]).suffix else "folder"
 
 
 def own_description(recipe: Recipe, overrides: Mapping[str, Any]) -> str:

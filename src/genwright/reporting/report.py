@@ -27,7 +27,7 @@ POINTS = 400  # of a curve: more than a screen shows
 LEADING, TILES = 3, 4  # figures in the opening sentence and in tiles, where none of `HEADLINES` is there
 ROWS = 16  # of a table that stand open; a corpus may have thousands of shards
 NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb", "memorised_floor"}
-LABELS = {"rate": "learning rate / its peak"}
+LABELS = {"rate": "learning rate / its peak", "frechet": "Frechet distance", "reverse_kl": "reverse KL"}
 KEYS = {
     "Curves": '<p class="soft">Lines: each step of training. Marks: held-out data, or samples drawn on the way.</p>',
     "Figures": '<p class="soft">Beside each value: <span class="floors">floors</span>, what needs no learning reaches, and '
@@ -139,7 +139,8 @@ def _alarms(texts: Sequence[str]) -> str:
 def _tiles(run: RunData) -> str:
     steps = [r for r in run.records if "held_out" not in r and "step" in r]
     telling = [f for f in run.figures if math.isfinite(f.value) and not tells_nothing(f)]
-    headlines = [f for f in telling if f.name in HEADLINES] or telling[:TILES]
+    compared = [f for f in telling if f.ceilings] or telling
+    headlines = [f for f in telling if f.name in HEADLINES] or compared[:TILES]
     chosen = [(shown(f.value, f.unit), f.unit, f.name) for f in headlines]
     if count := run.sizes.get("parameters"):
         chosen.append((short(count) if isinstance(count, int) else str(count), "", "parameters"))
@@ -190,7 +191,8 @@ def _series(runs: Sequence[RunData], measured: Sequence[Sequence[list[dict[str, 
         if key == "loss" and not several:
             out.append(Series("each step", *thin(at, found), i, "faint"))
         out.append(Series(mine + "training" + " (smoothed)" * smoothed, *thin(at, smooth(found) if smoothed else found), i))
-        out.append(Series(f"{mine}held out", x, y, i if several else 1, "points"))
+        marks = "samples" if "samples" in run.watched.get(key, "") else "held out"
+        out.append(Series(f"{mine}{marks}", x, y, i if several else 1, "points"))
     return [s for s in out if s.x]
 
 
@@ -231,7 +233,8 @@ def _sizes(runs: Sequence[RunData], key: str) -> str:
 # ---- figures
 
 
-def _cell(figure: Figure | None, colour: int) -> str:
+def _cell(figure: Figure | None, colour: int, how: str) -> str:
+    """how: it was measured; of runs that were measured differently, each under its own value."""
     if figure is None:
         return '<td class="soft" colspan="2">not measured</td>'
     groups = {kind: group for kind, group in (("floors", figure.floors), ("ceilings", figure.ceilings)) if group}
@@ -243,20 +246,25 @@ def _cell(figure: Figure | None, colour: int) -> str:
     reason = tells_nothing(figure)
     silent = f"<small><b>{escape(reason[:1].upper() + reason[1:])}.</b></small>" if reason else ""
     value = f'<td class="value"><b>{shown(figure.value, figure.unit)}</b> {escape(figure.unit)}{count}</td>'
-    return f"{value}<td>{drawn}{''.join(lines)}{silent}</td>"
+    folded = f"<small><details><summary>how</summary>{escape(how)}</details></small>" if how else ""
+    return f"{value}<td>{drawn}{''.join(lines)}{silent}{folded}</td>"
 
 
 def _table(runs: Sequence[RunData]) -> str:
     """Every figure beside its floors and ceilings; runs side by side."""
-    keys = {(f.name, f.unit): f for run in runs for f in run.figures}
+    keys = dict.fromkeys((f.name, f.unit) for run in runs for f in run.figures)
     if not keys:
         return ""
+    tables = [{(f.name, f.unit): f for f in run.figures} for run in runs]
     heads = "".join(f'<th colspan="2">{_chip(i, run)}</th>' if len(runs) > 1 else "<th>value</th><th></th>" for i, run in enumerate(runs))
     body = []
-    for (name, unit), first in keys.items():
-        cells = "".join(_cell(next((f for f in run.figures if (f.name, f.unit) == (name, unit)), None), i) for i, run in enumerate(runs))
-        about = f"{ARROWS[first.direction]} {WAY[first.direction]}" + (f"; {first.detail}" if first.detail else "")
-        body.append(f"<tr><td>{escape(name)}<small>{escape(about)}</small></td>{cells}</tr>")
+    for key in keys:
+        found = [table.get(key) for table in tables]
+        first = next(f for f in found if f)
+        alike = len({f.detail for f in found if f}) == 1
+        about = f"{ARROWS[first.direction]} {WAY[first.direction]}" + (f"; {first.detail}" if alike and first.detail else "")
+        cells = "".join(_cell(f, i, "" if alike or f is None else f.detail) for i, f in enumerate(found))
+        body.append(f"<tr><td>{escape(first.name)}<small>{escape(about)}</small></td>{cells}</tr>")
     measured = [f"{run.name} at {run.measured_at}" if len(runs) > 1 else f"At {run.measured_at}" for run in runs if run.measured_at]
     when = f'<p class="soft">{escape("; ".join(measured))}.</p>' if measured else ""
     return f'<h2>Figures</h2>{KEYS["Figures"]}{when}<div class="card"><table><tr><th>measure</th>{heads}</tr>{"".join(body)}</table></div>'
