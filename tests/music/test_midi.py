@@ -97,6 +97,35 @@ def test_an_hour_is_counted_by_the_tempos_that_hold():
         read(too_long)
 
 
+def test_a_pickup_is_a_bar_of_a_shorter_metre():
+    metres = ((0, meta(0x58, b"\1\2\x18\x08")), (480, meta(0x58, b"\3\2\x18\x08")))
+    score, counts = read(file(track(*metres), track(*QUARTER, (0, on(62)), (480 * 6, off(62)))))
+    assert (score.bars, score.meters) == ((0, 4, 16), (Meter(0, 3, 4),)) and counts == {"notes": 2}
+    later = ((0, meta(0x58, b"\3\2\x18\x08")), (480 * 3, meta(0x58, b"\2\2\x18\x08")))
+    score, _ = read(file(track(*later), track((0, on(62)), (480 * 7, off(62)))))
+    assert (score.bars, score.meters) == ((0, 12, 20), (Meter(0, 3, 4), Meter(12, 2, 4))), "the second metre is the shorter one"
+
+
+@pytest.mark.parametrize(
+    ("pickup", "meters", "said"),
+    [
+        (4, (Meter(0, 3, 4),), [(0, 1, 4), (4, 3, 4)]),
+        (2, (Meter(0, 3, 4),), [(0, 1, 8), (2, 3, 4)]),
+        (6, (Meter(0, 6, 8),), [(0, 3, 8), (6, 6, 8)]),
+        (4, (Meter(0, 4, 4), Meter(20, 2, 4)), [(0, 1, 4), (4, 4, 4), (20, 2, 4)]),
+    ],
+)
+def test_a_pickup_is_written_and_read(pickup, meters, said):
+    size = meters[0].beats * 16 // meters[0].unit
+    bars = (0, pickup, pickup + size) + ((28,) if len(meters) > 1 else ())
+    length = 36 if len(meters) > 1 else pickup + 2 * size
+    score = Score(((Note(0, pickup, 67), Note(pickup, length - pickup, 60)),), length, bars=bars, meters=meters)
+    found = symusic.Score.from_midi(to_midi(score))
+    assert [(4 * m.time // found.tpq, m.numerator, m.denominator) for m in found.time_signatures] == said
+    again, _ = read(to_midi(score))
+    assert (again.bars, again.meters) == (bars, meters)
+
+
 def test_channels_of_one_track_are_voices():
     notes = ((0, on(60, channel=0)), (0, on(76, channel=1)), (480, off(60, channel=0)), (0, off(76, channel=1)))
     score, _ = read(file(track(*notes), kind=0))

@@ -11,13 +11,14 @@ We read it ourselves because a note must not vanish without a word: symusic drop
 Not read: controllers, pedals, instruments, lyrics; bends of the pitch are counted. Source: Standard MIDI Files 1.0, RP-001.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from genwright.music.draft import BadMusic, Draft, Raw
+from genwright.music.draft import LONGEST, BadMusic, Draft, Raw
 
 USUAL_TEMPO = 120.0  # quarter notes a minute, until the file says another
 DRUMS = 9  # channel 10, counted from 0
@@ -65,7 +66,27 @@ def read(data: bytes) -> Draft:
         draft.facts["title"] = tracks[0].name
     if not any(start == 0 for start, _, _ in draft.meters):
         draft.meters.append((Fraction(0), 4, 4))
+    _pickup(draft)
     return draft
+
+
+def _pickup(draft: Draft) -> None:
+    """One bar of a shorter metre before the first is a pickup: the metre that follows holds from the beginning, and bars stay where they
+    are."""
+    meters = sorted(draft.meters, key=lambda meter: meter[0])
+    if len(meters) < 2 or not all(beats and unit for _, beats, unit in meters):
+        return
+    (_, beats, unit), (stop, second_beats, second_unit) = meters[:2]
+    if not Fraction(4 * beats, unit) == stop < Fraction(4 * second_beats, second_unit):
+        return
+    end = max((note.start + note.length for _, notes in draft.voices for note in notes), default=stop)
+    draft.bars = [Fraction(0)]
+    for i, (start, beats, unit) in enumerate(meters[1:], 2):
+        size = Fraction(4 * beats, unit)
+        until = meters[i][0] if i < len(meters) else end
+        count = math.ceil((min(until, Fraction(LONGEST)) - start) / size)
+        draft.bars += [start + size * bar for bar in range(count)]
+    draft.meters = [(Fraction(0), second_beats, second_unit), *meters[2:]]
 
 
 def _unwrapped(data: bytes) -> bytes:

@@ -6,12 +6,14 @@ Source: Standard MIDI Files 1.0, RP-001.
 """
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
-from genwright.music.score import Note, Score, apart, edges
+from genwright.music.score import Meter, Note, Score, apart, edges, first_number
 from genwright.music.write import checked, names
 
 CHANNELS = (*range(9), *range(10, 16))
 FINEST = 480  # ticks of a quarter note, about
+FINEST_UNIT = 64  # of a metre
 CLOCKS = 24  # of MIDI, in a quarter note: a click of the metronome
 THIRTY_SECONDS = 8  # in a quarter note
 COPYRIGHT, TRACK_NAME, PORT, END_OF_TRACK, TEMPO, METER, KEY = 0x02, 0x03, 0x21, 0x2F, 0x51, 0x58, 0x59  # kinds of meta events
@@ -40,13 +42,28 @@ def _conductor(score: Score, ticks: int) -> list[Timed]:
     for start, per_minute in [(0, score.tempo), *score.tempos]:
         micros = round(60e6 / per_minute)  # of a quarter note
         events.append((start * ticks, _meta(TEMPO, micros.to_bytes(3, "big"))))
-    for meter in score.meters:
+    for meter in _with_pickup(score):
         power = meter.unit.bit_length() - 1
         events.append((meter.start * ticks, _meta(METER, bytes([meter.beats, power, CLOCKS, THIRTY_SECONDS]))))
     for key in score.keys:
         sharps = key.sharps.to_bytes(1, "big", signed=True)
         events.append((key.start * ticks, _meta(KEY, sharps + bytes([key.mode == "minor"]))))
     return sorted(events, key=lambda event: event[0])
+
+
+def _with_pickup(score: Score) -> list[Meter]:
+    """The metres; a pickup, of which MIDI knows nothing, is a bar of its own metre before the first, as notation programs write it."""
+    meters = list(score.meters)
+    if not meters or first_number(score):
+        return meters
+    first, stop = meters[0], edges(score)[1]
+    beats = Fraction(stop * first.unit, 4 * score.per_quarter)  # in the metre's own unit, or finer
+    if first.unit * beats.denominator > FINEST_UNIT or beats.denominator & beats.denominator - 1:
+        return meters
+    pickup = Meter(0, beats.numerator, first.unit * beats.denominator)
+    rest = [meter for meter in meters[1:] if meter.start > stop]
+    changed = [meter for meter in meters[1:] if meter.start <= stop]
+    return [pickup, (changed or meters)[-1 if changed else 0]._replace(start=stop), *rest]
 
 
 def _played(voice: Iterable[Note], channel: int, ticks: int) -> list[Timed]:

@@ -86,7 +86,10 @@ def piano_roll_svg(score: Score, marks: Iterable[tuple[int, Sequence[int], str]]
     for v, voice in enumerate(score.voices):
         name = names(score)[v] or f"Voice {v + 1}"
         ink = f"--c{v % len(INKS)},#{INKS[v % len(INKS)]}"
-        parts += [f'<g style="fill:var({ink});fill-opacity:.85"><title>{escape(name)}</title>{boxes(voice)}</g>', label(x, 14, name, ink)]
+        parts += [
+            f'<g style="fill:var({ink});fill-opacity:.85"><title>{escape(name)}</title>{boxes(apart(voice))}</g>',
+            label(x, 14, name, ink),
+        ]
         x += 7 * len(name) + 16
     for when, voices, text in marks:
         rings = boxes(n for v in voices or range(len(score.voices)) for n in score.voices[v] if n.start <= when < n.start + n.length)
