@@ -31,10 +31,11 @@ from genwright.codecs.image import ImageCodec, ImageSettings, to_float
 from genwright.contracts import Batch
 from genwright.data import pictures, source_npz, source_openmoji, source_pictures
 from genwright.data.examples import Change, ExampleDataset, Split
+from genwright.data.own_output import mark_cache
 from genwright.data.parts import TRAIN
 from genwright.data.scans import digests
 from genwright.data.shards import SPLITS, check_digest, digest_of, facts_of, grouped, verify
-from genwright.data.source_files import FilesData
+from genwright.data.source_files import FilesData, own_output
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Found, Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
@@ -103,6 +104,7 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     if settings.source == "sprites":
         return _sprites(codec)
     cache = cache_folder(settings.cache)
+    mark_cache(cache)
     if npz:
         return _npz(settings, codec, npz, cache)
     skip = settings.on_bad_file == "skip"
@@ -121,7 +123,8 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     classes = frozenset({"group", "tone", "gender"} if openmoji else {"class"})
     parts = [item.part for item in chosen]
     held = np.array([part not in ("", TRAIN) for part in parts])
-    return Album(shards, chosen, found.problems + bad, held if held.any() else None, classes, found.notes + _remarks(facts))
+    passed_over = [*found.problems, *bad, *map(str, own_output(paths))]
+    return Album(shards, chosen, passed_over, held if held.any() else None, classes, found.notes + _remarks(facts))
 
 
 def _remarks(facts: Sequence[dict[str, Any]]) -> list[str]:

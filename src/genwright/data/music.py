@@ -30,9 +30,10 @@ from genwright.codecs.music import MusicCodec, MusicSettings, key_name
 from genwright.contracts import Batch, Space
 from genwright.data import source_music
 from genwright.data.examples import Change, ExampleDataset, Split
+from genwright.data.own_output import mark_cache
 from genwright.data.scans import digests
 from genwright.data.shards import SPLITS, check_digest, digest_of, publish, writing
-from genwright.data.source_files import FilesData, SourceFile
+from genwright.data.source_files import FilesData, SourceFile, own_output
 from genwright.data.split import keys_held
 from genwright.data.tune_clusters import By, columns_of
 from genwright.data.workers import parallel
@@ -79,6 +80,7 @@ class MusicData(FilesData, family="data"):
     def prepare(self, codec_settings: MusicSettings, expect: str | None = None) -> MusicDataset:
         """The dataset, from the cache or made now. `expect`: the digest a run was made with. Raises GenwrightError."""
         cache = cache_folder(self.cache)
+        mark_cache(cache)
         files = source_music.find(self.source, self.paths)
         contents = digests([file.path for file in files], cache, self.roots)
         named = [(file.name, contents[file.path]) for file in files]
@@ -91,6 +93,7 @@ class MusicData(FilesData, family="data"):
         sides, held = _sides_of(facts, self)
         dataset = MusicDataset(self, codec_settings.load(folder), folder, facts, sides)
         dataset.held = held
+        dataset.summary["skipped"] += map(str, own_output(self.paths))
         check_digest(dataset.digest, expect)
         return dataset
 
@@ -200,7 +203,7 @@ class MusicDataset(ExampleDataset):
         for side in SPLITS:
             self.summary[side] = {"examples": len(self.parts[side]), "pieces": len(self.pieces[side]), "tokens": len(self.tokens(side))}
         self.summary |= {
-            "files": len(self.names), "skipped": facts["bad"],
+            "files": len(self.names), "skipped": list(facts["bad"]),
             "attributes": {name: {value: often[name, value] for value in values} for name, values in attributes.items()},
             "rare": facts["rare"], "unlabelled": sum(not its for its in known), "notes": facts["counts"],
             "remarks": [lost] if (lost := lost_of(facts["counts"], codec.settings.per_quarter)) else [],

@@ -18,10 +18,11 @@ import numpy as np
 import tokenizers
 
 from genwright.codecs.text import TextCodec
+from genwright.data.own_output import mark_cache
 from genwright.data.readers import Part, kind_of, splits
 from genwright.data.scans import scanned
 from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, survey, writing
-from genwright.data.source_files import SourceFile
+from genwright.data.source_files import SourceFile, own_output
 from genwright.data.split import keys_held, keys_of
 from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
@@ -60,6 +61,8 @@ class Preparation:
         return codec, shards
 
     def find(self) -> list[SourceFile]:
+        mark_cache(self.cache)
+        self.skipped += map(str, own_output(self.settings.paths))
         kind, _, name = self.settings.source.partition(":")
         files = settings_of("source", kind, "data.source")(self.settings.paths, name, self.cache)
         return sorted(files, key=lambda file: (file.name, file.path))

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, PrivateAttr
 
+from genwright.data.own_output import Own, holder, is_report, what_is
 from genwright.data.scans import digests, roots_of
 from genwright.data.shards import digest_of, publish
 from genwright.data.split import held_before, held_out_of, records_of
@@ -84,8 +85,9 @@ class FilesData(Settings):
         return roots_of(self.paths)
 
 
-def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[SourceFile]:
-    """The files of a folder, named relative to it; hidden ones and the folders named in `passed_over` left out.
+def walk(folder: str, passed_over: frozenset[str] = frozenset(), own: list[Own] | None = None) -> Iterator[SourceFile]:
+    """The files of a folder, named relative to it; hidden ones, the folders named in `passed_over` and what this program wrote (see
+    `own_output`) left out. own: the folders and reports of this program are added to it.
 
     Folders behind symbolic links follow after the others. Each is entered once, and none that holds `folder` itself, so that no link
     leads round in a circle or to all of the disk. Raises OSError for a folder that cannot be listed."""
@@ -99,12 +101,36 @@ def walk(folder: str, passed_over: frozenset[str] = frozenset()) -> Iterator[Sou
                 folders.clear()
                 continue
             entered.add(real)
+            if where != folder and (what := what_is(where, {*folders, *files})):
+                if own is not None:
+                    own.append(Own(Path(where).relative_to(folder).as_posix(), what))
+                folders.clear()
+                continue
             there = sorted(name for name in folders if not name.startswith(".") and name not in passed_over)
             links = [name for name in there if os.path.islink(os.path.join(where, name))]
             folders[:] = [name for name in there if name not in links]
             waiting += [path for name in links if not holds(os.path.realpath(path := os.path.join(where, name)), root)]
             paths = [Path(where, name) for name in sorted(files) if not name.startswith(".")]
+            reports = [path for path in paths if is_report(path)]
+            if own is not None:
+                own += [Own(path.relative_to(folder).as_posix(), "a report") for path in reports]
+            paths = [path for path in paths if path not in reports]
             yield from (source_file(str(path), path.relative_to(folder).as_posix()) for path in paths)
+
+
+def own_output(paths: Sequence[str]) -> list[Own]:
+    """What `collect` passes over in folders and globs because this program wrote it."""
+    own: list[Own] = []
+    for path in map(os.path.expanduser, paths):
+        if os.path.isdir(path):
+            for _ in walk(path, own=own):
+                pass
+        elif not os.path.exists(path):
+            root = _root_of(path)
+            folders = {holder(file, root, {}) for file in glob.glob(path, recursive=True)} - {""}
+            for its in sorted(folders):
+                own.append(Own(Path(os.path.relpath(its, root or ".")).as_posix(), what_is(its, os.listdir(its))))
+    return own
 
 
 def _give_up(error: OSError) -> None:
@@ -146,12 +172,18 @@ def _told_apart(files: list[SourceFile]) -> list[SourceFile]:
 
 
 def _matches(pattern: str) -> list[SourceFile]:
-    matched = [path for path in glob.glob(pattern, recursive=True) if _may_be_read(path)] if glob.has_magic(pattern) else []
+    found = [path for path in glob.glob(pattern, recursive=True) if _may_be_read(path)] if glob.has_magic(pattern) else []
+    root, known = _root_of(pattern), dict[str, str]()
+    matched = [path for path in found if not holder(path, root, known) and not is_report(path)]
     if not matched:
         what = "matches no file" if glob.has_magic(pattern) else "does not exist"
         raise GenwrightError(f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there")
-    root = os.path.dirname(pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)])
     return [source_file(path, Path(os.path.relpath(path, root or ".")).as_posix()) for path in matched]
+
+
+def _root_of(pattern: str) -> str:
+    """The folder of a glob before its first sign."""
+    return os.path.dirname(pattern[: min((pattern.find(sign) for sign in "*?[" if sign in pattern), default=len(pattern))])
 
 
 def _is_text(path: str) -> bool:

@@ -16,7 +16,7 @@ from genwright.data import readers
 from genwright.data.picture_folders import Mixed, Place, held_note, places_of
 from genwright.data.pictures import SUFFIXES, form_of
 from genwright.data.rows import json_rows
-from genwright.data.source_files import BINARY, collect, holds
+from genwright.data.source_files import BINARY, collect, holds, own_output
 from genwright.data.tables import BadTable, Fault
 from genwright.errors import GenwrightError, named
 
@@ -139,13 +139,14 @@ def _places(names: list[str], shown: str, notes: list[str], mixed: bool) -> list
 
 
 def _empty(alone: str | None, names: list[str]) -> list[str]:
-    """The folders that stand where classes or parts do, and hold no picture."""
+    """The folders that stand where classes or parts do, and hold neither a picture nor what this program wrote."""
     if not alone or not any("/" in name for name in names):
         return []
     root = os.path.realpath(alone)
     linked = (entry for entry in os.scandir(alone) if entry.is_dir() and not entry.name.startswith("."))
     there = {entry.name for entry in linked if not holds(os.path.realpath(entry.path), root)}
-    return sorted(there - {name.split("/")[0] for name in names})
+    used = {name.split("/")[0] for name in names} | {own.name.split("/")[0] for own in own_output([alone])}
+    return sorted(there - used)
 
 
 def read_table(path: str, skipped: list[str] | None = None) -> dict[str, Known]:

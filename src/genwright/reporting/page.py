@@ -6,6 +6,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from genwright.data.own_output import GENERATOR
 from genwright.evaluation.figure import Figure
 from genwright.reporting.pictures import Picture
 from genwright.reporting.svg import Series
@@ -80,7 +81,8 @@ STYLE = files("genwright.reporting").joinpath("page.css").read_text(encoding="ut
 def document(title: str, body: str) -> str:
     """A whole HTML document around a body."""
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'{GENERATOR}<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name="referrer" content="no-referrer">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n"
     )

@@ -1,0 +1,73 @@
+"""What this program wrote itself, which is no data: runs, prepared data and reports in the folder that a person names.
+
+Without this, `data.path=.` would train on the samples of earlier runs, and a run in its own data would change them while it trains, so
+that it could be neither resumed nor evaluated. A run's folder is known by its files (docs/files.md), a cache by its tag
+(https://bford.info/cachedir), a report by its <meta name="generator">. What a person names itself is read whatever it is.
+"""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+OF_A_RUN = frozenset(("recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints", ".lock"))  # two of them make a run
+TAG = "CACHEDIR.TAG"
+SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder holds data that genwright prepared; it can be deleted.\n"
+GENERATOR = '<meta name="generator" content="genwright">'
+HEAD = 1024  # bytes of a page in which its generator is named
+
+
+class Own(NamedTuple):
+    """What this program wrote. name: below the folder that was named; what: "a run"."""
+
+    name: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.what} of genwright)"
+
+
+def mark_cache(folder: Path) -> None:
+    """Tags a cache as one. Where that cannot be written, neither can what is prepared, which is said then."""
+    tag = folder / TAG
+    if tag.exists():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tag.write_text(SIGNATURE, encoding="utf-8")
+    except OSError:
+        pass
+
+
+def what_is(folder: str, names: Collection[str]) -> str:
+    """ "a run" or "prepared data" for a folder that holds entries of these names; "" for any other."""
+    if len(OF_A_RUN.intersection(names)) >= 2:
+        return "a run"
+    if TAG in names and _head(os.path.join(folder, TAG)).startswith(SIGNATURE):
+        return "prepared data"
+    return ""
+
+
+def is_report(path: str | Path) -> bool:
+    """Whether a file is a report of runs."""
+    name = os.path.basename(path)
+    return name.startswith("report") and name.endswith(".html") and GENERATOR in _head(path)
+
+
+def _head(path: str | Path) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(HEAD)
+    except OSError:
+        return ""
+
+
+def holder(path: str, root: str, known: dict[str, str]) -> str:
+    """The folder of this program's, below `root`, that a file lies in; "" for none. known: what was found before, by folder."""
+    folder = os.path.dirname(path)
+    if len(folder) <= len(root):
+        return ""
+    if folder not in known:
+        above = holder(folder, root, known)
+        known[folder] = above or (folder if what_is(folder, os.listdir(folder)) else "")
+    return known[folder]
