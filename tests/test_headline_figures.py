@@ -6,7 +6,6 @@ Nothing of genwright is called but what trains, exports and evaluates, and what 
 
 import json
 import math
-from collections import Counter, defaultdict
 from functools import cache
 
 import numpy as np
@@ -19,7 +18,8 @@ from genwright.draws import Draws
 from genwright.evaluation.figure import BITS_PER_BYTE, LOSS, Figure, named
 from genwright.reporting.page import RunData
 from genwright.reporting.report import sentence
-from genwright.textual import bits_per_byte, evaluate_language
+from genwright.textual import SAMPLES, bits_per_byte, evaluate_language
+from independent import bigram, distinct, longest_copy, nats, near, repetition, unigram
 
 transformers = pytest.importorskip("transformers")
 
@@ -92,53 +92,19 @@ def causal_costs(outside):
             logits = model(torch.tensor([given])).logits[0].double()
         for place, target in enumerate(targets):
             scores = logits[place].numpy()
-            nats = math.log(np.exp(scores - scores.max()).sum()) + scores.max() - scores[target]
-            out.append((target, given[place], nats, int(scores.argmax()) == target))
+            out.append((target, given[place], nats(scores, target), int(scores.argmax()) == target))
     return out
-
-
-def unigram(tokens, vocabulary):
-    """token -> probability: (count + 1/2) / (tokens + vocabulary / 2)."""
-    counts = Counter(tokens)
-    return [(counts[token] + 0.5) / (len(tokens) + vocabulary / 2) for token in range(vocabulary)]
-
-
-def bigram(tokens, vocabulary):
-    """(left, token) -> probability, interpolated Kneser-Ney with one discount, by dictionaries."""
-    pairs = Counter(zip(tokens, tokens[1:], strict=False))
-    once = sum(times == 1 for times in pairs.values())
-    twice = sum(times == 2 for times in pairs.values())
-    discount = once / (once + 2 * twice)
-    followed, kinds, before = Counter(), defaultdict(set), defaultdict(set)
-    for (left, right), times in pairs.items():
-        followed[left] += times
-        kinds[left].add(right)
-        before[right].add(left)
-    back = [(len(before[token]) + 0.5) / (len(pairs) + vocabulary / 2) for token in range(vocabulary)]
-    alone = unigram(tokens, vocabulary)
-
-    def probability(left, token):
-        if not followed[left]:
-            return alone[token]
-        own = max(pairs[left, token] - discount, 0) / followed[left]
-        return own + discount * len(kinds[left]) / followed[left] * back[token]
-
-    return probability
 
 
 def figures_of(found):
     return {figure.name: figure for figure in found.figures}
 
 
-def near(value):
-    return pytest.approx(value, abs=1e-4, rel=1e-4)
-
-
 def test_loss_bits_per_byte_and_accuracy_of_the_exported_model(causal):
     run, found, outside = causal
     figures, costs = figures_of(found), causal_costs(outside)
     tokens = len(outside.row("held_out"))
-    loss = sum(nats for _, _, nats, _ in costs) / len(costs)
+    loss = sum(cost for _, _, cost, _ in costs) / len(costs)
     assert len(costs) == tokens - 1
     assert figures["loss, held out"].value == near(loss) and figures["loss, held out"].count == len(costs)
     assert figures["accuracy, held out"].value == near(sum(right for *_, right in costs) / len(costs))
@@ -170,7 +136,7 @@ def test_the_floors_of_the_loss_are_those_of_counts(causal):
 def test_files_and_report_say_what_was_computed(causal):
     run, found, outside = causal
     costs = causal_costs(outside)
-    loss = sum(nats for _, _, nats, _ in costs) / len(costs)
+    loss = sum(cost for _, _, cost, _ in costs) / len(costs)
     (path,) = (run.folder / "evaluations").iterdir()
     stored = {figure["name"]: figure["value"] for figure in json.loads(path.read_text())["figures"]}
     bits = loss * len(outside.row("held_out")) / outside.bytes_held_out / math.log(2)
@@ -200,14 +166,31 @@ def test_masked_loss_and_accuracy_of_the_exported_model(tmp_path):
         for place, target in enumerate(hidden):
             if target >= 0:
                 assert target == tokens[place]
-                scores = logits[place]
-                nats = math.log(np.exp(scores - scores.max()).sum()) + scores.max() - scores[target]
-                costs.append((nats, int(scores.argmax()) == target))
+                costs.append((nats(logits[place], target), int(logits[place].argmax()) == target))
     loss, accuracy = figures["loss, held out, masked"], figures["accuracy, held out, masked"]
     assert loss.count == len(costs) and 0.1 < len(costs) / len(row) < 0.5
-    assert loss.value == near(np.mean([nats for nats, _ in costs]))
+    assert loss.value == near(np.mean([cost for cost, _ in costs]))
     assert accuracy.value == near(np.mean([right for _, right in costs]))
     assert "bits per byte, held out" not in figures
+
+
+def test_figures_of_samples(causal):
+    """The same samples are drawn again; their figures are made of them by loops, and of the texts' own tokens."""
+    run, found, outside = causal
+    plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": ()}
+    drawn = run.sample(prompts=[""], n=SAMPLES, max_tokens=CONTEXT, seed=run.recipe.seed, **plain)
+    samples = []
+    for sample in drawn:
+        tokens = list(sample.tokens)
+        samples.append(tokens[: tokens.index(outside.end)] if outside.end in tokens else tokens)
+    figures, train = figures_of(found), outside.row("train")
+    for n in (1, 2, 3):
+        assert figures[f"distinct-{n}"].value == near(distinct(samples, n))
+    assert figures["repetition"].value == near(repetition(samples))
+    copies = [longest_copy(sample, train) for sample in samples]
+    assert figures["verbatim, mean"].value == near(np.mean(copies))
+    longest = [f.value for f in found.figures if f.name == "verbatim, longest" and f.unit == "tokens"]
+    assert longest == [max(copies)]
 
 
 # ---- by name, not by place
