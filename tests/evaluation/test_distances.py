@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.evaluation.distances import PERFECT, frechet, kernel_distance, kl_floor, mixture, reverse_kl, sliced_wasserstein, stacked
 
@@ -106,3 +107,16 @@ def test_stacked_digits_by_hand():
     modes, _, kl = stacked(torch.tensor([[1, 2, 3], [1, 2, 3], [3, 2, 1], [9, 9, 9]]))
     assert modes == 3 and kl == pytest.approx(math.log(1000) - 1.5 * math.log(2))
     assert reverse_kl(torch.tensor([5, 0])) == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("rank", [2, 8, 40, 64])
+def test_frechet_of_features_that_depend_on_one_another(rank):
+    """Rows of a narrow subspace: the distance is that of their coordinates there, whatever is added of nothing."""
+    draws = Draws(7, 0, torch.arange(130))
+    a, b = draws.normal("a", rank).double(), 1.3 * draws.normal("b", rank).double() + 0.1
+    basis = torch.linalg.qr(Draws(8, 0, torch.arange(64)).normal("basis", 64).double()).Q[:rank]
+    expected = frechet(a, b)
+    assert frechet(a @ basis, b @ basis) == pytest.approx(expected, rel=1e-9)
+    eigenvalues = torch.linalg.eigvals(torch.cov(a.T) @ torch.cov(b.T)).real
+    gaussians = torch.cov(a.T).trace() + torch.cov(b.T).trace() - 2 * eigenvalues.clamp(min=0).sqrt().sum()
+    assert expected == pytest.approx(float((a.mean(0) - b.mean(0)).square().sum() + gaussians), rel=1e-6)
