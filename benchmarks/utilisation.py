@@ -53,8 +53,9 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     words = {"data.path": "-", "training.steps": a.steps, "training.batch_size": a.batch, "training.micro_batch": a.micro}
     words |= parse_overrides(a.set)
-    space = Space(50304, {"end": 50303}, length=words.get("data.context", 1024))
-    recipe = assemble.resolve(Recipe.load("gpt2-small", words), space)
+    recipe = Recipe.load("gpt2-small", words)
+    space = Space(50304, {"end": 50303}, length=recipe.data.context)
+    recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     model = objective.modules["model"]
     state = loop.start(objective, recipe.training, engine, 0, torch.bfloat16)

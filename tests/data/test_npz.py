@@ -58,7 +58,7 @@ def test_labels_of_every_form(tmp_path, labels, wanted, split):
         arrays = {"x_train": X, "y_train": labels, "x_test": X[:6] ^ 1, "y_test": labels.reshape(N, -1)[:6] if len(labels) == N else Y[:6]}
     data = prepared(tmp_path, arrays, held_out=0)
     assert labels_of(data) == [{"label": [wanted[i]]} for i in Y]
-    assert data.summary["skipped"] == [] and not [note for note in data.summary["notes"] if "not read" in note]
+    assert data.summary["skipped"] == [] and not [note for note in data.summary["remarks"] if "not read" in note]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_names_of_parts(tmp_path, names):
 def test_a_part_without_labels_costs_the_others_nothing(tmp_path):
     data = prepared(tmp_path, {"x_train": X, "y_train": Y, "x_test": X[:4] ^ 1})
     assert labels_of(data) == [{"label": [str(i)]} for i in Y] and labels_of(data, "held_out") == [{}] * 4
-    assert "there are no labels of the part test" in data.summary["notes"]
+    assert "there are no labels of the part test" in data.summary["remarks"]
     texts = np.array(["a", "", "c"])[Y]  # nothing is known where the text is empty
     assert labels_of(prepared(tmp_path, {"x": X, "y": texts}, "e.npz", held_out=0))[1] == {}
 
@@ -128,10 +128,10 @@ def test_several_labels_are_attributes_and_other_arrays_are_named(tmp_path):
     }
     data = prepared(tmp_path, arrays, held_out=0)
     assert labels_of(data)[2] == {"fine_labels": ["2"], "coarse_labels": ["1"]}
-    (note,) = data.summary["notes"]
+    (note,) = data.summary["remarks"]
     assert note == "not read: ids_train int64 (30,), class_names <U1 (1,)"
     masks = prepared(tmp_path, {"images": X, "masks": X > 9, "weights": np.ones((N, 2))}, "m.npz", held_out=0)
-    assert masks.summary["notes"] == ["not read: masks bool (30, 6, 6), weights float64 (30, 2)"]
+    assert masks.summary["remarks"] == ["not read: masks bool (30, 6, 6), weights float64 (30, 2)"]
     alone = prepared(tmp_path, {"arr_0": X, "arr_1": Y}, "a.npz", held_out=0)
     assert labels_of(alone)[4] == {"label": ["1"]}
     assert prepared(tmp_path, {"arr_0": X, "ids": np.arange(N)}, "i.npz", held_out=0).codec.space.columns == 0

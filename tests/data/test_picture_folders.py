@@ -73,8 +73,8 @@ def test_flat_parts_are_sides_of_the_split_and_no_classes(root, train, held):
     data = prepared(fill(root, *train, *held))
     assert folders_of(sides(data)["train"]) == train and folders_of(sides(data)["held_out"]) == sorted(held)
     assert data.codec.space.attributes == {} and len(data.split("train")) == 6
-    (note,) = data.summary["notes"]
-    assert note.startswith("held out, as the folders say: ") and note.count("(6)") == len(held)
+    (note,) = data.summary["remarks"]
+    assert note.startswith("held out, as the data says: ") and note.count("(6)") == len(held)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_parts_in_the_names_of_classes(root, folders, classes):
 
 def test_words_that_only_sound_like_parts_are_classes(root):
     data = prepared(fill(root, "train station", "test tubes", "trains"))
-    assert data.codec.space.attributes == {"class": ("test tubes", "train station", "trains")} and not data.summary["notes"]
+    assert data.codec.space.attributes == {"class": ("test tubes", "train station", "trains")} and not data.summary["remarks"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_part_alone_is_what_was_asked_for(root):
     fill(root, "train/cat", "train/dog", "test/cat")
     assert prepared(root, str(root / "test"), held_out=0).summary["files"] == 6
     train = prepared(root, str(root / "train"))
-    assert train.codec.space.attributes == {"class": ("cat", "dog")} and train.summary["notes"] == []
+    assert train.codec.space.attributes == {"class": ("cat", "dog")} and train.summary["remarks"] == []
     both = prepared(root, (str(root / "train"), str(root / "test")))
     assert folders_of(sides(both)["held_out"]) == ["test/cat"] and both.codec.space.attributes == {"class": ("cat", "dog")}
     globbed = prepared(root, str(root / "**" / "*.png"))
@@ -155,7 +155,45 @@ def test_a_table_beside_parts(root):
     assert data.codec.space.attributes == {"mood": ("m0", "m1")} and folders_of(sides(data)["held_out"]) == ["test"]
     fill(root, "extra")
     data = prepared(root, minimum=1)  # the table says what is what
-    assert data.summary["notes"][-1].endswith("holds test, train beside extra: none of them is taken for a part of the data set")
+    assert data.summary["remarks"][-1].endswith("holds test, train beside extra: none of them is taken for a part of the data set")
+
+
+def test_a_column_of_the_table_that_says_the_part(root):
+    fill(root, ".", each=12)
+    rows = [f"{i}.png,m{i % 2},{('Train', 'val', 'test')[i % 3]}" for i in range(12)]
+    (root / "attributes.csv").write_text("\n".join(["file,mood,split", *rows]))
+    data = prepared(root, minimum=1)
+    assert data.codec.space.attributes == {"mood": ("m0", "m1")} and sides(data)["train"] == ["0.png", "3.png", "6.png", "9.png"]
+    assert data.summary["remarks"] == ["held out, as the data says: val (4), test (4)"]
+    (root / "attributes.csv").write_text("\n".join(["file,mood,split", *rows]).replace("Train", "odd"))
+    assert set(prepared(root, minimum=1).codec.space.attributes) == {"mood", "split"}
+
+
+def test_parts_that_other_data_does_not_heed_are_said(tmp_path):
+    from genwright.data.parts import unheeded
+
+    assert unheeded(["train/a.txt", "test/b.txt"]) == [
+        "test, train are folders like any other, and files of each are trained on; name train alone to leave out the rest"
+    ]
+    assert unheeded(["x/Train/a.mid", "x/Val/b.mid"]) and not unheeded(["test/a", "tests/b", "c", "train.txt"]) and not unheeded([])
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        for i in range(9):
+            (tmp_path / part / f"{i}.txt").write_text(f"{part} {i}")
+            (tmp_path / part / f"{i}.abc").write_text(
+                f"X:1\nK:C\nCDEF GAB{'cdefgabCD'[i]}|{'CDEFGABcd'[i]}4 {part[-1].replace('n', 'g').replace('t', 'a')}4|"
+            )
+    from genwright.codecs.text import Bytes
+    from genwright.data.text import TextData
+
+    text = TextData(path=str(tmp_path), cache=str(tmp_path / "c"), held_out=0.3).prepare(Bytes())
+    assert text.summary["remarks"][0].startswith("test, train are folders like any other")
+    pytest.importorskip("music21")
+    from genwright.codecs.music_event import Event
+    from genwright.data.music import MusicData
+
+    music = MusicData(path=str(tmp_path), cache=str(tmp_path / "c"), held_out=0.3, workers=1).prepare(Event())
+    assert music.summary["remarks"][0].startswith("test, train are folders like any other")
 
 
 def test_empty_parts_and_classes_are_named(root):
@@ -185,7 +223,7 @@ def test_folders_behind_links_are_read(root, tmp_path):
         (root / name).symlink_to(tmp_path / "pool" / name)
     data = prepared(root)
     assert data.codec.space.attributes == {"class": ("birds", "cats", "dogs")} and data.summary["files"] == 18
-    assert folders_of(sum(sides(data).values(), [])) == ["birds", "cats", "dogs"] and data.summary["notes"] == []
+    assert folders_of(sum(sides(data).values(), [])) == ["birds", "cats", "dogs"] and data.summary["remarks"] == []
     link = tmp_path / "link"
     link.symlink_to(root)
     assert prepared(root, str(link)).summary["files"] == 18
@@ -214,7 +252,7 @@ def test_a_file_that_is_reached_twice_is_read_once_and_said(root):
     fill(root, "cats", "dogs")
     (root / "dogs" / "a cat.png").symlink_to(root / "cats" / "3.png")
     data = prepared(root)
-    assert data.summary["files"] == 12 and data.summary["notes"] == ["1 files are reached in two ways, and read once: dogs/a cat.png"]
+    assert data.summary["files"] == 12 and data.summary["remarks"] == ["1 files are reached in two ways, and read once: dogs/a cat.png"]
     assert "cats/3.png" in sum(sides(data).values(), [])
 
 
@@ -291,16 +329,16 @@ def test_what_is_no_picture_is_passed_over_and_tables_and_archives_are_noted(roo
         ("data.bin", b"II*\0"),
     ):
         (root / name).write_bytes(content)
-    assert prepared(root).summary["notes"] == []
+    assert prepared(root).summary["remarks"] == []
     for name in ("more.zip", "train.csv", "metadata.jsonl", "x.npz", "y.NPY"):
         (root / name).write_bytes(b"any")
-    assert prepared(root).summary["notes"] == [
+    assert prepared(root).summary["remarks"] == [
         "not looked into: more.zip, x.npz, y.NPY",
         "not read: metadata.jsonl, train.csv; a table of attributes is named by data.attributes, or called attributes.csv",
     ]
     (root / "train.csv").write_text("file,mood\n0.png,shy\n")
     with_table = prepared(root, attributes=str(root / "train.csv"), minimum=1)
-    assert with_table.codec.space.attributes == {"mood": ("shy",)} and "train.csv" not in str(with_table.summary["notes"])
+    assert with_table.codec.space.attributes == {"mood": ("shy",)} and "train.csv" not in str(with_table.summary["remarks"])
 
 
 def test_a_pipe_called_like_a_picture_does_not_hang(root):

@@ -154,7 +154,7 @@ def test_several_frames_and_other_colours_are_said(tmp_path):
     Image.new("RGB", (4, 4)).save(folder / "photo.jpg", icc_profile="Adobe RGB".encode("utf-16-be"))
     Image.new("RGB", (4, 4)).save(folder / "plain.jpg", icc_profile="sRGB built-in".encode("utf-16-be"))
     data = ImagesData(cache=str(tmp_path / "cache"), workers=1, path=str(folder)).prepare(ImageSettings(size=4))
-    said = dict(zip((SEVERAL_FRAMES, OTHER_COLOURS), sorted(data.summary["notes"], key=lambda note: "frames" not in note), strict=True))
+    said = dict(zip((SEVERAL_FRAMES, OTHER_COLOURS), sorted(data.summary["remarks"], key=lambda note: "frames" not in note), strict=True))
     assert said[SEVERAL_FRAMES] == f"4 pictures {SEVERAL_FRAMES}: a.gif, a.webp, b.png, and 1 more"
     assert said[OTHER_COLOURS] == f"4 pictures {OTHER_COLOURS}: bomb.png, linear.png, photo.jpg, and 1 more"
     assert set(assemble.left_out(data.summary)) >= set(said.values())

@@ -31,6 +31,7 @@ from genwright.contracts import Batch, Space
 from genwright.data import source_music
 from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.own_output import mark_cache
+from genwright.data.parts import unheeded
 from genwright.data.scans import digests
 from genwright.data.shards import SPLITS, check_digest, digest_of, publish, writing
 from genwright.data.source_files import FilesData, SourceFile, own_output
@@ -94,6 +95,8 @@ class MusicData(FilesData, family="data"):
         dataset = MusicDataset(self, codec_settings.load(folder), folder, facts, sides)
         dataset.held = held
         dataset.summary["skipped"] += map(str, own_output(self.paths))
+        if self.source == "files":
+            dataset.summary["remarks"] = unheeded(file.name for file in files)
         check_digest(dataset.digest, expect)
         return dataset
 

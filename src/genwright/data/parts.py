@@ -4,6 +4,9 @@ What is called train is trained on; every other part (val, valid, validation, te
 """
 
 import re
+from collections.abc import Iterable
+
+from genwright.errors import named
 
 TRAIN = "train"
 _WORDS = {
@@ -35,3 +38,18 @@ def part_of_array(name: str) -> tuple[str, str]:
                 rest = re.sub("train(ing)?|val(id(ation)?)?|test(ing)?", "", token)
                 return part, "_".join([*tokens[:place], *([rest] if rest else []), *tokens[place + 1 :]])
     return "", "_".join(tokens)
+
+
+def unheeded(names: Iterable[str]) -> list[str]:
+    """A note where files (folders parted by /) lie in train and test folders, for data whose split does not heed them."""
+    levels: dict[int, set[str]] = {}
+    for name in names:
+        for depth, folder in enumerate(name.split("/")[:-1]):
+            levels.setdefault(depth, set()).add(folder)
+    for folders in levels.values():
+        parts = {folder: part for folder in sorted(folders) if (part := part_of_folder(folder))}
+        if TRAIN in parts.values() and set(parts.values()) != {TRAIN}:
+            wanted = next(folder for folder, part in parts.items() if part == TRAIN)
+            what = f"{named(list(parts))} are folders like any other, and files of each are trained on"
+            return [f"{what}; name {wanted} alone to leave out the rest"]
+    return []

@@ -77,7 +77,7 @@ def _check(read: dict[str, Place], folders: list[list[str]], depth: int, shown: 
 
 
 def held_note(parts: Sequence[str]) -> list[str]:
-    """What is held out because folders say so, as a sentence for a person."""
+    """What is held out because folders, or a table, say so, as a sentence for a person."""
     counts = Counter(part for part in parts if part not in ("", TRAIN))
     said = ", ".join(f"{part} ({counts[part]:,})" for part in ("val", "test") if counts[part])
-    return [f"held out, as the folders say: {said}"] if said else []
+    return [f"held out, as the data says: {said}"] if said else []

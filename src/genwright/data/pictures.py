@@ -270,5 +270,7 @@ def colour(text: str) -> str:
     try:
         ImageColor.getrgb(text)
     except ValueError:
-        raise GenwrightError(f"background is {text!r}, which is no colour", "give a name or #rrggbb, as in white or #ffcc00") from None
+        raise GenwrightError(
+            f"codec.background is {text!r}, which is no colour", "give a name or #rrggbb, as in white or #ffcc00"
+        ) from None
     return text

@@ -19,6 +19,7 @@ import tokenizers
 
 from genwright.codecs.text import TextCodec
 from genwright.data.own_output import mark_cache
+from genwright.data.parts import unheeded
 from genwright.data.readers import Part, kind_of, splits
 from genwright.data.scans import scanned
 from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, survey, writing
@@ -45,10 +46,14 @@ class Preparation:
         self.skipped: list[str] = []
         self.held: np.ndarray | None = None  # keys of what is held out
         self.copies = {"copies": 0, "copies across the split": 0}
+        self.remarks: list[str] = []
 
     def run(self, codec_settings: Any) -> tuple[TextCodec, dict[str, dict]]:
         """(codec, {key of a shard: its facts}), the shards in order."""
-        parts = self.parts(self.find())
+        files = self.find()
+        if self.settings.source == "files" and self.settings.split == "documents":
+            self.remarks = unheeded(file.name for file in files)
+        parts = self.parts(files)
         units = self.units(parts)
         self.files = len({part.path for part in parts})
         single = self.files == 1 and kind_of(parts[0].path) == "text"

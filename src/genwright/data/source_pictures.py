@@ -1,7 +1,8 @@
 """The user's own pictures: files, folders and globs, and what is known of them: a table of attributes, or a class per subfolder.
 
 attributes.csv: a column "file" (or the first one) names the picture, relative to the folder; every other column is an attribute, several
-values are parted by |. attributes.jsonl: an object a line, alike, where several values are a list. What is empty is not known.
+values are parted by |; a column "split" of train, val and test says what is held out. attributes.jsonl: an object a line, alike, where
+several values are a list. What is empty is not known.
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genwright.data import readers
+from genwright.data.parts import TRAIN, part_of_folder
 from genwright.data.picture_folders import Mixed, Place, held_note, places_of
 from genwright.data.pictures import SUFFIXES, form_of
 from genwright.data.rows import json_rows
@@ -33,6 +35,7 @@ _CONTAINERS = frozenset(_CONTAINER_SUFFIXES.split())
 _TABULAR = frozenset((".csv", ".tsv", ".jsonl"))
 _TEXT_SUFFIXES = ".txt .md .rst .json .xml .html .htm .yaml .yml .toml .ini .py .ipynb .js .css .log"
 _NO_PICTURES = BINARY | frozenset(_TEXT_SUFFIXES.split())
+_SPLIT = ("split", "part", "subset", "partition", "set")
 _FILE = ("file", "filename", "file_name", "path", "image")
 
 
@@ -76,6 +79,7 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> Found:
     if table:
         known = read_table(os.path.expanduser(table), problems if skip else None)
         problems += [f"{os.path.basename(table)} names {name}, which is not there" for name in sorted(set(known) - set(names))]
+        known, places = _split_by_table(known, names, places)
     else:
         known = {name: {"class": (place.label,)} for name, place in zip(names, places, strict=True) if place.label}
         problems += [f"the class {name} is empty: its folder holds no picture" for name in _empty(alone, names)]
@@ -136,6 +140,19 @@ def _places(names: list[str], shown: str, notes: list[str], mixed: bool) -> list
             raise
         notes.append(f"{error.what.partition(':')[0]}: none of them is taken for a part of the data set")
         return [Place("", "")] * len(names)
+
+
+def _split_by_table(known: dict[str, Known], names: list[str], places: list[Place]) -> tuple[dict[str, Known], list[Place]]:
+    """What is known without a column that says the part of the data set (all of its values are train, val, test or the like), and the
+    places with those parts; folders that say it go before."""
+    for column in _SPLIT:
+        values = {name: its[column][0] for name, its in known.items() if len(its.get(column, ())) == 1}
+        parts = {name: part_of_folder(value) for name, value in values.items()}
+        if TRAIN not in parts.values() or not all(parts.values()) or any(place.part for place in places):
+            continue
+        rest: dict[str, Known] = {name: {key: its[key] for key in its if key != column} for name, its in known.items()}
+        return rest, [place._replace(part=parts.get(name, "")) for name, place in zip(names, places, strict=True)]
+    return known, places
 
 
 def _empty(alone: str | None, names: list[str]) -> list[str]:

@@ -58,7 +58,7 @@ class TextData(FilesData, family="data"):
         prepared = Preparation(self)
         codec, shards = prepared.run(codec_settings)
         dataset = TextDataset(self, codec, prepared.cache / "shards", shards, prepared.files, prepared.skipped)
-        dataset.summary |= prepared.copies
+        dataset.summary |= prepared.copies | {"remarks": prepared.remarks}
         dataset.held = prepared.held
         check_digest(dataset.digest, expect)
         return dataset
