@@ -254,3 +254,11 @@ def test_what_cannot_be_asked_for_is_not_and_fresh_examples_are_of_all_held_out(
     watched(0)
     assert asked and all(condition is None for condition in asked), "it was built without conditions"
     assert len(seen[0]) == 100 and seen[0].max() > 300 and abs(seen[0].mean() - 200) < 40
+
+
+def test_an_alarm_says_of_how_many_samples():
+    """The table of `evaluate` may say another coverage, of more samples."""
+    rows = [{"coverage": value, "memorised": 0.9, "memorised_floor": 0.05} for value in (0.8, 0.1, 0.1)]
+    collapsed, memorising = alarms(rows, Watching(samples=200))
+    assert collapsed.startswith("mode collapse: 200 samples cover 10% of as many real ones")
+    assert memorising.startswith("memorising: 90% of 200 samples are nearer")

@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 import torch
 from rich.console import Console
+from rich.markup import escape
 from torch import Tensor
 
 from genwright import assemble
@@ -198,7 +199,7 @@ def _train(
     held_out = _measuring(recipe, folder, objective, dataset, stream.size, engine, say)
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
     last = min(recipe.training.steps, until or recipe.training.steps)
-    live = Live(console, recipe.name, last, stream.unit) if engine.main and not quiet else None
+    live = Live(console, escape(folder.name), last, stream.unit) if engine.main and not quiet else None
     session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say=say)
     if recipe.data.content in VISUAL:
         from genwright.watching import Alarms

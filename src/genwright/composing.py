@@ -23,12 +23,11 @@ from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.musical import densities, descriptors, histograms, novelty, overlap
 from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.voice_floors import changed, voice_floors
-from genwright.evaluation.voice_leading import PARALLELS, cadences, chords, faults, labels, marks
-from genwright.music.score import Note, Score, edges, first_number, from_plain, to_plain
+from genwright.evaluation.voice_leading import PARALLELS, cadences, chords, marks
+from genwright.music.score import Note, Score, edges, first_number
 from genwright.pictured import Wanted, chosen
+from genwright.pieces import COMPARED, HELD_OUT, kept_piece
 from genwright.progress import task, track
-from genwright.reporting.page import Piece
-from genwright.reporting.svg import Series
 from genwright.sampling.compose import BARS, blank, compose, first_bars, rewrite
 from genwright.textual import evaluate_language
 from genwright.training.engine import Engine
@@ -42,8 +41,7 @@ CAUSAL_PART, MASKED_PART = 16, 4  # samples that are drawn at once
 SHOWN = 4  # pieces in a report, and harmonised melodies
 SHORT = 8  # bars of a melody in a report
 HARMONISED = 16  # held-out melodies that are given other voices
-COMPARED = 400  # real pieces that samples are compared with, at most
-HELD_OUT, TRAINING = "held-out music", "training music"  # sets of real pieces
+TRAINING = "training music"  # beside `HELD_OUT`: sets of real pieces
 PARALLEL_FIGURE = "parallel fifths, octaves and unisons"
 
 
@@ -150,7 +148,7 @@ def evaluate_music(run: Run, counts: SampleCounts | None = None) -> tuple[list[F
 
     part, share = (CAUSAL_PART, 1.0) if recipe.objective.causal else (MASKED_PART, 2 / 3 if harmonises else 1.0)
     drawn = list(chain(*counts.draw("samples", some, least=LEAST, most=SAMPLES, part=part, share=share)))
-    kept = _samples_shown(run, drawn, run.sampling(**plain))
+    kept = samples_shown(run, drawn, run.sampling(**plain))
     made = [score for score in drawn if any(score.voices)]
     if not made:
         return [*figures, Figure("pieces with a note", 0.0, "share", len(drawn))], kept
@@ -167,19 +165,14 @@ def evaluate_music(run: Run, counts: SampleCounts | None = None) -> tuple[list[F
     return figures, kept
 
 
-def _kept(title: str, score: Score) -> dict[str, Any]:
-    """A piece as plain data, for an evaluation's file."""
-    return {"title": title, "score": to_plain(score)}
-
-
-def _samples_shown(run: Run, drawn: Sequence[Score], settings: Any) -> list[dict[str, Any]]:
+def samples_shown(run: Run, drawn: Sequence[Score] = (), settings: Any = None) -> list[dict[str, Any]]:
     """The pieces that a report shows, as plain data: by the recipe's own settings of sampling. drawn: pieces that are there already, by
     `settings`, which may be others."""
     if settings != run.recipe.sampling:
         with task("drawing pieces by the recipe's own settings", SHOWN) as part:
             drawn = draw(run, SHOWN, bars=BARS if run.codec.rows else None)
             part.advance(SHOWN)
-    return [_kept(f"Sample {i + 1}", score) for i, score in enumerate(drawn[:SHOWN])]
+    return [kept_piece(f"Sample {i + 1}", score) for i, score in enumerate(drawn[:SHOWN])]
 
 
 def _of_notes(run: Run, dataset: Any) -> list[Figure]:
@@ -332,7 +325,7 @@ def _harmonised(run: Run, dataset: Any, counts: SampleCounts) -> tuple[list[Figu
     made = list(chain(*drawn))
     real, pieces = real[: len(made)], pieces[: len(made)]
     shown = zip(pieces, made[:SHOWN], strict=False)
-    kept = [_kept(f"Harmonised: {dataset.names[i]}", first_bars(score, SHORT)) for i, score in shown]
+    kept = [kept_piece(f"Harmonised: {dataset.names[i]}", first_bars(score, SHORT)) for i, score in shown]
     grids = [(a.grid()[0][:, 1:], b.grid()[0][:, 1:]) for a, b in zip(real, made, strict=True)]
     surprise = float(_floors(dataset, pieces)["given the soprano"][:, 1:].mean())
     nats = np.concatenate([hidden_nats(run, dataset, i) for i in track(pieces, "measuring harmonies")])
@@ -370,37 +363,3 @@ def hidden_nats(run: Run, dataset: Any, piece: int, orders: int = 8, seed: int =
             nats.append(float(torch.nn.functional.cross_entropy(logits[hidden], window[hidden])))
         out += [sum(nats) / orders] * len(places)
     return np.array(out)
-
-
-# ---- for the report
-
-
-def pieces_of(run: Run, kept: Sequence[Mapping[str, Any]]) -> tuple[list[Piece], dict[str, list[Series]]]:
-    """Samples, harmonised melodies and a real piece, as a person wants them; and the histograms of what was made beside held-out music.
-    kept: pieces of the run's evaluation, as plain data; samples are drawn now where it has none."""
-    from genwright.music.shown import notation_svg, piano_roll_svg, player
-
-    dataset, out = run.dataset(), list[Piece]()
-    kept = [its for its in kept if "score" in its] or _samples_shown(run, [], None)
-    shown = [(str(its["title"]), from_plain(its["score"])) for its in kept]
-    made, real = [score for title, score in shown if title.startswith("Sample")], dataset.scores("held_out", COMPARED)
-    spread = _spread({f"these {len(made)} samples": made, f"{HELD_OUT}, {len(real)} pieces": real})
-    shown += [("Held-out music, for comparison", first_bars(score, BARS)) for score in dataset.scores("held_out", 1)]
-    for title, score in track(shown, "engraving pieces"):
-        if any(score.voices):
-            found, named = (faults(score), labels(score)) if len(score.voices) == 4 else ([], {})
-            said = (f"{f.kind}, bar {f.bar} beat {f.beat:g}, {'-'.join('SATB'[v] for v in f.voices)}" for f in found)
-            roll = piano_roll_svg(score, [(f.step, f.voices, words) for f, words in zip(found, said, strict=True)])
-            out.append(Piece(title, notation_svg(score, named), roll, player(score), len(found)))
-    return out, spread
-
-
-def _spread(sets: Mapping[str, Sequence[Score]]) -> dict[str, list[Series]]:
-    """What lies across -> a curve a set: which share of the notes has a pitch, a duration."""
-    tables, out = {kind: histograms(its) for kind, its in sets.items() if its}, dict[str, list[Series]]()
-    for name, across in (("pitch", "MIDI pitch"), ("duration", "duration in sixteenths")):
-        shares = {kind: table[name].mean(0) for kind, table in tables.items()}
-        if (heard := np.flatnonzero(sum(shares.values()))).size:
-            bins = range(heard[0], heard[-1] + 1)
-            out[across] = [Series(kind, bins, share[bins].tolist(), i, "points") for i, (kind, share) in enumerate(shares.items())]
-    return out

@@ -124,9 +124,10 @@ def _shown(run: Run, name: str, found: Evaluation) -> Any:
     }
     told: dict[str, Any] = {}
     if run.content == "music":
-        from genwright.composing import pieces_of
+        from genwright.composing import samples_shown
+        from genwright.pieces import pieces_of
 
-        told["music"], told["spread"] = pieces_of(run, found.samples)
+        told["music"], told["spread"] = pieces_of(run, found.samples or samples_shown(run))
     elif run.content != "text":
         from genwright.pictured import pictures_of
 

@@ -125,7 +125,7 @@ def alarms(rows: Rows, s: Watching) -> list[str]:
     if len(covered) > 1 and (fell or narrow):
         remedy = "try a lower learning rate, more of objective.r1 and r2, objective.packing, or a smaller model for small data"
         before = f" after {best:.0%} at best" if fell else ", however real they look"
-        found.append(f"mode collapse: samples cover {covered[-1]:.0%} of the data{before}; {remedy}")
+        found.append(f"mode collapse: {s.samples:,} samples cover {covered[-1]:.0%} of as many real ones{before}; {remedy}")
     # it ranks nearly every pair right for some evaluations and hardly doubts, and samples cover no more of the data
     recent = covered[-PATIENCE:]
     better = len(recent) == PATIENCE and recent[-1] > recent[0] + 0.01
@@ -144,7 +144,7 @@ def alarms(rows: Rows, s: Watching) -> list[str]:
     copied = [row for row in rows if "memorised" in row][-2:]
     if len(copied) > 1 and min(row["memorised"] - row["memorised_floor"] for row in copied) > s.memorised:
         remedy = "try fewer steps, a smaller model, more data, or augmentation"
-        share = f"{copied[-1]['memorised']:.0%} of samples are nearer to a training example than fresh ones are"
+        share = f"{copied[-1]['memorised']:.0%} of {s.samples:,} samples are nearer to a training example than fresh ones are"
         found.append(f"memorising: {share}; {remedy}")
     return found
 

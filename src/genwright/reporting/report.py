@@ -309,7 +309,7 @@ def _music(run: RunData) -> str:
     cards = []
     for piece in run.music:
         noted = f"<small>{piece.faults} faults of voice-leading are ringed in the piano roll</small>" if piece.faults else ""
-        roll = f"<details><summary>piano roll</summary>{piece.roll}</details>"
+        roll = f"<details><summary>piano roll</summary>{piece.roll}</details>" if piece.roll else ""
         cards.append(f'<div class="card music"><h3>{escape(piece.title)}</h3>{piece.sound}{piece.notation}{roll}{noted}</div>')
     for across, series in run.spread.items():
         keys, drawn = (_key(s.name, s.colour, s.kind) for s in series), chart(series, label="share of notes", zero=True, across=across)
