@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-LONGEST = 1 << 26  # characters of a row of a table; bytes of a row of jsonl
+LONGEST = 1 << 25  # characters of a row of a table; bytes of a row of jsonl
 _SPACED = re.compile(r'(?:^|,) +"', re.MULTILINE)
 _LOST = "\0"  # stands for a line that is longer than that; no text holds this character
 
@@ -202,6 +202,8 @@ def _ends(states: set[bool], line: str) -> dict[bool, bool]:
 
 def _inside_after(line: str, inside: bool) -> bool | None:
     """Whether a cell is still open after a line that begins inside, or outside, of quotes; None where no such line can be."""
+    if '"' not in line:
+        return inside
     goes_on = False
 
     def lines() -> Iterator[str]:
