@@ -16,6 +16,8 @@ import typer
 
 from genwright.errors import GenwrightError, did_you_mean
 
+INTERRUPTED = 130  # exit code
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 recipe_app = typer.Typer(help="`recipe show NAME`: all its settings explained.", rich_markup_mode=None)
 app.add_typer(recipe_app, name="recipe")
@@ -344,10 +346,12 @@ def main(words: Sequence[str] | None = None) -> None:
         for word in given:
             _check_encoding(word)
         code = app([word for word in given if word != "--debug"] or ["--help"], prog_name="genwright", standalone_mode=False)
+        if code == INTERRUPTED:  # newer versions of typer answer an interruption with this code and no exception
+            raise KeyboardInterrupt
         leave(code if isinstance(code, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
-        leave(130)
+        leave(INTERRUPTED)
     except Exception as error:
         if debug:
             raise

@@ -99,6 +99,14 @@ def test_a_word_of_the_command_line_that_is_no_utf8(capsys, word):
         assert r"caf\xe9; write it in UTF-8" in err and err.startswith("error: a word of the command line is not UTF-8")
 
 
+def test_an_interruption_is_said(capsys, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genwright.recipe.shipped", interrupted)
+    assert command(capsys, "recipes") == (130, "", "interrupted\n")
+
+
 def test_a_prompt_that_is_no_text(tmp_path, folder):
     codec = prepare(tmp_path, folder).codec
     with pytest.raises(GenwrightError, match="the text is not UTF-8 at character 4, after 'caf'; give it in UTF-8"):
