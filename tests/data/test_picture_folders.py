@@ -341,6 +341,15 @@ def test_what_is_no_picture_is_passed_over_and_tables_and_archives_are_noted(roo
     assert with_table.codec.space.attributes == {"mood": ("shy",)} and "train.csv" not in str(with_table.summary["remarks"])
 
 
+def test_hidden_pictures_are_passed_over_and_said(root):
+    fill(root, "a", "b")
+    for name in (".x.png", "._0.png", ".git.cfg", "a/.y.JPG"):
+        (root / name).write_bytes(b"any")
+    (root / ".trash").mkdir()
+    data = prepared(root)
+    assert data.summary["files"] == 12 and data.summary["remarks"] == ["2 hidden pictures are passed over: .x.png, .y.JPG"]
+
+
 def test_a_pipe_called_like_a_picture_does_not_hang(root):
     fill(root, ".")
     os.mkfifo(root / "pipe.png")

@@ -168,7 +168,7 @@ def _told_apart(files: list[SourceFile]) -> list[SourceFile]:
     if not alike:
         return files
     above = os.path.commonpath([os.path.dirname(os.path.abspath(file.path)) for file in alike])
-    return [source_file(file.path, Path(os.path.relpath(file.path, above)).as_posix()) if file in alike else file for file in files]
+    return [source_file(file.path, Path(os.path.relpath(file.path, above)).as_posix()) if counts[file.name] > 1 else file for file in files]
 
 
 def _matches(pattern: str) -> list[SourceFile]:

@@ -62,6 +62,7 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> Found:
     if not paths:
         raise GenwrightError("data.path is not set", "give a folder of pictures, as in data.path=pictures/")
     paths = tuple(map(os.path.expanduser, paths))
+    table = os.path.expanduser(table) if table else None
     _refuse_npz(paths)
     others: list[str] = []
     again: list[str] = []
@@ -72,12 +73,15 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> Found:
     if alone and not table:
         table = next(filter(os.path.exists, (os.path.join(alone, name) for name in TABLES)), None)
     problems, notes = _unread(others, alone, table)
+    whole = {path for path in paths if os.path.isdir(path)}
+    hidden = _hidden(whole | {os.path.dirname(file.path) for file in files} if whole else set())
+    notes += [f"{len(hidden):,} hidden pictures are passed over: {named(hidden)}"] if hidden else []
     notes += [f"{len(again):,} files are reached in two ways, and read once: {named(again)}"] if again else []
     names = [file.name for file in files]
     places = _places(names, alone or ", ".join(paths), notes, mixed=bool(table))
     known: dict[str, Known] = {}
     if table:
-        known = read_table(os.path.expanduser(table), problems if skip else None)
+        known = read_table(table, problems if skip else None)
         problems += [f"{os.path.basename(table)} names {name}, which is not there" for name in sorted(set(known) - set(names))]
         known, places = _split_by_table(known, names, places)
     else:
@@ -105,6 +109,12 @@ def _is_picture(others: list[str], path: str) -> bool:
         return True
     others.append(path)
     return False
+
+
+def _hidden(folders: set[str]) -> list[str]:
+    """Pictures whose names begin with a dot, in folders that hold others; not the ._ files that macOS puts beside its own."""
+    found = (entry.name for folder in sorted(folders) for entry in os.scandir(folder or "."))
+    return [name for name in found if name[0] == "." and name[1] != "_" and Path(name).suffix.lower() in SUFFIXES]
 
 
 def _unread(others: list[str], alone: str | None, table: str | None) -> tuple[list[str], list[str]]:
