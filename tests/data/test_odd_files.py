@@ -1,5 +1,6 @@
 """Pipes, sockets, names that are no UTF-8, damaged Parquet, rows without end: a sentence, no traceback and no hang."""
 
+import gzip
 import os
 import random
 import socket
@@ -111,6 +112,18 @@ def test_a_prompt_that_is_no_text(tmp_path, folder):
     codec = prepare(tmp_path, folder).codec
     with pytest.raises(GenwrightError, match="the text is not UTF-8 at character 4, after 'caf'; give it in UTF-8"):
         codec.encode("caf\udce9")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl", "a.txt.gz"])
+@pytest.mark.parametrize("later", [b"text\n\xe9\xe9\xe9\n", b"\xff\xfea\x00\xd8"])
+def test_a_file_that_is_no_text_any_more(tmp_path, name, later):
+    write = gzip.compress if name.endswith(".gz") else bytes
+    path = tmp_path / name
+    path.write_bytes(write(b"text\nsome words\n"))
+    start, end, row = readers.scan(str(path))["parts"][0]
+    path.write_bytes(write(later))
+    with pytest.raises(GenwrightError, match=f"{name} changed while it was prepared; run the same command again"):
+        list(readers.read(readers.Part(str(path), name, "", start, end, row, True, 0), "text", []))
 
 
 # --- Parquet ---

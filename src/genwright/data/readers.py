@@ -294,6 +294,17 @@ def _scan_parquet(path: str) -> list[list[int]]:
 def read(part: Part, field: str, skipped: list[str] | None = None, empty: Counter[str] | None = None) -> Iterator[Piece]:
     """The documents of a part. A row that cannot be used raises GenwrightError, or is added to `skipped`. A row without text is no
     document: `empty` counts them by file."""
+    try:
+        yield from _documents(part, field, skipped, empty)
+    except (UnicodeDecodeError, NotText):  # it was text when it was scanned
+        raise changed(part) from None
+
+
+def changed(part: Part) -> GenwrightError:
+    return GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
+
+
+def _documents(part: Part, field: str, skipped: list[str] | None, empty: Counter[str] | None) -> Iterator[Piece]:
     if (kind := kind_of(part.path)) == "text":
         yield from _text(part)
         return

@@ -9,6 +9,7 @@ Worker processes import this module: it must not import torch.
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -156,9 +157,10 @@ def listed(names: Iterable[str]) -> str:
 
 def of_json(line: bytes) -> Any:
     """What one line of jsonl holds. Raises BadRow for what is no I-JSON (RFC 7493): among it names that stand twice in an object,
-    NaN and Infinity, halves of surrogate pairs, numbers of thousands of digits, and brackets that are nested too deep to be read."""
+    NaN and Infinity, numbers of thousands of digits, and brackets that are nested too deep to be read."""
+    text = line.decode()
     try:
-        return json.loads(line.decode(), object_pairs_hook=_object, parse_constant=_constant)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
         raise BadRow(f"is not JSON ({error.msg}, at character {error.pos + 1})", "mend the row") from None
     except RecursionError:
@@ -171,8 +173,8 @@ def of_json(line: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise BadRow(f"has the field {twice!r} twice", "leave one of them out")
     return found
 

@@ -31,7 +31,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from genwright.codecs.encoding import Encoder
-from genwright.data.readers import Part, Piece, kind_of, read
+from genwright.data.readers import Part, Piece, changed, kind_of, read
 from genwright.errors import GenwrightError
 from genwright.files import digest, flush, json_text, stamp_of, write_whole
 
@@ -231,7 +231,7 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
                 to["bytes"] += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
         for part in parts:  # one that changed since its digest was taken must not become a shard under that digest
             if stamp_of(part.path) != part.stamp:
-                raise GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
+                raise changed(part)
         np.save(draft / "documents.npy", np.array(documents, DOCUMENT))
         shas = {name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")}
         facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped, "empty": empty}
