@@ -1,13 +1,15 @@
 """What `genwright sample` writes of a run of pictures or points, and what its report shows."""
 
+import io
 from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 import watched as w
-from genwright import pictured
+from genwright import pictured, progress
 from genwright.codecs.image import ImageCodec, ImageSettings
 from genwright.codecs.points import PointsCodec
 from genwright.contracts import Space
@@ -213,3 +215,13 @@ def test_a_negative_reaches_the_variations_of_a_picture(tmp_path):
     Image.new("L", (8, 8), 200).save(path)
     pictured.sample_pictures(run, n=2, invert=path, condition="kind=disc", negative="kind=bar", guidance=2.0)
     assert seen[-1][1][0].tolist() == [0, 1, 0, 0, 0]
+
+
+def test_a_report_of_pictures_says_how_far_it_is(vae, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    out = io.StringIO()
+    with progress.showing(False, Console(file=out, width=100)):
+        shown = pictured.pictures_of(vae)
+    said = out.getvalue().splitlines()
+    assert [line for line in said if line.startswith("drawing pictures for the report: 6 of 6")]
+    assert len(said) == 6 and {"Interpolation", "Traversal", "Reconstructions"} <= {picture.title for picture in shown}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from genwright.codecs.attributes import encode
 from genwright.errors import GenwrightError
 from genwright.evaluation.distances import nearest
 from genwright.evaluation.features import of_split
+from genwright.progress import task, track
 from genwright.reporting import pictures
 from genwright.reporting.pictures import Picture
 from genwright.sampling import codes, latent
@@ -187,34 +188,59 @@ def _varied(run: Run, make: Drawer, path: str, count: int, strength: float, cond
 
 def pictures_of(run: Run, features: Any = None) -> list[Picture]:
     """What a person wants to see of a run. features: examples -> (n, d), for the nearest training examples; default: pixels."""
-    dataset, make, out = run.dataset(), drawer(run), []
-    kept = sorted((run.folder / "samples").glob("step-*.png"))
-    for path in dict.fromkeys(kept[i] for i in (0, len(kept) // 2, -1) if kept):
-        out.append(Picture(f"Step {int(path.stem[5:]):,}", "The same latents at this step of training.", path.read_bytes(), small=True))
+    dataset, make = run.dataset(), drawer(run)
     if run.content == "points":
-        caption = "Samples in blue over real points in grey; a sample outside of the frame stands on its edge."
-        real = of_split(dataset.split("train"), 2000)[0]
-        return [Picture("Samples", caption, pictures.scatter(make(2000), real)), *out]
+        with task("drawing points for the report", 1):
+            return [_points(make, dataset), *_on_the_way(run)]
+    shown: list[Callable[[], list[Picture]]] = []
     if make.able:
-        out = [*_sample_grids(make), _neighbours(make, dataset, features or (lambda x: x.flatten(1))), *out]
+        shown.append(lambda: _sample_grids(make))
+        shown.append(lambda: [_neighbours(make, dataset, features or (lambda x: x.flatten(1)))])
+    shown.append(lambda: _on_the_way(run))
     if make.latent:
-        z = make.latents(10)
-        x = make.decoded(latent.interpolate(z[:5], z[5:], 9))
-        out.append(Picture("Interpolation", "From one latent to another, in each row, along the arc between them.", pictures.grid(x, 9)))
+        shown.append(lambda: [_interpolation(make)])
     if make.latent and latent.top(run.objective):
-        lines, rows = make.along(ROWS, hasattr(run.objective, "directions"))
-        x = make.decoded(latent.traverse(make.latents(1), lines, VALUES))
-        caption = "One latent, with its coordinate along each line set from -3 to 3; the strongest first."
-        out.append(Picture("Traversal", caption, pictures.grid(x, len(VALUES), rows, HEADS)))
+        shown.append(lambda: [_traversal(make)])
     if run.recipe.objective.kind in AUTOENCODERS and len(dataset.split("held_out")):
-        real, condition = of_split(dataset.split("held_out"), 10)
-        if make.latent:
-            made = make.decoded(latent.invert(run.objective, make.space, real, condition, make.settings), condition)
-        else:
-            made = _coded(run, real)
-        sheet = pictures.grid(torch.cat([real, made]), len(real), ["held out", "made again"])
-        out.append(Picture("Reconstructions", "Pictures that were never trained on, and what is left of them after the code.", sheet))
-    return out
+        shown.append(lambda: [_reconstructions(run, make, dataset)])
+    return [picture for part in track(shown, "drawing pictures for the report") for picture in part()]
+
+
+def _on_the_way(run: Run) -> list[Picture]:
+    """The first, a middle and the last grid that were drawn while it trained."""
+    kept = sorted((run.folder / "samples").glob("step-*.png"))
+    chosen_paths = dict.fromkeys(kept[i] for i in (0, len(kept) // 2, -1) if kept)
+    caption = "The same latents at this step of training."
+    return [Picture(f"Step {int(path.stem[5:]):,}", caption, path.read_bytes(), small=True) for path in chosen_paths]
+
+
+def _points(make: Drawer, dataset: Any) -> Picture:
+    caption = "Samples in blue over real points in grey; a sample outside of the frame stands on its edge."
+    real = of_split(dataset.split("train"), 2000)[0]
+    return Picture("Samples", caption, pictures.scatter(make(2000), real))
+
+
+def _interpolation(make: Drawer) -> Picture:
+    z = make.latents(10)
+    x = make.decoded(latent.interpolate(z[:5], z[5:], 9))
+    return Picture("Interpolation", "From one latent to another, in each row, along the arc between them.", pictures.grid(x, 9))
+
+
+def _traversal(make: Drawer) -> Picture:
+    lines, rows = make.along(ROWS, hasattr(make.objective, "directions"))
+    x = make.decoded(latent.traverse(make.latents(1), lines, VALUES))
+    caption = "One latent, with its coordinate along each line set from -3 to 3; the strongest first."
+    return Picture("Traversal", caption, pictures.grid(x, len(VALUES), rows, HEADS))
+
+
+def _reconstructions(run: Run, make: Drawer, dataset: Any) -> Picture:
+    real, condition = of_split(dataset.split("held_out"), 10)
+    if make.latent:
+        made = make.decoded(latent.invert(run.objective, make.space, real, condition, make.settings), condition)
+    else:
+        made = _coded(run, real)
+    sheet = pictures.grid(torch.cat([real, made]), len(real), ["held out", "made again"])
+    return Picture("Reconstructions", "Pictures that were never trained on, and what is left of them after the code.", sheet)
 
 
 def _coded(run: Run, x: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ def test_what_a_run_was_trained_on():
     said = "Trained on 1,437 pictures from the folder zhuyin; 360 more are held out; with label (2 values)."
     assert trained_on(mine, SUMMARY) == said
     chorales = {"train": {"examples": 770, "pieces": 329}, "held_out": {"examples": 100, "pieces": 35}, "licence": "some rights."}
-    said = "Trained on 329 pieces from the source chorales; 35 more are held out; licence: some rights."
+    said = "Trained on 329 pieces from the source chorales; 35 more are held out."
     assert trained_on(Recipe.load("chorales-masked", {}), chorales) == said
     words = {"train": {"documents": 12, "tokens": 5}, "held_out": {"documents": 0}}
     single = Recipe.load("shakespeare", {"data.path": "a/x.txt"})
@@ -91,7 +91,9 @@ def test_a_page_is_headed_by_the_folders_and_warns(tmp_path):
     page, text = page_of(tmp_path, zs, other)
     assert "<h1>zs and from</h1>" in text and "zs and from saw different data (path: x and y)" in page.text
     page, text = page_of(tmp_path, zs)
-    assert "saw different data" not in page.text
+    assert "saw different data" not in page.text and "Licence" not in page.text
+    page, text = page_of(tmp_path, run_of("mine", summary=SUMMARY | {"licence": "some <rights>"}))
+    assert "Licence of the data: some <rights>" in page.text
 
 
 def test_curves_say_on_how_much_they_were_measured(tmp_path):

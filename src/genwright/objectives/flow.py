@@ -25,6 +25,7 @@ from genwright.contracts import Batch, Loss, Objective, Ranks, Space
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
 from genwright.objectives.transport import assignment, square_distances
+from genwright.progress import track
 from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
@@ -56,7 +57,7 @@ def spread_times(draws: Draws) -> Tensor:
 def solve(velocity: Any, x: Tensor, start: float, stop: float, steps: int, solver: str) -> Tensor:
     """x at time `stop` of dx/dt = velocity(x, t), from x at time `start`, in equal steps. Euler: order 1; Heun: order 2, two calls."""
     h = (stop - start) / steps
-    for k in range(steps):
+    for k in track(range(steps), "steps of the solver"):
         v = velocity(x, start + k * h)
         if solver == "heun":
             v = (v + velocity(x + h * v, start + (k + 1) * h)) / 2

@@ -51,7 +51,7 @@ def data_facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trained_on(recipe: Recipe, summary: Mapping[str, Any]) -> str:
-    """What a run was trained on, as a sentence: how much, from where, with which attributes, under which licence.
+    """What a run was trained on, as a sentence: how much, from where, with which attributes.
 
     Example: "Trained on 1,437 pictures from the folder mine; 360 more are held out; with label (10 values)."
     """
@@ -64,8 +64,6 @@ def trained_on(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     if known:
         more = [f"{len(known) - ATTRIBUTES} more attributes"] if len(known) > ATTRIBUTES else []
         parts.append("with " + ", ".join(known[:ATTRIBUTES] + more))
-    if licence := summary.get("licence"):
-        parts.append(f"licence: {str(licence).rstrip('.')}")
     return "; ".join(parts) + "."
 
 

@@ -129,6 +129,8 @@ def _lead(run: RunData) -> str:
     alarms[12:] = [f"and {len(alarms) - 12} more, in metrics.jsonl"] * (len(alarms) > 12)
     recipe = ": ".join(escape(text) for text in (run.recipe_name, run.description) if text)
     about = f'<p class="soft">Recipe {recipe}</p>' if recipe else ""
+    if licence := run.data.get("licence"):
+        about += f'<p class="soft">Licence of the data: {escape(str(licence))}</p>'
     return f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>{about}{_tiles(run)}{_alarms(alarms)}'
 
 
