@@ -34,6 +34,13 @@ def leave(path, number):
     return number
 
 
+def die_at_the_seventh(path, number, paths):
+    for i in range(9):
+        workers.at_file(i)
+        if (number, i) == (3, 6):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def refuse(path, number):
     if number == 3:
         raise GenwrightError(f"{path} is bad", "mend it")
@@ -91,6 +98,12 @@ def test_many_files_of_a_job_are_counted():
     many = Work(leave, "working", lambda job: [f"{job['path']}/{i}" for i in range(9)])
     with pytest.raises(GenwrightError, match=r"at /data/3.txt/0, /data/3.txt/1, /data/3.txt/2 or 6 more;"):
         list(spread(many, jobs_of(), 2))
+
+
+def test_the_file_of_a_job_is_named_where_the_job_says_it():
+    jobs = [job | {"paths": [f"/data/{job['number']}-{i}" for i in range(9)]} for job in jobs_of()]
+    with pytest.raises(GenwrightError, match=r"\(by SIGKILL\), at /data/3-6;"):
+        list(spread(Work(die_at_the_seventh, "working", lambda job: job["paths"]), jobs, 2))
 
 
 def test_what_a_job_raises_is_raised_here():

@@ -22,6 +22,7 @@ from PIL import Image, ImageColor
 
 from genwright.data import png, sixteen_bits
 from genwright.data.shards import publish
+from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
 from genwright.files import digest, irregular, json_text
 
@@ -239,7 +240,8 @@ def write(folder: str, files: list[tuple[str, str]], codec: dict) -> None:
     and the names of the pictures that each is of)."""
     pixels, names, bad = [], [], []
     remarks: dict[str, list[str]] = {}
-    for name, path in files:
+    for position, (name, path) in enumerate(files):
+        at_file(position)
         try:
             picture = read(path, codec["size"])
             pixels.append(square(picture, **codec))

@@ -21,6 +21,7 @@ from genwright.data import rows
 from genwright.data.encodings import Decoder, NotText, as_utf8, encoding_of
 from genwright.data.rows import Record, first_line
 from genwright.data.tables import LONGEST, BadTable, Fault, Table
+from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
 from genwright.files import irregular
 
@@ -187,7 +188,11 @@ def scan(path: str) -> dict:
 
 def scan_all(paths: list[str]) -> list[dict]:
     """`scan` of each."""
-    return [scan(path) for path in paths]
+    found = []
+    for position, path in enumerate(paths):
+        at_file(position)
+        found.append(scan(path))
+    return found
 
 
 def _checked(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -32,6 +32,7 @@ from tokenizers import Tokenizer
 
 from genwright.codecs.encoding import Encoder
 from genwright.data.readers import Part, Piece, changed, kind_of, read
+from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
 from genwright.files import digest, flush, json_text, stamp_of, write_whole
 
@@ -145,6 +146,7 @@ def entries(unit: dict, skipped: list[str], empty: Counter[str] | None = None) -
     by file."""
     number = 0
     for index, entry in enumerate(unit["parts"]):
+        at_file(index)
         part = Part(*entry)
         whole = kind_of(part.path) == "text"
         for piece in read(part, unit["field"], skipped if unit["skip"] else None, empty):

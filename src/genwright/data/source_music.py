@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genwright.data.source_files import SourceFile, collect
+from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
 from genwright.files import irregular
 from genwright.music import abc_reader, formats, midi, musicxml
@@ -60,7 +61,8 @@ def find(source: str, paths: tuple[str, ...] = ()) -> list[SourceFile]:
 
 def pieces(source: str, files: list[SourceFile], per_quarter: int) -> Iterator[Piece]:
     """What the files hold, a bad piece as its error; of `chorales` those of four voices."""
-    for file in files:
+    for position, file in enumerate(files):
+        at_file(position)
         makers = _guarded(file.name, lambda: list(_makers(file)))  # noqa: B023
         for name, make in makers if isinstance(makers, list) else [(file.name, lambda: makers)]:  # noqa: B023
             draft = _guarded(name, make)

@@ -3,7 +3,7 @@
 1. Workers are spawned, never forked from a process that holds threads. The caller's script is not run again in them, so that it
    needs no `if __name__ == "__main__"`, and nothing is imported from the current folder.
 2. Ctrl-C reaches the parent alone, which ends the workers. A worker whose parent was killed ends at once.
-3. Each job says in shared memory that it has begun. Where a worker dies, the files it was at are named.
+3. Each job says in shared memory that it has begun, and which of its files it is at (`at_file`). Where a worker dies, that file is named.
 
 Jobs and their results pass through pipes between these processes, nowhere else.
 """
@@ -91,8 +91,8 @@ def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int
     with _starting():
         pass  # the locks below start multiprocessing's process that tracks resources, unless it runs
     context = _Context()
-    begun = context.RawArray("q", len(jobs))  # of each job, the process that is at it, or 0
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (begun,))
+    at = context.RawArray("q", 2 * len(jobs))  # of each job: the process that is at it, or 0; which of its files, from 1, or 0
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (at,))
     try:
         waiting = {pool.submit(_answer, work.function, i, job): i for i, job in enumerate(jobs)}
         for future in as_completed(waiting):
@@ -104,7 +104,7 @@ def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int
             yield waiting.pop(future), answer.result
     except BrokenProcessPool:
         pool.shutdown(wait=True, cancel_futures=True)  # until it is known how each process ended
-        raise _died(context.started, work, jobs, list(begun)) from None
+        raise _died(context.started, work, jobs, list(at)) from None
     except BaseException:  # also where nobody asks for more
         for process in context.started:
             if process.is_alive():
@@ -114,15 +114,19 @@ def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _died(processes: list[SpawnProcess], work: Work, jobs: Sequence[dict], begun: list[int]) -> GenwrightError:
+def _died(processes: list[SpawnProcess], work: Work, jobs: Sequence[dict], at: list[int]) -> GenwrightError:
     """Which worker ended, how, and the files it was at."""
     ended = [process for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)]
     ended = ended or processes  # the pool ends the others with SIGTERM: one of them may have been ended so before
     code = ended[0].exitcode if ended else None
-    pids = {process.pid for process in ended}
-    files = [path for job, pid in zip(jobs, begun, strict=True) if pid in pids for path in work.files(job)]
-    files = list(dict.fromkeys(files))
     how = f"by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+    pids = {process.pid for process in ended}
+    files: list[str] = []
+    for job, pid, position in zip(jobs, at[::2], at[1::2], strict=True):
+        if pid in pids:
+            paths = list(work.files(job))
+            files += paths[position - 1 : position] or paths
+    files = list(dict.fromkeys(files))
     more = f" or {len(files) - NAMED:,} more" if len(files) > NAMED else ""
     where = f"at {', '.join(files[:NAMED])}{more}" if files else "before it began"
     return GenwrightError(f"a worker process ended in the middle of its work ({how}), {where}", LOWER)
@@ -172,13 +176,20 @@ def _starting() -> Iterator[None]:
                 os.environ.update({name: before[name]} if name in before else {})
 
 
-_begun: Any = None  # of a worker: the shared memory of `spread`
+_at: Any = None  # of a worker: the shared memory of `spread`
+_job = 0  # which job it is at
 
 
-def _begin(begun: Any) -> None:
+def at_file(position: int) -> None:
+    """A job says which of its files it is at, counted from 0, in the order of `Work.files`. Outside of a worker nothing happens."""
+    if _at is not None:
+        _at[2 * _job + 1] = position + 1
+
+
+def _begin(at: Any) -> None:
     """The first thing a worker does."""
-    global _begun
-    _begun = begun
+    global _at
+    _at = at
     os.dup2(2, 1)  # what a library prints must not mix with the output of a command
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -192,7 +203,9 @@ def _end_with_parent() -> None:
 
 def _answer(function: Callable[..., Any], number: int, job: dict) -> Answer:
     """Does a job, in a worker."""
-    _begun[number] = os.getpid()
+    global _job
+    _job = number
+    _at[2 * number] = os.getpid()
     try:
         return Answer(function(**job))
     except GenwrightError as error:
@@ -202,4 +215,4 @@ def _answer(function: Callable[..., Any], number: int, job: dict) -> Answer:
     except Exception:  # reported to the parent, which raises it
         return Answer(failure=traceback.format_exc())
     finally:
-        _begun[number] = 0
+        _at[2 * number] = 0
