@@ -111,7 +111,7 @@ def test_an_override_leaves_other_recipes_alone():
         ("training.compile=perhaps", "training.compile is 'perhaps'; it must be true or false"),
         ("training.precision=fp8", "training.precision is 'fp8'; it must be 'auto', 'fp32' or 'bf16'"),
         ("training.sinks=[wandb]", "training.sinks.0 is 'wandb'; it must be 'tensorboard'"),
-        ("training.ema_of=d", "training.ema_of is 'd'; it must be a list"),
+        ("training.ema_of=d", "training.ema_of is 'd'; it must be a list, as in [d]"),
         ("codec=byte", "codec.kind is 'byte'; did you mean 'bytes'?"),
         ("codec.kind=[1]", "codec.kind is '[1]'; known: "),
         ("model.kind=transfomer", "model.kind is 'transfomer'; did you mean 'transformer'?"),

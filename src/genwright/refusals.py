@@ -40,7 +40,8 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
     if wanted := _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0]):
         misread = wanted == "text" and (value is None or isinstance(value, (int, float)))
         quotes = " (in quotes, if it looks like a number or begins with #)" if misread else ""
-        return GenwrightError(f"{key} is {value!r}", f"it must be {wanted}{quotes}")
+        example = f", as in [{value}]" if wanted == "a list" and isinstance(value, str) and value.isalnum() else ""
+        return GenwrightError(f"{key} is {value!r}", f"it must be {wanted}{quotes}{example}")
     return GenwrightError(f"{key} is {value!r}", f"{problem['msg'][:1].lower()}{problem['msg'][1:]}")
 
 

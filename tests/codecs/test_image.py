@@ -105,7 +105,7 @@ def test_cmyk_animated_and_turned_files(tmp_path):
 
 
 @given(
-    st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"]),
+    st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "TGA", "DIB", "MPO"]),
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
     st.integers(1, 2000),
 )
@@ -116,7 +116,7 @@ def test_a_file_with_wrong_bytes_is_a_picture_or_a_sentence(form, changes, lengt
     content = bytearray(file.getvalue())
     for place, value in changes:
         content[place % len(content)] = value
-    with tempfile.NamedTemporaryFile(suffix=".bin") as written:
+    with tempfile.NamedTemporaryFile(suffix=".tga" if form == "TGA" else ".bin") as written:
         written.write(content[:length])
         written.flush()
         try:
