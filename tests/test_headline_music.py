@@ -85,6 +85,10 @@ def test_nats_of_tokens_notes_and_frames(chorales, costs):
     (path,) = (run.folder / "evaluations").iterdir()
     stored = {figure["name"]: figure["value"] for figure in json.loads(path.read_text())["figures"]}
     assert stored["loss, held out"] == near(np.mean(every)) and stored["loss of all notes, held out"] == near(np.mean(notes))
+    pytest.importorskip("verovio")
+    page = run.report().read_text()
+    for value in (np.mean(every), np.mean(notes), np.mean(changed)):
+        assert f"<b>{value:.4g}</b> nats/token" in page and f"<b>{value:.4g}</b><span>" in page
 
 
 def test_floors_of_tokens_and_notes(chorales, costs):

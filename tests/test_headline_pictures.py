@@ -79,6 +79,9 @@ def test_distances_of_points(ring):
         assert figures[name].ceilings["real"] == near(measure(held_out)), name
         assert figures[name].floors["independent coordinates"] == near(measure(pixels)), name
         assert figures[name].count == COUNT
+    page = run.report().read_text()
+    for name in ("Frechet distance", "sliced Wasserstein"):
+        assert f"<b>{measures[name](made):.4g}</b>" in page, name
     share, floor = memorised(made, train, held_out)
     assert figures["memorised, by values"].value == near(share)
     assert figures["memorised, by values"].ceilings["real"] == near(floor)
