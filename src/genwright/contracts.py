@@ -160,6 +160,7 @@ class Space:
     special: Mapping[str, int] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
     word_start: Tensor | None = None  # (vocabulary,) bool: the token begins a new word (for whole-word masking)
+    carries_space: bool = False  # tokens of words hold the space before them, and so does what fills a gap
     alike: Tensor | None = field(default=None, compare=False)  # (vocabulary, traits): tokens that share some begin with alike embeddings
     length: int = 0
     period: int = 0  # tokens of its rows or bars, where all are as long

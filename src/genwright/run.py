@@ -190,7 +190,7 @@ class Run:
             raise GenwrightError(f"{target} exists already and is not empty", "name a new folder")
         from genwright.models import hf
 
-        hf.export(cast("Transformer", self.model), self.codec, target)
+        hf.export(cast("Transformer", self.model), self.codec.for_others(), target)
         return target
 
     def report(self, path: str | Path | None = None) -> Path:

@@ -11,6 +11,7 @@ from genwright.codecs import encoding
 from genwright.codecs.text import BPE, Bytes, Characters, File, TextCodec
 from genwright.data.readers import safe_cut
 from genwright.errors import GenwrightError
+from genwright.sampling.fill import _encode
 
 CORPUS = [
     'def f(x, y=10):\n    """Returns x\'s value: 1234."""\n    return [x ** 2, y]  # naïve “quotes” — ok\n\n\n',
@@ -106,6 +107,28 @@ def test_saved_codec_loads_here_and_in_transformers(kind, tmp_path):
     special = codec.space.special
     assert (theirs.eos_token_id, theirs.mask_token_id, theirs.pad_token_id) == (special["end"], special["mask"], special["pad"])
     assert len(theirs) == codec.space.vocabulary
+
+
+@pytest.mark.parametrize("text", ["a [MASK] b", "[MASK] b", "the cat[MASK].", "in [MASK] 4 [MASK] [MASK], on", "天 [MASK]地", "no mask"])
+@pytest.mark.parametrize("kind", CODECS)
+def test_an_exported_mask_takes_the_space_before_it_as_ours_does(kind, text, tmp_path):
+    """As `fill` reads the text, and as transformers reads it with the exported tokenizer."""
+    from transformers import AutoTokenizer
+
+    codec = CODECS[kind]
+    if kind == "characters":
+        text = text.replace("天", "日").replace("地", "本")
+    codec.for_others().save(tmp_path)
+    theirs = AutoTokenizer.from_pretrained(tmp_path)
+    ours = _encode(codec, text, codec.space.special["mask"])
+    assert theirs(text, add_special_tokens=False)["input_ids"] == ours
+    assert ours.count(theirs.mask_token_id) == text.count("[MASK]")
+    again = TextCodec.load(tmp_path)  # and --from the exported folder reads it alike
+    assert _encode(again, text, again.space.special["mask"]) == ours and again.encode(text) == codec.encode(text)
+
+
+def test_words_carry_their_space_in_bpe_only():
+    assert {kind: codec.space.carries_space for kind, codec in CODECS.items()} == {kind: kind.startswith("bpe") for kind in CODECS}
 
 
 def test_special_tokens_in_text_are_text():

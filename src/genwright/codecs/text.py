@@ -50,7 +50,7 @@ class TextCodec:
         vocabulary = max(tokenizer.get_vocab().values()) + 1
         self.space = Space(
             vocabulary=vocabulary, special=special, word_start=_word_starts(tokenizer, vocabulary, special),
-            utf8=self._utf8 if by_bytes(tokenizer) else None,
+            carries_space=_carries_space(tokenizer), utf8=self._utf8 if by_bytes(tokenizer) else None,
         )  # fmt: skip
         self.digest = hashlib.sha256((tokenizer.to_str() + json.dumps(special, sort_keys=True)).encode()).hexdigest()
 
@@ -87,6 +87,15 @@ class TextCodec:
         (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
         (folder / "tokenizer_config.json").write_text(json_text(config, indent=2) + "\n", encoding="utf-8")
 
+    def for_others(self) -> TextCodec:
+        """The same tokenizer for programs that look for special tokens in a text: where words carry the space before them, a mask takes
+        that space too (`lstrip`, as in the field's tokenizers of masked models), as `sampling.fill` reads it."""
+        spec = json.loads(self.tokenizer.to_str())
+        for token in spec["added_tokens"]:
+            if token["id"] == self.space.special.get("mask") and self.space.carries_space:
+                token["lstrip"] = True
+        return TextCodec(Tokenizer.from_str(json.dumps(spec)), dict(self.space.special))
+
     @staticmethod
     def load(folder: str | Path) -> TextCodec:
         """From a folder with tokenizer.json, or from such a file. Raises GenwrightError if nothing in it can end a document."""
@@ -118,6 +127,12 @@ def _finish(tokenizer: Tokenizer, decoder: decoders.Decoder) -> TextCodec:
     tokenizer.decoder = decoder
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()])
     return TextCodec(tokenizer, {name: tokenizer.get_vocab()[token] for name, token in SPECIAL.items()})
+
+
+def _carries_space(tokenizer: Tokenizer) -> bool:
+    """Whether some word with the space before it is one token."""
+    space = byte_symbols()[ord(" ")]
+    return any(token[0] in (space, "▁") and token[1:2].isalpha() for token in tokenizer.get_vocab())
 
 
 def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int]) -> torch.Tensor:

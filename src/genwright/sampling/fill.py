@@ -130,15 +130,11 @@ def _content(logits: Tensor, never: Sequence[int]) -> Tensor:
 
 def _encode(codec: Any, text: str, mask: int) -> list[int]:
     """Token ids, `mask` for each [MASK]. Where words carry the space before them (BPE), so does what fills the gap."""
-    pieces = text.split(MASK)
-    words = text.replace(MASK, " ").split()
-    carried = any(piece.endswith(" ") for piece in pieces[:-1]) and any(
-        len(codec.encode(f"{word} {word}")) < len(codec.encode(f"{word} ")) + len(codec.encode(word)) for word in words
-    )
-    tokens = []
-    for piece in pieces[:-1]:
-        tokens += [*codec.encode(piece.removesuffix(" ") if carried else piece), mask]
-    return tokens + list(codec.encode(pieces[-1]))
+    *before, last = text.split(MASK)
+    tokens: list[int] = []
+    for piece in before:
+        tokens += [*codec.encode(piece.removesuffix(" ") if codec.space.carries_space else piece), mask]
+    return tokens + list(codec.encode(last))
 
 
 # ---- block Gibbs sampling
