@@ -95,7 +95,7 @@ REFUSED = {
     ("tunes", "--bars", "0"): "--bars is 0; give a number of bars",
     ("tunes", "--bars", "4", "--tempo", "0"): "tempo",
     ("tunes", "more"): "'more' is not expected here",
-    ("tunes", "--rules"): "--rules is for causal models of voices by steps",
+    ("tunes", "--rules"): "this run's codec writes one note after the other; leave it out, or train with codec.kind=grid",
     ("tunes", "--continue", "theme.mid", "--bars", "1"): "bars already; give --bars",
     ("tunes", "--harmonise", "melody.musicxml"): "--harmonise is not for this run, whose model is causal",
     ("tunes", "--prompt", "x"): "--prompt is for text",
@@ -107,7 +107,7 @@ REFUSED = {
     ("xml", "--fill", "melody.musicxml", "--bars", "2-3"): "the piece has 1 voices, and the model 4",
     ("xml", "--harmonise", "low.musicxml"): "outside of what the model knows of this voice",
     ("xml", "--harmonise", "melody.musicxml", "--fill", "melody.musicxml"): "--harmonise and --fill were both given",
-    ("xml", "--rules"): "--rules is for causal models",
+    ("xml", "--rules"): "this run's masked model writes all places at once; leave it out, or train with objective=causal",
     ("xml", "--soundfont", "gone.sf2", "--bars", "1", "-n", "1"): "gone.sf2",
 }
 

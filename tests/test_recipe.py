@@ -94,9 +94,9 @@ def test_an_override_leaves_other_recipes_alone():
     [
         ("training.stepz=3", "training.stepz is not a setting; did you mean 'steps'?"),
         ("trainin.steps=3", "trainin is not a setting; did you mean 'training'?"),
-        ("steps=3", "steps is not a setting; did you mean 'training.steps'?"),
-        ("depth=3", "depth is not a setting; did you mean 'model.depth'?"),
-        ("training.depth=3", "training.depth is not a setting; did you mean 'model.depth'?"),
+        ("steps=3", "steps is not a setting; did you mean training.steps=3?"),
+        ("depth=3", "depth is not a setting; did you mean model.depth=3?"),
+        ("training.depth=3", "training.depth is not a setting; did you mean model.depth=3?"),
         ("training.optimizer.bets=1", "training.optimizer.bets is not a setting; did you mean 'betas'?"),
         ("training.optimizers.d.kindd=adamw", "training.optimizers.d.kindd is not a setting; did you mean 'kind'?"),
         ("model.deep=3", "model.deep is not a setting; did you mean 'depth'?"),

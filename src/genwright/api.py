@@ -4,6 +4,7 @@ import fcntl
 import io
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from genwright import assemble
 from genwright.data import workers
-from genwright.errors import GenwrightError
+from genwright.errors import GenwrightError, out_of_memory
 from genwright.evaluation.held_out import measure
 from genwright.files import json_text, write_whole
 from genwright.recipe import Recipe, override
@@ -204,14 +205,33 @@ def _train(
     if recipe.data.content in VISUAL:
         from genwright.watching import Alarms
 
-        session.watchers = [Alarms(recipe.watching, engine, folder / "metrics.jsonl", session.note, say)]
+        session.watchers = [Alarms(recipe.watching, engine, folder / "metrics.jsonl", session.note, say, recipe.objective)]
     try:
         state, ended = session.train(resume, until)
+    except Exception as error:
+        if out_of_memory(error):
+            raise _too_large(recipe, max(1, objective.unit)) from error
+        raise
     finally:
         if live:
             live.close()
     if ended == "interrupted":
-        say(f"stopped at step {state.step}; go on with: genwright train {given} --run {folder} --resume")
+        command = shlex.join(["genwright", "train", given, "--run", str(folder), "--resume"])
+        say(f"stopped at step {state.step}; go on with: {command}")
+
+
+def _too_large(recipe: Recipe, unit: int) -> GenwrightError:
+    """What to do about a run that does not fit into memory. unit: examples that must stay together."""
+    training = recipe.training
+    at_once = training.micro_batch or training.batch_size or unit
+    smaller = "the model's width or depth" + (", or data.context" if hasattr(recipe.data, "context") else "")
+    if at_once <= unit:
+        return GenwrightError(f"out of memory, with {at_once} examples at once", f"lower {smaller}")
+    half = max(unit, at_once // 2 // unit * unit)
+    return GenwrightError(
+        f"out of memory, with {at_once} examples at once",
+        f"set training.micro_batch={half} or less (the result stays; --resume takes it), then lower {smaller}",
+    )
 
 
 def _measuring(

@@ -6,15 +6,19 @@ Exit codes: 0 done; 2 something that the person can put right, said in one sente
 import errno
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from genwright.errors import GenwrightError, did_you_mean
+from genwright.errors import GenwrightError, did_you_mean, out_of_memory
+from genwright.suggestions import settings_meant, value_of, written
 
 INTERRUPTED = 130  # exit code
 
@@ -114,7 +118,7 @@ def train(
     if done.step < done.recipe.training.steps:
         print(f"{done.folder}: step {done.step} of {done.recipe.training.steps}; the same command with --resume goes on")
     else:
-        print(f"{done.folder}: done; look at it with genwright sample, evaluate or report {done.folder}")
+        print(f"{done.folder}: done; look at it with genwright sample, evaluate or report {shlex.quote(str(done.folder))}")
 
 
 @app.command()
@@ -169,7 +173,7 @@ def sample(
     tempo: Annotated[float | None, typer.Option(help="Music: quarter notes a minute.")] = None,
     theme: Annotated[str | None, typer.Option("--continue", metavar="FILE", help="Music: how each piece begins.")] = None,
     harmonise: Annotated[str | None, typer.Option(metavar="FILE", help="Music: a melody; a masked model writes the other voices.")] = None,
-    rules: Annotated[bool, typer.Option("--rules", help="Music: voices in their ranges, no parallel fifths or octaves.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="Music: voices keep to their ranges, and no parallel fifths or octaves.")] = False,
     soundfont: Annotated[str | None, typer.Option(metavar="FILE", help="Music: a .sf2 to play it. Default: built in.")] = None,
     output: Annotated[str | None, typer.Option(metavar="DIR", help="Pictures, music: where to write. Default: RUN/samples.")] = None,
     step: Step = None,
@@ -189,7 +193,11 @@ def sample(
             raise GenwrightError(f"--{option} is for {kind}, which {run} does not make", "leave it out")
     if more:
         if not condition:
-            raise GenwrightError(f"{more[0]!r} is not expected here", "write what is asked for after --condition")
+            name, equals, value = more[0].partition("=")
+            known = {option.replace("_", "-") for names in OPTIONS.values() for option in names}
+            option = name.replace("_", "-")
+            remedy = f"write --{option} {shlex.quote(value)}" if equals and option in known else "write what is asked for after --condition"
+            raise GenwrightError(f"{more[0]!r} is not expected here", remedy)
         given["condition"] = ",".join([condition, *more])
     if content == "text":
         chosen: dict[str, Any] = {"stop": tuple(stop)} if stop else {}
@@ -296,9 +304,7 @@ def failure(error: BaseException) -> GenwrightError | None:
     """What a person can do about an error that is not the program's fault; None for one that is."""
     if isinstance(error, GenwrightError):
         return error
-    words = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
-    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or said:
+    if out_of_memory(error):
         first = "lower training.micro_batch first (the result stays; --resume takes it)"
         return GenwrightError("out of memory", f"{first}, then the model's width or depth, or data.context")
     if isinstance(error, OSError):
@@ -309,11 +315,42 @@ def failure(error: BaseException) -> GenwrightError | None:
     return None
 
 
-def _usage(error: Any) -> str:
+def _setting_meant(error: Any, words: Sequence[str]) -> str:
+    """A remedy for an option that is none, and a setting of the recipe: how that is typed; "" where nothing is near."""
+    option, command = getattr(error, "option_name", ""), getattr(getattr(error, "ctx", None), "info_name", "")
+    if not option or command not in ("train", "inspect", "show"):
+        return ""
+    after = list(words[words.index(command) + 1 :])
+    rows = _settings_named(after)
+    options = [f"--{name}" for name in ("run", "resume", "until", "from", "processes", "quiet", "help")]
+    misspelt = bool(get_close_matches(option, options, n=1, cutoff=0.7))
+    meant = settings_meant(option, [row.key for row in rows], exact=misspelt)
+    if not meant:
+        return ""
+    value = value_of(option, after)
+    switch = value is None and all(isinstance(row.value, bool) for row in rows if row.key == meant[0])
+    return written(meant, "true" if switch else value, option)
+
+
+def _settings_named(words: Sequence[str]) -> list[Any]:
+    """The settings of the recipe that a command line names."""
+    from genwright.recipe import Recipe, explain
+
+    for word in words:
+        with suppress(GenwrightError):
+            return list(explain(Recipe.load(word)))
+    return []
+
+
+def _usage(error: Any, words: Sequence[str]) -> str:
     """Typer's complaint about the words of a command line, as one sentence with a remedy."""
+    if remedy := _setting_meant(error, words):
+        return f"{error.message.rstrip('.')}; {remedy}" + ("" if remedy.endswith("?") else ".")
     text = error.format_message().strip().rstrip(".")
     if near := list(getattr(error, "possibilities", None) or []):
-        text = f"{error.message.rstrip('.')}; {did_you_mean(error.option_name, near)}"
+        text = error.message.rstrip(".")
+        if get_close_matches(error.option_name.strip("-"), [name.strip("-") for name in near], n=1, cutoff=0.65):
+            text = f"{text}; {did_you_mean(error.option_name, near)}"
     text = text.replace(". Did you mean", "; did you mean")
     command = getattr(getattr(error, "ctx", None), "command_path", "genwright")
     return text if "did you mean" in text else f"{text}; see `{command} --help`."
@@ -356,6 +393,6 @@ def main(words: Sequence[str] | None = None) -> None:
         if debug:
             raise
         fault = f"{type(error).__name__}: {error}; this is a fault of genwright: run again with --debug, and report what it prints."
-        known = _usage(error) if hasattr(error, "format_message") else failure(error)
+        known = _usage(error, given) if hasattr(error, "format_message") else failure(error)
         print("error: " + " ".join(str(known or fault).split()), file=sys.stderr)
         leave(2 if known else 1)

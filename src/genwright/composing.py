@@ -71,8 +71,8 @@ def draw(
     if asked and causal != (asked == ["continue"]):
         kind, other = ("causal", "--continue") if causal else ("masked", "--harmonise or --fill")
         raise GenwrightError(f"--{asked[0]} is not for this run, whose model is {kind}", f"use {other}, or another run")
-    if rules and not (causal and codec.rows):
-        raise GenwrightError("--rules is for causal models of voices by steps of time (codec.kind=grid or jsb)", "leave it out")
+    if rules:
+        check_rules(codec, causal)
     decoding = run.sampling(**settings)
     wanted = chosen(condition) if condition else {}
     if wanted and asked and not causal:
@@ -95,6 +95,18 @@ def draw(
         return rewrite(run.model, codec, melody, n, decoding, voices=(0,), first=first)
     names = ["".join(wanted.get(name, [])) for name in ("metre", "key")]  # of one value each
     return rewrite(run.model, codec, blank(codec, _count(bars) or BARS, *names), n, decoding, condition=row, first=first)
+
+
+def check_rules(codec: Any, causal: bool) -> None:
+    """Raises GenwrightError where --rules cannot be kept; says what it means for a single voice."""
+    if not causal:
+        what = "--rules rules out tokens from left to right, and this run's masked model writes all places at once"
+        raise GenwrightError(what, "leave it out, or train with objective=causal")
+    if not codec.rows:
+        what = "--rules compares voices in each step of time, and this run's codec writes one note after the other"
+        raise GenwrightError(what, "leave it out, or train with codec.kind=grid")
+    if codec.voices == 1:
+        print("note: of a single voice --rules keeps the range; parallels need two", file=sys.stderr)
 
 
 def _opened(path: str, codec: Any) -> Score:

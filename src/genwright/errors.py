@@ -16,6 +16,13 @@ class GenwrightError(Exception):
         super().__init__(f"{what}; {remedy}" + ("" if remedy.endswith(("?", "!", ".")) else "."))
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python or torch says that there is not enough memory."""
+    words = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or said
+
+
 def optional(module: str, purpose: str, extra: str) -> Any:
     """A module that only some need, imported. purpose: what needs it; extra: of the package's, the one that brings it. Raises
     GenwrightError where it is not installed."""

@@ -72,10 +72,19 @@ def _everywhere() -> Iterator[str]:
         yield from dotted_names(settings_of(family, kind), f"{family}.")
 
 
+_FOLDER_NAME = re.compile(r"\w[\w .+-]{,99}")
+
+
 def _folder_name(name: str) -> str:
-    if not re.fullmatch(r"\w[\w .+-]{,99}", name):
+    if not _FOLDER_NAME.fullmatch(name):
         raise GenwrightError(f"name is {name!r}", "use letters, digits, spaces and . _ + - only, for it names the run's folder")
     return name
+
+
+def _named_after(stem: str) -> str:
+    """A run's name from its recipe file's: as it is, or with - for what a folder's name should not hold."""
+    plain = re.sub(r"[^\w .+-]+", "-", stem).lstrip(" .+-")[:100].rstrip(" .-")
+    return stem if _FOLDER_NAME.fullmatch(stem) else re.sub(r"[ -]*-[ -]*", "-", plain) or "recipe"
 
 
 def _of(family: str) -> BeforeValidator:
@@ -139,7 +148,7 @@ class Recipe(Settings):
     def load(cls, name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
         """A shipped recipe by name, or a YAML file (or a run's folder). overrides: dotted setting -> value. Raises GenwrightError."""
         values, stem = _values(name_or_path)
-        values.setdefault("name", stem)
+        values.setdefault("name", _named_after(stem))
         return cls.of(_changed(values, overrides or {}))
 
     @classmethod

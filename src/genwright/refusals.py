@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from genwright.errors import GenwrightError, did_you_mean
+from genwright.suggestions import settings_meant, written
 
 _BOUNDS = {"greater_than": "more than", "greater_than_equal": "at least", "less_than": "less than", "less_than_equal": "at most"}
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
@@ -24,7 +25,7 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
     key = ".".join([*([where] if where else []), *path])
     value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
     if kind == "extra_forbidden":
-        return GenwrightError(f"{key} is not a setting", _near(owner, path[-1], everywhere))
+        return GenwrightError(f"{key} is not a setting", _near(owner, path[-1], value, everywhere))
     if kind == "missing":
         meaning = owner.model_fields[path[-1]].description or "see `genwright recipe show`"
         return GenwrightError(f"{key} is not given, and has no default", f"set it ({meaning.removesuffix('.')})")
@@ -66,12 +67,21 @@ def _settings_in(annotation: Any) -> list[type[BaseModel]]:
     return [cls for inner in typing.get_args(annotation) for cls in _settings_in(inner)]
 
 
-def _near(owner: type[BaseModel], word: str, everywhere: Callable[[], Iterable[str]]) -> str:
-    """A remedy for an unknown key: a near name beside it, else the same name elsewhere, else all that are known."""
-    elsewhere = [name for name in everywhere() if name.rpartition(".")[2] == word]
-    if elsewhere and not get_close_matches(word, owner.model_fields, n=1, cutoff=0.7):
-        return f"did you mean {elsewhere[0]!r}?"
+def _near(owner: type[BaseModel], word: str, value: Any, everywhere: Callable[[], Iterable[str]]) -> str:
+    """A remedy for an unknown key and its value: a near name beside it, else the same name elsewhere (also as other programs call it),
+    else all that are known."""
+    if get_close_matches(word, owner.model_fields, n=1, cutoff=0.7):
+        return did_you_mean(word, owner.model_fields)
+    if elsewhere := settings_meant(word, everywhere(), exact=True):
+        return written(elsewhere[:1], _typed(value), word)
     return did_you_mean(word, owner.model_fields)
+
+
+def _typed(value: Any) -> str | None:
+    """A value as it is typed on a command line; None for one of several parts."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (str, int, float)) else None
 
 
 def dotted_names(cls: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -126,9 +126,9 @@ class Run:
     def records(self) -> list[dict[str, Any]]:
         return read(self.folder / "metrics.jsonl")
 
-    def sample(self, prompts: Sequence[str] = ("",), n: int = 1, on_token=None, first: int = 0, **settings: Any) -> Any:
-        """Text: `n` samples of each prompt, from sample `first` on. settings: of sampling (temperature, top_k, seed, ...), over the
-        recipe's.
+    def sample(self, prompts: str | Sequence[str] = "", n: int = 1, on_token=None, first: int = 0, **settings: Any) -> Any:
+        """Text: `n` samples of each prompt (or of one), from sample `first` on. settings: of sampling (temperature, top_k, seed, ...),
+        over the recipe's.
         Music: scores; settings: bars=16, condition="key=G", harmonise, ... see `composing.draw`.
         Pictures and points: a tensor (n, *shape); settings: condition="group=food", negative, guidance, ... see `pictured.draw`."""
         if self.content == "music":
@@ -141,14 +141,14 @@ class Run:
             return draw(self, n, first=first, **settings)
         from genwright.sampling.decode import generate
 
-        return generate(self.model, self.codec, list(prompts), n=n, settings=self.sampling(**settings), on_token=on_token, start=first)
+        return generate(self.model, self.codec, prompts, n=n, settings=self.sampling(**settings), on_token=on_token, start=first)
 
-    def check_prompts(self, prompts: Sequence[str]) -> None:
+    def check_prompts(self, prompts: str | Sequence[str]) -> None:
         """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec lacks a character."""
         from genwright.sampling.step import needs_causal
 
         needs_causal(self.model)
-        for prompt in prompts:
+        for prompt in [prompts] if isinstance(prompts, str) else prompts:
             self.codec.encode(prompt)
 
     def fill(self, text: str, top: int = 5, **settings: Any) -> Any:

@@ -114,8 +114,10 @@ def sizes_of(recipe: Any, summary: Mapping[str, Any]) -> dict[str, str]:
 Rows = Sequence[Mapping[str, float]]
 
 
-def alarms(rows: Rows, s: Watching) -> list[str]:
-    """What is wrong after the evaluations so far, oldest first, whether or not it was before: "what happens; what to try" of each."""
+def alarms(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
+    """What is wrong after the evaluations so far, oldest first, whether or not it was before: "what happens; what to try" of each.
+    objective: the settings of the run's, so that what it has already is not advised."""
+    augmented = getattr(objective, "augment", False)
     of = lambda name: [row[name] for row in rows if name in row]  # noqa: E731
     found, (covered, precise, wins, used, units, kl) = [], map(of, ("coverage", "precision", "wins", "used", "active_units", "kl"))
     # twice in a row coverage was far below its best, or samples look real and cover little
@@ -131,7 +133,8 @@ def alarms(rows: Rows, s: Watching) -> list[str]:
     better = len(recent) == PATIENCE and recent[-1] > recent[0] + 0.01
     sure = max(of("discriminator_loss")[-PATIENCE:], default=0.0) <= SURE
     if len(wins) >= PATIENCE and min(wins[-PATIENCE:]) > s.wins and sure and not better:
-        remedy = "try a lower learning rate for it (training.optimizers.discriminator), more of objective.r1 and r2, or objective.augment"
+        other = "a smaller discriminator" if augmented else "objective.augment=true"
+        remedy = f"try a lower learning rate for it (training.optimizers.discriminator), more of objective.r1 and r2, or {other}"
         share = f"it tells real from generated in {wins[-1]:.1%} of pairs"
         found.append(f"the discriminator has won: {share}, and the generator learns no more; {remedy}")
     # what follows was so twice in a row
@@ -143,16 +146,16 @@ def alarms(rows: Rows, s: Watching) -> list[str]:
         found.append(f"dead codebook: only {used[-1]:.1%} of the codes are used; try a smaller codebook, or FSQ, which has none to die")
     copied = [row for row in rows if "memorised" in row][-2:]
     if len(copied) > 1 and min(row["memorised"] - row["memorised_floor"] for row in copied) > s.memorised:
-        remedy = "try fewer steps, a smaller model, more data, or augmentation"
+        remedy = "try fewer steps, a smaller model, more data" + ("" if augmented else ", or augmentation")
         share = f"{copied[-1]['memorised']:.0%} of {s.samples:,} samples are nearer to a training example than fresh ones are"
         found.append(f"memorising: {share}; {remedy}")
     return found
 
 
-def ringing(rows: Rows, s: Watching) -> list[str]:
+def ringing(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
     """What begins to hold with the last row: an alarm rings once, until it has been quiet."""
     before = {text.split(":")[0] for text in alarms(rows[:-1], s)}
-    return [text for text in alarms(rows, s) if text.split(":")[0] not in before]
+    return [text for text in alarms(rows, s, objective) if text.split(":")[0] not in before]
 
 
 def rows_of(records: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
@@ -174,12 +177,15 @@ def _finite(record: Mapping[str, Any]) -> dict[str, float]:
 
 class Alarms(Hook):
     """Rings at held-out evaluations, by agreement of all ranks; it comes after `Evaluate` and before the session saves, so that what it
-    said is saved with the step. metrics: the run's metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0."""
+    said is saved with the step. metrics: the run's metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0.
+    objective: its settings, as `alarms` takes them."""
 
     def __init__(
-        self, settings: Watching, engine: Any, metrics: Path, append: Callable[[dict[str, Any]], None], say: Callable[[str], None]
-    ):
+        self, settings: Watching, engine: Any, metrics: Path, append: Callable[[dict[str, Any]], None], say: Callable[[str], None],
+        objective: Any = None,
+    ):  # fmt: skip
         self.settings, self.engine, self.metrics, self.append, self.say = settings, engine, metrics, append, say
+        self.objective = objective
         self.records: list[dict[str, Any]] = []  # of all steps so far, what alarms look at
         self.step, self.stopping = -1, False
 
@@ -188,7 +194,7 @@ class Alarms(Hook):
             self.follow(state.step, record)
         if "held_out" not in record or not state.step:
             return
-        for text in self.engine.broadcast(ringing(rows_of(self.records), self.settings) if self.engine.main else []):
+        for text in self.engine.broadcast(ringing(rows_of(self.records), self.settings, self.objective) if self.engine.main else []):
             if self.engine.main:
                 self.append({"step": state.step, "event": text})
                 self.say(f"step {state.step}: {text}")

@@ -103,7 +103,7 @@ def test_two_processes_equal_one_and_resume_across(name, strategy, tmp_path):
 
 def test_gradients_of_gradients_are_refused_under_fsdp_and_compile():
     objective, _, settings = toys.make("gan", compile=True)
-    with pytest.raises(GenwrightError, match="differentiates gradients, which training.compile=true cannot do; use strategy=ddp"):
+    with pytest.raises(GenwrightError, match="differentiates gradients, which training.compile=true cannot do; set training.compile=false"):
         loop.start(objective, settings, Engine("cpu"))
 
 

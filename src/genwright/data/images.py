@@ -116,7 +116,8 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
     bad = [text for its in facts for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
         what = f"{len(bad)} of {len(items)} pictures cannot be used: {named(bad, '; ')}"
-        raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip")
+        remedy = "mend or leave out the files, or set data.on_bad_file=skip"
+        raise GenwrightError(what, "give other files" if len(bad) == len(items) else remedy)
     shards = Shards([folder for folder, its in zip(folders, facts, strict=True) if its["names"]])
     by_name = {item.name: item for item in items}
     chosen = [by_name[name] for its in facts for name in its["names"]]

@@ -187,9 +187,11 @@ class Preparation:
         across = np.isin(digest[held], digest[~held]).sum()
         return {"copies": len(digest) - len(np.unique(digest)), "copies across the split": int(across)}
 
-    @staticmethod
-    def one_document() -> GenwrightError:
+    def one_document(self) -> GenwrightError:
+        """A single document of which nothing, or all, is held out."""
         remedy = "set data.split=tail, which holds out its last part, or data.held_out=0"
+        if self.settings.split == "tail":
+            remedy = f"give more text, or another data.held_out than {self.settings.held_out:g} (0: nothing is held out)"
         return GenwrightError("the corpus is a single document, which cannot be held out and trained on", remedy)
 
     def codec(self, codec_settings: Any, units: list[dict]) -> tuple[TextCodec, Path]:
@@ -231,7 +233,8 @@ class Preparation:
             raise self.one_document()
         side = "trained on" if not tokens[0] else "held out"
         what = f"none of the {sum(documents)} documents is {side} with data.held_out = {self.settings.held_out}"
-        raise GenwrightError(what, "change data.held_out, or set data.split=tail")
+        remedy = "change data.held_out" + ("" if self.settings.split == "tail" else ", or set data.split=tail")
+        raise GenwrightError(what, remedy)
 
 
 def _identity(unit: dict) -> list:

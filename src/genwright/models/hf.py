@@ -146,7 +146,10 @@ def _format_of(settings: Any) -> tuple[str, Format]:
     if differences := form.differences(settings):
         said = ", ".join(f"{k}={getattr(settings, k)} (there: {v})" for k, v in differences.items())
         what = f"no Hugging Face class computes this model; {name} differs in {said}"
-        raise GenwrightError(what, f"train with model.preset={form.preset}")
+        remedy = f"train with model.preset={form.preset}"
+        if settings.preset == form.preset:
+            remedy += f" and leave {', '.join(f'model.{name}' for name in differences)} out"
+        raise GenwrightError(what, remedy)
     return name, form
 
 

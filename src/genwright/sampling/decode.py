@@ -154,15 +154,17 @@ class Reader:
 
 
 def generate(
-    model: nn.Module, codec: Any, prompts: Sequence[str] | Sequence[Sequence[int]], n: int = 1, settings: Decoding | None = None,
+    model: nn.Module, codec: Any, prompts: str | Sequence[str] | Sequence[Sequence[int]], n: int = 1, settings: Decoding | None = None,
     on_token: Callable[[int, str], None] | None = None, batch: int = 64, start: int = 0,
 ) -> list[Sample]:  # fmt: skip
     """Samples start, start + 1, ... of each prompt, `n` of them, in order; sample i of prompt j is a pure function of (seed, j, i).
+    A prompt is a text or a list of tokens; one text is one prompt.
 
     An empty prompt begins a document. on_token(row, piece) receives text as it is drawn, in whole characters; `batch` rows are
     computed at once. Raises GenwrightError for a model that is not causal, and what the codec raises for text it cannot encode.
     """
     settings = settings or Decoding()
+    prompts = [prompts] if isinstance(prompts, str) else prompts
     utf8 = codec.space.utf8() if settings.valid_utf8 and codec.space.utf8 else None
     end = codec.space.special["end"]
     encoded = [list(codec.encode(prompt) if isinstance(prompt, str) else prompt) or [end] for prompt in prompts]

@@ -47,7 +47,7 @@ class State:
 class Rollback(Exception):
     """Too many non-finite steps in a row, or an alarm; whoever keeps checkpoints goes back to one."""
 
-    def __init__(self, step: int, reason: str, remedy: str = "lower the learning rate, set training.clip, or look at that batch"):
+    def __init__(self, step: int, reason: str, remedy: str):
         self.step, self.reason, self.remedy = step, reason, remedy
         super().__init__(reason)
 
@@ -82,7 +82,8 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
     """A fresh state: optimizers at zero, averages equal to the weights. Moves the modules to the engine's device."""
     if objective.double_backward and (settings.compile or engine.strategy == "fsdp"):
         what = "training.strategy=fsdp" if engine.strategy == "fsdp" else "training.compile=true"
-        raise GenwrightError(f"this objective differentiates gradients, which {what} cannot do", "use strategy=ddp and compile=false")
+        remedy = "set training.strategy=ddp" if engine.strategy == "fsdp" else "set training.compile=false"
+        raise GenwrightError(f"this objective differentiates gradients, which {what} cannot do", remedy)
     kind, weights = Weights, dict[str, Weights]()
     if engine.strategy == "fsdp":
         from genwright.training.sharded import ShardedWeights as kind
@@ -272,7 +273,9 @@ def run(
         for hook in hooks:
             hook.after_step(state, record)
         if state.bad >= settings.guard.skips:
-            raise Rollback(state.step, f"{state.bad} steps in a row were not finite, the last: {record['skipped']}")
+            clip = f"lower training.clip, which is {settings.clip:g}" if settings.clip else "set training.clip"
+            remedy = f"lower the learning rate, {clip}, or look at that batch"
+            raise Rollback(state.step, f"{state.bad} steps in a row were not finite, the last: {record['skipped']}", remedy)
         asked = [hook.stop(state) for hook in hooks]  # every one, on every rank: a hook may have to agree with the other ranks
         if any(asked):
             break
