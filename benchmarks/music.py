@@ -153,7 +153,7 @@ def corpus(count: int) -> dict:
         from genwright.music.score import Score
 
         read = source_music.pieces("chorales", source_music.find("chorales"), recipe.codec.per_quarter)
-        bare = lambda score: replace(score, tempo=0.0, names=(), facts={})  # noqa: E731 - the codec says nothing of them
+        bare = lambda score: replace(score, tempo=0.0, tempos=(), names=(), facts={})  # noqa: E731 - the codec says nothing of them
         for piece in read:
             if isinstance(piece.score, Score):
                 score = piece.score

@@ -316,6 +316,12 @@ def test_of_notes_in_turn_on_one_step_the_longer_stays_but_a_chord_stays_whole()
     assert score.voices == (tuple(Note(0, 4, 60 + 4 * i) for i in range(3)),) and not counts["notes dropped"]
 
 
+def test_a_tie_finds_its_note_beside_another_of_its_pitch():
+    notes = [Raw(Fraction(0), Fraction(2), 60), Raw(Fraction(1), Fraction(1, 2), 60), Raw(Fraction(2), Fraction(1), 60, tied=True)]
+    score, counts = one(Draft([("", notes)]))
+    assert score.voices == ((Note(0, 12, 60), Note(4, 2, 60)),) and counts["notes"] == 2
+
+
 def test_a_repeat_sign_within_a_bar_does_not_part_it():
     bars = [Fraction(b) for b in (0, 1, 5, 8, 9, 13)]  # a pickup, 4, 3 + 1, 4, a last one of 3
     score, _ = one(Draft([("", [Raw(Fraction(0), Fraction(16), 60)])], bars=bars, meters=[(Fraction(0), 4, 4)]))
@@ -428,7 +434,11 @@ BAD = {
     "still.abc": ("X:1\nQ:1/4=0\nK:C\nc|\n", "sets a tempo of 0"),
     "empty.krn": ("", "holds no note"),
     "other.krn": ("**text\nno\n*-\n", "holds no note"),
-    "ragged.json": ('{"train": [[[60, 55], [60]]]}', "cannot be read"),
+    "ragged.json": ('{"train": [[[60, 55], [60]]]}', "holds train/0, whose steps are no rows of as many whole pitches each"),
+    "half.json": ('{"train": [[[60, 55.5], [60, 55]]]}', "holds train/0, whose steps are no rows"),
+    "null.json": ('{"train": [[[60, null], [60, 55]]]}', "holds train/0, whose steps are no rows"),
+    "deep.json": ("[" * 100_000, "is no JSON (maximum recursion depth exceeded"),
+    "long.json": ('{"train": [[[' + "6" * 5000 + "]]]}", "is no JSON (Exceeds the limit"),
     "list.json": ("[1, 2]", "is no json of chorales"),
     "song.mp3": ("", "is of no known type: known are .krn, .mid, .midi, .musicxml, .mxl, .xml, .abc and .json"),
 }

@@ -97,6 +97,12 @@ def test_an_hour_is_counted_by_the_tempos_that_hold():
         read(too_long)
 
 
+def test_bars_are_where_they_are_on_a_grid_that_does_not_divide_them():
+    fives = ((0, meta(0x58, b"\5\4\x18\x08")),)  # 5/16: 5/4 of a quarter note, 2 and a half steps
+    score, _ = read(file(track(*fives), track((0, on(62)), (480 * 5, off(62)))), per_quarter=2)
+    assert score.bars == (0, 3, 5, 8)
+
+
 def test_a_pickup_is_a_bar_of_a_shorter_metre():
     metres = ((0, meta(0x58, b"\1\2\x18\x08")), (480, meta(0x58, b"\3\2\x18\x08")))
     score, counts = read(file(track(*metres), track(*QUARTER, (0, on(62)), (480 * 6, off(62)))))

@@ -15,7 +15,7 @@ from genwright.contracts import Space
 from genwright.errors import GenwrightError
 from genwright.evaluation.voice_leading import faults
 from genwright.models.presets import TransformerSettings
-from genwright.music.score import Meter, of_grid
+from genwright.music.score import Meter, Tempo, of_grid
 from genwright.music.write import edges
 from genwright.sampling.compose import blank, compose, first_bars, rewrite
 from genwright.sampling.drawing import Decoding
@@ -50,6 +50,23 @@ def test_a_theme_is_kept_and_gone_on_with():
     for score in compose(model(codec, True), codec, 2, PLAIN, theme=theme, bars=4):
         assert len(edges(score)) - 1 <= 4 and score.length > 32
         assert np.array_equal(score.grid()[0][:32], theme.grid()[0])
+
+
+@pytest.mark.parametrize("settings", [Grid(), Event()])
+def test_a_piece_that_goes_on_from_a_theme_keeps_its_tempos(settings):
+    scores = [replace(s, per_quarter=settings.per_quarter) for s in SCORES]
+    codec = settings.learn(scores)
+    theme = replace(first_bars(scores[0], 2), tempo=60.0, tempos=(Tempo(8, 90.0),))
+    for score in compose(model(codec, True), codec, 2, PLAIN, theme=theme, bars=3):
+        assert (score.tempo, score.tempos) == (60, (Tempo(8, 90.0),))
+
+
+def test_what_is_rewritten_keeps_its_tempos_and_what_is_cut_loses_those_behind():
+    codec = Grid().learn(SCORES)
+    changing = replace(SCORES[0], tempo=60.0, tempos=(Tempo(8, 90.0), Tempo(40, 30.0)))
+    (score,) = rewrite(model(codec, False), codec, changing, 1, PLAIN, voices=(0,))
+    assert (score.tempo, score.tempos) == (60, changing.tempos)
+    assert first_bars(changing, 2).tempos == (Tempo(8, 90.0),)
 
 
 def test_rules_leave_no_parallel_and_no_note_out_of_range():

@@ -4,15 +4,16 @@ What is not on a step moves to the nearest one (from the middle: the later), a n
 and fall on one step the longer stays. Repeats are not expanded; where a repeat sign parts a bar in two, the halves are one bar again.
 """
 
+import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise, takewhile
 from typing import NamedTuple
 
-from genwright.music.score import Key, Meter, Note, Score, Tempo, edges
+from genwright.music.score import Key, Meter, Note, Score, Tempo
 
 LONGEST = 8_000  # quarter notes of a piece: more than an hour at 120 a minute
 USUAL_TEMPO = 100.0  # quarter notes a minute, where neither the file nor its format says one
@@ -73,13 +74,13 @@ class Draft:
         placed = tuple(_place(notes, per_quarter, counts) for _, notes in voices)
         length = max(_step(end, per_quarter), *(note.start + note.length for notes in placed for note in notes))
         meters = self._placed_meters(per_quarter, counts)
-        bars = tuple(dict.fromkeys(step for bar in self._bars(end) if (step := _step(bar, per_quarter)) < length))
+        exact = self._bars(end) if self.bars else metric_bars(self.meters, end)
+        bars = tuple(dict.fromkeys(step for bar in exact if (step := _step(bar, per_quarter)) < length))
         keys = self._placed_keys(per_quarter, counts)
         tempo, *tempos = self._placed_tempos(per_quarter, length, counts)
         facts = {name: " ".join(text.split()) for name, text in self.facts.items() if text and text.strip()}
         names = tuple(name for name, _ in voices)
-        score = Score(placed, length, per_quarter, bars, meters, keys, tempo.per_minute, names, facts, tuple(tempos))
-        return (score if bars or not meters else replace(score, bars=tuple(edges(score)[:-1]))), counts
+        return Score(placed, length, per_quarter, bars, meters, keys, tempo.per_minute, names, facts, tuple(tempos)), counts
 
     def _every_tempo(self) -> list[tuple[Fraction, float]]:
         """By start, the first at 0: what is said at the beginning, else what is said first, else the usual one."""
@@ -165,18 +166,33 @@ def _changes(items: Iterable) -> tuple:
     return (kept[0]._replace(start=0), *changed) if kept else ()
 
 
+def metric_bars(meters: Sequence[tuple[Fraction, int, int]], end: Fraction) -> list[Fraction]:
+    """Where bars begin before `end`, each as long as its metre says; where a metre changes a bar begins. meters: (start, beats, unit) by
+    start, the first of which holds from the beginning."""
+    bars: list[Fraction] = []
+    for i, (start, beats, unit) in enumerate(meters):
+        first = start if i else Fraction(0)
+        until = min(end, meters[i + 1][0]) if i + 1 < len(meters) else end
+        size = Fraction(4 * beats, unit)
+        bars += [first + size * bar for bar in range(math.ceil((until - first) / size))]
+    return bars
+
+
 def untie(notes: list[Raw]) -> list[Raw]:
     """By start and pitch, tied notes made one."""
     out: list[Raw] = []
-    last: dict[int, int] = {}  # pitch -> where its latest note is
+    ending: dict[tuple[int, Fraction], list[int]] = {}  # pitch, time -> which of `out` end then
     for note in sorted(notes):
-        i = last.setdefault(note.pitch, -1)
-        if note.tied and i >= 0 and (before := out[i]).start + before.length == note.start:
-            fermata, tuplet = before.fermata or note.fermata, before.tuplet or note.tuplet
-            out[i] = before._replace(length=before.length + note.length, fermata=fermata, tuplet=tuplet)
+        before = ending.get((note.pitch, note.start)) if note.tied else None
+        if before:
+            place = before.pop()
+            first = out[place]
+            fermata, tuplet = first.fermata or note.fermata, first.tuplet or note.tuplet
+            out[place] = first._replace(length=first.length + note.length, fermata=fermata, tuplet=tuplet)
         else:
-            last[note.pitch] = len(out)
+            place = len(out)
             out.append(note)
+        ending.setdefault((note.pitch, note.start + note.length), []).append(place)
     return out
 
 

@@ -51,11 +51,25 @@ def kern(data: bytes) -> Draft:
 
 def jsb(data: bytes) -> Iterator[tuple[str, Draft]]:
     """(name, piece) of {"train": [[[soprano, alto, tenor, bass], ... sixteenths], ... pieces], ...}, -1 a rest."""
-    splits = json.loads(data)
+    try:
+        splits = json.loads(data)
+    except (ValueError, RecursionError) as error:  # also of numbers that are too long, and of brackets that are too many
+        raise BadMusic(f"is no JSON ({error})") from None
     if not isinstance(splits, dict) or not all(isinstance(pieces, list) for pieces in splits.values()):
         raise BadMusic('is no json of chorales: {"train": [[[67, 62, 59, 43], ...], ...], ...}')
     for split, pieces in splits.items():
         for number, frames in enumerate(pieces):
-            score = of_grid(np.asarray(frames))
+            score = of_grid(_frames(frames, f"{split}/{number}"))
             voices = [[Raw(Fraction(n.start, 4), Fraction(n.length, 4), n.pitch) for n in notes] for notes in score.voices]
             yield f"{split}/{number}", Draft([("", notes) for notes in voices], end=Fraction(score.length, 4), facts={"split": split})
+
+
+def _frames(frames: object, name: str) -> np.ndarray:
+    """(steps, voices) int. Raises BadMusic for what is no table of whole numbers."""
+    try:
+        table = np.asarray(frames)
+    except (ValueError, OverflowError):  # of rows that differ in length
+        table = np.empty(0)
+    if table.ndim != 2 or table.dtype.kind != "i":
+        raise BadMusic(f"holds {name}, whose steps are no rows of as many whole pitches each")
+    return table

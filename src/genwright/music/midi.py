@@ -11,14 +11,13 @@ We read it ourselves because a note must not vanish without a word: symusic drop
 Not read: controllers, pedals, instruments, lyrics; bends of the pitch are counted. Source: Standard MIDI Files 1.0, RP-001.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from genwright.music.draft import LONGEST, BadMusic, Draft, Raw
+from genwright.music.draft import LONGEST, BadMusic, Draft, Raw, metric_bars
 
 USUAL_TEMPO = 120.0  # quarter notes a minute, until the file says another
 DRUMS = 9  # channel 10, counted from 0
@@ -80,12 +79,7 @@ def _pickup(draft: Draft) -> None:
     if not Fraction(4 * beats, unit) == stop < Fraction(4 * second_beats, second_unit):
         return
     end = max((note.start + note.length for _, notes in draft.voices for note in notes), default=stop)
-    draft.bars = [Fraction(0)]
-    for i, (start, beats, unit) in enumerate(meters[1:], 2):
-        size = Fraction(4 * beats, unit)
-        until = meters[i][0] if i < len(meters) else end
-        count = math.ceil((min(until, Fraction(LONGEST)) - start) / size)
-        draft.bars += [start + size * bar for bar in range(count)]
+    draft.bars = metric_bars(meters, min(end, Fraction(LONGEST)))
     draft.meters = [(Fraction(0), second_beats, second_unit), *meters[2:]]
 
 
