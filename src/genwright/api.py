@@ -174,7 +174,7 @@ def _train(
     if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(recipe.training.threads or max(1, cores() // engine.size))
     dataset = _prepare(recipe, folder, engine, console, before.get("data", {}).get("digest"))
-    for text in assemble.left_out(dataset.summary) + assemble.on_both_sides(dataset.summary):
+    for text in assemble.left_out(dataset.summary) + assemble.on_both_sides(dataset):
         say(text)
     if recipe.data.source != "files" and (licence := dataset.summary.get("licence")):
         say(f"licence of the data: {licence}")
@@ -283,7 +283,7 @@ def _write(folder: Path, recipe: Recipe, dataset: Any, engine: Engine, before: M
     if not before:
         dataset.codec.save(folder / "codec")
         if dataset.held is not None:
-            _write_held(folder / assemble.HELD, dataset.held)
+            _write_held(folder / assemble.HELD, dataset.held.keys)
     found = dict(before) | {"overrides": extra["overrides"]} if before else assemble.environment(recipe, dataset, engine, extra)
     write_whole(folder / "environment.json", json_text(found, indent=1))
     write_whole(folder / "recipe.yaml", recipe.dump())  # last: what makes the folder a run

@@ -75,8 +75,10 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     return out + ([f"{none:,} examples have no attribute"] if none and summary.get("attributes") else [])
 
 
-def on_both_sides(summary: Mapping[str, Any]) -> list[str]:
-    """Copies in the data, and what stands both in training and among what is held out, as sentences for a person."""
+def on_both_sides(dataset: Any) -> list[str]:
+    """Copies in the data, what stands both in training and among what is held out, and a share held out that is far from what was asked
+    for, as sentences for a person."""
+    summary, held = dataset.summary, dataset.held
     copies = summary.get("copies", 0)
     across = summary.get("copies across the split", 0)
     near = summary.get("near-copies across the split", 0)
@@ -87,6 +89,8 @@ def on_both_sides(summary: Mapping[str, Any]) -> list[str]:
         out.append(f"{across:,} held out equal a training one, for the split is the source's own")
     if near:
         out.append(f"{near:,} held out share at least half of their tune with a training piece (near-copies)")
+    if held and not held.wanted / 2 <= held.share <= held.wanted * 2:
+        out.append(f"{held.share:.1%} are held out, for data.held_out = {held.wanted:g} cannot be had from whole documents")
     return out
 
 

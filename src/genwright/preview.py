@@ -122,7 +122,7 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
         return {
             "data": f"{train['examples']:,} training {unit}, {held_out['examples']:,} held out",
             "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
-            "copies": "; ".join(assemble.on_both_sides(dataset.summary)) or "none",
+            "split": "; ".join(assemble.on_both_sides(dataset)) or "no copies",
             "attributes": ", ".join(f"{name} ({len(values)} values)" for name, values in dataset.codec.space.attributes.items()) or "none",
             "model": model,
             "run": f"{training.steps:,} steps of {stream.size} {unit}, {seen / max(1, train['examples']):,.1f} epochs",
@@ -135,7 +135,7 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
         "data": f"{dataset.summary['files']:,} files, {train['tokens']:,} training tokens ({train['bytes'] / 1e6:,.1f} MB), "
         f"{held_out['tokens']:,} held out ({held_out['documents']:,} documents, {share:.1%} of the bytes)",
         "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
-        "copies": "; ".join(assemble.on_both_sides(dataset.summary)) or "none",
+        "split": "; ".join(assemble.on_both_sides(dataset)) or "no copies",
         "vocabulary": f"{dataset.codec.space.vocabulary:,} tokens, {train['bytes'] / max(1, train['tokens']):.2f} bytes each",
         "model": model,
         "batch": f"{stream.size} x {stream.units} tokens, {counted:,} of {given:,} count in the loss ({counted / given:.0%})",

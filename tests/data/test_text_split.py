@@ -126,6 +126,11 @@ def test_documents_keep_their_side_when_others_are_added_and_when_they_are_edite
     for i in range(0, 120, 5):
         (folder / f"{i}.txt").write_text(words(i + 1000), encoding="utf-8")
     assert sides(data(tmp_path, folder)) == before
+    (folder / "rows.jsonl").write_text(json.dumps({"text": "a row among files"}))  # is read in one go with them
+    for i in range(0, 120, 7):
+        (folder / f"{i}.txt").write_text(words(i + 2000), encoding="utf-8")
+    assert before.items() <= sides(data(tmp_path, folder)).items()
+    (folder / "rows.jsonl").unlink()
     fresh = sides(data(tmp_path, folder, cache=str(tmp_path / "other")))
     assert fresh != before, "the record decides, or this test shows nothing"
 
@@ -184,5 +189,22 @@ def test_inspect_says_what_is_equal(tmp_path):
         (folder / f"{i}.txt").write_text(words(i % 10, 200), encoding="utf-8")
     settings = {"data.path": str(folder), "data.cache": str(tmp_path / "cache"), "data.context": 16, "codec": "bytes", "data.held_out": 0.2}
     facts = preview(Recipe.load("docs", settings | {"model.depth": 1, "model.width": 16, "model.heads": 1})).facts
-    assert facts["copies"] == "10 equal an earlier one"
+    assert facts["split"] == "10 equal an earlier one"
     assert "4 documents, 20.6% of the bytes" in facts["data"] and facts["left out"] == "nothing"
+
+
+def test_a_share_that_cannot_be_had_is_said(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(2):
+        (folder / f"{i}.txt").write_text(words(i, 400), encoding="utf-8")
+    settings = {
+        "data.path": str(folder),
+        "data.cache": str(tmp_path / "cache"),
+        "data.context": 16,
+        "codec": "bytes",
+        "data.held_out": 0.05,
+    }
+    facts = preview(Recipe.load("docs", settings | {"model.depth": 1, "model.width": 16, "model.heads": 1})).facts
+    assert "% are held out, for data.held_out = 0.05 cannot be had from whole documents" in facts["split"]
+    assert 40 < float(facts["split"].partition("%")[0]) < 60

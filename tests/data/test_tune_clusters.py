@@ -104,7 +104,7 @@ def test_near_copies_are_said_by_inspect_and_train(tmp_path, capsys):
             (tmp_path / "in" / f"{i}{name}.abc").write_text(abc(notes, [2] * 40))
     settings = {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache"), "data.workers": 1, "data.held_out": 0.2}
     settings |= parse_overrides(TINY)
-    said = preview(Recipe.load("folk-tunes", settings)).facts["copies"]
+    said = preview(Recipe.load("folk-tunes", settings)).facts["split"]
     near = int(said.split()[0])
     assert said == f"{near} held out share at least half of their tune with a training piece (near-copies)" and 3 < near <= 12
     genwright.train("folk-tunes", run=tmp_path / "run", **settings | {"training.steps": 1})

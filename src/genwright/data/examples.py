@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from genwright.contracts import Batch
+from genwright.data.split import HeldOut
 from genwright.draws import Draws, key
 from genwright.errors import GenwrightError
 
@@ -127,7 +128,7 @@ class ExampleDataset:
     """What datasets of examples have in common: `parts`, their splits by name."""
 
     parts: dict[str, Split]
-    held: np.ndarray | None = None  # keys of what is held out (see `split.keys_held`), where it was not the source that said so
+    held: HeldOut | None = None  # where it was not the source that said so
     unit = "images"
 
     def split(self, name: str) -> Split:

@@ -39,7 +39,7 @@ from genwright.data.source_files import FilesData, own_output
 from genwright.data.source_npz import STACKED, Stacked
 from genwright.data.source_pictures import Found, Item
 from genwright.data.source_sprites import COLOURS, SHAPES, SIZES, Sprites
-from genwright.data.split import clusters_of, held_out_of, keys_held, keys_of
+from genwright.data.split import clusters_of, held_out_of, keys_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError, named
@@ -256,9 +256,8 @@ class ImagesDataset(ExampleDataset):
         counted = np.isin(np.arange(len(self.album.items)), kept).astype(float)
         if self.settings.source == "sprites":  # always the same ones
             return held_out_of(keys, counted, self.settings.held_out, "picture")
-        held = self.settings.held_out_of(keys, counted, "picture")
-        self.held = keys_held(keys, held)
-        return held
+        self.held = self.settings.hold_out(keys, counted, "picture")
+        return self.held.mask
 
     def _attributes(self, groups: np.ndarray, kept: np.ndarray) -> tuple[dict[str, tuple[str, ...]], dict[str, Any]]:
         """(attribute -> values, sorted), and what there is to say of them."""

@@ -35,7 +35,7 @@ from genwright.data.parts import unheeded
 from genwright.data.scans import digests
 from genwright.data.shards import SPLITS, check_digest, digest_of, publish, writing
 from genwright.data.source_files import FilesData, SourceFile, own_output
-from genwright.data.split import keys_held
+from genwright.data.split import HeldOut
 from genwright.data.tune_clusters import By, columns_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
@@ -111,15 +111,15 @@ class MusicData(FilesData, family="data"):
         raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip" if good else "give other files")
 
 
-def _sides_of(facts: dict[str, Any], settings: MusicData) -> tuple[list[str], np.ndarray | None]:
-    """The side of each piece: its own where the source says so; else as `data/split.py` decides, and the keys of what is held out."""
+def _sides_of(facts: dict[str, Any], settings: MusicData) -> tuple[list[str], HeldOut | None]:
+    """The side of each piece: its own where the source says so, else as `data/split.py` decides."""
     own = facts["own"]
     if any(own):
         return [OWN.get(name, "train") for name in own], None
     names = [name for name, *_ in facts["pieces"]]
     columns = columns_of(names, facts["tunes"], facts["quarters"], settings.cluster)
-    held = settings.held_out_of(columns, np.array(facts["notes"]), "piece", settings.cluster)
-    return [SPLITS[int(side)] for side in held], keys_held(columns, held)
+    held = settings.hold_out(columns, np.array(facts["notes"]), "piece", settings.cluster)
+    return [SPLITS[int(side)] for side in held.mask], held
 
 
 def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], folder: Path) -> None:

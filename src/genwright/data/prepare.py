@@ -22,9 +22,9 @@ from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
 from genwright.data.readers import Part, kind_of, splits
 from genwright.data.scans import scanned
-from genwright.data.shards import FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, survey, writing
+from genwright.data.shards import ENTRY, FORMAT, SPLITS, digest_of, divide, facts_of, grouped, publish, survey, writing
 from genwright.data.source_files import SourceFile, own_output
-from genwright.data.split import keys_held, keys_of
+from genwright.data.split import HeldOut, keys_of
 from genwright.data.workers import parallel
 from genwright.errors import GenwrightError
 from genwright.files import cache_folder, json_text, stamp_of, write_whole
@@ -44,7 +44,7 @@ class Preparation:
     def __init__(self, settings: TextData):
         self.settings, self.cache, self.skip = settings, cache_folder(settings.cache), settings.on_bad_file == "skip"
         self.skipped: list[str] = []
-        self.held: np.ndarray | None = None  # keys of what is held out
+        self.held: HeldOut | None = None
         self.copies = {"copies": 0, "copies across the split": 0}
         self.remarks: list[str] = []
 
@@ -139,20 +139,21 @@ class Preparation:
         entries = np.concatenate(tables)
         if np.count_nonzero(entries["size"]) == 1:
             raise self.one_document()
-        names = np.concatenate([_names(unit, table["key"]) for unit, table in zip(units, tables, strict=True)])
+        names = np.concatenate([_names(unit, table) for unit, table in zip(units, tables, strict=True)])
         columns = [entries["key"], names]
-        held = self.settings.held_out_of(columns, entries["size"], "document", self.settings.field)
-        self.held = keys_held(columns, held)
+        self.held = self.settings.hold_out(columns, entries["size"], "document", self.settings.field)
         bounds = np.cumsum([0, *map(len, tables)]).tolist()
         for unit, start, stop in zip(units, bounds, bounds[1:], strict=False):
-            unit["held"] = np.flatnonzero(held[start:stop]).tolist()
+            unit["held"] = np.flatnonzero(self.held.mask[start:stop]).tolist()
 
     def _surveyed(self, units: list[dict]) -> list[np.ndarray]:
         """The entries of each unit (see `shards.survey`); rows are read for it, once."""
         places = {}
         for i, unit in enumerate(units):
             if any(kind_of(part.path) != "text" for part in unit["parts"]):
-                places[i] = self.cache / "surveys" / f"{digest_of(FORMAT, self.settings.field, self.skip, _identity(unit))}.npy"
+                places[i] = (
+                    self.cache / "surveys" / f"{digest_of(FORMAT, ENTRY.descr, self.settings.field, self.skip, _identity(unit))}.npy"
+                )
         todo = [i for i, place in places.items() if not place.is_file()]
         if todo:
             with writing(self.cache):
@@ -247,9 +248,11 @@ def _content(unit: dict) -> list:
     return [_identity(unit), unit.get("held"), unit.get("cut"), unit["field"], unit["skip"]]
 
 
-def _names(unit: dict, keys: np.ndarray) -> np.ndarray:
+def _names(unit: dict, table: np.ndarray) -> np.ndarray:
     """(entries,) uint64: a key of the file for each entry that is a part of a whole one, so that it stays on its side when its text is
     changed; of a row, its own key."""
-    if any(kind_of(part.path) != "text" for part in unit["parts"]):
-        return keys
-    return keys_of(f"file {os.path.realpath(part.path)}" for part in unit["parts"])
+    names = table["key"].copy()
+    whole = np.flatnonzero(table["part"])
+    files = [unit["parts"][part - 1].path for part in table["part"][whole].tolist()]
+    names[whole] = keys_of(f"file {os.path.realpath(path)}" for path in files)
+    return names

@@ -40,7 +40,8 @@ T = TypeVar("T")
 FORMAT = 3  # part of every key: raise it when the same input would give other shards
 SPLITS = ("train", "held_out")
 # continued: the document began in an earlier shard
-ENTRY = np.dtype([("key", "<u8"), ("size", "<u8")])  # the first 64 bits of the text's SHA-256, its bytes
+# the first 64 bits of the text's SHA-256, its bytes, and of a part of a whole file which of the unit's parts it is, from 1
+ENTRY = np.dtype([("key", "<u8"), ("size", "<u8"), ("part", "<u4")])
 DOCUMENT = np.dtype([("split", "u1"), ("continued", "u1"), ("source", "<u4"), ("row", "<i8"), ("start", "<i8"), ("digest", "V16")])
 
 
@@ -157,19 +158,21 @@ def entries(unit: dict, skipped: list[str], empty: Counter[str] | None = None) -
 
 def survey(unit: dict) -> np.ndarray:
     """(entries,) of dtype ENTRY, in the order of `entries`. Files that are one document are not read again."""
-    keys, sizes = array("Q"), array("Q")
-    for entry in unit["parts"]:
+    keys, sizes, parts = array("Q"), array("Q"), array("L")
+    for index, entry in enumerate(unit["parts"], start=1):
         part = Part(*entry)
         if kind_of(part.path) == "text":
             keys.append(int(part.text[:16], 16))
             sizes.append(part.size if part.last else 0)
+            parts.append(index)
             continue
         for piece in read(part, unit["field"], [] if unit["skip"] else None):
             text = piece.text.encode()
             keys.append(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
             sizes.append(len(text))
+            parts.append(0)
     table = np.empty(len(keys), ENTRY)
-    table["key"], table["size"] = keys, sizes
+    table["key"], table["size"], table["part"] = keys, sizes, parts
     return table
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, PrivateAttr
 from genwright.data.own_output import Own, holder, is_report, what_is
 from genwright.data.scans import digests, roots_of
 from genwright.data.shards import digest_of, publish
-from genwright.data.split import held_before, held_out_of, records_of
+from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
 from genwright.errors import GenwrightError, optional
 from genwright.files import cache_folder
 from genwright.registry import Settings, source
@@ -71,13 +71,16 @@ class FilesData(Settings):
         settings._held = keys if keys.is_file() else None
         return settings
 
-    def held_out_of(self, columns: Sequence[np.ndarray], sizes: np.ndarray, unit: str, *more: object) -> np.ndarray:
-        """(n,) bool: what is held out: as in a run, or else as `split.held_out_of` decides with the records of these settings. more: other
-        settings that the sides depend on."""
+    def hold_out(self, columns: Sequence[np.ndarray], sizes: np.ndarray, unit: str, *more: object) -> HeldOut:
+        """What is held out: as in a run, or else as `split.held_out_of` decides with the records of these settings. more: other settings
+        that the sides depend on."""
         if self._held:
-            return held_before(columns, self._held)
-        records = records_of(cache_folder(self.cache), self.roots, self.kind, self.source, self.held_out, *more)
-        return held_out_of(columns, sizes, self.held_out, unit, records)
+            mask = held_before(columns, self._held)
+        else:
+            records = records_of(cache_folder(self.cache), self.roots, self.kind, self.source, self.held_out, *more)
+            mask = held_out_of(columns, sizes, self.held_out, unit, records)
+        share = float(sizes[mask].sum() / max(1, sizes.sum()))
+        return HeldOut(mask, keys_held(columns, mask), share, self.held_out)
 
     @property
     def roots(self) -> list[str]:

@@ -16,6 +16,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -97,6 +98,15 @@ def held_before(columns: Sequence[np.ndarray], keys: Path) -> np.ndarray:
     for column in columns:
         side[clusters[np.isin(column, held)]] = True
     return side[clusters]
+
+
+class HeldOut(NamedTuple):
+    """mask: (n,) bool; keys: see `keys_held`; share: of all that is counted; wanted: the share that was asked for."""
+
+    mask: np.ndarray
+    keys: np.ndarray
+    share: float
+    wanted: float
 
 
 def keys_held(columns: Sequence[np.ndarray], held: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from genwright.data.examples import HeldOutExamples
 from genwright.data.prepare import Preparation
 from genwright.data.shards import SPLITS, check_digest, damaged, digest_of, verify
 from genwright.data.source_files import FilesData
+from genwright.data.split import HeldOut
 from genwright.data.windows import TextStream, Tokens, Windows
 from genwright.errors import GenwrightError
 
@@ -65,7 +66,7 @@ class TextData(FilesData, family="data"):
 
 
 class TextDataset:
-    held: np.ndarray | None = None  # keys of what is held out (see `split.keys_held`), where it was not the source that said so
+    held: HeldOut | None = None  # where it was not the source that said so
 
     """Token shards, opened. `digest`: SHA-256 over the codec and all shards, in order; `shards`: file -> its SHA-256; `summary`: files,
     skipped files and rows, rows without text (by file), and a split's documents, tokens, bytes and characters."""
