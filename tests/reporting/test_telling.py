@@ -102,6 +102,7 @@ def test_tiles_prefer_what_stands_beside_real_data(tmp_path):
     assert "held-out score" not in tiles and "recall" in tiles and "Frechet" in tiles
     _, text = page_of(tmp_path, RunData("gan", figures=[score]))
     assert "held-out score" in text[text.index('class="tiles"') : text.index("<h2>")]
+    assert "neither up nor down is better by itself" in text and "like real data is best" not in text
 
 
 def test_runs_that_were_measured_differently_each_say_how(tmp_path):

@@ -37,6 +37,7 @@ KEYS = {
 }
 FLOORS = {"bigram": "counting pairs of tokens", "unigram": "counting tokens", "uniform": "blind guessing"}
 FLOORS |= {"untrained": "the untrained network"}
+UNDECIDED = "neither up nor down is better by itself"  # near what real data reaches, which is not known
 WAY = {"lower": "lower is better", "higher": "higher is better", "near": "like real data is best"}
 
 
@@ -264,7 +265,8 @@ def _table(runs: Sequence[RunData]) -> str:
         found = [table.get(key) for table in tables]
         first = next(f for f in found if f)
         alike = len({f.detail for f in found if f}) == 1
-        about = f"{ARROWS[first.direction]} {WAY[first.direction]}" + (f"; {first.detail}" if alike and first.detail else "")
+        way = UNDECIDED if first.direction == "near" and not first.ceilings else WAY[first.direction]
+        about = f"{ARROWS[first.direction]} {way}" + (f"; {first.detail}" if alike and first.detail else "")
         cells = "".join(_cell(f, i, "" if alike or f is None else f.detail) for i, f in enumerate(found))
         body.append(f"<tr><td>{escape(first.name)}<small>{escape(about)}</small></td>{cells}</tr>")
     measured = [f"{run.name} at {run.measured_at}" if len(runs) > 1 else f"At {run.measured_at}" for run in runs if run.measured_at]
