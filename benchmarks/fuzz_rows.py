@@ -20,7 +20,7 @@ import json
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,14 +48,14 @@ def read(path: Path, skip: bool = True) -> tuple[dict[int, str], list[str], int]
     if facts["bad"]:
         return {}, [facts["bad"]], 0
     skipped: list[str] = []
-    empty: Counter[str] = Counter()
+    remarks: readers.Remarks = defaultdict(Counter)
     found = {}
     for start, end, row in facts["parts"]:
         part = readers.Part(str(path), path.name, facts["sha"], start, end, row, True, 0)
-        for piece in readers.read(part, "text", skipped if skip else None, empty):
+        for piece in readers.read(part, "text", skipped if skip else None, remarks):
             assert piece.row not in found
             found[piece.row] = piece.text
-    return found, skipped, empty.total()
+    return found, skipped, remarks["empty"].total()
 
 
 def write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:

@@ -70,7 +70,8 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     skipped, rare, none = list(summary.get("skipped", ())), summary.get("rare", 0), summary.get("unlabelled", 0)
     out = [f"{len(skipped):,} passed over, the first: {skipped[0]}"] if skipped else []
     out += summary.get("remarks", ())
-    out += _without_text(summary.get("empty", {}))
+    out += _remark(summary.get("empty", {}), "1 row holds no text and is no document", "{} rows hold no text and are no documents")
+    out += _remark(summary.get("quoted", {}), "1 cell stands in quotes, which .tsv keeps", "{} cells stand in quotes, which .tsv keeps")
     out += [f"{rare:,} attribute values are too rare to be a condition (data.minimum)"] if rare else []
     return out + ([f"{none:,} examples have no attribute"] if none and summary.get("attributes") else [])
 
@@ -103,15 +104,14 @@ def timed_parts(recipe: Recipe) -> dict[str, Settings]:
     return parts | {f"training.optimizers.{name}": optimizer for name, optimizer in training.optimizers.items()}
 
 
-def _without_text(empty: Mapping[str, int]) -> list[str]:
-    """empty: how many rows of each file hold no text."""
-    if not empty:
+def _remark(files: Mapping[str, int], one: str, many: str) -> list[str]:
+    """What is said of rows. files: how many of each file."""
+    if not files:
         return []
-    rows = sum(empty.values())
-    first = next(iter(empty))
-    counted = "1 row holds no text" if rows == 1 else f"{rows:,} rows hold no text"
-    where = f"in {first}" if len(empty) == 1 else f"in {len(empty):,} files, the first: {first}"
-    return [f"{counted} ({where}) and are no documents" if rows > 1 else f"{counted} ({where}) and is no document"]
+    rows = sum(files.values())
+    first = next(iter(files))
+    where = f"in {first}" if len(files) == 1 else f"in {len(files):,} files, the first: {first}"
+    return [f"{one if rows == 1 else many.format(f'{rows:,}')} ({where})"]
 
 
 def space_of(recipe: Recipe, codec: Any) -> Space:

@@ -211,9 +211,20 @@ def test_rows_without_text_are_counted(tmp_path):
     dataset = prepare(tmp_path, tmp_path / "in")
     assert documents(dataset) == ["x", "y", "z", "w"]
     assert dataset.summary["empty"] == {"a.csv": 2, "b.jsonl": 2, "c.tsv": 1, "d.parquet": 2}
-    assert left_out(dataset.summary) == ["7 rows hold no text (in 4 files, the first: a.csv) and are no documents"]
+    assert left_out(dataset.summary) == ["7 rows hold no text and are no documents (in 4 files, the first: a.csv)"]
     one = prepare(tmp_path, tmp_path / "in" / "c.tsv")
-    assert left_out(one.summary) == ["1 row holds no text (in c.tsv) and is no document"]
+    assert left_out(one.summary) == ["1 row holds no text and is no document (in c.tsv)"]
+
+
+def test_quotes_of_a_tsv_are_kept_and_counted(tmp_path):
+    from genwright.assemble import left_out
+
+    (tmp_path / "a.tsv").write_text('id\ttext\n1\t"in quotes"\n2\t"Hello," she said.\n3\t"\n4\t"more ""quotes"""\n')
+    dataset = prepare(tmp_path, tmp_path / "a.tsv")
+    assert documents(dataset) == ['"in quotes"', '"Hello," she said.', '"', '"more ""quotes"""']
+    assert left_out(dataset.summary) == ["2 cells stand in quotes, which .tsv keeps (in a.tsv)"]
+    (tmp_path / "a.csv").write_text('text,id\n"""a""",1\n')
+    assert left_out(prepare(tmp_path, tmp_path / "a.csv").summary) == []
 
 
 def test_a_compressed_table(tmp_path):

@@ -12,7 +12,7 @@ import codecs
 import hashlib
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -34,6 +34,9 @@ _CUT = re.compile(rb"\n[!-~]")
 _NEAR = 50  # line ends that are looked at one by one
 _INSIDE = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
+
+
+Remarks = defaultdict[str, Counter[str]]  # what a person may not expect ("empty", "quoted") -> file -> how many rows
 
 
 class Part(NamedTuple):
@@ -296,11 +299,11 @@ def _scan_parquet(path: str) -> list[list[int]]:
     return parts
 
 
-def read(part: Part, field: str, skipped: list[str] | None = None, empty: Counter[str] | None = None) -> Iterator[Piece]:
+def read(part: Part, field: str, skipped: list[str] | None = None, remarks: Remarks | None = None) -> Iterator[Piece]:
     """The documents of a part. A row that cannot be used raises GenwrightError, or is added to `skipped`. A row without text is no
-    document: `empty` counts them by file."""
+    document: `remarks` counts them by file, and the cells of a .tsv that stand in quotes, which are read with them."""
     try:
-        yield from _documents(part, field, skipped, empty)
+        yield from _documents(part, field, skipped, remarks)
     except (UnicodeDecodeError, NotText):  # it was text when it was scanned
         raise changed(part) from None
 
@@ -309,18 +312,22 @@ def changed(part: Part) -> GenwrightError:
     return GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
 
 
-def _documents(part: Part, field: str, skipped: list[str] | None, empty: Counter[str] | None) -> Iterator[Piece]:
+def _documents(part: Part, field: str, skipped: list[str] | None, remarks: Remarks | None) -> Iterator[Piece]:
     if (kind := kind_of(part.path)) == "text":
         yield from _text(part)
         return
+    tabs = _suffix(part.path) == ".tsv"
     try:
         for number, place, content in _rows(part, kind, field):
             if isinstance(content, Fault):
                 _refuse(f"{part.name} {place}", content, skipped)
-            elif content:
+                continue
+            if content:
                 yield Piece(number, content, True)
-            elif empty is not None:
-                empty[part.name] += 1
+            if remarks is not None and not content:
+                remarks["empty"][part.name] += 1
+            if remarks is not None and tabs and content and len(content) > 1 and content[0] == content[-1] == '"':
+                remarks["quoted"][part.name] += 1
     except BadTable as error:
         if part.start == 0 or skipped is None:  # of several parts one says it
             _refuse(part.name, Fault(error.what, error.remedy), skipped)

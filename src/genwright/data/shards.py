@@ -21,7 +21,7 @@ import re
 import shutil
 import socket
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,13 +31,13 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from genwright.codecs.encoding import Encoder
-from genwright.data.readers import Part, Piece, changed, kind_of, read
+from genwright.data.readers import Part, Piece, Remarks, changed, kind_of, read
 from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
 from genwright.files import digest, flush, json_text, stamp_of, write_whole
 
 T = TypeVar("T")
-FORMAT = 3  # part of every key: raise it when the same input would give other shards
+FORMAT = 4  # part of every key: raise it when the same input would give other shards
 SPLITS = ("train", "held_out")
 # continued: the document began in an earlier shard
 # the first 64 bits of the text's SHA-256, its bytes, and of a part of a whole file which of the unit's parts it is, from 1
@@ -141,16 +141,16 @@ def _alive(process: int) -> bool:
     return True
 
 
-def entries(unit: dict, skipped: list[str], empty: Counter[str] | None = None) -> Iterator[tuple[int, int, Piece]]:
+def entries(unit: dict, skipped: list[str], remarks: Remarks | None = None) -> Iterator[tuple[int, int, Piece]]:
     """(number of the entry, index of the part, piece) for the documents of a unit: {"parts", "field", "skip": whether rows that cannot be
-    used are added to `skipped`, ...}. An entry is a row, or a part of a file that is one document. `empty` counts the rows without text
-    by file."""
+    used are added to `skipped`, ...}. An entry is a row, or a part of a file that is one document. `remarks`: see
+    `read`."""
     number = 0
     for index, entry in enumerate(unit["parts"]):
         at_file(index)
         part = Part(*entry)
         whole = kind_of(part.path) == "text"
-        for piece in read(part, unit["field"], skipped if unit["skip"] else None, empty):
+        for piece in read(part, unit["field"], skipped if unit["skip"] else None, remarks):
             yield number, index, piece
             number += not whole
         number += whole
@@ -176,12 +176,12 @@ def survey(unit: dict) -> np.ndarray:
     return table
 
 
-def divide(unit: dict, skipped: list[str], empty: Counter[str] | None = None) -> Iterator[tuple[int, int, Piece]]:
+def divide(unit: dict, skipped: list[str], remarks: Remarks | None = None) -> Iterator[tuple[int, int, Piece]]:
     """(split, index of the part, piece) for the documents of a unit (see `entries`) with "held" or "cut". "held": the numbers of the
     entries that are held out. "cut" puts as many characters, the first, into train, in the middle of a document if need be."""
     left = unit.get("cut")
     held = set(unit.get("held", ()))
-    for number, index, piece in entries(unit, skipped, empty):
+    for number, index, piece in entries(unit, skipped, remarks):
         if left is None:
             yield int(number in held), index, piece
             continue
@@ -216,11 +216,11 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
 
     def fill(draft: Path) -> None:
         skipped: list[str] = []
-        empty: Counter[str] = Counter()
+        remarks: Remarks = defaultdict(Counter)
         documents, begun = [], set()  # begun: (part, split) of a document that comes in several pieces
         counts = [{"tokens": 0, "bytes": 0, "characters": 0, "largest": -1, "documents": 0} for _ in SPLITS]
         with open(draft / "train.bin", "wb") as train, open(draft / "held_out.bin", "wb") as held_out:
-            for split, index, piece in divide(unit, skipped, empty):
+            for split, index, piece in divide(unit, skipped, remarks):
                 part, to = parts[index], counts[split]
                 if piece.row >= 0 or (index, split) not in begun:
                     begun.add((index, split))
@@ -239,8 +239,9 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
                 raise changed(part)
         np.save(draft / "documents.npy", np.array(documents, DOCUMENT))
         shas = {name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")}
-        facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped, "empty": empty}
+        facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped}
         facts |= dict(zip(SPLITS, counts, strict=True))
+        facts["remarks"] = remarks
         (draft / "shard.json").write_text(json_text(facts), encoding="utf-8")
 
     publish(Path(folder), fill)

@@ -69,7 +69,8 @@ class TextDataset:
     held: HeldOut | None = None  # where it was not the source that said so
 
     """Token shards, opened. `digest`: SHA-256 over the codec and all shards, in order; `shards`: file -> its SHA-256; `summary`: files,
-    skipped files and rows, rows without text (by file), and a split's documents, tokens, bytes and characters."""
+    skipped files and rows, rows without text and cells in quotes of a .tsv (by file), and a split's documents, tokens, bytes and
+    characters."""
 
     def __init__(self, settings: TextData, codec: TextCodec, folder: Path, shards: dict[str, dict], files: int, skipped: list[str]):
         self.codec, self.folder = codec, folder
@@ -77,7 +78,9 @@ class TextDataset:
         self.shards = {f"{key}/{name}": sha for key, facts in shards.items() for name, sha in facts["sha256"].items()}
         self.digest = digest_of(codec.digest, list(self.shards.values()))
         self.summary: dict[str, Any] = {"files": files, "skipped": skipped + [row for facts in shards.values() for row in facts["skipped"]]}
-        self.summary["empty"] = sum((Counter(facts["empty"]) for facts in shards.values()), Counter())
+        for remark in ("empty", "quoted"):
+            by_file = (Counter(facts["remarks"].get(remark)) for facts in shards.values())
+            self.summary[remark] = dict(sum(by_file, Counter()))
         for split in SPLITS:
             counts = [facts[split] for facts in shards.values()]
             self.summary[split] = {name: sum(its[name] for its in counts) for name in ("documents", "tokens", "bytes", "characters")}
