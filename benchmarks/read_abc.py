@@ -9,6 +9,7 @@ this file's own, which know nothing of our reader, make both sides mean the same
   bar once. This hides how abc2midi plays repeats, which ours does not do at all, and nothing else;
 - what it plays as other notes or shorter ones goes: ornaments (~ T !trill!), staccato dots, R: (it plays a > b of a hornpipe as 2:1);
 - tuplets are written in full, (p:q:r, by the standard's table: abc2midi takes 3/4 for a compound metre, the standard does not;
+- the accidentals of grace notes, which it forgets where it leaves them out (-NGRA), are written at the next note of their letter;
 - what it cannot read goes: line breaks of old (a single !), [|]; chords of old, +CE+, are written in brackets; mail's =3D, =20, = undone.
 Its notes begin a tick late and end a tick early; times are compared to 1/160 of a quarter note, 3 of its 480 ticks.
 """
@@ -76,6 +77,7 @@ def tunes_of(files: list[Path]) -> list[Tune]:
 def plain(text: str) -> str:
     """The tune as abc2midi gets it: without repeats, ornaments, staccato and mail's signs, tuplets in full."""
     text = re.sub(r"=\n(?![A-Za-z]:)|=20(?=\n)", "", text.replace("\r", "").replace("=3D", "="))
+    text = _with_accidentals_of_grace(text)
     first, *lines = text.split("\n")
     changed, compound = [], False
     for line in lines:
@@ -99,6 +101,22 @@ def _plain_music(line: str, compound: bool) -> str:
         piece = re.sub(r":*\|+:+|:+\|+|(?<!\(\d)::+", "|", piece)
         pieces[i] = re.sub(r"\((\d)(?::(\d?))?(?::(\d?))?", lambda match: _in_full(match, compound), piece)
     return "".join(pieces).replace("!trill!", "")
+
+
+_NO_NOTE = r'"[^"]*"|!\w+!|\[[A-Za-z]:[^\]]*\]|\n[A-Za-z]:(?![|:])[^\n]*|%[^\n]*'
+_STEP = re.compile(rf"{_NO_NOTE}|(?P<sign>[_=^]*)(?P<letter>[A-Ga-g])|(?P<bar>\|)|.", re.S)
+
+
+def _with_accidentals_of_grace(text: str) -> str:
+    """The tune with the accidentals of grace notes written at the next notes of their letters in the bar, if those have none."""
+    for group in reversed(list(re.finditer(r"\{[^}\n]*\}", text))):
+        for sign, letter in re.findall(r"(\^\^?|__?|=)([A-Ga-g])", group[0]):
+            for step in _STEP.finditer(text, group.end()):
+                if step["bar"] or step["letter"] and step["letter"].lower() == letter.lower():
+                    if step["letter"] and not step["sign"]:
+                        text = text[: step.start()] + sign + text[step.start() :]
+                    break
+    return text
 
 
 def _in_full(match: re.Match[str], compound: bool) -> str:

@@ -139,6 +139,21 @@ def test_typeset_text_remarks_and_continued_fields_are_no_music():
     assert lost(text) == {"lines of lyrics": 1}
 
 
+def test_music_after_an_empty_line_is_counted():
+    text = "X:1\nK:C\nC|\n\n|: DEFG | A2 c2 :|\nA remark with | a bar line\n"
+    assert [pitch for _, _, pitch in sounds(text)] == [60] and lost(text) == {"lines of music after an empty line": 1}
+
+
+def test_a_block_of_text_that_never_ends_is_refused():
+    with pytest.raises(BadMusic, match="holds %%begintext without %%endtext"):
+        abc_reader.tunes(b"X:1\nK:C\nC\n%%begintext\n\nX:2\nK:C\nD\n")
+
+
+def test_tunes_without_a_number_are_told_apart_by_empty_lines():
+    found = abc_reader.tunes(b"\n\nSome words\n\nL:1/4\nK:C\nCD\n\nWords\n\nT:b\nK:G\nF\n")
+    assert [[raw.pitch for raw in abc_reader.read(tune).voices[0][1]] for tune in found] == [[60, 62], [66]]
+
+
 def test_the_file_header_holds_for_all_tunes_and_other_text_for_none():
     text = "%abc-2.1\nM:3/4\nL:1/8\nC:Somebody\n\nFree text, L:1/2 and\nM:2/4\n\nX:1\nK:C\nCD\n\nX:2\nL:1/4\nC:Another\nK:C\nCD\n"
     first, second = (abc_reader.read(tune) for tune in abc_reader.tunes(text.encode()))
@@ -230,9 +245,13 @@ def test_what_a_tuplet_counts():
     assert lengths("(3AB|c d") == [F(2, 3)] * 3 + [1]
 
 
-def test_grace_notes_take_no_time_alter_nothing_and_are_counted():
-    text = HEAD + "{^f}f {/ga2}A {c>d}B{[ce]}z\n"
-    assert sounds(text) == [(0, 1, 77), (1, 1, 69), (2, 1, 71)] and lost(text) == {"grace notes": 7}
+def test_grace_notes_take_no_time_and_are_counted():
+    text = HEAD + "f {/ga2}A {c>d}B{[ce]}z\n"
+    assert sounds(text) == [(0, 1, 77), (1, 1, 69), (2, 1, 71)] and lost(text) == {"grace notes": 6}
+
+
+def test_accidentals_of_grace_notes_hold_like_others():
+    assert pitches("{^f}f F {=f}f|f") == [78, 66, 77, 77]
 
 
 # Overlay (7.4)
@@ -469,6 +488,20 @@ def test_a_macro_that_is_used_is_refused():
 def test_facts():
     found = draft("X:1\nT:First\nT:Second\nC:Nobody\nR:Jig\nZ:me\nZ:you\nK:C\nT:A part\nC\n")
     assert found.facts == {"title": "First", "composer": "Nobody", "type": "jig", "transcription": "me"}
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (r"\'Eamonn \`a \^o \~n \"u", "Éamonn à ô ñ ü"),
+        (r"\cC \AA \aa \/O \/o \ua \vS \HO \ss \AE \oe \TH \DH", "Ç Å å Ø ø ă Š Ő ß Æ œ Þ Ð"),
+        ("&eacute; &quot;&amp;&copy; Rough & Hardy &c. &nothing;", 'é "&© Rough & Hardy &c. &nothing;'),
+        (r"\u00e9 \U0001D11E \u0000 \uD800", "é \U0001d11e \\u0000 \\uD800"),
+        (r"100\% \\ \& \q", "100% \\ & \\q"),
+    ],
+)
+def test_spelling(written, shown):
+    assert draft(f"X:1\nT:{written}\nK:C\nC\n").facts["title"] == shown
 
 
 # What is refused

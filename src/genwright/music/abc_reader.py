@@ -1,9 +1,10 @@
 """ABC files, by ABC 2.1 (https://abcnotation.com/wiki/abc:standard:v2.1): from a file to tunes, from a tune to a `Draft`.
 
-1. `tunes` finds the tunes: each begins at X: and ends at an empty line; other text, typeset text (%%begintext ...) and what stands
-   outside of tunes is no music. The fields of a file header, before the first empty line, hold for all tunes.
+1. `tunes` finds the tunes: each begins at X:. Typeset text (%%begintext ...) is no music. The fields of a file header, before the first
+   empty line, hold for all tunes.
 2. `read` goes through the lines of one: fields (`abc_fields`), music code (`abc_tokens`), and tells its voices what comes
-   (`abc_voice`). A field in the body is for the voice in which it stands.
+   (`abc_voice`). A field in the body is for the voice in which it stands. The tune ends at an empty line; what follows is no music,
+   but lines that look like it are counted.
 
 Repeats, endings and parts are not played out, and macros not expanded. What has no place in a draft is counted in `Draft.lost`:
 grace notes, chord symbols, annotations, decorations but fermatas, lyrics, repeats; what is no ABC is named by `BadMusic`.
@@ -16,6 +17,7 @@ from fractions import Fraction
 
 from genwright.music import abc_fields
 from genwright.music.abc_fields import FREE
+from genwright.music.abc_text import shown
 from genwright.music.abc_tokens import (
     Bar,
     BarRest,
@@ -40,10 +42,14 @@ from genwright.music.abc_voice import Setting, Voice
 from genwright.music.draft import BadMusic, Draft
 
 MOST_VOICES = 256
+MOST_MACROS = 64
+LARGEST = 32 << 20  # characters of the tunes of a file, each with the file header
 _FACTS = {"T": "title", "C": "composer", "R": "type", "Z": "transcription"}
+_LINES = {"w": "lines of lyrics", "W": "lines of lyrics", "s": "lines of symbols"}
 _FIELD = re.compile(r"([A-Za-z+]):(.*)", re.S)
 _NOT_A_FIELD = re.compile(r"[A-Ga-g]:[|:]")  # a note and a bar line, where music is expected
 _COMMENT = re.compile(r"(?<!\\)%.*", re.S)
+_MUSIC_LINE = re.compile(r"[\sA-Ga-gzxZ\d|:\[\](){}<>/,'^=_~.&-]+")
 _BLOCK = re.compile(r"%%\s*begin(\w+)")
 _OTHER_PITCHES = re.compile(r"(MIDI\s+r?transpose|MIDI\s+drum|transpose)\b")
 _SYMBOLS = {"~": "roll", "H": "fermata", "L": "accent", "M": "lowermordent", "O": "coda", "P": "uppermordent"}
@@ -61,25 +67,33 @@ def decoded(data: bytes) -> str:
 
 
 def tunes(data: bytes) -> list[str]:
-    """The tunes of a file, each after the fields of the file header; of a file without X: all of it as one."""
+    """The tunes of a file, each after the fields of the file header and with the text that follows it. Raises BadMusic."""
     text = re.sub(r"\r\n?", "\n", decoded(data))
     lines = list(_without_blocks(_without_mail_signs(text).split("\n")))
     if not any(line.startswith("X:") for line in lines):
-        return ["\n".join(line for line in lines if line.strip())]
+        return _fragments(lines)
     header: list[str] = []
     found: list[list[str]] = []
-    in_header, in_tune = True, False
+    in_header = True
     for line in lines:
         if line.startswith("X:"):
-            in_header, in_tune = False, True
+            in_header = False
             found.append([*header, line])
-        elif not line.strip():
-            in_header, in_tune = in_header and not header, False
-        elif in_tune:
+        elif found:
             found[-1].append(line)
+        elif not line.strip():
+            in_header = in_header and not header
         elif in_header and (_FIELD.match(line) or line.startswith("%%")):
             header.append(line)
+    if sum(map(len, header)) * len(found) > LARGEST:
+        raise BadMusic(f"has a file header of {sum(map(len, header)):,} characters for {len(found):,} tunes")
     return ["\n".join(tune) for tune in found]
+
+
+def _fragments(lines: list[str]) -> list[str]:
+    """Of a file without X: what stands between empty lines and has a key (2.3.1), or all of it where nothing has."""
+    blocks = re.split(r"\n\s*\n", "\n".join(lines).strip())
+    return [block for block in blocks if re.search(r"(?m)^K:", block)] or ["\n".join(blocks)]
 
 
 def _without_mail_signs(text: str) -> str:
@@ -100,42 +114,51 @@ def _without_blocks(lines: list[str]) -> Iterator[str]:
             end = f"end{block[1]}"
         else:
             yield line
+    if end:
+        raise BadMusic(f"holds %%begin{end[3:]} without %%{end}")
 
 
 def read(text: str) -> Draft:
-    """One tune. Raises BadMusic."""
+    """One tune, which ends at the first empty line. Raises BadMusic."""
     reader = _Reader()
-    for letter, line in _lines(text):
+    tune, *after = re.split(r"\n[ \t]*(?=\n)", text, maxsplit=1)
+    for letter, line in _lines(tune):
         if letter == "%":
             reader.directive(line)
         elif letter:
             reader.field(letter, line)
         else:
             reader.music(line)
-    return reader.draft()
+    draft = reader.draft()
+    for line in "".join(after).split("\n"):
+        draft.lost["lines of music after an empty line"] += "|" in line and _MUSIC_LINE.fullmatch(line) is not None
+    return draft
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
     """(the letter of a field, its text), ("%", a directive), ("", music code), without comments, +: joined to what it goes on."""
-    waiting: tuple[str, str] | None = None
+    letter, parts = "", list[str]()  # what may go on in the next line
     for line in text.split("\n"):
-        if line.startswith("%%"):
-            found = "%", line[2:].strip()
-        else:
-            line = _COMMENT.sub("", line)
-            if not line.strip():
-                continue  # a comment
-            match = None if _NOT_A_FIELD.match(line) else _FIELD.match(line)
-            found = (match[1], match[2].strip()) if match else ("", line)
-        if found[0] == "+":
-            if waiting and waiting[0] not in ("", "%"):
-                waiting = waiting[0], f"{waiting[1]} {found[1]}"
-            continue
-        if waiting:
-            yield waiting
-        waiting = found
-    if waiting:
-        yield waiting
+        new_letter, new_text = _line(line)
+        if new_letter == "+" and letter not in ("", "%", "+"):
+            parts.append(new_text)
+        elif new_letter or new_text:
+            if parts:
+                yield letter, " ".join(parts)
+            letter, parts = new_letter, [new_text]
+    if parts:
+        yield letter, " ".join(parts)
+
+
+def _line(line: str) -> tuple[str, str]:
+    """As `_lines`, of one line; twice nothing for a comment."""
+    if line.startswith("%%"):
+        return "%", line[2:].strip()
+    line = _COMMENT.sub("", line)
+    field = None if _NOT_A_FIELD.match(line) else _FIELD.match(line)
+    if field:
+        return field[1], field[2].strip()
+    return "", line if line.strip() else ""
 
 
 class _Reader:
@@ -144,7 +167,7 @@ class _Reader:
     def __init__(self) -> None:
         self.result = Draft()
         self.start = Setting()  # what the header sets for all voices
-        self.declared: dict[str, str] = {}  # voice -> its properties, of V: fields in the header
+        self.declared: dict[str, list[str]] = {}  # voice -> its properties, of V: fields in the header
         self.voices: dict[str, Voice] = {}
         self.voice: Voice | None = None
         self.unit_is_set = False
@@ -156,16 +179,14 @@ class _Reader:
 
     # Fields
 
-    def field(self, letter: str, text: str, inline: bool = False) -> None:
+    def field(self, letter: str, text: str) -> None:
         """An information field."""
         if letter in _FACTS:
-            self.result.facts.setdefault(_FACTS[letter], text.lower() if letter == "R" else text)
+            self.result.facts.setdefault(_FACTS[letter], shown(text.lower() if letter == "R" else text))
         elif letter == "I":
             self.directive(text)
-        elif letter in "ws":
-            self.result.lost["lines of lyrics" if letter == "w" else "lines of symbols"] += 1
-        elif letter == "W":
-            self.result.lost["lines of lyrics"] += 1
+        elif letter in _LINES:
+            self.result.lost[_LINES[letter]] += 1
         elif letter == "P" and not self.in_body and len(re.sub(r"[\s.]", "", text)) > 1:
             self.result.lost["repeats not played out"] += 1
         elif letter == "U":
@@ -176,6 +197,8 @@ class _Reader:
             self._voice_field(text)
         elif letter in "MLKQ":
             self._setting_field(letter, text)
+        elif letter == "+":  # it goes on from nothing
+            self.result.lost["fields not understood"] += 1
 
     def _setting_field(self, letter: str, text: str) -> None:
         """A field that changes how notes are read: of the header for all voices, else of the voice at hand."""
@@ -234,7 +257,7 @@ class _Reader:
         if not name:
             raise BadMusic("holds a V: field that names no voice")
         if not self.in_body:
-            self.declared[name] = f"{self.declared.get(name, '')} {rest}"
+            self.declared.setdefault(name, []).append(rest)
             return
         if list(self.voices) == [""]:  # what came before the first V: is of the voice that it names
             self.voices = {name: self.voices[""]}
@@ -250,7 +273,7 @@ class _Reader:
                 if len(self.voices) == MOST_VOICES:
                     raise BadMusic(f"has more than {MOST_VOICES} voices, more than any orchestra")
                 setting = deepcopy(self.start)
-                found, _ = abc_fields.properties(self.declared.get(each, ""))
+                found, _ = abc_fields.properties(" ".join(self.declared.get(each, [])))
                 setting.take(found)
                 self.result.lost["fields not understood"] += found.unread
                 self.voices[each] = Voice(setting)
@@ -268,6 +291,8 @@ class _Reader:
         if not sign or not target.strip():
             self.result.lost["fields not understood"] += 1
         else:
+            if len(self.macros) == MOST_MACROS:
+                raise BadMusic(f"has more than {MOST_MACROS} macros")
             self.macros.append(target.strip())
 
     def directive(self, text: str) -> None:
@@ -311,7 +336,7 @@ class _Reader:
 
     def _token(self, token: Token) -> None:
         if isinstance(token, Field):
-            self.field(token.letter, token.text, inline=True)
+            self.field(token.letter, token.text)
             return
         if self.voice is None:
             self.voice = self._opened(next(iter(self.declared), ""))
@@ -338,7 +363,7 @@ class _Reader:
         elif isinstance(token, Quoted):
             lost["annotations" if token.text[:1] in ("^", "_", "<", ">", "@") else "chord symbols"] += 1
         elif isinstance(token, Grace):
-            lost["grace notes"] += len(token.notes)
+            voice.grace(token.notes)
         elif isinstance(token, BarRest):
             voice.rest_bars(token.bars)
         elif isinstance(token, Overlay):

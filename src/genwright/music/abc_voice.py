@@ -1,8 +1,8 @@
 """A voice of an ABC tune as it is read: what its signs mean over time, by ABC 2.1, section 4.
 
 1. A note's pitch is its letter, altered by its own accidental, by one before it in the bar, or by the key. An accidental holds until
-   the bar line for its letter in all octaves (`%%propagate-accidentals pitch`, the standard's default, 11.3); a note tied over a bar
-   line keeps its pitch. Grace notes alter nothing after them: the standard does not say, and other readers do the same.
+   the bar line for its letter in all octaves (`%%propagate-accidentals pitch`, the standard's default, 11.3), one of a grace note too;
+   a note tied over a bar line keeps its pitch.
 2. A note's length is what is written times the unit note length, times those of a tuplet and of a broken rhythm. Spaces, slurs,
    decorations, chord symbols, grace notes and ties stand between a note and its > or < without effect (4.4, 4.12).
 3. A chord lasts as long as its first note, and so do all its notes (4.17); where others are written longer or shorter, it is counted.
@@ -69,6 +69,7 @@ class Voice:
         self.now = Fraction(0)
         self.end = Fraction(0)
         self.bars: list[Fraction] = []
+        self._starts = [Fraction(0)]  # of bars, each once
         self.layers = [Layer()]
         self.lost: Counter[str] = Counter()
         self.fermata = False
@@ -93,6 +94,12 @@ class Voice:
         if chord.ties:
             self._tie(chord.ties)
 
+    def grace(self, notes: tuple[Note, ...]) -> None:
+        """Grace notes: they take no time and are left out, but their accidentals hold."""
+        self.lost["grace notes"] += len(notes)
+        for note in notes:
+            self._remember(note)
+
     def rest(self, length: Fraction) -> None:
         """length: in unit note lengths."""
         self._sound((), length)
@@ -106,7 +113,8 @@ class Voice:
         start = self.now
         self._advance(bars * bar)
         if self._layer == 0:
-            self.bars += [start + i * bar for i in range(1, bars)]
+            for i in range(1, bars):
+                self._begin_bar(start + i * bar)
         self._last = None
         self._current.tied.clear()
 
@@ -132,8 +140,10 @@ class Voice:
         notes = self._current.notes
         for i in range(last.first, len(notes)):
             notes[i] = notes[i]._replace(length=notes[i].length * first)
-        for i in range(last.bars, len(self.bars)):
+        for i in range(last.bars, len(self.bars)):  # bar lines between the two
             self.bars[i] += moved
+        if self._starts[-1] == self.now:
+            self._starts[-1] += moved
         self.now += moved
         return second
 
@@ -167,16 +177,20 @@ class Voice:
             self.now = max(self._bar_end, self.now)
             self._layer = 0
             self._last = None
-        self.bars.append(self.now)
+        self._begin_bar(self.now)
+
+    def _begin_bar(self, start: Fraction) -> None:
+        self.bars.append(start)
+        if start > self._starts[-1]:
+            self._starts.append(start)
 
     def overlay(self, bars: int) -> None:
         """& signs: back by as many bar lines, into a temporary voice."""
         self._end_pairs()
-        starts = sorted({Fraction(0), *(bar for bar in self.bars if bar < max(self.now, self._bar_end))})
-        if bars > len(starts):
+        if bars > len(self._starts):
             raise BadMusic(f"holds {'&' * min(bars, 20)!r}, which goes back to before the beginning")
         self._bar_end = max(self.now, self._bar_end) if self._layer else self.now
-        self.now = starts[-bars]
+        self.now = self._starts[-bars]
         self._bars_left = bars
         self._layer += 1
         if self._layer == len(self.layers):
@@ -231,22 +245,24 @@ class Voice:
         """The MIDI pitch of a note as it sounds; remembers its accidental until the bar line."""
         setting = self.setting
         written = note.letter, note.octave
-        place = written if setting.propagate == "octave" else (note.letter, 0)
         if note.alteration is not None:
+            self._remember(note)
             alteration = note.alteration
-            if setting.propagate != "not":
-                self._before[place] = alteration
         elif written in self._current.tied:
             return self._current.tied[written]
         else:
-            alteration = self._before.get(place, setting.alterations[note.letter])
-        return self.sounding(note, alteration)
-
-    def sounding(self, note: Note, alteration: int) -> int:
-        """The MIDI pitch of a letter in its octave, with the octaves and semitones that the voice sounds apart from what is written."""
-        setting = self.setting
+            alteration = self._before.get(self._place(note), setting.alterations[note.letter])
         octaves = note.octave + setting.octave + setting.clef_octave
         return _MIDDLE_C + 12 * octaves + SEMITONES[note.letter] + alteration + setting.semitones
+
+    def _remember(self, note: Note) -> None:
+        """The accidental of a note, for those that follow in the bar."""
+        if note.alteration is not None and self.setting.propagate != "not":
+            self._before[self._place(note)] = note.alteration
+
+    def _place(self, note: Note) -> tuple[str, int]:
+        """For which notes its accidental holds: those of its letter, or of its letter and octave."""
+        return (note.letter, note.octave) if self.setting.propagate == "octave" else (note.letter, 0)
 
     def _tie(self, which: "tuple[int, ...] | range") -> None:
         assert self._last is not None
