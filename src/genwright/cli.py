@@ -8,8 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from genwright.errors import GenwrightError, did_you_mean, out_of_memory
-from genwright.suggestions import settings_meant, value_of, written
+from genwright.suggestions import option_meant
 
 INTERRUPTED = 130  # exit code
 
@@ -185,20 +184,9 @@ def sample(
 
     trained = api.load(run, step=step, weights=weights)
     content = "image" if trained.content == "points" else trained.content
-    for name in given:
-        fit = [kind for kind, names in OPTIONS.items() if name in names]
-        if fit and content not in fit:
-            kind = " and ".join(fit).replace("image", "pictures and points")
-            option = "continue" if name == "theme" else name.replace("_", "-")
-            raise GenwrightError(f"--{option} is for {kind}, which {run} does not make", "leave it out")
+    _check_options(given, content, run)
     if more:
-        if not condition:
-            name, equals, value = more[0].partition("=")
-            known = {option.replace("_", "-") for names in OPTIONS.values() for option in names}
-            option = name.replace("_", "-")
-            remedy = f"write --{option} {shlex.quote(value)}" if equals and option in known else "write what is asked for after --condition"
-            raise GenwrightError(f"{more[0]!r} is not expected here", remedy)
-        given["condition"] = ",".join([condition, *more])
+        given["condition"] = _asked_for(condition, more)
     if content == "text":
         chosen: dict[str, Any] = {"stop": tuple(stop)} if stop else {}
         if given.pop("any_bytes", False):
@@ -212,6 +200,28 @@ def sample(
     with progress.showing():
         written = write(trained, **given)
     print("\n".join(map(str, written)))
+
+
+def _check_options(given: Iterable[str], content: str, run: Path) -> None:
+    """Raises GenwrightError for an option that is not for what the run makes."""
+    for name in given:
+        fit = [kind for kind, names in OPTIONS.items() if name in names]
+        if fit and content not in fit:
+            kind = " and ".join(fit).replace("image", "pictures and points")
+            option = "continue" if name == "theme" else name.replace("_", "-")
+            raise GenwrightError(f"--{option} is for {kind}, which {run} does not make", "leave it out")
+
+
+def _asked_for(condition: str | None, more: Sequence[str]) -> str:
+    """--condition with the words behind the run's folder. Raises GenwrightError for words without it: `temperature=0.5` was meant as an
+    option."""
+    if condition:
+        return ",".join([condition, *more])
+    name, equals, value = more[0].partition("=")
+    option = name.replace("_", "-")
+    known = {each.replace("_", "-") for names in OPTIONS.values() for each in names}
+    remedy = f"write --{option} {shlex.quote(value)}" if equals and option in known else "write what is asked for after --condition"
+    raise GenwrightError(f"{more[0]!r} is not expected here", remedy)
 
 
 def _print_text(trained: Any, given: dict[str, Any]) -> None:
@@ -315,36 +325,10 @@ def failure(error: BaseException) -> GenwrightError | None:
     return None
 
 
-def _setting_meant(error: Any, words: Sequence[str]) -> str:
-    """A remedy for an option that is none, and a setting of the recipe: how that is typed; "" where nothing is near."""
-    option, command = getattr(error, "option_name", ""), getattr(getattr(error, "ctx", None), "info_name", "")
-    if not option or command not in ("train", "inspect", "show"):
-        return ""
-    after = list(words[words.index(command) + 1 :])
-    rows = _settings_named(after)
-    options = [f"--{name}" for name in ("run", "resume", "until", "from", "processes", "quiet", "help")]
-    misspelt = bool(get_close_matches(option, options, n=1, cutoff=0.7))
-    meant = settings_meant(option, [row.key for row in rows], exact=misspelt)
-    if not meant:
-        return ""
-    value = value_of(option, after)
-    switch = value is None and all(isinstance(row.value, bool) for row in rows if row.key == meant[0])
-    return written(meant, "true" if switch else value, option)
-
-
-def _settings_named(words: Sequence[str]) -> list[Any]:
-    """The settings of the recipe that a command line names."""
-    from genwright.recipe import Recipe, explain
-
-    for word in words:
-        with suppress(GenwrightError):
-            return list(explain(Recipe.load(word)))
-    return []
-
-
 def _usage(error: Any, words: Sequence[str]) -> str:
     """Typer's complaint about the words of a command line, as one sentence with a remedy."""
-    if remedy := _setting_meant(error, words):
+    named = getattr(error, "option_name", ""), getattr(getattr(error, "ctx", None), "info_name", "")
+    if remedy := option_meant(*named, words):
         return f"{error.message.rstrip('.')}; {remedy}" + ("" if remedy.endswith("?") else ".")
     text = error.format_message().strip().rstrip(".")
     if near := list(getattr(error, "possibilities", None) or []):

@@ -2,7 +2,11 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
+from typing import Any
+
+from genwright.errors import GenwrightError
 
 # what other programs call some settings, by their last word here
 USUAL = {
@@ -14,6 +18,8 @@ USUAL = {
     "eval_every": "evaluate_every", "warmup_steps": "warmup", "img_size": "size", "image_size": "size", "resolution": "size",
     "epoch": "steps", "data": "path", "dataset": "path", "corpus": "path", "input": "path",
 }  # fmt: skip
+_TAKES_SETTINGS = ("train", "inspect", "show")
+_OPTIONS = ("--run", "--resume", "--until", "--from", "--processes", "--quiet", "--help")  # of these commands
 _NEAR = 0.8  # how alike words must be (difflib's ratio): less, and `--run` is taken for `--lr`
 
 
@@ -50,3 +56,29 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
         if word == option and place + 1 < len(words) and not words[place + 1].startswith("--") and "=" not in words[place + 1]:
             return words[place + 1]
     return None
+
+
+def option_meant(option: str, command: str, words: Sequence[str]) -> str:
+    """A remedy for an option that a command does not have and that is a setting of the recipe: how that is typed; "" where nothing is
+    near. words: the command line."""
+    if not option or command not in _TAKES_SETTINGS:
+        return ""
+    after = list(words[words.index(command) + 1 :])
+    rows = _settings_named(after)
+    misspelt = bool(get_close_matches(option, _OPTIONS, n=1, cutoff=0.7))
+    meant = settings_meant(option, [row.key for row in rows], exact=misspelt)
+    if not meant:
+        return ""
+    value = value_of(option, after)
+    switch = value is None and all(isinstance(row.value, bool) for row in rows if row.key == meant[0])
+    return written(meant, "true" if switch else value, option)
+
+
+def _settings_named(words: Sequence[str]) -> list[Any]:
+    """The settings of the recipe that a command line names."""
+    from genwright.recipe import Recipe, explain
+
+    for word in words:
+        with suppress(GenwrightError):
+            return list(explain(Recipe.load(word)))
+    return []
