@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common import finish
-from genwright.music import abc_reader
+from genwright.music import abc_file, abc_reader
 from genwright.music.draft import BadMusic, Draft
 
 SLOWEST = 5.0  # CPU seconds that one example may take
@@ -290,7 +290,7 @@ def timed(tally: Tally, text: str) -> list[Draft | str]:
     started = time.process_time()
     found: list[Draft | str] = []
     try:
-        tunes = abc_reader.tunes(text.encode("utf-8", "surrogatepass"))
+        tunes = abc_file.tunes(text.encode("utf-8", "surrogatepass"))
     except BadMusic as problem:
         tunes, found = [], [str(problem)]
     for tune in tunes:
@@ -307,7 +307,7 @@ def timed(tally: Tally, text: str) -> list[Draft | str]:
 
 
 def check_whole(tally: Tally, wanted: Written) -> None:
-    (tune,) = abc_reader.tunes(wanted.text.encode())
+    (tune,) = abc_file.tunes(wanted.text.encode())
     draft = abc_reader.read(tune)
     found = [[Sound(raw.start, raw.length, raw.pitch, raw.tied) for raw in notes] for _, notes in draft.voices]
     assert found == wanted.voices, wanted.text

@@ -30,7 +30,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parent))
 from common import finish
 from genwright.data import source_music
-from genwright.music import abc_reader
+from genwright.music import abc_file, abc_reader
 from genwright.music.draft import BadMusic, untie
 
 TOLERANCE = Fraction(1, 160)  # quarter notes
@@ -68,8 +68,8 @@ def tunes_of(files: list[Path]) -> list[Tune]:
     found = []
     for path in files:
         data = path.read_bytes()
-        theirs = re.split(r"(?m)^(?=X:)", abc_reader.decoded(data))[1:]
-        for i, (mine, other) in enumerate(zip(abc_reader.tunes(data), theirs, strict=True), 1):
+        theirs = re.split(r"(?m)^(?=X:)", abc_file.decoded(data))[1:]
+        for i, (mine, other) in enumerate(zip(abc_file.tunes(data), theirs, strict=True), 1):
             found.append(Tune(f"{path.parent.name}/{path.name}#{i}", mine, other))
     return found
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from genwright.data import source_music
 from genwright.data.source_files import SourceFile
 from genwright.errors import GenwrightError
-from genwright.music import abc_reader, formats, musicxml
+from genwright.music import abc_file, abc_reader, formats, musicxml
 from genwright.music import midi as midi_file
 from genwright.music.draft import LONGEST, Draft, Raw
 from genwright.music.likeness import contour, fingerprint, near_copies
@@ -159,7 +159,7 @@ def test_abc_is_what_music21_reads(book, number):
     from music21 import converter
 
     path = next(file.path for file in source_music.find("folk-tunes") if file.name == book)
-    tune = abc_reader.tunes(Path(path).read_bytes())[number]
+    tune = abc_file.tunes(Path(path).read_bytes())[number]
     draft, theirs = abc_reader.read(tune), converter.parseData(tune, format="abc")
     assert ours(draft) == by_music21(theirs)
     assert {key[1] for key in draft.keys} == {key.sharps for key in theirs.recurse().getElementsByClass("KeySignature")}

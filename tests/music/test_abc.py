@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 
-from genwright.music import abc_reader
+from genwright.music import abc_file, abc_reader
 from genwright.music.draft import BadMusic, Draft
 
 F = Fraction
@@ -16,7 +16,7 @@ HEAD = "X:1\nM:4/4\nL:1/4\nK:C\n"
 
 
 def draft(text: str) -> Draft:
-    (tune,) = abc_reader.tunes(text.encode())
+    (tune,) = abc_file.tunes(text.encode())
     return abc_reader.read(tune)
 
 
@@ -102,6 +102,10 @@ def test_a_rest_of_bars_needs_a_metre():
         draft("X:1\nK:C\nZ2|C|\n")
 
 
+def test_a_line_may_begin_with_a_note_before_a_bar_line():
+    assert pitches("A\nB:|\nc::d\nz:|e") == [69, 71, 72, 74, 76]
+
+
 def test_spacers_take_no_time():
     assert onsets("Cy Cy20C`C") == [0, 1, 2, 3]
 
@@ -127,7 +131,7 @@ def test_a_key_in_the_body_ends_the_accidentals_of_the_bar():
 
 def test_a_tune_ends_at_the_empty_line():
     text = "X:1\nK:C\nCDE|\n \t\nA remark, and a bad cadence\n\nX:2\nK:C\nF\nG\n"
-    first, second = abc_reader.tunes(text.encode())
+    first, second = abc_file.tunes(text.encode())
     assert [raw.pitch for raw in abc_reader.read(first).voices[0][1]] == [60, 62, 64]
     assert [raw.pitch for raw in abc_reader.read(second).voices[0][1]] == [65, 67]
 
@@ -146,17 +150,17 @@ def test_music_after_an_empty_line_is_counted():
 
 def test_a_block_of_text_that_never_ends_is_refused():
     with pytest.raises(BadMusic, match="holds %%begintext without %%endtext"):
-        abc_reader.tunes(b"X:1\nK:C\nC\n%%begintext\n\nX:2\nK:C\nD\n")
+        abc_file.tunes(b"X:1\nK:C\nC\n%%begintext\n\nX:2\nK:C\nD\n")
 
 
 def test_tunes_without_a_number_are_told_apart_by_empty_lines():
-    found = abc_reader.tunes(b"\n\nSome words\n\nL:1/4\nK:C\nCD\n\nWords\n\nT:b\nK:G\nF\n")
+    found = abc_file.tunes(b"\n\nSome words\n\nL:1/4\nK:C\nCD\n\nWords\n\nT:b\nK:G\nF\n")
     assert [[raw.pitch for raw in abc_reader.read(tune).voices[0][1]] for tune in found] == [[60, 62], [66]]
 
 
 def test_the_file_header_holds_for_all_tunes_and_other_text_for_none():
     text = "%abc-2.1\nM:3/4\nL:1/8\nC:Somebody\n\nFree text, L:1/2 and\nM:2/4\n\nX:1\nK:C\nCD\n\nX:2\nL:1/4\nC:Another\nK:C\nCD\n"
-    first, second = (abc_reader.read(tune) for tune in abc_reader.tunes(text.encode()))
+    first, second = (abc_reader.read(tune) for tune in abc_file.tunes(text.encode()))
     assert [raw.length for raw in first.voices[0][1]] == [F(1, 2)] * 2 and [raw.length for raw in second.voices[0][1]] == [1, 1]
     assert first.meters == second.meters == [(0, 3, 4)] and first.facts["composer"] == "Somebody"
 
@@ -165,6 +169,18 @@ def test_line_ends_of_all_systems_and_continued_lines():
     for end in ("\n", "\r\n", "\r"):
         text = f"X:1{end}L:1/4{end}K:C{end}CD\\{end}EF|\\  % a comment{end}G{end}"
         assert sounds(text) == [(i, 1, pitch) for i, pitch in enumerate((60, 62, 64, 65, 67))]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
+def test_encodings(encoding):
+    (tune,) = abc_file.tunes("X:1\nT:Bäume\nL:1/4\nK:C\nCD\n".encode(encoding))
+    found = abc_reader.read(tune)
+    assert found.facts["title"] == "Bäume" and [raw.pitch for raw in found.voices[0][1]] == [60, 62]
+
+
+def test_a_mark_of_another_encoding_is_named():
+    with pytest.raises(BadMusic, match="is marked as UTF-16, but is none"):
+        abc_file.tunes("X:1".encode("utf-16")[:-1])
 
 
 def test_signs_of_mail_are_undone():

@@ -14,7 +14,7 @@ from genwright.data.source_files import SourceFile, collect
 from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
 from genwright.files import irregular
-from genwright.music import abc_reader, formats, midi, musicxml
+from genwright.music import abc_file, abc_reader, formats, midi, musicxml
 from genwright.music.draft import BadMusic, Draft, lost_of
 from genwright.music.score import Score
 
@@ -109,7 +109,7 @@ def _makers(file: SourceFile) -> Iterator[tuple[str, Callable[[], Draft]]]:
     elif suffix == ".json":
         yield from ((f"{file.name}/{name}", partial(lambda draft: draft, draft)) for name, draft in formats.jsb(data))
     else:
-        tunes = abc_reader.tunes(data)
+        tunes = abc_file.tunes(data)
         for i, tune in enumerate(tunes, 1):
             yield f"{file.name}#{i}" if len(tunes) > 1 else file.name, partial(abc_reader.read, tune)
 

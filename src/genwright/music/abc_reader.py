@@ -1,22 +1,20 @@
-"""ABC files, by ABC 2.1 (https://abcnotation.com/wiki/abc:standard:v2.1): from a file to tunes, from a tune to a `Draft`.
+"""A tune of ABC, by ABC 2.1 (https://abcnotation.com/wiki/abc:standard:v2.1): from its text to a `Draft`.
 
-1. `tunes` finds the tunes: each begins at X:. Typeset text (%%begintext ...) is no music. The fields of a file header, before the first
-   empty line, hold for all tunes.
-2. `read` goes through the lines of one: fields (`abc_fields`), music code (`abc_tokens`), and tells its voices what comes
-   (`abc_voice`). A field in the body is for the voice in which it stands. The tune ends at an empty line; what follows is no music,
-   but lines that look like it are counted.
+`read` goes through the lines of a tune (`abc_file`), their fields (`abc_fields`) and music code (`abc_tokens`), and tells the voices what
+comes (`abc_voice`). A field in the body is for the voice in which it stands. The tune ends at an empty line; what follows is no music, but
+lines that look like it are counted.
 
 Repeats, endings and parts are not played out, and macros not expanded. What has no place in a draft is counted in `Draft.lost`:
 grace notes, chord symbols, annotations, decorations but fermatas, lyrics, repeats; what is no ABC is named by `BadMusic`.
 """
 
 import re
-from collections.abc import Iterator
 from copy import deepcopy
 from fractions import Fraction
 
 from genwright.music import abc_fields
 from genwright.music.abc_fields import FREE
+from genwright.music.abc_file import lines, looks_like_music
 from genwright.music.abc_text import shown
 from genwright.music.abc_tokens import (
     Bar,
@@ -43,14 +41,8 @@ from genwright.music.draft import BadMusic, Draft
 
 MOST_VOICES = 256
 MOST_MACROS = 64
-LARGEST = 32 << 20  # characters of the tunes of a file, each with the file header
 _FACTS = {"T": "title", "C": "composer", "R": "type", "Z": "transcription"}
 _LINES = {"w": "lines of lyrics", "W": "lines of lyrics", "s": "lines of symbols"}
-_FIELD = re.compile(r"([A-Za-z+]):(.*)", re.S)
-_NOT_A_FIELD = re.compile(r"[A-Ga-g]:[|:]")  # a note and a bar line, where music is expected
-_COMMENT = re.compile(r"(?<!\\)%.*", re.S)
-_MUSIC_LINE = re.compile(r"[\sA-Ga-gzxZ\d|:\[\](){}<>/,'^=_~.&-]+")
-_BLOCK = re.compile(r"%%\s*begin(\w+)")
 _OTHER_PITCHES = re.compile(r"(MIDI\s+r?transpose|MIDI\s+drum|transpose)\b")
 _SYMBOLS = {"~": "roll", "H": "fermata", "L": "accent", "M": "lowermordent", "O": "coda", "P": "uppermordent"}
 _SYMBOLS |= {"S": "segno", "T": "trill", "u": "upbow", "v": "downbow", ".": "staccato"}
@@ -58,71 +50,11 @@ _MARKED = (Note, Chord, Rest, Grace, Decoration, Quoted, Tuplet, Bar)  # what a 
 _AGAIN = ("D.C.", "D.S.", "dacapo", "dacoda")  # decorations that send a player back
 
 
-def decoded(data: bytes) -> str:
-    """The text of a file: UTF-8, or else Latin-1."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def tunes(data: bytes) -> list[str]:
-    """The tunes of a file, each after the fields of the file header and with the text that follows it. Raises BadMusic."""
-    text = re.sub(r"\r\n?", "\n", decoded(data))
-    lines = list(_without_blocks(_without_mail_signs(text).split("\n")))
-    if not any(line.startswith("X:") for line in lines):
-        return _fragments(lines)
-    header: list[str] = []
-    found: list[list[str]] = []
-    in_header = True
-    for line in lines:
-        if line.startswith("X:"):
-            in_header = False
-            found.append([*header, line])
-        elif found:
-            found[-1].append(line)
-        elif not line.strip():
-            in_header = in_header and not header
-        elif in_header and (_FIELD.match(line) or line.startswith("%%")):
-            header.append(line)
-    if sum(map(len, header)) * len(found) > LARGEST:
-        raise BadMusic(f"has a file header of {sum(map(len, header)):,} characters for {len(found):,} tunes")
-    return ["\n".join(tune) for tune in found]
-
-
-def _fragments(lines: list[str]) -> list[str]:
-    """Of a file without X: what stands between empty lines and has a key (2.3.1), or all of it where nothing has."""
-    blocks = re.split(r"\n\s*\n", "\n".join(lines).strip())
-    return [block for block in blocks if re.search(r"(?m)^K:", block)] or ["\n".join(blocks)]
-
-
-def _without_mail_signs(text: str) -> str:
-    """The text without what mail makes of it (quoted-printable, RFC 2045): =3D for =, and at the ends of lines =20, and = where a long
-    line goes on. None of these is ABC."""
-    text = text.replace("=3D", "=")
-    text = re.sub(r"(?m)=20$", "", text)
-    return re.sub(r"=\n(?![A-Za-z]:|%)", "", text)
-
-
-def _without_blocks(lines: list[str]) -> Iterator[str]:
-    """The lines that are not of %%begintext ... %%endtext and the like."""
-    end = ""
-    for line in lines:
-        if end:
-            end = "" if re.match(rf"%%\s*{end}\b", line) else end
-        elif block := _BLOCK.match(line):
-            end = f"end{block[1]}"
-        else:
-            yield line
-    if end:
-        raise BadMusic(f"holds %%begin{end[3:]} without %%{end}")
-
-
 def read(text: str) -> Draft:
     """One tune, which ends at the first empty line. Raises BadMusic."""
     reader = _Reader()
     tune, *after = re.split(r"\n[ \t]*(?=\n)", text, maxsplit=1)
-    for letter, line in _lines(tune):
+    for letter, line in lines(tune):
         if letter == "%":
             reader.directive(line)
         elif letter:
@@ -131,34 +63,8 @@ def read(text: str) -> Draft:
             reader.music(line)
     draft = reader.draft()
     for line in "".join(after).split("\n"):
-        draft.lost["lines of music after an empty line"] += "|" in line and _MUSIC_LINE.fullmatch(line) is not None
+        draft.lost["lines of music after an empty line"] += looks_like_music(line)
     return draft
-
-
-def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """(the letter of a field, its text), ("%", a directive), ("", music code), without comments, +: joined to what it goes on."""
-    letter, parts = "", list[str]()  # what may go on in the next line
-    for line in text.split("\n"):
-        new_letter, new_text = _line(line)
-        if new_letter == "+" and letter not in ("", "%", "+"):
-            parts.append(new_text)
-        elif new_letter or new_text:
-            if parts:
-                yield letter, " ".join(parts)
-            letter, parts = new_letter, [new_text]
-    if parts:
-        yield letter, " ".join(parts)
-
-
-def _line(line: str) -> tuple[str, str]:
-    """As `_lines`, of one line; twice nothing for a comment."""
-    if line.startswith("%%"):
-        return "%", line[2:].strip()
-    line = _COMMENT.sub("", line)
-    field = None if _NOT_A_FIELD.match(line) else _FIELD.match(line)
-    if field:
-        return field[1], field[2].strip()
-    return "", line if line.strip() else ""
 
 
 class _Reader:

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from genwright.music.abc_reader import decoded
+from genwright.music.abc_file import decoded
 from genwright.music.draft import BadMusic, Draft, Raw
 from genwright.music.score import of_grid
 
