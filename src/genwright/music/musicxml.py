@@ -1,6 +1,6 @@
 """MusicXML (partwise or timewise; plain or .mxl): notes at exact times and sounding pitches, ties, fermatas, bars, metres, keys, tempos.
 
-Reads with the standard library alone, in a fifth of the time that music21 needs. A doctype may name a DTD, which is never fetched, and may
+Reads with the standard library alone, in a third of the time that music21 needs. A doctype may name a DTD, which is never fetched, and may
 declare nothing: without entities there is nothing to expand or to fetch (XXE, "billion laughs"). What is unpacked is bounded. A voice of a
 staff of a part is a voice of the piece (`musicxml_part`); a measure is as long as its longest part. Metres and keys are those of the first
 part that has pitches, tempos those of all. https://www.w3.org/2021/06/musicxml40/

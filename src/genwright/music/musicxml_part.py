@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
 from genwright.music.draft import SEMITONES, BadMusic, Draft, Raw
 from genwright.music.score import Key, moved_key
@@ -27,6 +28,7 @@ JUMPS = ("dacapo", "dalsegno")  # what <sound> may say of a repeat
 Voice = tuple[str, str]  # staff, voice
 
 
+@lru_cache(4096)
 def number(text: str | None) -> Fraction:
     """0 where there is none. Raises BadMusic for what is no number."""
     words = (text or "0").strip()
@@ -114,9 +116,9 @@ class PartReader:
             lost["unpitched notes"] += 1
         else:
             staff, voice = self.place
-            ties = [tie.get("type") for tie in (*element.findall("tie"), *element.findall("notations/tied"))]
-            tied = "stop" in ties or "continue" in ties
-            fermata = element.find("notations/fermata") is not None
+            marks = [mark for notations in element.findall("notations") for mark in notations]
+            tied = any(mark.tag in ("tie", "tied") and mark.get("type") in ("stop", "continue") for mark in (*element, *marks))
+            fermata = any(mark.tag == "fermata" for mark in marks)
             tuplet = element.find("time-modification") is not None
             note = Raw(self.onset, length, self._pitch(pitch, staff), 80, fermata, tied, tuplet)
             self.voices.setdefault((staff, voice), []).append(note)
