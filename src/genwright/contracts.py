@@ -5,10 +5,13 @@ where data comes from or where it runs; a stream nothing of optimizers. The loop
 and no objective by name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from genwright.draws import Draws
@@ -144,8 +147,17 @@ class Utf8Tables(NamedTuple):
         """The state after some tokens; the last three decide, for no character has more than four bytes."""
         state = 0
         for token in tokens[-3:]:
-            state = int(self.after[state, token])
+            state = int(self.after[state, token]) if token < self.after.shape[1] else 0
         return state
+
+    def widened(self, vocabulary: int) -> Utf8Tables:
+        """The tables for a model that has more tokens than the codec: those stand for nothing, between characters."""
+        more = vocabulary - self.fits.shape[1]
+        if more <= 0:
+            return self
+        between = self.fits.new_zeros(len(self.fits), more)
+        between[0] = True
+        return Utf8Tables(torch.cat([self.fits, between], 1), torch.cat([self.after, self.after.new_zeros(len(self.after), more)], 1))
 
 
 @dataclass(frozen=True)

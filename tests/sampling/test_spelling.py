@@ -249,3 +249,19 @@ def test_bytes_that_no_token_completes_are_left_as_they_are():
         utf8=BYTES.space.utf8(),
     )  # fmt: skip
     assert filled[0, 1] < 256 and torch.equal(filled[keep], row[keep])
+
+
+@pytest.mark.parametrize("asked", FILTERS, ids=str)
+def test_a_model_may_have_more_tokens_than_its_codec(asked):
+    """Weights of other origin are padded; such a token stands for nothing."""
+    torch.manual_seed(0)
+    for causal in (True, False):
+        preset = "nanochat" if causal else "modernbert"
+        settings = TransformerSettings(preset=preset, depth=1, width=16, heads=2, vocabulary=320)
+        model = settings.build(BYTES.space, 64, causal=causal).eval()
+        if causal:
+            for sample in generate(model, BYTES, ["", "天"], 4, Decoding(**{"temperature": 1.0, "max_tokens": 40} | asked)):
+                assert "\ufffd" not in sample.text and (sample.unfinished or is_text(bytes(t for t in sample.tokens if t < 256)))
+        else:
+            filled = fill(model, BYTES, "天[MASK][MASK]地[MASK]", settings=Decoding(**{"temperature": 1.0} | asked))
+            assert "\ufffd" not in filled.text

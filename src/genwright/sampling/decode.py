@@ -225,7 +225,7 @@ def generate_tokens(
     every, total, row = every or (8 if device.type == "cpu" else 32), prompt + settings.max_tokens, getattr(model, "row", 1)
     with torch.inference_mode():
         reader = stepper(model)
-        spelling = None if utf8 is None else Spelling(utf8, tokens, padding, settings, draws)
+        spelling: Spelling | None = None
         uniform = draws.uniform("token", settings.max_tokens) if settings.temperature > 0 else None
         tokens = torch.nn.functional.pad(tokens, (0, settings.max_tokens))
         scores = torch.zeros(size, total, device=device)
@@ -240,6 +240,8 @@ def generate_tokens(
             places = torch.arange(at, device=device)
             real = places[low:] >= start[rows, None]
             logits = reader.start(held[:, low:at], None if real.all() else real, until - low - 1)
+            if utf8 is not None and spelling is None:
+                spelling = Spelling(utf8.widened(logits.shape[-1]), tokens[:, :prompt], padding, settings, draws)
             seen = None if settings.repetition_penalty == 1 else held_by(held[:, :at], places >= begin[rows, None], logits.shape[-1])
             chances = None if uniform is None else uniform[rows]
             over = torch.zeros(len(rows), dtype=torch.bool, device=device)

@@ -77,7 +77,7 @@ def candidates(model: nn.Module, codec: Any, tokens: Tensor, top: int, utf8: Utf
     gaps = tokens == special["mask"]
     probabilities = _content(model(tokens)[gaps], list(special.values())).softmax(-1)  # (gaps, vocabulary)
     if utf8 is not None:
-        fitting = may_fill(utf8, tokens, gaps, list(special.values()))
+        fitting = may_fill(utf8.widened(probabilities.shape[-1]), tokens, gaps, list(special.values()))
         probabilities = probabilities.masked_fill(~fitting, -1)
     best = probabilities.topk(min(top, probabilities.shape[-1] - len(set(special.values()))))
     found = []
@@ -103,7 +103,7 @@ def fill_tokens(
     while open_.any():
         logits = _content(model(tokens), never)
         if utf8 is not None:
-            logits[open_] = logits[open_].masked_fill(~may_fill(utf8, tokens, open_, never), float("-inf"))
+            logits[open_] = logits[open_].masked_fill(~may_fill(utf8.widened(logits.shape[-1]), tokens, open_, never), float("-inf"))
         logits = logits.flatten(0, 1)
         seen = None if settings.repetition_penalty == 1 else held_by(tokens, ~open_, logits.shape[-1])
         logits = warp(logits, settings, None if seen is None else seen.repeat_interleave(time, 0))  # for each of a row's positions
