@@ -486,6 +486,13 @@ def test_symbols_of_the_user_and_signs_that_mean_nothing():
     assert lost(text) == {"decorations": 1, "signs not understood": 3}
 
 
+def test_a_decoration_of_no_known_name_is_not_counted_as_one():
+    text = HEAD + "!CDEF!G !Segno!A !8va(!B\n"
+    assert [pitch for _, _, pitch in sounds(text)] == [67, 69, 71]
+    assert lost(text) == {"signs not understood": 2, "decorations": 1}
+    assert lost("X:1\nU:T=!nil!\nK:C\nTC\n") == {"signs not understood": 1}
+
+
 def test_line_breaks_of_old_are_no_decorations():
     assert pitches("C D!E F | G!\nA !f!B") == [60, 62, 64, 65, 67, 69, 71]
 

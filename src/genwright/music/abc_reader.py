@@ -48,6 +48,12 @@ _SYMBOLS = {"~": "roll", "H": "fermata", "L": "accent", "M": "lowermordent", "O"
 _SYMBOLS |= {"S": "segno", "T": "trill", "u": "upbow", "v": "downbow", ".": "staccato"}
 _MARKED = (Note, Chord, Rest, Grace, Decoration, Quoted, Tuplet, Bar)  # what a decoration may stand before
 _AGAIN = ("D.C.", "D.S.", "dacapo", "dacoda")  # decorations that send a player back
+_NAMED = (  # decorations of 4.14 and what is written beside them, in small letters
+    """trill trill( trill) lowermordent uppermordent mordent pralltriller roll turn turnx invertedturn invertedturnx arpeggio > accent
+    emphasis tenuto 0 1 2 3 4 5 + plus snap slide wedge staccato upbow downbow open thumb breath pppp ppp pp p mp mf f ff fff ffff sf
+    sfz crescendo( <( crescendo) <) diminuendo( >( diminuendo) >) segno coda fine shortphrase mediumphrase longphrase"""
+)
+_NAMES = frozenset(_NAMED.split())
 
 
 def read(text: str) -> Draft:
@@ -190,7 +196,8 @@ class _Reader:
         if match is None:
             self.result.lost["fields not understood"] += 1
         else:
-            self.symbols[match[1]] = match[2].strip("!+")
+            name = match[2].strip("!+")
+            self.symbols[match[1]] = "" if name in ("nil", "none") else name
 
     def _macro(self, text: str) -> None:
         target, sign, _ = text.partition("=")
@@ -294,7 +301,7 @@ class _Reader:
             voice.fermata = True
         elif name.startswith(_AGAIN):
             self.result.lost["repeats not played out"] += 1
-        elif name:
+        elif name.lower() in _NAMES or name.startswith('"'):
             self.result.lost["decorations"] += 1
         else:
             self.result.lost["signs not understood"] += 1
