@@ -143,3 +143,39 @@ def test_a_damaged_record_is_named(tmp_path):
     with pytest.raises(GenwrightError, match="is damaged"):
         held("ab", [1, 1], 0.5, [path])
     assert split.RECORD.itemsize == 9
+
+
+def test_copies_across_a_split_of_the_source_s_own_are_said(tmp_path):
+    """An npz and a JSB json keep their split, whatever is equal in it; that is counted and said."""
+    from genwright import assemble
+    from genwright.codecs.image import ImageSettings
+    from genwright.codecs.music_grid import Jsb
+    from genwright.data.images import ImagesData
+    from genwright.data.music import MusicData
+
+    x = np.random.default_rng(0).integers(0, 256, (20, 4, 4), np.uint8)
+    np.savez(tmp_path / "x.npz", x_train=x, x_test=np.concatenate([x[:3], x[:2] ^ 255]))
+    data = ImagesData(path=str(tmp_path / "x.npz"), cache=str(tmp_path)).prepare(ImageSettings(size=4, channels=1))
+    said = "3 held out equal a training one, for the split is the source's own"
+    assert said in assemble.on_both_sides(data) and data.held is None
+    pytest.importorskip("music21")
+    pieces = [np.random.default_rng(i).integers(60, 72, (32, 4)).tolist() for i in range(6)]
+    moved = (np.array(pieces[0]) + 1).tolist()
+    (tmp_path / "jsb.json").write_text(json.dumps({"train": pieces[:4], "valid": [pieces[4], moved], "test": [pieces[5]]}))
+    music = MusicData(path=str(tmp_path / "jsb.json"), cache=str(tmp_path), workers=1).prepare(Jsb())
+    assert "1 held out equal a training one, for the split is the source's own" in assemble.on_both_sides(music)
+
+
+def test_copies_across_the_cut_of_a_tail_are_said(tmp_path):
+    from genwright.codecs.text import Bytes
+    from genwright.data.text import TextData
+
+    texts = ["a first text\n", "a second text\n", "a third text\n", "a first text\n"]
+    for i, text in enumerate(texts):
+        (tmp_path / f"{i}.txt").write_text(text * 20)
+    settings = {"path": str(tmp_path / "*.txt"), "cache": str(tmp_path / "cache"), "split": "tail", "held_out": 0.4, "context": 8}
+    data = TextData(**settings).prepare(Bytes())
+    assert data.summary["copies"] == data.summary["copies across the split"] == 1
+    (tmp_path / "3.txt").write_text("a fourth text\n" * 20)
+    data = TextData(**settings).prepare(Bytes())
+    assert data.summary["copies"] == data.summary["copies across the split"] == 0, "the text that is cut in two is no copy of itself"
