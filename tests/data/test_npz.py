@@ -110,6 +110,15 @@ def test_names_of_parts(tmp_path, names):
     assert labels_of(data, "held_out") == [{"label": [str(i)]} for i in Y[:4]]
 
 
+@pytest.mark.parametrize("part", ["eval", "evaluation", "holdout", "held_out", "hold_out", "heldout", "val", "testing"])
+def test_several_labels_have_the_same_names_in_every_part(tmp_path, part):
+    arrays = {"train_images": X, "train_fine_labels": Y, "train_coarse_labels": Y // 2}
+    arrays |= {f"{part}_images": X[:4] ^ 1, f"{part}_fine_labels": Y[:4], f"{part}_coarse_labels": Y[:4] // 2}
+    data = prepared(tmp_path, arrays)
+    assert len(data.split("held_out")) == 4
+    assert labels_of(data, "held_out") == [{"fine_labels": [str(y)], "coarse_labels": [str(y // 2)]} for y in Y[:4]]
+
+
 def test_a_part_without_labels_costs_the_others_nothing(tmp_path):
     data = prepared(tmp_path, {"x_train": X, "y_train": Y, "x_test": X[:4] ^ 1})
     assert labels_of(data) == [{"label": [str(i)]} for i in Y] and labels_of(data, "held_out") == [{}] * 4

@@ -107,6 +107,13 @@ def test_parts_in_the_names_of_classes(root, folders, classes):
     assert data.codec.space.attributes == {"class": classes}
 
 
+@pytest.mark.parametrize("part", ["eval", "evaluation", "holdout", "hold_out", "held_out", "Held-Out", "heldout", "validation"])
+def test_every_word_for_a_part_is_known_in_the_names_of_classes(root, part):
+    data = prepared(fill(root, "cats_train", f"cats_{part}", "dogs_train", f"dogs_{part}"))
+    assert folders_of(sides(data)["held_out"]) == [f"cats_{part}", f"dogs_{part}"]
+    assert data.codec.space.attributes == {"class": ("cats", "dogs")}
+
+
 def test_words_that_only_sound_like_parts_are_classes(root):
     data = prepared(fill(root, "train station", "test tubes", "trains"))
     assert data.codec.space.attributes == {"class": ("test tubes", "train station", "trains")} and not data.summary["remarks"]
@@ -123,6 +130,8 @@ def test_words_that_only_sound_like_parts_are_classes(root):
         (["train", "Test", "."], "in holds Test, train beside pictures of its own"),
         (["cat/train", "cat/test", "dog"], "in holds test, train beside pictures of its own"),
         (["cat/train", "cat/test", "dog/other"], "in holds test, train beside other"),
+        (["cats_train", "cats_test", "misc"], "in holds cats_test, cats_train beside misc: is that"),
+        (["cats_train", "cats_val", "dogs_val"], "in holds cats_train, cats_val beside dogs_val: is that"),
         (["test"], "in holds test and nothing that is called train, .*; to train on it, give the folder itself, as in data.path=.*in/test"),
         (["val", "test"], "in holds test, val and nothing that is called train"),
     ],

@@ -11,12 +11,15 @@ from genwright.errors import named
 TRAIN = "train"
 _WORDS = {
     "train": "train|training|trainval",
-    "val": "val|valid|validation|eval|evaluation|holdout|held[-_ ]?out",
+    "val": "val|valid|validation|eval|evaluation|hold[-_ ]?out|held[-_ ]?out",
     "test": "test|testing",
 }
 _PICTURES = "sets?|data|split|images?|imgs?|pictures?|photos?"
 _FOLDERS = {part: re.compile(rf"(?:{words})[-_ ]?(?:{_PICTURES})?[-_ ]?\d{{0,4}}", re.IGNORECASE) for part, words in _WORDS.items()}
-_TOKENS = {part: re.compile(rf"[xy]?(?:{words})[xy]?(?:{_PICTURES}|labels?|targets?)?\d*") for part, words in _WORDS.items()}
+# of an array: what stands before and after the word of its part belongs to the rest of its name
+_TOKENS = {
+    part: re.compile(rf"(?P<before>[xy]?)(?:{words})(?P<after>[xy]?(?:{_PICTURES}|labels?|targets?)?\d*)") for part, words in _WORDS.items()
+}
 
 
 def part_of_folder(name: str) -> str:
@@ -25,8 +28,9 @@ def part_of_folder(name: str) -> str:
 
 
 def tokens_of(name: str) -> list[str]:
-    """The words of an array's name, in lower case: x_train, trainImages and X-Train are two words each."""
-    return re.findall("[a-z0-9]+", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    """The words of an array's name, in lower case: x_train, trainImages and X-Train are two words each; held_out is one."""
+    found = re.findall("[a-z0-9]+", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    return re.sub(r"\b(held|hold) out", r"\1out", " ".join(found)).split()
 
 
 def part_of_array(name: str) -> tuple[str, str]:
@@ -34,8 +38,8 @@ def part_of_array(name: str) -> tuple[str, str]:
     tokens = tokens_of(name)
     for place, token in enumerate(tokens):
         for part, pattern in _TOKENS.items():
-            if pattern.fullmatch(token):
-                rest = re.sub("train(ing)?|val(id(ation)?)?|test(ing)?", "", token)
+            if match := pattern.fullmatch(token):
+                rest = match["before"] + match["after"]
                 return part, "_".join([*tokens[:place], *([rest] if rest else []), *tokens[place + 1 :]])
     return "", "_".join(tokens)
 

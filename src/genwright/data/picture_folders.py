@@ -3,7 +3,8 @@
 1. Where all folders of one depth are called train, val, test or the like (in any letter case), with or without classes below or above
    them, they are parts: pictures of train are trained on, all others are held out.
 2. Names like cats_train and cats_test, trainA and testA are parts too, of the classes cats and A, where each class has a part to train on.
-3. A name of a part beside other names is either a class or pictures that must not be trained on: nobody can know, so it is refused.
+3. A name of a part beside other names (test beside cats; cats_train and cats_test beside dogs) is either a class or pictures that must not
+   be trained on: nobody can know, so it is refused.
 4. What is left of the first folder is the class, where there are several.
 """
 
@@ -48,15 +49,17 @@ def places_of(names: Sequence[str], shown: str) -> list[Place]:
 
 
 def _read_parts(siblings: set[str]) -> dict[str, Place]:
-    """folder -> what it says, of folders of one depth; empty where none of them is called like a part."""
+    """folder -> what it says, of folders of one depth; empty where none of them is called like a part, or like a part of a class."""
     whole = {name: Place(part_of_folder(name), "") for name in siblings}
     if any(place.part for place in whole.values()):
         return whole
     compound = {name: Place(*part_of_array(name)) for name in siblings}
     trained = {place.label for place in compound.values() if place.part == TRAIN}
     held = {place.label for place in compound.values() if place.part not in ("", TRAIN)}
-    clear = all(place.part for place in compound.values()) and held and held <= trained
-    return compound if clear else {}
+    if not held & trained:
+        return {}
+    nothing = Place("", "")
+    return {name: place if place.part and place.label in trained else nothing for name, place in compound.items()}
 
 
 def _is_train(read: dict[str, Place]) -> bool:
