@@ -32,6 +32,7 @@ from common import finish
 from genwright import composing
 from genwright.data.music import by_piece
 from genwright.evaluation.figure import Figure
+from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.voice_leading import FAULTS, marks
 from genwright.music.likeness import near_copies
 from genwright.music.rules import parallel
@@ -118,7 +119,7 @@ def harmonise(run, count: int) -> dict:
     dataset = run.dataset()
     if len(dataset.pieces["test"]):
         dataset.pieces = dataset.pieces | {"held_out": dataset.pieces["test"]}
-    return told(composing._harmonised(run, dataset, count))
+    return told(composing._harmonised(run, dataset, SampleCounts(count))[0])
 
 
 def melodies(run, count: int) -> dict:

@@ -326,16 +326,19 @@ def _new(sets: Mapping[str, Sequence[Score]], train: Sequence[Score]) -> list[Fi
 def _harmonised(run: Run, dataset: Any, counts: SampleCounts) -> tuple[list[Figure], list[dict[str, Any]]]:
     """Held-out sopranos, given other voices by the model: how surprising Bach's are to it, how many of its notes are Bach's, faults.
     And the first of them, to be shown, as plain data."""
-    codec, pieces = dataset.codec, dataset.pieces["held_out"][:HARMONISED]
-    real = [dataset.codec.decode(dataset.row(i).tolist()) for i in pieces]
+    codec, pieces = dataset.codec, dataset.pieces["held_out"]
+
+    def decoded(some: Sequence[int]) -> list[Score]:
+        return [codec.decode(dataset.row(i).tolist()) for i in some]
 
     def some(first: int, count: int) -> list[Score]:
-        few = real[first : first + count]
+        few = decoded(pieces[first : first + count])
         return [rewrite(run.model, codec, score, 1, run.recipe.sampling, voices=(0,))[0] for score in few]
 
     drawn = counts.draw("harmonised melodies", some, least=LEAST, most=HARMONISED, part=MASKED_PART, share=1 / 3, limit=len(pieces))
     made = list(chain(*drawn))
-    real, pieces = real[: len(made)], pieces[: len(made)]
+    pieces = pieces[: len(made)]
+    real = decoded(pieces)
     shown = zip(pieces, made[:SHOWN], strict=False)
     kept = [kept_piece(f"Harmonised: {dataset.names[i]}", first_bars(score, SHORT)) for i, score in shown]
     grids = [(a.grid()[0][:, 1:], b.grid()[0][:, 1:]) for a, b in zip(real, made, strict=True)]
