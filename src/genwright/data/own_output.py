@@ -55,6 +55,9 @@ def is_report(path: str | Path) -> bool:
 
 
 def _head(path: str | Path) -> str:
+    """The first characters of a file, "" for what is none: to open a pipe would wait for ever."""
+    if not os.path.isfile(path):
+        return ""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(HEAD)

@@ -129,11 +129,29 @@ def own_output(paths: Sequence[str]) -> list[Own]:
             for _ in walk(path, own=own):
                 pass
         elif not os.path.exists(path):
-            root = _root_of(path)
-            folders = {holder(file, root, {}) for file in glob.glob(path, recursive=True)} - {""}
-            for its in sorted(folders):
-                own.append(Own(Path(os.path.relpath(its, root or ".")).as_posix(), what_is(its, os.listdir(its))))
+            own += _own_in_glob(path)
     return own
+
+
+def _own_in_glob(pattern: str) -> Iterator[Own]:
+    """The same of what a glob matches."""
+    root = _root_of(pattern)
+    known: dict[str, str] = {}
+    folders: set[str] = set()
+    reports: list[str] = []
+    for path in sorted(glob.glob(pattern, recursive=True)):
+        if folder := holder(path, root, known):
+            folders.add(folder)
+        elif is_report(path):
+            reports.append(path)
+    for folder in sorted(folders):
+        yield Own(_below(folder, root), what_is(folder, os.listdir(folder)))
+    for path in reports:
+        yield Own(_below(path, root), "a report")
+
+
+def _below(path: str, root: str) -> str:
+    return Path(os.path.relpath(path, root or ".")).as_posix()
 
 
 def _give_up(error: OSError) -> None:
@@ -181,7 +199,7 @@ def _matches(pattern: str) -> list[SourceFile]:
     if not matched:
         what = "matches no file" if glob.has_magic(pattern) else "does not exist"
         raise GenwrightError(f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there")
-    return [source_file(path, Path(os.path.relpath(path, root or ".")).as_posix()) for path in matched]
+    return [source_file(path, _below(path, root)) for path in matched]
 
 
 def _root_of(pattern: str) -> str:
