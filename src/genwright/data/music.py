@@ -96,7 +96,7 @@ class MusicData(FilesData, family="data"):
         dataset.held = held
         dataset.summary["skipped"] += map(str, own_output(self.paths))
         if self.source == "files":
-            dataset.summary["remarks"] = unheeded(file.name for file in files)
+            dataset.summary["remarks"] += unheeded(file.name for file in files)
         check_digest(dataset.digest, expect)
         return dataset
 
