@@ -128,3 +128,19 @@ def test_a_run_with_nothing_but_an_empty_checkpoint_starts_at_its_beginning(tmp_
     shutil.rmtree(tmp_path / "run" / "checkpoints")
     (tmp_path / "run" / "checkpoints" / "step-00000100").mkdir(parents=True)
     assert train(tmp_path, resume=True).step == 4
+
+
+DAMAGES = (lambda text: text[:90], lambda text: "", lambda text: "[]", lambda text: text.replace('"unit"', '"of"'))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_evaluation_is_named_and_measured_again(tmp_path, damage):
+    write(tmp_path / "in", 0, 12)
+    run = train(tmp_path)
+    run.evaluate(samples=2)
+    (path,) = (run.folder / "evaluations").iterdir()
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(GenwrightError, match=r"evaluations/.*json is damaged, .*; measure again: genwright evaluate .*run"):
+        run.report()
+    run.evaluate(samples=2)
+    assert run.report().is_file()

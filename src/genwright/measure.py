@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from genwright.errors import GenwrightError
 from genwright.evaluation.figure import Figure, details, table
 from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.telling import tells_nothing
@@ -104,9 +106,15 @@ def _place(run: Run) -> Path:
 
 
 def latest(run: Run) -> Evaluation | None:
-    """The kept evaluation of this checkpoint and these weights."""
+    """The kept evaluation of this checkpoint and these weights. Raises GenwrightError for a file that holds none."""
     path = _place(run)
-    return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        what = f"{path} is damaged, or was written by another version"
+        raise GenwrightError(what, f"measure again: genwright evaluate {shlex.quote(str(run.folder))}") from None
 
 
 def _shown(run: Run, name: str, found: Evaluation) -> Any:
