@@ -110,6 +110,17 @@ def test_names_of_parts(tmp_path, names):
     assert labels_of(data, "held_out") == [{"label": [str(i)]} for i in Y[:4]]
 
 
+def test_the_same_pictures_are_held_out_whatever_their_size(tmp_path):
+    """Also where each size is prepared with a cache of its own."""
+    np.savez(tmp_path / "d.npz", x=X)
+    held = set()
+    for size in (4, 6, 9):
+        settings = ImagesData(path=str(tmp_path / "d.npz"), cache=str(tmp_path / f"cache{size}"), held_out=0.3)
+        split = settings.prepare(ImageSettings(size=size)).split("held_out")
+        held.add(tuple(sorted(split.names(range(len(split))))))
+    assert len(held) == 1 and len(held.pop()) == 9
+
+
 @pytest.mark.parametrize("part", ["eval", "evaluation", "holdout", "held_out", "hold_out", "heldout", "val", "testing"])
 def test_several_labels_have_the_same_names_in_every_part(tmp_path, part):
     arrays = {"train_images": X, "train_fine_labels": Y, "train_coarse_labels": Y // 2}

@@ -184,7 +184,8 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
             if label is not None:
                 attributes[attribute] = (label,)
     own_split = None if facts["train"] is None else np.arange(len(known)) >= facts["train"]
-    items = list(map(Item, facts["names"], facts["names"], known))
+    file = os.path.basename(path)
+    items = [Item(name, f"{file} {name}", its, path) for name, its in zip(facts["names"], known, strict=True)]
     return Album(shards, items, facts["problems"], own_split, frozenset(facts["labels"]), facts["notes"])
 
 
@@ -211,7 +212,8 @@ class Shards:
 
 
 def _columns(items: Sequence[Item], digests: np.ndarray) -> list[np.ndarray]:
-    """Keys of each picture, for `split.held_out_of`: its group, where it is a file that has one, and its pixels."""
+    """Keys of each picture, for `split.held_out_of`: its group, where it is of a file, and its pixels. The group comes first, so that the
+    same pictures are held out whatever the codec's shape."""
     pixels = digests.astype(np.uint64)
     return [keys_of(f"group {item.group}" for item in items), pixels] if items[0].path else [pixels]
 
