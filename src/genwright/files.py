@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genwright.errors import GenwrightError
+
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
@@ -42,6 +44,19 @@ def stamp_of(path: str | Path) -> list[int]:
     except OSError:
         return []
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def changed(path: str) -> GenwrightError:
+    """What to say where a file is no longer what its digest was taken of."""
+    return GenwrightError(f"{path} changed while it was prepared", "run the same command again")
+
+
+def check_unchanged(stamps: Mapping[str, list[int]]) -> None:
+    """Raises GenwrightError for the first file whose stamp is another now: what was read of it must not be kept under the digest that was
+    taken before. stamps: path -> `stamp_of` before its digest was taken."""
+    for path, stamp in stamps.items():
+        if stamp_of(path) != stamp:
+            raise changed(path)
 
 
 def cache_folder(given: str | Path | None) -> Path:

@@ -90,7 +90,8 @@ def test_flips_are_off_unless_asked_and_half_of_the_pictures(tmp_path, folder):
 
 def test_workers_make_the_same_shards(tmp_path, folder):
     files = [[p.name, str(p)] for p in sorted(folder.rglob("*.*"))]
-    jobs = [{"folder": str(tmp_path / f"{w}-{i}"), "files": files[i::2], "codec": SMALL.shape()} for w in (1, 2) for i in (0, 1)]
+    common = {"codec": SMALL.shape(), "stamps": {}}
+    jobs = [common | {"folder": str(tmp_path / f"{w}-{i}"), "files": files[i::2]} for w in (1, 2) for i in (0, 1)]
     list(parallel("pictures", jobs[:2], 1))
     list(parallel("pictures", jobs[2:], 2))
     for i in (0, 1):

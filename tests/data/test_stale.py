@@ -17,6 +17,7 @@ from genwright.data import scans
 from genwright.data.images import ImagesData
 from genwright.data.music import MusicData
 from genwright.data.scans import digests, roots_of
+from genwright.errors import GenwrightError
 
 WHEN = 1_600_000_000 * 10**9
 
@@ -72,8 +73,6 @@ def test_music_that_moved_is_not_read_again(tmp_path, monkeypatch):
 
 
 def test_pieces_that_cannot_be_used_are_refused_though_they_were_passed_over_before(tmp_path):
-    from genwright.errors import GenwrightError
-
     folder = tunes(tmp_path / "tunes")
     (folder / "broken.mid").write_bytes(b"MThd nothing")
     assert music(tmp_path, folder, on_bad_file="skip").summary["skipped"]
@@ -214,3 +213,37 @@ def test_two_machines_may_write_one_file_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "replace", other_writes_in_between)
     files.write_whole(path, "mine")
     assert path.read_text() == "mine" and [its.name for its in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_a_file_that_changes_while_it_is_prepared_is_not_kept_under_its_old_digest(tmp_path, monkeypatch):
+    """Its digest is taken before it is decoded; another program may write in between."""
+    from genwright.data import images as of_images
+    from genwright.data import music as of_music
+
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(8):
+        Image.fromarray(np.full((4, 4), 10 * i, np.uint8)).save(pictures / f"{i}.png")
+    arrays = tmp_path / "a.npz"
+    np.savez(arrays, x=np.random.default_rng(0).integers(0, 256, (8, 4, 4), np.uint8))
+    songs = tunes(tmp_path / "songs")
+    cases = [
+        (of_images, pictures / "3.png", lambda: ImagesData(path=str(pictures), **common).prepare(ImageSettings(size=4))),
+        (of_images, arrays, lambda: ImagesData(path=str(arrays), **common).prepare(ImageSettings(size=4))),
+        (of_music, sorted(songs.iterdir())[0], lambda: music(tmp_path, songs)),
+    ]
+    common = {"cache": str(tmp_path / "cache"), "workers": 1, "held_out": 0.2}
+    for module, path, prepare in cases:
+        before = path.read_bytes()
+
+        def late(paths, *more, path=path, before=before):
+            found = digests(paths, *more)
+            path.write_bytes(before + b"\n")
+            return found
+
+        monkeypatch.setattr(module, "digests", late)
+        with pytest.raises(GenwrightError, match=f"{path.name} changed while it was prepared; run the same command again"):
+            prepare()
+        monkeypatch.undo()
+        path.write_bytes(before)
+        prepare()

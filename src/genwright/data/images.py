@@ -43,7 +43,7 @@ from genwright.data.split import clusters_of, held_out_of, keys_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError, named
-from genwright.files import cache_folder, irregular
+from genwright.files import cache_folder, irregular, stamp_of
 
 LIMIT = 256  # columns of one attribute
 _AT_ONCE = 1024  # pictures that are read together, to be made codes
@@ -139,7 +139,8 @@ def _remarks(facts: Sequence[dict[str, Any]]) -> list[str]:
 
 def _decode(items: list[Item], codec: ImageSettings, cache: Path, settings: ImagesData) -> list[Path]:
     """Decodes what is not in the cache yet; the shards, in order. Their number stays below what can be mapped at once."""
-    contents = digests([item.path for item in items], cache, settings.roots)
+    stamps = {item.path: stamp_of(item.path) for item in items}
+    contents = digests(stamps, cache, settings.roots)
     units = grouped(items, lambda item: 1, lambda item: item.name, max(256, 1 << (len(items) // 256).bit_length()))
     shape = codec.shape()
     folders, jobs = [], []
@@ -148,7 +149,9 @@ def _decode(items: list[Item], codec: ImageSettings, cache: Path, settings: Imag
         folder = cache / "pictures" / digest_of(pictures.FORMAT, shape, named)
         folders.append(folder)
         if not folder.is_dir():
-            jobs.append({"folder": str(folder), "files": [(item.name, item.path) for item in unit], "codec": shape})
+            files = [(item.name, item.path) for item in unit]
+            own = {path: stamps[path] for _, path in files}
+            jobs.append({"folder": str(folder), "files": files, "codec": shape, "stamps": own})
     for _ in parallel("pictures", jobs, settings.workers or os.cpu_count() or 1):
         pass
     return folders
@@ -169,9 +172,10 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
     if settings.stacked and codec.channels != 3:
         raise GenwrightError("stacked pictures have three channels", "set codec.channels=3, or leave data.stacked out")
     shape = codec.shape() | ({"channels": 1} if settings.stacked else {})
+    stamps = {path: stamp_of(path)}
     folder = cache / "pictures" / digest_of(pictures.FORMAT, shape, digests([path], cache, settings.roots)[path])
     if not folder.is_dir():
-        source_npz.write(folder, path, shape)
+        source_npz.write(folder, path, shape, stamps)
     shards, facts = Shards([folder]), facts_of(folder)
     if settings.stacked:
         items = [Item(f"stacked {i}", "") for i in range(sum(STACKED.values()))]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ from genwright.data.tune_clusters import By, columns_of
 from genwright.data.workers import parallel
 from genwright.draws import Draws
 from genwright.errors import GenwrightError
-from genwright.files import cache_folder, digest, json_text, write_whole
+from genwright.files import cache_folder, check_unchanged, digest, json_text, stamp_of, write_whole
 from genwright.music.draft import lost_of
 from genwright.music.likeness import fingerprint, near_copies
 from genwright.music.rules import faults
@@ -83,12 +83,13 @@ class MusicData(FilesData, family="data"):
         cache = cache_folder(self.cache)
         mark_cache(cache)
         files = source_music.find(self.source, self.paths)
-        contents = digests([file.path for file in files], cache, self.roots)
+        stamps = {file.path: stamp_of(file.path) for file in files}
+        contents = digests(stamps, cache, self.roots)
         named = [(file.name, contents[file.path]) for file in files]
         key = digest_of(FORMAT, self.source, self.minimum, codec_settings.model_dump(), named)
         folder = cache / "music" / key
         if not folder.is_dir():
-            publish(folder, lambda draft: _prepare(self, codec_settings, files, draft))
+            publish(folder, lambda draft: _prepare(self, codec_settings, files, stamps, draft))
         facts = json.loads((folder / "pieces.json").read_text(encoding="utf-8"))
         self.check_bad(facts["bad"], len(facts["pieces"]))
         sides, held = _sides_of(facts, self)
@@ -122,12 +123,15 @@ def _sides_of(facts: dict[str, Any], settings: MusicData) -> tuple[list[str], He
     return [SPLITS[int(side)] for side in held.mask], held
 
 
-def _prepare(settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], folder: Path) -> None:
-    """Reads all pieces, makes their codec, writes both. Raises GenwrightError for a piece that cannot be used, unless those are passed
-    over."""
+def _prepare(
+    settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], stamps: Mapping[str, list[int]], folder: Path
+) -> None:
+    """Reads all pieces, makes their codec, writes both. stamps: see `check_unchanged`. Raises GenwrightError for a piece that cannot be
+    used, unless those are passed over."""
     common = {"source": settings.source, "per_quarter": codec_settings.per_quarter}
     jobs = [{"files": files[i : i + AT_ONCE]} | common for i in range(0, len(files), AT_ONCE)]
     found = dict(parallel("music", jobs, settings.workers or os.cpu_count() or 1))
+    check_unchanged(stamps)
     read, bad = [], []
     counts: Counter[str] = Counter()
     for name, score, problem, lost in (piece for i in range(len(jobs)) for piece in found[i]):

@@ -24,7 +24,7 @@ from genwright.data import png, sixteen_bits
 from genwright.data.shards import publish
 from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
-from genwright.files import digest, irregular, json_text
+from genwright.files import check_unchanged, digest, irregular, json_text
 
 _TGA = (".tga", ".icb", ".vda", ".vst")  # begins with nothing of its own, so only a name can say that a file is one
 SUFFIXES = frozenset(
@@ -235,9 +235,9 @@ def _overlap(length: int, side: int, size: int) -> np.ndarray:
     return (shared.clip(0) * (size / side)).astype(np.float32)
 
 
-def write(folder: str, files: list[tuple[str, str]], codec: dict) -> None:
+def write(folder: str, files: list[tuple[str, str]], codec: dict, stamps: dict[str, list[int]]) -> None:
     """Decodes (name, path) into a shard: pixels.npy, digests.npy (of each picture's pixels), shard.json (names, what is bad, remarks
-    and the names of the pictures that each is of)."""
+    and the names of the pictures that each is of). stamps: see `check_unchanged`, which raises GenwrightError."""
     pixels, names, bad = [], [], []
     remarks: dict[str, list[str]] = {}
     for position, (name, path) in enumerate(files):
@@ -251,6 +251,7 @@ def write(folder: str, files: list[tuple[str, str]], codec: dict) -> None:
         names.append(name)
         for remark in picture.remarks:
             remarks.setdefault(remark, []).append(name)
+    check_unchanged(stamps)
     save(folder, pixels, codec, {"names": names, "bad": bad, "remarks": remarks})
 
 

@@ -23,7 +23,7 @@ from genwright.data.rows import Record, first_line
 from genwright.data.tables import LONGEST, BadTable, Fault, Table
 from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
-from genwright.files import irregular
+from genwright.files import changed, irregular
 
 BLOCK = 1 << 20  # bytes read at once
 LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
@@ -305,11 +305,7 @@ def read(part: Part, field: str, skipped: list[str] | None = None, remarks: Rema
     try:
         yield from _documents(part, field, skipped, remarks)
     except (UnicodeDecodeError, NotText):  # it was text when it was scanned
-        raise changed(part) from None
-
-
-def changed(part: Part) -> GenwrightError:
-    return GenwrightError(f"{part.path} changed while it was prepared", "run the same command again")
+        raise changed(part.path) from None
 
 
 def _documents(part: Part, field: str, skipped: list[str] | None, remarks: Remarks | None) -> Iterator[Piece]:

@@ -31,17 +31,17 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from genwright.codecs.encoding import Encoder
-from genwright.data.readers import Part, Piece, Remarks, changed, kind_of, read
+from genwright.data.readers import Part, Piece, Remarks, kind_of, read
 from genwright.data.workers import at_file
 from genwright.errors import GenwrightError
-from genwright.files import digest, flush, json_text, stamp_of, write_whole
+from genwright.files import check_unchanged, digest, flush, json_text, write_whole
 
 T = TypeVar("T")
 FORMAT = 4  # part of every key: raise it when the same input would give other shards
 SPLITS = ("train", "held_out")
-# continued: the document began in an earlier shard
 # the first 64 bits of the text's SHA-256, its bytes, and of a part of a whole file which of the unit's parts it is, from 1
 ENTRY = np.dtype([("key", "<u8"), ("size", "<u8"), ("part", "<u4")])
+# continued: the document began in an earlier shard
 DOCUMENT = np.dtype([("split", "u1"), ("continued", "u1"), ("source", "<u4"), ("row", "<i8"), ("start", "<i8"), ("digest", "V16")])
 
 
@@ -234,9 +234,7 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
                 to["largest"] = max(to["largest"], int(np.frombuffer(ids, encoder.dtype).max(initial=0)))
                 to["characters"] += len(piece.text)
                 to["bytes"] += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
-        for part in parts:  # one that changed since its digest was taken must not become a shard under that digest
-            if stamp_of(part.path) != part.stamp:
-                raise changed(part)
+        check_unchanged({part.path: part.stamp for part in parts})
         np.save(draft / "documents.npy", np.array(documents, DOCUMENT))
         shas = {name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")}
         facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped}

@@ -5,6 +5,7 @@ Stacked digits (Metz et al., arXiv 1611.02163; PacGAN's protocol): 128,000 pictu
 random from all of them, which makes 1000 modes that are known. They are put together when they are asked for.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,21 @@ import torch
 from genwright.data.npz_arrays import Labels, Part, parts_of
 from genwright.data.pictures import Picture, save, square
 from genwright.draws import Draws
+from genwright.files import check_unchanged
 
 STACKED = {"train": 128_000, "held_out": 26_000}
 
 
-def write(folder: Path, path: str, codec: dict[str, Any]) -> None:
+def write(folder: Path, path: str, codec: dict[str, Any], stamps: Mapping[str, list[int]]) -> None:
     """Makes the shard: all pictures in the codec's shape, their names, attribute -> labels (None: not known), how many are for training
-    where the file says so, problems and notes. Raises GenwrightError."""
+    where the file says so, problems and notes. stamps: see `check_unchanged`. Raises GenwrightError."""
     parts, problems, notes = parts_of(path)
     pixels: list[np.ndarray] = []
     names: list[str] = []
     for part in parts:
         pixels += [square(Picture(values), **codec) for values in part.pictures]
         names += [f"{part.name} {i}" for i in range(len(part.pictures))]
+    check_unchanged(stamps)
     facts = {"names": names, "bad": [], "remarks": {}, "labels": _joined(parts), "problems": problems, "notes": notes}
     save(folder, pixels, codec, facts | {"train": len(parts[0].pictures) if len(parts) > 1 else None})
 
