@@ -409,3 +409,12 @@ def test_a_refusal_names_the_file(tmp_path):
     (tmp_path / "a.musicxml").write_bytes(xml(bars(note("C", 4, "two"))))
     with pytest.raises(GenwrightError, match="^a.musicxml says 'two' where a number belongs; mend the file, or go without it"):
         source_music.read_file(str(tmp_path / "a.musicxml"), 4)
+
+
+def test_a_part_of_thousands_of_voices_is_refused_at_once():
+    """Each voice of a part is compared with all others, so that 20,000 of them took many minutes."""
+    measure = "".join(note("C", 4, 1, at(staff)) + back(1) for staff in range(20_000))
+    with pytest.raises(BadMusic, match="a part of more than 64 voices"):
+        musicxml.read(xml(bars(measure)))
+    few = "".join(note("C", 4, 1, at(staff)) + back(1) for staff in range(64))
+    assert len(musicxml.read(xml(bars(few))).voices) == 64

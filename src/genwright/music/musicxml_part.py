@@ -17,6 +17,7 @@ from functools import lru_cache
 from genwright.music.draft import SEMITONES, BadMusic, Draft, Raw
 from genwright.music.score import Key, moved_key
 
+MOST_VOICES = 64  # of one part; `join_voices` compares each with all others
 MOST = 1e15  # a number that is larger is as good as this one: a Fraction of "1e999999" would take forever
 SHORT_DECIMAL = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 BEATS = re.compile(r"\d{1,4}(\s*\+\s*\d{1,4})*", re.ASCII)
@@ -115,13 +116,14 @@ class PartReader:
         elif pitch is None or self.drums:
             lost["unpitched notes"] += 1
         else:
-            staff, voice = self.place
             marks = [mark for notations in element.findall("notations") for mark in notations]
             tied = any(mark.tag in ("tie", "tied") and mark.get("type") in ("stop", "continue") for mark in (*element, *marks))
             fermata = any(mark.tag == "fermata" for mark in marks)
             tuplet = element.find("time-modification") is not None
-            note = Raw(self.onset, length, self._pitch(pitch, staff), 80, fermata, tied, tuplet)
-            self.voices.setdefault((staff, voice), []).append(note)
+            note = Raw(self.onset, length, self._pitch(pitch, self.place[0]), 80, fermata, tied, tuplet)
+            if self.place not in self.voices and len(self.voices) == MOST_VOICES:
+                raise BadMusic(f"has a part of more than {MOST_VOICES} voices, more than any instrument plays")
+            self.voices.setdefault(self.place, []).append(note)
 
     def _pitch(self, pitch: ET.Element, staff: str) -> int:
         """As MIDI counts it, sounding."""
