@@ -176,6 +176,14 @@ def test_one_text_is_one_prompt():
     assert generate(model, codec, "abc", 2, settings) == generate(model, codec, ["abc"], 2, settings)
 
 
+@pytest.mark.parametrize("changed", [{"data": "images"}, {"model": {"kind": "unet", "preset": "nanochat"}}])
+def test_a_setting_of_another_kind_is_not_what_is_advised(changed):
+    """`docs` has model.preset, which a network of pictures has not."""
+    with pytest.raises(GenwrightError, match="model.preset is not a setting; known: attention, blocks") as caught:
+        Recipe.load("docs", changed)
+    assert "did you mean" not in str(caught.value)
+
+
 def test_settings_that_are_meant():
     known = ["seed", "training.steps", "training.batch_size", "training.schedule.warmup", "objective.warmup", "model.depth"]
     assert settings_meant("--steps", known) == ["training.steps"]

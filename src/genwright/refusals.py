@@ -25,7 +25,7 @@ def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere
     key = ".".join([*([where] if where else []), *path])
     value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
     if kind == "extra_forbidden":
-        return GenwrightError(f"{key} is not a setting", _near(owner, path[-1], value, everywhere))
+        return GenwrightError(f"{key} is not a setting", _near(owner, key, value, everywhere))
     if kind == "missing":
         meaning = owner.model_fields[path[-1]].description or "see `genwright recipe show`"
         return GenwrightError(f"{key} is not given, and has no default", f"set it ({meaning.removesuffix('.')})")
@@ -67,12 +67,13 @@ def _settings_in(annotation: Any) -> list[type[BaseModel]]:
     return [cls for inner in typing.get_args(annotation) for cls in _settings_in(inner)]
 
 
-def _near(owner: type[BaseModel], word: str, value: Any, everywhere: Callable[[], Iterable[str]]) -> str:
+def _near(owner: type[BaseModel], key: str, value: Any, everywhere: Callable[[], Iterable[str]]) -> str:
     """A remedy for an unknown key and its value: a near name beside it, else the same name elsewhere (also as other programs call it),
-    else all that are known."""
+    else all that are known. The key itself may be a setting of another kind of part, which is no remedy."""
+    word = key.rpartition(".")[2]
     if get_close_matches(word, owner.model_fields, n=1, cutoff=0.7):
         return did_you_mean(word, owner.model_fields)
-    if elsewhere := settings_meant(word, everywhere(), exact=True):
+    if elsewhere := [name for name in settings_meant(word, everywhere(), exact=True) if name != key]:
         return written(elsewhere[:1], _typed(value), word)
     return did_you_mean(word, owner.model_fields)
 
