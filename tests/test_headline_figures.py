@@ -51,7 +51,7 @@ def trained(place, recipe, **changed):
 def causal(tmp_path_factory):
     place = tmp_path_factory.mktemp("causal")
     run = trained(place, "docs")
-    return run, run.evaluate(), Outside(run, place)
+    return run, run.evaluate(samples=SAMPLES), Outside(run, place)
 
 
 class Outside:

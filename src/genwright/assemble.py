@@ -72,8 +72,11 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     out += summary.get("remarks", ())
     out += _remark(summary.get("empty", {}), "1 row holds no text and is no document", "{} rows hold no text and are no documents")
     out += _remark(summary.get("quoted", {}), "1 cell stands in quotes, which .tsv keeps", "{} cells stand in quotes, which .tsv keeps")
-    out += [f"{rare:,} attribute values are too rare to be a condition (data.minimum)"] if rare else []
-    return out + ([f"{none:,} examples have no attribute"] if none and summary.get("attributes") else [])
+    if rare:
+        out.append(f"attribute values that are too rare to be a condition (data.minimum): {rare:,}")
+    if none and summary.get("attributes"):
+        out.append(f"examples without an attribute: {none:,}")
+    return out
 
 
 def on_both_sides(dataset: Any) -> list[str]:
@@ -85,7 +88,7 @@ def on_both_sides(dataset: Any) -> list[str]:
     near = summary.get("near-copies across the split", 0)
     out = []
     if copies:
-        out.append(f"{copies:,} equal an earlier one")
+        out.append(f"copies of an earlier one: {copies:,}")
     if across:
         out.append(f"{across:,} held out equal a training one, for the split is the source's own")
     if near:

@@ -165,11 +165,20 @@ def _shown(run: Run, name: str, found: Evaluation) -> Any:
     )
 
 
+def _page_at(path: Path) -> Path:
+    """Where a page can be written: a new file, a regular one that it replaces, or what a link leads to. Raises GenwrightError."""
+    place = path.resolve() if path.is_symlink() else path
+    if not place.name or place.exists() and not place.is_file():
+        raise GenwrightError(f"{path} cannot be written: it is no regular file", "choose another place with --output")
+    return place
+
+
 def write(runs: Sequence[Run], path: Path) -> Path:
     """The report of runs; what was not evaluated yet is, first."""
     from genwright.reporting.provenance import differences, run_names
     from genwright.reporting.report import write_report
 
+    path = _page_at(path)
     names = run_names([run.folder for run in runs])
     data = [_shown(run, name, latest(run) or evaluate(run)) for run, name in zip(runs, names, strict=True)]
     for text in differences(data):

@@ -261,7 +261,9 @@ def test_a_file_that_is_reached_twice_is_read_once_and_said(root):
     fill(root, "cats", "dogs")
     (root / "dogs" / "a cat.png").symlink_to(root / "cats" / "3.png")
     data = prepared(root)
-    assert data.summary["files"] == 12 and data.summary["remarks"] == ["1 files are reached in two ways, and read once: dogs/a cat.png"]
+    assert data.summary["files"] == 12 and data.summary["remarks"] == [
+        "files that are reached in two ways are read once (1): dogs/a cat.png"
+    ]
     assert "cats/3.png" in sum(sides(data).values(), [])
 
 
@@ -356,7 +358,7 @@ def test_hidden_pictures_are_passed_over_and_said(root):
         (root / name).write_bytes(b"any")
     (root / ".trash").mkdir()
     data = prepared(root)
-    assert data.summary["files"] == 12 and data.summary["remarks"] == ["2 hidden pictures are passed over: .x.png, .y.JPG"]
+    assert data.summary["files"] == 12 and data.summary["remarks"] == ["hidden pictures are passed over (2): .x.png, .y.JPG"]
 
 
 def test_a_pipe_called_like_a_picture_does_not_hang(root):

@@ -189,7 +189,7 @@ def test_inspect_says_what_is_equal(tmp_path):
         (folder / f"{i}.txt").write_text(words(i % 10, 200), encoding="utf-8")
     settings = {"data.path": str(folder), "data.cache": str(tmp_path / "cache"), "data.context": 16, "codec": "bytes", "data.held_out": 0.2}
     facts = preview(Recipe.load("docs", settings | {"model.depth": 1, "model.width": 16, "model.heads": 1})).facts
-    assert facts["split"] == "10 equal an earlier one"
+    assert facts["split"] == "copies of an earlier one: 10"
     assert "4 documents, 20.6% of the bytes" in facts["data"] and facts["left out"] == "nothing"
 
 

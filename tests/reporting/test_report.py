@@ -1,11 +1,13 @@
 import base64
 import math
+import os
 import re
+from pathlib import Path
 
 import pytest
 
 from genwright.errors import GenwrightError
-from genwright.evaluation.figure import Figure
+from genwright.evaluation.figure import LOSS, Figure
 from genwright.reporting.page import Fill, RunData, Sample, rows
 from genwright.reporting.pictures import Picture
 from genwright.reporting.report import mark, sentence, smooth, thin, write_report
@@ -235,3 +237,24 @@ def test_long_tables_fold_but_hold_everything(tmp_path):
 def test_parameters_are_counted_in_the_right_thousand(tmp_path, count, shown):
     page, _ = page_of(tmp_path, run_of(sizes={"parameters": count}))
     assert f"{shown}parameters" in page.text
+
+
+def test_a_report_replaces_nothing_but_a_regular_file(tmp_path):
+    from genwright.measure import _page_at
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    link = tmp_path / "link.html"
+    link.symlink_to(tmp_path / "page.html")
+    for place in (pipe, tmp_path, Path()):
+        with pytest.raises(GenwrightError, match="it is no regular file; choose another place with --output"):
+            _page_at(place)
+    assert _page_at(link) == (tmp_path / "page.html").resolve()
+    assert _page_at(tmp_path / "new.html") == tmp_path / "new.html"
+
+
+def test_what_counting_pairs_does_better_is_no_proof_that_nothing_was_learned():
+    floors = {"untrained": 5.6, "unigram": 3.8, "bigram": 1.7}
+    loss = Figure(LOSS, 2.0, "nats/token", 9, "tokens", floors)
+    said = sentence(RunData("run", figures=[loss]))
+    assert said.endswith("Counting pairs of tokens needs 1.7, so it knows less than that yet.")

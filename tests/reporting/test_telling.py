@@ -33,7 +33,8 @@ BLOBS = [
         (0.8, 0.94, 0.943, "higher", False),
         (3.0, 1.0, 2.0, "lower", True),
         (3.0, 2.1, 2.0, "lower", False),
-        (0.5, 0.701, 0.7, "near", True),
+        (0.7, 0.701, 0.7, "near", True),
+        (0.5, 0.701, 0.7, "near", False),  # a fault that neither noise nor real data has
         (0.5, 0.9, 0.7, "near", False),
         (0.5, math.nan, 0.7, "higher", True),
         (0.5, 0.1, math.inf, "higher", True),

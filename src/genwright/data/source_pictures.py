@@ -75,8 +75,10 @@ def find(paths: tuple[str, ...], table: str | None, skip: bool) -> Found:
     problems, notes = _unread(others, alone, table)
     whole = {path for path in paths if os.path.isdir(path)}
     hidden = _hidden(whole | {os.path.dirname(file.path) for file in files} if whole else set())
-    notes += [f"{len(hidden):,} hidden pictures are passed over: {named(hidden)}"] if hidden else []
-    notes += [f"{len(again):,} files are reached in two ways, and read once: {named(again)}"] if again else []
+    if hidden:
+        notes.append(f"hidden pictures are passed over ({len(hidden):,}): {named(hidden)}")
+    if again:
+        notes.append(f"files that are reached in two ways are read once ({len(again):,}): {named(again)}")
     names = [file.name for file in files]
     places = _places(names, alone or ", ".join(paths), notes, mixed=bool(table))
     known: dict[str, Known] = {}

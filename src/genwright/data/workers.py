@@ -128,7 +128,7 @@ def _died(processes: list[SpawnProcess], work: Work, jobs: Sequence[dict], at: l
             files += paths[position - 1 : position] or paths
     files = list(dict.fromkeys(files))
     more = f" or {len(files) - NAMED:,} more" if len(files) > NAMED else ""
-    where = f"at {', '.join(files[:NAMED])}{more}" if files else "before it began"
+    where = f"at {', '.join(files[:NAMED])}{more}" if files else "and its file is not known"
     return GenwrightError(f"a worker process ended in the middle of its work ({how}), {where}", LOWER)
 
 

@@ -10,6 +10,7 @@ import math
 from genwright.evaluation.figure import Figure, shown
 
 CLOSE = 0.01  # of "near" figures: a floor within this share of the only ceiling cannot be told from it
+FAR = 3  # of "near" figures: a value so many times as far away as real sets are shows a fault, whatever the floors are
 
 
 def tells_nothing(figure: Figure) -> str:
@@ -48,9 +49,12 @@ def no_better_than(figure: Figure) -> str:
 
 
 def _among_the_real(figure: Figure) -> str:
-    """Of figures that are best near the first ceiling: a floor is as near to it as another set of real data is."""
+    """Of figures that are best near the first ceiling: a floor is as near to it as another set of real data is, and the value is not far
+    away, which would show a fault that neither has."""
     (reference, wanted), *others = figure.ceilings.items()
     reach = max([CLOSE * abs(wanted), *(abs(value - wanted) for _, value in others)])
+    if abs(figure.value - wanted) > FAR * reach:
+        return ""
     for name, floor in figure.floors.items():
         if abs(floor - wanted) <= reach:
             return _sentence(figure, name, reference)

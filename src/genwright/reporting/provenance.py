@@ -45,6 +45,8 @@ def data_facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
     """What a run read, as a nested mapping. data: what the run's environment keeps of it (digest, summary)."""
     settings = recipe.data.model_dump(mode="json")
     facts: dict[str, Any] = {name: settings.get(name) or None for name in DATA}
+    if paths := facts.get("path"):
+        facts["path"] = [Path(path).as_posix() for path in ([paths] if isinstance(paths, str) else paths)]  # notes/ is notes
     split = {f"setting {name}": settings.get(name) for name in SPLIT}
     codec = {"codec": recipe.codec.model_dump(mode="json")}
     return facts | split | codec | {"digest": data.get("digest")} | dict(data.get("summary", {}))
@@ -88,9 +90,10 @@ def _place(recipe: Recipe) -> str:
 
 
 def _kind_of(paths: Sequence[str]) -> str:
+    folders = [Path(path).is_dir() or not Path(path).suffix for path in paths]  # data may be gone when a report is written
     if len(paths) > 1:
-        return "files and folders" if any(not Path(path).suffix for path in paths) else "files"
-    return "file" if Path(paths[0]).suffix else "folder"
+        return "files and folders" if any(folders) else "files"
+    return "folder" if folders[0] else "file"
 
 
 def own_description(recipe: Recipe, overrides: Mapping[str, Any]) -> str:
@@ -140,8 +143,9 @@ def _between(a: RunData, b: RunData) -> list[str]:
         what += [f"{_size(one, 'held_out'):,} and {_size(other, 'held_out'):,} examples"] * held_out
         out.append(f"{pair} hold out different data ({'; '.join(what)}): their held-out figures cannot be compared directly")
     if codecs_differ:
-        told = "what is counted in tokens, pixels or codes cannot be compared directly; bits per byte can"
-        out.append(f"{pair} have different codecs ({', '.join(codec)}): {told}")
+        told = "what is counted in tokens, pixels or codes cannot be compared directly; bits per byte can, of the same data"
+        doubt = "" if read or sizes else "; whether the contents are the same is not known where codecs differ"
+        out.append(f"{pair} have different codecs ({', '.join(codec)}): {told}{doubt}")
     return out + _samples(a, b)
 
 

@@ -96,7 +96,12 @@ def sentence(run: RunData) -> str:
         return text + "."
     best = min(floors, key=floors.__getitem__)
     floor = f"{FLOORS.get(best, best)} needs {number(floors[best])}"
-    return f"{text}, more than {floor}: it has learned nothing yet." if loss.value > floors[best] else f"{text}, where {floor}."
+    worse = [name for name in floors if loss.value > floors[name]]
+    if not worse:
+        return f"{text}, where {floor}."
+    if len(worse) == len(floors):
+        return f"{text}, more than {floor}: it has learned nothing yet."
+    return f"{text}. {floor[:1].upper()}{floor[1:]}, so it knows less than that yet."
 
 
 def _beside_real(figures: Sequence[Figure]) -> str:

@@ -1,9 +1,10 @@
 """Drawing valid text where tokens may be parts of characters (`contracts.Utf8Tables`): from left to right (`Spelling`), and in gaps
 between tokens that are there (`may_fill`).
 
-From left to right: a token that does not fit is drawn again, among those that fit; all others stay as they were drawn. Together that is
-a draw from the model's own distribution without what does not fit: p(token) + p(none fits) p(token) / p(fits) = p(token) / p(fits). A
-model that has learned to spell is hardly ever asked twice, so that its samples and its speed stay as they were.
+From left to right: a token that does not fit is drawn again, among those that fit; all others stay as they were drawn. Without top-k,
+top-p and min-p that is a draw from the model's own distribution without what does not fit: p(token) + p(none fits) p(token) / p(fits) =
+p(token) / p(fits). With them the first draw is cut as always, and the second one among what fits. A model that has learned to spell is
+hardly ever asked twice, so that its samples and its speed stay as they were.
 """
 
 from collections.abc import Sequence
