@@ -144,3 +144,14 @@ def test_a_damaged_evaluation_is_named_and_measured_again(tmp_path, damage):
         run.report()
     run.evaluate(samples=2)
     assert run.report().is_file()
+
+
+@pytest.mark.parametrize("name,place", [("environment.json", "environment.json"), ("metrics.jsonl", "metrics.jsonl line 2")])
+def test_a_damaged_file_of_a_run_is_named(tmp_path, name, place):
+    write(tmp_path / "in", 0, 12)
+    run = train(tmp_path)
+    path = run.folder / name
+    first = path.read_text().splitlines()[0]
+    path.write_text(f"{first}\n{{\n")
+    with pytest.raises(GenwrightError, match=rf"{place} is damaged, for it is not JSON .*; put back a copy"):
+        run.report()

@@ -75,6 +75,14 @@ def json_text(value: Any, indent: int | None = None) -> str:
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
+def read_json(text: str, name: str | Path, remedy: str) -> Any:
+    """What JSON of a file of ours says. name: of the file, with its line where it has many. Raises GenwrightError for damaged text."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise GenwrightError(f"{name} is damaged, for it is not JSON ({error})", remedy) from None
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

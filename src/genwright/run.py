@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from genwright import assemble
 from genwright.errors import GenwrightError
+from genwright.files import read_json
 from genwright.recipe import Recipe, build
 from genwright.training import checkpoint
 from genwright.training.engine import Engine
@@ -120,7 +120,9 @@ class Run:
     @property
     def environment(self) -> dict[str, Any]:
         path = self.folder / "environment.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        return read_json(path.read_text(encoding="utf-8"), path, "put back a copy of it, or delete it: what it said is then not shown")
 
     @property
     def records(self) -> list[dict[str, Any]]:

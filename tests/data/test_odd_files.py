@@ -239,3 +239,12 @@ def test_safe_cut_searches_what_is_new_alone():
         for known in range(len(block) + 1):
             if readers.safe_cut(block[:known]) == 0:
                 assert readers.safe_cut(block, known) == whole
+
+
+def test_a_link_to_nothing_is_named_and_passed_over_when_asked(folder, tmp_path):
+    (folder / "there.txt").write_text("a text that is there")
+    (folder / "gone.txt").symlink_to(tmp_path / "nowhere")
+    refused("gone.txt cannot be read .*set data.on_bad_file=skip", tmp_path, folder)
+    dataset = prepare(tmp_path, folder, on_bad_file="skip")
+    assert sorted(documents(dataset)) == ["a text that is there", "good"]
+    assert len(dataset.summary["skipped"]) == 1 and "gone.txt" in dataset.summary["skipped"][0]

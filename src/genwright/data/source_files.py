@@ -212,8 +212,8 @@ def _is_text(path: str) -> bool:
 
 
 def _may_be_read(path: str) -> bool:
-    """Whether this is a file, or something like a named pipe, which its reader then refuses by name."""
-    return os.path.exists(path) and not os.path.isdir(path)
+    """Whether this is a file, or something like a named pipe or a link to nothing, which its reader then refuses by name."""
+    return os.path.lexists(path) and not os.path.isdir(path)
 
 
 @source("files")

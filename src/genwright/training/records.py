@@ -1,7 +1,6 @@
 """metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length; resuming cuts it back to that.
 TensorBoard may mirror it."""
 
-import json
 import os
 import resource
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from genwright.errors import optional
-from genwright.files import json_text
+from genwright.files import json_text, read_json
 from genwright.training.loop import Hook, State
 
 CLOCK = ("seconds", "memory_mb", "elapsed")  # fields, with `*_per_second`, that differ between equal runs
@@ -84,7 +83,9 @@ def read(path: Path) -> list[dict[str, Any]]:
     """All whole records; a last line that is still being written is left out."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    remedy = "put back a copy of the file, or delete that line"
+    return [read_json(line, f"{path} line {i}", remedy) for i, line in enumerate(lines, 1) if line.endswith("\n")]
 
 
 def without_clock(record: dict[str, Any]) -> dict[str, Any]:
