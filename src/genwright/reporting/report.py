@@ -33,7 +33,9 @@ KEYS = {
     "Figures": '<p class="soft">Beside each value: <span class="floors">floors</span>, what needs no learning reaches, and '
     '<span class="ceilings">ceilings</span>, what real data reaches.</p>',
     "Samples": '<p class="soft"><mark class="prompt">The prompt</mark> was given, the rest is the model\'s. '
-    '<u class="copy">Underlined</u>: the longest piece that stands word for word in the training data.</p>',
+    '<u class="copy">Underlined</u>: the longest piece that stands word for word in the training data. '
+    "Samples that continue a prompt were drawn as the recipe samples; the others at temperature 1 from all tokens, "
+    "as those that the figures of samples are made of.</p>",
 }
 FLOORS = {"bigram": "counting pairs of tokens", "unigram": "counting tokens", "uniform": "blind guessing"}
 FLOORS |= {"untrained": "the untrained network"}
