@@ -14,25 +14,10 @@ from PIL import Image
 
 from commands import command
 from genwright.codecs.image import ImageSettings
-from genwright.codecs.text import Bytes
 from genwright.data import readers, source_music, source_pictures
 from genwright.data.images import ImagesData
-from genwright.data.text import TextData
 from genwright.errors import GenwrightError
-
-
-def prepare(tmp_path, path, **settings):
-    settings = {"context": 8, "held_out": 0, "cache": str(tmp_path / "cache"), "workers": 1} | settings
-    return TextData(path=str(path), **settings).prepare(Bytes())
-
-
-def documents(dataset):
-    return [dataset.codec.decode(tokens[:-1]) for _, tokens in dataset.documents("train")]
-
-
-def refused(match, *arguments, **settings):
-    with pytest.raises(GenwrightError, match=match):
-        prepare(*arguments, **settings)
+from texts import documents, prepare, refused
 
 
 @pytest.fixture

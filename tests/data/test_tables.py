@@ -7,31 +7,16 @@ import json
 import pytest
 from PIL import Image
 
-from genwright.codecs.text import Bytes
 from genwright.data import source_pictures, tables
 from genwright.data.tables import BadTable, Fault, Table
-from genwright.data.text import TextData
 from genwright.errors import GenwrightError
+from texts import documents, prepare, refused
 
 
 def rows_of(text, **options):
     """(line, cells or what is wrong) of each row."""
     data = text if isinstance(text, bytes) else text.encode()
     return [(row.line, row.cells.what if isinstance(row.cells, Fault) else row.cells) for row in Table([data], **options)]
-
-
-def prepare(tmp_path, path, **settings):
-    settings = {"context": 8, "held_out": 0, "cache": str(tmp_path / "cache"), "workers": 1} | settings
-    return TextData(path=str(path), **settings).prepare(Bytes())
-
-
-def documents(dataset):
-    return [dataset.codec.decode(tokens[:-1]) for _, tokens in dataset.documents("train")]
-
-
-def refused(match, *arguments, **settings):
-    with pytest.raises(GenwrightError, match=match):
-        prepare(*arguments, **settings)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ that it could be neither resumed nor evaluated. A run's folder is known by its f
 
 import os
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,11 +33,9 @@ def mark_cache(folder: Path) -> None:
     tag = folder / TAG
     if tag.exists():
         return
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         tag.write_text(SIGNATURE, encoding="utf-8")
-    except OSError:
-        pass
 
 
 def what_is(folder: str, names: Collection[str]) -> str:
