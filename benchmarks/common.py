@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from genwright.files import json_text
+from genwright.core.files import json_text
 
 
 def machine() -> dict:

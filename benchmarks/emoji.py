@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import genwright
 from common import finish
-from genwright.pictured import pictures_of
+from genwright.contents.images.pictured import pictures_of
 
 WANTED = ("recognised group", "recognised tone", "coverage", "memorised")
 

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright.contracts import Space
-from genwright.draws import Draws
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
 from genwright.models.presets import TransformerSettings
 from genwright.objectives.language import Causal, Masked
 from genwright.training import loop

@@ -67,8 +67,8 @@ def pictures(path: Path) -> None:
     np.savez(path, x_train=x[:240], y_train=y[:240], x_test=x[240:], y_test=y[240:])
 
 
-def recipe(name: str, work: Path, **changes) -> genwright.recipe.Recipe:
-    from genwright.recipe import Recipe
+def recipe(name: str, work: Path, **changes) -> genwright.recipe.schema.Recipe:
+    from genwright.recipe.schema import Recipe
 
     def filled(value):
         if isinstance(value, dict):

@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common import finish
-from genwright.music import abc_file, abc_reader
-from genwright.music.draft import BadMusic, Draft
+from genwright.contents.music import abc_file, abc_reader
+from genwright.contents.music.draft import BadMusic, Draft
 
 SLOWEST = 5.0  # CPU seconds that one example may take
 LENGTHS = {

@@ -31,11 +31,11 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 from common import finish
-from genwright.music import midi, musicxml
-from genwright.music.draft import SEMITONES, BadMusic, Draft
-from genwright.music.midi_write import to_midi
-from genwright.music.score import Key, Meter, Note, Score, Tempo, apart
-from genwright.music.write import to_musicxml
+from genwright.contents.music import midi, musicxml
+from genwright.contents.music.draft import SEMITONES, BadMusic, Draft
+from genwright.contents.music.midi_write import to_midi
+from genwright.contents.music.score import Key, Meter, Note, Score, Tempo, apart
+from genwright.contents.music.write import to_musicxml
 
 SECONDS = 10  # of the processor, that reading one small file may take
 HANGS = 120  # seconds after which the command stops itself

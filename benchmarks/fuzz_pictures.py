@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from PIL import ImageColor
 
 from common import finish
-from genwright.data.pictures import BadPicture, read, square
+from genwright.contents.images.pictures import BadPicture, read, square
 
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # colour type -> bits of a sample
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

@@ -30,9 +30,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from common import finish
-from genwright.data import readers, source_pictures
+from genwright.contents.images import source_pictures
+from genwright.core.errors import GenwrightError
+from genwright.data import readers
 from genwright.data.tables import BadTable, Fault, Table
-from genwright.errors import GenwrightError
 
 MARKS = {"utf-8": b"", "utf-8-sig": b"", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff", "utf-32-le": b"\xff\xfe\0\0"}
 letters = st.sampled_from('ab"",,\n\r\t \'\\;é日😀\ufeff\u2028[]{}:0')

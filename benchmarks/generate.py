@@ -23,8 +23,8 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 from common import finish
-from genwright.contracts import Space
-from genwright.draws import Draws
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
 from genwright.models.hf import export
 from genwright.models.presets import TransformerSettings
 from genwright.models.transformer import Transformer

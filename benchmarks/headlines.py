@@ -27,8 +27,8 @@ import torch
 
 from common import finish
 from genwright.evaluation.figure import ACCURACY, BITS_PER_BYTE, LOSS, named
-from genwright.measure import evaluate, latest
-from genwright.run import Run, load
+from genwright.runs.evaluate import evaluate, latest
+from genwright.runs.run import Run, load
 
 BAR = 1e-4
 AT_ONCE = 16  # windows that the exported model reads together

@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 
 from common import finish
-from genwright import assemble
-from genwright.recipe import Recipe
+from genwright.recipe.schema import Recipe
+from genwright.runs import assemble
 from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.records import Records

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 
 from common import finish
-from genwright.contracts import Space
-from genwright.draws import Draws
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.core.registry import settings_of
 from genwright.evaluation.likelihood import active_units, estimate, marginal_nll
 from genwright.objectives.likelihoods import binarised
 from genwright.objectives.variational import Variational
-from genwright.registry import settings_of
 from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer, Schedule, Training

@@ -29,13 +29,13 @@ import torch
 
 import genwright
 from common import finish
-from genwright import composing
-from genwright.data.music import by_piece
+from genwright.contents.music import composing
+from genwright.contents.music.data import by_piece
+from genwright.contents.music.likeness import near_copies
+from genwright.contents.music.rules import parallel
+from genwright.contents.music.voice_leading import FAULTS, marks
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
-from genwright.evaluation.voice_leading import FAULTS, marks
-from genwright.music.likeness import near_copies
-from genwright.music.rules import parallel
 
 BARS = 15  # of 16 sixteenths: 240 of them
 PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
@@ -139,7 +139,7 @@ def melodies(run, count: int) -> dict:
 
 
 def corpus(count: int) -> dict:
-    from genwright.recipe import Recipe
+    from genwright.recipe.schema import Recipe
 
     out: dict = {}
     with tempfile.TemporaryDirectory() as cache:
@@ -150,8 +150,8 @@ def corpus(count: int) -> dict:
             out[f"{name}, seconds"], out[f"{name}, cpu seconds of this process"] = time.perf_counter() - began, time.process_time() - cpu
         out |= {"pieces": len(dataset.names), "grid": dataset.summary["notes"], "left out": len(dataset.summary["skipped"])}
         codec, lost = dataset.codec, []
-        from genwright.data import source_music
-        from genwright.music.score import Score
+        from genwright.contents.music import sources as source_music
+        from genwright.contents.music.score import Score
 
         read = source_music.pieces("chorales", source_music.find("chorales"), recipe.codec.per_quarter)
         bare = lambda score: replace(score, tempo=0.0, tempos=(), names=(), facts={})  # noqa: E731 - the codec says nothing of them

@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--out")
     a = parser.parse_args()
     from common import finish
-    from genwright.draws import Draws
+    from genwright.core.draws import Draws
     from genwright.evaluation.likelihood import estimate
     from genwright.objectives.likelihoods import binarised
     from likelihood import pictures, train

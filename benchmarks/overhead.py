@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright import assemble
-from genwright.recipe import Recipe
+from genwright.recipe.schema import Recipe
+from genwright.runs import assemble
 from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.session import Session

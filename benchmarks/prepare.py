@@ -28,7 +28,7 @@ from common import finish
 def synthesise(path: Path, megabytes: float) -> None:
     """Distinct documents: paragraphs of the standard library in random order, with lines of words that occur nowhere else (about 1.5%
     of all words, more than new text brings), written as jsonl. The same on every run of one interpreter."""
-    from genwright.data.source_python import library
+    from genwright.contents.text.source_python import library
 
     blocks = []
     for file in sorted(library()):
@@ -51,8 +51,8 @@ def synthesise(path: Path, megabytes: float) -> None:
 
 
 def ours(data: str, tokenizer: str, processes: int, folder: Path) -> dict:
-    from genwright.codecs.text import File
-    from genwright.data.text import TextData
+    from genwright.contents.text.codec import File
+    from genwright.contents.text.data import TextData
 
     settings = TextData(path=data, held_out=0.001, workers=processes, cache=str(folder))
     start = time.perf_counter()
@@ -145,7 +145,7 @@ def main() -> None:
             synthesise(Path(data), arguments.megabytes)
         tokenizer = arguments.tokenizer
         if not tokenizer:
-            from genwright.codecs.text import BPE
+            from genwright.contents.text.codec import BPE
 
             with open(data, encoding="utf-8") as rows:
                 codec = BPE(vocabulary=arguments.vocabulary, sample=20).train(json.loads(row)["text"] for row in rows)

@@ -29,9 +29,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 from common import finish
-from genwright.data import source_music
-from genwright.music import abc_file, abc_reader
-from genwright.music.draft import BadMusic, untie
+from genwright.contents.music import abc_file, abc_reader
+from genwright.contents.music import sources as source_music
+from genwright.contents.music.draft import BadMusic, untie
 
 TOLERANCE = Fraction(1, 160)  # quarter notes
 OPTIONS = ("-NGRA", "-NFER", "-NGUI", "-silent")

@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from common import finish
-from genwright.data import source_music
-from genwright.music import musicxml
-from genwright.music.score import Score
+from genwright.contents.music import musicxml
+from genwright.contents.music import sources as source_music
+from genwright.contents.music.score import Score
 
 
 def exact(value) -> Fraction:

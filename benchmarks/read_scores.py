@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from common import finish
-from genwright.music import musicxml
-from genwright.music.draft import Draft, Raw, untie
+from genwright.contents.music import musicxml
+from genwright.contents.music.draft import Draft, Raw, untie
 
 FOLDERS = (
     "beach", "beethoven", "ciconia", "corelli", "cpebach", "demos", "handel", "haydn", "johnson_j_r", "joplin",

@@ -24,12 +24,12 @@ import torch
 
 import genwright
 from common import finish
-from genwright.codecs.image import ImageSettings
-from genwright.data.images import ImagesData
+from genwright.contents.images.codec import ImageSettings
+from genwright.contents.images.data import ImagesData
+from genwright.contents.images.pictured import drawer
 from genwright.evaluation.distances import kl_floor, stacked
 from genwright.evaluation.features import extractor
-from genwright.pictured import drawer
-from genwright.recipe import parse_overrides
+from genwright.recipe.schema import parse_overrides
 
 
 def labels(x: torch.Tensor, classifier, attribute: slice) -> torch.Tensor:

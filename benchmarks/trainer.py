@@ -26,8 +26,8 @@ CONTEXT, BATCH = 64, 12
 
 
 def ours(data: Path, steps: int, precision: str, compiled: bool) -> float:
-    from genwright import assemble
-    from genwright.recipe import Recipe
+    from genwright.recipe.schema import Recipe
+    from genwright.runs import assemble
     from genwright.training import loop
     from genwright.training.engine import Engine
     from genwright.training.session import Session

@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright.contracts import Space
-from genwright.draws import Draws
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
 from genwright.models.velocity import MlpVelocity
 from genwright.objectives.flow import Flow
 from genwright.objectives.transport import square_distances

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright import assemble
-from genwright.contracts import Space
-from genwright.draws import Draws
-from genwright.recipe import Recipe, parse_overrides
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.recipe.schema import Recipe, parse_overrides
+from genwright.runs import assemble
 from genwright.training import loop
 from genwright.training.engine import Engine
 

@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 
 from common import finish
-from genwright.evaluation.musical import descriptors, novelty
-from genwright.evaluation.voice_floors import changed, voice_floors
-from genwright.evaluation.voice_leading import FAULTS, PARALLELS, marks
-from genwright.music.score import of_grid
+from genwright.contents.music.descriptors import descriptors, novelty
+from genwright.contents.music.score import of_grid
+from genwright.contents.music.voice_floors import changed, voice_floors
+from genwright.contents.music.voice_leading import FAULTS, PARALLELS, marks
 
 PARALLEL = PARALLELS
 NAMES = (

@@ -3,7 +3,9 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+ROOMS = sorted(path for path in (HERE / "contents").iterdir() if path.is_dir())
+sys.path[:0] = map(str, (HERE, *ROOMS))  # where the helpers of tests lie
 
 from hypothesis import HealthCheck, settings
 

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from genwright.progress import showing, task, track
+from genwright.core.progress import showing, task, track
 
 
 class Clock:

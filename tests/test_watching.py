@@ -8,15 +8,15 @@ import torch
 from PIL import Image
 
 import watched as w
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
 from genwright.evaluation.held_out import measure
+from genwright.runs.watch import Watch, Watching, alarms, ringing, rows_of
 from genwright.sampling.drawing import Drawing
 from genwright.training.engine import Engine
 from genwright.training.loop import Rollback
 from genwright.training.records import read, without_clock
 from genwright.training.session import Session
 from genwright.training.settings import Training
-from genwright.watching import Watch, Watching, alarms, ringing, rows_of
 
 FIRST_WORDS = ("mode collapse", "the discriminator has won", "posterior collapse", "dead codebook", "memorising")
 
@@ -179,7 +179,7 @@ def test_pictures_are_a_grid_and_little_data_leaves_metrics_out(tmp_path):
 
 
 def test_samples_are_given_the_conditions_of_real_examples(tmp_path):
-    from genwright.contracts import Space
+    from genwright.core.contracts import Space
 
     dataset = w.cloud(10)
     dataset.codec.space = Space(shape=(2,), attributes={"kind": ("a", "b")})

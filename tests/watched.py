@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from genwright.contracts import Space
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
 from genwright.data.examples import ExampleStream, HeldOutExamples, Split
-from genwright.draws import Draws
 from genwright.evaluation.held_out import measure
 from genwright.models.autoencoder import MlpVae
 from genwright.models.mlp import MLPDiscriminator, MLPGenerator
@@ -17,13 +17,13 @@ from genwright.objectives.adversarial import Adversarial
 from genwright.objectives.flow import Flow
 from genwright.objectives.quantised import VectorQuantised
 from genwright.objectives.variational import Variational
+from genwright.runs.watch import Alarms, Watch, Watching, rows_of
 from genwright.sampling.drawing import Drawing
 from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.hooks import Evaluate
 from genwright.training.records import Records
 from genwright.training.settings import Optimizer, Schedule, Training
-from genwright.watching import Alarms, Watch, Watching, rows_of
 
 
 def split(x):

@@ -8,20 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genwright.api import inspect, train
-    from genwright.errors import GenwrightError
-    from genwright.recipe import Recipe
-    from genwright.run import Run, load, report
+    from genwright.core.errors import GenwrightError
+    from genwright.recipe.schema import Recipe
+    from genwright.runs.run import Run, load, report
 
 __version__ = "0.1.0"
 __all__ = ["GenwrightError", "Recipe", "Run", "inspect", "load", "report", "train"]
 
-_HOMES = {"GenwrightError": "genwright.errors", "Recipe": "genwright.recipe", "inspect": "genwright.api", "train": "genwright.api"}
+_HOMES = {
+    "GenwrightError": "genwright.core.errors",
+    "Recipe": "genwright.recipe.schema",
+    "inspect": "genwright.api",
+    "train": "genwright.api",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'genwright' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES.get(name, "genwright.run")), name)
+    return getattr(importlib.import_module(_HOMES.get(name, "genwright.runs.run")), name)
 
 
 def __dir__() -> list[str]:

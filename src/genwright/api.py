@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.markup import escape
 from torch import Tensor
 
-from genwright import assemble
+from genwright.core.errors import GenwrightError, out_of_memory
+from genwright.core.files import json_text, write_whole
 from genwright.data import workers
-from genwright.errors import GenwrightError, out_of_memory
 from genwright.evaluation.held_out import measure
-from genwright.files import json_text, write_whole
-from genwright.recipe import Recipe, override
-from genwright.run import Run, load, report
+from genwright.recipe.schema import Recipe, override
+from genwright.runs import assemble
+from genwright.runs.run import Run, load, report
 from genwright.training import checkpoint
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
@@ -203,7 +203,7 @@ def _train(
     live = Live(console, escape(folder.name), last, stream.unit) if engine.main and not quiet else None
     session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say=say)
     if recipe.data.content in VISUAL:
-        from genwright.watching import Alarms
+        from genwright.runs.watch import Alarms
 
         session.watchers = [Alarms(recipe.watching, engine, folder / "metrics.jsonl", session.note, say, recipe.objective)]
     try:
@@ -246,12 +246,12 @@ def _measuring(
         say("nothing is held out: this run has no held-out figures" if unit == 1 else f"fewer than {unit} examples are held out")
     watch, limit = None, None
     if recipe.data.content in VISUAL:
-        from genwright.evaluation.images import SEEN
+        from genwright.contents.images.evaluate import SEEN
 
         limit = SEEN
     if recipe.data.content in VISUAL and recipe.watching.samples:
         from genwright.evaluation.features import extractor
-        from genwright.watching import Watch
+        from genwright.runs.watch import Watch
 
         features = lambda: extractor(dataset, getattr(recipe.data, "cache", None)).features  # noqa: E731
         watch = Watch(folder, objective, dataset, engine, recipe.watching, recipe.sampling, features, recipe.seed)
@@ -360,6 +360,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Any:
     """The first batch decoded, with what counts in the loss marked; sizes; what the run will cost. Printable."""
-    from genwright.preview import preview
+    from genwright.runs.preview import preview
 
     return preview(_asked(recipe, overrides))

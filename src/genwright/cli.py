@@ -16,8 +16,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from genwright.errors import GenwrightError, did_you_mean, out_of_memory
-from genwright.suggestions import option_meant
+from genwright.core.errors import GenwrightError, did_you_mean, out_of_memory
+from genwright.recipe.suggestions import option_meant
 
 INTERRUPTED = 130  # exit code
 
@@ -58,7 +58,7 @@ def every_command(
 @app.command()
 def recipes() -> None:
     """What can be run, a line each."""
-    from genwright.recipe import shipped
+    from genwright.recipe.schema import shipped
 
     rows = shipped()
     width = max(len(name) for name, _ in rows)
@@ -71,7 +71,7 @@ def recipe_show(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Every setting of a recipe, with its default and its meaning."""
     from rich.console import Console
 
-    from genwright.recipe import Recipe, explain, parse_overrides
+    from genwright.recipe.schema import Recipe, explain, parse_overrides
 
     out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for row in explain(Recipe.load(recipe, parse_overrides(overrides or []))):
@@ -108,7 +108,7 @@ def train(
 ) -> None:
     """Train a recipe, or go on with a run."""
     from genwright import api
-    from genwright.recipe import parse_overrides
+    from genwright.recipe.schema import parse_overrides
 
     changes = parse_overrides(overrides or [])
     done = api.train(recipe, run=run, resume=resume, until=until, start=start, processes=processes, quiet=quiet, **changes)
@@ -124,7 +124,7 @@ def train(
 def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
     """The first batch, the sizes, the cost of a run."""
     from genwright import api
-    from genwright.recipe import parse_overrides
+    from genwright.recipe.schema import parse_overrides
 
     print(api.inspect(recipe, **parse_overrides(overrides or [])))
 
@@ -180,7 +180,8 @@ def sample(
 ) -> None:
     """Sample a run: print text, or write pictures or music."""
     given = {k: v for k, v in locals().items() if v is not None and v is not False and k not in ("run", "step", "weights", "more")}
-    from genwright import api, progress
+    from genwright import api
+    from genwright.core import progress
 
     trained = api.load(run, step=step, weights=weights)
     content = "image" if trained.content == "points" else trained.content
@@ -194,9 +195,9 @@ def sample(
         _print_text(trained, given | chosen)
         return
     if content == "music":
-        from genwright.composing import sample_music as write
+        from genwright.contents.music.composing import sample_music as write
     else:
-        from genwright.pictured import sample_pictures as write  # type: ignore[assignment]
+        from genwright.contents.images.pictured import sample_pictures as write  # type: ignore[assignment]
     with progress.showing():
         written = write(trained, **given)
     print("\n".join(map(str, written)))
@@ -274,7 +275,8 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Measure a run on its held-out split, and what it draws."""
-    from genwright import api, progress
+    from genwright import api
+    from genwright.core import progress
 
     with progress.showing(quiet):
         found = api.load(run, step=step, weights=weights).evaluate(inception, samples, whole)
@@ -303,7 +305,8 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write an HTML page about one run, or several."""
-    from genwright import api, progress
+    from genwright import api
+    from genwright.core import progress
 
     with progress.showing(quiet):
         written = api.report(runs, output)

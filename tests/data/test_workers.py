@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from genwright.core.errors import GenwrightError
 from genwright.data import workers
 from genwright.data.workers import Work, spread
-from genwright.errors import GenwrightError
 
 # --- what the workers below do; they import this module by its name ---
 

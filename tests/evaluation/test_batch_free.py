@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from genwright.contracts import Space
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.core.registry import kinds
 from genwright.data.examples import HeldOutExamples, Split
-from genwright.draws import Draws
 from genwright.evaluation.held_out import POSITION, Alone, measure
 from genwright.evaluation.likelihood import estimate
 from genwright.models.autoencoder import MlpVae
@@ -25,7 +26,6 @@ from genwright.objectives.flow import Flow
 from genwright.objectives.language import Causal, CausalObjective, Masked
 from genwright.objectives.quantised import VectorQuantised
 from genwright.objectives.variational import Variational
-from genwright.registry import kinds
 
 EXAMPLES = 23  # a prime: no batch divides it
 CONTEXT = 10

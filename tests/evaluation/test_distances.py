@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.evaluation.distances import PERFECT, frechet, kernel_distance, kl_floor, mixture, reverse_kl, sliced_wasserstein, stacked
 
 

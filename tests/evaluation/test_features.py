@@ -6,9 +6,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from genwright.contracts import Space
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
 from genwright.data.examples import Split
-from genwright.draws import Draws
 from genwright.evaluation import features
 from genwright.evaluation.features import Network, Recognition, extractor, right, spans, turned
 

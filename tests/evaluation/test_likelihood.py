@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from genwright.contracts import Space
-from genwright.draws import Draws
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
 from genwright.evaluation.likelihood import active_units, estimate, figures, histogram_nll, marginal_nll
 from genwright.models.autoencoder import Autoencoder, MlpVae, Sampled
 from genwright.models.ladder import LadderVae

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
 from genwright.evaluation import distances
 from genwright.evaluation.distances import Memory, nearest, prdc
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genwright.evaluation.text import distinct, longest_spans, measure_samples, noise, parses, repetition, until, windows
+from genwright.evaluation.tokens import distinct, longest_spans, measure_samples, noise, parses, repetition, until, windows
 
 tokens_of = st.lists(st.integers(0, 3), max_size=30)
 

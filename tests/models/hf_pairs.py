@@ -3,7 +3,7 @@
 import torch
 import transformers
 
-from genwright.contracts import Space
+from genwright.core.contracts import Space
 from genwright.models import hf
 
 VOCABULARY = 37

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from genwright.contracts import Space
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import settings_of
 from genwright.models.autoencoder import MlpVae
 from genwright.models.ladder import ConvVae
-from genwright.registry import settings_of
 
 KINDS = {"mlp-vae": {"width": 16}, "conv-vae": {"width": 4, "units": 5}, "ladder-vae": {"width": 8, "depth": 1}}
 

@@ -8,8 +8,8 @@ import transformers
 from hf_pairs import COMMON, both, reference
 from safetensors.torch import load_file, save_file
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
 from genwright.models import hf
 from genwright.models.presets import PRESETS, TransformerSettings
 

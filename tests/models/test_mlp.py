@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
 from genwright.models.mlp import Layers, MLPDiscriminator, MLPGenerator
 
 POINTS = Space(shape=(2,))

@@ -3,10 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import settings_of
 from genwright.models.presets import PRESETS, TransformerSettings
-from genwright.registry import settings_of
 
 SPACE = Space(vocabulary=100)
 

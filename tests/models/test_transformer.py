@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from hf_pairs import CASES, CAUSAL, both
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
 from genwright.models import transformer as module
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.models.transformer import Norm, rotary, rotate

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
 from genwright.models.unet import UNetSettings
 from genwright.models.velocity import MlpVelocity
 

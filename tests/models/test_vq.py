@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
 from genwright.models.vq import Codebook, Scalars, VQSettings
 
 PICTURES = Space(shape=(3, 16, 8))

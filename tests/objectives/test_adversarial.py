@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from genwright.contracts import Space
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.models.mlp import MLPDiscriminator, MLPGenerator
 from genwright.objectives.adversarial import LOSSES, Adversarial, gradient_penalty, square_slopes
 from genwright.sampling.drawing import Drawing

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from genwright.contracts import Space
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.objectives.flow import Flow, paired, solve, spread_times
 from genwright.sampling.drawing import Drawing
 

@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from genwright.draws import Draws
+from genwright.core.draws import Draws
 from genwright.models.autoencoder import gaussian_kl
 from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, importance_bound, logistic
 

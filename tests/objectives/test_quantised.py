@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from genwright.contracts import Space
-from genwright.draws import Draws
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
 from genwright.models.vq import VQSettings
 from genwright.objectives.quantised import VectorQuantised, perplexity
 from genwright.training import checkpoint, loop

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from genwright.contracts import Space
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.models.autoencoder import MlpVae
 from genwright.objectives.variational import Variational
 from genwright.sampling.drawing import Drawing

@@ -6,9 +6,9 @@ import pytest
 
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.telling import can_lead, tells_nothing
-from genwright.measure import Evaluation
 from genwright.reporting.page import RunData
 from genwright.reporting.report import sentence
+from genwright.runs.evaluate import Evaluation
 from pages import page_of
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.sampling.decode import generate, generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
 
@@ -110,7 +110,7 @@ def test_repetition_penalty_counts_the_prompt_but_not_its_filling(table):
 
 
 def test_a_row_beyond_the_context_forgets_its_oldest_half(table, letters):
-    from conftest import Table
+    from stand_ins import Table
 
     model = Table(context=8)
     prompts = ["abcdefghijab", "cd", "efghijab"]
@@ -144,7 +144,7 @@ def test_a_constraint_is_obeyed_and_in_the_probabilities(table):
 
 @pytest.mark.parametrize("context", [6, 10**6])
 def test_a_constraint_sees_all_that_was_drawn(context):
-    from conftest import Table
+    from stand_ins import Table
 
     histories = []
 

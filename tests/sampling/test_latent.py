@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
 from genwright.sampling import latent
 from genwright.sampling.drawing import Drawing
 
@@ -107,8 +107,8 @@ def test_inversion_returns_and_variation_keeps_the_prior():
 
 
 def test_a_flow_that_starts_elsewhere_is_sampled_from_there():
-    from genwright import assemble
-    from genwright.recipe import Recipe
+    from genwright.recipe.schema import Recipe
+    from genwright.runs import assemble
     from genwright.sampling.drawing import Drawing
 
     values = {"name": "x", "data": {"kind": "points", "source": "moons", "start": "8gaussians", "points": 10, "held_out": 0}}

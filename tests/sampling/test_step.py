@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from genwright.contracts import Space
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.decode import generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
 from genwright.training import checkpoint
 from genwright.training.records import Records, read
 from training.test_loop import final, history, same

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from genwright.contracts import Loss
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Loss
+from genwright.core.errors import GenwrightError
 from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.records import read, without_clock

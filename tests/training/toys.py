@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from genwright.contracts import Loss, Turn
-from genwright.draws import Draws
+from genwright.core.contracts import Loss, Turn
+from genwright.core.draws import Draws
 from genwright.training.settings import Optimizer, Schedule, Training
 
 ADAM = Optimizer(kind="adamw", learning_rate=0.01)

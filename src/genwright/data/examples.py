@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genwright.contracts import Batch
+from genwright.core.contracts import Batch
+from genwright.core.draws import Draws, key
+from genwright.core.errors import GenwrightError
 from genwright.data.split import HeldOut
-from genwright.draws import Draws, key
-from genwright.errors import GenwrightError
 
 Change = Callable[[Batch, Draws], Batch]
 _ROUNDS = 3

@@ -6,7 +6,7 @@ What is called train is trained on; every other part (val, valid, validation, te
 import re
 from collections.abc import Iterable
 
-from genwright.errors import named
+from genwright.core.errors import named
 
 TRAIN = "train"
 _WORDS = {

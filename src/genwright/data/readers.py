@@ -2,7 +2,7 @@
 
 A file is read by its suffix (below an optional .gz or .zst): rows of .jsonl/.ndjson, .csv/.tsv and .parquet are documents each,
 anything else is one document of text. Plain text and jsonl are cut into parts of some megabytes, so that one large file keeps all
-cores busy; text is cut where the cut changes no token (see `genwright.codecs.encoding`). Files in UTF-16 or UTF-32 are one part. A
+cores busy; text is cut where the cut changes no token (see `genwright.contents.text.encoding`). Files in UTF-16 or UTF-32 are one part. A
 leading byte-order mark is dropped.
 
 Worker processes import this module: it must not import torch.
@@ -17,13 +17,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from genwright.core.errors import GenwrightError
+from genwright.core.files import changed, irregular
 from genwright.data import rows
 from genwright.data.encodings import Decoder, NotText, as_utf8, encoding_of
 from genwright.data.rows import Record, first_line
 from genwright.data.tables import LONGEST, BadTable, Fault, Table
 from genwright.data.workers import at_file
-from genwright.errors import GenwrightError
-from genwright.files import changed, irregular
 
 BLOCK = 1 << 20  # bytes read at once
 LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest

@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from genwright import files
-from genwright.data.shards import FORMAT, digest_of, writing
+from genwright.core import files
+from genwright.data.cache import FORMAT, digest_of, writing
 
 MARGIN = 2_000_000_000  # nanoseconds
 Facts = TypeVar("Facts")

@@ -10,13 +10,13 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, PrivateAttr
 
+from genwright.core.errors import GenwrightError, optional
+from genwright.core.files import cache_folder
+from genwright.core.registry import Settings, source
+from genwright.data.cache import digest_of, publish
 from genwright.data.own_output import Own, holder, is_report, what_is
 from genwright.data.scans import digests, roots_of
-from genwright.data.shards import digest_of, publish
 from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
-from genwright.errors import GenwrightError, optional
-from genwright.files import cache_folder
-from genwright.registry import Settings, source
 
 # What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its suffix.
 _SUFFIXES = """

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genwright.data.shards import digest_of, writing
-from genwright.errors import GenwrightError
-from genwright.files import write_whole
+from genwright.core.errors import GenwrightError
+from genwright.core.files import write_whole
+from genwright.data.cache import digest_of, writing
 
 SEED = 0x67656E7772696768  # of the hash that orders clusters; another one would give other sides
 RECORD = np.dtype([("key", "<u8"), ("held", "u1")])

@@ -23,7 +23,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
 
 quiet = False  # whether no progress is shown
 ENVIRONMENT = {  # of a worker
@@ -53,7 +53,10 @@ class Answer(NamedTuple):
 
 
 def kinds_of_work() -> dict[str, Work]:
-    from genwright.data import pictures, readers, shards, source_music
+    from genwright.contents.images import pictures
+    from genwright.contents.music import sources as source_music
+    from genwright.contents.text import shards
+    from genwright.data import readers
 
     def parts(job: dict) -> Iterable[str]:
         return (part[0] for part in job["unit"]["parts"])

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.objectives.transport import square_distances
 
 QUANTILE, NEIGHBOURS = 0.05, 50  # of `Memory`

@@ -21,14 +21,14 @@ from rich.console import Console
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from genwright.codecs.attributes import spans
-from genwright.contracts import Batch, Loss, Objective, Ranks, Turn
+from genwright.core.attributes import spans
+from genwright.core.contracts import Batch, Loss, Objective, Ranks, Turn
+from genwright.core.draws import Draws
+from genwright.core.files import cache_folder, json_text, write_whole
+from genwright.core.progress import Task, task
+from genwright.data.cache import digest_of
 from genwright.data.examples import ExampleStream, Split
-from genwright.data.shards import digest_of
-from genwright.draws import Draws
 from genwright.evaluation.held_out import Alone
-from genwright.files import cache_folder, json_text, write_whole
-from genwright.progress import Task, task
 from genwright.training.hooks import Live
 from genwright.training.loop import Hook, State, run, start
 from genwright.training.settings import Optimizer, Schedule, Training

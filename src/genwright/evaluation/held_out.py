@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genwright import assemble
-from genwright.contracts import Batch, Objective
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
-from genwright.progress import task
+from genwright.core.contracts import Batch, Objective
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
+from genwright.core.progress import task
+from genwright.runs import assemble
 from genwright.training.engine import Engine
 
 POSITION = -1  # of the draws: no step of training has it

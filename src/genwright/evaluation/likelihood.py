@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from genwright.draws import Draws
+from genwright.core.draws import Draws
+from genwright.core.progress import track
 from genwright.evaluation.figure import Figure
 from genwright.objectives.likelihoods import importance_bound
 from genwright.objectives.variational import ACTIVE
-from genwright.progress import track
 
 Pictures = Callable[[int, int], dict[str, Tensor]]  # (start, stop) -> batch with "x" as `prepare` leaves it, and "condition" if any
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from genwright.progress import task
+from genwright.core.progress import task
 
 Part = TypeVar("Part")
 SECONDS = 60.0  # that drawing may take, where no number is given

@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Space
-from genwright.registry import Settings
+from genwright.core.contracts import Space
+from genwright.core.registry import Settings
 
 State = tuple[Tensor, ...]  # for each layer of latents what the encoder says of it, (n, ...)
 Draw = Callable[[int, "Tensor | None"], Tensor]  # (layer, the decoder's state) -> latents (m, *sizes[layer])

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from genwright.contracts import Codec, Space
-from genwright.errors import GenwrightError
-from genwright.files import json_text, readable
+from genwright.core.contracts import Codec, Space
+from genwright.core.errors import GenwrightError
+from genwright.core.files import json_text, readable
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.models.transformer import Transformer
 

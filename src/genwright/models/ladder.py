@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import Settings
 from genwright.models.autoencoder import Autoencoder, initialised
-from genwright.registry import Settings
 
 
 def conv(inputs: int, outputs: int, size: int = 3, groups: int = 1, gain: float = 1.0, stride: int = 1, bias: bool = True) -> nn.Conv2d:

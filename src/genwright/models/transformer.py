@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
 from genwright.models.ops import attention, rms_norm, squared_relu
 
 IGNORED = -100  # a target that does not count

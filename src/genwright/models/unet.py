@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Space
+from genwright.core.contracts import Space
+from genwright.core.registry import Settings
 from genwright.models.autoencoder import initialised
 from genwright.models.ladder import halved
 from genwright.models.ops import attention
 from genwright.models.velocity import Context, Velocity
-from genwright.registry import Settings
 
 
 def norm(x: Tensor) -> Tensor:

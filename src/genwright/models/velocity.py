@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
-from genwright.registry import Settings
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import Settings
 
 _FASTEST = 256.0  # radians over the whole way, of the quickest feature of time
 

@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Space
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import Settings
 from genwright.models.ladder import blocks, conv, halved, up, widening
-from genwright.registry import Settings
 
 
 class Bottleneck(nn.Module):

@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.codecs.attributes import drop
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.attributes import drop
+from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import Settings
 from genwright.objectives.augment import NUMBERS, augment
-from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 Pair = Callable[[Tensor, Tensor], Tensor]  # scores of real and of generated examples (n,) -> loss of each pair (n,)

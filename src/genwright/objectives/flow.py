@@ -20,13 +20,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.codecs import attributes
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core import attributes
+from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
+from genwright.core.progress import track
+from genwright.core.registry import Settings
 from genwright.objectives.transport import assignment, square_distances
-from genwright.progress import track
-from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 _GOLDEN = 0.6180339887498949

@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import Settings
 from genwright.models.transformer import IGNORED
-from genwright.registry import Settings
 from genwright.sampling.drawing import Decoding
 
 

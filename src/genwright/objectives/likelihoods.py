@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genwright.draws import Draws, mix
+from genwright.core.draws import Draws, mix
 
 
 def bernoulli(logits: Tensor, x: Tensor) -> Tensor:

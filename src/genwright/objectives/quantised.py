@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space
-from genwright.draws import Draws
+from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space
+from genwright.core.draws import Draws
+from genwright.core.registry import Settings
 from genwright.models.vq import Codebook, VQAutoencoder
-from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 

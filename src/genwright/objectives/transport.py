@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from genwright.errors import optional
+from genwright.core.errors import optional
 
 
 def square_distances(a: Tensor, b: Tensor) -> Tensor:

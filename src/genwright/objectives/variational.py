@@ -16,12 +16,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.codecs.attributes import drop
-from genwright.contracts import Batch, Loss, Objective, Ranks, Space, Turn
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.attributes import drop
+from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import Settings
 from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, importance_bound, logistic
-from genwright.registry import Settings
 from genwright.sampling.drawing import Drawing
 
 ACTIVE = 0.01  # nats of KL in an example, or variance of the posterior mean, above which a unit is used

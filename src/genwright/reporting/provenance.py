@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genwright.errors import GenwrightError
-from genwright.recipe import shipped
+from genwright.core.errors import GenwrightError
+from genwright.recipe.schema import shipped
 
 if TYPE_CHECKING:
-    from genwright.recipe import Recipe
+    from genwright.recipe.schema import Recipe
     from genwright.reporting.page import RunData
 
 NOUNS = {"text": "documents", "images": "pictures", "music": "pieces", "points": "points"}

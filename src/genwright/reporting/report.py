@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
+from genwright.core.files import write_whole
 from genwright.evaluation.figure import ARROWS, EXAMPLE_LOSS, HEADLINES, TOKEN_LOSSES, Figure, marks, named, number, shown
 from genwright.evaluation.telling import can_lead, no_better_than, tells_nothing
-from genwright.files import write_whole
 from genwright.reporting.page import RunData, Sample, document, rows
 from genwright.reporting.provenance import differences
 from genwright.reporting.svg import COLOURS, Series, chart, scale, short

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genwright.contracts import Codec, Utf8Tables
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Codec, Utf8Tables
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.spelling import Spelling
 from genwright.sampling.step import needs_causal, stepper, threads_for

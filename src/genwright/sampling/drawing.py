@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from genwright.registry import Settings
+from genwright.core.registry import Settings
 
 
 class Drawing(Settings):

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genwright.contracts import Space
-from genwright.draws import Draws
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Space
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 
 BATCH = 64  # pictures that are made at once
 AXES = 1024  # more latent dimensions than this have no meaning one by one: noise of single pixels

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from genwright.contracts import Utf8Tables
-from genwright.draws import Draws
+from genwright.core.contracts import Utf8Tables
+from genwright.core.draws import Draws
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.warp import choose, likeliest, warp
 

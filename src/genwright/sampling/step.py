@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
 from genwright.models.transformer import Transformer
 
 _WORTH_SHARING = 4_000_000  # multiplications of a step; measured on 2 cores: 1 row of 0.8 million is as fast on one, 16 rows are not

@@ -17,9 +17,9 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from genwright.contracts import Objective
-from genwright.errors import GenwrightError
-from genwright.files import digest, flush, is_finite, json_text, readable
+from genwright.core.contracts import Objective
+from genwright.core.errors import GenwrightError
+from genwright.core.files import digest, flush, is_finite, json_text, readable
 from genwright.training.loop import State
 
 # what `Weights` calls it -> the file it is in, and what stands before its names there

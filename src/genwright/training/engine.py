@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
 
 
 def cores() -> int:

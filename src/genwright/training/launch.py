@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from genwright.errors import GenwrightError
+from genwright.core.errors import GenwrightError
 
 LAUNCHER = "GENWRIGHT_LAUNCHER"  # environment variable of a rank: the number of the process that launched it
 

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genwright.contracts import Batch, Loss, Objective, Stream, Turn
-from genwright.draws import Draws, key
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Batch, Loss, Objective, Stream, Turn
+from genwright.core.draws import Draws, key
+from genwright.core.errors import GenwrightError
 from genwright.training.engine import Engine
 from genwright.training.schedules import rate_factor
 from genwright.training.settings import Training

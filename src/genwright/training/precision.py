@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from genwright.contracts import Batch, Objective, Stream, Turn
-from genwright.draws import Draws
+from genwright.core.contracts import Batch, Objective, Stream, Turn
+from genwright.core.draws import Draws
 from genwright.training.engine import Engine
 from genwright.training.settings import Training
 from genwright.training.weights import cast_inputs

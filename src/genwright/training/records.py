@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from genwright.errors import optional
-from genwright.files import json_text, read_json
+from genwright.core.errors import optional
+from genwright.core.files import json_text, read_json
 from genwright.training.loop import Hook, State
 
 CLOCK = ("seconds", "memory_mb", "elapsed")  # fields, with `*_per_second`, that differ between equal runs

@@ -14,7 +14,7 @@ A warm-up that would not end in the run is shortened, and `shortened` says so.
 import math
 from collections.abc import Iterator, Mapping
 
-from genwright.registry import Settings, span_steps
+from genwright.core.registry import Settings, span_steps
 from genwright.training.settings import Optimizer, Schedule
 
 LEAST_ROOM = 0.1  # share of a run that a warm-up may always take, also where the decay begins at once

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from genwright.contracts import Objective, Stream
-from genwright.errors import GenwrightError
+from genwright.core.contracts import Objective, Stream
+from genwright.core.errors import GenwrightError
 from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.hooks import Evaluate, due

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from genwright.registry import Settings
+from genwright.core.registry import Settings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 

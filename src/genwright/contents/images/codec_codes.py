@@ -1,0 +1,111 @@
+"""A trained VQ run as a codec: a picture is a row of codes, which a transformer learns as it learns words (van den Oord et al., arXiv
+1711.00937, section 3.3; Esser et al., 2012.09841). What of its attributes is asked for stands before the codes, a token for each value.
+
+Tokens: the codes, then each value of each attribute, then `start`, `none` (an empty place of the prefix) and `mask`. A run keeps a copy
+of the VQ network and of its pictures' codec, and needs nothing outside.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import ClassVar, Literal, cast
+
+import torch
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from genwright.contents.images.codec import ImageCodec, ImageSettings
+from genwright.core.attributes import placed
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import Settings
+from genwright.models.vq import VQAutoencoder, VQSettings
+
+FILE, _WEIGHTS, _IMAGE = "codes.json", "codes.safetensors", "image"
+_AT_ONCE = 64  # pictures that pass through the network together
+
+
+class CodesCodec:
+    """Pictures (n, C, H, W) in [-1, 1] <-> codes (n, places). prefix: places before the codes, each for one attribute value."""
+
+    content = "image"
+
+    def __init__(self, image: ImageCodec, network: VQAutoencoder, settings: VQSettings, prefix: int):
+        self.image, self.network, self.settings = image, network.eval().requires_grad_(False), settings
+        attributes, self.codes = image.space.attributes, network.bottleneck.size
+        names = [f"{name}={value}" for name, values in attributes.items() for value in values] + ["start", "none", "mask"]
+        self.places, self.prefix = network.grid[0] * network.grid[1], prefix if attributes else 0
+        special = {name: self.codes + i for i, name in enumerate(names)}
+        self.space = Space(self.codes + len(names), special, length=self.prefix + self.places, attributes=attributes)
+        self.digest = hashlib.sha256(save(self._weights()) + repr((image.digest, self.prefix)).encode()).hexdigest()
+        self.encode, self.decode = image.encode, image.decode  # what a person gives and sees are the pictures
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+
+    @torch.no_grad()
+    def codes_of(self, x: Tensor) -> Tensor:
+        """Pictures -> codes (n, places) int64, on the CPU."""
+        device = next(self.network.parameters()).device
+        return torch.cat([self.network(piece.to(device))[1].cpu() for piece in x.split(_AT_ONCE)])
+
+    @torch.no_grad()
+    def pictures(self, codes: Tensor) -> Tensor:
+        """Codes (n, places) -> pictures, on the CPU."""
+        device = next(self.network.parameters()).device
+        return torch.cat([self.network(codes=piece.to(device)).cpu() for piece in codes.split(_AT_ONCE)]).clamp(-1, 1)
+
+    def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:
+        """What stands before the codes: tokens (count, start + prefix). condition: (count, columns), 1 where a value is asked for; of more
+        than fit the first ones are; None asks for nothing."""
+        before = placed(condition, count, self.prefix, self.codes, self.space.special["none"])
+        return torch.nn.functional.pad(before, (start, 0), value=self.space.special["start"])
+
+    def save(self, folder: str | Path) -> None:
+        folder = Path(folder)
+        self.image.save(folder / _IMAGE)
+        (folder / _WEIGHTS).write_bytes(save(self._weights()))
+        (folder / FILE).write_text(self.settings.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+class Codes(Settings, family="codec"):
+    """Pictures as the codes of a VQ model that was trained before."""
+
+    content: ClassVar[str] = "image"
+    kind: Literal["codes"] = "codes"
+    """Which codec: the codes of a trained VQ run."""
+    run: str
+    """The folder of that run; its network is copied into the new one."""
+    prefix: int = Field(8, ge=1, le=1024)
+    """Places before the codes, each for one attribute value that a picture is conditioned on."""
+
+    def opened(self) -> CodesCodec:
+        """The codec over the pictures that the VQ run saw. Raises GenwrightError where there is no such run."""
+        if (Path(self.run) / FILE).is_file():
+            return self.load(self.run)
+        if not (Path(self.run) / "recipe.yaml").is_file():
+            remedy = f"train it first (genwright train {Path(self.run).name}), or name the folder of another VQ run"
+            raise GenwrightError(f"codec.run: there is no run in {self.run}", remedy)
+        from genwright.runs.run import load
+
+        run = load(self.run)
+        if run.recipe.objective.kind != "vector-quantised":
+            what = f"codec.run: {self.run} was trained with objective {run.recipe.objective.kind}, which makes no codes"
+            raise GenwrightError(what, "name the folder of a run with objective=vector-quantised")
+        return CodesCodec(run.codec, cast(VQAutoencoder, run.model), run.recipe.model, self.prefix)
+
+    def load(self, folder: str | Path) -> CodesCodec:
+        """The codec that was saved with a run. Raises GenwrightError."""
+        from genwright.training.checkpoint import into_module
+
+        folder = Path(folder)
+        image = ImageSettings().load(folder / _IMAGE)
+        try:
+            settings, weights = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8"))), load_file(folder / _WEIGHTS)
+        except (OSError, ValueError, SafetensorError) as problem:
+            raise GenwrightError(f"the codec in {folder} is damaged ({problem})", "bring its files back or train again") from problem
+        network = settings.build(image.space)
+        into_module(network, weights, str(folder / _WEIGHTS))
+        return CodesCodec(image, network, settings, self.prefix)

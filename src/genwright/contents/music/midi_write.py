@@ -1,0 +1,109 @@
+"""A score as a Standard MIDI File of format 1: a track for tempos, metres and keys, then a track and a channel a voice.
+
+Every reader finds the same notes: within a voice no two notes of one pitch overlap (`score.apart`), a note ends before another of its pitch
+begins at the same tick, and each track ends where the piece does. Channel 10 is left to drums; a 16th voice begins anew on the next port.
+Source: Standard MIDI Files 1.0, RP-001.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from genwright.contents.music.score import Meter, Note, Score, apart, edges, first_number
+from genwright.contents.music.write import checked, names
+
+CHANNELS = (*range(9), *range(10, 16))
+FINEST = 480  # ticks of a quarter note, about
+FINEST_UNIT = 64  # of a metre
+CLOCKS = 24  # of MIDI, in a quarter note: a click of the metronome
+THIRTY_SECONDS = 8  # in a quarter note
+COPYRIGHT, TRACK_NAME, PORT, END_OF_TRACK, TEMPO, METER, KEY = 0x02, 0x03, 0x21, 0x2F, 0x51, 0x58, 0x59  # kinds of meta events
+
+Timed = tuple[int, bytes]  # tick, event
+
+
+def to_midi(score: Score) -> bytes:
+    """The bytes of a .mid file. Raises GenwrightError (`checked`)."""
+    ticks = max(1, FINEST // checked(score).per_quarter)  # of a step
+    end = edges(score)[-1] * ticks
+    tracks = [_track(_conductor(score, ticks), end)]
+    for v, (voice, name) in enumerate(zip(score.voices, names(score), strict=True)):
+        port, place = divmod(v, len(CHANNELS))
+        head = _named(name) + ([(0, _meta(PORT, bytes([port])))] if port else [])
+        tracks.append(_track(head + _played(voice, CHANNELS[place], ticks), end))
+    header = (1).to_bytes(2, "big") + len(tracks).to_bytes(2, "big") + (ticks * score.per_quarter).to_bytes(2, "big")
+    return _chunk(b"MThd", header) + b"".join(tracks)
+
+
+def _conductor(score: Score, ticks: int) -> list[Timed]:
+    """What holds for all voices."""
+    events = _named(score.facts.get("title", ""))
+    if rights := score.facts.get("rights", ""):
+        events.append((0, _meta(COPYRIGHT, _words(rights))))
+    for start, per_minute in [(0, score.tempo), *score.tempos]:
+        micros = round(60e6 / per_minute)  # of a quarter note
+        events.append((start * ticks, _meta(TEMPO, micros.to_bytes(3, "big"))))
+    for meter in _with_pickup(score):
+        power = meter.unit.bit_length() - 1
+        events.append((meter.start * ticks, _meta(METER, bytes([meter.beats, power, CLOCKS, THIRTY_SECONDS]))))
+    for key in score.keys:
+        sharps = key.sharps.to_bytes(1, "big", signed=True)
+        events.append((key.start * ticks, _meta(KEY, sharps + bytes([key.mode == "minor"]))))
+    return sorted(events, key=lambda event: event[0])
+
+
+def _with_pickup(score: Score) -> list[Meter]:
+    """The metres; a pickup, of which MIDI knows nothing, is a bar of its own metre before the first, as notation programs write it."""
+    meters = list(score.meters)
+    if not meters or first_number(score):
+        return meters
+    first, stop = meters[0], edges(score)[1]
+    beats = Fraction(stop * first.unit, 4 * score.per_quarter)  # in the metre's own unit, or finer
+    if first.unit * beats.denominator > FINEST_UNIT or beats.denominator & beats.denominator - 1:
+        return meters
+    pickup = Meter(0, beats.numerator, first.unit * beats.denominator)
+    rest = [meter for meter in meters[1:] if meter.start > stop]
+    changed = [meter for meter in meters[1:] if meter.start <= stop]
+    return [pickup, (changed or meters)[-1 if changed else 0]._replace(start=stop), *rest]
+
+
+def _played(voice: Iterable[Note], channel: int, ticks: int) -> list[Timed]:
+    """The notes of a voice; at one tick, ends come before beginnings."""
+    keyed: list[tuple[int, int, bytes]] = []  # tick, 0 for an end, event
+    for note in apart(voice):
+        velocity = max(1, min(127, note.velocity))
+        keyed.append((note.start * ticks, 1, bytes([0x90 | channel, note.pitch, velocity])))
+        keyed.append(((note.start + note.length) * ticks, 0, bytes([0x80 | channel, note.pitch, 0])))
+    return [(tick, event) for tick, _, event in sorted(keyed)]
+
+
+def _track(events: Sequence[Timed], end: int) -> bytes:
+    """A chunk of events in the order of time, and the end of the track at `end`."""
+    out, before = bytearray(), 0
+    for tick, event in [*events, (end, _meta(END_OF_TRACK, b""))]:
+        out += _number(tick - before) + event
+        before = tick
+    return _chunk(b"MTrk", bytes(out))
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return name + len(data).to_bytes(4, "big") + data
+
+
+def _number(value: int) -> bytes:
+    """Of variable length: 7 bits a byte."""
+    out = [value & 0x7F]
+    while value := value >> 7:
+        out.append(value & 0x7F | 0x80)
+    return bytes(reversed(out))
+
+
+def _meta(kind: int, data: bytes) -> bytes:
+    return bytes([0xFF, kind]) + _number(len(data)) + data
+
+
+def _named(name: str) -> list[Timed]:
+    return [(0, _meta(TRACK_NAME, _words(name)))] if name else []
+
+
+def _words(text: str) -> bytes:
+    return text.encode(errors="replace")

@@ -1,0 +1,233 @@
+"""Codecs of text and code: bytes, characters, byte-level BPE, or a tokenizer that exists already.
+
+Each is a `tokenizers.Tokenizer`, saved as tokenizer.json and tokenizer_config.json, which transformers' AutoTokenizer loads with the
+same ids. Three special tokens follow the content: the end of a document, the mask and the padding. A special token written in a text
+is encoded as plain text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from genwright.contents.text.encoding import Encoder, byte_symbols, split_pieces
+from genwright.contents.text.utf8 import by_bytes, tables, token_bytes
+from genwright.core.contracts import Space, Utf8Tables
+from genwright.core.errors import GenwrightError
+from genwright.core.files import json_text
+from genwright.core.registry import Settings
+
+SPECIAL = {"end": "<|end|>", "mask": "[MASK]", "pad": "<|pad|>"}
+# How tokenizers of the field call these tokens, best first; tokenizer_config.json goes before them.
+_USUAL = {
+    "end": ("<|end|>", "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[SEP]", "<|im_end|>", "<|eot_id|>"),
+    "mask": ("[MASK]", "<mask>", "<|mask|>"),
+    "pad": ("<|pad|>", "[PAD]", "<pad>", "<|padding|>", "<|finetune_right_pad_id|>"),
+}
+_CONFIG = {"end": ("eos_token", "sep_token"), "mask": ("mask_token",), "pad": ("pad_token",)}
+
+
+class TextCodec:
+    """text <-> token ids. `special`: name -> id, with at least "end"; every other special token under its own text."""
+
+    content = "text"
+
+    def __init__(self, tokenizer: Tokenizer, special: dict[str, int]):
+        self.tokenizer = tokenizer
+        self._encoder = Encoder(tokenizer)
+        self._known_utf8: Utf8Tables | None = None
+        for i, token in tokenizer.get_added_tokens_decoder().items():
+            if token.special and i not in special.values():
+                special = special | {token.content: i}
+        vocabulary = max(tokenizer.get_vocab().values()) + 1
+        self.space = Space(
+            vocabulary=vocabulary, special=special, word_start=_word_starts(tokenizer, vocabulary, special),
+            carries_space=_carries_space(tokenizer), utf8=self._utf8 if by_bytes(tokenizer) else None,
+        )  # fmt: skip
+        self.digest = hashlib.sha256((tokenizer.to_str() + json.dumps(special, sort_keys=True)).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"TextCodec(vocabulary={self.space.vocabulary}, special={dict(self.space.special)})"
+
+    def _utf8(self) -> Utf8Tables:
+        if self._known_utf8 is None:
+            special = set(self.space.special.values())
+            self._known_utf8 = tables(token_bytes(self.tokenizer, self.space.vocabulary, special))
+        return self._known_utf8
+
+    def encode(self, text: str) -> list[int]:
+        """No special token is added. Raises GenwrightError for what is no text."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            what = f"the text is not UTF-8 at character {error.start + 1}, after {text[: error.start][-20:]!r}"
+            raise GenwrightError(what, "give it in UTF-8") from None
+        return np.frombuffer(self._encoder.encode(text), self._encoder.dtype).tolist()
+
+    def decode(self, tokens: Sequence[int], special: bool = False) -> str:
+        """The text of token ids; special tokens are left out unless `special`."""
+        return self.tokenizer.decode([int(i) for i in tokens], skip_special_tokens=not special)
+
+    def save(self, folder: str | Path) -> None:
+        """tokenizer.json and tokenizer_config.json, which `AutoTokenizer.from_pretrained(folder)` reads."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        named = {name: self.tokenizer.id_to_token(i) for name, i in self.space.special.items() if name in SPECIAL}
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+        config |= {"bos_token": named["end"], "eos_token": named["end"]}
+        config |= {f"{name}_token": named[name] for name in ("mask", "pad") if name in named}
+        (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(json_text(config, indent=2) + "\n", encoding="utf-8")
+
+    def for_others(self) -> TextCodec:
+        """The same tokenizer for programs that look for special tokens in a text: where words carry the space before them, a mask takes
+        that space too (`lstrip`, as in the field's tokenizers of masked models), as `sampling.fill` reads it."""
+        spec = json.loads(self.tokenizer.to_str())
+        for token in spec["added_tokens"]:
+            if token["id"] == self.space.special.get("mask") and self.space.carries_space:
+                token["lstrip"] = True
+        return TextCodec(Tokenizer.from_str(json.dumps(spec)), dict(self.space.special))
+
+    @staticmethod
+    def load(folder: str | Path) -> TextCodec:
+        """From a folder with tokenizer.json, or from such a file. Raises GenwrightError if nothing in it can end a document."""
+        path = Path(folder)
+        path = path / "tokenizer.json" if path.is_dir() else path
+        if not path.is_file():
+            raise GenwrightError(f"{path} does not exist", "give a tokenizer.json or a folder that holds one")
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises bare Exception for a file that is no tokenizer
+            raise GenwrightError(f"{path} is not a tokenizer: {error}", "give a tokenizer.json written by `tokenizers`") from error
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        beside = path.with_name("tokenizer_config.json")
+        config = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+        special: dict[str, int] = {}
+        for name, usual in _USUAL.items():
+            chosen = [token["content"] if isinstance(token, dict) else token for key in _CONFIG[name] if (token := config.get(key))]
+            found = [i for token in (*chosen, *usual) if (i := tokenizer.token_to_id(token)) is not None]
+            if free := [i for i in found if i not in special.values()]:  # many a file pads with the end token: that is no padding
+                special[name] = free[0]
+        if "end" not in special:
+            remedy = "name it as eos_token in a tokenizer_config.json beside it, or use codec.kind=bpe"
+            raise GenwrightError(f"{path} has no token that can end a document (such as <|endoftext|>, </s> or [SEP])", remedy)
+        return TextCodec(tokenizer, special)
+
+
+def _finish(tokenizer: Tokenizer, decoder: decoders.Decoder) -> TextCodec:
+    tokenizer.decoder = decoder
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()])
+    return TextCodec(tokenizer, {name: tokenizer.get_vocab()[token] for name, token in SPECIAL.items()})
+
+
+def _carries_space(tokenizer: Tokenizer) -> bool:
+    """Whether some word with the space before it is one token."""
+    space = byte_symbols()[ord(" ")]
+    return any(token[0] in (space, "▁") and token[1:2].isalpha() for token in tokenizer.get_vocab())
+
+
+def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int]) -> torch.Tensor:
+    """(vocabulary,) bool. A token goes on with a word where it begins with a letter or digit and its kind of tokenizer marks starts."""
+    spec = json.loads(tokenizer.to_str())
+    marked = "▁" in str(spec["pre_tokenizer"]) or "▁" in str(spec["decoder"])
+    tail = {symbol for b, symbol in enumerate(byte_symbols()) if b >= 0x80}
+    byte_level = "ByteLevel" in str(spec["decoder"])
+
+    def starts(token: str) -> bool:
+        if spec["model"]["type"] == "WordPiece":
+            return not token.startswith(spec["model"]["continuing_subword_prefix"])
+        if byte_level:
+            return not (token[:1].isascii() and token[:1].isalnum() or token[:1] in tail)
+        return token.startswith("▁") if marked else not token[:1].isalnum()
+
+    flags = torch.ones(vocabulary, dtype=torch.bool)
+    reserved = set(special.values())
+    for token, i in tokenizer.get_vocab().items():
+        flags[i] = i in reserved or starts(token)
+    return flags
+
+
+class _TextSettings(Settings):
+    content: ClassVar[str] = "text"
+    learns_from: ClassVar[str] = "nothing"
+
+    def load(self, folder: str | Path) -> TextCodec:
+        """The codec that was saved with a run."""
+        return TextCodec.load(folder)
+
+
+class Bytes(_TextSettings, family="codec"):
+    """The 256 bytes of UTF-8."""
+
+    kind: Literal["bytes"] = "bytes"
+    """Which codec: each byte of UTF-8 is a token."""
+
+    def train(self, documents: Iterator[str]) -> TextCodec:
+        tokenizer = Tokenizer(models.BPE(vocab={symbol: b for b, symbol in enumerate(byte_symbols())}, merges=[]))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        return _finish(tokenizer, decoders.ByteLevel())
+
+
+class Characters(_TextSettings, family="codec"):
+    """The characters of the whole corpus, held-out part included: a text with another character is refused."""
+
+    learns_from: ClassVar[str] = "all"
+    kind: Literal["characters"] = "characters"
+    """Which codec: each character (Unicode code point) is a token."""
+
+    def train(self, documents: Iterator[str]) -> TextCodec:
+        seen = np.zeros(0x110000, bool)
+        for text in documents:
+            seen[np.frombuffer(text.encode("utf-32-le"), np.uint32)] = True
+        vocabulary = {chr(code): i for i, code in enumerate(np.flatnonzero(seen).tolist())}
+        return _finish(Tokenizer(models.BPE(vocab=vocabulary, merges=[])), decoders.Fuse())
+
+
+class BPE(_TextSettings, family="codec"):
+    """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909), trained on the corpus; any text can be encoded."""
+
+    learns_from: ClassVar[str] = "train"
+    kind: Literal["bpe"] = "bpe"
+    """Which codec: byte-pair encoding learned from the training part."""
+    vocabulary: int = Field(4096, ge=300, le=1 << 20)
+    """Tokens, the 256 bytes and 3 special ones included."""
+    sample: int = Field(64, ge=1)
+    """Megabytes of text, taken from all over the corpus, that it learns from."""
+
+    def train(self, documents: Iterator[str]) -> TextCodec:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = split_pieces()
+        content = self.vocabulary - len(SPECIAL)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=content, show_progress=False, initial_alphabet=alphabet, min_frequency=2)
+        tokenizer.train_from_iterator(_first(documents, self.sample * 1_000_000), trainer)
+        return _finish(tokenizer, decoders.ByteLevel())
+
+
+class File(_TextSettings, family="codec"):
+    """A tokenizer that exists already."""
+
+    kind: Literal["file"] = "file"
+    """Which codec: a tokenizer.json of any origin."""
+    path: str
+    """The tokenizer.json, or a folder that holds one."""
+
+    def train(self, documents: Iterator[str]) -> TextCodec:
+        return TextCodec.load(self.path)
+
+
+def _first(documents: Iterator[str], size: int) -> Iterator[str]:
+    for text in documents:
+        yield text
+        size -= len(text)
+        if size <= 0:
+            return

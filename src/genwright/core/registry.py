@@ -1,0 +1,93 @@
+"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, which say what they are of; a
+source of text has no settings and is a function, (paths, name, cache folder) -> files:
+
+    class Causal(Settings, family="objective"):
+        kind: Literal["causal"] = "causal"
+
+Dropping a file into the family's package is enough; there is no list to keep.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from genwright.core.errors import GenwrightError, did_you_mean
+
+# of each family: the packages that hold its files, and how their names begin; "contents.*" is every room of contents
+PLACES: dict[str, tuple[tuple[str, str], ...]] = {
+    "codec": (("contents.*", "codec"),),
+    "source": (("data", "source"), ("contents.*", "source")),
+    "data": (("contents.*", "data"),),
+    "model": (("models", ""),),
+    "objective": (("objectives", ""),),
+}
+_known: dict[str, dict[str, Any]] = {family: {} for family in PLACES}
+
+
+class Settings(BaseModel):
+    """Base of every settings class: frozen, unknown keys refused, a `kind` that picks the class. Each field has a docstring under it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    content: ClassVar[str] = ""  # of data and codecs: "text", "image" or "points"
+    role: ClassVar[str] = ""  # of networks: what an objective can do with it
+    lookahead: ClassVar[int] = 0  # of objectives: tokens a window holds beyond the context, such as the last target
+    spans: ClassVar[tuple[str, ...]] = ()  # fields that are a number of steps or, below 1, a share of the run
+    warmups: ClassVar[tuple[str, ...]] = ()  # likewise, and what they warm up must be reached in the run
+
+    def __init_subclass__(cls, family: str = "", **config: Any):
+        super().__init_subclass__(**config)
+        if family:
+            _known[family][cls.__dict__["kind"]] = cls  # its default; the fields are not made yet
+
+    def in_steps(self, steps: int) -> Self:
+        """These settings for a run of `steps`: spans and warm-ups in steps, and a warm-up that would fill the run shortened to half."""
+        changed = {name: span_steps(getattr(self, name), steps) for name in (*self.spans, *self.warmups)}
+        changed |= {name: steps / 2 for name in self.warmups if changed[name] >= steps}
+        return self.model_copy(update=changed)
+
+
+def span_steps(span: float, steps: int) -> float:
+    """A span in steps: from 1 it is that already, below 1 it is a share of a run of `steps`."""
+    return span if span >= 1 else span * steps
+
+
+def source(kind: str):
+    def add(find):
+        _known["source"][kind] = find
+        return find
+
+    return add
+
+
+def rooms() -> list[str]:
+    """The names of the rooms of contents, in order."""
+    package = importlib.import_module("genwright.contents")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+
+
+def kinds(family: str) -> dict[str, Any]:
+    """kind -> settings class (a source's function), of every file of the family."""
+    for place, beginning in PLACES[family]:
+        packages = [f"contents.{room}" for room in rooms()] if place == "contents.*" else [place]
+        for package in packages:
+            _import_files(package, beginning)
+    return _known[family]
+
+
+def _import_files(package: str, beginning: str) -> None:
+    """Imports the files of a package whose names begin so."""
+    found = importlib.import_module(f"genwright.{package}")
+    for module in pkgutil.iter_modules(found.__path__):
+        if module.name.startswith(beginning):
+            importlib.import_module(f"{found.__name__}.{module.name}")
+
+
+def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
+    """The settings class (a source: function) of a kind. where: the dotted place that says it. Raises GenwrightError for an unknown one."""
+    if str(kind) not in (known := kinds(family)):
+        raise GenwrightError(f"{where or family} is {kind!r}", did_you_mean(str(kind), known))
+    return known[str(kind)]

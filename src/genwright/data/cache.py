@@ -1,0 +1,122 @@
+"""The cache of prepared data: folders named by their content, written once, whole or not at all, and never changed.
+
+The name is the SHA-256 of all that decides the content. A folder is written under another name, flushed to disk, then renamed:
+whatever bears its final name is whole.
+
+Worker processes import this module: it must not import torch.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from genwright.core.errors import GenwrightError
+from genwright.core.files import digest, flush
+
+T = TypeVar("T")
+FORMAT = 4  # part of every key: raise it when the same input would give other prepared data
+SPLITS = ("train", "held_out")
+
+
+def digest_of(*content) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def share(group: str) -> float:
+    """A number in [0, 1) that only the group decides."""
+    return int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") / (1 << 64)
+
+
+def grouped(items: Iterable[T], size: Callable[[T], float], name: Callable[[T], str], target: float) -> list[list[T]]:
+    """Items in groups of about the target's size. Whether one ends after an item depends (nearly) on that item alone, so that a new one
+    leaves the other groups as they were."""
+    groups: list[list[T]] = [[]]
+    total = 0.0
+    for item in items:
+        groups[-1].append(item)
+        total += size(item)
+        if total >= 2 * target or share(name(item)) < size(item) / target:
+            groups.append([])
+            total = 0.0
+    return [group for group in groups if group]
+
+
+def check_digest(found: str, expect: str | None) -> None:
+    """Raises GenwrightError where a run was made with other data. expect: the digest that it recorded."""
+    if not expect or found == expect:
+        return
+    what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {found[:16]}"
+    earlier = "one of an earlier version held out other data, and cannot go on"
+    raise GenwrightError(what, f"bring the source files back as they were, or begin a new run ({earlier})")
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What was written of a shard."""
+    return json.loads((folder / "shard.json").read_text(encoding="utf-8"))
+
+
+def damaged(path: Path) -> GenwrightError:
+    return GenwrightError(f"{path} was changed on disk", f"delete {path.parent} and prepare again")
+
+
+def verify(files: Mapping[Path, str]) -> None:
+    """Reads files of shards and compares their SHA-256. Raises GenwrightError for the first that differs."""
+    for path, sha in files.items():
+        if digest(path) != sha:
+            raise damaged(path)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns a full disk and a missing permission into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "set GENWRIGHT_CACHE or data.cache to a folder with room that can be written; what is finished is kept"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise GenwrightError(f"the disk that holds {folder} is full", remedy) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise GenwrightError(f"{folder} cannot be written ({error.strerror})", remedy) from error
+        raise
+
+
+def publish(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Makes `folder` with what `fill` writes, whole or not at all. Where another process was quicker, its folder stays."""
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        host = socket.gethostname()
+        draft = folder.with_name(f"{folder.name}.{host}-{os.getpid()}.tmp")
+        mine = re.compile(re.escape(f"{folder.name}.{host}-") + r"(\d+)\.tmp")  # of this host, not of another whose name begins like it
+        for left in folder.parent.glob(f"{folder.name}.*.tmp"):
+            found = mine.fullmatch(left.name)
+            if found and (left == draft or not _alive(int(found[1]))):  # of a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+        try:
+            draft.mkdir()
+            fill(draft)
+            for path in [*draft.rglob("*"), draft]:
+                flush(path)
+            try:
+                draft.rename(folder)
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+            flush(folder.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)  # gone after the rename; otherwise its space is given back
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)  # somebody else's
+    return True

@@ -1,0 +1,201 @@
+"""Figures of samples whose quality is known, because a test made them."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import genwright
+from genwright.contents.images import evaluate as images
+from genwright.contents.images.codec import ImageSettings
+from genwright.contents.images.data import ImagesData
+from genwright.contents.images.evaluate import compare, evaluate_images
+from genwright.contents.points.codec import Points
+from genwright.contents.points.data import PointsData
+from genwright.core.contracts import Space
+from genwright.data.examples import Split
+from genwright.evaluation import features
+from genwright.evaluation.features import extractor
+
+ATTRIBUTES = {"kind": ("a", "b")}
+
+
+def drawn(n, seed, shares=(0.75, 0.25)):
+    """8x8 pictures of two kinds: bright above, bright on the left; and which."""
+    draw = torch.Generator().manual_seed(seed)
+    kind = (torch.rand(n, generator=draw) < shares[1]).long()
+    x = 0.3 * torch.randn(n, 1, 8, 8, generator=draw) - 0.5
+    x[kind == 0, :, :4] += 1
+    x[kind == 1, :, :, :4] += 1
+    return x, torch.nn.functional.one_hot(kind, 2).float()
+
+
+def split(x, condition):
+    return Split(np.arange(len(x)), lambda numbers: x[torch.from_numpy(numbers)], str, condition.numpy().astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    splits = {"train": split(*drawn(500, 1)), "held_out": split(*drawn(200, 2))}
+    space = Space(shape=(1, 8, 8), attributes=ATTRIBUTES)
+    data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="two kinds", split=splits.get)
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((features, "LEAST"), (features, "MOST"), (images, "TAUGHT")):
+            patch.setattr(module, name, 5000)
+        yield data, extractor(data, tmp_path_factory.mktemp("cache"))
+
+
+def figures(known, x, condition):
+    return {f.name: f for f in compare(known[0], x, condition, known[1])}
+
+
+def test_fresh_real_examples_reach_every_ceiling(known):
+    found = figures(known, *drawn(200, 3))
+    for name in ("precision", "recall", "coverage", "recognised kind", "train on samples, kind"):
+        f = found[name]
+        (ceiling,) = f.ceilings.values()
+        assert abs(f.value - ceiling) < 0.12, name
+        assert f.direction == "higher" and known[1].name in f.detail or name.startswith("train")
+    for name in ("Frechet distance", "kernel distance", "sliced Wasserstein"):
+        f = found[name]
+        assert abs(f.value - f.ceilings["real"]) < 0.2 * (f.floors["independent pixels"] - f.ceilings["real"]), name
+    assert found["memorised, by values"].value < 0.15 and found["memorised, by values"].ceilings["real"] == pytest.approx(0.055)
+    assert found["balance of kind"].value < 0.1 and found["balance of kind"].floors["one value"] == pytest.approx(0.25, abs=0.1)
+    assert found["recognised kind"].value > 0.95 and found["train on samples, kind"].value > 0.9
+
+
+def test_copies_are_found(known):
+    train = known[0].split("train")
+    found = figures(known, train.x(np.arange(200)), None)
+    assert found["memorised, by values"].value == 1.0 and found["memorised, by features"].value == 1.0
+
+
+def test_samples_of_one_kind_that_were_asked_for_both(known):
+    x, _ = drawn(200, 3, (1.0, 0.0))
+    asked = drawn(200, 4, (0.5, 0.5))[1]
+    found = figures(known, x, asked)
+    assert found["recognised kind"].value == pytest.approx(float(asked[:, 0].mean()), abs=0.05)
+    assert found["balance of kind"].value == pytest.approx(0.25, abs=0.05)
+    assert "b 0." in found["balance of kind"].detail or "b 1." in found["balance of kind"].detail
+    assert found["coverage"].value < found["coverage"].ceilings["real"] - 0.1
+
+
+def test_noise_is_far_from_everything(known):
+    found = figures(known, 3 * torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)), None)
+    assert found["precision"].value == 0 and found["coverage"].value == 0
+    assert not any("kind" in name for name in found), "nothing was asked for"
+    assert found["Frechet distance"].value > 10 * found["Frechet distance"].ceilings["real"]
+
+
+def test_points_have_modes():
+    data = PointsData(points=2000, held_out=500).prepare(Points())
+    found = {f.name: f for f in compare(data, data.draw(1000, 7), None, extractor(data))}
+    assert found["modes"].value == 8 and found["reverse KL"].value < 0.02 and found["high quality"].value > 0.97
+    assert found["reverse KL"].floors["one mode"] == pytest.approx(math.log(8))
+    assert found["precision"].floors["independent coordinates"] < 0.5 < found["precision"].value
+    assert "memorised, by features" not in found and "memorised, by values" in found
+
+
+def test_a_run_from_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENWRIGHT_CACHE", str(tmp_path / "cache"))
+    changes = {"training.steps": 2, "training.evaluate_every": 0, "data.points": 3000, "data.held_out": 300, "watching.samples": 0}
+    run = genwright.train("ring-gan", run=str(tmp_path / "ring"), quiet=True, **changes)
+    found = {f.name: f for f in evaluate_images(run)}
+    assert {"modes", "high quality", "reverse KL", "precision", "coverage", "sliced Wasserstein", "held-out wins"} <= set(found)
+    assert found["high quality"].value < 0.5, "two steps teach nothing"
+    assert found["held-out wins"].floors.keys() == {"untrained"}
+    few = run.evaluate(samples=100)
+    assert few.counts == {"samples": 100} and run.evaluate().to_json() == few.to_json()
+    assert "100 samples against 100 training examples" in {f.name: f for f in few.figures}["precision"].detail
+
+
+def test_samples_that_are_compared_are_of_all_that_were_asked_for():
+    """A class a folder: train and held-out examples sorted by class, and fewer of these than samples."""
+    clusters = torch.tensor([[-5.0, 0.0], [5.0, 0.0]])
+
+    def sorted_split(n, seed):
+        kind = torch.arange(n) * 2 // n
+        x = clusters[kind] + 0.1 * torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+        return split(x, torch.nn.functional.one_hot(kind, 2))
+
+    splits = {"train": sorted_split(1000, 1), "held_out": sorted_split(120, 2)}
+    space = Space(shape=(2,), attributes=ATTRIBUTES)
+    data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="clusters", split=splits.get)
+    found = {f.name: f for f in compare(data, sorted_split(800, 3).x(np.arange(800)), None, extractor(data))}
+    assert found["recall"].count == 120 and found["recall"].value > 0.9 and found["coverage"].value > 0.8
+    assert found["Frechet distance"].value < 1
+
+
+def test_copies_are_looked_for_among_all_training_examples(monkeypatch):
+    data = PointsData(points=30_000, held_out=500).prepare(Points())
+    x = data.split("train").x(np.arange(30_000))
+    seen = np.linspace(0, 29_999, 20_000).astype(np.int64)
+    copies = x[np.setdiff1d(np.arange(30_000), seen)[:1000]]
+    found = {f.name: f for f in compare(data, copies, None, extractor(data))}["memorised, by values"]
+    assert found.value == 1 and "of 30,000 training examples" in found.detail
+    monkeypatch.setattr(images, "SEARCHED", 20_000)
+    found = {f.name: f for f in compare(data, copies, None, extractor(data))}["memorised, by values"]
+    assert found.value < 1 and "of 10,000 of the 30,000 training examples" in found.detail
+
+
+@pytest.mark.parametrize("train, held_out", [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1)])
+def test_a_few_pictures_have_what_figures_they_can(known, train, held_out):
+    splits = {"train": split(*drawn(train, 1)), "held_out": split(*drawn(held_out, 2))}
+    data = SimpleNamespace(codec=known[0].codec, split=splits.get)
+    x, condition = drawn(train, 3)
+    found = {f.name for f in compare(data, x, condition, known[1])}
+    assert "recognised kind" in found and "balance of kind" in found and "Frechet distance" not in found
+
+
+def of_a_run(monkeypatch, data, x, eyes, conditional=True, settings=None):
+    """(figures of a run that draws x whatever it is asked, what it was asked)."""
+    asked = []
+
+    def make(count, condition=None, first=0):
+        asked.append(condition)
+        return x[torch.arange(first, first + count) % len(x)]
+
+    make.able, make.conditional = True, conditional
+    monkeypatch.setattr("genwright.contents.images.pictured.drawer", lambda run: make)
+    monkeypatch.setattr(images, "_held_out", lambda run, dataset, limit: [])
+    recipe = SimpleNamespace(objective=SimpleNamespace(kind="flow"), data=settings)
+    run = SimpleNamespace(dataset=lambda: data, recipe=recipe, content="image", eyes=eyes)
+    return {f.name: f for f in evaluate_images(run)}, torch.cat(asked) if conditional else asked[0]
+
+
+def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_hear(known, monkeypatch):
+    x, _ = drawn(200, 3)
+    found, asked = of_a_run(monkeypatch, known[0], x, known[1])
+    held_out = known[0].split("held_out").condition(np.arange(200))
+    assert len(asked) == 500 and torch.equal(asked[:100], asked[200:300]), "all of them in turn, in a drawn order"
+    assert torch.equal(asked[:200].sort(0).values, held_out.sort(0).values) and not torch.equal(asked[:200], held_out)
+    assert "asked for what held-out pictures have" in found["recognised kind"].detail
+    found, asked = of_a_run(monkeypatch, known[0], x, known[1], conditional=False)
+    assert asked is None and not any("kind" in name for name in found)
+
+
+def test_few_samples_for_inception_are_said(known, monkeypatch):
+    monkeypatch.setattr(images.inception, "load", lambda path: None)
+    monkeypatch.setattr(images.inception, "features", lambda network, x: torch.cat([x.flatten(1)] * 4, 1))
+    found = {f.name: f for f in compare(known[0], drawn(200, 3)[0], None, known[1], "weights")}
+    assert "200 samples against 500 training pictures" in found["FID"].detail
+    assert found["FID"].detail.startswith("fewer samples than the 256 dimensions")
+
+
+def test_stacked_digits_have_modes(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    label = np.arange(600) % 10
+    x = random.integers(0, 60, (600, 8, 8)).astype(np.uint8)
+    for i, digit in enumerate(label):
+        x[i, digit // 4 * 3 : digit // 4 * 3 + 2, digit % 4 * 2 : digit % 4 * 2 + 2] = 255
+    np.savez(tmp_path / "d.npz", x_train=x[:500], y_train=label[:500], x_test=x[500:], y_test=label[500:])
+    for module, name, value in ((features, "LEAST", 20_000), (images, "SAMPLES", 300), (images, "REFERENCE", 300), (images, "SEARCHED", 2)):
+        monkeypatch.setattr(module, name, value)
+    settings = ImagesData(path=str(tmp_path / "d.npz"), stacked=True, cache=str(tmp_path))
+    data = settings.prepare(ImageSettings(size=8, channels=3))
+    made = torch.from_numpy(x[[1, 2, 3]] / 127.5 - 1).float()[None]
+    found, _ = of_a_run(monkeypatch, data, made, extractor(data, tmp_path), conditional=False, settings=settings)
+    assert found["modes"].value == 1 and found["reverse KL"].value == pytest.approx(math.log(1000))
+    assert found["modes"].ceilings["real"] > 220 and found["reverse KL"].ceilings["real"] < 1.5

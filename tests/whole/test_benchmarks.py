@@ -1,0 +1,159 @@
+"""Every benchmark starts, runs to its end with tiny settings and prints its figures as JSON, so that none rots unseen.
+
+Tiny settings reach no bar, so a benchmark that exits with 1 where its bar is missed may do so here; a traceback may not.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import genwright
+from genwright.contents.music.score import Score, of_grid
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+NO_BENCHMARK = {"common.py"}
+EXACT = {"headlines"}  # whose bar tiny settings must reach too
+MINUTES = 5
+FEW = {
+    "training.steps": 2, "training.batch_size": 4, "training.evaluate_every": 0, "training.precision": "fp32",
+    "training.threads": 1, "watching.samples": 0,
+}  # fmt: skip
+WORDS = {name: str(value) for name, value in FEW.items() if name not in ("training.steps", "training.threads")}
+SET = ["--set", *(f"{name}={value}" for name, value in WORDS.items())]
+
+# benchmark -> the words of each of its runs; NAME in capitals is a file or run of the fixtures below
+RUNS: dict[str, list[str]] = {
+    "coverage": ["--seeds 1 --points 40"],
+    "digits_flow": [" ".join(["--data DIGITS --steps 2 --samples 20 --seen 40", *SET, "model.width=8 sampling.steps=2"])],
+    "emoji": ["--run EMOJI"],
+    "exact": [""],
+    "families": ["--families points --kills 0"],
+    "fuzz_abc": ["--examples 20"],
+    "fuzz_pictures": ["--examples 40"],
+    "fuzz_rows": ["--examples 40"],
+    "fuzz_music": ["--examples 5"],
+    "generate": ["--depth 1 --width 16 --heads 2 --vocabulary 16 --batch 1 --prompt 4 --tokens 8 --threads 1 --repeats 1"],
+    "headlines": ["CAUSAL"],
+    "images_speed": ["--steps 1 --rounds 2 --batch 4 --families ring-gan"],
+    "kill": ["--runs 1 --gan 0"],
+    "likelihood": ["--data DIGITS --minutes 0.001 --samples 2 --test 4 --threads 1 --precision fp32 --model mlp-vae"],
+    "mixtures": [" ".join(["ring --seeds 1 --steps 2", *SET])],
+    "music": [
+        "likelihood JSB", "parallels JSB -n 2", "drift JSB -n 2", "harmonise MASKED -n 1",
+        "melodies TUNES -n 3", "corpus", "speed JSB -n 1",
+    ],
+    "nll_speed": ["--data DIGITS --pictures 2 --samples 2 --minutes 0.001 --rounds 1 --threads 1"],
+    "overhead": ["--steps 8 --depth 1 --batch 2 --threads 1"],
+    "parity": ["--batches 1"],
+    "prepare": ["--megabytes 0.3 --vocabulary 400 --processes 1 --scratch SCRATCH"],
+    "read_abc": ["--limit 4 --workers 1"],
+    "read_chorales": ["--pieces 2"],
+    "read_scores": ["--limit 2"],
+    "shakespeare": [
+        "--data TEXT --steps 2 --seeds 1 --rounds 1 --plain-steps 101 --skip-long",
+        "--data TEXT --tune 2 --seeds 2 --rounds 1 --plain-steps 101",
+    ],
+    "stacked": [" ".join(["--data DIGITS --steps 2 --samples 20", *SET])],
+    "trainer": ["--data TEXT --steps 4 --repeats 1 --threads 1 --eager --precision fp32"],
+    "transport": ["--seeds 1 --steps 2 --plain-steps 2 --batch 8 --points 40"],
+    "utilisation": [
+        "--peak 1 --steps 2 --batch 2 --micro 1 --device cpu --set training.compile=false model.depth=1 "
+        "model.width=32 model.heads=2 data.context=16"
+    ],
+    "voice_leading": ["--data CHORALES"],
+}  # fmt: skip
+
+
+def chorales(folder: Path) -> Path:
+    """A few made-up pieces of four voices in the splits and the form of the JSB json."""
+    dice = np.random.default_rng(0)
+    splits = {}
+    for split, count in {"train": 6, "valid": 3, "test": 3}.items():
+        pieces = []
+        for _ in range(count):
+            chords = np.array([[72, 67, 60, 48], [74, 67, 59, 43], [71, 65, 62, 50], [72, 64, 60, 45]])
+            beats = chords[dice.integers(0, 4, 16)] + dice.integers(-2, 3)
+            pieces.append(np.repeat(beats, 4, axis=0).tolist())
+        splits[split] = pieces
+    path = folder / "chorales.json"
+    path.write_text(json.dumps(splits), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """Data of every kind that a benchmark asks for."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    dice = np.random.default_rng(0)
+    digits = folder / "digits.npz"
+    np.savez(
+        digits,
+        train_images=dice.integers(0, 256, (60, 28, 28), np.uint8),
+        train_labels=np.arange(60) % 10,
+        test_images=dice.integers(0, 256, (20, 28, 28), np.uint8),
+        test_labels=np.arange(20) % 10,
+    )
+    text = folder / "text.txt"
+    text.write_text("".join(f"{i} times {i} is {i * i}, as everybody knows.\n" for i in range(1200)), encoding="utf-8")
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    return {"FOLDER": folder, "DIGITS": digits, "TEXT": text, "CHORALES": chorales(folder), "SCRATCH": scratch}
+
+
+def small_run(name: str, files: dict[str, Path]) -> Path:
+    """A run of a few steps, of which a benchmark measures something; made when it is asked for."""
+    folder = files["FOLDER"] / name
+    if folder.exists():
+        return folder
+    few = FEW | {"data.cache": str(files["FOLDER"] / "cache")}
+    if name == "EMOJI":
+        genwright.train("emoji-flow", run=folder, quiet=True, **few | {"model.width": 8, "sampling.steps": 1, "codec.size": 8})
+    elif name == "CAUSAL":
+        size = {"model.depth": 1, "model.width": 32, "model.heads": 2, "data.context": 64, "codec": "bytes"}
+        told = {"data.path": str(files["TEXT"]), "data.split": "tail", "data.held_out": 0.05}
+        genwright.train("docs", run=folder, quiet=True, **few | size | told)
+    elif name == "JSB":
+        size = {"model.depth": 1, "model.width": 32, "model.heads": 2, "data.context": 64, "data.path": str(files["CHORALES"])}
+        genwright.train("jsb", run=folder, quiet=True, **few | size)
+    elif name == "MASKED":
+        size = {"model.depth": 1, "model.width": 32, "model.heads": 2, "data.context": 64, "data.source": "files"}
+        made = {"data.path": str(files["CHORALES"]), "sampling.passes": 2}
+        genwright.train("chorales-masked", run=folder, quiet=True, **few | size | made)
+    else:
+        size = {"model.depth": 1, "model.width": 32, "model.heads": 2, "data.context": 64, "data.source": "files"}
+        tunes = files["FOLDER"] / "tunes.abc"
+        tunes.write_text("\n\n".join(f"X:{i}\nK:G\nGABc dedB|{'gfed' if i % 2 else 'cBAG'} GABc|" for i in range(1, 13)))
+        genwright.train("folk-tunes", run=folder, quiet=True, **few | size | {"data.path": str(tunes), "sampling.max_tokens": 60})
+    return folder
+
+
+def run(benchmark: str, words: list[str]) -> subprocess.CompletedProcess:
+    ours = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, str(BENCHMARKS / f"{benchmark}.py"), *words]
+    return subprocess.run(command, env=os.environ | ours, capture_output=True, text=True, timeout=60 * MINUTES)
+
+
+@pytest.mark.parametrize("benchmark,words", [(name, words) for name, runs in RUNS.items() for words in runs])
+def test_a_benchmark_runs_to_its_end(benchmark, words, files):
+    filled = [str(files[w] if w in files else small_run(w, files) if w.isalpha() and w.isupper() else w) for w in words.split()]
+    done = run(benchmark, filled)
+    assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr[-3000:]
+    assert done.returncode == 0 or benchmark not in EXACT, done.stdout[-3000:]
+    result = json.loads(done.stdout[done.stdout.index("{\n") :])
+    assert result["benchmark"].startswith(benchmark) and result["figures"] and result["machine"]["cores"] >= 1
+
+
+def test_every_benchmark_is_run_here():
+    there = {path.stem for path in BENCHMARKS.glob("*.py") if path.name not in NO_BENCHMARK}
+    assert there == set(RUNS)
+
+
+def test_made_up_chorales_are_music(files):
+    pieces = json.loads(files["CHORALES"].read_text())["train"]
+    assert isinstance(of_grid(np.asarray(pieces[0])), Score)

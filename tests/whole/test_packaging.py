@@ -1,0 +1,139 @@
+"""The package as others get it, and the house rules that `make check` enforces."""
+
+import ast
+import os
+import re
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CHECK = runpy.run_path(str(ROOT / "tools" / "check.py"))
+
+
+def _said(code: str) -> list[str]:
+    return [what for _, what in CHECK["executable"](ast.parse(code))]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle",
+        "import dill as d",
+        "import joblib.externals",
+        "from pickle import loads",
+        "from torch import load",
+        "from yaml import UnsafeLoader",
+        "import torch\nx = torch.load('a')",
+        "torch.hub.load('a', 'b')",
+        "yaml.load(text, Loader=yaml.SafeLoader)",
+        "yaml.unsafe_load(text)",
+        "eval(text)",
+        "exec(text)",
+        "__import__(text)",
+        "builtins.eval(text)",
+        "np.load(path, allow_pickle=True)",
+        "np.load(path, allow_pickle=flag)",
+        "AutoModel.from_pretrained(x, trust_remote_code=True)",
+        "dist.broadcast_object_list(x)",
+        "pd.read_pickle(x)",
+    ],
+)
+def test_whatever_runs_what_it_reads_is_found(code):
+    assert _said(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "model.eval()",
+        "re.compile(text)",
+        "torch.compile(model)",
+        "json.load(file)",
+        "yaml.safe_load(text)",
+        "np.load(path, allow_pickle=False)",
+        "from_pretrained(x, trust_remote_code=False)",
+        "'torch.load(x)'  # eval(x)",
+        "safetensors.torch.load_file(x)",
+        "safetensors.torch.load(x)",
+    ],
+)
+def test_what_is_harmless_passes(code):
+    assert not _said(code)
+
+
+def test_long_files_and_functions_are_warned_of(tmp_path):
+    (tmp_path / "long.py").write_text("x = 1\n" * 401)
+    (tmp_path / "deep.py").write_text("def f():\n" + "    x = 1\n" * 61)
+    errors, warnings, total = CHECK["check"](tmp_path)
+    assert total == 401 + 62 and not errors
+    assert "f has 62 lines" in warnings[0] and "long.py: 401 lines" in warnings[1]
+
+
+def test_a_benchmark_that_cannot_be_imported_is_named(tmp_path):
+    (tmp_path / "good.py").write_text("import json\n")
+    (tmp_path / "bad.py").write_text("from json import nothing_of_this_name\n")
+    found = CHECK["not_importable"](tmp_path)
+    assert len(found) == 1 and found[0].startswith(f"{tmp_path}/bad.py: cannot be imported (ImportError")
+
+
+def test_the_tool_exits_non_zero_on_an_error(tmp_path):
+    (tmp_path / "bad.py").write_text("import pickle\n")
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / "check.py"), str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 1 and "bad.py:1: import pickle" in done.stdout
+
+
+def _pins() -> dict[str, str]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (line.split("==") for line in lines)}
+
+
+def test_every_dependency_is_pinned_inside_its_range():
+    pins = _pins()
+    assert pins["torch"] == "2.13.0"
+    extras = [word for words in PROJECT["optional-dependencies"].values() for word in words]
+    for requirement in map(Requirement, PROJECT["dependencies"] + extras):
+        version = pins[re.sub(r"[-_.]+", "-", requirement.name).lower()]
+        assert "+" not in version and Version(version) in requirement.specifier, requirement
+
+
+def test_the_core_needs_only_what_every_run_needs():
+    names = {Requirement(word).name for word in PROJECT["dependencies"]}
+    assert names == {"torch", "numpy", "safetensors", "tokenizers", "pillow", "pyarrow", "pydantic", "PyYAML", "typer", "rich"}
+    assert all("==" not in word and "<" not in word for word in PROJECT["dependencies"])
+
+
+def test_the_version_is_one():
+    import genwright
+
+    assert genwright.__version__ == PROJECT["version"]
+    assert f"## {PROJECT['version']}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_recipes_and_the_type_marker_are_in_the_wheel():
+    from importlib import resources
+
+    package = resources.files("genwright")
+    assert (package / "py.typed").is_file()
+    assert {"code", "docs", "docs-masked", "shakespeare", "gpt2-small"} <= {
+        file.name.removesuffix(".yaml") for file in (package / "recipes").iterdir()
+    }
+
+
+def test_make_says_what_is_missing(tmp_path):
+    """An interpreter that is too old is refused in a sentence, and leaves no half-made environment behind."""
+    old = tmp_path / "python3"
+    old.write_text(f'#!/bin/sh\nshift; exec {sys.executable} -c "import sys; sys.version_info = (3, 9); exec(sys.argv[1])" "$@"\n')
+    old.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    done = subprocess.run(["make", "setup", f"PY={old}"], cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"MAKEFLAGS": ""})
+    assert done.returncode != 0 and "Python 3.9 is too old; install 3.11 or newer" in done.stderr
+    assert not (tmp_path / ".venv").exists()

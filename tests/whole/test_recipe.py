@@ -1,0 +1,274 @@
+"""Recipes: what is refused and how it is said, and that a dumped recipe is the same recipe."""
+
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import Field
+
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import Settings
+from genwright.recipe.schema import Recipe, build, explain, override, parse_overrides, shipped
+from genwright.recipe.yaml_text import read_yaml, write_yaml
+
+SHIPPED = [name for name, _ in shipped()]
+
+
+def load(*words: str, name: str = "code") -> Recipe:
+    return Recipe.load(name, parse_overrides(words))
+
+
+def said(*words: str, name: str = "code") -> str:
+    with pytest.raises(GenwrightError) as caught:
+        load(*words, name=name)
+    return str(caught.value)
+
+
+# ---- shipped ----
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_recipe_loads_is_short_and_dumps_to_itself(name, tmp_path):
+    words = ["data.path=somewhere.txt"] if name == "shakespeare" else []
+    recipe = load(*words, name=name)
+    path = tmp_path / "other.yaml"
+    path.write_text(recipe.dump(), encoding="utf-8")
+    assert Recipe.load(path) == recipe and recipe.name == name and recipe.description
+    from importlib import resources
+
+    lines = (resources.files("genwright") / "recipes" / f"{name}.yaml").read_text().count("\n")
+    assert lines <= 25
+
+
+def test_the_issue_s_recipes_are_shipped_and_listed_without_torch():
+    assert set(SHIPPED) >= {"code", "docs", "docs-masked", "shakespeare", "gpt2-small"}
+    code = "import sys; from genwright.recipe.schema import shipped; shipped(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_shakespeare_asks_for_its_path():
+    recipe = load(name="shakespeare")
+    with pytest.raises(GenwrightError, match="data.path"):
+        recipe.data.prepare(recipe.codec)
+
+
+# ---- overrides ----
+
+
+def test_overrides_reach_nested_settings_and_later_ones_win():
+    recipe = load("training.optimizer.matrix_rate=1e-3", "training.steps=7", "training.steps=9", "training.optimizers.model.kind=adamw")
+    assert recipe.training.optimizer.matrix_rate == 1e-3 and recipe.training.steps == 9
+    assert recipe.training.optimizers["model"].kind == "adamw"
+    assert load("codec=bytes").codec == load("codec={kind: bytes}").codec
+
+
+def test_a_path_means_a_person_s_own_files():
+    assert load().data.source == "python-stdlib" and load("data.path=notes/").data.source == "files"
+    assert load("data.path=notes/", "data.source=python-docs").data.source == "python-docs"
+
+
+def test_python_values_are_taken_as_they_are():
+    assert Recipe.load("code", {"training.steps": 5, "training.ema": None, "training.ema_of": ["model"]}).training.ema_of == ("model",)
+    assert Recipe.load("code", {"training.steps": "5"}).training.steps == 5
+
+
+def test_an_override_leaves_other_recipes_alone():
+    before = load()
+    load("training.steps=3", "model.depth=1")
+    assert load() == before
+    values = {"training": {"steps": 1}}
+    inner = values["training"]
+    override(values, "training.steps", 2)
+    assert inner == {"steps": 1} and values["training"] == {"steps": 2}
+
+
+# ---- refusals ----
+
+
+@pytest.mark.parametrize(
+    "word, sentence",
+    [
+        ("training.stepz=3", "training.stepz is not a setting; did you mean 'steps'?"),
+        ("trainin.steps=3", "trainin is not a setting; did you mean 'training'?"),
+        ("steps=3", "steps is not a setting; did you mean training.steps=3?"),
+        ("depth=3", "depth is not a setting; did you mean model.depth=3?"),
+        ("training.depth=3", "training.depth is not a setting; did you mean model.depth=3?"),
+        ("training.optimizer.bets=1", "training.optimizer.bets is not a setting; did you mean 'betas'?"),
+        ("training.optimizers.d.kindd=adamw", "training.optimizers.d.kindd is not a setting; did you mean 'kind'?"),
+        ("model.deep=3", "model.deep is not a setting; did you mean 'depth'?"),
+        ("training.steps=0", "training.steps is 0; it must be at least 1"),
+        ("training.ema=2", "training.ema is 2; it must be less than 1"),
+        ("training.clip=0", "training.clip is 0; it must be more than 0"),
+        ("training.optimizer.matrix_rate=2", "training.optimizer.matrix_rate is 2; it must be at most 1"),
+        ("training.steps=many", "training.steps is 'many'; it must be a whole number"),
+        ("training.steps=1.5", "training.steps is 1.5; it must be a whole number"),
+        ("training.clip=abc", "training.clip is 'abc'; it must be a number"),
+        ("training.clip=.nan", "training.clip is nan; "),
+        ("training.compile=perhaps", "training.compile is 'perhaps'; it must be true or false"),
+        ("training.precision=fp8", "training.precision is 'fp8'; it must be 'auto', 'fp32' or 'bf16'"),
+        ("training.sinks=[wandb]", "training.sinks.0 is 'wandb'; it must be 'tensorboard'"),
+        ("training.ema_of=d", "training.ema_of is 'd'; it must be a list, as in [d]"),
+        ("codec=byte", "codec.kind is 'byte'; did you mean 'bytes'?"),
+        ("codec.kind=[1]", "codec.kind is '[1]'; known: "),
+        ("model.kind=transfomer", "model.kind is 'transfomer'; did you mean 'transformer'?"),
+        ("training=3", "training is 3; write its settings as key: value"),
+        ("objective=[1]", "objective is [1]; write settings as key: value"),
+        ("training.steps.x=3", "training.steps.x is not a setting; training.steps holds one value, "),
+        ("name=../x", "name is '../x'; use letters"),
+        ("seed=-1", "seed is -1; it must be at least 0"),
+        ("training.steps", "'training.steps' is not a setting; write key=value"),
+        ("=3", "'=3' is not a setting; write key=value"),
+    ],
+)
+def test_what_is_wrong_is_named_with_a_remedy(word, sentence):
+    assert said(word).startswith(sentence)
+
+
+def test_an_unknown_recipe_suggests_a_near_one_and_a_path():
+    assert "there is no recipe 'cod'; did you mean 'code'?" in said(name="cod")
+    assert ".yaml file" in said(name="zzzzzz")
+    assert "cannot be read" in said(name="missing.yaml")
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("training:\n  steps: 5\n  steps: 6\n", "line 3: the key 'steps' stands twice"),
+        ("training: {steps: 5\nseed: 1\n", "line 2: "),
+        ("a: b: c\n", "line 1: "),
+        ("x: !!python/object/apply:os.system ['true']\n", "line 1: could not determine a constructor"),
+        ("x: !!timestamp soon\n", "is not YAML that a recipe can hold"),
+        ("- a\n- b\n", "holds no settings"),
+        ("1: 2\n", "holds no settings"),
+        ("\x00", "is not YAML"),
+        ("[" * 5000, "is not YAML"),
+        ("seed: " + "9" * 5000, "is not YAML"),
+        ("training:\n  stepz: 5\n", "training.stepz is not a setting; did you mean 'steps'?"),
+        ("data: {path: 2024}\n", "data.path is 2024; it must be text (in quotes, if it looks like a number or begins with #)"),
+        ("data: {kind: images}\ncodec:\n  background: #ffcc00\n", "codec.background is None; it must be text (in quotes, if it"),
+        ("training: {compile: yes}\n", "training.compile is 'yes'; it must be true or false"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_line(text, sentence, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    assert sentence in said(name=str(path))
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"name: a\xff\n")
+    assert "not UTF-8 text (byte 7)" in said(name=str(path))
+
+
+def test_an_empty_file_is_a_recipe_of_defaults_named_after_the_file(tmp_path):
+    path = tmp_path / "my notes.yaml"
+    path.write_text("")
+    recipe = Recipe.load(path, {"data.path": "x"})
+    assert (recipe.name, recipe.model.kind, recipe.objective.kind) == ("my notes", "transformer", "causal")
+    (tmp_path / "recipe.yaml").write_text(recipe.dump())
+    assert Recipe.load(tmp_path) == recipe
+
+
+# ---- several networks ----
+
+
+def test_several_networks_are_named_parts():
+    part = {"kind": "transformer", "depth": 2}
+    values = read_yaml(load().dump(), "x") | {"model": {"generator": part, "critic": part | {"depth": 3}}}
+    recipe = Recipe.of(values)
+    assert recipe.model["critic"].depth == 3
+    assert Recipe.of(read_yaml(recipe.dump(), "x")) == recipe
+    values["model"]["critic"] = part | {"dept": 1}
+    with pytest.raises(GenwrightError, match=r"model\.critic\.dept is not a setting; did you mean 'depth'"):
+        Recipe.of(values)
+
+
+# ---- dumping, explaining ----
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    changes=st.fixed_dictionaries(
+        {},
+        optional={
+            "description": st.text(max_size=30),
+            "seed": st.integers(0, 2**63 - 1),
+            "training.steps": st.integers(1, 10**9),
+            "training.clip": st.none() | st.floats(1e-30, 1e30),
+            "training.optimizer.eps": st.floats(1e-30, 1e-3),
+            "training.optimizer.betas": st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
+            "training.ema_of": st.lists(st.text(max_size=5), max_size=3),
+            "data.path": st.text(max_size=20),
+        },
+    )
+)
+def test_a_dumped_recipe_loads_to_an_equal_one(changes):
+    recipe = Recipe.load("code", changes)
+    again = Recipe.of(read_yaml(recipe.dump(), "recipe.yaml"))
+    assert again == recipe and again.dump() == recipe.dump()
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.text(), st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)))
+def test_yaml_is_read_back_as_it_was_written(values):
+    text = write_yaml(values)
+    assert read_yaml(text, "x") == values
+    assert yaml.safe_load(text) == values  # other programs read the same
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.sampled_from("abc:{}[]-,&*!|>'\"# \n\t012.e~<%@?") | st.characters(), max_size=60))
+def test_any_text_is_a_recipe_or_is_refused(text):
+    try:
+        Recipe.of({"name": "x"} | read_yaml(text, "x"))
+    except GenwrightError as error:
+        assert "\n" not in error.remedy
+
+
+def test_explain_names_every_setting_with_value_default_and_meaning():
+    rows = {row.key: row for row in explain(load("training.steps=77", "training.optimizer.kind=adamw"))}
+    assert rows["training.steps"].value == 77 and rows["training.steps"].default == 1000
+    assert rows["training.optimizer.kind"][1:3] == ("adamw", "muon")
+    assert rows["name"].default is ...
+    assert {key.split(".")[0] for key in rows} == set(Recipe.model_fields)
+    assert not [key for key, row in rows.items() if not row.meaning and not key.endswith("kind")]
+
+
+def test_explain_takes_defaults_from_the_parent_that_sets_them():
+    class Inner(Settings):
+        size: int = 1
+
+    class Outer(Settings):
+        first: Inner = Inner()
+        second: Inner = Inner(size=5)
+
+    rows = {row.key: row.default for row in explain(Outer())}
+    assert rows == {"first.size": 1, "second.size": 5}
+
+
+def test_a_settings_class_s_own_complaint_keeps_its_place():
+    from pydantic import model_validator
+
+    class Pair(Settings):
+        kind: Literal["pair"] = "pair"
+        low: int = Field(0, ge=0)
+        high: int = 1
+
+        @model_validator(mode="after")
+        def ordered(self):
+            if self.high < self.low:
+                raise ValueError("high is below low")
+            return self
+
+    with pytest.raises(GenwrightError, match="data.pair: high is below low"):
+        build(Pair, {"low": 3}, "data.pair")
+    with pytest.raises(GenwrightError, match="data.pair is 3; write settings"):
+        build(Pair, 3, "data.pair")
