@@ -1,11 +1,14 @@
-"""What a trained emoji run draws when it is asked for a group or a skin tone, recognised by a classifier that was trained on real drawings.
+"""What a trained emoji run draws when it is asked for a group or a skin tone, recognised by a
+classifier that was trained on real drawings.
 
     genwright train emoji-flow
     python benchmarks/emoji.py --run runs/emoji-flow [--bar 0.8] [--out FILE]
 
-The figures are those of `genwright evaluate`: samples are asked for what held-out drawings are; `recognised` is the share that is named
-rightly, beside its accuracy on those held-out drawings and the most frequent value; coverage beside real drawings and independent pixels;
-the memorising share beside that of held-out drawings. A sheet by group and tone, for a person, is written beside the result.
+The figures are those of `genwright evaluate`: samples are asked for what held-out drawings are;
+`recognised` is the share that is named rightly, beside its accuracy on those held-out drawings and
+the most frequent value; coverage beside real drawings and independent pixels; the memorising share
+beside that of held-out drawings. A sheet by group and tone, for a person, is written beside the
+result.
 """
 
 from __future__ import annotations
@@ -32,9 +35,17 @@ def main() -> None:
     a = parser.parse_args()
     run = genwright.load(a.run)
     found = [f for f in run.evaluate(samples=2000).figures if f.name.startswith(WANTED)]
-    figures: dict = {"step": run.step, "minutes": sum(r.get("seconds", 0) for r in run.records if "rate" in r) / 60}
+    figures: dict = {
+        "step": run.step,
+        "minutes": sum(r.get("seconds", 0) for r in run.records if "rate" in r) / 60,
+    }
     for f in found:
-        figures[f.name] = {"value": f.value, "floors": dict(f.floors), "ceilings": dict(f.ceilings), "count": f.count}
+        figures[f.name] = {
+            "value": f.value,
+            "floors": dict(f.floors),
+            "ceilings": dict(f.ceilings),
+            "count": f.count,
+        }
         if f.name.startswith("recognised"):
             figures[f.name]["share of real accuracy"] = share = f.value / f.ceilings["real"]
             figures[f.name]["bar reached"] = share >= a.bar

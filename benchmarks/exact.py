@@ -2,10 +2,13 @@
 
     python benchmarks/exact.py [--out FILE]
 
-1. packed: documents in one row with attention cut between them, against each document alone: the sums of losses.
-2. split: one step of a batch with uneven and empty targets in micro-batches of every size, against the full batch: largest difference
-   of any gradient, as the loop makes it (sum of totals / global count).
-3. masked: shares of hidden, shown, random and kept tokens of 2 million, in standard deviations of their binomial distribution.
+1. packed: documents in one row with attention cut between them, against each document alone: the
+   sums of losses.
+2. split: one step of a batch with uneven and empty targets in micro-batches of every size, against
+   the full batch: largest difference of any gradient, as the loop makes it (sum of totals / global
+   count).
+3. masked: shares of hidden, shown, random and kept tokens of 2 million, in standard deviations of
+   their binomial distribution.
 """
 
 from __future__ import annotations
@@ -40,20 +43,30 @@ def network(causal: bool = True, context: int = 64):
 
 
 def packed() -> tuple[float, float]:
-    """Difference to the documents alone, in nats, and, so that it can be seen to matter, the same with attention not cut."""
+    """Difference to the documents alone, in nats, and, so that it can be seen to matter, the same
+    with attention not cut."""
     objective = Causal().build({"model": network()}, SPACE)
     engine = Engine("cpu")
     lengths = [5, 17, 1, 23, 9, 10]
     documents = [torch.randint(0, 97, (n,)) for n in lengths]
-    row = {"tokens": torch.cat(documents)[None], "documents": torch.repeat_interleave(torch.tensor(range(6)), torch.tensor(lengths))[None]}
+    row = {
+        "tokens": torch.cat(documents)[None],
+        "documents": torch.repeat_interleave(torch.tensor(range(6)), torch.tensor(lengths))[None],
+    }
     ranks = engine
     together = objective.loss(objective.prepare(row, Draws(0, 0, torch.arange(1)), ranks))
-    alone = [objective.loss(objective.prepare({"tokens": d[None]}, Draws(0, 0, torch.arange(1)), ranks)) for d in documents if len(d) > 1]
+    alone = [
+        objective.loss(objective.prepare({"tokens": d[None]}, Draws(0, 0, torch.arange(1)), ranks))
+        for d in documents
+        if len(d) > 1
+    ]
     assert int(together.count.sum()) == sum(int(a.count.sum()) for a in alone)
     expected = sum(a.total.detach().double().sum() for a in alone)
     prepared = objective.prepare(row, Draws(0, 0, torch.arange(1)), ranks)
     leaking = objective.loss({name: prepared[name] for name in ("inputs", "targets")})
-    return tuple(abs(float(loss.total.detach().double().sum() - expected)) for loss in (together, leaking))
+    return tuple(
+        abs(float(loss.total.detach().double().sum() - expected)) for loss in (together, leaking)
+    )
 
 
 class Rows:
@@ -61,7 +74,8 @@ class Rows:
 
     def batch(self, position, examples, policy=None):
         tokens = Draws(1, position, examples).integers("tokens", 97, 33)
-        ends = [33, 20, 1, 5, 33, 2, 1, 1, 30, 12, 33, 1]  # examples 2, 6, 7 and 11 have no target at all
+        # examples 2, 6, 7 and 11 have no target at all
+        ends = [33, 20, 1, 5, 33, 2, 1, 1, 30, 12, 33, 1]
         for row, example in zip(tokens, examples.tolist(), strict=True):
             row[ends[example] :] = -1
         return {"tokens": tokens}
@@ -73,13 +87,20 @@ class Rows:
 def split() -> dict[str, float]:
     def gradient(micro: int | None) -> torch.Tensor:
         objective = Causal().build({"model": network()}, SPACE)
-        settings = Training(steps=1, micro_batch=micro, batch_size=12, optimizer=Optimizer(kind="adamw", learning_rate=1e-3))
+        settings = Training(
+            steps=1,
+            micro_batch=micro,
+            batch_size=12,
+            optimizer=Optimizer(kind="adamw", learning_rate=1e-3),
+        )
         state = loop.start(objective, settings, engine := Engine("cpu"))
         loop.run(objective, Rows(), state, 1, settings=settings, engine=engine)
         return state.weights["model"].grad.clone()
 
     full = gradient(None)
-    return {str(micro): float((gradient(micro) - full).abs().max()) for micro in (1, 2, 3, 5, 7, 11)}
+    return {
+        str(micro): float((gradient(micro) - full).abs().max()) for micro in (1, 2, 3, 5, 7, 11)
+    }
 
 
 def masked() -> dict[str, float]:
@@ -93,7 +114,10 @@ def masked() -> dict[str, float]:
     n, k = int(content.sum()), int(hidden.sum())
     shown = int(((out["inputs"] == 98) & hidden).sum())
     same = int(((out["inputs"] == tokens) & hidden).sum())
-    score = lambda hits, trials, rate: (hits - trials * rate) / math.sqrt(trials * rate * (1 - rate))  # noqa: E731
+
+    def score(hits, trials, rate):
+        return (hits - trials * rate) / math.sqrt(trials * rate * (1 - rate))
+
     shares = {
         "hidden (0.15)": score(k, n, 0.15),
         "mask token (0.8)": score(shown, k, 0.8),
@@ -115,8 +139,15 @@ def main() -> None:
         "masking, standard deviations": masked(),
     }
     finish("exact", figures, a.out)
-    worst = max(figures["packed - separate, nats"], *figures["largest gradient difference by micro-batch"].values())
-    if worst > 1e-5 or leaking < 0.1 or max(map(abs, figures["masking, standard deviations"].values())) > 4:
+    worst = max(
+        figures["packed - separate, nats"],
+        *figures["largest gradient difference by micro-batch"].values(),
+    )
+    if (
+        worst > 1e-5
+        or leaking < 0.1
+        or max(map(abs, figures["masking, standard deviations"].values())) > 4
+    ):
         sys.exit("not exact")
 
 

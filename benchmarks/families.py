@@ -1,10 +1,13 @@
-"""Every family of pictures and points, stopped at chosen instants and taken up again, on two processes, and a GAN killed at random.
+"""Every family of pictures and points, stopped at chosen instants and taken up again, on two
+processes, and a GAN killed at random.
 
     python benchmarks/families.py [--kills 20] [--seed 0] [--out FILE]
 
-Each run is killed (SIGKILL, by itself) in the middle of a turn, of saving and of a held-out evaluation, and resumed: its weights, averages,
-optimizer state and records must be bit for bit those of the run that was never stopped. Two processes must give one's weights within 1e-5
-after a few steps (sums in another order are not bit-equal). The GAN is killed at random instants as in kill.py. The pictures are made here.
+Each run is killed (SIGKILL, by itself) in the middle of a turn, of saving and of a held-out
+evaluation, and resumed: its weights, averages, optimizer state and records must be bit for bit
+those of the run that was never stopped. Two processes must give one's weights within 1e-5 after a
+few steps (sums in another order are not bit-equal). The GAN is killed at random instants as in
+kill.py. The pictures are made here.
 """
 
 from __future__ import annotations
@@ -32,29 +35,69 @@ from kill import child, equal, trial
 
 STEPS = 20
 COMMON = {
-    "training.steps": STEPS, "training.batch_size": 8, "training.micro_batch": 4, "training.checkpoint_every": 5,
-    "training.evaluate_every": 5, "training.precision": "fp32", "training.threads": 1, "training.ema": 0.9, "watching.samples": 16,
+    "training.steps": STEPS,
+    "training.batch_size": 8,
+    "training.micro_batch": 4,
+    "training.checkpoint_every": 5,
+    "training.evaluate_every": 5,
+    "training.precision": "fp32",
+    "training.threads": 1,
+    "training.ema": 0.9,
+    "watching.samples": 16,
     "training.optimizer.learning_rate": 1e-3,
-}  # fmt: skip
-PICTURES = {"data": {"kind": "images", "path": "PICTURES"}, "codec": {"kind": "image", "size": 16, "channels": 1}}
+}
+PICTURES = {
+    "data": {"kind": "images", "path": "PICTURES"},
+    "codec": {"kind": "image", "size": 16, "channels": 1},
+}
 FAMILIES = {
-    "adversarial": PICTURES | {
-        "model": {"generator": {"kind": "residual-generator", "width": 8}, "discriminator": {"kind": "residual-discriminator", "width": 8}},
+    "adversarial": PICTURES
+    | {
+        "model": {
+            "generator": {"kind": "residual-generator", "width": 8},
+            "discriminator": {"kind": "residual-discriminator", "width": 8},
+        },
         "objective": {"kind": "adversarial", "packing": 2, "latent": 8, "augment": True},
     },
-    "variational": PICTURES | {"model": {"kind": "conv-vae", "width": 8}, "objective": {"kind": "variational", "warmup": 10}},
-    "importance-weighted": PICTURES | {"model": {"kind": "mlp-vae", "width": 16}, "objective": {"kind": "variational", "samples": 3}},
-    "ladder": PICTURES | {"model": {"kind": "ladder-vae", "width": 8}, "objective": {"kind": "variational", "likelihood": "bernoulli"}},
-    "vector-quantised": PICTURES | {"model": {"kind": "vq-autoencoder", "width": 8, "codes": 16}, "objective": "vector-quantised"},
-    "flow": PICTURES | {
-        "model": {"kind": "unet", "width": 8}, "objective": {"kind": "flow", "pairing": "optimal-transport"}, "sampling": {"steps": 2},
+    "variational": PICTURES
+    | {
+        "model": {"kind": "conv-vae", "width": 8},
+        "objective": {"kind": "variational", "warmup": 10},
     },
-    "codes": PICTURES | {
-        "codec": {"kind": "codes", "run": "CODES"}, "objective": "causal",
+    "importance-weighted": PICTURES
+    | {
+        "model": {"kind": "mlp-vae", "width": 16},
+        "objective": {"kind": "variational", "samples": 3},
+    },
+    "ladder": PICTURES
+    | {
+        "model": {"kind": "ladder-vae", "width": 8},
+        "objective": {"kind": "variational", "likelihood": "bernoulli"},
+    },
+    "vector-quantised": PICTURES
+    | {
+        "model": {"kind": "vq-autoencoder", "width": 8, "codes": 16},
+        "objective": "vector-quantised",
+    },
+    "flow": PICTURES
+    | {
+        "model": {"kind": "unet", "width": 8},
+        "objective": {"kind": "flow", "pairing": "optimal-transport"},
+        "sampling": {"steps": 2},
+    },
+    "codes": PICTURES
+    | {
+        "codec": {"kind": "codes", "run": "CODES"},
+        "objective": "causal",
         "model": {"kind": "transformer", "depth": 1, "width": 16, "heads": 2},
     },
-    "points": {"data": {"kind": "points", "source": "ring"}, "codec": "points", "objective": "flow", "sampling": {"steps": 2}},
-}  # fmt: skip
+    "points": {
+        "data": {"kind": "points", "source": "ring"},
+        "codec": "points",
+        "objective": "flow",
+        "sampling": {"steps": 2},
+    },
+}
 
 
 def pictures(path: Path) -> None:
@@ -73,7 +116,10 @@ def recipe(name: str, work: Path, **changes) -> genwright.recipe.schema.Recipe:
     def filled(value):
         if isinstance(value, dict):
             return {k: filled(v) for k, v in value.items()}
-        return {"PICTURES": str(work / "pictures.npz"), "CODES": str(work / "vector-quantised-whole")}.get(value, value)
+        return {
+            "PICTURES": str(work / "pictures.npz"),
+            "CODES": str(work / "vector-quantised-whole"),
+        }.get(value, value)
 
     base = {"name": name} | {k: filled(v) for k, v in FAMILIES[name].items()}
     if base["data"]["kind"] == "images":
@@ -134,7 +180,10 @@ def final(folder: Path):
 
 def stopped(name: str, work: Path) -> dict:
     """Whether each instant, and two processes, give the same run."""
-    plain = lambda folder, resume, data: run(name, folder, resume, work)  # noqa: E731
+
+    def plain(folder, resume, data):
+        return run(name, folder, resume, work)
+
     whole = work / f"{name}-whole"
     assert os.waitpid(child(plain, whole, work), 0)[1] == 0, name
     expected, out = final(whole), {}
@@ -144,14 +193,21 @@ def stopped(name: str, work: Path) -> dict:
         assert status == signal.SIGKILL, f"{name} was not killed in its {instant}: {status}"
         assert os.waitpid(child(plain, folder, work), 0)[1] == 0, f"{name} did not resume"
         out[f"mid-{instant}"] = equal(final(folder), expected)
-    few = {"training.steps": 6, "training.evaluate_every": 0, "training.checkpoint_every": 0, "watching.samples": 0}
+    few = {
+        "training.steps": 6,
+        "training.evaluate_every": 0,
+        "training.checkpoint_every": 0,
+        "watching.samples": 0,
+    }
     weights = []
     for processes in (1, 2):
         folder = work / f"{name}-{processes}"
         genwright.train(recipe(name, work, **few), run=folder, processes=processes, quiet=True)
         root = checkpoint.folder_of(folder / "checkpoints", 6)
         weights.append(load_file(root / "weights.safetensors"))
-    out["two processes differ by"] = max(float((weights[0][n].float() - weights[1][n].float()).abs().max()) for n in weights[0])
+    out["two processes differ by"] = max(
+        float((weights[0][n].float() - weights[1][n].float()).abs().max()) for n in weights[0]
+    )
     return out
 
 
@@ -175,12 +231,15 @@ def main() -> None:
         run("adversarial", folder, resume, work, **{"training.steps": 60})
 
     if a.kills:
-        figures["adversarial, killed at random"] = trial(gan, a.kills, work, work, random.Random(a.seed))
+        figures["adversarial, killed at random"] = trial(
+            gan, a.kills, work, work, random.Random(a.seed)
+        )
     finish("families", figures, a.out)
     bad = [
         n
         for n, f in figures.items()
-        if f.get("two processes differ by", 0) > 1e-5 or not all(f.get(f"mid-{i}", True) for i in ("turn", "save", "evaluation"))
+        if f.get("two processes differ by", 0) > 1e-5
+        or not all(f.get(f"mid-{i}", True) for i in ("turn", "save", "evaluation"))
     ]
     bad += [n for n, f in figures.items() if f.get("runs") != f.get("bit-equal")]
     if bad:

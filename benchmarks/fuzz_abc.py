@@ -1,5 +1,6 @@
-"""Generated ABC through the reader. Whole tunes are written from a known list of notes, rests, bars and signs, and must be read as that
-list, note by note and count by count; damaged ones must be a piece or a sentence. No traceback, no hang, nothing lost in silence.
+"""Generated ABC through the reader. Whole tunes are written from a known list of notes, rests, bars
+and signs, and must be read as that list, note by note and count by count; damaged ones must be a
+piece or a sentence. No traceback, no hang, nothing lost in silence.
 
     python benchmarks/fuzz_abc.py --examples 10000
 """
@@ -25,26 +26,84 @@ from genwright.contents.music.draft import BadMusic, Draft
 
 SLOWEST = 5.0  # CPU seconds that one example may take
 LENGTHS = {
-    "": Fraction(1), "2": Fraction(2), "/": Fraction(1, 2), "/2": Fraction(1, 2), "3/2": Fraction(3, 2), "//": Fraction(1, 4),
-    "/4": Fraction(1, 4), "3": Fraction(3), "4": Fraction(4), "3/": Fraction(3, 2), "7/4": Fraction(7, 4), "1": Fraction(1),
-}  # fmt: skip
+    "": Fraction(1),
+    "2": Fraction(2),
+    "/": Fraction(1, 2),
+    "/2": Fraction(1, 2),
+    "3/2": Fraction(3, 2),
+    "//": Fraction(1, 4),
+    "/4": Fraction(1, 4),
+    "3": Fraction(3),
+    "4": Fraction(4),
+    "3/": Fraction(3, 2),
+    "7/4": Fraction(7, 4),
+    "1": Fraction(1),
+}
 ACCIDENTALS = {"": None, "^": 1, "_": -1, "=": 0, "^^": 2, "__": -2}
 BROKEN = {">": (Fraction(3, 2), Fraction(1, 2)), "<": (Fraction(1, 2), Fraction(3, 2))}
 BROKEN |= {">>": (Fraction(7, 4), Fraction(1, 4)), "<<<": (Fraction(1, 8), Fraction(15, 8))}
 KEYS = {  # by hand: which letters are sharp (+) or flat (-)
-    "C": "", "G": "F+", "D": "F+C+", "F": "B-", "Bb": "B-E-", "Am": "", "Em": "F+", "Gm": "B-E-", "A": "F+C+G+", "D dor": "",
-    "Amix": "F+C+", "E phr": "", "B loc": "", "Flyd": "", "Eb": "B-E-A-", "C minor": "B-E-A-", "none": "", "D =c": "F+",
-    "D exp _b _e ^f": "B-E-F+", "F# min": "F+C+G+", "Hp": "F+C+",
-}  # fmt: skip
-METRES = {"4/4": (4, 4), "C": (4, 4), "C|": (2, 2), "3/4": (3, 4), "6/8": (6, 8), "2+3/8": (5, 8), "(2+2+3)/8": (7, 8), "9/8": (9, 8)}
+    "C": "",
+    "G": "F+",
+    "D": "F+C+",
+    "F": "B-",
+    "Bb": "B-E-",
+    "Am": "",
+    "Em": "F+",
+    "Gm": "B-E-",
+    "A": "F+C+G+",
+    "D dor": "",
+    "Amix": "F+C+",
+    "E phr": "",
+    "B loc": "",
+    "Flyd": "",
+    "Eb": "B-E-A-",
+    "C minor": "B-E-A-",
+    "none": "",
+    "D =c": "F+",
+    "D exp _b _e ^f": "B-E-F+",
+    "F# min": "F+C+G+",
+    "Hp": "F+C+",
+}
+METRES = {
+    "4/4": (4, 4),
+    "C": (4, 4),
+    "C|": (2, 2),
+    "3/4": (3, 4),
+    "6/8": (6, 8),
+    "2+3/8": (5, 8),
+    "(2+2+3)/8": (7, 8),
+    "9/8": (9, 8),
+}
 UNITS = {"1/8": Fraction(1, 2), "1/4": Fraction(1), "1/16": Fraction(1, 4)}  # in quarter notes
 IN_THE_TIME_OF = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 COUNTED = {  # text -> what it is counted as
-    '"Am"': "chord symbols", '"C#m7/G"': "chord symbols", '"^slowly"': "annotations", '"@1,2 here [x"': "annotations",
-    "!trill!": "decorations", "~": "decorations", ".": "decorations", "u": "decorations", "!f!": "decorations",
-    "{g}": "grace notes", "{/^c}": "grace notes",
-}  # fmt: skip
-SPACES = ("", "", "", " ", "`", "  ", "y ", "\n", "\\\n", "\n% a bad egg\n", "\nr:a bad egg\n", "\n%%begintext\nabc\n\nX:7\n%%endtext\n")
+    '"Am"': "chord symbols",
+    '"C#m7/G"': "chord symbols",
+    '"^slowly"': "annotations",
+    '"@1,2 here [x"': "annotations",
+    "!trill!": "decorations",
+    "~": "decorations",
+    ".": "decorations",
+    "u": "decorations",
+    "!f!": "decorations",
+    "{g}": "grace notes",
+    "{/^c}": "grace notes",
+}
+SPACES = (
+    "",
+    "",
+    "",
+    " ",
+    "`",
+    "  ",
+    "y ",
+    "\n",
+    "\\\n",
+    "\n% a bad egg\n",
+    "\nr:a bad egg\n",
+    "\n%%begintext\nabc\n\nX:7\n%%endtext\n",
+)
 BARS = ("|", "||", "|]", ":|", "::", "|:", "[|", "|1 ", ":|2 ", "[|]", ".|")
 REPEATS = (":|", "::", ":|2 ")
 
@@ -64,7 +123,8 @@ class Note(NamedTuple):
 
 
 class Item(NamedTuple):
-    """What is written: one of KINDS, its notes, and its sign. before: what is counted, ahead of it; space: after it."""
+    """What is written: one of KINDS, its notes, and its sign. before: what is counted, ahead of it;
+    space: after it."""
 
     kind: str
     notes: tuple[Note, ...]
@@ -113,11 +173,19 @@ class Voice:
             if written is not None:
                 self.bar[note.letter] = written
             alteration = self.bar.get(note.letter, self.alterations.get(note.letter, 0))
-            pitch = 60 + 12 * note.octave + dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))[note.letter] + alteration
+            pitch = (
+                60
+                + 12 * note.octave
+                + dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))[note.letter]
+                + alteration
+            )
             if carried is not None and written is None:
                 pitch = carried
             self.sounds.append(Sound(self.now, length, pitch, pitch in tied.values()))
-            self.last = {**(self.last if note is not notes[0] else {}), (note.letter, note.octave): pitch}
+            self.last = {
+                **(self.last if note is not notes[0] else {}),
+                (note.letter, note.octave): pitch,
+            }
         self.now += length
 
     def _note(self, item: Item) -> None:
@@ -140,7 +208,9 @@ class Voice:
         first, second = item.notes[:2]
         sign = item.sign if item.sign in BROKEN else ">"
         length = first.length
-        self.text.append(f"{first.accidental}{first.place}{length}{sign}{second.accidental}{second.place}{length}")
+        self.text.append(
+            f"{first.accidental}{first.place}{length}{sign}{second.accidental}{second.place}{length}"
+        )
         for note, share in zip((first, second), BROKEN[sign], strict=True):
             self._sound((note,), LENGTHS[length] * self.unit * share)
 
@@ -157,7 +227,9 @@ class Voice:
         note = item.notes[0]
         again = note._replace(accidental="")
         bar = item.sign if item.sign in BARS[:3] else ""
-        self.text.append(f"{note.accidental}{note.place}{note.length}-{bar}{again.place}{again.length}")
+        self.text.append(
+            f"{note.accidental}{note.place}{note.length}-{bar}{again.place}{again.length}"
+        )
         self._sound((note,), LENGTHS[note.length] * self.unit)
         self.tied = dict(self.last)
         if bar:
@@ -199,9 +271,27 @@ class Voice:
             self.metre = (3, 4)
 
 
-KINDS = ("note", "note", "note", "note", "rest", "chord", "broken", "tuplet", "tie", "bar", "bar", "bars_of_rest", "field")
+KINDS = (
+    "note",
+    "note",
+    "note",
+    "note",
+    "rest",
+    "chord",
+    "broken",
+    "tuplet",
+    "tie",
+    "bar",
+    "bar",
+    "bars_of_rest",
+    "field",
+)
 NOTES = st.builds(
-    Note, st.sampled_from("CDEFGAB"), st.integers(-1, 2), st.sampled_from(["", "", "", *ACCIDENTALS]), st.sampled_from(list(LENGTHS))
+    Note,
+    st.sampled_from("CDEFGAB"),
+    st.integers(-1, 2),
+    st.sampled_from(["", "", "", *ACCIDENTALS]),
+    st.sampled_from(list(LENGTHS)),
 )
 ITEMS = st.builds(
     Item,
@@ -254,18 +344,88 @@ WHOLE = st.builds(
     st.lists(st.lists(ITEMS, min_size=1, max_size=12), min_size=1, max_size=3),
 )
 PIECES = (
-    "C", "c'", "^F,", "_b2", "=A/2", "z", "Z", "Z99999", "x4", "C99999999999", "C/////////", "d0", "(3", "(9999", "(3:2:2", "(5:0", "[CE]",
-    "[", "]", "{", "}", "{a", "[K:", "[K:G]", "[M:none]", "[M:9999/1]", "[L:1/0]", "[V:2]", "[V:x octave=99]", "[Q:1/4=1e9]", ">", "<<<<",
-    "-", "&", "&&&", "(&", "|", ":|", "|:", "[1", "|2", '"', '"Am', "!", "!f!", "+", "+CE+", "~", "$", "\\", "%", "\n", "\nV:1\n", "\nK:\n",
-    "\nX:2\nK:D\n", "\nw:a bad egg\n", "\n+:more\n", "\nm:~g=abc\n", "\nU:k=!f!\n", "\n%%begintext\n", "\n\n", "H", "k", "\t", "\r", "\0",
-    "é", "\u2028", "1", "=20", "=3D", "=\n",
-)  # fmt: skip
-SOUP = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).map(lambda pieces: "X:1\nM:4/4\nK:C\n" + "".join(pieces))
+    "C",
+    "c'",
+    "^F,",
+    "_b2",
+    "=A/2",
+    "z",
+    "Z",
+    "Z99999",
+    "x4",
+    "C99999999999",
+    "C/////////",
+    "d0",
+    "(3",
+    "(9999",
+    "(3:2:2",
+    "(5:0",
+    "[CE]",
+    "[",
+    "]",
+    "{",
+    "}",
+    "{a",
+    "[K:",
+    "[K:G]",
+    "[M:none]",
+    "[M:9999/1]",
+    "[L:1/0]",
+    "[V:2]",
+    "[V:x octave=99]",
+    "[Q:1/4=1e9]",
+    ">",
+    "<<<<",
+    "-",
+    "&",
+    "&&&",
+    "(&",
+    "|",
+    ":|",
+    "|:",
+    "[1",
+    "|2",
+    '"',
+    '"Am',
+    "!",
+    "!f!",
+    "+",
+    "+CE+",
+    "~",
+    "$",
+    "\\",
+    "%",
+    "\n",
+    "\nV:1\n",
+    "\nK:\n",
+    "\nX:2\nK:D\n",
+    "\nw:a bad egg\n",
+    "\n+:more\n",
+    "\nm:~g=abc\n",
+    "\nU:k=!f!\n",
+    "\n%%begintext\n",
+    "\n\n",
+    "H",
+    "k",
+    "\t",
+    "\r",
+    "\0",
+    "é",
+    "\u2028",
+    "1",
+    "=20",
+    "=3D",
+    "=\n",
+)
+SOUP = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).map(
+    lambda pieces: "X:1\nM:4/4\nK:C\n" + "".join(pieces)
+)
 
 
 @st.composite
 def damages(draw) -> str:
-    """A tune in which something is wrong: signs in any order, or a whole one with pieces cut out, put in or repeated many times."""
+    """A tune in which something is wrong: signs in any order, or a whole one with pieces cut out,
+    put in or repeated many times."""
     if draw(st.booleans()):
         return draw(SOUP)
     text = draw(WHOLE).text
@@ -309,10 +469,15 @@ def timed(tally: Tally, text: str) -> list[Draft | str]:
 def check_whole(tally: Tally, wanted: Written) -> None:
     (tune,) = abc_file.tunes(wanted.text.encode())
     draft = abc_reader.read(tune)
-    found = [[Sound(raw.start, raw.length, raw.pitch, raw.tied) for raw in notes] for _, notes in draft.voices]
+    found = [
+        [Sound(raw.start, raw.length, raw.pitch, raw.tied) for raw in notes]
+        for _, notes in draft.voices
+    ]
     assert found == wanted.voices, wanted.text
     assert sorted(set(draft.bars)) == wanted.bars, wanted.text
-    assert {kind: count for kind, count in draft.lost.items() if count} == {k: n for k, n in wanted.counts.items() if n}, wanted.text
+    assert {kind: count for kind, count in draft.lost.items() if count} == {
+        k: n for k, n in wanted.counts.items() if n
+    }, wanted.text
     timed(tally, wanted.text)
     tally.whole += 1
     tally.notes += sum(map(len, wanted.voices))
@@ -328,10 +493,15 @@ def check_damaged(tally: Tally, text: str) -> None:
 
 
 def fuzz(examples: int) -> Tally:
-    """Half of the examples whole, half damaged. Raises AssertionError with hypothesis's smallest example for the first that fails."""
+    """Half of the examples whole, half damaged. Raises AssertionError with hypothesis's smallest
+    example for the first that fails."""
     tally = Tally()
     often = settings(
-        max_examples=max(1, examples // 2), deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+        max_examples=max(1, examples // 2),
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
     )
 
     @often

@@ -1,15 +1,19 @@
-"""Generated MIDI and MusicXML, 10,000 of each kind: no error but BadMusic, no hang, and no note that goes without a word.
+"""Generated MIDI and MusicXML, 10,000 of each kind: no error but BadMusic, no hang, and no note
+that goes without a word.
 
-    python benchmarks/fuzz_music.py [--examples 10000] [--kind midi] [--json benchmarks/results/fuzz_music.json]
+    python benchmarks/fuzz_music.py [--examples 10000] [--kind midi] [--json
+    benchmarks/results/fuzz_music.json]
 
-1. midi, musicxml: whole files with wild values, of which the generator knows every note: those read and those counted are all of them, and
-   of MusicXML each stands where it should.
-2. midi-damaged, musicxml-damaged: the same files cut, with bytes changed or put in, packed or not: a piece or a BadMusic.
-3. midi-written, musicxml-written: scores that are written and read again, MIDI by symusic too: the same notes, tempos, metres and keys.
+1. midi, musicxml: whole files with wild values, of which the generator knows every note: those read
+   and those counted are all of them, and of MusicXML each stands where it should.
+2. midi-damaged, musicxml-damaged: the same files cut, with bytes changed or put in, packed or not:
+   a piece or a BadMusic.
+3. midi-written, musicxml-written: scores that are written and read again, MIDI by symusic too: the
+   same notes, tempos, metres and keys.
 
-The readers are called below the guard of `data/source_music.py`, which would turn any error into a sentence. Hypothesis generates, the
-same each time, and makes a failing example small; an example that takes more than SECONDS is a failure, one that never ends stops the
-command with a traceback.
+The readers are called below the guard of `data/source_music.py`, which would turn any error into a
+sentence. Hypothesis generates, the same each time, and makes a failing example small; an example
+that takes more than SECONDS is a failure, one that never ends stops the command with a traceback.
 """
 
 from __future__ import annotations
@@ -43,7 +47,8 @@ GRIDS = (1, 4, 12, 96)  # steps a quarter note
 
 
 class Dice:
-    """Choices that bytes make, 0 where they are used up, so that Hypothesis generates, and makes smaller, no more than bytes."""
+    """Choices that bytes make, 0 where they are used up, so that Hypothesis generates, and makes
+    smaller, no more than bytes."""
 
     def __init__(self, choices: bytes):
         self.choices, self.place = choices, 0
@@ -120,7 +125,9 @@ def midi_file(choices: bytes) -> MidiFile:
         for _ in range(dice.within(1, 40)):
             event = event_of(dice)
             status = event[0]
-            body += variable(dice.pick([0, 1, dice.below(2000), dice.below(2000), dice.below(2**14)]))
+            body += variable(
+                dice.pick([0, 1, dice.below(2000), dice.below(2000), dice.below(2**14)])
+            )
             body += event[1:] if shortens and running == event[:1] else event
             running = event[:1] if status < 0xF0 else b""
             begins = status & 0xF0 == 0x90 and event[2] > 0
@@ -138,7 +145,8 @@ midi_files = material(800).map(midi_file)
 
 
 def whole_midi(file: MidiFile, per_quarter: int) -> bool:
-    """All notes are read or counted; only a piece may be refused, for its length, its tempos or its silence. Whether it was read."""
+    """All notes are read or counted; only a piece may be refused, for its length, its tempos or its
+    silence. Whether it was read."""
     draft = midi.read(file.data)
     read = sum(len(notes) for _, notes in draft.voices)
     assert read == file.notes - file.drums and draft.lost["unpitched notes"] == file.drums
@@ -147,7 +155,8 @@ def whole_midi(file: MidiFile, per_quarter: int) -> bool:
 
 
 def placed(draft: Draft, per_quarter: int, notes: int | None = None) -> bool:
-    """On the grid stand all notes but those that are counted as merged or dropped. Whether it is a piece."""
+    """On the grid stand all notes but those that are counted as merged or dropped. Whether it is a
+    piece."""
     try:
         score, counts = draft.score(per_quarter)
     except BadMusic:
@@ -155,7 +164,11 @@ def placed(draft: Draft, per_quarter: int, notes: int | None = None) -> bool:
     there = sum(map(len, score.voices))
     assert there + counts["notes merged"] + counts["notes dropped"] == counts["notes"]
     assert notes is None or counts["notes"] == notes
-    assert all(0 <= note.start < note.start + note.length <= score.length for voice in score.voices for note in voice)
+    assert all(
+        0 <= note.start < note.start + note.length <= score.length
+        for voice in score.voices
+        for note in voice
+    )
     assert list(score.bars) == sorted(set(score.bars))
     return True
 
@@ -164,7 +177,8 @@ def placed(draft: Draft, per_quarter: int, notes: int | None = None) -> bool:
 
 
 class Scored(NamedTuple):
-    """text: of a MusicXML file. sounds: (onset, length, pitch) of its notes. lost: what a reader should count."""
+    """text: of a MusicXML file. sounds: (onset, length, pitch) of its notes. lost: what a reader
+    should count."""
 
     text: str
     sounds: Counter[tuple[Fraction, Fraction, int]]
@@ -174,11 +188,16 @@ class Scored(NamedTuple):
 KINDS_OF_NOTES = ["note"] * 6 + ["chord", "chord", "rest", "grace", "cue", "unpitched"]
 METRONOME = "<metronome><beat-unit>half</beat-unit><per-minute>{tempo}</per-minute></metronome>"
 BESIDE = (
-    *[""] * 12, '<direction><sound tempo="{tempo}"/></direction>', f"<direction><direction-type>{METRONOME}</direction-type></direction>",
-    "<harmony><root><root-step>C</root-step></root><kind>major</kind></harmony>", '<barline><repeat direction="forward"/></barline>',
-    "<attributes><time><beats>3+2</beats><beat-type>8</beat-type></time></attributes>", "<unknown><note/></unknown>", "<print/>",
+    *[""] * 12,
+    '<direction><sound tempo="{tempo}"/></direction>',
+    f"<direction><direction-type>{METRONOME}</direction-type></direction>",
+    "<harmony><root><root-step>C</root-step></root><kind>major</kind></harmony>",
+    '<barline><repeat direction="forward"/></barline>',
+    "<attributes><time><beats>3+2</beats><beat-type>8</beat-type></time></attributes>",
+    "<unknown><note/></unknown>",
+    "<print/>",
     "<attributes><key><fifths>-3</fifths><mode>minor</mode></key></attributes>",
-)  # fmt: skip
+)
 PLACES = [(1, 1), (2, 1), (1, 2), (2, 2)]  # staff, voice
 
 
@@ -191,7 +210,9 @@ def xml_score(choices: bytes) -> Scored:
     parts = []
     for part in range(dice.within(1, 3)):
         transposed = dice.pick([0, 0, -2, 7, -12])
-        rows = [f"<attributes><divisions>{divisions}</divisions><transpose><chromatic>{transposed}</chromatic></transpose></attributes>"]
+        rows = [
+            f"<attributes><divisions>{divisions}</divisions><transpose><chromatic>{transposed}</chromatic></transpose></attributes>"
+        ]
         rows += [""] * (bars - 1)
         for bar in range(bars):
             begins = Fraction(bar * size, divisions)
@@ -200,11 +221,23 @@ def xml_score(choices: bytes) -> Scored:
                 rows[bar] += xml_voice(dice, begins, size, divisions, transposed, where, found)
                 rows[bar] += f"<backup><duration>{size}</duration></backup>"
             rows[bar] += f"<forward><duration>{size}</duration></forward>"
-        parts.append(f'<part id="P{part}">' + "".join(f"<measure>{row}</measure>" for row in rows) + "</part>")
+        parts.append(
+            f'<part id="P{part}">'
+            + "".join(f"<measure>{row}</measure>" for row in rows)
+            + "</part>"
+        )
     return found._replace(text=f"<score-partwise>{''.join(parts)}</score-partwise>")
 
 
-def xml_voice(dice: Dice, begins: Fraction, size: int, divisions: int, transposed: int, where: str, found: Scored) -> str:
+def xml_voice(
+    dice: Dice,
+    begins: Fraction,
+    size: int,
+    divisions: int,
+    transposed: int,
+    where: str,
+    found: Scored,
+) -> str:
     """What one voice does in one bar; adds to what is found there."""
     out, now, last = "", 0, 0  # last: the length of the note that a chord may join
     while now < size:
@@ -220,13 +253,20 @@ def xml_voice(dice: Dice, begins: Fraction, size: int, divisions: int, transpose
             continue
         length = last if kind == "chord" else dice.within(1, size - now)
         onset = now - last if kind == "chord" else now
-        what = {"rest": "<rest/>", "unpitched": "<unpitched/>", "cue": "<cue/>" + pitch, "chord": "<chord/>" + pitch}.get(kind, pitch)
+        what = {
+            "rest": "<rest/>",
+            "unpitched": "<unpitched/>",
+            "cue": "<cue/>" + pitch,
+            "chord": "<chord/>" + pitch,
+        }.get(kind, pitch)
         out += f"<note>{what}<duration>{length}</duration>{where}</note>"
         found.lost["cue notes"] += kind == "cue"
         found.lost["unpitched notes"] += kind == "unpitched"
         if kind in ("note", "chord"):
             sounding = 12 + 12 * octave + SEMITONES[step] + alter + transposed
-            found.sounds[begins + Fraction(onset, divisions), Fraction(length, divisions), sounding] += 1
+            found.sounds[
+                begins + Fraction(onset, divisions), Fraction(length, divisions), sounding
+            ] += 1
         now, last = onset + length, length
     return out
 
@@ -236,7 +276,9 @@ xml_scores = material(500).map(xml_score)
 
 def whole_xml(score: Scored, per_quarter: int) -> bool:
     draft = musicxml.read(score.text.encode())
-    read = Counter((note.start, note.length, note.pitch) for _, notes in draft.voices for note in notes)
+    read = Counter(
+        (note.start, note.length, note.pitch) for _, notes in draft.voices for note in notes
+    )
     assert read == score.sounds
     for kind in ("grace notes", "cue notes", "unpitched notes", "chord symbols"):
         assert draft.lost[kind] == score.lost[kind], kind
@@ -264,7 +306,20 @@ ODD = (
     "1/2",
     "\u00bd",
 )
-NUMBERS = ("duration", "divisions", "octave", "alter", "beats", "beat-type", "fifths", "chromatic", "per-minute", "step", "staff", "voice")
+NUMBERS = (
+    "duration",
+    "divisions",
+    "octave",
+    "alter",
+    "beats",
+    "beat-type",
+    "fifths",
+    "chromatic",
+    "per-minute",
+    "step",
+    "staff",
+    "voice",
+)
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "utf-16")
 
 
@@ -307,16 +362,23 @@ def damaged(choices: bytes, whole: bytes) -> bytes:
 def packed(data: bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("META-INF/container.xml", '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>')
+        archive.writestr(
+            "META-INF/container.xml",
+            '<container><rootfiles><rootfile full-path="a.xml"/></rootfiles></container>',
+        )
         archive.writestr("a.xml", data)
     return out.getvalue()
 
 
 noise = material(60)
 whole_bytes = midi_files.map(lambda file: file.data)
-midi_bytes = st.one_of(whole_bytes, whole_bytes, whole_bytes, noise.map(lambda data: b"MThd" + data), noise)
+midi_bytes = st.one_of(
+    whole_bytes, whole_bytes, whole_bytes, noise.map(lambda data: b"MThd" + data), noise
+)
 wild_bytes = st.builds(xml_wild, material(12), xml_scores)
-xml_bytes = st.one_of(wild_bytes, wild_bytes.map(packed), xml_scores.map(lambda score: score.text.encode()))
+xml_bytes = st.one_of(
+    wild_bytes, wild_bytes.map(packed), xml_scores.map(lambda score: score.text.encode())
+)
 
 
 def survives(read: Callable[[bytes], Draft], data: bytes, per_quarter: int) -> bool:
@@ -338,14 +400,23 @@ def written(choices: bytes, most: int) -> Score:
     dice = Dice(choices)
     per_quarter, voices = dice.pick([4, 1, 2, 6, 12]), []
     for _ in range(dice.within(1, most)):
-        notes = [Note(dice.below(61), dice.within(1, 30), dice.within(57, 66), dice.within(1, 127)) for _ in range(dice.within(1, 12))]
+        notes = [
+            Note(dice.below(61), dice.within(1, 30), dice.within(57, 66), dice.within(1, 127))
+            for _ in range(dice.within(1, 12))
+        ]
         voices.append(tuple(sorted(notes)))
-    length = max(note.start + note.length for voice in voices for note in apart(voice))  # a file ends with its last note
-    tempos = {place: Tempo(place, dice.pick(TEMPOS)) for place in sorted(dice.below(length) for _ in range(dice.below(4)))}
+    # a file ends with its last note
+    length = max(note.start + note.length for voice in voices for note in apart(voice))
+    tempos = {
+        place: Tempo(place, dice.pick(TEMPOS))
+        for place in sorted(dice.below(length) for _ in range(dice.below(4)))
+    }
     about: dict[str, Any] = {
-        "keys": (Key(0, dice.within(-7, 7), dice.pick(["major", "minor"])),), "meters": (Meter(0, dice.within(1, 7), dice.pick([2, 4])),),
-        "tempo": dice.pick(TEMPOS), "tempos": tuple(tempo for place, tempo in tempos.items() if place),
-    }  # fmt: skip
+        "keys": (Key(0, dice.within(-7, 7), dice.pick(["major", "minor"])),),
+        "meters": (Meter(0, dice.within(1, 7), dice.pick([2, 4])),),
+        "tempo": dice.pick(TEMPOS),
+        "tempos": tuple(tempo for place, tempo in tempos.items() if place),
+    }
     return Score(tuple(voices), length, per_quarter, **about)
 
 
@@ -356,8 +427,19 @@ def sounded(score: Score) -> list[list[tuple[int, int, int]]]:
 def changes(score: Score) -> tuple:
     """Tempos, without those that change nothing."""
     every = [Tempo(0, score.tempo), *score.tempos]
-    heard = [every[0], *(after for before, after in zip(every, every[1:], strict=False) if after.per_minute != before.per_minute)]
-    return tuple((tempo.start, round(tempo.per_minute, 3)) for tempo in heard), score.meters, score.keys
+    heard = [
+        every[0],
+        *(
+            after
+            for before, after in zip(every, every[1:], strict=False)
+            if after.per_minute != before.per_minute
+        ),
+    ]
+    return (
+        tuple((tempo.start, round(tempo.per_minute, 3)) for tempo in heard),
+        score.meters,
+        score.keys,
+    )
 
 
 def midi_comes_back(score: Score) -> bool:
@@ -370,7 +452,10 @@ def midi_comes_back(score: Score) -> bool:
     assert not counts["notes moved"] and not counts["notes dropped"]
     file = symusic.Score.from_midi(data)
     step = file.tpq // score.per_quarter
-    theirs = ([(n.time // step, n.duration // step, n.pitch) for n in track.notes] for track in file.tracks)
+    theirs = (
+        [(n.time // step, n.duration // step, n.pitch) for n in track.notes]
+        for track in file.tracks
+    )
     assert sorted(sorted(notes) for notes in theirs if notes) == sounded(said)
     return True
 
@@ -378,7 +463,9 @@ def midi_comes_back(score: Score) -> bool:
 def xml_comes_back(score: Score) -> bool:
     said = Score(tuple(tuple(apart(voice)) for voice in score.voices), score.length)
     again, counts = musicxml.read(to_musicxml(score).encode()).score(score.per_quarter)
-    assert [sorted(note[:3] for note in voice) for voice in again.voices] == [sorted(note[:3] for note in voice) for voice in said.voices]
+    assert [sorted(note[:3] for note in voice) for voice in again.voices] == [
+        sorted(note[:3] for note in voice) for voice in said.voices
+    ]
     assert changes(again) == changes(score)
     assert not counts["notes moved"] and not counts["notes dropped"]
     return True
@@ -408,16 +495,20 @@ KINDS: dict[str, tuple[Callable[..., bool], tuple[st.SearchStrategy, ...]]] = {
 
 
 def fuzz(kind: str, examples: int, watched: bool = False) -> dict:
-    """Raises what an example raises. watched: one that never ends stops the process. How many examples, how many were refused, how long all
-    and the slowest took to read."""
+    """Raises what an example raises. watched: one that never ends stops the process. How many
+    examples, how many were refused, how long all and the slowest took to read."""
     check, strategies = KINDS[kind]
     times: list[float] = []
     pieces: list[bool] = []
 
     @settings(
-        max_examples=examples, deadline=None, database=None, derandomize=True, phases=(Phase.generate, Phase.shrink),
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(st.tuples(*strategies))
     def one(values: tuple) -> None:
         begun = time.process_time()
@@ -432,19 +523,30 @@ def fuzz(kind: str, examples: int, watched: bool = False) -> dict:
         assert times[-1] < SECONDS, "reading took too long"
 
     one()
-    return {"examples": len(times), "refused": pieces.count(False), "seconds reading": sum(times), "slowest": max(times)}
+    return {
+        "examples": len(times),
+        "refused": pieces.count(False),
+        "seconds reading": sum(times),
+        "slowest": max(times),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--examples", type=int, default=10_000, help="of each kind")
-    parser.add_argument("--kind", choices=[*KINDS], action="append", help="only this one (may be given again)")
+    parser.add_argument(
+        "--kind", choices=[*KINDS], action="append", help="only this one (may be given again)"
+    )
     parser.add_argument("--json", help="where to keep the result")
     args = parser.parse_args()
     figures = {}
     for kind in args.kind or KINDS:
         begun = time.perf_counter()
-        figures[kind] = fuzz(kind, args.examples, watched=True) | {"seconds": time.perf_counter() - begun}
+        figures[kind] = fuzz(kind, args.examples, watched=True) | {
+            "seconds": time.perf_counter() - begun
+        }
         print(f"{kind}: {figures[kind]}", file=sys.stderr)
     finish("fuzz_music", figures, args.json)
 

@@ -1,6 +1,7 @@
-"""Generated PNGs of every colour type, depth, filter and chunk through the reader of pictures. Whole ones must have the pixels of an
-independent computation (below: the specification in plain steps, every sample a Python integer, areas by brute force in float64);
-damaged ones must be a picture or a sentence. No traceback, no hang, no rise of memory.
+"""Generated PNGs of every colour type, depth, filter and chunk through the reader of pictures.
+Whole ones must have the pixels of an independent computation (below: the specification in plain
+steps, every sample a Python integer, areas by brute force in float64); damaged ones must be a
+picture or a sentence. No traceback, no hang, no rise of memory.
 
     python benchmarks/fuzz_pictures.py --examples 10000
 """
@@ -27,9 +28,19 @@ from PIL import ImageColor
 from common import finish
 from genwright.contents.images.pictures import BadPicture, read, square
 
-DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # colour type -> bits of a sample
+# colour type -> bits of a sample
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x, y, step of x, of y
+# x, y, step of x, of y
+ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
 SLOWEST = 5.0  # seconds of the processor that one example may take
 MEMORY = 1 << 30  # bytes that all examples together may add to the process at its largest
 
@@ -43,7 +54,9 @@ class Drawn(NamedTuple):
     samples: list[list[tuple[int, ...]]]
     filters: list[int]
     palette: list[tuple[int, int, int]]
-    transparent: tuple[int, ...]  # payload of tRNS: a sample's numbers, or an alpha for each entry of the palette; empty: no chunk
+    # payload of tRNS: a sample's numbers, or an alpha for each entry of the palette; empty: no
+    # chunk
+    transparent: tuple[int, ...]
     orientation: int
     parts: int  # IDAT chunks
 
@@ -52,7 +65,12 @@ class Drawn(NamedTuple):
 
 
 def chunk(kind: bytes, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+    return (
+        struct.pack(">I", len(payload))
+        + kind
+        + payload
+        + struct.pack(">I", zlib.crc32(kind + payload))
+    )
 
 
 def packed(row: list[tuple[int, ...]], depth: int) -> bytes:
@@ -83,7 +101,9 @@ def scanlines(drawn: Drawn) -> bytes:
         above = b""
         for number, row in enumerate(row for row in rows if row):
             line = packed(row, drawn.depth)
-            out += filtered(drawn.filters[number % len(drawn.filters)], line, above or bytes(len(line)), step)
+            out += filtered(
+                drawn.filters[number % len(drawn.filters)], line, above or bytes(len(line)), step
+            )
             above = line
     return out
 
@@ -91,7 +111,9 @@ def scanlines(drawn: Drawn) -> bytes:
 def written(drawn: Drawn, before: list[bytes] = [], after: list[bytes] = []) -> bytes:  # noqa: B006 - never changed
     """The file. before, after: chunks that stand in front of and behind the pixels."""
     height, width = len(drawn.samples), len(drawn.samples[0])
-    header = struct.pack(">IIBBBBB", width, height, drawn.depth, drawn.colour_type, 0, 0, drawn.interlaced)
+    header = struct.pack(
+        ">IIBBBBB", width, height, drawn.depth, drawn.colour_type, 0, 0, drawn.interlaced
+    )
     out = [chunk(b"IHDR", header), *before]
     if drawn.palette:
         out.append(chunk(b"PLTE", bytes(value for entry in drawn.palette for value in entry)))
@@ -99,7 +121,13 @@ def written(drawn: Drawn, before: list[bytes] = [], after: list[bytes] = []) -> 
         form = f">{len(drawn.transparent)}{'B' if drawn.colour_type == 3 else 'H'}"
         out.append(chunk(b"tRNS", struct.pack(form, *drawn.transparent)))
     if drawn.orientation:
-        out.append(chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01" + struct.pack(">HHI", drawn.orientation, 0, 0)))
+        out.append(
+            chunk(
+                b"eXIf",
+                b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01"
+                + struct.pack(">HHI", drawn.orientation, 0, 0),
+            )
+        )
     data = zlib.compress(scanlines(drawn))
     cuts = [len(data) * part // drawn.parts for part in range(drawn.parts + 1)]
     out += [chunk(b"IDAT", data[start:end]) for start, end in zip(cuts, cuts[1:], strict=False)]
@@ -130,22 +158,27 @@ def expected(drawn: Drawn, size: int, channels: int, background: str, fit: str) 
     behind = np.array(ImageColor.getrgb(background)[:3], float)
     rgba = np.array([[colour_of(drawn, sample) for sample in row] for row in drawn.samples])
     rgb = rgba[:, :, :3] * rgba[:, :, 3:] + behind * (1 - rgba[:, :, 3:])
-    turns = {0: 0, 1: 0, 2: 0, 3: 2, 4: 2, 5: 3, 6: 3, 7: 1, 8: 1}  # quarter turns against the clock, after which 2, 4, 5, 7 are mirrored
+    # quarter turns against the clock, after which 2, 4, 5, 7 are mirrored
+    turns = {0: 0, 1: 0, 2: 0, 3: 2, 4: 2, 5: 3, 6: 3, 7: 1, 8: 1}
     if drawn.orientation in turns:
         rgb = np.rot90(rgb, turns[drawn.orientation])
         if drawn.orientation in (2, 4, 5, 7):
             rgb = rgb[:, ::-1]
     height, width = rgb.shape[:2]
     side = max(height, width) if fit == "pad" else min(height, width)
-    fine = np.kron(rgb, np.ones((2 * size, 2 * size, 1)))  # each pixel as 2 size x 2 size pieces, so that half a pixel is whole pieces
+    # each pixel as 2 size x 2 size pieces, so that half a pixel is whole pieces
+    fine = np.kron(rgb, np.ones((2 * size, 2 * size, 1)))
     canvas = np.empty((2 * size * side, 2 * size * side, 3))
     canvas[:] = behind
-    down, right = size * (height - side), size * (width - side)  # where the square begins; negative where it is padded
+    # where the square begins; negative where it is padded
+    down, right = size * (height - side), size * (width - side)
     to = [
         slice(max(0, -down), max(0, -down) + min(height, side) * 2 * size),
         slice(max(0, -right), max(0, -right) + min(width, side) * 2 * size),
     ]
-    canvas[to[0], to[1]] = fine[max(0, down) :, max(0, right) :][: min(height, side) * 2 * size, : min(width, side) * 2 * size]
+    canvas[to[0], to[1]] = fine[max(0, down) :, max(0, right) :][
+        : min(height, side) * 2 * size, : min(width, side) * 2 * size
+    ]
     pixels = canvas.reshape(size, 2 * side, size, 2 * side, 3).mean((1, 3))
     if channels == 1:
         pixels = (pixels @ [0.299, 0.587, 0.114])[:, :, None]
@@ -160,13 +193,21 @@ def drawings(draw) -> Drawn:
     colour_type = draw(st.sampled_from(sorted(DEPTHS)))
     depth = draw(st.sampled_from(DEPTHS[colour_type]))
     width, height = draw(st.integers(1, 9)), draw(st.integers(1, 9))
-    palette = draw(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=2**depth)) if colour_type == 3 else []
+    palette = (
+        draw(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=2**depth))
+        if colour_type == 3
+        else []
+    )
     number = st.integers(0, len(palette) - 1 if palette else 2**depth - 1)
-    few = draw(st.lists(st.tuples(*[number] * CHANNELS[colour_type]), min_size=1, max_size=4))  # so that tRNS meets some
-    samples = [[few[draw(st.integers(0, len(few) - 1))] for _ in range(width)] for _ in range(height)]
+    # so that tRNS meets some
+    few = draw(st.lists(st.tuples(*[number] * CHANNELS[colour_type]), min_size=1, max_size=4))
+    samples = [
+        [few[draw(st.integers(0, len(few) - 1))] for _ in range(width)] for _ in range(height)
+    ]
     transparent: tuple[int, ...] = ()
     if colour_type in (0, 2) and draw(st.booleans()):
-        above = draw(st.sampled_from([0, 0, 0xFFFF])) & ~(2**depth - 1)  # bits above the depth do not count
+        # bits above the depth do not count
+        above = draw(st.sampled_from([0, 0, 0xFFFF])) & ~(2**depth - 1)
         transparent = tuple(value | above for value in draw(st.sampled_from(few)))
         if draw(st.booleans()):  # nearly that colour, which is not transparent
             near = draw(st.integers(0, 15).map(lambda bit: 2**bit))
@@ -174,9 +215,16 @@ def drawings(draw) -> Drawn:
     if colour_type == 3 and draw(st.booleans()):
         transparent = tuple(draw(st.lists(st.integers(0, 255), min_size=1, max_size=len(palette))))
     return Drawn(
-        colour_type, depth, draw(st.booleans()), samples, draw(st.lists(st.integers(0, 4), min_size=1, max_size=3)), palette,
-        transparent, draw(st.sampled_from([0, *range(10)])), draw(st.integers(1, 3)),
-    )  # fmt: skip
+        colour_type,
+        depth,
+        draw(st.booleans()),
+        samples,
+        draw(st.lists(st.integers(0, 4), min_size=1, max_size=3)),
+        palette,
+        transparent,
+        draw(st.sampled_from([0, *range(10)])),
+        draw(st.integers(1, 3)),
+    )
 
 
 def bomb(size: int = 80 << 20) -> bytes:
@@ -186,15 +234,34 @@ def bomb(size: int = 80 << 20) -> bytes:
 
 BOMB = bomb()
 ODD_CHUNKS = (
-    chunk(b"tEXt", b"Title\0any"), chunk(b"tEXt", b""), chunk(b"zTXt", b"k\0\0" + BOMB), chunk(b"zTXt", b"k\0\0no zlib"),
-    chunk(b"iTXt", b"k\0\1\0\0\0" + BOMB), chunk(b"iTXt", b"k\0\1"), chunk(b"iCCP", b"p\0\0" + BOMB), chunk(b"iCCP", b"p\0\0damaged"),
-    chunk(b"iCCP", b"p\0\0" + zlib.compress(b"sRGB profile")), chunk(b"gAMA", struct.pack(">I", 100_000)), chunk(b"gAMA", b""),
-    chunk(b"gAMA", bytes(4)), chunk(b"sRGB", b"\0"), chunk(b"cHRM", bytes(32)), chunk(b"pHYs", bytes(9)), chunk(b"pHYs", b"1"),
-    chunk(b"tIME", b"\xff" * 7), chunk(b"bKGD", b"\0\1"), chunk(b"sBIT", b"\x05\x05"), chunk(b"hIST", b"\0"),
+    chunk(b"tEXt", b"Title\0any"),
+    chunk(b"tEXt", b""),
+    chunk(b"zTXt", b"k\0\0" + BOMB),
+    chunk(b"zTXt", b"k\0\0no zlib"),
+    chunk(b"iTXt", b"k\0\1\0\0\0" + BOMB),
+    chunk(b"iTXt", b"k\0\1"),
+    chunk(b"iCCP", b"p\0\0" + BOMB),
+    chunk(b"iCCP", b"p\0\0damaged"),
+    chunk(b"iCCP", b"p\0\0" + zlib.compress(b"sRGB profile")),
+    chunk(b"gAMA", struct.pack(">I", 100_000)),
+    chunk(b"gAMA", b""),
+    chunk(b"gAMA", bytes(4)),
+    chunk(b"sRGB", b"\0"),
+    chunk(b"cHRM", bytes(32)),
+    chunk(b"pHYs", bytes(9)),
+    chunk(b"pHYs", b"1"),
+    chunk(b"tIME", b"\xff" * 7),
+    chunk(b"bKGD", b"\0\1"),
+    chunk(b"sBIT", b"\x05\x05"),
+    chunk(b"hIST", b"\0"),
     chunk(b"cICP", b"\x09\x10\0\1"),
-    chunk(b"prVt", b"x" * 100), chunk(b"acTL", struct.pack(">II", 2**31, 0)), chunk(b"acTL", b"\0"), chunk(b"fcTL", bytes(26)),
-    chunk(b"tEXt", b"checked\0")[:-1] + b"?", struct.pack(">I", 0) + b"zTXt" + b"nosum"[:4],
-)  # fmt: skip
+    chunk(b"prVt", b"x" * 100),
+    chunk(b"acTL", struct.pack(">II", 2**31, 0)),
+    chunk(b"acTL", b"\0"),
+    chunk(b"fcTL", bytes(26)),
+    chunk(b"tEXt", b"checked\0")[:-1] + b"?",
+    struct.pack(">I", 0) + b"zTXt" + b"nosum"[:4],
+)
 SHAPES = st.fixed_dictionaries(
     {
         "size": st.integers(1, 7),
@@ -220,15 +287,25 @@ def damages(draw) -> bytes:
     elif way == "size":  # a width or height of its own choice, with a sum that fits
         header = bytearray(data[12:29])
         place = draw(st.sampled_from([4, 8]))
-        header[place : place + 4] = struct.pack(">I", draw(st.sampled_from([0, 1, 9_999, 65_536, 65_537, 10**8, 2**31 - 1, 2**32 - 1])))
+        header[place : place + 4] = struct.pack(
+            ">I", draw(st.sampled_from([0, 1, 9_999, 65_536, 65_537, 10**8, 2**31 - 1, 2**32 - 1]))
+        )
         data[12:33] = header + struct.pack(">I", zlib.crc32(header))
     elif way == "chunk":
-        kind = draw(st.sampled_from([b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"CgBI", b"AbCd"]))
+        kind = draw(
+            st.sampled_from(
+                [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf", b"CgBI", b"AbCd"]
+            )
+        )
         data[33:33] = chunk(kind, draw(st.binary(max_size=40)))
     elif way == "twice":
         data += bytes(data)
     elif way == "header":
-        header = b"IHDR" + bytes(data[16:24]) + bytes(draw(st.lists(st.integers(0, 17), min_size=5, max_size=5)))
+        header = (
+            b"IHDR"
+            + bytes(data[16:24])
+            + bytes(draw(st.lists(st.integers(0, 17), min_size=5, max_size=5)))
+        )
         data[12:33] = header + struct.pack(">I", zlib.crc32(header))
     else:
         data[8:] = draw(st.binary(max_size=80))
@@ -259,13 +336,17 @@ def timed(tally: Tally, path: Path, shape: dict) -> np.ndarray | str:
     return found
 
 
-def check_whole(tally: Tally, path: Path, drawn: Drawn, chunks: list[bytes], behind: list[bytes], shape: dict) -> None:
+def check_whole(
+    tally: Tally, path: Path, drawn: Drawn, chunks: list[bytes], behind: list[bytes], shape: dict
+) -> None:
     path.write_bytes(written(drawn, chunks, behind))
     found = timed(tally, path, shape)
     assert not isinstance(found, str), found
     wanted = expected(drawn, **shape)
     assert found.dtype == np.uint8 and found.shape == wanted.shape
-    assert np.abs(found - wanted).max() <= 0.5 + 1e-3, "a pixel is not the whole number next to what it should be"
+    assert np.abs(found - wanted).max() <= 0.5 + 1e-3, (
+        "a pixel is not the whole number next to what it should be"
+    )
     tally.whole += 1
 
 
@@ -281,11 +362,16 @@ def check_damaged(tally: Tally, path: Path, data: bytes, shape: dict) -> None:
 
 
 def fuzz(examples: int, folder: Path) -> Tally:
-    """Half of the examples whole, half damaged. Raises AssertionError with hypothesis's smallest example for the first that fails."""
+    """Half of the examples whole, half damaged. Raises AssertionError with hypothesis's smallest
+    example for the first that fails."""
     tally = Tally()
     path = folder / "fuzzed.png"
     often = settings(
-        max_examples=max(1, examples // 2), deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
+        max_examples=max(1, examples // 2),
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
     )
     odd = st.lists(st.sampled_from(ODD_CHUNKS), max_size=3)
 

@@ -1,12 +1,17 @@
-"""Tables and rows that a person may have, generated and damaged: what is read is right, and what is not read is named.
+"""Tables and rows that a person may have, generated and damaged: what is read is right, and what is
+not read is named.
 
     python benchmarks/fuzz_rows.py [--examples 10000] [--seed 0] [--out FILE]
 
-1. `whole`: known cells, written by Python's csv.writer, by json.dumps and as tab-separated lines, in any encoding, come back exactly.
-2. `damaged`: in one line letters are put in or taken out. Every line is in a row that was read or in one that is named, and the rows of
-   the other lines come back as they were written (where a stray quote makes them doubtful they are named).
-3. `quotes`: a table in which each cell is quoted loses a quote, or has one too many. That row is named, and all others are read.
-4. `noise`: lines of commas, quotes, brackets and letters that nobody would write. As 2, without known cells.
+1. `whole`: known cells, written by Python's csv.writer, by json.dumps and as tab-separated lines,
+   in any encoding, come back exactly.
+2. `damaged`: in one line letters are put in or taken out. Every line is in a row that was read or
+   in one that is named, and the rows of the other lines come back as they were written (where a
+   stray quote makes them doubtful they are named).
+3. `quotes`: a table in which each cell is quoted loses a quote, or has one too many. That row is
+   named, and all others are read.
+4. `noise`: lines of commas, quotes, brackets and letters that nobody would write. As 2, without
+   known cells.
 
 Attribute tables of pictures are read by the same reader and are fuzzed along with 1 and 4.
 """
@@ -35,9 +40,18 @@ from genwright.core.errors import GenwrightError
 from genwright.data import readers
 from genwright.data.tables import BadTable, Fault, Table
 
-MARKS = {"utf-8": b"", "utf-8-sig": b"", "utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff", "utf-32-le": b"\xff\xfe\0\0"}
+MARKS = {
+    "utf-8": b"",
+    "utf-8-sig": b"",
+    "utf-16-le": b"\xff\xfe",
+    "utf-16-be": b"\xfe\xff",
+    "utf-32-le": b"\xff\xfe\0\0",
+}
 letters = st.sampled_from('ab"",,\n\r\t \'\\;é日😀\ufeff\u2028[]{}:0')
-cells = st.text(st.one_of(letters, st.characters(exclude_categories=["Cs"], exclude_characters="\0")), max_size=8)
+cells = st.text(
+    st.one_of(letters, st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    max_size=8,
+)
 plain = st.text(st.sampled_from("abc é日😀"), min_size=1, max_size=6)  # needs no quotes
 encodings = st.sampled_from(sorted(MARKS))
 FOUND: Counter[str] = Counter()  # what was generated, so that a run says what it covered
@@ -82,9 +96,14 @@ def whole(rows: list[tuple[str, str]], encoding: str, everything: bool, block: i
         folder = Path(name)
         table = as_csv([["id", "text"], *map(list, rows)], everything=everything)
         assert read(write(folder, "a.csv", table, encoding)) == (kept, [], len(texts) - len(kept))
-        lines = "".join(json.dumps({"id": key, "text": text}, ensure_ascii=everything) + "\n" for key, text in rows)
+        lines = "".join(
+            json.dumps({"id": key, "text": text}, ensure_ascii=everything) + "\n"
+            for key, text in rows
+        )
         assert read(write(folder, "a.jsonl", lines, encoding)) == (kept, [], len(texts) - len(kept))
-        tabs = [[cell.translate(dict.fromkeys(map(ord, "\t\r\n"), " ")) for cell in row] for row in rows]
+        tabs = [
+            [cell.translate(dict.fromkeys(map(ord, "\t\r\n"), " ")) for cell in row] for row in rows
+        ]
         content = "id\ttext\n" + "".join("\t".join(row) + "\n" for row in tabs)
         found, named, empty = read(write(folder, "a.tsv", content, encoding))
         expected = {number: text for number, (_, text) in enumerate(tabs) if text}
@@ -93,7 +112,10 @@ def whole(rows: list[tuple[str, str]], encoding: str, everything: bool, block: i
         path = write(folder, "attributes.csv", as_csv([["file", "id", "text"], *known]), encoding)
         given_back = source_pictures.read_table(str(path))
         values = {name: {"id": _values(key), "text": _values(text)} for name, key, text in known}
-        assert given_back == {name: {key: value for key, value in its.items() if value} for name, its in values.items()}
+        assert given_back == {
+            name: {key: value for key, value in its.items() if value}
+            for name, its in values.items()
+        }
 
 
 def _values(cell: str) -> tuple[str, ...]:
@@ -101,7 +123,8 @@ def _values(cell: str) -> tuple[str, ...]:
 
 
 def check_lines(content: str, tabs: bool) -> None:
-    """Every line of a table but the first, its header, is in one row that was read or is named; only blank ones may be in none."""
+    """Every line of a table but the first, its header, is in one row that was read or is named;
+    only blank ones may be in none."""
     try:
         table = Table([content.encode()], tabs)
     except BadTable:
@@ -114,12 +137,19 @@ def check_lines(content: str, tabs: bool) -> None:
         if isinstance(row.cells, Fault):
             last = row.cells.last or row.line
         else:
-            last = row.line + sum(cell.replace("\r\n", "\n").count("\r") + cell.replace("\r\n", "\n").count("\n") for cell in row.cells)
+            last = row.line + sum(
+                cell.replace("\r\n", "\n").count("\r") + cell.replace("\r\n", "\n").count("\n")
+                for cell in row.cells
+            )
         span = set(range(row.line, last + 1))
         assert not span & covered, "a line is in two rows"
         covered |= span
     assert firsts == sorted(firsts)
-    lost = [number for number, line in enumerate(ends, start=1) if line and number > 1 and number not in covered]
+    lost = [
+        number
+        for number, line in enumerate(ends, start=1)
+        if line and number > 1 and number not in covered
+    ]
     assert max(covered, default=0) <= len(ends)
     assert not lost, f"lines {lost} are in no row"
 
@@ -164,7 +194,8 @@ def damaged(rows: list[tuple[str, str]], data: st.DataObject, name: str) -> None
 
 
 def _check_quotes(content: str, found: list[str], named: list[str], written: list[str]) -> None:
-    """What is read was written, in its order, but for at most the one row that was damaged; and what is missing is named."""
+    """What is read was written, in its order, but for at most the one row that was damaged; and
+    what is missing is named."""
     check_lines(content, tabs=False)
     strange = [text for text in found if text not in written]
     assert len(strange) <= 1
@@ -172,11 +203,18 @@ def _check_quotes(content: str, found: list[str], named: list[str], written: lis
 
 
 def quotes(rows: list[tuple[str, str]], data: st.DataObject) -> None:
-    """A quote of a table in which every cell is quoted is lost, or one too many: the row is named, and the next ones are read."""
+    """A quote of a table in which every cell is quoted is lost, or one too many: the row is named,
+    and the next ones are read."""
     FOUND["quotes"] += 1
     one_line = {ord("\r"): " ", ord("\n"): " "}
-    inner = data.draw(st.lists(st.sampled_from(["", "p,q", 'said "no"', "p", '"p","q"']), max_size=2))  # further lines of each cell
-    rows = [("k" + key.translate(one_line), "\n".join(["x" + text.translate(one_line), *inner])) for key, text in rows]
+    # further lines of each cell
+    inner = data.draw(
+        st.lists(st.sampled_from(["", "p,q", 'said "no"', "p", '"p","q"']), max_size=2)
+    )
+    rows = [
+        ("k" + key.translate(one_line), "\n".join(["x" + text.translate(one_line), *inner]))
+        for key, text in rows
+    ]
     lines = [as_csv([list(row)], end="", everything=True) for row in rows]
     hurt = data.draw(st.integers(0, len(rows) - 1))
     if data.draw(st.booleans()):
@@ -210,23 +248,37 @@ def noise(text: str, name: str, block: int) -> None:
         found, named, empty = read(path)
         FOUND["noise named"] += bool(named)
         if name == "a.jsonl":
-            lines = [line for line in text.removeprefix("\ufeff").split("\n") if line.strip(" \t\r")]
-            assert len(found) + len(named) + empty >= len(lines) - sum(not line.encode().strip() for line in lines)
+            lines = [
+                line for line in text.removeprefix("\ufeff").split("\n") if line.strip(" \t\r")
+            ]
+            assert len(found) + len(named) + empty >= len(lines) - sum(
+                not line.encode().strip() for line in lines
+            )
         else:
             check_lines(header + text, tabs=name == "a.tsv")
 
 
 names = ["a.csv", "a.tsv", "a.jsonl", "t.csv", "t.jsonl"]
 CHECKS: dict[Callable, list[st.SearchStrategy]] = {
-    whole: [st.lists(st.tuples(cells, cells), max_size=6), encodings, st.booleans(), st.sampled_from([7, 64, 1 << 20])],
-    damaged: [st.lists(st.tuples(plain, plain), min_size=1, max_size=8), st.data(), st.sampled_from(names[:3])],
+    whole: [
+        st.lists(st.tuples(cells, cells), max_size=6),
+        encodings,
+        st.booleans(),
+        st.sampled_from([7, 64, 1 << 20]),
+    ],
+    damaged: [
+        st.lists(st.tuples(plain, plain), min_size=1, max_size=8),
+        st.data(),
+        st.sampled_from(names[:3]),
+    ],
     quotes: [st.lists(st.tuples(cells, cells), min_size=2, max_size=8), st.data()],
     noise: [st.text(letters, max_size=60), st.sampled_from(names), st.sampled_from([5, 1 << 20])],
 }
 
 
 def fuzz(examples: int, number: int = 0) -> Counter[str]:
-    """Runs each check on a quarter of `examples` generated inputs. Returns how many of which kind there were. Raises the first failure."""
+    """Runs each check on a quarter of `examples` generated inputs. Returns how many of which kind
+    there were. Raises the first failure."""
     FOUND.clear()
     block = readers.BLOCK
     try:
@@ -252,7 +304,11 @@ def main() -> None:
     options = parser.parse_args()
     began = time.perf_counter()
     found = fuzz(options.examples, options.seed)
-    finish("fuzz_rows", {"inputs": dict(found), "seconds": round(time.perf_counter() - began, 1)}, options.out)
+    finish(
+        "fuzz_rows",
+        {"inputs": dict(found), "seconds": round(time.perf_counter() - began, 1)},
+        options.out,
+    )
 
 
 if __name__ == "__main__":

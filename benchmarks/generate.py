@@ -1,12 +1,16 @@
-"""Generating: tokens/s of `generate_tokens` beside transformers' `generate`, the same weights, greedy, the same tokens out.
+"""Generating: tokens/s of `generate_tokens` beside transformers' `generate`, the same weights,
+greedy, the same tokens out.
 
-    python benchmarks/generate.py [--preset nanochat] [--depth 4 --width 128 --heads 4] [--vocabulary 65 4096] [--batch 1 16]
-                                  [--tokens 200] [--prompt 16] [--threads 2] [--repeats 7] [--json result.json]
+    python benchmarks/generate.py [--preset nanochat] [--depth 4 --width 128 --heads 4]
+    [--vocabulary 65 4096] [--batch 1 16]
+                                  [--tokens 200] [--prompt 16] [--threads 2] [--repeats 7] [--json
+                                  result.json]
 
-A model with random weights is exported, and transformers loads the export. The two take turns; each figure is the median of its
-repeats, whole calls: reading the prompt, preparing weights and choosing tokens included; neither returns log-probabilities. The run
-fails where a token differs, but for ties, which it counts. Both are given `--threads`; ours takes one where the work of a step is
-small. `--threads 1` times processor seconds, which a busy machine disturbs less.
+A model with random weights is exported, and transformers loads the export. The two take turns; each
+figure is the median of its repeats, whole calls: reading the prompt, preparing weights and choosing
+tokens included; neither returns log-probabilities. The run fails where a token differs, but for
+ties, which it counts. Both are given `--threads`; ours takes one where the work of a step is small.
+`--threads 1` times processor seconds, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -33,9 +37,12 @@ from genwright.sampling.drawing import Decoding
 
 
 def build(arguments: argparse.Namespace, vocabulary: int) -> Transformer:
-    """Random weights of the size that training gives them, nothing zero, so that every part has its say in each token."""
+    """Random weights of the size that training gives them, nothing zero, so that every part has its
+    say in each token."""
     torch.manual_seed(0)
-    settings = TransformerSettings(preset=arguments.preset, depth=arguments.depth, width=arguments.width, heads=arguments.heads)
+    settings = TransformerSettings(
+        preset=arguments.preset, depth=arguments.depth, width=arguments.width, heads=arguments.heads
+    )
     model = settings.build(Space(vocabulary=vocabulary), arguments.prompt + arguments.tokens)
     for parameter in model.parameters():
         if parameter.ndim == 2:
@@ -43,14 +50,26 @@ def build(arguments: argparse.Namespace, vocabulary: int) -> Transformer:
     return model.eval()
 
 
-def compare(model: Transformer, peer: torch.nn.Module, batch: int, arguments: argparse.Namespace) -> dict:
-    prompt = torch.randint(model.vocabulary, (batch, arguments.prompt), generator=torch.Generator().manual_seed(1))
+def compare(
+    model: Transformer, peer: torch.nn.Module, batch: int, arguments: argparse.Namespace
+) -> dict:
+    prompt = torch.randint(
+        model.vocabulary, (batch, arguments.prompt), generator=torch.Generator().manual_seed(1)
+    )
     real, greedy = torch.ones_like(prompt), Decoding(max_tokens=arguments.tokens, temperature=0)
     draws = Draws(0, 0, torch.arange(batch))
     sides = {
-        "genwright": lambda: generate_tokens(model, prompt, None, greedy, draws, logprobs=False).tokens,
+        "genwright": lambda: (
+            generate_tokens(model, prompt, None, greedy, draws, logprobs=False).tokens
+        ),
         "transformers": lambda: peer.generate(
-            prompt, attention_mask=real, max_new_tokens=arguments.tokens, do_sample=False, use_cache=True, pad_token_id=0, eos_token_id=None
+            prompt,
+            attention_mask=real,
+            max_new_tokens=arguments.tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=0,
+            eos_token_id=None,
         )[:, arguments.prompt :],
     }
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
@@ -63,13 +82,22 @@ def compare(model: Transformer, peer: torch.nn.Module, batch: int, arguments: ar
             if repeat:  # the first warms up
                 seconds[name].append(clock() - start)
     ties = check(peer, prompt, *drawn.values())
-    rate = {name: round(batch * arguments.tokens / statistics.median(times)) for name, times in seconds.items()}
-    return rate | {"ratio": round(statistics.median(b / a for a, b in zip(*seconds.values(), strict=True)), 2), "ties": ties}
+    rate = {
+        name: round(batch * arguments.tokens / statistics.median(times))
+        for name, times in seconds.items()
+    }
+    return rate | {
+        "ratio": round(statistics.median(b / a for a, b in zip(*seconds.values(), strict=True)), 2),
+        "ties": ties,
+    }
 
 
 @torch.no_grad()
-def check(peer: torch.nn.Module, prompt: torch.Tensor, ours: torch.Tensor, theirs: torch.Tensor) -> int:
-    """How many rows part at a tie: where the logits of the two tokens, by transformers, are closer than float32 tells apart (1e-5)."""
+def check(
+    peer: torch.nn.Module, prompt: torch.Tensor, ours: torch.Tensor, theirs: torch.Tensor
+) -> int:
+    """How many rows part at a tie: where the logits of the two tokens, by transformers, are closer
+    than float32 tells apart (1e-5)."""
     parted = (ours != theirs).any(1).nonzero()[:, 0].tolist()
     for row in parted:
         place = int((ours[row] != theirs[row]).nonzero()[0])
@@ -80,7 +108,9 @@ def check(peer: torch.nn.Module, prompt: torch.Tensor, ours: torch.Tensor, their
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--preset", choices=["nanochat", "llama", "qwen3"], default="nanochat")
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--width", type=int, default=128)
@@ -103,9 +133,18 @@ def main() -> None:
             export(model, None, Path(folder))
             peer = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         for batch in arguments.batch:
-            result = figures[f"vocabulary {vocabulary}, batch {batch}"] = compare(model, peer, batch, arguments)
-            print(f"vocabulary {vocabulary:6}  batch {batch:3}  " + "  ".join(f"{k} {v}" for k, v in result.items()), flush=True)
-    shape = {key: getattr(arguments, key) for key in ("preset", "depth", "width", "heads", "prompt", "tokens", "threads", "repeats")}
+            result = figures[f"vocabulary {vocabulary}, batch {batch}"] = compare(
+                model, peer, batch, arguments
+            )
+            print(
+                f"vocabulary {vocabulary:6}  batch {batch:3}  "
+                + "  ".join(f"{k} {v}" for k, v in result.items()),
+                flush=True,
+            )
+    shape = {
+        key: getattr(arguments, key)
+        for key in ("preset", "depth", "width", "heads", "prompt", "tokens", "threads", "repeats")
+    }
     finish("generate", {"tokens per second": figures, "shape": shape}, arguments.json)
 
 

@@ -1,11 +1,14 @@
-"""The headline figures of a causal text run, computed again by other programs and compared with what the run says of itself.
+"""The headline figures of a causal text run, computed again by other programs and compared with
+what the run says of itself.
 
     python benchmarks/headlines.py RUN [--out FILE]
 
-The run's model is exported and opened by `transformers`. Every held-out token but the first is predicted once, in windows of the run's
-context that are read from nothing; losses are summed one token at a time. Bytes are counted in the decoded texts. Floors are made of
-dictionaries of the training tokens: the unigram (count + 1/2) / (tokens + vocabulary / 2), the bigram by interpolated Kneser-Ney. The
-80,000 held-out tokens of a `code` run take half a minute of one core. Bar: no figure differs by more than 1e-4.
+The run's model is exported and opened by `transformers`. Every held-out token but the first is
+predicted once, in windows of the run's context that are read from nothing; losses are summed one
+token at a time. Bytes are counted in the decoded texts. Floors are made of dictionaries of the
+training tokens: the unigram (count + 1/2) / (tokens + vocabulary / 2), the bigram by interpolated
+Kneser-Ney. The 80,000 held-out tokens of a `code` run take half a minute of one core. Bar: no
+figure differs by more than 1e-4.
 
 Needs the hf extra.
 """
@@ -33,7 +36,8 @@ from genwright.runs.run import Run, load
 BAR = 1e-4
 AT_ONCE = 16  # windows that the exported model reads together
 
-Target = tuple[int, int, float, bool]  # the token, its left neighbour, its nats, whether it was the likeliest
+# the token, its left neighbour, its nats, whether it was the likeliest
+Target = tuple[int, int, float, bool]
 
 
 def targets_of(folder: Path, row: list[int], context: int) -> list[Target]:
@@ -41,11 +45,15 @@ def targets_of(folder: Path, row: list[int], context: int) -> list[Target]:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    windows = [(row[start : start + context], row[start + 1 : start + context + 1]) for start in range(0, len(row) - 1, context)]
+    windows = [
+        (row[start : start + context], row[start + 1 : start + context + 1])
+        for start in range(0, len(row) - 1, context)
+    ]
     out: list[Target] = []
     for first in range(0, len(windows), AT_ONCE):
         some = windows[first : first + AT_ONCE]
-        filled = [given + [0] * (context - len(given)) for given, _ in some]  # a causal model does not see what follows
+        # a causal model does not see what follows
+        filled = [given + [0] * (context - len(given)) for given, _ in some]
         with torch.no_grad():
             logits = model(torch.tensor(filled)).logits.double()
         for scores, (given, wanted) in zip(logits, some, strict=True):
@@ -81,7 +89,10 @@ def bigram(tokens: list[int], vocabulary: int) -> Callable[[int, int], float]:
         if not followed[a]:
             return alone(b)
         back = (len(left[b]) + 0.5) / (len(pairs) + vocabulary / 2)
-        return max(pairs[a, b] - discount, 0) / followed[a] + discount * len(right[a]) / followed[a] * back
+        return (
+            max(pairs[a, b] - discount, 0) / followed[a]
+            + discount * len(right[a]) / followed[a] * back
+        )
 
     return probability
 
@@ -89,8 +100,13 @@ def bigram(tokens: list[int], vocabulary: int) -> Callable[[int, int], float]:
 def recomputed(run: Run) -> dict[str, float]:
     """name -> value, of the loss, accuracy, bits per byte, and of the floors of each."""
     dataset: Any = run.dataset()
-    train, row = ([int(token) for token in dataset.tokens(split)[:]] for split in ("train", "held_out"))
-    size = sum(len(run.codec.decode(tokens.tolist()).encode("utf-8")) for _, tokens in dataset.documents("held_out"))
+    train, row = (
+        [int(token) for token in dataset.tokens(split)[:]] for split in ("train", "held_out")
+    )
+    size = sum(
+        len(run.codec.decode(tokens.tolist()).encode("utf-8"))
+        for _, tokens in dataset.documents("held_out")
+    )
     with tempfile.TemporaryDirectory() as folder:
         found = targets_of(run.export("hf", Path(folder) / "hf"), row, run.recipe.data.context)
     vocabulary = run.codec.space.vocabulary
@@ -131,7 +147,9 @@ def main() -> None:
     if run.content != "text" or not run.recipe.objective.causal:
         sys.exit("error: this compares causal runs of text; give the folder of one")
     if run.recipe.data.isolate_documents:
-        sys.exit("error: exported models know no isolated documents; give a run with data.isolate_documents=false")
+        sys.exit(
+            "error: exported models know no isolated documents; give a run with data.isolate_documents=false"
+        )
     ours, other = said(run), recomputed(run)
     figures = {name: {"run": ours.get(name), "recomputed": value} for name, value in other.items()}
     worst = max(abs(ours.get(name, math.inf) - value) for name, value in other.items())

@@ -1,12 +1,15 @@
-"""Training images/s of two GANs, a VAE, a flow and a VQ autoencoder beside the same networks in a bare PyTorch loop, in one process.
+"""Training images/s of two GANs, a VAE, a flow and a VQ autoencoder beside the same networks in a
+bare PyTorch loop, in one process.
 
-    python benchmarks/images_speed.py [--steps 30] [--rounds 5] [--batch 32] [--families emoji-vq ...] [--out FILE]
+    python benchmarks/images_speed.py [--steps 30] [--rounds 5] [--batch 32] [--families emoji-vq
+    ...] [--out FILE]
 
-The bare loop is what a person would write: pictures in memory, `torch.randint` and `torch.randn`, the loss in a few lines, fused AdamW,
-an average of the weights where the recipe has one. No checks, no records. Ours is the loop that `genwright train` runs, records written;
-evaluation and checkpoints are left out of both, and so is what the bare loop has not: adaptive augmentation, clipping (but for the flow)
-and Muon, in place of which both use AdamW; both compute in fp32. Ratio: median over rounds of (bare seconds / our seconds); above 1 we are
-faster.
+The bare loop is what a person would write: pictures in memory, `torch.randint` and `torch.randn`,
+the loss in a few lines, fused AdamW, an average of the weights where the recipe has one. No checks,
+no records. Ours is the loop that `genwright train` runs, records written; evaluation and
+checkpoints are left out of both, and so is what the bare loop has not: adaptive augmentation,
+clipping (but for the flow) and Muon, in place of which both use AdamW; both compute in fp32. Ratio:
+median over rounds of (bare seconds / our seconds); above 1 we are faster.
 """
 
 from __future__ import annotations
@@ -31,7 +34,10 @@ from genwright.training.records import Records
 
 def optimizers(modules, recipe: Recipe) -> dict:
     o = recipe.training.optimizer
-    return {n: torch.optim.AdamW(m.parameters(), o.learning_rate, o.betas, o.eps, 0.0, fused=True) for n, m in modules.items()}
+    return {
+        n: torch.optim.AdamW(m.parameters(), o.learning_rate, o.betas, o.eps, 0.0, fused=True)
+        for n, m in modules.items()
+    }
 
 
 class Average:
@@ -48,7 +54,11 @@ class Average:
 
 def bare_gan(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None]:
     g, d = objective.modules["generator"], objective.modules["discriminator"]
-    opt, average, s = optimizers(objective.modules, recipe), Average(g, recipe.training.ema), recipe.objective
+    opt, average, s = (
+        optimizers(objective.modules, recipe),
+        Average(g, recipe.training.ema),
+        recipe.objective,
+    )
 
     def step(k: int) -> None:
         rows = torch.randint(len(x), (size,))
@@ -86,12 +96,18 @@ def bare_gan(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None
 
 def bare_flow(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None]:
     model = objective.modules["model"]
-    opt, average = optimizers(objective.modules, recipe)["model"], Average(model, recipe.training.ema)
+    opt, average = (
+        optimizers(objective.modules, recipe)["model"],
+        Average(model, recipe.training.ema),
+    )
 
     def step(k: int) -> None:
         rows = torch.randint(len(x), (size,))
         target, t = x[rows], torch.rand(size)
-        noise, wanted = torch.randn_like(target), c[rows] * (torch.rand(size, 1) > recipe.objective.drop)
+        noise, wanted = (
+            torch.randn_like(target),
+            c[rows] * (torch.rand(size, 1) > recipe.objective.drop),
+        )
         v = model(torch.lerp(noise, target, t[:, None, None, None]), time=t, condition=wanted)
         opt.zero_grad()
         (v - (target - noise)).square().mean().backward()
@@ -112,7 +128,9 @@ def bare_vae(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None
         rows = torch.randint(len(x), (size,))
         target, wanted = x[rows], c[rows] * (torch.rand(size, 1) > recipe.objective.drop)
         out = model(target, wanted, noise=torch.randn(size, 1, *objective.latent))
-        loss = -objective.log_likelihood(out.parameters, target)[:, 0] + recipe.objective.beta * out.kl.sum(1)
+        loss = -objective.log_likelihood(out.parameters, target)[
+            :, 0
+        ] + recipe.objective.beta * out.kl.sum(1)
         opt.zero_grad()
         loss.mean().backward()
         opt.step()
@@ -142,13 +160,22 @@ def bare_vq(objective, recipe: Recipe, x, c, size: int) -> Callable[[int], None]
     return step
 
 
-BARE = {"emoji-gan": bare_gan, "ring-gan": bare_gan, "emoji-flow": bare_flow, "emoji-vae": bare_vae, "emoji-vq": bare_vq}
+BARE = {
+    "emoji-gan": bare_gan,
+    "ring-gan": bare_gan,
+    "emoji-flow": bare_flow,
+    "emoji-vae": bare_vae,
+    "emoji-vq": bare_vq,
+}
 
 
 def compare(name: str, a: argparse.Namespace, folder: Path) -> dict:
     words = {"training.batch_size": a.batch, "training.steps": 10**6, "training.precision": "fp32"}
     words |= {"objective.augment": False} if name == "emoji-gan" else {}
-    words |= {"training.optimizer.kind": "adamw", "training.clip": None if "flow" not in name else 1.0}
+    words |= {
+        "training.optimizer.kind": "adamw",
+        "training.clip": None if "flow" not in name else 1.0,
+    }
     recipe = Recipe.load(name, words)
     dataset = recipe.data.prepare(recipe.codec)
     space = assemble.space_of(recipe, dataset.codec)
@@ -165,7 +192,15 @@ def compare(name: str, a: argparse.Namespace, folder: Path) -> dict:
     done = 0
     for round_ in range(a.rounds + 1):
         began = time.perf_counter()
-        loop.run(ours, stream, state, state.step + a.steps, settings=recipe.training, engine=engine, hooks=[log])
+        loop.run(
+            ours,
+            stream,
+            state,
+            state.step + a.steps,
+            settings=recipe.training,
+            engine=engine,
+            hooks=[log],
+        )
         middle = time.perf_counter()
         for _ in range(a.steps):
             bare(done)

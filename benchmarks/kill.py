@@ -1,10 +1,12 @@
-"""Kill tests: runs that are killed (SIGKILL) at a random instant and resumed must end bit for bit like the run never stopped.
+"""Kill tests: runs that are killed (SIGKILL) at a random instant and resumed must end bit for bit
+like the run never stopped.
 
     python benchmarks/kill.py [--runs 100] [--gan 20] [--seed 0] [--out FILE]
 
-A tiny language model trains on text that the script makes; the GAN is the toy of the tests. Processes are forked from one that has
-imported everything, so that the instants fall into the run (and, since it saves often, into saving), not into imports. Each run is
-killed up to three times, at an instant uniform over the time that an undisturbed run takes, before it may finish.
+A tiny language model trains on text that the script makes; the GAN is the toy of the tests.
+Processes are forked from one that has imported everything, so that the instants fall into the run
+(and, since it saves often, into saving), not into imports. Each run is killed up to three times, at
+an instant uniform over the time that an undisturbed run takes, before it may finish.
 """
 
 from __future__ import annotations
@@ -36,19 +38,36 @@ STEPS = 60
 
 def language(folder: Path, resume: bool, data: Path) -> None:
     genwright.train(
-        "docs", run=folder, resume=resume, quiet=True,
+        "docs",
+        run=folder,
+        resume=resume,
+        quiet=True,
         **{
-            "data.source": "files", "data.path": str(data / "text"), "data.cache": str(data / "cache"), "data.context": 32,
-            "data.held_out": 0.2, "codec": "bytes", "model.depth": 2, "model.width": 32, "model.heads": 2, "training.batch_size": 8,
-            "training.micro_batch": 3, "training.steps": STEPS, "training.checkpoint_every": 5, "training.evaluate_every": 7,
+            "data.source": "files",
+            "data.path": str(data / "text"),
+            "data.cache": str(data / "cache"),
+            "data.context": 32,
+            "data.held_out": 0.2,
+            "codec": "bytes",
+            "model.depth": 2,
+            "model.width": 32,
+            "model.heads": 2,
+            "training.batch_size": 8,
+            "training.micro_batch": 3,
+            "training.steps": STEPS,
+            "training.checkpoint_every": 5,
+            "training.evaluate_every": 7,
             "training.ema": 0.95,
-            "training.precision": "fp32", "training.threads": 1,
+            "training.precision": "fp32",
+            "training.threads": 1,
         },
-    )  # fmt: skip
+    )
 
 
 def gan(folder: Path, resume: bool, data: Path) -> None:
-    session("gan", folder, steps=STEPS, micro_batch=4, checkpoint_every=5, evaluate_every=7).train(resume=resume)
+    session("gan", folder, steps=STEPS, micro_batch=4, checkpoint_every=5, evaluate_every=7).train(
+        resume=resume
+    )
 
 
 def child(run, folder: Path, data: Path) -> int:
@@ -58,7 +77,9 @@ def child(run, folder: Path, data: Path) -> int:
         return pid
     code = 1
     try:
-        resume = (folder / "recipe.yaml").is_file() or (run is gan and (folder / "checkpoints").is_dir())
+        resume = (folder / "recipe.yaml").is_file() or (
+            run is gan and (folder / "checkpoints").is_dir()
+        )
         if not resume:
             shutil.rmtree(folder, ignore_errors=True)  # killed before there was anything to resume
         run(folder, resume, data)
@@ -76,7 +97,11 @@ def final(folder: Path):
 
 
 def equal(a, b) -> bool:
-    return a[1] == b[1] and a[0].keys() == b[0].keys() and all(torch.equal(a[0][k], b[0][k]) for k in a[0])
+    return (
+        a[1] == b[1]
+        and a[0].keys() == b[0].keys()
+        and all(torch.equal(a[0][k], b[0][k]) for k in a[0])
+    )
 
 
 def trial(run, runs: int, data: Path, work: Path, dice: random.Random) -> dict:
@@ -103,7 +128,13 @@ def trial(run, runs: int, data: Path, work: Path, dice: random.Random) -> dict:
             shutil.rmtree(folder)
         else:
             print(f"{folder} differs", file=sys.stderr)
-    return {"runs": runs, "bit-equal": same, "kills": kills, "of them while saving": saving, "seconds of a whole run": round(length, 2)}
+    return {
+        "runs": runs,
+        "bit-equal": same,
+        "kills": kills,
+        "of them while saving": saving,
+        "seconds of a whole run": round(length, 2),
+    }
 
 
 def main() -> None:
@@ -118,9 +149,14 @@ def main() -> None:
     work = Path(tempfile.mkdtemp(prefix="kill-"))
     (work / "text").mkdir()
     for i in range(20):
-        (work / "text" / f"{i}.txt").write_text(" ".join(f"{dice.randrange(1000)} is a number" for _ in range(60)))
+        (work / "text" / f"{i}.txt").write_text(
+            " ".join(f"{dice.randrange(1000)} is a number" for _ in range(60))
+        )
     language(work / "warm", False, work)  # the data is prepared once, and torch knows how to save
-    figures = {"language model": trial(language, a.runs, work, work, dice), "gan": trial(gan, a.gan, work, work, dice)}
+    figures = {
+        "language model": trial(language, a.runs, work, work, dice),
+        "gan": trial(gan, a.gan, work, work, dice),
+    }
     finish("kill", figures, a.out)
     bad = [n for n, f in figures.items() if f["runs"] != f["bit-equal"]]
     if bad:

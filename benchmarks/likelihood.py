@@ -1,10 +1,13 @@
-"""Test negative log-likelihood of a variational model on MNIST after so many minutes of training (Burda et al., arXiv 1509.00519).
+"""Test negative log-likelihood of a variational model on MNIST after so many minutes of training
+(Burda et al., arXiv 1509.00519).
 
-    python benchmarks/likelihood.py --data mnist.npz --minutes 20 [--model conv-vae] [--objective samples=8 ...] [--out FILE]
+    python benchmarks/likelihood.py --data mnist.npz --minutes 20 [--model conv-vae] [--objective
+    samples=8 ...] [--out FILE]
 
-Training: all 60,000 pictures, binarised anew at each sight, averaged weights, rate falling to zero at the end of the time (steps are
-chosen from the speed of the first ones, and again on the way). Measuring: one fixed binarisation of the 10,000 test pictures (each
-pixel 1 with its intensity as probability, genwright's Draws of seed 20), 500 importance samples each.
+Training: all 60,000 pictures, binarised anew at each sight, averaged weights, rate falling to zero
+at the end of the time (steps are chosen from the speed of the first ones, and again on the way).
+Measuring: one fixed binarisation of the 10,000 test pictures (each pixel 1 with its intensity as
+probability, genwright's Draws of seed 20), 500 importance samples each.
 """
 
 from __future__ import annotations
@@ -51,7 +54,10 @@ class Digits:
         index = position * self.size + examples
         epoch = int(index[0]) // len(self.x)
         if epoch != self.epoch:
-            self.order, self.epoch = torch.from_numpy(np.random.default_rng(epoch).permutation(len(self.x))), epoch
+            self.order, self.epoch = (
+                torch.from_numpy(np.random.default_rng(epoch).permutation(len(self.x))),
+                epoch,
+            )
         return {"x": self.x[self.order[index % len(self.x)]]}
 
     def describe(self, position, examples):
@@ -61,7 +67,10 @@ class Digits:
 def pictures(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
     """(60000, 1, 28, 28) and (10000, 1, 28, 28) in [-1, 1]."""
     with np.load(path, allow_pickle=False) as data:
-        train, test = (torch.from_numpy(data[k]).float()[:, None] / 127.5 - 1 for k in ("train_images", "test_images"))
+        train, test = (
+            torch.from_numpy(data[k]).float()[:, None] / 127.5 - 1
+            for k in ("train_images", "test_images")
+        )
     return train, test
 
 
@@ -71,27 +80,54 @@ def parsed(words: list[str]) -> dict:
     return {k: yaml.safe_load(v) for k, v in (w.split("=", 1) for w in words)}
 
 
-def train(pictures, model: str, minutes: float, network: dict, objective: dict, training: dict, seed: int, clock, dtype=torch.float32):
+def train(
+    pictures,
+    model: str,
+    minutes: float,
+    network: dict,
+    objective: dict,
+    training: dict,
+    seed: int,
+    clock,
+    dtype=torch.float32,
+):
     """(objective, state of training, images/s)."""
     torch.manual_seed(seed)
     defaults = MODELS[model]
     learner = Variational(likelihood="bernoulli", **defaults[1] | objective)
-    module = settings_of("model", model)(**defaults[0] | network).build(SPACE, **learner.needs(SPACE)["model"][1])
+    module = settings_of("model", model)(**defaults[0] | network).build(
+        SPACE, **learner.needs(SPACE)["model"][1]
+    )
     learned = learner.build({"model": module}, SPACE)
     words = {"batch_size": 128, "ema": 0.999, "clip": 200.0, **defaults[2], **training}
-    rate, kind, decay = words.pop("learning_rate", 2e-3), words.pop("optimizer", "adamw"), words.pop("decay", 0.7)
-    optimizer = Optimizer(kind=kind, learning_rate=rate, betas=(0.9, 0.99), matrix_rate=words.pop("matrix_rate", 0.02))
-    settings = Training(steps=10**9, optimizer=optimizer, schedule=Schedule(kind="wsd", warmup=100, decay=decay), **words)
+    rate, kind, decay = (
+        words.pop("learning_rate", 2e-3),
+        words.pop("optimizer", "adamw"),
+        words.pop("decay", 0.7),
+    )
+    optimizer = Optimizer(
+        kind=kind, learning_rate=rate, betas=(0.9, 0.99), matrix_rate=words.pop("matrix_rate", 0.02)
+    )
+    settings = Training(
+        steps=10**9,
+        optimizer=optimizer,
+        schedule=Schedule(kind="wsd", warmup=100, decay=decay),
+        **words,
+    )
     stream, engine = Digits(pictures, settings.batch_size or 128), Engine("cpu")
     state = loop.start(learned, settings, engine, seed, dtype)
     began = clock()
 
-    class Clock(loop.Hook):  # the rate falls by time: the loop asks for step / steps, and steps is chosen anew as speed is known
+    # the rate falls by time: the loop asks for step / steps, and steps is chosen anew as speed is
+    # known
+    class Clock(loop.Hook):
         def after_step(self, state, record):
             if state.step % 200 == 0:
                 spent = (clock() - began) / 60
                 print(
-                    f"{spent:6.2f} min {state.step} " + " ".join(f"{k}={v:.3f}" for k, v in record.items() if k in SHOWN), file=sys.stderr
+                    f"{spent:6.2f} min {state.step} "
+                    + " ".join(f"{k}={v:.3f}" for k, v in record.items() if k in SHOWN),
+                    file=sys.stderr,
                 )
 
         def stop(self, state):
@@ -100,7 +136,9 @@ def train(pictures, model: str, minutes: float, network: dict, objective: dict, 
     SHOWN = ("loss", "reconstruction", "kl", "active_units", "images_per_second")
     hook, steps = Clock(), 10**9
     while state.step < steps:
-        state = loop.run(learned, stream, state, steps, settings=settings, engine=engine, hooks=[hook])
+        state = loop.run(
+            learned, stream, state, steps, settings=settings, engine=engine, hooks=[hook]
+        )
         spent = clock() - began
         if state.step < steps:
             steps = max(state.step + 1, round(state.step * minutes * 60 / spent))
@@ -113,37 +151,68 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--model", choices=MODELS, default="conv-vae")
-    parser.add_argument("--network", nargs="*", default=[], help="key=value of the network's settings")
-    parser.add_argument("--objective", nargs="*", default=[], help="key=value of the objective's settings")
-    parser.add_argument("--training", nargs="*", default=[], help="key=value of the training's settings")
+    parser.add_argument(
+        "--network", nargs="*", default=[], help="key=value of the network's settings"
+    )
+    parser.add_argument(
+        "--objective", nargs="*", default=[], help="key=value of the objective's settings"
+    )
+    parser.add_argument(
+        "--training", nargs="*", default=[], help="key=value of the training's settings"
+    )
     parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--test", type=int, default=10000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: the process's own time, where others are busy")
-    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16", help="bf16: faster on processors with AMX")
+    parser.add_argument(
+        "--clock",
+        choices=CLOCKS,
+        default="wall",
+        help="cpu: the process's own time, where others are busy",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("bf16", "fp32"),
+        default="bf16",
+        help="bf16: faster on processors with AMX",
+    )
     parser.add_argument("--out")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     x, y = pictures(a.data)
     test = binarised(y, Draws(20, 0, torch.arange(len(y))))[: a.test]
     objective, state, speed = train(
-        x, a.model, a.minutes, parsed(a.network), parsed(a.objective), parsed(a.training), a.seed, CLOCKS[a.clock],
+        x,
+        a.model,
+        a.minutes,
+        parsed(a.network),
+        parsed(a.objective),
+        parsed(a.training),
+        a.seed,
+        CLOCKS[a.clock],
         torch.bfloat16 if a.precision == "bf16" else torch.float32,
-    )  # fmt: skip
+    )
     began = time.perf_counter()
     with state.weights["model"].averaged():
         e = estimate(objective, lambda start, stop: {"x": test[start:stop]}, len(test), a.samples)
     size = parsed(a.training).get("batch_size", MODELS[a.model][2]["batch_size"])
     figures = {
-        "model": a.model, "minutes": a.minutes, "precision": a.precision, "steps": state.step, "images/s": round(speed),
+        "model": a.model,
+        "minutes": a.minutes,
+        "precision": a.precision,
+        "steps": state.step,
+        "images/s": round(speed),
         "epochs": round(state.step * size / 6e4, 1),
-        "NLL, nats": round(float(e.nll.mean()), 3), "standard error": round(float(e.nll.std() / len(test) ** 0.5), 3),
-        "-ELBO, nats": round(-float(e.elbo.mean()), 3), "importance samples": a.samples, "test pictures": len(test),
-        "active units": active_units(e.mean), "NLL of independent pixels": round(marginal_nll((x.mean(0) + 1) / 2, test), 2),
+        "NLL, nats": round(float(e.nll.mean()), 3),
+        "standard error": round(float(e.nll.std() / len(test) ** 0.5), 3),
+        "-ELBO, nats": round(-float(e.elbo.mean()), 3),
+        "importance samples": a.samples,
+        "test pictures": len(test),
+        "active units": active_units(e.mean),
+        "NLL of independent pixels": round(marginal_nll((x.mean(0) + 1) / 2, test), 2),
         "estimator images/s": round(len(test) / (time.perf_counter() - began), 1),
         "parameters": sum(p.numel() for p in objective.network.parameters()),
-    }  # fmt: skip
+    }
     finish("likelihood", figures, a.out)
 
 

@@ -2,9 +2,10 @@
 
     python benchmarks/overhead.py [--steps 600] [--batch 12] [--threads 2] [--out FILE]
 
-A causal transformer on random tokens in shards of the usual kind, trained by a Session in a folder: records are written, guards are on.
-The time of `loss().backward()` and of the optimizer (zeroing and updating) is taken by wrapping them; all else that passes between two
-steps is overhead: data, gradient norm and finiteness, counting, records, hooks. `--depth 1` makes steps of about 10 ms.
+A causal transformer on random tokens in shards of the usual kind, trained by a Session in a folder:
+records are written, guards are on. The time of `loss().backward()` and of the optimizer (zeroing
+and updating) is taken by wrapping them; all else that passes between two steps is overhead: data,
+gradient norm and finiteness, counting, records, hooks. `--depth 1` makes steps of about 10 ms.
 """
 
 from __future__ import annotations
@@ -41,13 +42,24 @@ def main() -> None:
     work = Path(tempfile.mkdtemp(prefix="overhead-"))
     (work / "text.txt").write_text("".join(chr(97 + i * i * 7919 % 26) for i in range(400_000)))
     recipe = Recipe.load(
-        "code", {
-            "data.source": "files", "data.path": str(work / "text.txt"), "data.split": "tail", "data.context": 64,
-            "data.cache": str(work / "cache"), "codec": "bytes", "model.depth": a.depth, "model.width": 128, "model.heads": 4,
-            "training.steps": a.steps, "training.batch_size": a.batch, "training.optimizer.kind": "adamw", "training.evaluate_every": 0,
+        "code",
+        {
+            "data.source": "files",
+            "data.path": str(work / "text.txt"),
+            "data.split": "tail",
+            "data.context": 64,
+            "data.cache": str(work / "cache"),
+            "codec": "bytes",
+            "model.depth": a.depth,
+            "model.width": 128,
+            "model.heads": 4,
+            "training.steps": a.steps,
+            "training.batch_size": a.batch,
+            "training.optimizer.kind": "adamw",
+            "training.evaluate_every": 0,
             "training.checkpoint_every": 0,
         },
-    )  # fmt: skip
+    )
     dataset = recipe.data.prepare(recipe.codec)
     recipe = assemble.resolve(recipe, assemble.space_of(recipe, dataset.codec))
     inside = 0.0
@@ -74,11 +86,23 @@ def main() -> None:
     stream = dataset.stream(a.batch, 0, lookahead=1)
     dtype = torch.bfloat16 if a.precision == "bf16" else torch.float32
     session = Session(
-        work, objective, stream, recipe.training, Engine("cpu"), 0, dtype, None, [Clock()], gradients=timed(loop.plain_gradients)
+        work,
+        objective,
+        stream,
+        recipe.training,
+        Engine("cpu"),
+        0,
+        dtype,
+        None,
+        [Clock()],
+        gradients=timed(loop.plain_gradients),
     )
     session.train()
     steady = times[a.steps // 4 : -1]  # the last step also saves
-    spans = [(t1 - t0, (t1 - t0) - (i1 - i0)) for (t0, i0), (t1, i1) in zip(steady, steady[1:], strict=False)]
+    spans = [
+        (t1 - t0, (t1 - t0) - (i1 - i0))
+        for (t0, i0), (t1, i1) in zip(steady, steady[1:], strict=False)
+    ]
     spans.sort()
     step, outside = (sorted(x)[len(spans) // 2] for x in zip(*spans, strict=True))
     figures = {
@@ -87,7 +111,12 @@ def main() -> None:
         "share outside": round(outside / step, 4),
         "steps": len(spans),
     }
-    figures |= {"batch": a.batch, "context": 64, "precision": a.precision, "share at 10 ms steps": round(outside / 0.010, 4)}
+    figures |= {
+        "batch": a.batch,
+        "context": 64,
+        "precision": a.precision,
+        "share at 10 ms steps": round(outside / 0.010, 4),
+    }
     finish("overhead", figures, a.out)
 
 

@@ -1,10 +1,12 @@
-"""Parity: the largest absolute differences from transformers' four classes, on tiny random weights, in fp32.
+"""Parity: the largest absolute differences from transformers' four classes, on tiny random weights,
+in fp32.
 
     python benchmarks/parity.py [--batches 5] [--out FILE]
 
-For every case of tests/models/hf_pairs.py (grouped heads, tied and untied, sliding windows, no softcap): logits; mean loss; gradients of
-the loss; logits beside padding (right, and for causal models left); logits of packed documents against each document alone in
-transformers; logits of the exported folder as AutoModel loads it; and whether importing that gives the same bits. Fails where a
+For every case of tests/models/hf_pairs.py (grouped heads, tied and untied, sliding windows, no
+softcap): logits; mean loss; gradients of the loss; logits beside padding (right, and for causal
+models left); logits of packed documents against each document alone in transformers; logits of the
+exported folder as AutoModel loads it; and whether importing that gives the same bits. Fails where a
 difference is over 1e-5.
 """
 
@@ -37,10 +39,15 @@ def distance(a: Tensor, b: Tensor) -> float:
 
 
 def gradients(theirs: nn.Module, ours: Transformer) -> float:
-    """After both were differentiated: the largest difference over all parameters, matched by the table of names."""
+    """After both were differentiated: the largest difference over all parameters, matched by the
+    table of names."""
     found = {n: p.grad for n, p in theirs.named_parameters()}
     rows = hf.rows(hf.FORMATS[type(theirs).__name__], ours.settings.depth)
-    return max(distance(torch.cat([ours.get_parameter(n).grad for n in own]), found[name]) for name, own in rows if name in found)
+    return max(
+        distance(torch.cat([ours.get_parameter(n).grad for n in own]), found[name])
+        for name, own in rows
+        if name in found
+    )
 
 
 def padded(theirs: nn.Module, ours: Transformer, tokens: Tensor) -> float:
@@ -49,20 +56,35 @@ def padded(theirs: nn.Module, ours: Transformer, tokens: Tensor) -> float:
         lengths = torch.arange(1, TIME + 1, TIME // ROWS)[:ROWS, None]
         place = torch.arange(TIME).flip(0) if left else torch.arange(TIME)
         real = place < lengths
-        worst = max(worst, distance(ours(tokens, padding=real)[real], theirs(tokens, attention_mask=real.long()).logits[real]))
+        worst = max(
+            worst,
+            distance(
+                ours(tokens, padding=real)[real],
+                theirs(tokens, attention_mask=real.long()).logits[real],
+            ),
+        )
     return worst
 
 
 def packed(theirs: nn.Module, ours: Transformer, tokens: Tensor) -> float:
-    documents = torch.repeat_interleave(torch.arange(len(DOCUMENTS)), torch.tensor(DOCUMENTS)).expand(ROWS, -1)
+    documents = torch.repeat_interleave(
+        torch.arange(len(DOCUMENTS)), torch.tensor(DOCUMENTS)
+    ).expand(ROWS, -1)
     together = ours(tokens, documents=documents).split(DOCUMENTS, 1)
-    return max(distance(a, theirs(part).logits) for a, part in zip(together, tokens.split(DOCUMENTS, 1), strict=True))
+    return max(
+        distance(a, theirs(part).logits)
+        for a, part in zip(together, tokens.split(DOCUMENTS, 1), strict=True)
+    )
 
 
 def compare(case: str, batches: int, folder: Path) -> dict[str, float | bool]:
     theirs, ours = both(case, folder / "theirs")
     hf.export(ours, None, folder / "ours")
-    loaded = (AutoModelForCausalLM if ours.settings.causal else AutoModelForMaskedLM).from_pretrained(folder / "ours").eval()
+    loaded = (
+        (AutoModelForCausalLM if ours.settings.causal else AutoModelForMaskedLM)
+        .from_pretrained(folder / "ours")
+        .eval()
+    )
     _, again = hf.load(folder / "ours")
     worst: dict[str, float] = {}
     for seed in range(batches):
@@ -86,12 +108,16 @@ def compare(case: str, batches: int, folder: Path) -> dict[str, float | bool]:
                 "exported": distance(loaded(x).logits, ours(x)),
             }
         worst = {name: max(value, worst.get(name, 0.0)) for name, value in found.items()}
-    same = set(again) == set(ours.state_dict()) and all(torch.equal(t, again[n]) for n, t in ours.state_dict().items())
+    same = set(again) == set(ours.state_dict()) and all(
+        torch.equal(t, again[n]) for n, t in ours.state_dict().items()
+    )
     return worst | {"imported bit-equal": same}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batches", type=int, default=5, help="random batches a case")
     parser.add_argument("--out", help="file that keeps the JSON")
     arguments = parser.parse_args()
@@ -105,7 +131,9 @@ def main() -> None:
         cells = (str(v) if isinstance(v, bool) else f"{v:.1e}" for v in figures[case].values())
         print(f"{case:18s}" + "".join(f"{cell:>20s}" for cell in cells), flush=True)
     finish("parity", {"bar": BAR, "cases": figures}, arguments.out)
-    if not all(v if isinstance(v, bool) else v <= BAR for found in figures.values() for v in found.values()):
+    if not all(
+        v if isinstance(v, bool) else v <= BAR for found in figures.values() for v in found.values()
+    ):
         sys.exit(f"a difference is over {BAR}")
 
 

@@ -1,17 +1,26 @@
-"""Our reading of ABC beside an independent reader's, abc2midi's, note by note: onset, length and pitch of every note of every tune.
+"""Our reading of ABC beside an independent reader's, abc2midi's, note by note: onset, length and
+pitch of every note of every tune.
 
-    python benchmarks/read_abc.py [--limit 60] [--workers 2] [--json benchmarks/results/read_abc.json]
+    python benchmarks/read_abc.py [--limit 60] [--workers 2] [--json
+    benchmarks/results/read_abc.json]
 
-The tunes: `folk-tunes` (Aird, O'Neill, Ryan), and the Essen collection, all of music21's installed corpus. abc2midi is the program that
-the package symusic carries. It is called once a tune, without grace notes, fermatas and chord symbols. Before that, text substitutions of
-this file's own, which know nothing of our reader, make both sides mean the same:
-- repeat signs and the numbers of endings become plain bar lines, and the order of parts (P:) goes, so that both sides hold each written
-  bar once. This hides how abc2midi plays repeats, which ours does not do at all, and nothing else;
-- what it plays as other notes or shorter ones goes: ornaments (~ T !trill!), staccato dots, R: (it plays a > b of a hornpipe as 2:1);
-- tuplets are written in full, (p:q:r, by the standard's table: abc2midi takes 3/4 for a compound metre, the standard does not;
-- the accidentals of grace notes, which it forgets where it leaves them out (-NGRA), are written at the next note of their letter;
-- what it cannot read goes: line breaks of old (a single !), [|]; chords of old, +CE+, are written in brackets; mail's =3D, =20, = undone.
-Its notes begin a tick late and end a tick early; times are compared to 1/160 of a quarter note, 3 of its 480 ticks.
+The tunes: `folk-tunes` (Aird, O'Neill, Ryan), and the Essen collection, all of music21's installed
+corpus. abc2midi is the program that the package symusic carries. It is called once a tune, without
+grace notes, fermatas and chord symbols. Before that, text substitutions of this file's own, which
+know nothing of our reader, make both sides mean the same:
+- repeat signs and the numbers of endings become plain bar lines, and the order of parts (P:) goes,
+  so that both sides hold each written bar once. This hides how abc2midi plays repeats, which ours
+  does not do at all, and nothing else;
+- what it plays as other notes or shorter ones goes: ornaments (~ T !trill!), staccato dots, R: (it
+  plays a > b of a hornpipe as 2:1);
+- tuplets are written in full, (p:q:r, by the standard's table: abc2midi takes 3/4 for a compound
+  metre, the standard does not;
+- the accidentals of grace notes, which it forgets where it leaves them out (-NGRA), are written at
+  the next note of their letter;
+- what it cannot read goes: line breaks of old (a single !), [|]; chords of old, +CE+, are written
+  in brackets; mail's =3D, =20, = undone.
+Its notes begin a tick late and end a tick early; times are compared to 1/160 of a quarter note, 3
+of its 480 ticks.
 """
 
 from __future__ import annotations
@@ -61,7 +70,10 @@ class Tune(NamedTuple):
 def collections() -> dict[str, list[Path]]:
     """The files of folk-tunes and of Essen."""
     folk = [Path(file.path) for file in source_music.find("folk-tunes")]
-    return {"folk-tunes": folk, "essen": sorted((folk[0].parents[1] / "essenFolksong").glob("*.abc"))}
+    return {
+        "folk-tunes": folk,
+        "essen": sorted((folk[0].parents[1] / "essenFolksong").glob("*.abc")),
+    }
 
 
 def tunes_of(files: list[Path]) -> list[Tune]:
@@ -75,7 +87,8 @@ def tunes_of(files: list[Path]) -> list[Tune]:
 
 
 def plain(text: str) -> str:
-    """The tune as abc2midi gets it: without repeats, ornaments, staccato and mail's signs, tuplets in full."""
+    """The tune as abc2midi gets it: without repeats, ornaments, staccato and mail's signs, tuplets
+    in full."""
     text = re.sub(r"=\n(?![A-Za-z]:)|=20(?=\n)", "", text.replace("\r", "").replace("=3D", "="))
     text = _with_accidentals_of_grace(text)
     first, *lines = text.split("\n")
@@ -91,7 +104,8 @@ def plain(text: str) -> str:
 
 
 def _plain_music(line: str, compound: bool) -> str:
-    pieces = re.split(r'("[^"]*"|\[[A-Za-z]:[^\]]*\]|![^!\s|]*!)', line)  # texts, fields and names stay as they are
+    # texts, fields and names stay as they are
+    pieces = re.split(r'("[^"]*"|\[[A-Za-z]:[^\]]*\]|![^!\s|]*!)', line)
     for i in range(0, len(pieces), 2):
         piece = re.sub(r"\+([^+\s|]+)\+", r"[\1]", pieces[i])
         piece = re.sub(r"[~T.!+]", "", piece)
@@ -99,7 +113,9 @@ def _plain_music(line: str, compound: bool) -> str:
         piece = re.sub(r"\[\d[\d,-]*", "", piece)
         piece = piece.replace("[|]", "|")
         piece = re.sub(r":*\|+:+|:+\|+|(?<!\(\d)::+", "|", piece)
-        pieces[i] = re.sub(r"\((\d)(?::(\d?))?(?::(\d?))?", lambda match: _in_full(match, compound), piece)
+        pieces[i] = re.sub(
+            r"\((\d)(?::(\d?))?(?::(\d?))?", lambda match: _in_full(match, compound), piece
+        )
     return "".join(pieces).replace("!trill!", "")
 
 
@@ -108,7 +124,8 @@ _STEP = re.compile(rf"{_NO_NOTE}|(?P<sign>[_=^]*)(?P<letter>[A-Ga-g])|(?P<bar>\|
 
 
 def _with_accidentals_of_grace(text: str) -> str:
-    """The tune with the accidentals of grace notes written at the next notes of their letters in the bar, if those have none."""
+    """The tune with the accidentals of grace notes written at the next notes of their letters in
+    the bar, if those have none."""
     for group in reversed(list(re.finditer(r"\{[^}\n]*\}", text))):
         for sign, letter in re.findall(r"(\^\^?|__?|=)([A-Ga-g])", group[0]):
             for step in _STEP.finditer(text, group.end()):
@@ -133,14 +150,18 @@ def by_abc2midi(text: str, program: str, folder: str) -> list[list[Sound]]:
     source, target = Path(folder, "tune.abc"), Path(folder, "tune.mid")
     source.write_text(plain(text), encoding="utf-8")
     target.unlink(missing_ok=True)
-    subprocess.run([program, str(source), *OPTIONS, "-o", str(target)], capture_output=True, timeout=20)
+    subprocess.run(
+        [program, str(source), *OPTIONS, "-o", str(target)], capture_output=True, timeout=20
+    )
     if not target.exists():
         return []
     score = Score.from_midi(target.read_bytes())
     tick = Fraction(1, score.tpq)
     voices = []
     for track in score.tracks:
-        sounds = [((note.time - 1) * tick, (note.duration + 1) * tick, note.pitch) for note in track.notes]
+        sounds = [
+            ((note.time - 1) * tick, (note.duration + 1) * tick, note.pitch) for note in track.notes
+        ]
         voices.append(sorted(sounds))
     return [voice for voice in voices if voice]
 
@@ -151,7 +172,9 @@ def by_us(text: str) -> list[list[Sound]] | str:
         draft = abc_reader.read(text)
     except BadMusic as problem:
         return str(problem)
-    voices = ([(raw.start, raw.length, raw.pitch) for raw in untie(notes)] for _, notes in draft.voices)
+    voices = (
+        [(raw.start, raw.length, raw.pitch) for raw in untie(notes)] for _, notes in draft.voices
+    )
     return [sorted(voice) for voice in voices if voice]
 
 
@@ -172,7 +195,8 @@ def difference(ours: list[list[Sound]] | str, theirs: list[list[Sound]]) -> str:
 
 
 def _by_tick(sounds: list[Sound]) -> list[Sound]:
-    """Sorted by onset to a 24th of a quarter note's third and then by pitch, so that rounding changes no order."""
+    """Sorted by onset to a 24th of a quarter note's third and then by pitch, so that rounding
+    changes no order."""
     return sorted(sounds, key=lambda sound: (round(sound[0] * 120), sound[2], sound[1]))
 
 
@@ -187,7 +211,9 @@ def compare(tunes: list[Tune], program: str) -> list[tuple[str, int, str]]:
         for tune in tunes:
             ours = by_us(tune.ours)
             count = sum(map(len, ours)) if not isinstance(ours, str) else 0
-            found.append((tune.name, count, difference(ours, by_abc2midi(tune.theirs, program, folder))))
+            found.append(
+                (tune.name, count, difference(ours, by_abc2midi(tune.theirs, program, folder)))
+            )
     return found
 
 
@@ -199,8 +225,12 @@ def abc2midi() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=int, help="only so many tunes of a collection, at equal distances")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--limit", type=int, help="only so many tunes of a collection, at equal distances"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", help="where to keep the result")
     args = parser.parse_args()
@@ -215,8 +245,14 @@ def main() -> None:
         seconds = time.process_time() - start
         jobs = [tunes[i : i + 50] for i in range(0, len(tunes), 50)]
         with ProcessPoolExecutor(args.workers) as pool:
-            found = [row for rows in pool.map(compare, jobs, [abc2midi()] * len(jobs)) for row in rows]
-        differ = {tune: {"what": words, "why": EXPLAINED.get(tune, "")} for tune, _, words in found if words}
+            found = [
+                row for rows in pool.map(compare, jobs, [abc2midi()] * len(jobs)) for row in rows
+            ]
+        differ = {
+            tune: {"what": words, "why": EXPLAINED.get(tune, "")}
+            for tune, _, words in found
+            if words
+        }
         figures[name] = {
             "tunes": len(found),
             "notes": sum(count for _, count, _ in found),

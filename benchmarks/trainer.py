@@ -1,10 +1,12 @@
-"""Steady training speed against transformers' Trainer: the same shape, precision, batch and optimizer (AdamW), in one run.
+"""Steady training speed against transformers' Trainer: the same shape, precision, batch and
+optimizer (AdamW), in one run.
 
     python benchmarks/trainer.py --data FILE [--steps 300] [--repeats 3] [--out FILE]
 
-4 layers, width 128, 4 heads, batches of 12 x 64 characters. Rivals: GPT2LMHeadModel and NanoChatForCausalLM under Trainer, logging
-and saving off. Ours: the `nanochat` preset by the recipe's own path (a Session in a folder, records on). Runs alternate; tokens/s are
-taken from the median time between steps after the first third; the best of the repeats on each side is compared.
+4 layers, width 128, 4 heads, batches of 12 x 64 characters. Rivals: GPT2LMHeadModel and
+NanoChatForCausalLM under Trainer, logging and saving off. Ours: the `nanochat` preset by the
+recipe's own path (a Session in a folder, records on). Runs alternate; tokens/s are taken from the
+median time between steps after the first third; the best of the repeats on each side is compared.
 """
 
 from __future__ import annotations
@@ -34,13 +36,24 @@ def ours(data: Path, steps: int, precision: str, compiled: bool) -> float:
 
     with tempfile.TemporaryDirectory() as work:
         recipe = Recipe.load(
-            "shakespeare", {
-                "data.path": str(data), "data.context": CONTEXT, "model.preset": "nanochat", "model.depth": 4, "model.width": 128,
-                "model.heads": 4, "training.steps": steps, "training.batch_size": BATCH, "training.optimizer.kind": "adamw",
-                "training.optimizer.learning_rate": 1e-3, "training.clip": 1.0, "training.evaluate_every": 0,
-                "training.checkpoint_every": 0, "training.compile": compiled,
+            "shakespeare",
+            {
+                "data.path": str(data),
+                "data.context": CONTEXT,
+                "model.preset": "nanochat",
+                "model.depth": 4,
+                "model.width": 128,
+                "model.heads": 4,
+                "training.steps": steps,
+                "training.batch_size": BATCH,
+                "training.optimizer.kind": "adamw",
+                "training.optimizer.learning_rate": 1e-3,
+                "training.clip": 1.0,
+                "training.evaluate_every": 0,
+                "training.checkpoint_every": 0,
+                "training.compile": compiled,
             },
-        )  # fmt: skip
+        )
         dataset = recipe.data.prepare(recipe.codec)
         recipe = assemble.resolve(recipe, assemble.space_of(recipe, dataset.codec))
         objective = assemble.objective(recipe, assemble.space_of(recipe, dataset.codec))
@@ -55,7 +68,9 @@ def ours(data: Path, steps: int, precision: str, compiled: bool) -> float:
 
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         stream = dataset.stream(BATCH, 0, lookahead=1)
-        Session(Path(work), objective, stream, recipe.training, engine, 0, dtype, None, [Clock()]).train()
+        Session(
+            Path(work), objective, stream, recipe.training, engine, 0, dtype, None, [Clock()]
+        ).train()
     return speed(times[:-1])
 
 
@@ -66,16 +81,31 @@ def theirs(name: str, data: Path, steps: int, precision: str) -> float:
     text = data.read_text()
     characters = sorted(set(text))
     ids = torch.tensor([characters.index(c) for c in text[:300_000]])
-    rows = [{"input_ids": r, "labels": r} for r in ids[: len(ids) // CONTEXT * CONTEXT].view(-1, CONTEXT)]
+    rows = [
+        {"input_ids": r, "labels": r}
+        for r in ids[: len(ids) // CONTEXT * CONTEXT].view(-1, CONTEXT)
+    ]
     if name == "GPT2LMHeadModel":
         config = transformers.GPT2Config(
-            vocab_size=len(characters), n_positions=CONTEXT, n_embd=128, n_layer=4, n_head=4, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0
+            vocab_size=len(characters),
+            n_positions=CONTEXT,
+            n_embd=128,
+            n_layer=4,
+            n_head=4,
+            resid_pdrop=0,
+            embd_pdrop=0,
+            attn_pdrop=0,
         )
     else:
         config = transformers.NanoChatConfig(
-            vocab_size=len(characters), hidden_size=128, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
-            num_key_value_heads=4, max_position_embeddings=CONTEXT,
-        )  # fmt: skip
+            vocab_size=len(characters),
+            hidden_size=128,
+            intermediate_size=512,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=CONTEXT,
+        )
     model = getattr(transformers, name)(config)
     times: list[float] = []
 
@@ -85,9 +115,19 @@ def theirs(name: str, data: Path, steps: int, precision: str) -> float:
 
     with tempfile.TemporaryDirectory() as work:
         arguments = TrainingArguments(
-            work, per_device_train_batch_size=BATCH, max_steps=steps, learning_rate=1e-3, bf16=precision == "bf16", use_cpu=True,
-            report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, max_grad_norm=1.0, dataloader_num_workers=0,
-        )  # fmt: skip
+            work,
+            per_device_train_batch_size=BATCH,
+            max_steps=steps,
+            learning_rate=1e-3,
+            bf16=precision == "bf16",
+            use_cpu=True,
+            report_to=[],
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+            max_grad_norm=1.0,
+            dataloader_num_workers=0,
+        )
         Trainer(model, arguments, train_dataset=rows, callbacks=[Clock()]).train()
     return speed(times)
 
@@ -103,8 +143,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"])
-    parser.add_argument("--eager", action="store_true", help="without the compiled loop, where there is no compiler")
+    parser.add_argument(
+        "--precision", nargs="+", choices=["fp32", "bf16"], default=["fp32", "bf16"]
+    )
+    parser.add_argument(
+        "--eager", action="store_true", help="without the compiled loop, where there is no compiler"
+    )
     parser.add_argument("--out")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -127,7 +171,9 @@ def main() -> None:
                 print(precision, name, f"{found[name][-1]:,.0f} tokens/s", file=sys.stderr)
         best = {name: round(max(values)) for name, values in found.items()}
         rivals = [n for n in best if n.startswith("Trainer")]
-        figures[precision] = {"tokens/s": best} | {f"{name} / {r}": round(best[name] / best[r], 2) for name in mine for r in rivals}
+        figures[precision] = {"tokens/s": best} | {
+            f"{name} / {r}": round(best[name] / best[r], 2) for name in mine for r in rivals
+        }
     finish("trainer", figures, a.out)
 
 

@@ -1,15 +1,18 @@
-"""Flow matching from eight Gaussians to two moons: squared 2-Wasserstein distance to 10,000 points of the moons, plain and by optimal
-transport, in one Euler step and in many.
+"""Flow matching from eight Gaussians to two moons: squared 2-Wasserstein distance to 10,000 points
+of the moons, plain and by optimal transport, in one Euler step and in many.
 
-    python benchmarks/transport.py [--seeds 3] [--steps 8000] [--plain-steps 32000] [--batch 512] [--out FILE]
+    python benchmarks/transport.py [--seeds 3] [--steps 8000] [--plain-steps 32000] [--batch 512]
+    [--out FILE]
 
-The protocol of Cheng and Schwing (arXiv 2503.10636, figure 1, `moons.py`), ten seeds: one Euler step 6.232 plain, 0.072 by optimal
-transport; an adaptive solver 0.120 and 0.050. Gaussians at radius 5 with variance 0.1; moons as torchdyn makes them: evenly spaced
-angles, 0.2 uniform noise along the diagonal, times 3 minus 1. They pair 1,024 points at once, and train 20,000 steps of 256.
+The protocol of Cheng and Schwing (arXiv 2503.10636, figure 1, `moons.py`), ten seeds: one Euler
+step 6.232 plain, 0.072 by optimal transport; an adaptive solver 0.120 and 0.050. Gaussians at
+radius 5 with variance 0.1; moons as torchdyn makes them: evenly spaced angles, 0.2 uniform noise
+along the diagonal, times 3 minus 1. They pair 1,024 points at once, and train 20,000 steps of 256.
 
-With plain pairing nothing is known of x_1 at t = 0, so that the best velocity leads every point to the mean of the moons, whose
-distance to the moons is their variance: the closed form. A velocity that is wrong by a standard deviation of s at t = 0 lowers the distance
-by up to 2 * 3 * s, for the best coupling aligns the error: 5% is s = 0.075. Needs POT for the exact coupling of 10,000 points.
+With plain pairing nothing is known of x_1 at t = 0, so that the best velocity leads every point to
+the mean of the moons, whose distance to the moons is their variance: the closed form. A velocity
+that is wrong by a standard deviation of s at t = 0 lowers the distance by up to 2 * 3 * s, for the
+best coupling aligns the error: 5% is s = 0.075. Needs POT for the exact coupling of 10,000 points.
 """
 
 from __future__ import annotations
@@ -53,8 +56,13 @@ class EightToMoons:
         half = self.size // 2
         lower = examples >= half
         angle = (examples % half) * (math.pi / (half - 1))
-        upper_moon, lower_moon = torch.stack([angle.cos(), angle.sin()], 1), torch.stack([1 - angle.cos(), 0.5 - angle.sin()], 1)
-        moons = torch.where(lower[:, None], lower_moon, upper_moon) + 0.2 * draws.uniform("noise", 1)
+        upper_moon, lower_moon = (
+            torch.stack([angle.cos(), angle.sin()], 1),
+            torch.stack([1 - angle.cos(), 0.5 - angle.sin()], 1),
+        )
+        moons = torch.where(lower[:, None], lower_moon, upper_moon) + 0.2 * draws.uniform(
+            "noise", 1
+        )
         return {"start": start, "x": 3 * moons - 1}
 
     def describe(self, position: int, examples: torch.Tensor) -> str:
@@ -62,23 +70,34 @@ class EightToMoons:
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Squared 2-Wasserstein distance of two sets of as many points, exact: by network simplex, which points that have all collapsed into
-    one place do not slow down as they do the shortest augmenting paths of `scipy.optimize.linear_sum_assignment`."""
+    """Squared 2-Wasserstein distance of two sets of as many points, exact: by network simplex,
+    which points that have all collapsed into one place do not slow down as they do the shortest
+    augmenting paths of `scipy.optimize.linear_sum_assignment`."""
     try:
         import ot
     except ImportError:
-        raise SystemExit("this benchmark couples 10,000 points exactly with POT: pip install POT") from None
-    return float(ot.emd2([], [], square_distances(a.double(), b.double()).numpy(), numItermax=10**8))
+        raise SystemExit(
+            "this benchmark couples 10,000 points exactly with POT: pip install POT"
+        ) from None
+    return float(
+        ot.emd2([], [], square_distances(a.double(), b.double()).numpy(), numItermax=10**8)
+    )
 
 
 def trained(pairing: str, seed: int, steps: int, batch: int, rate: float):
     torch.manual_seed(seed)
-    objective = Flow(pairing=pairing, times="arcsine").build({"model": MlpVelocity(width=128, depth=3).build(SPACE)}, SPACE)
+    objective = Flow(pairing=pairing, times="arcsine").build(
+        {"model": MlpVelocity(width=128, depth=3).build(SPACE)}, SPACE
+    )
     adam = Optimizer(kind="adamw", learning_rate=rate, betas=(0.9, 0.99))
     settings = Training(
-        steps=steps, batch_size=batch, ema=0.999, precision="fp32", optimizer=adam,
+        steps=steps,
+        batch_size=batch,
+        ema=0.999,
+        precision="fp32",
+        optimizer=adam,
         schedule=Schedule(kind="cosine", warmup=100),
-    )  # fmt: skip
+    )
     engine = Engine("cpu")
     state = loop.start(objective, settings, engine, seed)
     loop.run(objective, EightToMoons(batch, seed), state, steps, settings=settings, engine=engine)
@@ -91,11 +110,20 @@ def moved(objective, state, start: torch.Tensor, drawing: Drawing) -> torch.Tens
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--plain-steps", type=int, default=32000, help="of the independent pairing, a step of which is cheaper")
-    parser.add_argument("--solver", action="store_true", help="also the distance after 100 Heun steps")
+    parser.add_argument(
+        "--plain-steps",
+        type=int,
+        default=32000,
+        help="of the independent pairing, a step of which is cheaper",
+    )
+    parser.add_argument(
+        "--solver", action="store_true", help="also the distance after 100 Heun steps"
+    )
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--points", type=int, default=10_000)
@@ -111,16 +139,33 @@ def main() -> None:
     for seed in range(a.seeds):
         pair = EightToMoons(a.points, 10_000 + seed).batch(0, torch.arange(a.points))
         start, moons = pair["start"], pair["x"]
-        add("floor: moons against moons", distance(EightToMoons(a.points, 20_000 + seed).batch(0, torch.arange(a.points))["x"], moons))
+        add(
+            "floor: moons against moons",
+            distance(
+                EightToMoons(a.points, 20_000 + seed).batch(0, torch.arange(a.points))["x"], moons
+            ),
+        )
         add("closed form: all at the mean", float((moons - moons.mean(0)).square().sum(1).mean()))
         for pairing in a.pairings:
             began = time.perf_counter()
-            objective, state = trained(pairing, seed, a.plain_steps if pairing == "independent" else a.steps, a.batch, a.rate)
+            objective, state = trained(
+                pairing,
+                seed,
+                a.plain_steps if pairing == "independent" else a.steps,
+                a.batch,
+                a.rate,
+            )
             add(f"{pairing}: seconds of training", time.perf_counter() - began)
-            solvers = (("one Euler step", Drawing(solver="euler", steps=1)), ("100 Heun steps", Drawing(steps=100)))
+            solvers = (
+                ("one Euler step", Drawing(solver="euler", steps=1)),
+                ("100 Heun steps", Drawing(steps=100)),
+            )
             for name, drawing in solvers[: 1 + a.solver]:
                 add(f"{pairing}: {name}", distance(moved(objective, state, start, drawing), moons))
-    figures = {name: {"mean": statistics.mean(v), "sd": statistics.pstdev(v), "each": v} for name, v in found.items()}
+    figures = {
+        name: {"mean": statistics.mean(v), "sd": statistics.pstdev(v), "each": v}
+        for name, v in found.items()
+    }
     finish("transport", figures | {"arguments": vars(a)}, a.out)
 
 

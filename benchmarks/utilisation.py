@@ -1,9 +1,12 @@
-"""Model FLOP utilisation of `gpt2-small` on one GPU, bf16, compiled: the recipe's own network and loop on random tokens.
+"""Model FLOP utilisation of `gpt2-small` on one GPU, bf16, compiled: the recipe's own network and
+loop on random tokens.
 
-    python benchmarks/utilisation.py --peak 989 [--steps 20] [--micro 32] [--device cuda] [--set key=value ...] [--out FILE]
+    python benchmarks/utilisation.py --peak 989 [--steps 20] [--micro 32] [--device cuda] [--set
+    key=value ...] [--out FILE]
 
-FLOP a token: 6 for each weight that is multiplied and 12 H D a position (PaLM's appendix B), forward and backward, over the card's dense
-bf16 peak in TFLOP/s (`--peak`: H100 and H200 989, A100 312).
+FLOP a token: 6 for each weight that is multiplied and 12 H D a position (PaLM's appendix B),
+forward and backward, over the card's dense bf16 peak in TFLOP/s (`--peak`: H100 and H200 989, A100
+312).
 """
 
 from __future__ import annotations
@@ -33,7 +36,11 @@ class Noise:
         self.size, self.units, self.vocabulary = size, context, vocabulary
 
     def batch(self, position, examples, policy=None):
-        return {"tokens": Draws(0, position, examples).integers("tokens", self.vocabulary, self.units + 1)}
+        return {
+            "tokens": Draws(0, position, examples).integers(
+                "tokens", self.vocabulary, self.units + 1
+            )
+        }
 
     def describe(self, position, examples):
         return "noise"
@@ -46,12 +53,19 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--micro", type=int, default=32)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    parser.add_argument("--set", nargs="*", default=[], metavar="key=value", help="other settings of the recipe")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="key=value", help="other settings of the recipe"
+    )
     parser.add_argument("--out")
     a = parser.parse_args()
     engine = Engine(a.device)
     torch.set_float32_matmul_precision("high")
-    words = {"data.path": "-", "training.steps": a.steps, "training.batch_size": a.batch, "training.micro_batch": a.micro}
+    words = {
+        "data.path": "-",
+        "training.steps": a.steps,
+        "training.batch_size": a.batch,
+        "training.micro_batch": a.micro,
+    }
     words |= parse_overrides(a.set)
     recipe = Recipe.load("gpt2-small", words)
     space = Space(50304, {"end": 50303}, length=recipe.data.context)
@@ -67,7 +81,9 @@ def main() -> None:
             seconds.append(record["seconds"])
 
     stream = Noise(a.batch, recipe.data.context, space.vocabulary)
-    loop.run(objective, stream, state, a.steps, settings=recipe.training, engine=engine, hooks=[Clock()])
+    loop.run(
+        objective, stream, state, a.steps, settings=recipe.training, engine=engine, hooks=[Clock()]
+    )
     step = statistics.median(seconds[a.steps // 2 :])
     tokens = a.batch * recipe.data.context
     flop = model.flops_per_token(recipe.data.context) * tokens  # type: ignore[operator]
@@ -76,7 +92,11 @@ def main() -> None:
         "parameters": sum(p.numel() for p in model.parameters()),
         "ms a step": step * 1e3,
     }
-    figures |= {"tokens/s": tokens / step, "TFLOP/s": flop / step / 1e12, "utilisation": flop / step / 1e12 / a.peak}
+    figures |= {
+        "tokens/s": tokens / step,
+        "TFLOP/s": flop / step / 1e12,
+        "utilisation": flop / step / 1e12 / a.peak,
+    }
     finish("utilisation", figures, a.out)
 
 

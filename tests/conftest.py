@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, settings
 
 from genwright.evaluation import features
 
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of a test
+# a busy machine is no fault of a test
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
-features.LEAST, features.MOST = 2_000, 4_000  # pictures that the extractor of a test's few pictures sees: seconds, not a minute
+# pictures that the extractor of a test's few pictures sees: seconds, not a minute
+features.LEAST, features.MOST = 2_000, 4_000

@@ -1,4 +1,5 @@
-"""Figures computed another way: loops, dictionaries and scipy, for tests that compare. Nothing here calls what it is compared with."""
+"""Figures computed another way: loops, dictionaries and scipy, for tests that compare. Nothing here
+calls what it is compared with."""
 
 import math
 from collections import Counter, defaultdict
@@ -30,7 +31,8 @@ def unigram(tokens, vocabulary):
 
 
 def bigram(tokens, vocabulary):
-    """(left, token) -> probability, interpolated Kneser-Ney with one discount, by dictionaries. left: None where there is none."""
+    """(left, token) -> probability, interpolated Kneser-Ney with one discount, by dictionaries.
+    left: None where there is none."""
     pairs = Counter(zip(tokens, tokens[1:], strict=False))
     once = sum(times == 1 for times in pairs.values())
     twice = sum(times == 2 for times in pairs.values())
@@ -40,7 +42,9 @@ def bigram(tokens, vocabulary):
         followed[left] += times
         kinds[left].add(right)
         before[right].add(left)
-    back = [(len(before[token]) + 0.5) / (len(pairs) + vocabulary / 2) for token in range(vocabulary)]
+    back = [
+        (len(before[token]) + 0.5) / (len(pairs) + vocabulary / 2) for token in range(vocabulary)
+    ]
     alone = unigram(tokens, vocabulary)
 
     def probability(left, token):
@@ -87,7 +91,8 @@ def distances(a, b):
 def prdc(real, fake, k=5):
     """Precision, recall, density and coverage by loops over pairs."""
     between, among, fakes = distances(real, fake), distances(real, real), distances(fake, fake)
-    reach = np.sort(among, 1)[:, k]  # to the k-th neighbour; the nearest of all is the example itself
+    # to the k-th neighbour; the nearest of all is the example itself
+    reach = np.sort(among, 1)[:, k]
     own_reach = np.sort(fakes, 1)[:, k]
     inside = between < reach[:, None]
     return {
@@ -99,9 +104,13 @@ def prdc(real, fake, k=5):
 
 
 def frechet(a, b):
-    """Squared 2-Wasserstein distance of two fitted Gaussians: tr (A B)^(1/2) is the sum of the singular values of the products of
-    centred rows (the root of A B itself is exact only where no feature depends on others)."""
-    x, y = ((rows - rows.mean(0)) / math.sqrt(len(rows) - 1) for rows in (a.astype(float), b.astype(float)))
+    """Squared 2-Wasserstein distance of two fitted Gaussians: tr (A B)^(1/2) is the sum of the
+    singular values of the products of centred rows (the root of A B itself is exact only where no
+    feature depends on others)."""
+    x, y = (
+        (rows - rows.mean(0)) / math.sqrt(len(rows) - 1)
+        for rows in (a.astype(float), b.astype(float))
+    )
     cross = np.linalg.svd(x @ y.T, compute_uv=False).sum()
     return ((a.mean(0) - b.mean(0)) ** 2).sum() + (x**2).sum() + (y**2).sum() - 2 * cross
 
@@ -112,7 +121,12 @@ def frechet_by_roots(a, b):
 
     first, second = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     root = np.real(sqrtm(first @ second))
-    return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(first) + np.trace(second) - 2 * np.trace(root)
+    return (
+        ((a.mean(0) - b.mean(0)) ** 2).sum()
+        + np.trace(first)
+        + np.trace(second)
+        - 2 * np.trace(root)
+    )
 
 
 def kernel_distance(a, b):
@@ -122,7 +136,11 @@ def kernel_distance(a, b):
     def kernel(x, y):
         return (float(x @ y) / d + 1) ** 3
 
-    within = [sum(kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j) / (len(x) * (len(x) - 1)) for x in (a, b)]
+    within = [
+        sum(kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j)
+        / (len(x) * (len(x) - 1))
+        for x in (a, b)
+    ]
     across = sum(kernel(x, y) for x in a for y in b) / (len(a) * len(b))
     return within[0] + within[1] - 2 * across
 
@@ -137,7 +155,8 @@ def sliced_wasserstein(a, b, directions):
 
 
 def memorised(samples, train, fresh, k=50, quantile=0.05):
-    """Share of samples whose nearest over mean of k nearest is at most the quantile of fresh ones', and the fresh ones' share."""
+    """Share of samples whose nearest over mean of k nearest is at most the quantile of fresh ones',
+    and the fresh ones' share."""
 
     def ratios(queries):
         rows = np.sort(distances(queries, train), 1)[:, :k]

@@ -1,5 +1,5 @@
-"""A stand-in for a language model: logits are a fixed random table's row, picked by a hash of the last tokens, so that every answer
-can be computed by hand; and a codec of ten letters."""
+"""A stand-in for a language model: logits are a fixed random table's row, picked by a hash of the
+last tokens, so that every answer can be computed by hand; and a codec of ten letters."""
 
 import pytest
 import torch
@@ -25,12 +25,17 @@ class Table(nn.Module):
     def forward(self, tokens, padding=None, cache=None, last=False):
         if cache is not None:  # remembers the tokens themselves
             padding = torch.ones_like(tokens, dtype=torch.bool) if padding is None else padding
-            tokens = cache["tokens"] = torch.cat([cache["tokens"], tokens], 1) if "tokens" in cache else tokens
-            padding = cache["padding"] = torch.cat([cache["padding"], padding], 1) if "padding" in cache else padding
+            tokens = cache["tokens"] = (
+                torch.cat([cache["tokens"], tokens], 1) if "tokens" in cache else tokens
+            )
+            padding = cache["padding"] = (
+                torch.cat([cache["padding"], padding], 1) if "padding" in cache else padding
+            )
             assert tokens.shape[1] <= cache["room"]
         self.longest = max(self.longest, tokens.shape[1])
         real = torch.ones_like(tokens) if padding is None else padding.long()
-        order = real.cumsum(1)  # a token's place in its own row: the sum below is not invariant to it
+        # a token's place in its own row: the sum below is not invariant to it
+        order = real.cumsum(1)
         return self.table[((tokens * tokens + 3) * (order + 1) * real).cumsum(1) % 97]
 
 

@@ -1,4 +1,5 @@
-"""Long work says how far it is: on a terminal, in lines elsewhere, and nothing where nobody asked."""
+"""Long work says how far it is: on a terminal, in lines elsewhere, and nothing where nobody
+asked."""
 
 import io
 
@@ -81,4 +82,6 @@ def test_on_a_terminal_the_bar_goes_away():
     assert "measuring" in said and "passes" in said and "drawing" in said
     assert said.index("measuring") < said.index("between") < said.index("drawing")
     shown, cursor, rest = said.rpartition("\x1b[?25h")
-    assert cursor and not rest.strip() and shown.endswith("\x1b[2K"), "what is left is an empty line and the cursor"
+    assert cursor and not rest.strip() and shown.endswith("\x1b[2K"), (
+        "what is left is an empty line and the cursor"
+    )

@@ -1,4 +1,5 @@
-"""Alarms: as pure functions, and proved by runs in which they must ring and runs in which they must not; what is drawn and measured."""
+"""Alarms: as pure functions, and proved by runs in which they must ring and runs in which they must
+not; what is drawn and measured."""
 
 import io
 
@@ -18,7 +19,13 @@ from genwright.training.records import read, without_clock
 from genwright.training.session import Session
 from genwright.training.settings import Training
 
-FIRST_WORDS = ("mode collapse", "the discriminator has won", "posterior collapse", "dead codebook", "memorising")
+FIRST_WORDS = (
+    "mode collapse",
+    "the discriminator has won",
+    "posterior collapse",
+    "dead codebook",
+    "memorising",
+)
 
 
 def rung(rows, **settings):
@@ -31,13 +38,43 @@ def rung(rows, **settings):
 @pytest.mark.parametrize(
     "name, good, bad, rows",
     [
-        ("mode collapse", {"coverage": 0.8, "precision": 0.7}, {"coverage": 0.3, "precision": 0.1}, 2),
-        ("mode collapse", {"coverage": 0.05, "precision": 0.1}, {"coverage": 0.12, "precision": 0.9}, 2),
-        ("the discriminator has won", {"wins": 0.8, "coverage": 0.5}, {"wins": 0.999, "coverage": 0.5}, 3),
-        ("posterior collapse", {"active_units": 9.0, "kl": 20.0}, {"active_units": 0.0, "kl": 0.02}, 2),
-        ("posterior collapse", {"active_units": 9.0, "kl": 20.0}, {"active_units": 3.0, "kl": 0.04}, 2),
+        (
+            "mode collapse",
+            {"coverage": 0.8, "precision": 0.7},
+            {"coverage": 0.3, "precision": 0.1},
+            2,
+        ),
+        (
+            "mode collapse",
+            {"coverage": 0.05, "precision": 0.1},
+            {"coverage": 0.12, "precision": 0.9},
+            2,
+        ),
+        (
+            "the discriminator has won",
+            {"wins": 0.8, "coverage": 0.5},
+            {"wins": 0.999, "coverage": 0.5},
+            3,
+        ),
+        (
+            "posterior collapse",
+            {"active_units": 9.0, "kl": 20.0},
+            {"active_units": 0.0, "kl": 0.02},
+            2,
+        ),
+        (
+            "posterior collapse",
+            {"active_units": 9.0, "kl": 20.0},
+            {"active_units": 3.0, "kl": 0.04},
+            2,
+        ),
         ("dead codebook", {"used": 0.9}, {"used": 0.1}, 2),
-        ("memorising", {"memorised": 0.06, "memorised_floor": 0.05}, {"memorised": 0.6, "memorised_floor": 0.05}, 2),
+        (
+            "memorising",
+            {"memorised": 0.06, "memorised_floor": 0.05},
+            {"memorised": 0.6, "memorised_floor": 0.05},
+            2,
+        ),
     ],
 )
 def test_an_alarm_rings_once_until_it_was_quiet(name, good, bad, rows):
@@ -46,22 +83,44 @@ def test_an_alarm_rings_once_until_it_was_quiet(name, good, bad, rows):
         history.append(row)
         heard.append(rung(history))
     assert all(found in ([], [name]) for found in heard)
-    assert [i for i, found in enumerate(heard) if found] == [2 + rows, 10 + rows], "after as many in a row as it needs, once each time"
-    assert rung([good, good, *[bad] * rows], coverage=0, wins=1, used=0, memorised=1) == ([] if name != "posterior collapse" else [name])
+    assert [i for i, found in enumerate(heard) if found] == [2 + rows, 10 + rows], (
+        "after as many in a row as it needs, once each time"
+    )
+    assert rung([good, good, *[bad] * rows], coverage=0, wins=1, used=0, memorised=1) == (
+        [] if name != "posterior collapse" else [name]
+    )
 
 
 def test_what_is_no_cause_for_alarm():
     assert rung([]) == [] and rung([{"loss": 1.0}] * 5) == []
-    assert rung([{"wins": 0.999, "coverage": 0.1 * i, "precision": 0.2} for i in range(5)]) == [], "it wins, and samples get better"
-    rows = [{"wins": 0.999, "discriminator_loss": loss, "coverage": 0.5} for loss in (0.3, 0.3, 0.3)]
+    assert rung([{"wins": 0.999, "coverage": 0.1 * i, "precision": 0.2} for i in range(5)]) == [], (
+        "it wins, and samples get better"
+    )
+    rows = [
+        {"wins": 0.999, "discriminator_loss": loss, "coverage": 0.5} for loss in (0.3, 0.3, 0.3)
+    ]
     assert rung(rows) == [], "it wins by little: it still doubts"
     assert len(rung([row | {"discriminator_loss": 0.001} for row in rows])) == 1
-    assert rung([{"coverage": c, "precision": 0.1} for c in (0.8, 0.3, 0.8)]) == [], "one bad evaluation"
-    assert rung([{"memorised": 0.6, "memorised_floor": 0.5}] * 3) == [], "where held-out examples are as near"
+    assert rung([{"coverage": c, "precision": 0.1} for c in (0.8, 0.3, 0.8)]) == [], (
+        "one bad evaluation"
+    )
+    assert rung([{"memorised": 0.6, "memorised_floor": 0.5}] * 3) == [], (
+        "where held-out examples are as near"
+    )
 
 
 def test_every_alarm_says_what_happens_and_what_to_try():
-    settings, bad = Watching(), {"coverage": 0.1, "precision": 0.9, "wins": 1.0, "active_units": 0.0, "kl": 0.0, "used": 0.01}
+    settings, bad = (
+        Watching(),
+        {
+            "coverage": 0.1,
+            "precision": 0.9,
+            "wins": 1.0,
+            "active_units": 0.0,
+            "kl": 0.0,
+            "used": 0.01,
+        },
+    )
     rows = [{"coverage": 0.9}] + [bad | {"memorised": 1.0, "memorised_floor": 0.05}] * 3
     for text, words in zip(alarms(rows, settings), FIRST_WORDS, strict=True):
         what, remedy = text.split("; ")
@@ -69,8 +128,13 @@ def test_every_alarm_says_what_happens_and_what_to_try():
 
 
 def test_rows_are_evaluations_with_the_means_of_the_steps_before():
-    lines = [{"step": 1, "wins": 0.5}, {"step": 2, "wins": 0.7}, {"step": 2, "held_out": {"wins": 0.1, "loss": 3.0, "bad": None}},
-             {"step": 3, "wins": None}, {"step": 4, "held_out": {"loss": float("nan")}}]  # fmt: skip
+    lines = [
+        {"step": 1, "wins": 0.5},
+        {"step": 2, "wins": 0.7},
+        {"step": 2, "held_out": {"wins": 0.1, "loss": 3.0, "bad": None}},
+        {"step": 3, "wins": None},
+        {"step": 4, "held_out": {"loss": float("nan")}},
+    ]
     assert [len(rows_of(lines[: n + 1])) for n in range(5)] == [0, 0, 1, 1, 2]
     assert rows_of(lines) == [{"loss": 3.0, "wins": pytest.approx(0.6)}, {}]
 
@@ -79,7 +143,8 @@ def test_rows_are_evaluations_with_the_means_of_the_steps_before():
 
 
 class Deaf:
-    """A GAN whose discriminator learns no more after a while: the generator ends at the one place that it likes best."""
+    """A GAN whose discriminator learns no more after a while: the generator ends at the one place
+    that it likes best."""
 
     def __init__(self, objective, until):
         self.objective, self.until = objective, until
@@ -93,18 +158,47 @@ class Deaf:
 
 HOPELESS = {"optimizers": {"generator": w.adam(1e-7), "discriminator": w.adam(5e-3, 0.9, 0.99)}}
 RUNS = {
-    "a good gan": (lambda: (w.gan(w.ring().codec.space), w.ring()), {"steps": 600, "evaluate_every": 100}, None),
-    "a deaf discriminator": (lambda: (Deaf(w.gan(w.ring().codec.space), 300), w.ring()), {"steps": 700, "evaluate_every": 100}, 0),
+    "a good gan": (
+        lambda: (w.gan(w.ring().codec.space), w.ring()),
+        {"steps": 600, "evaluate_every": 100},
+        None,
+    ),
+    "a deaf discriminator": (
+        lambda: (Deaf(w.gan(w.ring().codec.space), 300), w.ring()),
+        {"steps": 700, "evaluate_every": 100},
+        0,
+    ),
     "a generator that cannot learn": (
-        lambda: (w.gan(w.ring(std=0.02).codec.space, loss="non-saturating", r1=0.0, r2=0.0), w.ring(std=0.02)), {"steps": 500} | HOPELESS, 1
+        lambda: (
+            w.gan(w.ring(std=0.02).codec.space, loss="non-saturating", r1=0.0, r2=0.0),
+            w.ring(std=0.02),
+        ),
+        {"steps": 500} | HOPELESS,
+        1,
     ),
     "a good vae": (lambda: (w.vae(w.squares().codec.space), w.squares()), {"steps": 200}, None),
-    "a vae with beta 500": (lambda: (w.vae(w.squares().codec.space, beta=500.0), w.squares()), {"steps": 200}, 2),
+    "a vae with beta 500": (
+        lambda: (w.vae(w.squares().codec.space, beta=500.0), w.squares()),
+        {"steps": 200},
+        2,
+    ),
     "a good vq": (lambda: (w.vq(w.squares().codec.space, 16), w.squares()), {"steps": 150}, None),
-    "a vq with 4096 codes": (lambda: (w.vq(w.squares().codec.space, 4096), w.squares()), {"steps": 150}, 3),
-    "a flow on 2000 points": (lambda: (w.flow(w.cloud(2).codec.space), w.cloud(2000)), {"steps": 450, "evaluate_every": 150}, None),
-    "a flow on 6 points": (lambda: (w.flow(w.cloud(2).codec.space), w.cloud(6)), {"steps": 800, "evaluate_every": 200}, 4),
-}  # fmt: skip
+    "a vq with 4096 codes": (
+        lambda: (w.vq(w.squares().codec.space, 4096), w.squares()),
+        {"steps": 150},
+        3,
+    ),
+    "a flow on 2000 points": (
+        lambda: (w.flow(w.cloud(2).codec.space), w.cloud(2000)),
+        {"steps": 450, "evaluate_every": 150},
+        None,
+    ),
+    "a flow on 6 points": (
+        lambda: (w.flow(w.cloud(2).codec.space), w.cloud(6)),
+        {"steps": 800, "evaluate_every": 200},
+        4,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -141,7 +235,9 @@ def test_a_history_is_built_again_from_the_records(collapsed):
     folder, _, rows = collapsed
     hook = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print, print)
     hook.follow(150, {"step": 150, "held_out": {"loss": 1.0}})
-    assert rows_of(hook.records) == [*rows[:2], {"loss": 1.0}], "exactly the steps before, each once"
+    assert rows_of(hook.records) == [*rows[:2], {"loss": 1.0}], (
+        "exactly the steps before, each once"
+    )
     hook.follow(151, {"step": 151})
     assert len(rows_of(hook.records)) == 3
     hook.follow(101, {"step": 101})
@@ -152,22 +248,49 @@ def test_a_history_is_built_again_from_the_records(collapsed):
 
 
 def watch(folder, objective, dataset, **settings):
-    return Watch(folder, objective, dataset, Engine("cpu"), Watching(**settings), Drawing(), lambda: lambda x: x.flatten(1), seed=3)
+    return Watch(
+        folder,
+        objective,
+        dataset,
+        Engine("cpu"),
+        Watching(**settings),
+        Drawing(),
+        lambda: lambda x: x.flatten(1),
+        seed=3,
+    )
 
 
 def test_a_grid_and_metrics_of_a_fixed_seed(tmp_path):
     objective, dataset = w.gan(w.ring().codec.space), w.ring()
     objective.modules["generator"].train()
     found = watch(tmp_path, objective, dataset, samples=100)(500)
-    assert set(found) == {"precision", "recall", "density", "coverage", "frechet", "memorised", "memorised_floor"}
+    assert set(found) == {
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "frechet",
+        "memorised",
+        "memorised_floor",
+    }
     dataset.means, dataset.std = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), 0.1
-    assert set(watch(tmp_path, objective, dataset, samples=100)(500)) == {*found, "modes", "high_quality", "reverse_kl"}
+    assert set(watch(tmp_path, objective, dataset, samples=100)(500)) == {
+        *found,
+        "modes",
+        "high_quality",
+        "reverse_kl",
+    }
     del dataset.means
     assert objective.modules["generator"].training, "left as it was"
     path = tmp_path / "samples" / "step-00000500.png"
-    assert Image.open(path).size == (640, 640) and [p.name for p in path.parent.iterdir()] == [path.name]
+    assert Image.open(path).size == (640, 640) and [p.name for p in path.parent.iterdir()] == [
+        path.name
+    ]
     before = path.read_bytes()
-    assert watch(tmp_path, objective, dataset, samples=100)(500) == found and path.read_bytes() == before
+    assert (
+        watch(tmp_path, objective, dataset, samples=100)(500) == found
+        and path.read_bytes() == before
+    )
     assert watch(tmp_path, objective, dataset, samples=0)(600) == {}
 
 
@@ -195,7 +318,9 @@ def test_samples_are_given_the_conditions_of_real_examples(tmp_path):
             return z
 
     watch(tmp_path, Seen(), dataset, samples=30)(0)
-    assert torch.cat(seen).mean(0).tolist() == [0.5, 0.5], "30 samples of 10 examples: each condition three times"
+    assert torch.cat(seen).mean(0).tolist() == [0.5, 0.5], (
+        "30 samples of 10 examples: each condition three times"
+    )
 
 
 # ---- in a run's folder
@@ -206,14 +331,35 @@ def session(folder, on_alarm="warn"):
     dataset, watching = w.squares(), Watching(samples=60, on_alarm=on_alarm, coverage=0.0)
     objective, engine = w.vae(dataset.codec.space, beta=500.0), Engine("cpu")
     folder.mkdir(exist_ok=True)
-    watch = Watch(folder, objective, dataset, engine, watching, Drawing(), lambda: lambda x: x.flatten(1))
+    watch = Watch(
+        folder, objective, dataset, engine, watching, Drawing(), lambda: lambda x: x.flatten(1)
+    )
 
     def held_out(step):
         return measure(objective, dataset.held_out(), batch=64, engine=engine) | watch(step)
 
-    settings = Training(steps=160, batch_size=32, optimizer=w.adam(2e-3), precision="fp32", evaluate_every=20, checkpoint_every=40, ema=0.9)
-    made = Session(folder, objective, dataset.stream(32, 1), settings, engine, seed=1, measure=held_out, say=lambda text: None)
-    made.watchers = [w.Alarms(watching, engine, folder / "metrics.jsonl", made.note, lambda text: None)]
+    settings = Training(
+        steps=160,
+        batch_size=32,
+        optimizer=w.adam(2e-3),
+        precision="fp32",
+        evaluate_every=20,
+        checkpoint_every=40,
+        ema=0.9,
+    )
+    made = Session(
+        folder,
+        objective,
+        dataset.stream(32, 1),
+        settings,
+        engine,
+        seed=1,
+        measure=held_out,
+        say=lambda text: None,
+    )
+    made.watchers = [
+        w.Alarms(watching, engine, folder / "metrics.jsonl", made.note, lambda text: None)
+    ]
     return made
 
 
@@ -236,11 +382,20 @@ def test_a_run_that_was_stopped_hears_and_shows_the_same(tmp_path):
 
 def test_an_alarm_stops_a_run_or_rolls_it_back_until_that_is_enough(tmp_path):
     state, ended = session(tmp_path / "stop", "stop").train()
-    assert ended == "interrupted" and state.step < 160 and "posterior collapse" in lines(tmp_path / "stop")[-1]["event"]
-    with pytest.raises(GenwrightError, match="after 2 rollbacks: posterior collapse: .*; try a smaller objective.beta"):
+    assert (
+        ended == "interrupted"
+        and state.step < 160
+        and "posterior collapse" in lines(tmp_path / "stop")[-1]["event"]
+    )
+    with pytest.raises(
+        GenwrightError,
+        match="after 2 rollbacks: posterior collapse: .*; try a smaller objective.beta",
+    ):
         session(tmp_path / "rollback", "rollback").train()
     told = [r["event"] for r in lines(tmp_path / "rollback") if "event" in r]
-    assert told[0].startswith("rolled back from step") and told[-1].startswith("stopped: posterior collapse")
+    assert told[0].startswith("rolled back from step") and told[-1].startswith(
+        "stopped: posterior collapse"
+    )
 
 
 def test_what_cannot_be_asked_for_is_not_and_fresh_examples_are_of_all_held_out(tmp_path):
@@ -248,17 +403,23 @@ def test_what_cannot_be_asked_for_is_not_and_fresh_examples_are_of_all_held_out(
     objective = w.vae(dataset.codec.space)
     dataset.splits["train"].conditions = np.ones((200, 2), np.uint8)
     watched, decode = watch(tmp_path, objective, dataset, samples=100), objective.decode
-    objective.decode = lambda z, condition, *rest: asked.append(condition) or decode(z, condition, *rest)
+    objective.decode = lambda z, condition, *rest: (
+        asked.append(condition) or decode(z, condition, *rest)
+    )
     seen, take = [], dataset.splits["held_out"].take
     dataset.splits["held_out"].take = lambda numbers: seen.append(numbers) or take(numbers)
     watched(0)
-    assert asked and all(condition is None for condition in asked), "it was built without conditions"
+    assert asked and all(condition is None for condition in asked), (
+        "it was built without conditions"
+    )
     assert len(seen[0]) == 100 and seen[0].max() > 300 and abs(seen[0].mean() - 200) < 40
 
 
 def test_an_alarm_says_of_how_many_samples():
     """The table of `evaluate` may say another coverage, of more samples."""
-    rows = [{"coverage": value, "memorised": 0.9, "memorised_floor": 0.05} for value in (0.8, 0.1, 0.1)]
+    rows = [
+        {"coverage": value, "memorised": 0.9, "memorised_floor": 0.05} for value in (0.8, 0.1, 0.1)
+    ]
     collapsed, memorising = alarms(rows, Watching(samples=200))
     assert collapsed.startswith("mode collapse: 200 samples cover 10% of as many real ones")
     assert memorising.startswith("memorising: 90% of 200 samples are nearer")

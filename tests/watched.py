@@ -27,7 +27,9 @@ from genwright.training.settings import Optimizer, Schedule, Training
 
 
 def split(x):
-    return Split(np.arange(len(x)), lambda i: x[torch.from_numpy(i)], lambda i: f"example {i}", None)
+    return Split(
+        np.arange(len(x)), lambda i: x[torch.from_numpy(i)], lambda i: f"example {i}", None
+    )
 
 
 class Dataset:
@@ -64,7 +66,11 @@ def squares(train=1000, held_out=200):
         at = draws.integers("at", 6, 2)
         line = torch.arange(8)
         inside = [(line >= at[:, i : i + 1]) & (line < at[:, i : i + 1] + 3) for i in (0, 1)]
-        x = (inside[0][:, :, None] & inside[1][:, None, :]).float() * 1.6 - 0.8 + 0.05 * draws.normal("noise", 8, 8)
+        x = (
+            (inside[0][:, :, None] & inside[1][:, None, :]).float() * 1.6
+            - 0.8
+            + 0.05 * draws.normal("noise", 8, 8)
+        )
         return x[:, None].clamp(-1, 1)
 
     return Dataset(drawn(train, 0), drawn(held_out, 1), "images")
@@ -87,17 +93,24 @@ def flow(space):
 
 def cloud(train, held_out=300):
     """N(0, I) in the plane."""
-    return Dataset(*(Draws(i, 0, torch.arange(n)).normal("x", 2) for i, n in enumerate((train, held_out))), "points")
+    return Dataset(
+        *(Draws(i, 0, torch.arange(n)).normal("x", 2) for i, n in enumerate((train, held_out))),
+        "points",
+    )
 
 
 def vae(space, **settings):
     torch.manual_seed(0)
-    return Variational(**settings).build({"model": MlpVae(units=6, width=64, depth=1).build(space, outputs=2)}, space)
+    return Variational(**settings).build(
+        {"model": MlpVae(units=6, width=64, depth=1).build(space, outputs=2)}, space
+    )
 
 
 def vq(space, codes, **settings):
     torch.manual_seed(0)
-    return VectorQuantised(**settings).build({"model": VQSettings(width=8, blocks=0, codes=codes, halvings=2).build(space)}, space)
+    return VectorQuantised(**settings).build(
+        {"model": VQSettings(width=8, blocks=0, codes=codes, halvings=2).build(space)}, space
+    )
 
 
 def adam(rate, *betas):
@@ -123,7 +136,10 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
     watching, engine = watching or Watching(samples=200), Engine("cpu")
     records, events = Records(folder / "metrics.jsonl"), []
     drawing = Drawing(steps=8)
-    features = lambda: lambda x: x.flatten(1)  # noqa: E731
+
+    def features():
+        return lambda x: x.flatten(1)
+
     watch = Watch(folder, objective, dataset, engine, watching, drawing, features)
     windows = dataset.held_out()
 
@@ -140,7 +156,13 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
     state = loop.start(objective, settings, engine, seed=1)
     every = [records, evaluate, alarms, *hooks]
     loop.run(
-        objective, dataset.stream(settings.batch_size, 1), state, until or settings.steps, settings=settings, engine=engine, hooks=every
+        objective,
+        dataset.stream(settings.batch_size, 1),
+        state,
+        until or settings.steps,
+        settings=settings,
+        engine=engine,
+        hooks=every,
     )
     records.flush()
     return events, rows_of(alarms.records)

@@ -1,8 +1,10 @@
-"""The house rules that no linter knows: nothing executable is ever read back, and sizes that a reader can take in.
+"""The house rules that no linter knows: nothing executable is ever read back, and sizes that a
+reader can take in.
 
-Run by `make check`. Errors: a forbidden name that is called or imported; `allow_pickle` or `trust_remote_code` given anything
-but False; a benchmark that cannot be imported. Warnings: a file over 400 lines, a function over 60. The size of the package is
-printed, and has no limit. Names are read from the syntax tree, so that a comment or a docstring may speak of them.
+Run by `make check`. Errors: a forbidden name that is called or imported; `allow_pickle` or
+`trust_remote_code` given anything but False; a benchmark that cannot be imported. Warnings: a file
+over 400 lines, a function over 60. The size of the package is printed, and has no limit. Names are
+read from the syntax tree, so that a comment or a docstring may speak of them.
 """
 
 from __future__ import annotations
@@ -14,16 +16,47 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FILE_LINES, FUNCTION_LINES = 400, 60
-MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
+MODULES = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "shelve",
+    "marshal",
+    "jsonpickle",
+}
 CALLS = {"eval", "exec", "compile", "__import__"}
 ATTRIBUTES = {
     "torch": {"load", "hub"},
-    "yaml": {"load", "load_all", "full_load", "unsafe_load", "Loader", "FullLoader", "UnsafeLoader", "CLoader"},
+    "yaml": {
+        "load",
+        "load_all",
+        "full_load",
+        "unsafe_load",
+        "Loader",
+        "FullLoader",
+        "UnsafeLoader",
+        "CLoader",
+    },
     "pandas": {"read_pickle"},
     "pd": {"read_pickle"},
     "builtins": CALLS,
-    "torch.distributed": {"broadcast_object_list", "scatter_object_list", "all_gather_object", "gather_object", "recv_object_list"},
-    "dist": {"broadcast_object_list", "scatter_object_list", "all_gather_object", "gather_object", "recv_object_list"},
+    "torch.distributed": {
+        "broadcast_object_list",
+        "scatter_object_list",
+        "all_gather_object",
+        "gather_object",
+        "recv_object_list",
+    },
+    "dist": {
+        "broadcast_object_list",
+        "scatter_object_list",
+        "all_gather_object",
+        "gather_object",
+        "recv_object_list",
+    },
 }
 MUST_BE_FALSE = {"allow_pickle", "trust_remote_code"}
 
@@ -40,19 +73,29 @@ def executable(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """(line, what) wherever a syntax tree could run what it reads."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, f"import {name.name}") for name in node.names if name.name.split(".")[0] in MODULES)
+            yield from (
+                (node.lineno, f"import {name.name}")
+                for name in node.names
+                if name.name.split(".")[0] in MODULES
+            )
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             for name in node.names:
                 if module.split(".")[0] in MODULES or name.name in ATTRIBUTES.get(module, ()):
                     yield node.lineno, f"from {module} import {name.name}"
-        elif isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES.get(dotted(node.value), ()):
+        elif isinstance(node, ast.Attribute) and node.attr in ATTRIBUTES.get(
+            dotted(node.value), ()
+        ):
             yield node.lineno, dotted(node)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
+        elif (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS
+        ):
             yield node.lineno, f"{node.func.id}()"
         if isinstance(node, ast.Call):
             for word in node.keywords:
-                if word.arg in MUST_BE_FALSE and not (isinstance(word.value, ast.Constant) and word.value.value is False):
+                if word.arg in MUST_BE_FALSE and not (
+                    isinstance(word.value, ast.Constant) and word.value.value is False
+                ):
                     yield node.lineno, f"{word.arg} is not False"
 
 
@@ -61,7 +104,10 @@ def long_functions(tree: ast.AST) -> Iterator[tuple[int, str]]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > FUNCTION_LINES:
-                yield node.lineno, f"{node.name} has {lines} lines; over {FUNCTION_LINES} wants splitting"
+                yield (
+                    node.lineno,
+                    f"{node.name} has {lines} lines; over {FUNCTION_LINES} wants splitting",
+                )
 
 
 def check(folder: Path) -> tuple[list[str], list[str], int]:
@@ -74,7 +120,10 @@ def check(folder: Path) -> tuple[list[str], list[str], int]:
         if lines > FILE_LINES:
             warnings.append(f"{path}: {lines} lines; over {FILE_LINES} wants splitting")
         tree = ast.parse(text, str(path))
-        errors += [f"{path}:{line}: {what}: nothing executable may be read back" for line, what in executable(tree)]
+        errors += [
+            f"{path}:{line}: {what}: nothing executable may be read back"
+            for line, what in executable(tree)
+        ]
         warnings += [f"{path}:{line}: {what}" for line, what in long_functions(tree)]
     return errors, warnings, total
 
@@ -92,9 +141,12 @@ for name in names:
 
 
 def not_importable(folder: Path) -> list[str]:
-    """Why files of a folder of scripts cannot be imported, a line each; they are imported in a process of their own."""
+    """Why files of a folder of scripts cannot be imported, a line each; they are imported in a
+    process of their own."""
     names = sorted(path.stem for path in folder.glob("*.py"))
-    done = subprocess.run([sys.executable, "-c", IMPORT, str(folder), *names], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT, str(folder), *names], capture_output=True, text=True
+    )
     if done.returncode:
         return [f"{folder}: its files cannot be imported: {done.stderr.strip()[-500:]}"]
     return [f"{folder}/{line}" for line in done.stdout.splitlines() if "cannot be imported" in line]

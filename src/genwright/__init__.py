@@ -1,6 +1,8 @@
-"""genwright trains generative models in one loop, described by one recipe. `train` and `load` are the whole of the Python door.
+"""genwright trains generative models in one loop, described by one recipe. `train` and `load` are
+the whole of the Python door.
 
-What is named here is imported when it is first used, so that the command line answers before torch is loaded.
+What is named here is imported when it is first used, so that the command line answers before torch
+is loaded.
 """
 
 import importlib

@@ -1,4 +1,5 @@
-"""The Python door: `train` and `inspect`, and from `run.py` `load`, `report` and `Run`. The command line calls nothing else."""
+"""The Python door: `train` and `inspect`, and from `run.py` `load`, `report` and `Run`. The command
+line calls nothing else."""
 
 import fcntl
 import io
@@ -35,23 +36,45 @@ from genwright.training.settings import VISUAL
 __all__ = ["Run", "inspect", "load", "report", "train"]
 
 CHANGEABLE = (
-    "training.steps", "training.micro_batch", "training.evaluate_every", "training.checkpoint_every", "training.keep", "training.sinks",
-    "training.threads", "name", "description", "sampling", "watching", "data.workers", "data.cache",
-)  # fmt: skip
+    "training.steps",
+    "training.micro_batch",
+    "training.evaluate_every",
+    "training.checkpoint_every",
+    "training.keep",
+    "training.sinks",
+    "training.threads",
+    "name",
+    "description",
+    "sampling",
+    "watching",
+    "data.workers",
+    "data.cache",
+)
 
 
-BEFORE_A_RUN = ("codec", "environment.json", assemble.HELD)  # what a start writes before its folder is a run's
+# what a start writes before its folder is a run's
+BEFORE_A_RUN = ("codec", "environment.json", assemble.HELD)
 
 
 def train(
-    recipe: str | Path | Recipe, *, run: str | Path | None = None, resume: bool = False, until: int | None = None,
-    start: str | None = None, processes: int = 1, quiet: bool = False, **overrides: Any,
-) -> Run:  # fmt: skip
+    recipe: str | Path | Recipe,
+    *,
+    run: str | Path | None = None,
+    resume: bool = False,
+    until: int | None = None,
+    start: str | None = None,
+    processes: int = 1,
+    quiet: bool = False,
+    **overrides: Any,
+) -> Run:
     """Trains a recipe in a folder and returns the run.
 
-    recipe: a shipped recipe's name, the path of a YAML file, or a Recipe; overrides: dotted settings ({"training.steps": 500}).
-    run: the folder (default runs/NAME), which must not exist unless `resume`. until: stop at that step as an interruption would.
-    start: a run or Hugging Face folder whose weights to begin with. processes: ranks on this machine. Raises GenwrightError.
+    recipe: a shipped recipe's name, the path of a YAML file, or a Recipe; overrides: dotted
+    settings ({"training.steps": 500}).
+    run: the folder (default runs/NAME), which must not exist unless `resume`. until: stop at that
+    step as an interruption would.
+    start: a run or Hugging Face folder whose weights to begin with. processes: ranks on this
+    machine. Raises GenwrightError.
     """
     given = _asked(recipe, overrides)
     folder = Path(run) if run is not None else Path("runs") / given.name
@@ -78,7 +101,14 @@ def _asked(recipe: str | Path | Recipe, overrides: Mapping[str, Any]) -> Recipe:
 
 
 def _launch(
-    recipe, overrides: Mapping[str, Any], folder: Path, resume: bool, until: int | None, start: str | None, processes: int, quiet: bool
+    recipe,
+    overrides: Mapping[str, Any],
+    folder: Path,
+    resume: bool,
+    until: int | None,
+    start: str | None,
+    processes: int,
+    quiet: bool,
 ) -> None:
     from genwright.training.launch import launch
 
@@ -97,19 +127,25 @@ def _launch(
 
 def _check_folder(folder: Path, resume: bool) -> None:
     # what a start leaves that was stopped before it was a run may be written over
-    there = folder.exists() and any(p.name not in (".lock", *BEFORE_A_RUN) for p in folder.iterdir())
+    there = folder.exists() and any(
+        p.name not in (".lock", *BEFORE_A_RUN) for p in folder.iterdir()
+    )
     if there and not resume:
         remedy = "go on with --resume, or choose another folder with --run"
         raise GenwrightError(f"{folder} exists already, and a run is never overwritten", remedy)
     if resume and not (folder / "recipe.yaml").is_file():
-        raise GenwrightError(f"there is no run in {folder} to resume", "start it without --resume, or name its folder with --run")
+        raise GenwrightError(
+            f"there is no run in {folder} to resume",
+            "start it without --resume, or name its folder with --run",
+        )
 
 
 @contextmanager
 def _locked(folder: Path, engine: Engine, resume: bool):
-    """One writer a folder. Rank 0 locks, then checks what is there, so that of two that start at once one sees what the other made. The
-    other ranks follow."""
-    problem, handle = "", None
+    """One writer a folder. Rank 0 locks, then checks what is there, so that of two that start at
+    once one sees what the other made. The other ranks follow."""
+    problem = ""
+    handle = None
     fresh = not (folder / ".lock").exists()
     if engine.main:
         try:
@@ -134,7 +170,8 @@ def _locked(folder: Path, engine: Engine, resume: bool):
 
 
 def _lock(path: Path) -> IO[str]:
-    """Locks a file, as long as what is returned is open. Raises BlockingIOError where another process has locked it."""
+    """Locks a file, as long as what is returned is open. Raises BlockingIOError where another
+    process has locked it."""
     while True:
         handle = open(path, "a")  # noqa: SIM115 - held as long as the run
         try:
@@ -148,7 +185,8 @@ def _lock(path: Path) -> IO[str]:
 
 
 def _unlock(folder: Path, handle: IO[str], fresh: bool) -> None:
-    """Leaves no lock, and no folder, where no run was begun. fresh: the lock was not there before."""
+    """Leaves no lock, and no folder, where no run was begun. fresh: the lock was not there
+    before."""
     names = {path.name for path in folder.iterdir()}
     begun = names & {"recipe.yaml", *BEFORE_A_RUN}
     if names == {".lock"} or (fresh and not begun):
@@ -159,11 +197,22 @@ def _unlock(folder: Path, handle: IO[str], fresh: bool) -> None:
 
 
 def _train(
-    recipe: Recipe, folder: Path, engine: Engine, resume: bool, until: int | None, start: str | None, quiet: bool,
-    overrides: Mapping[str, Any], named: Iterable[str], given: str,
-) -> None:  # fmt: skip
+    recipe: Recipe,
+    folder: Path,
+    engine: Engine,
+    resume: bool,
+    until: int | None,
+    start: str | None,
+    quiet: bool,
+    overrides: Mapping[str, Any],
+    named: Iterable[str],
+    given: str,
+) -> None:
     console = Console(stderr=True, quiet=quiet or not engine.main)
-    say = lambda text: console.print(f"[yellow]note:[/] {text}", highlight=False)  # noqa: E731
+
+    def say(text):
+        return console.print(f"[yellow]note:[/] {text}", highlight=False)
+
     weights: Mapping[str, Mapping[str, Tensor]] | None = None
     before: dict[str, Any] = {}
     if resume:
@@ -185,27 +234,64 @@ def _train(
     objective = assemble.objective(recipe, space)
     for name, tensors in (weights or {}).items():
         checkpoint.into_module(objective.modules[name], tensors, f"--from {start}")
-    stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
+    stream = dataset.stream(
+        recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
+    )
     check(objective, stream.size, recipe.training, engine)
     auto = recipe.training.precision == "auto"
     recipe, measured = _measured(recipe, objective, stream, engine)
     if auto:
-        timed = ", ".join(f"{name} {found * 1e3:.0f} ms" for name, found in measured.items()) or "gradients of gradients"
-        console.print(f"precision: {recipe.training.precision} ({timed}; training.precision fixes it)", highlight=False)
+        timed = (
+            ", ".join(f"{name} {found * 1e3:.0f} ms" for name, found in measured.items())
+            or "gradients of gradients"
+        )
+        console.print(
+            f"precision: {recipe.training.precision} ({timed}; training.precision fixes it)",
+            highlight=False,
+        )
     if engine.main:
         origin_of = {"from": {"source": start, "what": origin}} if start and not resume else {}
-        _write(folder, recipe, dataset, engine, before, {"overrides": dict(overrides), "precision": measured} | origin_of)
+        _write(
+            folder,
+            recipe,
+            dataset,
+            engine,
+            before,
+            {"overrides": dict(overrides), "precision": measured} | origin_of,
+        )
     if recipe.training.compile and (why_not := assemble.compiled(objective, engine.device)):
         say(why_not)
     held_out = _measuring(recipe, folder, objective, dataset, stream.size, engine, say)
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
     last = min(recipe.training.steps, until or recipe.training.steps)
-    live = Live(console, escape(folder.name), last, stream.unit) if engine.main and not quiet else None
-    session = Session(folder, objective, stream, recipe.training, engine, recipe.seed, dtype, held_out, [live] if live else [], say=say)
+    live = (
+        Live(console, escape(folder.name), last, stream.unit) if engine.main and not quiet else None
+    )
+    session = Session(
+        folder,
+        objective,
+        stream,
+        recipe.training,
+        engine,
+        recipe.seed,
+        dtype,
+        held_out,
+        [live] if live else [],
+        say=say,
+    )
     if recipe.data.content in VISUAL:
         from genwright.runs.watch import Alarms
 
-        session.watchers = [Alarms(recipe.watching, engine, folder / "metrics.jsonl", session.note, say, recipe.objective)]
+        session.watchers = [
+            Alarms(
+                recipe.watching,
+                engine,
+                folder / "metrics.jsonl",
+                session.note,
+                say,
+                recipe.objective,
+            )
+        ]
     try:
         state, ended = session.train(resume, until)
     except Exception as error:
@@ -221,10 +307,13 @@ def _train(
 
 
 def _too_large(recipe: Recipe, unit: int) -> GenwrightError:
-    """What to do about a run that does not fit into memory. unit: examples that must stay together."""
+    """What to do about a run that does not fit into memory. unit: examples that must stay
+    together."""
     training = recipe.training
     at_once = training.micro_batch or training.batch_size or unit
-    smaller = "the model's width or depth" + (", or data.context" if hasattr(recipe.data, "context") else "")
+    smaller = "the model's width or depth" + (
+        ", or data.context" if hasattr(recipe.data, "context") else ""
+    )
     if at_once <= unit:
         return GenwrightError(f"out of memory, with {at_once} examples at once", f"lower {smaller}")
     half = max(unit, at_once // 2 // unit * unit)
@@ -237,14 +326,21 @@ def _too_large(recipe: Recipe, unit: int) -> GenwrightError:
 def _measuring(
     recipe: Recipe, folder: Path, objective, dataset, batch: int, engine: Engine, say
 ) -> Callable[[int], dict[str, float]] | None:
-    """What is measured on the schedule of evaluations: the held-out split and, of what draws pictures or points, samples."""
+    """What is measured on the schedule of evaluations: the held-out split and, of what draws
+    pictures or points, samples."""
     unit = max(1, objective.unit)
-    size = min(64, recipe.training.micro_batch or batch)  # what fits into memory; no figure depends on it
+    # what fits into memory; no figure depends on it
+    size = min(64, recipe.training.micro_batch or batch)
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
     enough = windows.windows >= unit
     if not enough:
-        say("nothing is held out: this run has no held-out figures" if unit == 1 else f"fewer than {unit} examples are held out")
-    watch, limit = None, None
+        say(
+            "nothing is held out: this run has no held-out figures"
+            if unit == 1
+            else f"fewer than {unit} examples are held out"
+        )
+    watch = None
+    limit = None
     if recipe.data.content in VISUAL:
         from genwright.contents.images.evaluate import SEEN
 
@@ -253,38 +349,78 @@ def _measuring(
         from genwright.evaluation.features import extractor
         from genwright.runs.watch import Watch
 
-        features = lambda: extractor(dataset, getattr(recipe.data, "cache", None)).features  # noqa: E731
-        watch = Watch(folder, objective, dataset, engine, recipe.watching, recipe.sampling, features, recipe.seed)
+        def features():
+            return extractor(dataset, getattr(recipe.data, "cache", None)).features
+
+        watch = Watch(
+            folder,
+            objective,
+            dataset,
+            engine,
+            recipe.watching,
+            recipe.sampling,
+            features,
+            recipe.seed,
+        )
 
     def held_out(step: int) -> dict[str, float]:
-        found = measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit) if enough else {}
+        found = (
+            measure(objective, windows, batch=size, seed=recipe.seed, engine=engine, limit=limit)
+            if enough
+            else {}
+        )
         return found | (watch(step) if watch else {})
 
     return held_out if enough or watch else None
 
 
 def _taken_up(
-    recipe: Recipe, folder: Path, named: Iterable[str], until: int | None, say: Callable[[str], None]
+    recipe: Recipe,
+    folder: Path,
+    named: Iterable[str],
+    until: int | None,
+    say: Callable[[str], None],
 ) -> tuple[Recipe, dict[str, Any], str | None]:
-    """The recipe and the environment of a run that is resumed, and where its first weights are if it has no checkpoint yet."""
-    before, saved = Run(folder).environment, Recipe.load(folder / "recipe.yaml")
+    """The recipe and the environment of a run that is resumed, and where its first weights are if
+    it has no checkpoint yet."""
+    before = Run(folder).environment
+    saved = Recipe.load(folder / "recipe.yaml")
     if "from" in before:  # the model and the tokenizer came with the weights
         recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
     recipe = _resumed(recipe, saved, named, say)
     root = folder / "checkpoints"
     reached = checkpoint.reached(root)
     if min(recipe.training.steps, until or reached) < reached:
-        raise GenwrightError(f"the run is at step {reached} already", "give training.steps and --until at least that, or start another run")
-    return recipe, before, before["from"]["source"] if "from" in before and not checkpoint.steps(root) else None
+        raise GenwrightError(
+            f"the run is at step {reached} already",
+            "give training.steps and --until at least that, or start another run",
+        )
+    return (
+        recipe,
+        before,
+        before["from"]["source"] if "from" in before and not checkpoint.steps(root) else None,
+    )
 
 
-def _write(folder: Path, recipe: Recipe, dataset: Any, engine: Engine, before: Mapping[str, Any], extra: dict[str, Any]) -> None:
-    """What a run is, before its first step. before: the environment that a resumed run wrote when it was started."""
+def _write(
+    folder: Path,
+    recipe: Recipe,
+    dataset: Any,
+    engine: Engine,
+    before: Mapping[str, Any],
+    extra: dict[str, Any],
+) -> None:
+    """What a run is, before its first step. before: the environment that a resumed run wrote when
+    it was started."""
     if not before:
         dataset.codec.save(folder / "codec")
         if dataset.held is not None:
             _write_held(folder / assemble.HELD, dataset.held.keys)
-    found = dict(before) | {"overrides": extra["overrides"]} if before else assemble.environment(recipe, dataset, engine, extra)
+    found = (
+        dict(before) | {"overrides": extra["overrides"]}
+        if before
+        else assemble.environment(recipe, dataset, engine, extra)
+    )
     write_whole(folder / "environment.json", json_text(found, indent=1))
     write_whole(folder / "recipe.yaml", recipe.dump())  # last: what makes the folder a run
 
@@ -295,10 +431,14 @@ def _write_held(path: Path, keys: np.ndarray) -> None:
     write_whole(path, content.getvalue())
 
 
-def _prepare(recipe: Recipe, folder: Path, engine: Engine, console: Console, expected: str | None) -> Any:
+def _prepare(
+    recipe: Recipe, folder: Path, engine: Engine, console: Console, expected: str | None
+) -> Any:
     """The data, prepared by rank 0 and opened by the others from the same cache."""
-    data, codec = assemble.data_of(recipe, folder), assemble.codec_of(recipe, folder)
-    dataset, problem = None, ""
+    data = assemble.data_of(recipe, folder)
+    codec = assemble.codec_of(recipe, folder)
+    dataset = None
+    problem = ""
     if engine.main:
         try:
             workers.quiet = console.quiet
@@ -320,28 +460,48 @@ def _measured(recipe: Recipe, objective, stream, engine: Engine) -> tuple[Recipe
         from genwright.training.precision import choose
 
         dtype, seconds = choose(objective, stream, training, engine, recipe.seed)
-        training = training.model_copy(update={"precision": "bf16" if dtype == torch.bfloat16 else "fp32"})
+        training = training.model_copy(
+            update={"precision": "bf16" if dtype == torch.bfloat16 else "fp32"}
+        )
     training = training.model_copy(update={"threads": training.threads or torch.get_num_threads()})
     return recipe.model_copy(update={"training": training}), seconds
 
 
-def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str], say: Callable[[str], None]) -> Recipe:
-    """The saved recipe, with what a resumed run may change taken from the asked one. Raises GenwrightError for anything else.
+def _resumed(
+    asked: Recipe, saved: Recipe, named: Iterable[str], say: Callable[[str], None]
+) -> Recipe:
+    """The saved recipe, with what a resumed run may change taken from the asked one. Raises
+    GenwrightError for anything else.
 
-    Warm-ups that recipes used to give in steps, and now give as shares of a run, stay as the run was started."""
-    mine, theirs = _flat(asked.model_dump(mode="json")), _flat(saved.model_dump(mode="json"))
-    rate = "training.optimizer.matrix_rate"  # what the asked recipe leaves open was resolved when the run was started
+    Warm-ups that recipes used to give in steps, and now give as shares of a run, stay as the run
+    was started."""
+    mine = _flat(asked.model_dump(mode="json"))
+    theirs = _flat(saved.model_dump(mode="json"))
+    # what the asked recipe leaves open was resolved when the run was started
+    rate = "training.optimizer.matrix_rate"
     open_ = set() if "matrix_rate" in asked.training.optimizer.model_fields_set else {rate}
     fixed = [name for name in mine if not name.startswith(CHANGEABLE) and name not in open_]
-    changed = [n for n in fixed if mine[n] != theirs.get(n) and (n in named or mine[n] not in (None, "auto"))]
+    changed = [
+        n
+        for n in fixed
+        if mine[n] != theirs.get(n) and (n in named or mine[n] not in (None, "auto"))
+    ]
     parts = assemble.timed_parts(asked).items()
-    spans = {f"{place}.{name}" for place, settings in parts for name in (*settings.spans, *settings.warmups)}
-    in_steps = [n for n in changed if n in spans and n not in named and 0 < mine[n] < 1 <= theirs.get(n, 0)]
+    spans = {
+        f"{place}.{name}"
+        for place, settings in parts
+        for name in (*settings.spans, *settings.warmups)
+    }
+    in_steps = [
+        n for n in changed if n in spans and n not in named and 0 < mine[n] < 1 <= theirs.get(n, 0)
+    ]
     for name in in_steps:
         say(f"{name} stays {theirs[name]:g} steps, as the run was started")
     changed = [name for name in changed if name not in in_steps]
     if changed:
-        listed = ", ".join(f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3])
+        listed = ", ".join(
+            f"{n} is {mine[n]!r} here and {theirs.get(n)!r} there" for n in changed[:3]
+        )
         remedy = "resume with the recipe it was started with, or start another run with --run"
         raise GenwrightError(f"the run was started with another recipe: {listed}", remedy)
     values = saved.model_dump(mode="json")
@@ -354,12 +514,17 @@ def _resumed(asked: Recipe, saved: Recipe, named: Iterable[str], say: Callable[[
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, value in values.items():
-        out |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {prefix + name: value}
+        out |= (
+            _flat(value, f"{prefix}{name}.")
+            if isinstance(value, Mapping) and value
+            else {prefix + name: value}
+        )
     return out
 
 
 def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Any:
-    """The first batch decoded, with what counts in the loss marked; sizes; what the run will cost. Printable."""
+    """The first batch decoded, with what counts in the loss marked; sizes; what the run will cost.
+    Printable."""
     from genwright.runs.preview import preview
 
     return preview(_asked(recipe, overrides))

@@ -1,4 +1,5 @@
-"""Worker processes: one that dies is named with its files and hangs nobody, and nothing of the parent runs again in them."""
+"""Worker processes: one that dies is named with its files and hangs nobody, and nothing of the
+parent runs again in them."""
 
 import os
 import signal
@@ -75,13 +76,18 @@ def work_of(function):
 def test_every_result_comes_once_with_its_index():
     jobs = jobs_of(20)
     found = list(spread(work_of(double), jobs, 2))
-    assert dict(found) == {i: {"path": jobs[i]["path"], "number": 2 * i} for i in range(20)} and len(found) == 20
+    assert (
+        dict(found) == {i: {"path": jobs[i]["path"], "number": 2 * i} for i in range(20)}
+        and len(found) == 20
+    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
 def test_a_worker_that_is_killed_is_named_with_its_file(how):
     began = time.monotonic()
-    with pytest.raises(GenwrightError, match=r"a worker process ended in the middle of its work .*at .*/data/3.txt") as caught:
+    with pytest.raises(
+        GenwrightError, match=r"a worker process ended in the middle of its work .*at .*/data/3.txt"
+    ) as caught:
         list(spread(work_of(die), jobs_of(how=int(how)), 2))
     assert "lower data.workers" in caught.value.remedy
     if how != signal.SIGTERM:  # with which the pool ends the others
@@ -90,13 +96,17 @@ def test_a_worker_that_is_killed_is_named_with_its_file(how):
 
 
 def test_a_worker_that_leaves_is_named_with_its_exit_code():
-    with pytest.raises(GenwrightError, match=r"ended in the middle of its work \(exit code 7\), at /data/3.txt;"):
+    with pytest.raises(
+        GenwrightError, match=r"ended in the middle of its work \(exit code 7\), at /data/3.txt;"
+    ):
         list(spread(work_of(leave), jobs_of(), 2))
 
 
 def test_many_files_of_a_job_are_counted():
     many = Work(leave, "working", lambda job: [f"{job['path']}/{i}" for i in range(9)])
-    with pytest.raises(GenwrightError, match=r"at /data/3.txt/0, /data/3.txt/1, /data/3.txt/2 or 6 more;"):
+    with pytest.raises(
+        GenwrightError, match=r"at /data/3.txt/0, /data/3.txt/1, /data/3.txt/2 or 6 more;"
+    ):
         list(spread(many, jobs_of(), 2))
 
 
@@ -127,7 +137,11 @@ def test_workers_end_when_nobody_asks_for_more():
     next(results)
     results.close()
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    commands = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children if Path(f"/proc/{child}").exists()]
+    commands = [
+        Path(f"/proc/{child}/cmdline").read_bytes()
+        for child in children
+        if Path(f"/proc/{child}").exists()
+    ]
     assert not [command for command in commands if b"spawn_main" in command]
 
 
@@ -140,8 +154,13 @@ def test_what_a_worker_prints_is_no_output(capfd):
 def test_a_real_job_names_its_files(monkeypatch):
     jobs = [{"paths": ["/nowhere/a", "/nowhere/b"]}, {"paths": ["/nowhere/c"]}]
     found = dict(workers.parallel("scan", jobs, 2))
-    assert [len(found[0]), len(found[1])] == [2, 1] and found[1][0]["bad"].startswith("cannot be read")
-    parts = [("/data/a.txt", "a.txt", "", 0, 1, 0, True, 0), ("/data/b.txt", "b.txt", "", 0, 1, 0, True, 0)]
+    assert [len(found[0]), len(found[1])] == [2, 1] and found[1][0]["bad"].startswith(
+        "cannot be read"
+    )
+    parts = [
+        ("/data/a.txt", "a.txt", "", 0, 1, 0, True, 0),
+        ("/data/b.txt", "b.txt", "", 0, 1, 0, True, 0),
+    ]
     kinds = workers.kinds_of_work()
     assert list(kinds["write"].files({"unit": {"parts": parts}})) == ["/data/a.txt", "/data/b.txt"]
     assert list(kinds["pictures"].files({"files": [("a.png", "/data/a.png")]})) == ["/data/a.png"]
@@ -169,7 +188,8 @@ def slow(path, number):
 
 
 def start(tmp_path, function):
-    """A script without `if __name__ == "__main__"`, in a folder whose modules would shadow Python's own."""
+    """A script without `if __name__ == "__main__"`, in a folder whose modules would shadow Python's
+    own."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(here=str(Path(__file__).parent), function=function))
     elsewhere = tmp_path / "elsewhere"
@@ -177,14 +197,19 @@ def start(tmp_path, function):
     for name in ("multiprocessing", "random", "queue", "json", "signal"):
         (elsewhere / f"{name}.py").write_text("raise SystemExit('shadowed')\n")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, script, tmp_path / "log"], cwd=elsewhere, start_new_session=True, **pipes)
+    return subprocess.Popen(
+        [sys.executable, script, tmp_path / "log"], cwd=elsewhere, start_new_session=True, **pipes
+    )
 
 
 def test_the_script_is_not_run_again(tmp_path):
     process = start(tmp_path, "double")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert out.split() == [str(i) for i in range(1, 9)] and (tmp_path / "log").read_text() == "the script ran\n"
+    assert (
+        out.split() == [str(i) for i in range(1, 9)]
+        and (tmp_path / "log").read_text() == "the script ran\n"
+    )
 
 
 def processes_of(session):
@@ -210,7 +235,9 @@ def test_an_end_of_the_parent_ends_the_workers(tmp_path, how):
     else:
         process.kill()
     _, err = process.communicate(timeout=20)
-    assert err.count("Traceback") == (how == signal.SIGINT) and err.count("KeyboardInterrupt") == (how == signal.SIGINT)
+    assert err.count("Traceback") == (how == signal.SIGINT) and err.count("KeyboardInterrupt") == (
+        how == signal.SIGINT
+    )
     until = time.monotonic() + 10
     while processes_of(process.pid) and time.monotonic() < until:
         time.sleep(0.05)

@@ -1,4 +1,5 @@
-"""A held-out figure is the same for any batch size, number of ranks and order, whatever the objective."""
+"""A held-out figure is the same for any batch size, number of ranks and order, whatever the
+objective."""
 
 import copy
 import math
@@ -35,13 +36,17 @@ NAMED = Space(shape=(2,), attributes=SIDES)
 PICTURES = Space(shape=(1, 8, 8))
 NAMED_PICTURES = Space(shape=(1, 8, 8), attributes=SIDES)
 TOKENS = Space(
-    13, {"end": 0, "mask": 12}, length=CONTEXT, word_start=torch.arange(13) % 3 == 0,
+    13,
+    {"end": 0, "mask": 12},
+    length=CONTEXT,
+    word_start=torch.arange(13) % 3 == 0,
     faults=lambda tokens: (tokens[..., None] + torch.arange(13)) % 5 == 0,
-)  # fmt: skip
+)
 
 
 def held_out_of(objective):
-    """Points, pictures or windows of tokens, of which the last ones lack some tokens and each belongs to two documents."""
+    """Points, pictures or windows of tokens, of which the last ones lack some tokens and each
+    belongs to two documents."""
     rng = np.random.default_rng(0)
     space = getattr(objective, "space", PICTURES)
     if space.vocabulary:
@@ -50,12 +55,17 @@ def held_out_of(objective):
         tokens[-2:, 7:] = -1
         batch = {
             "tokens": torch.from_numpy(tokens),
-            "documents": torch.arange(width).ge(4).long().expand(EXAMPLES, -1) + 2 * torch.arange(EXAMPLES)[:, None],
+            "documents": torch.arange(width).ge(4).long().expand(EXAMPLES, -1)
+            + 2 * torch.arange(EXAMPLES)[:, None],
             "counted": torch.from_numpy(rng.random(tokens.shape) < 0.8),
         }
         return Rows(batch)
     x = torch.from_numpy(rng.normal(size=(EXAMPLES, *space.shape)).astype(np.float32)).clamp(-1, 1)
-    side = torch.eye(2, dtype=torch.uint8)[rng.integers(0, 2, EXAMPLES)].numpy() if space.columns else None
+    side = (
+        torch.eye(2, dtype=torch.uint8)[rng.integers(0, 2, EXAMPLES)].numpy()
+        if space.columns
+        else None
+    )
     x = (((x + 1) * 127.5).round() / 127.5 - 1) if len(space.shape) == 3 else x
     return HeldOutExamples(Split(np.arange(EXAMPLES), lambda i: x[torch.from_numpy(i)], str, side))
 
@@ -72,23 +82,34 @@ class Rows:
 
 def built(settings, space, **modules):
     torch.manual_seed(0)
-    networks = {name: network.build(space, **settings.needs(space)[name][1]) for name, network in modules.items()}
+    networks = {
+        name: network.build(space, **settings.needs(space)[name][1])
+        for name, network in modules.items()
+    }
     for network in networks.values():
         for parameter in network.parameters():
-            parameter.data += 0.1 * torch.randn_like(parameter)  # also where a fresh network gives nothing but zeros
+            # also where a fresh network gives nothing but zeros
+            parameter.data += 0.1 * torch.randn_like(parameter)
     return settings.build(networks, space)
 
 
 def tokens(settings, space=TOKENS):
     preset = "nanochat" if settings.causal else "modernbert"
     chosen = TransformerSettings(preset=preset, depth=1, width=32, heads=2, hidden=32)
-    objective = built(settings, space, model=chosen.resolve(space, context=CONTEXT, causal=settings.causal))
+    objective = built(
+        settings, space, model=chosen.resolve(space, context=CONTEXT, causal=settings.causal)
+    )
     objective.accuracy = True
     return objective
 
 
 def gan(settings, space=POINTS):
-    return built(settings, space, generator=MLPGenerator(width=8, depth=1), discriminator=MLPDiscriminator(width=8, depth=1))
+    return built(
+        settings,
+        space,
+        generator=MLPGenerator(width=8, depth=1),
+        discriminator=MLPDiscriminator(width=8, depth=1),
+    )
 
 
 def points(settings, space=POINTS):
@@ -100,7 +121,11 @@ def vae(settings, space=PICTURES, network=None):
 
 
 def vq(settings, **network):
-    return built(settings, PICTURES, model=VQSettings(width=8, blocks=0, codes=8, code_width=3, halvings=2, **network))
+    return built(
+        settings,
+        PICTURES,
+        model=VQSettings(width=8, blocks=0, codes=8, code_width=3, halvings=2, **network),
+    )
 
 
 OBJECTIVES = {
@@ -113,15 +138,21 @@ OBJECTIVES = {
     "adversarial, wasserstein": lambda: gan(Adversarial(latent=3, loss="wasserstein", packing=2)),
     "variational": lambda: vae(Variational()),
     "variational, dynamic": lambda: vae(Variational(likelihood="bernoulli"), NAMED_PICTURES),
-    "variational, fixed": lambda: vae(Variational(likelihood="bernoulli", binarise="fixed", beta=3.0, free_bits=0.5, warmup=10)),
+    "variational, fixed": lambda: vae(
+        Variational(likelihood="bernoulli", binarise="fixed", beta=3.0, free_bits=0.5, warmup=10)
+    ),
     "variational, importance weights": lambda: vae(Variational(samples=5)),
     "ladder": lambda: vae(Variational(), PICTURES, LadderVae(width=4, depth=1, units=3)),
     "vector-quantised": lambda: vq(VectorQuantised()),
-    "vector-quantised, finite scalars": lambda: vq(VectorQuantised(reconstruction="l1"), bottleneck="fsq", levels=(3, 3)),
+    "vector-quantised, finite scalars": lambda: vq(
+        VectorQuantised(reconstruction="l1"), bottleneck="fsq", levels=(3, 3)
+    ),
     "flow": lambda: points(Flow()),
     "flow, spread times": lambda: points(Flow(times="logit-normal", drop=0.5), NAMED),
     "flow, optimal transport": lambda: points(Flow(pairing="optimal-transport")),
-    "flow, optimal transport, conditions": lambda: points(Flow(pairing="optimal-transport", times="arcsine"), NAMED),
+    "flow, optimal transport, conditions": lambda: points(
+        Flow(pairing="optimal-transport", times="arcsine"), NAMED
+    ),
 }
 
 
@@ -185,7 +216,9 @@ def on_ranks(size, objective, held_out, **settings):
     def one(rank, own):
         found[rank] = measure(own, held_out, engine=Rank(rank, size, meeting), **settings)
 
-    threads = [threading.Thread(target=one, args=(rank, copy.deepcopy(objective))) for rank in range(size)]
+    threads = [
+        threading.Thread(target=one, args=(rank, copy.deepcopy(objective))) for rank in range(size)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -217,13 +250,20 @@ def test_any_order_and_any_split_of_what_is_prepared(name):
     packs = torch.randperm(size // objective.unit, generator=torch.Generator().manual_seed(1))
     order = (packs[:, None] * objective.unit + torch.arange(objective.unit)).flatten()
     shuffled = objective.measured({key: value[order] for key, value in batch.items()})
-    each = [objective.measured({key: value[rows] for key, value in batch.items()}) for rows in order.split(objective.unit)]
+    each = [
+        objective.measured({key: value[rows] for key, value in batch.items()})
+        for rows in order.split(objective.unit)
+    ]
     for key, (total, count) in whole.metrics.items():
         assert float(shuffled.metrics[key][0]) == pytest.approx(float(total), rel=1e-5, abs=1e-5)
-        assert sum(float(part.metrics[key][0]) for part in each) == pytest.approx(float(total), rel=1e-5, abs=1e-5)
+        assert sum(float(part.metrics[key][0]) for part in each) == pytest.approx(
+            float(total), rel=1e-5, abs=1e-5
+        )
         assert sum(float(part.metrics[key][1]) for part in each) == float(count)
     for key, tensor in whole.sums.items():
-        assert torch.allclose(sum(part.sums[key].double() for part in each), tensor.double(), rtol=1e-5)
+        assert torch.allclose(
+            sum(part.sums[key].double() for part in each), tensor.double(), rtol=1e-5
+        )
 
 
 def prepared(objective, start, stop):
@@ -251,7 +291,9 @@ def test_figures_of_the_issue(monkeypatch):
     held_out = HeldOutExamples(Split(np.arange(300), lambda i: x[torch.from_numpy(i)], str, None))
     objective = points(Flow(pairing="optimal-transport"))
     found = [measure(objective, held_out, batch=batch)["loss"] for batch in (4, 16, 64)]
-    assert found[1] == pytest.approx(found[0], rel=1e-6) and found[2] == pytest.approx(found[0], rel=1e-6)
+    assert found[1] == pytest.approx(found[0], rel=1e-6) and found[2] == pytest.approx(
+        found[0], rel=1e-6
+    )
     independent = measure(points(Flow()), held_out)["loss"]
     assert found[0] < 0.8 * independent, "noise is paired all the same"
 
@@ -259,7 +301,10 @@ def test_figures_of_the_issue(monkeypatch):
 def test_training_pairs_the_whole_batch_as_before():
     objective = points(Flow(pairing="optimal-transport"))
     batch, draws = held_out_of(objective).batch(0, 16), Draws(0, 5, torch.arange(16))
-    trained, held_out = objective.prepare(batch, draws, Alone()), objective.prepare_held_out(batch, draws, Alone())
+    trained, held_out = (
+        objective.prepare(batch, draws, Alone()),
+        objective.prepare_held_out(batch, draws, Alone()),
+    )
     cost = [float((found["x"] - found["start"]).square().sum()) for found in (trained, held_out)]
     assert cost[0] < cost[1], "16 rows are paired better together than 8 and 8"
 
@@ -268,7 +313,9 @@ def test_perplexity_is_of_the_whole_split():
     objective = vq(VectorQuantised())
     held_out = held_out_of(objective)
     with torch.no_grad():
-        codes = objective.modules["model"].eval()(held_out.batch(0, EXAMPLES)["x"])[1].flatten().numpy()
+        codes = (
+            objective.modules["model"].eval()(held_out.batch(0, EXAMPLES)["x"])[1].flatten().numpy()
+        )
     shares = np.bincount(codes, minlength=8) / len(codes)
     expected = math.exp(-sum(p * math.log(p) for p in shares if p))
     found = measure(objective, held_out, batch=4)
@@ -279,6 +326,9 @@ def test_perplexity_is_of_the_whole_split():
 def test_the_estimate_of_a_likelihood_does_not_depend_on_its_blocks():
     objective = vae(Variational())
     x = held_out_of(objective).batch(0, 12)["x"]
-    found = [estimate(objective, lambda a, b: {"x": x[a:b]}, 12, 30, block=block).nll for block in (1, 7, 29, 64, 2000)]
+    found = [
+        estimate(objective, lambda a, b: {"x": x[a:b]}, 12, 30, block=block).nll
+        for block in (1, 7, 29, 64, 2000)
+    ]
     for nll in found[1:]:
         assert torch.allclose(nll, found[0], rtol=1e-5)

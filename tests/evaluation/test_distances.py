@@ -5,7 +5,16 @@ import torch
 
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
-from genwright.evaluation.distances import PERFECT, frechet, kernel_distance, kl_floor, mixture, reverse_kl, sliced_wasserstein, stacked
+from genwright.evaluation.distances import (
+    PERFECT,
+    frechet,
+    kernel_distance,
+    kl_floor,
+    mixture,
+    reverse_kl,
+    sliced_wasserstein,
+    stacked,
+)
 
 
 def normal(n, d, seed):
@@ -41,17 +50,27 @@ def test_frechet_of_covariances_that_do_not_commute():
 
 def test_kernel_distance_is_the_double_loop():
     a, b = normal(23, 5, 1), normal(17, 5, 2) + 0.5
-    kernel = lambda x, y: (float(x @ y) / 5 + 1) ** 3  # noqa: E731
-    within = [sum(kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j) / (len(x) * (len(x) - 1)) for x in (a, b)]
+
+    def kernel(x, y):
+        return (float(x @ y) / 5 + 1) ** 3
+
+    within = [
+        sum(kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j)
+        / (len(x) * (len(x) - 1))
+        for x in (a, b)
+    ]
     across = sum(kernel(x, y) for x in a for y in b) / (23 * 17)
     value, error = kernel_distance(a, b, blocks=2)
     assert value == pytest.approx(sum(within) - 2 * across, rel=1e-9)
     halves = [kernel_distance(a[i::2], b[i::2])[0] for i in range(2)]
-    assert error == pytest.approx(abs(halves[0] - halves[1]) / 2, rel=1e-6)  # std of two over sqrt(2)
+    # std of two over sqrt(2)
+    assert error == pytest.approx(abs(halves[0] - halves[1]) / 2, rel=1e-6)
 
 
 def test_kernel_distance_is_unbiased():
-    found = torch.tensor([kernel_distance(normal(20, 3, 2 * i), normal(20, 3, 2 * i + 1))[0] for i in range(200)])
+    found = torch.tensor(
+        [kernel_distance(normal(20, 3, 2 * i), normal(20, 3, 2 * i + 1))[0] for i in range(200)]
+    )
     assert abs(float(found.mean())) < 3 * float(found.std()) / 200**0.5
 
 
@@ -59,14 +78,19 @@ def test_sliced_wasserstein_in_one_dimension_is_sorting():
     a, b = normal(50, 1, 1), 2 * normal(50, 1, 2)
     expected = (a.sort(0).values - b.sort(0).values).square().mean().sqrt()
     assert sliced_wasserstein(a, b) == pytest.approx(float(expected), rel=1e-9)
-    assert sliced_wasserstein(a, b.repeat(3, 1)) == pytest.approx(float(expected), rel=1e-9)  # the same distribution, other numbers
-    assert sliced_wasserstein(torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[0.0], [2.0]])) == pytest.approx(math.sqrt(1 / 3))
+    # the same distribution, other numbers
+    assert sliced_wasserstein(a, b.repeat(3, 1)) == pytest.approx(float(expected), rel=1e-9)
+    assert sliced_wasserstein(
+        torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([[0.0], [2.0]])
+    ) == pytest.approx(math.sqrt(1 / 3))
 
 
 def test_sliced_wasserstein_of_a_shift():
     """Over random directions the mean of (direction . shift)^2 is |shift|^2 / d."""
     a, shift = normal(40, 6, 1), torch.tensor([3.0, 0, 0, -4, 0, 0]).double()
-    assert sliced_wasserstein(a, a + shift, projections=4000) == pytest.approx(5 / math.sqrt(6), rel=0.03)
+    assert sliced_wasserstein(a, a + shift, projections=4000) == pytest.approx(
+        5 / math.sqrt(6), rel=0.03
+    )
     assert sliced_wasserstein(a, a) == 0
 
 
@@ -84,18 +108,29 @@ def ring():
 def test_a_perfect_sampler_reaches_the_ceiling_and_the_floor():
     means, draw = ring(), torch.Generator().manual_seed(0)
     found = [
-        mixture(means[torch.randint(8, (2500,), generator=draw)] + 0.01 * torch.randn(2500, 2, generator=draw), means, 0.01)
+        mixture(
+            means[torch.randint(8, (2500,), generator=draw)]
+            + 0.01 * torch.randn(2500, 2, generator=draw),
+            means,
+            0.01,
+        )
         for _ in range(40)
     ]
     assert all(f.modes == 8 for f in found)
-    assert sum(f.high_quality for f in found) / 40 == pytest.approx(PERFECT, abs=0.002) and pytest.approx(0.98889, abs=1e-5) == PERFECT
+    assert (
+        sum(f.high_quality for f in found) / 40 == pytest.approx(PERFECT, abs=0.002)
+        and pytest.approx(0.98889, abs=1e-5) == PERFECT
+    )
     assert sum(f.kl for f in found) / 40 == pytest.approx(kl_floor(8, 2472), rel=0.3)
 
 
 def test_modes_by_hand():
     means = ring()
-    samples = torch.cat([means[:1].repeat(6, 1), means[1:2].repeat(2, 1), means[2:3] + 0.05, torch.zeros(1, 2)])
-    modes, share, kl = mixture(samples, means, 0.01)  # 6 and 2 in two modes; one 7 deviations away, one in the middle
+    samples = torch.cat(
+        [means[:1].repeat(6, 1), means[1:2].repeat(2, 1), means[2:3] + 0.05, torch.zeros(1, 2)]
+    )
+    # 6 and 2 in two modes; one 7 deviations away, one in the middle
+    modes, share, kl = mixture(samples, means, 0.01)
     assert (modes, share) == (2, 0.8)
     assert kl == pytest.approx(0.75 * math.log(0.75 * 8) + 0.25 * math.log(0.25 * 8), rel=1e-9)
     assert mixture(torch.zeros(4, 2), means, 0.01) == (0, 0.0, math.inf)
@@ -111,12 +146,17 @@ def test_stacked_digits_by_hand():
 
 @pytest.mark.parametrize("rank", [2, 8, 40, 64])
 def test_frechet_of_features_that_depend_on_one_another(rank):
-    """Rows of a narrow subspace: the distance is that of their coordinates there, whatever is added of nothing."""
+    """Rows of a narrow subspace: the distance is that of their coordinates there, whatever is added
+    of nothing."""
     draws = Draws(7, 0, torch.arange(130))
     a, b = draws.normal("a", rank).double(), 1.3 * draws.normal("b", rank).double() + 0.1
     basis = torch.linalg.qr(Draws(8, 0, torch.arange(64)).normal("basis", 64).double()).Q[:rank]
     expected = frechet(a, b)
     assert frechet(a @ basis, b @ basis) == pytest.approx(expected, rel=1e-9)
     eigenvalues = torch.linalg.eigvals(torch.cov(a.T) @ torch.cov(b.T)).real
-    gaussians = torch.cov(a.T).trace() + torch.cov(b.T).trace() - 2 * eigenvalues.clamp(min=0).sqrt().sum()
-    assert expected == pytest.approx(float((a.mean(0) - b.mean(0)).square().sum() + gaussians), rel=1e-6)
+    gaussians = (
+        torch.cov(a.T).trace() + torch.cov(b.T).trace() - 2 * eigenvalues.clamp(min=0).sqrt().sum()
+    )
+    assert expected == pytest.approx(
+        float((a.mean(0) - b.mean(0)).square().sum() + gaussians), rel=1e-6
+    )

@@ -16,7 +16,8 @@ ATTRIBUTES = {"side": ("left", "right"), "marks": ("a", "b", "c")}
 
 
 def bars(n, seed, attributes=ATTRIBUTES):
-    """8x8 pictures: a bright half says the side, bright corner pixels say which marks (any number of them)."""
+    """8x8 pictures: a bright half says the side, bright corner pixels say which marks (any number
+    of them)."""
     draw = torch.Generator().manual_seed(seed)
     side, marks = torch.randint(2, (n,), generator=draw), torch.rand(n, 3, generator=draw) < 0.4
     x = 0.3 * torch.randn(n, 1, 8, 8, generator=draw) - 0.5
@@ -24,13 +25,21 @@ def bars(n, seed, attributes=ATTRIBUTES):
         x[i, 0, :, slice(0, 4) if side[i] == 0 else slice(4, 8)] += 1
         for m in range(3):
             x[i, 0, 2 * m : 2 * m + 2] += 3.0 * marks[i, m]
-    condition = torch.cat([torch.nn.functional.one_hot(side, 2), marks], 1).numpy().astype(np.uint8) if attributes else None
+    condition = (
+        torch.cat([torch.nn.functional.one_hot(side, 2), marks], 1).numpy().astype(np.uint8)
+        if attributes
+        else None
+    )
     return Split(np.arange(n), lambda numbers: x[torch.from_numpy(numbers)], str, condition)
 
 
 def dataset(attributes=ATTRIBUTES, digest="bars"):
     splits = {"train": bars(600, 1, attributes), "held_out": bars(200, 2, attributes)}
-    return SimpleNamespace(codec=SimpleNamespace(space=Space(shape=(1, 8, 8), attributes=attributes)), digest=digest, split=splits.get)
+    return SimpleNamespace(
+        codec=SimpleNamespace(space=Space(shape=(1, 8, 8), attributes=attributes)),
+        digest=digest,
+        split=splits.get,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -45,13 +54,21 @@ def test_it_learns_attributes_of_one_and_of_several_values_and_says_so(tmp_path)
     assert torch.equal(torch.get_rng_state(), state), "the caller's random numbers are left alone"
     assert found.single == {"side": True, "marks": False}
     assert found.accuracy["side"][0] > 0.95 and found.accuracy["side"][1] == 200
-    assert found.accuracy["marks"][0] > 0.8 and found.accuracy["marks"][1] < 200, "pictures without a mark do not count"
+    assert found.accuracy["marks"][0] > 0.8 and found.accuracy["marks"][1] < 200, (
+        "pictures without a mark do not count"
+    )
     assert 0.4 < found.majority["side"] < 0.6
     x, condition = features.of_split(data.split("held_out"))
     p = found.predict(x)
     assert torch.allclose(p[:, :2].sum(1), torch.ones(200)) and p.shape == (200, 5)
-    assert float(((p[:, 2:] > 0.5) == (condition[:, 2:] > 0)).double().mean()) > 0.8, "each mark stands alone"
-    assert found.features(x).shape == (200, 64) and "side" in found.describe() and "%" in found.describe()
+    assert float(((p[:, 2:] > 0.5) == (condition[:, 2:] > 0)).double().mean()) > 0.8, (
+        "each mark stands alone"
+    )
+    assert (
+        found.features(x).shape == (200, 64)
+        and "side" in found.describe()
+        and "%" in found.describe()
+    )
 
 
 def test_it_is_the_same_from_the_cache_and_when_made_again(tmp_path):
@@ -61,8 +78,14 @@ def test_it_is_the_same_from_the_cache_and_when_made_again(tmp_path):
     kept = sorted(p.name for p in (tmp_path / "a" / "extractors").iterdir())
     cached = extractor(dataset(), tmp_path / "a")
     for other in (second, cached):
-        assert torch.equal(first.features(x), other.features(x)) and first.accuracy == other.accuracy and first.name == other.name
-    assert [k.rsplit(".")[1] for k in kept] == ["json", "safetensors"], "nothing is left lying about"
+        assert (
+            torch.equal(first.features(x), other.features(x))
+            and first.accuracy == other.accuracy
+            and first.name == other.name
+        )
+    assert [k.rsplit(".")[1] for k in kept] == ["json", "safetensors"], (
+        "nothing is left lying about"
+    )
     assert sorted(p.name for p in (tmp_path / "a" / "extractors").iterdir()) == kept
     extractor(dataset(digest="others"), tmp_path / "a")
     assert len(list((tmp_path / "a" / "extractors").iterdir())) == 4
@@ -78,7 +101,9 @@ def test_without_attributes_it_learns_turns(tmp_path):
 def test_points_are_their_own_features(tmp_path):
     data = SimpleNamespace(codec=SimpleNamespace(space=Space(shape=(2,))), digest="", split=None)
     points = torch.randn(4, 2)
-    assert torch.equal(extractor(data, tmp_path).features(points), points) and not list(tmp_path.iterdir())
+    assert torch.equal(extractor(data, tmp_path).features(points), points) and not list(
+        tmp_path.iterdir()
+    )
 
 
 def test_right_by_hand():
@@ -91,7 +116,12 @@ def test_right_by_hand():
 def test_turns_are_quarter_turns():
     x = torch.arange(4.0).view(1, 1, 2, 2).repeat(4, 1, 1, 1)
     found = turned(x, torch.arange(4))
-    assert [f.flatten().tolist() for f in found["x"]] == [[0, 1, 2, 3], [1, 3, 0, 2], [3, 2, 1, 0], [2, 0, 3, 1]]
+    assert [f.flatten().tolist() for f in found["x"]] == [
+        [0, 1, 2, 3],
+        [1, 3, 0, 2],
+        [3, 2, 1, 0],
+        [2, 0, 3, 1],
+    ]
     assert torch.equal(found["condition"], torch.eye(4))
 
 
@@ -102,7 +132,11 @@ def test_moves_are_whole_pixels_within_reach():
     shifts = set()
     for before, after in zip(x, out, strict=True):
         inside = after[:, 2:-2, 2:-2]
-        hits = [m for m in itertools.product(range(-2, 3), repeat=2) if torch.equal(before.roll(m, (1, 2))[:, 2:-2, 2:-2], inside)]
+        hits = [
+            m
+            for m in itertools.product(range(-2, 3), repeat=2)
+            if torch.equal(before.roll(m, (1, 2))[:, 2:-2, 2:-2], inside)
+        ]
         assert len(hits) == 1
         shifts.update(hits)
     assert len(shifts) > 12
@@ -117,7 +151,9 @@ def test_any_square(shape):
 
 def test_a_person_who_waits_sees_how_far_it_is(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(features.sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(features, "Console", lambda **words: Console(force_terminal=True, width=100, **words))
+    monkeypatch.setattr(
+        features, "Console", lambda **words: Console(force_terminal=True, width=100, **words)
+    )
     extractor(dataset(), tmp_path)
     assert "telling apart" in (said := capsys.readouterr().err) and "images/s" in said
 
@@ -125,5 +161,7 @@ def test_a_person_who_waits_sees_how_far_it_is(tmp_path, capsys, monkeypatch):
 def test_codes_are_looked_at_with_the_eyes_of_their_pictures(tmp_path):
     pictures = dataset()
     found = extractor(pictures, tmp_path)
-    codes = SimpleNamespace(codec=SimpleNamespace(image=pictures.codec), digest="codes", images=pictures, split=None)
+    codes = SimpleNamespace(
+        codec=SimpleNamespace(image=pictures.codec), digest="codes", images=pictures, split=None
+    )
     assert extractor(codes, tmp_path).name == found.name

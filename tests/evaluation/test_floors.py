@@ -38,13 +38,16 @@ def test_unigram_by_hand():
     assert floors.unigram.tolist() == pytest.approx([3.5 / 6, 1.5 / 6, 0.5 / 6, 0.5 / 6])
     found = floors.measure(np.array([0, 1]), np.array([-1, -1]))
     assert found["loss"]["unigram"] == pytest.approx(-math.log(3.5 / 6) - math.log(1.5 / 6))
-    assert found["loss"]["bigram"] == pytest.approx(found["loss"]["unigram"]), "no left neighbour: the unigram's"
+    assert found["loss"]["bigram"] == pytest.approx(found["loss"]["unigram"]), (
+        "no left neighbour: the unigram's"
+    )
     assert found["loss"]["uniform"] == pytest.approx(2 * math.log(4))
     assert found["accuracy"]["unigram"] == 1
 
 
 def test_kneser_ney_by_hand():
-    # pairs: 01 x3, 10 x2, 02 x1, 20 x1: n1 = 2, n2 = 1, D = 1/2; after 0: 01 x3, 02 x1; c(0) = 4, T(0) = 2
+    # pairs: 01 x3, 10 x2, 02 x1, 20 x1: n1 = 2, n2 = 1, D = 1/2; after 0: 01 x3, 02 x1; c(0) = 4,
+    # T(0) = 2
     floors = Floors(np.array([0, 1, 0, 1, 0, 2, 0, 1]), 3)
     assert floors.discount == pytest.approx(2 / 4)
     continuation = [2.5 / 5.5, 1.5 / 5.5, 1.5 / 5.5]  # distinct left neighbours 2, 1, 1
@@ -63,7 +66,9 @@ def test_bigram_learns_a_chain_and_unigram_its_entropy():
     found = floors.measure(held[1:], held[:-1])
     n = len(held) - 1
     assert found["loss"]["unigram"] / n == pytest.approx(math.log(5), abs=0.01)
-    assert found["loss"]["bigram"] / n == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1), abs=0.02)
+    assert found["loss"]["bigram"] / n == pytest.approx(
+        -0.9 * math.log(0.9) - 0.1 * math.log(0.1), abs=0.02
+    )
     assert found["accuracy"]["bigram"] / n == pytest.approx(0.9, abs=0.02)
 
 

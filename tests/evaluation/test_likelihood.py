@@ -1,4 +1,5 @@
-"""Importance-sampled likelihood against a model whose likelihood is known, and against itself cut into other blocks."""
+"""Importance-sampled likelihood against a model whose likelihood is known, and against itself cut
+into other blocks."""
 
 import math
 from types import SimpleNamespace
@@ -8,14 +9,21 @@ import torch
 
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
-from genwright.evaluation.likelihood import active_units, estimate, figures, histogram_nll, marginal_nll
+from genwright.evaluation.likelihood import (
+    active_units,
+    estimate,
+    figures,
+    histogram_nll,
+    marginal_nll,
+)
 from genwright.models.autoencoder import Autoencoder, MlpVae, Sampled
 from genwright.models.ladder import LadderVae
 from genwright.objectives.variational import Variational
 
 
 class Linear(Autoencoder):
-    """z ~ N(0, I_3), x | z ~ N(z, I): q is a bit off the posterior N(x / 2, 1 / 2). `calls` counts the encoder's."""
+    """z ~ N(0, I_3), x | z ~ N(z, I): q is a bit off the posterior N(x / 2, 1 / 2). `calls` counts
+    the encoder's."""
 
     def __init__(self):
         super().__init__(Space(shape=(3,)), 1, [(3,)])
@@ -37,7 +45,9 @@ def normal(parameters, x):
 def test_the_estimate_is_the_exact_likelihood_of_a_linear_gaussian_model():
     x = Draws(3, 0, torch.arange(40)).normal("x", 3) * 1.4
     network = Linear()
-    objective = SimpleNamespace(network=network, latent=(3,), log_likelihood=normal, given=lambda condition: None)
+    objective = SimpleNamespace(
+        network=network, latent=(3,), log_likelihood=normal, given=lambda condition: None
+    )
     e = estimate(objective, lambda a, b: {"x": x[a:b]}, 40, samples=4000, block=1000)
     exact = -torch.distributions.Normal(0.0, math.sqrt(2)).log_prob(x).sum(1)
     assert (e.nll - exact).abs().max() < 0.05 and (-e.elbo > exact + 0.01).all()
@@ -71,14 +81,17 @@ def test_figures_have_floors_and_counts():
     x = torch.zeros(12, 1, 8, 8)
     found = {f.name: f for f in figures(objective, lambda a, b: {"x": x[a:b]}, 12, 20, floor=3.0)}
     assert found["negative log-likelihood"].value <= found["negative ELBO"].value
-    assert found["active units"].value == 0 and found["active units"].ceilings["all"] == 4  # every picture is the same
+    # every picture is the same
+    assert found["active units"].value == 0 and found["active units"].ceilings["all"] == 4
     assert found["negative log-likelihood"].floors == {"independent pixels": 3.0}
 
 
 def conditional(drop):
     torch.manual_seed(0)
     space = Space(shape=(1, 8, 8), attributes={"side": ("left", "right")})
-    objective = Variational(likelihood="bernoulli", drop=drop).build({"model": MlpVae(width=16, units=4).build(space)}, space)
+    objective = Variational(likelihood="bernoulli", drop=drop).build(
+        {"model": MlpVae(width=16, units=4).build(space)}, space
+    )
     for p in objective.network.parameters():
         p.data += 0.1 * torch.randn_like(p)
     x = (torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()
@@ -89,15 +102,30 @@ def test_a_condition_that_training_never_showed_does_not_reach_the_network():
     objective, pictures = conditional(drop=1.0)
     plain = estimate(objective, lambda a, b: {"x": pictures(a, b)["x"]}, 12, 5)
     assert torch.equal(estimate(objective, pictures, 12, 5).nll, plain.nll)
-    assert [f.name for f in figures(objective, pictures, 12, 5)] == ["negative log-likelihood", "negative ELBO", "active units"]
+    assert [f.name for f in figures(objective, pictures, 12, 5)] == [
+        "negative log-likelihood",
+        "negative ELBO",
+        "active units",
+    ]
 
 
 def test_figures_of_a_conditional_run_say_so_and_stand_beside_those_without():
     objective, pictures = conditional(drop=0.1)
     found = {f.name: f.value for f in figures(objective, pictures, 12, 5)}
-    assert found["negative log-likelihood, given its attributes"] == float(estimate(objective, pictures, 12, 5).nll.mean())
-    nothing = estimate(objective, lambda a, b: {"x": pictures(a, b)["x"], "condition": torch.zeros(12, 2)[a:b]}, 12, 5)
-    assert found["negative log-likelihood"] == float(nothing.nll.mean()) != found["negative log-likelihood, given its attributes"]
+    assert found["negative log-likelihood, given its attributes"] == float(
+        estimate(objective, pictures, 12, 5).nll.mean()
+    )
+    nothing = estimate(
+        objective,
+        lambda a, b: {"x": pictures(a, b)["x"], "condition": torch.zeros(12, 2)[a:b]},
+        12,
+        5,
+    )
+    assert (
+        found["negative log-likelihood"]
+        == float(nothing.nll.mean())
+        != found["negative log-likelihood, given its attributes"]
+    )
 
 
 def test_active_units_and_the_floor_by_hand():
@@ -109,7 +137,8 @@ def test_active_units_and_the_floor_by_hand():
 
 
 def test_the_floor_of_levels_by_hand():
-    """Two values a picture: the first always 0, the second 0 or 255 in three pictures of four and one."""
+    """Two values a picture: the first always 0, the second 0 or 255 in three pictures of four and
+    one."""
     levels = torch.tensor([[0, 0], [0, 0], [0, 0], [0, 255]]).view(4, 1, 1, 2)
     train = levels / 127.5 - 1
     common, rare, never = (share * 255 / 256 + 1 / 256**2 for share in (0.75, 0.25, 0.0))

@@ -9,9 +9,13 @@ from genwright.evaluation.distances import Memory, nearest, prdc
 
 def direct(real, fake, k):
     """The definitions, example by example, by differences."""
-    distance = lambda a, b: np.array([[np.sqrt(((x - y) ** 2).sum()) for y in b] for x in a])  # noqa: E731
+
+    def distance(a, b):
+        return np.array([[np.sqrt(((x - y) ** 2).sum()) for y in b] for x in a])
+
     rr, ff, rf = distance(real, real), distance(fake, fake), distance(real, fake)
-    real_radius, fake_radius = np.sort(rr, 1)[:, k], np.sort(ff, 1)[:, k]  # the first is the example itself
+    # the first is the example itself
+    real_radius, fake_radius = np.sort(rr, 1)[:, k], np.sort(ff, 1)[:, k]
     inside = rf < real_radius[:, None]
     return {
         "precision": inside.any(0).mean(),
@@ -24,7 +28,10 @@ def direct(real, fake, k):
 @pytest.mark.parametrize("shift, scale", [(0.0, 1.0), (0.0, 0.3), (1.0, 1.0)])
 def test_prdc_is_the_definition_in_any_blocks(monkeypatch, shift, scale):
     generator = torch.Generator().manual_seed(1)
-    real, fake = torch.randn(83, 3, generator=generator), shift + scale * torch.randn(61, 3, generator=generator)
+    real, fake = (
+        torch.randn(83, 3, generator=generator),
+        shift + scale * torch.randn(61, 3, generator=generator),
+    )
     expected = direct(real.double().numpy(), fake.double().numpy(), 5)
     assert prdc(real, fake) == pytest.approx(expected, abs=1e-12)
     monkeypatch.setattr(distances, "BLOCK", 7)
@@ -63,13 +70,18 @@ def test_nearest_of_copies_is_near_zero():
 
 def pictures(n, seed):
     """Smooth random fields: neighbours differ."""
-    return torch.nn.functional.interpolate(torch.randn(n, 1, 4, 4, generator=torch.Generator().manual_seed(seed)), 8)
+    return torch.nn.functional.interpolate(
+        torch.randn(n, 1, 4, 4, generator=torch.Generator().manual_seed(seed)), 8
+    )
 
 
 def test_copies_are_memorised_fresh_ones_and_blurred_ones_are_not():
     train, held_out, fresh = pictures(400, 1), pictures(300, 2), pictures(300, 3)
     memory = Memory(train, held_out)
-    assert memory.share(train[:300] + 0.05 * torch.randn(300, 1, 8, 8)) > 0.99 and 0.05 <= memory.floor < 0.06
+    assert (
+        memory.share(train[:300] + 0.05 * torch.randn(300, 1, 8, 8)) > 0.99
+        and 0.05 <= memory.floor < 0.06
+    )
     assert memory.share(fresh) < 0.1
     blurred = 0.3 * fresh  # nearer to every training example than a fresh one is
     assert float(nearest(blurred, train)[0].mean()) < float(nearest(held_out, train)[0].mean())
@@ -84,7 +96,9 @@ def test_half_copied():
 
 def test_an_example_that_is_there_many_times_is_still_recognised():
     one = torch.ones(1, 2)
-    memory = Memory(one.repeat(60, 1), torch.randn(20, 2, generator=torch.Generator().manual_seed(0)))
+    memory = Memory(
+        one.repeat(60, 1), torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    )
     assert memory.share(one) == 1.0
 
 

@@ -1,4 +1,5 @@
-"""A timed pilot fixes how many samples are drawn; all are finished; the number is kept and can be repeated."""
+"""A timed pilot fixes how many samples are drawn; all are finished; the number is kept and can be
+repeated."""
 
 import pytest
 
@@ -29,7 +30,13 @@ def drawn(sampler, given=None, kept=None, least=4, most=1000, part=8, **more):
 
 
 def test_as_many_as_take_a_minute():
-    for seconds, most, wanted in ((0.5, 1000, 120), (5.0, 1000, 12), (0.001, 1000, 1000), (0.001, 32, 32), (100.0, 1000, 4)):
+    for seconds, most, wanted in (
+        (0.5, 1000, 120),
+        (5.0, 1000, 12),
+        (0.001, 1000, 1000),
+        (0.001, 32, 32),
+        (100.0, 1000, 4),
+    ):
         sampler = Sampler(lambda i, seconds=seconds: seconds)
         assert drawn(sampler, most=most) == wanted
     assert drawn(Sampler(lambda i: 1.0), share=0.5) == 30
@@ -46,7 +53,9 @@ def test_a_number_that_is_given_or_kept_needs_no_pilot():
     assert drawn(slow, given=7) == 7
     assert drawn(slow, kept={"samples": 9, "others": 3}) == 9
     assert drawn(slow, given=7, kept={"samples": 9}) == 7, "what the user asks for now counts"
-    assert drawn(slow, given=50, limit=16) == 16 and drawn(slow, kept={"samples": 50}, limit=16) == 16
+    assert (
+        drawn(slow, given=50, limit=16) == 16 and drawn(slow, kept={"samples": 50}, limit=16) == 16
+    )
     assert drawn(Sampler(lambda i: 0.1), limit=16) == 16
     assert drawn(slow, given=2000, most=10) == 2000, "more than a pilot would choose"
 

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genwright.evaluation.tokens import distinct, longest_spans, measure_samples, noise, parses, repetition, until, windows
+from genwright.evaluation.tokens import (
+    distinct,
+    longest_spans,
+    measure_samples,
+    noise,
+    parses,
+    repetition,
+    until,
+    windows,
+)
 
 tokens_of = st.lists(st.integers(0, 3), max_size=30)
 
@@ -27,7 +36,9 @@ def brute(sample, train):
 @given(st.lists(tokens_of, max_size=4), tokens_of, st.integers(1, 12))
 @settings(max_examples=150, deadline=None)
 def test_longest_spans_against_brute_force(samples, train, chunk):
-    spans = longest_spans([np.array(s, np.int64) for s in samples], np.array(train, np.uint16), 4, chunk)
+    spans = longest_spans(
+        [np.array(s, np.int64) for s in samples], np.array(train, np.uint16), 4, chunk
+    )
     assert [s.length for s in spans] == [brute(s, train) for s in samples]
     for sample, (start, length, source) in zip(samples, spans, strict=True):
         assert length == 0 or sample[start : start + length] == train[source : source + length]
@@ -90,14 +101,19 @@ def test_beginnings_of_real_programs_never_count_as_wrong():
 def test_windows_begin_documents_and_stop_at_their_end():
     tokens = np.array([1, 2, 3, 0, 4, 5, 6, 7, 0, 8, 0, 9, 9, 9])
     found, whole = windows(tokens, [3, 3, 3], seed=1, end=0)
-    assert {tuple(w) for w in found} == {(1, 2, 3), (4, 5, 6), (9, 9, 9)}, "documents long enough come first, each once"
+    assert {tuple(w) for w in found} == {(1, 2, 3), (4, 5, 6), (9, 9, 9)}, (
+        "documents long enough come first, each once"
+    )
     assert whole == 3
     assert windows(tokens, [4], seed=1, end=0)[0][0].tolist() == [4, 5, 6, 7]
-    assert [w.tolist() for w in windows(tokens, [3], 1, 0)[0]] == [w.tolist() for w in windows(tokens, [3], 1, 0)[0]]
+    assert [w.tolist() for w in windows(tokens, [3], 1, 0)[0]] == [
+        w.tolist() for w in windows(tokens, [3], 1, 0)[0]
+    ]
 
 
 def test_windows_without_documents_left_are_spread_not_repeated():
-    found, whole = windows(np.arange(100), [5] * 4, seed=2, end=0)  # token 0 ends an empty document: one is left
+    # token 0 ends an empty document: one is left
+    found, whole = windows(np.arange(100), [5] * 4, seed=2, end=0)
     assert whole == 1 and found[0].tolist() == [1, 2, 3, 4, 5]
     assert len({tuple(w) for w in found}) == 4 and all(len(w) == 5 for w in found)
     found, whole = windows(np.arange(50), [5, 5], seed=2)
@@ -120,17 +136,29 @@ def test_measure_samples_puts_model_between_noise_and_text():
     data = np.frombuffer(text.encode(), np.uint8)
     train, held = data[:4000], data[4000:]
     counts = np.bincount(train, minlength=128) + 0.5
-    lines = (b"def f1(a):\n    return a + 1\n\n\n# 1009\n", b"def f1(a:\n    return a + 1\n\n\n# 1009\n")
+    lines = (
+        b"def f1(a):\n    return a + 1\n\n\n# 1009\n",
+        b"def f1(a:\n    return a + 1\n\n\n# 1009\n",
+    )
     good, bad = (np.frombuffer(line, np.uint8) for line in lines)
 
     def decode(tokens):
         return bytes(tokens).decode()
 
-    figures, spans = measure_samples([good, bad], train, held, counts / counts.sum(), decode, end=0, code=True)
+    figures, spans = measure_samples(
+        [good, bad], train, held, counts / counts.sum(), decode, end=0, code=True
+    )
     by_name = {(f.name, f.unit): f for f in figures}
-    assert spans[0].length == len(good) == by_name["verbatim, longest, in characters", "characters"].value
+    assert (
+        spans[0].length
+        == len(good)
+        == by_name["verbatim, longest, in characters", "characters"].value
+    )
     share = by_name["parses as Python", "share"]
     assert (share.value, share.ceilings["held-out text"], share.count) == (0.5, 1.0, 2)
     assert by_name["verbatim, longest", "tokens"].value == len(good)
     assert by_name["distinct-1", "share"].count == len(good) + len(bad)
-    assert by_name["verbatim, mean", "tokens"].floors["token noise"] < by_name["verbatim, mean", "tokens"].ceilings["held-out text"]
+    assert (
+        by_name["verbatim, mean", "tokens"].floors["token noise"]
+        < by_name["verbatim, mean", "tokens"].ceilings["held-out text"]
+    )

@@ -8,15 +8,32 @@ from genwright.models import hf
 
 VOCABULARY = 37
 COMMON = {
-    "vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 48,
-    "max_position_embeddings": 64, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": None,
-}  # fmt: skip
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "bos_token_id": None,
+    "eos_token_id": 1,
+    "pad_token_id": None,
+}
 CASES = {
     "nanochat": ("NanoChat", {"num_key_value_heads": 2}),
-    "nanochat-uncapped": ("NanoChat", {"final_logit_softcapping": None, "tie_word_embeddings": True}),
+    "nanochat-uncapped": (
+        "NanoChat",
+        {"final_logit_softcapping": None, "tie_word_embeddings": True},
+    ),
     "llama": ("Llama", {"num_key_value_heads": 1}),
     "llama-tied": ("Llama", {"tie_word_embeddings": True, "head_dim": 16, "rms_norm_eps": 1e-5}),
-    "qwen3": ("Qwen3", {"num_key_value_heads": 2, "head_dim": 12, "rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}),
+    "qwen3": (
+        "Qwen3",
+        {
+            "num_key_value_heads": 2,
+            "head_dim": 12,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 5e5},
+        },
+    ),
     "qwen3-window": (
         "Qwen3",
         {
@@ -27,8 +44,19 @@ CASES = {
             "layer_types": ["sliding_attention", "full_attention"] * 2,
         },
     ),
-    "modernbert": ("ModernBert", {"local_attention": 8, "cls_token_id": None, "sep_token_id": None}),
-    "modernbert-untied": ("ModernBert", {"local_attention": 6, "tie_word_embeddings": False, "cls_token_id": None, "sep_token_id": None}),
+    "modernbert": (
+        "ModernBert",
+        {"local_attention": 8, "cls_token_id": None, "sep_token_id": None},
+    ),
+    "modernbert-untied": (
+        "ModernBert",
+        {
+            "local_attention": 6,
+            "tie_word_embeddings": False,
+            "cls_token_id": None,
+            "sep_token_id": None,
+        },
+    ),
 }
 CAUSAL = [name for name in CASES if "bert" not in name]
 
@@ -38,7 +66,9 @@ def reference(case, **changes):
     family, values = CASES[case]
     config = getattr(transformers, family + "Config")(**COMMON | values | changes)
     config._attn_implementation = "eager"
-    model = getattr(transformers, family + ("ForMaskedLM" if family == "ModernBert" else "ForCausalLM"))(config).eval()
+    model = getattr(
+        transformers, family + ("ForMaskedLM" if family == "ModernBert" else "ForCausalLM")
+    )(config).eval()
     generator = torch.Generator().manual_seed(sorted(CASES).index(case))
     with torch.no_grad():
         for name, p in model.named_parameters():

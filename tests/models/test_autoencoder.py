@@ -10,12 +10,18 @@ from genwright.core.registry import settings_of
 from genwright.models.autoencoder import MlpVae
 from genwright.models.ladder import ConvVae
 
-KINDS = {"mlp-vae": {"width": 16}, "conv-vae": {"width": 4, "units": 5}, "ladder-vae": {"width": 8, "depth": 1}}
+KINDS = {
+    "mlp-vae": {"width": 16},
+    "conv-vae": {"width": 4, "units": 5},
+    "ladder-vae": {"width": 8, "depth": 1},
+}
 
 
 def network(kind, shape=(1, 28, 28), outputs=1, attributes=None):
     torch.manual_seed(0)
-    out = settings_of("model", kind)(**KINDS[kind]).build(Space(shape=shape, attributes=attributes or {}), outputs=outputs)
+    out = settings_of("model", kind)(**KINDS[kind]).build(
+        Space(shape=shape, attributes=attributes or {}), outputs=outputs
+    )
     for p in out.parameters():  # residual branches begin at zero: give every weight a say
         p.data += 0.05 * torch.randn_like(p)
     return out
@@ -29,7 +35,11 @@ def test_three_ways_to_ask_at_every_resolution(kind, shape):
     noise = Draws(0, 0, torch.arange(3)).normal("noise", 4, vae.units)
     sampled = vae(x, condition, noise=noise)
     assert sampled.parameters.shape == (3, 4, 2, *shape) and sampled.log_ratio.shape == (3, 4)
-    assert sampled.kl.shape == (3, vae.units) and sampled.latent.shape == (3, 4, vae.units) and (sampled.kl >= -1e-5).all()
+    assert (
+        sampled.kl.shape == (3, vae.units)
+        and sampled.latent.shape == (3, 4, vae.units)
+        and (sampled.kl >= -1e-5).all()
+    )
     kept = vae(None, condition, state=vae(x, condition), noise=noise)
     assert all(torch.equal(a, b) for a, b in zip(sampled, kept, strict=True))
     decoded = vae(None, condition.repeat_interleave(4, 0), latent=sampled.latent.flatten(0, 1))
@@ -41,9 +51,14 @@ def test_three_ways_to_ask_at_every_resolution(kind, shape):
 def test_the_log_ratio_averages_to_the_divergence(kind):
     vae = network(kind)
     with torch.no_grad():
-        sampled = vae(torch.rand(2, 1, 28, 28), noise=Draws(0, 0, torch.arange(2)).normal("noise", 1000, vae.units))
+        sampled = vae(
+            torch.rand(2, 1, 28, 28),
+            noise=Draws(0, 0, torch.arange(2)).normal("noise", 1000, vae.units),
+        )
     kl = sampled.kl.sum(1)
-    assert ((sampled.log_ratio.mean(1) - kl).abs() < 5 * sampled.log_ratio.std(1) / 1000**0.5 + 1e-3).all() and (kl > 0.1).all()
+    assert (
+        (sampled.log_ratio.mean(1) - kl).abs() < 5 * sampled.log_ratio.std(1) / 1000**0.5 + 1e-3
+    ).all() and (kl > 0.1).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,4 +82,6 @@ def test_pictures_do_not_depend_on_their_neighbours():
     for settings in (MlpVae(width=16), ConvVae(width=4)):
         vae = settings.build(Space(shape=(1, 28, 28)))
         x, noise = torch.rand(4, 1, 28, 28), torch.randn(4, 2, vae.units)
-        assert torch.allclose(vae(x, noise=noise).log_ratio[:1], vae(x[:1], noise=noise[:1]).log_ratio, atol=1e-4)
+        assert torch.allclose(
+            vae(x, noise=noise).log_ratio[:1], vae(x[:1], noise=noise[:1]).log_ratio, atol=1e-4
+        )

@@ -1,4 +1,5 @@
-"""Folders: what transformers wrote is read; what is written, transformers reads, bit for bit; what cannot be is refused in a sentence."""
+"""Folders: what transformers wrote is read; what is written, transformers reads, bit for bit; what
+cannot be is refused in a sentence."""
 
 import json
 
@@ -30,7 +31,9 @@ def auto(folder, causal):
 
 def build(preset, **settings):
     values = {"depth": 3, "width": 32, "heads": 4} | settings
-    model = TransformerSettings(preset=preset, **values).build(Codec.space, 24, PRESETS[preset]["causal"])
+    model = TransformerSettings(preset=preset, **values).build(
+        Codec.space, 24, PRESETS[preset]["causal"]
+    )
     with torch.no_grad():
         for p in model.parameters():
             p.uniform_(-0.3, 0.3)
@@ -43,7 +46,10 @@ def build(preset, **settings):
         ("nanochat", {}),
         ("nanochat", {"kv_heads": 2, "head_width": 6, "logit_softcap": 0, "tied": True}),
         ("llama", {"hidden": 20, "norm_eps": 1e-5}),
-        ("qwen3", {"depth": 4, "window": 6, "rope_base": 500.0, "rope_base_local": 500.0, "tied": True}),
+        (
+            "qwen3",
+            {"depth": 4, "window": 6, "rope_base": 500.0, "rope_base_local": 500.0, "tied": True},
+        ),
         ("modernbert", {"window": 3}),
         ("modernbert", {"window": 0, "tied": False}),
     ],
@@ -55,7 +61,11 @@ def test_export_loads_and_comes_back_bit_for_bit(preset, settings, tmp_path):
     assert missed == {} and (tmp_path / "tokenizer.json").is_file()
     x = torch.randint(0, 37, (2, 24))
     torch.testing.assert_close(theirs(x).logits, model(x), atol=1e-5, rtol=1e-5)
-    assert theirs.config.eos_token_id == 34 and theirs.config.pad_token_id == 36 and theirs.config.max_position_embeddings == 24
+    assert (
+        theirs.config.eos_token_id == 34
+        and theirs.config.pad_token_id == 36
+        and theirs.config.max_position_embeddings == 24
+    )
     settings, tensors = hf.load(tmp_path)
     again = settings.build(Codec.space, 24, settings.causal)
     assert again.settings == model.settings
@@ -101,7 +111,11 @@ def test_configs_of_older_versions(tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     for key in ("rope_parameters", "layer_types"):
         del config[key]
-    config |= {"global_attn_every_n_layers": 2, "global_rope_theta": 777.0, "local_rope_theta": 55.0}
+    config |= {
+        "global_attn_every_n_layers": 2,
+        "global_rope_theta": 777.0,
+        "local_rope_theta": 55.0,
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     settings, _ = hf.load(tmp_path)
     assert (settings.pattern, settings.rope_base, settings.rope_base_local) == ("LS", 777.0, 55.0)
@@ -140,11 +154,17 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"architectures": ["GPT2LMHeadModel"]}, "GPT2LMHeadModel; known: NanoChatForCausalLM, LlamaForCausalLM"),
+        (
+            {"architectures": ["GPT2LMHeadModel"]},
+            "GPT2LMHeadModel; known: NanoChatForCausalLM, LlamaForCausalLM",
+        ),
         ({"architectures": None}, "names the architecture none"),
         ({"attention_bias": True}, "attention_bias=True"),
         ({"hidden_act": "gelu"}, "hidden_act=gelu"),
-        ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0}}, "scales its rotary positions"),
+        (
+            {"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0}},
+            "scales its rotary positions",
+        ),
         ({"intermediate_size": 40}, "do not fit its config.json at blocks.0.down"),
         ({"num_hidden_layers": 3}, "do not fit its config.json at model.layers.3"),
         ({"num_hidden_layers": 5}, "do not fit its config.json at blocks.4"),
@@ -183,7 +203,9 @@ def test_files_that_are_refused(tmp_path):
     weights.unlink()
     with pytest.raises(GenwrightError, match="has no model.safetensors"):
         hf.load(tmp_path)
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"lm_head.weight": "../model.safetensors"}}))
+    (tmp_path / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"lm_head.weight": "../model.safetensors"}})
+    )
     with pytest.raises(GenwrightError, match="outside itself"):
         hf.load(tmp_path)
 

@@ -13,7 +13,9 @@ def test_maxout_takes_the_largest_of_neighbouring_affine_maps():
     layer = Layers(2, 3, 1, "relu", pieces=4)
     x = torch.randn(5, 2)
     affine = x @ layer.affine[0].weight.T + layer.affine[0].bias
-    assert torch.equal(layer(x), torch.stack([affine[:, 4 * i : 4 * i + 4].max(1).values for i in range(3)], 1))
+    assert torch.equal(
+        layer(x), torch.stack([affine[:, 4 * i : 4 * i + 4].max(1).values for i in range(3)], 1)
+    )
 
 
 def test_sizes_of_pacgans_networks():
@@ -28,7 +30,10 @@ def test_condition_enters_the_discriminator_by_projection():
     d = MLPDiscriminator(width=8, depth=2).build(NAMED, packing=1)
     x, nothing = torch.randn(4, 2), torch.zeros(4, 5)
     a, b = torch.eye(5)[[0, 1, 0, 1]], torch.eye(5)[[2, 3, 4, 2]]
-    score = lambda c: d(x, c) - d(x, nothing)  # noqa: E731
+
+    def score(c):
+        return d(x, c) - d(x, nothing)
+
     torch.testing.assert_close(score(a + b), score(a) + score(b))  # linear in the condition
     torch.testing.assert_close(score(a), (d.embed(a) * d.layers(x)).sum(1))
     assert score(a).abs().min() > 1e-4

@@ -25,9 +25,17 @@ def normal(*shape, seed=0):
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 100.0])
 def test_rms_norm(scale):
     x, gain = normal(3, 5, 16) * scale, normal(16, seed=2)
-    for a, b in zip(*both(lambda x: rms_norm(x, None, 1e-6), lambda x: F.rms_norm(x, (16,), None, 1e-6), x), strict=True):
+    for a, b in zip(
+        *both(lambda x: rms_norm(x, None, 1e-6), lambda x: F.rms_norm(x, (16,), None, 1e-6), x),
+        strict=True,
+    ):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
-    for a, b in zip(*both(lambda x, w: rms_norm(x, w, 1e-6), lambda x, w: F.rms_norm(x, (16,), w, 1e-6), x, gain), strict=True):
+    for a, b in zip(
+        *both(
+            lambda x, w: rms_norm(x, w, 1e-6), lambda x, w: F.rms_norm(x, (16,), w, 1e-6), x, gain
+        ),
+        strict=True,
+    ):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
     assert rms_norm(torch.zeros(2, 4, requires_grad=True), None, 1e-6).eq(0).all()
 
@@ -47,12 +55,18 @@ def test_squared_relu():
 @pytest.mark.parametrize("kv_heads", [4, 2])
 def test_attention_in_bfloat16(kind, kv_heads):
     """Within bfloat16's precision of the fused kernel in fp32."""
-    q, k, v = normal(2, 4, 9, 8), normal(2, kv_heads, 9, 8, seed=1), normal(2, kv_heads, 9, 8, seed=2)
+    q, k, v = (
+        normal(2, 4, 9, 8),
+        normal(2, kv_heads, 9, 8, seed=1),
+        normal(2, kv_heads, 9, 8, seed=2),
+    )
     mask = {"mask": normal(9, 9, seed=3), "masks": normal(2, 1, 9, 9, seed=3)}.get(kind)
     causal = kind == "causal"
 
     def low(*qkv):
-        return attention(*(t.bfloat16() for t in qkv), None if mask is None else mask.bfloat16(), causal).float()
+        return attention(
+            *(t.bfloat16() for t in qkv), None if mask is None else mask.bfloat16(), causal
+        ).float()
 
     def plain(*qkv):
         return F.scaled_dot_product_attention(*qkv, mask, is_causal=causal, enable_gqa=True)

@@ -39,15 +39,35 @@ def test_places_are_the_codecs_rows_unless_said():
     resolved = TransformerSettings().resolve(space, 10)
     assert resolved.places == 5 and TransformerSettings(places=0).resolve(space, 10).places == 0
     assert TransformerSettings().resolve(Space(vocabulary=9), 10).places == 0
-    assert TransformerSettings().resolve(space, 9).places == 0, "windows begin with a row where they hold two"
+    assert TransformerSettings().resolve(space, 9).places == 0, (
+        "windows begin with a row where they hold two"
+    )
     assert resolved.resolve(space, 10) == resolved
-    old = TransformerSettings(**{name: value for name, value in resolved.model_dump().items() if name != "places"})
+    old = TransformerSettings(
+        **{name: value for name, value in resolved.model_dump().items() if name != "places"}
+    )
     assert old.resolve(space, 10).places == 0, "what was saved before there were places has none"
 
 
 def test_single_choices():
-    s = resolved(preset="llama", width=48, heads=3, hidden=100, activation="relu2", norm="layer", tied=True, logit_softcap=5)
-    assert (s.head_width, s.hidden, s.activation, s.norm, s.tied, s.logit_softcap) == (16, 100, "relu2", "layer", True, 5)
+    s = resolved(
+        preset="llama",
+        width=48,
+        heads=3,
+        hidden=100,
+        activation="relu2",
+        norm="layer",
+        tied=True,
+        logit_softcap=5,
+    )
+    assert (s.head_width, s.hidden, s.activation, s.norm, s.tied, s.logit_softcap) == (
+        16,
+        100,
+        "relu2",
+        "layer",
+        True,
+        5,
+    )
     assert resolved(heads=4, head_width=10).width == 40
     assert resolved(width=64, head_width=16).heads == 4
     assert resolved(preset="llama", width=128).hidden == 384
@@ -66,7 +86,10 @@ def test_a_causal_architecture_may_be_made_bidirectional_on_purpose():
         ({"width": 100}, "model.width 100 is no multiple of the head width 64"),
         ({"width": 100, "heads": 3}, "model.width 100 is no multiple of model.heads 3"),
         ({"width": 100, "head_width": 8}, "no multiple of the head width 8"),
-        ({"width": 64, "heads": 4, "kv_heads": 3}, "model.heads 4 is no multiple of model.kv_heads 3"),
+        (
+            {"width": 64, "heads": 4, "kv_heads": 3},
+            "model.heads 4 is no multiple of model.kv_heads 3",
+        ),
         ({"width": 60, "heads": 4}, "model.head_width 15 is odd"),
         ({"pattern": "SL"}, "model.window is 0"),
         ({"window": 4, "pattern": "L"}, "has no S"),
@@ -89,7 +112,16 @@ def test_what_does_not_fit_the_data_is_refused():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"depth": 0}, {"width": 1}, {"norm_eps": 0}, {"pattern": "LX"}, {"preset": "gpt"}, {"deph": 3}, {"window": -1}]
+    "wrong",
+    [
+        {"depth": 0},
+        {"width": 1},
+        {"norm_eps": 0},
+        {"pattern": "LX"},
+        {"preset": "gpt"},
+        {"deph": 3},
+        {"window": -1},
+    ],
 )
 def test_bounds(wrong):
     with pytest.raises(ValidationError):
@@ -97,7 +129,10 @@ def test_bounds(wrong):
 
 
 def test_suggestions_fall_with_width():
-    small, large = resolved(depth=2).suggestion(Space(length=64)), resolved(depth=12).suggestion(Space(length=64))
+    small, large = (
+        resolved(depth=2).suggestion(Space(length=64)),
+        resolved(depth=12).suggestion(Space(length=64)),
+    )
     assert small["learning_rate"] > large["learning_rate"] == 0.004
     assert small["batch_size"] < large["batch_size"]
     assert resolved(depth=2).suggestion(Space(length=10**6))["batch_size"] == 1

@@ -10,7 +10,10 @@ def space(side, channels=3, **attributes):
     return Space(shape=(channels, side, side), attributes=attributes)
 
 
-@pytest.mark.parametrize("side, patch, start", [(4, 1, 4), (8, 2, 4), (14, 2, 7), (28, 1, 7), (28, 2, 7), (32, 2, 4), (64, 2, 4)])
+@pytest.mark.parametrize(
+    "side, patch, start",
+    [(4, 1, 4), (8, 2, 4), (14, 2, 7), (28, 1, 7), (28, 2, 7), (32, 2, 4), (64, 2, 4)],
+)
 def test_resolution_comes_from_the_space(side, patch, start):
     g = ResidualGenerator(width=4, patch=patch).build(space(side), latent=5)
     d = ResidualDiscriminator(width=4, patch=patch).build(space(side), packing=2)
@@ -20,7 +23,10 @@ def test_resolution_comes_from_the_space(side, patch, start):
     assert d(x.reshape(2, 6, side, side)).shape == (2,)
 
 
-@pytest.mark.parametrize("shape, patch", [((3, 30, 30), 2), ((3, 32, 16), 2), ((2,), 2), ((3, 4, 4), 2), ((1, 56, 56), 1)])
+@pytest.mark.parametrize(
+    "shape, patch",
+    [((3, 30, 30), 2), ((3, 32, 16), 2), ((2,), 2), ((3, 4, 4), 2), ((1, 56, 56), 1)],
+)
 def test_resolution_that_cannot_be_made(shape, patch):
     with pytest.raises(GenwrightError, match=r"cannot make.*codec.size.*28, 32, 64"):
         ResidualGenerator(patch=patch).build(Space(shape=shape), latent=4)

@@ -1,4 +1,5 @@
-"""The network against transformers' four classes on tiny random weights, and against itself: packed, padded, cached, chunked, compiled."""
+"""The network against transformers' four classes on tiny random weights, and against itself:
+packed, padded, cached, chunked, compiled."""
 
 import pytest
 import torch
@@ -36,7 +37,8 @@ def random_model(preset="nanochat", context=32, **settings):
     return model
 
 
-# -- against transformers -----------------------------------------------------------------------------------------------------
+# -- against transformers
+# -----------------------------------------------------------------------------------------------------
 def test_logits_loss_and_gradients_equal_transformers(pair):
     theirs, ours = pair
     x, y = tokens(3, 24), tokens(3, 24, seed=1)
@@ -80,7 +82,8 @@ def test_shifted_labels_give_the_causal_class_its_own_loss(case, tmp_path):
     close(ours(x[:, :-1], x[:, 1:]).mean(), theirs(x, labels=x).loss)
 
 
-# -- documents ----------------------------------------------------------------------------------------------------------------
+# -- documents
+# ----------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("case", CASES)
 def test_packed_documents_equal_separate_ones(case, tmp_path):
     _, ours = both(case, tmp_path)
@@ -88,7 +91,9 @@ def test_packed_documents_equal_separate_ones(case, tmp_path):
     x = tokens(2, sum(lengths))
     documents = torch.repeat_interleave(torch.arange(4), torch.tensor(lengths)).expand(2, -1)
     packed, packed_nll = ours(x, documents=documents), ours(x, x, documents=documents)
-    for part, logits, nll in zip(*(t.split(lengths, 1) for t in (x, packed, packed_nll)), strict=True):
+    for part, logits, nll in zip(
+        *(t.split(lengths, 1) for t in (x, packed, packed_nll)), strict=True
+    ):
         close(ours(part), logits)  # also says that only differences of positions matter
         close(ours(part, part), nll)
     assert (ours(x) - packed).abs().max() > 1e-2
@@ -104,8 +109,11 @@ def test_documents_that_come_back_are_the_same_document():
     torch.testing.assert_close(model(changed, documents=mixed)[0, ::2], out[0, ::2])
 
 
-# -- windows ------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("preset", "window", "first", "last"), [("nanochat", 3, 8, 10), ("modernbert", 2, 8, 12)])
+# -- windows
+# ------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("preset", "window", "first", "last"), [("nanochat", 3, 8, 10), ("modernbert", 2, 8, 12)]
+)
 def test_a_window_is_as_wide_as_it_says(preset, window, first, last):
     """One layer: position 10 depends on exactly the positions first..last."""
     model = random_model(preset, depth=1, window=window, pattern="S")
@@ -120,7 +128,8 @@ def test_a_window_is_as_wide_as_it_says(preset, window, first, last):
     assert seen == list(range(first, last + 1))
 
 
-# -- cache --------------------------------------------------------------------------------------------------------------------
+# -- cache
+# --------------------------------------------------------------------------------------------------------------------
 VARIANTS = [(name, {}) for name in ("nanochat", "llama", "qwen3", "speedrun")] + [
     ("nanochat", {"kv_heads": 1}),
     ("nanochat", {"window": 4, "pattern": "SL"}),
@@ -158,7 +167,14 @@ def test_left_padded_prompts_equal_each_prompt_alone(preset, settings):
             last = model(part, padding=mask, cache=cache, last=True)
         steps = [last]
         for i in range(more - 1):
-            steps.append(model(torch.cat([row[:, n + i : n + i + 1] for row, n in zip(rows, lengths, strict=True)]), cache=cache))
+            steps.append(
+                model(
+                    torch.cat(
+                        [row[:, n + i : n + i + 1] for row, n in zip(rows, lengths, strict=True)]
+                    ),
+                    cache=cache,
+                )
+            )
         out = torch.cat(steps, 1)
         for i, (row, n) in enumerate(zip(rows, lengths, strict=True)):
             close(out[i], model(row[:, :-1])[0, n - 1 :])
@@ -180,7 +196,8 @@ def test_too_many_tokens_are_refused():
         model(tokens(1, 3), cache=model.new_cache(1, 2))
 
 
-# -- parts --------------------------------------------------------------------------------------------------------------------
+# -- parts
+# --------------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", ["rms", "plain", "layer"])
 def test_norms_by_hand(kind):
     norm = Norm(kind, 2, 1e-6)
@@ -197,7 +214,10 @@ def test_rotation_by_hand():
     x = torch.tensor([1.0, 0.0]).expand(1, 4, 1, 2)
     angle = torch.arange(4.0)
     for reverse, sign in ((False, 1), (True, -1)):
-        torch.testing.assert_close(rotate(x, rotary(4, 2, 10.0, reverse))[0, :, 0], torch.stack((angle.cos(), sign * angle.sin()), 1))
+        torch.testing.assert_close(
+            rotate(x, rotary(4, 2, 10.0, reverse))[0, :, 0],
+            torch.stack((angle.cos(), sign * angle.sin()), 1),
+        )
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -246,7 +266,9 @@ def test_an_untrained_model_knows_nothing(preset):
     assert any(p.grad.abs().max() > 0 for p in model.blocks.parameters())
     torch.manual_seed(0)
     again = TransformerSettings(preset=preset, depth=2).build(SPACE, 16, PRESETS[preset]["causal"])
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
+    )
 
 
 def test_groups_count_and_flops():
@@ -254,9 +276,16 @@ def test_groups_count_and_flops():
     groups = model.groups()
     assert groups["embedding"] == groups["blocks.3.value_embedding"] == "embedding"
     assert groups["head"] == "head" and groups["blocks.0.mix"] == "scalar"
-    assert [n for n in groups if "value_embedding" in n] == ["blocks.1.value_embedding", "blocks.3.value_embedding"]
+    assert [n for n in groups if "value_embedding" in n] == [
+        "blocks.1.value_embedding",
+        "blocks.3.value_embedding",
+    ]
     matrices = {n for n, g in groups.items() if g == "matrix"}
-    assert matrices == {f"blocks.{i}.{n}" for i in range(4) for n in ("query", "key", "value", "output", "up", "down")}
+    assert matrices == {
+        f"blocks.{i}.{n}"
+        for i in range(4)
+        for n in ("query", "key", "value", "output", "up", "down")
+    }
     assert sum(p.numel() for p in model.parameters()) == 4 * 12 * 32 * 32 + 4 * 37 * 32 + 4 * 2
     assert model.flops_per_token(16) == 6 * (4 * 12 * 32 * 32 + 37 * 32) + 12 * 4 * 32 * 16
     windowed = random_model(depth=4, window=4)
@@ -288,11 +317,14 @@ def test_gradients_per_example(preset):
 
 
 def test_compile_makes_one_graph():
-    """No graph breaks, no second graph at the same shape. (The graph itself, without code generation.)"""
+    """No graph breaks, no second graph at the same shape. (The graph itself, without code
+    generation.)"""
     torch._dynamo.reset()
     model = random_model("speedrun", depth=4)
     graphs = []
-    compiled = torch.compile(model, fullgraph=True, backend=lambda graph, _: (graphs.append(graph), graph.forward)[1])
+    compiled = torch.compile(
+        model, fullgraph=True, backend=lambda graph, _: (graphs.append(graph), graph.forward)[1]
+    )
     for seed in range(3):
         x = tokens(2, 32, seed=seed)
         close(compiled(x, x), model(x, x))
@@ -306,12 +338,18 @@ def test_tokens_that_share_traits_begin_alike(preset):
     made = []
     for space in (Space(vocabulary=4), Space(vocabulary=4, alike=alike)):
         torch.manual_seed(0)
-        made.append(TransformerSettings(preset=preset, depth=2, width=1024, heads=8).build(space, 8, preset == "nanochat"))
+        made.append(
+            TransformerSettings(preset=preset, depth=2, width=1024, heads=8).build(
+                space, 8, preset == "nanochat"
+            )
+        )
     plain, related = (dict(model.named_parameters()) for model in made)
     assert all(torch.equal(p, related[name]) for name, p in plain.items() if name != "embedding")
     cosine = torch.nn.functional.cosine_similarity(related["embedding"][0], related["embedding"])
     assert cosine[1] > 0.8 and 0.2 < cosine[2] < 0.7 and abs(cosine[3]) < 0.2
-    assert related["embedding"].std().item() == pytest.approx(plain["embedding"].std().item(), rel=0.1)
+    assert related["embedding"].std().item() == pytest.approx(
+        plain["embedding"].std().item(), rel=0.1
+    )
 
 
 def test_a_place_is_a_token_of_its_own_where_its_embedding_is_added():
@@ -319,7 +357,10 @@ def test_a_place_is_a_token_of_its_own_where_its_embedding_is_added():
     model, x = random_model(places=5), tokens(2, 17)
     pairs = (model.places[:, None] + model.embedding).flatten(0, 1)
     plain = random_model()
-    plain.load_state_dict({n: p for n, p in model.state_dict().items() if n not in ("places", "embedding")}, strict=False)
+    plain.load_state_dict(
+        {n: p for n, p in model.state_dict().items() if n not in ("places", "embedding")},
+        strict=False,
+    )
     plain.embedding = torch.nn.Parameter(pairs.detach())
     close(model(x), plain(x + 37 * (torch.arange(17) % 5)))
     assert model.groups()["places"] == "embedding"
@@ -328,4 +369,5 @@ def test_a_place_is_a_token_of_its_own_where_its_embedding_is_added():
     real = torch.arange(17) < torch.tensor([[17], [9]])
     close(model(x, padding=real)[1, :9], model(x[1:, :9])[0])  # padding on the right moves nothing
     cache = model.new_cache(2, 17)
-    close(torch.cat([model(part, cache=cache) for part in x.split([4, 9, 1, 3], 1)], 1), model(x))  # a cache goes on counting
+    # a cache goes on counting
+    close(torch.cat([model(part, cache=cache) for part in x.split([4, 9, 1, 3], 1)], 1), model(x))

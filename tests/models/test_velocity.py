@@ -50,7 +50,9 @@ def test_every_input_and_weight_matters(settings):
     assert not torch.allclose(network(x, time=t, condition=c.flip(0)), out)
     nothing = torch.zeros(3, 5)
     assert torch.allclose(network(x, time=t, condition=nothing), network(x, time=t, condition=None))
-    alone = torch.cat([network(x[i : i + 1], time=t[i : i + 1], condition=c[i : i + 1]) for i in range(3)])
+    alone = torch.cat(
+        [network(x[i : i + 1], time=t[i : i + 1], condition=c[i : i + 1]) for i in range(3)]
+    )
     assert torch.allclose(alone, out, atol=1e-5)  # examples do not see each other
     assert set(network.groups()) == {n for n, _ in network.named_parameters()}
 
@@ -59,13 +61,21 @@ def test_close_times_differ_in_bfloat16():
     network = awake(MlpVelocity(width=16).build(Space(shape=(2,)))).bfloat16()
     context = network.context(torch.tensor([0.5, 0.501]), None)
     assert not torch.equal(context[0], context[1])  # as bfloat16 numbers the two times are equal
-    assert network(torch.zeros(2, 2).bfloat16(), time=torch.tensor([0.5, 0.501])).dtype == torch.bfloat16
+    assert (
+        network(torch.zeros(2, 2).bfloat16(), time=torch.tensor([0.5, 0.501])).dtype
+        == torch.bfloat16
+    )
 
 
 def test_sizes_a_network_cannot_make():
-    with pytest.raises(GenwrightError, match=r"model.kind=unet .*multiples of 4 here.* not 3x30x30.*such a number, lower model.levels"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"model.kind=unet .*multiples of 4 here.* not 3x30x30.*such a number, lower model.levels",
+    ):
         UNetSettings().build(Space(shape=(3, 30, 30)))
-    with pytest.raises(GenwrightError, match="model.kind=unet makes pictures .* not 2; .*another model.kind"):
+    with pytest.raises(
+        GenwrightError, match="model.kind=unet makes pictures .* not 2; .*another model.kind"
+    ):
         UNetSettings().build(Space(shape=(2,)))
     with pytest.raises(GenwrightError, match="use model.kind=unet"):
         MlpVelocity().build(Space(shape=(3, 32, 32)))

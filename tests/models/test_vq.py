@@ -39,8 +39,14 @@ def test_scalar_codes_and_their_vectors_are_one_to_one(levels):
     vectors = book.vectors(torch.arange(book.size))
     assert book.size == math.prod(levels) and len(vectors.unique(dim=0)) == book.size
     # mixed radix, the first coordinate fastest; evenly spaced in [-1, 1]
-    grid = [tuple(reversed(digits)) for digits in itertools.product(*(range(level) for level in reversed(levels)))]
-    expected = [[2 * digit / (level - 1) - 1 for digit, level in zip(digits, levels, strict=True)] for digits in grid]
+    grid = [
+        tuple(reversed(digits))
+        for digits in itertools.product(*(range(level) for level in reversed(levels)))
+    ]
+    expected = [
+        [2 * digit / (level - 1) - 1 for digit, level in zip(digits, levels, strict=True)]
+        for digits in grid
+    ]
     assert torch.allclose(vectors, torch.tensor(expected), atol=1e-6)
     assert torch.equal(book.nearest(vectors), torch.arange(book.size))
 
@@ -52,7 +58,9 @@ def test_every_scalar_code_can_be_reached_and_none_beyond(levels):
     z = book.bound(torch.randn(200_000, len(levels)) * 2)
     assert len(book.nearest(z).unique()) == book.size
     for far in (-1e4, 1e4):
-        assert book.nearest(book.bound(torch.full((1, len(levels)), far))) == (0 if far < 0 else book.size - 1)
+        assert book.nearest(book.bound(torch.full((1, len(levels)), far))) == (
+            0 if far < 0 else book.size - 1
+        )
 
 
 def test_a_scalar_code_is_the_nearest_of_all():
@@ -63,7 +71,9 @@ def test_a_scalar_code_is_the_nearest_of_all():
 
 
 def test_an_encoder_of_zeros_takes_a_middle_code():
-    assert torch.allclose(Scalars((5, 4)).bound(torch.zeros(1, 2)), torch.tensor([[0.0, -1 / 3]]), atol=1e-6)
+    assert torch.allclose(
+        Scalars((5, 4)).bound(torch.zeros(1, 2)), torch.tensor([[0.0, -1 / 3]]), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("bottleneck", ["vq", "fsq"])
@@ -79,8 +89,13 @@ def test_the_gradient_passes_straight_through(bottleneck):
     at = vectors.detach().clone().requires_grad_(True)
     again = net.decode(at)
     (expected,) = torch.autograd.grad((again * probe).sum(), at)
-    assert torch.allclose(made, again, atol=1e-5) and torch.allclose(through, expected, rtol=1e-4, atol=1e-5)
-    assert expected.abs().sum() > 0 and torch.autograd.grad((made * probe).sum(), net.encoder[0].weight)[0].abs().sum() > 0
+    assert torch.allclose(made, again, atol=1e-5) and torch.allclose(
+        through, expected, rtol=1e-4, atol=1e-5
+    )
+    assert (
+        expected.abs().sum() > 0
+        and torch.autograd.grad((made * probe).sum(), net.encoder[0].weight)[0].abs().sum() > 0
+    )
 
 
 @pytest.mark.parametrize("bottleneck", ["vq", "fsq"])
@@ -89,15 +104,22 @@ def test_codes_make_the_pictures_that_learning_sees(bottleneck):
     x = torch.randn(3, 3, 16, 8)
     z, codes = net(x)
     assert net.grid == (4, 2) and codes.shape == (3, 8) and z.shape == (3, 8, net.bottleneck.width)
-    assert torch.allclose(net(codes=codes), net(x, decode=True)[2], atol=1e-6) and net(codes=codes).shape == x.shape
+    assert (
+        torch.allclose(net(codes=codes), net(x, decode=True)[2], atol=1e-6)
+        and net(codes=codes).shape == x.shape
+    )
 
 
 def test_a_code_takes_the_running_mean_of_its_latents_and_idle_ones_begin_anew():
     book = Codebook(3, 1, normalised=False)
     candidates = torch.tensor([[10.0], [20.0], [30.0]])
-    step = lambda counts, sums: book.learn(torch.tensor(counts), torch.tensor(sums)[:, None], candidates, 0.5, 4)  # noqa: E731
+
+    def step(counts, sums):
+        return book.learn(torch.tensor(counts), torch.tensor(sums)[:, None], candidates, 0.5, 4)
+
     step([2, 0, 0], [4.0, 0.0, 0.0])
-    assert book.codebook[:, 0].tolist() == [2.0, 20.0, 30.0]  # never chosen: begun at their candidates
+    # never chosen: begun at their candidates
+    assert book.codebook[:, 0].tolist() == [2.0, 20.0, 30.0]
     candidates += 1
     step([1, 1, 0], [6.0, 22.0, 0.0])
     # masses .5 * 1 + .5 * 1 and .5 * .5 + .5 * 1; sums .5 * 2 + .5 * 6 and .5 * 10 + .5 * 22
@@ -130,4 +152,6 @@ def test_resolution_and_channels_are_settings():
     for shape, halvings in (((1, 28, 28), 2), ((3, 64, 64), 3), ((3, 8, 24), 1)):
         net = VQSettings(**SMALL, halvings=halvings).build(Space(shape=shape))
         _, codes = net(torch.zeros(1, *shape))
-        assert codes.shape[1] == (shape[1] >> halvings) * (shape[2] >> halvings) and net(codes=codes).shape == (1, *shape)
+        assert codes.shape[1] == (shape[1] >> halvings) * (shape[2] >> halvings) and net(
+            codes=codes
+        ).shape == (1, *shape)

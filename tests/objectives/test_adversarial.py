@@ -1,4 +1,5 @@
-"""The game's losses and penalties against closed forms; packing, splitting, schedules; what a latent is for."""
+"""The game's losses and penalties against closed forms; packing, splitting, schedules; what a
+latent is for."""
 
 import math
 
@@ -33,7 +34,9 @@ class Modes:
         draws = Draws(5, position, examples)
         angle = (draws.integers("mode", 4).float() + 0.5) * math.pi / 2
         x = torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * draws.normal("noise", 2)
-        return {"x": x} | ({"condition": torch.stack([x[:, 0] < 0, x[:, 0] >= 0], 1).float()} if self.named else {})
+        return {"x": x} | (
+            {"condition": torch.stack([x[:, 0] < 0, x[:, 0] >= 0], 1).float()} if self.named else {}
+        )
 
     def describe(self, position, examples):
         return ""
@@ -42,8 +45,13 @@ class Modes:
 def built(space=POINTS, seed=0, width=16, **settings):
     torch.manual_seed(seed)
     chosen = Adversarial(latent=3, **settings)
-    parts = {"generator": MLPGenerator(width=width, depth=2), "discriminator": MLPDiscriminator(width=width, depth=2)}
-    modules = {name: parts[name].build(space, **extra) for name, (_, extra) in chosen.needs(space).items()}
+    parts = {
+        "generator": MLPGenerator(width=width, depth=2),
+        "discriminator": MLPDiscriminator(width=width, depth=2),
+    }
+    modules = {
+        name: parts[name].build(space, **extra) for name, (_, extra) in chosen.needs(space).items()
+    }
     return chosen.build(modules, space)
 
 
@@ -54,7 +62,10 @@ def prepared(objective, stream, position=0, examples=None):
 
 def test_losses_by_hand():
     real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, 3.0])
-    log = lambda v: math.log1p(math.exp(v))  # noqa: E731
+
+    def log(v):
+        return math.log1p(math.exp(v))
+
     expected = {
         "relativistic": ([log(-1.5), log(4.0)], [log(1.5), log(-4.0)]),
         "non-saturating": ([log(-2.0) + log(0.5), log(1.0) + log(3.0)], [log(-0.5), log(-3.0)]),
@@ -69,33 +80,48 @@ def test_losses_by_hand():
 
 @pytest.mark.parametrize("packing", [1, 2])
 def test_penalties_of_a_quadratic_discriminator(packing):
-    """D(p) = p' A p / 2 has the gradient A p at a pack p, and d |A p|^2 / dA = 2 A p p' for symmetric A."""
+    """D(p) = p' A p / 2 has the gradient A p at a pack p, and d |A p|^2 / dA = 2 A p p' for
+    symmetric A."""
     a = torch.randn(2 * packing, 2 * packing, dtype=torch.double)
     a = (a + a.T).requires_grad_()
     x = torch.randn(6, 2, dtype=torch.double, requires_grad=True)
     packs = x.detach().reshape(-1, 2 * packing)
-    score = lambda x: ((y := x.reshape(-1, 2 * packing)) @ (a + a.T) / 2 * y).sum(1) / 2  # noqa: E731
+
+    def score(x):
+        return ((y := x.reshape(-1, 2 * packing)) @ (a + a.T) / 2 * y).sum(1) / 2
+
     square = square_slopes(score(x), x)
     torch.testing.assert_close(square, (packs @ a).square().sum(1))
     (found,) = torch.autograd.grad(square.sum(), a, retain_graph=True)
     expected = sum(2 * a @ torch.outer(p, p) for p in packs)
     torch.testing.assert_close(found, (expected + expected.T) / 2)
     torch.testing.assert_close(gradient_penalty(square), ((packs @ a).norm(dim=1) - 1).square())
-    assert torch.autograd.grad(gradient_penalty(torch.zeros(1, requires_grad=True) * 1).sum() * 0 + square.sum(), x)[0].isfinite().all()
+    assert (
+        torch.autograd.grad(
+            gradient_penalty(torch.zeros(1, requires_grad=True) * 1).sum() * 0 + square.sum(), x
+        )[0]
+        .isfinite()
+        .all()
+    )
 
 
 def test_discriminator_turn_is_the_game_plus_half_gamma_times_both_penalties():
     o = built(r1=0.3, r2=0.7)
     batch = prepared(o, Modes())
     d, g = o.modules["discriminator"], o.modules["generator"]
-    x, fake = batch["x"].clone().requires_grad_(), g(batch["latent"][:, 0]).detach().requires_grad_()
+    x, fake = (
+        batch["x"].clone().requires_grad_(),
+        g(batch["latent"][:, 0]).detach().requires_grad_(),
+    )
     total = torch.nn.functional.softplus(d(fake) - d(x))
     for weight, at in ((0.3, x), (0.7, fake)):
         (slope,) = torch.autograd.grad(d(at).sum(), at)
         total = total + weight / 2 * slope.square().sum(1)
     out = o.discriminate(batch)
     torch.testing.assert_close(out.total, total)
-    torch.testing.assert_close(o.discriminate(batch, 0.0).total, torch.nn.functional.softplus(d(fake) - d(x)))
+    torch.testing.assert_close(
+        o.discriminate(batch, 0.0).total, torch.nn.functional.softplus(d(fake) - d(x))
+    )
     wins = (d(x) > d(fake)).float().sum()
     assert out.metrics["wins"][0] == wins and out.metrics["wins"][1] == 16
 
@@ -103,7 +129,9 @@ def test_discriminator_turn_is_the_game_plus_half_gamma_times_both_penalties():
 def test_penalties_follow_their_schedule():
     o = built(penalty_every=4, halve=8, r1=1, r2=0)
     seen = [o.turns(step)[0].loss.__closure__ for step in (0, 1, 8)]
-    weights = [next(c.cell_contents for c in cells if isinstance(c.cell_contents, float)) for cells in seen]
+    weights = [
+        next(c.cell_contents for c in cells if isinstance(c.cell_contents, float)) for cells in seen
+    ]
     assert weights == [4.0, 0.0, 2.0]
     batch = prepared(o, Modes())
     full, none, half = (o.turns(step)[0].loss(batch).total for step in (0, 1, 8))
@@ -112,28 +140,51 @@ def test_penalties_follow_their_schedule():
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_game_trains_the_same_in_parts_of_whole_packs(loss):
-    # a bias that shifts all scores alike has a gradient of 0 up to rounding, which Adam would blow up
+    # a bias that shifts all scores alike has a gradient of 0 up to rounding, which Adam would blow
+    # up
     adam, ends = Optimizer(kind="adamw", learning_rate=2e-3, betas=(0.0, 0.99), eps=1e-4), []
     for micro in (None, 4):
         o = built(NAMED, loss=loss, packing=2, drop=0.3)
         settings = Training(steps=3, batch_size=16, micro_batch=micro, optimizer=adam)
-        loop.run(o, Modes(named=True), loop.start(o, settings, Engine("cpu")), 3, settings=settings, engine=Engine("cpu"))
-        ends.append(torch.cat([p.flatten() for m in o.modules.values() for p in m.parameters()]).detach())
-    start = torch.cat([p.flatten() for m in built(NAMED, loss=loss, packing=2).modules.values() for p in m.parameters()])
+        loop.run(
+            o,
+            Modes(named=True),
+            loop.start(o, settings, Engine("cpu")),
+            3,
+            settings=settings,
+            engine=Engine("cpu"),
+        )
+        ends.append(
+            torch.cat([p.flatten() for m in o.modules.values() for p in m.parameters()]).detach()
+        )
+    start = torch.cat(
+        [
+            p.flatten()
+            for m in built(NAMED, loss=loss, packing=2).modules.values()
+            for p in m.parameters()
+        ]
+    )
     torch.testing.assert_close(*ends, atol=2e-5, rtol=1e-4)
     assert (ends[0] - start).abs().max() > 1e-3
 
 
 def test_random_numbers_belong_to_examples():
     o = built(NAMED, loss="wasserstein")
-    whole, some = prepared(o, Modes(named=True)), prepared(o, Modes(named=True), examples=torch.tensor([3, 9]))
+    whole, some = (
+        prepared(o, Modes(named=True)),
+        prepared(o, Modes(named=True), examples=torch.tensor([3, 9])),
+    )
     assert set(whole) == {"x", "latent", "condition", "between"}
     for name in whole:
         assert torch.equal(whole[name][[3, 9]], some[name])
 
 
 def test_gradients_of_gradients_are_announced():
-    assert built().double_backward and built(loss="wasserstein").double_backward and built(loss="non-saturating").r2 == 0
+    assert (
+        built().double_backward
+        and built(loss="wasserstein").double_backward
+        and built(loss="non-saturating").r2 == 0
+    )
     assert not built(loss="hinge").double_backward and not built(r1=0, r2=0).double_backward
 
 
@@ -142,18 +193,28 @@ def test_augmentation_follows_how_sure_the_discriminator_is():
     torch.manual_seed(0)
     parts = {"generator": MLPGenerator(width=8), "discriminator": MLPDiscriminator(width=8)}
     chosen = Adversarial(latent=3, augment=True, augment_step=0.1)
-    o = chosen.build({name: parts[name].build(space, **extra) for name, (_, extra) in chosen.needs(space).items()}, space)
+    o = chosen.build(
+        {
+            name: parts[name].build(space, **extra)
+            for name, (_, extra) in chosen.needs(space).items()
+        },
+        space,
+    )
     for sign, expected in ((0.9, 0.1), (0.9, 0.2), (0.1, 0.1), (0.1, 0.0), (0.1, 0.0)):
         o.after_step({"real_sign": sign}, {})
         assert o.modules["discriminator"].augmentation.item() == pytest.approx(expected, abs=1e-6)
     for _ in range(12):
         o.after_step({"real_sign": 1.0}, {})
-    assert o.modules["discriminator"].state_dict()["augmentation"].item() == pytest.approx(0.8)  # saved, and bounded
+    # saved, and bounded
+    assert o.modules["discriminator"].state_dict()["augmentation"].item() == pytest.approx(0.8)
     examples = torch.arange(4)
     batch = o.prepare({"x": torch.randn(4, 1, 8, 8)}, Draws(0, 0, examples), None)
     with_it = o.discriminate(batch).total
     o.modules["discriminator"].augmentation.zero_()
-    assert not torch.allclose(with_it, o.discriminate(batch).total) and o.generate(batch).total.isfinite().all()
+    assert (
+        not torch.allclose(with_it, o.discriminate(batch).total)
+        and o.generate(batch).total.isfinite().all()
+    )
 
 
 def test_augmentation_needs_pictures():
@@ -177,17 +238,26 @@ def test_inversion_finds_what_was_made_and_truncation_scales_latents():
         found = o.invert(x, c, Draws(2, 0, examples), Drawing())
     assert (o.decode(found, c, None, Drawing()) - x).square().mean() < 0.01 * x.var()
     assert torch.equal(found, o.invert(x, c, Draws(2, 0, examples), Drawing()))
-    assert torch.equal(o.decode(z, c, None, Drawing(truncation=0.5)), o.decode(z / 2, c, None, Drawing()))
-    assert torch.equal(o.decode(z, c, torch.eye(2)[:1], Drawing()), o.decode(z, c - torch.eye(2)[:1], None, Drawing()))
+    assert torch.equal(
+        o.decode(z, c, None, Drawing(truncation=0.5)), o.decode(z / 2, c, None, Drawing())
+    )
+    assert torch.equal(
+        o.decode(z, c, torch.eye(2)[:1], Drawing()),
+        o.decode(z, c - torch.eye(2)[:1], None, Drawing()),
+    )
 
 
 def test_directions_are_the_eigenvectors_of_the_first_map():
     o = built(NAMED)
     turn = torch.linalg.qr(torch.randn(3, 3)).Q
     with torch.no_grad():
-        o.modules["generator"].first.weight[:, :3] = nn.init.orthogonal_(torch.empty(16, 3)) * torch.tensor([1.0, 5.0, 3.0]) @ turn.T
+        o.modules["generator"].first.weight[:, :3] = (
+            nn.init.orthogonal_(torch.empty(16, 3)) * torch.tensor([1.0, 5.0, 3.0]) @ turn.T
+        )
     found = o.directions(2)
-    torch.testing.assert_close((found @ turn).abs(), torch.tensor([[0.0, 1, 0], [0, 0, 1]]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        (found @ turn).abs(), torch.tensor([[0.0, 1, 0], [0, 0, 1]]), atol=1e-5, rtol=0
+    )
     assert (found.gather(1, found.abs().argmax(1, keepdim=True)) > 0).all()
     with pytest.raises(GenwrightError, match="4 directions"):
         o.directions(4)
@@ -196,7 +266,14 @@ def test_directions_are_the_eigenvectors_of_the_first_map():
 def test_four_modes_are_learned():
     o, stream = built(width=48, r1=0.1, r2=0.1), Modes(64)
     settings = Training(steps=200, batch_size=64, optimizer=ADAM, ema=0.98, ema_of=("generator",))
-    state = loop.run(o, stream, loop.start(o, settings, Engine("cpu")), 200, settings=settings, engine=Engine("cpu"))
+    state = loop.run(
+        o,
+        stream,
+        loop.start(o, settings, Engine("cpu")),
+        200,
+        settings=settings,
+        engine=Engine("cpu"),
+    )
     with torch.no_grad(), state.weights["generator"].averaged():
         x = o.decode(Draws(9, 0, torch.arange(400)).normal("latent", 3), None, None, Drawing())
     near = (x.norm(dim=1) - 1).abs() < 0.35

@@ -30,7 +30,9 @@ class Table(nn.Module):
         logits = self.rows(tokens)
         if targets is None:
             return logits
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none").view_as(targets)
+        return F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="none"
+        ).view_as(targets)
 
 
 def ranks(n):
@@ -55,10 +57,20 @@ def test_causal_targets_are_the_next_tokens_and_absent_ones_do_not_count():
 
 
 def test_unlikelihood_is_minus_log_of_what_remains_beside_faults():
-    """Tokens 3 to 5 are faults everywhere: never where they are what is there, nor where nothing counts."""
-    bad = lambda tokens: F.one_hot(torch.full_like(tokens, 3), V).bool() | F.one_hot(torch.full_like(tokens, 5), V).bool()  # noqa: E731
+    """Tokens 3 to 5 are faults everywhere: never where they are what is there, nor where nothing
+    counts."""
+
+    def bad(tokens):
+        return (
+            F.one_hot(torch.full_like(tokens, 3), V).bool()
+            | F.one_hot(torch.full_like(tokens, 5), V).bool()
+        )
+
     space = replace(SPACE, faults=bad)
-    batch = {"tokens": torch.tensor([[7, 5, 6, -1], [1, 2, 3, 4]]), "counted": torch.tensor([[True] * 4, [True, True, True, False]])}
+    batch = {
+        "tokens": torch.tensor([[7, 5, 6, -1], [1, 2, 3, 4]]),
+        "counted": torch.tensor([[True] * 4, [True, True, True, False]]),
+    }
     model, losses = {"model": Table()}, []
     for weight in (0.0, 2.5):
         objective = Causal(unlikelihood=weight).build(model, space)
@@ -66,16 +78,24 @@ def test_unlikelihood_is_minus_log_of_what_remains_beside_faults():
     plain, both = losses
     chances = model["model"](torch.tensor([[7, 5], [1, 2]])).softmax(-1)
     faults = torch.stack(
-        [torch.stack([chances[0, 0, 3], chances[0, 1, [3, 5]].sum()]), torch.stack([chances[1, 0, [3, 5]].sum(), chances[1, 1, 5]])]
+        [
+            torch.stack([chances[0, 0, 3], chances[0, 1, [3, 5]].sum()]),
+            torch.stack([chances[1, 0, [3, 5]].sum(), chances[1, 1, 5]]),
+        ]
     )
     torch.testing.assert_close(both.total - plain.total, -2.5 * (1 - faults).log().sum(1))
     torch.testing.assert_close(both.metrics["faults"][0], faults.sum())
-    assert both.metrics["loss"] == plain.metrics["loss"] and both.count.tolist() == plain.count.tolist() == [2, 2]
+    assert both.metrics["loss"] == plain.metrics[
+        "loss"
+    ] and both.count.tolist() == plain.count.tolist() == [2, 2]
     assert both.total.grad_fn is not None and "faults" not in plain.metrics
 
 
 def test_unlikelihood_is_refused_where_no_fault_is_known():
-    with pytest.raises(GenwrightError, match=r"objective.unlikelihood is for music in voices.*codec.kind=grid or jsb"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"objective.unlikelihood is for music in voices.*codec.kind=grid or jsb",
+    ):
         Causal(unlikelihood=1).build({"model": Table()}, SPACE)
 
 
@@ -87,7 +107,9 @@ def test_no_document_is_predicted_from_another_when_they_are_isolated():
 
 
 def test_counted_marks_what_is_learned():
-    out = causal_batch({"tokens": torch.tensor([[1, 2, 3]]), "counted": torch.tensor([[True, False, True]])})
+    out = causal_batch(
+        {"tokens": torch.tensor([[1, 2, 3]]), "counted": torch.tensor([[True, False, True]])}
+    )
     assert out["targets"].tolist() == [[-100, 3]]
 
 
@@ -98,7 +120,11 @@ def test_loss_is_summed_per_example_and_equals_cross_entropy():
     tokens[2, 1:] = -1  # an example without a target
     batch = prepare(objective, {"tokens": tokens})
     loss = objective.loss(batch)
-    mean = F.cross_entropy(objective.modules["model"](batch["inputs"]).flatten(0, 1), batch["targets"].flatten(), ignore_index=-100)
+    mean = F.cross_entropy(
+        objective.modules["model"](batch["inputs"]).flatten(0, 1),
+        batch["targets"].flatten(),
+        ignore_index=-100,
+    )
     assert loss.count.tolist() == [8, 4, 0, 8]
     assert loss.total[2].item() == 0
     assert float(loss.total.sum() / loss.count.sum()) == pytest.approx(float(mean), abs=1e-6)
@@ -137,8 +163,11 @@ def test_masking_statistics_lie_in_their_binomial_interval(rate, whole_words):
 
 
 def test_whole_words_are_hidden_together():
-    objective = Masked(rate=0.4, whole_words=True, mask_share=1.0, random_share=0.0).build({"model": Table()}, SPACE)
-    tokens = torch.tensor([[0, 1, 2, 3, 4, 47, 5, 7, 6, 8]]).repeat(300, 1)  # words: 0 1 2 | 3 4 | end | 5 7 | 6 8
+    objective = Masked(rate=0.4, whole_words=True, mask_share=1.0, random_share=0.0).build(
+        {"model": Table()}, SPACE
+    )
+    # words: 0 1 2 | 3 4 | end | 5 7 | 6 8
+    tokens = torch.tensor([[0, 1, 2, 3, 4, 47, 5, 7, 6, 8]]).repeat(300, 1)
     chosen = prepare(objective, {"tokens": tokens})["targets"] != -100
     for word in ([0, 1, 2], [3, 4], [6, 7], [8, 9]):
         assert (chosen[:, word].all(1) == chosen[:, word].any(1)).all()

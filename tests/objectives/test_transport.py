@@ -22,10 +22,14 @@ def test_least_of_all_permutations(n, kind):
         cost = {
             "normal": torch.randn(n, n, generator=g),
             "ties": torch.randint(0, 3, (n, n), generator=g).double(),
-            "points": square_distances(torch.randn(n, 2, generator=g), torch.randn(n, 2, generator=g)),
+            "points": square_distances(
+                torch.randn(n, 2, generator=g), torch.randn(n, 2, generator=g)
+            ),
         }[kind]
         rows = cost.tolist()
-        least = min(sum(rows[i][j] for i, j in enumerate(p)) for p in itertools.permutations(range(n)))
+        least = min(
+            sum(rows[i][j] for i, j in enumerate(p)) for p in itertools.permutations(range(n))
+        )
         assert total(cost, assignment(cost)) == pytest.approx(least, abs=1e-5)
 
 
@@ -34,7 +38,9 @@ def test_dual_certificate_at_a_real_size():
     g = torch.Generator().manual_seed(0)
     a, b = torch.randn(200, generator=g).double(), 3 * torch.randn(200, generator=g).double() + 1
     cost = square_distances(a[:, None], b[:, None])
-    assert total(cost, assignment(cost)) == pytest.approx(float((a.sort().values - b.sort().values).square().sum()), rel=1e-9)
+    assert total(cost, assignment(cost)) == pytest.approx(
+        float((a.sort().values - b.sort().values).square().sum()), rel=1e-9
+    )
 
 
 def test_all_costs_equal_and_costs_apart_by_orders_of_magnitude():
@@ -49,7 +55,9 @@ def test_as_scipy():
     optimize = pytest.importorskip("scipy.optimize")
     cost = torch.randn(120, 120, generator=torch.Generator().manual_seed(2)).double()
     rows, columns = optimize.linear_sum_assignment(cost.numpy())
-    assert total(cost, assignment(cost)) == pytest.approx(float(cost.numpy()[rows, columns].sum()), abs=1e-9)
+    assert total(cost, assignment(cost)) == pytest.approx(
+        float(cost.numpy()[rows, columns].sum()), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("cost", [torch.zeros(2, 3), torch.tensor([[0.0, np.inf], [0.0, 1.0]])])

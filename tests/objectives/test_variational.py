@@ -1,4 +1,5 @@
-"""The variational objective: its gradients against autograd on the definition, its schedule, its reach through the loop."""
+"""The variational objective: its gradients against autograd on the definition, its schedule, its
+reach through the loop."""
 
 import pytest
 import torch
@@ -46,7 +47,9 @@ def made(space=PLAIN, units=3, **settings):
 
 def prepared(objective, n=16, position=0):
     stream = Halves(n, objective.space.columns > 0)
-    return objective.prepare(stream.batch(position, torch.arange(n)), Draws(0, position, torch.arange(n)), None)
+    return objective.prepare(
+        stream.batch(position, torch.arange(n)), Draws(0, position, torch.arange(n)), None
+    )
 
 
 def grads(objective, total):
@@ -59,7 +62,8 @@ def test_one_sample_is_reconstruction_plus_the_closed_divergence():
     batch = prepared(objective)
     out = objective.turns(1)[0].loss(batch)
     r, kl = (float(out.metrics[name][0]) for name in ("reconstruction", "kl"))
-    assert abs(float(out.total.detach().sum()) - (r + 2.0 * 0.5 * kl)) < 1e-2  # step 1 of a warm-up of 4: half of beta
+    # step 1 of a warm-up of 4: half of beta
+    assert abs(float(out.total.detach().sum()) - (r + 2.0 * 0.5 * kl)) < 1e-2
     assert abs(float(objective.measured(batch).total.detach().sum()) - (r + kl)) < 1e-2
     assert objective.measured(batch).count.tolist() == [1.0] * 16
 
@@ -68,13 +72,19 @@ def test_free_bits_are_free_below_and_exact_above():
     objective = made(free_bits=5.0)
     batch = prepared(objective)
     out = objective.turns(0)[0].loss(batch)
-    assert torch.allclose(out.total.sum(), out.metrics["reconstruction"][0] + 5.0 * 3 * 16, atol=1e-2)  # every unit is below 5 nats
+    # every unit is below 5 nats
+    assert torch.allclose(
+        out.total.sum(), out.metrics["reconstruction"][0] + 5.0 * 3 * 16, atol=1e-2
+    )
     tiny = made(free_bits=1e-9)
-    assert torch.allclose(tiny.turns(0)[0].loss(prepared(tiny)).total, made().turns(0)[0].loss(batch).total, atol=1e-4)
+    assert torch.allclose(
+        tiny.turns(0)[0].loss(prepared(tiny)).total, made().turns(0)[0].loss(batch).total, atol=1e-4
+    )
 
 
 def test_the_doubly_reparameterised_gradient_is_the_papers():
-    """Equation 8 of 1810.04152, written out: encoder sum w^2 d log w / dz dz / d phi, decoder sum w d log w / d theta."""
+    """Equation 8 of 1810.04152, written out: encoder sum w^2 d log w / dz dz / d phi, decoder sum w
+    d log w / d theta."""
     objective = made(samples=4)
     batch = prepared(objective)
     ours = grads(objective, objective.turns(0)[0].loss(batch).total)
@@ -84,12 +94,18 @@ def test_the_doubly_reparameterised_gradient_is_the_papers():
     z = mean[:, None] + log_scale.exp()[:, None] * batch["noise"]
     leaf = z.detach().requires_grad_()
     q = torch.distributions.Normal(mean.detach()[:, None], log_scale.exp().detach()[:, None])
-    log_p = objective.log_likelihood(network(latent=leaf.flatten(0, 1)).view(16, 4, 1, 1, 8, 8), batch["x"])
+    log_p = objective.log_likelihood(
+        network(latent=leaf.flatten(0, 1)).view(16, 4, 1, 1, 8, 8), batch["x"]
+    )
     log_w = log_p + (torch.distributions.Normal(0.0, 1.0).log_prob(leaf) - q.log_prob(leaf)).sum(2)
     w = log_w.softmax(1).detach()
-    decoder = torch.autograd.grad(-(w * log_w).sum(), list(network.decoder.parameters()), retain_graph=True)
+    decoder = torch.autograd.grad(
+        -(w * log_w).sum(), list(network.decoder.parameters()), retain_graph=True
+    )
     (slope,) = torch.autograd.grad(log_w.sum(), leaf)
-    encoder = torch.autograd.grad(-(w[:, :, None] ** 2 * slope * z).sum(), list(network.encoder.parameters()))
+    encoder = torch.autograd.grad(
+        -(w[:, :, None] ** 2 * slope * z).sum(), list(network.encoder.parameters())
+    )
     for a, b in zip(ours, [*encoder, *decoder], strict=True):
         assert torch.allclose(a, b, atol=1e-4, rtol=1e-3)
 
@@ -110,14 +126,21 @@ def test_a_split_batch_sums_to_the_whole():
     objective = made(SPACE, samples=2)
     batch = prepared(objective)
     whole = objective.turns(0)[0].loss(batch)
-    parts = [objective.turns(0)[0].loss({k: v[rows] for k, v in batch.items()}) for rows in (slice(0, 5), slice(5, 16))]
+    parts = [
+        objective.turns(0)[0].loss({k: v[rows] for k, v in batch.items()})
+        for rows in (slice(0, 5), slice(5, 16))
+    ]
     assert torch.allclose(whole.total, torch.cat([p.total for p in parts]), atol=1e-4)
 
 
-@pytest.mark.parametrize("likelihood,samples", [("bernoulli", 1), ("bernoulli", 4), ("logistic", 1)])
+@pytest.mark.parametrize(
+    "likelihood,samples", [("bernoulli", 1), ("bernoulli", 4), ("logistic", 1)]
+)
 def test_training_lowers_the_loss_and_conditions_decide_the_picture(likelihood, samples):
     objective = made(SPACE, likelihood=likelihood, samples=samples)
-    settings = Training(steps=300, optimizer=Optimizer(kind="adamw", learning_rate=1e-2), precision="fp32")
+    settings = Training(
+        steps=300, optimizer=Optimizer(kind="adamw", learning_rate=1e-2), precision="fp32"
+    )
     before = float(objective.measured(prepared(objective, 64)).total.detach().mean())
     state = loop.start(objective, settings, Engine("cpu"))
     loop.run(objective, Halves(32, True), state, 300, settings=settings, engine=Engine("cpu"))
@@ -130,10 +153,18 @@ def test_training_lowers_the_loss_and_conditions_decide_the_picture(likelihood, 
             assert picture.shape == (8, 1, 8, 8) and picture.abs().max() <= 1
             assert picture[..., :4].mean() > picture[..., 4:].mean() + 0.2
         x = Halves(16, True).batch(9, torch.arange(16))
-        back = objective.decode(objective.invert(x["x"], x["condition"], None, Drawing()), x["condition"], None, Drawing())
+        back = objective.decode(
+            objective.invert(x["x"], x["condition"], None, Drawing()),
+            x["condition"],
+            None,
+            Drawing(),
+        )
         assert (back - x["x"]).abs().mean() < 0.25
         strong = Drawing(guidance=2.0)
-        assert not torch.equal(objective.decode(latent, left, None, strong), objective.decode(latent, left, right, strong))
+        assert not torch.equal(
+            objective.decode(latent, left, None, strong),
+            objective.decode(latent, left, right, strong),
+        )
 
 
 def test_what_does_not_fit_is_said():
@@ -147,9 +178,14 @@ def test_units_in_use_do_not_depend_on_the_split():
     objective = made()
     for p in objective.network.parameters():
         p.data += 0.1 * torch.randn_like(p)
-    x = torch.cat([torch.full((4, 1, 8, 8), -0.01), torch.randn(4, 1, 8, 8)])  # half of them use hardly a unit
+    # half of them use hardly a unit
+    x = torch.cat([torch.full((4, 1, 8, 8), -0.01), torch.randn(4, 1, 8, 8)])
     batch = {"x": x, "noise": torch.zeros(8, 1, 3)}
-    whole, *parts = (objective.loss({k: v[rows] for k, v in batch.items()}, 1.0).metrics["active_units"] for rows in
-                     (slice(8), slice(1), slice(1, 6), slice(6, 8)))  # fmt: skip
+    whole, *parts = (
+        objective.loss({k: v[rows] for k, v in batch.items()}, 1.0).metrics["active_units"]
+        for rows in (slice(8), slice(1), slice(1, 6), slice(6, 8))
+    )
     assert whole == (sum(p[0] for p in parts), sum(p[1] for p in parts)) and whole[0] > 0
-    assert made(SPACE).conditional and not made(SPACE, drop=1.0).conditional and not made().conditional
+    assert (
+        made(SPACE).conditional and not made(SPACE, drop=1.0).conditional and not made().conditional
+    )

@@ -38,7 +38,11 @@ def test_a_line_is_drawn_to_scale():
 
 
 def test_floors_are_named_lines_inside_the_frame_and_labels_do_not_collide():
-    svg = chart([Series("a", [0, 1], [1.0, 2.0])], {"uniform": 8.318, "untrained": 8.33, "bigram <": 4.0}, label="l")
+    svg = chart(
+        [Series("a", [0, 1], [1.0, 2.0])],
+        {"uniform": 8.318, "untrained": 8.33, "bigram <": 4.0},
+        label="l",
+    )
     assert svg.count('class="floor"') == 3 and "bigram &lt; 4" in svg
     heights = sorted(float(y) for y in re.findall(r'class="floor-name"[^>]* y="([\d.]+)"', svg))
     assert all(b - a >= 10 for a, b in zip(heights, heights[1:], strict=False))
@@ -59,8 +63,12 @@ def dot(svg):
 
 
 def test_scale_puts_better_on_the_right():
-    assert dot(scale(3.0, {"unigram": 5.0}, {"text": 1.0}, falling=True)) == pytest.approx(8 + 184 * 0.5)
-    assert dot(scale(1.5, {"untrained": 3.0}, {"text": 1.0}, falling=True)) == pytest.approx(8 + 184 * 0.75)
+    assert dot(scale(3.0, {"unigram": 5.0}, {"text": 1.0}, falling=True)) == pytest.approx(
+        8 + 184 * 0.5
+    )
+    assert dot(scale(1.5, {"untrained": 3.0}, {"text": 1.0}, falling=True)) == pytest.approx(
+        8 + 184 * 0.75
+    )
     assert dot(scale(5.0, {"bigram": 4.0}, {}, falling=True)) == 8, "worse than its floor"
     assert dot(scale(0.6, {"noise": 0.0}, {"text": 1.0})) == pytest.approx(8 + 184 * 0.6, abs=0.1)
     assert scale(1.0, {}, {}) == "" and scale(math.nan, {"a": 1.0}, {}) == ""

@@ -1,4 +1,5 @@
-"""Sampling against a plain loop over one row, and its promises: rows are independent, stops cut, seeds decide."""
+"""Sampling against a plain loop over one row, and its promises: rows are independent, stops cut,
+seeds decide."""
 
 import pytest
 import torch
@@ -25,22 +26,42 @@ def greedy_by_hand(model, prompt, count, end=10):
 def test_greedy_of_unequal_prompts_is_the_plain_loop(table, every):
     prompts = [[1], [2, 3, 4], [5, 6], [7, 8, 9, 1, 2], [0]]
     tokens, real = pad_left(prompts)
-    drawn = generate_tokens(table, tokens, real, GREEDY, Draws(0, 0, torch.arange(5)), end=10, every=every)
-    for prompt, new, mask, logprobs in zip(prompts, drawn.tokens, drawn.mask, drawn.logprobs, strict=True):
+    drawn = generate_tokens(
+        table, tokens, real, GREEDY, Draws(0, 0, torch.arange(5)), end=10, every=every
+    )
+    for prompt, new, mask, logprobs in zip(
+        prompts, drawn.tokens, drawn.mask, drawn.logprobs, strict=True
+    ):
         expected = greedy_by_hand(table, prompt, 20)
         assert new[mask].tolist() == expected
         scores = table(torch.tensor([prompt + expected])).log_softmax(-1)[0, len(prompt) - 1 : -1]
-        assert torch.allclose(logprobs[mask], scores.gather(1, torch.tensor(expected)[:, None])[:, 0], atol=1e-5)
+        assert torch.allclose(
+            logprobs[mask], scores.gather(1, torch.tensor(expected)[:, None])[:, 0], atol=1e-5
+        )
         assert not new[~mask].any() and not logprobs[~mask].any()
-    assert len({len(greedy_by_hand(table, p, 20)) for p in prompts}) > 2, "rows must end at different places for this to mean anything"
+    assert len({len(greedy_by_hand(table, p, 20)) for p in prompts}) > 2, (
+        "rows must end at different places for this to mean anything"
+    )
 
 
 def test_without_logprobs_the_same_tokens(table):
     scored, plain = (
-        generate_tokens(table, torch.tensor([[1], [2]]), None, GREEDY, Draws(0, 0, torch.arange(2)), end=10, logprobs=asked)
+        generate_tokens(
+            table,
+            torch.tensor([[1], [2]]),
+            None,
+            GREEDY,
+            Draws(0, 0, torch.arange(2)),
+            end=10,
+            logprobs=asked,
+        )
         for asked in (True, False)
     )
-    assert torch.equal(scored.tokens, plain.tokens) and torch.equal(scored.mask, plain.mask) and plain.logprobs is None
+    assert (
+        torch.equal(scored.tokens, plain.tokens)
+        and torch.equal(scored.mask, plain.mask)
+        and plain.logprobs is None
+    )
 
 
 def test_a_sample_is_the_same_alone_and_in_any_batch(table, letters):
@@ -51,14 +72,20 @@ def test_a_sample_is_the_same_alone_and_in_any_batch(table, letters):
     assert [sample.prompt for sample in whole] == [p for p in prompts for _ in range(3)]
     assert len({sample.text for sample in whole}) > 6
     shorter = RANDOM.model_copy(update={"max_tokens": 5})
-    assert [s.tokens[:5] for s in whole] == [s.tokens for s in generate(table, letters, prompts, n=3, settings=shorter)]
-    assert whole != generate(table, letters, prompts, n=3, settings=RANDOM.model_copy(update={"seed": 4}))
+    assert [s.tokens[:5] for s in whole] == [
+        s.tokens for s in generate(table, letters, prompts, n=3, settings=shorter)
+    ]
+    assert whole != generate(
+        table, letters, prompts, n=3, settings=RANDOM.model_copy(update={"seed": 4})
+    )
 
 
 def test_draws_follow_the_models_distribution(table):
     rows = 4000
     decoding = Decoding(max_tokens=1, temperature=0.7, top_k=4)
-    drawn = generate_tokens(table, torch.full((rows, 1), 5), None, decoding, Draws(0, 0, torch.arange(rows)))
+    drawn = generate_tokens(
+        table, torch.full((rows, 1), 5), None, decoding, Draws(0, 0, torch.arange(rows))
+    )
     logits = table(torch.tensor([[5]]))[0, -1] / 0.7
     kept = logits.topk(4)
     p = torch.zeros(12).scatter_(0, kept.indices, kept.values.softmax(-1))
@@ -72,7 +99,9 @@ def test_a_stop_string_over_several_tokens_cuts_text(table, letters):
     plain = generate(table, letters, ["abc"], settings=GREEDY)[0]
     stop = plain.text[4:7]
     place = plain.text.index(stop)
-    cut = generate(table, letters, ["abc"], settings=GREEDY.model_copy(update={"stop": ("zz", stop)}))[0]
+    cut = generate(
+        table, letters, ["abc"], settings=GREEDY.model_copy(update={"stop": ("zz", stop)})
+    )[0]
     assert cut.stopped == "stop" and cut.text == plain.text[:place]
     assert cut.tokens == plain.tokens[: place + 3] and cut.logprob > plain.logprob
 
@@ -92,7 +121,9 @@ def test_text_streams_in_order_and_without_the_stop_string(table, letters):
 
 
 def test_an_empty_prompt_begins_a_document(table, letters):
-    assert generate(table, letters, [""], settings=GREEDY)[0].tokens == tuple(greedy_by_hand(table, [10], 20))
+    assert generate(table, letters, [""], settings=GREEDY)[0].tokens == tuple(
+        greedy_by_hand(table, [10], 20)
+    )
 
 
 def test_repetition_penalty_counts_the_prompt_but_not_its_filling(table):
@@ -132,13 +163,19 @@ def test_a_constraint_is_obeyed_and_in_the_probabilities(table):
         return (torch.arange(12) % 2 == parity) & (torch.arange(12) != 11)
 
     tokens = torch.tensor([[1], [2], [3]])
-    drawn = generate_tokens(table, tokens, None, RANDOM, Draws(1, 0, torch.arange(3)), end=10, constraint=alternate)
-    for prompt, new, mask, logprobs in zip(tokens, drawn.tokens, drawn.mask, drawn.logprobs, strict=True):
+    drawn = generate_tokens(
+        table, tokens, None, RANDOM, Draws(1, 0, torch.arange(3)), end=10, constraint=alternate
+    )
+    for prompt, new, mask, logprobs in zip(
+        tokens, drawn.tokens, drawn.mask, drawn.logprobs, strict=True
+    ):
         row = torch.cat([prompt, new[mask]])
         assert (row.diff() % 2 == 1).all()
         logits = table(row[None])[0, :-1]
         allowed = torch.stack([alternate(row[None, : i + 1], None)[0] for i in range(len(row) - 1)])
-        expected = logits.masked_fill(~allowed, -torch.inf).log_softmax(-1).gather(1, row[1:, None])[:, 0]
+        expected = (
+            logits.masked_fill(~allowed, -torch.inf).log_softmax(-1).gather(1, row[1:, None])[:, 0]
+        )
         assert torch.allclose(logprobs[mask], expected, atol=1e-5)
 
 
@@ -153,16 +190,30 @@ def test_a_constraint_sees_all_that_was_drawn(context):
         return torch.ones(len(tokens), 12, dtype=torch.bool)
 
     prompts = torch.tensor([[1, 2], [3, 4], [5, 6]])
-    drawn = generate_tokens(Table(context=context), prompts, None, RANDOM, Draws(1, 0, torch.arange(3)), constraint=anything)
+    drawn = generate_tokens(
+        Table(context=context),
+        prompts,
+        None,
+        RANDOM,
+        Draws(1, 0, torch.arange(3)),
+        constraint=anything,
+    )
     whole = torch.cat([prompts, drawn.tokens], 1)
     assert len(histories) == 20
-    assert all(torch.equal(tokens, whole[rows, : 2 + i]) for i, (tokens, rows) in enumerate(histories))
+    assert all(
+        torch.equal(tokens, whole[rows, : 2 + i]) for i, (tokens, rows) in enumerate(histories)
+    )
 
 
 def test_a_constraint_without_a_token_is_refused(table):
     with pytest.raises(GenwrightError, match="row 0: token 0 could not be drawn"):
         generate_tokens(
-            table, torch.tensor([[1]]), None, RANDOM, Draws(1, 0, torch.arange(1)), constraint=lambda t, r: torch.zeros(1, 12) > 0
+            table,
+            torch.tensor([[1]]),
+            None,
+            RANDOM,
+            Draws(1, 0, torch.arange(1)),
+            constraint=lambda t, r: torch.zeros(1, 12) > 0,
         )
 
 
@@ -172,7 +223,14 @@ def test_weights_that_are_not_finite_are_refused(table, letters):
         with pytest.raises(GenwrightError, match="not finite"):
             generate(table, letters, ["a"], settings=decoding)
         with pytest.raises(GenwrightError, match="not finite"):
-            generate_tokens(table, torch.tensor([[1]]), None, decoding, Draws(0, 0, torch.arange(1)), logprobs=False)
+            generate_tokens(
+                table,
+                torch.tensor([[1]]),
+                None,
+                decoding,
+                Draws(0, 0, torch.arange(1)),
+                logprobs=False,
+            )
 
 
 def test_what_was_drawn_can_enter_a_gradient(table):

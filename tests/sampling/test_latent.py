@@ -15,7 +15,9 @@ SPACE = Space(shape=(1, 2, 2), attributes={"kind": ("a", "b")})
 
 
 def draw(objective, count, condition, negative, settings):
-    return latent.decoded(objective, SPACE, latent.latents(objective, count, settings), condition, negative, settings)
+    return latent.decoded(
+        objective, SPACE, latent.latents(objective, count, settings), condition, negative, settings
+    )
 
 
 class Linear(nn.Module):
@@ -46,8 +48,14 @@ def test_a_sample_depends_on_its_number_alone_and_batches_are_bounded():
     many = draw(objective, 150, None, torch.ones(1, 2), settings)
     few = draw(objective, 3, None, None, settings)
     assert torch.equal(many[:3], few) and many.shape == (150, 1, 2, 2)
-    assert objective.calls[:3] == [(64, (64, 2), (64, 2)), (64, (64, 2), (64, 2)), (22, (22, 2), (22, 2))]
-    assert torch.equal(latent.latents(objective, 2, settings, first=1), latent.latents(objective, 3, settings)[1:])
+    assert objective.calls[:3] == [
+        (64, (64, 2), (64, 2)),
+        (64, (64, 2), (64, 2)),
+        (22, (22, 2), (22, 2)),
+    ]
+    assert torch.equal(
+        latent.latents(objective, 2, settings, first=1), latent.latents(objective, 3, settings)[1:]
+    )
     assert not torch.equal(few, draw(objective, 3, None, None, Drawing(seed=6)))
     condition = torch.tensor([[7.0, 0.0]])
     assert torch.allclose(draw(objective, 3, condition, None, settings), few + 7)
@@ -59,11 +67,15 @@ def test_the_spherical_way_by_hand():
     root = math.sqrt(0.5)
     assert torch.allclose(out, torch.tensor([[1.0, 0.0], [root, 2 * root], [0.0, 2.0]]), atol=1e-6)
     same = latent.spherical(a, a * 3, torch.tensor([0.0, 0.5, 1.0]))
-    assert torch.allclose(same, torch.tensor([[1.0, 0], [2.0, 0], [3.0, 0]])), "parallel: the straight line"
+    assert torch.allclose(same, torch.tensor([[1.0, 0], [2.0, 0], [3.0, 0]])), (
+        "parallel: the straight line"
+    )
     torch.manual_seed(0)
     u, v = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8)
     norms = latent.interpolate(u, v, 9).flatten(1).norm(dim=1)
-    assert norms.min() > 0.97 * min(u.norm(), v.norm()), "a straight line's middle would have 0.7 of it"
+    assert norms.min() > 0.97 * min(u.norm(), v.norm()), (
+        "a straight line's middle would have 0.7 of it"
+    )
 
 
 def test_a_walk_is_a_closed_loop_of_even_steps():
@@ -72,7 +84,9 @@ def test_a_walk_is_a_closed_loop_of_even_steps():
     way = latent.walk(stops, 40)
     assert way.shape == (40, 512) and torch.allclose(way[::10], stops, atol=1e-6)
     steps = (way - way.roll(1, 0)).norm(dim=1)
-    assert steps.max() < 1.5 * steps.min(), "the step from the last frame to the first is like any other"
+    assert steps.max() < 1.5 * steps.min(), (
+        "the step from the last frame to the first is like any other"
+    )
 
 
 def test_traversal_sets_one_coordinate_and_keeps_the_others():
@@ -81,7 +95,9 @@ def test_traversal_sets_one_coordinate_and_keeps_the_others():
     assert torch.equal(out, torch.tensor([[5.0, -3, 7], [5, 0, 7], [5, 3, 7]]))
     slant = torch.tensor([[0.6], [0.8], [0.0]]).T  # as a decomposition leaves it: not contiguous
     out = latent.traverse(base, slant, values)
-    assert torch.allclose(out @ slant[0], values, atol=1e-5) and torch.allclose(out[:, 2], torch.tensor(7.0))
+    assert torch.allclose(out @ slant[0], values, atol=1e-5) and torch.allclose(
+        out[:, 2], torch.tensor(7.0)
+    )
 
 
 def test_the_most_active_dimensions_come_first():
@@ -97,12 +113,14 @@ def test_inversion_returns_and_variation_keeps_the_prior():
     objective = Objective()
     z = torch.tensor([[1.0, -2.0, 0.5, 0.0]])
     x = latent.decoded(objective, SPACE, z, torch.tensor([[2.0, 0.0]]), None, Drawing())
-    assert torch.allclose(latent.invert(objective, SPACE, x, torch.tensor([[2.0, 0.0]]), Drawing()), z)
+    assert torch.allclose(
+        latent.invert(objective, SPACE, x, torch.tensor([[2.0, 0.0]]), Drawing()), z
+    )
     torch.manual_seed(0)
     noise = torch.randn(4000, 16)
-    assert torch.equal(latent.vary(noise[:1], noise, 0.0), noise[:1].expand(4000, 16)) and torch.equal(
-        latent.vary(noise[:1], noise, 1.0), noise
-    )
+    assert torch.equal(
+        latent.vary(noise[:1], noise, 0.0), noise[:1].expand(4000, 16)
+    ) and torch.equal(latent.vary(noise[:1], noise, 1.0), noise)
     assert latent.vary(torch.randn(4000, 16), noise, 0.6).std() == pytest.approx(1, abs=0.02)
 
 
@@ -111,10 +129,26 @@ def test_a_flow_that_starts_elsewhere_is_sampled_from_there():
     from genwright.runs import assemble
     from genwright.sampling.drawing import Drawing
 
-    values = {"name": "x", "data": {"kind": "points", "source": "moons", "start": "8gaussians", "points": 10, "held_out": 0}}
+    values = {
+        "name": "x",
+        "data": {
+            "kind": "points",
+            "source": "moons",
+            "start": "8gaussians",
+            "points": 10,
+            "held_out": 0,
+        },
+    }
     recipe = Recipe.of(values | {"model": {"kind": "mlp-velocity", "width": 8}})
     dataset = recipe.data.prepare(recipe.codec)
     z = latent.latents(assemble.objective(recipe, dataset.codec.space), 500, Drawing())
     assert (z.norm(dim=1) - 5).abs().mean() < 0.5, "eight normals at distance 5"
-    usual = Recipe.of(values | {"data": {"kind": "points"}, "model": {"kind": "mlp-velocity", "width": 8}})
-    assert latent.latents(assemble.objective(usual, dataset.codec.space), 500, Drawing()).norm(dim=1).mean() < 2
+    usual = Recipe.of(
+        values | {"data": {"kind": "points"}, "model": {"kind": "mlp-velocity", "width": 8}}
+    )
+    assert (
+        latent.latents(assemble.objective(usual, dataset.codec.space), 500, Drawing())
+        .norm(dim=1)
+        .mean()
+        < 2
+    )

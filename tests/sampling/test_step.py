@@ -20,7 +20,13 @@ VARIANTS = [
     {"preset": "speedrun"},
     {"preset": "nanochat", "kv_heads": 2, "window": 5, "pattern": "SL"},
     {"preset": "llama", "kv_heads": 1, "tied": True, "logit_softcap": 2.0, "activation": "swiglu"},
-    {"preset": "qwen3", "kv_heads": 2, "window": 3, "rope_base_local": 100.0, "embedding_norm": True},
+    {
+        "preset": "qwen3",
+        "kv_heads": 2,
+        "window": 3,
+        "rope_base_local": 100.0,
+        "embedding_norm": True,
+    },
     {"preset": "llama", "norm": "layer", "activation": "geglu"},
     {"preset": "nanochat", "dense_head": True},
 ]
@@ -28,14 +34,18 @@ VARIANTS = [
 
 def build(context=32, **settings):
     torch.manual_seed(0)
-    model = TransformerSettings(depth=3, width=32, heads=4, **settings).build(Space(vocabulary=19), context)
+    model = TransformerSettings(depth=3, width=32, heads=4, **settings).build(
+        Space(vocabulary=19), context
+    )
     for parameter in model.parameters():  # no zeros at the start, no gains of one
         parameter.data.add_(torch.randn_like(parameter), alpha=0.2)
     return model.eval()
 
 
 @pytest.mark.parametrize(
-    ("variant", "padded"), [*itertools.product(VARIANTS, (False, True)), ({"preset": "nanochat", "places": 4}, False)], ids=str
+    ("variant", "padded"),
+    [*itertools.product(VARIANTS, (False, True)), ({"preset": "nanochat", "places": 4}, False)],
+    ids=str,
 )
 @torch.inference_mode()
 def test_steps_equal_forward(variant, padded):
@@ -43,27 +53,38 @@ def test_steps_equal_forward(variant, padded):
     tokens = torch.randint(19, (3, 14))
     real = torch.arange(14) >= torch.tensor([[0], [3], [1]]) if padded else None
     expected = model(tokens, padding=real)
-    lean = not any(variant.get(key) for key in ("window", "dense_head")) and variant.get("norm") != "layer"
+    lean = (
+        not any(variant.get(key) for key in ("window", "dense_head"))
+        and variant.get("norm") != "layer"
+    )
     assert isinstance(stepper(model), Lean if lean else Cached)
     for step in {stepper(model), Cached(model)}:
         logits = [step.start(tokens[:, :6], None if real is None else real[:, :6], 14)]
         logits += [step.step(tokens[:, i]) for i in range(6, 14)]
         assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5
-        again = step.start(tokens[:, :7], None if real is None else real[:, :7], 20)  # a stepper may be used again
+        # a stepper may be used again
+        again = step.start(tokens[:, :7], None if real is None else real[:, :7], 20)
         assert (again - expected[:, 6]).abs().max() < 2e-5
         assert (step.step(tokens[:, 7]) - expected[:, 7]).abs().max() < 2e-5
 
 
 def test_places_want_prompts_of_one_length():
     model, real = build(places=4), torch.tensor([[True, True], [False, True]])
-    with pytest.raises(GenwrightError, match=r"prompts of several lengths have other places \(model.places\); give one at a time"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"prompts of several lengths have other places \(model.places\); give one at a time",
+    ):
         stepper(model).start(torch.zeros(2, 2, dtype=torch.long), real, 4)
 
 
 def test_a_row_beyond_the_context_is_read_again_from_the_beginning_of_one():
     model = build(context=20, places=3)
     drawn = generate_tokens(
-        model, torch.zeros(1, 1, dtype=torch.long), None, Decoding(max_tokens=60, temperature=0), Draws(0, 0, torch.arange(1))
+        model,
+        torch.zeros(1, 1, dtype=torch.long),
+        None,
+        Decoding(max_tokens=60, temperature=0),
+        Draws(0, 0, torch.arange(1)),
     )
     tokens = torch.cat((torch.zeros(1, 1, dtype=torch.long), drawn.tokens), 1)
     start = 0
@@ -76,7 +97,13 @@ def test_a_row_beyond_the_context_is_read_again_from_the_beginning_of_one():
 def test_parameters_in_bfloat16_use_the_modules_own_cache():
     model = build().bfloat16()
     assert isinstance(stepper(model), Cached)
-    drawn = generate_tokens(model, torch.zeros(1, 1, dtype=torch.long), None, Decoding(max_tokens=3), Draws(0, 0, torch.arange(1)))
+    drawn = generate_tokens(
+        model,
+        torch.zeros(1, 1, dtype=torch.long),
+        None,
+        Decoding(max_tokens=3),
+        Draws(0, 0, torch.arange(1)),
+    )
     assert drawn.tokens.shape == (1, 3)
 
 
@@ -85,7 +112,9 @@ def test_greedy_is_the_argmax_of_forward(variant):
     model = build(**variant)
     prompts = [[1], [2, 3, 4, 5], [6, 7]]
     tokens, real = pad_left(prompts)
-    drawn = generate_tokens(model, tokens, real, Decoding(max_tokens=12, temperature=0), Draws(0, 0, torch.arange(3)))
+    drawn = generate_tokens(
+        model, tokens, real, Decoding(max_tokens=12, temperature=0), Draws(0, 0, torch.arange(3))
+    )
     for prompt, new in zip(prompts, drawn.tokens.tolist(), strict=True):
         row = list(prompt)
         for _ in range(12):
@@ -105,7 +134,13 @@ def test_a_step_follows_the_weights_of_its_moment():
 
 def test_a_row_beyond_the_context_goes_on():
     model = build(context=8)
-    drawn = generate_tokens(model, torch.tensor([[1, 2, 3]]), None, Decoding(max_tokens=40), Draws(0, 0, torch.arange(1)))
+    drawn = generate_tokens(
+        model,
+        torch.tensor([[1, 2, 3]]),
+        None,
+        Decoding(max_tokens=40),
+        Draws(0, 0, torch.arange(1)),
+    )
     assert drawn.mask.sum() == 40
 
 
@@ -113,7 +148,9 @@ def test_a_compiled_module_is_stepped_by_its_original():
     model = build()
     wrapper = torch.compile(model)  # compiles nothing before its first call
     assert isinstance(stepper(wrapper), Lean)
-    drawn = generate_tokens(wrapper, torch.tensor([[1]]), None, Decoding(max_tokens=40), Draws(0, 0, torch.arange(1)))
+    drawn = generate_tokens(
+        wrapper, torch.tensor([[1]]), None, Decoding(max_tokens=40), Draws(0, 0, torch.arange(1))
+    )
     assert drawn.mask.sum() == 40
 
 

@@ -40,7 +40,9 @@ def test_each_equals_transformers(ours, theirs, value, seed):
 
 def test_ties_stay_as_in_transformers():
     logits = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
-    assert torch.equal(alone(logits, top_k=2), reference.TopKLogitsWarper(2)(NOTHING, logits.clone()))
+    assert torch.equal(
+        alone(logits, top_k=2), reference.TopKLogitsWarper(2)(NOTHING, logits.clone())
+    )
     assert torch.equal(alone(logits, min_p=1.0), torch.tensor([[1.0, 1.0, 1.0, -torch.inf]]))
 
 
@@ -54,7 +56,10 @@ def test_repetition_penalty_equals_transformers(penalty):
 
 
 def test_composition_follows_transformers_order():
-    logits, history = logits_of(3), torch.randint(37, (7, 5), generator=torch.Generator().manual_seed(4))
+    logits, history = (
+        logits_of(3),
+        torch.randint(37, (7, 5), generator=torch.Generator().manual_seed(4)),
+    )
     decoding = Decoding(temperature=0.6, top_k=20, top_p=0.8, min_p=0.02, repetition_penalty=1.2)
     expected = logits.clone()
     for processor in (

@@ -19,11 +19,15 @@ from training.toy_run import session
 
 
 def tree(root):
-    return {p.relative_to(root): p.read_bytes() for p in sorted(Path(root).rglob("*")) if p.is_file()}
+    return {
+        p.relative_to(root): p.read_bytes() for p in sorted(Path(root).rglob("*")) if p.is_file()
+    }
 
 
 def write(root, step, value=1.0, **state):
-    return checkpoint.save(root, step, {"weights": {"w": torch.full((1000,), value)}}, {"step": step} | state)
+    return checkpoint.save(
+        root, step, {"weights": {"w": torch.full((1000,), value)}}, {"step": step} | state
+    )
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -42,7 +46,11 @@ def test_damage_is_found_and_an_earlier_checkpoint_is_taken(tmp_path, name, harm
     if harm == "delete":
         file.unlink()
     else:
-        file.write_bytes(data[: len(data) // 2] if harm == "truncate" else data[:-3] + bytes([data[-3] ^ 1]) + data[-2:])
+        file.write_bytes(
+            data[: len(data) // 2]
+            if harm == "truncate"
+            else data[:-3] + bytes([data[-3] ^ 1]) + data[-2:]
+        )
     said = []
     before = tree(tmp_path)
     assert checkpoint.newest(tmp_path, said.append) == checkpoint.folder_of(tmp_path, 5)
@@ -94,7 +102,10 @@ def test_a_full_disk_is_said_and_the_last_good_checkpoint_stays(tmp_path, monkey
     Full(3 * 2, monkeypatch)  # steps 0 and 10 fit, three files each
     s = session("vae", tmp_path, checkpoint_every=10)
     s.say = said.append
-    with pytest.raises(GenwrightError, match=r"stopped at step 40 unsaved: the disk is full.*free some space and train --resume"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"stopped at step 40 unsaved: the disk is full.*free some space and train --resume",
+    ):
         s.train()
     assert len(said) == 4 and "step-00000020 was not written, earlier ones are whole" in said[0]
     assert checkpoint.steps(s.root) == [0, 10]
@@ -163,7 +174,16 @@ def test_records_wait_in_memory_while_the_disk_is_full(tmp_path, monkeypatch):
 
 def test_sigterm_saves_and_exits_cleanly_and_the_run_goes_on_bit_for_bit(tmp_path):
     script = Path(__file__).with_name("toy_run.py")
-    args = [sys.executable, str(script), "gan", str(tmp_path / "run"), "--steps", "4000", "--every", "1000"]
+    args = [
+        sys.executable,
+        str(script),
+        "gan",
+        str(tmp_path / "run"),
+        "--steps",
+        "4000",
+        "--every",
+        "1000",
+    ]
     child = subprocess.Popen(args, stdout=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 60
@@ -174,7 +194,9 @@ def test_sigterm_saves_and_exits_cleanly_and_the_run_goes_on_bit_for_bit(tmp_pat
     assert child.returncode == 0
     stopped = checkpoint.steps(tmp_path / "run" / "checkpoints")[-1]
     assert 0 < stopped < 4000
-    state = json.loads((checkpoint.folder_of(tmp_path / "run" / "checkpoints", stopped) / "state.json").read_text())
+    state = json.loads(
+        (checkpoint.folder_of(tmp_path / "run" / "checkpoints", stopped) / "state.json").read_text()
+    )
     assert state["scheduled"] is (stopped % 1000 == 0)
     goal = stopped + 7
     common = {"steps": 4000, "checkpoint_every": 1000, "evaluate_every": 7}

@@ -1,4 +1,5 @@
-"""The real objectives of pictures and points, stopped and taken up again: bit for bit the run that was never stopped."""
+"""The real objectives of pictures and points, stopped and taken up again: bit for bit the run that
+was never stopped."""
 
 import pytest
 import torch
@@ -24,7 +25,14 @@ def session(name, folder):
     make, data = FAMILIES[name]
     dataset = data()
     settings = Training(
-        steps=9, batch_size=8, micro_batch=4, ema=0.9, precision="fp32", optimizer=w.adam(1e-3), checkpoint_every=3, evaluate_every=0
+        steps=9,
+        batch_size=8,
+        micro_batch=4,
+        ema=0.9,
+        precision="fp32",
+        optimizer=w.adam(1e-3),
+        checkpoint_every=3,
+        evaluate_every=0,
     )
     return Session(folder, make(dataset.codec.space), dataset.stream(8, 0), settings, Engine("cpu"))
 

@@ -1,4 +1,5 @@
-"""What the loop promises every family: exact accumulation, exact resume, ranks that agree, guards that hold."""
+"""What the loop promises every family: exact accumulation, exact resume, ranks that agree, guards
+that hold."""
 
 import json
 import os
@@ -24,7 +25,11 @@ FAMILIES = ("gan", "vae", "ppo")
 
 def final(folder, step=40):
     root = Path(folder) / "checkpoints"
-    return {(p.stem, n): t for p in checkpoint.folder_of(root, step).glob("*.safetensors") for n, t in load_file(p).items()}
+    return {
+        (p.stem, n): t
+        for p in checkpoint.folder_of(root, step).glob("*.safetensors")
+        for n, t in load_file(p).items()
+    }
 
 
 def same(a, b):
@@ -50,7 +55,15 @@ def test_toys_learn(name):
             records.append(record)
 
     engine = Engine("cpu")
-    loop.run(objective, stream, loop.start(objective, settings, engine), 150, settings=settings, engine=engine, hooks=[Keep()])
+    loop.run(
+        objective,
+        stream,
+        loop.start(objective, settings, engine),
+        150,
+        settings=settings,
+        engine=engine,
+        hooks=[Keep()],
+    )
     if name == "ppo":
         assert sum(r["reward"] for r in records[-10:]) / 10 > 0.85 > 0.55 > records[0]["reward"]
     elif name == "vae":
@@ -79,31 +92,55 @@ def test_any_split_equals_the_full_batch(name, tmp_path):
 
 
 def launch(processes, *args):
-    run = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--master-port=0", "--standalone"]
+    run = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nproc-per-node={processes}",
+        "--master-port=0",
+        "--standalone",
+    ]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     script = Path(__file__).with_name("toy_run.py")
-    out = subprocess.run([*(run if processes > 1 else [sys.executable]), script, *map(str, args)], env=env, capture_output=True, text=True)
+    out = subprocess.run(
+        [*(run if processes > 1 else [sys.executable]), script, *map(str, args)],
+        env=env,
+        capture_output=True,
+        text=True,
+    )
     assert out.returncode == 0, out.stderr[-3000:]
     return out.stdout
 
 
-@pytest.mark.parametrize(("name", "strategy"), [("gan", "ddp"), ("vae", "ddp"), ("ppo", "ddp"), ("vae", "fsdp"), ("ppo", "fsdp")])
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [("gan", "ddp"), ("vae", "ddp"), ("ppo", "ddp"), ("vae", "fsdp"), ("ppo", "fsdp")],
+)
 def test_two_processes_equal_one_and_resume_across(name, strategy, tmp_path):
     launch(2, name, tmp_path / "two", "--steps", 20, "--strategy", strategy, "--micro", 4)
     session(name, tmp_path / "one", steps=20).train()
     assert near(final(tmp_path / "one", 20), final(tmp_path / "two", 20))
     launch(2, name, tmp_path / "mixed", "--steps", 20, "--strategy", strategy, "--until", 9)
-    session(name, tmp_path / "mixed", steps=20, checkpoint_every=10, evaluate_every=7).train(resume=True, until=15)
+    session(name, tmp_path / "mixed", steps=20, checkpoint_every=10, evaluate_every=7).train(
+        resume=True, until=15
+    )
     launch(2, name, tmp_path / "mixed", "--steps", 20, "--strategy", strategy, "--resume")
     assert near(final(tmp_path / "one", 20), final(tmp_path / "mixed", 20))
-    losses = [[r["loss"] for r in history(tmp_path / x) if "loss" in r] for x in ("one", "two", "mixed")]
+    losses = [
+        [r["loss"] for r in history(tmp_path / x) if "loss" in r] for x in ("one", "two", "mixed")
+    ]
     assert len(losses[0]) == 20
-    assert all(abs(a - b) < 1e-5 for other in losses[1:] for a, b in zip(losses[0], other, strict=True))
+    assert all(
+        abs(a - b) < 1e-5 for other in losses[1:] for a, b in zip(losses[0], other, strict=True)
+    )
 
 
 def test_gradients_of_gradients_are_refused_under_fsdp_and_compile():
     objective, _, settings = toys.make("gan", compile=True)
-    with pytest.raises(GenwrightError, match="differentiates gradients, which training.compile=true cannot do; set training.compile=false"):
+    with pytest.raises(
+        GenwrightError,
+        match="differentiates gradients, which training.compile=true cannot do; set training.compile=false",
+    ):
         loop.start(objective, settings, Engine("cpu"))
 
 
@@ -122,7 +159,15 @@ class Poisoned(toys.Points):
 def poisoned(folder, bad, said=None, **training):
     objective, _, settings = toys.make("vae", checkpoint_every=10, **training)
     folder.mkdir(exist_ok=True)
-    return Session(folder, objective, Poisoned(bad), settings, Engine("cpu"), seed=3, say=(said if said is not None else []).append)
+    return Session(
+        folder,
+        objective,
+        Poisoned(bad),
+        settings,
+        Engine("cpu"),
+        seed=3,
+        say=(said if said is not None else []).append,
+    )
 
 
 def test_a_non_finite_step_is_skipped_and_names_its_batch(tmp_path):
@@ -137,7 +182,8 @@ def test_a_non_finite_step_is_skipped_and_names_its_batch(tmp_path):
 def test_five_in_a_row_roll_back_pass_over_the_window_and_a_kill_changes_nothing(tmp_path):
     said, bad = [], set(range(23, 29))
     state, _ = poisoned(tmp_path / "whole", bad, said).train()
-    assert state.skipped == [(20, 8)]  # steps 23 to 27 were bad: from checkpoint 20, eight batches are passed over
+    # steps 23 to 27 were bad: from checkpoint 20, eight batches are passed over
+    assert state.skipped == [(20, 8)]
     assert state.position(19) == 19 and state.position(20) == 28
     assert "rolled back from step 28 to 20; 8 batches are passed over" in said[0]
     for stop in (25, 21, 33):
@@ -149,7 +195,10 @@ def test_five_in_a_row_roll_back_pass_over_the_window_and_a_kill_changes_nothing
 
 
 def test_endless_non_finite_steps_stop_the_run_with_a_reason(tmp_path):
-    with pytest.raises(GenwrightError, match=r"after 2 rollbacks: 5 steps in a row were not finite.*lower the learning rate"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"after 2 rollbacks: 5 steps in a row were not finite.*lower the learning rate",
+    ):
         poisoned(tmp_path, set(range(12, 1000))).train()
     assert "stopped" in history(tmp_path)[-1]["event"]
     assert not checkpoint.faults(checkpoint.newest(tmp_path / "checkpoints"))
@@ -158,16 +207,32 @@ def test_endless_non_finite_steps_stop_the_run_with_a_reason(tmp_path):
 def test_a_step_without_a_target_stops(tmp_path):
     objective, stream, settings = toys.make("vae")
     original = objective.loss
-    objective.loss = lambda batch, weight: Loss(original(batch, weight).total * 0, torch.zeros(len(batch["points"])), {})
+    objective.loss = lambda batch, weight: Loss(
+        original(batch, weight).total * 0, torch.zeros(len(batch["points"])), {}
+    )
     with pytest.raises(GenwrightError, match="step 1 has no target"):
         engine = Engine("cpu")
-        loop.run(objective, stream, loop.start(objective, settings, engine), 3, settings=settings, engine=engine)
+        loop.run(
+            objective,
+            stream,
+            loop.start(objective, settings, engine),
+            3,
+            settings=settings,
+            engine=engine,
+        )
 
 
 def test_batch_sizes_that_cannot_be_split_are_refused():
     objective, stream, settings = toys.make("gan", size=12, micro_batch=3)
     with pytest.raises(GenwrightError, match="multiples of 2"):
-        loop.run(objective, stream, loop.start(objective, settings, Engine("cpu")), 1, settings=settings, engine=Engine("cpu"))
+        loop.run(
+            objective,
+            stream,
+            loop.start(objective, settings, Engine("cpu")),
+            1,
+            settings=settings,
+            engine=Engine("cpu"),
+        )
 
 
 def test_the_run_goes_on_in_bf16_with_fp32_masters(tmp_path):
@@ -190,7 +255,8 @@ def test_metrics_are_json_without_nan(tmp_path):
 
 
 def test_a_scheduled_checkpoint_is_not_taken_among_bad_steps(tmp_path):
-    state, _ = poisoned(tmp_path / "whole", set(range(15, 20))).train()  # steps 16 to 20: the fifth would be a scheduled one
+    # steps 16 to 20: the fifth would be a scheduled one
+    state, _ = poisoned(tmp_path / "whole", set(range(15, 20))).train()
     assert state.skipped == [(10, 10)]
     poisoned(tmp_path / "18", set(range(15, 20))).train(until=18)
     poisoned(tmp_path / "18", set(range(15, 20))).train(resume=True)

@@ -24,7 +24,10 @@ def test_muon_follows_its_definition():
     torch.manual_seed(0)
     net = nn.Linear(8, 24, bias=False)
     start = net.weight.detach().clone()
-    w = Weights(net, Optimizer(kind="muon", matrix_rate=0.1, learning_rate=0.1, weight_decay=0.5, momentum=0.9))
+    w = Weights(
+        net,
+        Optimizer(kind="muon", matrix_rate=0.1, learning_rate=0.1, weight_decay=0.5, momentum=0.9),
+    )
     buffer, expected = torch.zeros_like(start), start.clone()
     for _ in range(3):
         gradient = torch.randn(24, 8)
@@ -42,8 +45,14 @@ def test_adamw_equals_torch_over_twenty_steps():
     ours = nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 5), nn.Linear(5, 3))
     theirs = nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 5), nn.Linear(5, 3))
     theirs.load_state_dict(ours.state_dict())
-    w = Weights(ours, Optimizer(kind="adamw", learning_rate=0.01, weight_decay=0.1, eps=1e-8, betas=(0.9, 0.99)))
-    matrices, vectors = [p for p in theirs.parameters() if p.ndim > 1], [p for p in theirs.parameters() if p.ndim == 1]
+    w = Weights(
+        ours,
+        Optimizer(kind="adamw", learning_rate=0.01, weight_decay=0.1, eps=1e-8, betas=(0.9, 0.99)),
+    )
+    matrices, vectors = (
+        [p for p in theirs.parameters() if p.ndim > 1],
+        [p for p in theirs.parameters() if p.ndim == 1],
+    )
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
     adam = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.99), eps=1e-8)
     for _ in range(20):

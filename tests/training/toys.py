@@ -1,4 +1,5 @@
-"""Three families in miniature, to hold the loop to its contract: a 2-D GAN with R1, a VAE with a warm-up, PPO on a bandit."""
+"""Three families in miniature, to hold the loop to its contract: a 2-D GAN with R1, a VAE with a
+warm-up, PPO on a bandit."""
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,10 @@ class Points:
     def batch(self, position, examples, policy=None):
         draws = Draws(self.seed, position, examples)
         angle = draws.integers("mode", 4).double() * torch.pi / 2
-        return {"points": torch.stack([angle.cos(), angle.sin()], 1).float() + 0.05 * draws.normal("noise", 2)}
+        return {
+            "points": torch.stack([angle.cos(), angle.sin()], 1).float()
+            + 0.05 * draws.normal("noise", 2)
+        }
 
     def describe(self, position, examples):
         return f"points {position}"
@@ -44,7 +48,10 @@ class GAN:
         return batch | {"latent": draws.normal("latent", 2)}
 
     def turns(self, step):
-        return [Turn(("discriminator",), self.discriminate, draw=0), Turn(("generator",), self.generate, draw=1)]
+        return [
+            Turn(("discriminator",), self.discriminate, draw=0),
+            Turn(("generator",), self.generate, draw=1),
+        ]
 
     def score(self, x):
         return self.modules["discriminator"](x.reshape(-1, 4))[:, 0].repeat_interleave(2)
@@ -68,7 +75,8 @@ class GAN:
 
 
 class VAE:
-    """Gaussian decoder; the weight of the KL rises over 10 steps, which a resumed run must know. One buffer follows the loss."""
+    """Gaussian decoder; the weight of the KL rises over 10 steps, which a resumed run must know.
+    One buffer follows the loss."""
 
     draws, unit, double_backward = 1, 1, False
 
@@ -80,7 +88,9 @@ class VAE:
         return batch | {"noise": draws.normal("noise", 2)}
 
     def turns(self, step):
-        return [Turn(("encoder", "decoder"), lambda batch: self.loss(batch, min(1.0, (step + 1) / 10)))]
+        return [
+            Turn(("encoder", "decoder"), lambda batch: self.loss(batch, min(1.0, (step + 1) / 10)))
+        ]
 
     def loss(self, batch, weight):
         mean, log_scale = self.modules["encoder"](batch["points"]).chunk(2, 1)
@@ -88,7 +98,9 @@ class VAE:
         kl = (0.5 * (mean**2 + (2 * log_scale).exp() - 1) - log_scale).sum(1)
         total = 5 * (out - batch["points"]).square().sum(1) + weight * kl
         count = torch.ones_like(total)
-        return Loss(total, count, {"loss": (total.sum(), count.sum()), "kl": (kl.sum(), count.sum())})
+        return Loss(
+            total, count, {"loss": (total.sum(), count.sum()), "kl": (kl.sum(), count.sum())}
+        )
 
     def after_step(self, metrics, sums):
         self.modules["decoder"].running.lerp_(torch.tensor(metrics["loss"]), 0.1)
@@ -108,14 +120,20 @@ class Bandit:
         with torch.no_grad():
             log_p = policy.modules["policy"](context).log_softmax(1)
         arm = (log_p + -(-draws.uniform("arm", 3).clamp(1e-7).log()).log()).argmax(1)
-        return {"context": context, "arm": arm, "old": log_p.gather(1, arm[:, None])[:, 0], "reward": (arm == context.argmax(1)).float()}
+        return {
+            "context": context,
+            "arm": arm,
+            "old": log_p.gather(1, arm[:, None])[:, 0],
+            "reward": (arm == context.argmax(1)).float(),
+        }
 
     def describe(self, position, examples):
         return f"pulls {position}"
 
 
 class PPO:
-    """Clipped policy gradient, advantages whitened over the whole batch, two passes over two parts of it."""
+    """Clipped policy gradient, advantages whitened over the whole batch, two passes over two parts
+    of it."""
 
     draws, unit, double_backward = 1, 1, False
 
@@ -124,20 +142,36 @@ class PPO:
 
     def prepare(self, batch, draws, ranks):
         r = batch["reward"]
-        n, total, square = ranks.sum(torch.stack([torch.tensor(float(len(r))), r.sum(), r.square().sum()])).tolist()
+        n, total, square = ranks.sum(
+            torch.stack([torch.tensor(float(len(r))), r.sum(), r.square().sum()])
+        ).tolist()
         mean = total / n
         return batch | {"advantage": (r - mean) / (max(square / n - mean**2, 0) ** 0.5 + 1e-3)}
 
     def turns(self, step):
         half = self.size // 2
-        return [Turn(("policy",), self.loss, part=part) for _ in range(2) for part in (slice(0, half), slice(half, None))]
+        return [
+            Turn(("policy",), self.loss, part=part)
+            for _ in range(2)
+            for part in (slice(0, half), slice(half, None))
+        ]
 
     def loss(self, batch):
-        new = self.modules["policy"](batch["context"]).log_softmax(1).gather(1, batch["arm"][:, None])[:, 0]
+        new = (
+            self.modules["policy"](batch["context"])
+            .log_softmax(1)
+            .gather(1, batch["arm"][:, None])[:, 0]
+        )
         ratio = (new - batch["old"]).exp()
-        total = -torch.minimum(ratio * batch["advantage"], ratio.clamp(0.8, 1.2) * batch["advantage"])
+        total = -torch.minimum(
+            ratio * batch["advantage"], ratio.clamp(0.8, 1.2) * batch["advantage"]
+        )
         count = torch.ones_like(total)
-        return Loss(total, count, {"loss": (total.sum(), count.sum()), "reward": (batch["reward"].sum(), count.sum())})
+        return Loss(
+            total,
+            count,
+            {"loss": (total.sum(), count.sum()), "reward": (batch["reward"].sum(), count.sum())},
+        )
 
     def after_step(self, metrics, sums):
         pass
@@ -149,5 +183,10 @@ def make(name, seed=0, size=12, **training):
     objective = {"gan": GAN, "vae": VAE, "ppo": PPO}[name]()
     stream = Bandit(size) if name == "ppo" else Points(size)
     usual = {"steps": 40, "ema": 0.9, "clip": 5.0, "precision": "fp32"}
-    settings = Training(batch_size=size, optimizer=ADAM, schedule=Schedule(kind="cosine", warmup=3), **usual | training)
+    settings = Training(
+        batch_size=size,
+        optimizer=ADAM,
+        schedule=Schedule(kind="cosine", warmup=3),
+        **usual | training,
+    )
     return objective, stream, settings

@@ -1,4 +1,5 @@
-"""The Python door, end to end on tiny runs: train, stop, resume, load, sample, evaluate, export, report, start from weights."""
+"""The Python door, end to end on tiny runs: train, stop, resume, load, sample, evaluate, export,
+report, start from weights."""
 
 import json
 import os
@@ -27,18 +28,34 @@ def tiny(tmp_path_factory):
     folder = place / "text"
     folder.mkdir()
     for i in range(12):
-        (folder / f"{i}.txt").write_text("\n".join(f"{WORDS[i * j % 8]} {WORDS[(i + j) % 8]}" for j in range(40)))
+        (folder / f"{i}.txt").write_text(
+            "\n".join(f"{WORDS[i * j % 8]} {WORDS[(i + j) % 8]}" for j in range(40))
+        )
     return {
-        "data.path": str(folder), "data.cache": str(place / "cache"), "data.context": 16, "data.held_out": 0.3, "codec": "bytes",
-        "model.depth": 2, "model.width": 32, "model.heads": 2, "training.batch_size": 6, "training.micro_batch": 4, "training.steps": 12,
-        "training.threads": 1, "training.precision": "fp32", "training.evaluate_every": 5, "training.checkpoint_every": 5,
+        "data.path": str(folder),
+        "data.cache": str(place / "cache"),
+        "data.context": 16,
+        "data.held_out": 0.3,
+        "codec": "bytes",
+        "model.depth": 2,
+        "model.width": 32,
+        "model.heads": 2,
+        "training.batch_size": 6,
+        "training.micro_batch": 4,
+        "training.steps": 12,
+        "training.threads": 1,
+        "training.precision": "fp32",
+        "training.evaluate_every": 5,
+        "training.checkpoint_every": 5,
         "training.ema": 0.9,
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
 def trained(tiny, tmp_path_factory):
-    return genwright.train("docs", run=tmp_path_factory.mktemp("runs") / "whole", quiet=True, **tiny)
+    return genwright.train(
+        "docs", run=tmp_path_factory.mktemp("runs") / "whole", quiet=True, **tiny
+    )
 
 
 def final(run, step=12):
@@ -48,16 +65,30 @@ def final(run, step=12):
 
 
 def same(a, b):
-    return a[1] == b[1] and a[0].keys() == b[0].keys() and all(torch.equal(a[0][k], b[0][k]) for k in a[0])
+    return (
+        a[1] == b[1]
+        and a[0].keys() == b[0].keys()
+        and all(torch.equal(a[0][k], b[0][k]) for k in a[0])
+    )
 
 
 def tree(folder):
-    return {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.name != ".lock"}
+    return {
+        p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and p.name != ".lock"
+    }
 
 
 def test_a_run_leaves_what_the_design_says(trained):
-    names = {p.relative_to(trained.folder).as_posix() for p in trained.folder.rglob("*") if p.is_file()}
-    assert {"recipe.yaml", "environment.json", "metrics.jsonl", "codec/tokenizer.json", "checkpoints/step-00000012/manifest.json"} <= names
+    names = {
+        p.relative_to(trained.folder).as_posix() for p in trained.folder.rglob("*") if p.is_file()
+    }
+    assert {
+        "recipe.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "codec/tokenizer.json",
+        "checkpoints/step-00000012/manifest.json",
+    } <= names
     environment = json.loads((trained.folder / "environment.json").read_text())
     assert all(len(sha) == 64 for sha in environment["data"]["shards"].values())
     records = trained.records
@@ -69,8 +100,14 @@ def test_a_run_leaves_what_the_design_says(trained):
 def test_stopping_and_resuming_is_the_run_never_stopped(trained, tiny, tmp_path):
     run = genwright.train("docs", run=tmp_path / "r", until=4, quiet=True, **tiny)
     assert run.step == 4
-    assert genwright.train("docs", run=tmp_path / "r", resume=True, until=7, quiet=True, **tiny).step == 7
-    assert same(final(genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True, **tiny)), final(trained))
+    assert (
+        genwright.train("docs", run=tmp_path / "r", resume=True, until=7, quiet=True, **tiny).step
+        == 7
+    )
+    assert same(
+        final(genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True, **tiny)),
+        final(trained),
+    )
 
 
 def test_the_resolved_recipe_runs_again_to_the_same_losses(trained, tmp_path):
@@ -87,12 +124,20 @@ def test_two_processes_make_the_same_run_and_one_resumes_it(trained, tiny, tmp_p
     assert max(float((a[k] - b[k]).abs().max()) for k in a) < 3e-5
     losses = [[r["loss"] for r in rs if "loss" in r] for rs in (records, expected)]
     assert all(abs(x - y) < 1e-5 for x, y in zip(*losses, strict=True))
-    held_out = [[r["held_out"]["loss"] for r in rs if "held_out" in r] for rs in (records, expected)]
+    held_out = [
+        [r["held_out"]["loss"] for r in rs if "held_out" in r] for rs in (records, expected)
+    ]
     assert all(abs(x - y) < 1e-5 for x, y in zip(*held_out, strict=True))
 
 
 def test_fsdp_makes_the_same_run(trained, tiny, tmp_path):
-    run = genwright.train("docs", run=tmp_path / "fsdp", processes=2, quiet=True, **tiny | {"training.strategy": "fsdp"})
+    run = genwright.train(
+        "docs",
+        run=tmp_path / "fsdp",
+        processes=2,
+        quiet=True,
+        **tiny | {"training.strategy": "fsdp"},
+    )
     (a, _), (b, _) = final(run), final(trained)
     assert a.keys() == b.keys()
     assert max(float((a[k] - b[k]).abs().max()) for k in a) < 3e-5
@@ -108,7 +153,12 @@ def test_a_process_group_that_somebody_else_made_is_accepted(trained, tiny, tmp_
         "dist.barrier(); dist.destroy_process_group()\n"
     )
     args = [str(tmp_path / "store"), str(tmp_path / "run"), json.dumps(tiny)]
-    children = [subprocess.Popen([sys.executable, "-c", code, str(rank), *args], stderr=subprocess.PIPE, text=True) for rank in range(2)]
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(rank), *args], stderr=subprocess.PIPE, text=True
+        )
+        for rank in range(2)
+    ]
     problems = [c.communicate(timeout=120)[1] for c in children]
     assert [c.returncode for c in children] == [0, 0], problems
     a, b = final(genwright.load(tmp_path / "run"))[0], final(trained)[0]
@@ -117,15 +167,22 @@ def test_a_process_group_that_somebody_else_made_is_accepted(trained, tiny, tmp_
 
 def test_an_existing_run_is_never_overwritten(trained, tiny):
     before = tree(trained.folder)
-    with pytest.raises(GenwrightError, match=r"exists already, and a run is never overwritten; go on with --resume, or choose another"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"exists already, and a run is never overwritten; go on with --resume, or choose another",
+    ):
         genwright.train("docs", run=trained.folder, quiet=True, **tiny)
     assert tree(trained.folder) == before
 
 
 def test_resuming_another_recipe_is_refused(trained, tiny):
     before = tree(trained.folder)
-    with pytest.raises(GenwrightError, match=r"started with another recipe: model.depth is 3 here and 2 there"):
-        genwright.train("docs", run=trained.folder, resume=True, quiet=True, **tiny | {"model.depth": 3})
+    with pytest.raises(
+        GenwrightError, match=r"started with another recipe: model.depth is 3 here and 2 there"
+    ):
+        genwright.train(
+            "docs", run=trained.folder, resume=True, quiet=True, **tiny | {"model.depth": 3}
+        )
     assert tree(trained.folder) == before
 
 
@@ -177,9 +234,14 @@ def test_a_damaged_checkpoint_falls_back_and_the_run_ends_the_same(trained, tiny
     genwright.train("docs", run=tmp_path / "r", until=10, quiet=True, **tiny)
     file = checkpoint.folder_of(tmp_path / "r" / "checkpoints", 10) / "weights.safetensors"
     file.write_bytes(file.read_bytes()[:-9])
-    with pytest.raises(GenwrightError, match="is damaged: weights.safetensors is not what was written"):
+    with pytest.raises(
+        GenwrightError, match="is damaged: weights.safetensors is not what was written"
+    ):
         genwright.load(tmp_path / "r", step=10).tensors()
-    assert same(final(genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True, **tiny)), final(trained))
+    assert same(
+        final(genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True, **tiny)),
+        final(trained),
+    )
 
 
 def test_no_permission_is_a_sentence(tiny, tmp_path, monkeypatch):
@@ -187,7 +249,10 @@ def test_no_permission_is_a_sentence(tiny, tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.mkdir", refuse)
-    with pytest.raises(GenwrightError, match=r"cannot be written \(Permission denied\); choose another folder with --run"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"cannot be written \(Permission denied\); choose another folder with --run",
+    ):
         genwright.train("docs", run=tmp_path / "r", quiet=True, **tiny)
 
 
@@ -203,19 +268,31 @@ def test_two_writers_of_one_folder_are_refused(tiny, tmp_path):
 
 def test_load_samples_evaluates_and_reports(trained):
     run = genwright.load(trained.folder)
-    one, two = run.sample(prompts=["alpha"], n=2, seed=1, max_tokens=8), run.sample(prompts=["alpha"], n=2, seed=1, max_tokens=8)
+    one, two = (
+        run.sample(prompts=["alpha"], n=2, seed=1, max_tokens=8),
+        run.sample(prompts=["alpha"], n=2, seed=1, max_tokens=8),
+    )
     assert [s.text for s in one] == [s.text for s in two] and len(one) == 2
     found = run.evaluate()
     figure = next(f for f in found.figures if f.name == "loss, held out")
     last = [r["held_out"]["loss"] for r in run.records if "held_out" in r][-1]
-    assert figure.value == pytest.approx(last, abs=1e-5)  # the run's own measure, of the averaged weights, through the same path
+    # the run's own measure, of the averaged weights, through the same path
+    assert figure.value == pytest.approx(last, abs=1e-5)
     assert {"unigram", "bigram", "untrained"} <= figure.floors.keys()
     assert "bits per byte" in str(found)
-    assert all(f.detail in str(found) for f in found.figures), "how each was measured stands under the table"
+    assert all(f.detail in str(found) for f in found.figures), (
+        "how each was measured stands under the table"
+    )
     page = run.report().read_text()
     assert page.startswith("<!doctype html>") and "alpha" in page
-    assert f"<h1>{trained.folder.name}</h1>" in page and "Trained on " in page and "the folder text" in page
-    assert "Recipe docs</p>" in page, "the recipe's description is of the Python documentation, and these are other texts"
+    assert (
+        f"<h1>{trained.folder.name}</h1>" in page
+        and "Trained on " in page
+        and "the folder text" in page
+    )
+    assert "Recipe docs</p>" in page, (
+        "the recipe's description is of the Python documentation, and these are other texts"
+    )
 
 
 def test_the_number_of_samples_is_kept_with_the_figures(trained, tmp_path):
@@ -228,7 +305,9 @@ def test_the_number_of_samples_is_kept_with_the_figures(trained, tmp_path):
     assert again.to_json() == few.to_json(), "as many, and the same ones"
     more = genwright.load(tmp_path / "run").evaluate(samples=11)
     texts = [[s["text"] for s in found.samples if not s["prompt"]] for found in (few, more)]
-    assert len(texts[1]) == 11 and texts[1][:3] == texts[0], "sample i is the same whatever their number"
+    assert len(texts[1]) == 11 and texts[1][:3] == texts[0], (
+        "sample i is the same whatever their number"
+    )
     place = next((tmp_path / "run" / "evaluations").iterdir())
     place.write_text("{}")  # of an older form
     piloted = genwright.load(tmp_path / "run").evaluate()
@@ -242,7 +321,11 @@ def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, capsys)
     for folder in folders:
         shutil.copytree(trained.folder, folder)
     page = genwright.report(folders, tmp_path / "two.html").read_text()
-    assert "<h1>a/run and b/run</h1>" in page and "different data" not in page and capsys.readouterr().err == ""
+    assert (
+        "<h1>a/run and b/run</h1>" in page
+        and "different data" not in page
+        and capsys.readouterr().err == ""
+    )
     environment = folders[1] / "environment.json"
     kept = json.loads(environment.read_text())
     kept["data"]["digest"], kept["data"]["summary"]["files"] = "0" * 64, 11
@@ -260,7 +343,9 @@ def test_ema_and_raw_weights_differ_and_missing_ones_are_named(trained, tiny, tm
     ema, raw = genwright.load(trained.folder), genwright.load(trained.folder, weights="raw")
     assert (ema.weights, raw.weights) == ("ema", "raw")
     assert not torch.equal(ema.model.embedding, raw.model.embedding)
-    plain = genwright.train("docs", run=tmp_path / "r", until=2, quiet=True, **tiny | {"training.ema": None})
+    plain = genwright.train(
+        "docs", run=tmp_path / "r", until=2, quiet=True, **tiny | {"training.ema": None}
+    )
     assert genwright.load(plain.folder).weights == "raw"
     with pytest.raises(GenwrightError, match="keeps no averaged weights"):
         genwright.load(plain.folder, weights="ema").tensors()
@@ -285,12 +370,19 @@ def test_export_loads_with_transformers_and_starts_a_run(trained, tiny, tmp_path
     with pytest.raises(GenwrightError, match="exists already and is not empty"):
         run.export("hf", folder)
     # float32 survives the way out and back: step 0 of the new run holds exactly these weights
-    again = genwright.train("docs", run=tmp_path / "from", start=str(folder), until=1, quiet=True, **tiny)
+    again = genwright.train(
+        "docs", run=tmp_path / "from", start=str(folder), until=1, quiet=True, **tiny
+    )
     begun = load_file(checkpoint.folder_of(again.folder / "checkpoints", 0) / "weights.safetensors")
     assert all(torch.equal(begun[f"model.{n}"], p) for n, p in run.model.named_parameters())
-    other = genwright.train("docs", run=tmp_path / "from2", start=str(trained.folder), until=1, quiet=True, **tiny)
+    other = genwright.train(
+        "docs", run=tmp_path / "from2", start=str(trained.folder), until=1, quiet=True, **tiny
+    )
     assert torch.equal(
-        load_file(checkpoint.folder_of(other.folder / "checkpoints", 0) / "weights.safetensors")["model.embedding"], run.model.embedding
+        load_file(checkpoint.folder_of(other.folder / "checkpoints", 0) / "weights.safetensors")[
+            "model.embedding"
+        ],
+        run.model.embedding,
     )
     with pytest.raises(GenwrightError, match="neither a run nor a Hugging Face folder"):
         genwright.train("docs", run=tmp_path / "from3", start=str(tmp_path), quiet=True, **tiny)
@@ -298,7 +390,9 @@ def test_export_loads_with_transformers_and_starts_a_run(trained, tiny, tmp_path
 
 def test_masked_models_fill_evaluate_and_export(tiny, tmp_path):
     transformers = pytest.importorskip("transformers")
-    run = genwright.train("docs-masked", run=tmp_path / "m", quiet=True, **tiny | {"model.hidden": 64})
+    run = genwright.train(
+        "docs-masked", run=tmp_path / "m", quiet=True, **tiny | {"model.hidden": 64}
+    )
     filled = run.fill("alpha [MASK]eta")
     assert len(filled.candidates) == 1 and len(filled.candidates[0]) == 5
     with pytest.raises(GenwrightError, match="--fill"):
@@ -315,7 +409,9 @@ def test_masked_models_fill_evaluate_and_export(tiny, tmp_path):
 
 def test_inspect_marks_what_counts(tiny):
     seen = genwright.inspect("docs", **tiny)
-    assert len(seen.examples) == 3 and all(counted for piece in seen.examples for _, counted in piece[1:])
+    assert len(seen.examples) == 3 and all(
+        counted for piece in seen.examples for _, counted in piece[1:]
+    )
     masked = genwright.inspect("docs-masked", **tiny | {"model.hidden": 64})
     assert any(not counted for piece in masked.examples for _, counted in piece)
     assert "parameters" in str(seen) and "«" in str(seen)
@@ -336,7 +432,9 @@ def test_compile_without_a_compiler_goes_on_and_says_so(tiny, tmp_path, monkeypa
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_sinks_mirror_the_records(tiny, tmp_path):
     pytest.importorskip("tensorboard")
-    run = genwright.train("docs", run=tmp_path / "r", quiet=True, **tiny | {"training.sinks": ["tensorboard"]})
+    run = genwright.train(
+        "docs", run=tmp_path / "r", quiet=True, **tiny | {"training.sinks": ["tensorboard"]}
+    )
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(run.folder / "tensorboard"))
@@ -346,31 +444,49 @@ def test_sinks_mirror_the_records(tiny, tmp_path):
 
 def test_overrides_need_not_be_repeated_on_resume(trained, tiny, tmp_path):
     genwright.train("docs", run=tmp_path / "r", until=4, quiet=True, **tiny)
-    assert same(final(genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True)), final(trained))
-    again = genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True)  # finished: nothing is done twice
+    assert same(
+        final(genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True)), final(trained)
+    )
+    # finished: nothing is done twice
+    again = genwright.train("docs", run=tmp_path / "r", resume=True, quiet=True)
     assert same(final(again), final(trained))
     with pytest.raises(GenwrightError, match="started with another recipe"):
         genwright.train("code", run=tmp_path / "r", resume=True, quiet=True)
 
 
 def test_a_run_begun_from_weights_resumes(trained, tiny, tmp_path):
-    genwright.train("docs", run=tmp_path / "r", start=str(trained.folder), until=2, quiet=True, **tiny | {"codec": "bpe"})
+    genwright.train(
+        "docs",
+        run=tmp_path / "r",
+        start=str(trained.folder),
+        until=2,
+        quiet=True,
+        **tiny | {"codec": "bpe"},
+    )
     run = genwright.train("docs", run=tmp_path / "r", resume=True, until=4, quiet=True)
     assert run.step == 4 and run.recipe.codec.kind == "file"
 
 
 def test_a_longer_run_stays_longer_when_it_is_resumed_again(tiny, tmp_path):
     genwright.train("docs", run=tmp_path / "r", until=4, quiet=True, **tiny)
-    genwright.train("docs", run=tmp_path / "r", resume=True, until=7, quiet=True, **{"training.steps": 20})
+    genwright.train(
+        "docs", run=tmp_path / "r", resume=True, until=7, quiet=True, **{"training.steps": 20}
+    )
     run = genwright.train("docs", run=tmp_path / "r", resume=True, until=9, quiet=True)
     assert (run.step, run.recipe.training.steps) == (9, 20)
 
 
-def test_a_run_from_weights_that_stopped_before_its_first_checkpoint_takes_them_up_again(trained, tiny, tmp_path):
-    run = genwright.train("docs", run=tmp_path / "r", start=str(trained.folder), until=1, quiet=True, **tiny)
+def test_a_run_from_weights_that_stopped_before_its_first_checkpoint_takes_them_up_again(
+    trained, tiny, tmp_path
+):
+    run = genwright.train(
+        "docs", run=tmp_path / "r", start=str(trained.folder), until=1, quiet=True, **tiny
+    )
     shutil.rmtree(run.folder / "checkpoints")
     genwright.train("docs", run=tmp_path / "r", resume=True, until=1, quiet=True)
-    begun = load_file(checkpoint.folder_of(run.folder / "checkpoints", 0) / "weights.safetensors")["model.embedding"]
+    begun = load_file(checkpoint.folder_of(run.folder / "checkpoints", 0) / "weights.safetensors")[
+        "model.embedding"
+    ]
     assert torch.equal(begun, genwright.load(trained.folder).model.embedding)
 
 
@@ -381,7 +497,9 @@ def test_a_start_that_was_stopped_before_it_was_a_run_may_be_repeated(tiny, tmp_
 
 
 def test_nothing_held_out_still_trains_and_reports(tiny, tmp_path):
-    run = genwright.train("docs", run=tmp_path / "r", until=2, quiet=True, **tiny | {"data.held_out": 0})
+    run = genwright.train(
+        "docs", run=tmp_path / "r", until=2, quiet=True, **tiny | {"data.held_out": 0}
+    )
     assert not any("held_out" in r for r in run.records)
     assert run.evaluate().figures == [] and run.report().is_file()
 
@@ -389,27 +507,45 @@ def test_nothing_held_out_still_trains_and_reports(tiny, tmp_path):
 def test_weights_with_more_rows_than_the_tokenizer_has_tokens(trained, tiny, tmp_path):
     transformers = pytest.importorskip("transformers")
     config = transformers.LlamaConfig(
-        vocab_size=320, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=64
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=64,
     )
     model = transformers.LlamaForCausalLM(config)
     model.save_pretrained(tmp_path / "hf")
     trained.codec.save(tmp_path / "hf")
     words = {k: v for k, v in tiny.items() if not k.startswith("model")}
-    run = genwright.train("docs", run=tmp_path / "r", start=str(tmp_path / "hf"), until=1, quiet=True, **words)
+    run = genwright.train(
+        "docs", run=tmp_path / "r", start=str(tmp_path / "hf"), until=1, quiet=True, **words
+    )
     assert run.model.vocabulary == 320 and run.codec.space.vocabulary < 320
     shutil.rmtree(tmp_path / "hf")  # the run needs nothing outside of its folder
     assert genwright.train("docs", run=tmp_path / "r", resume=True, until=2, quiet=True).step == 2
     assert run.sample(prompts=["alpha"], max_tokens=4)
 
 
-@pytest.mark.parametrize("wrong", [{"training.optimizers": {"modle": {}}}, {"training.ema_of": ["modle"]}])
+@pytest.mark.parametrize(
+    "wrong", [{"training.optimizers": {"modle": {}}}, {"training.ema_of": ["modle"]}]
+)
 def test_settings_of_networks_that_are_not_there_are_refused(tiny, tmp_path, wrong):
-    with pytest.raises(GenwrightError, match=r"names 'modle', which is no network of this recipe; did you mean 'model'"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"names 'modle', which is no network of this recipe; did you mean 'model'",
+    ):
         genwright.train("docs", run=tmp_path / "r", quiet=True, **tiny | wrong)
 
 
 def test_settings_of_a_named_network_apply_to_it(tiny, tmp_path):
-    run = genwright.train("docs", run=tmp_path / "r", until=1, quiet=True, **tiny | {"training.optimizers": {"model": {"kind": "adamw"}}})
+    run = genwright.train(
+        "docs",
+        run=tmp_path / "r",
+        until=1,
+        quiet=True,
+        **tiny | {"training.optimizers": {"model": {"kind": "adamw"}}},
+    )
     assert run.recipe.training.optimizers["model"].learning_rate
 
 
@@ -417,13 +553,37 @@ def test_nothing_is_imported_from_the_folder_a_person_works_in(tiny, tmp_path, m
     for name in ("tokenizers", "queue", "numpy"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
     monkeypatch.chdir(tmp_path)
-    run = genwright.train("docs", run=tmp_path / "r", processes=2, until=1, quiet=True, **tiny | {"data.cache": str(tmp_path / "cache")})
+    run = genwright.train(
+        "docs",
+        run=tmp_path / "r",
+        processes=2,
+        until=1,
+        quiet=True,
+        **tiny | {"data.cache": str(tmp_path / "cache")},
+    )
     assert run.step == 1
 
 
 def test_ranks_whose_launcher_was_killed_save_and_stop(tiny, tmp_path):
-    words = [f"{name}:={json.dumps(value)}" for name, value in (tiny | {"training.steps": 100000, "training.checkpoint_every": 0}).items()]
-    command = [sys.executable, "-m", "genwright", "train", "docs", *words, "--run", str(tmp_path / "r"), "--quiet", "--processes", "2"]
+    words = [
+        f"{name}:={json.dumps(value)}"
+        for name, value in (
+            tiny | {"training.steps": 100000, "training.checkpoint_every": 0}
+        ).items()
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "genwright",
+        "train",
+        "docs",
+        *words,
+        "--run",
+        str(tmp_path / "r"),
+        "--quiet",
+        "--processes",
+        "2",
+    ]
     parent = subprocess.Popen(command)
     metrics = tmp_path / "r" / "metrics.jsonl"
     deadline = time.monotonic() + 90
@@ -431,7 +591,10 @@ def test_ranks_whose_launcher_was_killed_save_and_stop(tiny, tmp_path):
         time.sleep(0.1)
     parent.kill()
     parent.wait()
-    while checkpoint.steps(tmp_path / "r" / "checkpoints")[-1:] in ([], [0]) and time.monotonic() < deadline:
+    while (
+        checkpoint.steps(tmp_path / "r" / "checkpoints")[-1:] in ([], [0])
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     assert not checkpoint.faults(checkpoint.newest(tmp_path / "r" / "checkpoints"))
     assert checkpoint.steps(tmp_path / "r" / "checkpoints")[-1] > 0
@@ -441,19 +604,35 @@ def test_a_resumed_run_is_never_shortened(trained):
     before = tree(trained.folder)
     for words in ({"training.steps": 5}, {}):
         with pytest.raises(GenwrightError, match="the run is at step 12 already"):
-            genwright.train("docs", run=trained.folder, resume=True, quiet=True, until=None if words else 5, **words)
+            genwright.train(
+                "docs",
+                run=trained.folder,
+                resume=True,
+                quiet=True,
+                until=None if words else 5,
+                **words,
+            )
     assert tree(trained.folder) == before
 
 
 def test_a_masked_model_does_not_start_a_causal_run(tiny, tmp_path):
-    run = genwright.train("docs-masked", run=tmp_path / "m", until=1, quiet=True, **tiny | {"model.hidden": 64})
-    with pytest.raises(GenwrightError, match="is a masked model, and this recipe trains a causal one; set objective=masked"):
+    run = genwright.train(
+        "docs-masked", run=tmp_path / "m", until=1, quiet=True, **tiny | {"model.hidden": 64}
+    )
+    with pytest.raises(
+        GenwrightError,
+        match="is a masked model, and this recipe trains a causal one; set objective=masked",
+    ):
         genwright.train("docs", run=tmp_path / "c", start=str(run.folder), quiet=True, **tiny)
     assert not (tmp_path / "c").exists()  # a refused start leaves nothing behind
 
 
 def test_what_is_written_can_be_read_by_others(trained):
-    modes = {p.stat().st_mode & 0o777 for p in trained.folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    modes = {
+        p.stat().st_mode & 0o777
+        for p in trained.folder.rglob("*")
+        if p.is_file() and p.name != ".lock"
+    }
     assert len(modes) == 1
 
 
@@ -462,11 +641,19 @@ def test_networks_start_alike_in_whatever_order_a_recipe_names_them():
     from genwright.recipe.schema import Recipe
     from genwright.runs import assemble
 
-    parts = {"generator": {"kind": "mlp-generator", "width": 8}, "discriminator": {"kind": "mlp-discriminator", "width": 8}}
+    parts = {
+        "generator": {"kind": "mlp-generator", "width": 8},
+        "discriminator": {"kind": "mlp-discriminator", "width": 8},
+    }
     made = []
     for names in (("generator", "discriminator"), ("discriminator", "generator")):
         recipe = Recipe.of(
-            {"name": "x", "data": {"kind": "points"}, "model": {n: parts[n] for n in names}, "objective": {"kind": "adversarial"}}
+            {
+                "name": "x",
+                "data": {"kind": "points"},
+                "model": {n: parts[n] for n in names},
+                "objective": {"kind": "adversarial"},
+            }
         )
         made.append(assemble.networks(recipe, Space(shape=(2,))))
     for name in parts:

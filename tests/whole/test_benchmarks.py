@@ -1,6 +1,8 @@
-"""Every benchmark starts, runs to its end with tiny settings and prints its figures as JSON, so that none rots unseen.
+"""Every benchmark starts, runs to its end with tiny settings and prints its figures as JSON, so
+that none rots unseen.
 
-Tiny settings reach no bar, so a benchmark that exits with 1 where its bar is missed may do so here; a traceback may not.
+Tiny settings reach no bar, so a benchmark that exits with 1 where its bar is missed may do so here;
+a traceback may not.
 """
 
 import json
@@ -21,16 +23,33 @@ NO_BENCHMARK = {"common.py"}
 EXACT = {"headlines"}  # whose bar tiny settings must reach too
 MINUTES = 5
 FEW = {
-    "training.steps": 2, "training.batch_size": 4, "training.evaluate_every": 0, "training.precision": "fp32",
-    "training.threads": 1, "watching.samples": 0,
-}  # fmt: skip
-WORDS = {name: str(value) for name, value in FEW.items() if name not in ("training.steps", "training.threads")}
+    "training.steps": 2,
+    "training.batch_size": 4,
+    "training.evaluate_every": 0,
+    "training.precision": "fp32",
+    "training.threads": 1,
+    "watching.samples": 0,
+}
+WORDS = {
+    name: str(value)
+    for name, value in FEW.items()
+    if name not in ("training.steps", "training.threads")
+}
 SET = ["--set", *(f"{name}={value}" for name, value in WORDS.items())]
 
-# benchmark -> the words of each of its runs; NAME in capitals is a file or run of the fixtures below
+# benchmark -> the words of each of its runs; NAME in capitals is a file or run of the fixtures
+# below
 RUNS: dict[str, list[str]] = {
     "coverage": ["--seeds 1 --points 40"],
-    "digits_flow": [" ".join(["--data DIGITS --steps 2 --samples 20 --seen 40", *SET, "model.width=8 sampling.steps=2"])],
+    "digits_flow": [
+        " ".join(
+            [
+                "--data DIGITS --steps 2 --samples 20 --seen 40",
+                *SET,
+                "model.width=8 sampling.steps=2",
+            ]
+        )
+    ],
     "emoji": ["--run EMOJI"],
     "exact": [""],
     "families": ["--families points --kills 0"],
@@ -38,15 +57,24 @@ RUNS: dict[str, list[str]] = {
     "fuzz_pictures": ["--examples 40"],
     "fuzz_rows": ["--examples 40"],
     "fuzz_music": ["--examples 5"],
-    "generate": ["--depth 1 --width 16 --heads 2 --vocabulary 16 --batch 1 --prompt 4 --tokens 8 --threads 1 --repeats 1"],
+    "generate": [
+        "--depth 1 --width 16 --heads 2 --vocabulary 16 --batch 1 --prompt 4 --tokens 8 --threads 1 --repeats 1"
+    ],
     "headlines": ["CAUSAL"],
     "images_speed": ["--steps 1 --rounds 2 --batch 4 --families ring-gan"],
     "kill": ["--runs 1 --gan 0"],
-    "likelihood": ["--data DIGITS --minutes 0.001 --samples 2 --test 4 --threads 1 --precision fp32 --model mlp-vae"],
+    "likelihood": [
+        "--data DIGITS --minutes 0.001 --samples 2 --test 4 --threads 1 --precision fp32 --model mlp-vae"
+    ],
     "mixtures": [" ".join(["ring --seeds 1 --steps 2", *SET])],
     "music": [
-        "likelihood JSB", "parallels JSB -n 2", "drift JSB -n 2", "harmonise MASKED -n 1",
-        "melodies TUNES -n 3", "corpus", "speed JSB -n 1",
+        "likelihood JSB",
+        "parallels JSB -n 2",
+        "drift JSB -n 2",
+        "harmonise MASKED -n 1",
+        "melodies TUNES -n 3",
+        "corpus",
+        "speed JSB -n 1",
     ],
     "nll_speed": ["--data DIGITS --pictures 2 --samples 2 --minutes 0.001 --rounds 1 --threads 1"],
     "overhead": ["--steps 8 --depth 1 --batch 2 --threads 1"],
@@ -67,7 +95,7 @@ RUNS: dict[str, list[str]] = {
         "model.width=32 model.heads=2 data.context=16"
     ],
     "voice_leading": ["--data CHORALES"],
-}  # fmt: skip
+}
 
 
 def chorales(folder: Path) -> Path:
@@ -77,7 +105,9 @@ def chorales(folder: Path) -> Path:
     for split, count in {"train": 6, "valid": 3, "test": 3}.items():
         pieces = []
         for _ in range(count):
-            chords = np.array([[72, 67, 60, 48], [74, 67, 59, 43], [71, 65, 62, 50], [72, 64, 60, 45]])
+            chords = np.array(
+                [[72, 67, 60, 48], [74, 67, 59, 43], [71, 65, 62, 50], [72, 64, 60, 45]]
+            )
             beats = chords[dice.integers(0, 4, 16)] + dice.integers(-2, 3)
             pieces.append(np.repeat(beats, 4, axis=0).tolist())
         splits[split] = pieces
@@ -100,10 +130,19 @@ def files(tmp_path_factory) -> dict[str, Path]:
         test_labels=np.arange(20) % 10,
     )
     text = folder / "text.txt"
-    text.write_text("".join(f"{i} times {i} is {i * i}, as everybody knows.\n" for i in range(1200)), encoding="utf-8")
+    text.write_text(
+        "".join(f"{i} times {i} is {i * i}, as everybody knows.\n" for i in range(1200)),
+        encoding="utf-8",
+    )
     scratch = folder / "scratch"
     scratch.mkdir()
-    return {"FOLDER": folder, "DIGITS": digits, "TEXT": text, "CHORALES": chorales(folder), "SCRATCH": scratch}
+    return {
+        "FOLDER": folder,
+        "DIGITS": digits,
+        "TEXT": text,
+        "CHORALES": chorales(folder),
+        "SCRATCH": scratch,
+    }
 
 
 def small_run(name: str, files: dict[str, Path]) -> Path:
@@ -113,40 +152,89 @@ def small_run(name: str, files: dict[str, Path]) -> Path:
         return folder
     few = FEW | {"data.cache": str(files["FOLDER"] / "cache")}
     if name == "EMOJI":
-        genwright.train("emoji-flow", run=folder, quiet=True, **few | {"model.width": 8, "sampling.steps": 1, "codec.size": 8})
+        genwright.train(
+            "emoji-flow",
+            run=folder,
+            quiet=True,
+            **few | {"model.width": 8, "sampling.steps": 1, "codec.size": 8},
+        )
     elif name == "CAUSAL":
-        size = {"model.depth": 1, "model.width": 32, "model.heads": 2, "data.context": 64, "codec": "bytes"}
+        size = {
+            "model.depth": 1,
+            "model.width": 32,
+            "model.heads": 2,
+            "data.context": 64,
+            "codec": "bytes",
+        }
         told = {"data.path": str(files["TEXT"]), "data.split": "tail", "data.held_out": 0.05}
         genwright.train("docs", run=folder, quiet=True, **few | size | told)
     elif name == "JSB":
-        size = {"model.depth": 1, "model.width": 32, "model.heads": 2, "data.context": 64, "data.path": str(files["CHORALES"])}
+        size = {
+            "model.depth": 1,
+            "model.width": 32,
+            "model.heads": 2,
+            "data.context": 64,
+            "data.path": str(files["CHORALES"]),
+        }
         genwright.train("jsb", run=folder, quiet=True, **few | size)
     elif name == "MASKED":
-        size = {"model.depth": 1, "model.width": 32, "model.heads": 2, "data.context": 64, "data.source": "files"}
+        size = {
+            "model.depth": 1,
+            "model.width": 32,
+            "model.heads": 2,
+            "data.context": 64,
+            "data.source": "files",
+        }
         made = {"data.path": str(files["CHORALES"]), "sampling.passes": 2}
         genwright.train("chorales-masked", run=folder, quiet=True, **few | size | made)
     else:
-        size = {"model.depth": 1, "model.width": 32, "model.heads": 2, "data.context": 64, "data.source": "files"}
+        size = {
+            "model.depth": 1,
+            "model.width": 32,
+            "model.heads": 2,
+            "data.context": 64,
+            "data.source": "files",
+        }
         tunes = files["FOLDER"] / "tunes.abc"
-        tunes.write_text("\n\n".join(f"X:{i}\nK:G\nGABc dedB|{'gfed' if i % 2 else 'cBAG'} GABc|" for i in range(1, 13)))
-        genwright.train("folk-tunes", run=folder, quiet=True, **few | size | {"data.path": str(tunes), "sampling.max_tokens": 60})
+        tunes.write_text(
+            "\n\n".join(
+                f"X:{i}\nK:G\nGABc dedB|{'gfed' if i % 2 else 'cBAG'} GABc|" for i in range(1, 13)
+            )
+        )
+        genwright.train(
+            "folk-tunes",
+            run=folder,
+            quiet=True,
+            **few | size | {"data.path": str(tunes), "sampling.max_tokens": 60},
+        )
     return folder
 
 
 def run(benchmark: str, words: list[str]) -> subprocess.CompletedProcess:
     ours = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, str(BENCHMARKS / f"{benchmark}.py"), *words]
-    return subprocess.run(command, env=os.environ | ours, capture_output=True, text=True, timeout=60 * MINUTES)
+    return subprocess.run(
+        command, env=os.environ | ours, capture_output=True, text=True, timeout=60 * MINUTES
+    )
 
 
-@pytest.mark.parametrize("benchmark,words", [(name, words) for name, runs in RUNS.items() for words in runs])
+@pytest.mark.parametrize(
+    "benchmark,words", [(name, words) for name, runs in RUNS.items() for words in runs]
+)
 def test_a_benchmark_runs_to_its_end(benchmark, words, files):
-    filled = [str(files[w] if w in files else small_run(w, files) if w.isalpha() and w.isupper() else w) for w in words.split()]
+    filled = [
+        str(files[w] if w in files else small_run(w, files) if w.isalpha() and w.isupper() else w)
+        for w in words.split()
+    ]
     done = run(benchmark, filled)
     assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr[-3000:]
     assert done.returncode == 0 or benchmark not in EXACT, done.stdout[-3000:]
     result = json.loads(done.stdout[done.stdout.index("{\n") :])
-    assert result["benchmark"].startswith(benchmark) and result["figures"] and result["machine"]["cores"] >= 1
+    assert (
+        result["benchmark"].startswith(benchmark)
+        and result["figures"]
+        and result["machine"]["cores"] >= 1
+    )
 
 
 def test_every_benchmark_is_run_here():

@@ -44,29 +44,82 @@ def test_numbers_that_are_not_finite_are_null_at_any_depth():
 
 @pytest.mark.parametrize("bad", BAD)
 def test_an_evaluation_is_json_and_comes_back(bad):
-    figure = Figure("reverse KL", bad, "nats", 4, "samples", {"one mode": 2.0, "noise": bad}, {"perfect": bad}, "lower", "how")
+    figure = Figure(
+        "reverse KL",
+        bad,
+        "nats",
+        4,
+        "samples",
+        {"one mode": 2.0, "noise": bad},
+        {"perfect": bad},
+        "lower",
+        "how",
+    )
     found = Evaluation(3, "raw", [figure], [{"parts": ["a"], "gaps": [[["b", bad]]]}])
     again = Evaluation.from_json(strict(json_text(found.to_json())))
     (read_back,) = again.figures
-    assert math.isnan(read_back.value) and math.isnan(read_back.floors["noise"]) and math.isnan(read_back.ceilings["perfect"])
-    assert read_back.floors["one mode"] == 2.0 and (read_back.name, read_back.count) == (figure.name, 4)
+    assert (
+        math.isnan(read_back.value)
+        and math.isnan(read_back.floors["noise"])
+        and math.isnan(read_back.ceilings["perfect"])
+    )
+    assert read_back.floors["one mode"] == 2.0 and (read_back.name, read_back.count) == (
+        figure.name,
+        4,
+    )
     assert again.samples == [{"parts": ["a"], "gaps": [[["b", None]]]}]
     assert "not finite" in str(again)
 
 
 def test_a_report_of_figures_that_are_not_finite_is_written(tmp_path):
-    losses = [Figure("loss, held out", math.nan, "nats/token", 9, "tokens", {"bigram": math.nan, "unigram": 3.0}, {"best": math.nan})]
-    for figures in (losses, [Figure("loss, held out", 2.0, "nats/token", 9, "tokens", {"bigram": math.nan}, {"text": math.inf})]):
-        records = [{"step": 0, "held_out": {"loss": None}}, *({"step": i, "loss": 2.0, "seconds": 0.1} for i in range(1, 9))]
-        page = write_report([RunData("run", figures=figures, records=records)], tmp_path / "report.html").read_text()
+    losses = [
+        Figure(
+            "loss, held out",
+            math.nan,
+            "nats/token",
+            9,
+            "tokens",
+            {"bigram": math.nan, "unigram": 3.0},
+            {"best": math.nan},
+        )
+    ]
+    for figures in (
+        losses,
+        [
+            Figure(
+                "loss, held out",
+                2.0,
+                "nats/token",
+                9,
+                "tokens",
+                {"bigram": math.nan},
+                {"text": math.inf},
+            )
+        ],
+    ):
+        records = [
+            {"step": 0, "held_out": {"loss": None}},
+            *({"step": i, "loss": 2.0, "seconds": 0.1} for i in range(1, 9)),
+        ]
+        page = write_report(
+            [RunData("run", figures=figures, records=records)], tmp_path / "report.html"
+        ).read_text()
         assert "not finite" in page and not re.search(r"\b(nan|inf|NaN|Infinity)\b", page)
 
 
 def test_what_evaluate_writes_and_reads_again(tmp_path):
     settings = {
-        "data.points": 200, "data.held_out": 40, "training.steps": 1, "training.evaluate_every": 0, "training.checkpoint_every": 0,
-        "training.precision": "fp32", "training.batch_size": 8, "watching.samples": 0, "data.source": "ring", "data.std": 1e-9,
-    }  # fmt: skip
+        "data.points": 200,
+        "data.held_out": 40,
+        "training.steps": 1,
+        "training.evaluate_every": 0,
+        "training.checkpoint_every": 0,
+        "training.precision": "fp32",
+        "training.batch_size": 8,
+        "watching.samples": 0,
+        "data.source": "ring",
+        "data.std": 1e-9,
+    }
     run = genwright.train("moons-flow", run=tmp_path / "run", quiet=True, **settings)
     found = run.evaluate(samples=20)
     kl = next(f for f in found.figures if f.name == "reverse KL")
@@ -79,13 +132,25 @@ def test_what_evaluate_writes_and_reads_again(tmp_path):
 
 def test_records_and_checkpoints_are_json(tmp_path):
     records = Records(tmp_path / "metrics.jsonl")
-    records.append({"step": 1, "loss": math.nan, "held_out": {"loss": math.inf}, "list": [math.nan, 1.0]})
+    records.append(
+        {"step": 1, "loss": math.nan, "held_out": {"loss": math.inf}, "list": [math.nan, 1.0]}
+    )
     records.flush()
     (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert strict(line)["loss"] is None and read(tmp_path / "metrics.jsonl")[0]["list"] == [None, 1.0]
+    assert strict(line)["loss"] is None and read(tmp_path / "metrics.jsonl")[0]["list"] == [
+        None,
+        1.0,
+    ]
     for step, held_out in ((1, 5.0), (2, math.nan), (3, 7.0), (4, math.inf)):
-        folder = checkpoint.save(tmp_path, step, {"weights": {"a": torch.zeros(1)}}, {"scheduled": True, "held_out": held_out})
-        assert strict((folder / "state.json").read_text())["held_out"] == (held_out if math.isfinite(held_out) else None)
+        folder = checkpoint.save(
+            tmp_path,
+            step,
+            {"weights": {"a": torch.zeros(1)}},
+            {"scheduled": True, "held_out": held_out},
+        )
+        assert strict((folder / "state.json").read_text())["held_out"] == (
+            held_out if math.isfinite(held_out) else None
+        )
     checkpoint.prune(tmp_path, keep=1)
     assert checkpoint.steps(tmp_path) == [1, 4], "the best that was measured, and the newest"
 
@@ -98,10 +163,17 @@ def test_a_checkpoint_with_nan_in_it_written_before_is_never_the_best(tmp_path):
     assert checkpoint.steps(tmp_path) == [2, 3]
 
 
-INSIDE = {  # words between this program's own processes, command words, and what only a digest is made of
-    "training/engine.py", "data/workers.py", "api.py", "data/cache.py", "contents/images/codec.py", "contents/text/codec.py",
-    "contents/images/source_pictures.py", "core/files.py",
-}  # fmt: skip
+# words between this program's own processes, command words, and what only a digest is made of
+INSIDE = {
+    "training/engine.py",
+    "data/workers.py",
+    "api.py",
+    "data/cache.py",
+    "contents/images/codec.py",
+    "contents/text/codec.py",
+    "contents/images/source_pictures.py",
+    "core/files.py",
+}
 
 
 def test_no_file_is_written_by_a_json_that_would_write_nan():
@@ -113,7 +185,10 @@ def test_no_file_is_written_by_a_json_that_would_write_nan():
     for name, path in sources.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("json.dumps", "json.dump"):
-                told = any(word.arg == "allow_nan" and ast.unparse(word.value) == "False" for word in node.keywords)
+                told = any(
+                    word.arg == "allow_nan" and ast.unparse(word.value) == "False"
+                    for word in node.keywords
+                )
                 if not told and name not in INSIDE and not name.startswith("benchmarks/"):
                     wrong.append(f"{name}:{node.lineno}")
                 kept = "write_text" in ast.unparse(node)
@@ -125,8 +200,8 @@ def test_no_file_is_written_by_a_json_that_would_write_nan():
 
 
 class Part(Objective):
-    """A line through the first example of the batch; the others do not count. Losses of the examples in `bad` are infinite, and their
-    gradients not numbers."""
+    """A line through the first example of the batch; the others do not count. Losses of the
+    examples in `bad` are infinite, and their gradients not numbers."""
 
     def __init__(self, bad=()):
         torch.manual_seed(0)
@@ -144,7 +219,9 @@ class Part(Objective):
     def loss(self, batch):
         total = (self.modules["model"](batch["x"]) - 1).square().sum(1)
         count = torch.ones_like(total)
-        return Loss(total, count, {"loss": (total.detach().sum(), count.sum())}, {"seen": count.sum()})
+        return Loss(
+            total, count, {"loss": (total.detach().sum(), count.sum())}, {"seen": count.sum()}
+        )
 
 
 class Numbers:
@@ -173,7 +250,11 @@ class Rank(Alone):
 
 
 SETTINGS = Training(
-    steps=3, batch_size=4, precision="fp32", optimizer=Optimizer(kind="adamw", learning_rate=0.1), schedule=Schedule(kind="constant")
+    steps=3,
+    batch_size=4,
+    precision="fp32",
+    optimizer=Optimizer(kind="adamw", learning_rate=0.1),
+    schedule=Schedule(kind="constant"),
 )
 
 
@@ -196,7 +277,8 @@ def test_a_rank_whose_examples_do_not_count_spoils_no_step():
     brought, barrier, found = [None, None], threading.Barrier(2, timeout=60), [None, None]
 
     def one(rank):
-        found[rank] = trained(Rank(rank, brought, barrier), Part(bad=(1, 3)))  # which are the second rank's
+        # which are the second rank's
+        found[rank] = trained(Rank(rank, brought, barrier), Part(bad=(1, 3)))
 
     threads = [threading.Thread(target=one, args=(rank,)) for rank in range(2)]
     for thread in threads:
@@ -206,11 +288,14 @@ def test_a_rank_whose_examples_do_not_count_spoils_no_step():
     for weights, records in found:
         assert not any("skipped" in record for record in records)
         assert torch.allclose(weights, expected, rtol=1e-6)
-        assert [record["loss"] for record in records] == pytest.approx([record["loss"] for record in alone])
+        assert [record["loss"] for record in records] == pytest.approx(
+            [record["loss"] for record in alone]
+        )
 
 
 class Uncounted(Part):
-    """All four examples stand in the batch; those in `bad` count for nothing, and their totals are infinite."""
+    """All four examples stand in the batch; those in `bad` count for nothing, and their totals are
+    infinite."""
 
     def turns(self, step):
         return (Turn(("model",), self.loss),)
@@ -219,7 +304,9 @@ class Uncounted(Part):
         return batch | {"bad": torch.tensor([int(number) in self.bad for number in draws.examples])}
 
     def loss(self, batch):
-        total = (self.modules["model"](batch["x"]) - 1).square().sum(1) + torch.where(batch["bad"], math.inf, 0.0)
+        total = (self.modules["model"](batch["x"]) - 1).square().sum(1) + torch.where(
+            batch["bad"], math.inf, 0.0
+        )
         count = (~batch["bad"]).float()
         shown = total.detach()[~batch["bad"]].sum()
         return Loss(total, count, {"loss": (shown, count.sum())})
@@ -237,10 +324,19 @@ def test_weightless_is_zero_and_no_product(bad):
 
     def loss(batch):
         total = parameter + torch.tensor([bad, 0.0, 1.0])
-        return Loss(total, torch.ones(3), {"loss": (total.detach().sum(), torch.tensor(3.0))}, {"sum": torch.full((2,), bad)})
+        return Loss(
+            total,
+            torch.ones(3),
+            {"loss": (total.detach().sum(), torch.tensor(3.0))},
+            {"sum": torch.full((2,), bad)},
+        )
 
     out = loop._weightless(loss, {})
     assert out.total.tolist() == [0, 0, 0] and out.count.tolist() == [0, 0, 0]
-    assert [float(value) for value in out.metrics["loss"]] == [0, 0] and out.sums["sum"].tolist() == [0, 0]
+    assert [float(value) for value in out.metrics["loss"]] == [0, 0] and out.sums[
+        "sum"
+    ].tolist() == [0, 0]
     out.total.sum().backward()
-    assert parameter.grad.tolist() == [0, 0, 0], "collectives of a sharded module meet in backward, so there is one"
+    assert parameter.grad.tolist() == [0, 0, 0], (
+        "collectives of a sharded module meet in backward, so there is one"
+    )

@@ -1,4 +1,5 @@
-"""Some hundred of the generated tables and rows of benchmarks/fuzz_rows.py, which runs ten thousand."""
+"""Some hundred of the generated tables and rows of benchmarks/fuzz_rows.py, which runs ten
+thousand."""
 
 import importlib
 from pathlib import Path

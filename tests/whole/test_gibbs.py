@@ -1,4 +1,5 @@
-"""Block Gibbs: what is kept stays, rows stand alone, and on a distribution small enough to enumerate it settles where it should."""
+"""Block Gibbs: what is kept stays, rows stand alone, and on a distribution small enough to
+enumerate it settles where it should."""
 
 from itertools import product
 
@@ -18,7 +19,8 @@ PLAIN = Decoding(temperature=1.0)
 
 
 class Exact(nn.Module):
-    """A masked model of a known joint distribution over (time) tokens of `values`: the conditional of each place given those not masked."""
+    """A masked model of a known joint distribution over (time) tokens of `values`: the conditional
+    of each place given those not masked."""
 
     def __init__(self, time=3, values=3, seed=0):
         super().__init__()
@@ -38,7 +40,9 @@ class Exact(nn.Module):
 def draw(model, tokens, keep, passes, rows=None, settings=PLAIN, **more):
     draws = Draws(0, 0, torch.arange(len(tokens)) if rows is None else rows)
     allowed = torch.arange(model.values + 1) < model.values
-    return gibbs(model, tokens, keep, model.values, settings, draws, passes, allowed=allowed, **more)
+    return gibbs(
+        model, tokens, keep, model.values, settings, draws, passes, allowed=allowed, **more
+    )
 
 
 def close(model, drawn, given=None):
@@ -57,7 +61,9 @@ def test_it_settles_on_the_models_distribution():
     start = torch.zeros(rows, 3, dtype=torch.long)
     nothing = torch.zeros(rows, 3, dtype=torch.bool)
     assert close(model, draw(model, start, nothing, 30))
-    assert not close(model, draw(model, start, nothing, 1)), "places drawn at once are independent, and this distribution is not"
+    assert not close(model, draw(model, start, nothing, 1)), (
+        "places drawn at once are independent, and this distribution is not"
+    )
     keep = nothing.index_fill(1, torch.tensor([1]), True)
     given = draw(model, start + 2, keep, 30)
     assert (given[:, 1] == 2).all() and close(model, given, {1: 2})
@@ -66,13 +72,22 @@ def test_it_settles_on_the_models_distribution():
 def test_what_is_kept_stays_and_rows_stand_alone():
     model = Exact(4)
     generator = torch.Generator().manual_seed(1)
-    tokens, keep = torch.randint(3, (50, 4), generator=generator), torch.rand(50, 4, generator=generator) < 0.5
+    tokens, keep = (
+        torch.randint(3, (50, 4), generator=generator),
+        torch.rand(50, 4, generator=generator) < 0.5,
+    )
     keep[0] = True
     drawn = draw(model, tokens, keep, 6)
-    assert torch.equal(drawn[keep], tokens[keep]) and torch.equal(drawn[0], tokens[0]) and (drawn != tokens).any()
+    assert (
+        torch.equal(drawn[keep], tokens[keep])
+        and torch.equal(drawn[0], tokens[0])
+        and (drawn != tokens).any()
+    )
     assert int(drawn.max()) < 3 and torch.equal(drawn, draw(model, tokens, keep, 6))
     for row in (3, 17):
-        assert torch.equal(draw(model, tokens[row, None], keep[row, None], 6, torch.tensor([row]))[0], drawn[row])
+        assert torch.equal(
+            draw(model, tokens[row, None], keep[row, None], 6, torch.tensor([row]))[0], drawn[row]
+        )
     (drawn.float().requires_grad_() * 2).sum().backward()
 
 
@@ -95,26 +110,47 @@ def test_blocks_shrink_to_one_place_a_row():
     assert torch.equal(seen[0], ~keep), "at first all that is open is hidden"
     for hidden in seen:
         assert not hidden[:, 3].any() and hidden.any(1).all()
-    assert {tuple(row) for row in seen[-1].int().tolist()} == {(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)}, "in the end one place a row"
+    assert {tuple(row) for row in seen[-1].int().tolist()} == {
+        (1, 0, 0, 0),
+        (0, 1, 0, 0),
+        (0, 0, 1, 0),
+    }, "in the end one place a row"
 
 
 def test_a_melody_is_harmonised_and_a_gap_filled():
     score = Score(tuple((Note(0, 4, p), Note(4, 4, p + 3)) for p in (70, 62, 55, 48)), 8)
     codec = Jsb().learn([score])
     torch.manual_seed(0)
-    model = TransformerSettings(preset="modernbert", depth=1, width=16, heads=2).build(codec.space, context=32, causal=False)
+    model = TransformerSettings(preset="modernbert", depth=1, width=16, heads=2).build(
+        codec.space, context=32, causal=False
+    )
     tokens = torch.tensor([codec.encode(score)]).expand(3, -1)
     allowed = torch.arange(codec.space.vocabulary) < codec.size
     for keep in (codec.kept(tokens, voices=[0]), codec.kept(tokens, steps=range(2, 4))):
-        drawn = gibbs(model, tokens, keep, codec.id["mask",], PLAIN, Draws(1, 0, torch.arange(3)), 5, allowed=allowed)
-        assert torch.equal(drawn[keep], tokens[keep]) and (drawn != tokens).any(1).all() and int(drawn.max()) < codec.size
+        drawn = gibbs(
+            model,
+            tokens,
+            keep,
+            codec.id["mask",],
+            PLAIN,
+            Draws(1, 0, torch.arange(3)),
+            5,
+            allowed=allowed,
+        )
+        assert (
+            torch.equal(drawn[keep], tokens[keep])
+            and (drawn != tokens).any(1).all()
+            and int(drawn.max()) < codec.size
+        )
         assert [codec.read(row)[1] for row in drawn.tolist()] == [0, 0, 0]
 
 
 def test_temperature_0_takes_the_likeliest():
     model = Exact(4)
     keep = torch.tensor([[True, True, True, False]])
-    drawn = draw(model, torch.zeros(1, 4, dtype=torch.long), keep, 2, settings=Decoding(temperature=0))
+    drawn = draw(
+        model, torch.zeros(1, 4, dtype=torch.long), keep, 2, settings=Decoding(temperature=0)
+    )
     assert drawn[0, 3] == model(torch.zeros(1, 4, dtype=torch.long))[0, 3, :3].argmax()
 
 
@@ -128,4 +164,13 @@ def test_sentences():
     causal = TransformerSettings(depth=1, width=8, heads=2).build(codec.space, 16)
     with pytest.raises(GenwrightError, match="reads left to right"):
         rows = torch.zeros(1, 4, dtype=torch.long)
-        gibbs(causal, rows, rows > 0, 3, PLAIN, Draws(0, 0, torch.arange(1)), 1, allowed=torch.ones(5, dtype=torch.bool))
+        gibbs(
+            causal,
+            rows,
+            rows > 0,
+            3,
+            PLAIN,
+            Draws(0, 0, torch.arange(1)),
+            1,
+            allowed=torch.ones(5, dtype=torch.bool),
+        )

@@ -1,4 +1,5 @@
-"""Pipes, sockets, names that are no UTF-8, damaged Parquet, rows without end: a sentence, no traceback and no hang."""
+"""Pipes, sockets, names that are no UTF-8, damaged Parquet, rows without end: a sentence, no
+traceback and no hang."""
 
 import gzip
 import os
@@ -29,14 +30,22 @@ def folder(tmp_path):
     return tmp_path / "in"
 
 
-@pytest.mark.parametrize("name", ["pipe.txt", "pipe.csv", "pipe.jsonl", "pipe.txt.gz", "pipe.parquet"])
+@pytest.mark.parametrize(
+    "name", ["pipe.txt", "pipe.csv", "pipe.jsonl", "pipe.txt.gz", "pipe.parquet"]
+)
 def test_a_pipe_is_not_waited_for(tmp_path, folder, name):
     os.mkfifo(folder / name)
-    refused(f"{name} is a named pipe .FIFO. and no regular file; .*set data.on_bad_file=skip", tmp_path, folder)
+    refused(
+        f"{name} is a named pipe .FIFO. and no regular file; .*set data.on_bad_file=skip",
+        tmp_path,
+        folder,
+    )
     refused(f"{name} is a named pipe", tmp_path, folder / name)
     refused(f"{name} is a named pipe", tmp_path, folder / "*")
     skipping = prepare(tmp_path, folder, on_bad_file="skip")
-    assert documents(skipping) == ["good"] and skipping.summary["skipped"] == [f"{name} is a named pipe (FIFO) and no regular file"]
+    assert documents(skipping) == ["good"] and skipping.summary["skipped"] == [
+        f"{name} is a named pipe (FIFO) and no regular file"
+    ]
 
 
 def test_sockets_and_devices_are_not_read(tmp_path, folder):
@@ -76,7 +85,13 @@ def test_names_that_are_no_utf8(tmp_path):
     assert dataset.summary["skipped"][0].startswith(r"b\xe9.jsonl line 2")
     with open(folder + b"/x\xe9.txt", "wb") as file:
         file.write(b"\xe9")
-    refused("is not UTF-8: byte 0xe9 at offset 0", tmp_path, tmp_path / "in", on_bad_file="stop", held_out=0.3)
+    refused(
+        "is not UTF-8: byte 0xe9 at offset 0",
+        tmp_path,
+        tmp_path / "in",
+        on_bad_file="stop",
+        held_out=0.3,
+    )
 
 
 @pytest.mark.parametrize("word", [b"caf\xe9", b"data.path=caf\xe9"])
@@ -84,7 +99,9 @@ def test_a_word_of_the_command_line_that_is_no_utf8(capsys, word):
     for words in (("sample", "runs/x", "--prompt"), ("train", "code")):
         code, out, err = command(capsys, *words, os.fsdecode(word))
         assert code == 2 and not out
-        assert r"caf\xe9; write it in UTF-8" in err and err.startswith("error: a word of the command line is not UTF-8")
+        assert r"caf\xe9; write it in UTF-8" in err and err.startswith(
+            "error: a word of the command line is not UTF-8"
+        )
 
 
 def test_an_interruption_is_said(capsys, monkeypatch):
@@ -97,7 +114,9 @@ def test_an_interruption_is_said(capsys, monkeypatch):
 
 def test_a_prompt_that_is_no_text(tmp_path, folder):
     codec = prepare(tmp_path, folder).codec
-    with pytest.raises(GenwrightError, match="the text is not UTF-8 at character 4, after 'caf'; give it in UTF-8"):
+    with pytest.raises(
+        GenwrightError, match="the text is not UTF-8 at character 4, after 'caf'; give it in UTF-8"
+    ):
         codec.encode("caf\udce9")
 
 
@@ -109,7 +128,9 @@ def test_a_file_that_is_no_text_any_more(tmp_path, name, later):
     path.write_bytes(write(b"text\nsome words\n"))
     start, end, row = readers.scan(str(path))["parts"][0]
     path.write_bytes(write(later))
-    with pytest.raises(GenwrightError, match=f"{name} changed while it was prepared; run the same command again"):
+    with pytest.raises(
+        GenwrightError, match=f"{name} changed while it was prepared; run the same command again"
+    ):
         list(readers.read(readers.Part(str(path), name, "", start, end, row, True, 0), "text", []))
 
 
@@ -120,7 +141,9 @@ ROWS = [f"row {i} " + "x" * (i % 7) for i in range(900)]
 
 def parquet(path, **options):
     options = {"row_group_size": 100, "compression": "none", "use_dictionary": False} | options
-    pyarrow.parquet.write_table(pyarrow.table({"id": range(len(ROWS)), "text": ROWS}), path, **options)
+    pyarrow.parquet.write_table(
+        pyarrow.table({"id": range(len(ROWS)), "text": ROWS}), path, **options
+    )
     return path.read_bytes()
 
 
@@ -134,7 +157,8 @@ def test_a_damaged_page_is_named_by_its_row_group(tmp_path):
     skipping = prepare(tmp_path, path, on_bad_file="skip")
     assert documents(skipping) == ROWS[:200] + ROWS[300:]
     assert len(skipping.summary["skipped"]) == 1 and "row group 2" in skipping.summary["skipped"][0]
-    assert dict(skipping.documents("train")).keys() >= {"a.parquet:199", "a.parquet:300"}  # rows keep their numbers
+    # rows keep their numbers
+    assert dict(skipping.documents("train")).keys() >= {"a.parquet:199", "a.parquet:300"}
 
 
 @pytest.mark.parametrize("compression", ["none", "snappy", "zstd"])
@@ -162,12 +186,20 @@ def test_text_of_parquet_that_is_no_utf8(tmp_path):
     column = pyarrow.array([b"good", b"caf\xe9", b"fine"]).view(pyarrow.string())
     pyarrow.parquet.write_table(pyarrow.table({"text": column}), tmp_path / "a.parquet")
     refused(r"a.parquet row 1 \(from 0\) is not UTF-8", tmp_path, tmp_path / "a.parquet")
-    assert documents(prepare(tmp_path, tmp_path / "a.parquet", on_bad_file="skip")) == ["good", "fine"]
+    assert documents(prepare(tmp_path, tmp_path / "a.parquet", on_bad_file="skip")) == [
+        "good",
+        "fine",
+    ]
 
 
 def test_parquet_without_the_column(tmp_path):
     parquet(tmp_path / "a.parquet")
-    refused(r"a.parquet has no column 'body' \(it has id, text\)", tmp_path, tmp_path / "a.parquet", field="body")
+    refused(
+        r"a.parquet has no column 'body' \(it has id, text\)",
+        tmp_path,
+        tmp_path / "a.parquet",
+        field="body",
+    )
     (tmp_path / "in").mkdir()
     (tmp_path / "a.parquet").rename(tmp_path / "in" / "a.parquet")
     (tmp_path / "in" / "b.jsonl").write_text('{"body": "x"}')
@@ -204,7 +236,8 @@ def test_a_file_without_line_ends_is_read_in_linear_time(tmp_path, monkeypatch, 
         }
         (tmp_path / name).write_bytes(content[name])
         taken.append(min(seconds(tmp_path / name) for _ in range(2)))
-    assert taken[1] < 8 * 3 * max(taken[0], 0.01)  # eight times the bytes; quadratic would be sixty-four times the seconds
+    # eight times the bytes; quadratic would be sixty-four times the seconds
+    assert taken[1] < 8 * 3 * max(taken[0], 0.01)
 
 
 def test_a_long_row_needs_little_more_than_itself(tmp_path):

@@ -22,9 +22,18 @@ from genwright.reporting.page import document
 
 WORDS = ["alpha", "beta", "gamma", "delta", "x", "y"]
 TINY = {
-    "codec": "bytes", "model.depth": 1, "model.width": 16, "model.heads": 1, "training.steps": 4, "training.batch_size": 2,
-    "training.precision": "fp32", "training.checkpoint_every": 2, "training.evaluate_every": 2, "data.context": 16, "data.held_out": 0.2,
-}  # fmt: skip
+    "codec": "bytes",
+    "model.depth": 1,
+    "model.width": 16,
+    "model.heads": 1,
+    "training.steps": 4,
+    "training.batch_size": 2,
+    "training.precision": "fp32",
+    "training.checkpoint_every": 2,
+    "training.evaluate_every": 2,
+    "data.context": 16,
+    "data.held_out": 0.2,
+}
 
 
 def run_in(folder, sample=None):
@@ -41,7 +50,9 @@ def run_in(folder, sample=None):
 def texts(folder, count=20):
     folder.mkdir(exist_ok=True)
     for i in range(count):
-        (folder / f"{i}.txt").write_text(" ".join(np.random.default_rng(i).choice(WORDS, 60)) + "\n")
+        (folder / f"{i}.txt").write_text(
+            " ".join(np.random.default_rng(i).choice(WORDS, 60)) + "\n"
+        )
     return folder
 
 
@@ -54,7 +65,9 @@ def test_a_run_inside_its_own_data_is_resumed_and_evaluated(tmp_path, monkeypatc
     assert run.dataset().summary["files"] == 20
     capsys.readouterr()
     assert genwright.train("docs", resume=True, **settings).step == 4
-    assert "2 passed over, the first: cache (prepared data of genwright)" in " ".join(capsys.readouterr().err.split())
+    assert "2 passed over, the first: cache (prepared data of genwright)" in " ".join(
+        capsys.readouterr().err.split()
+    )
     genwright.load("runs/docs").report("report.html")
     genwright.load("runs/docs").evaluate()
     other = genwright.train("docs", run="runs/other", until=2, quiet=True, **settings)
@@ -68,16 +81,34 @@ def test_samples_of_a_run_are_no_training_pictures(tmp_path):
         for i in range(6):
             noise = np.random.default_rng(i + len(name)).integers(0, 256, (4, 4, 3), np.uint8)
             Image.fromarray(noise).save(folder / name / f"{i}.png")
-    sample = lambda place: Image.new("RGB", (4, 4), "red").save(place / "step-00000000.png")  # noqa: E731
+
+    def sample(place):
+        return Image.new("RGB", (4, 4), "red").save(place / "step-00000000.png")
+
     run_in(folder / "runs" / "flow", sample)
     run_in(folder / "cats" / "gan", sample)
-    data = ImagesData(path=str(folder), cache=str(folder / "cache"), workers=1, held_out=0.2).prepare(ImageSettings(size=4))
-    assert data.summary["files"] == 12 and data.codec.space.attributes == {"class": ("cats", "dogs")}
-    expected = ["cache (prepared data of genwright)", "cats/gan (a run of genwright)", "runs/flow (a run of genwright)"]
+    data = ImagesData(
+        path=str(folder), cache=str(folder / "cache"), workers=1, held_out=0.2
+    ).prepare(ImageSettings(size=4))
+    assert data.summary["files"] == 12 and data.codec.space.attributes == {
+        "class": ("cats", "dogs")
+    }
+    expected = [
+        "cache (prepared data of genwright)",
+        "cats/gan (a run of genwright)",
+        "runs/flow (a run of genwright)",
+    ]
     assert sorted(data.summary["skipped"]) == expected
-    again = ImagesData(path=str(folder / "**" / "*.png"), cache=str(folder / "cache"), workers=1, held_out=0.2)
+    again = ImagesData(
+        path=str(folder / "**" / "*.png"), cache=str(folder / "cache"), workers=1, held_out=0.2
+    )
     assert again.prepare(ImageSettings(size=4)).summary["files"] == 12
-    named = ImagesData(path=str(folder / "runs" / "flow" / "samples"), cache=str(folder / "cache"), workers=1, held_out=0)
+    named = ImagesData(
+        path=str(folder / "runs" / "flow" / "samples"),
+        cache=str(folder / "cache"),
+        workers=1,
+        held_out=0,
+    )
     assert named.prepare(ImageSettings(size=4)).summary["files"] == 1, "what a person names is read"
 
 
@@ -85,7 +116,9 @@ def test_samples_of_a_run_are_no_training_music(tmp_path):
     pytest.importorskip("music21")
     folder = tunes(tmp_path / "tunes")
     run_in(folder / "runs" / "mine", lambda place: tunes(place, 3))
-    data = MusicData(path=str(folder), cache=str(tmp_path / "cache"), minimum=2, workers=1).prepare(Event())
+    data = MusicData(path=str(folder), cache=str(tmp_path / "cache"), minimum=2, workers=1).prepare(
+        Event()
+    )
     assert len(data.names) == 16 and data.summary["skipped"] == ["runs/mine (a run of genwright)"]
 
 
@@ -111,7 +144,10 @@ def test_pipes_that_are_called_like_our_files_hang_nothing(tmp_path, name):
     given = {"cache": str(tmp_path / "cache"), "context": 8, "on_bad_file": "skip"}
     found: list[list[str]] = []
     reading = threading.Thread(
-        target=lambda: found.append(TextData(path=str(folder), **given).prepare(Bytes()).summary["skipped"]), daemon=True
+        target=lambda: found.append(
+            TextData(path=str(folder), **given).prepare(Bytes()).summary["skipped"]
+        ),
+        daemon=True,
     )
     reading.start()
     reading.join(60)
@@ -124,10 +160,17 @@ def test_folders_that_look_a_little_like_runs_are_read(tmp_path):
         (folder / name.partition(".")[0]).mkdir()
         (folder / name.partition(".")[0] / name).write_text('{"text": "mine"}\n')
     (folder / "cached").mkdir()
-    (folder / "cached" / module.TAG).write_text(module.SIGNATURE.splitlines()[0] + "\n# of another program\n")
+    (folder / "cached" / module.TAG).write_text(
+        module.SIGNATURE.splitlines()[0] + "\n# of another program\n"
+    )
     (folder / "cached" / "a.txt").write_text("read")
     assert own_output([str(folder)]) == []
-    assert TextData(path=str(folder), cache=str(tmp_path / "cache"), context=8, held_out=0).prepare(Bytes()).summary["files"] == 7
+    assert (
+        TextData(path=str(folder), cache=str(tmp_path / "cache"), context=8, held_out=0)
+        .prepare(Bytes())
+        .summary["files"]
+        == 7
+    )
     assert not is_report(folder / "0.txt") and not is_report(tmp_path / "report.html")
 
 

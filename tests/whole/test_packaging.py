@@ -81,18 +81,31 @@ def test_a_benchmark_that_cannot_be_imported_is_named(tmp_path):
     (tmp_path / "good.py").write_text("import json\n")
     (tmp_path / "bad.py").write_text("from json import nothing_of_this_name\n")
     found = CHECK["not_importable"](tmp_path)
-    assert len(found) == 1 and found[0].startswith(f"{tmp_path}/bad.py: cannot be imported (ImportError")
+    assert len(found) == 1 and found[0].startswith(
+        f"{tmp_path}/bad.py: cannot be imported (ImportError"
+    )
 
 
 def test_the_tool_exits_non_zero_on_an_error(tmp_path):
     (tmp_path / "bad.py").write_text("import pickle\n")
-    done = subprocess.run([sys.executable, str(ROOT / "tools" / "check.py"), str(tmp_path)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "check.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1 and "bad.py:1: import pickle" in done.stdout
 
 
 def _pins() -> dict[str, str]:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (line.split("==") for line in lines)}
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    return {
+        re.sub(r"[-_.]+", "-", name).lower(): version
+        for name, version in (line.split("==") for line in lines)
+    }
 
 
 def test_every_dependency_is_pinned_inside_its_range():
@@ -106,7 +119,18 @@ def test_every_dependency_is_pinned_inside_its_range():
 
 def test_the_core_needs_only_what_every_run_needs():
     names = {Requirement(word).name for word in PROJECT["dependencies"]}
-    assert names == {"torch", "numpy", "safetensors", "tokenizers", "pillow", "pyarrow", "pydantic", "PyYAML", "typer", "rich"}
+    assert names == {
+        "torch",
+        "numpy",
+        "safetensors",
+        "tokenizers",
+        "pillow",
+        "pyarrow",
+        "pydantic",
+        "PyYAML",
+        "typer",
+        "rich",
+    }
     assert all("==" not in word and "<" not in word for word in PROJECT["dependencies"])
 
 
@@ -128,12 +152,21 @@ def test_recipes_and_the_type_marker_are_in_the_wheel():
 
 
 def test_make_says_what_is_missing(tmp_path):
-    """An interpreter that is too old is refused in a sentence, and leaves no half-made environment behind."""
+    """An interpreter that is too old is refused in a sentence, and leaves no half-made environment
+    behind."""
     old = tmp_path / "python3"
-    old.write_text(f'#!/bin/sh\nshift; exec {sys.executable} -c "import sys; sys.version_info = (3, 9); exec(sys.argv[1])" "$@"\n')
+    old.write_text(
+        f'#!/bin/sh\nshift; exec {sys.executable} -c "import sys; sys.version_info = (3, 9); exec(sys.argv[1])" "$@"\n'
+    )
     old.chmod(0o755)
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    done = subprocess.run(["make", "setup", f"PY={old}"], cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"MAKEFLAGS": ""})
+    done = subprocess.run(
+        ["make", "setup", f"PY={old}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"MAKEFLAGS": ""},
+    )
     assert done.returncode != 0 and "Python 3.9 is too old; install 3.11 or newer" in done.stderr
     assert not (tmp_path / ".venv").exists()

@@ -16,15 +16,21 @@ from genwright.contents.music.write import to_musicxml
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
-NOT_HERE = re.compile(r"git clone |make (setup|test|check)\b")  # they make the very environment that this test runs in
+# they make the very environment that this test runs in
+NOT_HERE = re.compile(r"git clone |make (setup|test|check)\b")
 SMALL = (
     "training.steps=4 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 "
     "data.context=32 data.held_out=0.002 model.depth=1 codec.vocabulary=400 codec.sample=1 sampling.max_tokens=20"
 )
 DRAWN = "training.steps=2 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 watching.samples=0"
-SMALLER = {"emoji-flow": f"{DRAWN} model.width=8 sampling.steps=2", "ring-gan": f"{DRAWN} data.points=500 data.held_out=100"}
+SMALLER = {
+    "emoji-flow": f"{DRAWN} model.width=8 sampling.steps=2",
+    "ring-gan": f"{DRAWN} data.points=500 data.held_out=100",
+}
 MUSIC = "model.depth=1 data.context=80 sampling.passes=2"
-SMALLER["chorales-masked"] = f"training.steps=2 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 {MUSIC}"
+SMALLER["chorales-masked"] = (
+    f"training.steps=2 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 {MUSIC}"
+)
 MINUTES = 5
 
 
@@ -44,29 +50,49 @@ def shortened(command: str) -> list[str]:
     if words[:2] == ["make", "demo"]:
         return [*words, "-o", "setup", f"BIN={BIN}", f"DEMO_ARGS={SMALL}"]
     if words[:2] in (["genwright", "train"], ["genwright", "inspect"]):
-        words = [re.sub(r"^\d+$", "2", word) if before == "--until" else word for before, word in zip(["", *words], words, strict=False)]
+        words = [
+            re.sub(r"^\d+$", "2", word) if before == "--until" else word
+            for before, word in zip(["", *words], words, strict=False)
+        ]
         words += SMALLER.get(words[2], SMALL).split()
     return words
 
 
 def execute(words: list[str], folder: Path) -> subprocess.CompletedProcess:
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    ours = {"PATH": path, "GENWRIGHT_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "100", "MAKEFLAGS": ""}
+    ours = {
+        "PATH": path,
+        "GENWRIGHT_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "100",
+        "MAKEFLAGS": "",
+    }
     environment = os.environ | ours
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60 * MINUTES)
+    return subprocess.run(
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60 * MINUTES
+    )
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where a reader would stand: the Makefile, a folder of notes, and the recipe that the page shows."""
+    """Where a reader would stand: the Makefile, a folder of notes, and the recipe that the page
+    shows."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
     (folder / "notes").mkdir()
     for number, page in enumerate(
-        [README, (ROOT / "CONTRIBUTING.md").read_text(), *(p.read_text() for p in sorted(ROOT.glob("docs/*.md")))]
+        [
+            README,
+            (ROOT / "CONTRIBUTING.md").read_text(),
+            *(p.read_text() for p in sorted(ROOT.glob("docs/*.md"))),
+        ]
     ):
         (folder / "notes" / f"{number}.md").write_text(page, encoding="utf-8")
-    melody = of_grid(np.repeat([[67], [69], [71], [72]], 4, axis=0), meters=(Meter(0, 4, 4),), keys=(Key(0, 0, "major"),))
+    melody = of_grid(
+        np.repeat([[67], [69], [71], [72]], 4, axis=0),
+        meters=(Meter(0, 4, 4),),
+        keys=(Key(0, 0, "major"),),
+    )
     (folder / "melody.musicxml").write_text(to_musicxml(melody))
     for block in blocks("yaml"):
         name = re.match(r"# (\S+\.yaml)\n", block)
@@ -94,7 +120,15 @@ def test_the_python_of_the_readme_works(folder):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["genwright frobnicate", "genwright sample runs/nowhere", "genwright train cod", "make demolish"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "genwright frobnicate",
+        "genwright sample runs/nowhere",
+        "genwright train cod",
+        "make demolish",
+    ],
+)
 def test_a_command_that_does_not_exist_would_be_noticed(command, tmp_path):
     assert commands(f"text\n```console\n$ {command}\noutput\n```\n") == [command]
     (tmp_path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
@@ -108,7 +142,8 @@ def test_every_page_that_is_linked_exists():
 
 
 def test_commands_in_the_docs_are_commands_of_the_program():
-    """Every `genwright ...` line of docs/ names a command and options that exist (they are not run)."""
+    """Every `genwright ...` line of docs/ names a command and options that exist (they are not
+    run)."""
     for page in sorted(ROOT.glob("docs/*.md")):
         for command in commands(page.read_text(encoding="utf-8")):
             words = shlex.split(command)
@@ -118,6 +153,9 @@ def test_commands_in_the_docs_are_commands_of_the_program():
             shown = execute(["genwright", *name, "--help"], ROOT)
             assert shown.returncode == 0, f"{page.name}: {command}"
             unknown = [
-                word for word in words if re.match(r"--?[a-z]", word) and not re.search(rf"(^|\s){word.split('=')[0]}\b", shown.stdout)
+                word
+                for word in words
+                if re.match(r"--?[a-z]", word)
+                and not re.search(rf"(^|\s){word.split('=')[0]}\b", shown.stdout)
             ]
             assert not unknown, f"{page.name}: {command}: {unknown}"

@@ -60,7 +60,12 @@ def test_shakespeare_asks_for_its_path():
 
 
 def test_overrides_reach_nested_settings_and_later_ones_win():
-    recipe = load("training.optimizer.matrix_rate=1e-3", "training.steps=7", "training.steps=9", "training.optimizers.model.kind=adamw")
+    recipe = load(
+        "training.optimizer.matrix_rate=1e-3",
+        "training.steps=7",
+        "training.steps=9",
+        "training.optimizers.model.kind=adamw",
+    )
     assert recipe.training.optimizer.matrix_rate == 1e-3 and recipe.training.steps == 9
     assert recipe.training.optimizers["model"].kind == "adamw"
     assert load("codec=bytes").codec == load("codec={kind: bytes}").codec
@@ -72,7 +77,9 @@ def test_a_path_means_a_person_s_own_files():
 
 
 def test_python_values_are_taken_as_they_are():
-    assert Recipe.load("code", {"training.steps": 5, "training.ema": None, "training.ema_of": ["model"]}).training.ema_of == ("model",)
+    assert Recipe.load(
+        "code", {"training.steps": 5, "training.ema": None, "training.ema_of": ["model"]}
+    ).training.ema_of == ("model",)
     assert Recipe.load("code", {"training.steps": "5"}).training.steps == 5
 
 
@@ -97,19 +104,31 @@ def test_an_override_leaves_other_recipes_alone():
         ("steps=3", "steps is not a setting; did you mean training.steps=3?"),
         ("depth=3", "depth is not a setting; did you mean model.depth=3?"),
         ("training.depth=3", "training.depth is not a setting; did you mean model.depth=3?"),
-        ("training.optimizer.bets=1", "training.optimizer.bets is not a setting; did you mean 'betas'?"),
-        ("training.optimizers.d.kindd=adamw", "training.optimizers.d.kindd is not a setting; did you mean 'kind'?"),
+        (
+            "training.optimizer.bets=1",
+            "training.optimizer.bets is not a setting; did you mean 'betas'?",
+        ),
+        (
+            "training.optimizers.d.kindd=adamw",
+            "training.optimizers.d.kindd is not a setting; did you mean 'kind'?",
+        ),
         ("model.deep=3", "model.deep is not a setting; did you mean 'depth'?"),
         ("training.steps=0", "training.steps is 0; it must be at least 1"),
         ("training.ema=2", "training.ema is 2; it must be less than 1"),
         ("training.clip=0", "training.clip is 0; it must be more than 0"),
-        ("training.optimizer.matrix_rate=2", "training.optimizer.matrix_rate is 2; it must be at most 1"),
+        (
+            "training.optimizer.matrix_rate=2",
+            "training.optimizer.matrix_rate is 2; it must be at most 1",
+        ),
         ("training.steps=many", "training.steps is 'many'; it must be a whole number"),
         ("training.steps=1.5", "training.steps is 1.5; it must be a whole number"),
         ("training.clip=abc", "training.clip is 'abc'; it must be a number"),
         ("training.clip=.nan", "training.clip is nan; "),
         ("training.compile=perhaps", "training.compile is 'perhaps'; it must be true or false"),
-        ("training.precision=fp8", "training.precision is 'fp8'; it must be 'auto', 'fp32' or 'bf16'"),
+        (
+            "training.precision=fp8",
+            "training.precision is 'fp8'; it must be 'auto', 'fp32' or 'bf16'",
+        ),
         ("training.sinks=[wandb]", "training.sinks.0 is 'wandb'; it must be 'tensorboard'"),
         ("training.ema_of=d", "training.ema_of is 'd'; it must be a list, as in [d]"),
         ("codec=byte", "codec.kind is 'byte'; did you mean 'bytes'?"),
@@ -117,7 +136,10 @@ def test_an_override_leaves_other_recipes_alone():
         ("model.kind=transfomer", "model.kind is 'transfomer'; did you mean 'transformer'?"),
         ("training=3", "training is 3; write its settings as key: value"),
         ("objective=[1]", "objective is [1]; write settings as key: value"),
-        ("training.steps.x=3", "training.steps.x is not a setting; training.steps holds one value, "),
+        (
+            "training.steps.x=3",
+            "training.steps.x is not a setting; training.steps holds one value, ",
+        ),
         ("name=../x", "name is '../x'; use letters"),
         ("seed=-1", "seed is -1; it must be at least 0"),
         ("training.steps", "'training.steps' is not a setting; write key=value"),
@@ -140,7 +162,10 @@ def test_an_unknown_recipe_suggests_a_near_one_and_a_path():
         ("training:\n  steps: 5\n  steps: 6\n", "line 3: the key 'steps' stands twice"),
         ("training: {steps: 5\nseed: 1\n", "line 2: "),
         ("a: b: c\n", "line 1: "),
-        ("x: !!python/object/apply:os.system ['true']\n", "line 1: could not determine a constructor"),
+        (
+            "x: !!python/object/apply:os.system ['true']\n",
+            "line 1: could not determine a constructor",
+        ),
         ("x: !!timestamp soon\n", "is not YAML that a recipe can hold"),
         ("- a\n- b\n", "holds no settings"),
         ("1: 2\n", "holds no settings"),
@@ -148,8 +173,14 @@ def test_an_unknown_recipe_suggests_a_near_one_and_a_path():
         ("[" * 5000, "is not YAML"),
         ("seed: " + "9" * 5000, "is not YAML"),
         ("training:\n  stepz: 5\n", "training.stepz is not a setting; did you mean 'steps'?"),
-        ("data: {path: 2024}\n", "data.path is 2024; it must be text (in quotes, if it looks like a number or begins with #)"),
-        ("data: {kind: images}\ncodec:\n  background: #ffcc00\n", "codec.background is None; it must be text (in quotes, if it"),
+        (
+            "data: {path: 2024}\n",
+            "data.path is 2024; it must be text (in quotes, if it looks like a number or begins with #)",
+        ),
+        (
+            "data: {kind: images}\ncodec:\n  background: #ffcc00\n",
+            "codec.background is None; it must be text (in quotes, if it",
+        ),
         ("training: {compile: yes}\n", "training.compile is 'yes'; it must be true or false"),
     ],
 )
@@ -169,7 +200,11 @@ def test_an_empty_file_is_a_recipe_of_defaults_named_after_the_file(tmp_path):
     path = tmp_path / "my notes.yaml"
     path.write_text("")
     recipe = Recipe.load(path, {"data.path": "x"})
-    assert (recipe.name, recipe.model.kind, recipe.objective.kind) == ("my notes", "transformer", "causal")
+    assert (recipe.name, recipe.model.kind, recipe.objective.kind) == (
+        "my notes",
+        "transformer",
+        "causal",
+    )
     (tmp_path / "recipe.yaml").write_text(recipe.dump())
     assert Recipe.load(tmp_path) == recipe
 
@@ -179,12 +214,16 @@ def test_an_empty_file_is_a_recipe_of_defaults_named_after_the_file(tmp_path):
 
 def test_several_networks_are_named_parts():
     part = {"kind": "transformer", "depth": 2}
-    values = read_yaml(load().dump(), "x") | {"model": {"generator": part, "critic": part | {"depth": 3}}}
+    values = read_yaml(load().dump(), "x") | {
+        "model": {"generator": part, "critic": part | {"depth": 3}}
+    }
     recipe = Recipe.of(values)
     assert recipe.model["critic"].depth == 3
     assert Recipe.of(read_yaml(recipe.dump(), "x")) == recipe
     values["model"]["critic"] = part | {"dept": 1}
-    with pytest.raises(GenwrightError, match=r"model\.critic\.dept is not a setting; did you mean 'depth'"):
+    with pytest.raises(
+        GenwrightError, match=r"model\.critic\.dept is not a setting; did you mean 'depth'"
+    ):
         Recipe.of(values)
 
 
@@ -217,7 +256,14 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.dictionaries(st.text(), st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)))
+@given(
+    st.dictionaries(
+        st.text(),
+        st.recursive(
+            scalars, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+        ),
+    )
+)
 def test_yaml_is_read_back_as_it_was_written(values):
     text = write_yaml(values)
     assert read_yaml(text, "x") == values
@@ -225,7 +271,12 @@ def test_yaml_is_read_back_as_it_was_written(values):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(alphabet=st.sampled_from("abc:{}[]-,&*!|>'\"# \n\t012.e~<%@?") | st.characters(), max_size=60))
+@given(
+    st.text(
+        alphabet=st.sampled_from("abc:{}[]-,&*!|>'\"# \n\t012.e~<%@?") | st.characters(),
+        max_size=60,
+    )
+)
 def test_any_text_is_a_recipe_or_is_refused(text):
     try:
         Recipe.of({"name": "x"} | read_yaml(text, "x"))
@@ -234,7 +285,9 @@ def test_any_text_is_a_recipe_or_is_refused(text):
 
 
 def test_explain_names_every_setting_with_value_default_and_meaning():
-    rows = {row.key: row for row in explain(load("training.steps=77", "training.optimizer.kind=adamw"))}
+    rows = {
+        row.key: row for row in explain(load("training.steps=77", "training.optimizer.kind=adamw"))
+    }
     assert rows["training.steps"].value == 77 and rows["training.steps"].default == 1000
     assert rows["training.optimizer.kind"][1:3] == ("adamw", "muon")
     assert rows["name"].default is ...

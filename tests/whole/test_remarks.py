@@ -1,4 +1,5 @@
-"""What preparing says to a person: counts beside their kinds, and nothing that is a name without its number."""
+"""What preparing says to a person: counts beside their kinds, and nothing that is a name without
+its number."""
 
 from collections import Counter
 
@@ -8,18 +9,30 @@ from genwright.contents.music.draft import lost_of
 from genwright.runs.assemble import left_out
 
 HEAD = "L:1/4\nM:4/4\nK:C\n"
-TUNES = ('{g}C D "Am"E F|G A B c|', "C E G c|c G E C|", "E E D D|C4|")  # 8, 8 and 5 notes, a grace note apart
+# 8, 8 and 5 notes, a grace note apart
+TUNES = ('{g}C D "Am"E F|G A B c|', "C E G c|c G E C|", "E E D D|C4|")
 ABC = "\n".join(f"X:{number}\n{HEAD}{tune}\n" for number, tune in enumerate(TUNES, 1))
 
 
 def test_what_a_grid_loses_is_said_with_its_counts_and_of_how_many_notes():
-    counts = Counter({"notes": 12_345, "tuplets": 3, "grace notes": 2, "chord symbols": 1_000, "notes moved": 0})
-    assert lost_of(counts, 4) == "of 12,345 notes, on 4 steps a quarter note: chord symbols 1,000, grace notes 2"
+    counts = Counter(
+        {"notes": 12_345, "tuplets": 3, "grace notes": 2, "chord symbols": 1_000, "notes moved": 0}
+    )
+    assert (
+        lost_of(counts, 4)
+        == "of 12,345 notes, on 4 steps a quarter note: chord symbols 1,000, grace notes 2"
+    )
     assert lost_of(Counter({"notes": 5, "tuplets": 1}), 4) == ""
 
 
 def test_training_says_what_reading_a_corpus_lost_in_one_sentence(tmp_path):
     (tmp_path / "tunes.abc").write_text(ABC)
-    data = MusicData(source="files", path=str(tmp_path / "tunes.abc"), cache=str(tmp_path / "cache"), minimum=1, held_out=0.3)
+    data = MusicData(
+        source="files",
+        path=str(tmp_path / "tunes.abc"),
+        cache=str(tmp_path / "cache"),
+        minimum=1,
+        held_out=0.3,
+    )
     said = left_out(data.prepare(Event()).summary)
     assert said[0] == "of 21 notes, on 12 steps a quarter note: chord symbols 1, grace notes 1"

@@ -36,8 +36,20 @@ def records(steps=300, final=2.0):
 
 
 def run_of(name="code", final=2.0, **changed):
-    loss = Figure("loss, held out", final + 0.1, "nats/token", 9000, "tokens", {"unigram": 5.5, "bigram": 3.9})
-    share = Figure("parses as Python", 0.5, "share", 16, "samples", {"token noise": 0.0}, {"held-out text": 0.9}, "higher", "cut alike")
+    loss = Figure(
+        "loss, held out", final + 0.1, "nats/token", 9000, "tokens", {"unigram": 5.5, "bigram": 3.9}
+    )
+    share = Figure(
+        "parses as Python",
+        0.5,
+        "share",
+        16,
+        "samples",
+        {"token noise": 0.0},
+        {"held-out text": 0.9},
+        "higher",
+        "cut alike",
+    )
     given = {
         "description": "Python code",
         "recipe": "data: {source: python-stdlib}\ntraining:\n  steps: 300\n",
@@ -54,7 +66,9 @@ def run_of(name="code", final=2.0, **changed):
 
 def test_one_run_says_everything(tmp_path):
     page, text = page_of(tmp_path, run_of())
-    assert "needs 2.1 nats a token" in page.text and "counting pairs of tokens needs 3.9" in page.text
+    assert (
+        "needs 2.1 nats a token" in page.text and "counting pairs of tokens needs 3.9" in page.text
+    )
     for part in (
         "bigram 3.9",
         "unigram 5.5",
@@ -76,30 +90,56 @@ def test_one_run_says_everything(tmp_path):
 
 
 def test_nothing_is_fetched_and_nothing_runs(tmp_path):
-    page, text = page_of(tmp_path, run_of(fills=[Fill(["a ", " b"], [[("c", 0.5)]])]), run_of("other"))
+    page, text = page_of(
+        tmp_path, run_of(fills=[Fill(["a ", " b"], [[("c", 0.5)]])]), run_of("other")
+    )
     assert "http:" not in text and "https:" not in text and "url(http" not in text
-    assert not {"script", "link", "img", "iframe", "object", "embed", "form", "base"} & set(page.tags)
-    assert not [a for a in page.attributes if a[1].startswith("on") or a[1] in ("src", "href", "srcset")]
-    policy = next(v for t, k, v in page.attributes if t == "meta" and k == "content" and "default-src" in v)
+    assert not {"script", "link", "img", "iframe", "object", "embed", "form", "base"} & set(
+        page.tags
+    )
+    assert not [
+        a for a in page.attributes if a[1].startswith("on") or a[1] in ("src", "href", "srcset")
+    ]
+    policy = next(
+        v for t, k, v in page.attributes if t == "meta" and k == "content" and "default-src" in v
+    )
     assert policy.startswith("default-src 'none'") and "script" not in policy
     assert "url(" not in text
 
 
 def test_pictures_are_embedded_and_nothing_else_may_be_shown(tmp_path):
     png = b"\x89PNG the bytes of a file"
-    page, text = page_of(tmp_path, run_of(pictures=[Picture("Samples", HOSTILE, png), Picture(HOSTILE, "later", png, small=True)]))
+    page, text = page_of(
+        tmp_path,
+        run_of(
+            pictures=[Picture("Samples", HOSTILE, png), Picture(HOSTILE, "later", png, small=True)]
+        ),
+    )
     shown = [v for t, k, v in page.attributes if (t, k) == ("img", "src")]
     assert [base64.b64decode(v.removeprefix("data:image/png;base64,")) for v in shown] == [png, png]
-    assert page.text.count(HOSTILE) == 2 and "script" not in page.tags and text.count('class="card small"') == 1
+    assert (
+        page.text.count(HOSTILE) == 2
+        and "script" not in page.tags
+        and text.count('class="card small"') == 1
+    )
     assert [v for t, k, v in page.attributes if (t, k) == ("img", "alt")] == ["Samples", HOSTILE]
     assert "img-src data:;" in text
 
 
 def test_what_is_measured_of_samples_has_curves(tmp_path):
-    found = [{"step": i, "held_out": {"coverage": i / 300, "wins": 0.5, "memorised_floor": 0.05}, "seconds": 1.0} for i in (0, 100, 200)]
+    found = [
+        {
+            "step": i,
+            "held_out": {"coverage": i / 300, "wins": 0.5, "memorised_floor": 0.05},
+            "seconds": 1.0,
+        }
+        for i in (0, 100, 200)
+    ]
     steps = [{"step": i, "wins": 0.6, "seconds": 1.0} for i in range(1, 201)]
     page, text = page_of(tmp_path, run_of(records=[*steps, *found]), run_of("other", records=found))
-    assert text.count('class="chart"') == 2, "wins (a line and marks in one chart) and coverage; no loss, and a floor is no curve"
+    assert text.count('class="chart"') == 2, (
+        "wins (a line and marks in one chart) and coverage; no loss, and a floor is no curve"
+    )
     for name in ("code: held out: 0.3333 at step 100", "other: held out: 0.6667 at step 200"):
         assert name in page.text
     assert text.count('<path class="points"') == 4 and text.count('<path class="line"') == 1
@@ -110,9 +150,29 @@ def test_hostile_strings_are_text_everywhere(tmp_path):
         HOSTILE,
         description=HOSTILE,
         recipe=f"x: {HOSTILE}",
-        records=[{"step": i, "loss": 1.0, HOSTILE: 2.0, "skipped": HOSTILE, "seconds": 1.0, f"{HOSTILE}_per_second": 1.0} for i in (1, 2)],
+        records=[
+            {
+                "step": i,
+                "loss": 1.0,
+                HOSTILE: 2.0,
+                "skipped": HOSTILE,
+                "seconds": 1.0,
+                f"{HOSTILE}_per_second": 1.0,
+            }
+            for i in (1, 2)
+        ],
         figures=[
-            Figure(HOSTILE, 1.0, "nats/token", 5, HOSTILE, {HOSTILE: 2.0}, {HOSTILE: 0.5}, "lower", HOSTILE),
+            Figure(
+                HOSTILE,
+                1.0,
+                "nats/token",
+                5,
+                HOSTILE,
+                {HOSTILE: 2.0},
+                {HOSTILE: 0.5},
+                "lower",
+                HOSTILE,
+            ),
             Figure("x", 1.0, HOSTILE, 5),
         ],
         samples=[Sample(HOSTILE, HOSTILE, 1, (3, len(HOSTILE) + 7))],
@@ -132,9 +192,16 @@ def test_hostile_strings_are_text_everywhere(tmp_path):
 def test_two_runs_are_overlaid_and_side_by_side(tmp_path):
     page, text = page_of(tmp_path, run_of("small", 2.5), run_of("large", 2.0))
     assert "small and large" in page.text
-    for name in ("small: held out", "large: held out", "small: training (smoothed)", "large: training (smoothed)"):
+    for name in (
+        "small: held out",
+        "large: held out",
+        "small: training (smoothed)",
+        "large: training (smoothed)",
+    ):
         assert name in page.text
-    header = text[text.index("<th>measure</th>") : text.index("</tr>", text.index("<th>measure</th>"))]
+    header = text[
+        text.index("<th>measure</th>") : text.index("</tr>", text.index("<th>measure</th>"))
+    ]
     assert header.count("<th") == 3
     row = text[text.index("loss, held out<small>") :]
     assert "2.6" in (cells := row[: row.index("</tr>")]) and "2.1" in cells
@@ -151,7 +218,11 @@ def test_floors_that_differ_name_their_run(tmp_path):
 def test_empty_run_and_no_run(tmp_path):
     page, text = page_of(tmp_path, RunData("empty"))
     assert "has not been measured" in page.text and "<h2>" not in text
-    page, _ = page_of(tmp_path, RunData("begun", records=[{"step": 0, "held_out": {"loss": 8.0}, "seconds": 1.0}]), RunData("none"))
+    page, _ = page_of(
+        tmp_path,
+        RunData("begun", records=[{"step": 0, "held_out": {"loss": 8.0}, "seconds": 1.0}]),
+        RunData("none"),
+    )
     assert "Curves" in page.text
     with pytest.raises(GenwrightError, match="needs a run"):
         write_report([], tmp_path / "x.html")
@@ -160,19 +231,29 @@ def test_empty_run_and_no_run(tmp_path):
 
 
 def test_values_that_are_not_finite(tmp_path):
-    bad = [{"step": i, "loss": None if i % 3 == 0 else 2.0, "gradient_norm": math.inf, "seconds": 0.1} for i in range(1, 50)]
+    bad = [
+        {"step": i, "loss": None if i % 3 == 0 else 2.0, "gradient_norm": math.inf, "seconds": 0.1}
+        for i in range(1, 50)
+    ]
     held = [
         {"step": 10, "held_out": {"loss": None}},
         {"step": 20, "held_out": {"loss": 2.0}},
         {"step": 20, "event": "rolled back from 20 to 10"},
     ]
-    page, text = page_of(tmp_path, run_of(records=[*bad, *held], figures=[Figure("loss, held out", math.nan, "nats/token", 0)]))
+    page, text = page_of(
+        tmp_path,
+        run_of(
+            records=[*bad, *held], figures=[Figure("loss, held out", math.nan, "nats/token", 0)]
+        ),
+    )
     assert "nan" not in text.lower().replace("finance", "") and "inf," not in text
     assert "rolled back from 20 to 10" in page.text and "not finite" in page.text
 
 
 def test_many_alarms_are_cut_short(tmp_path):
-    page, text = page_of(tmp_path, run_of(records=[{"step": i, "event": f"alarm {i}"} for i in range(30)]))
+    page, text = page_of(
+        tmp_path, run_of(records=[{"step": i, "event": f"alarm {i}"} for i in range(30)])
+    )
     assert text.count('class="alarm"') == 13 and "and 18 more" in page.text
 
 
@@ -187,27 +268,54 @@ def test_mark_by_hand():
 
 def test_fill_shows_the_best_word_and_bars(tmp_path):
     page, text = page_of(
-        tmp_path, run_of(fills=[Fill(["The ", " statement returns a ", "."], [[("return", 0.7), ("yield", 0.1)], [("value", 0.6)]])])
+        tmp_path,
+        run_of(
+            fills=[
+                Fill(
+                    ["The ", " statement returns a ", "."],
+                    [[("return", 0.7), ("yield", 0.1)], [("value", 0.6)]],
+                )
+            ]
+        ),
     )
     assert "The return statement returns a value." in page.text
     assert "width:70.0%" in text and "10.0%" in page.text
 
 
 def test_sentence_is_honest_about_a_model_that_learned_nothing():
-    bad = run_of(figures=[Figure("loss, held out", 6.0, "nats/token", 10, "tokens", {"unigram": 5.0})])
+    bad = run_of(
+        figures=[Figure("loss, held out", 6.0, "nats/token", 10, "tokens", {"unigram": 5.0})]
+    )
     assert sentence(bad).endswith("more than counting tokens needs 5: it has learned nothing yet.")
-    masked = run_of(figures=[Figure("loss, held out, masked", 2.0, "nats/token", 10, "hidden tokens")])
+    masked = run_of(
+        figures=[Figure("loss, held out, masked", 2.0, "nats/token", 10, "hidden tokens")]
+    )
     assert "nats a hidden token" in sentence(masked)
 
 
 def test_a_run_of_pictures_has_a_sentence_of_its_own(tmp_path):
-    coverage = Figure("coverage", 0.81, "share", 500, "samples", {"noise": 0.0}, {"real": 0.97}, "higher")
-    assert sentence(run_of(figures=[coverage])) == "Its samples, beside what real data reaches: coverage 81.0% (real 97.0%)."
-    assert sentence(run_of(figures=[Figure("held-out loss", 0.2, "", 5)])) == "It has been measured on held-out data."
-    codes = Figure("codebook perplexity", 38.0, "codes", 500, "held out", {}, {"all alike": 512.0}, "higher")
+    coverage = Figure(
+        "coverage", 0.81, "share", 500, "samples", {"noise": 0.0}, {"real": 0.97}, "higher"
+    )
+    assert (
+        sentence(run_of(figures=[coverage]))
+        == "Its samples, beside what real data reaches: coverage 81.0% (real 97.0%)."
+    )
+    assert (
+        sentence(run_of(figures=[Figure("held-out loss", 0.2, "", 5)]))
+        == "It has been measured on held-out data."
+    )
+    codes = Figure(
+        "codebook perplexity", 38.0, "codes", 500, "held out", {}, {"all alike": 512.0}, "higher"
+    )
     token = Figure("held-out loss", 4.9, "nats/token", 5)
-    of_codes = run_of(figures=[token, codes, coverage], pictures=[Picture("Samples", "Some.", b"png")])
-    assert sentence(of_codes) == "Its samples, beside what real data reaches: coverage 81.0% (real 97.0%)."
+    of_codes = run_of(
+        figures=[token, codes, coverage], pictures=[Picture("Samples", "Some.", b"png")]
+    )
+    assert (
+        sentence(of_codes)
+        == "Its samples, beside what real data reaches: coverage 81.0% (real 97.0%)."
+    )
     page, text = page_of(tmp_path, run_of(figures=[coverage]))
     assert "<b>81.0%</b><span>coverage" in text
 
@@ -224,16 +332,24 @@ def test_smooth_and_thin():
 
 
 def test_rows_are_flat_and_plain():
-    assert list(rows({"a_b": {"c": 12345}, "d": None, "e": [1, 2.5], "f": True})) == [("a b / c", "12,345"), ("e", "1, 2.5"), ("f", "yes")]
+    assert list(rows({"a_b": {"c": 12345}, "d": None, "e": [1, 2.5], "f": True})) == [
+        ("a b / c", "12,345"),
+        ("e", "1, 2.5"),
+        ("f", "yes"),
+    ]
 
 
 def test_long_tables_fold_but_hold_everything(tmp_path):
-    page, text = page_of(tmp_path, run_of(data={"shards": {f"shard-{i}": "d" * 8 for i in range(40)}}, recipe=""))
+    page, text = page_of(
+        tmp_path, run_of(data={"shards": {f"shard-{i}": "d" * 8 for i in range(40)}}, recipe="")
+    )
     assert all(f"shards / shard-{i}" in page.text for i in range(40))
     assert text.count("<details>") == 1 and "more</summary>" in text
 
 
-@pytest.mark.parametrize("count, shown", [(7, "7"), (114_688, "115 k"), (3_154_944, "3.15 M"), (1_240_000_000, "1.24 G")])
+@pytest.mark.parametrize(
+    "count, shown", [(7, "7"), (114_688, "115 k"), (3_154_944, "3.15 M"), (1_240_000_000, "1.24 G")]
+)
 def test_parameters_are_counted_in_the_right_thousand(tmp_path, count, shown):
     page, _ = page_of(tmp_path, run_of(sizes={"parameters": count}))
     assert f"{shown}parameters" in page.text
@@ -247,7 +363,9 @@ def test_a_report_replaces_nothing_but_a_regular_file(tmp_path):
     link = tmp_path / "link.html"
     link.symlink_to(tmp_path / "page.html")
     for place in (pipe, tmp_path, Path()):
-        with pytest.raises(GenwrightError, match="it is no regular file; choose another place with --output"):
+        with pytest.raises(
+            GenwrightError, match="it is no regular file; choose another place with --output"
+        ):
             _page_at(place)
     assert _page_at(link) == (tmp_path / "page.html").resolve()
     assert _page_at(tmp_path / "new.html") == tmp_path / "new.html"

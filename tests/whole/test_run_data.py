@@ -1,4 +1,5 @@
-"""A run and its data: what is held out stays what it was, whatever becomes of the cache and wherever the run's folder is."""
+"""A run and its data: what is held out stays what it was, whatever becomes of the cache and
+wherever the run's folder is."""
 
 import fcntl
 import json
@@ -13,9 +14,18 @@ from genwright.recipe.schema import Recipe
 
 WORDS = ["alpha", "beta", "gamma", "delta", "x", "y"]
 TINY = {
-    "codec": "bytes", "model.depth": 1, "model.width": 16, "model.heads": 1, "training.steps": 4, "training.batch_size": 2,
-    "training.precision": "fp32", "training.checkpoint_every": 2, "training.evaluate_every": 0, "data.context": 16, "data.held_out": 0.2,
-}  # fmt: skip
+    "codec": "bytes",
+    "model.depth": 1,
+    "model.width": 16,
+    "model.heads": 1,
+    "training.steps": 4,
+    "training.batch_size": 2,
+    "training.precision": "fp32",
+    "training.checkpoint_every": 2,
+    "training.evaluate_every": 0,
+    "data.context": 16,
+    "data.held_out": 0.2,
+}
 
 
 def write(folder, start, stop):
@@ -26,7 +36,9 @@ def write(folder, start, stop):
 
 
 def train(tmp_path, **more):
-    settings = TINY | {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache")} | more
+    settings = (
+        TINY | {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache")} | more
+    )
     return genwright.train("docs", run=tmp_path / "run", quiet=True, **settings)
 
 
@@ -35,18 +47,25 @@ def held(dataset):
 
 
 def test_a_run_keeps_its_split_when_the_cache_is_deleted(tmp_path):
-    """Documents were added before it began, so that the texts alone do not say which are held out."""
-    settings = Recipe.load("docs", TINY | {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache")})
+    """Documents were added before it began, so that the texts alone do not say which are held
+    out."""
+    settings = Recipe.load(
+        "docs", TINY | {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache")}
+    )
     for stop in (6, 12, 60):
         write(tmp_path / "in", 0, stop)
         before = held(settings.data.prepare(settings.codec))
     run = train(tmp_path, until=2)
     shutil.rmtree(tmp_path / "cache")
-    assert held(settings.data.prepare(settings.codec)) != before, "the record decides, or this test shows nothing"
+    assert held(settings.data.prepare(settings.codec)) != before, (
+        "the record decides, or this test shows nothing"
+    )
     assert held(run.dataset()) == before
     assert train(tmp_path, resume=True).step == 4
     (tmp_path / "run" / "held_out.npy").write_bytes(b"no keys")
-    with pytest.raises(GenwrightError, match=r"held_out.npy cannot be read .*; bring it back, or begin a new run"):
+    with pytest.raises(
+        GenwrightError, match=r"held_out.npy cannot be read .*; bring it back, or begin a new run"
+    ):
         genwright.load(tmp_path / "run").dataset()
 
 
@@ -118,7 +137,10 @@ def test_an_empty_checkpoint_is_passed_over_and_named(tmp_path, capsys):
     assert genwright.load(tmp_path / "run").step == 4
     said = capsys.readouterr().err
     assert "step-00000200 is empty, and passed over" in said
-    assert "step-00000300 is damaged (manifest.json is missing or unreadable): falling back to an earlier one" in said
+    assert (
+        "step-00000300 is damaged (manifest.json is missing or unreadable): falling back to an earlier one"
+        in said
+    )
     assert train(tmp_path, resume=True, **{"training.steps": 6}).step == 6
 
 
@@ -130,7 +152,12 @@ def test_a_run_with_nothing_but_an_empty_checkpoint_starts_at_its_beginning(tmp_
     assert train(tmp_path, resume=True).step == 4
 
 
-DAMAGES = (lambda text: text[:90], lambda text: "", lambda text: "[]", lambda text: text.replace('"unit"', '"of"'))
+DAMAGES = (
+    lambda text: text[:90],
+    lambda text: "",
+    lambda text: "[]",
+    lambda text: text.replace('"unit"', '"of"'),
+)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -140,18 +167,26 @@ def test_a_damaged_evaluation_is_named_and_measured_again(tmp_path, damage):
     run.evaluate(samples=2)
     (path,) = (run.folder / "evaluations").iterdir()
     path.write_text(damage(path.read_text()))
-    with pytest.raises(GenwrightError, match=r"evaluations/.*json is damaged, .*; measure again: genwright evaluate .*run"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"evaluations/.*json is damaged, .*; measure again: genwright evaluate .*run",
+    ):
         run.report()
     run.evaluate(samples=2)
     assert run.report().is_file()
 
 
-@pytest.mark.parametrize("name,place", [("environment.json", "environment.json"), ("metrics.jsonl", "metrics.jsonl line 2")])
+@pytest.mark.parametrize(
+    "name,place",
+    [("environment.json", "environment.json"), ("metrics.jsonl", "metrics.jsonl line 2")],
+)
 def test_a_damaged_file_of_a_run_is_named(tmp_path, name, place):
     write(tmp_path / "in", 0, 12)
     run = train(tmp_path)
     path = run.folder / name
     first = path.read_text().splitlines()[0]
     path.write_text(f"{first}\n{{\n")
-    with pytest.raises(GenwrightError, match=rf"{place} is damaged, for it is not JSON .*; put back a copy"):
+    with pytest.raises(
+        GenwrightError, match=rf"{place} is damaged, for it is not JSON .*; put back a copy"
+    ):
         run.report()

@@ -1,4 +1,5 @@
-"""Which documents are held out: whole clusters, the wanted share, and the same ones when others are added."""
+"""Which documents are held out: whole clusters, the wanted share, and the same ones when others are
+added."""
 
 import json
 import subprocess
@@ -52,7 +53,10 @@ def test_both_sides_hold_something(sizes, wanted):
         assert not held(names(len(sizes)), sizes, wanted).any()
         return
     if sum(size > 0 for size in sizes) < 2:
-        with pytest.raises(GenwrightError, match="cannot be held out and trained on; give more documents, or set data.held_out=0"):
+        with pytest.raises(
+            GenwrightError,
+            match="cannot be held out and trained on; give more documents, or set data.held_out=0",
+        ):
             held(names(len(sizes)), sizes, wanted)
         return
     side = held(names(len(sizes)), sizes, wanted)
@@ -82,9 +86,14 @@ def test_the_sides_stay_when_documents_are_added_taken_away_and_copied(tmp_path)
         before = now
     assert (held(all_names[100:200], all_sizes[100:200], 0.1, records) == before[100:200]).all()
     one, other = int(np.flatnonzero(before)[0]), int(np.flatnonzero(~before)[0])
-    columns = [keys_of([*all_names, "new"]), keys_of([f"text {i if i != one else other}" for i in range(400)] + ["text new"])]
+    columns = [
+        keys_of([*all_names, "new"]),
+        keys_of([f"text {i if i != one else other}" for i in range(400)] + ["text new"]),
+    ]
     after = held_out_of(columns, np.append(all_sizes, 5), 0.1, "document", records)
-    assert not after[one] and not after[other], "what became one cluster with a training document is trained on"
+    assert not after[one] and not after[other], (
+        "what became one cluster with a training document is trained on"
+    )
     changed = np.flatnonzero(after[:400] != before)
     assert changed.tolist() == [one]
 
@@ -101,7 +110,9 @@ def test_without_its_training_documents_or_its_held_out_ones_a_record_is_forgott
 
 def test_a_folder_more_does_not_change_the_sides_of_the_first(tmp_path):
     first = held(names(50), np.ones(50), 0.2, records_of(tmp_path, ["/a"], "text"))
-    both = held(names(50) + names(50, "e"), np.ones(100), 0.2, records_of(tmp_path, ["/b", "/a"], "text"))
+    both = held(
+        names(50) + names(50, "e"), np.ones(100), 0.2, records_of(tmp_path, ["/b", "/a"], "text")
+    )
     assert (both[:50] == first).all() and 15 <= both.sum() <= 25
     alone = held(names(50, "e"), np.ones(50), 0.2, records_of(tmp_path, ["/b"], "text"))
     assert (alone == both[50:]).all()
@@ -137,7 +148,9 @@ def test_a_damaged_record_is_named(tmp_path):
     path.parent.mkdir()
     for content in (b"", b"nothing", json.dumps([1]).encode()):
         path.write_bytes(content)
-        with pytest.raises(GenwrightError, match=r"which says what is held out, is damaged; delete it"):
+        with pytest.raises(
+            GenwrightError, match=r"which says what is held out, is damaged; delete it"
+        ):
             held("ab", [1, 1], 0.5, [path])
     np.save(path, np.zeros(3))
     with pytest.raises(GenwrightError, match="is damaged"):
@@ -155,15 +168,24 @@ def test_copies_across_a_split_of_the_source_s_own_are_said(tmp_path):
 
     x = np.random.default_rng(0).integers(0, 256, (20, 4, 4), np.uint8)
     np.savez(tmp_path / "x.npz", x_train=x, x_test=np.concatenate([x[:3], x[:2] ^ 255]))
-    data = ImagesData(path=str(tmp_path / "x.npz"), cache=str(tmp_path)).prepare(ImageSettings(size=4, channels=1))
+    data = ImagesData(path=str(tmp_path / "x.npz"), cache=str(tmp_path)).prepare(
+        ImageSettings(size=4, channels=1)
+    )
     said = "3 held out equal a training one, for the split is the source's own"
     assert said in assemble.on_both_sides(data) and data.held is None
     pytest.importorskip("music21")
     pieces = [np.random.default_rng(i).integers(60, 72, (32, 4)).tolist() for i in range(6)]
     moved = (np.array(pieces[0]) + 1).tolist()
-    (tmp_path / "jsb.json").write_text(json.dumps({"train": pieces[:4], "valid": [pieces[4], moved], "test": [pieces[5]]}))
-    music = MusicData(path=str(tmp_path / "jsb.json"), cache=str(tmp_path), workers=1).prepare(Jsb())
-    assert "1 held out equal a training one, for the split is the source's own" in assemble.on_both_sides(music)
+    (tmp_path / "jsb.json").write_text(
+        json.dumps({"train": pieces[:4], "valid": [pieces[4], moved], "test": [pieces[5]]})
+    )
+    music = MusicData(path=str(tmp_path / "jsb.json"), cache=str(tmp_path), workers=1).prepare(
+        Jsb()
+    )
+    assert (
+        "1 held out equal a training one, for the split is the source's own"
+        in assemble.on_both_sides(music)
+    )
 
 
 def test_copies_across_the_cut_of_a_tail_are_said(tmp_path):
@@ -173,9 +195,17 @@ def test_copies_across_the_cut_of_a_tail_are_said(tmp_path):
     texts = ["a first text\n", "a second text\n", "a third text\n", "a first text\n"]
     for i, text in enumerate(texts):
         (tmp_path / f"{i}.txt").write_text(text * 20)
-    settings = {"path": str(tmp_path / "*.txt"), "cache": str(tmp_path / "cache"), "split": "tail", "held_out": 0.4, "context": 8}
+    settings = {
+        "path": str(tmp_path / "*.txt"),
+        "cache": str(tmp_path / "cache"),
+        "split": "tail",
+        "held_out": 0.4,
+        "context": 8,
+    }
     data = TextData(**settings).prepare(Bytes())
     assert data.summary["copies"] == data.summary["copies across the split"] == 1
     (tmp_path / "3.txt").write_text("a fourth text\n" * 20)
     data = TextData(**settings).prepare(Bytes())
-    assert data.summary["copies"] == data.summary["copies across the split"] == 0, "the text that is cut in two is no copy of itself"
+    assert data.summary["copies"] == data.summary["copies across the split"] == 0, (
+        "the text that is cut in two is no copy of itself"
+    )

@@ -1,4 +1,5 @@
-"""What was prepared is used again only for the same content, and a file is read again only where it may have changed."""
+"""What was prepared is used again only for the same content, and a file is read again only where it
+may have changed."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def two_collections(tmp_path):
 
 
 def music(tmp_path, path, **settings):
-    return MusicData(path=str(path), cache=str(tmp_path / "cache"), minimum=2, workers=1, **settings).prepare(Event())
+    return MusicData(
+        path=str(path), cache=str(tmp_path / "cache"), minimum=2, workers=1, **settings
+    ).prepare(Event())
 
 
 def test_another_folder_of_music_with_equal_names_sizes_and_dates_is_read(tmp_path):
@@ -81,7 +84,9 @@ def test_pieces_that_cannot_be_used_are_refused_though_they_were_passed_over_bef
 
 
 def pictures(tmp_path, path):
-    return ImagesData(path=str(path), cache=str(tmp_path / "cache"), workers=1, held_out=0).prepare(ImageSettings(size=4))
+    return ImagesData(path=str(path), cache=str(tmp_path / "cache"), workers=1, held_out=0).prepare(
+        ImageSettings(size=4)
+    )
 
 
 def test_another_picture_of_equal_size_and_date_is_read(tmp_path):
@@ -102,9 +107,14 @@ def test_another_npz_of_equal_size_and_date_is_read(tmp_path):
     path = tmp_path / "x.npz"
     found = []
     for value in (10, 200):
-        np.savez(path, np.full((20, 4, 4), value, np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None])
+        np.savez(
+            path,
+            np.full((20, 4, 4), value, np.uint8) + np.arange(20, dtype=np.uint8)[:, None, None],
+        )
         os.utime(path, ns=(WHEN, WHEN))
-        data = ImagesData(path=str(path), cache=str(tmp_path / "cache"), held_out=0.2).prepare(ImageSettings(size=4, channels=1))
+        data = ImagesData(path=str(path), cache=str(tmp_path / "cache"), held_out=0.2).prepare(
+            ImageSettings(size=4, channels=1)
+        )
         found.append(data.split("train").x([0]).mean().item())
     assert found[0] < 0 < found[1]
 
@@ -120,7 +130,9 @@ def reads(monkeypatch):
     seen: list[str] = []
     digest = scans._digest
     monkeypatch.setattr(scans, "MARGIN", 10_000_000)
-    monkeypatch.setattr(scans, "_digest", lambda path: (seen.append(os.path.basename(path)), digest(path))[1])
+    monkeypatch.setattr(
+        scans, "_digest", lambda path: (seen.append(os.path.basename(path)), digest(path))[1]
+    )
     return seen
 
 
@@ -131,7 +143,11 @@ def test_a_file_is_read_again_only_where_it_may_have_changed(tmp_path, reads):
         (folder / f"{i}.txt").write_text(f"text {i}")
 
     def found():
-        return digests([str(path) for path in sorted(folder.iterdir())], tmp_path / "cache", roots_of([str(folder)]))
+        return digests(
+            [str(path) for path in sorted(folder.iterdir())],
+            tmp_path / "cache",
+            roots_of([str(folder)]),
+        )
 
     wait()
     first = found()
@@ -150,7 +166,10 @@ def test_a_file_is_read_again_only_where_it_may_have_changed(tmp_path, reads):
     wait()
     changed = found()
     assert sorted(reads) == ["2.txt", "3.txt"]
-    assert {path for path in more if changed[path] != more[path]} == {str(folder / "2.txt"), str(folder / "3.txt")}
+    assert {path for path in more if changed[path] != more[path]} == {
+        str(folder / "2.txt"),
+        str(folder / "3.txt"),
+    }
 
 
 def test_what_was_written_in_the_moment_of_the_scan_is_read_again(tmp_path, reads, monkeypatch):
@@ -185,7 +204,10 @@ def test_a_draft_of_another_host_is_left_alone(tmp_path, monkeypatch):
 
     from genwright.data.cache import publish
 
-    others = [tmp_path / f"key.{host}.tmp" for host in ("node-2-77", "node-2-1-999999", "node2-5", "node-x")]
+    others = [
+        tmp_path / f"key.{host}.tmp"
+        for host in ("node-2-77", "node-2-1-999999", "node2-5", "node-x")
+    ]
     mine = tmp_path / "key.node-999999999.tmp"
     for path in (*others, mine):
         path.mkdir()
@@ -212,10 +234,14 @@ def test_two_machines_may_write_one_file_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getpid", lambda: 42)
     monkeypatch.setattr(files.os, "replace", other_writes_in_between)
     files.write_whole(path, "mine")
-    assert path.read_text() == "mine" and [its.name for its in tmp_path.iterdir()] == ["record.json"]
+    assert path.read_text() == "mine" and [its.name for its in tmp_path.iterdir()] == [
+        "record.json"
+    ]
 
 
-def test_a_file_that_changes_while_it_is_prepared_is_not_kept_under_its_old_digest(tmp_path, monkeypatch):
+def test_a_file_that_changes_while_it_is_prepared_is_not_kept_under_its_old_digest(
+    tmp_path, monkeypatch
+):
     """Its digest is taken before it is decoded; another program may write in between."""
     from genwright.contents.images import data as of_images
     from genwright.contents.music import data as of_music
@@ -228,8 +254,16 @@ def test_a_file_that_changes_while_it_is_prepared_is_not_kept_under_its_old_dige
     np.savez(arrays, x=np.random.default_rng(0).integers(0, 256, (8, 4, 4), np.uint8))
     songs = tunes(tmp_path / "songs")
     cases = [
-        (of_images, pictures / "3.png", lambda: ImagesData(path=str(pictures), **common).prepare(ImageSettings(size=4))),
-        (of_images, arrays, lambda: ImagesData(path=str(arrays), **common).prepare(ImageSettings(size=4))),
+        (
+            of_images,
+            pictures / "3.png",
+            lambda: ImagesData(path=str(pictures), **common).prepare(ImageSettings(size=4)),
+        ),
+        (
+            of_images,
+            arrays,
+            lambda: ImagesData(path=str(arrays), **common).prepare(ImageSettings(size=4)),
+        ),
         (of_music, sorted(songs.iterdir())[0], lambda: music(tmp_path, songs)),
     ]
     common = {"cache": str(tmp_path / "cache"), "workers": 1, "held_out": 0.2}
@@ -242,7 +276,10 @@ def test_a_file_that_changes_while_it_is_prepared_is_not_kept_under_its_old_dige
             return found
 
         monkeypatch.setattr(module, "digests", late)
-        with pytest.raises(GenwrightError, match=f"{path.name} changed while it was prepared; run the same command again"):
+        with pytest.raises(
+            GenwrightError,
+            match=f"{path.name} changed while it was prepared; run the same command again",
+        ):
             prepare()
         monkeypatch.undo()
         path.write_bytes(before)

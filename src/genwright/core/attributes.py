@@ -1,5 +1,6 @@
-"""Attributes of content as a vector: one column for each value of each attribute, 1 where it has it. All columns of an attribute at
-0 says nothing about it, which is how a model is asked about some attributes and not about others.
+"""Attributes of content as a vector: one column for each value of each attribute, 1 where it has
+it. All columns of an attribute at 0 says nothing about it, which is how a model is asked about some
+attributes and not about others.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,27 +23,40 @@ def spans(attributes: Mapping[str, tuple[str, ...]]) -> dict[str, slice]:
 
 def encode(attributes: Mapping[str, tuple[str, ...]], chosen: Chosen) -> Tensor:
     """(columns,) float32. Raises GenwrightError for an attribute or a value that is not known."""
-    columns, out = spans(attributes), torch.zeros(sum(map(len, attributes.values())))
+    columns = spans(attributes)
+    out = torch.zeros(sum(map(len, attributes.values())))
     for name, wanted in chosen.items():
         if name not in attributes:
             what = f"there is no attribute {name!r} in this data"
-            raise GenwrightError(what, did_you_mean(name, attributes) if attributes else "it has no attributes: leave out the condition")
+            raise GenwrightError(
+                what,
+                did_you_mean(name, attributes)
+                if attributes
+                else "it has no attributes: leave out the condition",
+            )
         for value in [wanted] if isinstance(wanted, str) else wanted:
             if value not in attributes[name]:
-                raise GenwrightError(f"{name} is never {value!r} in this data", did_you_mean(value, attributes[name]))
+                raise GenwrightError(
+                    f"{name} is never {value!r} in this data", did_you_mean(value, attributes[name])
+                )
             out[columns[name]][attributes[name].index(value)] = 1.0
     return out
 
 
 def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, list[str]]:
-    """The values that a (columns,) vector holds, by attribute; attributes without one are left out."""
-    held = {name: (row[columns] > 0).nonzero()[:, 0].tolist() for name, columns in spans(attributes).items()}
+    """The values that a (columns,) vector holds, by attribute; attributes without one are left
+    out."""
+    held = {
+        name: (row[columns] > 0).nonzero()[:, 0].tolist()
+        for name, columns in spans(attributes).items()
+    }
     return {name: [attributes[name][i] for i in its] for name, its in held.items() if its}
 
 
 def placed(condition: Tensor | None, count: int, size: int, first: int, none: int) -> Tensor:
-    """What stands before content that is tokens: (count, size) int64, a place for each value asked for. condition: (count, columns), 1
-    where one is; None asks for nothing; of more than fit the first. first: the token of column 0; none: of a free place."""
+    """What stands before content that is tokens: (count, size) int64, a place for each value asked
+    for. condition: (count, columns), 1 where one is; None asks for nothing; of more than fit the
+    first. first: the token of column 0; none: of a free place."""
     out = torch.full((count, size), none)
     if condition is not None and size:
         columns = condition.shape[1]
@@ -52,16 +66,22 @@ def placed(condition: Tensor | None, count: int, size: int, first: int, none: in
 
 
 def shown(condition: Tensor, draws: Draws) -> Tensor:
-    """Any subset of what is known of an example (n, columns): each value with probability min(1, 2u), where u is drawn evenly for every
-    example, so that often all are shown and sometimes none."""
+    """Any subset of what is known of an example (n, columns): each value with probability min(1,
+    2u), where u is drawn evenly for every example, so that often all are shown and sometimes
+    none."""
     return condition * (draws.uniform("shown", condition.shape[1]) < 2 * draws.uniform("share", 1))
 
 
-def drop(attributes: Mapping[str, tuple[str, ...]], condition: Tensor, draws: Draws, rate: float) -> Tensor:
-    """Condition (n, columns) with attributes left out at random: all of them with probability `rate`, and each one with `rate`, so that
-    a model learns to do without any (Ho and Salimans, arXiv 2207.12598, per attribute)."""
+def drop(
+    attributes: Mapping[str, tuple[str, ...]], condition: Tensor, draws: Draws, rate: float
+) -> Tensor:
+    """Condition (n, columns) with attributes left out at random: all of them with probability
+    `rate`, and each one with `rate`, so that a model learns to do without any (Ho and Salimans,
+    arXiv 2207.12598, per attribute)."""
     if not attributes or rate <= 0:
         return condition
-    kept = (draws.uniform("drop attribute", len(attributes)) >= rate) & (draws.uniform("drop all", 1) >= rate)
+    kept = (draws.uniform("drop attribute", len(attributes)) >= rate) & (
+        draws.uniform("drop all", 1) >= rate
+    )
     sizes = torch.tensor([len(values) for values in attributes.values()], device=condition.device)
     return condition * kept.repeat_interleave(sizes, 1).to(condition.dtype)

@@ -1,8 +1,8 @@
 """The words the program is made of, as types: batch, loss, turn, objective, codec, stream.
 
-A codec knows nothing of training; a model (any `nn.Module`) nothing of data, objectives or devices; an objective nothing of
-where data comes from or where it runs; a stream nothing of optimizers. The loop in `training/loop.py` knows these contracts
-and no objective by name.
+A codec knows nothing of training; a model (any `nn.Module`) nothing of data, objectives or devices;
+an objective nothing of where data comes from or where it runs; a stream nothing of optimizers. The
+loop in `training/loop.py` knows these contracts and no objective by name.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ Batch = dict[str, Tensor]  # leading axis: examples
 
 
 class Loss(NamedTuple):
-    """The loss of one micro-batch, per example, so that it can be summed, split, clipped and audited exactly.
+    """The loss of one micro-batch, per example, so that it can be summed, split, clipped and
+    audited exactly.
 
     total: (examples,) summed over the counted units of each example (tokens, pixels, or 1).
-    count: (examples,) how many units; the gradient of a step is d(sum of totals) / (sum of counts), over micro-batches and ranks.
-    metrics: name -> (sum, count), scalars, reducible over unequal ranks; what is logged is sum / count.
-    sums: name -> a tensor of any shape, without gradient, that is summed over micro-batches and ranks for `Objective.after_step`.
+    count: (examples,) how many units; the gradient of a step is d(sum of totals) / (sum of counts),
+    over micro-batches and ranks.
+    metrics: name -> (sum, count), scalars, reducible over unequal ranks; what is logged is sum /
+    count.
+    sums: name -> a tensor of any shape, without gradient, that is summed over micro-batches and
+    ranks for `Objective.after_step`.
     """
 
     total: Tensor
@@ -50,71 +54,88 @@ class Turn(NamedTuple):
 
 
 class Ranks(Protocol):
-    """The processes that share a step. One process: `sum` and `gather` return what they are given."""
+    """The processes that share a step. One process: `sum` and `gather` return what they are
+    given."""
 
     rank: int
     size: int
 
     def sum(self, tensor: Tensor) -> Tensor: ...  # element-wise over ranks
 
-    def gather(self, tensor: Tensor) -> Tensor: ...  # (examples, ...) of every rank, in the global order of examples
+    # (examples, ...) of every rank, in the global order of examples
+    def gather(self, tensor: Tensor) -> Tensor: ...
 
 
 class Objective(Protocol):
-    """What is learned. `draws` fresh draws of the stream a step; `unit` examples must stay together in any split (packing);
-    `double_backward` says that its losses differentiate gradients (R1), which compiled and sharded modules cannot do."""
+    """What is learned. `draws` fresh draws of the stream a step; `unit` examples must stay together
+    in any split (packing); `double_backward` says that its losses differentiate gradients (R1),
+    which compiled and sharded modules cannot do."""
 
-    modules: Mapping[str, nn.Module]  # all that is saved, a frozen reference too; `moves` says what is trained
+    # all that is saved, a frozen reference too; `moves` says what is trained
+    modules: Mapping[str, nn.Module]
     draws: int = 1
     unit: int = 1
     double_backward: bool = False
     held_out_block: int = 1  # held-out neighbours that `prepare_held_out` must see together
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """All randomness and whole-batch work, before splitting: masks, latents, noise, times, advantages. What is random is
-        drawn by (seed, position, example), so that any split and any number of ranks sees the same; what needs the whole
-        batch (whitening, pairing) goes through `ranks`."""
+        """All randomness and whole-batch work, before splitting: masks, latents, noise, times,
+        advantages. What is random is drawn by (seed, position, example), so that any split and any
+        number of ranks sees the same; what needs the whole batch (whitening, pairing) goes through
+        `ranks`."""
 
     def turns(self, step: int) -> Sequence[Turn]:
         """One, of a single network by its `loss`, unless an objective says otherwise."""
         return (Turn(("model",), self.loss),)  # type: ignore[attr-defined]
 
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> Mapping[str, float] | None:
-        """Moves buffers that follow no gradient (codebooks, adaptive augmentation) by what the step's losses measured and summed, the
-        same on every rank; they are saved with the modules. Gives what else is to be recorded of the step."""
+    def after_step(
+        self, metrics: dict[str, float], sums: Mapping[str, Tensor]
+    ) -> Mapping[str, float] | None:
+        """Moves buffers that follow no gradient (codebooks, adaptive augmentation) by what the
+        step's losses measured and summed, the same on every rank; they are saved with the modules.
+        Gives what else is to be recorded of the step."""
         return None
 
     def prepare_held_out(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """What `measured` is given. As `prepare`, unless that looks at the other examples of its batch (pairing).
+        """What `measured` is given. As `prepare`, unless that looks at the other examples of its
+        batch (pairing).
 
-        A held-out figure must not depend on how many examples are measured at once, on how many ranks, or in which order. So each
-        example is prepared from its own content and its own draws, or, where examples must be seen together, from those of its block:
-        the examples whose numbers (`draws.examples`) are k * held_out_block to (k + 1) * held_out_block - 1, of which a split's last
-        block may lack some. The batch holds whole blocks."""
+        A held-out figure must not depend on how many examples are measured at once, on how many
+        ranks, or in which order. So each example is prepared from its own content and its own
+        draws, or, where examples must be seen together, from those of its block: the examples whose
+        numbers (`draws.examples`) are k * held_out_block to (k + 1) * held_out_block - 1, of which
+        a split's last block may lack some. The batch holds whole blocks."""
         return self.prepare(batch, draws, ranks)
 
     def measured(self, batch: Batch) -> Loss:
-        """What held-out evaluation measures on a batch of `prepare_held_out`, without gradients: the trained loss at its final weights
-        (no warm-up). Its metrics are recorded; `loss`, where there is one, chooses the best checkpoint. Metrics are sums over the
-        examples (or packs of `unit`), each of which counts as it would alone; what is no such sum goes through `sums`."""
+        """What held-out evaluation measures on a batch of `prepare_held_out`, without gradients:
+        the trained loss at its final weights (no warm-up). Its metrics are recorded; `loss`, where
+        there is one, chooses the best checkpoint. Metrics are sums over the examples (or packs of
+        `unit`), each of which counts as it would alone; what is no such sum goes through `sums`."""
 
     def held_out_figures(self, sums: Mapping[str, Tensor]) -> Mapping[str, float]:
-        """What else is recorded: figures of the `sums` of everything that was measured (a perplexity, which is no mean over batches)."""
+        """What else is recorded: figures of the `sums` of everything that was measured (a
+        perplexity, which is no mean over batches)."""
         return {}
 
 
 class Latent(Protocol):
-    """What an objective can do that makes content from a latent of known prior N(0, I): sample, walk, traverse, invert. Pictures and
-    points are `(n, *space.shape)` float32, pictures in [-1, 1]. Called without gradients."""
+    """What an objective can do that makes content from a latent of known prior N(0, I): sample,
+    walk, traverse, invert. Pictures and points are `(n, *space.shape)` float32, pictures in [-1,
+    1]. Called without gradients."""
 
     latent: tuple[int, ...]  # shape of one example's latent
 
-    def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
-        """latent (n, *latent) -> content (n, *space.shape). condition, negative: (n, space.columns), see `codecs/attributes.py`.
+    def decode(
+        self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any
+    ) -> Tensor:
+        """latent (n, *latent) -> content (n, *space.shape). condition, negative: (n,
+        space.columns), see `codecs/attributes.py`.
         settings: sampling.drawing.Drawing."""
 
     def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Any) -> Tensor:
-        """Content (n, *space.shape) -> latents (n, *latent) that `decode` makes (nearly) into it."""
+        """Content (n, *space.shape) -> latents (n, *latent) that `decode` makes (nearly) into
+        it."""
 
 
 @runtime_checkable
@@ -126,54 +147,68 @@ class Stream(Protocol):
     unit: str  # their name, in the plural: "tokens"
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
-        """Rows `examples` (int64 indices into the global batch) of the batch at `position`. `policy` is the objective, for
-        streams that sample the model itself."""
+        """Rows `examples` (int64 indices into the global batch) of the batch at `position`.
+        `policy` is the objective, for streams that sample the model itself."""
 
     def describe(self, position: int, examples: Tensor) -> str:
         """Where those rows come from, for a person ("lib/ast.py, lib/abc.py")."""
 
 
 class Utf8Tables(NamedTuple):
-    """Where tokens are bytes of characters: an automaton whose state is what the begun character still lacks, 0 between characters.
+    """Where tokens are bytes of characters: an automaton whose state is what the begun character
+    still lacks, 0 between characters.
 
-    fits: (states, vocabulary) bool, the token may come in that state. after: (states, vocabulary) int64, the state after it, also where
-    it does not fit.
+    fits: (states, vocabulary) bool, the token may come in that state. after: (states, vocabulary)
+    int64, the state after it, also where it does not fit.
     """
 
     fits: Tensor
     after: Tensor
 
     def state(self, tokens: Sequence[int]) -> int:
-        """The state after some tokens; the last three decide, for no character has more than four bytes."""
+        """The state after some tokens; the last three decide, for no character has more than four
+        bytes."""
         state = 0
         for token in tokens[-3:]:
             state = int(self.after[state, token]) if token < self.after.shape[1] else 0
         return state
 
     def widened(self, vocabulary: int) -> Utf8Tables:
-        """The tables for a model that has more tokens than the codec: those stand for nothing, between characters."""
+        """The tables for a model that has more tokens than the codec: those stand for nothing,
+        between characters."""
         more = vocabulary - self.fits.shape[1]
         if more <= 0:
             return self
         between = self.fits.new_zeros(len(self.fits), more)
         between[0] = True
-        return Utf8Tables(torch.cat([self.fits, between], 1), torch.cat([self.after, self.after.new_zeros(len(self.after), more)], 1))
+        return Utf8Tables(
+            torch.cat([self.fits, between], 1),
+            torch.cat([self.after, self.after.new_zeros(len(self.after), more)], 1),
+        )
 
 
 @dataclass(frozen=True)
 class Space:
-    """What a codec produces, checked against the model before work starts. `special`: name -> id; never masked, never content.
-    shape: of one example that is no sequence: (channels, height, width) or (coordinates,). length: tokens of one that is.
-    utf8: what is valid text, of codecs whose tokens may be parts of characters; made at the first call, which may take a moment.
-    faults: (examples, time) tokens, -1 for none -> (examples, time, vocabulary) bool, what would break a rule of the content there.
-    attributes: name -> its values, what content may be conditioned on: a column each, in this order (`codecs/attributes.py`)."""
+    """What a codec produces, checked against the model before work starts. `special`: name -> id;
+    never masked, never content.
+    shape: of one example that is no sequence: (channels, height, width) or (coordinates,). length:
+    tokens of one that is.
+    utf8: what is valid text, of codecs whose tokens may be parts of characters; made at the first
+    call, which may take a moment.
+    faults: (examples, time) tokens, -1 for none -> (examples, time, vocabulary) bool, what would
+    break a rule of the content there.
+    attributes: name -> its values, what content may be conditioned on: a column each, in this order
+    (`codecs/attributes.py`)."""
 
     vocabulary: int = 0
     special: Mapping[str, int] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
-    word_start: Tensor | None = None  # (vocabulary,) bool: the token begins a new word (for whole-word masking)
-    carries_space: bool = False  # tokens of words hold the space before them, and so does what fills a gap
-    alike: Tensor | None = field(default=None, compare=False)  # (vocabulary, traits): tokens that share some begin with alike embeddings
+    # (vocabulary,) bool: the token begins a new word (for whole-word masking)
+    word_start: Tensor | None = None
+    # tokens of words hold the space before them, and so does what fills a gap
+    carries_space: bool = False
+    # (vocabulary, traits): tokens that share some begin with alike embeddings
+    alike: Tensor | None = field(default=None, compare=False)
     length: int = 0
     period: int = 0  # tokens of its rows or bars, where all are as long
     faults: Callable[[Tensor], Tensor] | None = field(default=None, compare=False)

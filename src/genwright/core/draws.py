@@ -1,8 +1,10 @@
-"""Random numbers as a pure function of (seed, position, example, name, index): no generator state, so nothing to save or restore,
-and any split of a batch over micro-batches, ranks or machines sees the same numbers.
+"""Random numbers as a pure function of (seed, position, example, name, index): no generator state,
+so nothing to save or restore, and any split of a batch over micro-batches, ranks or machines sees
+the same numbers.
 
-The bits are SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014) over a counter,
-in int64 arithmetic that wraps alike on every device. Normals are Box-Muller. Not for cryptography.
+The bits are SplitMix64's finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number
+generators", OOPSLA 2014) over a counter, in int64 arithmetic that wraps alike on every device.
+Normals are Box-Muller. Not for cryptography.
 """
 
 import hashlib
@@ -23,7 +25,8 @@ def _shift(x: Tensor, bits: int) -> Tensor:
 
 
 def mix(x: Tensor) -> Tensor:
-    """SplitMix64's finaliser, element-wise on int64: a bijection whose output bits look independent of the input's."""
+    """SplitMix64's finaliser, element-wise on int64: a bijection whose output bits look independent
+    of the input's."""
     x = (x ^ _shift(x, 30)) * _M1
     x = (x ^ _shift(x, 27)) * _M2
     return x ^ _shift(x, 31)
@@ -31,15 +34,20 @@ def mix(x: Tensor) -> Tensor:
 
 def key(*parts: int | str) -> int:
     """A signed 64-bit key from integers and names."""
-    return int.from_bytes(hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest(), "little", signed=True)
+    return int.from_bytes(
+        hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest(),
+        "little",
+        signed=True,
+    )
 
 
 @dataclass(frozen=True)
 class Draws:
     """The random numbers of some examples of one batch.
 
-    seed, position: which batch. examples: (n,) int64, indices into the global batch. `name` tells draws within a batch apart.
-    Every method returns a tensor with leading axis n, on the device of `examples`.
+    seed, position: which batch. examples: (n,) int64, indices into the global batch. `name` tells
+    draws within a batch apart. Every method returns a tensor with leading axis n, on the device of
+    `examples`.
     """
 
     seed: int
@@ -47,8 +55,8 @@ class Draws:
     examples: Tensor
 
     def bits(self, name: str, *shape: int, first: int = 0) -> Tensor:
-        """int64, all 64 bits random, (n, *shape). first: how many numbers of each example are passed over, so that many can be drawn a
-        part at a time."""
+        """int64, all 64 bits random, (n, *shape). first: how many numbers of each example are
+        passed over, so that many can be drawn a part at a time."""
         size = math.prod(shape)
         rows = mix(self.examples * _GOLDEN + key(self.seed, self.position, name))
         columns = torch.arange(first + 1, first + size + 1, device=self.examples.device) * _GOLDEN

@@ -1,35 +1,45 @@
-"""One exception for everything a person can put right: a sentence that says what and where, and a remedy."""
+"""One exception for everything a person can put right: a sentence that says what and where, and a
+remedy."""
 
 import importlib
 from typing import Any
 
 
 class GenwrightError(Exception):
-    """What went wrong (with the place), then what to do about it; the command line prints it without a traceback.
+    """What went wrong (with the place), then what to do about it; the command line prints it
+    without a traceback.
 
     >>> str(GenwrightError("data.path: notes/ does not exist", "give a file, a folder or a glob"))
     'data.path: notes/ does not exist; give a file, a folder or a glob.'
     """
 
     def __init__(self, what: str, remedy: str):
-        self.what, self.remedy = what, remedy
+        self.what = what
+        self.remedy = remedy
         super().__init__(f"{what}; {remedy}" + ("" if remedy.endswith(("?", "!", ".")) else "."))
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error of Python or torch says that there is not enough memory."""
-    words = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+    words = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "cannot allocate memory",
+    )
     said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or said
 
 
 def optional(module: str, purpose: str, extra: str) -> Any:
-    """A module that only some need, imported. purpose: what needs it; extra: of the package's, the one that brings it. Raises
-    GenwrightError where it is not installed."""
+    """A module that only some need, imported. purpose: what needs it; extra: of the package's, the
+    one that brings it. Raises GenwrightError where it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise GenwrightError(f"{purpose}, which is not installed", f"pip install 'genwright[{extra}]'") from error
+        raise GenwrightError(
+            f"{purpose}, which is not installed", f"pip install 'genwright[{extra}]'"
+        ) from error
 
 
 def did_you_mean(word: str, known) -> str:

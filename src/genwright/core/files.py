@@ -29,7 +29,8 @@ _KINDS = (
 
 
 def irregular(path: str | Path) -> str:
-    """Why a path cannot be read as a file, to follow its name; "" for a regular file. To open a pipe could wait for ever."""
+    """Why a path cannot be read as a file, to follow its name; "" for a regular file. To open a
+    pipe could wait for ever."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -38,7 +39,8 @@ def irregular(path: str | Path) -> str:
 
 
 def stamp_of(path: str | Path) -> list[int]:
-    """Size in bytes, when the content and when the entry was changed (ns), and the number on the disk; nothing where there is no file."""
+    """Size in bytes, when the content and when the entry was changed (ns), and the number on the
+    disk; nothing where there is no file."""
     try:
         status = os.stat(path)
     except OSError:
@@ -52,31 +54,37 @@ def changed(path: str) -> GenwrightError:
 
 
 def check_unchanged(stamps: Mapping[str, list[int]]) -> None:
-    """Raises GenwrightError for the first file whose stamp is another now: what was read of it must not be kept under the digest that was
-    taken before. stamps: path -> `stamp_of` before its digest was taken."""
+    """Raises GenwrightError for the first file whose stamp is another now: what was read of it must
+    not be kept under the digest that was taken before. stamps: path -> `stamp_of` before its digest
+    was taken."""
     for path, stamp in stamps.items():
         if stamp_of(path) != stamp:
             raise changed(path)
 
 
 def cache_folder(given: str | Path | None) -> Path:
-    """Where prepared data are kept: the given folder, else $GENWRIGHT_CACHE, else ~/.cache/genwright."""
-    return Path(os.path.expanduser(given or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright"))
+    """Where prepared data are kept: the given folder, else $GENWRIGHT_CACHE, else
+    ~/.cache/genwright."""
+    return Path(
+        os.path.expanduser(given or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")
+    )
 
 
 def is_finite(value: Any) -> bool:
-    """Whether it is a number, and none of the words that older files have for those that are not finite."""
+    """Whether it is a number, and none of the words that older files have for those that are not
+    finite."""
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """Plain data as JSON, which has no NaN and no infinity: numbers that are not finite become null. Python's own `json` would write
-    words that no other program reads."""
+    """Plain data as JSON, which has no NaN and no infinity: numbers that are not finite become
+    null. Python's own `json` would write words that no other program reads."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
 def read_json(text: str, name: str | Path, remedy: str) -> Any:
-    """What JSON of a file of ours says. name: of the file, with its line where it has many. Raises GenwrightError for damaged text."""
+    """What JSON of a file of ours says. name: of the file, with its line where it has many. Raises
+    GenwrightError for damaged text."""
     try:
         return json.loads(text)
     except ValueError as error:
@@ -95,19 +103,22 @@ def _finite(value: Any) -> Any:
 
 def write_whole(path: Path, data: str | bytes) -> Path:
     """Replaces a file in one step: a reader sees the old or the new one, never a part."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")  # processes of several machines may write the same file
+    # processes of several machines may write the same file
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
         flush(temporary)
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)  # gone after the rename; otherwise its space is given back
+        # gone after the rename; otherwise its space is given back
+        temporary.unlink(missing_ok=True)
     flush(path.parent)
     return path
 
 
 def readable(path: Path) -> None:
-    """Gives a file the permissions that other new files get; safetensors writes for its owner alone."""
+    """Gives a file the permissions that other new files get; safetensors writes for its owner
+    alone."""
     os.umask(mask := os.umask(0o022))
     path.chmod(0o666 & ~mask)
 

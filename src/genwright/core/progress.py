@@ -1,7 +1,9 @@
-"""How far long work is, and how much time is left: a moving bar on a terminal, elsewhere a line now and then, on stderr.
+"""How far long work is, and how much time is left: a moving bar on a terminal, elsewhere a line now
+and then, on stderr.
 
-Library code says what it goes through (`track`, `task`); nothing is shown unless a command opened a display (`showing`), so that a call
-from Python stays silent. Tasks may lie in each other: the outermost one that knows its total says the time that is left.
+Library code says what it goes through (`track`, `task`); nothing is shown unless a command opened a
+display (`showing`), so that a call from Python stays silent. Tasks may lie in each other: the
+outermost one that knows its total says the time that is left.
 """
 
 from __future__ import annotations
@@ -13,7 +15,15 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 T = TypeVar("T")
 EVERY = 10.0  # seconds between two lines, and before the first: what is done sooner needs none
@@ -23,7 +33,10 @@ class Task:
     """A part of the work. total: None where it is not known yet."""
 
     def __init__(self, name: str, total: int | None, display: Display | None):
-        self.name, self.total, self.display, self.done = name, total, display, 0
+        self.name = name
+        self.total = total
+        self.display = display
+        self.done = 0
         self.began = self.advanced = display.clock() if display else 0.0
         self.bar: TaskID | None = None
 
@@ -55,7 +68,8 @@ class Display:
     """Where tasks are shown. clock: seconds."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic):
-        self.console, self.clock = console, clock
+        self.console = console
+        self.clock = clock
         self.tasks: list[Task] = []
         self.said = clock()
         self.bars: Progress | None = None
@@ -65,8 +79,16 @@ class Display:
         if not self.console.is_terminal:
             return
         if self.bars is None:
-            columns = TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-            self.bars = Progress(*columns, console=self.console, transient=True, refresh_per_second=4)
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(24),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+            )
+            self.bars = Progress(
+                *columns, console=self.console, transient=True, refresh_per_second=4
+            )
             self.bars.start()
         task.bar = self.bars.add_task(task.name, total=task.total)
 
@@ -86,14 +108,18 @@ class Display:
             self.said = now
             left = next((left for each in self.tasks if (left := each.left(now)) is not None), None)
             time_left = "" if left is None else f", about {left:,.0f} s left"
-            self.console.print(", ".join(map(str, self.tasks)) + time_left, highlight=False, soft_wrap=True)
+            self.console.print(
+                ", ".join(map(str, self.tasks)) + time_left, highlight=False, soft_wrap=True
+            )
 
 
 _shown: ContextVar[Display | None] = ContextVar("progress", default=None)
 
 
 @contextmanager
-def showing(quiet: bool = False, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
+def showing(
+    quiet: bool = False, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
     """Inside, tasks are shown, on stderr unless another console is given; not where `quiet`."""
     display = None if quiet else Display(console or Console(stderr=True), clock)
     before = _shown.set(display)
@@ -118,7 +144,8 @@ def task(name: str, total: int | None = None) -> Iterator[Task]:
 
 
 def track(items: Iterable[T], name: str, total: int | None = None) -> Iterator[T]:
-    """The items, one after another; each is done when the next one is asked for. total: their number, where they cannot say it."""
+    """The items, one after another; each is done when the next one is asked for. total: their
+    number, where they cannot say it."""
     count = len(items) if total is None and isinstance(items, Sized) else total
     with task(name, count) as found:
         for item in items:

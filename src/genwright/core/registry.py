@@ -1,5 +1,6 @@
-"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings, which say what they are of; a
-source of text has no settings and is a function, (paths, name, cache folder) -> files:
+"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings,
+which say what they are of; a source of text has no settings and is a function, (paths, name, cache
+folder) -> files:
 
     class Causal(Settings, family="objective"):
         kind: Literal["causal"] = "causal"
@@ -17,7 +18,8 @@ from pydantic import BaseModel, ConfigDict
 
 from genwright.core.errors import GenwrightError, did_you_mean
 
-# of each family: the packages that hold its files, and how their names begin; "contents.*" is every room of contents
+# of each family: the packages that hold its files, and how their names begin; "contents.*" is every
+# room of contents
 PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "codec": (("contents.*", "codec"),),
     "source": (("data", "source"), ("contents.*", "source")),
@@ -29,14 +31,20 @@ _known: dict[str, dict[str, Any]] = {family: {} for family in PLACES}
 
 
 class Settings(BaseModel):
-    """Base of every settings class: frozen, unknown keys refused, a `kind` that picks the class. Each field has a docstring under it."""
+    """Base of every settings class: frozen, unknown keys refused, a `kind` that picks the class.
+    Each field has a docstring under it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
     content: ClassVar[str] = ""  # of data and codecs: "text", "image" or "points"
     role: ClassVar[str] = ""  # of networks: what an objective can do with it
-    lookahead: ClassVar[int] = 0  # of objectives: tokens a window holds beyond the context, such as the last target
-    spans: ClassVar[tuple[str, ...]] = ()  # fields that are a number of steps or, below 1, a share of the run
-    warmups: ClassVar[tuple[str, ...]] = ()  # likewise, and what they warm up must be reached in the run
+    # of objectives: tokens a window holds beyond the context, such as the last target
+    lookahead: ClassVar[int] = 0
+    # fields that are a number of steps or, below 1, a share of the run
+    spans: ClassVar[tuple[str, ...]] = ()
+    # likewise, and what they warm up must be reached in the run
+    warmups: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, family: str = "", **config: Any):
         super().__init_subclass__(**config)
@@ -44,8 +52,11 @@ class Settings(BaseModel):
             _known[family][cls.__dict__["kind"]] = cls  # its default; the fields are not made yet
 
     def in_steps(self, steps: int) -> Self:
-        """These settings for a run of `steps`: spans and warm-ups in steps, and a warm-up that would fill the run shortened to half."""
-        changed = {name: span_steps(getattr(self, name), steps) for name in (*self.spans, *self.warmups)}
+        """These settings for a run of `steps`: spans and warm-ups in steps, and a warm-up that
+        would fill the run shortened to half."""
+        changed = {
+            name: span_steps(getattr(self, name), steps) for name in (*self.spans, *self.warmups)
+        }
         changed |= {name: steps / 2 for name in self.warmups if changed[name] >= steps}
         return self.model_copy(update=changed)
 
@@ -87,7 +98,8 @@ def _import_files(package: str, beginning: str) -> None:
 
 
 def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
-    """The settings class (a source: function) of a kind. where: the dotted place that says it. Raises GenwrightError for an unknown one."""
+    """The settings class (a source: function) of a kind. where: the dotted place that says it.
+    Raises GenwrightError for an unknown one."""
     if str(kind) not in (known := kinds(family)):
         raise GenwrightError(f"{where or family} is {kind!r}", did_you_mean(str(kind), known))
     return known[str(kind)]

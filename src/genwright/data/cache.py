@@ -1,7 +1,8 @@
-"""The cache of prepared data: folders named by their content, written once, whole or not at all, and never changed.
+"""The cache of prepared data: folders named by their content, written once, whole or not at all,
+and never changed.
 
-The name is the SHA-256 of all that decides the content. A folder is written under another name, flushed to disk, then renamed:
-whatever bears its final name is whole.
+The name is the SHA-256 of all that decides the content. A folder is written under another name,
+flushed to disk, then renamed: whatever bears its final name is whole.
 
 Worker processes import this module: it must not import torch.
 """
@@ -32,12 +33,16 @@ def digest_of(*content) -> str:
 
 def share(group: str) -> float:
     """A number in [0, 1) that only the group decides."""
-    return int.from_bytes(hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") / (1 << 64)
+    return int.from_bytes(
+        hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
+    ) / (1 << 64)
 
 
-def grouped(items: Iterable[T], size: Callable[[T], float], name: Callable[[T], str], target: float) -> list[list[T]]:
-    """Items in groups of about the target's size. Whether one ends after an item depends (nearly) on that item alone, so that a new one
-    leaves the other groups as they were."""
+def grouped(
+    items: Iterable[T], size: Callable[[T], float], name: Callable[[T], str], target: float
+) -> list[list[T]]:
+    """Items in groups of about the target's size. Whether one ends after an item depends (nearly)
+    on that item alone, so that a new one leaves the other groups as they were."""
     groups: list[list[T]] = [[]]
     total = 0.0
     for item in items:
@@ -50,12 +55,15 @@ def grouped(items: Iterable[T], size: Callable[[T], float], name: Callable[[T], 
 
 
 def check_digest(found: str, expect: str | None) -> None:
-    """Raises GenwrightError where a run was made with other data. expect: the digest that it recorded."""
+    """Raises GenwrightError where a run was made with other data. expect: the digest that it
+    recorded."""
     if not expect or found == expect:
         return
     what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {found[:16]}"
     earlier = "one of an earlier version held out other data, and cannot go on"
-    raise GenwrightError(what, f"bring the source files back as they were, or begin a new run ({earlier})")
+    raise GenwrightError(
+        what, f"bring the source files back as they were, or begin a new run ({earlier})"
+    )
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
@@ -68,7 +76,8 @@ def damaged(path: Path) -> GenwrightError:
 
 
 def verify(files: Mapping[Path, str]) -> None:
-    """Reads files of shards and compares their SHA-256. Raises GenwrightError for the first that differs."""
+    """Reads files of shards and compares their SHA-256. Raises GenwrightError for the first that
+    differs."""
     for path, sha in files.items():
         if digest(path) != sha:
             raise damaged(path)
@@ -84,20 +93,25 @@ def writing(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise GenwrightError(f"the disk that holds {folder} is full", remedy) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise GenwrightError(f"{folder} cannot be written ({error.strerror})", remedy) from error
+            raise GenwrightError(
+                f"{folder} cannot be written ({error.strerror})", remedy
+            ) from error
         raise
 
 
 def publish(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Makes `folder` with what `fill` writes, whole or not at all. Where another process was quicker, its folder stays."""
+    """Makes `folder` with what `fill` writes, whole or not at all. Where another process was
+    quicker, its folder stays."""
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         host = socket.gethostname()
         draft = folder.with_name(f"{folder.name}.{host}-{os.getpid()}.tmp")
-        mine = re.compile(re.escape(f"{folder.name}.{host}-") + r"(\d+)\.tmp")  # of this host, not of another whose name begins like it
+        # of this host, not of another whose name begins like it
+        mine = re.compile(re.escape(f"{folder.name}.{host}-") + r"(\d+)\.tmp")
         for left in folder.parent.glob(f"{folder.name}.*.tmp"):
             found = mine.fullmatch(left.name)
-            if found and (left == draft or not _alive(int(found[1]))):  # of a process that was killed
+            # of a process that was killed
+            if found and (left == draft or not _alive(int(found[1]))):
                 shutil.rmtree(left, ignore_errors=True)
         try:
             draft.mkdir()
@@ -111,7 +125,8 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
                     raise
             flush(folder.parent)
         finally:
-            shutil.rmtree(draft, ignore_errors=True)  # gone after the rename; otherwise its space is given back
+            # gone after the rename; otherwise its space is given back
+            shutil.rmtree(draft, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:

@@ -1,10 +1,12 @@
 """Bytes of a text file -> UTF-8, a chunk at a time, so that all that reads text reads one encoding.
 
-A file is UTF-8 unless it begins with the byte-order mark of UTF-16 or UTF-32 (Unicode Standard 16.0, table 23-5). The bytes
-FF FE 00 00 are the mark of UTF-32, not that of UTF-16 before a zero character, which no text holds. The mark stays in what is
-decoded, as U+FEFF, and whoever reads the text drops it once.
+A file is UTF-8 unless it begins with the byte-order mark of UTF-16 or UTF-32 (Unicode Standard
+16.0, table 23-5). The bytes FF FE 00 00 are the mark of UTF-32, not that of UTF-16 before a zero
+character, which no text holds. The mark stays in what is decoded, as U+FEFF, and whoever reads the
+text drops it once.
 
-Without a mark nothing is guessed: what is no UTF-8 is refused, and the sentence says what it seems to be.
+Without a mark nothing is guessed: what is no UTF-8 is refused, and the sentence says what it seems
+to be.
 
 Worker processes import this module: it must not import torch.
 """
@@ -40,10 +42,11 @@ def encoding_of(head: bytes) -> str:
 
 
 def presumed(head: bytes) -> str:
-    """What a file without a mark seems to be, judged by its first bytes: a key of NAMES, or "" where it is no UTF-16 or UTF-32.
+    """What a file without a mark seems to be, judged by its first bytes: a key of NAMES, or ""
+    where it is no UTF-16 or UTF-32.
 
-    Any two letters of ASCII are a Chinese character of UTF-16, so zero bytes are asked for: many of them, or, as in Chinese text,
-    few among bytes that are no UTF-8.
+    Any two letters of ASCII are a Chinese character of UTF-16, so zero bytes are asked for: many of
+    them, or, as in Chinese text, few among bytes that are no UTF-8.
     """
     if b"\0" not in head or (4 * head.count(0) < len(head) and _is_utf8(head)):
         return ""
@@ -66,13 +69,20 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def _is_written(character: str) -> bool:
-    """Whether text holds this: no control character but tabs and line ends, no private and no unassigned one."""
-    return character in "\t\r\n\f" or unicodedata.category(character) not in ("Cc", "Cn", "Co", "Cs")
+    """Whether text holds this: no control character but tabs and line ends, no private and no
+    unassigned one."""
+    return character in "\t\r\n\f" or unicodedata.category(character) not in (
+        "Cc",
+        "Cn",
+        "Co",
+        "Cs",
+    )
 
 
 class Decoder:
-    """Strict decoding of one file. `decode` takes its bytes in order, `finish` says that there are no more; both give text and
-    raise NotText with the offset, in bytes from the beginning of the file."""
+    """Strict decoding of one file. `decode` takes its bytes in order, `finish` says that there are
+    no more; both give text and raise NotText with the offset, in bytes from the beginning of the
+    file."""
 
     def __init__(self, encoding: str):
         self.encoding = encoding
@@ -101,7 +111,9 @@ class Decoder:
             place = f"byte 0x{byte:02x} at offset {begin + error.start}"
             raise NotText(f"is not {NAMES[self.encoding]}: {place}{self._seems()}") from None
         if (at := text.find("\0")) >= 0:
-            raise NotText(f"is binary: a zero character at offset {begin + len(text[:at].encode(self.encoding))}")
+            raise NotText(
+                f"is binary: a zero character at offset {begin + len(text[:at].encode(self.encoding))}"
+            )
         self._offset += len(chunk)
         return text
 
@@ -113,7 +125,8 @@ class Decoder:
 
 
 def as_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """A whole file's bytes -> the same text in UTF-8. Raises NotText for broken UTF-16 or UTF-32; UTF-8 passes unread."""
+    """A whole file's bytes -> the same text in UTF-8. Raises NotText for broken UTF-16 or UTF-32;
+    UTF-8 passes unread."""
     chunks = iter(chunks)
     first = next(chunks, b"")
     encoding = encoding_of(first)

@@ -1,8 +1,9 @@
-"""Examples (pictures, points, windows of tokens): their order in training, and their batches, as a pure function of (seed, position):
-nothing is iterated, nothing saved.
+"""Examples (pictures, points, windows of tokens): their order in training, and their batches, as a
+pure function of (seed, position): nothing is iterated, nothing saved.
 
-An order is a bijection on k bits (multiplications by odd numbers and xor-shifts, as in the finalisers of hash functions) that walks on
-while it lands outside of the range ("cycle walking", Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+An order is a bijection on k bits (multiplications by odd numbers and xor-shifts, as in the
+finalisers of hash functions) that walks on while it lands outside of the range ("cycle walking",
+Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
 """
 
 from collections.abc import Callable
@@ -23,11 +24,14 @@ _ROUNDS = 3
 
 
 def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """(n,) indices in [0, size) -> their places in the order of an epoch: a bijection of [0, size). int64 in and out."""
+    """(n,) indices in [0, size) -> their places in the order of an epoch: a bijection of [0, size).
+    int64 in and out."""
     bits = max(1, (size - 1).bit_length())
-    mask, shift = (1 << bits) - 1, bits // 2 + 1
+    mask = (1 << bits) - 1
+    shift = bits // 2 + 1
     keys = _epoch_keys(seed, epoch, mask)
-    out, todo = index.copy(), np.arange(len(index))
+    out = index.copy()
+    todo = np.arange(len(index))
     while todo.size:
         x = out[todo]
         for add, multiply in keys:
@@ -41,11 +45,15 @@ def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
 @lru_cache(64)
 def _epoch_keys(seed: int, epoch: int, mask: int) -> list[tuple[int, int]]:
     """(added, odd factor) of each round."""
-    return [(key(seed, epoch, "add", i) & mask, key(seed, epoch, "multiply", i) & mask | 1) for i in range(_ROUNDS)]
+    return [
+        (key(seed, epoch, "add", i) & mask, key(seed, epoch, "multiply", i) & mask | 1)
+        for i in range(_ROUNDS)
+    ]
 
 
 def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of visits since the beginning -> their epochs, and which of `size` things each is to."""
+    """Counts of visits since the beginning -> their epochs, and which of `size` things each is
+    to."""
     epochs, index = np.divmod(numbers, size)
     order = np.empty_like(index)
     for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if epochs.size else ():
@@ -57,13 +65,21 @@ def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.nd
 class Split:
     """One side of a dataset, with random access by indices that count from 0 in the split.
 
-    numbers: (n,) which of the source's examples are in it; take: numbers -> (n, *shape) float32; name: number -> what it is called;
-    conditions: (examples of the source, columns) uint8, None where there are no attributes."""
+    numbers: (n,) which of the source's examples are in it; take: numbers -> (n, *shape) float32;
+    name: number -> what it is called; conditions: (examples of the source, columns) uint8, None
+    where there are no attributes."""
 
     def __init__(
-        self, numbers: np.ndarray, take: Callable[[np.ndarray], Tensor], name: Callable[[int], str], conditions: np.ndarray | None
+        self,
+        numbers: np.ndarray,
+        take: Callable[[np.ndarray], Tensor],
+        name: Callable[[int], str],
+        conditions: np.ndarray | None,
     ):
-        self.numbers, self.take, self.name, self.conditions = numbers, take, name, conditions
+        self.numbers = numbers
+        self.take = take
+        self.name = name
+        self.conditions = conditions
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -76,7 +92,9 @@ class Split:
         """(n, columns) float32, 0 or 1."""
         if self.conditions is None:
             return None
-        return torch.from_numpy(self.conditions[self.numbers[np.asarray(indices)]].astype(np.float32))
+        return torch.from_numpy(
+            self.conditions[self.numbers[np.asarray(indices)]].astype(np.float32)
+        )
 
     def names(self, indices: Any) -> list[str]:
         return [self.name(number) for number in self.numbers[np.asarray(indices)].tolist()]
@@ -87,15 +105,23 @@ class Split:
 
 
 class ExampleStream:
-    """See `contracts.Stream`. Every epoch visits each example once, in an order of its own. `change(batch, draws)` alters a batch
-    (flips), from numbers drawn by (seed, position, example). split: `Split`, or what has its `len`, `batch` and `names`."""
+    """See `contracts.Stream`. Every epoch visits each example once, in an order of its own.
+    `change(batch, draws)` alters a batch (flips), from numbers drawn by (seed, position, example).
+    split: `Split`, or what has its `len`, `batch` and `names`."""
 
     units = 1
 
     def __init__(self, split: Any, size: int, seed: int, unit: str, change: Change | None = None):
         if not len(split):
-            raise GenwrightError("there is nothing to train on: everything is held out", "lower data.held_out or add data")
-        self.split, self.size, self.seed, self.unit, self.change = split, size, seed, unit, change
+            raise GenwrightError(
+                "there is nothing to train on: everything is held out",
+                "lower data.held_out or add data",
+            )
+        self.split = split
+        self.size = size
+        self.seed = seed
+        self.unit = unit
+        self.change = change
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
@@ -110,11 +136,13 @@ class ExampleStream:
 
 
 class HeldOutExamples:
-    """The examples of a split in a fixed `order` (their indices), each once; `windows`: how many. As a rule the order follows nothing, so
-    that the first ones stand for all, however the source is sorted."""
+    """The examples of a split in a fixed `order` (their indices), each once; `windows`: how many.
+    As a rule the order follows nothing, so that the first ones stand for all, however the source is
+    sorted."""
 
     def __init__(self, split: Any, change: Change | None = None, order: np.ndarray | None = None):
-        self.split, self.change = split, change
+        self.split = split
+        self.change = change
         self.order = permute(np.arange(len(split)), len(split), 0, -1) if order is None else order
         self.windows = len(self.order)
 
@@ -141,7 +169,9 @@ class ExampleDataset:
 
     def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
         """Batches of the training split."""
-        return ExampleStream(self.parts["train"], batch_size, seed, self.unit, self.change(lookahead, training=True))
+        return ExampleStream(
+            self.parts["train"], batch_size, seed, self.unit, self.change(lookahead, training=True)
+        )
 
     def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
         """The examples of a split, each once."""

@@ -1,8 +1,10 @@
-"""What this program wrote itself, which is no data: runs, prepared data and reports in the folder that a person names.
+"""What this program wrote itself, which is no data: runs, prepared data and reports in the folder
+that a person names.
 
-Without this, `data.path=.` would train on the samples of earlier runs, and a run in its own data would change them while it trains, so
-that it could be neither resumed nor evaluated. A run's folder is known by its files (docs/files.md), a cache by its tag
-(https://bford.info/cachedir), a report by its <meta name="generator">. What a person names itself is read whatever it is.
+Without this, `data.path=.` would train on the samples of earlier runs, and a run in its own data
+would change them while it trains, so that it could be neither resumed nor evaluated. A run's folder
+is known by its files (docs/files.md), a cache by its tag (https://bford.info/cachedir), a report by
+its <meta name="generator">. What a person names itself is read whatever it is.
 """
 
 import os
@@ -11,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-OF_A_RUN = frozenset(("recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints", ".lock"))  # two of them make a run
+# two of them make a run
+OF_A_RUN = frozenset(("recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints", ".lock"))
 TAG = "CACHEDIR.TAG"
 SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder holds data that genwright prepared; it can be deleted.\n"
 GENERATOR = '<meta name="generator" content="genwright">'
@@ -29,7 +32,8 @@ class Own(NamedTuple):
 
 
 def mark_cache(folder: Path) -> None:
-    """Tags a cache as one. Where that cannot be written, neither can what is prepared, which is said then."""
+    """Tags a cache as one. Where that cannot be written, neither can what is prepared, which is
+    said then."""
     tag = folder / TAG
     if tag.exists():
         return
@@ -39,7 +43,8 @@ def mark_cache(folder: Path) -> None:
 
 
 def what_is(folder: str, names: Collection[str]) -> str:
-    """ "a run" or "prepared data" for a folder that holds entries of these names; "" for any other."""
+    """ "a run" or "prepared data" for a folder that holds entries of these names; "" for any
+    other."""
     if len(OF_A_RUN.intersection(names)) >= 2:
         return "a run"
     if TAG in names and _head(os.path.join(folder, TAG)).startswith(SIGNATURE):
@@ -65,7 +70,8 @@ def _head(path: str | Path) -> str:
 
 
 def holder(path: str, root: str, known: dict[str, str]) -> str:
-    """The folder of this program's, below `root`, that a file lies in; "" for none. known: what was found before, by folder."""
+    """The folder of this program's, below `root`, that a file lies in; "" for none. known: what was
+    found before, by folder."""
     folder = os.path.dirname(path)
     if len(folder) <= len(root):
         return ""

@@ -1,6 +1,8 @@
-"""Names that say a part of a data set: `train`, `Val`, `test_images`, `x_test`, `val2017`, of folders and of arrays.
+"""Names that say a part of a data set: `train`, `Val`, `test_images`, `x_test`, `val2017`, of
+folders and of arrays.
 
-What is called train is trained on; every other part (val, valid, validation, test, eval, holdout) is held out.
+What is called train is trained on; every other part (val, valid, validation, test, eval, holdout)
+is held out.
 """
 
 import re
@@ -15,10 +17,16 @@ _WORDS = {
     "test": "test|testing",
 }
 _PICTURES = "sets?|data|split|images?|imgs?|pictures?|photos?"
-_FOLDERS = {part: re.compile(rf"(?:{words})[-_ ]?(?:{_PICTURES})?[-_ ]?\d{{0,4}}", re.IGNORECASE) for part, words in _WORDS.items()}
+_FOLDERS = {
+    part: re.compile(rf"(?:{words})[-_ ]?(?:{_PICTURES})?[-_ ]?\d{{0,4}}", re.IGNORECASE)
+    for part, words in _WORDS.items()
+}
 # of an array: what stands before and after the word of its part belongs to the rest of its name
 _TOKENS = {
-    part: re.compile(rf"(?P<before>[xy]?)(?:{words})(?P<after>[xy]?(?:{_PICTURES}|labels?|targets?)?\d*)") for part, words in _WORDS.items()
+    part: re.compile(
+        rf"(?P<before>[xy]?)(?:{words})(?P<after>[xy]?(?:{_PICTURES}|labels?|targets?)?\d*)"
+    )
+    for part, words in _WORDS.items()
 }
 
 
@@ -28,7 +36,8 @@ def part_of_folder(name: str) -> str:
 
 
 def tokens_of(name: str) -> list[str]:
-    """The words of an array's name, in lower case: x_train, trainImages and X-Train are two words each; held_out is one."""
+    """The words of an array's name, in lower case: x_train, trainImages and X-Train are two words
+    each; held_out is one."""
     found = re.findall("[a-z0-9]+", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
     return re.sub(r"\b(held|hold) out", r"\1out", " ".join(found)).split()
 
@@ -40,12 +49,15 @@ def part_of_array(name: str) -> tuple[str, str]:
         for part, pattern in _TOKENS.items():
             if match := pattern.fullmatch(token):
                 rest = match["before"] + match["after"]
-                return part, "_".join([*tokens[:place], *([rest] if rest else []), *tokens[place + 1 :]])
+                return part, "_".join(
+                    [*tokens[:place], *([rest] if rest else []), *tokens[place + 1 :]]
+                )
     return "", "_".join(tokens)
 
 
 def unheeded(names: Iterable[str]) -> list[str]:
-    """A note where files (folders parted by /) lie in train and test folders, for data whose split does not heed them."""
+    """A note where files (folders parted by /) lie in train and test folders, for data whose split
+    does not heed them."""
     levels: dict[int, set[str]] = {}
     for name in names:
         for depth, folder in enumerate(name.split("/")[:-1]):
@@ -54,6 +66,8 @@ def unheeded(names: Iterable[str]) -> list[str]:
         parts = {folder: part for folder in sorted(folders) if (part := part_of_folder(folder))}
         if TRAIN in parts.values() and set(parts.values()) != {TRAIN}:
             wanted = next(folder for folder, part in parts.items() if part == TRAIN)
-            what = f"{named(list(parts))} are folders like any other, and files of each are trained on"
+            what = (
+                f"{named(list(parts))} are folders like any other, and files of each are trained on"
+            )
             return [f"{what}; name {wanted} alone to leave out the rest"]
     return []

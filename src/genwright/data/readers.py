@@ -1,8 +1,9 @@
 """Files -> documents, a block at a time, so that a file of any size needs little memory.
 
-A file is read by its suffix (below an optional .gz or .zst): rows of .jsonl/.ndjson, .csv/.tsv and .parquet are documents each,
-anything else is one document of text. Plain text and jsonl are cut into parts of some megabytes, so that one large file keeps all
-cores busy; text is cut where the cut changes no token (see `genwright.contents.text.encoding`). Files in UTF-16 or UTF-32 are one part. A
+A file is read by its suffix (below an optional .gz or .zst): rows of .jsonl/.ndjson, .csv/.tsv and
+.parquet are documents each, anything else is one document of text. Plain text and jsonl are cut
+into parts of some megabytes, so that one large file keeps all cores busy; text is cut where the cut
+changes no token (see `genwright.contents.text.encoding`). Files in UTF-16 or UTF-32 are one part. A
 leading byte-order mark is dropped.
 
 Worker processes import this module: it must not import torch.
@@ -36,13 +37,15 @@ _INSIDE = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 
 
-Remarks = defaultdict[str, Counter[str]]  # what a person may not expect ("empty", "quoted") -> file -> how many rows
+# what a person may not expect ("empty", "quoted") -> file -> how many rows
+Remarks = defaultdict[str, Counter[str]]
 
 
 class Part(NamedTuple):
-    """A range of a file (bytes; row groups of parquet). name: for a person; digest: SHA-256 of the whole file; row: index of the first
-    row; last: the file ends here; stamp: of the file when it was scanned (see `files.stamp_of`); text, size: SHA-256 and bytes of the
-    whole file's text in UTF-8, where the file is one document."""
+    """A range of a file (bytes; row groups of parquet). name: for a person; digest: SHA-256 of the
+    whole file; row: index of the first row; last: the file ends here; stamp: of the file when it
+    was scanned (see `files.stamp_of`); text, size: SHA-256 and bytes of the whole file's text in
+    UTF-8, where the file is one document."""
 
     path: str
     name: str
@@ -57,7 +60,8 @@ class Part(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Text of a document: row is -1 where the file is the document, which then may come in several pieces."""
+    """Text of a document: row is -1 where the file is the document, which then may come in several
+    pieces."""
 
     row: int
     text: str
@@ -90,8 +94,10 @@ def open_file(path: str) -> BinaryIO:
 
 
 def safe_cut(block: bytes, known: int = 0) -> int:
-    """The last place after a line end and before an ASCII non-space; 0 if there is none. No token of our codecs crosses it.
-    known: bytes at the beginning that are known to hold no such place, so that a growing block is not searched again and again."""
+    """The last place after a line end and before an ASCII non-space; 0 if there is none. No token
+    of our codecs crosses it.
+    known: bytes at the beginning that are known to hold no such place, so that a growing block is
+    not searched again and again."""
     first = max(known - 1, 0)
     end = len(block) - 1
     for _ in range(_NEAR):  # most often it is one of the last line ends
@@ -137,14 +143,16 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without their ends, in time that is linear in the bytes. Of a line longer than LONGEST only so much that this is seen."""
+    """Lines without their ends, in time that is linear in the bytes. Of a line longer than LONGEST
+    only so much that this is seen."""
     pieces: list[bytes] = []  # of the line that is not at its end
     length = 0
     for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
         for line in ended:
             yield b"".join([*pieces, line])
-            pieces, length = [], 0
+            pieces = []
+            length = 0
         if length <= LONGEST:
             pieces.append(rest)
             length += len(rest)
@@ -164,11 +172,14 @@ def lines_of(path: str, start: int = 0, end: int = WHOLE) -> Iterator[bytes]:
 
 
 def scan(path: str) -> dict:
-    """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte, "text", "size": see `Part`}. Reads the file
-    once, or twice where it is compressed. Parts are ranges of bytes; of row groups in parquet."""
+    """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte,
+    "text", "size": see `Part`}. Reads the file once, or twice where it is compressed. Parts are
+    ranges of bytes; of row groups in parquet."""
     if what := irregular(path):
         return {"sha": "", "parts": [], "bad": what, "text": "", "size": 0}
-    sha, parts, bad = hashlib.sha256(), [], ""
+    sha = hashlib.sha256()
+    parts = []
+    bad = ""
     text = Text()
     try:
         if splits(path):
@@ -186,7 +197,13 @@ def scan(path: str) -> dict:
         bad = str(error)
     except Exception as error:  # each way of compression raises its own
         bad = f"cannot be read ({first_line(error)})"
-    return {"sha": sha.hexdigest(), "parts": parts, "bad": bad, "text": text.digest, "size": text.size}
+    return {
+        "sha": sha.hexdigest(),
+        "parts": parts,
+        "bad": bad,
+        "text": text.digest,
+        "size": text.size,
+    }
 
 
 def scan_all(paths: list[str]) -> list[dict]:
@@ -238,7 +255,8 @@ class Text:
 
     def is_file(self, sha, size: int) -> None:
         """The file's own bytes are the text, and were hashed already."""
-        self._sha, self.size = sha, size
+        self._sha = sha
+        self.size = size
 
     @property
     def digest(self) -> str:
@@ -256,7 +274,10 @@ def _scan_text(path: str, sha, text: Text) -> list[list[int]]:
         return [[0, os.path.getsize(path), 0]]
     if kind_of(path) == "text":
         marked = head.startswith(codecs.BOM_UTF8)
-        parts = _parts((len(block), len(block), 0) for block in _blocks(text.through(chunks) if marked else chunks))
+        parts = _parts(
+            (len(block), len(block), 0)
+            for block in _blocks(text.through(chunks) if marked else chunks)
+        )
         if not marked:
             text.is_file(sha, parts[-1][1] if parts else 0)
         return parts
@@ -264,14 +285,16 @@ def _scan_text(path: str, sha, text: Text) -> list[list[int]]:
 
 
 def _parts(blocks: Iterable[tuple[int, int, int]]) -> list[list[int]]:
-    """[start, end, row] of each part. blocks: (length, how much of it stands before its last cut, rows that ended in it)."""
+    """[start, end, row] of each part. blocks: (length, how much of it stands before its last cut,
+    rows that ended in it)."""
     parts = []
     start = offset = row = first = 0
     for length, cut, ended in blocks:
         row += ended
         if cut and offset + cut - start >= PART:
             parts.append([start, offset + cut, first])
-            start, first = offset + cut, row
+            start = offset + cut
+            first = row
         offset += length
     if offset > start:
         parts.append([start, offset, first])
@@ -287,28 +310,41 @@ def _scan_parquet(path: str) -> list[list[int]]:
             facts = pyarrow.parquet.read_metadata(file)
     except pyarrow.ArrowInvalid as error:
         raise NotText(f"is not a parquet file ({first_line(error)})") from None
-    parts, start, row, size, total = [], 0, 0, 0, 0
+    parts = []
+    start = 0
+    row = 0
+    size = 0
+    total = 0
     for group in range(facts.num_row_groups):
         size += facts.row_group(group).total_byte_size
         total += facts.row_group(group).num_rows
         if size >= PART or group == facts.num_row_groups - 1:
             parts.append([start, group + 1, row])
-            start, row, size = group + 1, total, 0
+            start = group + 1
+            row = total
+            size = 0
     if total != facts.num_rows:
-        raise NotText(f"is damaged: its row groups have {total:,} rows, and it says {facts.num_rows:,}")
+        raise NotText(
+            f"is damaged: its row groups have {total:,} rows, and it says {facts.num_rows:,}"
+        )
     return parts
 
 
-def read(part: Part, field: str, skipped: list[str] | None = None, remarks: Remarks | None = None) -> Iterator[Piece]:
-    """The documents of a part. A row that cannot be used raises GenwrightError, or is added to `skipped`. A row without text is no
-    document: `remarks` counts them by file, and the cells of a .tsv that stand in quotes, which are read with them."""
+def read(
+    part: Part, field: str, skipped: list[str] | None = None, remarks: Remarks | None = None
+) -> Iterator[Piece]:
+    """The documents of a part. A row that cannot be used raises GenwrightError, or is added to
+    `skipped`. A row without text is no document: `remarks` counts them by file, and the cells of a
+    .tsv that stand in quotes, which are read with them."""
     try:
         yield from _documents(part, field, skipped, remarks)
     except (UnicodeDecodeError, NotText):  # it was text when it was scanned
         raise changed(part.path) from None
 
 
-def _documents(part: Part, field: str, skipped: list[str] | None, remarks: Remarks | None) -> Iterator[Piece]:
+def _documents(
+    part: Part, field: str, skipped: list[str] | None, remarks: Remarks | None
+) -> Iterator[Piece]:
     if (kind := kind_of(part.path)) == "text":
         yield from _text(part)
         return
@@ -322,7 +358,13 @@ def _documents(part: Part, field: str, skipped: list[str] | None, remarks: Remar
                 yield Piece(number, content, True)
             if remarks is not None and not content:
                 remarks["empty"][part.name] += 1
-            if remarks is not None and tabs and content and len(content) > 1 and content[0] == content[-1] == '"':
+            if (
+                remarks is not None
+                and tabs
+                and content
+                and len(content) > 1
+                and content[0] == content[-1] == '"'
+            ):
                 remarks["quoted"][part.name] += 1
     except BadTable as error:
         if part.start == 0 or skipped is None:  # of several parts one says it
@@ -339,7 +381,9 @@ def _rows(part: Part, kind: str, field: str) -> Iterator[Record]:
 
 def _refuse(place: str, fault: Fault, skipped: list[str] | None) -> None:
     if skipped is None:
-        raise GenwrightError(f"{place} {fault.what}", f"{fault.remedy}, or set data.on_bad_file=skip")
+        raise GenwrightError(
+            f"{place} {fault.what}", f"{fault.remedy}, or set data.on_bad_file=skip"
+        )
     skipped.append(f"{place} {fault.passed_over}")
 
 

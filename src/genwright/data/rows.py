@@ -2,7 +2,8 @@
 
 1. A row of .csv or .tsv is checked by `genwright.data.tables`.
 2. A row of jsonl is an object with the field, or a string; it must be I-JSON (RFC 7493).
-3. Parquet is read a row group at a time, with its checksums where it has some: what is damaged costs the rest of its row group.
+3. Parquet is read a row group at a time, with its checksums where it has some: what is damaged
+   costs the rest of its row group.
 
 Worker processes import this module: it must not import torch.
 """
@@ -17,7 +18,8 @@ from genwright.data.tables import LONGEST, BadTable, Fault, Table
 
 
 class Record(NamedTuple):
-    """A row as it stands in a file. number: from 0; place: for a person; content: its text (None: it has none), or what is wrong."""
+    """A row as it stands in a file. number: from 0; place: for a person; content: its text (None:
+    it has none), or what is wrong."""
 
     number: int
     place: str
@@ -50,20 +52,29 @@ def of_table(table: Table, field: str) -> Iterator[Record]:
 def _column(field: str, columns: list[str]) -> int:
     """Which column the text is in. Raises BadTable."""
     if field not in columns:
-        raise BadTable(f"has no column {field!r} (it has {listed(columns)})", "set data.field to one of them")
+        raise BadTable(
+            f"has no column {field!r} (it has {listed(columns)})", "set data.field to one of them"
+        )
     if columns.count(field) > 1:
-        raise BadTable(f"has {columns.count(field)} columns {field!r}", "give each column a name of its own")
+        raise BadTable(
+            f"has {columns.count(field)} columns {field!r}", "give each column a name of its own"
+        )
     return columns.index(field)
 
 
 def of_lines(lines: Iterable[bytes], field: str, first: int = 0) -> Iterator[Record]:
     """The rows of jsonl. first: the number of the first line."""
     for number, row in json_rows(lines, first):
-        yield Record(number, _place(number + 1, number), row if isinstance(row, Fault) else _text_of(row, field))
+        yield Record(
+            number,
+            _place(number + 1, number),
+            row if isinstance(row, Fault) else _text_of(row, field),
+        )
 
 
 def json_rows(lines: Iterable[bytes], first: int = 0) -> Iterator[tuple[int, Any]]:
-    """(number of a line, what it holds: a value of JSON, or the Fault that says why it is none) without blank lines."""
+    """(number of a line, what it holds: a value of JSON, or the Fault that says why it is none)
+    without blank lines."""
     for number, line in enumerate(lines, start=first):
         if not line.strip():
             continue
@@ -97,8 +108,8 @@ def _text_of(row: Any, field: str) -> str | None | Fault:
 
 
 def of_parquet(path: str, groups: Iterable[int], field: str, first: int = 0) -> Iterator[Record]:
-    """The rows of some row groups of a Parquet file; `first` is the number of the first row. Raises BadTable where it cannot be
-    opened or has no such column."""
+    """The rows of some row groups of a Parquet file; `first` is the number of the first row. Raises
+    BadTable where it cannot be opened or has no such column."""
     import pyarrow.parquet
 
     with open(path, "rb") as file:
@@ -106,7 +117,9 @@ def of_parquet(path: str, groups: Iterable[int], field: str, first: int = 0) -> 
             table = pyarrow.parquet.ParquetFile(file, page_checksum_verification=True)
             names = table.schema_arrow.names
         except Exception as error:  # pyarrow raises errors of many kinds for damaged files
-            raise BadTable(f"cannot be read ({first_line(error)})", "write the file again") from None
+            raise BadTable(
+                f"cannot be read ({first_line(error)})", "write the file again"
+            ) from None
         _column(field, names)
         number = first
         for group in groups:
@@ -116,8 +129,10 @@ def of_parquet(path: str, groups: Iterable[int], field: str, first: int = 0) -> 
 
 
 def _group_rows(table, group: int, field: str, first: int) -> Iterator[Record]:
-    """The rows of one row group; `first` is the number of the first. What is damaged is one bad row that says up to where."""
-    number, end = first, first + table.metadata.row_group(group).num_rows
+    """The rows of one row group; `first` is the number of the first. What is damaged is one bad row
+    that says up to where."""
+    number = first
+    end = first + table.metadata.row_group(group).num_rows
     try:
         for batch in table.iter_batches(batch_size=1024, row_groups=[group], columns=[field]):
             for value in batch.column(0):
@@ -127,11 +142,17 @@ def _group_rows(table, group: int, field: str, first: int) -> Iterator[Record]:
         yield Record(number, f"row group {group}", _damaged(number, end, first_line(error)))
         return
     if number != end:
-        yield Record(number, f"row group {group}", _damaged(number, end, f"it ends after {number - first:,} rows of {end - first:,}"))
+        yield Record(
+            number,
+            f"row group {group}",
+            _damaged(number, end, f"it ends after {number - first:,} rows of {end - first:,}"),
+        )
 
 
 def _damaged(number: int, end: int, why: str) -> Fault:
-    return Fault(f"cannot be read from row {number:,} to {end - 1:,} (from 0): {why}", "write the file again")
+    return Fault(
+        f"cannot be read from row {number:,} to {end - 1:,} (from 0): {why}", "write the file again"
+    )
 
 
 def _of_arrow(value, field: str) -> str | None | Fault:
@@ -156,18 +177,23 @@ def listed(names: Iterable[str]) -> str:
 
 
 def of_json(line: bytes) -> Any:
-    """What one line of jsonl holds. Raises BadRow for what is no I-JSON (RFC 7493): among it names that stand twice in an object,
-    NaN and Infinity, numbers of thousands of digits, and brackets that are nested too deep to be read."""
+    """What one line of jsonl holds. Raises BadRow for what is no I-JSON (RFC 7493): among it names
+    that stand twice in an object, NaN and Infinity, numbers of thousands of digits, and brackets
+    that are nested too deep to be read."""
     text = line.decode()
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
-        raise BadRow(f"is not JSON ({error.msg}, at character {error.pos + 1})", "mend the row") from None
+        raise BadRow(
+            f"is not JSON ({error.msg}, at character {error.pos + 1})", "mend the row"
+        ) from None
     except RecursionError:
         raise BadRow("is nested too deep to be read", "mend the row") from None
     except ValueError:  # of int()
         limit = sys.get_int_max_str_digits()
-        raise BadRow(f"holds a number of more than {limit:,} digits", "write the number as a string") from None
+        raise BadRow(
+            f"holds a number of more than {limit:,} digits", "write the number as a string"
+        ) from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,10 +1,13 @@
-"""What was found out about files before, so that a file is read again only where it may have changed.
+"""What was found out about files before, so that a file is read again only where it may have
+changed.
 
     <cache>/scans/<key>.json   path -> [stamp, time of the scan, what was found], for all files below one folder
 
-A stamp is a file's size, times of change (of its content and of its entry) and number on the disk. The same stamp says that nothing has
-changed, except for what was written in the very moment of the scan, for clocks of file systems tick slowly: what was younger than MARGIN
-when it was scanned is read again. Paths are absolute and real: a file elsewhere is another file, whatever its name and times.
+A stamp is a file's size, times of change (of its content and of its entry) and number on the disk.
+The same stamp says that nothing has changed, except for what was written in the very moment of the
+scan, for clocks of file systems tick slowly: what was younger than MARGIN when it was scanned is
+read again. Paths are absolute and real: a file elsewhere is another file, whatever its name and
+times.
 """
 
 import json
@@ -32,16 +35,24 @@ def scanned(
 ) -> dict[str, Facts]:
     """path -> what `read` finds in that file, from the cache where the file has not changed since.
 
-    kind: what is found; roots: the folders that a person named (see `roots_of`); keep: whether a finding is worth keeping."""
+    kind: what is found; roots: the folders that a person named (see `roots_of`); keep: whether a
+    finding is worth keeping."""
     real = {path: os.path.realpath(path) for path in paths}
     places = _places(real.values(), roots)
-    records = {place: cache / "scans" / f"{digest_of(FORMAT, kind, place)}.json" for place in set(places.values())}
+    records = {
+        place: cache / "scans" / f"{digest_of(FORMAT, kind, place)}.json"
+        for place in set(places.values())
+    }
     known: dict[str, list] = {}
     for record in records.values():
         known |= _load(record)
     now = time.time_ns()
     stamps = {path: files.stamp_of(path) for path in real.values()}
-    found = {path: known[path][2] for path in stamps if path in known and _trusted(known[path], stamps[path])}
+    found = {
+        path: known[path][2]
+        for path in stamps
+        if path in known and _trusted(known[path], stamps[path])
+    }
     todo = [path for path in stamps if path not in found]
     new = dict(zip(todo, read(todo), strict=True)) if todo else {}
     entries = {path: [stamps[path], now, facts] for path, facts in new.items() if keep(facts)}
@@ -54,7 +65,8 @@ def scanned(
 
 
 def digests(paths: Iterable[str], cache: Path, roots: Sequence[str] = ()) -> dict[str, str]:
-    """path -> SHA-256 of the file's content; "" for what cannot be read, which its reader then names."""
+    """path -> SHA-256 of the file's content; "" for what cannot be read, which its reader then
+    names."""
     return scanned(paths, _read_digests, cache, "sha256", roots)
 
 
@@ -78,7 +90,8 @@ def _trusted(entry: list, stamp: list[int]) -> bool:
 
 
 def roots_of(paths: Sequence[str]) -> list[str]:
-    """The folders that a person's paths lie in, absolute and real; of a glob, the part before its first sign."""
+    """The folders that a person's paths lie in, absolute and real; of a glob, the part before its
+    first sign."""
     roots = []
     for path in map(os.path.expanduser, paths):
         while not os.path.isdir(path):
@@ -91,7 +104,8 @@ def roots_of(paths: Sequence[str]) -> list[str]:
 
 
 def _places(paths: Iterable[str], roots: Sequence[str]) -> dict[str, str]:
-    """path -> the innermost of `roots` that it is in; else (a link led out of them, or there are none) its own folder."""
+    """path -> the innermost of `roots` that it is in; else (a link led out of them, or there are
+    none) its own folder."""
     innermost = sorted(set(roots), key=len, reverse=True)
     by_folder: dict[str, str] = {}
     out = {}
@@ -108,7 +122,8 @@ def _inside(folder: str, root: str) -> bool:
 
 
 def _load(record: Path) -> dict[str, list]:
-    """What was recorded; nothing where there is no record, or none that can be read: the files are then read again."""
+    """What was recorded; nothing where there is no record, or none that can be read: the files are
+    then read again."""
     try:
         return dict(json.loads(record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -116,8 +131,8 @@ def _load(record: Path) -> dict[str, list]:
 
 
 def _save(record: Path, entries: dict[str, list]) -> None:
-    """Replaces a record; files that are gone are left out. Where two processes write at once, the later one's stays: the other's files
-    are then read again."""
+    """Replaces a record; files that are gone are left out. Where two processes write at once, the
+    later one's stays: the other's files are then read again."""
     there = {path: entry for path, entry in entries.items() if os.path.lexists(path)}
     with writing(record.parent.parent):
         record.parent.mkdir(parents=True, exist_ok=True)

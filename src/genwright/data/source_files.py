@@ -1,4 +1,5 @@
-"""What a person points at: files, folders and globs of their own, or a dataset of the Hugging Face hub."""
+"""What a person points at: files, folders and globs of their own, or a dataset of the Hugging Face
+hub."""
 
 import glob
 import os
@@ -18,7 +19,8 @@ from genwright.data.own_output import Own, holder, is_report, what_is
 from genwright.data.scans import digests, roots_of
 from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
 
-# What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its suffix.
+# What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its
+# suffix.
 _SUFFIXES = """
     .7z .a .aac .avi .avif .bin .bmp .bz2 .class .ckpt .db .dll .doc .docx .dylib .egg .eot .epub .exe .flac .gif .h5 .heic .icns .ico
     .idx .jar .jpeg .jpg .lib .m4a .mid .midi .mkv .mo .mov .mp3 .mp4 .mpeg .mpg .npy .npz .o .obj .odt .ogg .onnx .otf .pack .pdf .pickle
@@ -29,14 +31,16 @@ BINARY = frozenset(_SUFFIXES.split())
 
 
 class SourceFile(NamedTuple):
-    """path: where it is; name: what it is called in the data, the same wherever the folder stands."""
+    """path: where it is; name: what it is called in the data, the same wherever the folder
+    stands."""
 
     path: str
     name: str
 
 
 def source_file(path: str, name: str) -> SourceFile:
-    """A file. Bytes of its name that are no UTF-8 are written as \\xff: a name is hashed, recorded and printed."""
+    """A file. Bytes of its name that are no UTF-8 are written as \\xff: a name is hashed, recorded
+    and printed."""
     return SourceFile(path, os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
@@ -47,9 +51,11 @@ class FilesData(Settings):
     source: str = "files"
     path: str | tuple[str, ...] = ()
     held_out: float = Field(0.1, ge=0, lt=1)
-    """Share of it that is never trained on, 0 to 1; parts that folders of pictures, an npz or a JSB json have of their own go before it."""
+    """Share of it that is never trained on, 0 to 1; parts that folders of pictures, an npz or a JSB
+    json have of their own go before it."""
     on_bad_file: Literal["stop", "skip"] = "stop"
-    """What to do about a file, row or piece that cannot be used: `stop` and name it, or `skip` and list it."""
+    """What to do about a file, row or piece that cannot be used: `stop` and name it, or `skip` and
+    list it."""
     workers: int = Field(0, ge=0, le=1024)
     """Processes that prepare; 0: one a core."""
     cache: str | None = None
@@ -60,24 +66,32 @@ class FilesData(Settings):
         """Raises GenwrightError for a path beside another source."""
         if self.path and self.source != "files":
             kind = self.source.partition(":")[0]
-            raise GenwrightError(f"data.path is given, but data.source is {kind}", "set data.source=files to read your own files")
+            raise GenwrightError(
+                f"data.path is given, but data.source is {kind}",
+                "set data.source=files to read your own files",
+            )
         return (self.path,) if isinstance(self.path, str) and self.path else tuple(self.path)
 
     _held: Path | None = PrivateAttr(None)  # a file of a run, which says what was held out for it
 
     def held_as(self, keys: Path) -> Self:
-        """These settings, with what is held out as in a run: keys is the file that `Run.held_out` names, if it is there."""
+        """These settings, with what is held out as in a run: keys is the file that `Run.held_out`
+        names, if it is there."""
         settings = self.model_copy()
         settings._held = keys if keys.is_file() else None
         return settings
 
-    def hold_out(self, columns: Sequence[np.ndarray], sizes: np.ndarray, unit: str, *more: object) -> HeldOut:
-        """What is held out: as in a run, or else as `split.held_out_of` decides with the records of these settings. more: other settings
-        that the sides depend on."""
+    def hold_out(
+        self, columns: Sequence[np.ndarray], sizes: np.ndarray, unit: str, *more: object
+    ) -> HeldOut:
+        """What is held out: as in a run, or else as `split.held_out_of` decides with the records of
+        these settings. more: other settings that the sides depend on."""
         if self._held:
             mask = held_before(columns, self._held)
         else:
-            records = records_of(cache_folder(self.cache), self.roots, self.kind, self.source, self.held_out, *more)
+            records = records_of(
+                cache_folder(self.cache), self.roots, self.kind, self.source, self.held_out, *more
+            )
             mask = held_out_of(columns, sizes, self.held_out, unit, records)
         share = float(sizes[mask].sum() / max(1, sizes.sum()))
         return HeldOut(mask, keys_held(columns, mask), share, self.held_out)
@@ -88,12 +102,16 @@ class FilesData(Settings):
         return roots_of(self.paths)
 
 
-def walk(folder: str, passed_over: frozenset[str] = frozenset(), own: list[Own] | None = None) -> Iterator[SourceFile]:
-    """The files of a folder, named relative to it; hidden ones, the folders named in `passed_over` and what this program wrote (see
-    `own_output`) left out. own: the folders and reports of this program are added to it.
+def walk(
+    folder: str, passed_over: frozenset[str] = frozenset(), own: list[Own] | None = None
+) -> Iterator[SourceFile]:
+    """The files of a folder, named relative to it; hidden ones, the folders named in `passed_over`
+    and what this program wrote (see `own_output`) left out. own: the folders and reports of this
+    program are added to it.
 
-    Folders behind symbolic links follow after the others. Each is entered once, and none that holds `folder` itself, so that no link
-    leads round in a circle or to all of the disk. Raises OSError for a folder that cannot be listed."""
+    Folders behind symbolic links follow after the others. Each is entered once, and none that holds
+    `folder` itself, so that no link leads round in a circle or to all of the disk. Raises OSError
+    for a folder that cannot be listed."""
     root = os.path.realpath(folder)
     entered: set[str] = set()
     waiting = [folder]
@@ -109,16 +127,24 @@ def walk(folder: str, passed_over: frozenset[str] = frozenset(), own: list[Own] 
                     own.append(Own(Path(where).relative_to(folder).as_posix(), what))
                 folders.clear()
                 continue
-            there = sorted(name for name in folders if not name.startswith(".") and name not in passed_over)
+            there = sorted(
+                name for name in folders if not name.startswith(".") and name not in passed_over
+            )
             links = [name for name in there if os.path.islink(os.path.join(where, name))]
             folders[:] = [name for name in there if name not in links]
-            waiting += [path for name in links if not holds(os.path.realpath(path := os.path.join(where, name)), root)]
+            waiting += [
+                path
+                for name in links
+                if not holds(os.path.realpath(path := os.path.join(where, name)), root)
+            ]
             paths = [Path(where, name) for name in sorted(files) if not name.startswith(".")]
             reports = [path for path in paths if is_report(path)]
             if own is not None:
                 own += [Own(path.relative_to(folder).as_posix(), "a report") for path in reports]
             paths = [path for path in paths if path not in reports]
-            yield from (source_file(str(path), path.relative_to(folder).as_posix()) for path in paths)
+            yield from (
+                source_file(str(path), path.relative_to(folder).as_posix()) for path in paths
+            )
 
 
 def own_output(paths: Sequence[str]) -> list[Own]:
@@ -163,74 +189,112 @@ def holds(outer: str, inner: str) -> bool:
     return inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep)
 
 
-def collect(paths: tuple[str, ...], wanted: Callable[[str], bool], again: list[str] | None = None) -> list[SourceFile]:
-    """Files, globs, and of folders the files whose path is `wanted`; each once, no two of one name. again: gets the names of files that
-    links of one folder reach a second time. Raises GenwrightError for a path that is not there."""
+def collect(
+    paths: tuple[str, ...], wanted: Callable[[str], bool], again: list[str] | None = None
+) -> list[SourceFile]:
+    """Files, globs, and of folders the files whose path is `wanted`; each once, no two of one name.
+    again: gets the names of files that links of one folder reach a second time. Raises
+    GenwrightError for a path that is not there."""
     found: dict[str, SourceFile] = {}
     for path in map(os.path.expanduser, paths):
         if os.path.isdir(path):
             files = [file for file in walk(path) if wanted(file.path)]
             if len(paths) > 1:  # two folders may hold files of one name
-                files = [source_file(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}") for file in files]
+                files = [
+                    source_file(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}")
+                    for file in files
+                ]
         else:
-            files = [source_file(path, os.path.basename(path))] if os.path.exists(path) else _matches(path)
+            files = (
+                [source_file(path, os.path.basename(path))]
+                if os.path.exists(path)
+                else _matches(path)
+            )
         first: dict[str, SourceFile] = {}
         for file in files:
-            if first.setdefault(os.path.realpath(file.path), file) is not file and again is not None:
+            if (
+                first.setdefault(os.path.realpath(file.path), file) is not file
+                and again is not None
+            ):
                 again.append(file.name)
         found |= first
     return _told_apart(list(found.values()))
 
 
 def _told_apart(files: list[SourceFile]) -> list[SourceFile]:
-    """Files that have one name (a/train/1.png and b/train/1.png) named by where they are below the folder that holds them all."""
+    """Files that have one name (a/train/1.png and b/train/1.png) named by where they are below the
+    folder that holds them all."""
     counts = Counter(file.name for file in files)
     alike = [file for file in files if counts[file.name] > 1]
     if not alike:
         return files
     above = os.path.commonpath([os.path.dirname(os.path.abspath(file.path)) for file in alike])
-    return [source_file(file.path, Path(os.path.relpath(file.path, above)).as_posix()) if counts[file.name] > 1 else file for file in files]
+    return [
+        source_file(file.path, Path(os.path.relpath(file.path, above)).as_posix())
+        if counts[file.name] > 1
+        else file
+        for file in files
+    ]
 
 
 def _matches(pattern: str) -> list[SourceFile]:
-    found = [path for path in glob.glob(pattern, recursive=True) if _may_be_read(path)] if glob.has_magic(pattern) else []
-    root, known = _root_of(pattern), dict[str, str]()
+    found = (
+        [path for path in glob.glob(pattern, recursive=True) if _may_be_read(path)]
+        if glob.has_magic(pattern)
+        else []
+    )
+    root = _root_of(pattern)
+    known = dict[str, str]()
     matched = [path for path in found if not holder(path, root, known) and not is_report(path)]
     if not matched:
         what = "matches no file" if glob.has_magic(pattern) else "does not exist"
-        raise GenwrightError(f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there")
+        raise GenwrightError(
+            f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there"
+        )
     return [source_file(path, _below(path, root)) for path in matched]
 
 
 def _root_of(pattern: str) -> str:
     """The folder of a glob before its first sign."""
-    return os.path.dirname(pattern[: min((pattern.find(sign) for sign in "*?[" if sign in pattern), default=len(pattern))])
+    return os.path.dirname(
+        pattern[
+            : min((pattern.find(sign) for sign in "*?[" if sign in pattern), default=len(pattern))
+        ]
+    )
 
 
 def _is_text(path: str) -> bool:
-    return Path(path.removesuffix(".gz").removesuffix(".zst")).suffix.lower() not in BINARY and _may_be_read(path)
+    return Path(
+        path.removesuffix(".gz").removesuffix(".zst")
+    ).suffix.lower() not in BINARY and _may_be_read(path)
 
 
 def _may_be_read(path: str) -> bool:
-    """Whether this is a file, or something like a named pipe or a link to nothing, which its reader then refuses by name."""
+    """Whether this is a file, or something like a named pipe or a link to nothing, which its reader
+    then refuses by name."""
     return os.path.lexists(path) and not os.path.isdir(path)
 
 
 @source("files")
 def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-    """Files, folders and globs (`**` goes into folders) that data.path names. Raises GenwrightError for a path that is not there."""
+    """Files, folders and globs (`**` goes into folders) that data.path names. Raises GenwrightError
+    for a path that is not there."""
     if not paths:
-        raise GenwrightError("data.path is not set", "give a file, a folder or a glob, as in data.path=notes/")
+        raise GenwrightError(
+            "data.path is not set", "give a file, a folder or a glob, as in data.path=notes/"
+        )
     return collect(paths, _is_text)
 
 
 @source("hf")
 def hugging_face(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-    """`data.source=hf:NAME`, the split "train", through the optional `datasets`; `hf:NAME@CONFIG` picks one of several configurations."""
+    """`data.source=hf:NAME`, the split "train", through the optional `datasets`; `hf:NAME@CONFIG`
+    picks one of several configurations."""
     datasets = optional("datasets", f"data.source=hf:{name} needs datasets", "hf")
     dataset, _, config = name.partition("@")
     kept = cache / "datasets"
-    if os.path.isdir(dataset):  # of a folder, `datasets` would know the files by their time of change
+    # of a folder, `datasets` would know the files by their time of change
+    if os.path.isdir(dataset):
         local = list(walk(dataset))
         contents = digests([file.path for file in local], cache, [os.path.realpath(dataset)])
         kept = kept / digest_of([(file.name, contents[file.path]) for file in local])[:16]
@@ -238,7 +302,9 @@ def hugging_face(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceF
         rows = datasets.load_dataset(dataset, config or None, split="train", cache_dir=str(kept))
     except (OSError, ValueError) as error:  # not found, no network, no such configuration or split
         first = str(error).splitlines()[0].rstrip(".")
-        raise GenwrightError(f"data.source=hf:{name} cannot be loaded: {first}", "check its name and the connection") from error
+        raise GenwrightError(
+            f"data.source=hf:{name} cannot be loaded: {first}", "check its name and the connection"
+        ) from error
     folder = cache / "sources" / f"hf-{digest_of(name, str(kept), rows._fingerprint)[:16]}"
     if not folder.is_dir():
         publish(folder, lambda draft: rows.to_parquet(str(draft / "rows.parquet")) and None)

@@ -1,11 +1,15 @@
-"""What is held out: whole clusters, in the order of a seeded hash, until the wanted share is reached.
+"""What is held out: whole clusters, in the order of a seeded hash, until the wanted share is
+reached.
 
-1. Every document has a key of some columns (a digest of its content, its name). Documents that agree in any column are one cluster: copies,
-   a tune and its transpositions, an emoji in all its tones. A cluster is never divided.
-2. Clusters are walked through in the order of a hash. One is held out where that brings the held-out amount (bytes, notes, pictures) nearer
-   to the wanted share, so that neither many small documents nor a few large ones decide how much is measured.
-3. What was decided is recorded in the cache, by the keys: a document that is added later takes the side of its cluster if it has one, and
-   only new clusters fill up the share. A cluster with keys on both sides (a copy has joined two) is trained on, for a part of it was.
+1. Every document has a key of some columns (a digest of its content, its name). Documents that
+   agree in any column are one cluster: copies, a tune and its transpositions, an emoji in all its
+   tones. A cluster is never divided.
+2. Clusters are walked through in the order of a hash. One is held out where that brings the
+   held-out amount (bytes, notes, pictures) nearer to the wanted share, so that neither many small
+   documents nor a few large ones decide how much is measured.
+3. What was decided is recorded in the cache, by the keys: a document that is added later takes the
+   side of its cluster if it has one, and only new clusters fill up the share. A cluster with keys
+   on both sides (a copy has joined two) is trained on, for a part of it was.
 
 The order depends on the first column alone. A document takes some 32 bytes.
 """
@@ -26,12 +30,17 @@ from genwright.data.cache import digest_of, writing
 
 SEED = 0x67656E7772696768  # of the hash that orders clusters; another one would give other sides
 RECORD = np.dtype([("key", "<u8"), ("held", "u1")])
-UNDECIDED, TRAINED, HELD = -1, 0, 1
+UNDECIDED = -1
+TRAINED = 0
+HELD = 1
 
 
 def key_of(content: str) -> int:
-    """A key of 64 bits. That two of a million documents agree by chance has a probability of 3e-8, and would only join their clusters."""
-    return int.from_bytes(hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    """A key of 64 bits. That two of a million documents agree by chance has a probability of 3e-8,
+    and would only join their clusters."""
+    return int.from_bytes(
+        hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
+    )
 
 
 def keys_of(contents: Iterable[str]) -> np.ndarray:
@@ -40,7 +49,8 @@ def keys_of(contents: Iterable[str]) -> np.ndarray:
 
 
 def clusters_of(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """(n,) int64, from 0: the cluster of each document. columns: (n,) each, a key of every document; a key of its own joins it to none."""
+    """(n,) int64, from 0: the cluster of each document. columns: (n,) each, a key of every
+    document; a key of its own joins it to none."""
     numbered = [np.unique(column, return_inverse=True)[1] for column in columns]
     size = len(columns[0])
     label = np.arange(size)  # of each document the first one that it is known to be joined to
@@ -88,11 +98,14 @@ def held_out_of(
 
 
 def held_before(columns: Sequence[np.ndarray], keys: Path) -> np.ndarray:
-    """(n,) bool: which documents are held out as in a run, whose file (see `keys_held`) is given. Raises GenwrightError."""
+    """(n,) bool: which documents are held out as in a run, whose file (see `keys_held`) is given.
+    Raises GenwrightError."""
     try:
         held = np.load(keys, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise GenwrightError(f"{keys} cannot be read ({error})", "bring it back, or begin a new run") from None
+        raise GenwrightError(
+            f"{keys} cannot be read ({error})", "bring it back, or begin a new run"
+        ) from None
     clusters = clusters_of(columns)
     side = np.zeros(clusters.max(initial=-1) + 1, bool)
     for column in columns:
@@ -101,7 +114,8 @@ def held_before(columns: Sequence[np.ndarray], keys: Path) -> np.ndarray:
 
 
 class HeldOut(NamedTuple):
-    """mask: (n,) bool; keys: see `keys_held`; share: of all that is counted; wanted: the share that was asked for."""
+    """mask: (n,) bool; keys: see `keys_held`; share: of all that is counted; wanted: the share that
+    was asked for."""
 
     mask: np.ndarray
     keys: np.ndarray
@@ -115,8 +129,15 @@ def keys_held(columns: Sequence[np.ndarray], held: np.ndarray) -> np.ndarray:
 
 
 def _single(documents: int, unit: str) -> GenwrightError:
-    what = f"there is a single {unit}" if documents == 1 else f"all {documents} {unit}s are equal or of one group"
-    return GenwrightError(f"{what}, which cannot be held out and trained on", f"give more {unit}s, or set data.held_out=0")
+    what = (
+        f"there is a single {unit}"
+        if documents == 1
+        else f"all {documents} {unit}s are equal or of one group"
+    )
+    return GenwrightError(
+        f"{what}, which cannot be held out and trained on",
+        f"give more {unit}s, or set data.held_out=0",
+    )
 
 
 def _order(clusters: np.ndarray, column: np.ndarray) -> np.ndarray:
@@ -127,8 +148,9 @@ def _order(clusters: np.ndarray, column: np.ndarray) -> np.ndarray:
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
-    """uint64 -> uint64, one to one: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). The least of many keys is small; its
-    hash is not, so that large clusters do not come first."""
+    """uint64 -> uint64, one to one: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA
+    2014). The least of many keys is small; its hash is not, so that large clusters do not come
+    first."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)  # wraps at 64 bits
     return x ^ (x >> np.uint64(31))
@@ -150,13 +172,16 @@ def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.nda
         fits = total + amounts[rest] / 2 <= target  # which brings the total nearer to the target
         left.append(rest[~fits])
         rest = rest[fits]
-        middles = total + np.cumsum(amounts[rest]) - amounts[rest] / 2  # the same of each, with all before it
+        # the same of each, with all before it
+        middles = total + np.cumsum(amounts[rest]) - amounts[rest] / 2
         count = int(np.count_nonzero(np.logical_and.accumulate(middles <= target)))
         held[rest[:count]] = True
         total += amounts[rest[:count]].sum()
         rest = rest[count:]
     if total < target / 2 and left:
-        held[_enough(np.concatenate(left), amounts, target / 2 - total, amounts.sum() - total)] = True
+        held[_enough(np.concatenate(left), amounts, target / 2 - total, amounts.sum() - total)] = (
+            True
+        )
     if held.any() and not held[filled].all():
         return held
     if (known[filled] != UNDECIDED).any():
@@ -167,7 +192,8 @@ def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.nda
 
 
 def _enough(free: np.ndarray, amounts: np.ndarray, missing: float, rest: float) -> np.ndarray:
-    """The smallest cluster that gives what is missing, unless it is more than half of the rest: (0 or 1,)."""
+    """The smallest cluster that gives what is missing, unless it is more than half of the rest: (0
+    or 1,)."""
     large = free[(amounts[free] >= missing) & (amounts[free] <= rest / 2)]
     return large[[np.argmin(amounts[large])]] if len(large) else large
 
@@ -176,13 +202,15 @@ def _enough(free: np.ndarray, amounts: np.ndarray, missing: float, rest: float) 
 
 
 def records_of(cache: Path, roots: Sequence[str], *settings: object) -> list[Path]:
-    """Where decisions for data of these settings are kept: one file for each folder that a person named, so that one more folder changes
-    nothing for the others."""
+    """Where decisions for data of these settings are kept: one file for each folder that a person
+    named, so that one more folder changes nothing for the others."""
     named = [digest_of(RECORD.descr, root, *settings) for root in sorted(set(roots)) or [""]]
     return [cache / "splits" / f"{name}.npy" for name in sorted(named)]
 
 
-def _known(clusters: np.ndarray, columns: Sequence[np.ndarray], records: Sequence[Path]) -> np.ndarray:
+def _known(
+    clusters: np.ndarray, columns: Sequence[np.ndarray], records: Sequence[Path]
+) -> np.ndarray:
     """(clusters,) int8: TRAINED, HELD or UNDECIDED, by the keys that are recorded."""
     known = np.full(clusters.max() + 1, UNDECIDED, np.int8)
     earlier = [record for record in map(_read, records) if len(record)]
@@ -211,7 +239,8 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _write(path: Path, columns: Sequence[np.ndarray], held: np.ndarray) -> None:
-    """Adds the sides of these documents to a record. Keys of documents that are gone stay, for they may come back."""
+    """Adds the sides of these documents to a record. Keys of documents that are gone stay, for they
+    may come back."""
     now = [np.rec.fromarrays([column, held.astype(np.uint8)], dtype=RECORD) for column in columns]
     record = np.concatenate([*now, _read(path)])
     _, first = np.unique(record["key"], return_index=True)  # what was decided now goes before
@@ -225,7 +254,8 @@ def _alone(records: Sequence[Path]) -> Iterator[None]:
     """One process at a time decides what is recorded there."""
     with ExitStack() as stack, writing(records[0].parent.parent):
         records[0].parent.mkdir(parents=True, exist_ok=True)
-        for record in records:  # in the same order everywhere, so that no two processes wait for each other
+        # in the same order everywhere, so that no two processes wait for each other
+        for record in records:
             lock = stack.enter_context(open(record.with_suffix(".lock"), "w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,11 +1,15 @@
-"""Rows of a table in a file, read strictly: what does not fit is named by its line, and nothing is repaired by guessing.
+"""Rows of a table in a file, read strictly: what does not fit is named by its line, and nothing is
+repaired by guessing.
 
-1. Commas (.csv, RFC 4180): a cell may stand in quotes, and a quote inside such a cell is written twice. Tabs (.tsv): there are no
-   quotes, a `"` is a letter like any other, and a cell holds neither tab nor line end.
-2. Lines end with \\n or \\r\\n, or with \\r where the first one does. A line without a letter is no row. The first row names the columns,
-   and every other row has as many cells. A space before the quote that opens a cell is a fault, for it makes the quotes letters.
-3. After a row whose quotes are wrong nobody knows whether the next line stands inside a quoted cell. Both cases are followed, line
-   by line, and reading goes on at the first line that certainly begins a row (`_follow`). The lines before it are one bad row.
+1. Commas (.csv, RFC 4180): a cell may stand in quotes, and a quote inside such a cell is written
+   twice. Tabs (.tsv): there are no quotes, a `"` is a letter like any other, and a cell holds
+   neither tab nor line end.
+2. Lines end with \\n or \\r\\n, or with \\r where the first one does. A line without a letter is no
+   row. The first row names the columns, and every other row has as many cells. A space before the
+   quote that opens a cell is a fault, for it makes the quotes letters.
+3. After a row whose quotes are wrong nobody knows whether the next line stands inside a quoted
+   cell. Both cases are followed, line by line, and reading goes on at the first line that certainly
+   begins a row (`_follow`). The lines before it are one bad row.
 4. A row is at most LONGEST characters: a quote that never closes cannot fill the memory.
 
 `pyarrow.csv` was tried first: it takes an unclosed quote, with all rows that follow, for one cell.
@@ -26,7 +30,8 @@ _LOST = "\0"  # stands for a line that is longer than that; no text holds this c
 
 
 class Fault(NamedTuple):
-    """What is wrong with a row, to follow its place, and a remedy. last: the last line that is passed over with the row, or 0."""
+    """What is wrong with a row, to follow its place, and a remedy. last: the last line that is
+    passed over with the row, or 0."""
 
     what: str
     remedy: str
@@ -39,7 +44,10 @@ class Fault(NamedTuple):
 
 
 SPACE = Fault("has a space before the quote that opens a cell", "take the space out")
-STRAY = Fault("has a carriage return outside of quotes, and other lines end with a line feed", "put its cell in quotes")
+STRAY = Fault(
+    "has a carriage return outside of quotes, and other lines end with a line feed",
+    "put its cell in quotes",
+)
 
 
 class Row(NamedTuple):
@@ -54,7 +62,8 @@ class BadTable(Exception):
     """Why a file cannot be read as a table, to follow its name, and a remedy."""
 
     def __init__(self, what: str, remedy: str):
-        self.what, self.remedy = what, remedy
+        self.what = what
+        self.remedy = remedy
         super().__init__(what)
 
 
@@ -63,19 +72,25 @@ class _TooLong(Exception):
 
 
 class Table:
-    """`columns`, and the rows when it is iterated. chunks: the file, UTF-8. Raises BadTable where the first row names no columns."""
+    """`columns`, and the rows when it is iterated. chunks: the file, UTF-8. Raises BadTable where
+    the first row names no columns."""
 
     def __init__(self, chunks: Iterable[bytes], tabs: bool = False):
         csv.field_size_limit(LONGEST + 1)
         self._lines = _Lines(chunks)
         self._tabs = tabs
         if tabs:
-            self._reader = csv.reader(self._lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+            self._reader = csv.reader(
+                self._lines, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True
+            )
         else:
             self._reader = csv.reader(self._lines, strict=True)
         header = next(self._records(), None)
         if header is None:
-            raise BadTable("is empty: no line names the columns", "give the table a first line with the names of its columns")
+            raise BadTable(
+                "is empty: no line names the columns",
+                "give the table a first line with the names of its columns",
+            )
         if isinstance(header.cells, Fault):
             raise BadTable(f"line {header.line} {header.cells.what}", header.cells.remedy)
         self.columns: list[str] = header.cells
@@ -117,7 +132,8 @@ class Table:
                 yield Row(0, lines.first, cells)
 
     def _torn(self) -> Row:
-        """The bad row that a carriage return outside of quotes has torn: all pieces up to the end of its line."""
+        """The bad row that a carriage return outside of quotes has torn: all pieces up to the end
+        of its line."""
         lines = self._lines
         first = lines.first
         while lines.stray_return:
@@ -143,7 +159,10 @@ class Table:
     def _too_long(self) -> Fault:
         if self._tabs or self._lines.number == self._lines.first:
             return Fault(f"is longer than {LONGEST:,} characters", "split the row")
-        return Fault(f"opens a quote that does not close within {LONGEST:,} characters", "close the quote, or split the row")
+        return Fault(
+            f"opens a quote that does not close within {LONGEST:,} characters",
+            "close the quote, or split the row",
+        )
 
     def _recovered(self, fault: Fault) -> Row:
         """The bad row that began last, with all lines up to the one where reading can go on."""
@@ -173,35 +192,40 @@ class Table:
 
 
 def _doubt(row: list[str], cells: list[str]) -> bool | None:
-    """Whether it is unknown where a row ends, for a space stands before the quote that seems to open a cell, as in `1, "a"`. False
-    where only the cell is in doubt, None where nothing is."""
+    """Whether it is unknown where a row ends, for a space stands before the quote that seems to
+    open a cell, as in `1, "a"`. False where only the cell is in doubt, None where nothing is."""
     text = "".join(row)
     if not _SPACED.search(text):
         return None
     try:
-        without = next(csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True))
+        without = next(
+            csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+        )
     except csv.Error:
         return True
     return None if without == [cell.lstrip(" ") for cell in cells] else False
 
 
 def _follow(states: set[bool], line: str) -> set[bool]:
-    """After a wrong quote: whether the next line may begin inside a quoted cell, given whether this one may. Empty where this line
-    cannot be the inside of a cell, so that it begins a row."""
-    ends = _ends(states, line) or _ends({True, False}, line)  # where nothing is possible there was one more wrong quote
+    """After a wrong quote: whether the next line may begin inside a quoted cell, given whether this
+    one may. Empty where this line cannot be the inside of a cell, so that it begins a row."""
+    # where nothing is possible there was one more wrong quote
+    ends = _ends(states, line) or _ends({True, False}, line)
     if set(ends) == {False}:
         return set()
     return set(ends.values()) or {True, False}
 
 
 def _ends(states: set[bool], line: str) -> dict[bool, bool]:
-    """Of the ways a line may begin those that are possible -> whether a quoted cell is open after it."""
+    """Of the ways a line may begin those that are possible -> whether a quoted cell is open after
+    it."""
     ends = {inside: _inside_after(line, inside) for inside in states}
     return {inside: end for inside, end in ends.items() if end is not None}
 
 
 def _inside_after(line: str, inside: bool) -> bool | None:
-    """Whether a cell is still open after a line that begins inside, or outside, of quotes; None where no such line can be."""
+    """Whether a cell is still open after a line that begins inside, or outside, of quotes; None
+    where no such line can be."""
     if '"' not in line:
         return inside
     goes_on = False
@@ -219,7 +243,8 @@ def _inside_after(line: str, inside: bool) -> bool | None:
 
 
 class _Lines:
-    """The lines of a file, with their ends, for csv.reader. first, number: of the current row's first and last line, from 1."""
+    """The lines of a file, with their ends, for csv.reader. first, number: of the current row's
+    first and last line, from 1."""
 
     def __init__(self, chunks: Iterable[bytes]):
         stream = io.BufferedReader(_Stream(chunks), io.DEFAULT_BUFFER_SIZE)

@@ -1,9 +1,13 @@
-"""Jobs over several processes, without torch in any of them: `concurrent.futures.ProcessPoolExecutor` over fresh interpreters.
+"""Jobs over several processes, without torch in any of them:
+`concurrent.futures.ProcessPoolExecutor` over fresh interpreters.
 
-1. Workers are spawned, never forked from a process that holds threads. The caller's script is not run again in them, so that it
-   needs no `if __name__ == "__main__"`, and nothing is imported from the current folder.
-2. Ctrl-C reaches the parent alone, which ends the workers. A worker whose parent was killed ends at once.
-3. Each job says in shared memory that it has begun, and which of its files it is at (`at_file`). Where a worker dies, that file is named.
+1. Workers are spawned, never forked from a process that holds threads. The caller's script is not
+   run again in them, so that it needs no `if __name__ == "__main__"`, and nothing is imported from
+   the current folder.
+2. Ctrl-C reaches the parent alone, which ends the workers. A worker whose parent was killed ends at
+   once.
+3. Each job says in shared memory that it has begun, and which of its files it is at (`at_file`).
+   Where a worker dies, that file is named.
 
 Jobs and their results pass through pipes between these processes, nowhere else.
 """
@@ -27,7 +31,8 @@ from genwright.core.errors import GenwrightError
 
 quiet = False  # whether no progress is shown
 ENVIRONMENT = {  # of a worker
-    "PYTHONSAFEPATH": "1",  # nothing is imported from the current folder while the interpreter starts
+    # nothing is imported from the current folder while the interpreter starts
+    "PYTHONSAFEPATH": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -37,7 +42,8 @@ LOWER = "it may have run out of memory: lower data.workers, or leave the file ou
 
 
 class Work(NamedTuple):
-    """A kind of job. function: of a module without torch; label: for the bar of progress; files: the paths that a job reads."""
+    """A kind of job. function: of a module without torch; label: for the bar of progress; files:
+    the paths that a job reads."""
 
     function: Callable[..., Any]
     label: str
@@ -45,7 +51,8 @@ class Work(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a job gave: its result, or the two parts of a GenwrightError, or the traceback of any other exception."""
+    """What a job gave: its result, or the two parts of a GenwrightError, or the traceback of any
+    other exception."""
 
     result: Any = None
     error: tuple[str, str] | None = None
@@ -65,16 +72,21 @@ def kinds_of_work() -> dict[str, Work]:
         "scan": Work(readers.scan_all, "reading", lambda job: job["paths"]),
         "count": Work(shards.count, "counting", parts),
         "write": Work(shards.write, "tokenising", parts),
-        "pictures": Work(pictures.write, "decoding pictures", lambda job: (path for _, path in job["files"])),
-        "music": Work(source_music.read, "reading music", lambda job: (path for path, _ in job["files"])),
+        "pictures": Work(
+            pictures.write, "decoding pictures", lambda job: (path for _, path in job["files"])
+        ),
+        "music": Work(
+            source_music.read, "reading music", lambda job: (path for path, _ in job["files"])
+        ),
     }
 
 
 def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterable[tuple[int, Any]]:
-    """(index of the job, its result) as they are done, with a bar of progress on a terminal. One worker: in this process.
+    """(index of the job, its result) as they are done, with a bar of progress on a terminal. One
+    worker: in this process.
 
-    Raises what a job raised, where that is a GenwrightError; RuntimeError with the traceback for any other exception; GenwrightError
-    that names the files for a worker that died.
+    Raises what a job raised, where that is a GenwrightError; RuntimeError with the traceback for
+    any other exception; GenwrightError that names the files for a worker that died.
     """
     from rich.console import Console
     from rich.progress import track
@@ -82,8 +94,11 @@ def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterable[tuple[in
     work = kinds_of_work()[name]
     console = Console(stderr=True)
     hidden = quiet or len(jobs) < 2 or not console.is_terminal
-    if workers <= 1 or len(jobs) <= 1 or multiprocessing.current_process().daemon:  # a daemon may start no process
-        results: Iterator[tuple[int, Any]] = ((i, work.function(**job)) for i, job in enumerate(jobs))
+    # a daemon may start no process
+    if workers <= 1 or len(jobs) <= 1 or multiprocessing.current_process().daemon:
+        results: Iterator[tuple[int, Any]] = (
+            (i, work.function(**job)) for i, job in enumerate(jobs)
+        )
     else:
         results = spread(work, jobs, workers)
     return track(results, work.label, len(jobs), console=console, transient=True, disable=hidden)
@@ -92,9 +107,11 @@ def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterable[tuple[in
 def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
     """`parallel` over processes."""
     with _starting():
-        pass  # the locks below start multiprocessing's process that tracks resources, unless it runs
+        # the locks below start multiprocessing's process that tracks resources, unless it runs
+        pass
     context = _Context()
-    at = context.RawArray("q", 2 * len(jobs))  # of each job: the process that is at it, or 0; which of its files, from 1, or 0
+    # of each job: the process that is at it, or 0; which of its files, from 1, or 0
+    at = context.RawArray("q", 2 * len(jobs))
     pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (at,))
     try:
         waiting = {pool.submit(_answer, work.function, i, job): i for i, job in enumerate(jobs)}
@@ -117,10 +134,13 @@ def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _died(processes: list[SpawnProcess], work: Work, jobs: Sequence[dict], at: list[int]) -> GenwrightError:
+def _died(
+    processes: list[SpawnProcess], work: Work, jobs: Sequence[dict], at: list[int]
+) -> GenwrightError:
     """Which worker ended, how, and the files it was at."""
     ended = [process for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)]
-    ended = ended or processes  # the pool ends the others with SIGTERM: one of them may have been ended so before
+    # the pool ends the others with SIGTERM: one of them may have been ended so before
+    ended = ended or processes
     code = ended[0].exitcode if ended else None
     how = f"by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
     pids = {process.pid for process in ended}
@@ -132,7 +152,9 @@ def _died(processes: list[SpawnProcess], work: Work, jobs: Sequence[dict], at: l
     files = list(dict.fromkeys(files))
     more = f" or {len(files) - NAMED:,} more" if len(files) > NAMED else ""
     where = f"at {', '.join(files[:NAMED])}{more}" if files else "and its file is not known"
-    return GenwrightError(f"a worker process ended in the middle of its work ({how}), {where}", LOWER)
+    return GenwrightError(
+        f"a worker process ended in the middle of its work ({how}), {where}", LOWER
+    )
 
 
 class _Process(SpawnProcess):
@@ -160,13 +182,16 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def _starting() -> Iterator[None]:
-    """While a process starts it takes from this one: the environment, SIGINT blocked, and no main module to run again."""
+    """While a process starts it takes from this one: the environment, SIGINT blocked, and no main
+    module to run again."""
     with _one_at_a_time:
-        main, before = sys.modules["__main__"], dict(os.environ)
+        main = sys.modules["__main__"]
+        before = dict(os.environ)
         os.environ.update(ENVIRONMENT)
         sys.modules["__main__"] = ModuleType("__main__")
         try:
-            resource_tracker.ensure_running()  # a process of multiprocessing's own; starting it unblocks SIGINT
+            # a process of multiprocessing's own; starting it unblocks SIGINT
+            resource_tracker.ensure_running()
             blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
                 yield
@@ -184,7 +209,8 @@ _job = 0  # which job it is at
 
 
 def at_file(position: int) -> None:
-    """A job says which of its files it is at, counted from 0, in the order of `Work.files`. Outside of a worker nothing happens."""
+    """A job says which of its files it is at, counted from 0, in the order of `Work.files`. Outside
+    of a worker nothing happens."""
     if _at is not None:
         _at[2 * _job + 1] = position + 1
 

@@ -1,9 +1,11 @@
-"""What sets of vectors say of each other: distances (Frechet, kernel, sliced Wasserstein), nearest neighbours (precision, recall, density,
-coverage, copies), and which modes of a known distribution are reached.
+"""What sets of vectors say of each other: distances (Frechet, kernel, sliced Wasserstein), nearest
+neighbours (precision, recall, density, coverage, copies), and which modes of a known distribution
+are reached.
 
-None means anything alone: print what a set of real examples of the same size reaches beside it. Distances between points are in fp64
-(|a|^2 + |b|^2 - 2ab loses half the digits, and points of a narrow mixture are nearer than fp32 can tell) and computed in blocks, so memory
-is bounded whatever the number of examples.
+None means anything alone: print what a set of real examples of the same size reaches beside it.
+Distances between points are in fp64 (|a|^2 + |b|^2 - 2ab loses half the digits, and points of a
+narrow mixture are nearer than fp32 can tell) and computed in blocks, so memory is bounded whatever
+the number of examples.
 """
 
 import math
@@ -18,29 +20,41 @@ from genwright.objectives.transport import square_distances
 
 QUANTILE, NEIGHBOURS = 0.05, 50  # of `Memory`
 BLOCK = 2048  # rows of a block of distances: with 10,000 columns 160 MB
-PERFECT = 1 - math.exp(-4.5)  # share of a 2-D Gaussian within 3 standard deviations: what a perfect sampler reaches
+# share of a 2-D Gaussian within 3 standard deviations: what a perfect sampler reaches
+PERFECT = 1 - math.exp(-4.5)
 
 
 def _checked(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     if min(len(a), len(b)) < 2:
-        raise GenwrightError(f"a distance between sets of {len(a)} and {len(b)} examples says nothing", "measure at least 2 of each")
+        raise GenwrightError(
+            f"a distance between sets of {len(a)} and {len(b)} examples says nothing",
+            "measure at least 2 of each",
+        )
     return a.flatten(1).double(), b.flatten(1).double()
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Squared 2-Wasserstein distance of the Gaussians fitted to (n, d) and (m, d): |mean difference|^2 + tr(A + B - 2 (A B)^(1/2))
-    (Dowson and Landau 1982; Heusel et al., arXiv 1706.08500). Biased upwards, the more so the fewer examples there are for d.
+    """Squared 2-Wasserstein distance of the Gaussians fitted to (n, d) and (m, d): |mean
+    difference|^2 + tr(A + B - 2 (A B)^(1/2)) (Dowson and Landau 1982; Heusel et al., arXiv
+    1706.08500). Biased upwards, the more so the fewer examples there are for d.
 
-    With A = X^T X of centred rows, tr (A B)^(1/2) is the sum of the singular values of X Y^T. Roots of the eigenvalues of A B, the
-    usual way, lose half of the digits where features depend on one another, and take many times as long."""
+    With A = X^T X of centred rows, tr (A B)^(1/2) is the sum of the singular values of X Y^T. Roots
+    of the eigenvalues of A B, the usual way, lose half of the digits where features depend on one
+    another, and take many times as long."""
     a, b = _checked(a, b)
     first, second = (_root_of_covariance(x) for x in (a, b))
     cross = torch.linalg.svdvals(first @ second.T).sum()
-    return float((a.mean(0) - b.mean(0)).square().sum() + first.square().sum() + second.square().sum() - 2 * cross)
+    return float(
+        (a.mean(0) - b.mean(0)).square().sum()
+        + first.square().sum()
+        + second.square().sum()
+        - 2 * cross
+    )
 
 
 def _root_of_covariance(x: Tensor) -> Tensor:
-    """(n, d) -> R (min(n, d), d), R^T R the covariance: the triangle of a QR decomposition of the centred rows."""
+    """(n, d) -> R (min(n, d), d), R^T R the covariance: the triangle of a QR decomposition of the
+    centred rows."""
     return torch.linalg.qr((x - x.mean(0)) / math.sqrt(len(x) - 1), mode="r").R
 
 
@@ -50,14 +64,18 @@ def _mmd(a: Tensor, b: Tensor) -> float:
     def total(x: Tensor, y: Tensor) -> float:
         return sum(float((part @ y.T / x.shape[1] + 1).pow(3).sum()) for part in x.split(2048))
 
-    n, m = len(a), len(b)
-    inside = [total(x, x) - float((x.square().sum(1) / x.shape[1] + 1).pow(3).sum()) for x in (a, b)]
+    n = len(a)
+    m = len(b)
+    inside = [
+        total(x, x) - float((x.square().sum(1) / x.shape[1] + 1).pow(3).sum()) for x in (a, b)
+    ]
     return inside[0] / (n * (n - 1)) + inside[1] / (m * (m - 1)) - 2 * total(a, b) / (n * m)
 
 
 def kernel_distance(a: Tensor, b: Tensor, blocks: int = 10) -> tuple[float, float]:
-    """Unbiased squared MMD with a cubic kernel (Binkowski et al., arXiv 1801.01401) of (n, d) and (m, d), and its standard error from
-    disjoint blocks of both. May be below 0. Unlike Frechet's its expectation does not depend on the number of examples."""
+    """Unbiased squared MMD with a cubic kernel (Binkowski et al., arXiv 1801.01401) of (n, d) and
+    (m, d), and its standard error from disjoint blocks of both. May be below 0. Unlike Frechet's
+    its expectation does not depend on the number of examples."""
     a, b = _checked(a, b)
     blocks = max(1, min(blocks, len(a) // 2, len(b) // 2))
     parts = torch.tensor([_mmd(a[i::blocks], b[i::blocks]) for i in range(blocks)])
@@ -65,29 +83,42 @@ def kernel_distance(a: Tensor, b: Tensor, blocks: int = 10) -> tuple[float, floa
 
 
 def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 128, seed: int = 0) -> float:
-    """Root mean square, over random directions, of the 2-Wasserstein distance of the projections of (n, d) and (m, d) (Bonneel et al.
-    2015). Exact on each direction, for unequal numbers too: the two quantile functions are steps, compared on all their pieces."""
+    """Root mean square, over random directions, of the 2-Wasserstein distance of the projections of
+    (n, d) and (m, d) (Bonneel et al. 2015). Exact on each direction, for unequal numbers too: the
+    two quantile functions are steps, compared on all their pieces."""
     a, b = _checked(a, b)
-    directions = Draws(seed, 0, torch.arange(projections)).normal("directions", a.shape[1]).double().to(a.device)
+    directions = (
+        Draws(seed, 0, torch.arange(projections))
+        .normal("directions", a.shape[1])
+        .double()
+        .to(a.device)
+    )
     directions = directions / directions.norm(dim=1, keepdim=True)
-    n, m = len(a), len(b)
-    ends = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique().to(a.device)  # of pieces, in 1 / (n m)
+    n = len(a)
+    m = len(b)
+    # of pieces, in 1 / (n m)
+    ends = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique().to(a.device)
     widths = torch.diff(ends, prepend=ends.new_zeros(1)).double() / (n * m)
     total = a.new_zeros(())
     for part in directions.split(32):
-        low, high = (a @ part.T).sort(0).values, (b @ part.T).sort(0).values
+        low = (a @ part.T).sort(0).values
+        high = (b @ part.T).sort(0).values
         total += (widths @ (low[(ends - 1) // m] - high[(ends - 1) // n]).square()).sum()
     return float((total / projections).sqrt())
 
 
 def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-    """The k nearest points of every query: distances (n, k) float64, ascending, and indices (n, k). queries (n, ...), points (m, ...),
-    flattened; m >= k."""
+    """The k nearest points of every query: distances (n, k) float64, ascending, and indices (n, k).
+    queries (n, ...), points (m, ...), flattened; m >= k."""
     queries, points = queries.flatten(1), points.flatten(1)
-    centre, size = points[:BLOCK].double().mean(0), 4 * BLOCK
+    centre = points[:BLOCK].double().mean(0)
+    size = 4 * BLOCK
     found = []
     for part in queries.split(BLOCK):  # of both a block at a time: a whole set in fp64 may not fit
-        squares = (square_distances(part.double() - centre, some.double() - centre) for some in points.split(size))
+        squares = (
+            square_distances(part.double() - centre, some.double() - centre)
+            for some in points.split(size)
+        )
         near = [block.topk(min(k, block.shape[1]), largest=False) for block in squares]
         index = torch.cat([block.indices + i * size for i, block in enumerate(near)], 1)
         best, order = torch.cat([block.values for block in near], 1).topk(k, largest=False)
@@ -96,41 +127,57 @@ def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor
 
 
 def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
-    """Precision and recall (Kynkaanniemi et al., arXiv 1904.06991), density and coverage (Naeem et al., arXiv 2002.09797).
-    precision: share of fakes inside the ball of some real one, which reaches to its k-th nearest real neighbour; recall: the same,
-    the other way round; density: of how many balls a fake is inside, over k; coverage: share of real balls that hold a fake.
-    real (n, d), fake (m, d) features. For equal distributions density is near 1 and coverage near 1 - 2**-k.
-    Raises GenwrightError where a side has k examples or fewer."""
+    """Precision and recall (Kynkaanniemi et al., arXiv 1904.06991), density and coverage (Naeem et
+    al., arXiv 2002.09797).
+    precision: share of fakes inside the ball of some real one, which reaches to its k-th nearest
+    real neighbour; recall: the same, the other way round; density: of how many balls a fake is
+    inside, over k; coverage: share of real balls that hold a fake. real (n, d), fake (m, d)
+    features. For equal distributions density is near 1 and coverage near 1 - 2**-k. Raises
+    GenwrightError where a side has k examples or fewer."""
     if min(len(real), len(fake)) <= k:
         what = f"{len(real)} real and {len(fake)} generated examples are too few for their {k} nearest neighbours"
         raise GenwrightError(what, f"measure more than {k} of each")
     centre = real.flatten(1).double().mean(0)
     real, fake = (x.flatten(1).double() - centre for x in (real, fake))
-    real_radii, fake_radii = (nearest(x, x, k + 1)[0][:, -1] for x in (real, fake))  # the nearest of all is the example itself
-    balls, recalled, covered = real.new_zeros(len(fake)), 0, 0  # balls: how many real ones each fake is inside
+    # the nearest of all is the example itself
+    real_radii, fake_radii = (nearest(x, x, k + 1)[0][:, -1] for x in (real, fake))
+    # balls: how many real ones each fake is inside
+    balls = real.new_zeros(len(fake))
+    recalled = 0
+    covered = 0
     for part, radii in zip(real.split(BLOCK), real_radii.split(BLOCK), strict=True):
         distance = square_distances(part, fake).sqrt()
         inside = distance < radii[:, None]
         balls += inside.sum(0)
         recalled += int((distance < fake_radii).any(1).sum())
         covered += int(inside.any(1).sum())
-    precision, density = float((balls > 0).double().mean()), float(balls.mean()) / k
-    return {"precision": precision, "recall": recalled / len(real), "density": density, "coverage": covered / len(real)}
+    precision = float((balls > 0).double().mean())
+    density = float(balls.mean()) / k
+    return {
+        "precision": precision,
+        "recall": recalled / len(real),
+        "density": density,
+        "coverage": covered / len(real),
+    }
 
 
 class Memory:
-    """Which samples are copies, made once from train (n, ...) and held_out (m, ...), pixels or features.
+    """Which samples are copies, made once from train (n, ...) and held_out (m, ...), pixels or
+    features.
 
-    How near is told by the distance to the nearest training example over the mean distance to the 50 nearest (Carlini et al., arXiv
-    2301.13188, section 5.1): a blurred picture is near to everything and no copy; a copy is much nearer to one example than to the next.
-    A sample counts as memorised when its ratio is at most the 5% quantile of held-out examples' ratios, so a generator that invents
-    reaches 5% (the floor), one that copies 100%. threshold: that ratio. floor: the share of held-out examples at or below it."""
+    How near is told by the distance to the nearest training example over the mean distance to the
+    50 nearest (Carlini et al., arXiv 2301.13188, section 5.1): a blurred picture is near to
+    everything and no copy; a copy is much nearer to one example than to the next. A sample counts
+    as memorised when its ratio is at most the 5% quantile of held-out examples' ratios, so a
+    generator that invents reaches 5% (the floor), one that copies 100%. threshold: that ratio.
+    floor: the share of held-out examples at or below it."""
 
     def __init__(self, train: Tensor, held_out: Tensor):
         if len(train) < 2 or not len(held_out):
             what = f"with {len(train)} training and {len(held_out)} held-out examples nothing tells a copy from a fresh one"
             raise GenwrightError(what, "hold out more, or give more data")
-        self.train, self.k = train, min(NEIGHBOURS, len(train))
+        self.train = train
+        self.k = min(NEIGHBOURS, len(train))
         fresh = self.ratios(held_out)
         self.threshold = float(fresh.sort().values[int(QUANTILE * len(fresh))])
         self.floor = float((fresh <= self.threshold).double().mean())
@@ -138,7 +185,8 @@ class Memory:
     def ratios(self, samples: Tensor) -> Tensor:
         """(n,)"""
         distance, _ = nearest(samples, self.train, self.k)
-        return distance[:, 0] / distance.mean(1).clamp(min=1e-12)  # 0 / 0, copies of an example that is there 50 times: 0
+        # 0 / 0, copies of an example that is there 50 times: 0
+        return distance[:, 0] / distance.mean(1).clamp(min=1e-12)
 
     def share(self, samples: Tensor) -> float:
         """Share of samples that are memorised."""
@@ -146,10 +194,11 @@ class Memory:
 
 
 class Modes(NamedTuple):
-    """How many modes samples reach, and how evenly, by the protocol of PacGAN (Lin et al., arXiv 1712.04086, `MetricLogger` in its
-    extensions.py): a sample belongs to its nearest mean, is of high quality when less than 3 standard deviations away from it, and a mode
-    counts with one such sample. high_quality: share of samples. kl: nats from the shares of the modes *among samples of high quality* to
-    uniform; infinite without one, and samples elsewhere do not lower it."""
+    """How many modes samples reach, and how evenly, by the protocol of PacGAN (Lin et al., arXiv
+    1712.04086, `MetricLogger` in its extensions.py): a sample belongs to its nearest mean, is of
+    high quality when less than 3 standard deviations away from it, and a mode counts with one such
+    sample. high_quality: share of samples. kl: nats from the shares of the modes *among samples of
+    high quality* to uniform; infinite without one, and samples elsewhere do not lower it."""
 
     modes: int
     high_quality: float
@@ -159,23 +208,31 @@ class Modes(NamedTuple):
 def reverse_kl(counts: Tensor) -> float:
     """KL(shares || uniform) in nats of counts (modes,)."""
     shares = counts.double() / counts.sum()
-    return float(torch.special.xlogy(shares, shares * len(counts)).sum()) if counts.sum() else math.inf
+    return (
+        float(torch.special.xlogy(shares, shares * len(counts)).sum()) if counts.sum() else math.inf
+    )
 
 
 def kl_floor(modes: int, samples: int) -> float:
-    """What `reverse_kl` is on average for `samples` from a uniform sampler (Miller 1955, first order)."""
+    """What `reverse_kl` is on average for `samples` from a uniform sampler (Miller 1955, first
+    order)."""
     return (modes - 1) / (2 * max(samples, 1))
 
 
 def mixture(samples: Tensor, means: Tensor, std: float) -> Modes:
     """samples (n, 2), means (modes, 2), one standard deviation for all."""
-    distance, mode = torch.cdist(samples.double(), means.double(), compute_mode="donot_use_mm_for_euclid_dist").min(1)
+    distance, mode = torch.cdist(
+        samples.double(), means.double(), compute_mode="donot_use_mm_for_euclid_dist"
+    ).min(1)
     good = distance < 3 * std
     counts = torch.bincount(mode[good], minlength=len(means))
     return Modes(int((counts > 0).sum()), float(good.double().mean()), reverse_kl(counts))
 
 
 def stacked(labels: Tensor) -> Modes:
-    """labels (n, 3): the digit that a classifier sees in each channel; every sample is of one of 1,000 modes."""
-    counts = torch.bincount(labels @ torch.tensor([100, 10, 1], device=labels.device), minlength=1000)
+    """labels (n, 3): the digit that a classifier sees in each channel; every sample is of one of
+    1,000 modes."""
+    counts = torch.bincount(
+        labels @ torch.tensor([100, 10, 1], device=labels.device), minlength=1000
+    )
     return Modes(int((counts > 0).sum()), 1.0, reverse_kl(counts))

@@ -1,10 +1,13 @@
-"""One feature extractor for a dataset: a small network trained on its real train split, named in every figure that uses it with its
-accuracy on held-out examples. No download, nobody else's pictures.
+"""One feature extractor for a dataset: a small network trained on its real train split, named in
+every figure that uses it with its accuracy on held-out examples. No download, nobody else's
+pictures.
 
-It learns the attributes that pictures have: an attribute with one value by cross entropy, one with several by binary cross entropies.
-Pictures without attributes: which of four ways they were turned (Gidaris et al., arXiv 1803.07728). It is trained by the house's own
-loop, is a function of the dataset alone (on one kind of machine), and is kept in the cache. Features favour what the attributes tell
-apart. Points in the plane are their own features.
+It learns the attributes that pictures have: an attribute with one value by cross entropy, one with
+several by binary cross entropies.
+Pictures without attributes: which of four ways they were turned (Gidaris et al., arXiv 1803.07728).
+It is trained by the house's own loop, is a function of the dataset alone (on one kind of machine),
+and is kept in the cache. Features favour what the attributes tell apart. Points in the plane are
+their own features.
 """
 
 import json
@@ -34,22 +37,35 @@ from genwright.training.loop import Hook, State, run, start
 from genwright.training.settings import Optimizer, Schedule, Training
 
 VERSION = 1  # of the network and its training: raise it when either changes
-BATCH, FEATURES, ROTATIONS = 128, 64, "rotation"
-EPOCHS, LEAST, MOST = 16, 50_000, 120_000  # of the train split; pictures that are seen at least and at most
+BATCH = 128
+FEATURES = 64
+ROTATIONS = "rotation"
+# of the train split; pictures that are seen at least and at most
+EPOCHS = 16
+LEAST = 50_000
+MOST = 120_000
 
 
 class Network(nn.Module):
-    """(n, channels, height, width) -> scores (n, columns) and features (n, 64). Pictures of 48 pixels and more have blocks of pixels
-    moved into channels first, so that cost hardly depends on their size and nothing is lost."""
+    """(n, channels, height, width) -> scores (n, columns) and features (n, 64). Pictures of 48
+    pixels and more have blocks of pixels moved into channels first, so that cost hardly depends on
+    their size and nothing is lost."""
 
     def __init__(self, shape: tuple[int, ...], columns: int):
         super().__init__()
-        channels, side = shape[0], min(shape[1:])
-        self.block = max(b for b in range(1, max(1, side // 24) + 1) if not any(n % b for n in shape[1:]))
+        channels = shape[0]
+        side = min(shape[1:])
+        self.block = max(
+            b for b in range(1, max(1, side // 24) + 1) if not any(n % b for n in shape[1:])
+        )
         layers: list[nn.Module] = []
         width, side = channels * self.block**2, side // self.block
         for out in (32, 64, 128):
-            layers += [nn.Conv2d(width, out, 3, 2 if side > 3 else 1, 1), nn.GroupNorm(8, out), nn.ReLU()]
+            layers += [
+                nn.Conv2d(width, out, 3, 2 if side > 3 else 1, 1),
+                nn.GroupNorm(8, out),
+                nn.ReLU(),
+            ]
             width, side = out, -(-side // 2) if side > 3 else side
         pool = nn.Identity() if side == 4 else nn.AdaptiveAvgPool2d(4)
         self.body = nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(16 * width, FEATURES))
@@ -61,23 +77,39 @@ class Network(nn.Module):
 
 
 class Recognition(Objective):
-    """Modules {"extractor"}. single: attribute -> whether an example has one value of it at most."""
+    """Modules {"extractor"}. single: attribute -> whether an example has one value of it at
+    most."""
 
-    def __init__(self, network: nn.Module, attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool]):
+    def __init__(
+        self,
+        network: nn.Module,
+        attributes: Mapping[str, tuple[str, ...]],
+        single: Mapping[str, bool],
+    ):
         self.modules: Mapping[str, nn.Module] = {"extractor": network}
-        self.attributes, self.single = attributes, single
+        self.attributes = attributes
+        self.single = single
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Pictures moved by up to a sixteenth of their side, or turned where that is what is to be told."""
+        """Pictures moved by up to a sixteenth of their side, or turned where that is what is to be
+        told."""
         x = batch["x"]
         if ROTATIONS in self.attributes:
             return turned(x, draws.integers("turn", 4))
         reach = max(1, x.shape[-1] // 16)
         moves = draws.integers("move", 2 * reach + 1, 2)
-        places = [torch.arange(n, device=x.device) + moves[:, i : i + 1] for i, n in enumerate(x.shape[2:])]  # (n, side)
+        # (n, side)
+        places = [
+            torch.arange(n, device=x.device) + moves[:, i : i + 1]
+            for i, n in enumerate(x.shape[2:])
+        ]
         padded = F.pad(x, (reach,) * 4, mode="replicate")
         rows = torch.arange(len(x), device=x.device)[:, None, None]
-        return batch | {"x": padded[rows, :, places[0][:, :, None], places[1][:, None]].permute(0, 3, 1, 2).contiguous()}
+        return batch | {
+            "x": padded[rows, :, places[0][:, :, None], places[1][:, None]]
+            .permute(0, 3, 1, 2)
+            .contiguous()
+        }
 
     def turns(self, step: int) -> tuple[Turn, ...]:
         return (Turn(("extractor",), self.measured),)
@@ -86,17 +118,25 @@ class Recognition(Objective):
         scores, _ = self.modules["extractor"](batch["x"])
         total = scores.new_zeros(len(scores))
         for name, columns in spans(self.attributes).items():
-            own, wanted = scores[:, columns], batch["condition"][:, columns]
+            own = scores[:, columns]
+            wanted = batch["condition"][:, columns]
             if self.single[name]:
                 total = total - (own.log_softmax(1) * wanted).sum(1)
             else:
-                total = total + F.binary_cross_entropy_with_logits(own, wanted, reduction="none").sum(1)
-        return Loss(total, torch.ones_like(total), {"loss": (total.detach().sum(), torch.tensor(len(total)))})
+                total = total + F.binary_cross_entropy_with_logits(
+                    own, wanted, reduction="none"
+                ).sum(1)
+        return Loss(
+            total,
+            torch.ones_like(total),
+            {"loss": (total.detach().sum(), torch.tensor(len(total)))},
+        )
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """network: None for points. accuracy: attribute -> (share of held-out examples whose likeliest value is right, how many).
+    """network: None for points. accuracy: attribute -> (share of held-out examples whose likeliest
+    value is right, how many).
     majority: the share that the most frequent value of the train split reaches on the same."""
 
     network: Network | None
@@ -116,14 +156,25 @@ class Extractor:
         return self._outputs(x, 1) if self.network else x.cpu().flatten(1)
 
     def predict(self, x: Tensor) -> Tensor:
-        """(n, *shape) -> (n, columns) probabilities: of an attribute with one value they sum to 1, of others each stands alone."""
+        """(n, *shape) -> (n, columns) probabilities: of an attribute with one value they sum to 1,
+        of others each stands alone."""
         scores = self._outputs(x, 0)
-        parts = [scores[:, c].softmax(1) if self.single[n] else scores[:, c].sigmoid() for n, c in spans(self.attributes).items()]
+        parts = [
+            scores[:, c].softmax(1) if self.single[n] else scores[:, c].sigmoid()
+            for n, c in spans(self.attributes).items()
+        ]
         return torch.cat(parts, 1)
 
     def describe(self) -> str:
-        told = (f"{n} {v:.1%} (most frequent value {self.majority[n]:.1%}) of {c:,}" for n, (v, c) in self.accuracy.items())
-        return f"{self.name}; right on held-out real ones: {', '.join(told)}" if self.accuracy else self.name
+        told = (
+            f"{n} {v:.1%} (most frequent value {self.majority[n]:.1%}) of {c:,}"
+            for n, (v, c) in self.accuracy.items()
+        )
+        return (
+            f"{self.name}; right on held-out real ones: {', '.join(told)}"
+            if self.accuracy
+            else self.name
+        )
 
 
 def turned(x: Tensor, turn: Tensor) -> Batch:
@@ -132,9 +183,11 @@ def turned(x: Tensor, turn: Tensor) -> Batch:
     return {"x": moved, "condition": F.one_hot(turn, 4).float()}
 
 
-def right(guess: Tensor, condition: Tensor, attributes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[float, int]]:
-    """For each attribute, over the examples that have a value of it: the share whose highest column in `guess` (n or 1, columns) is one
-    of their values, and how many they are."""
+def right(
+    guess: Tensor, condition: Tensor, attributes: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[float, int]]:
+    """For each attribute, over the examples that have a value of it: the share whose highest column
+    in `guess` (n or 1, columns) is one of their values, and how many they are."""
     out = {}
     for name, columns in spans(attributes).items():
         own = condition[:, columns]
@@ -158,23 +211,45 @@ class Steps(Hook):
 
 
 def fit(
-    split: Split, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], single: Mapping[str, bool], seen: int,
+    split: Split,
+    shape: tuple[int, ...],
+    attributes: Mapping[str, tuple[str, ...]],
+    single: Mapping[str, bool],
+    seen: int,
     shown: bool = False,
-) -> Network:  # fmt: skip
-    """A network trained on about `seen` pictures of a split, by the loop; the same for the same split. The caller's random numbers are
-    left as they were. shown: a line of progress on stderr."""
+) -> Network:
+    """A network trained on about `seen` pictures of a split, by the loop; the same for the same
+    split. The caller's random numbers are left as they were. shown: a line of progress on
+    stderr."""
     stream = ExampleStream(split, min(BATCH, len(split)), 0, "images")
     steps = max(50, seen // BATCH)  # of few pictures too: more would not teach more
-    muon = Optimizer(kind="muon", matrix_rate=0.03, learning_rate=2e-3)  # of emoji it learns twice as much as AdamW in as many steps
-    settings = Training(steps=steps, optimizer=muon, schedule=Schedule(kind="cosine", warmup=0.05), precision="fp32")
+    # of emoji it learns twice as much as AdamW in as many steps
+    muon = Optimizer(kind="muon", matrix_rate=0.03, learning_rate=2e-3)
+    settings = Training(
+        steps=steps, optimizer=muon, schedule=Schedule(kind="cosine", warmup=0.05), precision="fp32"
+    )
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
-        network, engine = Network(shape, sum(map(len, attributes.values()))), Alone()
+        network = Network(shape, sum(map(len, attributes.values())))
+        engine = Alone()
         objective = Recognition(network, attributes, single)
         with task("teaching a classifier", steps) as part:
-            alone = shown and part.display is None  # while a run trains, which has no display of tasks
-            line = Live(Console(stderr=True), "telling apart", steps, "images") if alone else Steps(part)
-            run(objective, stream, start(objective, settings, engine), steps, settings=settings, engine=engine, hooks=[line])
+            # while a run trains, which has no display of tasks
+            alone = shown and part.display is None
+            line = (
+                Live(Console(stderr=True), "telling apart", steps, "images")
+                if alone
+                else Steps(part)
+            )
+            run(
+                objective,
+                stream,
+                start(objective, settings, engine),
+                steps,
+                settings=settings,
+                engine=engine,
+                hooks=[line],
+            )
             line.close()
     return network.eval().requires_grad_(False)
 
@@ -186,20 +261,25 @@ def of_split(split: Split, limit: int | None = None) -> tuple[Tensor, Tensor | N
 
 
 def spread(size: int, count: int) -> np.ndarray:
-    """(count,) indices into `size` things, evenly over all of them; each several times where there are fewer."""
+    """(count,) indices into `size` things, evenly over all of them; each several times where there
+    are fewer."""
     return np.arange(count) * size // count
 
 
 def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
-    """The extractor of a dataset, from the cache (default $GENWRIGHT_CACHE or ~/.cache/genwright) or trained now, about a minute."""
-    space = getattr(dataset.codec, "image", dataset.codec).space  # of a codec of codes: its pictures'
+    """The extractor of a dataset, from the cache (default $GENWRIGHT_CACHE or ~/.cache/genwright)
+    or trained now, about a minute."""
+    # of a codec of codes: its pictures'
+    space = getattr(dataset.codec, "image", dataset.codec).space
     if len(space.shape) != 3:
         return Extractor(None, "the coordinates themselves", {})
     attributes = dict(space.attributes) or {ROTATIONS: ("0", "90", "180", "270")}
-    digest = getattr(dataset, "images", dataset).digest  # of the pictures, whatever codes they become
+    # of the pictures, whatever codes they become
+    digest = getattr(dataset, "images", dataset).digest
     name = digest_of(VERSION, digest, space.shape, attributes)[:12]
     root = cache_folder(cache) / "extractors"
-    weights, facts = root / f"{name}.safetensors", root / f"{name}.json"
+    weights = root / f"{name}.safetensors"
+    facts = root / f"{name}.json"
     if not (facts.is_file() and weights.is_file()):
         what = "a small network learns to tell this data apart, once (about a minute); figures of samples are made with it"
         print(f"note: {what}", file=sys.stderr)
@@ -211,24 +291,44 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
         network = Network(space.shape, sum(map(len, attributes.values()))).eval()
     network.load_state_dict(load_file(weights), assign=True)
     network.requires_grad_(False)
-    return Extractor(network, attributes=attributes, **json.loads(facts.read_text(encoding="utf-8")))
+    return Extractor(
+        network, attributes=attributes, **json.loads(facts.read_text(encoding="utf-8"))
+    )
 
 
-def _taught(dataset: Any, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], mark: str) -> tuple[Network, dict[str, Any]]:
+def _taught(
+    dataset: Any, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], mark: str
+) -> tuple[Network, dict[str, Any]]:
     """A network that has learned a dataset, and what an `Extractor` says of it."""
-    train, held_out = dataset.split("train"), dataset.split("held_out")
-    common, single = torch.full((1, 4), 0.25), {ROTATIONS: True}
+    train = dataset.split("train")
+    held_out = dataset.split("held_out")
+    common = torch.full((1, 4), 0.25)
+    single = {ROTATIONS: True}
     if ROTATIONS not in attributes:
         condition = train.condition(np.arange(len(train)))
         common = condition.mean(0, keepdim=True)
-        single = {n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()}
-    network = fit(train, shape, attributes, single, min(MOST, max(LEAST, EPOCHS * len(train))), sys.stderr.isatty())
+        single = {
+            n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()
+        }
+    network = fit(
+        train,
+        shape,
+        attributes,
+        single,
+        min(MOST, max(LEAST, EPOCHS * len(train))),
+        sys.stderr.isatty(),
+    )
     told = "four rotations" if ROTATIONS in attributes else ", ".join(attributes)
-    known: dict[str, Any] = {"name": f"CNN trained on {told} of the train split ({mark})", "single": single}
+    known: dict[str, Any] = {
+        "name": f"CNN trained on {told} of the train split ({mark})",
+        "single": single,
+    }
     if len(held_out):
         x, real = of_split(held_out, 10_000)
         if real is None:
             x, real = turned(x, torch.arange(len(x)) % 4).values()
-        known["accuracy"] = right(Extractor(network, "", attributes, single).predict(x), real, attributes)
+        known["accuracy"] = right(
+            Extractor(network, "", attributes, single).predict(x), real, attributes
+        )
         known["majority"] = {n: v for n, (v, _) in right(common, real, attributes).items()}
     return network, known

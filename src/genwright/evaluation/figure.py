@@ -1,4 +1,5 @@
-"""A figure: one measured number with all that is needed to judge it; and figures as a table for the terminal."""
+"""A figure: one measured number with all that is needed to judge it; and figures as a table for the
+terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from rich.text import Text
 Direction = Literal["lower", "higher", "near"]
 ARROWS = {"lower": "↓", "higher": "↑", "near": "≈"}
 
-# Names by which figures are found again, in reports and by other figures; never by their place or unit.
+# Names by which figures are found again, in reports and by other figures; never by their place or
+# unit.
 LOSS = "loss, held out"
 MASKED_LOSS = "loss, held out, masked"
 BITS_PER_BYTE = "bits per byte, held out"
@@ -25,15 +27,27 @@ NOTES_LOSS = "loss of all notes, held out"
 CHANGED_LOSS = "loss of changed notes, held out"
 PARSES = "parses as Python"
 TOKEN_LOSSES = (LOSS, MASKED_LOSS)  # nats a token; a run has one of them at most
-HEADLINES = (LOSS, MASKED_LOSS, BITS_PER_BYTE, ACCURACY, MASKED_ACCURACY, NOTES_LOSS, CHANGED_LOSS, PARSES)
+HEADLINES = (
+    LOSS,
+    MASKED_LOSS,
+    BITS_PER_BYTE,
+    ACCURACY,
+    MASKED_ACCURACY,
+    NOTES_LOSS,
+    CHANGED_LOSS,
+    PARSES,
+)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One number. unit: of the value ("nats/token"). count: how many of `counted` it was measured on.
+    """One number. unit: of the value ("nats/token"). count: how many of `counted` it was measured
+    on.
 
-    floors: what needs no learning reaches (name -> value). ceilings: what the real thing reaches (held-out text).
-    direction: which way is better; "near" means near the ceiling (diversity, copying), neither up nor down.
+    floors: what needs no learning reaches (name -> value). ceilings: what the real thing reaches
+    (held-out text).
+    direction: which way is better; "near" means near the ceiling (diversity, copying), neither up
+    nor down.
     detail: one sentence on how it was measured.
     """
 
@@ -57,8 +71,12 @@ class Figure:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Figure:
-        """The inverse of `to_json`; what is None is not a number again. Raises TypeError for an unknown key."""
-        sides = {side: {name: _or_nan(value) for name, value in data.get(side, {}).items()} for side in ("floors", "ceilings")}
+        """The inverse of `to_json`; what is None is not a number again. Raises TypeError for an
+        unknown key."""
+        sides = {
+            side: {name: _or_nan(value) for name, value in data.get(side, {}).items()}
+            for side in ("floors", "ceilings")
+        }
         return cls(**{**data, **sides, "value": _or_nan(data["value"])})
 
 
@@ -80,7 +98,8 @@ def named(figures: Sequence[Figure], *names: str) -> Figure | None:
 
 
 def number(value: float) -> str:
-    """A number for a person: four significant figures, thousands separated, no exponent in everyday ranges.
+    """A number for a person: four significant figures, thousands separated, no exponent in everyday
+    ranges.
 
     >>> [number(v) for v in (1.88574, 0.00012345, 1234567.0, 12, 0.5)]
     ['1.886', '0.0001234', '1,234,567', '12', '0.5']
@@ -110,20 +129,37 @@ def marks(values: Mapping[str, float], unit: str) -> str:
 
 def table(figures: Sequence[Figure], title: str = "") -> Table:
     """A rich table of figures. Names are shown as they are, never read as markup."""
-    out = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    out = Table(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for column in ("measure", "", "value", "unit", "floor", "ceiling", "on"):
-        out.add_column(column, justify="right" if column == "value" else "left", no_wrap=column in ("", "value"))
+        out.add_column(
+            column,
+            justify="right" if column == "value" else "left",
+            no_wrap=column in ("", "value"),
+        )
     for f in figures:
         cells = (
-            f.name, ARROWS[f.direction], shown(f.value, f.unit), f.unit, marks(f.floors, f.unit), marks(f.ceilings, f.unit),
+            f.name,
+            ARROWS[f.direction],
+            shown(f.value, f.unit),
+            f.unit,
+            marks(f.floors, f.unit),
+            marks(f.ceilings, f.unit),
             f"{f.count:,} {f.counted}",
-        )  # fmt: skip
+        )
         out.add_row(*(Text(cell, "bold" if i == 2 else "") for i, cell in enumerate(cells)))
     return out
 
 
 def details(figures: Sequence[Figure]) -> str:
-    """How the figures were measured: a line for each way, after the names of those that it is of."""
+    """How the figures were measured: a line for each way, after the names of those that it is
+    of."""
     names: dict[str, list[str]] = {}
     for f in figures:
         if f.detail:

@@ -1,11 +1,15 @@
-"""A trained objective on a whole held-out split: what it measures of each example, summed over batches and ranks in float64.
+"""A trained objective on a whole held-out split: what it measures of each example, summed over
+batches and ranks in float64.
 
 A figure is the same for any batch size, number of ranks and order:
 
-1. Examples are prepared by the objective's `prepare_held_out`, in whole blocks of its `held_out_block`. What is random is drawn by (seed,
-   number of the example in the split), so every evaluation of a run sees the same noise, masks and times.
-2. Blocks are dealt out to the ranks, and measured by the objective's `measured` some examples at once.
-3. Sums and counts are added up, and divided once, at the end. What is no mean (a perplexity) is made of the sums of the whole split.
+1. Examples are prepared by the objective's `prepare_held_out`, in whole blocks of its
+   `held_out_block`. What is random is drawn by (seed, number of the example in the split), so every
+   evaluation of a run sees the same noise, masks and times.
+2. Blocks are dealt out to the ranks, and measured by the objective's `measured` some examples at
+   once.
+3. Sums and counts are added up, and divided once, at the end. What is no mean (a perplexity) is
+   made of the sums of the whole split.
 
 A split's last examples that do not fill a pack (`unit`) are left out, whatever the batch.
 """
@@ -32,7 +36,11 @@ class Alone(Engine):
     """One process, whatever other processes there are."""
 
     def __init__(self, device: torch.device | str = "cpu"):
-        self.owns, self.rank, self.size, self.device, self.strategy = False, 0, 1, torch.device(device), "ddp"
+        self.owns = False
+        self.rank = 0
+        self.size = 1
+        self.device = torch.device(device)
+        self.strategy = "ddp"
 
 
 class Means(dict[str, float]):
@@ -52,7 +60,12 @@ def untrained(run: Any, device: torch.device) -> Objective:
 @contextmanager
 def evaluating(objective: Objective) -> Iterator[None]:
     """Inside, the modules are in evaluation mode; after it each is as it was."""
-    training = [module for part in objective.modules.values() for module in part.modules() if module.training]
+    training = [
+        module
+        for part in objective.modules.values()
+        for module in part.modules()
+        if module.training
+    ]
     for module in objective.modules.values():
         module.eval()
     try:
@@ -63,17 +76,23 @@ def evaluating(objective: Objective) -> Iterator[None]:
 
 
 class _Sums:
-    """What was measured so far on this rank. pairs: metric -> (sum, count), float64. tensors: the sums of `Loss.sums`."""
+    """What was measured so far on this rank. pairs: metric -> (sum, count), float64. tensors: the
+    sums of `Loss.sums`."""
 
     def __init__(self, device: torch.device):
         self.device = device
         self.pairs: dict[str, Tensor] = {}
         self.tensors: dict[str, Tensor] = {}
 
-    def add(self, metrics: Mapping[str, tuple[Any, Any]], tensors: Mapping[str, Tensor], counts: bool) -> None:
-        """counts: whether it is part of the figures; if not, only its names are known from now on (0 times what is not finite is NaN)."""
+    def add(
+        self, metrics: Mapping[str, tuple[Any, Any]], tensors: Mapping[str, Tensor], counts: bool
+    ) -> None:
+        """counts: whether it is part of the figures; if not, only its names are known from now on
+        (0 times what is not finite is NaN)."""
         for name, pair in metrics.items():
-            values = [torch.as_tensor(value, dtype=torch.float64, device=self.device) for value in pair]
+            values = [
+                torch.as_tensor(value, dtype=torch.float64, device=self.device) for value in pair
+            ]
             self._add(self.pairs, name, torch.stack(values), counts)
         for name, tensor in tensors.items():
             self._add(self.tensors, name, tensor, counts)
@@ -88,7 +107,9 @@ class _Sums:
     def over_ranks(self, engine: Any) -> tuple[dict[str, tuple[float, float]], dict[str, Tensor]]:
         """The pairs and the tensors, summed over the ranks."""
         names = sorted(self.pairs)
-        totals = engine.sum_(torch.stack([self.pairs[name] for name in names])).tolist() if names else []
+        totals = (
+            engine.sum_(torch.stack([self.pairs[name] for name in names])).tolist() if names else []
+        )
         found = dict(zip(names, map(tuple, totals), strict=True))
         tensors = {name: engine.sum_(self.tensors[name]) for name in sorted(self.tensors)}
         return {name: found[name] for name in self.pairs}, tensors
@@ -96,26 +117,35 @@ class _Sums:
 
 @torch.no_grad()
 def measure(
-    objective: Objective, held_out: Any, *, batch: int = 32, seed: int = 0, engine: Any = None,
-    each: Callable[[Batch, Batch], Mapping[str, tuple[float, int]]] | None = None, limit: int | None = None,
-) -> Means:  # fmt: skip
-    """Every example of a held-out split (`windows` of them, by `batch(start, stop)`), or the first `limit`, which of pictures and points
-    stand for all; every rank gets the same figures. batch: examples that are measured at once on each rank, which decides about time and
-    memory, and no figure. each: gives more metrics of a batch as it was found and as it was prepared. Raises GenwrightError where there is
-    nothing to measure."""
+    objective: Objective,
+    held_out: Any,
+    *,
+    batch: int = 32,
+    seed: int = 0,
+    engine: Any = None,
+    each: Callable[[Batch, Batch], Mapping[str, tuple[float, int]]] | None = None,
+    limit: int | None = None,
+) -> Means:
+    """Every example of a held-out split (`windows` of them, by `batch(start, stop)`), or the first
+    `limit`, which of pictures and points stand for all; every rank gets the same figures. batch:
+    examples that are measured at once on each rank, which decides about time and memory, and no
+    figure. each: gives more metrics of a batch as it was found and as it was prepared. Raises
+    GenwrightError where there is nothing to measure."""
     engine = engine or Alone()
     sums = _Sums(engine.device)
     unit = max(1, objective.unit)
     block = math.lcm(unit, objective.held_out_block)
     windows = min(held_out.windows, limit or held_out.windows) // unit * unit
     at_once = max(1, batch // unit) * unit  # examples that are measured together: whole packs
-    dealt = max(1, batch // block) * block  # examples that are prepared together, of each rank: whole blocks
+    # examples that are prepared together, of each rank: whole blocks
+    dealt = max(1, batch // block) * block
     with evaluating(objective), task("measuring held-out data", windows) as shown:
         for start in range(0, windows, dealt * engine.size):
             most = min(dealt, windows - start)  # of a rank: the first one's
             first = start + engine.rank * dealt
             rows = range(first, min(first + dealt, windows))
-            # a rank without examples calls its modules all the same, on some that do not count: sharded ones meet inside
+            # a rank without examples calls its modules all the same, on some that do not count:
+            # sharded ones meet inside
             seen = rows if len(rows) else range(unit)
             found = held_out.batch(seen.start, seen.stop)
             given = {name: value.to(engine.device) for name, value in found.items()}
@@ -126,14 +156,21 @@ def measure(
                 part = slice(at, at + at_once) if counts else slice(0, unit)
                 piece = {name: value[part] for name, value in prepared.items()}
                 loss = objective.measured(piece)
-                more = each({name: value[part] for name, value in found.items()}, piece) if each else {}
+                more = (
+                    each({name: value[part] for name, value in found.items()}, piece)
+                    if each
+                    else {}
+                )
                 sums.add({**loss.metrics, **more}, loss.sums, counts)
                 shown.advance(engine.size * max(0, min(at_once, len(rows) - at)))
     pairs, tensors = sums.over_ranks(engine)
     means = Means({name: total / count for name, (total, count) in pairs.items() if count})
     means.counts = {name: int(count) for name, (_, count) in pairs.items()}
     if not means:
-        raise GenwrightError("the held-out split has nothing to measure", "hold out more data or use a shorter context")
+        raise GenwrightError(
+            "the held-out split has nothing to measure",
+            "hold out more data or use a shorter context",
+        )
     for name, value in objective.held_out_figures(tensors).items():
         means[name], means.counts[name] = value, windows
     return means

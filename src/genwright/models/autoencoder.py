@@ -1,12 +1,14 @@
-"""Variational autoencoders (Kingma and Welling, arXiv 1312.6114; Rezende et al., 1401.4082): the call that every variational network
-answers, and `mlp-vae`. Convolutional ones, with one layer of latents or many, are in `ladder.py`.
+"""Variational autoencoders (Kingma and Welling, arXiv 1312.6114; Rezende et al., 1401.4082): the
+call that every variational network answers, and `mlp-vae`. Convolutional ones, with one layer of
+latents or many, are in `ladder.py`.
 
 A network is asked in one of three ways, always through `__call__`:
     network(x, condition) -> state                                   what the encoder says of x, once, for any number of samples
     network(x, condition, noise=noise) or network(None, condition, state=state, noise=noise) -> Sampled
     network(None, condition, latent=latent) -> parameters of the likelihood (n, outputs, *shape) float32
-Every latent is whitened: given the layers above it its prior is N(0, 1), and how it changes the picture is for the decoder to say. So no
-prior needs a network, the KL divergence is each unit's closed form, and a sample is one decoding of plain noise.
+Every latent is whitened: given the layers above it its prior is N(0, 1), and how it changes the
+picture is for the decoder to say. So no prior needs a network, the KL divergence is each unit's
+closed form, and a sample is one decoding of plain noise.
 No normalisation over the batch: a picture's likelihood must not depend on its neighbours.
 """
 
@@ -25,14 +27,17 @@ from genwright.core.contracts import Space
 from genwright.core.registry import Settings
 
 State = tuple[Tensor, ...]  # for each layer of latents what the encoder says of it, (n, ...)
-Draw = Callable[[int, "Tensor | None"], Tensor]  # (layer, the decoder's state) -> latents (m, *sizes[layer])
+# (layer, the decoder's state) -> latents (m, *sizes[layer])
+Draw = Callable[[int, "Tensor | None"], Tensor]
 
 
 class Sampled(NamedTuple):
     """k latents drawn for each of n examples, and what they decode to.
 
-    parameters: (n, k, outputs, *shape) float32, of the likelihood. log_ratio: (n, k) log q(z|x) - log p(z), nats, all layers.
-    kl: (n, units) closed form, nats, mean over the k. latent: (n, k, units); of one layer, what the parameters were computed from.
+    parameters: (n, k, outputs, *shape) float32, of the likelihood. log_ratio: (n, k) log q(z|x) -
+    log p(z), nats, all layers.
+    kl: (n, units) closed form, nats, mean over the k. latent: (n, k, units); of one layer, what the
+    parameters were computed from.
     """
 
     parameters: Tensor
@@ -47,16 +52,21 @@ def gaussian_kl(mean: Tensor, log_scale: Tensor) -> Tensor:
 
 
 class Autoencoder(nn.Module, ABC):
-    """What variational networks share. A subclass gives `encode`, `descend` and, for layers after the first, `posterior`.
+    """What variational networks share. A subclass gives `encode`, `descend` and, for layers after
+    the first, `posterior`.
 
-    sizes: shapes of the layers of latents, in the order in which they are drawn. outputs: likelihood parameters of each value.
+    sizes: shapes of the layers of latents, in the order in which they are drawn. outputs:
+    likelihood parameters of each value.
     """
 
     def __init__(self, space: Space, outputs: int, sizes: list[tuple[int, ...]]):
         super().__init__()
-        self.shape, self.outputs, self.sizes = tuple(space.shape), outputs, sizes
+        self.shape = tuple(space.shape)
+        self.outputs = outputs
+        self.sizes = sizes
         self.counts = [torch.Size(size).numel() for size in sizes]
-        self.units, self.layers = sum(self.counts), len(sizes)
+        self.units = sum(self.counts)
+        self.layers = len(sizes)
 
     @abstractmethod
     def encode(self, x: Tensor, condition: Tensor | None) -> State: ...
@@ -66,35 +76,54 @@ class Autoencoder(nn.Module, ABC):
         """Parameters (m, outputs * channels, ...) from latents that are asked for on the way."""
 
     def posterior(self, layer: int, h: Tensor | None, seen: Tensor) -> Tensor:
-        """(m, 2 * units of the layer): mean and raw log scale, from the decoder's state and the encoder's."""
+        """(m, 2 * units of the layer): mean and raw log scale, from the decoder's state and the
+        encoder's."""
         return seen
 
     def forward(
-        self, x: Tensor | None = None, condition: Tensor | None = None, noise: Tensor | None = None, state: State | None = None,
-        latent: Tensor | None = None, stop: bool = False,
-    ) -> Any:  # fmt: skip
-        """See the module. x: (n, *shape); condition: (n, columns); noise: (n, k, units) standard normal; latent: (n, units). stop: log
-        q(z|x) is differentiated through z only (Roeder et al., arXiv 1703.09194)."""
+        self,
+        x: Tensor | None = None,
+        condition: Tensor | None = None,
+        noise: Tensor | None = None,
+        state: State | None = None,
+        latent: Tensor | None = None,
+        stop: bool = False,
+    ) -> Any:
+        """See the module. x: (n, *shape); condition: (n, columns); noise: (n, k, units) standard
+        normal; latent: (n, units). stop: log q(z|x) is differentiated through z only (Roeder et
+        al., arXiv 1703.09194)."""
         dtype = next(self.parameters()).dtype
         condition = condition if condition is None else condition.to(dtype)
         if latent is not None:
             pieces = latent.to(dtype).split(self.counts, 1)
-            out = self.descend(lambda layer, h: pieces[layer].view(-1, *self.sizes[layer]), condition)
+            out = self.descend(
+                lambda layer, h: pieces[layer].view(-1, *self.sizes[layer]), condition
+            )
             return out.float().view(-1, self.outputs, *self.shape)
         if state is None:
             assert x is not None, "x, state or latent"
             state = self.encode(x.to(dtype), condition)
         return state if noise is None else self._sampled(state, condition, noise, stop)
 
-    def _sampled(self, state: State, condition: Tensor | None, noise: Tensor, stop: bool) -> Sampled:
+    def _sampled(
+        self, state: State, condition: Tensor | None, noise: Tensor, stop: bool
+    ) -> Sampled:
         n, k = noise.shape[:2]
-        rows: Callable[[Tensor], Tensor] = lambda t: t if k == 1 else t.repeat_interleave(k, 0)  # noqa: E731
-        pieces, ratios, kls, drawn = noise.split(self.counts, 2), [], [], []
+
+        def rows(t: Tensor) -> Tensor:
+            return t if k == 1 else t.repeat_interleave(k, 0)
+
+        pieces = noise.split(self.counts, 2)
+        ratios = []
+        kls = []
+        drawn = []
 
         def draw(layer: int, h: Tensor | None) -> Tensor:
-            raw = self.posterior(layer, h, state[layer] if h is None else rows(state[layer]))  # of the first layer one for all k
+            # of the first layer one for all k
+            raw = self.posterior(layer, h, state[layer] if h is None else rows(state[layer]))
             mean, log_scale = raw.float().flatten(1).view(n, -1, 2 * self.counts[layer]).chunk(2, 2)
-            log_scale = 5 * torch.tanh(log_scale / 5)  # no scale can overflow (NVAE, arXiv 2007.03898)
+            # no scale can overflow (NVAE, arXiv 2007.03898)
+            log_scale = 5 * torch.tanh(log_scale / 5)
             off = pieces[layer]
             z = mean + log_scale.exp() * off
             drawn.append(z)  # all that follows goes through it: a place for a hook
@@ -107,7 +136,12 @@ class Autoencoder(nn.Module, ABC):
 
         parameters = self.descend(draw, condition if condition is None else rows(condition)).float()
         latent = drawn[0] if self.layers == 1 else torch.cat(drawn, 2)
-        return Sampled(parameters.view(n, k, self.outputs, *self.shape), sum(ratios[1:], ratios[0]), torch.cat(kls, 1), latent)
+        return Sampled(
+            parameters.view(n, k, self.outputs, *self.shape),
+            sum(ratios[1:], ratios[0]),
+            torch.cat(kls, 1),
+            latent,
+        )
 
 
 def initialised(layer: Any, std: float) -> Any:
@@ -118,12 +152,15 @@ def initialised(layer: Any, std: float) -> Any:
 
 
 class Dense(nn.Module):
-    """Linear layers with SiLU between them; a condition is embedded into the first hidden layer. Rows are flattened."""
+    """Linear layers with SiLU between them; a condition is embedded into the first hidden layer.
+    Rows are flattened."""
 
     def __init__(self, sizes: list[int], columns: int):
         super().__init__()
         pairs = zip(sizes, sizes[1:], strict=False)
-        self.layers = nn.ModuleList(initialised(nn.Linear(a, b), (2 / (a + b)) ** 0.5) for a, b in pairs)
+        self.layers = nn.ModuleList(
+            initialised(nn.Linear(a, b), (2 / (a + b)) ** 0.5) for a, b in pairs
+        )
         self.embedding = nn.Linear(columns, sizes[1], bias=False) if columns else None
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
@@ -140,7 +177,8 @@ class DenseAutoencoder(Autoencoder):
 
     def __init__(self, space: Space, outputs: int, s: MlpVae):
         super().__init__(space, outputs, [(s.units,)])
-        size, hidden = torch.Size(space.shape).numel(), [s.width] * s.depth
+        size = torch.Size(space.shape).numel()
+        hidden = [s.width] * s.depth
         self.encoder = Dense([size, *hidden, 2 * s.units], space.columns)
         self.decoder = Dense([s.units, *hidden, outputs * size], space.columns)
 

@@ -1,9 +1,11 @@
-"""Convolutional variational autoencoders: `ladder-vae`, hierarchical and inferred from the top down (Sonderby et al., arXiv 1602.02282;
-Vahdat and Kautz, NVAE, 2007.03898), and `conv-vae`, the same with the top layer alone.
+"""Convolutional variational autoencoders: `ladder-vae`, hierarchical and inferred from the top down
+(Sonderby et al., arXiv 1602.02282; Vahdat and Kautz, NVAE, 2007.03898), and `conv-vae`, the same
+with the top layer alone.
 
-The encoder goes up once, halving the sides, and leaves at each size what it saw. The decoder comes down from a vector of latents; at each
-rung it reads its own state and, in inference, the encoder's, and adds a map of latents. Given all latents, values are independent.
-Sides must halve to 4..8 (28, 32, 64). Residual branches begin at zero; there is no normalisation.
+The encoder goes up once, halving the sides, and leaves at each size what it saw. The decoder comes
+down from a vector of latents; at each rung it reads its own state and, in inference, the encoder's,
+and adds a map of latents. Given all latents, values are independent. Sides must halve to 4..8 (28,
+32, 64). Residual branches begin at zero; there is no normalisation.
 """
 
 from typing import Any, ClassVar, Literal
@@ -19,9 +21,20 @@ from genwright.core.registry import Settings
 from genwright.models.autoencoder import Autoencoder, initialised
 
 
-def conv(inputs: int, outputs: int, size: int = 3, groups: int = 1, gain: float = 1.0, stride: int = 1, bias: bool = True) -> nn.Conv2d:
-    """A convolution that divides the sides by `stride`; weights of variance gain^2 / fan-in (He et al., arXiv 1502.01852), biases 0."""
-    layer = nn.Conv2d(inputs, outputs, size, stride, padding=(size - 1) // 2, groups=groups, bias=bias)
+def conv(
+    inputs: int,
+    outputs: int,
+    size: int = 3,
+    groups: int = 1,
+    gain: float = 1.0,
+    stride: int = 1,
+    bias: bool = True,
+) -> nn.Conv2d:
+    """A convolution that divides the sides by `stride`; weights of variance gain^2 / fan-in (He et
+    al., arXiv 1502.01852), biases 0."""
+    layer = nn.Conv2d(
+        inputs, outputs, size, stride, padding=(size - 1) // 2, groups=groups, bias=bias
+    )
     return initialised(layer, gain * (inputs // groups * size * size) ** -0.5)
 
 
@@ -35,7 +48,8 @@ class Block(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.first, self.second = conv(width, width), conv(width, width, gain=0.0)
+        self.first = conv(width, width)
+        self.second = conv(width, width, gain=0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(F.silu(self.first(F.silu(x))))
@@ -46,7 +60,8 @@ def blocks(width: int, count: int) -> nn.Sequential:
 
 
 def widening(width: int, halvings: int) -> list[int]:
-    """Channels at half the picture's size, then twice as many at each further halving, up to 4 times."""
+    """Channels at half the picture's size, then twice as many at each further halving, up to 4
+    times."""
     return [width * min(4, 2**i) for i in range(halvings)]
 
 
@@ -55,47 +70,80 @@ class Rung(nn.Module):
 
     def __init__(self, width: int, channels: int):
         super().__init__()
-        self.see, self.read = conv(width, width), conv(width, width)  # of the encoder's state, of the decoder's
+        # of the encoder's state, of the decoder's
+        self.see = conv(width, width)
+        self.read = conv(width, width)
         self.posterior = conv(width, 2 * channels, 1, gain=0.1)
-        self.write, self.block = conv(channels, width, 1), Block(width)
+        self.write = conv(channels, width, 1)
+        self.block = Block(width)
 
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
         return self.block(h + self.write(z))
 
 
 def halved(space: Space, kind: str, step: int, remedy: str, least: int = 1) -> tuple[int, ...]:
-    """(channels, height, width) of pictures whose sides `step` divides, `least` times or more. Raises GenwrightError, with what else
-    helps, for any others."""
+    """(channels, height, width) of pictures whose sides `step` divides, `least` times or more.
+    Raises GenwrightError, with what else helps, for any others."""
     if len(space.shape) != 3 or any(side % step or side < least * step for side in space.shape[1:]):
         made = "x".join(map(str, space.shape)) or "sequences"
         what = f"model.kind={kind} makes pictures whose sides are multiples of {step} here, {least * step} or more, not {made}"
-        raise GenwrightError(what, f"set codec.size to such a number, {remedy}, or choose another model.kind for other content")
+        raise GenwrightError(
+            what,
+            f"set codec.size to such a number, {remedy}, or choose another model.kind for other content",
+        )
     return space.shape
 
 
 class Ladder(Autoencoder):
-    """The network of `ladder-vae` and, without rungs (depth 0), of `conv-vae`. s: the settings of either; its
-    blocks are those of the encoder at each size, of the decoder at each size that has no rungs, and before the output."""
+    """The network of `ladder-vae` and, without rungs (depth 0), of `conv-vae`. s: the settings of
+    either; its blocks are those of the encoder at each size, of the decoder at each size that has
+    no rungs, and before the output."""
 
     def __init__(self, space: Space, outputs: int, s: Any):
-        count = max(1, (min(space.shape[1:], default=1) - 1).bit_length() - 3)  # until the smaller side is 4 to 8
+        # until the smaller side is 4 to 8
+        count = max(1, (min(space.shape[1:], default=1) - 1).bit_length() - 3)
         channels, height, width = halved(space, s.kind, 2**count, "28, 32 or 64 among them", 4)
-        places, depth = [(height >> i, width >> i) for i in range(1, count + 1)], s.depth
-        super().__init__(space, outputs, [(s.units,), *((s.channels, *place) for place in places[::-1] for _ in range(depth))])
+        places = [(height >> i, width >> i) for i in range(1, count + 1)]
+        depth = s.depth
+        super().__init__(
+            space,
+            outputs,
+            [(s.units,), *((s.channels, *place) for place in places[::-1] for _ in range(depth))],
+        )
         widths = widening(s.width, count)
-        self.depth, self.start = depth, (widths[-1], *places[-1])
-        self.downs = nn.ModuleList(conv(a, b, 4, stride=2) for a, b in zip([channels, *widths], widths, strict=False))
+        self.depth = depth
+        self.start = (widths[-1], *places[-1])
+        self.downs = nn.ModuleList(
+            conv(a, b, 4, stride=2) for a, b in zip([channels, *widths], widths, strict=False)
+        )
         self.climbs = nn.ModuleList(blocks(w, s.blocks) for w in widths)
         flat = torch.Size(self.start).numel()
-        self.top, self.into = nn.Linear(flat, 2 * s.units), nn.Linear(s.units, flat)
-        self.rungs: Any = nn.ModuleList(Rung(w, s.channels) for w in widths[::-1] for _ in range(depth))
+        self.top = nn.Linear(flat, 2 * s.units)
+        self.into = nn.Linear(s.units, flat)
+        self.rungs: Any = nn.ModuleList(
+            Rung(w, s.channels) for w in widths[::-1] for _ in range(depth)
+        )
         self.blocks = nn.ModuleList(blocks(w, 0 if depth else s.blocks) for w in widths[::-1])
-        self.ups = nn.ModuleList(up(a, b) for a, b in zip(widths[::-1], widths[-2::-1], strict=False))
-        self.out = nn.Sequential(blocks(widths[0], s.blocks if depth else 0), nn.SiLU(), up(widths[0], outputs * channels, 3))
-        self.embeddings = nn.ModuleList(nn.Linear(space.columns, w, bias=False) for w in (widths[0], widths[-1]) if space.columns)
+        self.ups = nn.ModuleList(
+            up(a, b) for a, b in zip(widths[::-1], widths[-2::-1], strict=False)
+        )
+        self.out = nn.Sequential(
+            blocks(widths[0], s.blocks if depth else 0),
+            nn.SiLU(),
+            up(widths[0], outputs * channels, 3),
+        )
+        self.embeddings = nn.ModuleList(
+            nn.Linear(space.columns, w, bias=False)
+            for w in (widths[0], widths[-1])
+            if space.columns
+        )
 
     def told(self, x: Tensor, condition: Tensor | None, where: int) -> Tensor:
-        return x if condition is None or not self.embeddings else x + self.embeddings[where](condition)[:, :, None, None]
+        return (
+            x
+            if condition is None or not self.embeddings
+            else x + self.embeddings[where](condition)[:, :, None, None]
+        )
 
     def encode(self, x, condition):
         """The vector's mean and raw log scale, then what each rung sees, from the top down."""
@@ -104,7 +152,10 @@ class Ladder(Autoencoder):
             x = smaller(x)
             x = climb(x if i else self.told(x, condition, 0))
             found.append(F.silu(x))
-        return (self.top(found[-1].flatten(1)), *(rung.see(found[-1 - i // self.depth]) for i, rung in enumerate(self.rungs)))
+        return (
+            self.top(found[-1].flatten(1)),
+            *(rung.see(found[-1 - i // self.depth]) for i, rung in enumerate(self.rungs)),
+        )
 
     def posterior(self, layer, h, seen):
         if h is None:
@@ -113,7 +164,11 @@ class Ladder(Autoencoder):
         return rung.posterior(F.silu(rung.read(F.silu(h)) + seen))
 
     def descend(self, draw, condition):
-        h = self.into(draw(0, None)).view(-1, *self.start).contiguous(memory_format=torch.channels_last)
+        h = (
+            self.into(draw(0, None))
+            .view(-1, *self.start)
+            .contiguous(memory_format=torch.channels_last)
+        )
         h = self.told(h, condition, 1)
         for size, chain in enumerate(self.blocks):
             h = chain(self.ups[size - 1](h) if size else h)
@@ -126,7 +181,8 @@ class _Settings(Settings):
     width: int = Field(32, ge=1, le=1024)
     """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
     blocks: int = Field(1, ge=0, le=32)
-    """Residual blocks at each size of the encoder, and of the decoder (`ladder-vae`: before the output)."""
+    """Residual blocks at each size of the encoder, and of the decoder (`ladder-vae`: before the
+    output)."""
     role: ClassVar[str] = "vae"
 
     def build(self, space: Space, outputs: int = 1) -> Ladder:

@@ -1,8 +1,10 @@
-"""Fully connected generator and discriminator, for points in the plane and other short vectors; and what all such pairs share.
+"""Fully connected generator and discriminator, for points in the plane and other short vectors; and
+what all such pairs share.
 
-No normalisation, so that an example's result does not depend on its batch; He's initialisation. The discriminator may be made of maxout
-units (Goodfellow et al., arXiv 1302.4389): the largest of several affine maps, as PacGAN's is (Lin et al., arXiv 1712.04086). A condition
-enters the generator beside the latent, and the discriminator by projection (Miyato and Koyama, arXiv 1802.05637).
+No normalisation, so that an example's result does not depend on its batch; He's initialisation. The
+discriminator may be made of maxout units (Goodfellow et al., arXiv 1302.4389): the largest of
+several affine maps, as PacGAN's is (Lin et al., arXiv 1712.04086). A condition enters the generator
+beside the latent, and the discriminator by projection (Miyato and Koyama, arXiv 1802.05637).
 """
 
 from __future__ import annotations
@@ -22,33 +24,46 @@ from genwright.models.autoencoder import initialised
 
 
 class Layers(nn.Module):
-    """Hidden layers: affine maps, each followed by an activation, or by the largest of `pieces` neighbours (maxout)."""
+    """Hidden layers: affine maps, each followed by an activation, or by the largest of `pieces`
+    neighbours (maxout)."""
 
     def __init__(self, inputs: int, width: int, depth: int, activation: str, pieces: int = 1):
         super().__init__()
-        self.slope, self.pieces = 0.2 if activation == "leaky" else 0.0, pieces
+        self.slope = 0.2 if activation == "leaky" else 0.0
+        self.pieces = pieces
         affine = [nn.Linear(size, width * pieces) for size in [inputs] + [width] * (depth - 1)]
         self.affine = nn.ModuleList(affine)
         for layer in affine:
-            nn.init.normal_(layer.weight, std=math.sqrt((2 if pieces == 1 else 1) / layer.in_features))
-            nn.init.uniform_(layer.bias, -0.5, 0.5)  # breaks are spread over the plane, not all through its centre
+            nn.init.normal_(
+                layer.weight, std=math.sqrt((2 if pieces == 1 else 1) / layer.in_features)
+            )
+            # breaks are spread over the plane, not all through its centre
+            nn.init.uniform_(layer.bias, -0.5, 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.affine:
             x = layer(x)
-            x = F.leaky_relu(x, self.slope) if self.pieces == 1 else x.unflatten(1, (-1, self.pieces)).amax(2)
+            x = (
+                F.leaky_relu(x, self.slope)
+                if self.pieces == 1
+                else x.unflatten(1, (-1, self.pieces)).amax(2)
+            )
         return x
 
 
 class Generator(nn.Module):
-    """z (n, latent), condition (n, columns) or None -> (n, *shape), by `made` of a subclass from (n, inputs): the latent, and beside it the
-    condition's embedding. `first` maps them."""
+    """z (n, latent), condition (n, columns) or None -> (n, *shape), by `made` of a subclass from
+    (n, inputs): the latent, and beside it the condition's embedding. `first` maps them."""
 
     made: Any
 
     def __init__(self, space: Space, latent: int):
         super().__init__()
-        self.embed = initialised(nn.Linear(space.columns, latent, bias=False), 1.0) if space.columns else None
+        self.embed = (
+            initialised(nn.Linear(space.columns, latent, bias=False), 1.0)
+            if space.columns
+            else None
+        )
         self.inputs = latent * (2 if space.columns else 1)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -58,14 +73,19 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """x (n, packing * channels, ...), condition (n, packing * columns) or None -> scores (n,), from `features` (n, width) of a subclass."""
+    """x (n, packing * channels, ...), condition (n, packing * columns) or None -> scores (n,), from
+    `features` (n, width) of a subclass."""
 
     features: Any
 
     def __init__(self, columns: int, width: int):
         super().__init__()
         self.out = nn.Linear(width, 1, bias=False)
-        self.embed = initialised(nn.Linear(columns, width, bias=False), 1 / math.sqrt(width)) if columns else None
+        self.embed = (
+            initialised(nn.Linear(columns, width, bias=False), 1 / math.sqrt(width))
+            if columns
+            else None
+        )
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         features = self.features(x)
@@ -78,9 +98,11 @@ class Discriminator(nn.Module):
 class PointGenerator(Generator):
     def __init__(self, space: Space, latent: int, s: MLPGenerator):
         super().__init__(space, latent)
-        self.shape, self.scale = space.shape, s.scale
+        self.shape = space.shape
+        self.scale = s.scale
         self.layers = Layers(self.inputs, s.width, s.depth, s.activation)
-        self.first, self.out = self.layers.affine[0], nn.Linear(s.width, s.inputs(space))
+        self.first = self.layers.affine[0]
+        self.out = nn.Linear(s.width, s.inputs(space))
 
     def made(self, z: Tensor) -> Tensor:
         return self.out(self.layers(z)).unflatten(1, self.shape) * self.scale
@@ -90,7 +112,8 @@ class PointDiscriminator(Discriminator):
     def __init__(self, space: Space, packing: int, s: MLPDiscriminator):
         layers = Layers(s.inputs(space) * packing, s.width, s.depth, s.activation, s.maxout)
         super().__init__(space.columns * packing, s.width)
-        self.layers, self.scale = layers, s.scale
+        self.layers = layers
+        self.scale = s.scale
 
     def features(self, x: Tensor) -> Tensor:
         return self.layers(x.flatten(1) / self.scale)
@@ -111,7 +134,10 @@ class Network(Settings):
     def inputs(self, space: Space) -> int:
         """Numbers in an example. Raises GenwrightError where it has no fixed shape."""
         if not space.shape:
-            raise GenwrightError("fully connected networks make content of a fixed shape, and this has none", "use points or images")
+            raise GenwrightError(
+                "fully connected networks make content of a fixed shape, and this has none",
+                "use points or images",
+            )
         return math.prod(space.shape)
 
 

@@ -1,8 +1,9 @@
-"""Three operations of the transformer in the form that is quick on a CPU run eagerly, where a step at small sizes costs as many passes
-over memory as its operations make, forward and backward. Of `F.rms_norm` and `relu().square()` autograd makes more.
+"""Three operations of the transformer in the form that is quick on a CPU run eagerly, where a step
+at small sizes costs as many passes over memory as its operations make, forward and backward. Of
+`F.rms_norm` and `relu().square()` autograd makes more.
 
-The fused attention of CPUs is slow backward in bfloat16 (6 to 10 times the products themselves at 64 positions, 2.5 times at 256), so
-that there the scores are made in full.
+The fused attention of CPUs is slow backward in bfloat16 (6 to 10 times the products themselves at
+64 positions, 2.5 times at 256), so that there the scores are made in full.
 """
 
 import math
@@ -29,10 +30,15 @@ def squared_relu(x: Tensor) -> Tensor:
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    """q (B, H, T, D), k and v (B, K, S, D), mask added to the scores, or None: `causal` decides. Returns (B, H, T, D)."""
+    """q (B, H, T, D), k and v (B, K, S, D), mask added to the scores, or None: `causal` decides.
+    Returns (B, H, T, D)."""
     grouped = q.size(1) != k.size(1)
-    if not (q.is_cpu and q.dtype == torch.bfloat16 and torch.is_grad_enabled() and q.size(2) <= _DENSE):
-        return F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal and mask is None, enable_gqa=grouped)
+    if not (
+        q.is_cpu and q.dtype == torch.bfloat16 and torch.is_grad_enabled() and q.size(2) <= _DENSE
+    ):
+        return F.scaled_dot_product_attention(
+            q, k, v, mask, is_causal=causal and mask is None, enable_gqa=grouped
+        )
     if grouped:
         k, v = (t.repeat_interleave(q.size(1) // k.size(1), 1) for t in (k, v))
     (batch, heads, time, width), length = q.shape, k.size(2)
@@ -41,5 +47,13 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool
     # heads before rows: then the projections' layout becomes a batch of matrices in one copy
     q, k, v = (t.transpose(0, 1).reshape(heads * batch, -1, width) for t in (q, k, v))
     scores = torch.bmm(q, k.mT).view(heads, batch, time, length)
-    scores = scores * width**-0.5 if mask is None else torch.add(mask.squeeze(1) if mask.ndim == 4 else mask, scores, alpha=width**-0.5)
-    return torch.bmm(scores.softmax(-1).flatten(0, 1), v).view(heads, batch, time, width).transpose(0, 1)
+    scores = (
+        scores * width**-0.5
+        if mask is None
+        else torch.add(mask.squeeze(1) if mask.ndim == 4 else mask, scores, alpha=width**-0.5)
+    )
+    return (
+        torch.bmm(scores.softmax(-1).flatten(0, 1), v)
+        .view(heads, batch, time, width)
+        .transpose(0, 1)
+    )

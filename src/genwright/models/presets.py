@@ -1,11 +1,13 @@
-"""Settings of the transformer: presets that name an architecture, one dial (`depth`), and every single choice open.
+"""Settings of the transformer: presets that name an architecture, one dial (`depth`), and every
+single choice open.
 
-A preset is exactly Hugging Face's architecture of that name (NanoChatForCausalLM, LlamaForCausalLM, Qwen3ForCausalLM,
-ModernBertForMaskedLM), so that `hf.export` can write it. `speedrun` is nanochat with what makes small models learn faster and no
-released class computes: value embeddings, and skips from the embedding into every layer.
+A preset is exactly Hugging Face's architecture of that name (NanoChatForCausalLM, LlamaForCausalLM,
+Qwen3ForCausalLM, ModernBertForMaskedLM), so that `hf.export` can write it. `speedrun` is nanochat
+with what makes small models learn faster and no released class computes: value embeddings, and
+skips from the embedding into every layer.
 
-The dial follows nanochat (Karpathy, 2025): width = 64 * depth, heads of 64 below width 768 and of 128 from there, AdamW rates that
-fall with the square root of the width.
+The dial follows nanochat (Karpathy, 2025): width = 64 * depth, heads of 64 below width 768 and of
+128 from there, AdamW rates that fall with the square root of the width.
 """
 
 from __future__ import annotations
@@ -20,24 +22,50 @@ from genwright.core.registry import Settings
 from genwright.models.transformer import Transformer
 
 _NANOCHAT: dict[str, Any] = {
-    "causal": True, "norm": "plain", "norm_eps": 1e-6, "embedding_norm": True, "dense_head": False, "activation": "relu2", "qk_norm": True,
-    "logit_softcap": 15.0, "rope_base": 10_000.0, "rope_reversed": True, "window": 0, "pattern": "L", "tied": False,
-    "value_embeddings": False, "skips": False,
-}  # fmt: skip
+    "causal": True,
+    "norm": "plain",
+    "norm_eps": 1e-6,
+    "embedding_norm": True,
+    "dense_head": False,
+    "activation": "relu2",
+    "qk_norm": True,
+    "logit_softcap": 15.0,
+    "rope_base": 10_000.0,
+    "rope_reversed": True,
+    "window": 0,
+    "pattern": "L",
+    "tied": False,
+    "value_embeddings": False,
+    "skips": False,
+}
 _LLAMA = _NANOCHAT | {
-    "norm": "rms", "embedding_norm": False, "activation": "swiglu", "qk_norm": False, "logit_softcap": 0.0, "rope_reversed": False,
-}  # fmt: skip
+    "norm": "rms",
+    "embedding_norm": False,
+    "activation": "swiglu",
+    "qk_norm": False,
+    "logit_softcap": 0.0,
+    "rope_reversed": False,
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "nanochat": _NANOCHAT,
     "llama": _LLAMA,
     "qwen3": _LLAMA | {"qk_norm": True, "rope_base": 1_000_000.0},
     "modernbert": _LLAMA
     | {
-        "causal": False, "norm": "layer", "norm_eps": 1e-5, "embedding_norm": True, "dense_head": True, "activation": "geglu",
-        "rope_base": 160_000.0, "rope_base_local": 10_000.0, "window": 64, "pattern": "LSS", "tied": True,
+        "causal": False,
+        "norm": "layer",
+        "norm_eps": 1e-5,
+        "embedding_norm": True,
+        "dense_head": True,
+        "activation": "geglu",
+        "rope_base": 160_000.0,
+        "rope_base_local": 10_000.0,
+        "window": 64,
+        "pattern": "LSS",
+        "tied": True,
     },
     "speedrun": _NANOCHAT | {"value_embeddings": True, "skips": True},
-}  # fmt: skip
+}
 
 
 class TransformerSettings(Settings, family="model"):
@@ -46,11 +74,13 @@ class TransformerSettings(Settings, family="model"):
     kind: Literal["transformer"] = "transformer"
     """Rotary transformer for text and other sequences of tokens."""
     preset: Literal["nanochat", "llama", "qwen3", "modernbert", "speedrun"] | None = None
-    """Architecture. Default: nanochat for causal objectives, modernbert for masked ones. `speedrun` cannot be exported."""
+    """Architecture. Default: nanochat for causal objectives, modernbert for masked ones. `speedrun`
+    cannot be exported."""
     depth: int = Field(4, ge=1, le=1000)
     """Layers; what else is left open follows from it."""
     vocabulary: int | None = Field(None, ge=1)
-    """Rows of the embedding; imported weights may have more than their tokenizer has tokens. Default: the codec's."""
+    """Rows of the embedding; imported weights may have more than their tokenizer has tokens.
+    Default: the codec's."""
     width: int | None = Field(None, ge=2, le=2**17)
     """Features of the residual stream. Default: 64 * depth."""
     heads: int | None = Field(None, ge=1)
@@ -60,7 +90,8 @@ class TransformerSettings(Settings, family="model"):
     head_width: int | None = Field(None, ge=2)
     """Features of a head, an even number. Default: width / heads."""
     hidden: int | None = Field(None, ge=1)
-    """Features inside the MLP. Default: 4 * width; for gated activations 8/3 * width, rounded up to a multiple of 64."""
+    """Features inside the MLP. Default: 4 * width; for gated activations 8/3 * width, rounded up to
+    a multiple of 64."""
     activation: Literal["relu2", "swiglu", "geglu"] | None = None
     """MLP: squared ReLU, or gated by SiLU or GELU. Default: the preset's."""
     norm: Literal["rms", "plain", "layer"] | None = None
@@ -70,7 +101,8 @@ class TransformerSettings(Settings, family="model"):
     embedding_norm: bool | None = None
     """Norm right after the embedding. Default: the preset's."""
     dense_head: bool | None = None
-    """Dense layer, GELU and norm before the output layer, which has a bias. Default: the preset's."""
+    """Dense layer, GELU and norm before the output layer, which has a bias. Default: the
+    preset's."""
     qk_norm: bool | None = None
     """Norm of each head's queries and keys. Default: the preset's."""
     logit_softcap: float | None = Field(None, ge=0)
@@ -82,15 +114,19 @@ class TransformerSettings(Settings, family="model"):
     rope_reversed: bool | None = None
     """Rotate the other way round, as nanochat does. Default: the preset's."""
     window: int | None = Field(None, ge=0)
-    """Sliding window of the layers marked S: tokens seen, itself included (causal), or on each side (bidirectional); 0 is none."""
+    """Sliding window of the layers marked S: tokens seen, itself included (causal), or on each side
+    (bidirectional); 0 is none."""
     pattern: str | None = Field(None, pattern="^[LS]+$")
-    """Which layers see everything (L) and which a window (S), repeated over the depth. Default: the preset's; with a window, SSSL."""
+    """Which layers see everything (L) and which a window (S), repeated over the depth. Default: the
+    preset's; with a window, SSSL."""
     tied: bool | None = None
     """The output layer is the embedding. Default: the preset's."""
     value_embeddings: bool | None = None
-    """Every other layer, the last among them, adds an embedding of the token to its values. Default: the preset's."""
+    """Every other layer, the last among them, adds an embedding of the token to its values.
+    Default: the preset's."""
     places: int | None = Field(None, ge=0)
-    """Tokens of a row, a bar or what else is always as long: each place in it has an embedding. 0: none. Default: the codec's."""
+    """Tokens of a row, a bar or what else is always as long: each place in it has an embedding. 0:
+    none. Default: the codec's."""
     skips: bool | None = None
     """Each layer sees a learned mix of the stream and the embedding. Default: the preset's."""
     causal: bool | None = None
@@ -99,47 +135,94 @@ class TransformerSettings(Settings, family="model"):
     role: ClassVar[str] = "sequence"
 
     def resolve(self, space: Space, context: int, causal: bool = True) -> TransformerSettings:
-        """Every setting filled in and checked. space: what the codec makes; context: tokens; causal: what the objective needs.
-        Raises GenwrightError for measures that do not fit each other."""
+        """Every setting filled in and checked. space: what the codec makes; context: tokens;
+        causal: what the objective needs. Raises GenwrightError for measures that do not fit each
+        other."""
         if space.vocabulary < 1:
-            raise GenwrightError("the codec has no vocabulary, which model.kind transformer needs", "choose a codec of tokens")
+            raise GenwrightError(
+                "the codec has no vocabulary, which model.kind transformer needs",
+                "choose a codec of tokens",
+            )
         if context < 1:
             raise GenwrightError(f"data.context is {context}", "give 1 or more")
         preset = self.preset or ("nanochat" if causal else "modernbert")
-        old = self.vocabulary is not None  # a recipe that was saved, perhaps before there were places
+        # a recipe that was saved, perhaps before there were places
+        old = self.vocabulary is not None
         places = 0 if old or 2 * space.period > context else space.period
-        values = PRESETS[preset] | {"causal": causal, "places": places} | self.model_dump(exclude_none=True) | {"preset": preset}
+        values = (
+            PRESETS[preset]
+            | {"causal": causal, "places": places}
+            | self.model_dump(exclude_none=True)
+            | {"preset": preset}
+        )
         if self.preset and PRESETS[preset]["causal"] != causal and self.causal is None:
             what = f"model.preset {preset} is {'causal' if not causal else 'bidirectional'}, the objective is not"
-            raise GenwrightError(what, f"leave out model.preset, or set model.causal={str(causal).lower()}")
+            raise GenwrightError(
+                what, f"leave out model.preset, or set model.causal={str(causal).lower()}"
+            )
         if values["causal"] != causal:
-            raise GenwrightError(f"model.causal is {values['causal']}, the objective needs {causal}", "leave out model.causal")
+            raise GenwrightError(
+                f"model.causal is {values['causal']}, the objective needs {causal}",
+                "leave out model.causal",
+            )
         values.setdefault("rope_base_local", values["rope_base"])
         rows = values.setdefault("vocabulary", space.vocabulary)
-        _refuse(rows < space.vocabulary, f"model.vocabulary {rows} is less than the codec's {space.vocabulary} tokens", "leave it out")
+        _refuse(
+            rows < space.vocabulary,
+            f"model.vocabulary {rows} is less than the codec's {space.vocabulary} tokens",
+            "leave it out",
+        )
         if self.pattern is None:
-            values["pattern"] = "L" if not values["window"] else "SSSL" if values["pattern"] == "L" else values["pattern"]
-        window, short = values["window"], "S" in values["pattern"]
+            values["pattern"] = (
+                "L"
+                if not values["window"]
+                else "SSSL"
+                if values["pattern"] == "L"
+                else values["pattern"]
+            )
+        window = values["window"]
+        short = "S" in values["pattern"]
         both = f"model.window is {window}, model.pattern is {values['pattern']}"
-        _refuse(short and not window, f"{both}, which has layers with a window", "give model.window")
+        _refuse(
+            short and not window, f"{both}, which has layers with a window", "give model.window"
+        )
         _refuse(window and not short, f"{both}, which has no S", "mark layers with a window by S")
         return TransformerSettings(**self._measures(values))
 
     def _measures(self, v: dict[str, Any]) -> dict[str, Any]:
         """`v` with the open sizes filled in. Raises GenwrightError."""
-        width = v.setdefault("width", v["heads"] * v["head_width"] if self.heads and self.head_width else 64 * self.depth)
+        width = v.setdefault(
+            "width",
+            v["heads"] * v["head_width"] if self.heads and self.head_width else 64 * self.depth,
+        )
         if "heads" not in v:
             share = v.get("head_width", 64 if width < 768 else 128)
             fits = f"give model.heads, or a width like {-(-width // share) * share}"
-            _refuse(width % share, f"model.width {width} is no multiple of the head width {share}", fits)
+            _refuse(
+                width % share, f"model.width {width} is no multiple of the head width {share}", fits
+            )
             v["heads"] = width // share
         uneven = "head_width" not in v and width % v["heads"]
-        _refuse(uneven, f"model.width {width} is no multiple of model.heads {v['heads']}", "change one, or give model.head_width")
+        _refuse(
+            uneven,
+            f"model.width {width} is no multiple of model.heads {v['heads']}",
+            "change one, or give model.head_width",
+        )
         v.setdefault("head_width", width // v["heads"])
         kv_heads = v.setdefault("kv_heads", v["heads"])
-        _refuse(v["heads"] % kv_heads, f"model.heads {v['heads']} is no multiple of model.kv_heads {kv_heads}", "change one of them")
-        _refuse(v["head_width"] % 2, f"model.head_width {v['head_width']} is odd, rotary positions turn pairs", "choose an even number")
-        v.setdefault("hidden", 4 * width if v["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64)
+        _refuse(
+            v["heads"] % kv_heads,
+            f"model.heads {v['heads']} is no multiple of model.kv_heads {kv_heads}",
+            "change one of them",
+        )
+        _refuse(
+            v["head_width"] % 2,
+            f"model.head_width {v['head_width']} is odd, rotary positions turn pairs",
+            "choose an even number",
+        )
+        v.setdefault(
+            "hidden", 4 * width if v["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64
+        )
         return v
 
     def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
@@ -150,7 +233,11 @@ class TransformerSettings(Settings, family="model"):
         """Batch size (examples) and learning rates for this size."""
         width = self.width or 64 * self.depth
         tokens = 2**13 if width <= 256 else 2**15 if width < 768 else 2**19
-        return {"batch_size": max(1, tokens // space.length), "learning_rate": round(0.004 * (width / 768) ** -0.5, 6), "matrix_rate": 0.02}
+        return {
+            "batch_size": max(1, tokens // space.length),
+            "learning_rate": round(0.004 * (width / 768) ** -0.5, 6),
+            "matrix_rate": 0.02,
+        }
 
 
 def _refuse(wrong: object, what: str, remedy: str) -> None:

@@ -1,11 +1,14 @@
-"""Residual convolutional generator and discriminator of modern plainness (R3GAN, Huang et al., arXiv 2501.05441).
+"""Residual convolutional generator and discriminator of modern plainness (R3GAN, Huang et al.,
+arXiv 2501.05441).
 
-No normalisation. A block is 1x1 up, act, grouped 3x3, act, 1x1 down, added to its input; the last map starts at zero and the others are
-scaled by the number of blocks as Fix-up asks (Zhang et al., arXiv 1901.09321), so that a deep stack starts as a shallow one. Resolution
-doubles (halves) bilinearly between stages; channels halve (double), so that every stage costs about the same. Pixels next to each other
-may be folded into channels (`patch`; Shi et al., arXiv 1609.05158), which spares the finest and dearest stage. The generator starts
-from a learned basis of the coarsest size, scaled by the latent; the discriminator ends in a map of that size, channel by channel. A
-condition enters by an embedding beside the latent, and by projection (Miyato and Koyama, arXiv 1802.05637).
+No normalisation. A block is 1x1 up, act, grouped 3x3, act, 1x1 down, added to its input; the last
+map starts at zero and the others are scaled by the number of blocks as Fix-up asks (Zhang et al.,
+arXiv 1901.09321), so that a deep stack starts as a shallow one. Resolution doubles (halves)
+bilinearly between stages; channels halve (double), so that every stage costs about the same. Pixels
+next to each other may be folded into channels (`patch`; Shi et al., arXiv 1609.05158), which spares
+the finest and dearest stage. The generator starts from a learned basis of the coarsest size, scaled
+by the latent; the discriminator ends in a map of that size, channel by channel. A condition enters
+by an embedding beside the latent, and by projection (Miyato and Koyama, arXiv 1802.05637).
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ class Block(nn.Module):
     def __init__(self, width: int, expansion: int, group: int, scale: float):
         super().__init__()
         hidden = width * expansion
-        groups = math.gcd(hidden, max(1, hidden // group)) if group else 1  # as near to `group` channels each as the width allows
+        # as near to `group` channels each as the width allows
+        groups = math.gcd(hidden, max(1, hidden // group)) if group else 1
         self.up = conv(width, hidden, 1, gain=scale)
         self.mix = conv(hidden, hidden, 3, groups, gain=_GAIN * scale)
         self.down = conv(hidden, width, 1, gain=0.0, bias=False)
@@ -62,21 +66,26 @@ class Network(Settings):
     """Side of the squares of pixels that are folded into channels."""
 
     def stages(self, space: Space) -> tuple[int, list[int]]:
-        """(coarsest side, channels of each stage, the coarsest first) for square pictures of side 4 * 2^k, or 28, from 7. Raises
-        GenwrightError for what cannot be made."""
+        """(coarsest side, channels of each stage, the coarsest first) for square pictures of side 4
+        * 2^k, or 28, from 7. Raises GenwrightError for what cannot be made."""
         sizes = {start * 2**k: (start, k) for start, most in ((7, 3), (4, 9)) for k in range(most)}
         side = space.shape[-1] if len(space.shape) == 3 and space.shape[1] == space.shape[2] else 0
         start, halvings = sizes.get(side, (0, 0))
         count = halvings + 1 - (self.patch == 2)
         if not start or not count:
-            made, possible = "x".join(map(str, space.shape)), ", ".join(map(str, sorted(sizes)[self.patch * 2 - 2 :]))
+            made = "x".join(map(str, space.shape))
+            possible = ", ".join(map(str, sorted(sizes)[self.patch * 2 - 2 :]))
             what = f"a residual network cannot make content of shape {made or 'unknown'} (channels x height x width)"
             raise GenwrightError(what, f"set codec.size to one of {possible}")
         return start, [min(self.widest, self.width * 2**k) for k in reversed(range(count))]
 
-    def pyramid(self, widths: list[int], between: Callable[[int, int], Iterable[nn.Module]]) -> nn.Sequential:
-        """The blocks of every stage, and `between` two of them what changes resolution and channels."""
-        scale = (len(widths) * self.blocks) ** -0.25  # Fix-up's L^(-1 / (2m - 2)) with m = 3 maps a branch
+    def pyramid(
+        self, widths: list[int], between: Callable[[int, int], Iterable[nn.Module]]
+    ) -> nn.Sequential:
+        """The blocks of every stage, and `between` two of them what changes resolution and
+        channels."""
+        # Fix-up's L^(-1 / (2m - 2)) with m = 3 maps a branch
+        scale = (len(widths) * self.blocks) ** -0.25
         layers: list[nn.Module] = []
         for before, width in zip([None, *widths], widths, strict=False):
             layers += between(before, width) if before else ()
@@ -90,10 +99,16 @@ class PictureGenerator(Generator):
         start, widths = s.stages(space)
         self.first = nn.Linear(self.inputs, widths[0], bias=False)
         self.basis = nn.Parameter(torch.randn(widths[0], start, start))
-        self.stages = s.pyramid(widths, lambda a, b: (conv(a, b, 1, bias=False), nn.Upsample(scale_factor=2, mode="bilinear")))
-        self.out, self.patch = conv(widths[-1], space.shape[0] * s.patch**2, 3), s.patch
+        self.stages = s.pyramid(
+            widths,
+            lambda a, b: (conv(a, b, 1, bias=False), nn.Upsample(scale_factor=2, mode="bilinear")),
+        )
+        self.out = conv(widths[-1], space.shape[0] * s.patch**2, 3)
+        self.patch = s.patch
         nn.init.normal_(self.first.weight, std=1 / math.sqrt(self.inputs))
-        with torch.no_grad():  # the pixels of a square start equal, without a checkerboard (Aitken et al., arXiv 1707.02937)
+        # the pixels of a square start equal, without a checkerboard (Aitken et al., arXiv
+        # 1707.02937)
+        with torch.no_grad():
             self.out.weight.copy_(self.out.weight[:: s.patch**2].repeat_interleave(s.patch**2, 0))
 
     def made(self, z: Tensor) -> Tensor:
@@ -105,9 +120,12 @@ class PictureDiscriminator(Discriminator):
     def __init__(self, space: Space, packing: int, s: ResidualDiscriminator):
         start, widths = s.stages(space)
         super().__init__(space.columns * packing, widths[0])
-        self.first, self.patch = conv(space.shape[0] * packing * s.patch**2, widths[-1], 3), s.patch
+        self.first = conv(space.shape[0] * packing * s.patch**2, widths[-1], 3)
+        self.patch = s.patch
         # the mean of 2x2 is bilinear resampling to half the size
-        self.stages = s.pyramid(widths[::-1], lambda a, b: (nn.AvgPool2d(2), conv(a, b, 1, bias=False)))
+        self.stages = s.pyramid(
+            widths[::-1], lambda a, b: (nn.AvgPool2d(2), conv(a, b, 1, bias=False))
+        )
         self.basis = nn.Parameter(torch.randn(widths[0], start, start) / start)
 
     def features(self, x: Tensor) -> Tensor:

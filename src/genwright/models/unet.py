@@ -1,9 +1,10 @@
-"""The velocity of a flow between pictures: a small residual U-Net (Ronneberger et al., arXiv 1505.04597; Ho et al., 2006.11239) whose
-blocks are modulated by time and condition (Perez et al., 1709.07871; Dhariwal and Nichol, 2105.05233).
+"""The velocity of a flow between pictures: a small residual U-Net (Ronneberger et al., arXiv
+1505.04597; Ho et al., 2006.11239) whose blocks are modulated by time and condition (Perez et al.,
+1709.07871; Dhariwal and Nichol, 2105.05233).
 
-Made for CPUs: pixels are cut into patches first, so that nothing runs at full resolution; channels lie last in memory, where 3x3
-convolutions in bfloat16 run 4 to 6 times as fast as in fp32; norms are over the channels of a pixel; grids are halved and doubled by
-reshaping.
+Made for CPUs: pixels are cut into patches first, so that nothing runs at full resolution; channels
+lie last in memory, where 3x3 convolutions in bfloat16 run 4 to 6 times as fast as in fp32; norms
+are over the channels of a pixel; grids are halved and doubled by reshaping.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Block(nn.Module):
 
     def __init__(self, width: int, context: int):
         super().__init__()
-        self.into, self.out = nn.Conv2d(width, width, 3, padding=1), initialised(nn.Conv2d(width, width, 3, padding=1), 0.0)
+        self.into = nn.Conv2d(width, width, 3, padding=1)
+        self.out = initialised(nn.Conv2d(width, width, 3, padding=1), 0.0)
         self.modulation = nn.Linear(context, 2 * width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
@@ -47,24 +49,34 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads, self.qkv, self.out = heads, nn.Conv2d(width, 3 * width, 1), initialised(nn.Conv2d(width, width, 1), 0.0)
+        self.heads = heads
+        self.qkv = nn.Conv2d(width, 3 * width, 1)
+        self.out = initialised(nn.Conv2d(width, width, 1), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(norm(x)).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(3, 4).unbind(1)
+        q, k, v = (
+            self.qkv(norm(x)).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(3, 4).unbind(1)
+        )
         return x + self.out(attention(q, k, v, None, causal=False).transpose(2, 3).reshape(x.shape))
 
 
 class Level(nn.Module):
-    """A grid: blocks, then the coarser grid (attention, at the coarsest), then as many blocks, each reading what its partner wrote."""
+    """A grid: blocks, then the coarser grid (attention, at the coarsest), then as many blocks, each
+    reading what its partner wrote."""
 
     def __init__(self, width: int, below: int, context: int, settings: UNetSettings):
         super().__init__()
-        blocks, self.coarser, self.attention = range(settings.blocks), None, None
-        self.down, self.up = (nn.ModuleList(Block(width, context) for _ in blocks) for _ in range(2))
+        blocks = range(settings.blocks)
+        self.coarser = None
+        self.attention = None
+        self.down, self.up = (
+            nn.ModuleList(Block(width, context) for _ in blocks) for _ in range(2)
+        )
         self.merge = nn.ModuleList(nn.Conv2d(2 * width, width, 1) for _ in blocks)
         if below:
             self.coarser = Level(2 * width, below - 1, context, settings)
-            self.halve, self.twice = nn.Conv2d(4 * width, 2 * width, 1), nn.Conv2d(2 * width, 4 * width, 1)
+            self.halve = nn.Conv2d(4 * width, 2 * width, 1)
+            self.twice = nn.Conv2d(2 * width, 4 * width, 1)
         elif settings.attention:
             self.attention = Attention(width, max(1, width // 64))
 
@@ -74,7 +86,9 @@ class Level(nn.Module):
             h = block(h, context)
             seen.append(h)
         if self.coarser is not None:
-            h = h + F.pixel_shuffle(self.twice(self.coarser(self.halve(F.pixel_unshuffle(h, 2)), context)), 2)
+            h = h + F.pixel_shuffle(
+                self.twice(self.coarser(self.halve(F.pixel_unshuffle(h, 2)), context)), 2
+            )
         elif self.attention is not None:
             h = self.attention(h)
         for block, merge in zip(self.up, self.merge, strict=True):
@@ -85,14 +99,20 @@ class Level(nn.Module):
 class UNet(Velocity):
     def __init__(self, channels: int, columns: int, settings: UNetSettings):
         super().__init__()
-        self.patch, pixels, width = settings.patch, channels * settings.patch**2, settings.width
+        self.patch = settings.patch
+        pixels = channels * settings.patch**2
+        width = settings.width
         self.context = Context(columns, 2 * width)
-        self.first, self.last = nn.Conv2d(pixels, width, 3, padding=1), initialised(nn.Conv2d(width, pixels, 3, padding=1), 0.0)
+        self.first = nn.Conv2d(pixels, width, 3, padding=1)
+        self.last = initialised(nn.Conv2d(width, pixels, 3, padding=1), 0.0)
         self.level = Level(width, settings.levels - 1, 2 * width, settings)
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
-        """x (n, channels, size, size), time (n,) in [0, 1], condition (n, columns) or None -> (n, channels, size, size)."""
-        h = F.pixel_unshuffle(x.to(self.first.weight.dtype), self.patch).contiguous(memory_format=torch.channels_last)
+        """x (n, channels, size, size), time (n,) in [0, 1], condition (n, columns) or None -> (n,
+        channels, size, size)."""
+        h = F.pixel_unshuffle(x.to(self.first.weight.dtype), self.patch).contiguous(
+            memory_format=torch.channels_last
+        )
         h = self.level(self.first(h), self.context(time, condition))
         return F.pixel_shuffle(self.last(F.silu(norm(h))), self.patch)
 
@@ -107,11 +127,17 @@ class UNetSettings(Settings, family="model"):
     blocks: int = Field(2, ge=1, le=16)
     """Residual blocks of a grid on the way down, and as many on the way up."""
     patch: Literal[1, 2, 4] = 2
-    """Side of the square of pixels that the finest grid holds in one place; 1 is finer and four times as slow as 2."""
+    """Side of the square of pixels that the finest grid holds in one place; 1 is finer and four
+    times as slow as 2."""
     attention: bool = True
     """Whether places of the coarsest grid look at each other."""
     role: ClassVar[str] = "velocity"
 
     def build(self, space: Space) -> UNet:
-        channels, *_ = halved(space, self.kind, self.patch * 2 ** (self.levels - 1), "lower model.levels or model.patch")
+        channels, *_ = halved(
+            space,
+            self.kind,
+            self.patch * 2 ** (self.levels - 1),
+            "lower model.levels or model.patch",
+        )
         return UNet(channels, space.columns, self)

@@ -1,4 +1,5 @@
-"""The velocity of a flow between points: a residual MLP. What velocity networks share: the features of time and of a condition."""
+"""The velocity of a flow between points: a residual MLP. What velocity networks share: the features
+of time and of a condition."""
 
 import math
 from typing import ClassVar, Literal
@@ -16,21 +17,26 @@ _FASTEST = 256.0  # radians over the whole way, of the quickest feature of time
 
 
 class Context(nn.Module):
-    """time (n,) in [0, 1] and condition (n, columns) or None -> (n, width). An attribute that is not said adds nothing."""
+    """time (n,) in [0, 1] and condition (n, columns) or None -> (n, width). An attribute that is
+    not said adds nothing."""
 
     rates: Tensor
 
     def __init__(self, columns: int, width: int):
         super().__init__()
-        self.register_buffer("rates", torch.logspace(0, math.log2(_FASTEST), 32, base=2), persistent=False)
+        self.register_buffer(
+            "rates", torch.logspace(0, math.log2(_FASTEST), 32, base=2), persistent=False
+        )
         self.time = nn.Linear(65, width)
         self.condition = nn.Linear(columns, width, bias=False) if columns else None
         if self.condition is not None:
-            nn.init.normal_(self.condition.weight, std=0.5)  # rows are looked up, a few at a time, beside features of size 1
+            # rows are looked up, a few at a time, beside features of size 1
+            nn.init.normal_(self.condition.weight, std=0.5)
         self.mix = nn.Linear(width, width)
 
     def forward(self, time: Tensor, condition: Tensor | None) -> Tensor:
-        angle = time.float()[:, None] * self.rates  # in fp32: bfloat16 would make steps of the way equal
+        # in fp32: bfloat16 would make steps of the way equal
+        angle = time.float()[:, None] * self.rates
         features = torch.cat([time.float()[:, None], angle.cos(), angle.sin()], 1)
         h = self.time(features.to(self.time.weight.dtype))
         if self.condition is not None and condition is not None:
@@ -42,14 +48,21 @@ class Velocity(nn.Module):
     """What an optimizer is told of such a network: only inner layers are matrices."""
 
     def groups(self) -> dict[str, str]:
-        own = {"context.condition.weight": "embedding", "first.weight": "head", "last.weight": "head"}
-        return {n: own.get(n, "matrix" if p.ndim >= 2 else "scalar") for n, p in self.named_parameters()}
+        own = {
+            "context.condition.weight": "embedding",
+            "first.weight": "head",
+            "last.weight": "head",
+        }
+        return {
+            n: own.get(n, "matrix" if p.ndim >= 2 else "scalar") for n, p in self.named_parameters()
+        }
 
 
 class _Block(nn.Module):
     def __init__(self, width: int, context: int):
         super().__init__()
-        self.into, self.out = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.into = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(2 * width, width)
         self.modulation = nn.Linear(context, 2 * width)
         nn.init.zeros_(self.out.weight)
 
@@ -62,13 +75,15 @@ class PointVelocity(Velocity):
     def __init__(self, coordinates: int, columns: int, width: int, depth: int):
         super().__init__()
         self.context = Context(columns, width)
-        self.first, self.last = nn.Linear(coordinates, width), nn.Linear(width, coordinates)
+        self.first = nn.Linear(coordinates, width)
+        self.last = nn.Linear(width, coordinates)
         self.blocks = nn.ModuleList(_Block(width, width) for _ in range(depth))
         nn.init.zeros_(self.last.weight)
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """x (n, coordinates), time (n,), condition (n, columns) or None -> (n, coordinates)."""
-        context, h = self.context(time, condition), self.first(x.to(self.first.weight.dtype))
+        context = self.context(time, condition)
+        h = self.first(x.to(self.first.weight.dtype))
         for block in self.blocks:
             h = block(h, context)
         return self.last(F.silu(h))
@@ -85,5 +100,8 @@ class MlpVelocity(Settings, family="model"):
 
     def build(self, space: Space) -> PointVelocity:
         if len(space.shape) != 1:
-            raise GenwrightError(f"model.kind=mlp-velocity moves points, and this data has the shape {space.shape}", "use model.kind=unet")
+            raise GenwrightError(
+                f"model.kind=mlp-velocity moves points, and this data has the shape {space.shape}",
+                "use model.kind=unet",
+            )
         return PointVelocity(space.shape[0], space.columns, self.width, self.depth)

@@ -1,9 +1,12 @@
-"""Generative adversarial networks: a generator that makes examples from latents z ~ N(0, I), against a discriminator that scores them.
+"""Generative adversarial networks: a generator that makes examples from latents z ~ N(0, I),
+against a discriminator that scores them.
 
-Two turns a step on one draw of the stream, with latents of their own. The default game is relativistic (Jolicoeur-Martineau, arXiv
-1807.00734) with zero-centred gradient penalties on real and on generated examples (R1 and R2), which has no tricks left to tune and
-converges where others collapse (R3GAN, Huang et al., arXiv 2501.05441). Packing (PacGAN, Lin et al., arXiv 1712.04086) shows the
-discriminator several examples at once, so that it sees a lack of variety; a split never cuts a pack.
+Two turns a step on one draw of the stream, with latents of their own. The default game is
+relativistic (Jolicoeur-Martineau, arXiv 1807.00734) with zero-centred gradient penalties on real
+and on generated examples (R1 and R2), which has no tricks left to tune and converges where others
+collapse (R3GAN, Huang et al., arXiv 2501.05441). Packing (PacGAN, Lin et al., arXiv 1712.04086)
+shows the discriminator several examples at once, so that it sees a lack of variety; a split never
+cuts a pack.
 """
 
 from __future__ import annotations
@@ -24,38 +27,57 @@ from genwright.core.registry import Settings
 from genwright.objectives.augment import NUMBERS, augment
 from genwright.sampling.drawing import Drawing
 
-Pair = Callable[[Tensor, Tensor], Tensor]  # scores of real and of generated examples (n,) -> loss of each pair (n,)
+# scores of real and of generated examples (n,) -> loss of each pair (n,)
+Pair = Callable[[Tensor, Tensor], Tensor]
 
 # name -> (what the discriminator minimises, what the generator minimises)
 LOSSES: Mapping[str, tuple[Pair, Pair]] = {
-    "relativistic": (lambda real, fake: F.softplus(fake - real), lambda real, fake: F.softplus(real - fake)),
-    "non-saturating": (lambda real, fake: F.softplus(-real) + F.softplus(fake), lambda real, fake: F.softplus(-fake)),
+    "relativistic": (
+        lambda real, fake: F.softplus(fake - real),
+        lambda real, fake: F.softplus(real - fake),
+    ),
+    "non-saturating": (
+        lambda real, fake: F.softplus(-real) + F.softplus(fake),
+        lambda real, fake: F.softplus(-fake),
+    ),
     "hinge": (lambda real, fake: F.relu(1 - real) + F.relu(1 + fake), lambda real, fake: -fake),
     "wasserstein": (lambda real, fake: fake - real, lambda real, fake: -fake),
 }
 SURE = 0.6  # ADA's target: mean sign of the scores of real examples
-_RELATIVE = ("relativistic", "wasserstein")  # a constant added to all scores changes nothing: a score's own sign means nothing
+# a constant added to all scores changes nothing: a score's own sign means nothing
+_RELATIVE = ("relativistic", "wasserstein")
 
 
 def square_slopes(scores: Tensor, x: Tensor) -> Tensor:
-    """Squared norms of d score / d pack, (packs,), differentiable. scores (packs,) of the examples x (packs * packing, ...)."""
+    """Squared norms of d score / d pack, (packs,), differentiable. scores (packs,) of the examples
+    x (packs * packing, ...)."""
     (slopes,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
     return slopes.reshape(len(scores), -1).square().sum(1)
 
 
 def gradient_penalty(square: Tensor) -> Tensor:
-    """(norm - 1)^2 of squared norms (n,): Gulrajani et al., arXiv 1704.00028, eq. 3. A norm of 0 keeps a finite gradient."""
+    """(norm - 1)^2 of squared norms (n,): Gulrajani et al., arXiv 1704.00028, eq. 3. A norm of 0
+    keeps a finite gradient."""
     return (torch.sqrt(square + 1e-12) - 1).square()
 
 
 class AdversarialObjective(Objective):
-    """modules: {"generator", "discriminator"}. The probability of augmentation is a buffer of the discriminator."""
+    """modules: {"generator", "discriminator"}. The probability of augmentation is a buffer of the
+    discriminator."""
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Adversarial):
-        self.modules, self.space, self.settings = modules, space, settings
-        self.unit, self.latent = settings.packing, (settings.latent,)
-        usual = {"relativistic": (1.0, 1.0), "non-saturating": (1.0, 0.0)}.get(settings.loss, (0.0, 0.0))
-        self.r1, self.r2 = (usual[i] if given is None else given for i, given in enumerate((settings.r1, settings.r2)))
+        self.modules = modules
+        self.space = space
+        self.settings = settings
+        self.unit = settings.packing
+        self.latent = (settings.latent,)
+        usual = {"relativistic": (1.0, 1.0), "non-saturating": (1.0, 0.0)}.get(
+            settings.loss, (0.0, 0.0)
+        )
+        self.r1, self.r2 = (
+            usual[i] if given is None else given
+            for i, given in enumerate((settings.r1, settings.r2))
+        )
         self.wasserstein = settings.gradient_penalty if settings.loss == "wasserstein" else 0.0
         self.double_backward = bool(self.r1 or self.r2 or self.wasserstein)
         self.of_discriminator, self.of_generator = LOSSES[settings.loss]
@@ -66,12 +88,16 @@ class AdversarialObjective(Objective):
     def augmentation(self) -> Tensor:
         return cast(Tensor, self.modules["discriminator"].augmentation)
 
-    # -- training ----------------------------------------------------------------------------------------------------------------
+    # -- training
+    # ----------------------------------------------------------------------------------------------------------------
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Latents (n, 2, latent) and augmentations (n, 3, NUMBERS): those of the discriminator's turn first."""
+        """Latents (n, 2, latent) and augmentations (n, 3, NUMBERS): those of the discriminator's
+        turn first."""
         out = batch | {"latent": draws.normal("latent", 2, self.settings.latent)}
         if "condition" in batch:
-            out["condition"] = drop(self.space.attributes, batch["condition"], draws, self.settings.drop)
+            out["condition"] = drop(
+                self.space.attributes, batch["condition"], draws, self.settings.drop
+            )
         if self.settings.augment:
             out["augment"] = draws.uniform("augment", 3, NUMBERS)
         if self.wasserstein:
@@ -80,19 +106,27 @@ class AdversarialObjective(Objective):
 
     def turns(self, step: int) -> Sequence[Turn]:
         s = self.settings
-        weight = 0.0 if step % s.penalty_every else s.penalty_every * (0.5 ** (step / s.halve) if s.halve else 1.0)
-        return Turn(("discriminator",), lambda batch: self.discriminate(batch, weight)), Turn(("generator",), self.generate)
+        weight = (
+            0.0
+            if step % s.penalty_every
+            else s.penalty_every * (0.5 ** (step / s.halve) if s.halve else 1.0)
+        )
+        return Turn(("discriminator",), lambda batch: self.discriminate(batch, weight)), Turn(
+            ("generator",), self.generate
+        )
 
     def generated(self, batch: Batch, which: int) -> Tensor:
         return self.modules["generator"](batch["latent"][:, which], batch.get("condition"))
 
     def scores(self, x: Tensor, batch: Batch, *augmented: int) -> Tensor:
-        """(packs,) of examples x (n, *shape), which may hold several for each of the batch's: real, then generated. augmented: which
-        of the batch's augmentations each of these sets goes through; without, none."""
+        """(packs,) of examples x (n, *shape), which may hold several for each of the batch's: real,
+        then generated. augmented: which of the batch's augmentations each of these sets goes
+        through; without, none."""
         if augmented and "augment" in batch:
             numbers = torch.cat([batch["augment"][:, which] for which in augmented])
             x = augment(x, numbers, self.augmentation, self.settings.flips)
-        m, condition = self.unit, batch.get("condition")
+        m = self.unit
+        condition = batch.get("condition")
         x = x.reshape(len(x) // m, m * x.size(1), *x.shape[2:])
         if condition is not None:
             condition = condition.reshape(len(condition) // m, -1)
@@ -109,7 +143,11 @@ class AdversarialObjective(Objective):
         real, fake_scores = scores.chunk(2)
         game = total = self.of_discriminator(real, fake_scores)
         reference = fake_scores if self.settings.loss in _RELATIVE else 0.0
-        metrics = {"discriminator_loss": game, "wins": _wins(real, fake_scores), "real_sign": (real - reference).sign()}
+        metrics = {
+            "discriminator_loss": game,
+            "wins": _wins(real, fake_scores),
+            "real_sign": (real - reference).sign(),
+        }
         if penalised:
             of_real, of_fake = square_slopes(scores, x).chunk(2)
             metrics["penalty"] = (self.r1 * of_real + self.r2 * of_fake) / 2
@@ -122,8 +160,13 @@ class AdversarialObjective(Objective):
         return self._loss(total, metrics)
 
     def _between(self, batch: Batch, fake: Tensor) -> Tensor:
-        """The gradient penalty at a random place on the line between each real pack and a generated one."""
-        share = batch["between"][:: self.unit].repeat_interleave(self.unit, 0).view(-1, *[1] * (fake.ndim - 1))
+        """The gradient penalty at a random place on the line between each real pack and a generated
+        one."""
+        share = (
+            batch["between"][:: self.unit]
+            .repeat_interleave(self.unit, 0)
+            .view(-1, *[1] * (fake.ndim - 1))
+        )
         x = (share * batch["x"] + (1 - share) * fake).requires_grad_()
         return gradient_penalty(square_slopes(self.scores(x, batch, 0), x))
 
@@ -140,31 +183,56 @@ class AdversarialObjective(Objective):
         """A pack's loss is that of each of its examples."""
         each = total.repeat_interleave(self.unit) if self.unit > 1 else total
         packs = torch.tensor(float(len(total)), device=total.device)
-        return Loss(each, torch.ones_like(each), {name: (value.detach().sum(), packs) for name, value in metrics.items()})
+        return Loss(
+            each,
+            torch.ones_like(each),
+            {name: (value.detach().sum(), packs) for name, value in metrics.items()},
+        )
 
     def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:
-        """Adaptive augmentation: its probability rises while the discriminator is surer of real examples than SURE."""
+        """Adaptive augmentation: its probability rises while the discriminator is surer of real
+        examples than SURE."""
         if self.settings.augment:
             sure = metrics["real_sign"] > SURE
-            # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676, section 2.2)
-            self.augmentation.add_(self.settings.augment_step if sure else -self.settings.augment_step).clamp_(0, 0.8)
+            # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676,
+            # section 2.2)
+            self.augmentation.add_(
+                self.settings.augment_step if sure else -self.settings.augment_step
+            ).clamp_(0, 0.8)
 
     def measured(self, batch: Batch) -> Loss:
-        """Scores of held-out examples beside generated ones, not augmented. A last pack that is not full is left out."""
+        """Scores of held-out examples beside generated ones, not augmented. A last pack that is not
+        full is left out."""
         whole = {k: v[: len(v) - len(v) % self.unit] for k, v in batch.items()}
         real, fake = self.scores(torch.cat([whole["x"], self.generated(whole, 0)]), whole).chunk(2)
-        return self._loss(torch.zeros_like(real), {"wins": _wins(real, fake), "score_real": real, "score_fake": fake})
+        return self._loss(
+            torch.zeros_like(real),
+            {"wins": _wins(real, fake), "score_real": real, "score_fake": fake},
+        )
 
-    # -- what a latent is for ----------------------------------------------------------------------------------------------------
-    def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any) -> Tensor:
-        """Examples (n, *shape). What is unwanted is taken off the condition, whose embedding is linear."""
+    # -- what a latent is for
+    # ----------------------------------------------------------------------------------------------------
+    def decode(
+        self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any
+    ) -> Tensor:
+        """Examples (n, *shape). What is unwanted is taken off the condition, whose embedding is
+        linear."""
         if condition is not None and negative is not None:
             condition = condition - negative
         return self.modules["generator"](latent * settings.truncation, condition)
 
-    def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Any, starts: int = 4, steps: int = 200) -> Tensor:
-        """Latents (n, latent): by Adam on the mean squared error, from several draws of the prior at once, the best of which is kept. The
-        prior's weight keeps a latent where the generator was trained."""
+    def invert(
+        self,
+        x: Tensor,
+        condition: Tensor | None,
+        draws: Draws,
+        settings: Any,
+        starts: int = 4,
+        steps: int = 200,
+    ) -> Tensor:
+        """Latents (n, latent): by Adam on the mean squared error, from several draws of the prior
+        at once, the best of which is kept. The prior's weight keeps a latent where the generator
+        was trained."""
         z = draws.normal("invert", starts, *self.latent).flatten(0, 1).requires_grad_()
         wanted = x.repeat_interleave(starts, 0)
         given = None if condition is None else condition.repeat_interleave(starts, 0)
@@ -180,11 +248,19 @@ class AdversarialObjective(Objective):
         return z.detach().view(len(x), starts, -1)[torch.arange(len(x), device=x.device), best]
 
     def directions(self, count: int) -> Tensor:
-        """(count, latent) unit vectors, strongest first: those that the generator's first affine map A stretches most, which are the
-        eigenvectors of A^T A (SeFa, Shen and Zhou, arXiv 2007.06600). The largest entry of each is positive."""
-        first = cast(nn.Linear, self.modules["generator"].first).weight.detach().double()[:, : self.settings.latent]
+        """(count, latent) unit vectors, strongest first: those that the generator's first affine
+        map A stretches most, which are the eigenvectors of A^T A (SeFa, Shen and Zhou, arXiv
+        2007.06600). The largest entry of each is positive."""
+        first = (
+            cast(nn.Linear, self.modules["generator"].first)
+            .weight.detach()
+            .double()[:, : self.settings.latent]
+        )
         if count > self.settings.latent:
-            raise GenwrightError(f"{count} directions were asked of a latent of {self.settings.latent}", "ask for fewer")
+            raise GenwrightError(
+                f"{count} directions were asked of a latent of {self.settings.latent}",
+                "ask for fewer",
+            )
         found = torch.linalg.svd(first, full_matrices=False).Vh[:count]
         sign = found.gather(1, found.abs().argmax(1, keepdim=True)).sign()
         return (found * sign).float()
@@ -200,13 +276,16 @@ class Adversarial(Settings, family="objective"):
     loss: Literal["relativistic", "non-saturating", "hinge", "wasserstein"] = "relativistic"
     """The game."""
     r1: float | None = Field(None, ge=0, le=1e4)
-    """Weight of the squared gradient at real examples (R1's gamma). Default: 1 for relativistic and non-saturating, else 0."""
+    """Weight of the squared gradient at real examples (R1's gamma). Default: 1 for relativistic and
+    non-saturating, else 0."""
     r2: float | None = Field(None, ge=0, le=1e4)
     """The same at generated examples (R2). Default: 1 for relativistic, else 0."""
     halve: float = Field(0.0, ge=0)
-    """In which part of the run R1 and R2 fall to half: below 1 a share, from 1 steps; 0: they stay."""
+    """In which part of the run R1 and R2 fall to half: below 1 a share, from 1 steps; 0: they
+    stay."""
     penalty_every: int = Field(1, ge=1, le=64)
-    """R1 and R2 are computed every so many steps, and weigh as much more (StyleGAN2, arXiv 1912.04958): a third of the time at 4."""
+    """R1 and R2 are computed every so many steps, and weigh as much more (StyleGAN2, arXiv
+    1912.04958): a third of the time at 4."""
     gradient_penalty: float = Field(10.0, gt=0, le=1e4)
     """Weight of (gradient norm - 1)^2 between real and generated examples, for `wasserstein`."""
     latent: int = Field(64, ge=1, le=65536)
@@ -214,7 +293,8 @@ class Adversarial(Settings, family="objective"):
     packing: int = Field(1, ge=1, le=64)
     """Examples the discriminator sees at once."""
     drop: float = Field(0.1, ge=0, lt=1)
-    """How often an attribute, and all of them, are left out, so that the generator can do without."""
+    """How often an attribute, and all of them, are left out, so that the generator can do
+    without."""
     augment: bool = False
     """Adaptive augmentation of what the discriminator sees, for small data."""
     augment_step: float = Field(2e-4, gt=0, le=0.1)
@@ -225,9 +305,15 @@ class Adversarial(Settings, family="objective"):
     spans: ClassVar = ("halve",)
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
-        return {"generator": ("generator", {"latent": self.latent}), "discriminator": ("discriminator", {"packing": self.packing})}
+        return {
+            "generator": ("generator", {"latent": self.latent}),
+            "discriminator": ("discriminator", {"packing": self.packing}),
+        }
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> AdversarialObjective:
         if self.augment and len(space.shape) != 3:
-            raise GenwrightError("objective.augment changes pictures, and this data has none", "set objective.augment=false")
+            raise GenwrightError(
+                "objective.augment changes pictures, and this data has none",
+                "set objective.augment=false",
+            )
         return AdversarialObjective(modules, space, self)

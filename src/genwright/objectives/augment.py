@@ -1,8 +1,10 @@
-"""Augmentation of what a discriminator sees (ADA, Karras et al., arXiv 2006.06676), with a few plain transforms.
+"""Augmentation of what a discriminator sees (ADA, Karras et al., arXiv 2006.06676), with a few
+plain transforms.
 
-Each transform is applied to each picture with a probability; as both real and generated pictures go through the same, the generator
-learns the pictures as they are. All is linear in the pictures and made of gathers and products, so gradients can be differentiated again
-(torch's own `grid_sample` cannot). Random numbers come from outside.
+Each transform is applied to each picture with a probability; as both real and generated pictures go
+through the same, the generator learns the pictures as they are. All is linear in the pictures and
+made of gathers and products, so gradients can be differentiated again (torch's own `grid_sample`
+cannot). Random numbers come from outside.
 """
 
 import math
@@ -14,8 +16,9 @@ NUMBERS = 14  # uniform random numbers for a picture: 5 decisions, then 9 amount
 
 
 def augment(x: Tensor, numbers: Tensor, probability: Tensor, flips: bool = False) -> Tensor:
-    """Pictures (n, channels, height, width) in [-1, 1], transformed. numbers (n, NUMBERS) in [0, 1); probability: () of each of shift,
-    turn and scale, cutout, colour and (with `flips`) left to right."""
+    """Pictures (n, channels, height, width) in [-1, 1], transformed. numbers (n, NUMBERS) in [0,
+    1); probability: () of each of shift, turn and scale, cutout, colour and (with `flips`) left to
+    right."""
     chosen = (numbers[:, :5] < probability).float()
     amount = numbers[:, 5:] * 2 - 1
     shifted, turned, cut, coloured, flipped = chosen.unbind(1)
@@ -24,39 +27,52 @@ def augment(x: Tensor, numbers: Tensor, probability: Tensor, flips: bool = False
     mirror = 1 - 2 * flipped * float(flips)
     shift = shifted[:, None] * amount[:, 2:4] / 4  # of half a side: an eighth of the side
     out = resample(x, angle, scale, mirror, shift)
-    contrast, brightness = torch.exp2(coloured * amount[:, 4] * 0.5), coloured * amount[:, 5] * 0.3
+    contrast = torch.exp2(coloured * amount[:, 4] * 0.5)
+    brightness = coloured * amount[:, 5] * 0.3
     out = out * contrast.view(-1, 1, 1, 1) + brightness.view(-1, 1, 1, 1)
     return out * kept(x, amount[:, 6:8], cut)
 
 
 def resample(x: Tensor, angle: Tensor, scale: Tensor, mirror: Tensor, shift: Tensor) -> Tensor:
-    """Bilinear resampling of (n, c, h, w) turned by `angle` (n,), enlarged by `scale`, mirrored where -1, shifted by (n, 2) half sides (x,
-    y). Beyond an edge the picture is reflected."""
+    """Bilinear resampling of (n, c, h, w) turned by `angle` (n,), enlarged by `scale`, mirrored
+    where -1, shifted by (n, 2) half sides (x, y). Beyond an edge the picture is reflected."""
     n, c, h, w = x.shape
-    v, u = torch.meshgrid(*((torch.arange(size, device=x.device) + 0.5) * 2 / size - 1 for size in (h, w)), indexing="ij")
+    v, u = torch.meshgrid(
+        *((torch.arange(size, device=x.device) + 0.5) * 2 / size - 1 for size in (h, w)),
+        indexing="ij",
+    )
     u, v = u.flatten() - shift[:, :1], v.flatten() - shift[:, 1:]
-    cos, sin = (angle.cos() / scale)[:, None], (angle.sin() / scale)[:, None]
+    cos = (angle.cos() / scale)[:, None]
+    sin = (angle.sin() / scale)[:, None]
     column = _reflected((mirror[:, None] * (cos * u + sin * v) + 1) * (w / 2), w)
     row = _reflected((cos * v - sin * u + 1) * (h / 2), h)
-    left, top = column.floor(), row.floor()
-    right, down = column - left, row - top
+    left = column.floor()
+    top = row.floor()
+    right = column - left
+    down = row - top
     pixels = x.flatten(2)
     out = torch.zeros_like(pixels)
     for dy, wy in ((0, 1 - down), (1, down)):
         for dx, wx in ((0, 1 - right), (1, right)):
             index = (top + dy).clamp(max=h - 1) * w + (left + dx).clamp(max=w - 1)
-            out = out + pixels.gather(2, index.long()[:, None].expand(n, c, -1)) * (wy * wx)[:, None]
+            out = (
+                out + pixels.gather(2, index.long()[:, None].expand(n, c, -1)) * (wy * wx)[:, None]
+            )
     return out.view_as(x)
 
 
 def _reflected(place: Tensor, size: int) -> Tensor:
-    """Places in [0, size] (edges of pixels), reflected into it -> coordinates of pixel centres in [0, size - 1]."""
+    """Places in [0, size] (edges of pixels), reflected into it -> coordinates of pixel centres in
+    [0, size - 1]."""
     place = (place.remainder(2 * size) - size).abs()
     return (size - place - 0.5).clamp(0, size - 1)
 
 
 def kept(x: Tensor, centre: Tensor, cut: Tensor) -> Tensor:
-    """(n, 1, h, w): 0 in a square of half the side around `centre` (n, 2) in [-1, 1] where `cut` (n,) is 1, else 1."""
+    """(n, 1, h, w): 0 in a square of half the side around `centre` (n, 2) in [-1, 1] where `cut`
+    (n,) is 1, else 1."""
     v, u = ((torch.arange(size, device=x.device) + 0.5) * 2 / size - 1 for size in x.shape[2:])
-    inside = ((v - centre[:, 1:]).abs() < 0.5)[:, :, None] & ((u - centre[:, :1]).abs() < 0.5)[:, None, :]
+    inside = ((v - centre[:, 1:]).abs() < 0.5)[:, :, None] & ((u - centre[:, :1]).abs() < 0.5)[
+        :, None, :
+    ]
     return (1 - inside.float() * cut.view(-1, 1, 1))[:, None]

@@ -1,13 +1,17 @@
-"""Flow matching: a velocity carries noise to content along straight lines (rectified flow: Liu et al., arXiv 2209.03003; Lipman et
-al., 2210.02747). x_t = (1 - t) x_0 + t x_1, and the network learns E[x_1 - x_0 | x_t]; solving dx/dt = v(x, t) from 0 to 1 samples.
+"""Flow matching: a velocity carries noise to content along straight lines (rectified flow: Liu et
+al., arXiv 2209.03003; Lipman et al., 2210.02747). x_t = (1 - t) x_0 + t x_1, and the network learns
+E[x_1 - x_0 | x_t]; solving dx/dt = v(x, t) from 0 to 1 samples.
 
-x_0 is noise, or `start` where the batch has pairs of distributions to carry one to the other; then `decode` expects its latents from
-there. `optimal-transport` pairs the whole global batch so that lines cross less and few steps do (Tong et al., 2302.00482), within equal
-conditions, since else noise would come to depend on the condition, which it does not when sampling (Cheng and Schwing, 2503.10636).
+x_0 is noise, or `start` where the batch has pairs of distributions to carry one to the other; then
+`decode` expects its latents from there. `optimal-transport` pairs the whole global batch so that
+lines cross less and few steps do (Tong et al., 2302.00482), within equal conditions, since else
+noise would come to depend on the condition, which it does not when sampling (Cheng and Schwing,
+2503.10636).
 
-Held-out examples are paired within blocks of HELD_OUT_BLOCK neighbours, whatever the batches of training or of the measurement hold. Not
-independently: what a network learns from paired lines is another velocity than that of independent ones, whose loss would rise while it
-learns, and would choose the wrong checkpoint.
+Held-out examples are paired within blocks of HELD_OUT_BLOCK neighbours, whatever the batches of
+training or of the measurement hold. Not independently: what a network learns from paired lines is
+another velocity than that of independent ones, whose loss would rise while it learns, and would
+choose the wrong checkpoint.
 """
 
 from __future__ import annotations
@@ -34,7 +38,8 @@ HELD_OUT_BLOCK = 256  # held-out examples that are paired with each other's nois
 
 
 def paired(start: Tensor, x: Tensor, *keys: Tensor | None) -> Tensor:
-    """(n,) int64: for each row of x the row of `start` that optimal transport gives it, among the rows whose keys are equal to its own.
+    """(n,) int64: for each row of x the row of `start` that optimal transport gives it, among the
+    rows whose keys are equal to its own.
     keys: (n, ...) each; None is none."""
     columns = [key.reshape(len(x), -1).double() for key in keys if key is not None]
     group = torch.zeros(len(x), dtype=torch.int64, device=x.device)
@@ -48,14 +53,16 @@ def paired(start: Tensor, x: Tensor, *keys: Tensor | None) -> Tensor:
 
 
 def spread_times(draws: Draws) -> Tensor:
-    """(n,) float32 in [0, 1], uniform, and evenly spread over a batch: one random shift, then steps of the golden ratio by example, which
-    has less variance than independent times (Kingma et al., arXiv 2107.00630, appendix I.1) whatever the batch's size."""
+    """(n,) float32 in [0, 1], uniform, and evenly spread over a batch: one random shift, then steps
+    of the golden ratio by example, which has less variance than independent times (Kingma et al.,
+    arXiv 2107.00630, appendix I.1) whatever the batch's size."""
     shift = Draws(draws.seed, draws.position, draws.examples.new_zeros(1)).uniform("time", 1)[0]
     return ((shift.double() + draws.examples * _GOLDEN) % 1.0).float()
 
 
 def solve(velocity: Any, x: Tensor, start: float, stop: float, steps: int, solver: str) -> Tensor:
-    """x at time `stop` of dx/dt = velocity(x, t), from x at time `start`, in equal steps. Euler: order 1; Heun: order 2, two calls."""
+    """x at time `stop` of dx/dt = velocity(x, t), from x at time `start`, in equal steps. Euler:
+    order 1; Heun: order 2, two calls."""
     h = (stop - start) / steps
     for k in track(range(steps), "steps of the solver"):
         v = velocity(x, start + k * h)
@@ -69,7 +76,9 @@ class FlowObjective(Objective):
     """modules: {"model": network}, called as network(x_t, time=t, condition=c)."""
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Flow):
-        self.modules, self.space, self.settings = modules, space, settings
+        self.modules = modules
+        self.space = space
+        self.settings = settings
         self.latent = space.shape
         self.held_out_block = HELD_OUT_BLOCK if self.transports else 1
 
@@ -78,10 +87,15 @@ class FlowObjective(Objective):
         return self.settings.pairing == "optimal-transport"
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        start, condition = self._starts(batch, draws), batch.get("condition")
+        start = self._starts(batch, draws)
+        condition = batch.get("condition")
         if self.transports:
             whole = ranks.gather(start)
-            partner = paired(whole, ranks.gather(batch["x"]), None if condition is None else ranks.gather(condition))
+            partner = paired(
+                whole,
+                ranks.gather(batch["x"]),
+                None if condition is None else ranks.gather(condition),
+            )
             own = (draws.examples[:, None] == ranks.gather(draws.examples)).nonzero()[:, 1]
             start = whole[partner[own]]
         return self._lines(batch, start, draws)
@@ -107,14 +121,19 @@ class FlowObjective(Objective):
             t = (math.pi / 2 * t).sin().square()
         out = {"x": batch["x"], "start": start, "time": t}
         if "condition" in batch:
-            out["condition"] = attributes.drop(self.space.attributes, batch["condition"], draws, self.settings.drop)
+            out["condition"] = attributes.drop(
+                self.space.attributes, batch["condition"], draws, self.settings.drop
+            )
         return out
 
     def loss(self, batch: Batch) -> Loss:
         """Squared error of the velocity, mean over dimensions, per example."""
-        x, start = batch["x"], batch["start"]
+        x = batch["x"]
+        start = batch["start"]
         t = batch["time"].view(-1, *[1] * (x.ndim - 1))
-        v = self.modules["model"](torch.lerp(start, x, t), time=batch["time"], condition=batch.get("condition"))
+        v = self.modules["model"](
+            torch.lerp(start, x, t), time=batch["time"], condition=batch.get("condition")
+        )
         total = (v.float() - (x - start)).square().flatten(1).mean(1)
         count = torch.ones_like(total)
         return Loss(total, count, {"loss": (total.detach().sum(), count.sum())})
@@ -122,9 +141,11 @@ class FlowObjective(Objective):
     measured = loss
 
     def velocity(self, condition: Tensor | None, negative: Tensor | None, guidance: float) -> Any:
-        """(x, t) -> v_neg + guidance (v_cond - v_neg), v_neg without a condition or with the negative one (Ho and Salimans, arXiv
-        2207.12598; Zheng et al., 2311.13443). Both in one call of the network."""
-        network, columns = self.modules["model"], self.space.columns
+        """(x, t) -> v_neg + guidance (v_cond - v_neg), v_neg without a condition or with the
+        negative one (Ho and Salimans, arXiv 2207.12598; Zheng et al., 2311.13443). Both in one call
+        of the network."""
+        network = self.modules["model"]
+        columns = self.space.columns
 
         def guided(x: Tensor, t: float) -> Tensor:
             time = x.new_full((len(x),), t)
@@ -134,20 +155,31 @@ class FlowObjective(Objective):
             wanted, against = (nothing if c is None else c for c in (condition, negative))
             if guidance == 1 or torch.equal(wanted, against):  # nothing to be guided by
                 return network(x, time=time, condition=wanted).float()
-            both = network(torch.cat([x, x]), time=torch.cat([time, time]), condition=torch.cat([against, wanted]))
+            both = network(
+                torch.cat([x, x]),
+                time=torch.cat([time, time]),
+                condition=torch.cat([against, wanted]),
+            )
             away, towards = both.float().chunk(2)
             return away + guidance * (towards - away)
 
         return guided
 
-    def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing) -> Tensor:
+    def decode(
+        self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing
+    ) -> Tensor:
         v = self.velocity(condition, negative, settings.guidance)
         return solve(v, latent * settings.truncation, 0.0, 1.0, settings.steps, settings.solver)
 
-    def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Drawing) -> Tensor:
+    def invert(
+        self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Drawing
+    ) -> Tensor:
         """The same equation, backwards in time."""
         if settings.truncation == 0:
-            raise GenwrightError("truncation 0 leaves nothing of a latent to be found", "invert with truncation above 0")
+            raise GenwrightError(
+                "truncation 0 leaves nothing of a latent to be found",
+                "invert with truncation above 0",
+            )
         v = self.velocity(condition, None, settings.guidance)
         return solve(v, x, 1.0, 0.0, settings.steps, settings.solver) / settings.truncation
 
@@ -156,16 +188,22 @@ class Flow(Settings, family="objective"):
     kind: Literal["flow"] = "flow"
     """Learn the velocity that carries noise to content (rectified flow)."""
     pairing: Literal["independent", "optimal-transport"] = "independent"
-    """Which noise goes with which example: any, or what moves the batch least; then few steps do, and bigger batches are better."""
+    """Which noise goes with which example: any, or what moves the batch least; then few steps do,
+    and bigger batches are better."""
     times: Literal["uniform", "logit-normal", "arcsine"] = "uniform"
-    """Where along the way it is trained: everywhere alike, more often in the middle, or near both ends, where few steps need it."""
+    """Where along the way it is trained: everywhere alike, more often in the middle, or near both
+    ends, where few steps need it."""
     drop: float = Field(0.1, ge=0, lt=1)
-    """Share of examples that are shown without a condition, so that guidance is possible; each attribute is left out as often."""
+    """Share of examples that are shown without a condition, so that guidance is possible; each
+    attribute is left out as often."""
     sampling: ClassVar[type[Settings]] = Drawing
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         if not space.shape:
-            raise GenwrightError("objective flow carries pictures or points, and this data is a sequence", "use objective.kind=causal")
+            raise GenwrightError(
+                "objective flow carries pictures or points, and this data is a sequence",
+                "use objective.kind=causal",
+            )
         return {"model": ("velocity", {})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> FlowObjective:

@@ -1,9 +1,11 @@
-"""Language modelling: predict the next token (`causal`) or hidden tokens (`masked`; Devlin et al., arXiv 1810.04805). One code path:
-`prepare` turns tokens into inputs and targets, the loss is the model's negative log-likelihood of the targets.
+"""Language modelling: predict the next token (`causal`) or hidden tokens (`masked`; Devlin et al.,
+arXiv 1810.04805). One code path: `prepare` turns tokens into inputs and targets, the loss is the
+model's negative log-likelihood of the targets.
 
-A batch holds `tokens` (examples, context + lookahead), -1 where there is none; `documents` of the same shape when attention must
-not cross documents; `counted` (bool, same shape) when not every token is to be learned. What breaks a rule of the content can be made
-unlikely as such (Welleck et al., arXiv 1908.04319): by weight x -log(1 - its probability), beside each target.
+A batch holds `tokens` (examples, context + lookahead), -1 where there is none; `documents` of the
+same shape when attention must not cross documents; `counted` (bool, same shape) when not every
+token is to be learned. What breaks a rule of the content can be made unlikely as such (Welleck et
+al., arXiv 1908.04319): by weight x -log(1 - its probability), beside each target.
 """
 
 from __future__ import annotations
@@ -26,24 +28,29 @@ from genwright.sampling.drawing import Decoding
 
 
 class Language(Objective):
-    """The shared path. modules: {"model": network}, which maps tokens and targets to the nll of each token."""
+    """The shared path. modules: {"model": network}, which maps tokens and targets to the nll of
+    each token."""
 
-    accuracy = False  # whether the loss counts correct predictions too, for which it needs the logits themselves
+    # whether the loss counts correct predictions too, for which it needs the logits themselves
+    accuracy = False
     unlikelihood = 0.0
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space):
-        self.modules, self.space = modules, space
+        self.modules = modules
+        self.space = space
 
     def loss(self, batch: Batch) -> Loss:
-        """Sum over counted tokens of -log p(target), and unlikelihood, per example, in nats. Metrics: loss, the first alone; faults, the
-        chance of one."""
+        """Sum over counted tokens of -log p(target), and unlikelihood, per example, in nats.
+        Metrics: loss, the first alone; faults, the chance of one."""
         extra = {name: batch[name] for name in ("documents", "padding") if name in batch}
         targets = batch["targets"]
         count = (targets != IGNORED).sum(1)
         metrics = {}
         if self.accuracy or "faults" in batch:
             logits = self.modules["model"](batch["inputs"], **extra)
-            nll = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none").view_as(targets)
+            nll = F.cross_entropy(
+                logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
+            ).view_as(targets)
             if self.accuracy:
                 metrics["accuracy"] = ((logits.argmax(-1) == targets).sum(), count.sum())
         else:
@@ -51,7 +58,9 @@ class Language(Objective):
         total = nll.sum(1)
         metrics["loss"] = (total.detach().sum(), count.sum())
         if "faults" in batch:
-            unlikely = logits.logsumexp(-1) - logits.masked_fill(batch["faults"], -math.inf).logsumexp(-1)
+            unlikely = logits.logsumexp(-1) - logits.masked_fill(
+                batch["faults"], -math.inf
+            ).logsumexp(-1)
             metrics["faults"] = (-torch.expm1(-unlikely.detach()).sum(), count.sum())
             total = total + self.unlikelihood * unlikely.sum(1)
         return Loss(total, count, metrics)
@@ -68,11 +77,14 @@ class CausalObjective(Language):
             raise GenwrightError(what, "leave it out, or use codec.kind=grid or jsb")
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Inputs are all tokens but the last, targets all but the first; where there is no token nothing counts. The first token of a
-        document is never predicted from another document when attention is cut there."""
+        """Inputs are all tokens but the last, targets all but the first; where there is no token
+        nothing counts. The first token of a document is never predicted from another document when
+        attention is cut there."""
         tokens = batch["tokens"]
-        inputs, targets = tokens[:, :-1], tokens[:, 1:]
-        if len(batch) == 1 and tokens.is_cpu and not self.unlikelihood and int(tokens.min()) >= 0:  # three passes less, as in training
+        inputs = tokens[:, :-1]
+        targets = tokens[:, 1:]
+        # three passes less, as in training
+        if len(batch) == 1 and tokens.is_cpu and not self.unlikelihood and int(tokens.min()) >= 0:
             return {"inputs": inputs, "targets": targets}
         absent = targets < 0
         if "counted" in batch:
@@ -80,7 +92,8 @@ class CausalObjective(Language):
         if "documents" in batch:
             absent = absent | (batch["documents"][:, 1:] != batch["documents"][:, :-1])
         out = {"inputs": inputs.clamp(min=0), "targets": targets.masked_fill(absent, IGNORED)}
-        if self.unlikelihood and self.space.faults is not None:  # of what is there a fault may be meant
+        # of what is there a fault may be meant
+        if self.unlikelihood and self.space.faults is not None:
             faults = self.space.faults(tokens)[:, 1:] & ~absent[..., None]
             out["faults"] = faults.scatter(2, targets.clamp(min=0)[..., None], False)
         return out | ({"documents": batch["documents"][:, :-1]} if "documents" in batch else {})
@@ -92,22 +105,29 @@ class MaskedObjective(Language):
         self.settings = settings
         if "mask" not in space.special:
             remedy = "use a codec that genwright trains, or objective.kind=causal"
-            raise GenwrightError("the codec has no mask token, which objective masked needs", remedy)
+            raise GenwrightError(
+                "the codec has no mask token, which objective masked needs", remedy
+            )
         self.special = torch.zeros(space.vocabulary, dtype=torch.bool)
         self.special[list(space.special.values())] = True
         self.plain = (~self.special).nonzero()[:, 0]  # what a random replacement is drawn from
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Inputs and targets (examples, time). Each token (with `whole_words`: each word, by its first token's draw) is chosen with
-        probability `rate`; of the chosen, `mask_share` become the mask token, `random_share` a random content token, the rest stay.
-        Special and absent (-1) tokens are never chosen."""
-        s, tokens = self.settings, batch["tokens"]
-        device, time = tokens.device, tokens.size(1)
-        present, safe = tokens >= 0, tokens.clamp(min=0)
+        """Inputs and targets (examples, time). Each token (with `whole_words`: each word, by its
+        first token's draw) is chosen with probability `rate`; of the chosen, `mask_share` become
+        the mask token, `random_share` a random content token, the rest stay. Special and absent
+        (-1) tokens are never chosen."""
+        s = self.settings
+        tokens = batch["tokens"]
+        device = tokens.device
+        time = tokens.size(1)
+        present = tokens >= 0
+        safe = tokens.clamp(min=0)
         eligible = present & ~self.special.to(device)[safe]
         if "counted" in batch:
             eligible = eligible & batch["counted"]
-        choice, fate = draws.uniform("mask", time), draws.uniform("replace", time)
+        choice = draws.uniform("mask", time)
+        fate = draws.uniform("replace", time)
         if s.whole_words and self.space.word_start is not None:
             begins = self.space.word_start.to(device)[safe] | ~eligible
             begins[:, 0] = True
@@ -118,9 +138,12 @@ class MaskedObjective(Language):
         chosen = eligible & (choice < rate)
         inputs = torch.where(chosen & (fate < s.mask_share), self.space.special["mask"], safe)
         replaced = chosen & (fate >= s.mask_share) & (fate < s.mask_share + s.random_share)
-        inputs = torch.where(replaced, self.plain.to(device)[draws.integers("random", len(self.plain), time)], inputs)
+        inputs = torch.where(
+            replaced, self.plain.to(device)[draws.integers("random", len(self.plain), time)], inputs
+        )
         out = {"inputs": inputs, "targets": torch.where(chosen, tokens, IGNORED)}
-        if not bool(present.all()):  # the end of a held-out split: nothing attends to what is not there
+        # the end of a held-out split: nothing attends to what is not there
+        if not bool(present.all()):
             out["padding"] = present
         return out | ({"documents": batch["documents"]} if "documents" in batch else {})
 
@@ -137,7 +160,8 @@ class Causal(_Language, family="objective"):
     kind: Literal["causal"] = "causal"
     """Predict each token from those before it."""
     unlikelihood: float = Field(0.0, ge=0)
-    """Weight of making parallel fifths, octaves and unisons unlikely, in music of voices by steps of time."""
+    """Weight of making parallel fifths, octaves and unisons unlikely, in music of voices by steps
+    of time."""
     lookahead: ClassVar[int] = 1
     causal: ClassVar[bool] = True
 
@@ -151,7 +175,8 @@ class Masked(_Language, family="objective"):
     rate: float = Field(0.3, gt=0, le=1)
     """Share of tokens (or words) that are predicted."""
     vary: bool = False
-    """Whether each example's share is drawn between 0 and `rate`: then any part can be filled in, given any other."""
+    """Whether each example's share is drawn between 0 and `rate`: then any part can be filled in,
+    given any other."""
     mask_share: float = Field(0.8, ge=0, le=1)
     """Of those, the share shown as the mask token."""
     random_share: float = Field(0.1, ge=0, le=1)
@@ -161,5 +186,7 @@ class Masked(_Language, family="objective"):
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> MaskedObjective:
         if self.mask_share + self.random_share > 1:
-            raise GenwrightError("objective.mask_share + objective.random_share is over 1", "lower one of them")
+            raise GenwrightError(
+                "objective.mask_share + objective.random_share is over 1", "lower one of them"
+            )
         return MaskedObjective(modules, space, self)

@@ -1,7 +1,8 @@
 """Likelihoods of pictures and bounds on them, as pure functions. All in nats.
 
-Bernoulli: a picture of 0 and 1, pixels independent given the latents. Discretised logistic: 256 levels, each with the mass that a
-logistic distribution puts between its neighbours' midpoints, the outermost with the whole tails (Kingma et al., arXiv 1606.04934).
+Bernoulli: a picture of 0 and 1, pixels independent given the latents. Discretised logistic: 256
+levels, each with the mass that a logistic distribution puts between its neighbours' midpoints, the
+outermost with the whole tails (Kingma et al., arXiv 1606.04934).
 """
 
 import math
@@ -20,34 +21,40 @@ def bernoulli(logits: Tensor, x: Tensor) -> Tensor:
 
 
 def logistic(parameters: Tensor, x: Tensor) -> Tensor:
-    """log p(x), (n, k): parameters (n, k, 2, *shape) are mean and log scale; x (n, *shape) of the levels uint8 / 127.5 - 1.
+    """log p(x), (n, k): parameters (n, k, 2, *shape) are mean and log scale; x (n, *shape) of the
+    levels uint8 / 127.5 - 1.
 
-    With a and b the standardised lower and upper edge, sigma(b) - sigma(a) = (1 - e^(a-b)) sigma(b) sigma(-a): exact in fp32."""
+    With a and b the standardised lower and upper edge, sigma(b) - sigma(a) = (1 - e^(a-b)) sigma(b)
+    sigma(-a): exact in fp32."""
     mean, log_scale = parameters.flatten(3).unbind(2)
     x = x.flatten(1)[:, None]
     narrow = (-log_scale.clamp(-7, 7)).exp()
-    upper, lower = (x + 1 / 255 - mean) * narrow, (x - 1 / 255 - mean) * narrow
-    below = torch.where(x > 254 / 255, 0.0, -F.softplus(-upper))  # log of the mass under the upper edge
+    upper = (x + 1 / 255 - mean) * narrow
+    lower = (x - 1 / 255 - mean) * narrow
+    # log of the mass under the upper edge
+    below = torch.where(x > 254 / 255, 0.0, -F.softplus(-upper))
     above = torch.where(x < -254 / 255, 0.0, -F.softplus(lower))
     inside = torch.where(x.abs() > 254 / 255, 0.0, (-torch.expm1(-2 / 255 * narrow)).log())
     return (below + above + inside).sum(2)
 
 
 def importance_bound(log_weights: Tensor) -> Tensor:
-    """(n, k) log p(x, z) - log q(z|x) -> (n,) log of their mean weight: a lower bound on log p(x) in expectation that rises with k
-    (Burda et al., arXiv 1509.00519); k = 1 is the evidence lower bound."""
+    """(n, k) log p(x, z) - log q(z|x) -> (n,) log of their mean weight: a lower bound on log p(x)
+    in expectation that rises with k (Burda et al., arXiv 1509.00519); k = 1 is the evidence lower
+    bound."""
     return log_weights.logsumexp(1) - math.log(log_weights.size(1))
 
 
 def binarised(x: Tensor, draws: Draws) -> Tensor:
-    """Pictures in [-1, 1] -> 0 and 1, each pixel 1 with its intensity as the probability (Salakhutdinov and Murray, 2008), within
-    2^-16. Four pixels share the 64 bits of one draw."""
+    """Pictures in [-1, 1] -> 0 and 1, each pixel 1 with its intensity as the probability
+    (Salakhutdinov and Murray, 2008), within 2^-16. Four pixels share the 64 bits of one draw."""
     size = x[0].numel()
     bits = draws.bits("binarise", -(-size // 4)).view(torch.int16)[:, :size].view_as(x)
     return (bits.float() + 32768 < (x + 1) * 32768).float()
 
 
 def fixed_draws(x: Tensor) -> Draws:
-    """Draws that a picture's own 256 levels seed, so that it is binarised alike whenever and wherever it is seen."""
+    """Draws that a picture's own 256 levels seed, so that it is binarised alike whenever and
+    wherever it is seen."""
     levels = ((x.flatten(1) + 1) * 127.5).round().long()
     return Draws(0, 0, (levels * mix(torch.arange(1, levels.size(1) + 1, device=x.device))).sum(1))

@@ -1,8 +1,9 @@
-"""Learning discrete codes of pictures (VQ-VAE; van den Oord et al., arXiv 1711.00937): reconstruction, and latents that stay near
-their codes (commitment). A learned codebook follows no gradient: its entries are running means, moved after each step.
+"""Learning discrete codes of pictures (VQ-VAE; van den Oord et al., arXiv 1711.00937):
+reconstruction, and latents that stay near their codes (commitment). A learned codebook follows no
+gradient: its entries are running means, moved after each step.
 
-A step's losses sum what its codebook is to learn (`Loss.sums`), and the loop adds those over micro-batches and ranks, so that codebook and
-figures are the same however the batch is split.
+A step's losses sum what its codebook is to learn (`Loss.sums`), and the loop adds those over
+micro-batches and ranks, so that codebook and figures are the same however the batch is split.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from genwright.sampling.drawing import Drawing
 
 
 def perplexity(counts: Tensor) -> Tensor:
-    """(K,) how often each code was chosen -> exp of the entropy of that distribution: the number of codes in even use, 1 to K."""
+    """(K,) how often each code was chosen -> exp of the entropy of that distribution: the number of
+    codes in even use, 1 to K."""
     p = counts.double() / counts.sum()
     return torch.special.entr(p).sum().exp().float()
 
@@ -33,11 +35,13 @@ class QuantisedObjective(Objective):
     """modules: {"model": VQAutoencoder}."""
 
     def __init__(self, modules: Mapping[str, nn.Module], settings: VectorQuantised):
-        self.modules, self.settings = modules, settings
+        self.modules = modules
+        self.settings = settings
         self.model: VQAutoencoder = modules["model"]  # type: ignore[assignment]
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Adds which latents are candidates for codes that begin anew: `place` and `code` (K: none), (n, candidates of an example) each."""
+        """Adds which latents are candidates for codes that begin anew: `place` and `code` (K:
+        none), (n, candidates of an example) each."""
         n = int(ranks.sum(torch.tensor(len(draws.examples), device=draws.examples.device)))
         each = math.ceil(self.model.bottleneck.size / max(1, n))
         code = draws.examples[:, None] * each + torch.arange(each, device=draws.examples.device)
@@ -49,7 +53,8 @@ class QuantisedObjective(Objective):
         return batch
 
     def loss(self, batch: Batch) -> Loss:
-        """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean square of latents minus their codes."""
+        """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean
+        square of latents minus their codes."""
         out, z, codes = self._of_pictures(batch["x"])
         return out._replace(sums=self.sums(z.detach(), codes, batch["place"], batch["code"]))
 
@@ -58,19 +63,30 @@ class QuantisedObjective(Objective):
         z, codes, made, vectors = self.modules["model"](x, decode=True)
         error = F.l1_loss if self.settings.reconstruction == "l1" else F.mse_loss
         reconstruction = error(made, x, reduction="none").flatten(1).mean(1)
-        total, count = reconstruction, torch.ones_like(reconstruction)
+        total = reconstruction
+        count = torch.ones_like(reconstruction)
         if isinstance(self.model.bottleneck, Codebook):
-            total = total + self.settings.commitment * F.mse_loss(z, vectors, reduction="none").flatten(1).mean(1)
-        metrics = {name: (v.detach().sum(), count.sum()) for name, v in (("loss", total), ("reconstruction", reconstruction))}
+            total = total + self.settings.commitment * F.mse_loss(
+                z, vectors, reduction="none"
+            ).flatten(1).mean(1)
+        metrics = {
+            name: (v.detach().sum(), count.sum())
+            for name, v in (("loss", total), ("reconstruction", reconstruction))
+        }
         return Loss(total, count, metrics), z, codes
 
     def sums(self, z: Tensor, codes: Tensor, place: Tensor, code: Tensor) -> dict[str, Tensor]:
-        """Of latents z (n, P, D) and their codes (n, P): how often each code was chosen (K,), the sum of the latents that chose it (K, D),
-        and a latent of the batch for each code (K, D), of which this part of the batch holds some."""
-        size, width = self.model.bottleneck.size, z.shape[2]
-        latents = z.new_zeros(size, width, dtype=torch.float64).index_add_(0, codes.flatten(), z.flatten(0, 1).double())
+        """Of latents z (n, P, D) and their codes (n, P): how often each code was chosen (K,), the
+        sum of the latents that chose it (K, D), and a latent of the batch for each code (K, D), of
+        which this part of the batch holds some."""
+        size = self.model.bottleneck.size
+        width = z.shape[2]
+        latents = z.new_zeros(size, width, dtype=torch.float64).index_add_(
+            0, codes.flatten(), z.flatten(0, 1).double()
+        )
         candidates = z.new_zeros(size + 1, width)
-        candidates[code] = z.gather(1, place[..., None].expand(-1, -1, width))  # no two write one row, but the last, which is none's
+        # no two write one row, but the last, which is none's
+        candidates[code] = z.gather(1, place[..., None].expand(-1, -1, width))
         return {"counts": self._counts(codes), "latents": latents, "candidates": candidates[:size]}
 
     def _counts(self, codes: Tensor) -> Tensor:
@@ -84,7 +100,13 @@ class QuantisedObjective(Objective):
 
     def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> dict[str, float]:
         found = self.figures(sums["counts"])
-        self.model.bottleneck.learn(sums["counts"], sums["latents"], sums["candidates"], self.settings.decay, self.settings.restart)
+        self.model.bottleneck.learn(
+            sums["counts"],
+            sums["latents"],
+            sums["candidates"],
+            self.settings.decay,
+            self.settings.restart,
+        )
         return found
 
     def measured(self, batch: Batch) -> Loss:
@@ -107,7 +129,8 @@ class VectorQuantised(Settings, family="objective"):
     decay: float = Field(0.99, ge=0, lt=1)
     """Of the running means that are the codebook, a step."""
     restart: int = Field(50, ge=1)
-    """Steps without a use after which a code begins anew at a latent of the batch, and no longer counts as used."""
+    """Steps without a use after which a code begins anew at a latent of the batch, and no longer
+    counts as used."""
     sampling: ClassVar = Drawing
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict]]:

@@ -9,13 +9,18 @@ from genwright.core.errors import optional
 def square_distances(a: Tensor, b: Tensor) -> Tensor:
     """(n, ...), (m, ...) -> (n, m) float64 squared Euclidean distances."""
     a, b = a.flatten(1).double(), b.flatten(1).double()
-    return torch.addmm(a.square().sum(1)[:, None] + b.square().sum(1), a, b.T, alpha=-2).clamp_(min=0)
+    return torch.addmm(a.square().sum(1)[:, None] + b.square().sum(1), a, b.T, alpha=-2).clamp_(
+        min=0
+    )
 
 
 def assignment(cost: Tensor) -> Tensor:
-    """cost (n, n), finite -> (n,) int64: the column of each row in a pairing of least total cost. Exact and deterministic (Crouse, "On
-    implementing 2D rectangular assignment algorithms", 2016); points that all lie near one place take some three times as long."""
+    """cost (n, n), finite -> (n,) int64: the column of each row in a pairing of least total cost.
+    Exact and deterministic (Crouse, "On implementing 2D rectangular assignment algorithms", 2016);
+    points that all lie near one place take some three times as long."""
     if cost.ndim != 2 or cost.shape[0] != cost.shape[1] or not cost.isfinite().all():
         raise ValueError(f"a cost matrix must be square and finite, not {tuple(cost.shape)}")
     optimize = optional("scipy.optimize", "optimal transport needs scipy", "transport")
-    return torch.from_numpy(optimize.linear_sum_assignment(cost.detach().double().cpu().numpy())[1]).to(cost.device)
+    return torch.from_numpy(
+        optimize.linear_sum_assignment(cost.detach().double().cpu().numpy())[1]
+    ).to(cost.device)

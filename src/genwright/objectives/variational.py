@@ -1,8 +1,10 @@
 """Variational learning: a lower bound on log p(x) is raised (Kingma and Welling, arXiv 1312.6114).
 
-One sample: reconstruction and the closed form of the KL divergence, with beta (Higgins et al., 2017), a warm-up of the KL and free bits
-(Kingma et al., 1606.04934). Several: the importance-weighted bound (Burda et al., 1509.00519) with the doubly reparameterised gradient
-(Tucker et al., 1810.04152) for networks of one layer, whose encoder keeps learning however many samples there are.
+One sample: reconstruction and the closed form of the KL divergence, with beta (Higgins et al.,
+2017), a warm-up of the KL and free bits (Kingma et al., 1606.04934). Several: the
+importance-weighted bound (Burda et al., 1509.00519) with the doubly reparameterised gradient
+(Tucker et al., 1810.04152) for networks of one layer, whose encoder keeps learning however many
+samples there are.
 
 Network: role "vae", see `models/autoencoder.py`. Losses are in nats per example.
 """
@@ -21,10 +23,17 @@ from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space, Turn
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
-from genwright.objectives.likelihoods import bernoulli, binarised, fixed_draws, importance_bound, logistic
+from genwright.objectives.likelihoods import (
+    bernoulli,
+    binarised,
+    fixed_draws,
+    importance_bound,
+    logistic,
+)
 from genwright.sampling.drawing import Drawing
 
-ACTIVE = 0.01  # nats of KL in an example, or variance of the posterior mean, above which a unit is used
+# nats of KL in an example, or variance of the posterior mean, above which a unit is used
+ACTIVE = 0.01
 
 
 class VariationalObjective(Objective):
@@ -32,12 +41,17 @@ class VariationalObjective(Objective):
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Variational):
         network: Any = modules["model"]
-        self.modules, self.network, self.space, self.settings = modules, network, space, settings
+        self.modules = modules
+        self.network = network
+        self.space = space
+        self.settings = settings
         self.latent: tuple[int, ...] = (network.units,)
-        self.conditional = space.columns > 0 and settings.drop < 1  # else training never shows a condition
+        # else training never shows a condition
+        self.conditional = space.columns > 0 and settings.drop < 1
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        s, x = self.settings, batch["x"]
+        s = self.settings
+        x = batch["x"]
         if s.likelihood == "bernoulli":
             x = binarised(x, draws if s.binarise == "dynamic" else fixed_draws(x))
         out = {"x": x, "noise": draws.normal("noise", s.samples, *self.latent)}
@@ -67,12 +81,16 @@ class VariationalObjective(Objective):
             total = -importance_bound(log_weights)
             if doubly and sampled.latent.requires_grad:
                 share = log_weights.detach().softmax(1)[:, :, None]
-                sampled.latent.register_hook(lambda slope: slope * share)  # softmax weights twice on the way to the encoder
+                # softmax weights twice on the way to the encoder
+                sampled.latent.register_hook(lambda slope: slope * share)
         else:
-            total = -log_p[:, 0] + weight * (sampled.kl.clamp(min=free_bits).sum(1) if free_bits else kl)
+            total = -log_p[:, 0] + weight * (
+                sampled.kl.clamp(min=free_bits).sum(1) if free_bits else kl
+            )
         count = torch.ones_like(total)
         n = count.sum()
-        active = (sampled.kl > ACTIVE).sum(1)  # of each example: a batch's own mean would depend on how it is split
+        # of each example: a batch's own mean would depend on how it is split
+        active = (sampled.kl > ACTIVE).sum(1)
         values = {"loss": total, "reconstruction": -log_p.mean(1), "kl": kl, "active_units": active}
         return Loss(total, count, {name: (v.detach().sum(), n) for name, v in values.items()})
 
@@ -84,22 +102,35 @@ class VariationalObjective(Objective):
         """The condition, unless training never showed one."""
         return condition if self.conditional else None
 
-    def decode(self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing) -> Tensor:
-        """Mean pictures. `guidance` other than 1 exaggerates what the condition changes in the likelihood's parameters, against
-        `negative` or against no condition."""
+    def decode(
+        self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing
+    ) -> Tensor:
+        """Mean pictures. `guidance` other than 1 exaggerates what the condition changes in the
+        likelihood's parameters, against `negative` or against no condition."""
         latent, condition = latent * settings.truncation, self.given(condition)
         parameters = self.network(None, condition, latent=latent)
         if condition is not None and settings.guidance != 1:
             against = torch.zeros_like(condition) if negative is None else negative
             if not torch.equal(condition, against):  # else there is nothing to be guided by
-                parameters = self.network(None, against, latent=latent).lerp(parameters, settings.guidance)
+                parameters = self.network(None, against, latent=latent).lerp(
+                    parameters, settings.guidance
+                )
         first = parameters[:, 0]
-        return first.sigmoid() * 2 - 1 if self.settings.likelihood == "bernoulli" else first.clamp(-1, 1)
+        return (
+            first.sigmoid() * 2 - 1
+            if self.settings.likelihood == "bernoulli"
+            else first.clamp(-1, 1)
+        )
 
-    def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Drawing) -> Tensor:
-        """The mean of the posterior (of each layer, given the means above it). Truncation, which would move it, is not undone."""
+    def invert(
+        self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Drawing
+    ) -> Tensor:
+        """The mean of the posterior (of each layer, given the means above it). Truncation, which
+        would move it, is not undone."""
         x = (x + 1) / 2 if self.settings.likelihood == "bernoulli" else x
-        return self.network(x, self.given(condition), noise=x.new_zeros(len(x), 1, *self.latent)).latent[:, 0]
+        return self.network(
+            x, self.given(condition), noise=x.new_zeros(len(x), 1, *self.latent)
+        ).latent[:, 0]
 
 
 class Variational(Settings, family="objective"):
@@ -108,17 +139,20 @@ class Variational(Settings, family="objective"):
     likelihood: Literal["bernoulli", "logistic"] = "logistic"
     """Of pixels: `bernoulli` for black and white, `logistic` for 256 levels."""
     binarise: Literal["dynamic", "fixed"] = "dynamic"
-    """Under `bernoulli`, grey becomes black or white by a draw: a new one each time, or one that the picture itself seeds."""
+    """Under `bernoulli`, grey becomes black or white by a draw: a new one each time, or one that
+    the picture itself seeds."""
     samples: int = Field(1, ge=1, le=1000)
     """Latents drawn for each example; over 1: the importance-weighted bound."""
     beta: float = Field(1.0, ge=0, le=1000)
     """Weight of the KL divergence; above 1 units disentangle, and pictures blur."""
     warmup: float = Field(0.0, ge=0)
-    """Over which part of the run the weight of the KL divergence rises to `beta`: below 1 a share, from 1 steps."""
+    """Over which part of the run the weight of the KL divergence rises to `beta`: below 1 a share,
+    from 1 steps."""
     free_bits: float = Field(0.0, ge=0, le=10)
     """Nats of each latent unit, in each example, below which its KL divergence costs no less."""
     drop: float = Field(0.1, ge=0, le=1)
-    """Rate at which attributes are left out of conditions in training; 1: nothing is ever conditional."""
+    """Rate at which attributes are left out of conditions in training; 1: nothing is ever
+    conditional."""
     sampling: ClassVar[type[Drawing]] = Drawing
     warmups: ClassVar = ("warmup",)
 
@@ -127,7 +161,12 @@ class Variational(Settings, family="objective"):
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> VariationalObjective:
         if len(space.shape) != 3:
-            raise GenwrightError("objective.kind=variational has likelihoods of pictures only", "use data.kind=images")
+            raise GenwrightError(
+                "objective.kind=variational has likelihoods of pictures only",
+                "use data.kind=images",
+            )
         if self.samples > 1 and self.free_bits:
-            raise GenwrightError("objective.free_bits needs objective.samples=1", "set one of them to its default")
+            raise GenwrightError(
+                "objective.free_bits needs objective.samples=1", "set one of them to its default"
+            )
         return VariationalObjective(modules, space, self)

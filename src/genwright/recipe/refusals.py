@@ -1,4 +1,5 @@
-"""What pydantic refuses, said to a person: one sentence that names the dotted setting, and a remedy."""
+"""What pydantic refuses, said to a person: one sentence that names the dotted setting, and a
+remedy."""
 
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -10,51 +11,81 @@ from pydantic import BaseModel, ValidationError
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.recipe.suggestions import settings_meant, written
 
-_BOUNDS = {"greater_than": "more than", "greater_than_equal": "at least", "less_than": "less than", "less_than_equal": "at most"}
+_BOUNDS = {
+    "greater_than": "more than",
+    "greater_than_equal": "at least",
+    "less_than": "less than",
+    "less_than_equal": "at most",
+}
 _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
 _KINDS |= {"list": "a list", "tuple": "a list", "dict": "key: value lines"}
-_MEMBERS = ("int", "float", "str", "bool", "none", "tuple", "list", "dict")  # what pydantic calls a union's
+# what pydantic calls a union's
+_MEMBERS = ("int", "float", "str", "bool", "none", "tuple", "list", "dict")
 
 
-def refusal(cls: type[BaseModel], error: ValidationError, where: str, everywhere: Callable[[], Iterable[str]]) -> GenwrightError:
-    """The first thing to put right; unknown keys come first, because a mistyped key also leaves a required one missing.
+def refusal(
+    cls: type[BaseModel],
+    error: ValidationError,
+    where: str,
+    everywhere: Callable[[], Iterable[str]],
+) -> GenwrightError:
+    """The first thing to put right; unknown keys come first, because a mistyped key also leaves a
+    required one missing.
 
-    cls: what was validated; where: its dotted place. everywhere: all dotted settings of a recipe, to find a misplaced one."""
+    cls: what was validated; where: its dotted place. everywhere: all dotted settings of a recipe,
+    to find a misplaced one."""
     problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     path, owner = _place(cls, problem["loc"])
     key = ".".join([*([where] if where else []), *path])
-    value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
+    value = problem["input"]
+    kind = problem["type"]
+    context = problem.get("ctx", {})
     if kind == "extra_forbidden":
         return GenwrightError(f"{key} is not a setting", _near(owner, key, value, everywhere))
     if kind == "missing":
         meaning = owner.model_fields[path[-1]].description or "see `genwright recipe show`"
-        return GenwrightError(f"{key} is not given, and has no default", f"set it ({meaning.removesuffix('.')})")
+        return GenwrightError(
+            f"{key} is not given, and has no default", f"set it ({meaning.removesuffix('.')})"
+        )
     if kind in _BOUNDS:
         (bound,) = context.values()
         return GenwrightError(f"{key} is {value!r}", f"it must be {_BOUNDS[kind]} {bound}")
     if kind == "literal_error":
         return GenwrightError(f"{key} is {value!r}", f"it must be {context['expected']}")
     if kind in ("value_error", "assertion_error"):
-        return GenwrightError(f"{key or 'the recipe'}: {str(context.get('error', problem['msg']))}", "change that setting")
+        return GenwrightError(
+            f"{key or 'the recipe'}: {str(context.get('error', problem['msg']))}",
+            "change that setting",
+        )
     if kind in ("model_type", "model_attributes_type"):
         return GenwrightError(f"{key} is {value!r}", "write its settings as key: value")
     if wanted := _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0]):
         misread = wanted == "text" and (value is None or isinstance(value, (int, float)))
         quotes = " (in quotes, if it looks like a number or begins with #)" if misread else ""
-        example = f", as in [{value}]" if wanted == "a list" and isinstance(value, str) and value.isalnum() else ""
+        example = (
+            f", as in [{value}]"
+            if wanted == "a list" and isinstance(value, str) and value.isalnum()
+            else ""
+        )
         return GenwrightError(f"{key} is {value!r}", f"it must be {wanted}{quotes}{example}")
-    return GenwrightError(f"{key} is {value!r}", f"{problem['msg'][:1].lower()}{problem['msg'][1:]}")
+    return GenwrightError(
+        f"{key} is {value!r}", f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+    )
 
 
 def _place(cls: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
-    """The parts of a location that a person wrote (pydantic adds the names of union members), and the class that has the last one, or
-    lacks it."""
-    path, here, owner = [], [cls], cls
+    """The parts of a location that a person wrote (pydantic adds the names of union members), and
+    the class that has the last one, or lacks it."""
+    path = []
+    here = [cls]
+    owner = cls
     for depth, part in enumerate(loc):
         known = [c for c in here if part in c.model_fields]
         owner = (known or here or [owner])[0]
         if known:
-            here = [inner for c in known for inner in _settings_in(c.model_fields[str(part)].annotation)]
+            here = [
+                inner for c in known for inner in _settings_in(c.model_fields[str(part)].annotation)
+            ]
         if known or depth == 0 or isinstance(part, int) or "[" not in part and part not in _MEMBERS:
             path.append(str(part))
     return path, owner
@@ -67,13 +98,18 @@ def _settings_in(annotation: Any) -> list[type[BaseModel]]:
     return [cls for inner in typing.get_args(annotation) for cls in _settings_in(inner)]
 
 
-def _near(owner: type[BaseModel], key: str, value: Any, everywhere: Callable[[], Iterable[str]]) -> str:
-    """A remedy for an unknown key and its value: a near name beside it, else the same name elsewhere (also as other programs call it),
-    else all that are known. The key itself may be a setting of another kind of part, which is no remedy."""
+def _near(
+    owner: type[BaseModel], key: str, value: Any, everywhere: Callable[[], Iterable[str]]
+) -> str:
+    """A remedy for an unknown key and its value: a near name beside it, else the same name
+    elsewhere (also as other programs call it), else all that are known. The key itself may be a
+    setting of another kind of part, which is no remedy."""
     word = key.rpartition(".")[2]
     if get_close_matches(word, owner.model_fields, n=1, cutoff=0.7):
         return did_you_mean(word, owner.model_fields)
-    if elsewhere := [name for name in settings_meant(word, everywhere(), exact=True) if name != key]:
+    if elsewhere := [
+        name for name in settings_meant(word, everywhere(), exact=True) if name != key
+    ]:
         return written(elsewhere[:1], _typed(value), word)
     return did_you_mean(word, owner.model_fields)
 

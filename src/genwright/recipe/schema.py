@@ -1,8 +1,10 @@
-"""A run, described: the schema of a recipe, its loading with key=value overrides, and what each setting means.
+"""A run, described: the schema of a recipe, its loading with key=value overrides, and what each
+setting means.
 
-A recipe is YAML: `data`, `codec`, `model` and `objective` are parts, each validated by the settings class that its `kind` names in
-the registry (several networks: `model: {generator: {kind: ...}, discriminator: {kind: ...}}`). What is unknown, mistyped or out of
-range is refused in one sentence before any work starts. `dump` writes every setting out; loading that gives an equal recipe.
+A recipe is YAML: `data`, `codec`, `model` and `objective` are parts, each validated by the settings
+class that its `kind` names in the registry (several networks: `model: {generator: {kind: ...},
+discriminator: {kind: ...}}`). What is unknown, mistyped or out of range is refused in one sentence
+before any work starts. `dump` writes every setting out; loading that gives an equal recipe.
 """
 
 from __future__ import annotations
@@ -14,7 +16,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import Settings, kinds, settings_of
@@ -27,9 +37,12 @@ _DEFAULT_KINDS = {"data": "text", "codec": "bpe", "model": "transformer", "objec
 
 
 def build(cls: type[BaseModel], values: Any, where: str) -> Any:
-    """An instance of a settings class. Raises GenwrightError that names the dotted setting, `where` being the class's own place."""
+    """An instance of a settings class. Raises GenwrightError that names the dotted setting, `where`
+    being the class's own place."""
     if not isinstance(values, Mapping):
-        raise GenwrightError(f"{where or 'the recipe'} is {values!r}", "write settings as key: value, one a line")
+        raise GenwrightError(
+            f"{where or 'the recipe'} is {values!r}", "write settings as key: value, one a line"
+        )
     try:
         return cls.model_validate(read_words(cls, values, where))
     except ValidationError as error:
@@ -53,7 +66,10 @@ def _part(family: str, value: Any, where: str) -> Any:
 def _models(value: Any) -> Any:
     """One network, or several by name: then each of them says its kind."""
     parts = value if isinstance(value, Mapping) else {}
-    if parts and all(isinstance(part, Settings) or isinstance(part, Mapping) and "kind" in part for part in parts.values()):
+    if parts and all(
+        isinstance(part, Settings) or isinstance(part, Mapping) and "kind" in part
+        for part in parts.values()
+    ):
         return {str(name): _part("model", part, f"model.{name}") for name, part in parts.items()}
     return _part("model", value, "model")
 
@@ -77,12 +93,16 @@ _FOLDER_NAME = re.compile(r"\w[\w .+-]{,99}")
 
 def _folder_name(name: str) -> str:
     if not _FOLDER_NAME.fullmatch(name):
-        raise GenwrightError(f"name is {name!r}", "use letters, digits, spaces and . _ + - only, for it names the run's folder")
+        raise GenwrightError(
+            f"name is {name!r}",
+            "use letters, digits, spaces and . _ + - only, for it names the run's folder",
+        )
     return name
 
 
 def _named_after(stem: str) -> str:
-    """A run's name from its recipe file's: as it is, or with - for what a folder's name should not hold."""
+    """A run's name from its recipe file's: as it is, or with - for what a folder's name should not
+    hold."""
     plain = re.sub(r"[^\w .+-]+", "-", stem).lstrip(" .+-")[:100].rstrip(" .-")
     return stem if _FOLDER_NAME.fullmatch(stem) else re.sub(r"[ -]*-[ -]*", "-", plain) or "recipe"
 
@@ -92,7 +112,8 @@ def _of(family: str) -> BeforeValidator:
 
 
 class Recipe(Settings):
-    """What a run is. The parts are of the class that their kind names, which is only known once the recipe is read."""
+    """What a run is. The parts are of the class that their kind names, which is only known once the
+    recipe is read."""
 
     name: Annotated[str, AfterValidator(_folder_name)]
     """What the run is called; the default folder is runs/NAME."""
@@ -111,7 +132,8 @@ class Recipe(Settings):
     training: Training = Training()
     """How long, how fast, where, and what is kept."""
     watching: Watching = Watching()
-    """What is drawn and measured while a model of pictures or points trains, and what its alarms do."""
+    """What is drawn and measured while a model of pictures or points trains, and what its alarms
+    do."""
     sampling: Annotated[Any, BeforeValidator(_sampling)] = Field(None, validate_default=True)
     """How samples are drawn, unless a command says otherwise."""
 
@@ -132,21 +154,29 @@ class Recipe(Settings):
             part = values.get(name)
             if part is None:
                 filled[name] = kind
-            elif isinstance(part, Mapping) and "kind" not in part and not any(isinstance(inner, Mapping) for inner in part.values()):
-                filled[name] = {**part, "kind": kind}  # not several networks, each with its own kind
+            elif (
+                isinstance(part, Mapping)
+                and "kind" not in part
+                and not any(isinstance(inner, Mapping) for inner in part.values())
+            ):
+                # not several networks, each with its own kind
+                filled[name] = {**part, "kind": kind}
         return filled
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
         if self.codec.content != self.data.content:
-            fit = sorted(kind for kind, known in kinds("codec").items() if known.content == self.data.content)
+            fit = sorted(
+                kind for kind, known in kinds("codec").items() if known.content == self.data.content
+            )
             what = f"codec {self.codec.kind} is for {self.codec.content}, and data.kind is {self.data.kind}"
             raise GenwrightError(what, f"choose one of: {', '.join(fit)}")
         return self
 
     @classmethod
     def load(cls, name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
-        """A shipped recipe by name, or a YAML file (or a run's folder). overrides: dotted setting -> value. Raises GenwrightError."""
+        """A shipped recipe by name, or a YAML file (or a run's folder). overrides: dotted setting
+        -> value. Raises GenwrightError."""
         values, stem = _values(name_or_path)
         values.setdefault("name", _named_after(stem))
         return cls.of(_changed(values, overrides or {}))
@@ -161,9 +191,13 @@ class Recipe(Settings):
         return Recipe.of(_changed(self.model_dump(), overrides))
 
     def settled(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        """The overrides that made this recipe, each word of a command line replaced by the value that it was read as."""
+        """The overrides that made this recipe, each word of a command line replaced by the value
+        that it was read as."""
         values = self.model_dump(mode="json", exclude_unset=True)
-        return {key: _at(values, key) if isinstance(value, Word) else value for key, value in overrides.items()}
+        return {
+            key: _at(values, key) if isinstance(value, Word) else value
+            for key, value in overrides.items()
+        }
 
     def dump(self) -> str:
         """Every setting as YAML; `Recipe.load` of it gives an equal recipe."""
@@ -181,27 +215,41 @@ def _changed(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
     for key, value in overrides.items():
         override(values, key, value)
     if "data.path" in overrides and "data.source" not in overrides:
-        values["data"].pop("source", None)  # a person's own files, whatever the recipe usually learns from
+        # a person's own files, whatever the recipe usually learns from
+        values["data"].pop("source", None)
     return values
 
 
 def _values(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
-    """The raw settings of a shipped recipe or a file, and the name it has unless it says otherwise."""
-    text, path = str(name_or_path), Path(name_or_path)
+    """The raw settings of a shipped recipe or a file, and the name it has unless it says
+    otherwise."""
+    text = str(name_or_path)
+    path = Path(name_or_path)
     shipped_file = resources.files("genwright") / "recipes" / f"{text}.yaml"
-    if isinstance(name_or_path, str) and text.isidentifier() | text.replace("-", "_").isidentifier() and shipped_file.is_file():
+    if (
+        isinstance(name_or_path, str)
+        and text.isidentifier() | text.replace("-", "_").isidentifier()
+        and shipped_file.is_file()
+    ):
         return read_yaml(shipped_file.read_text(encoding="utf-8"), text), text
     if path.is_dir() and (path / "recipe.yaml").is_file():
         path = path / "recipe.yaml"
     elif path.suffix not in (".yaml", ".yml") and not path.is_file():
         near = did_you_mean(text, [name for name, _ in shipped()])
-        raise GenwrightError(f"there is no recipe {text!r}", f"{near}; or give the path of a .yaml file")
+        raise GenwrightError(
+            f"there is no recipe {text!r}", f"{near}; or give the path of a .yaml file"
+        )
     try:
         return read_yaml(path.read_text(encoding="utf-8"), text), path.stem
     except OSError as error:
-        raise GenwrightError(f"the recipe {text} cannot be read ({error.strerror})", "check the path, or see `genwright recipes`") from None
+        raise GenwrightError(
+            f"the recipe {text} cannot be read ({error.strerror})",
+            "check the path, or see `genwright recipes`",
+        ) from None
     except UnicodeDecodeError as error:
-        raise GenwrightError(f"the recipe {text} is not UTF-8 text (byte {error.start})", "save it as UTF-8") from None
+        raise GenwrightError(
+            f"the recipe {text} is not UTF-8 text (byte {error.start})", "save it as UTF-8"
+        ) from None
 
 
 def shipped() -> list[tuple[str, str]]:
@@ -212,15 +260,17 @@ def shipped() -> list[tuple[str, str]]:
 
 
 def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """`key=value` words of a command line -> {key: Word(value)}, to be read by the type of the setting; `key:=json` -> {key: value}.
-    Raises GenwrightError for a word without `=`."""
+    """`key=value` words of a command line -> {key: Word(value)}, to be read by the type of the
+    setting; `key:=json` -> {key: value}. Raises GenwrightError for a word without `=`."""
     found: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")
         exact = key.endswith(":")
         key = key.removesuffix(":").strip()
         if not equals or not key:
-            raise GenwrightError(f"{word!r} is not a setting", "write key=value, for example training.steps=500")
+            raise GenwrightError(
+                f"{word!r} is not a setting", "write key=value, for example training.steps=500"
+            )
         found[key] = _json(key, text) if exact else Word(text)
     return found
 
@@ -229,7 +279,9 @@ def _json(key: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise GenwrightError(f"{key}:={text} is not JSON", f"write {key}=VALUE, or JSON after := as in {key}:=null") from None
+        raise GenwrightError(
+            f"{key}:={text} is not JSON", f"write {key}=VALUE, or JSON after := as in {key}:=null"
+        ) from None
 
 
 def override(values: dict[str, Any], key: str, value: Any) -> None:
@@ -243,7 +295,9 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
         if isinstance(inner, str) and depth == 1:
             inner = {"kind": inner}
         elif inner is not None and not isinstance(inner, Mapping):
-            raise GenwrightError(f"{key} is not a setting", f"{'.'.join(parents[:depth])} holds one value, {inner!r}")
+            raise GenwrightError(
+                f"{key} is not a setting", f"{'.'.join(parents[:depth])} holds one value, {inner!r}"
+            )
         place[name] = dict(inner or {})
         place = place[name]
     place[last] = value
@@ -258,10 +312,14 @@ class Row(NamedTuple):
     meaning: str
 
 
-def explain(settings: BaseModel, defaults: BaseModel | None = None, prefix: str = "") -> Iterator[Row]:
-    """Every setting of a recipe, nested ones by their dotted key. defaults: of these settings' own class, where the default is one."""
+def explain(
+    settings: BaseModel, defaults: BaseModel | None = None, prefix: str = ""
+) -> Iterator[Row]:
+    """Every setting of a recipe, nested ones by their dotted key. defaults: of these settings' own
+    class, where the default is one."""
     for name, field in type(settings).model_fields.items():
-        value, key = getattr(settings, name), prefix + name
+        value = getattr(settings, name)
+        key = prefix + name
         if field.is_required():
             default: Any = ...
         elif type(defaults) is type(settings):
@@ -269,8 +327,14 @@ def explain(settings: BaseModel, defaults: BaseModel | None = None, prefix: str 
         else:
             default = field.get_default(call_default_factory=True)
         if isinstance(value, BaseModel):
-            yield from explain(value, default if isinstance(default, BaseModel) else None, f"{key}.")
-        elif isinstance(value, Mapping) and value and all(isinstance(inner, BaseModel) for inner in value.values()):
+            yield from explain(
+                value, default if isinstance(default, BaseModel) else None, f"{key}."
+            )
+        elif (
+            isinstance(value, Mapping)
+            and value
+            and all(isinstance(inner, BaseModel) for inner in value.values())
+        ):
             for inner_name, inner in value.items():
                 yield from explain(inner, None, f"{key}.{inner_name}.")
         else:

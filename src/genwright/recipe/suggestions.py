@@ -1,4 +1,5 @@
-"""What a person meant by an option or a setting that there is not: `--steps 5` and `steps=5` are `training.steps=5`."""
+"""What a person meant by an option or a setting that there is not: `--steps 5` and `steps=5` are
+`training.steps=5`."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -10,22 +11,54 @@ from genwright.core.errors import GenwrightError
 
 # what other programs call some settings, by their last word here
 USUAL = {
-    "lr": "learning_rate", "wd": "weight_decay", "bs": "batch_size", "batch": "batch_size", "epochs": "steps", "iters": "steps",
-    "iterations": "steps", "max_steps": "steps", "max_iters": "steps", "layers": "depth", "n_layer": "depth", "n_layers": "depth",
-    "num_layers": "depth", "dim": "width", "d_model": "width", "n_embd": "width", "hidden_size": "width", "n_head": "heads",
-    "n_heads": "heads", "num_heads": "heads", "block_size": "context", "seq_len": "context", "max_length": "context",
-    "vocab_size": "vocabulary", "vocab": "vocabulary", "dtype": "precision", "grad_clip": "clip", "save_every": "checkpoint_every",
-    "eval_every": "evaluate_every", "warmup_steps": "warmup", "img_size": "size", "image_size": "size", "resolution": "size",
-    "epoch": "steps", "data": "path", "dataset": "path", "corpus": "path", "input": "path",
-}  # fmt: skip
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "epochs": "steps",
+    "iters": "steps",
+    "iterations": "steps",
+    "max_steps": "steps",
+    "max_iters": "steps",
+    "layers": "depth",
+    "n_layer": "depth",
+    "n_layers": "depth",
+    "num_layers": "depth",
+    "dim": "width",
+    "d_model": "width",
+    "n_embd": "width",
+    "hidden_size": "width",
+    "n_head": "heads",
+    "n_heads": "heads",
+    "num_heads": "heads",
+    "block_size": "context",
+    "seq_len": "context",
+    "max_length": "context",
+    "vocab_size": "vocabulary",
+    "vocab": "vocabulary",
+    "dtype": "precision",
+    "grad_clip": "clip",
+    "save_every": "checkpoint_every",
+    "eval_every": "evaluate_every",
+    "warmup_steps": "warmup",
+    "img_size": "size",
+    "image_size": "size",
+    "resolution": "size",
+    "epoch": "steps",
+    "data": "path",
+    "dataset": "path",
+    "corpus": "path",
+    "input": "path",
+}
 _TAKES_SETTINGS = ("train", "inspect", "show")
-_OPTIONS = ("--run", "--resume", "--until", "--from", "--processes", "--quiet", "--help")  # of these commands
+# of these commands
+_OPTIONS = ("--run", "--resume", "--until", "--from", "--processes", "--quiet", "--help")
 _NEAR = 0.8  # how alike words must be (difflib's ratio): less, and `--run` is taken for `--lr`
 
 
 def settings_meant(word: str, known: Iterable[str], exact: bool = False) -> list[str]:
-    """The dotted settings among `known` that a word may mean, the likeliest first: by its last word, by what others call it, or (unless
-    `exact`) by a word that is nearly the same."""
+    """The dotted settings among `known` that a word may mean, the likeliest first: by its last
+    word, by what others call it, or (unless `exact`) by a word that is nearly the same."""
     word = word.strip("-").replace("-", "_").lower()
     names = list(dict.fromkeys(known))
     if word in names:
@@ -40,8 +73,8 @@ def settings_meant(word: str, known: Iterable[str], exact: bool = False) -> list
 
 
 def written(names: Sequence[str], value: str | None, asked: str = "") -> str:
-    """A remedy: the settings as they are typed, three at most. value: what was given; None: nothing. asked: the word for which they are
-    meant; a number of epochs is no number of steps."""
+    """A remedy: the settings as they are typed, three at most. value: what was given; None:
+    nothing. asked: the word for which they are meant; a number of epochs is no number of steps."""
     if asked.strip("-") in ("epoch", "epochs"):
         return f"training is counted in steps: set {names[0]}=VALUE"
     shown = "VALUE" if value is None else shlex.quote(value)
@@ -53,14 +86,19 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
     for place, word in enumerate(words):
         if word.startswith(f"{option}="):
             return word.partition("=")[2]
-        if word == option and place + 1 < len(words) and not words[place + 1].startswith("--") and "=" not in words[place + 1]:
+        if (
+            word == option
+            and place + 1 < len(words)
+            and not words[place + 1].startswith("--")
+            and "=" not in words[place + 1]
+        ):
             return words[place + 1]
     return None
 
 
 def option_meant(option: str, command: str, words: Sequence[str]) -> str:
-    """A remedy for an option that a command does not have and that is a setting of the recipe: how that is typed; "" where nothing is
-    near. words: the command line."""
+    """A remedy for an option that a command does not have and that is a setting of the recipe: how
+    that is typed; "" where nothing is near. words: the command line."""
     if not option or command not in _TAKES_SETTINGS:
         return ""
     after = list(words[words.index(command) + 1 :])
@@ -70,7 +108,9 @@ def option_meant(option: str, command: str, words: Sequence[str]) -> str:
     if not meant:
         return ""
     value = value_of(option, after)
-    switch = value is None and all(isinstance(row.value, bool) for row in rows if row.key == meant[0])
+    switch = value is None and all(
+        isinstance(row.value, bool) for row in rows if row.key == meant[0]
+    )
     return written(meant, "true" if switch else value, option)
 
 

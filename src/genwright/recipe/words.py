@@ -1,12 +1,17 @@
-"""How a word of the command line (`key=value`) is read: by the declared type of the setting that it is for.
+"""How a word of the command line (`key=value`) is read: by the declared type of the setting that it
+is for.
 
-1. Text takes the word as it stands: `#`, quotes, colons, spaces, `yes`, `1e5` and nothing at all come through.
-2. Whole numbers, numbers and truth values must be one from the first to the last character (YAML 1.2: 1e-3, 010 is ten).
+1. Text takes the word as it stands: `#`, quotes, colons, spaces, `yes`, `1e5` and nothing at all
+   come through.
+2. Whole numbers, numbers and truth values must be one from the first to the last character (YAML
+   1.2: 1e-3, 010 is ten).
 3. `null` or `none` is "not set", where a setting may be.
-4. [in brackets] is a list where the setting may be one, {in braces} are key: value lines; what they hold is read by
-   its own type in turn. Without brackets it is text, where the setting may be text too.
+4. [in brackets] is a list where the setting may be one, {in braces} are key: value lines; what they
+   hold is read by its own type in turn. Without brackets it is text, where the setting may be text
+   too.
 
-A word that does not fit is handed on as it is; the settings class then refuses it and says what would fit.
+A word that does not fit is handed on as it is; the settings class then refuses it and says what
+would fit.
 """
 
 from __future__ import annotations
@@ -48,9 +53,11 @@ def _words(value: Any) -> Any:
 
 
 def read_words(cls: type[BaseModel], values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The settings of a class with every word in them read. where: the dotted place of the class, to name a setting in an error.
+    """The settings of a class with every word in them read. where: the dotted place of the class,
+    to name a setting in an error.
 
-    Settings that the class does not know are left as they are. Raises GenwrightError for a truth value that is none."""
+    Settings that the class does not know are left as they are. Raises GenwrightError for a truth
+    value that is none."""
     out = dict(values)
     for name, value in values.items():
         if name in cls.model_fields:
@@ -69,14 +76,18 @@ def _read(wanted: Any, value: Any, key: str) -> Any:
     if isinstance(value, Mapping):
         return _read_mapping(choices, value, key)
     if isinstance(value, (list, tuple)):
-        return [_read(_inner(choices, place), item, f"{key}.{place}") for place, item in enumerate(value)]
+        return [
+            _read(_inner(choices, place), item, f"{key}.{place}")
+            for place, item in enumerate(value)
+        ]
     if bool in choices:
         _check_truth(value, choices, key)
     return _scalar(choices, value) if isinstance(value, Word) else value
 
 
 def _choices(wanted: Any) -> list[Any]:
-    """The types that a value may have, in the order of their declaration; of lists and mappings with what they hold."""
+    """The types that a value may have, in the order of their declaration; of lists and mappings
+    with what they hold."""
     origin = get_origin(wanted)
     if origin is Annotated:
         return _choices(get_args(wanted)[0])
@@ -86,7 +97,8 @@ def _choices(wanted: Any) -> list[Any]:
 
 
 def _may_be_opened(choices: list[Any], word: Word) -> bool:
-    """Whether brackets or braces mean something where these types may stand: text alone keeps them."""
+    """Whether brackets or braces mean something where these types may stand: text alone keeps
+    them."""
     listed = any(get_origin(choice) in (list, tuple) for choice in choices)
     mapped = any(_is_settings(choice) or get_origin(choice) is dict for choice in choices)
     return Any in choices or (listed and word.startswith("[")) or (mapped and word.startswith("{"))
@@ -97,7 +109,8 @@ def _is_settings(choice: Any) -> bool:
 
 
 def _read_mapping(choices: list[Any], value: Mapping[Any, Any], key: str) -> Any:
-    """Key: value lines: of a settings class, of one type by name, or (a recipe's parts) for a class that is found out later."""
+    """Key: value lines: of a settings class, of one type by name, or (a recipe's parts) for a class
+    that is found out later."""
     for choice in choices:
         if _is_settings(choice):
             return read_words(choice, value, key)
@@ -119,7 +132,8 @@ def _inner(choices: list[Any], place: int) -> Any:
 
 
 def _scalar(choices: list[Any], word: Word) -> Any:
-    """What a word means, the first of the types that it fits; the word itself as text where it fits none."""
+    """What a word means, the first of the types that it fits; the word itself as text where it fits
+    none."""
     text = str(word)
     value = plain(text)
     for choice in choices:

@@ -1,5 +1,5 @@
-"""YAML as recipes use it: only plain data (never a Python object), the numbers of YAML 1.2 (1e-3 is a number, `no` is a word, 010 is
-ten), and no key twice. Dumping is its inverse."""
+"""YAML as recipes use it: only plain data (never a Python object), the numbers of YAML 1.2 (1e-3 is
+a number, `no` is a word, 010 is ten), and no key twice. Dumping is its inverse."""
 
 import re
 from typing import Any
@@ -11,7 +11,11 @@ from genwright.core.errors import GenwrightError
 _PLAIN = (  # YAML 1.2, section 10.3.2 (core schema)
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+.0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("merge", r"<<", "<"),
 )
@@ -25,7 +29,9 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice", key.start_mark
+                    )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -36,36 +42,56 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     """PyYAML would fold the line breaks of Unicode away, unless they stand in double quotes."""
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if re.search("[\x85\u2028\u2029\ufeff]", text) else None)
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str",
+        text,
+        style='"' if re.search("[\x85\u2028\u2029\ufeff]", text) else None,
+    )
 
 
 _Dumper.add_representer(str, _text)
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))  # 010 is ten
 for _tag, _pattern, _first in _PLAIN:
     for _cls in (_Loader, _Dumper):
-        _cls.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+        _cls.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
+        )
 
 
 def read_yaml(text: str, name: str) -> dict[str, Any]:
-    """The mapping in a YAML text. name: what to call it in errors. Raises GenwrightError with the line."""
+    """The mapping in a YAML text. name: what to call it in errors. Raises GenwrightError with the
+    line."""
     try:
         values = _Loader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise GenwrightError(f"{name}{line}: {error.problem or error.context}", "correct the YAML there") from None
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        raise GenwrightError(
+            f"{name}{line}: {error.problem or error.context}", "correct the YAML there"
+        ) from None
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+    ) as error:
         what = f"{name} is not YAML that a recipe can hold ({type(error).__name__})"
         raise GenwrightError(what, "write plain key: value lines") from None
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise GenwrightError(f"{name} holds no settings", "write key: value lines, for example `training: {steps: 500}`")
+        raise GenwrightError(
+            f"{name} holds no settings",
+            "write key: value lines, for example `training: {steps: 500}`",
+        )
     return values
 
 
 def plain(text: str) -> bool | int | float | str | None:
-    """What a text means where YAML has a plain scalar: a truth value, a number, nothing, or itself."""
+    """What a text means where YAML has a plain scalar: a truth value, a number, nothing, or
+    itself."""
     for kind, pattern, _ in _PLAIN:
         if re.fullmatch(pattern, text):
             return _meaning(kind, text)
@@ -94,8 +120,8 @@ class _FlowLoader(_Loader):
 
 
 def read_flow(text: str) -> Any:
-    """A list in brackets or a mapping in braces, nested as it may be, whose scalars stay texts. Raises ValueError for what is none,
-    for aliases, and where a comment would hide the end."""
+    """A list in brackets or a mapping in braces, nested as it may be, whose scalars stay texts.
+    Raises ValueError for what is none, for aliases, and where a comment would hide the end."""
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _FlowLoader)):
             raise ValueError("aliases are not followed")

@@ -1,4 +1,5 @@
-"""What a report is given, and the look of its page. Plain data in, one HTML document out; nothing is fetched, nothing runs."""
+"""What a report is given, and the look of its page. Plain data in, one HTML document out; nothing
+is fetched, nothing runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,9 @@ from genwright.reporting.svg import Series
 
 @dataclass(frozen=True)
 class Sample:
-    """A generated text. text continues prompt and does not contain it. step: of the weights that wrote it. span: the longest piece
-    that stands word for word in the training data, as (start, end) in characters of prompt + text."""
+    """A generated text. text continues prompt and does not contain it. step: of the weights that
+    wrote it. span: the longest piece that stands word for word in the training data, as (start,
+    end) in characters of prompt + text."""
 
     prompt: str
     text: str
@@ -25,8 +27,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Fill:
-    """What a masked model puts in the gaps. parts: the text around the gaps, one more than `gaps`. gaps: for each the likeliest
-    candidates with their probabilities, best first."""
+    """What a masked model puts in the gaps. parts: the text around the gaps, one more than `gaps`.
+    gaps: for each the likeliest candidates with their probabilities, best first."""
 
     parts: Sequence[str]
     gaps: Sequence[Sequence[tuple[str, float]]]
@@ -47,11 +49,13 @@ class Piece:
 class RunData:
     """One run as plain data.
 
-    name: of its folder, unlike the others' in one report. trained_on: a sentence (`provenance.trained_on`). recipe_name, description: the
-    recipe's own, the latter "" where it is about other data. recipe: YAML. records: the lines of metrics.jsonl. measured_at: which
-    checkpoint and weights the figures are of. watched: metric of the records -> on how much it was measured. data, sizes, environment:
-    nested mappings, shown as they are (data: sources, digests, tokens; sizes: parameters of the model). status: how it ended. spread:
-    histograms, by what lies across."""
+    name: of its folder, unlike the others' in one report. trained_on: a sentence
+    (`provenance.trained_on`). recipe_name, description: the recipe's own, the latter "" where it is
+    about other data. recipe: YAML. records: the lines of metrics.jsonl. measured_at: which
+    checkpoint and weights the figures are of. watched: metric of the records -> on how much it was
+    measured. data, sizes, environment: nested mappings, shown as they are (data: sources, digests,
+    tokens; sizes: parameters of the model). status: how it ended. spread: histograms, by what lies
+    across."""
 
     name: str
     trained_on: str = ""

@@ -1,6 +1,8 @@
-"""report.html: what was trained, on what, and how good it is, for a person who never saw the terminal. One run, or several compared.
+"""report.html: what was trained, on what, and how good it is, for a person who never saw the
+terminal. One run, or several compared.
 
-One self-contained file: inline SVG, no script (its Content-Security-Policy forbids them), every text from a run escaped.
+One self-contained file: inline SVG, no script (its Content-Security-Policy forbids them), every
+text from a run escaped.
 """
 
 import base64
@@ -17,17 +19,33 @@ import numpy as np
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import write_whole
-from genwright.evaluation.figure import ARROWS, EXAMPLE_LOSS, HEADLINES, TOKEN_LOSSES, Figure, marks, named, number, shown
+from genwright.evaluation.figure import (
+    ARROWS,
+    EXAMPLE_LOSS,
+    HEADLINES,
+    TOKEN_LOSSES,
+    Figure,
+    marks,
+    named,
+    number,
+    shown,
+)
 from genwright.evaluation.telling import can_lead, no_better_than, tells_nothing
 from genwright.reporting.page import RunData, Sample, document, rows
 from genwright.reporting.provenance import differences
 from genwright.reporting.svg import COLOURS, Series, chart, scale, short
 
 POINTS = 400  # of a curve: more than a screen shows
-LEADING, TILES = 3, 4  # figures in the opening sentence and in tiles, where none of `HEADLINES` is there
+# figures in the opening sentence and in tiles, where none of `HEADLINES` is there
+LEADING = 3
+TILES = 4
 ROWS = 16  # of a table that stand open; a corpus may have thousands of shards
 NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb", "memorised_floor"}
-LABELS = {"rate": "learning rate / its peak", "frechet": "Frechet distance", "reverse_kl": "reverse KL"}
+LABELS = {
+    "rate": "learning rate / its peak",
+    "frechet": "Frechet distance",
+    "reverse_kl": "reverse KL",
+}
 KEYS = {
     "Curves": '<p class="soft">Lines: each step of training. Marks: held-out data, or samples drawn on the way.</p>',
     "Figures": '<p class="soft">Beside each value: <span class="floors">floors</span>, what needs no learning reaches, and '
@@ -37,33 +55,56 @@ KEYS = {
     "Samples that continue a prompt were drawn as the recipe samples; the others at temperature 1 from all tokens, "
     "as those that the figures of samples are made of.</p>",
 }
-FLOORS = {"bigram": "counting pairs of tokens", "unigram": "counting tokens", "uniform": "blind guessing"}
+FLOORS = {
+    "bigram": "counting pairs of tokens",
+    "unigram": "counting tokens",
+    "uniform": "blind guessing",
+}
 FLOORS |= {"untrained": "the untrained network"}
-UNDECIDED = "neither up nor down is better by itself"  # near what real data reaches, which is not known
+# near what real data reaches, which is not known
+UNDECIDED = "neither up nor down is better by itself"
 WAY = {"lower": "lower is better", "higher": "higher is better", "near": "like real data is best"}
 
 
 def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
-    """Writes one HTML file about one run, or several compared. Raises GenwrightError without runs or where it cannot be written."""
+    """Writes one HTML file about one run, or several compared. Raises GenwrightError without runs
+    or where it cannot be written."""
     if not runs:
         raise GenwrightError("a report needs a run", "name at least one run's folder")
     path, several = Path(path), len(runs) > 1
     title = " and ".join([", ".join(r.name for r in runs[:-1])] * several + [runs[-1].name])
     chips = [f"<h3>{_chip(i, run)}</h3>" * several for i, run in enumerate(runs)]
     makers: dict[str, Callable[[RunData], str]] = {
-        "Samples": _texts, "Pictures": _pictures, "Music": _music, "Filled gaps": _fills,
-        "Data": lambda run: _table_of({**run.data, "model": run.sizes}), "Speed": _speed, "Recipe": _recipe,
+        "Samples": _texts,
+        "Pictures": _pictures,
+        "Music": _music,
+        "Filled gaps": _fills,
+        "Data": lambda run: _table_of({**run.data, "model": run.sizes}),
+        "Speed": _speed,
+        "Recipe": _recipe,
         "Environment": lambda run: _table_of(run.environment),
-    }  # fmt: skip
+    }
     leads = (chip + _lead(run) for chip, run in zip(chips, runs, strict=True))
-    sections = [f"<h1>{escape(title)}</h1>", _alarms(differences(runs)), *leads, _curves(runs), _table(runs)]
+    sections = [
+        f"<h1>{escape(title)}</h1>",
+        _alarms(differences(runs)),
+        *leads,
+        _curves(runs),
+        _table(runs),
+    ]
     for heading, make in makers.items():
-        parts = [chip + found for chip, run in zip(chips, runs, strict=True) if (found := make(run))]
-        sections.append(f"<h2>{heading}</h2>{KEYS.get(heading, '')}{''.join(parts)}" if parts else "")
+        parts = [
+            chip + found for chip, run in zip(chips, runs, strict=True) if (found := make(run))
+        ]
+        sections.append(
+            f"<h2>{heading}</h2>{KEYS.get(heading, '')}{''.join(parts)}" if parts else ""
+        )
     try:
         write_whole(path, document(f"{title} - genwright", "\n".join(s for s in sections if s)))
     except OSError as problem:
-        raise GenwrightError(f"{path} cannot be written ({problem.strerror})", "choose another place with --output") from problem
+        raise GenwrightError(
+            f"{path} cannot be written ({problem.strerror})", "choose another place with --output"
+        ) from problem
     return path
 
 
@@ -76,9 +117,16 @@ def _chip(index: int, run: RunData) -> str:
 
 
 def _table_of(values: Mapping[str, Any]) -> str:
-    lines = [f'<tr><td class="key">{escape(k)}</td><td class="text">{escape(v)}</td></tr>' for k, v in rows(values)]
+    lines = [
+        f'<tr><td class="key">{escape(k)}</td><td class="text">{escape(v)}</td></tr>'
+        for k, v in rows(values)
+    ]
     rest = f"<details><summary>{len(lines) - ROWS} more</summary><table>{''.join(lines[ROWS:])}</table></details>"
-    return f'<div class="card"><table>{"".join(lines[:ROWS])}</table>{rest * (len(lines) > ROWS)}</div>' if lines else ""
+    return (
+        f'<div class="card"><table>{"".join(lines[:ROWS])}</table>{rest * (len(lines) > ROWS)}</div>'
+        if lines
+        else ""
+    )
 
 
 # ---- head
@@ -107,13 +155,24 @@ def sentence(run: RunData) -> str:
 
 
 def _beside_real(figures: Sequence[Figure]) -> str:
-    """The first figures that tell something, beside what real data reaches; and why others cannot stand here."""
+    """The first figures that tell something, beside what real data reaches; and why others cannot
+    stand here."""
     compared = [f for f in figures if "real" in f.ceilings]
     leading = [f for f in compared if can_lead(f)]
     silent = [f for f in compared if tells_nothing(f)]
     if not compared:
-        return "It has been measured on held-out data." if figures else "It has not been measured on held-out data yet."
-    text = [f"Its samples, beside what real data reaches: {', '.join(map(_headline, leading[:LEADING]))}."] if leading else []
+        return (
+            "It has been measured on held-out data."
+            if figures
+            else "It has not been measured on held-out data yet."
+        )
+    text = (
+        [
+            f"Its samples, beside what real data reaches: {', '.join(map(_headline, leading[:LEADING]))}."
+        ]
+        if leading
+        else []
+    )
     if silent:
         reason = tells_nothing(silent[0])
         text.append(f"{reason[:1].upper()}{reason[1:]}.")
@@ -133,7 +192,11 @@ def _headline(figure: Figure) -> str:
 def _lead(run: RunData) -> str:
     status = f' <span class="status">{escape(run.status)}</span>' if run.status else ""
     intro = f"{escape(run.trained_on)} " if run.trained_on else ""
-    alarms = list(dict.fromkeys(str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key)))
+    alarms = list(
+        dict.fromkeys(
+            str(r[key]) for r in run.records for key in ("event", "skipped") if r.get(key)
+        )
+    )
     alarms[12:] = [f"and {len(alarms) - 12} more, in metrics.jsonl"] * (len(alarms) > 12)
     recipe = ": ".join(escape(text) for text in (run.recipe_name, run.description) if text)
     about = f'<p class="soft">Recipe {recipe}</p>' if recipe else ""
@@ -158,7 +221,10 @@ def _tiles(run: RunData) -> str:
         chosen.append((f"{steps[-1]['step']:,}", "", "steps"))
     if seconds := sum(r.get("seconds") or 0 for r in run.records):
         chosen.append((str(timedelta(seconds=round(seconds))), "", "of training"))
-    drawn = (f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{escape(u)}</span></div>' for v, u, n in chosen)
+    drawn = (
+        f'<div class="tile"><b>{escape(v)}</b><span>{escape(n)}<br>{escape(u)}</span></div>'
+        for v, u, n in chosen
+    )
     return f'<div class="tiles">{"".join(drawn)}</div>'
 
 
@@ -166,12 +232,21 @@ def _tiles(run: RunData) -> str:
 
 
 def _measured(run: RunData, held_out: bool) -> list[dict[str, Any]]:
-    """What the records measure at each step, or on held-out data: numbers, and None where one was not finite."""
-    found = [r["held_out"] | {"step": r["step"]} if held_out else r for r in run.records if ("held_out" in r) == held_out and "step" in r]
-    return [{k: v for k, v in row.items() if isinstance(v, (int, float, type(None)))} for row in found]
+    """What the records measure at each step, or on held-out data: numbers, and None where one was
+    not finite."""
+    found = [
+        r["held_out"] | {"step": r["step"]} if held_out else r
+        for r in run.records
+        if ("held_out" in r) == held_out and "step" in r
+    ]
+    return [
+        {k: v for k, v in row.items() if isinstance(v, (int, float, type(None)))} for row in found
+    ]
 
 
-def thin(x: Sequence[float], y: Sequence[float], points: int = POINTS) -> tuple[list[float], list[float]]:
+def thin(
+    x: Sequence[float], y: Sequence[float], points: int = POINTS
+) -> tuple[list[float], list[float]]:
     """Every n-th point and the last, at most `points` + 1."""
     every = max(1, -(-len(x) // points))
     keep = sorted({*range(0, len(x), every), len(x) - 1}) if x else []
@@ -179,28 +254,48 @@ def thin(x: Sequence[float], y: Sequence[float], points: int = POINTS) -> tuple[
 
 
 def smooth(y: Sequence[float]) -> list[float]:
-    """Means over windows that widen with the step, to a thirtieth of all: no lag, and the steep beginning stays steep. Values that are
-    not finite are passed over."""
-    values, at = np.asarray(y, float), np.arange(len(y))
-    known, half = np.isfinite(values), np.minimum(at // 4, len(y) // 60)
-    low, high = at - half, np.minimum(at + half + 1, len(y))
+    """Means over windows that widen with the step, to a thirtieth of all: no lag, and the steep
+    beginning stays steep. Values that are not finite are passed over."""
+    values = np.asarray(y, float)
+    at = np.arange(len(y))
+    known = np.isfinite(values)
+    half = np.minimum(at // 4, len(y) // 60)
+    low = at - half
+    high = np.minimum(at + half + 1, len(y))
     sums, counts = (np.append(0, np.cumsum(v)) for v in (np.where(known, values, 0), known))
-    return np.where(counts[high] > counts[low], (sums[high] - sums[low]) / np.maximum(counts[high] - counts[low], 1), np.nan).tolist()
+    return np.where(
+        counts[high] > counts[low],
+        (sums[high] - sums[low]) / np.maximum(counts[high] - counts[low], 1),
+        np.nan,
+    ).tolist()
 
 
-def _series(runs: Sequence[RunData], measured: Sequence[Sequence[list[dict[str, Any]]]], key: str) -> list[Series]:
-    """What was measured of a key at each step of training as lines, of held-out data, or samples drawn on the way, as points."""
-    out, several = [], len(runs) > 1
+def _series(
+    runs: Sequence[RunData], measured: Sequence[Sequence[list[dict[str, Any]]]], key: str
+) -> list[Series]:
+    """What was measured of a key at each step of training as lines, of held-out data, or samples
+    drawn on the way, as points."""
+    out = []
+    several = len(runs) > 1
     smoothed = key == "loss" or key.endswith("_per_second")
     for i, (run, of_run) in enumerate(zip(runs, measured, strict=True)):
         mine = f"{run.name}: " * several
         (at, found), (x, y) = (
-            ([float(r["step"]) for r in rows if key in r], [math.nan if r[key] is None else float(r[key]) for r in rows if key in r])
+            (
+                [float(r["step"]) for r in rows if key in r],
+                [math.nan if r[key] is None else float(r[key]) for r in rows if key in r],
+            )
             for rows in of_run
         )
         if key == "loss" and not several:
             out.append(Series("each step", *thin(at, found), i, "faint"))
-        out.append(Series(mine + "training" + " (smoothed)" * smoothed, *thin(at, smooth(found) if smoothed else found), i))
+        out.append(
+            Series(
+                mine + "training" + " (smoothed)" * smoothed,
+                *thin(at, smooth(found) if smoothed else found),
+                i,
+            )
+        )
         marks = "samples" if "samples" in run.watched.get(key, "") else "held out"
         out.append(Series(f"{mine}{marks}", x, y, i if several else 1, "points"))
     return [s for s in out if s.x]
@@ -223,18 +318,41 @@ def _curves(runs: Sequence[RunData]) -> str:
     large += _sizes(runs, "loss") if large else ""
     legend = "".join(_key(s.name, s.colour, s.kind) for s in series if s.kind != "faint")
     small = []
-    for key in dict.fromkeys(k for held_out in (0, 1) for of_run in measured for row in of_run[held_out] for k in row if k not in NO_CURVE):
+    for key in dict.fromkeys(
+        k
+        for held_out in (0, 1)
+        for of_run in measured
+        for row in of_run[held_out]
+        for k in row
+        if k not in NO_CURVE
+    ):
         label = LABELS.get(key, key.replace("_", " ").replace("per second", "a second"))
-        drawn = chart(_series(runs, measured, key), label=label, size=(330, 210), zero=key.endswith("_per_second"))
+        drawn = chart(
+            _series(runs, measured, key),
+            label=label,
+            size=(330, 210),
+            zero=key.endswith("_per_second"),
+        )
         small.append(drawn + _sizes(runs, key) if drawn else "")
     cards = "".join(f'<div class="card">{made}</div>' for made in small if made)
-    loss_card = f'<div class="card wide"><div class="legend">{legend}</div>{large}</div>' if large else ""
-    return f'<h2>Curves</h2>{KEYS["Curves"]}{loss_card}<div class="pair">{cards}</div>' if large or cards else ""
+    loss_card = (
+        f'<div class="card wide"><div class="legend">{legend}</div>{large}</div>' if large else ""
+    )
+    return (
+        f'<h2>Curves</h2>{KEYS["Curves"]}{loss_card}<div class="pair">{cards}</div>'
+        if large or cards
+        else ""
+    )
 
 
 def _sizes(runs: Sequence[RunData], key: str) -> str:
-    """On how much a curve's held-out values were measured, which the table of figures may do on more."""
-    told = {run.name: run.watched[key] for run in runs if key in run.watched and any(key in r.get("held_out", ()) for r in run.records)}
+    """On how much a curve's held-out values were measured, which the table of figures may do on
+    more."""
+    told = {
+        run.name: run.watched[key]
+        for run in runs
+        if key in run.watched and any(key in r.get("held_out", ()) for r in run.records)
+    }
     if len(set(told.values())) == 1:
         return f"<small>{escape(next(iter(told.values())))}</small>"
     return "".join(f"<small>{escape(name)}: {escape(text)}</small>" for name, text in told.items())
@@ -247,11 +365,20 @@ def _cell(figure: Figure | None, colour: int, how: str) -> str:
     """how: it was measured; of runs that were measured differently, each under its own value."""
     if figure is None:
         return '<td class="soft" colspan="2">not measured</td>'
-    groups = {kind: group for kind, group in (("floors", figure.floors), ("ceilings", figure.ceilings)) if group}
-    lines = (f'<small class="{kind}">{escape(marks(group, figure.unit))}</small>' for kind, group in groups.items())
+    groups = {
+        kind: group
+        for kind, group in (("floors", figure.floors), ("ceilings", figure.ceilings))
+        if group
+    }
+    lines = (
+        f'<small class="{kind}">{escape(marks(group, figure.unit))}</small>'
+        for kind, group in groups.items()
+    )
     count = f"<small>on {figure.count:,} {escape(figure.counted)}</small>"
     towards = [min(group.values(), default=math.nan) for group in (figure.ceilings, figure.floors)]
-    falling = figure.direction == "lower" or (figure.direction == "near" and towards[0] < towards[1])
+    falling = figure.direction == "lower" or (
+        figure.direction == "near" and towards[0] < towards[1]
+    )
     drawn = scale(figure.value, figure.floors, figure.ceilings, colour, falling)
     reason = tells_nothing(figure)
     silent = f"<small><b>{escape(reason[:1].upper() + reason[1:])}.</b></small>" if reason else ""
@@ -266,17 +393,30 @@ def _table(runs: Sequence[RunData]) -> str:
     if not keys:
         return ""
     tables = [{(f.name, f.unit): f for f in run.figures} for run in runs]
-    heads = "".join(f'<th colspan="2">{_chip(i, run)}</th>' if len(runs) > 1 else "<th>value</th><th></th>" for i, run in enumerate(runs))
+    heads = "".join(
+        f'<th colspan="2">{_chip(i, run)}</th>' if len(runs) > 1 else "<th>value</th><th></th>"
+        for i, run in enumerate(runs)
+    )
     body = []
     for key in keys:
         found = [table.get(key) for table in tables]
         first = next(f for f in found if f)
         alike = len({f.detail for f in found if f}) == 1
-        way = UNDECIDED if first.direction == "near" and not first.ceilings else WAY[first.direction]
-        about = f"{ARROWS[first.direction]} {way}" + (f"; {first.detail}" if alike and first.detail else "")
-        cells = "".join(_cell(f, i, "" if alike or f is None else f.detail) for i, f in enumerate(found))
+        way = (
+            UNDECIDED if first.direction == "near" and not first.ceilings else WAY[first.direction]
+        )
+        about = f"{ARROWS[first.direction]} {way}" + (
+            f"; {first.detail}" if alike and first.detail else ""
+        )
+        cells = "".join(
+            _cell(f, i, "" if alike or f is None else f.detail) for i, f in enumerate(found)
+        )
         body.append(f"<tr><td>{escape(first.name)}<small>{escape(about)}</small></td>{cells}</tr>")
-    measured = [f"{run.name} at {run.measured_at}" if len(runs) > 1 else f"At {run.measured_at}" for run in runs if run.measured_at]
+    measured = [
+        f"{run.name} at {run.measured_at}" if len(runs) > 1 else f"At {run.measured_at}"
+        for run in runs
+        if run.measured_at
+    ]
     when = f'<p class="soft">{escape("; ".join(measured))}.</p>' if measured else ""
     return f'<h2>Figures</h2>{KEYS["Figures"]}{when}<div class="card"><table><tr><th>measure</th>{heads}</tr>{"".join(body)}</table></div>'
 
@@ -286,7 +426,8 @@ def _table(runs: Sequence[RunData]) -> str:
 
 def mark(sample: Sample) -> str:
     """A sample as HTML: the prompt marked, the copied span underlined, where they overlap both."""
-    text, prompt = sample.prompt + sample.text, len(sample.prompt)
+    text = sample.prompt + sample.text
+    prompt = len(sample.prompt)
     start, end = (max(0, min(at, len(text))) for at in sample.span or (0, 0))
     edges = sorted({0, prompt, start, end, len(text)})
     out = []
@@ -301,8 +442,14 @@ def _texts(run: RunData) -> str:
     cards = []
     for s in run.samples:
         notes = [f"step {s.step:,}"] * (s.step is not None)
-        notes += [f"longest piece of the training data: {s.span[1] - s.span[0]:,} characters"] if s.span and s.span[1] > s.span[0] else []
-        cards.append(f'<div class="card"><pre>{mark(s)}</pre><small>{escape("; ".join(notes))}</small></div>')
+        notes += (
+            [f"longest piece of the training data: {s.span[1] - s.span[0]:,} characters"]
+            if s.span and s.span[1] > s.span[0]
+            else []
+        )
+        cards.append(
+            f'<div class="card"><pre>{mark(s)}</pre><small>{escape("; ".join(notes))}</small></div>'
+        )
     return "".join(cards)
 
 
@@ -316,24 +463,41 @@ def _pictures(run: RunData) -> str:
 
 
 def _music(run: RunData) -> str:
-    """Pieces, each with its player; notation and piano roll are our own SVG, whose texts are escaped where they are made."""
+    """Pieces, each with its player; notation and piano roll are our own SVG, whose texts are
+    escaped where they are made."""
     cards = []
     for piece in run.music:
-        noted = f"<small>{piece.faults} faults of voice-leading are ringed in the piano roll</small>" if piece.faults else ""
+        noted = (
+            f"<small>{piece.faults} faults of voice-leading are ringed in the piano roll</small>"
+            if piece.faults
+            else ""
+        )
         roll = f"<details><summary>piano roll</summary>{piece.roll}</details>" if piece.roll else ""
-        cards.append(f'<div class="card music"><h3>{escape(piece.title)}</h3>{piece.sound}{piece.notation}{roll}{noted}</div>')
+        cards.append(
+            f'<div class="card music"><h3>{escape(piece.title)}</h3>{piece.sound}{piece.notation}{roll}{noted}</div>'
+        )
     for across, series in run.spread.items():
-        keys, drawn = (_key(s.name, s.colour, s.kind) for s in series), chart(series, label="share of notes", zero=True, across=across)
-        cards.append(f'<div class="card wide"><div class="legend">{"".join(keys)}</div>{drawn}</div>')
+        keys = (_key(s.name, s.colour, s.kind) for s in series)
+        drawn = chart(series, label="share of notes", zero=True, across=across)
+        cards.append(
+            f'<div class="card wide"><div class="legend">{"".join(keys)}</div>{drawn}</div>'
+        )
     return "".join(cards)
 
 
 def _fills(run: RunData) -> str:
-    cards, bar = [], '<code>{}</code><i style="width:{:.1f}%"></i><span>{:.1%}</span>'
+    cards = []
+    bar = '<code>{}</code><i style="width:{:.1f}%"></i><span>{:.1%}</span>'
     for fill in run.fills:
-        best = [f'<mark class="prompt">{escape(gap[0][0] if gap else "?")}</mark>' for gap in fill.gaps]
-        line = "".join(part for pair in zip(map(escape, fill.parts), [*best, ""], strict=True) for part in pair)
-        bars = ("".join(bar.format(escape(word), p * 100, p) for word, p in gap) for gap in fill.gaps)
+        best = [
+            f'<mark class="prompt">{escape(gap[0][0] if gap else "?")}</mark>' for gap in fill.gaps
+        ]
+        line = "".join(
+            part for pair in zip(map(escape, fill.parts), [*best, ""], strict=True) for part in pair
+        )
+        bars = (
+            "".join(bar.format(escape(word), p * 100, p) for word, p in gap) for gap in fill.gaps
+        )
         drawn = "".join(f'<div class="bars">{lines}</div>' for lines in bars)
         cards.append(f'<div class="card"><div class="fill">{line}</div>{drawn}</div>')
     return "".join(cards)
@@ -349,11 +513,14 @@ def _speed(run: RunData) -> str:
         return ""
     steady = steps[len(steps) // 10 :]
     values: dict[str, Any] = {
-        "steps": len(steps), "training": timedelta(seconds=round(sum(r["seconds"] for r in steps))),
+        "steps": len(steps),
+        "training": timedelta(seconds=round(sum(r["seconds"] for r in steps))),
         "a step, median": f"{statistics.median(r['seconds'] for r in steady) * 1e3:.4g} ms",
-    }  # fmt: skip
+    }
     for key in dict.fromkeys(k for r in steady for k in r if k.endswith("_per_second")):
-        values[f"{key.removesuffix('_per_second')} a second, median"] = round(statistics.median(r[key] for r in steady if r.get(key)))
+        values[f"{key.removesuffix('_per_second')} a second, median"] = round(
+            statistics.median(r[key] for r in steady if r.get(key))
+        )
     if memory := [r["memory_mb"] for r in steps if r.get("memory_mb")]:
         values["memory at most"] = f"{max(memory):,.0f} MB"
     return _table_of(values)

@@ -1,4 +1,5 @@
-"""From a recipe to the parts of a run: data, codec, networks, objective; and every setting that was left open, resolved."""
+"""From a recipe to the parts of a run: data, codec, networks, objective; and every setting that was
+left open, resolved."""
 
 import platform
 import shutil
@@ -19,13 +20,17 @@ from genwright.core.registry import Settings, kinds
 from genwright.training.engine import Engine, cores
 from genwright.training.settings import Optimizer
 
-HELD = "held_out.npy"  # of a run: keys of what is held out, so that its split does not depend on the cache
+# of a run: keys of what is held out, so that its split does not depend on the cache
+HELD = "held_out.npy"
 FALLBACK = {"batch_size": 32, "learning_rate": 1e-3, "matrix_rate": 0.02}
 
 
 def resolve(recipe: Recipe, space: Space) -> Recipe:
-    """The recipe with every open setting filled in from the data, the model's depth and this machine's cores."""
-    training, parts, suggested = recipe.training, dict(recipe.networks), dict(FALLBACK)
+    """The recipe with every open setting filled in from the data, the model's depth and this
+    machine's cores."""
+    training = recipe.training
+    parts = dict(recipe.networks)
+    suggested = dict(FALLBACK)
     for name, (_, needs) in checked(recipe, space).items():
         if hasattr(parts[name], "resolve"):
             parts[name] = parts[name].resolve(space, **needs)
@@ -50,7 +55,8 @@ def _rates(optimizer: Optimizer, suggested: Mapping[str, Any]) -> Optimizer:
 
 
 def codec_of(recipe: Recipe, folder: Path) -> Any:
-    """The codec's settings; of a tokenizer or a VQ run that was given, the run's own copy, so that it needs nothing outside."""
+    """The codec's settings; of a tokenizer or a VQ run that was given, the run's own copy, so that
+    it needs nothing outside."""
     own = folder / "codec" / "tokenizer.json"
     if recipe.codec.kind == "file" and own.is_file():
         return recipe.codec.model_copy(update={"path": str(own)})
@@ -60,14 +66,17 @@ def codec_of(recipe: Recipe, folder: Path) -> Any:
 
 
 def data_of(recipe: Recipe, folder: Path) -> Any:
-    """The data's settings, with what is held out as the run in `folder` has it, if there is one that keeps that."""
+    """The data's settings, with what is held out as the run in `folder` has it, if there is one
+    that keeps that."""
     begun = (folder / "recipe.yaml").is_file()
     return recipe.data.held_as(folder / HELD) if begun and hasattr(recipe.data, "held_as") else recipe.data
 
 
 def left_out(summary: Mapping[str, Any]) -> list[str]:
     """What preparing the data passed over, as sentences for a person."""
-    skipped, rare, none = list(summary.get("skipped", ())), summary.get("rare", 0), summary.get("unlabelled", 0)
+    skipped = list(summary.get("skipped", ()))
+    rare = summary.get("rare", 0)
+    none = summary.get("unlabelled", 0)
     out = [f"{len(skipped):,} passed over, the first: {skipped[0]}"] if skipped else []
     out += summary.get("remarks", ())
     out += _remark(summary.get("empty", {}), "1 row holds no text and is no document", "{} rows hold no text and are no documents")
@@ -80,9 +89,10 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
 
 
 def on_both_sides(dataset: Any) -> list[str]:
-    """Copies in the data, what stands both in training and among what is held out, and a share held out that is far from what was asked
-    for, as sentences for a person."""
-    summary, held = dataset.summary, dataset.held
+    """Copies in the data, what stands both in training and among what is held out, and a share held
+    out that is far from what was asked for, as sentences for a person."""
+    summary = dataset.summary
+    held = dataset.held
     copies = summary.get("copies", 0)
     across = summary.get("copies across the split", 0)
     near = summary.get("near-copies across the split", 0)
@@ -103,7 +113,7 @@ def timed_parts(recipe: Recipe) -> dict[str, Settings]:
     training = recipe.training
     parts: dict[str, Settings] = {
         "training.schedule": training.schedule, "training.optimizer": training.optimizer, "objective": recipe.objective,
-    }  # fmt: skip
+    }
     return parts | {f"training.optimizers.{name}": optimizer for name, optimizer in training.optimizers.items()}
 
 
@@ -118,14 +128,16 @@ def _remark(files: Mapping[str, int], one: str, many: str) -> list[str]:
 
 
 def space_of(recipe: Recipe, codec: Any) -> Space:
-    """What the networks see: the codec's space, as the data's settings shape it (windows of tokens)."""
+    """What the networks see: the codec's space, as the data's settings shape it (windows of
+    tokens)."""
     return recipe.data.space(codec) if hasattr(recipe.data, "space") else codec.space
 
 
 def checked(recipe: Recipe, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
-    """What the objective asks of each network: name -> (role, what it is built with). Raises GenwrightError where the recipe's networks
-    are others, or cannot play their role."""
-    asked, parts = recipe.objective.needs(space), recipe.networks
+    """What the objective asks of each network: name -> (role, what it is built with). Raises
+    GenwrightError where the recipe's networks are others, or cannot play their role."""
+    asked = recipe.objective.needs(space)
+    parts = recipe.networks
     if set(asked) != set(parts):
         listed = ", ".join(f"model.{name}" for name in asked) if set(asked) != {"model"} else "a single network under model"
         what = f"objective {recipe.objective.kind} trains {listed}; the recipe has {', '.join(parts)}"
@@ -214,21 +226,25 @@ def _commit() -> str | None:
 
 
 def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[str, torch.Tensor]], str]:
-    """Weights to start from: a run's folder or a Hugging Face folder. Returns the recipe with that model and tokenizer, the weights
-    by module, and what they were."""
+    """Weights to start from: a run's folder or a Hugging Face folder. Returns the recipe with that
+    model and tokenizer, the weights by module, and what they were."""
     folder = Path(source)
     if (folder / "recipe.yaml").is_file():
         from genwright.runs.run import load
 
         run = load(folder)
         weights = {name: {n: t.detach().clone() for n, t in tensors.items()} for name, tensors in run.tensors().items()}
-        changed, codec_file, what = {"model": run.recipe.model}, folder / "codec" / "tokenizer.json", f"run {folder}, step {run.step}"
+        changed = {"model": run.recipe.model}
+        codec_file = folder / "codec" / "tokenizer.json"
+        what = f"run {folder}, step {run.step}"
     elif (folder / "config.json").is_file():
         from genwright.models import hf
 
         settings, tensors = hf.load(folder)
-        weights, changed = {"model": tensors}, {"model": settings}
-        codec_file, what = folder / "tokenizer.json", f"Hugging Face folder {folder}"
+        weights = {"model": tensors}
+        changed = {"model": settings}
+        codec_file = folder / "tokenizer.json"
+        what = f"Hugging Face folder {folder}"
     else:
         raise GenwrightError(f"--from {source} is neither a run nor a Hugging Face folder", "give a folder with recipe.yaml or config.json")
     trained = changed["model"]

@@ -1,4 +1,5 @@
-"""A run, measured and shown: the figures of evaluation and the data of its report, from what lies in its folder."""
+"""A run, measured and shown: the figures of evaluation and the data of its report, from what lies
+in its folder."""
 
 from __future__ import annotations
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one checkpoint, and samples it drew, as plain data. counts: kind of sample -> how many the figures are of; the next
-    evaluation of the checkpoint draws as many. Prints as a table."""
+    """Figures of one checkpoint, and samples it drew, as plain data. counts: kind of sample -> how
+    many the figures are of; the next evaluation of the checkpoint draws as many. Prints as a
+    table."""
 
     step: int
     weights: str
@@ -60,9 +62,11 @@ class Evaluation:
 
 
 def evaluate(run: Run, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Evaluation:
-    """The held-out split, and samples; every figure beside its floors. Kept in the run's folder. See `Run.evaluate`.
+    """The held-out split, and samples; every figure beside its floors. Kept in the run's folder.
+    See `Run.evaluate`.
 
-    samples: how many are drawn; None: as many as for these weights before, else what takes about a minute (`evaluation.pilot`)."""
+    samples: how many are drawn; None: as many as for these weights before, else what takes about a
+    minute (`evaluation.pilot`)."""
     counts = SampleCounts(samples, _counts_before(run))
     if run.content == "text":
         from genwright.contents.text.evaluate import evaluate_text
@@ -75,7 +79,8 @@ def evaluate(run: Run, inception: str | Path | None = None, samples: int | None 
     else:
         from genwright.contents.images.evaluate import evaluate_images
 
-        figures, drawn = evaluate_images(run, inception, counts, whole), []
+        figures = evaluate_images(run, inception, counts, whole)
+        drawn = []
     found = Evaluation(run.step, run.weights, figures, drawn, counts.drawn)
     if figures:
         write_whole(_place(run), _written(found))
@@ -83,7 +88,8 @@ def evaluate(run: Run, inception: str | Path | None = None, samples: int | None 
 
 
 def _counts_before(run: Run) -> dict[str, int]:
-    """How many samples the last evaluation of this checkpoint drew; nothing where its file is of an older form, for it is written anew."""
+    """How many samples the last evaluation of this checkpoint drew; nothing where its file is of an
+    older form, for it is written anew."""
     try:
         kept = json.loads(_place(run).read_text(encoding="utf-8")).get("counts", {})
         return {str(kind): int(count) for kind, count in kept.items()}
@@ -92,7 +98,8 @@ def _counts_before(run: Run) -> dict[str, int]:
 
 
 def _written(found: Evaluation) -> str:
-    """JSON: figures a value a line, for a person; samples, which may be thousands of notes, a sample a line."""
+    """JSON: figures a value a line, for a person; samples, which may be thousands of notes, a
+    sample a line."""
     plain = found.to_json()
     samples = ",\n".join(json_text(sample) for sample in plain.pop("samples"))
     head = json_text(plain, indent=1).removesuffix("\n}")
@@ -106,7 +113,8 @@ def _place(run: Run) -> Path:
 
 
 def latest(run: Run) -> Evaluation | None:
-    """The kept evaluation of this checkpoint and these weights. Raises GenwrightError for a file that holds none."""
+    """The kept evaluation of this checkpoint and these weights. Raises GenwrightError for a file
+    that holds none."""
     path = _place(run)
     if not path.is_file():
         return None
@@ -123,7 +131,9 @@ def _shown(run: Run, name: str, found: Evaluation) -> Any:
     from genwright.reporting.provenance import data_facts, own_description, trained_on
     from genwright.runs.watch import sizes_of
 
-    recipe, records, environment = run.recipe, run.records, dict(run.environment)
+    recipe = run.recipe
+    records = run.records
+    environment = dict(run.environment)
     data = environment.pop("data", {})
     summary = data.get("summary", {})
     sizes: dict[str, Any] = {
@@ -166,7 +176,8 @@ def _shown(run: Run, name: str, found: Evaluation) -> Any:
 
 
 def _page_at(path: Path) -> Path:
-    """Where a page can be written: a new file, a regular one that it replaces, or what a link leads to. Raises GenwrightError."""
+    """Where a page can be written: a new file, a regular one that it replaces, or what a link leads
+    to. Raises GenwrightError."""
     place = path.resolve() if path.is_symlink() else path
     if not place.name or place.exists() and not place.is_file():
         raise GenwrightError(f"{path} cannot be written: it is no regular file", "choose another place with --output")

@@ -1,4 +1,5 @@
-"""`genwright inspect`: what a run would see and cost, before it is started: the first batch, decoded, with what counts marked."""
+"""`genwright inspect`: what a run would see and cost, before it is started: the first batch,
+decoded, with what counts marked."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,8 +25,8 @@ ROWS, SHOWN = 3, 160  # examples, and tokens of each, that are printed
 
 @dataclass(frozen=True)
 class Preview:
-    """recipe: resolved. examples: of text, for each, (text, counted) pieces in order. pictures: (n, C, H, W) in [-1, 1]. facts: name ->
-    value, for a person."""
+    """recipe: resolved. examples: of text, for each, (text, counted) pieces in order. pictures: (n,
+    C, H, W) in [-1, 1]. facts: name -> value, for a person."""
 
     recipe: Recipe
     examples: list[list[tuple[str, bool]]]
@@ -61,7 +62,8 @@ class Preview:
 
 
 def preview(recipe: Recipe) -> Preview:
-    """Prepares the data, builds the networks, times two steps' gradients. Writes nothing but the prepared data."""
+    """Prepares the data, builds the networks, times two steps' gradients. Writes nothing but the
+    prepared data."""
     engine = Engine(recipe.training.device)
     dataset = recipe.data.prepare(recipe.codec)
     space = assemble.space_of(recipe, dataset.codec)
@@ -86,7 +88,8 @@ def preview(recipe: Recipe) -> Preview:
 
 def _blocks(picture: Tensor) -> Text:
     """A picture (C, H, W) as half blocks, two pixels a character, at most 32 wide."""
-    height, width = min(32, picture.size(1)), min(32, picture.size(2))
+    height = min(32, picture.size(1))
+    width = min(32, picture.size(2))
     small = F.adaptive_avg_pool2d(picture.expand(3, -1, -1), (height + height % 2, width))
     pixels = ((small + 1) * 127.5).round().clamp(0, 255).int().permute(1, 2, 0).tolist()
     out = Text()
@@ -98,8 +101,10 @@ def _blocks(picture: Tensor) -> Text:
 
 
 def _pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
-    """Runs of counted and of other tokens of one example, decoded. Of causal models the targets are shown: what is to be said."""
-    inputs, targets = batch["inputs"][row, :SHOWN].tolist(), batch["targets"][row, :SHOWN].tolist()
+    """Runs of counted and of other tokens of one example, decoded. Of causal models the targets are
+    shown: what is to be said."""
+    inputs = batch["inputs"][row, :SHOWN].tolist()
+    targets = batch["targets"][row, :SHOWN].tolist()
     shifted = len(targets) > 1 and all(a == b or b < 0 for a, b in zip(inputs[1:], targets[:-1], strict=True))
     tokens = [(inputs[0], False)] if shifted else []
     for given, target in zip(inputs[1:] + [targets[-1]] if shifted else inputs, targets, strict=True):
@@ -109,10 +114,12 @@ def _pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
 
 
 def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: Batch, engine: Engine) -> dict[str, str]:
-    training, unit = recipe.training, stream.unit
+    training = recipe.training
+    unit = stream.unit
     parameters = sum(p.numel() for module in objective.modules.values() for p in module.to(engine.device).parameters())
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
-    train, held_out = dataset.summary["train"], dataset.summary["held_out"]
+    train = dataset.summary["train"]
+    held_out = dataset.summary["held_out"]
     seen = training.steps * stream.size * stream.units * objective.draws
     few = {k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()}
     step = timed(objective.turns(0), few, engine, 1)[0] * stream.size / min(stream.size, training.micro_batch or stream.size)
@@ -128,7 +135,8 @@ def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: 
             "run": f"{training.steps:,} steps of {stream.size} {unit}, {seen / max(1, train['examples']):,.1f} epochs",
             "time": time_,
         }
-    counted, given = int((prepared["targets"] >= 0).sum()), prepared["targets"].numel()
+    counted = int((prepared["targets"] >= 0).sum())
+    given = prepared["targets"].numel()
     share = held_out["bytes"] / max(1, train["bytes"] + held_out["bytes"])
     flop = objective.modules["model"].flops_per_token(stream.units) * seen
     return {

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 def load(folder: str | Path, step: int | None = None, weights: str | None = None) -> Run:
-    """A trained run. step: which checkpoint (default: the newest whole one). weights: "ema" or "raw" (default: ema where there is
-    one). Raises GenwrightError."""
+    """A trained run. step: which checkpoint (default: the newest whole one). weights: "ema" or
+    "raw" (default: ema where there is one). Raises GenwrightError."""
     folder = Path(folder)
     if not (folder / "recipe.yaml").is_file():
         remedy = "give the folder that `genwright train` made, for example runs/code"
@@ -35,10 +35,13 @@ def load(folder: str | Path, step: int | None = None, weights: str | None = None
 
 
 class Run:
-    """A run's folder, opened. recipe, codec, model, step, folder; nothing is read before it is needed."""
+    """A run's folder, opened. recipe, codec, model, step, folder; nothing is read before it is
+    needed."""
 
     def __init__(self, folder: Path, step: int | None = None, weights: str | None = None):
-        self.folder, self._step, self._weights = folder, step, weights
+        self.folder = folder
+        self._step = step
+        self._weights = weights
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, step={self.step})"
@@ -89,8 +92,8 @@ class Run:
 
     @cached_property
     def objective(self) -> Any:
-        """The objective with its trained networks, ready to be used: in fp32; a flow that was trained in bf16 stays so, for its
-        many steps then take a third of the time."""
+        """The objective with its trained networks, ready to be used: in fp32; a flow that was
+        trained in bf16 stays so, for its many steps then take a third of the time."""
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
         engine = Engine("cpu" if self.recipe.training.device == "cpu" else "auto")
         for name, tensors in self.tensors().items():
@@ -105,7 +108,8 @@ class Run:
         return self.objective.modules["model"]
 
     def dataset(self) -> Any:
-        """The data it was trained on, from the cache or prepared again; it must not have changed."""
+        """The data it was trained on, from the cache or prepared again; it must not have
+        changed."""
         expected = self.environment.get("data", {}).get("digest")
         data = assemble.data_of(self.recipe, self.folder)
         return data.prepare(assemble.codec_of(self.recipe, self.folder), expect=expected)
@@ -129,10 +133,11 @@ class Run:
         return read(self.folder / "metrics.jsonl")
 
     def sample(self, prompts: str | Sequence[str] = "", n: int = 1, on_token=None, first: int = 0, **settings: Any) -> Any:
-        """Text: `n` samples of each prompt (or of one), from sample `first` on. settings: of sampling (temperature, top_k, seed, ...),
-        over the recipe's.
+        """Text: `n` samples of each prompt (or of one), from sample `first` on. settings: of
+        sampling (temperature, top_k, seed, ...), over the recipe's.
         Music: scores; settings: bars=16, condition="key=G", harmonise, ... see `composing.draw`.
-        Pictures and points: a tensor (n, *shape); settings: condition="group=food", negative, guidance, ... see `pictured.draw`."""
+        Pictures and points: a tensor (n, *shape); settings: condition="group=food", negative,
+        guidance, ... see `pictured.draw`."""
         if self.content == "music":
             from genwright.contents.music.composing import draw as compose
 
@@ -146,7 +151,8 @@ class Run:
         return generate(self.model, self.codec, prompts, n=n, settings=self.sampling(**settings), on_token=on_token, start=first)
 
     def check_prompts(self, prompts: str | Sequence[str]) -> None:
-        """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec lacks a character."""
+        """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec
+        lacks a character."""
         from genwright.sampling.step import needs_causal
 
         needs_causal(self.model)
@@ -154,8 +160,8 @@ class Run:
             self.codec.encode(prompt)
 
     def fill(self, text: str, top: int = 5, **settings: Any) -> Any:
-        """Fills each [MASK] of a text by its likeliest token, or as `settings` of sampling say (temperature, seed, ...); the likeliest
-        candidates of each with their probabilities."""
+        """Fills each [MASK] of a text by its likeliest token, or as `settings` of sampling say
+        (temperature, seed, ...); the likeliest candidates of each with their probabilities."""
         from genwright.contents.text.fill import fill
 
         if not settings.keys() - {"valid_utf8"}:
@@ -163,12 +169,14 @@ class Run:
         return fill(self.model, self.codec, text, top=top, settings=self.sampling(**settings))
 
     def sampling(self, **settings: Any) -> Any:
-        """The recipe's settings of sampling, some of them changed. Raises GenwrightError for one that there is not."""
+        """The recipe's settings of sampling, some of them changed. Raises GenwrightError for one
+        that there is not."""
         return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
 
     def evaluate(self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Any:
-        """Every figure beside its floors. Text and music: on the whole held-out split. Pictures and points: on some of it, or on all
-        (`whole`, with 500 importance samples each where likelihoods are estimated). samples: how many are drawn; None: as many as for this
+        """Every figure beside its floors. Text and music: on the whole held-out split. Pictures and
+        points: on some of it, or on all (`whole`, with 500 importance samples each where
+        likelihoods are estimated). samples: how many are drawn; None: as many as for this
         checkpoint before, else what takes about a minute.
         inception: weights for a figure called FID."""
         from genwright.runs.evaluate import evaluate
@@ -201,7 +209,8 @@ class Run:
 
 
 def report(folders: str | Path | Sequence[str | Path], path: str | Path | None = None) -> Path:
-    """One self-contained HTML page about one run, or several compared. path: default report.html, in the run's folder if it is one."""
+    """One self-contained HTML page about one run, or several compared. path: default report.html,
+    in the run's folder if it is one."""
     from genwright.runs.evaluate import write
 
     several = [folders] if isinstance(folders, (str, Path)) else list(folders)

@@ -1,9 +1,10 @@
-"""A run, watched while it trains: on the schedule of held-out evaluations samples are drawn from one seed, shown in RUN/samples and
-measured, and alarms look at what was recorded.
+"""A run, watched while it trains: on the schedule of held-out evaluations samples are drawn from
+one seed, shown in RUN/samples and measured, and alarms look at what was recorded.
 
-An alarm is a pure function of the evaluations so far, the same whether a run was stopped in between or not: it rings when what it says
-holds now and did not hold at the evaluation before. Its thresholds are few and rough on purpose; tests/test_watching.py has, for
-each, a run in which it must ring and one in which it must not.
+An alarm is a pure function of the evaluations so far, the same whether a run was stopped in between
+or not: it rings when what it says holds now and did not hold at the evaluation before. Its
+thresholds are few and rough on purpose; tests/test_watching.py has, for each, a run in which it
+must ring and one in which it must not.
 """
 
 import functools
@@ -29,31 +30,46 @@ from genwright.training.records import read
 from genwright.training.settings import VISUAL, Watching
 
 NEIGHBOURS = 5  # of precision, recall, density, coverage
-TRAIN = 20_000  # training examples, at most, among which copies are looked for while training; of more, `evaluate` sees the others' too
+# training examples, at most, among which copies are looked for while training; of more, `evaluate`
+# sees the others' too
+TRAIN = 20_000
 SHOWN = 64  # samples in a grid
-MEANS = ("wins", "used", "discriminator_loss")  # what training steps record: their mean since the evaluation before is judged
+# what training steps record: their mean since the evaluation before is judged
+MEANS = ("wins", "used", "discriminator_loss")
 PATIENCE = 3  # evaluations in a row that a discriminator must win
-SURE = 0.25  # nats: its loss below which it hardly doubts; while a generator learns well it may rank nearly all pairs right, by little
+# nats: its loss below which it hardly doubts; while a generator learns well it may rank nearly all
+# pairs right, by little
+SURE = 0.25
 
 
 class Watch:
-    """Called as watch(step) inside a held-out evaluation, on every rank; draws, writes RUN/samples/step-*.png and returns the metrics.
-    dataset: what `prepare` returned. drawing: how samples are drawn. features: examples (n, *shape) -> (n, d), made when it is needed."""
+    """Called as watch(step) inside a held-out evaluation, on every rank; draws, writes
+    RUN/samples/step-*.png and returns the metrics.
+    dataset: what `prepare` returned. drawing: how samples are drawn. features: examples (n, *shape)
+    -> (n, d), made when it is needed."""
 
     def __init__(
         self, folder: Path, objective: Any, dataset: Any, engine: Any, settings: Watching, drawing: Any,
         features: Callable[[], Callable[[Tensor], Tensor]], seed: int = 0,
-    ):  # fmt: skip
-        self.folder, self.objective, self.dataset, self.engine = folder, objective, dataset, engine
-        self.settings, self.drawing, self.features, self.seed = settings, drawing, functools.cache(features), seed
+    ):
+        self.folder = folder
+        self.objective = objective
+        self.dataset = dataset
+        self.engine = engine
+        self.settings = settings
+        self.drawing = drawing
+        self.features = functools.cache(features)
+        self.seed = seed
 
     def __call__(self, step: int) -> dict[str, float]:
         """Metrics of `settings.samples` samples, the same on every rank."""
         make = Drawer(self.objective, self.dataset.codec, self.drawing)
         if not (self.settings.samples and make.able):
             return {}
-        found: dict[str, float] = {}  # one sample for each of the real examples' conditions, on the CPU
-        if self.engine.main or self.engine.strategy == "fsdp":  # sharded modules meet inside: all ranks draw
+        # one sample for each of the real examples' conditions, on the CPU
+        found: dict[str, float] = {}
+        # sharded modules meet inside: all ranks draw
+        if self.engine.main or self.engine.strategy == "fsdp":
             with evaluating(self.objective):
                 made = make(self.settings.samples, self.real[1] if make.conditional else None)
         if self.engine.main:
@@ -64,14 +80,16 @@ class Watch:
 
     @cached_property
     def real(self) -> tuple[Tensor, Tensor | None]:
-        """Training examples that samples are compared with, picked by the seed, and the conditions of as many as there are samples."""
+        """Training examples that samples are compared with, picked by the seed, and the conditions
+        of as many as there are samples."""
         train = self.dataset.split("train")
         order = Draws(self.seed, 0, torch.arange(len(train))).uniform("watched", 1)[:, 0].argsort()[: self.settings.samples]
         return train.x(order), train.condition(order[torch.arange(self.settings.samples) % len(order)])
 
     @cached_property
     def memory(self) -> Memory | None:
-        train, held_out = self.dataset.split("train"), self.dataset.split("held_out")
+        train = self.dataset.split("train")
+        held_out = self.dataset.split("held_out")
         if len(train) < 2 or not len(held_out):
             return None
         fresh = self.dataset.held_out().order[: max(100, self.settings.samples)]
@@ -93,8 +111,9 @@ class Watch:
 
 
 def sizes_of(recipe: Any, summary: Mapping[str, Any]) -> dict[str, str]:
-    """Metric of a held-out evaluation -> on how much it was measured, in words: for whoever shows it beside figures of `evaluate`, which
-    are of more samples. summary: of the data, with the examples of its splits."""
+    """Metric of a held-out evaluation -> on how much it was measured, in words: for whoever shows
+    it beside figures of `evaluate`, which are of more samples. summary: of the data, with the
+    examples of its splits."""
     weights = ", averaged weights" if recipe.training.ema else ""
     train, held_out = (summary.get(split, {}).get("examples", 0) for split in ("train", "held_out"))
     if recipe.data.content not in VISUAL:
@@ -115,20 +134,23 @@ Rows = Sequence[Mapping[str, float]]
 
 
 def alarms(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
-    """What is wrong after the evaluations so far, oldest first, whether or not it was before: "what happens; what to try" of each.
+    """What is wrong after the evaluations so far, oldest first, whether or not it was before: "what
+    happens; what to try" of each.
     objective: the settings of the run's, so that what it has already is not advised."""
     augmented = getattr(objective, "augment", False)
-    of = lambda name: [row[name] for row in rows if name in row]  # noqa: E731
+    of = lambda name: [row[name] for row in rows if name in row]
     found, (covered, precise, wins, used, units, kl) = [], map(of, ("coverage", "precision", "wins", "used", "active_units", "kl"))
     # twice in a row coverage was far below its best, or samples look real and cover little
-    best, now = max(covered, default=0), max(covered[-2:], default=0)
+    best = max(covered, default=0)
+    now = max(covered[-2:], default=0)
     fell = best >= 0.2 and now < s.coverage * best
     narrow = min(precise[-2:], default=0) >= 0.5 and now < s.coverage / 2
     if len(covered) > 1 and (fell or narrow):
         remedy = "try a lower learning rate, more of objective.r1 and r2, objective.packing, or a smaller model for small data"
         before = f" after {best:.0%} at best" if fell else ", however real they look"
         found.append(f"mode collapse: {s.samples:,} samples cover {covered[-1]:.0%} of as many real ones{before}; {remedy}")
-    # it ranks nearly every pair right for some evaluations and hardly doubts, and samples cover no more of the data
+    # it ranks nearly every pair right for some evaluations and hardly doubts, and samples cover no
+    # more of the data
     recent = covered[-PATIENCE:]
     better = len(recent) == PATIENCE and recent[-1] > recent[0] + 0.01
     sure = max(of("discriminator_loss")[-PATIENCE:], default=0.0) <= SURE
@@ -159,7 +181,8 @@ def ringing(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
 
 
 def rows_of(records: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
-    """A row for each held-out evaluation: its numbers, and means of what the steps before it recorded."""
+    """A row for each held-out evaluation: its numbers, and means of what the steps before it
+    recorded."""
     rows: list[dict[str, float]] = []
     sums: dict[str, list[float]] = defaultdict(list)
     for record in records:
@@ -176,18 +199,24 @@ def _finite(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Alarms(Hook):
-    """Rings at held-out evaluations, by agreement of all ranks; it comes after `Evaluate` and before the session saves, so that what it
-    said is saved with the step. metrics: the run's metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0.
+    """Rings at held-out evaluations, by agreement of all ranks; it comes after `Evaluate` and
+    before the session saves, so that what it said is saved with the step. metrics: the run's
+    metrics.jsonl, read where a run is taken up. append: of the run's records, on rank 0.
     objective: its settings, as `alarms` takes them."""
 
     def __init__(
         self, settings: Watching, engine: Any, metrics: Path, append: Callable[[dict[str, Any]], None], say: Callable[[str], None],
         objective: Any = None,
-    ):  # fmt: skip
-        self.settings, self.engine, self.metrics, self.append, self.say = settings, engine, metrics, append, say
+    ):
+        self.settings = settings
+        self.engine = engine
+        self.metrics = metrics
+        self.append = append
+        self.say = say
         self.objective = objective
         self.records: list[dict[str, Any]] = []  # of all steps so far, what alarms look at
-        self.step, self.stopping = -1, False
+        self.step = -1
+        self.stopping = False
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         if self.engine.main:
@@ -204,7 +233,8 @@ class Alarms(Hook):
             self.stopping = self.settings.on_alarm == "stop"
 
     def follow(self, step: int, record: Mapping[str, Any]) -> None:
-        """The records up to this step: one more, or all of them again where the run was taken up or rolled back."""
+        """The records up to this step: one more, or all of them again where the run was taken up or
+        rolled back."""
         lines = [record] * (step > 0)
         if step != self.step + 1:
             self.records, lines = [], [*(line for line in read(self.metrics) if 0 < line.get("step", 0) < step), *lines]

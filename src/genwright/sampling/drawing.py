@@ -1,4 +1,5 @@
-"""How content is drawn: tokens, pictures and points. Free of torch, so that the command line can show it at once."""
+"""How content is drawn: tokens, pictures and points. Free of torch, so that the command line can
+show it at once."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +10,8 @@ from genwright.core.registry import Settings
 
 class Drawing(Settings):
     guidance: float = Field(1.0, ge=0, le=100)
-    """How strongly a condition steers a flow: 0 not at all, 1 as learned, more exaggerates (classifier-free guidance)."""
+    """How strongly a condition steers a flow: 0 not at all, 1 as learned, more exaggerates
+    (classifier-free guidance)."""
     steps: int = Field(20, ge=1, le=10000)
     """Steps of a flow's solver."""
     solver: Literal["euler", "heun"] = "heun"
@@ -32,11 +34,13 @@ class Decoding(Settings):
     min_p: float = Field(0.0, ge=0, le=1)
     """Keeps tokens at least this share as likely as the likeliest; 0 keeps all."""
     repetition_penalty: float = Field(1.0, gt=0, le=100)
-    """Divides positive and multiplies negative logits of tokens that prompt and sample already hold; 1 is off."""
+    """Divides positive and multiplies negative logits of tokens that prompt and sample already
+    hold; 1 is off."""
     passes: int = Field(48, ge=1, le=10_000)
     """Music by a masked model: how often what is open is drawn anew, in part."""
     valid_utf8: bool = True
-    """Text by bytes: draws only tokens that go on with whole characters, so that no sample holds U+FFFD for bytes that are none."""
+    """Text by bytes: draws only tokens that go on with whole characters, so that no sample holds
+    U+FFFD for bytes that are none."""
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Strings that end a sample; the text is cut before them."""
     seed: int = 0

@@ -1,10 +1,11 @@
-"""Drawing valid text where tokens may be parts of characters (`contracts.Utf8Tables`): from left to right (`Spelling`), and in gaps
-between tokens that are there (`may_fill`).
+"""Drawing valid text where tokens may be parts of characters (`contracts.Utf8Tables`): from left to
+right (`Spelling`), and in gaps between tokens that are there (`may_fill`).
 
-From left to right: a token that does not fit is drawn again, among those that fit; all others stay as they were drawn. Without top-k,
-top-p and min-p that is a draw from the model's own distribution without what does not fit: p(token) + p(none fits) p(token) / p(fits) =
-p(token) / p(fits). With them the first draw is cut as always, and the second one among what fits. A model that has learned to spell is
-hardly ever asked twice, so that its samples and its speed stay as they were.
+From left to right: a token that does not fit is drawn again, among those that fit; all others stay
+as they were drawn. Without top-k, top-p and min-p that is a draw from the model's own distribution
+without what does not fit: p(token) + p(none fits) p(token) / p(fits) = p(token) / p(fits). With
+them the first draw is cut as always, and the second one among what fits. A model that has learned
+to spell is hardly ever asked twice, so that its samples and its speed stay as they were.
 """
 
 from collections.abc import Sequence
@@ -19,14 +20,24 @@ from genwright.sampling.warp import choose, likeliest, warp
 
 
 class Spelling:
-    """The states of a batch's rows. draws: one example a row; a second draw is as reproducible as the first."""
+    """The states of a batch's rows. draws: one example a row; a second draw is as reproducible as
+    the first."""
 
-    def __init__(self, utf8: Utf8Tables, tokens: Tensor, real: Tensor | None, settings: Decoding, draws: Draws):
-        self.settings, self.draws = settings, draws
+    def __init__(
+        self,
+        utf8: Utf8Tables,
+        tokens: Tensor,
+        real: Tensor | None,
+        settings: Decoding,
+        draws: Draws,
+    ):
+        self.settings = settings
+        self.draws = draws
         self.fits = utf8.fits.to(tokens.device)  # (states, vocabulary)
         self.after = utf8.after.to(tokens.device)
         vocabulary = self.fits.shape[1]
-        # one table of both, for one look-up a step: where a state's row begins in the table, -1 where the token does not fit
+        # one table of both, for one look-up a step: where a state's row begins in the table, -1
+        # where the token does not fit
         self.table = torch.where(self.fits, self.after * vocabulary, -1).flatten()
         self.begins = self._read(tokens, real) * vocabulary  # (rows,) of all rows of the batch
         self.again: Tensor | None = None  # (rows, tokens) the second draws, made at the first use
@@ -40,12 +51,21 @@ class Spelling:
         return states
 
     def mended(
-        self, begins: Tensor, rows: Tensor, number: int, logits: Tensor, seen: Tensor | None, token: Tensor, score: Tensor
+        self,
+        begins: Tensor,
+        rows: Tensor,
+        number: int,
+        logits: Tensor,
+        seen: Tensor | None,
+        token: Tensor,
+        score: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The next tokens of some rows, those drawn again that do not fit; their log-probabilities; and the rows' next `begins`.
+        """The next tokens of some rows, those drawn again that do not fit; their log-probabilities;
+        and the rows' next `begins`.
 
-        begins: (rows,), of `self.begins`. rows: (rows,) which of the batch. number: of the token in its sample. logits: (rows,
-        vocabulary) before `warp`. seen: as `warp` takes it. token, score: (rows,), what was drawn.
+        begins: (rows,), of `self.begins`. rows: (rows,) which of the batch. number: of the token in
+        its sample. logits: (rows, vocabulary) before `warp`. seen: as `warp` takes it. token,
+        score: (rows,), what was drawn.
         """
         following = self.table.index_select(0, begins + token)
         if int(following.min()) >= 0:
@@ -62,28 +82,39 @@ class Spelling:
             found, chosen = likeliest(fitting)
         own = own_score(logits, self.settings, seen, found)
         own = own.where(chosen.isfinite(), chosen)  # what could not be drawn shows as such
-        return token.index_copy(0, wrong, found), score.index_copy(0, wrong, own), following.index_copy(0, wrong, self._next(states, found))
+        return (
+            token.index_copy(0, wrong, found),
+            score.index_copy(0, wrong, own),
+            following.index_copy(0, wrong, self._next(states, found)),
+        )
 
     def _next(self, states: Tensor, token: Tensor) -> Tensor:
         return self.after[states, token] * self.fits.shape[1]
 
 
 def own_score(logits: Tensor, settings: Decoding, seen: Tensor | None, token: Tensor) -> Tensor:
-    """(rows,) log-probability of tokens under the model's own distribution, whatever fits: after penalty, temperature and truncation, and
-    of a token that truncation leaves out, before truncation."""
+    """(rows,) log-probability of tokens under the model's own distribution, whatever fits: after
+    penalty, temperature and truncation, and of a token that truncation leaves out, before
+    truncation."""
     whole = settings.model_copy(update={"top_k": 0, "top_p": 1.0, "min_p": 0.0})
-    own, before = (warp(logits, s, seen).log_softmax(-1).gather(1, token[:, None])[:, 0] for s in (settings, whole))
+    own, before = (
+        warp(logits, s, seen).log_softmax(-1).gather(1, token[:, None])[:, 0]
+        for s in (settings, whole)
+    )
     return own.where(own.isfinite(), before)
 
 
 def may_fill(utf8: Utf8Tables, tokens: Tensor, open_: Tensor, never: Sequence[int] = ()) -> Tensor:
-    """Which tokens may come into gaps, so that all gaps together can still be filled with valid text.
+    """Which tokens may come into gaps, so that all gaps together can still be filled with valid
+    text.
 
-    tokens: (rows, time) int64. open_: (rows, time) bool, the gaps. never: tokens that do not come in. Returns (gaps, vocabulary) bool, in
-    the order of `open_.nonzero()`; all True in a gap beside bytes that no token makes a character of.
+    tokens: (rows, time) int64. open_: (rows, time) bool, the gaps. never: tokens that do not come
+    in. Returns (gaps, vocabulary) bool, in the order of `open_.nonzero()`; all True in a gap beside
+    bytes that no token makes a character of.
 
-    A row is read from both sides: which states can be reached before each place, and from which states after it the rest fits. A token
-    may fill a gap if it leads from one of the former to one of the latter.
+    A row is read from both sides: which states can be reached before each place, and from which
+    states after it the rest fits. A token may fill a gap if it leads from one of the former to one
+    of the latter.
     """
     fits, after = (table.to(tokens.device) for table in utf8)
     fits_gap = fits.clone()
@@ -92,13 +123,15 @@ def may_fill(utf8: Utf8Tables, tokens: Tensor, open_: Tensor, never: Sequence[in
     before, behind = _both_sides(moves)
     may = torch.zeros(int(open_.sum()), fits.shape[1], dtype=torch.bool, device=tokens.device)
     for state in range(len(fits)):
-        fitting_after = behind[open_][:, after[state]]  # (gaps, vocabulary): the rest fits after what the token leads to
+        # (gaps, vocabulary): the rest fits after what the token leads to
+        fitting_after = behind[open_][:, after[state]]
         may |= before[open_][:, state, None] & fits_gap[state] & fitting_after
     return may | ~may.any(-1, keepdim=True)
 
 
 def _moves(fits: Tensor, after: Tensor, tokens: Tensor, open_: Tensor, fits_gap: Tensor) -> Tensor:
-    """(rows, time, from, to) bool: the token that is there, or in a gap some token, leads from one state to another."""
+    """(rows, time, from, to) bool: the token that is there, or in a gap some token, leads from one
+    state to another."""
     states = len(fits)
     given = torch.nn.functional.one_hot(after[:, tokens], states).bool()  # (from, rows, time, to)
     given = (given & fits[:, tokens][..., None]).permute(1, 2, 0, 3)
@@ -109,12 +142,13 @@ def _moves(fits: Tensor, after: Tensor, tokens: Tensor, open_: Tensor, fits_gap:
 
 
 def _both_sides(moves: Tensor) -> tuple[Tensor, Tensor]:
-    """(rows, time, states) bool, two of them: the states that can be reached before each place, and those after it from which the rest
-    fits. Where nothing fits, reading begins anew."""
+    """(rows, time, states) bool, two of them: the states that can be reached before each place, and
+    those after it from which the rest fits. Where nothing fits, reading begins anew."""
     rows, time, states, _ = moves.shape
     between = torch.zeros(rows, states, dtype=torch.bool, device=moves.device)
     between[:, 0] = True  # a row begins and ends between characters
-    before, behind = [between], [between]
+    before = [between]
+    behind = [between]
     for place in range(time - 1):
         reached = (before[-1][:, :, None] & moves[:, place]).any(1)
         before.append(torch.where(reached.any(1, keepdim=True), reached, between))

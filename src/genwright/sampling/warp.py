@@ -1,8 +1,10 @@
-"""Logits -> logits: what stands between a model and the distribution a token is drawn from. All of (rows, vocabulary).
+"""Logits -> logits: what stands between a model and the distribution a token is drawn from. All of
+(rows, vocabulary).
 
-Each step of `warp` equals transformers' processor of the same name, and their order is the same: repetition penalty, temperature,
-top-k, top-p, min-p. Sources: top-k, Fan et al. 2018 (arXiv:1805.04833); top-p (nucleus), Holtzman et al. 2020
-(arXiv:1904.09751); min-p, Nguyen et al. 2025 (arXiv:2407.01082); repetition penalty, Keskar et al. 2019 (arXiv:1909.05858).
+Each step of `warp` equals transformers' processor of the same name, and their order is the same:
+repetition penalty, temperature, top-k, top-p, min-p. Sources: top-k, Fan et al. 2018
+(arXiv:1805.04833); top-p (nucleus), Holtzman et al. 2020 (arXiv:1904.09751); min-p, Nguyen et al.
+2025 (arXiv:2407.01082); repetition penalty, Keskar et al. 2019 (arXiv:1909.05858).
 """
 
 import torch
@@ -14,14 +16,17 @@ _NEVER = float("-inf")
 
 
 def warp(logits: Tensor, decoding: Decoding, seen: Tensor | None = None) -> Tensor:
-    """All that `decoding` asks for, in the order above. Temperature 0 leaves only the penalty: the highest logit is taken.
+    """All that `decoding` asks for, in the order above. Temperature 0 leaves only the penalty: the
+    highest logit is taken.
 
-    seen: (rows, vocabulary) bool, the tokens that are penalised. Of equals at the k-th place of top-k all stay; of top-p and of min-p
-    one token always does.
+    seen: (rows, vocabulary) bool, the tokens that are penalised. Of equals at the k-th place of
+    top-k all stay; of top-p and of min-p one token always does.
     """
     if decoding.repetition_penalty != 1 and seen is not None:
         penalty = decoding.repetition_penalty
-        logits = torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+        logits = torch.where(
+            seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits
+        )
     if decoding.temperature == 0:
         return logits
     if decoding.temperature != 1:
@@ -43,25 +48,32 @@ def warp(logits: Tensor, decoding: Decoding, seen: Tensor | None = None) -> Tens
 
 
 def held_by(tokens: Tensor, real: Tensor, vocabulary: int) -> Tensor:
-    """(rows, vocabulary) bool: which tokens each row of `tokens` (rows, time) int64 holds where `real` (rows, time)."""
+    """(rows, vocabulary) bool: which tokens each row of `tokens` (rows, time) int64 holds where
+    `real` (rows, time)."""
     seen = torch.zeros(len(tokens), vocabulary + 1, dtype=torch.bool, device=tokens.device)
     return seen.scatter_(1, tokens.where(real, vocabulary), True)[:, :vocabulary]
 
 
 def choose(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """Draws a token a row by the inverse of its cumulative distribution. uniform: (rows,) in [0, 1).
+    """Draws a token a row by the inverse of its cumulative distribution. uniform: (rows,) in [0,
+    1).
 
-    Returns tokens (rows,) int64 and their log-probabilities (rows,), nats. In double precision, so that a token of probability 0
-    is never drawn and the draw does not depend on the vocabulary's order of summation in float32.
+    Returns tokens (rows,) int64 and their log-probabilities (rows,), nats. In double precision, so
+    that a token of probability 0 is never drawn and the draw does not depend on the vocabulary's
+    order of summation in float32.
     """
     probabilities = logits.softmax(-1)
     cumulative = probabilities.cumsum(-1, dtype=torch.float64)
-    tokens = torch.searchsorted(cumulative, uniform.double()[:, None] * cumulative[:, -1:], right=True)
-    tokens.clamp_(max=logits.shape[-1] - 1)  # where a probability is NaN, and its logarithm will say so
+    tokens = torch.searchsorted(
+        cumulative, uniform.double()[:, None] * cumulative[:, -1:], right=True
+    )
+    # where a probability is NaN, and its logarithm will say so
+    tokens.clamp_(max=logits.shape[-1] - 1)
     return tokens[:, 0], probabilities.gather(1, tokens)[:, 0].log()
 
 
 def likeliest(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Takes the highest logit of each row (the first of equals): tokens and their log-probabilities, as `choose`."""
+    """Takes the highest logit of each row (the first of equals): tokens and their
+    log-probabilities, as `choose`."""
     logprobs, tokens = logits.log_softmax(-1).max(-1)  # max: on a CPU faster than argmax
     return tokens, logprobs

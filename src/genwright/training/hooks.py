@@ -18,10 +18,20 @@ def due(step: int, every: int, last: int) -> bool:
 
 
 class Evaluate(Hook):
-    """Calls `measure(step)` (on every rank, with averaged weights where there are any) every so many steps and at the last one."""
+    """Calls `measure(step)` (on every rank, with averaged weights where there are any) every so
+    many steps and at the last one."""
 
-    def __init__(self, measure: Callable[[int], dict[str, float]], every: int, last: int, records: Records | None):
-        self.measure, self.every, self.last, self.records = measure, every, last, records
+    def __init__(
+        self,
+        measure: Callable[[int], dict[str, float]],
+        every: int,
+        last: int,
+        records: Records | None,
+    ):
+        self.measure = measure
+        self.every = every
+        self.last = last
+        self.records = records
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         if not due(state.step, self.every, self.last):
@@ -30,7 +40,9 @@ class Evaluate(Hook):
         found = averaged(state, lambda: self.measure(state.step))
         record["held_out"] = found
         if self.records:
-            self.records.append({"step": state.step, "held_out": found, "seconds": time.perf_counter() - began})
+            self.records.append(
+                {"step": state.step, "held_out": found, "seconds": time.perf_counter() - began}
+            )
 
 
 def averaged(state: State, call: Callable[[], Any]) -> Any:
@@ -42,27 +54,44 @@ def averaged(state: State, call: Callable[[], Any]) -> Any:
 
 
 class Live(Hook):
-    """The live line of a run: step, loss, held-out loss, speed, memory, time left. On a terminal it moves, at most four times a second, so
-    that looking costs nothing; elsewhere it is a line now and then. console: where to."""
+    """The live line of a run: step, loss, held-out loss, speed, memory, time left. On a terminal it
+    moves, at most four times a second, so that looking costs nothing; elsewhere it is a line now
+    and then. console: where to."""
 
     def __init__(self, console: Console, name: str, steps: int, unit: str):
-        self.console, self.name, self.steps, self.unit, self.shown = console, name, steps, unit, 0.0
-        self.first, self.began, self.loss, self.held_out, self.moves = -1, 0.0, float("nan"), "", console.is_terminal
+        self.console = console
+        self.name = name
+        self.steps = steps
+        self.unit = unit
+        self.shown = 0.0
+        self.first = -1
+        self.began = 0.0
+        self.loss = float("nan")
+        self.held_out = ""
+        self.moves = console.is_terminal
         self.progress = Progress(
-            TextColumn("[bold]{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
-            TextColumn("{task.fields[text]}"), TimeRemainingColumn(elapsed_when_finished=True), console=console, auto_refresh=False,
-        )  # fmt: skip
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[text]}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            auto_refresh=False,
+        )
 
     def text(self, record: dict[str, Any]) -> str:
         parts = [f"loss {self.loss:.3f}{self.held_out}"] if self.loss == self.loss else []
         speed = record.get(f"{self.unit}_per_second")
         parts += [f"{speed:,.0f} {self.unit}/s"] if speed else []
-        return ", ".join([*parts, f"{record['memory_mb']:,.0f} MB"] if "memory_mb" in record else parts)
+        return ", ".join(
+            [*parts, f"{record['memory_mb']:,.0f} MB"] if "memory_mb" in record else parts
+        )
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         now = time.monotonic()
         if self.first < 0:  # the run's first step, which is not step 0 when it was resumed
-            self.first, self.began = state.step - 1, now - record["seconds"]
+            self.first = state.step - 1
+            self.began = now - record["seconds"]
             if self.moves:
                 self.progress.add_task(self.name, total=self.steps, completed=self.first, text="")
                 self.progress.start()
@@ -77,10 +106,15 @@ class Live(Hook):
             return
         self.shown = now
         if self.moves:
-            self.progress.update(TaskID(0), completed=state.step, text=self.text(record), refresh=True)
+            self.progress.update(
+                TaskID(0), completed=state.step, text=self.text(record), refresh=True
+            )
         else:
             left = (now - self.began) / max(1, state.step - self.first) * (self.steps - state.step)
-            self.console.print(f"step {state.step}/{self.steps}: {self.text(record)}, {left:.0f} s left", highlight=False)
+            self.console.print(
+                f"step {state.step}/{self.steps}: {self.text(record)}, {left:.0f} s left",
+                highlight=False,
+            )
 
     def close(self) -> None:
         if self.moves:

@@ -1,4 +1,5 @@
-"""`--processes N`: the same command line N times on this machine, joined through torch.distributed's environment variables."""
+"""`--processes N`: the same command line N times on this machine, joined through
+torch.distributed's environment variables."""
 
 import os
 import signal
@@ -14,38 +15,60 @@ from typing import Any
 
 from genwright.core.errors import GenwrightError
 
-LAUNCHER = "GENWRIGHT_LAUNCHER"  # environment variable of a rank: the number of the process that launched it
+# environment variable of a rank: the number of the process that launched it
+LAUNCHER = "GENWRIGHT_LAUNCHER"
 
 
 def launch(arguments: Sequence[str], processes: int) -> None:
-    """Runs `python -m genwright ARGUMENTS` as `processes` ranks and waits. When one fails the others are ended. SIGTERM and Ctrl-C
-    reach every rank, which then saves and stops. Raises GenwrightError when a rank failed; it has said why on stderr itself."""
+    """Runs `python -m genwright ARGUMENTS` as `processes` ranks and waits. When one fails the
+    others are ended. SIGTERM and Ctrl-C reach every rank, which then saves and stops. Raises
+    GenwrightError when a rank failed; it has said why on stderr itself."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), LAUNCHER: str(os.getpid())}
-    command = [sys.executable, "-P", "-m", "genwright", *arguments]  # -P: nothing is imported from the current folder
+    shared = {
+        "WORLD_SIZE": str(processes),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        LAUNCHER: str(os.getpid()),
+    }
+    # -P: nothing is imported from the current folder
+    command = [sys.executable, "-P", "-m", "genwright", *arguments]
     with ExitStack() as stack:
-        said: list[Any] = [None if i == 0 else stack.enter_context(tempfile.TemporaryFile()) for i in range(processes)]
+        said: list[Any] = [
+            None if i == 0 else stack.enter_context(tempfile.TemporaryFile())
+            for i in range(processes)
+        ]
         children = [
             subprocess.Popen(
-                command, env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)}, stderr=file,
-                stdout=None if i == 0 else subprocess.DEVNULL, start_new_session=True,
+                command,
+                env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
+                stderr=file,
+                stdout=None if i == 0 else subprocess.DEVNULL,
+                start_new_session=True,
             )
             for i, file in enumerate(said)
-        ]  # fmt: skip
+        ]
         _wait(children)
         failed = [i for i, child in enumerate(children) if child.returncode]
         if 0 in failed:  # the others failed with it
-            raise GenwrightError(f"process 0 of {processes} failed", "see its message above; --debug shows the traceback")
+            raise GenwrightError(
+                f"process 0 of {processes} failed",
+                "see its message above; --debug shows the traceback",
+            )
         for i in failed:
             said[i].seek(0)
-            last = (said[i].read().decode(errors="replace").strip().splitlines() or ["it was killed"])[-1]
-            raise GenwrightError(f"process {i} of {processes} failed: {last}", "--debug shows the traceback")
+            last = (
+                said[i].read().decode(errors="replace").strip().splitlines() or ["it was killed"]
+            )[-1]
+            raise GenwrightError(
+                f"process {i} of {processes} failed: {last}", "--debug shows the traceback"
+            )
 
 
 def _wait(children: Sequence[subprocess.Popen]) -> None:
-    """Until all have ended; five seconds after one failed the others are killed. Signals are passed on."""
+    """Until all have ended; five seconds after one failed the others are killed. Signals are passed
+    on."""
 
     def pass_on(number: int, frame: Any) -> None:
         for child in children:
@@ -66,9 +89,14 @@ def _wait(children: Sequence[subprocess.Popen]) -> None:
 
 @contextmanager
 def heeding(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Inside, SIGTERM and Ctrl-C call `handler(number, frame)`, in the main thread; another thread cannot ask for them."""
+    """Inside, SIGTERM and Ctrl-C call `handler(number, frame)`, in the main thread; another thread
+    cannot ask for them."""
     mine = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)} if mine else {}
+    before = (
+        {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+        if mine
+        else {}
+    )
     try:
         yield
     finally:
@@ -77,5 +105,6 @@ def heeding(handler: Callable[[int, Any], None]) -> Iterator[None]:
 
 
 def orphaned() -> bool:
-    """Whether this process is a rank whose launcher is gone: nobody would pass a signal on to it."""
+    """Whether this process is a rank whose launcher is gone: nobody would pass a signal on to
+    it."""
     return str(os.getppid()) != os.environ.get(LAUNCHER, str(os.getppid()))

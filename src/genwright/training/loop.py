@@ -1,11 +1,14 @@
-"""The loop: every family of model is trained by these lines. It knows turns, not objectives; it opens no file.
+"""The loop: every family of model is trained by these lines. It knows turns, not objectives; it
+opens no file.
 
-A step, for each turn of the objective: the turn's draw of the stream is fetched and prepared (whole batch, all randomness), split
-into micro-batches, each differentiated; gradients are summed over micro-batches and ranks, checked, divided once by the global
-count of units, clipped, and applied to the modules that move. Every number that could differ between runs is a function of (seed,
+A step, for each turn of the objective: the turn's draw of the stream is fetched and prepared (whole
+batch, all randomness), split into micro-batches, each differentiated; gradients are summed over
+micro-batches and ranks, checked, divided once by the global count of units, clipped, and applied to
+the modules that move. Every number that could differ between runs is a function of (seed,
 position), so a run that stopped goes on bit for bit.
 
-A turn whose loss or gradient is not finite on any rank updates nothing on all of them, and ends its step.
+A turn whose loss or gradient is not finite on any rank updates nothing on all of them, and ends its
+step.
 """
 
 import math
@@ -29,8 +32,9 @@ from genwright.training.weights import Weights
 
 @dataclass
 class State:
-    """All that a run is, beside its data. step: updates made or passed over. skipped: windows of data (start, length) that the
-    run passed over after rolling back. bad: non-finite steps in a row."""
+    """All that a run is, beside its data. step: updates made or passed over. skipped: windows of
+    data (start, length) that the run passed over after rolling back. bad: non-finite steps in a
+    row."""
 
     weights: dict[str, Weights]
     seed: int = 0
@@ -45,16 +49,20 @@ class State:
 
 
 class Rollback(Exception):
-    """Too many non-finite steps in a row, or an alarm; whoever keeps checkpoints goes back to one."""
+    """Too many non-finite steps in a row, or an alarm; whoever keeps checkpoints goes back to
+    one."""
 
     def __init__(self, step: int, reason: str, remedy: str):
-        self.step, self.reason, self.remedy = step, reason, remedy
+        self.step = step
+        self.reason = reason
+        self.remedy = remedy
         super().__init__(reason)
 
 
 class Hook:
-    """What a caller wants done during a run. `after_step` gets the step's record (numbers only, written as a line of metrics);
-    what it adds to the record is seen by later hooks. `stop` is asked on every rank after every step."""
+    """What a caller wants done during a run. `after_step` gets the step's record (numbers only,
+    written as a line of metrics); what it adds to the record is seen by later hooks. `stop` is
+    asked on every rank after every step."""
 
     def after_step(self, state: State, record: dict[str, Any]) -> None: ...
 
@@ -67,24 +75,41 @@ GradientMaker = Callable[[Callable[[Batch], Loss], Batch, Sequence[Weights]], Lo
 
 
 def plain_gradients(loss: Callable[[Batch], Loss], batch: Batch, moving: Sequence[Weights]) -> Loss:
-    """Adds the gradient of the summed totals of one micro-batch to the moving modules' gradients. Examples that count for nothing are
-    left out. Exchangeable: per example, clipped and noised, for private training."""
+    """Adds the gradient of the summed totals of one micro-batch to the moving modules' gradients.
+    Examples that count for nothing are left out. Exchangeable: per example, clipped and noised, for
+    private training."""
     out = loss(batch)
-    out = out._replace(total=out.total.masked_fill(out.count == 0, 0.0))  # not multiplied: 0 times infinity is no number
+    # not multiplied: 0 times infinity is no number
+    out = out._replace(total=out.total.masked_fill(out.count == 0, 0.0))
     if out.total.requires_grad:
         out.total.sum().backward()
     for weights in moving:
         weights.collect()
-    return out._replace(total=out.total.detach())  # the graph is freed here, not after the optimizer
+    # the graph is freed here, not after the optimizer
+    return out._replace(total=out.total.detach())
 
 
-def start(objective: Objective, settings: Training, engine: Engine, seed: int = 0, dtype: torch.dtype = torch.float32) -> State:
-    """A fresh state: optimizers at zero, averages equal to the weights. Moves the modules to the engine's device."""
+def start(
+    objective: Objective,
+    settings: Training,
+    engine: Engine,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> State:
+    """A fresh state: optimizers at zero, averages equal to the weights. Moves the modules to the
+    engine's device."""
     if objective.double_backward and (settings.compile or engine.strategy == "fsdp"):
         what = "training.strategy=fsdp" if engine.strategy == "fsdp" else "training.compile=true"
-        remedy = "set training.strategy=ddp" if engine.strategy == "fsdp" else "set training.compile=false"
-        raise GenwrightError(f"this objective differentiates gradients, which {what} cannot do", remedy)
-    kind, weights = Weights, dict[str, Weights]()
+        remedy = (
+            "set training.strategy=ddp"
+            if engine.strategy == "fsdp"
+            else "set training.compile=false"
+        )
+        raise GenwrightError(
+            f"this objective differentiates gradients, which {what} cannot do", remedy
+        )
+    kind = Weights
+    weights = dict[str, Weights]()
     if engine.strategy == "fsdp":
         from genwright.training.sharded import ShardedWeights as kind
     moves = {name for turn in objective.turns(0) for name in turn.moves}
@@ -93,27 +118,48 @@ def start(objective: Objective, settings: Training, engine: Engine, seed: int = 
         if name not in moves:
             module.requires_grad_(False)
         chosen = settings.optimizers.get(name, settings.optimizer).in_steps(settings.steps)
-        ema = settings.ema if name in moves and (not settings.ema_of or name in settings.ema_of) else None
+        ema = (
+            settings.ema
+            if name in moves and (not settings.ema_of or name in settings.ema_of)
+            else None
+        )
         weights[name] = kind(module, chosen, dtype, ema)
     return State(weights, seed)
 
 
 def check(objective: Objective, size: int, settings: Training, engine: Engine) -> None:
-    """Raises GenwrightError where batches of `size` examples cannot be dealt out to the processes, or split as the settings say."""
+    """Raises GenwrightError where batches of `size` examples cannot be dealt out to the processes,
+    or split as the settings say."""
     unit = max(1, objective.unit)
     if size % unit or (settings.micro_batch or unit) % unit:
         what = f"training.batch_size and micro_batch must be multiples of {unit}"
         raise GenwrightError(what, "the objective keeps so many examples together")
     if size < engine.size * unit:
-        raise GenwrightError(f"training.batch_size={size} leaves a process without examples", f"use at least {engine.size * unit}")
+        raise GenwrightError(
+            f"training.batch_size={size} leaves a process without examples",
+            f"use at least {engine.size * unit}",
+        )
 
 
 class _Step:
     """One step's machinery, made once a run."""
 
-    def __init__(self, objective: Objective, stream: Stream, state: State, settings: Training, engine: Engine, gradients: GradientMaker):
-        self.objective, self.stream, self.state, self.settings, self.engine = objective, stream, state, settings, engine
-        self.gradients, self.unit = gradients, max(1, objective.unit)
+    def __init__(
+        self,
+        objective: Objective,
+        stream: Stream,
+        state: State,
+        settings: Training,
+        engine: Engine,
+        gradients: GradientMaker,
+    ):
+        self.objective = objective
+        self.stream = stream
+        self.state = state
+        self.settings = settings
+        self.engine = engine
+        self.gradients = gradients
+        self.unit = max(1, objective.unit)
         check(objective, stream.size, settings, engine)
         self.rows = engine.deal(stream.size, self.unit)
         self.own = self.rows[engine.rank]
@@ -125,23 +171,29 @@ class _Step:
         batch = self.stream.batch(position, self.own, self.objective)
         if self.engine.device.type != "cpu":
             batch = {k: v.to(self.engine.device, non_blocking=True) for k, v in batch.items()}
-        return self.objective.prepare(batch, Draws(self.state.seed, position, self.placed), self.engine)
+        return self.objective.prepare(
+            batch, Draws(self.state.seed, position, self.placed), self.engine
+        )
 
     def parts(self, batch: Batch, part: slice) -> list[tuple[Batch, bool]]:
         """This rank's micro-batches of a part of the global batch, and whether they count.
 
-        Every rank has one at least, from which it learns the names of the metrics. Where modules are sharded every rank has as many as
-        the others, since the collectives inside them must pair up. What is added for that does not count."""
+        Every rank has one at least, from which it learns the names of the metrics. Where modules
+        are sharded every rank has as many as the others, since the collectives inside them must
+        pair up. What is added for that does not count."""
         size = self.settings.micro_batch or self.stream.size
         if part == slice(None) and self.at_once:
             return [(batch, True)]
         start, stop, _ = part.indices(self.stream.size)
         local = [((r >= start) & (r < stop)).nonzero()[:, 0] for r in self.rows]
         index = local[self.engine.rank]
-        pieces = [(self._take(batch, index[i : i + size]), True) for i in range(0, len(index), size)]
+        pieces = [
+            (self._take(batch, index[i : i + size]), True) for i in range(0, len(index), size)
+        ]
         most = -(-max(map(len, local)) // size)
         missing = most - len(pieces) if self.engine.strategy == "fsdp" else int(not pieces)
-        spare = index[: self.unit] if len(index) else torch.arange(self.unit)  # examples that count elsewhere, if there are any
+        # examples that count elsewhere, if there are any
+        spare = index[: self.unit] if len(index) else torch.arange(self.unit)
         return pieces + [(self._take(batch, spare), False) for _ in range(missing)]
 
     @staticmethod
@@ -155,8 +207,16 @@ class _Step:
                     p.requires_grad_(name in moves)
             self.moved = moves
 
-    def turn(self, turn: Turn, batch: Batch, factor: float, record: dict[str, Any], totals: dict[str, Pair]) -> str:
-        """Plays one turn; adds its reduced metrics to `totals`. Returns why nothing was updated, "" if all is well."""
+    def turn(
+        self,
+        turn: Turn,
+        batch: Batch,
+        factor: float,
+        record: dict[str, Any],
+        totals: dict[str, Pair],
+    ) -> str:
+        """Plays one turn; adds its reduced metrics to `totals`. Returns why nothing was updated, ""
+        if all is well."""
         self.freeze(turn.moves)
         moving = [self.state.weights[name] for name in turn.moves]
         for w in moving:
@@ -170,7 +230,9 @@ class _Step:
             else:
                 added.add(_weightless(turn.loss, piece))
         names = sorted(added.metrics)
-        total, count, *values = self.reduced([added.total, added.count, *(value for name in names for value in added.metrics[name])])
+        total, count, *values = self.reduced(
+            [added.total, added.count, *(value for name in names for value in added.metrics[name])]
+        )
         for w in moving:
             w.reduce(self.engine)
         square_norm = sum(float(w.square_norm(self.engine)) for w in moving)
@@ -178,29 +240,40 @@ class _Step:
             totals[name] = _both(totals[name], pair) if name in totals else pair
         self.sums |= {name: self.engine.sum(added.sums[name]) for name in sorted(added.sums)}
         if count == 0 and math.isfinite(total):
-            what = f"step {self.state.step + 1} has no target: nothing in its batch counts in the loss"
-            raise GenwrightError(what, "look at the batch with `genwright inspect`, and check masks and context")
+            what = (
+                f"step {self.state.step + 1} has no target: nothing in its batch counts in the loss"
+            )
+            raise GenwrightError(
+                what, "look at the batch with `genwright inspect`, and check masks and context"
+            )
         norm = math.sqrt(square_norm) / count if square_norm >= 0 and count else math.nan
         if not (math.isfinite(total) and math.isfinite(norm)):
             return "loss is not finite" if not math.isfinite(total) else "gradient is not finite"
         clip = min(1.0, self.settings.clip / norm) if self.settings.clip and norm > 0 else 1.0
         for w in moving:
             w.update(factor, clip / count)
-        record["gradient_norm" if len(self.objective.modules) == 1 else "gradient_norm/" + "+".join(turn.moves)] = norm
+        record[
+            "gradient_norm"
+            if len(self.objective.modules) == 1
+            else "gradient_norm/" + "+".join(turn.moves)
+        ] = norm
         return ""
 
     def reduced(self, scalars: Sequence[Tensor]) -> list[float]:
-        """Sums over ranks as numbers, exact up to 2^53; one exchange with a GPU or other ranks for all of them."""
+        """Sums over ranks as numbers, exact up to 2^53; one exchange with a GPU or other ranks for
+        all of them."""
         if self.engine.device.type == "cpu" and self.engine.size == 1:
             return [float(s) for s in scalars]
         return self.engine.sum_(torch.stack([s.double() for s in scalars])).tolist()
 
     def __call__(self) -> dict[str, Any]:
-        state, objective = self.state, self.objective
+        state = self.state
+        objective = self.objective
         position = state.position(state.step)
         # whatever draws from torch's own generator (dropout) is a function of the position too
         seed = key(state.seed, position, self.engine.rank) & 0x7FFFFFFFFFFFFFFF
-        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` asks every kind of device, and takes 80 us
+        # `torch.manual_seed` asks every kind of device, and takes 80 us
+        torch.default_generator.manual_seed(seed)
         if self.engine.device.type == "cuda":
             torch.cuda.manual_seed(seed)
         factor = rate_factor(self.settings.schedule, state.step, self.settings.steps)
@@ -213,8 +286,12 @@ class _Step:
             if turn.draw not in batches:
                 batches[turn.draw] = self.prepared(position * objective.draws + turn.draw)
             if reason := self.turn(turn, batches[turn.draw], factor, record, totals):
-                where = self.stream.describe(position * objective.draws + turn.draw, torch.arange(self.stream.size))
-                record["skipped"] = f"{reason} at step {state.step + 1}, position {position}: {where}"
+                where = self.stream.describe(
+                    position * objective.draws + turn.draw, torch.arange(self.stream.size)
+                )
+                record["skipped"] = (
+                    f"{reason} at step {state.step + 1}, position {position}: {where}"
+                )
                 break
         metrics = {name: total / count for name, (total, count) in totals.items() if count}
         record |= metrics | {"rate": factor}
@@ -228,11 +305,20 @@ class _Step:
 
 
 def _weightless(loss: Callable[[Batch], Loss], batch: Batch) -> Loss:
-    """The loss of a micro-batch that does not count: all zeros. They are selected, since 0 times what is not finite is no number."""
+    """The loss of a micro-batch that does not count: all zeros. They are selected, since 0 times
+    what is not finite is no number."""
     out = loss(batch)
-    metrics = {name: (torch.zeros_like(total), torch.zeros_like(count)) for name, (total, count) in out.metrics.items()}
+    metrics = {
+        name: (torch.zeros_like(total), torch.zeros_like(count))
+        for name, (total, count) in out.metrics.items()
+    }
     total = out.total.masked_fill(torch.ones_like(out.total, dtype=torch.bool), 0.0)
-    return Loss(total, torch.zeros_like(out.count), metrics, {name: torch.zeros_like(value) for name, value in out.sums.items()})
+    return Loss(
+        total,
+        torch.zeros_like(out.count),
+        metrics,
+        {name: torch.zeros_like(value) for name, value in out.sums.items()},
+    )
 
 
 def _both(a: Pair, b: Pair) -> Pair:
@@ -240,7 +326,8 @@ def _both(a: Pair, b: Pair) -> Pair:
 
 
 class _Added:
-    """What the micro-batches of a turn add up to. metrics: name -> (sum, count). sums: those of `Loss.sums`."""
+    """What the micro-batches of a turn add up to. metrics: name -> (sum, count). sums: those of
+    `Loss.sums`."""
 
     def __init__(self) -> None:
         self.total: Any = 0.0
@@ -259,24 +346,43 @@ class _Added:
 
 
 def run(
-    objective: Objective, stream: Stream, state: State, until: int, *, settings: Training, engine: Engine, hooks: Iterable[Hook] = (),
+    objective: Objective,
+    stream: Stream,
+    state: State,
+    until: int,
+    *,
+    settings: Training,
+    engine: Engine,
+    hooks: Iterable[Hook] = (),
     gradients: GradientMaker = plain_gradients,
-) -> State:  # fmt: skip
-    """Trains from `state.step` to step `until`, or until a hook asks to stop. Without files: a federation's client, a test and
-    `train` call the same. Raises Rollback after `settings.guard.skips` non-finite steps in a row."""
+) -> State:
+    """Trains from `state.step` to step `until`, or until a hook asks to stop. Without files: a
+    federation's client, a test and `train` call the same. Raises Rollback after
+    `settings.guard.skips` non-finite steps in a row."""
     step, hooks = _Step(objective, stream, state, settings, engine, gradients), list(hooks)
     while state.step < until:
         began = time.perf_counter()
         record = step()
         record["seconds"] = time.perf_counter() - began
-        record[f"{stream.unit}_per_second"] = stream.size * stream.units * objective.draws / record["seconds"]
+        record[f"{stream.unit}_per_second"] = (
+            stream.size * stream.units * objective.draws / record["seconds"]
+        )
         for hook in hooks:
             hook.after_step(state, record)
         if state.bad >= settings.guard.skips:
-            clip = f"lower training.clip, which is {settings.clip:g}" if settings.clip else "set training.clip"
+            clip = (
+                f"lower training.clip, which is {settings.clip:g}"
+                if settings.clip
+                else "set training.clip"
+            )
             remedy = f"lower the learning rate, {clip}, or look at that batch"
-            raise Rollback(state.step, f"{state.bad} steps in a row were not finite, the last: {record['skipped']}", remedy)
-        asked = [hook.stop(state) for hook in hooks]  # every one, on every rank: a hook may have to agree with the other ranks
+            raise Rollback(
+                state.step,
+                f"{state.bad} steps in a row were not finite, the last: {record['skipped']}",
+                remedy,
+            )
+        # every one, on every rank: a hook may have to agree with the other ranks
+        asked = [hook.stop(state) for hook in hooks]
         if any(asked):
             break
     return state

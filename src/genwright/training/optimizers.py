@@ -1,9 +1,11 @@
 """The two update rules, as functions on stacked tensors.
 
-Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024) replaces a matrix's momentum by the nearest
-(semi-)orthogonal matrix, found by Newton-Schulz iteration; the per-iteration coefficients are the Polar Express ones (Amsel et al.,
-arXiv 2505.16932, table for degree 5, which converges in fewer iterations than one fixed polynomial). Equal shapes are stacked and
-orthogonalised in one batch of matrix products. AdamW is Loshchilov and Hutter's, in torch's fused kernel.
+Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024) replaces a
+matrix's momentum by the nearest (semi-)orthogonal matrix, found by Newton-Schulz iteration; the
+per-iteration coefficients are the Polar Express ones (Amsel et al., arXiv 2505.16932, table for
+degree 5, which converges in fewer iterations than one fixed polynomial). Equal shapes are stacked
+and orthogonalised in one batch of matrix products. AdamW is Loshchilov and Hutter's, in torch's
+fused kernel.
 """
 
 import math
@@ -25,8 +27,9 @@ POLAR = (
 
 
 def orthogonalise(x: Tensor, iterations: int = 5) -> Tensor:
-    """Nearest semi-orthogonal matrices: U V^T of each matrix in the stack (n, rows, columns), singular values near 1 (0.9 to 1.1
-    for a condition number below 1000 and five iterations). Computes in the dtype of `x`. Zero matrices stay zero."""
+    """Nearest semi-orthogonal matrices: U V^T of each matrix in the stack (n, rows, columns),
+    singular values near 1 (0.9 to 1.1 for a condition number below 1000 and five iterations).
+    Computes in the dtype of `x`. Zero matrices stay zero."""
     wide = x.size(-2) <= x.size(-1)
     x = x if wide else x.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-20)
@@ -38,23 +41,54 @@ def orthogonalise(x: Tensor, iterations: int = 5) -> Tensor:
 
 
 def muon_(
-    parameters: Tensor, gradient: Tensor, momentum: Tensor, *, rate: float, beta: float, decay: float, iterations: int, dtype
+    parameters: Tensor,
+    gradient: Tensor,
+    momentum: Tensor,
+    *,
+    rate: float,
+    beta: float,
+    decay: float,
+    iterations: int,
+    dtype,
 ) -> None:
-    """One Muon step in place on stacks (n, rows, columns). The update of each matrix has spectral norm rate * sqrt(max(1, rows /
-    columns)), so that one rate fits all shapes; decay is decoupled."""
+    """One Muon step in place on stacks (n, rows, columns). The update of each matrix has spectral
+    norm rate * sqrt(max(1, rows / columns)), so that one rate fits all shapes; decay is
+    decoupled."""
     momentum.lerp_(gradient, 1 - beta)
     update = orthogonalise(gradient.lerp(momentum, beta).to(dtype), iterations).to(parameters.dtype)
     if decay:
         parameters.mul_(1 - rate * decay)
-    parameters.add_(update, alpha=-rate * math.sqrt(max(1.0, parameters.size(-2) / parameters.size(-1))))
+    parameters.add_(
+        update, alpha=-rate * math.sqrt(max(1.0, parameters.size(-2) / parameters.size(-1)))
+    )
 
 
 def adamw_(
-    parameters: list[Tensor], gradients: list[Tensor], first: list[Tensor], second: list[Tensor], steps: list[Tensor], *, rate,
-    settings: Optimizer, decay,
-) -> None:  # fmt: skip
-    """One AdamW step in place, fused over the lists. `steps` are float32 scalars, one a tensor, and count up."""
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    first: list[Tensor],
+    second: list[Tensor],
+    steps: list[Tensor],
+    *,
+    rate,
+    settings: Optimizer,
+    decay,
+) -> None:
+    """One AdamW step in place, fused over the lists. `steps` are float32 scalars, one a tensor, and
+    count up."""
     adamw(
-        parameters, gradients, first, second, [], steps, lr=rate, weight_decay=decay, beta1=settings.betas[0], beta2=settings.betas[1],
-        eps=settings.eps, fused=True, amsgrad=False, maximize=False,
-    )  # fmt: skip
+        parameters,
+        gradients,
+        first,
+        second,
+        [],
+        steps,
+        lr=rate,
+        weight_decay=decay,
+        beta1=settings.betas[0],
+        beta2=settings.betas[1],
+        eps=settings.eps,
+        fused=True,
+        amsgrad=False,
+        maximize=False,
+    )

@@ -1,4 +1,5 @@
-"""`precision: auto`: compute in bf16 where a measurement on this machine, with this model and batch, shows it faster."""
+"""`precision: auto`: compute in bf16 where a measurement on this machine, with this model and
+batch, shows it faster."""
 
 import copy
 import time
@@ -13,12 +14,15 @@ from genwright.training.settings import Training
 from genwright.training.weights import cast_inputs
 
 GAIN = 1.25  # bf16 has less precision: a draw goes to fp32
-ROUNDS, REPEATS = 2, 2
+ROUNDS = 2
+REPEATS = 2
 
 
-def choose(objective: Objective, stream: Stream, settings: Training, engine: Engine, seed: int) -> tuple[torch.dtype, dict[str, float]]:
-    """The dtype, and seconds of forward and backward in each that was tried. Weights and buffers are as before afterwards. Rank 0
-    decides for all."""
+def choose(
+    objective: Objective, stream: Stream, settings: Training, engine: Engine, seed: int
+) -> tuple[torch.dtype, dict[str, float]]:
+    """The dtype, and seconds of forward and backward in each that was tried. Weights and buffers
+    are as before afterwards. Rank 0 decides for all."""
     if objective.double_backward:
         return torch.float32, {}
     rows = engine.deal(stream.size, objective.unit)[engine.rank]
@@ -28,7 +32,8 @@ def choose(objective: Objective, stream: Stream, settings: Training, engine: Eng
     prepared = objective.prepare(batch, Draws(seed, 0, rows.to(engine.device)), engine)
     prepared = {k: v[: settings.micro_batch or stream.size] for k, v in prepared.items()}
     times: dict[str, list[float]] = {"fp32": [], "bf16": []}
-    for _ in range(ROUNDS):  # in turns, and the best of each: what else the machine does must not decide
+    # in turns, and the best of each: what else the machine does must not decide
+    for _ in range(ROUNDS):
         for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
             tried = copy.deepcopy(objective)  # a step moves buffers
             for module in tried.modules.values():

@@ -1,5 +1,5 @@
-"""metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length; resuming cuts it back to that.
-TensorBoard may mirror it."""
+"""metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length;
+resuming cuts it back to that. TensorBoard may mirror it."""
 
 import os
 import resource
@@ -16,7 +16,8 @@ from genwright.core.errors import optional
 from genwright.core.files import json_text, read_json
 from genwright.training.loop import Hook, State
 
-CLOCK = ("seconds", "memory_mb", "elapsed")  # fields, with `*_per_second`, that differ between equal runs
+# fields, with `*_per_second`, that differ between equal runs
+CLOCK = ("seconds", "memory_mb", "elapsed")
 
 
 def memory_mb() -> float:
@@ -28,11 +29,13 @@ def memory_mb() -> float:
 
 
 class Records(Hook):
-    """Appends records to a file: those of steps as the first of the hooks, on the rank that writes. When the disk is full, records wait in
-    memory and are written once there is room."""
+    """Appends records to a file: those of steps as the first of the hooks, on the rank that writes.
+    When the disk is full, records wait in memory and are written once there is room."""
 
     def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None):
-        self.path, self.say, self.warned = path, say, False
+        self.path = path
+        self.say = say
+        self.warned = False
         self.waiting: list[dict[str, Any]] = []
         self.length = path.stat().st_size if path.exists() else 0
         self.written = time.monotonic()
@@ -49,13 +52,15 @@ class Records(Hook):
         self.waiting.append(dict(record))
         for mirror in self.mirrors:
             mirror(record)
-        if len(self.waiting) >= 256 or time.monotonic() - self.written > 1:  # often enough to be watched, seldom enough to cost nothing
+        # often enough to be watched, seldom enough to cost nothing
+        if len(self.waiting) >= 256 or time.monotonic() - self.written > 1:
             self.flush()
 
     def flush(self, to_disk: bool = False) -> int:
         """Writes what waits; returns the file's length in bytes."""
         lines = [json_text(record) + "\n" for record in self.waiting]
-        data, self.written = "".join(lines).encode(), time.monotonic()
+        data = "".join(lines).encode()
+        self.written = time.monotonic()
         try:
             with open(self.path, "ab") as f:
                 f.write(data)
@@ -67,7 +72,9 @@ class Records(Hook):
             with suppress(OSError):
                 os.truncate(self.path, self.length)  # half a line would be unreadable
             if not self.warned:
-                self.say(f"metrics.jsonl cannot be written ({problem.strerror}); its records are kept in memory until there is room")
+                self.say(
+                    f"metrics.jsonl cannot be written ({problem.strerror}); its records are kept in memory until there is room"
+                )
             self.warned = True
         return self.length
 
@@ -85,7 +92,11 @@ def read(path: Path) -> list[dict[str, Any]]:
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     remedy = "put back a copy of the file, or delete that line"
-    return [read_json(line, f"{path} line {i}", remedy) for i, line in enumerate(lines, 1) if line.endswith("\n")]
+    return [
+        read_json(line, f"{path} line {i}", remedy)
+        for i, line in enumerate(lines, 1)
+        if line.endswith("\n")
+    ]
 
 
 def without_clock(record: dict[str, Any]) -> dict[str, Any]:
@@ -94,8 +105,8 @@ def without_clock(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def tensorboard(folder: Path, step: int = 0) -> Callable[[dict[str, Any]], None]:
-    """A function that writes a record's numbers as TensorBoard scalars under `folder`; what was written
-    after `step`, before a run was resumed, is hidden."""
+    """A function that writes a record's numbers as TensorBoard scalars under `folder`; what was
+    written after `step`, before a run was resumed, is hidden."""
     installed = optional("torch.utils.tensorboard", "training.sinks has tensorboard", "tensorboard")
     writer = installed.SummaryWriter(str(folder), purge_step=step + 1)
 

@@ -1,6 +1,8 @@
-"""A run that lives in a folder: start or resume, train, evaluate, checkpoint, roll back, stop cleanly.
+"""A run that lives in a folder: start or resume, train, evaluate, checkpoint, roll back, stop
+cleanly.
 
-It knows files and the loop, no recipe and no family: the toys of the tests and `genwright train` call the same.
+It knows files and the loop, no recipe and no family: the toys of the tests and `genwright train`
+call the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +26,12 @@ from genwright.training.settings import Training
 
 @dataclass
 class Session(Hook):
-    """folder: where metrics.jsonl and checkpoints/ lie. measure: held-out figures, called on every rank. say: warnings for a person.
+    """folder: where metrics.jsonl and checkpoints/ lie. measure: held-out figures, called on every
+    rank. say: warnings for a person.
 
-    It is itself the hook that saves, every so many steps and at the last one, and that lets SIGTERM and Ctrl-C end the run after a step. A
-    save that fails (full disk) is said; training goes on and tries again."""
+    It is itself the hook that saves, every so many steps and at the last one, and that lets SIGTERM
+    and Ctrl-C end the run after a step. A save that fails (full disk) is said; training goes on and
+    tries again."""
 
     folder: Path
     objective: Objective
@@ -44,7 +48,8 @@ class Session(Hook):
     records: Records | None = field(init=False, default=None)
     evaluate: Evaluate | None = field(init=False, default=None)
     saved: int = field(init=False, default=-1)
-    held_out: float | None = field(init=False, default=None)  # loss, where the last step was measured
+    # loss, where the last step was measured
+    held_out: float | None = field(init=False, default=None)
     failure: str = field(init=False, default="")  # of the last save
     signal: int = field(init=False, default=0)  # that came
 
@@ -53,9 +58,11 @@ class Session(Hook):
         return self.folder / "checkpoints"
 
     def train(self, resume: bool = False, until: int | None = None) -> tuple[State, str]:
-        """Trains to the last step, or stops at `until` as an interruption would. Returns the state and how it ended: "finished",
-        "until" or "interrupted"."""
-        settings, engine, last = self.settings, self.engine, self.settings.steps
+        """Trains to the last step, or stops at `until` as an interruption would. Returns the state
+        and how it ended: "finished", "until" or "interrupted"."""
+        settings = self.settings
+        engine = self.engine
+        last = self.settings.steps
         goal = min(last, until) if until is not None else last
         state = loop.start(self.objective, settings, engine, self.seed, self.dtype)
         if engine.main:
@@ -71,17 +78,34 @@ class Session(Hook):
         if self.records and "tensorboard" in settings.sinks:
             self.records.mirrors.append(tensorboard(self.folder / "tensorboard", state.step))
         self._measure_untrained(state)
-        hooks = [h for h in (self.records, self.evaluate, *self.watchers, self, *self.hooks) if h is not None]
+        hooks = [
+            h
+            for h in (self.records, self.evaluate, *self.watchers, self, *self.hooks)
+            if h is not None
+        ]
         with heeding(self.take):
             while True:
                 try:
                     loop.run(
-                        self.objective, self.stream, state, goal, settings=settings, engine=engine, hooks=hooks, gradients=self.gradients
+                        self.objective,
+                        self.stream,
+                        state,
+                        goal,
+                        settings=settings,
+                        engine=engine,
+                        hooks=hooks,
+                        gradients=self.gradients,
                     )
                     break
                 except Rollback as event:
                     self._roll_back(state, event)
-            ended = "finished" if state.step >= last else "until" if state.step >= goal else "interrupted"
+            ended = (
+                "finished"
+                if state.step >= last
+                else "until"
+                if state.step >= goal
+                else "interrupted"
+            )
             if self.saved != state.step:
                 self.save(state)
         if self.records:
@@ -93,14 +117,16 @@ class Session(Hook):
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         self.held_out = record["held_out"].get("loss") if "held_out" in record else None
-        if self._scheduled(state.step) and (state.bad == 0 or state.step == self.settings.steps):  # a rollback must not end among bad steps
+        # a rollback must not end among bad steps
+        if self._scheduled(state.step) and (state.bad == 0 or state.step == self.settings.steps):
             self.save(state)
 
     def _scheduled(self, step: int) -> bool:
         return step == 0 or due(step, self.settings.checkpoint_every, self.settings.steps)
 
     def save(self, state: State) -> None:
-        """One checkpoint; every rank calls it, rank 0 writes. What went wrong is kept in `failure`."""
+        """One checkpoint; every rank calls it, rank 0 writes. What went wrong is kept in
+        `failure`."""
         files, plain = checkpoint.take(self.objective, state)
         self.failure = ""
         if self.engine.main:
@@ -120,7 +146,8 @@ class Session(Hook):
             self.saved = state.step
 
     def take(self, number: int, frame: Any) -> None:
-        """A signal lets the step end; then the run saves and stops. A second Ctrl-C ends it at once."""
+        """A signal lets the step end; then the run saves and stops. A second Ctrl-C ends it at
+        once."""
         if self.signal and number == SIGINT:
             raise KeyboardInterrupt
         self.signal = number
@@ -135,13 +162,14 @@ class Session(Hook):
             self.records.flush(to_disk=True)
 
     def _measure_untrained(self, state: State) -> None:
-        """The held-out figures of step 0 follow its checkpoint, which holds whatever weights a run starts from."""
+        """The held-out figures of step 0 follow its checkpoint, which holds whatever weights a run
+        starts from."""
         if state.step == 0 and self.evaluate:
             self.evaluate.after_step(state, {})
 
     def _restore(self, state: State, before: int | None = None) -> bool:
-        """Takes up the newest whole checkpoint (with `before`, of the scheduled ones up to that step), the same on every rank; False where
-        there is none."""
+        """Takes up the newest whole checkpoint (with `before`, of the scheduled ones up to that
+        step), the same on every rank; False where there is none."""
         path = checkpoint.newest(self.root, self.say, before) if self.engine.main else None
         if (found := self.engine.broadcast(str(path) if path else None)) is None:
             return False
@@ -155,15 +183,20 @@ class Session(Hook):
         return True
 
     def _roll_back(self, state: State, event: Rollback) -> None:
-        """Back to the last scheduled checkpoint, and past the data between there and here. Scheduled, because what a person's
-        interruption left behind must not change the run."""
-        count, skipped = state.rollbacks, list(state.skipped)
+        """Back to the last scheduled checkpoint, and past the data between there and here.
+        Scheduled, because what a person's interruption left behind must not change the run."""
+        count = state.rollbacks
+        skipped = list(state.skipped)
         if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step):
             self.note({"step": event.step, "event": f"stopped: {event.reason}"})
-            raise GenwrightError(f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}", event.remedy)
+            raise GenwrightError(
+                f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}",
+                event.remedy,
+            )
         passed = event.step - state.step
         state.skipped = [*skipped, (state.step, passed)]
-        state.rollbacks, state.bad = count + 1, 0
+        state.rollbacks = count + 1
+        state.bad = 0
         self._measure_untrained(state)
         text = f"rolled back from step {event.step} to {state.step}; {passed} batches are passed over: {event.reason}"
         self.note({"step": state.step, "event": text})

@@ -14,7 +14,8 @@ class Optimizer(Settings):
     kind: Literal["muon", "adamw"] = "muon"
     """`muon`: Muon for hidden matrices, AdamW for the rest; `adamw`: AdamW for all."""
     matrix_rate: float = Field(0.02, gt=0, le=1)
-    """Muon's learning rate: the size of an update relative to an orthogonal matrix's, scaled by sqrt(max(1, rows / columns))."""
+    """Muon's learning rate: the size of an update relative to an orthogonal matrix's, scaled by
+    sqrt(max(1, rows / columns))."""
     learning_rate: float | None = Field(None, gt=0, le=1)
     """AdamW's peak learning rate. Default: by the model's width."""
     embedding_rate: float = Field(1.0, gt=0)
@@ -34,19 +35,23 @@ class Optimizer(Settings):
     newton_schulz: int = Field(5, ge=1, le=20)
     """Newton-Schulz iterations that orthogonalise an update."""
     weight_decay: float = Field(0.0, ge=0, le=10)
-    """Decoupled weight decay on matrices and embeddings, times the learning rate; vectors are never decayed."""
+    """Decoupled weight decay on matrices and embeddings, times the learning rate; vectors are never
+    decayed."""
 
 
 class Schedule(Settings):
     warmups: ClassVar = ("warmup",)
     kind: Literal["wsd", "cosine", "constant"] = "wsd"
-    """`wsd`: warm-up, stable, linear decay; `cosine`: warm-up, then half a cosine; `constant`: after the warm-up."""
+    """`wsd`: warm-up, stable, linear decay; `cosine`: warm-up, then half a cosine; `constant`:
+    after the warm-up."""
     warmup: float = Field(0.0, ge=0)
-    """Linear warm-up: below 1 a share of all steps, from 1 steps. It is shortened where it would reach into the decay."""
+    """Linear warm-up: below 1 a share of all steps, from 1 steps. It is shortened where it would
+    reach into the decay."""
     decay: float = Field(0.4, ge=0, le=1)
     """Share of all steps, at the end, over which `wsd` decays."""
     final: float = Field(0.0, ge=0, le=1)
-    """Where the learning rate ends, as a share of the peak: `cosine` at the last step, `wsd` one step later."""
+    """Where the learning rate ends, as a share of the peak: `cosine` at the last step, `wsd` one
+    step later."""
 
 
 class Guard(Settings):
@@ -63,15 +68,18 @@ class Watching(Settings):
     samples: int = Field(500, ge=0, le=100_000)
     """Samples that are drawn and measured at each held-out evaluation; 0: none."""
     on_alarm: Literal["warn", "rollback", "stop"] = "warn"
-    """`rollback`: back to the last checkpoint and past the data since (training.guard.rollbacks times); `stop`: save and stop."""
+    """`rollback`: back to the last checkpoint and past the data since (training.guard.rollbacks
+    times); `stop`: save and stop."""
     coverage: float = Field(0.5, ge=0, le=1)
     """Mode collapse: coverage below this share of its best. 0: never."""
     wins: float = Field(0.98, ge=0.5, le=1)
-    """The discriminator has won: it ranks more than this share of pairs right, and samples do not get better. 1: never."""
+    """The discriminator has won: it ranks more than this share of pairs right, and samples do not
+    get better. 1: never."""
     used: float = Field(0.25, ge=0, le=1)
     """Dead codebook: less than this share of codes is used. 0: never."""
     memorised: float = Field(0.3, ge=0, le=1)
-    """Memorising: this share of samples more than of held-out examples lies too near to a training example. 1: never."""
+    """Memorising: this share of samples more than of held-out examples lies too near to a training
+    example. 1: never."""
 
 
 class Training(Settings):
@@ -80,7 +88,8 @@ class Training(Settings):
     batch_size: int | None = Field(None, ge=1)
     """Examples a step, over all ranks and micro-batches. Default: by the model's depth."""
     micro_batch: int | None = Field(None, ge=1)
-    """Examples a rank computes at once; what does not fit is accumulated, exactly. Default: all of the rank's share."""
+    """Examples a rank computes at once; what does not fit is accumulated, exactly. Default: all of
+    the rank's share."""
     optimizer: Optimizer = Optimizer()
     """How weights are updated."""
     optimizers: dict[str, Optimizer] = {}
@@ -90,11 +99,13 @@ class Training(Settings):
     clip: float | None = Field(None, gt=0)
     """Largest norm of the whole gradient of a turn. Default: no clipping."""
     ema: float | None = Field(None, gt=0, lt=1)
-    """Decay of the running average of the weights; it warms up as min(ema, (1 + step) / (10 + step)). Default: none."""
+    """Decay of the running average of the weights; it warms up as min(ema, (1 + step) / (10 +
+    step)). Default: none."""
     ema_of: tuple[str, ...] = ()
     """Modules that are averaged. Default: all that are trained."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`bf16` computes in bfloat16 from fp32 weights; `auto` takes it where a measurement on this machine shows it faster."""
+    """`bf16` computes in bfloat16 from fp32 weights; `auto` takes it where a measurement on this
+    machine shows it faster."""
     compile: bool = False
     """Compile the modules; without a C++ compiler the run goes on eagerly and says so."""
     strategy: Literal["ddp", "fsdp"] = "ddp"
@@ -102,7 +113,8 @@ class Training(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     threads: int | None = Field(None, ge=1)
-    """CPU threads a process uses. Default: $OMP_NUM_THREADS, else all cores, shared among the processes. Few, where others are busy."""
+    """CPU threads a process uses. Default: $OMP_NUM_THREADS, else all cores, shared among the
+    processes. Few, where others are busy."""
     evaluate_every: int = Field(100, ge=0)
     """Steps between held-out evaluations; 0: only at the end."""
     checkpoint_every: int = Field(250, ge=0)

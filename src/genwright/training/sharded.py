@@ -1,7 +1,9 @@
-"""FSDP2: weights, gradients and optimizer state shared out over the processes (Zhao et al., arXiv 2304.11277; torch's fully_shard).
+"""FSDP2: weights, gradients and optimizer state shared out over the processes (Zhao et al., arXiv
+2304.11277; torch's fully_shard).
 
-Element-wise rules work on each rank's own shard. Muon needs whole matrices: its stacks are gathered, orthogonalised on every rank
-and cut again; the momentum stays sharded. Gradients are summed by FSDP2's reduce-scatter, with no division.
+Element-wise rules work on each rank's own shard. Muon needs whole matrices: its stacks are
+gathered, orthogonalised on every rank and cut again; the momentum stays sharded. Gradients are
+summed by FSDP2's reduce-scatter, with no division.
 """
 
 from collections.abc import Mapping
@@ -21,15 +23,20 @@ from genwright.training.weights import Weights
 
 
 class ShardedWeights(Weights):
-    """Weights by name, each a local shard. Blocks (`module.blocks`, where there are any) are gathered one at a time."""
+    """Weights by name, each a local shard. Blocks (`module.blocks`, where there are any) are
+    gathered one at a time."""
 
     parameters: dict[str, DTensor]
 
     def lay_out(self) -> None:
-        module, dtype = self.module, self.dtype
-        policy = MixedPrecisionPolicy(param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32)
+        module = self.module
+        dtype = self.dtype
+        policy = MixedPrecisionPolicy(
+            param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32
+        )
         frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
-        mesh = init_device_mesh(next(module.parameters()).device.type, (dist.get_world_size(),))  # not whatever accelerator there is
+        # not whatever accelerator there is
+        mesh = init_device_mesh(next(module.parameters()).device.type, (dist.get_world_size(),))
         for block in getattr(module, "blocks", ()):
             fully_shard(block, mesh=mesh, mp_policy=policy)
         fully_shard(module, mesh=mesh, mp_policy=policy)
@@ -40,8 +47,12 @@ class ShardedWeights(Weights):
         # the shards themselves: while a module is gathered, its attributes are other tensors
         self.every = {n: cast(DTensor, p) for n, p in module.named_parameters()}
         self.parameters = {n: p for n, p in self.every.items() if n not in frozen}
-        self.first, self.second = ({n: torch.zeros_like(p.data) for n, p in self.parameters.items()} for _ in range(2))
-        self.average = {n: p.detach().clone() for n, p in self.parameters.items()} if self.ema else None
+        self.first, self.second = (
+            {n: torch.zeros_like(p.data) for n, p in self.parameters.items()} for _ in range(2)
+        )
+        self.average = (
+            {n: p.detach().clone() for n, p in self.parameters.items()} if self.ema else None
+        )
         self.steps = {n: torch.zeros((), device=p.device) for n, p in self.parameters.items()}
 
     def zero(self) -> None:
@@ -59,21 +70,50 @@ class ShardedWeights(Weights):
         return cast(DTensor, p.grad if p.grad is not None else torch.zeros_like(p.data))
 
     def square_norm(self, engine: Engine) -> Tensor:
-        return engine.sum_(torch.stack([self.grad_of(n).to_local().square().sum() for n in self.parameters]).sum())
+        return engine.sum_(
+            torch.stack([self.grad_of(n).to_local().square().sum() for n in self.parameters]).sum()
+        )
 
     def update(self, factor: float, scale: float) -> None:
-        s, beta = self.settings, momentum_at(self.settings, self.updates)
+        s = self.settings
+        beta = momentum_at(self.settings, self.updates)
         for b in self.buckets:
-            weights, first, second = ([cast(DTensor, of[n].detach()) for n in b.names] for of in (self.parameters, self.first, self.second))
+            weights, first, second = (
+                [cast(DTensor, of[n].detach()) for n in b.names]
+                for of in (self.parameters, self.first, self.second)
+            )
             grads = [cast(DTensor, self.grad_of(n) * scale) for n in b.names]
             if b.rule == "muon":
-                p, g, m = (torch.stack([t.full_tensor().reshape(b.shape) for t in ts]) for ts in (weights, grads, first))
-                muon_(p, g, m, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=s.newton_schulz, dtype=self.dtype)
+                p, g, m = (
+                    torch.stack([t.full_tensor().reshape(b.shape) for t in ts])
+                    for ts in (weights, grads, first)
+                )
+                muon_(
+                    p,
+                    g,
+                    m,
+                    rate=b.rate * factor,
+                    beta=beta,
+                    decay=b.decay,
+                    iterations=s.newton_schulz,
+                    dtype=self.dtype,
+                )
                 for target, whole in zip([*weights, *first], [*p, *m], strict=True):
                     self.put(target, whole)
             else:
-                ps, gs, ms, vs = ([t.to_local() for t in ts] for ts in (weights, grads, first, second))
-                adamw_(ps, gs, ms, vs, [self.steps[n] for n in b.names], rate=b.rate * factor, settings=s, decay=b.decay)
+                ps, gs, ms, vs = (
+                    [t.to_local() for t in ts] for ts in (weights, grads, first, second)
+                )
+                adamw_(
+                    ps,
+                    gs,
+                    ms,
+                    vs,
+                    [self.steps[n] for n in b.names],
+                    rate=b.rate * factor,
+                    settings=s,
+                    decay=b.decay,
+                )
         self.updates += 1
 
     def move_average(self) -> None:
@@ -84,7 +124,11 @@ class ShardedWeights(Weights):
         if kind == "weights":
             return {n: p.detach() for n, p in self.every.items()}
         muon = {n for b in self.buckets if b.rule == "muon" for n in b.names}
-        named: dict[str, Any] = {"ema": self.average or {}, "first": self.first, "second": self.second}[kind]
+        named: dict[str, Any] = {
+            "ema": self.average or {},
+            "first": self.first,
+            "second": self.second,
+        }[kind]
         return {n: t for n, t in named.items() if kind != "second" or n not in muon}
 
     def tensors(self, kind: str) -> Mapping[str, Tensor]:
@@ -94,7 +138,9 @@ class ShardedWeights(Weights):
     def put(target: DTensor, whole: Tensor) -> None:
         """Each rank copies its part of what all of them have."""
         whole = whole.to(target.device).reshape(target.shape).contiguous()
-        target.copy_(distribute_tensor(whole, target.device_mesh, target.placements, src_data_rank=None))
+        target.copy_(
+            distribute_tensor(whole, target.device_mesh, target.placements, src_data_rank=None)
+        )
 
     def refresh(self) -> None:
         """Drops gathered copies, which are stale after the shards change."""

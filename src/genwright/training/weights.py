@@ -1,10 +1,11 @@
-"""The trained weights of one module, laid out so that a step costs few operations whatever the number of tensors, and which parameters
-are updated together.
+"""The trained weights of one module, laid out so that a step costs few operations whatever the
+number of tensors, and which parameters are updated together.
 
-All parameters become views of one flat buffer, all gradients of another: zeroing, norm, finiteness, scaling, averaging and the
-all-reduce are one operation each, AdamW is one fused call for each rate, and equal-shaped matrices lie side by side, so that Muon
-sees them as one stack without a copy. With `bf16` the module's parameters are a bfloat16 copy of the fp32 masters, refreshed by
-one cast a step, and gradients are accumulated in fp32. `sharded.py` does all this over FSDP2's shards instead.
+All parameters become views of one flat buffer, all gradients of another: zeroing, norm, finiteness,
+scaling, averaging and the all-reduce are one operation each, AdamW is one fused call for each rate,
+and equal-shaped matrices lie side by side, so that Muon sees them as one stack without a copy. With
+`bf16` the module's parameters are a bfloat16 copy of the fp32 masters, refreshed by one cast a
+step, and gradients are accumulated in fp32. `sharded.py` does all this over FSDP2's shards instead.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,8 @@ _ALIGN = 16  # elements; 64 bytes of fp32
 
 @dataclass(frozen=True)
 class Bucket:
-    """Parameters that are updated by one call. rule: "muon" or "adamw"; a muon bucket holds one shape."""
+    """Parameters that are updated by one call. rule: "muon" or "adamw"; a muon bucket holds one
+    shape."""
 
     rule: str
     names: tuple[str, ...]
@@ -35,12 +37,18 @@ class Bucket:
 
 
 def groups_of(module: nn.Module) -> dict[str, str]:
-    """Parameter name -> "matrix", "embedding", "head" or "scalar". A module may say so itself (`groups()`); without, embeddings
-    are known by their class, and whatever else has two or more axes is a matrix."""
+    """Parameter name -> "matrix", "embedding", "head" or "scalar". A module may say so itself
+    (`groups()`); without, embeddings are known by their class, and whatever else has two or more
+    axes is a matrix."""
     if callable(own := getattr(module, "groups", None)):
         return own()
-    embeddings = {f"{n}.weight".lstrip(".") for n, m in module.named_modules() if isinstance(m, nn.Embedding)}
-    return {n: "embedding" if n in embeddings else "matrix" if p.ndim >= 2 else "scalar" for n, p in module.named_parameters()}
+    embeddings = {
+        f"{n}.weight".lstrip(".") for n, m in module.named_modules() if isinstance(m, nn.Embedding)
+    }
+    return {
+        n: "embedding" if n in embeddings else "matrix" if p.ndim >= 2 else "scalar"
+        for n, p in module.named_parameters()
+    }
 
 
 def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
@@ -58,28 +66,44 @@ def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
         if settings.kind == "muon" and group == "matrix" and p.ndim >= 2:
             key = ("muon", (p.size(0), p.numel() // p.size(0)), settings.matrix_rate, decay)
         else:
-            factor = {"embedding": settings.embedding_rate, "head": settings.head_rate, "scalar": settings.scalar_rate}.get(group, 1.0)
-            key = ("adamw", (), settings.learning_rate * (factor if settings.kind == "muon" else 1.0), decay)
+            factor = {
+                "embedding": settings.embedding_rate,
+                "head": settings.head_rate,
+                "scalar": settings.scalar_rate,
+            }.get(group, 1.0)
+            key = (
+                "adamw",
+                (),
+                settings.learning_rate * (factor if settings.kind == "muon" else 1.0),
+                decay,
+            )
         keys.setdefault(key, []).append(name)
-    return [Bucket(rule, tuple(names), shape, rate, decay) for (rule, shape, rate, decay), names in keys.items()]
+    return [
+        Bucket(rule, tuple(names), shape, rate, decay)
+        for (rule, shape, rate, decay), names in keys.items()
+    ]
 
 
 def cast_inputs(module: nn.Module, dtype: torch.dtype) -> None:
-    """Gives a module its positional inputs in the dtype it computes in; integers and keywords are left alone."""
+    """Gives a module its positional inputs in the dtype it computes in; integers and keywords are
+    left alone."""
 
     def cast(_: nn.Module, inputs: tuple) -> tuple:
-        return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
+        return tuple(
+            x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs
+        )
 
     if dtype != torch.float32:
         module.register_forward_pre_hook(cast)
 
 
 class Weights:
-    """Weights, gradients, optimizer state and running average of one module, on one device, also where several processes hold equal
-    copies.
+    """Weights, gradients, optimizer state and running average of one module, on one device, also
+    where several processes hold equal copies.
 
-    module: on its device. dtype: what it computes in (float32 or bfloat16); the weights themselves are fp32. ema: decay of the
-    running average, or None. parameters: those that are trained, by name. updates: optimizer steps made.
+    module: on its device. dtype: what it computes in (float32 or bfloat16); the weights themselves
+    are fp32. ema: decay of the running average, or None. parameters: those that are trained, by
+    name. updates: optimizer steps made.
     """
 
     parameters: Mapping[str, Any]
@@ -88,22 +112,38 @@ class Weights:
     second: Any
     average: Any  # the running average, None without one
 
-    def __init__(self, module: nn.Module, settings: Optimizer, dtype: torch.dtype = torch.float32, ema: float | None = None):
-        self.module, self.settings, self.dtype, self.ema, self.updates = module, settings, dtype, ema, 0
+    def __init__(
+        self,
+        module: nn.Module,
+        settings: Optimizer,
+        dtype: torch.dtype = torch.float32,
+        ema: float | None = None,
+    ):
+        self.module = module
+        self.settings = settings
+        self.dtype = dtype
+        self.ema = ema
+        self.updates = 0
         self.buckets = buckets_of(module, settings)
         self.lay_out()
 
     def lay_out(self) -> None:
         """Makes what is kept of each parameter, and points the module's parameters into it."""
-        module, dtype = self.module, self.dtype
+        module = self.module
+        dtype = self.dtype
         self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
         self._place()
-        zeros = lambda dt: torch.zeros(self.size, dtype=dt, device=device)  # noqa: E731
-        self.master, self.grad = zeros(torch.float32), zeros(torch.float32)
+
+        def zeros(dt):
+            return torch.zeros(self.size, dtype=dt, device=device)
+
+        self.master = zeros(torch.float32)
+        self.grad = zeros(torch.float32)
         self.compute = self.master if dtype == torch.float32 else zeros(dtype)
         self.compute_grad = self.grad if dtype == torch.float32 else zeros(dtype)
-        self.first, self.second = zeros(torch.float32), zeros(torch.float32)
+        self.first = zeros(torch.float32)
+        self.second = zeros(torch.float32)
         self.steps = {b: torch.zeros((), device=device) for b in self.buckets if b.rule == "adamw"}
         for name, p in self.parameters.items():
             self.view(self.master, name).copy_(p.data)
@@ -132,14 +172,19 @@ class Weights:
     def stack(self, flat: Tensor, bucket: Bucket) -> Tensor:
         """(n, rows, columns): the matrices of a muon bucket, without a copy."""
         rows, columns = bucket.shape
-        return flat[self.spans[bucket]].view(len(bucket.names), -1)[:, : rows * columns].unflatten(1, (rows, columns))
+        return (
+            flat[self.spans[bucket]]
+            .view(len(bucket.names), -1)[:, : rows * columns]
+            .unflatten(1, (rows, columns))
+        )
 
     def refresh(self) -> None:
         """Brings the module's parameters up to the masters."""
         if self.compute is not self.master:
             self.compute.copy_(self.master)
 
-    # -- a step ---------------------------------------------------------------------------------------------------------------
+    # -- a step
+    # ---------------------------------------------------------------------------------------------------------------
     def zero(self) -> None:
         """Gradients to zero."""
         self.compute_grad.zero_()
@@ -165,16 +210,38 @@ class Weights:
         return torch.dot(self.grad, self.grad)
 
     def update(self, factor: float, scale: float) -> None:
-        """One optimizer step with gradient `scale` * summed gradient and learning rates times `factor`."""
+        """One optimizer step with gradient `scale` * summed gradient and learning rates times
+        `factor`."""
         self.grad.mul_(scale)
-        s, beta = self.settings, momentum_at(self.settings, self.updates)
+        s = self.settings
+        beta = momentum_at(self.settings, self.updates)
         for b in self.buckets:
             if b.rule == "muon":
                 p, g, m = (self.stack(t, b) for t in (self.master, self.grad, self.first))
-                muon_(p, g, m, rate=b.rate * factor, beta=beta, decay=b.decay, iterations=s.newton_schulz, dtype=self.dtype)
+                muon_(
+                    p,
+                    g,
+                    m,
+                    rate=b.rate * factor,
+                    beta=beta,
+                    decay=b.decay,
+                    iterations=s.newton_schulz,
+                    dtype=self.dtype,
+                )
             else:
-                p, g, m, v = (t[self.spans[b]] for t in (self.master, self.grad, self.first, self.second))
-                adamw_([p], [g], [m], [v], [self.steps[b]], rate=b.rate * factor, settings=s, decay=b.decay)
+                p, g, m, v = (
+                    t[self.spans[b]] for t in (self.master, self.grad, self.first, self.second)
+                )
+                adamw_(
+                    [p],
+                    [g],
+                    [m],
+                    [v],
+                    [self.steps[b]],
+                    rate=b.rate * factor,
+                    settings=s,
+                    decay=b.decay,
+                )
         self.updates += 1
         self.refresh()
 
@@ -184,15 +251,22 @@ class Weights:
             self.average.lerp_(self.master, self.average_share())
 
     def average_share(self) -> float:
-        """How far the average moves: less than `ema` remembers in the first steps, when the weights are far from their end."""
+        """How far the average moves: less than `ema` remembers in the first steps, when the weights
+        are far from their end."""
         assert self.ema is not None
         return 1 - min(self.ema, (1 + self.updates) / (10 + self.updates))
 
-    # -- what is saved ---------------------------------------------------------------------------------------------------------
+    # -- what is saved
+    # ---------------------------------------------------------------------------------------------------------
     def kept(self, kind: str) -> Mapping[str, Tensor]:
-        """What is kept of each parameter, by name. kind: "weights", "ema", "first" or "second" (moments). Frozen parameters are among
-        the weights."""
-        flat = {"weights": self.master, "ema": self.average, "first": self.first, "second": self.second}[kind]
+        """What is kept of each parameter, by name. kind: "weights", "ema", "first" or "second"
+        (moments). Frozen parameters are among the weights."""
+        flat = {
+            "weights": self.master,
+            "ema": self.average,
+            "first": self.first,
+            "second": self.second,
+        }[kind]
         if flat is None:
             return {}
         out = {name: self.view(flat, name) for name in self.parameters}
@@ -224,8 +298,10 @@ class Weights:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, the module computes with its averaged weights; without an average nothing changes."""
-        average, own = self.kept("ema"), self.kept("weights")
+        """Inside, the module computes with its averaged weights; without an average nothing
+        changes."""
+        average = self.kept("ema")
+        own = self.kept("weights")
         raw = {name: own[name].clone() for name in average}
         self._compute_with(average)
         try:

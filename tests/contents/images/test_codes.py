@@ -1,4 +1,5 @@
-"""Pictures as codes: the prefix, what counts, the copy that a run keeps, and drawing code by code."""
+"""Pictures as codes: the prefix, what counts, the copy that a run keeps, and drawing code by
+code."""
 
 import json
 import shutil
@@ -30,7 +31,9 @@ IMAGE = ImageSettings(size=8)
 def codec(attributes=None, prefix=3, **settings):
     torch.manual_seed(0)
     settings = VQSettings(**{"width": 4, "blocks": 0, "codes": 10, "code_width": 3} | settings)
-    return CodesCodec(ImageCodec(IMAGE, attributes), settings.build(Space(shape=(3, 8, 8))), settings, prefix)
+    return CodesCodec(
+        ImageCodec(IMAGE, attributes), settings.build(Space(shape=(3, 8, 8))), settings, prefix
+    )
 
 
 @pytest.fixture
@@ -42,7 +45,13 @@ def pictures(tmp_path):
             pixels = np.full((8, 8, 3), rgb, np.uint8)
             pixels[i : i + 4, 2:6] = 255 - 20 * i
             Image.fromarray(pixels).save(tmp_path / "data" / colour / f"{colour}{i}.png")
-    return ImagesData(path=str(tmp_path / "data"), cache=str(tmp_path / "cache"), workers=1, held_out=0.3, minimum=1)
+    return ImagesData(
+        path=str(tmp_path / "data"),
+        cache=str(tmp_path / "cache"),
+        workers=1,
+        held_out=0.3,
+        minimum=1,
+    )
 
 
 @pytest.fixture
@@ -54,8 +63,19 @@ def saved(tmp_path):
 
 def test_tokens_are_codes_then_values_then_three_of_their_own():
     made = codec({"colour": ("blue", "red"), "size": ("big",)})
-    assert made.space.vocabulary == 10 + 3 + 3 and made.space.length == 3 + 4 and made.space.columns == 3
-    named = {"colour=blue": 10, "colour=red": 11, "size=big": 12, "start": 13, "none": 14, "mask": 15}
+    assert (
+        made.space.vocabulary == 10 + 3 + 3
+        and made.space.length == 3 + 4
+        and made.space.columns == 3
+    )
+    named = {
+        "colour=blue": 10,
+        "colour=red": 11,
+        "size=big": 12,
+        "start": 13,
+        "none": 14,
+        "mask": 15,
+    }
     assert made.space.special == named
     plain = codec()
     assert plain.space.length == 4 and plain.before(None, 2).tolist() == [[10], [10]]
@@ -64,7 +84,12 @@ def test_tokens_are_codes_then_values_then_three_of_their_own():
 def test_the_prefix_holds_what_is_asked_for_and_nothing_else():
     attributes = {"colour": ("blue", "red"), "size": ("big",)}
     made = codec(attributes, prefix=2)
-    rows = torch.stack([encode(attributes, c) for c in ({}, {"size": "big"}, {"colour": ["red", "blue"], "size": "big"})])
+    rows = torch.stack(
+        [
+            encode(attributes, c)
+            for c in ({}, {"size": "big"}, {"colour": ["red", "blue"], "size": "big"})
+        ]
+    )
     assert made.before(rows, 3).tolist() == [[13, 14, 14], [13, 12, 14], [13, 10, 11]]
     assert made.before(None, 1, start=0).tolist() == [[14, 14]]
     assert codec(attributes, prefix=5).before(rows[1:2], 1).tolist() == [[13, 12, 14, 14, 14, 14]]
@@ -75,7 +100,9 @@ def test_a_picture_comes_back_through_its_codes():
     x = torch.rand(3, 3, 8, 8) * 2 - 1
     codes = made.codes_of(x)
     assert codes.shape == (3, 4) and codes.dtype == torch.int64 and int(codes.max()) < 10
-    assert torch.allclose(made.pictures(codes), made.network(x, decode=True)[2].clamp(-1, 1), atol=1e-6)
+    assert torch.allclose(
+        made.pictures(codes), made.network(x, decode=True)[2].clamp(-1, 1), atol=1e-6
+    )
     assert made.decode(x)[0].size == (8, 8)
 
 
@@ -84,8 +111,16 @@ def test_the_codec_of_a_run_is_a_copy_that_needs_nothing_outside(tmp_path):
     made.save(tmp_path / "codec")
     back = Codes(run="gone", prefix=3).load(tmp_path / "codec")
     x = torch.rand(2, 3, 8, 8)
-    assert back.digest == made.digest and back.space == made.space and torch.equal(back.codes_of(x), made.codes_of(x))
-    assert sorted(p.name for p in (tmp_path / "codec").iterdir()) == ["codes.json", "codes.safetensors", "image"]
+    assert (
+        back.digest == made.digest
+        and back.space == made.space
+        and torch.equal(back.codes_of(x), made.codes_of(x))
+    )
+    assert sorted(p.name for p in (tmp_path / "codec").iterdir()) == [
+        "codes.json",
+        "codes.safetensors",
+        "image",
+    ]
     found = json.loads((tmp_path / "codec" / "codes.json").read_text())
     (tmp_path / "codec" / "codes.json").write_text(json.dumps(found | {"width": 8}))
     with pytest.raises(GenwrightError, match="does not fit"):
@@ -104,10 +139,20 @@ def test_a_damaged_copy_is_named(saved, name, content):
 def test_data_of_pictures_hands_over(pictures, saved):
     plain = pictures.prepare(IMAGE)
     dataset = pictures.prepare(Codes(run=saved, prefix=3))
-    assert dataset.codec.space.attributes == {"class": ("blue", "green", "red")} == plain.codec.space.attributes
-    assert dataset.codec.prefix == 3 and dataset.summary == plain.summary and dataset.digest != plain.digest
+    assert (
+        dataset.codec.space.attributes
+        == {"class": ("blue", "green", "red")}
+        == plain.codec.space.attributes
+    )
+    assert (
+        dataset.codec.prefix == 3
+        and dataset.summary == plain.summary
+        and dataset.digest != plain.digest
+    )
     assert len(dataset.split("train")) + len(dataset.split("held_out")) == 12
-    assert pictures.prepare(Codes(run=saved, prefix=3), expect=dataset.digest).digest == dataset.digest
+    assert (
+        pictures.prepare(Codes(run=saved, prefix=3), expect=dataset.digest).digest == dataset.digest
+    )
     with pytest.raises(GenwrightError, match="changed"):
         pictures.prepare(Codes(run=saved, prefix=4), expect=dataset.digest)
 
@@ -117,9 +162,14 @@ def test_only_codes_count_and_every_subset_is_shown(pictures, saved):
     made, count = dataset.codec, len(dataset.split("train"))
     stream = dataset.stream(count, seed=1, lookahead=1)
     first = stream.batch(0, torch.arange(count))
-    assert first["tokens"].shape == (count, 1 + made.space.length) and int(first["counted"].sum()) == count * 4
+    assert (
+        first["tokens"].shape == (count, 1 + made.space.length)
+        and int(first["counted"].sum()) == count * 4
+    )
     prepared = Causal().build({}, made.space).prepare(first, None, None)
-    assert (prepared["targets"] >= 0).sum(1).tolist() == [4] * count and int(prepared["targets"].max()) < made.codes
+    assert (prepared["targets"] >= 0).sum(1).tolist() == [4] * count and int(
+        prepared["targets"].max()
+    ) < made.codes
     # an epoch shows each picture once
     expected = made.codes_of(dataset.split("train").x(np.arange(count)))
     assert sorted(first["tokens"][:, -4:].tolist()) == sorted(expected.tolist())
@@ -140,7 +190,9 @@ def test_held_out_pictures_show_all_and_each_once(pictures, saved):
     assert held.windows == len(split) == len(batch["tokens"])
     names = [Path(name).stem[:-1] for name in split.names(held.order)]
     assert sorted(held.order) == list(range(len(split)))
-    assert batch["tokens"][:, 1].tolist() == [dataset.codec.space.special[f"class={name}"] for name in names]
+    assert batch["tokens"][:, 1].tolist() == [
+        dataset.codec.space.special[f"class={name}"] for name in names
+    ]
 
 
 def recipe(pictures, **parts):
@@ -153,7 +205,12 @@ def test_a_trained_run_becomes_the_codec_of_another_and_may_then_go(tmp_path, pi
     vq = recipe(pictures, codec=IMAGE.model_dump(), model=small, objective="vector-quantised")
     trained = train(vq, run=tmp_path / "vq", quiet=True)
     transformer = {"kind": "transformer", "depth": 1, "width": 16, "heads": 2}
-    codes = recipe(pictures, codec={"kind": "codes", "run": str(tmp_path / "vq")}, model=transformer, objective="causal")
+    codes = recipe(
+        pictures,
+        codec={"kind": "codes", "run": str(tmp_path / "vq")},
+        model=transformer,
+        objective="causal",
+    )
     train(codes, run=tmp_path / "codes", until=1, quiet=True)
     x = torch.rand(2, 3, 8, 8)
     expected = trained.model(x)[1]
@@ -172,7 +229,9 @@ class TestDraw:
 
     def model(self, made):
         torch.manual_seed(1)
-        model = TransformerSettings(preset="nanochat", depth=1, width=16, heads=2).build(made.space, context=made.space.length)
+        model = TransformerSettings(preset="nanochat", depth=1, width=16, heads=2).build(
+            made.space, context=made.space.length
+        )
         with torch.no_grad():  # layers write nothing at first, and the head hardly anything
             for p in model.parameters():
                 p.add_(0.5 * torch.randn_like(p))
@@ -188,8 +247,14 @@ class TestDraw:
     @pytest.mark.parametrize("guidance", [1.0, 2.5])
     def test_the_likeliest_codes_are_those_of_whole_forward_passes(self, guidance):
         made = codec(self.attributes)
-        model, red, blue = self.model(made), encode(self.attributes, {"colour": "red"}), encode(self.attributes, {"colour": "blue"})
-        drawn = self.tokens(made, model, 1, red[None], blue[None], Decoding(temperature=0), guidance=guidance)
+        model, red, blue = (
+            self.model(made),
+            encode(self.attributes, {"colour": "red"}),
+            encode(self.attributes, {"colour": "blue"}),
+        )
+        drawn = self.tokens(
+            made, model, 1, red[None], blue[None], Decoding(temperature=0), guidance=guidance
+        )
         asked, denied = made.before(red[None], 1), made.before(blue[None], 1)
         for _ in range(4):
             yes, no = (model(t)[:, -1, :10].log_softmax(-1) for t in (asked, denied))
@@ -202,18 +267,25 @@ class TestDraw:
         model = self.model(made)
         many = self.tokens(made, model, 40, None, None, Decoding(temperature=5.0, seed=4))
         assert many.shape == (40, 4) and int(many.max()) < 10 and len(many.unique(dim=0)) > 20
-        assert torch.equal(self.tokens(made, model, 7, None, None, Decoding(temperature=5.0, seed=4), batch=3), many[:7])
+        assert torch.equal(
+            self.tokens(made, model, 7, None, None, Decoding(temperature=5.0, seed=4), batch=3),
+            many[:7],
+        )
 
     def test_frequencies_are_the_models(self):
         made = codec(self.attributes)
         model = self.model(made)
-        drawn = self.tokens(made, model, 4000, None, None, Decoding(temperature=1.0), batch=4000)[:, 0]
+        drawn = self.tokens(made, model, 4000, None, None, Decoding(temperature=1.0), batch=4000)[
+            :, 0
+        ]
         expected = model(made.before(None, 1))[0, -1, :10].softmax(-1)
         found = torch.bincount(drawn, minlength=10) / 4000
         assert (found - expected).abs().max() < 4 * (expected * (1 - expected) / 4000).sqrt().max()
 
     def test_a_masked_model_is_refused(self):
         made = codec()
-        model = TransformerSettings(preset="modernbert", depth=1, width=16, heads=2).build(made.space, context=8, causal=False)
+        model = TransformerSettings(preset="modernbert", depth=1, width=16, heads=2).build(
+            made.space, context=8, causal=False
+        )
         with pytest.raises(GenwrightError):
             draw(model, made, 1, None, None, Decoding())

@@ -8,11 +8,19 @@ from genwright.core.draws import Draws
 from genwright.evaluation.likelihood import factor_figure as figure
 from genwright.evaluation.likelihood import information, mutual_information_gap
 
-GRID = torch.cartesian_prod(torch.arange(8), torch.arange(8)).repeat(20, 1)  # two independent factors of 8 values
+# two independent factors of 8 values
+GRID = torch.cartesian_prod(torch.arange(8), torch.arange(8)).repeat(20, 1)
 
 
 def test_units_that_are_the_factors_reach_one_in_any_order():
-    means = torch.stack([Draws(0, 0, torch.arange(len(GRID))).normal("idle") * 0, GRID[:, 1] * -3.0, GRID[:, 0] + 7.0], 1)
+    means = torch.stack(
+        [
+            Draws(0, 0, torch.arange(len(GRID))).normal("idle") * 0,
+            GRID[:, 1] * -3.0,
+            GRID[:, 0] + 7.0,
+        ],
+        1,
+    )
     gap, each = mutual_information_gap(means, GRID)
     assert abs(gap - 1) < 1e-6 and torch.allclose(each, torch.ones(2).double())
 
@@ -29,7 +37,9 @@ def test_information_against_a_case_counted_by_hand():
     """One unit tells the upper from the lower half of 4 values: ln 2 of ln 4."""
     factor = torch.arange(4).repeat(5)[:, None]
     table, entropy = information((factor >= 2).double(), factor)
-    assert abs(float(table[0, 0]) - math.log(2)) < 1e-9 and abs(float(entropy[0]) - math.log(4)) < 1e-9
+    assert (
+        abs(float(table[0, 0]) - math.log(2)) < 1e-9 and abs(float(entropy[0]) - math.log(4)) < 1e-9
+    )
     assert abs(mutual_information_gap((factor >= 2).double(), factor)[0] - 0.5) < 1e-9
 
 
@@ -41,4 +51,6 @@ def test_duplicated_units_leave_no_gap_and_idle_factors_do_not_count():
 
 def test_the_figure_stands_beside_shuffled_factors():
     found = figure(GRID.double(), GRID, ("x", "y"))
-    assert found.value > 0.99 and found.floors["shuffled"] < 0.1 and "x 1.00, y 1.00" in found.detail
+    assert (
+        found.value > 0.99 and found.floors["shuffled"] < 0.1 and "x 1.00, y 1.00" in found.detail
+    )

@@ -1,4 +1,5 @@
-"""The figures of points and pictures against independent computations from arrays: samples, real examples, and what networks give.
+"""The figures of points and pictures against independent computations from arrays: samples, real
+examples, and what networks give.
 
 Sets are of one size and below every limit, so that a figure is of all of them.
 """
@@ -16,15 +17,29 @@ from genwright.contents.images import evaluate as images
 from genwright.contents.images.pictured import drawer
 from genwright.core.draws import Draws
 from genwright.objectives.likelihoods import binarised, fixed_draws
-from independent import frechet, frechet_by_roots, kernel_distance, memorised, nats, near, prdc, sliced_wasserstein
+from independent import (
+    frechet,
+    frechet_by_roots,
+    kernel_distance,
+    memorised,
+    nats,
+    near,
+    prdc,
+    sliced_wasserstein,
+)
 
 scipy = pytest.importorskip("scipy")
 
 COUNT = 120  # training examples, held-out ones, samples
 SHORT = {
-    "training.steps": 30, "training.evaluate_every": 0, "training.checkpoint_every": 0, "training.precision": "fp32",
-    "training.threads": 1, "training.batch_size": 24, "watching.samples": 0,
-}  # fmt: skip
+    "training.steps": 30,
+    "training.evaluate_every": 0,
+    "training.checkpoint_every": 0,
+    "training.precision": "fp32",
+    "training.threads": 1,
+    "training.batch_size": 24,
+    "watching.samples": 0,
+}
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -55,15 +70,27 @@ def shuffled(x):
 
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory):
-    given = {"data.points": COUNT, "data.held_out": COUNT, "data.std": 0.15, "objective.packing": 3, "training.steps": 60}
-    run = genwright.train("ring-gan", run=tmp_path_factory.mktemp("ring") / "run", quiet=True, **SHORT | given)
+    given = {
+        "data.points": COUNT,
+        "data.held_out": COUNT,
+        "data.std": 0.15,
+        "objective.packing": 3,
+        "training.steps": 60,
+    }
+    run = genwright.train(
+        "ring-gan", run=tmp_path_factory.mktemp("ring") / "run", quiet=True, **SHORT | given
+    )
     return run, run.evaluate(samples=COUNT)
 
 
 def test_distances_of_points(ring):
     run, found = ring
     figures, kept = by_name(found), stored(run)
-    train, held_out, made = real(run, "train").numpy(), real(run, "held_out").numpy(), run.sample(n=COUNT).numpy()
+    train, held_out, made = (
+        real(run, "train").numpy(),
+        real(run, "held_out").numpy(),
+        run.sample(n=COUNT).numpy(),
+    )
     pixels = shuffled(real(run, "train"))
     directions = Draws(0, 0, torch.arange(128)).normal("directions", 2).double().numpy()
     measures = {
@@ -124,7 +151,8 @@ def test_what_a_discriminator_thinks_of_held_out_points(ring):
 @pytest.mark.parametrize("pairing", ["independent", "optimal-transport"])
 @torch.no_grad()
 def test_the_loss_of_a_flow(pairing, tmp_path):
-    """Squared error of the velocity on lines from noise to held-out points; with optimal transport among each 256 of them."""
+    """Squared error of the velocity on lines from noise to held-out points; with optimal transport
+    among each 256 of them."""
     from scipy.optimize import linear_sum_assignment
 
     given = {"data.points": 300, "data.held_out": 300, "objective.pairing": pairing}
@@ -141,7 +169,11 @@ def test_the_loss_of_a_flow(pairing, tmp_path):
     for i in range(300):
         time = (shift + i * GOLDEN) % 1
         at = (1 - time) * start[i] + time * x[i]
-        velocity = run.model(torch.tensor(at[None], dtype=torch.float32), time=torch.tensor([time], dtype=torch.float32), condition=None)
+        velocity = run.model(
+            torch.tensor(at[None], dtype=torch.float32),
+            time=torch.tensor([time], dtype=torch.float32),
+            condition=None,
+        )
         errors.append(((velocity[0].numpy() - (x[i] - start[i])) ** 2).mean())
     figures = by_name(run.evaluate(samples=COUNT))
     assert figures["held-out loss"].value == near(np.mean(errors))
@@ -157,19 +189,28 @@ def pictures(tmp_path_factory):
     for name, (low, high) in {"dark": (0, 150), "light": (90, 256)}.items():
         (place / "mine" / name).mkdir(parents=True)
         for i in range(130):
-            Image.fromarray(dice.integers(low, high, (16, 16), dtype=np.uint8)).save(place / "mine" / name / f"{i}.png")
+            Image.fromarray(dice.integers(low, high, (16, 16), dtype=np.uint8)).save(
+                place / "mine" / name / f"{i}.png"
+            )
     return {
-        "data.path": str(place / "mine"), "data.cache": str(place / "cache"), "data.held_out": 0.5, "codec.size": 16, "codec.channels": 1,
+        "data.path": str(place / "mine"),
+        "data.cache": str(place / "cache"),
+        "data.held_out": 0.5,
+        "codec.size": 16,
+        "codec.channels": 1,
         "sampling.steps": 2,
-    }  # fmt: skip
+    }
 
 
 def trained(recipe, folder, given, **changed):
-    return genwright.train(recipe, run=folder, quiet=True, **SHORT | {"training.steps": 4} | given | changed)
+    return genwright.train(
+        recipe, run=folder, quiet=True, **SHORT | {"training.steps": 4} | given | changed
+    )
 
 
 def test_pictures_by_their_features_and_attributes(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "TAUGHT", 1000)  # of the classifiers that learn from samples, which are not asked about
+    # of the classifiers that learn from samples, which are not asked about
+    monkeypatch.setattr(images, "TAUGHT", 1000)
     run = trained("emoji-flow", tmp_path / "run", pictures, **{"model.width": 8})
     dataset = run.dataset()
     train, held_out = dataset.split("train"), dataset.split("held_out")
@@ -182,7 +223,9 @@ def test_pictures_by_their_features_and_attributes(pictures, tmp_path, monkeypat
     seen = {"train": real(run, "train"), "held_out": real(run, "held_out"), "samples": made}
     features = {name: run.eyes.network(x)[1].double().numpy() for name, x in seen.items()}
     scores = {name: run.eyes.network(x)[0].double().softmax(1).numpy() for name, x in seen.items()}
-    assert figures["Frechet distance"].value == pytest.approx(frechet(features["train"], features["samples"]), rel=1e-4)
+    assert figures["Frechet distance"].value == pytest.approx(
+        frechet(features["train"], features["samples"]), rel=1e-4
+    )
     few = features["train"][np.linspace(0, len(train) - 1, min(count, len(train))).astype(int)]
     for name, value in prdc(few, features["samples"]).items():
         assert figures[name].value == near(value), name
@@ -197,7 +240,10 @@ def test_pictures_by_their_features_and_attributes(pictures, tmp_path, monkeypat
     change = np.abs(scores["samples"].mean(0) - scores["train"].mean(0)).sum() / 2
     assert figures["balance of class"].value == near(change)
     flat = [seen[name].flatten(1).double().numpy() for name in ("samples", "train", "held_out")]
-    for space, sets in (("values", flat), ("features", [features[name] for name in ("samples", "train", "held_out")])):
+    for space, sets in (
+        ("values", flat),
+        ("features", [features[name] for name in ("samples", "train", "held_out")]),
+    ):
         share, floor = memorised(*sets)
         assert figures[f"memorised, by {space}"].value == near(share)
         assert figures[f"memorised, by {space}"].ceilings["real"] == near(floor)
@@ -205,12 +251,18 @@ def test_pictures_by_their_features_and_attributes(pictures, tmp_path, monkeypat
 
 def gaussian_log(z, mean, log_scale):
     """log N(z; mean, exp(log_scale)^2), summed."""
-    return (-0.5 * ((z - mean) / np.exp(log_scale)) ** 2 - log_scale - 0.5 * math.log(2 * math.pi)).sum()
+    return (
+        -0.5 * ((z - mean) / np.exp(log_scale)) ** 2 - log_scale - 0.5 * math.log(2 * math.pi)
+    ).sum()
 
 
 def logistic_log(levels, mean, log_scale):
-    """log of the mass of 256 levels (0 to 255), summed: differences of the logistic distribution's own function, in float64."""
-    cdf = lambda edge: 1 / (1 + np.exp(-(edge - mean) / np.exp(log_scale)))  # noqa: E731
+    """log of the mass of 256 levels (0 to 255), summed: differences of the logistic distribution's
+    own function, in float64."""
+
+    def cdf(edge):
+        return 1 / (1 + np.exp(-(edge - mean) / np.exp(log_scale)))
+
     centre = levels / 127.5 - 1
     upper = np.where(levels == 255, 1.0, cdf(centre + 1 / 255))
     lower = np.where(levels == 0, 0.0, cdf(centre - 1 / 255))
@@ -220,9 +272,15 @@ def logistic_log(levels, mean, log_scale):
 @pytest.mark.parametrize("likelihood", ["logistic", "bernoulli"])
 @torch.no_grad()
 def test_likelihood_of_pictures(likelihood, pictures, tmp_path, monkeypatch):
-    """Bound and importance-sampled likelihood from the parameters that the network gives, one picture and one sample at a time."""
+    """Bound and importance-sampled likelihood from the parameters that the network gives, one
+    picture and one sample at a time."""
     monkeypatch.setattr(images, "WEIGHTS", 20)
-    given = {"objective.likelihood": likelihood, "objective.drop": 1.0, "codec.size": 8, "model": "mlp-vae"}
+    given = {
+        "objective.likelihood": likelihood,
+        "objective.drop": 1.0,
+        "codec.size": 8,
+        "model": "mlp-vae",
+    }
     if likelihood == "bernoulli":
         given["objective.binarise"] = "fixed"
     run = trained("emoji-vae", tmp_path / "run", pictures | given)
@@ -242,8 +300,18 @@ def test_likelihood_of_pictures(likelihood, pictures, tmp_path, monkeypatch):
             given_noise = noise[i : i + 1]
             sampled = network(x[i : i + 1], None, noise=given_noise)
             z = sampled.latent[0].double().numpy()
-            centre = network(x[i : i + 1], None, noise=torch.zeros_like(given_noise[:, :1])).latent[0, 0].double().numpy()
-            edge = network(x[i : i + 1], None, noise=torch.ones_like(given_noise[:, :1])).latent[0, 0].double().numpy()
+            centre = (
+                network(x[i : i + 1], None, noise=torch.zeros_like(given_noise[:, :1]))
+                .latent[0, 0]
+                .double()
+                .numpy()
+            )
+            edge = (
+                network(x[i : i + 1], None, noise=torch.ones_like(given_noise[:, :1]))
+                .latent[0, 0]
+                .double()
+                .numpy()
+            )
             log_scale = np.log(edge - centre)  # of the posterior, from two of its points
             parameters = sampled.parameters[0].double().numpy()
             weights = []
@@ -255,10 +323,16 @@ def test_likelihood_of_pictures(likelihood, pictures, tmp_path, monkeypatch):
                 else:
                     levels = np.rint((x[i].double().numpy() + 1) * 127.5)
                     log_p = logistic_log(levels, parameters[k, 0], np.clip(parameters[k, 1], -7, 7))
-                weights.append(log_p + gaussian_log(z[k], 0.0, np.zeros_like(z[k])) - gaussian_log(z[k], centre, log_scale))
+                weights.append(
+                    log_p
+                    + gaussian_log(z[k], 0.0, np.zeros_like(z[k]))
+                    - gaussian_log(z[k], centre, log_scale)
+                )
             if out is None:
                 bounds.append(-np.mean(weights))
-                nlls.append(-(math.log(np.mean(np.exp(np.array(weights) - max(weights)))) + max(weights)))
+                nlls.append(
+                    -(math.log(np.mean(np.exp(np.array(weights) - max(weights)))) + max(weights))
+                )
             else:
                 divergence = (0.5 * (np.exp(2 * log_scale) + centre**2 - 1) - log_scale).sum()
                 losses.append(-log_p + divergence)
@@ -270,7 +344,12 @@ def test_likelihood_of_pictures(likelihood, pictures, tmp_path, monkeypatch):
 
 @torch.no_grad()
 def test_a_codebook(pictures, tmp_path):
-    run = trained("emoji-vq", tmp_path / "run", pictures, **{"model.width": 8, "model.codes": 16, "training.steps": 10})
+    run = trained(
+        "emoji-vq",
+        tmp_path / "run",
+        pictures,
+        **{"model.width": 8, "model.codes": 16, "training.steps": 10},
+    )
     x, model = real(run, "held_out")[run.dataset().held_out().order], run.model
     errors, distances_to_codes, used = [], [], []
     book = model.bottleneck.codebook.double().numpy()
@@ -280,22 +359,31 @@ def test_a_codebook(pictures, tmp_path):
         for latent, code in zip(latents, chosen, strict=True):
             assert code == int(((book - latent) ** 2).sum(1).argmin()), "the nearest entry"
         used += chosen
-        errors.append(((model(codes=codes)[0].double().numpy() - x[i].double().numpy()) ** 2).mean())
+        errors.append(
+            ((model(codes=codes)[0].double().numpy() - x[i].double().numpy()) ** 2).mean()
+        )
         distances_to_codes.append(((latents - book[chosen]) ** 2).mean())
     figures, weight = by_name(run.evaluate()), run.recipe.objective.commitment
     shares = [used.count(code) / len(used) for code in set(used)]
     perplexity = math.exp(-sum(p * math.log(p) for p in shares))
     assert figures["held-out reconstruction"].value == near(np.mean(errors))
-    assert figures["held-out loss"].value == near(np.mean(errors) + weight * np.mean(distances_to_codes))
+    assert figures["held-out loss"].value == near(
+        np.mean(errors) + weight * np.mean(distances_to_codes)
+    )
     assert figures["held-out perplexity"].value == near(perplexity)
     assert figures["codebook perplexity"].value == near(perplexity)
 
 
 @torch.no_grad()
 def test_pictures_as_codes(pictures, tmp_path):
-    """Nats a code, of a model that reads the codes of held-out pictures from left to right after what is known of them."""
+    """Nats a code, of a model that reads the codes of held-out pictures from left to right after
+    what is known of them."""
     coder = trained("emoji-vq", tmp_path / "vq", pictures, **{"model.width": 8, "model.codes": 16})
-    given = {name: value for name, value in pictures.items() if not name.startswith(("codec", "sampling"))}
+    given = {
+        name: value
+        for name, value in pictures.items()
+        if not name.startswith(("codec", "sampling"))
+    }
     small = {"codec.run": str(coder.folder), "model.depth": 1, "model.width": 32, "model.heads": 2}
     run = trained("emoji-codes", tmp_path / "codes", given, **small)
     x, dataset = real(coder, "held_out"), run.dataset()
@@ -306,6 +394,11 @@ def test_pictures_as_codes(pictures, tmp_path):
         tokens = dataset.held_out().batch(number, number + 1)["tokens"][0].tolist()
         assert tokens[-places:] == codes
         logits = run.model(torch.tensor([tokens[:-1]]))[0].double().numpy()
-        costs += [nats(logits[len(tokens) - 1 - places + place], codes[place]) for place in range(places)]
+        costs += [
+            nats(logits[len(tokens) - 1 - places + place], codes[place]) for place in range(places)
+        ]
     figures = by_name(run.evaluate(samples=20))
-    assert figures["held-out loss"].value == near(np.mean(costs)) and figures["held-out loss"].unit == "nats/token"
+    assert (
+        figures["held-out loss"].value == near(np.mean(costs))
+        and figures["held-out loss"].unit == "nats/token"
+    )

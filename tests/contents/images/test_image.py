@@ -21,7 +21,8 @@ def made(image, **shape):
 
 
 def averaged(values, size):
-    """Area average by brute force: each source pixel is cut into size x size equal pieces, which then fill the targets exactly."""
+    """Area average by brute force: each source pixel is cut into size x size equal pieces, which
+    then fill the targets exactly."""
     pieces = np.kron(values.astype(float), np.ones((size, size)))
     h, w = values.shape
     return pieces.reshape(size, h, size, w).mean((1, 3))
@@ -56,12 +57,22 @@ def test_resampling_is_an_exact_area_average_down_and_up(side, size, seed):
 @settings(max_examples=60, deadline=None)
 def test_any_shape_and_mode(width, height, mode, fit):
     for channels in (1, 3):
-        assert made(Image.new(mode, (width, height)), channels=channels, fit=fit).shape == (channels, 4, 4)
+        assert made(Image.new(mode, (width, height)), channels=channels, fit=fit).shape == (
+            channels,
+            4,
+            4,
+        )
 
 
 def test_pad_and_crop():
-    wide = Image.fromarray(np.repeat(np.array([[10, 20, 30, 40]], np.uint8), 2, 0))  # 4 wide, 2 high
-    assert made(wide, channels=1, background="black")[0].tolist() == [[0] * 4, [10, 20, 30, 40], [10, 20, 30, 40], [0] * 4]
+    # 4 wide, 2 high
+    wide = Image.fromarray(np.repeat(np.array([[10, 20, 30, 40]], np.uint8), 2, 0))
+    assert made(wide, channels=1, background="black")[0].tolist() == [
+        [0] * 4,
+        [10, 20, 30, 40],
+        [10, 20, 30, 40],
+        [0] * 4,
+    ]
     assert made(wide, channels=1, fit="crop", size=2)[0].tolist() == [[20, 30], [20, 30]]
     assert made(Image.new("RGB", (2, 1)), background="#ff0000")[:, 0, 0].tolist() == [255, 0, 0]
 
@@ -82,7 +93,10 @@ def test_transparency_shows_the_background_and_never_the_hidden_colour():
 def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path):
     values = np.array([[0, 257 * 64], [257 * 128, 65535]], np.uint16)
     Image.fromarray(values).save(tmp_path / "a.png")
-    assert made(read(str(tmp_path / "a.png"), 2), size=2, channels=1)[0].tolist() == [[0, 64], [128, 255]]
+    assert made(read(str(tmp_path / "a.png"), 2), size=2, channels=1)[0].tolist() == [
+        [0, 64],
+        [128, 255],
+    ]
     for values in (np.full((2, 2), 0.5, np.float32), np.full((2, 2), 70_000, np.int32)):
         with pytest.raises(BadPicture, match="whose range is unknown"):
             made(Image.fromarray(values))
@@ -101,7 +115,12 @@ def test_cmyk_animated_and_turned_files(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     turned.save(tmp_path / "b.png", exif=exif)
-    assert made(read(str(tmp_path / "b.png"), 4), channels=1)[0, :, 0].tolist() == [255, 255, 255, 0]
+    assert made(read(str(tmp_path / "b.png"), 4), channels=1)[0, :, 0].tolist() == [
+        255,
+        255,
+        255,
+        0,
+    ]
 
 
 @given(
@@ -136,7 +155,11 @@ def test_saved_codec_is_equal(tmp_path):
     codec = ImageCodec(chosen, {"group": ("a", "b"), "tone": ("dark",)})
     codec.save(tmp_path / "codec")
     again = ImageSettings().load(tmp_path / "codec")
-    assert again.settings == chosen and again.space.attributes == codec.space.attributes and again.digest == codec.digest
+    assert (
+        again.settings == chosen
+        and again.space.attributes == codec.space.attributes
+        and again.digest == codec.digest
+    )
     assert again.space.shape == (1, 9, 9) and again.space.columns == 3 and again.content == "image"
     with pytest.raises(GenwrightError, match="does not exist"):
         ImageSettings().load(tmp_path)
@@ -149,8 +172,12 @@ def test_refusals(tmp_path):
     (tmp_path / "x.png").write_bytes(b"?")
     with pytest.raises(GenwrightError, match="x.png is no picture"):
         codec.encode(tmp_path / "x.png")
-    with pytest.raises(GenwrightError, match="no attribute 'grup' in this data; did you mean 'group'"):
+    with pytest.raises(
+        GenwrightError, match="no attribute 'grup' in this data; did you mean 'group'"
+    ):
         encode(codec.space.attributes, {"grup": "cats"})
-    with pytest.raises(GenwrightError, match="group is never 'cat' in this data; did you mean 'cats'"):
+    with pytest.raises(
+        GenwrightError, match="group is never 'cat' in this data; did you mean 'cats'"
+    ):
         encode(codec.space.attributes, {"group": "cat"})
     assert encode(codec.space.attributes, {"group": "dogs"}).tolist() == [0, 1]

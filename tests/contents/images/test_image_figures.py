@@ -33,7 +33,12 @@ def drawn(n, seed, shares=(0.75, 0.25)):
 
 
 def split(x, condition):
-    return Split(np.arange(len(x)), lambda numbers: x[torch.from_numpy(numbers)], str, condition.numpy().astype(np.uint8))
+    return Split(
+        np.arange(len(x)),
+        lambda numbers: x[torch.from_numpy(numbers)],
+        str,
+        condition.numpy().astype(np.uint8),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +65,24 @@ def test_fresh_real_examples_reach_every_ceiling(known):
         assert f.direction == "higher" and known[1].name in f.detail or name.startswith("train")
     for name in ("Frechet distance", "kernel distance", "sliced Wasserstein"):
         f = found[name]
-        assert abs(f.value - f.ceilings["real"]) < 0.2 * (f.floors["independent pixels"] - f.ceilings["real"]), name
-    assert found["memorised, by values"].value < 0.15 and found["memorised, by values"].ceilings["real"] == pytest.approx(0.055)
-    assert found["balance of kind"].value < 0.1 and found["balance of kind"].floors["one value"] == pytest.approx(0.25, abs=0.1)
+        assert abs(f.value - f.ceilings["real"]) < 0.2 * (
+            f.floors["independent pixels"] - f.ceilings["real"]
+        ), name
+    assert found["memorised, by values"].value < 0.15 and found["memorised, by values"].ceilings[
+        "real"
+    ] == pytest.approx(0.055)
+    assert found["balance of kind"].value < 0.1 and found["balance of kind"].floors[
+        "one value"
+    ] == pytest.approx(0.25, abs=0.1)
     assert found["recognised kind"].value > 0.95 and found["train on samples, kind"].value > 0.9
 
 
 def test_copies_are_found(known):
     train = known[0].split("train")
     found = figures(known, train.x(np.arange(200)), None)
-    assert found["memorised, by values"].value == 1.0 and found["memorised, by features"].value == 1.0
+    assert (
+        found["memorised, by values"].value == 1.0 and found["memorised, by features"].value == 1.0
+    )
 
 
 def test_samples_of_one_kind_that_were_asked_for_both(known):
@@ -83,7 +96,9 @@ def test_samples_of_one_kind_that_were_asked_for_both(known):
 
 
 def test_noise_is_far_from_everything(known):
-    found = figures(known, 3 * torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)), None)
+    found = figures(
+        known, 3 * torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(0)), None
+    )
     assert found["precision"].value == 0 and found["coverage"].value == 0
     assert not any("kind" in name for name in found), "nothing was asked for"
     assert found["Frechet distance"].value > 10 * found["Frechet distance"].ceilings["real"]
@@ -92,7 +107,11 @@ def test_noise_is_far_from_everything(known):
 def test_points_have_modes():
     data = PointsData(points=2000, held_out=500).prepare(Points())
     found = {f.name: f for f in compare(data, data.draw(1000, 7), None, extractor(data))}
-    assert found["modes"].value == 8 and found["reverse KL"].value < 0.02 and found["high quality"].value > 0.97
+    assert (
+        found["modes"].value == 8
+        and found["reverse KL"].value < 0.02
+        and found["high quality"].value > 0.97
+    )
     assert found["reverse KL"].floors["one mode"] == pytest.approx(math.log(8))
     assert found["precision"].floors["independent coordinates"] < 0.5 < found["precision"].value
     assert "memorised, by features" not in found and "memorised, by values" in found
@@ -100,19 +119,37 @@ def test_points_have_modes():
 
 def test_a_run_from_its_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("GENWRIGHT_CACHE", str(tmp_path / "cache"))
-    changes = {"training.steps": 2, "training.evaluate_every": 0, "data.points": 3000, "data.held_out": 300, "watching.samples": 0}
+    changes = {
+        "training.steps": 2,
+        "training.evaluate_every": 0,
+        "data.points": 3000,
+        "data.held_out": 300,
+        "watching.samples": 0,
+    }
     run = genwright.train("ring-gan", run=str(tmp_path / "ring"), quiet=True, **changes)
     found = {f.name: f for f in evaluate_images(run)}
-    assert {"modes", "high quality", "reverse KL", "precision", "coverage", "sliced Wasserstein", "held-out wins"} <= set(found)
+    assert {
+        "modes",
+        "high quality",
+        "reverse KL",
+        "precision",
+        "coverage",
+        "sliced Wasserstein",
+        "held-out wins",
+    } <= set(found)
     assert found["high quality"].value < 0.5, "two steps teach nothing"
     assert found["held-out wins"].floors.keys() == {"untrained"}
     few = run.evaluate(samples=100)
     assert few.counts == {"samples": 100} and run.evaluate().to_json() == few.to_json()
-    assert "100 samples against 100 training examples" in {f.name: f for f in few.figures}["precision"].detail
+    assert (
+        "100 samples against 100 training examples"
+        in {f.name: f for f in few.figures}["precision"].detail
+    )
 
 
 def test_samples_that_are_compared_are_of_all_that_were_asked_for():
-    """A class a folder: train and held-out examples sorted by class, and fewer of these than samples."""
+    """A class a folder: train and held-out examples sorted by class, and fewer of these than
+    samples."""
     clusters = torch.tensor([[-5.0, 0.0], [5.0, 0.0]])
 
     def sorted_split(n, seed):
@@ -123,8 +160,15 @@ def test_samples_that_are_compared_are_of_all_that_were_asked_for():
     splits = {"train": sorted_split(1000, 1), "held_out": sorted_split(120, 2)}
     space = Space(shape=(2,), attributes=ATTRIBUTES)
     data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="clusters", split=splits.get)
-    found = {f.name: f for f in compare(data, sorted_split(800, 3).x(np.arange(800)), None, extractor(data))}
-    assert found["recall"].count == 120 and found["recall"].value > 0.9 and found["coverage"].value > 0.8
+    found = {
+        f.name: f
+        for f in compare(data, sorted_split(800, 3).x(np.arange(800)), None, extractor(data))
+    }
+    assert (
+        found["recall"].count == 120
+        and found["recall"].value > 0.9
+        and found["coverage"].value > 0.8
+    )
     assert found["Frechet distance"].value < 1
 
 
@@ -133,10 +177,14 @@ def test_copies_are_looked_for_among_all_training_examples(monkeypatch):
     x = data.split("train").x(np.arange(30_000))
     seen = np.linspace(0, 29_999, 20_000).astype(np.int64)
     copies = x[np.setdiff1d(np.arange(30_000), seen)[:1000]]
-    found = {f.name: f for f in compare(data, copies, None, extractor(data))}["memorised, by values"]
+    found = {f.name: f for f in compare(data, copies, None, extractor(data))}[
+        "memorised, by values"
+    ]
     assert found.value == 1 and "of 30,000 training examples" in found.detail
     monkeypatch.setattr(images, "SEARCHED", 20_000)
-    found = {f.name: f for f in compare(data, copies, None, extractor(data))}["memorised, by values"]
+    found = {f.name: f for f in compare(data, copies, None, extractor(data))}[
+        "memorised, by values"
+    ]
     assert found.value < 1 and "of 10,000 of the 30,000 training examples" in found.detail
 
 
@@ -146,7 +194,11 @@ def test_a_few_pictures_have_what_figures_they_can(known, train, held_out):
     data = SimpleNamespace(codec=known[0].codec, split=splits.get)
     x, condition = drawn(train, 3)
     found = {f.name for f in compare(data, x, condition, known[1])}
-    assert "recognised kind" in found and "balance of kind" in found and "Frechet distance" not in found
+    assert (
+        "recognised kind" in found
+        and "balance of kind" in found
+        and "Frechet distance" not in found
+    )
 
 
 def of_a_run(monkeypatch, data, x, eyes, conditional=True, settings=None):
@@ -165,12 +217,18 @@ def of_a_run(monkeypatch, data, x, eyes, conditional=True, settings=None):
     return {f.name: f for f in evaluate_images(run)}, torch.cat(asked) if conditional else asked[0]
 
 
-def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_hear(known, monkeypatch):
+def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_hear(
+    known, monkeypatch
+):
     x, _ = drawn(200, 3)
     found, asked = of_a_run(monkeypatch, known[0], x, known[1])
     held_out = known[0].split("held_out").condition(np.arange(200))
-    assert len(asked) == 500 and torch.equal(asked[:100], asked[200:300]), "all of them in turn, in a drawn order"
-    assert torch.equal(asked[:200].sort(0).values, held_out.sort(0).values) and not torch.equal(asked[:200], held_out)
+    assert len(asked) == 500 and torch.equal(asked[:100], asked[200:300]), (
+        "all of them in turn, in a drawn order"
+    )
+    assert torch.equal(asked[:200].sort(0).values, held_out.sort(0).values) and not torch.equal(
+        asked[:200], held_out
+    )
     assert "asked for what held-out pictures have" in found["recognised kind"].detail
     found, asked = of_a_run(monkeypatch, known[0], x, known[1], conditional=False)
     assert asked is None and not any("kind" in name for name in found)
@@ -178,7 +236,9 @@ def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_he
 
 def test_few_samples_for_inception_are_said(known, monkeypatch):
     monkeypatch.setattr(images.inception, "load", lambda path: None)
-    monkeypatch.setattr(images.inception, "features", lambda network, x: torch.cat([x.flatten(1)] * 4, 1))
+    monkeypatch.setattr(
+        images.inception, "features", lambda network, x: torch.cat([x.flatten(1)] * 4, 1)
+    )
     found = {f.name: f for f in compare(known[0], drawn(200, 3)[0], None, known[1], "weights")}
     assert "200 samples against 500 training pictures" in found["FID"].detail
     assert found["FID"].detail.startswith("fewer samples than the 256 dimensions")
@@ -190,12 +250,21 @@ def test_stacked_digits_have_modes(tmp_path, monkeypatch):
     x = random.integers(0, 60, (600, 8, 8)).astype(np.uint8)
     for i, digit in enumerate(label):
         x[i, digit // 4 * 3 : digit // 4 * 3 + 2, digit % 4 * 2 : digit % 4 * 2 + 2] = 255
-    np.savez(tmp_path / "d.npz", x_train=x[:500], y_train=label[:500], x_test=x[500:], y_test=label[500:])
-    for module, name, value in ((features, "LEAST", 20_000), (images, "SAMPLES", 300), (images, "REFERENCE", 300), (images, "SEARCHED", 2)):
+    np.savez(
+        tmp_path / "d.npz", x_train=x[:500], y_train=label[:500], x_test=x[500:], y_test=label[500:]
+    )
+    for module, name, value in (
+        (features, "LEAST", 20_000),
+        (images, "SAMPLES", 300),
+        (images, "REFERENCE", 300),
+        (images, "SEARCHED", 2),
+    ):
         monkeypatch.setattr(module, name, value)
     settings = ImagesData(path=str(tmp_path / "d.npz"), stacked=True, cache=str(tmp_path))
     data = settings.prepare(ImageSettings(size=8, channels=3))
     made = torch.from_numpy(x[[1, 2, 3]] / 127.5 - 1).float()[None]
-    found, _ = of_a_run(monkeypatch, data, made, extractor(data, tmp_path), conditional=False, settings=settings)
+    found, _ = of_a_run(
+        monkeypatch, data, made, extractor(data, tmp_path), conditional=False, settings=settings
+    )
     assert found["modes"].value == 1 and found["reverse KL"].value == pytest.approx(math.log(1000))
     assert found["modes"].ceilings["real"] > 220 and found["reverse KL"].ceilings["real"] < 1.5

@@ -1,4 +1,5 @@
-"""What lies in folders of pictures, and how: parts of a data set, classes, links, other files. Read, or named."""
+"""What lies in folders of pictures, and how: parts of a data set, classes, links, other files.
+Read, or named."""
 
 import os
 
@@ -24,7 +25,9 @@ def fill(root, *names, each=6):
     for name in names:
         (root / name).mkdir(parents=True, exist_ok=True)
         for i in range(each):
-            Image.fromarray(DICE.integers(0, 256, (4, 4, 3), np.uint8)).save(root / name / f"{i}.png")
+            Image.fromarray(DICE.integers(0, 256, (4, 4, 3), np.uint8)).save(
+                root / name / f"{i}.png"
+            )
     return root
 
 
@@ -45,7 +48,10 @@ def refused(match, root, **settings):
 
 
 def sides(data):
-    return {side: sorted(data.split(side).names(range(len(data.split(side))))) for side in ("train", "held_out")}
+    return {
+        side: sorted(data.split(side).names(range(len(data.split(side)))))
+        for side in ("train", "held_out")
+    }
 
 
 def folders_of(names):
@@ -71,7 +77,9 @@ def folders_of(names):
 )
 def test_flat_parts_are_sides_of_the_split_and_no_classes(root, train, held):
     data = prepared(fill(root, *train, *held))
-    assert folders_of(sides(data)["train"]) == train and folders_of(sides(data)["held_out"]) == sorted(held)
+    assert folders_of(sides(data)["train"]) == train and folders_of(
+        sides(data)["held_out"]
+    ) == sorted(held)
     assert data.codec.space.attributes == {} and len(data.split("train")) == 6
     (note,) = data.summary["remarks"]
     assert note.startswith("held out, as the data says: ") and note.count("(6)") == len(held)
@@ -93,21 +101,33 @@ def test_classes_below_and_above_the_parts(root, train, held):
     assert data.codec.space.attributes == {"class": ("cat", "dog")}
     for side in ("train", "held_out"):
         split = data.split(side)
-        for name, row in zip(split.names(range(len(split))), split.condition(range(len(split))), strict=True):
-            assert decode(data.codec.space.attributes, row)["class"] == ["cat" if "cat" in name else "dog"]
+        for name, row in zip(
+            split.names(range(len(split))), split.condition(range(len(split))), strict=True
+        ):
+            assert decode(data.codec.space.attributes, row)["class"] == [
+                "cat" if "cat" in name else "dog"
+            ]
 
 
 @pytest.mark.parametrize(
     "folders, classes",
-    [(["cats_train", "cats_test", "dogs_train", "dogs_test"], ("cats", "dogs")), (["trainA", "trainB", "testA", "testB"], ("a", "b"))],
+    [
+        (["cats_train", "cats_test", "dogs_train", "dogs_test"], ("cats", "dogs")),
+        (["trainA", "trainB", "testA", "testB"], ("a", "b")),
+    ],
 )
 def test_parts_in_the_names_of_classes(root, folders, classes):
     data = prepared(fill(root, *folders))
-    assert all("test" in name for name in sides(data)["held_out"]) and not any("test" in name for name in sides(data)["train"])
+    assert all("test" in name for name in sides(data)["held_out"]) and not any(
+        "test" in name for name in sides(data)["train"]
+    )
     assert data.codec.space.attributes == {"class": classes}
 
 
-@pytest.mark.parametrize("part", ["eval", "evaluation", "holdout", "hold_out", "held_out", "Held-Out", "heldout", "validation"])
+@pytest.mark.parametrize(
+    "part",
+    ["eval", "evaluation", "holdout", "hold_out", "held_out", "Held-Out", "heldout", "validation"],
+)
 def test_every_word_for_a_part_is_known_in_the_names_of_classes(root, part):
     data = prepared(fill(root, "cats_train", f"cats_{part}", "dogs_train", f"dogs_{part}"))
     assert folders_of(sides(data)["held_out"]) == [f"cats_{part}", f"dogs_{part}"]
@@ -116,7 +136,10 @@ def test_every_word_for_a_part_is_known_in_the_names_of_classes(root, part):
 
 def test_words_that_only_sound_like_parts_are_classes(root):
     data = prepared(fill(root, "train station", "test tubes", "trains"))
-    assert data.codec.space.attributes == {"class": ("test tubes", "train station", "trains")} and not data.summary["remarks"]
+    assert (
+        data.codec.space.attributes == {"class": ("test tubes", "train station", "trains")}
+        and not data.summary["remarks"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,9 +153,18 @@ def test_words_that_only_sound_like_parts_are_classes(root):
         (["train", "Test", "."], "in holds Test, train beside pictures of its own"),
         (["cat/train", "cat/test", "dog"], "in holds test, train beside pictures of its own"),
         (["cat/train", "cat/test", "dog/other"], "in holds test, train beside other"),
-        (["cats_train", "cats_test", "misc"], "in holds cats_test, cats_train beside misc: is that"),
-        (["cats_train", "cats_val", "dogs_val"], "in holds cats_train, cats_val beside dogs_val: is that"),
-        (["test"], "in holds test and nothing that is called train, .*; to train on it, give the folder itself, as in data.path=.*in/test"),
+        (
+            ["cats_train", "cats_test", "misc"],
+            "in holds cats_test, cats_train beside misc: is that",
+        ),
+        (
+            ["cats_train", "cats_val", "dogs_val"],
+            "in holds cats_train, cats_val beside dogs_val: is that",
+        ),
+        (
+            ["test"],
+            "in holds test and nothing that is called train, .*; to train on it, give the folder itself, as in data.path=.*in/test",
+        ),
         (["val", "test"], "in holds test, val and nothing that is called train"),
     ],
 )
@@ -146,9 +178,13 @@ def test_a_part_alone_is_what_was_asked_for(root):
     fill(root, "train/cat", "train/dog", "test/cat")
     assert prepared(root, str(root / "test"), held_out=0).summary["files"] == 6
     train = prepared(root, str(root / "train"))
-    assert train.codec.space.attributes == {"class": ("cat", "dog")} and train.summary["remarks"] == []
+    assert (
+        train.codec.space.attributes == {"class": ("cat", "dog")} and train.summary["remarks"] == []
+    )
     both = prepared(root, (str(root / "train"), str(root / "test")))
-    assert folders_of(sides(both)["held_out"]) == ["test/cat"] and both.codec.space.attributes == {"class": ("cat", "dog")}
+    assert folders_of(sides(both)["held_out"]) == ["test/cat"] and both.codec.space.attributes == {
+        "class": ("cat", "dog")
+    }
     globbed = prepared(root, str(root / "**" / "*.png"))
     assert folders_of(sides(globbed)["held_out"]) == ["test/cat"]
     only = fill(root.parent / "only", "train/a", "train/b")
@@ -158,13 +194,18 @@ def test_a_part_alone_is_what_was_asked_for(root):
 def test_a_table_beside_parts(root):
     fill(root, "train", "test")
     (root / "attributes.csv").write_text(
-        "file,mood\n" + "".join(f"{part}/{i}.png,m{i % 2}\n" for part in ("train", "test") for i in range(6))
+        "file,mood\n"
+        + "".join(f"{part}/{i}.png,m{i % 2}\n" for part in ("train", "test") for i in range(6))
     )
     data = prepared(root, minimum=1)
-    assert data.codec.space.attributes == {"mood": ("m0", "m1")} and folders_of(sides(data)["held_out"]) == ["test"]
+    assert data.codec.space.attributes == {"mood": ("m0", "m1")} and folders_of(
+        sides(data)["held_out"]
+    ) == ["test"]
     fill(root, "extra")
     data = prepared(root, minimum=1)  # the table says what is what
-    assert data.summary["remarks"][-1].endswith("holds test, train beside extra: none of them is taken for a part of the data set")
+    assert data.summary["remarks"][-1].endswith(
+        "holds test, train beside extra: none of them is taken for a part of the data set"
+    )
 
 
 def test_a_column_of_the_table_that_says_the_part(root):
@@ -172,9 +213,16 @@ def test_a_column_of_the_table_that_says_the_part(root):
     rows = [f"{i}.png,m{i % 2},{('Train', 'val', 'test')[i % 3]}" for i in range(12)]
     (root / "attributes.csv").write_text("\n".join(["file,mood,split", *rows]))
     data = prepared(root, minimum=1)
-    assert data.codec.space.attributes == {"mood": ("m0", "m1")} and sides(data)["train"] == ["0.png", "3.png", "6.png", "9.png"]
+    assert data.codec.space.attributes == {"mood": ("m0", "m1")} and sides(data)["train"] == [
+        "0.png",
+        "3.png",
+        "6.png",
+        "9.png",
+    ]
     assert data.summary["remarks"] == ["held out, as the data says: val (4), test (4)"]
-    (root / "attributes.csv").write_text("\n".join(["file,mood,split", *rows]).replace("Train", "odd"))
+    (root / "attributes.csv").write_text(
+        "\n".join(["file,mood,split", *rows]).replace("Train", "odd")
+    )
     assert set(prepared(root, minimum=1).codec.space.attributes) == {"mood", "split"}
 
 
@@ -184,7 +232,11 @@ def test_parts_that_other_data_does_not_heed_are_said(tmp_path):
     assert unheeded(["train/a.txt", "test/b.txt"]) == [
         "test, train are folders like any other, and files of each are trained on; name train alone to leave out the rest"
     ]
-    assert unheeded(["x/Train/a.mid", "x/Val/b.mid"]) and not unheeded(["test/a", "tests/b", "c", "train.txt"]) and not unheeded([])
+    assert (
+        unheeded(["x/Train/a.mid", "x/Val/b.mid"])
+        and not unheeded(["test/a", "tests/b", "c", "train.txt"])
+        and not unheeded([])
+    )
     for part in ("train", "test"):
         (tmp_path / part).mkdir()
         for i in range(9):
@@ -201,7 +253,9 @@ def test_parts_that_other_data_does_not_heed_are_said(tmp_path):
     from genwright.contents.music.codec_event import Event
     from genwright.contents.music.data import MusicData
 
-    music = MusicData(path=str(tmp_path), cache=str(tmp_path / "c"), held_out=0.3, workers=1).prepare(Event())
+    music = MusicData(
+        path=str(tmp_path), cache=str(tmp_path / "c"), held_out=0.3, workers=1
+    ).prepare(Event())
     assert music.summary["remarks"][0].startswith("test, train are folders like any other")
 
 
@@ -212,7 +266,12 @@ def test_empty_parts_and_classes_are_named(root):
     assert folders_of(sides(prepared(root, on_bad_file="skip"))["held_out"]) == ["test"]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["train", "Test", "val"]), st.sampled_from("abc"), st.integers()), min_size=1))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["train", "Test", "val"]), st.sampled_from("abc"), st.integers()),
+        min_size=1,
+    )
+)
 def test_of_clean_parts_no_picture_changes_its_side(rows):
     rows = [("train", "a", 0), *rows]
     places = places_of([f"{part}/{label}/{i}.png" for part, label, i in rows], "x")
@@ -231,8 +290,14 @@ def test_folders_behind_links_are_read(root, tmp_path):
     for name in ("cats", "dogs"):
         (root / name).symlink_to(tmp_path / "pool" / name)
     data = prepared(root)
-    assert data.codec.space.attributes == {"class": ("birds", "cats", "dogs")} and data.summary["files"] == 18
-    assert folders_of(sum(sides(data).values(), [])) == ["birds", "cats", "dogs"] and data.summary["remarks"] == []
+    assert (
+        data.codec.space.attributes == {"class": ("birds", "cats", "dogs")}
+        and data.summary["files"] == 18
+    )
+    assert (
+        folders_of(sum(sides(data).values(), [])) == ["birds", "cats", "dogs"]
+        and data.summary["remarks"] == []
+    )
     link = tmp_path / "link"
     link.symlink_to(root)
     assert prepared(root, str(link)).summary["files"] == 18
@@ -281,7 +346,9 @@ def test_text_behind_links_is_read_too(tmp_path):
     (tmp_path / "a" / "b").symlink_to(tmp_path / "b")
     from genwright.data.source_files import files
 
-    assert files((str(tmp_path / "a"),), "", tmp_path) == [SourceFile(str(tmp_path / "a" / "b" / "x.txt"), "b/x.txt")]
+    assert files((str(tmp_path / "a"),), "", tmp_path) == [
+        SourceFile(str(tmp_path / "a" / "b" / "x.txt"), "b/x.txt")
+    ]
 
 
 def test_a_folder_that_cannot_be_listed_is_no_empty_one(root, monkeypatch):
@@ -301,8 +368,16 @@ def test_a_folder_that_cannot_be_listed_is_no_empty_one(root, monkeypatch):
 def test_two_files_never_have_one_name(tmp_path):
     fill(tmp_path, "x/cats", "y/cats", each=2)
     found = collect((str(tmp_path / "x" / "cats"), str(tmp_path / "y" / "cats")), lambda path: True)
-    assert sorted(file.name for file in found) == ["x/cats/0.png", "x/cats/1.png", "y/cats/0.png", "y/cats/1.png"]
-    found = collect((str(tmp_path / "x" / "cats" / "0.png"), str(tmp_path / "y" / "cats" / "0.png")), lambda path: True)
+    assert sorted(file.name for file in found) == [
+        "x/cats/0.png",
+        "x/cats/1.png",
+        "y/cats/0.png",
+        "y/cats/1.png",
+    ]
+    found = collect(
+        (str(tmp_path / "x" / "cats" / "0.png"), str(tmp_path / "y" / "cats" / "0.png")),
+        lambda path: True,
+    )
     assert sorted(file.name for file in found) == ["x/cats/0.png", "y/cats/0.png"]
 
 
@@ -312,9 +387,17 @@ def test_two_files_never_have_one_name(tmp_path):
 @pytest.mark.parametrize(
     "name, content, what",
     [
-        ("phone.HEIC", b"any", "phone.HEIC is of a format that is not read: save it as png or jpeg"),
+        (
+            "phone.HEIC",
+            b"any",
+            "phone.HEIC is of a format that is not read: save it as png or jpeg",
+        ),
         ("icon.ico", b"any", "icon.ico is of a format that is not read"),
-        ("IMG_0001", b"\xff\xd8\xff\xe0 and so on", "IMG_0001 holds a jpg under another name: give it the suffix .jpg"),
+        (
+            "IMG_0001",
+            b"\xff\xd8\xff\xe0 and so on",
+            "IMG_0001 holds a jpg under another name: give it the suffix .jpg",
+        ),
         ("a.png.part", b"\x89PNG\r\n\x1a\n", "a.png.part holds a png under another name"),
         ("a.web", b"RIFF\0\0\0\0WEBPVP8 ", "a.web holds a webp under another name"),
         ("b.tmp", b"\0\0\0\x18ftypheic\0\0\0\0", "b.tmp is a heic: save it as png or jpeg"),
@@ -349,7 +432,9 @@ def test_what_is_no_picture_is_passed_over_and_tables_and_archives_are_noted(roo
     ]
     (root / "train.csv").write_text("file,mood\n0.png,shy\n")
     with_table = prepared(root, attributes=str(root / "train.csv"), minimum=1)
-    assert with_table.codec.space.attributes == {"mood": ("shy",)} and "train.csv" not in str(with_table.summary["remarks"])
+    assert with_table.codec.space.attributes == {"mood": ("shy",)} and "train.csv" not in str(
+        with_table.summary["remarks"]
+    )
 
 
 def test_hidden_pictures_are_passed_over_and_said(root):
@@ -358,7 +443,9 @@ def test_hidden_pictures_are_passed_over_and_said(root):
         (root / name).write_bytes(b"any")
     (root / ".trash").mkdir()
     data = prepared(root)
-    assert data.summary["files"] == 12 and data.summary["remarks"] == ["hidden pictures are passed over (2): .x.png, .y.JPG"]
+    assert data.summary["files"] == 12 and data.summary["remarks"] == [
+        "hidden pictures are passed over (2): .x.png, .y.JPG"
+    ]
 
 
 def test_a_pipe_called_like_a_picture_does_not_hang(root):
@@ -385,4 +472,8 @@ def test_every_suffix_in_any_letter_case_is_found(root):
 
 def test_npz_beside_other_paths_is_refused(root):
     np.savez(root / "x.npz", x=np.zeros((3, 4, 4), np.uint8))
-    refused("data.path names .*x.npz and more; give one npz file alone", root, path=(str(root / "x.npz"), str(root)))
+    refused(
+        "data.path names .*x.npz and more; give one npz file alone",
+        root,
+        path=(str(root / "x.npz"), str(root)),
+    )

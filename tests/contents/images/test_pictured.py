@@ -26,9 +26,14 @@ def run_of(folder, objective, dataset, codec, kind):
         module.eval()
     recipe = SimpleNamespace(sampling=Drawing(steps=2), objective=SimpleNamespace(kind=kind))
     made = SimpleNamespace(
-        folder=folder, objective=objective, codec=codec, content=codec.content, recipe=recipe, dataset=lambda: dataset,
+        folder=folder,
+        objective=objective,
+        codec=codec,
+        content=codec.content,
+        recipe=recipe,
+        dataset=lambda: dataset,
         model=objective.modules.get("model"),
-    )  # fmt: skip
+    )
     made.sampling = lambda **settings: Run.sampling(made, **settings)
     return made
 
@@ -50,11 +55,19 @@ def names(paths):
 
 def test_a_grid_and_each_sample(vae, tmp_path):
     paths = pictured.sample_pictures(vae, n=5, seed=2)
-    assert names(paths) == ["grid.png", *(f"000{i}.png" for i in range(1, 6))] and paths[0].parent == tmp_path / "samples"
-    assert Image.open(paths[0]).size == (3 * 99 + 3, 2 * 99 + 3) and Image.open(paths[1]).size == (8, 8)
+    assert (
+        names(paths) == ["grid.png", *(f"000{i}.png" for i in range(1, 6))]
+        and paths[0].parent == tmp_path / "samples"
+    )
+    assert Image.open(paths[0]).size == (3 * 99 + 3, 2 * 99 + 3) and Image.open(paths[1]).size == (
+        8,
+        8,
+    )
     before = [path.read_bytes() for path in paths]
     more = pictured.sample_pictures(vae, n=7, seed=2, output=tmp_path / "more")
-    assert [path.read_bytes() for path in more[1:6]] == before[1:], "a sample does not depend on how many there are"
+    assert [path.read_bytes() for path in more[1:6]] == before[1:], (
+        "a sample does not depend on how many there are"
+    )
     assert pictured.sample_pictures(vae, n=5, seed=3)[1].read_bytes() != before[1]
     assert pictured.draw(vae, 5, seed=2).shape == (5, 1, 8, 8)
 
@@ -62,7 +75,10 @@ def test_a_grid_and_each_sample(vae, tmp_path):
 def test_ways_through_the_latent_space(vae, tmp_path):
     walk = pictured.sample_pictures(vae, walk=6, n=3)
     assert names(walk) == ["walk.png"] and Image.open(walk[0]).n_frames == 6
-    assert Image.open(pictured.sample_pictures(vae, interpolate=5, n=2)[0]).size == (5 * 99 + 3, 2 * 99 + 3)
+    assert Image.open(pictured.sample_pictures(vae, interpolate=5, n=2)[0]).size == (
+        5 * 99 + 3,
+        2 * 99 + 3,
+    )
     sheet = Image.open(pictured.sample_pictures(vae, traverse=True, n=4)[0])
     assert sheet.width > 7 * 99 + 60 and sheet.height == 4 * 99 + 3 + 22
     path = tmp_path / "given.png"
@@ -71,7 +87,12 @@ def test_ways_through_the_latent_space(vae, tmp_path):
     assert names(found) == ["invert.png", *(f"invert-000{i}.png" for i in range(1, 6))]
     assert set(Image.open(found[1]).convert("L").getdata()) == {200}, "first the picture itself"
     still = pictured.sample_pictures(vae, invert=path, n=2, strength=0.0)
-    assert still[2].read_bytes() == still[3].read_bytes() == still[4].read_bytes() != still[1].read_bytes()
+    assert (
+        still[2].read_bytes()
+        == still[3].read_bytes()
+        == still[4].read_bytes()
+        != still[1].read_bytes()
+    )
 
 
 def test_points_are_one_picture_whatever_is_asked(gan):
@@ -104,7 +125,10 @@ def test_what_a_run_cannot_do_is_a_sentence(vae, asked, sentence):
 def test_a_quantiser_draws_nothing_of_its_own(tmp_path):
     codec = ImageCodec(ImageSettings(size=8, channels=1))
     run = run_of(tmp_path, w.vq(codec.space, 8), w.squares(), codec, "vector-quantised")
-    for asked, sentence in (({}, "draws none of its own"), ({"walk": 3}, "--walk needs a latent space")):
+    for asked, sentence in (
+        ({}, "draws none of its own"),
+        ({"walk": 3}, "--walk needs a latent space"),
+    ):
         with pytest.raises(GenwrightError, match=sentence):
             pictured.sample_pictures(run, **asked)
     assert [p.title for p in pictured.pictures_of(run)] == ["Reconstructions"]
@@ -116,9 +140,15 @@ def test_conditions_are_read_and_reach_the_model(tmp_path):
     run = run_of(tmp_path, w.vae(codec.space), w.squares(), codec, "variational")
     seen, decode = [], run.objective.decode
     run.objective.decode = lambda z, *given: seen.append(given) or decode(z, *given)
-    pictured.sample_pictures(run, n=2, condition="kind=bar,tone=dark|none", negative="tone=light", guidance=3.0)
+    pictured.sample_pictures(
+        run, n=2, condition="kind=bar,tone=dark|none", negative="tone=light", guidance=3.0
+    )
     condition, negative, settings = seen[0]
-    assert condition.tolist() == [[0, 1, 1, 0, 1]] * 2 and negative.tolist() == [[0, 0, 0, 1, 0]] * 2 and settings.guidance == 3
+    assert (
+        condition.tolist() == [[0, 1, 1, 0, 1]] * 2
+        and negative.tolist() == [[0, 0, 0, 1, 0]] * 2
+        and settings.guidance == 3
+    )
     run.dataset().splits["train"].conditions = torch.ones(1000, 5).numpy()
     run.dataset().splits["held_out"].conditions = torch.ones(200, 5).numpy()
     titles = [p.title for p in pictured.pictures_of(run)]
@@ -126,7 +156,10 @@ def test_conditions_are_read_and_reach_the_model(tmp_path):
 
 
 def test_a_comma_of_a_value_is_written_twice():
-    assert pictured.chosen("name=cat,, sitting|dog,kind=disc,,") == {"name": ["cat, sitting", "dog"], "kind": ["disc,"]}
+    assert pictured.chosen("name=cat,, sitting|dog,kind=disc,,") == {
+        "name": ["cat, sitting", "dog"],
+        "kind": ["disc,"],
+    }
     assert pictured.chosen({"name": "cat, sitting"}) == {"name": "cat, sitting"}
 
 
@@ -141,7 +174,10 @@ def guided(folder, drop=0.1):
 def test_what_is_not_wanted_needs_guidance(tmp_path, capsys):
     run, seen = guided(tmp_path)
     pictured.sample_pictures(run, n=1, negative="kind=bar")
-    assert seen[-1][2].guidance == 2 and capsys.readouterr().err == "note: what is not wanted needs guidance: it is 2\n"
+    assert (
+        seen[-1][2].guidance == 2
+        and capsys.readouterr().err == "note: what is not wanted needs guidance: it is 2\n"
+    )
     pictured.sample_pictures(run, n=1, negative="kind=bar", guidance=3.0)
     assert seen[-1][2].guidance == 3 and not capsys.readouterr().err
     with pytest.raises(GenwrightError, match="--negative changes nothing at guidance 1"):
@@ -162,7 +198,10 @@ def test_a_run_that_never_saw_a_condition_follows_none(tmp_path):
         with pytest.raises(GenwrightError, match="never saw a condition"):
             pictured.sample_pictures(run, **asked)
     run.dataset().splits["train"].conditions = torch.ones(1000, 5).numpy()
-    assert [p.title for p in pictured.pictures_of(run)][:2] == ["Samples", "Nearest training examples"]
+    assert [p.title for p in pictured.pictures_of(run)][:2] == [
+        "Samples",
+        "Nearest training examples",
+    ]
 
 
 def test_pictures_go_where_the_network_is():
@@ -190,10 +229,24 @@ def test_the_pictures_of_a_report(vae, gan, tmp_path):
         write(tmp_path / "samples" / f"step-{step:08d}.png", b"step %d" % step)
     found = pictured.pictures_of(vae)
     assert [p.title for p in found] == [
-        "Samples", "Nearest training examples", "Step 0", "Step 200", "Step 400", "Interpolation", "Traversal", "Reconstructions",
-    ]  # fmt: skip
-    assert [p.png for p in found if p.small] == [b"step 0", b"step 200", b"step 400"] and all(p.caption for p in found)
-    assert [p.title for p in pictured.pictures_of(gan)] == ["Samples", "Step 0", "Step 200", "Step 400"]
+        "Samples",
+        "Nearest training examples",
+        "Step 0",
+        "Step 200",
+        "Step 400",
+        "Interpolation",
+        "Traversal",
+        "Reconstructions",
+    ]
+    assert [p.png for p in found if p.small] == [b"step 0", b"step 200", b"step 400"] and all(
+        p.caption for p in found
+    )
+    assert [p.title for p in pictured.pictures_of(gan)] == [
+        "Samples",
+        "Step 0",
+        "Step 200",
+        "Step 400",
+    ]
 
 
 def test_a_report_traverses_the_top_of_a_ladder_and_no_noise_of_a_flow(tmp_path):
@@ -205,8 +258,14 @@ def test_a_report_traverses_the_top_of_a_ladder_and_no_noise_of_a_flow(tmp_path)
     codec = ImageCodec(ImageSettings(size=8, channels=1))
     ladder = LadderVae(units=3, width=8, depth=1).build(codec.space, outputs=2)
     flow = UNetSettings(width=8, levels=1).build(codec.space)
-    runs = (Variational().build({"model": ladder}, codec.space), "variational"), (Flow().build({"model": flow}, codec.space), "flow")
-    titles = [[p.title for p in pictured.pictures_of(run_of(tmp_path, o, w.squares(), codec, kind))] for o, kind in runs]
+    runs = (
+        (Variational().build({"model": ladder}, codec.space), "variational"),
+        (Flow().build({"model": flow}, codec.space), "flow"),
+    )
+    titles = [
+        [p.title for p in pictured.pictures_of(run_of(tmp_path, o, w.squares(), codec, kind))]
+        for o, kind in runs
+    ]
     assert "Traversal" in titles[0] and "Traversal" not in titles[1]
 
 
@@ -214,7 +273,9 @@ def test_a_negative_reaches_the_variations_of_a_picture(tmp_path):
     run, seen = guided(tmp_path)
     path = tmp_path / "given.png"
     Image.new("L", (8, 8), 200).save(path)
-    pictured.sample_pictures(run, n=2, invert=path, condition="kind=disc", negative="kind=bar", guidance=2.0)
+    pictured.sample_pictures(
+        run, n=2, invert=path, condition="kind=disc", negative="kind=bar", guidance=2.0
+    )
     assert seen[-1][1][0].tolist() == [0, 1, 0, 0, 0]
 
 
@@ -225,4 +286,6 @@ def test_a_report_of_pictures_says_how_far_it_is(vae, monkeypatch):
         shown = pictured.pictures_of(vae)
     said = out.getvalue().splitlines()
     assert [line for line in said if line.startswith("drawing pictures for the report: 6 of 6")]
-    assert len(said) == 6 and {"Interpolation", "Traversal", "Reconstructions"} <= {picture.title for picture in shown}
+    assert len(said) == 6 and {"Interpolation", "Traversal", "Reconstructions"} <= {
+        picture.title for picture in shown
+    }

@@ -27,23 +27,35 @@ def test_a_grid_shows_every_pixel_enlarged_by_a_whole_factor():
 
 def test_labels_have_room_of_their_own():
     x = torch.zeros(4, 1, 32, 32)
-    plain, labelled = opened(pictures.grid(x, 2)), opened(pictures.grid(x, 2, ["a long label", "b"], ["1", "2"]))
+    plain, labelled = (
+        opened(pictures.grid(x, 2)),
+        opened(pictures.grid(x, 2, ["a long label", "b"], ["1", "2"])),
+    )
     assert labelled.width > plain.width + 60 and labelled.height == plain.height + 22
     margin = np.asarray(labelled)[:, : labelled.width - plain.width]
     assert (margin < 100).any(), "ink"
-    assert (np.asarray(labelled)[22:, labelled.width - plain.width + 3 :] == np.asarray(plain)[:, 3:]).all()
+    assert (
+        np.asarray(labelled)[22:, labelled.width - plain.width + 3 :] == np.asarray(plain)[:, 3:]
+    ).all()
 
 
 def test_what_is_not_a_picture_is_shown_all_the_same():
     x = torch.tensor([float("nan"), 5.0, -5.0, 0.0]).view(1, 1, 2, 2)
     assert np.asarray(opened(pictures.single(x[0])))[..., 0].tolist() == [[0, 255], [0, 128]]
-    assert opened(pictures.scatter(torch.tensor([[float("nan"), float("inf")]]), torch.zeros(1, 2))).size == (640, 640)
+    assert opened(
+        pictures.scatter(torch.tensor([[float("nan"), float("inf")]]), torch.zeros(1, 2))
+    ).size == (640, 640)
 
 
 def test_an_animation_has_all_its_frames_and_repeats():
     x = torch.linspace(-1, 1, 7).view(7, 1, 1, 1).expand(7, 1, 4, 4)
     film = opened(pictures.animation(x, seconds=0.1))
-    assert film.format == "PNG" and film.n_frames == 7 and film.info["loop"] == 0 and film.info["duration"] == 100
+    assert (
+        film.format == "PNG"
+        and film.n_frames == 7
+        and film.info["loop"] == 0
+        and film.info["duration"] == 100
+    )
     film.seek(6)
     assert film.convert("RGB").getpixel((5, 5)) == (255, 255, 255)
 
@@ -51,11 +63,17 @@ def test_an_animation_has_all_its_frames_and_repeats():
 def test_points_stand_where_they_are():
     real = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
     sheet = opened(pictures.scatter(torch.tensor([[1.0, -1.0], [99.0, 0.0]]), real))
-    assert sheet.getpixel((64, 576)) == pictures.REAL and sheet.getpixel((576, 64)) == pictures.REAL, "y points up"
-    assert sheet.getpixel((576, 576)) == pictures.MADE and sheet.getpixel((636, 320)) == pictures.MADE, "far outside: on the edge"
+    assert (
+        sheet.getpixel((64, 576)) == pictures.REAL and sheet.getpixel((576, 64)) == pictures.REAL
+    ), "y points up"
+    assert (
+        sheet.getpixel((576, 576)) == pictures.MADE and sheet.getpixel((636, 320)) == pictures.MADE
+    ), "far outside: on the edge"
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):
     path = tmp_path / "new" / "a.png"
-    assert pictures.write(path, b"one") == path and pictures.write(path, b"two").read_bytes() == b"two"
+    assert (
+        pictures.write(path, b"one") == path and pictures.write(path, b"two").read_bytes() == b"two"
+    )
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]

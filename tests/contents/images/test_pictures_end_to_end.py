@@ -8,9 +8,15 @@ from commands import command
 from genwright.cli import main
 
 SMALL = [
-    "codec.size=16", "model.width=8", "training.steps=4", "training.batch_size=8", "training.evaluate_every=2", "training.precision=fp32",
-    "watching.samples=12", "sampling.steps=2",
-]  # fmt: skip
+    "codec.size=16",
+    "model.width=8",
+    "training.steps=4",
+    "training.batch_size=8",
+    "training.evaluate_every=2",
+    "training.precision=fp32",
+    "watching.samples=12",
+    "sampling.steps=2",
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +39,19 @@ def run(place):
     os.environ["GENWRIGHT_CACHE"] = str(place / "cache")
     folder = place / "run"
     with pytest.raises(SystemExit) as stopped:
-        main(["train", "emoji-flow", f"data.path={place / 'mine'}", *SMALL, "--run", str(folder), "--quiet", "--until", "2"])
+        main(
+            [
+                "train",
+                "emoji-flow",
+                f"data.path={place / 'mine'}",
+                *SMALL,
+                "--run",
+                str(folder),
+                "--quiet",
+                "--until",
+                "2",
+            ]
+        )
     assert stopped.value.code == 0
     return folder
 
@@ -44,18 +62,26 @@ def test_the_whole_way(place, run, capsys, monkeypatch):
     assert code == 0 and "class (3 values)" in said and "class=" in said
     code, said, _ = command(capsys, "train", "emoji-flow", "--run", run, "--resume", "--quiet")
     assert code == 0 and "done" in said
-    assert [p.name for p in sorted((run / "samples").glob("step-*"))] == [f"step-0000000{i}.png" for i in (0, 2, 4)]
-    code, said, _ = command(capsys, "sample", run, "-n", 3, "--condition", "class=dark|grey", "--guidance", 2)
+    assert [p.name for p in sorted((run / "samples").glob("step-*"))] == [
+        f"step-0000000{i}.png" for i in (0, 2, 4)
+    ]
+    code, said, _ = command(
+        capsys, "sample", run, "-n", 3, "--condition", "class=dark|grey", "--guidance", 2
+    )
     assert code == 0 and len(said.splitlines()) == 4
     code, said, _ = command(capsys, "sample", run, "--walk", 4, "--condition", "class=light")
     assert code == 0 and Image.open(said.strip()).n_frames == 4
-    code, said, _ = command(capsys, "sample", run, "--invert", next((place / "mine" / "dark").iterdir()), "-n", 2)
+    code, said, _ = command(
+        capsys, "sample", run, "--invert", next((place / "mine" / "dark").iterdir()), "-n", 2
+    )
     assert code == 0
     code, said, _ = command(capsys, "evaluate", run)
     assert code == 0
     for word in ("coverage", "recognised class", "balance of class", "independent pixels"):
         assert word in said
-    assert "CNN trained on class of the train split" in said, "the extractor is named, with its accuracy"
+    assert "CNN trained on class of the train split" in said, (
+        "the extractor is named, with its accuracy"
+    )
     code, said, _ = command(capsys, "evaluate", run, "--samples", 40, "--whole")
     assert code == 0 and "40 samples" in said
     code, said, _ = command(capsys, "report", run)
@@ -75,23 +101,50 @@ def test_the_whole_way(place, run, capsys, monkeypatch):
         (["export", "RUN", "somewhere"], "--to hf is for language models"),
         (["train", "emoji-flow", "data.path=MINE", "codec.size=18"], "18"),
         (["train", "emoji-gan", "data.path=MINE", "codec.size=50"], "50"),
-        (["train", "emoji-flow", "data.path=MINE", "objective=adversarial"], "model.generator, model.discriminator"),
+        (
+            ["train", "emoji-flow", "data.path=MINE", "objective=adversarial"],
+            "model.generator, model.discriminator",
+        ),
         (["train", "emoji-flow", "data.path=MINE", "model=conv-vae"], "no velocity network"),
         (["train", "emoji-flow", "data.path=MINE", "codec=bytes"], "codec bytes is for text"),
         (["train", "emoji-flow", "data.path=EMPTY"], "no picture"),
-        (["train", "emoji-gan", "data.path=MINE", "objective.packing=3", "training.batch_size=8"], "must be multiples of 3"),
-        (["inspect", "emoji-gan", "data.path=MINE", "objective.packing=3", "training.batch_size=8"], "must be multiples of 3"),
+        (
+            [
+                "train",
+                "emoji-gan",
+                "data.path=MINE",
+                "objective.packing=3",
+                "training.batch_size=8",
+            ],
+            "must be multiples of 3",
+        ),
+        (
+            [
+                "inspect",
+                "emoji-gan",
+                "data.path=MINE",
+                "objective.packing=3",
+                "training.batch_size=8",
+            ],
+            "must be multiples of 3",
+        ),
     ],
 )
 def test_what_does_not_go_is_one_sentence(words, sentence, place, run, capsys, monkeypatch):
     monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
     monkeypatch.chdir(place)
     (place / "empty").mkdir(exist_ok=True)
-    names = {"RUN": str(run), "data.path=MINE": f"data.path={place / 'mine'}", "data.path=EMPTY": f"data.path={place / 'empty'}"}
+    names = {
+        "RUN": str(run),
+        "data.path=MINE": f"data.path={place / 'mine'}",
+        "data.path=EMPTY": f"data.path={place / 'empty'}",
+    }
     code, out, said = command(capsys, *(names.get(word, word) for word in words))
     assert code == 2 and said.startswith("error: ") and said.count("\n") == 1, said
     assert sentence in said
-    assert not (place / "runs").exists() or not list((place / "runs").iterdir()), "nothing is left of what was refused"
+    assert not (place / "runs").exists() or not list((place / "runs").iterdir()), (
+        "nothing is left of what was refused"
+    )
 
 
 def test_a_flow_that_was_trained_in_bf16_is_sampled_so(place, capsys, monkeypatch):
@@ -102,9 +155,19 @@ def test_a_flow_that_was_trained_in_bf16_is_sampled_so(place, capsys, monkeypatc
     monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
     words = [w for w in SMALL if "precision" not in w and "steps" not in w]
     code, _, said = command(
-        capsys, "train", "emoji-flow", f"data.path={place / 'mine'}", *words, "training.steps=2", "training.precision=bf16",
-        "sampling.steps=2", "watching.samples=0", "--run", place / "bf16", "--quiet",
-    )  # fmt: skip
+        capsys,
+        "train",
+        "emoji-flow",
+        f"data.path={place / 'mine'}",
+        *words,
+        "training.steps=2",
+        "training.precision=bf16",
+        "sampling.steps=2",
+        "watching.samples=0",
+        "--run",
+        place / "bf16",
+        "--quiet",
+    )
     assert code == 0, said
     run = genwright.load(place / "bf16")
     assert {p.dtype for p in run.model.parameters()} == {torch.bfloat16}
@@ -115,7 +178,13 @@ def test_a_flow_that_was_trained_in_bf16_is_sampled_so(place, capsys, monkeypatc
 def test_a_gan_of_pictures_through_every_way(place, capsys, monkeypatch):
     monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
     run = place / "gan"
-    words = ["codec.size=16", "model.generator.width=8", "model.discriminator.width=8", "objective.latent=8", "training.steps=2"]
+    words = [
+        "codec.size=16",
+        "model.generator.width=8",
+        "model.discriminator.width=8",
+        "objective.latent=8",
+        "training.steps=2",
+    ]
     words += ["training.batch_size=8", "watching.samples=0", f"data.path={place / 'mine'}"]
     assert command(capsys, "train", "emoji-gan", *words, "--run", run, "--quiet")[0] == 0
     picture = next((place / "mine" / "light").iterdir())
@@ -126,4 +195,6 @@ def test_a_gan_of_pictures_through_every_way(place, capsys, monkeypatch):
     assert code == 2 and "this run is no flow" in said
     code, _, said = command(capsys, "sample", run, "--strength", 0.5)
     assert code == 2 and "--invert" in said
-    assert command(capsys, "report", run)[0] == 0 and "Traversal" in (run / "report.html").read_text()
+    assert (
+        command(capsys, "report", run)[0] == 0 and "Traversal" in (run / "report.html").read_text()
+    )

@@ -8,9 +8,18 @@ from pathlib import Path
 import numpy as np
 
 TINY = [
-    "model.depth=1", "model.width=16", "model.heads=1", "training.steps=4", "training.batch_size=4", "training.evaluate_every=2",
-    "training.checkpoint_every=0", "training.precision=fp32", "data.minimum=2", "data.context=98", "sampling.passes=2",
-]  # fmt: skip
+    "model.depth=1",
+    "model.width=16",
+    "model.heads=1",
+    "training.steps=4",
+    "training.batch_size=4",
+    "training.evaluate_every=2",
+    "training.checkpoint_every=0",
+    "training.precision=fp32",
+    "data.minimum=2",
+    "data.context=98",
+    "sampling.passes=2",
+]
 
 
 def chorale(rng: np.random.Generator, beats: int = 24) -> np.ndarray:
@@ -21,7 +30,10 @@ def chorale(rng: np.random.Generator, beats: int = 24) -> np.ndarray:
 
 def jsb(path: Path, pieces: tuple[int, int, int] = (6, 2, 1), beats: int = 24) -> Path:
     rng = np.random.default_rng(0)
-    splits = {name: [chorale(rng, beats).tolist() for _ in range(n)] for name, n in zip(("train", "valid", "test"), pieces, strict=True)}
+    splits = {
+        name: [chorale(rng, beats).tolist() for _ in range(n)]
+        for name, n in zip(("train", "valid", "test"), pieces, strict=True)
+    }
     path.write_text(json.dumps(splits))
     return path
 
@@ -32,8 +44,12 @@ def tunes(folder: Path, count: int = 16) -> Path:
     rng = np.random.default_rng(1)
     for i in range(count):
         kind, metre, key, notes = ("jig", "6/8", "G", 6) if i % 2 else ("reel", "4/4", "D", 8)
-        bars = "|".join("".join(rng.choice(list("GABcdefg"[: 5 + 3 * (i % 3 == 0)]), notes)) for _ in range(8))
-        (folder / f"{i}.abc").write_text(f"X:1\nT:Tune {i}\nR:{kind}\nM:{metre}\nL:1/8\nK:{key}\n{bars}|\n")
+        bars = "|".join(
+            "".join(rng.choice(list("GABcdefg"[: 5 + 3 * (i % 3 == 0)]), notes)) for _ in range(8)
+        )
+        (folder / f"{i}.abc").write_text(
+            f"X:1\nT:Tune {i}\nR:{kind}\nM:{metre}\nL:1/8\nK:{key}\n{bars}|\n"
+        )
     return folder
 
 
@@ -46,6 +62,8 @@ def chorales(folder: Path, count: int = 8, beats: int = 16) -> Path:
     rng = np.random.default_rng(2)
     for i in range(count):
         bars = tuple(range(0, 4 * beats, 16))
-        score = of_grid(chorale(rng, beats), bars=bars, meters=(Meter(0, 4, 4),), keys=(Key(0, 0, "major"),))
+        score = of_grid(
+            chorale(rng, beats), bars=bars, meters=(Meter(0, 4, 4),), keys=(Key(0, 0, "major"),)
+        )
         (folder / f"{i}.musicxml").write_text(to_musicxml(score))
     return folder

@@ -1,4 +1,5 @@
-"""ABC by the standard 2.1: onset, length and pitch of every example are worked out by hand from its text."""
+"""ABC by the standard 2.1: onset, length and pitch of every example are worked out by hand from its
+text."""
 
 from __future__ import annotations
 
@@ -59,29 +60,45 @@ def test_voices_named_by_words_are_so_many_voices():
 
 def test_a_voice_goes_on_where_it_left_off_and_inline():
     found = draft(HEAD + "V:one\nc4|\nV:two\nC4|\nV:one\nd4|\n[V:two]D4|\n")
-    assert [[(raw.start, raw.pitch) for raw in notes] for _, notes in found.voices] == [[(0, 72), (4, 74)], [(0, 60), (4, 62)]]
+    assert [[(raw.start, raw.pitch) for raw in notes] for _, notes in found.voices] == [
+        [(0, 72), (4, 74)],
+        [(0, 60), (4, 62)],
+    ]
 
 
 def test_properties_of_voices_move_octaves_and_semitones():
     head = 'X:1\nL:1/4\nV:1 name="Violin = first" octave=1\nV:2 clef=treble-8\nV:3 transpose=-2 clef=bass\nV:4 bass\nK:C\n'
     found = draft(head + "V:1\nC\nV:2\nC\nV:3\nC\nV:4\nC\nV:5 octave=-1 transpose=3\nC\n")
     assert [notes[0].pitch for _, notes in found.voices] == [72, 48, 58, 60, 51]
-    assert pitches("C[K:transpose=5]C[K:octave=-1]C[K:clef=treble+8]C[K:treble]C") == [60, 65, 53, 65, 53]
+    assert pitches("C[K:transpose=5]C[K:octave=-1]C[K:clef=treble+8]C[K:treble]C") == [
+        60,
+        65,
+        53,
+        65,
+        53,
+    ]
 
 
 def test_a_voice_of_percussion_has_no_pitches_and_is_counted():
     found = draft(HEAD + "V:1\nC4|\nV:2 clef=perc\nEFGA|\n")
-    assert [len(notes) for _, notes in found.voices] == [1, 0] and found.lost["unpitched notes"] == 4
+    assert [len(notes) for _, notes in found.voices] == [1, 0] and found.lost[
+        "unpitched notes"
+    ] == 4
 
 
 def test_music_before_the_first_voice_belongs_to_it():
     found = draft(HEAD + "C4|\nV:a\nD4|\nV:b\nE4|\n")
-    assert [(name, [raw.start for raw in notes]) for name, notes in found.voices] == [("a", [0, 4]), ("b", [0])]
+    assert [(name, [raw.start for raw in notes]) for name, notes in found.voices] == [
+        ("a", [0, 4]),
+        ("b", [0]),
+    ]
 
 
 def test_a_field_of_one_voice_leaves_the_others():
     found = draft(HEAD + "V:1\nF|[K:G]F|[L:1/8]F|\nV:2\nF|F|F|\n")
-    first, second = ([(raw.start, raw.length, raw.pitch) for raw in notes] for _, notes in found.voices)
+    first, second = (
+        [(raw.start, raw.length, raw.pitch) for raw in notes] for _, notes in found.voices
+    )
     assert first == [(0, 1, 65), (1, 1, 66), (2, F(1, 2), 66)]
     assert second == [(0, 1, 65), (1, 1, 65), (2, 1, 65)]
     assert found.keys == [(0, 0, "major"), (1, 1, "major")]
@@ -93,7 +110,13 @@ def test_a_field_of_one_voice_leaves_the_others():
 def test_invisible_rests_and_rests_of_bars_take_their_time():
     text = "X:1\nM:4/4\nL:1/4\nK:C\nV:1\nCDEF|GABc|]\nV:2\nx4|C,4|]\n"
     assert sounds(text, voice=1) == [(4, 4, 48)]
-    assert sounds(HEAD + "Z2|C|[M:3/4]Z|C|X|C|z C|z3/2C\n") == [(8, 1, 60), (12, 1, 60), (16, 1, 60), (18, 1, 60), (F(41, 2), 1, 60)]
+    assert sounds(HEAD + "Z2|C|[M:3/4]Z|C|X|C|z C|z3/2C\n") == [
+        (8, 1, 60),
+        (12, 1, 60),
+        (16, 1, 60),
+        (18, 1, 60),
+        (F(41, 2), 1, 60),
+    ]
     assert draft(HEAD + "Z3|C|\n").bars == [0, 4, 8, 12, 13]
 
 
@@ -115,7 +138,11 @@ def test_spacers_take_no_time():
 
 def test_inline_fields():
     assert sounds("X:1\nL:1/4\nK:C\nF4|[K:G]F4|\n") == [(0, 4, 65), (4, 4, 66)]
-    assert sounds("X:1\nL:1/4\nK:C\nF[L:1/8]F[L:1/16]F\n") == [(0, 1, 65), (1, F(1, 2), 65), (F(3, 2), F(1, 4), 65)]
+    assert sounds("X:1\nL:1/4\nK:C\nF[L:1/8]F[L:1/16]F\n") == [
+        (0, 1, 65),
+        (1, F(1, 2), 65),
+        (F(3, 2), F(1, 4), 65),
+    ]
     found = draft(HEAD + "Q:1/4=90\nC4|[M:3/4]C3|[Q:1/4=60][M:2/4][K:Dm]C2|\n[r:only a remark]\n")
     assert found.meters == [(0, 4, 4), (4, 3, 4), (7, 2, 4)]
     assert found.keys == [(0, 0, "major"), (7, -1, "minor")]
@@ -145,7 +172,9 @@ def test_typeset_text_remarks_and_continued_fields_are_no_music():
 
 def test_music_after_an_empty_line_is_counted():
     text = "X:1\nK:C\nC|\n\n|: DEFG | A2 c2 :|\nA remark with | a bar line\n"
-    assert [pitch for _, _, pitch in sounds(text)] == [60] and lost(text) == {"lines of music after an empty line": 1}
+    assert [pitch for _, _, pitch in sounds(text)] == [60] and lost(text) == {
+        "lines of music after an empty line": 1
+    }
 
 
 def test_a_block_of_text_that_never_ends_is_refused():
@@ -155,13 +184,18 @@ def test_a_block_of_text_that_never_ends_is_refused():
 
 def test_tunes_without_a_number_are_told_apart_by_empty_lines():
     found = abc_file.tunes(b"\n\nSome words\n\nL:1/4\nK:C\nCD\n\nWords\n\nT:b\nK:G\nF\n")
-    assert [[raw.pitch for raw in abc_reader.read(tune).voices[0][1]] for tune in found] == [[60, 62], [66]]
+    assert [[raw.pitch for raw in abc_reader.read(tune).voices[0][1]] for tune in found] == [
+        [60, 62],
+        [66],
+    ]
 
 
 def test_the_file_header_holds_for_all_tunes_and_other_text_for_none():
     text = "%abc-2.1\nM:3/4\nL:1/8\nC:Somebody\n\nFree text, L:1/2 and\nM:2/4\n\nX:1\nK:C\nCD\n\nX:2\nL:1/4\nC:Another\nK:C\nCD\n"
     first, second = (abc_reader.read(tune) for tune in abc_file.tunes(text.encode()))
-    assert [raw.length for raw in first.voices[0][1]] == [F(1, 2)] * 2 and [raw.length for raw in second.voices[0][1]] == [1, 1]
+    assert [raw.length for raw in first.voices[0][1]] == [F(1, 2)] * 2 and [
+        raw.length for raw in second.voices[0][1]
+    ] == [1, 1]
     assert first.meters == second.meters == [(0, 3, 4)] and first.facts["composer"] == "Somebody"
 
 
@@ -190,13 +224,18 @@ def test_signs_of_mail_are_undone():
 # Broken rhythm (4.4)
 
 
-@pytest.mark.parametrize("between", ["", " ", "{g}", ") (", "~", "!trill!", '"Am"', "`", "-", "\n", "\\\n", "|", "y"])
+@pytest.mark.parametrize(
+    "between", ["", " ", "{g}", ") (", "~", "!trill!", '"Am"', "`", "-", "\n", "\\\n", "|", "y"]
+)
 def test_broken_rhythm_beside_other_signs(between):
     """`A>B` and all that may stand between its parts: a dotted note and half of one."""
     music = f"(A>{between}A)" if between != "-" else "A->A"
     tied = between == "-"
     found = [raw for raw in draft(HEAD + music + "\n").voices[0][1] if raw.length]
-    assert [(raw.start, raw.length, raw.tied) for raw in found] == [(0, F(3, 2), False), (F(3, 2), F(1, 2), tied)]
+    assert [(raw.start, raw.length, raw.tied) for raw in found] == [
+        (0, F(3, 2), False),
+        (F(3, 2), F(1, 2), tied),
+    ]
     before = list(draft(HEAD + music.replace(f">{between}", f"{between}>") + "\n").voices[0][1])
     if between not in ("~", "!trill!", '"Am"'):
         assert [(raw.start, raw.length) for raw in before] == [(0, F(3, 2)), (F(3, 2), F(1, 2))]
@@ -248,7 +287,9 @@ def test_a_broken_rhythm_of_unequal_notes_is_undefined_and_counted():
 def test_tuplets(metre, tuplet, each):
     head = f"X:1\nM:{metre}\nL:1/4\nK:C\n"
     notes = list(draft(f"{head}{tuplet} A\n").voices[0][1])
-    assert [raw.length for raw in notes] == [each] * (len(notes) - 1) + [1] and all(raw.tuplet for raw in notes[:-1])
+    assert [raw.length for raw in notes] == [each] * (len(notes) - 1) + [1] and all(
+        raw.tuplet for raw in notes[:-1]
+    )
 
 
 def test_what_a_tuplet_counts():
@@ -275,7 +316,10 @@ def test_accidentals_of_grace_notes_hold_like_others():
 
 def test_an_overlay_goes_back_to_the_bar_line():
     found = draft("X:1\nM:4/4\nL:1/8\nK:C\nC8 & E4 G4|D8|]\n")
-    assert [(name, [(raw.start, raw.length, raw.pitch) for raw in notes]) for name, notes in found.voices] == [
+    assert [
+        (name, [(raw.start, raw.length, raw.pitch) for raw in notes])
+        for name, notes in found.voices
+    ] == [
         ("", [(0, 4, 60), (4, 4, 62)]),
         ("&", [(0, 2, 64), (2, 2, 67)]),
     ]
@@ -286,7 +330,9 @@ def test_overlays_of_two_voices_of_two_bars_and_of_a_later_bar():
     found = draft(HEAD + "C4|C4 & E4 & G4|c2 d2|\n")
     assert [[raw.start for raw in notes] for _, notes in found.voices] == [[0, 4, 8, 10], [4], [4]]
     found = draft(HEAD + "g2 f2|e3 e && (d4|c3) c|g4|\n")
-    main, over = ([(raw.start, raw.length, raw.pitch) for raw in notes] for _, notes in found.voices)
+    main, over = (
+        [(raw.start, raw.length, raw.pitch) for raw in notes] for _, notes in found.voices
+    )
     assert main == [(0, 2, 79), (2, 2, 77), (4, 3, 76), (7, 1, 76), (8, 4, 79)]
     assert over == [(0, 4, 74), (4, 3, 72), (7, 1, 72)]
     with pytest.raises(BadMusic, match="'&&&', which goes back to before the beginning"):
@@ -372,7 +418,9 @@ def test_a_clef_alone_changes_no_key():
 
 
 def test_ties_of_notes_and_of_notes_in_chords():
-    tied = lambda music: [raw.tied for raw in draft(HEAD + music + "\n").voices[0][1]]  # noqa: E731
+    def tied(music):
+        return [raw.tied for raw in draft(HEAD + music + "\n").voices[0][1]]
+
     assert tied("C-C C") == [False, True, False]
     assert tied("C - C-D C") == [False, True, False, False], "a tie to another pitch is none"
     assert tied("C-|\\\nC:|") == [False, True]
@@ -385,10 +433,22 @@ def test_ties_of_notes_and_of_notes_in_chords():
 
 
 def test_lengths_of_notes_and_chords():
-    assert lengths("A A2 A/ A/2 A3/2 A// A/4 A3/ A16") == [1, 2, F(1, 2), F(1, 2), F(3, 2), F(1, 4), F(1, 4), F(3, 2), 16]
+    assert lengths("A A2 A/ A/2 A3/2 A// A/4 A3/ A16") == [
+        1,
+        2,
+        F(1, 2),
+        F(1, 2),
+        F(3, 2),
+        F(1, 4),
+        F(1, 4),
+        F(3, 2),
+        16,
+    ]
     assert lengths("[CE]2 [C2E2] [C2E2]3 [CE]/") == [2, 2, 2, 2, 6, 6, F(1, 2), F(1, 2)]
     text = HEAD + "[C2E]D [Cz]\n"
-    assert sounds(text) == [(0, 2, 60), (0, 2, 64), (2, 1, 62), (3, 1, 60)], "as long as the first note"
+    assert sounds(text) == [(0, 2, 60), (0, 2, 64), (2, 1, 62), (3, 1, 60)], (
+        "as long as the first note"
+    )
     assert lost(text) == {"chords of unequal notes": 1}
     assert sounds(HEAD + "+CE+D\n") == [(0, 1, 60), (0, 1, 64), (1, 1, 62)], "before ABC 2.0"
 
@@ -428,7 +488,9 @@ def test_repeats_parts_and_da_capo_are_counted_once_for_all_voices():
 )
 def test_metres_and_the_length_they_set(metre, meters, unit):
     found = draft(f"X:1\n{metre}K:C\nC\n")
-    assert found.meters == meters and found.voices[0][1][0].length == unit and not found.lost.total()
+    assert (
+        found.meters == meters and found.voices[0][1][0].length == unit and not found.lost.total()
+    )
 
 
 def test_a_metre_in_the_body_leaves_the_unit_length():
@@ -510,7 +572,12 @@ def test_a_macro_that_is_used_is_refused():
 
 def test_facts():
     found = draft("X:1\nT:First\nT:Second\nC:Nobody\nR:Jig\nZ:me\nZ:you\nK:C\nT:A part\nC\n")
-    assert found.facts == {"title": "First", "composer": "Nobody", "type": "jig", "transcription": "me"}
+    assert found.facts == {
+        "title": "First",
+        "composer": "Nobody",
+        "type": "jig",
+        "transcription": "me",
+    }
 
 
 @pytest.mark.parametrize(
@@ -518,7 +585,10 @@ def test_facts():
     [
         (r"\'Eamonn \`a \^o \~n \"u", "Éamonn à ô ñ ü"),
         (r"\cC \AA \aa \/O \/o \ua \vS \HO \ss \AE \oe \TH \DH", "Ç Å å Ø ø ă Š Ő ß Æ œ Þ Ð"),
-        ("&eacute; &quot;&amp;&copy; Rough & Hardy &c. &nothing;", 'é "&© Rough & Hardy &c. &nothing;'),
+        (
+            "&eacute; &quot;&amp;&copy; Rough & Hardy &c. &nothing;",
+            'é "&© Rough & Hardy &c. &nothing;',
+        ),
         (r"\u00e9 \U0001D11E \u0000 \uD800", "é \U0001d11e \\u0000 \\uD800"),
         (r"100\% \\ \& \q", "100% \\ & \\q"),
     ],
@@ -570,7 +640,28 @@ def test_music_without_a_key_is_refused():
 
 
 @pytest.mark.parametrize(
-    "sign", ["[", "[c", "(", "((3", "!", "!a", '"', "{", "+", "+a", "&", "|:", "[|", ":", "-", ">", "=", "C1/1021", "\\"]
+    "sign",
+    [
+        "[",
+        "[c",
+        "(",
+        "((3",
+        "!",
+        "!a",
+        '"',
+        "{",
+        "+",
+        "+a",
+        "&",
+        "|:",
+        "[|",
+        ":",
+        "-",
+        ">",
+        "=",
+        "C1/1021",
+        "\\",
+    ],
 )
 def test_reading_takes_linear_time(sign):
     text = HEAD + sign * 50_000

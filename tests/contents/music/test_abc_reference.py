@@ -1,4 +1,5 @@
-"""ABC beside an independent reader, and generated ABC: small runs of benchmarks/read_abc.py and benchmarks/fuzz_abc.py."""
+"""ABC beside an independent reader, and generated ABC: small runs of benchmarks/read_abc.py and
+benchmarks/fuzz_abc.py."""
 
 from __future__ import annotations
 
@@ -52,20 +53,33 @@ def program() -> str:
 @pytest.fixture(scope="module")
 def tunes() -> dict[str, read_abc.Tune]:
     pytest.importorskip("music21")
-    return {tune.name: tune for files in read_abc.collections().values() for tune in read_abc.tunes_of(files)}
+    return {
+        tune.name: tune
+        for files in read_abc.collections().values()
+        for tune in read_abc.tunes_of(files)
+    }
 
 
 def test_tunes_of_the_collections_are_what_abc2midi_plays(tunes, program):
     names = sorted(tunes)
     some = [tunes[name] for name in {*names[:: len(names) // 60], *HARD}]
-    differ = {name: words for name, _, words in read_abc.compare(some, program) if words and name not in read_abc.EXPLAINED}
+    differ = {
+        name: words
+        for name, _, words in read_abc.compare(some, program)
+        if words and name not in read_abc.EXPLAINED
+    }
     assert not differ and len(some) > 60
 
 
 @pytest.mark.parametrize("music", EXAMPLES)
 def test_examples_are_what_abc2midi_plays(music, program, tmp_path):
     text = HEAD + music
-    assert read_abc.difference(read_abc.by_us(text), read_abc.by_abc2midi(text, program, str(tmp_path))) == ""
+    assert (
+        read_abc.difference(
+            read_abc.by_us(text), read_abc.by_abc2midi(text, program, str(tmp_path))
+        )
+        == ""
+    )
 
 
 def test_differences_are_seen(program, tmp_path):

@@ -1,4 +1,5 @@
-"""Music from untrained models: that what is asked for is kept does not depend on what they learned."""
+"""Music from untrained models: that what is asked for is kept does not depend on what they
+learned."""
 
 from __future__ import annotations
 
@@ -20,14 +21,26 @@ from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.drawing import Decoding
 
-SCORES = [of_grid(chorale(np.random.default_rng(i)), bars=tuple(range(0, 96, 16)), meters=(Meter(0, 4, 4),)) for i in range(4)]
+SCORES = [
+    of_grid(
+        chorale(np.random.default_rng(i)), bars=tuple(range(0, 96, 16)), meters=(Meter(0, 4, 4),)
+    )
+    for i in range(4)
+]
 PLAIN = Decoding(temperature=1.0, passes=4)
 
 
 def model(codec, causal: bool, context: int = 2000):
     torch.manual_seed(0)
     space = Space(codec.space.vocabulary, codec.space.special, length=context)
-    settings = TransformerSettings(depth=1, width=16, heads=1, preset="nanochat" if causal else "modernbert", pattern="L", window=0)
+    settings = TransformerSettings(
+        depth=1,
+        width=16,
+        heads=1,
+        preset="nanochat" if causal else "modernbert",
+        pattern="L",
+        window=0,
+    )
     return settings.build(space, context=context, causal=causal).eval()
 
 
@@ -95,7 +108,11 @@ def test_harmonising_keeps_the_melody_and_filling_keeps_all_but_the_bars(context
             assert all(low <= note.pitch <= high for note in voice)
     filled = rewrite(network, codec, SCORES[2], 1, PLAIN, steps=range(32, 64))[0]
     before, after = SCORES[2].grid()[0], filled.grid()[0]
-    assert np.array_equal(before[:32], after[:32]) and np.array_equal(before[64:], after[64:]) and not np.array_equal(before, after)
+    assert (
+        np.array_equal(before[:32], after[:32])
+        and np.array_equal(before[64:], after[64:])
+        and not np.array_equal(before, after)
+    )
     assert rewrite(network, codec, SCORES[2], 1, PLAIN, steps=range(32, 64))[0] == filled
 
 
@@ -104,7 +121,12 @@ def test_empty_bars_are_of_the_metre_that_is_asked_for():
     score = blank(codec, 3, "3/4", "G")
     assert score.meters == (Meter(0, 3, 4),) and score.length == 36 and score.keys[0].sharps == 1
     made = rewrite(model(codec, False), codec, score, 1, PLAIN)[0]
-    assert made.meters == score.meters and made.keys == score.keys and made.length == 36 and any(made.voices)
+    assert (
+        made.meters == score.meters
+        and made.keys == score.keys
+        and made.length == 36
+        and any(made.voices)
+    )
 
 
 def test_models_of_the_wrong_kind_and_pieces_that_do_not_fit_are_refused():
@@ -124,11 +146,16 @@ def test_models_of_the_wrong_kind_and_pieces_that_do_not_fit_are_refused():
 
 
 def test_a_model_of_pitches_alone_rewrites_what_has_bars_and_keeps_them():
-    """A JSB json has neither bars nor metres, so its model never saw a place in one; a melody of MusicXML has both."""
+    """A JSB json has neither bars nor metres, so its model never saw a place in one; a melody of
+    MusicXML has both."""
     codec = Grid().learn([replace(score, bars=(), meters=()) for score in SCORES])
     score, seen = SCORES[0], set()
     network = model(codec, False)
-    network.register_forward_pre_hook(lambda module, inputs: seen.update(inputs[0].flatten().tolist()))
+    network.register_forward_pre_hook(
+        lambda module, inputs: seen.update(inputs[0].flatten().tolist())
+    )
     (made,) = rewrite(network, codec, score, 1, PLAIN, voices=(0,))
     assert (made.bars, made.meters, made.voices[0]) == (score.bars, score.meters, score.voices[0])
-    assert {codec.tokens[token] for token in seen if codec.tokens[token][0] == "place"} == {("place", -1)}
+    assert {codec.tokens[token] for token in seen if codec.tokens[token][0] == "place"} == {
+        ("place", -1)
+    }

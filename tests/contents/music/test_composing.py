@@ -31,15 +31,39 @@ def place(tmp_path_factory):
 
     place = tmp_path_factory.mktemp("music")
     os.environ["GENWRIGHT_CACHE"] = str(place / "cache")
-    sources = {"tunes": tunes(place / "mine"), "xml": chorales(place / "four"), "jsb": jsb(place / "jsb.json")}
+    sources = {
+        "tunes": tunes(place / "mine"),
+        "xml": chorales(place / "four"),
+        "jsb": jsb(place / "jsb.json"),
+    }
     recipes = {"tunes": "folk-tunes", "xml": "chorales-masked", "jsb": "jsb"}
     for name, recipe in recipes.items():
         with pytest.raises(SystemExit) as stopped:
-            main(["train", recipe, f"data.path={sources[name]}", *TINY, "--run", str(place / name), "--quiet"])
+            main(
+                [
+                    "train",
+                    recipe,
+                    f"data.path={sources[name]}",
+                    *TINY,
+                    "--run",
+                    str(place / name),
+                    "--quiet",
+                ]
+            )
         assert stopped.value.code == 0
-    score = Score((tuple(Note(4 * i, 4, 67 + i % 3) for i in range(16)),), 64, bars=(0, 16, 32, 48), meters=(Meter(0, 4, 4),))
+    score = Score(
+        (tuple(Note(4 * i, 4, 67 + i % 3) for i in range(16)),),
+        64,
+        bars=(0, 16, 32, 48),
+        meters=(Meter(0, 4, 4),),
+    )
     (place / "melody.musicxml").write_text(to_musicxml(score))
-    low = replace(score, voices=tuple(tuple(n._replace(pitch=n.pitch - 24) for n in notes) for notes in score.voices))
+    low = replace(
+        score,
+        voices=tuple(
+            tuple(n._replace(pitch=n.pitch - 24) for n in notes) for notes in score.voices
+        ),
+    )
     (place / "low.musicxml").write_text(to_musicxml(low))
     (place / "theme.mid").write_bytes(to_midi(score))
     return place
@@ -48,35 +72,71 @@ def place(tmp_path_factory):
 def test_tunes_the_whole_way(place, capsys):
     code, said, _ = command(capsys, "inspect", "folk-tunes", f"data.path={place / 'mine'}", *TINY)
     assert code == 0 and "key (2 values), metre (2 values), type (2 values)" in said
-    words = ["--condition", "key=G", "metre=6/8", "type=jig", "--bars", 4, "--tempo", 80, "-n", 2, "--seed", 3]
+    words = [
+        "--condition",
+        "key=G",
+        "metre=6/8",
+        "type=jig",
+        "--bars",
+        4,
+        "--tempo",
+        80,
+        "-n",
+        2,
+        "--seed",
+        3,
+    ]
     code, said, _ = command(capsys, "sample", place / "tunes", *words)
     endings = [".mid", ".musicxml", ".svg", "-roll.svg", ".wav"]
-    assert code == 0 and [line.rpartition("/")[2] for line in said.split()] == [f"000{i}{end}" for i in (1, 2) for end in endings]
+    assert code == 0 and [line.rpartition("/")[2] for line in said.split()] == [
+        f"000{i}{end}" for i in (1, 2) for end in endings
+    ]
     assert "<svg" in (place / "tunes" / "samples" / "0001.svg").read_text()
     assert (place / "tunes" / "samples" / "0001.wav").read_bytes()[:4] == b"RIFF"
-    code, said, error = command(capsys, "sample", place / "tunes", "--continue", place / "theme.mid", "-n", 1)
+    code, said, error = command(
+        capsys, "sample", place / "tunes", "--continue", place / "theme.mid", "-n", 1
+    )
     assert code == 0, error
     code, said, _ = command(capsys, "evaluate", place / "tunes", "--samples", 4)
-    assert code == 0 and "nats/token" in said and "held-out music" in said and "noise" in said and "in motif" in said
+    assert (
+        code == 0
+        and "nats/token" in said
+        and "held-out music" in said
+        and "noise" in said
+        and "in motif" in said
+    )
     code, said, _ = command(capsys, "report", place / "tunes")
     page = (place / "tunes" / "report.html").read_text()
     assert (
-        code == 0 and page.count("<audio") >= 2 and "media-src data:" in page and 'aria-label="notation"' in page and "<script" not in page
+        code == 0
+        and page.count("<audio") >= 2
+        and "media-src data:" in page
+        and 'aria-label="notation"' in page
+        and "<script" not in page
     )
 
 
 def test_harmonised_filled_and_new(place, capsys):
-    code, said, _ = command(capsys, "sample", place / "xml", "--harmonise", place / "melody.musicxml", "-n", 1)
+    code, said, _ = command(
+        capsys, "sample", place / "xml", "--harmonise", place / "melody.musicxml", "-n", 1
+    )
     assert code == 0 and said.split()[0].endswith("harmonised-0001.mid")
     four = next((place / "four").iterdir())
     code, _, error = command(capsys, "sample", place / "xml", "--harmonise", four, "-n", 1)
     assert code == 0 and f"note: {four} has 4 voices; the first is taken" in error
-    code, said, _ = command(capsys, "sample", place / "xml", "--fill", four, "--bars", "2-3", "-n", 1)
+    code, said, _ = command(
+        capsys, "sample", place / "xml", "--fill", four, "--bars", "2-3", "-n", 1
+    )
     assert code == 0 and said.split()[0].endswith("filled-0001.mid")
     code, said, _ = command(capsys, "sample", place / "xml", "--bars", 2, "-n", 1)
     assert code == 0 and len(said.split()) == 5
     code, said, _ = command(capsys, "evaluate", place / "xml", "--samples", 2)
-    assert code == 0 and "harmonising: loss of a note" in said and "bigram given the soprano" in said and "parallel fifths" in said
+    assert (
+        code == 0
+        and "harmonising: loss of a note" in said
+        and "bigram given the soprano" in said
+        and "parallel fifths" in said
+    )
     code, said, _ = command(capsys, "report", place / "xml")
     assert code == 0 and "Harmonised: " in (place / "xml" / "report.html").read_text()
 
@@ -86,7 +146,9 @@ def test_four_pitches_a_sixteenth(place, capsys):
     assert code == 0 and "loss of changed notes, held out" in said and "nats/frame" in said
     faults = next(line for line in said.splitlines() if "faults, held out" in line)
     assert "↓" in faults and "chance/token" in faults and "%" not in faults
-    assert '"faults": 0.' in (place / "jsb" / "metrics.jsonl").read_text(), "it learns that parallels are unlikely"
+    assert '"faults": 0.' in (place / "jsb" / "metrics.jsonl").read_text(), (
+        "it learns that parallels are unlikely"
+    )
     code, said, _ = command(capsys, "sample", place / "jsb", "-n", 1, "--bars", 2, "--rules")
     assert code == 0
 
@@ -97,19 +159,47 @@ REFUSED = {
     ("tunes", "--bars", "0"): "--bars is 0; give a number of bars",
     ("tunes", "--bars", "4", "--tempo", "0"): "tempo",
     ("tunes", "more"): "'more' is not expected here",
-    ("tunes", "--rules"): "this run's codec writes one note after the other; leave it out, or train with codec.kind=grid",
+    (
+        "tunes",
+        "--rules",
+    ): "this run's codec writes one note after the other; leave it out, or train with codec.kind=grid",
     ("tunes", "--continue", "theme.mid", "--bars", "1"): "bars already; give --bars",
-    ("tunes", "--harmonise", "melody.musicxml"): "--harmonise is not for this run, whose model is causal",
+    (
+        "tunes",
+        "--harmonise",
+        "melody.musicxml",
+    ): "--harmonise is not for this run, whose model is causal",
     ("tunes", "--prompt", "x"): "--prompt is for text",
     ("tunes", "--walk", "9"): "--walk is for pictures and points",
     ("xml", "--continue", "theme.mid"): "--continue is not for this run, whose model is masked",
     ("xml", "--harmonise", "gone.mid"): "gone.mid does not exist",
     ("xml", "--fill", "four/0.musicxml"): "--fill needs the bars to rewrite",
-    ("xml", "--fill", "four/0.musicxml", "--bars", "3-9"): "there are no bars 3-9: the piece has 1 to 4",
-    ("xml", "--fill", "melody.musicxml", "--bars", "2-3"): "the piece has 1 voices, and the model 4",
+    (
+        "xml",
+        "--fill",
+        "four/0.musicxml",
+        "--bars",
+        "3-9",
+    ): "there are no bars 3-9: the piece has 1 to 4",
+    (
+        "xml",
+        "--fill",
+        "melody.musicxml",
+        "--bars",
+        "2-3",
+    ): "the piece has 1 voices, and the model 4",
     ("xml", "--harmonise", "low.musicxml"): "outside of what the model knows of this voice",
-    ("xml", "--harmonise", "melody.musicxml", "--fill", "melody.musicxml"): "--harmonise and --fill were both given",
-    ("xml", "--rules"): "this run's masked model writes all places at once; leave it out, or train with objective=causal",
+    (
+        "xml",
+        "--harmonise",
+        "melody.musicxml",
+        "--fill",
+        "melody.musicxml",
+    ): "--harmonise and --fill were both given",
+    (
+        "xml",
+        "--rules",
+    ): "this run's masked model writes all places at once; leave it out, or train with objective=causal",
     ("xml", "--soundfont", "gone.sf2", "--bars", "1", "-n", "1"): "gone.sf2",
 }
 
@@ -134,7 +224,8 @@ def test_scores_of_noise_are_of_the_pieces_shape():
 
 
 class ExactConditionals(torch.nn.Module):
-    """Of four places, each 0 or 1, with the joint `p`: what each is, given those that are not hidden (2). Left to right: `context`."""
+    """Of four places, each 0 or 1, with the joint `p`: what each is, given those that are not
+    hidden (2). Left to right: `context`."""
 
     def __init__(self, context: int):
         super().__init__()
@@ -145,23 +236,40 @@ class ExactConditionals(torch.nn.Module):
     def forward(self, tokens):
         row = tokens[0]
         fits = ((row == 2) | (self.states[:, : len(row)] == row)).all(1) * self.p
-        return torch.stack([(fits @ (self.states[:, : len(row)] == value).double()) for value in (0, 1)], -1).log()[None].float()
+        return (
+            torch.stack(
+                [(fits @ (self.states[:, : len(row)] == value).double()) for value in (0, 1)], -1
+            )
+            .log()[None]
+            .float()
+        )
 
 
 @pytest.mark.parametrize("context", [4, 8])
 def test_nats_of_a_harmonisation_are_those_of_its_joint_probability(context):
     model, row = ExactConditionals(context), np.array([0, 1, 1, 0])
     kept = torch.tensor([True, False, False, False])
-    before = lambda condition, count, start: torch.zeros(1, 0, dtype=torch.long)  # noqa: E731
-    codec = SimpleNamespace(before=before, kept=lambda tokens, *_: kept, prefix=0, id={("mask",): 2})
+
+    def before(condition, count, start):
+        return torch.zeros(1, 0, dtype=torch.long)
+
+    codec = SimpleNamespace(
+        before=before, kept=lambda tokens, *_: kept, prefix=0, id={("mask",): 2}
+    )
     dataset = SimpleNamespace(codec=codec, row=lambda piece: row, conditions=torch.zeros(1, 0))
     found = hidden_nats(SimpleNamespace(model=model), dataset, 0, orders=4000)
-    whole = model.p[(model.states == torch.tensor(row)).all(1)] / model.p[model.states[:, 0] == row[0]].sum()
+    whole = (
+        model.p[(model.states == torch.tensor(row)).all(1)]
+        / model.p[model.states[:, 0] == row[0]].sum()
+    )
     assert len(found) == 3
     if context == 8:  # all in one window
         assert found.sum() == pytest.approx(-float(whole.log()), rel=0.02)
     else:  # two windows of two: the chain rule, the second given the first
-        first = model.p[(model.states[:, :2] == torch.tensor(row[:2])).all(1)].sum() / model.p[model.states[:, 0] == row[0]].sum()
+        first = (
+            model.p[(model.states[:, :2] == torch.tensor(row[:2])).all(1)].sum()
+            / model.p[model.states[:, 0] == row[0]].sum()
+        )
         assert found[0] == pytest.approx(-float(first.log()), rel=1e-5)
         assert found.sum() == pytest.approx(-float(whole.log()), rel=0.02)
 
@@ -182,10 +290,16 @@ def test_an_evaluation_keeps_its_number_and_its_pieces(place, capsys, monkeypatc
     assert code == 0, error
     page = (place / "xml" / "report.html").read_text()
     titles = [piece["title"] for piece in first["samples"]]
-    assert titles[:3] == ["Sample 1", "Sample 2", "Sample 3"] and titles[3].startswith("Harmonised: ") and len(titles) == 4
+    assert (
+        titles[:3] == ["Sample 1", "Sample 2", "Sample 3"]
+        and titles[3].startswith("Harmonised: ")
+        and len(titles) == 4
+    )
     assert all(title in page for title in titles)
     score = from_plain(first["samples"][0]["score"])
-    assert score == from_plain(json.loads(json.dumps(to_plain(score)))) and isinstance(score.voices[0][0], Note)
+    assert score == from_plain(json.loads(json.dumps(to_plain(score)))) and isinstance(
+        score.voices[0][0], Note
+    )
 
 
 def test_sample_i_is_the_same_whatever_their_number(place):
@@ -199,7 +313,12 @@ def test_sample_i_is_the_same_whatever_their_number(place):
 def test_an_evaluation_says_how_far_it_is(place, capsys, monkeypatch):
     monkeypatch.setattr(progress, "EVERY", 0.0)
     code, said, error = command(capsys, "evaluate", place / "xml", "--samples", 2)
-    assert code == 0 and "measuring held-out data: " in error and "drawing samples: " in error and "passes: 1 of 2" in error
+    assert (
+        code == 0
+        and "measuring held-out data: " in error
+        and "drawing samples: " in error
+        and "passes: 1 of 2" in error
+    )
     code, said, error = command(capsys, "evaluate", place / "xml", "--samples", 2, "--quiet")
     assert code == 0 and error == ""
     code, said, error = command(capsys, "report", place / "xml")

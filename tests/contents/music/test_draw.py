@@ -14,9 +14,17 @@ pytest.importorskip("verovio")
 def chorale(shift=0, bars=4):
     """Four voices in quarters, a fermata at the end."""
     end = 16 * bars
-    chords = [tuple(Note(4 * i, 4, pitch + shift + i % 3, 80, 4 * i + 4 == end) for i in range(end // 4)) for pitch in (72, 67, 64, 48)]
+    chords = [
+        tuple(Note(4 * i, 4, pitch + shift + i % 3, 80, 4 * i + 4 == end) for i in range(end // 4))
+        for pitch in (72, 67, 64, 48)
+    ]
     return Score(
-        tuple(chords), end, meters=(Meter(0, 4, 4),), keys=(Key(0, 1, "major"),), names=("S", "A", "T", "B"), facts={"title": "A & <B>"}
+        tuple(chords),
+        end,
+        meters=(Meter(0, 4, 4),),
+        keys=(Key(0, 1, "major"),),
+        names=("S", "A", "T", "B"),
+        facts={"title": "A & <B>"},
     )
 
 
@@ -40,7 +48,9 @@ def test_drawings_stand_alone_and_beside_each_other(draw):
     one, other = draw(chorale()), draw(chorale(2))
     assert one == draw(chorale()) and one != other, "the same bytes for the same music"
     assert not safe(one) & safe(other), "several fit one page"
-    assert "var(--card,#fff)" in one and 'color="black"' not in one, "the page's colours, or its own"
+    assert "var(--card,#fff)" in one and 'color="black"' not in one, (
+        "the page's colours, or its own"
+    )
 
 
 def test_references_within_the_notation_are_whole():
@@ -65,35 +75,52 @@ def test_notation_shows_every_note_and_what_belongs_to_it():
 
 def test_chords_stand_above_the_notes_they_name():
     named = notation_svg(chorale(), {0: "C", 20: "Bbm7", 24: "G7 (half)"})
-    assert named.count('class="harm"') == 3 and all(f">{text}<" in named for text in ("C", "Bbm7", "G7 (half)"))
+    assert named.count('class="harm"') == 3 and all(
+        f">{text}<" in named for text in ("C", "Bbm7", "G7 (half)")
+    )
     x = [float(found) for found in re.findall('class="harm".*?<text x="(.*?)"', named, re.S)]
     assert x == sorted(x) and len(set(x)) == 3, "each at its step, also within a bar"
     assert 'class="harm"' not in notation_svg(chorale())
 
 
 def test_many_systems_are_one_tall_drawing_until_it_would_be_cut(monkeypatch):
-    heights = [float(notation_svg(chorale(bars=bars)).split('viewBox="0 0 ')[1].split('"')[0].split()[1]) for bars in (8, 80)]
+    heights = [
+        float(notation_svg(chorale(bars=bars)).split('viewBox="0 0 ')[1].split('"')[0].split()[1])
+        for bars in (8, 80)
+    ]
     assert heights[1] > 4 * heights[0]
     monkeypatch.setitem(OPTIONS, "pageHeight", 1000)
-    with pytest.raises(GenwrightError, match=r"the score is too long to draw \(80 bars\); draw some hundred bars at a time"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"the score is too long to draw \(80 bars\); draw some hundred bars at a time",
+    ):
         notation_svg(chorale(bars=80))
 
 
 def boxes(svg):
-    return [tuple(map(float, found)) for found in re.findall('<rect x="(.*?)" y="(.*?)" width="(.*?)" height="(.*?)"', svg)]
+    return [
+        tuple(map(float, found))
+        for found in re.findall('<rect x="(.*?)" y="(.*?)" width="(.*?)" height="(.*?)"', svg)
+    ]
 
 
 def test_a_piano_roll_is_to_scale():
     score = Score(((Note(0, 4, 72), Note(4, 8, 60)), (Note(4, 4, 67),)), 16)
     (x0, y0, w0, h), (x1, y1, w1, _), (x2, y2, _, _) = boxes(piano_roll_svg(score))
-    assert x1 - x0 == pytest.approx(w0 + 1, abs=0.2) and w1 + 1 == pytest.approx(2 * (w0 + 1), abs=0.2) and x2 == x1
+    assert (
+        x1 - x0 == pytest.approx(w0 + 1, abs=0.2)
+        and w1 + 1 == pytest.approx(2 * (w0 + 1), abs=0.2)
+        and x2 == x1
+    )
     assert y1 - y0 == 12 * h and y2 - y0 == 5 * h, "a semitone a row, up is higher"
     assert ">C4<" in piano_roll_svg(score) and ">C5<" in piano_roll_svg(score)
 
 
 def test_voices_have_names_and_colours():
     svg = piano_roll_svg(Score(tuple((Note(0, 4, 60 + v),) for v in range(8)), 4, names=("<b>",)))
-    assert "<title>&lt;b&gt;</title>" in svg and "<title>Voice 8</title>" in svg and "<b>" not in svg
+    assert (
+        "<title>&lt;b&gt;</title>" in svg and "<title>Voice 8</title>" in svg and "<b>" not in svg
+    )
     assert len(set(re.findall(r"fill:var\(--c(\d)", svg))) == 6
 
 
@@ -113,18 +140,26 @@ def test_bars_are_numbered_as_in_print():
 
 
 def test_long_and_silent_pieces():
-    assert "min-width:0px" in piano_roll_svg(chorale()) and "min-width:10036px" in piano_roll_svg(Score(((),), 4000))
+    assert "min-width:0px" in piano_roll_svg(chorale()) and "min-width:10036px" in piano_roll_svg(
+        Score(((),), 4000)
+    )
     safe(piano_roll_svg(Score(((),), 16)))
     safe(notation_svg(Score(((), ()), 16)))
 
 
 @pytest.mark.parametrize("draw", [notation_svg, piano_roll_svg])
 def test_an_empty_score_is_said(draw):
-    with pytest.raises(GenwrightError, match="the score is empty: it has no voices or no length; give one of at least a bar"):
+    with pytest.raises(
+        GenwrightError,
+        match="the score is empty: it has no voices or no length; give one of at least a bar",
+    ):
         draw(Score((), 0))
 
 
 def test_without_verovio_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "verovio", None)
-    with pytest.raises(GenwrightError, match=r"drawing notes needs verovio, which is not installed; pip install 'genwright\[music\]'"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"drawing notes needs verovio, which is not installed; pip install 'genwright\[music\]'",
+    ):
         notation_svg(chorale())

@@ -13,7 +13,14 @@ from genwright.contents.music.draft import Raw
 
 pytest.importorskip("symusic")
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-EXAMPLES = {"midi": 200, "midi-damaged": 200, "midi-written": 40, "musicxml": 80, "musicxml-damaged": 120, "musicxml-written": 40}
+EXAMPLES = {
+    "midi": 200,
+    "midi-damaged": 200,
+    "midi-written": 40,
+    "musicxml": 80,
+    "musicxml-damaged": 120,
+    "musicxml-written": 40,
+}
 
 
 @pytest.fixture
@@ -41,7 +48,9 @@ def test_a_reader_that_loses_a_note_is_found_out(fuzz_music, kind, monkeypatch):
 
     def careless(data):
         draft = honest(data)
-        draft.voices = [(name, notes[:-1] if len(notes) > 2 else notes) for name, notes in draft.voices]
+        draft.voices = [
+            (name, notes[:-1] if len(notes) > 2 else notes) for name, notes in draft.voices
+        ]
         return draft
 
     monkeypatch.setattr(reader, "read", careless)
@@ -57,7 +66,11 @@ def test_a_reader_that_trips_is_found_out(fuzz_music, kind, monkeypatch):
     def clumsy(data):
         return honest(data) if len(data) % 3 else {}["no such key"]
 
-    monkeypatch.setitem(fuzz_music.KINDS, kind, (lambda data, steps: fuzz_music.survives(clumsy, data, steps), fuzz_music.KINDS[kind][1]))
+    monkeypatch.setitem(
+        fuzz_music.KINDS,
+        kind,
+        (lambda data, steps: fuzz_music.survives(clumsy, data, steps), fuzz_music.KINDS[kind][1]),
+    )
     with pytest.raises(KeyError):
         fuzz_music.fuzz(kind, 60)
 

@@ -1,4 +1,5 @@
-"""The figures of music against independent computations: from the pitches in the file, the model's logits, and the notes of samples."""
+"""The figures of music against independent computations: from the pitches in the file, the model's
+logits, and the notes of samples."""
 
 import json
 import math
@@ -31,24 +32,31 @@ def chorales(tmp_path_factory):
 @pytest.fixture(scope="module")
 @torch.no_grad()
 def costs(chorales):
-    """[(target, its left neighbour, nats)] of each held-out piece: of every window the tokens that count, from the model's logits."""
+    """[(target, its left neighbour, nats)] of each held-out piece: of every window the tokens that
+    count, from the model's logits."""
     run, _, pieces = chorales
     dataset, found = run.dataset(), []
     windows = dataset.held_out(1)
     for number in windows.order.argsort().tolist():  # as they lie in the pieces
         batch = windows.batch(number, number + 1)
         tokens, counted = batch["tokens"][0].tolist(), batch["counted"][0].tolist()
-        logits = run.model(torch.tensor([[max(token, 0) for token in tokens[:-1]]]))[0].double().numpy()
+        logits = (
+            run.model(torch.tensor([[max(token, 0) for token in tokens[:-1]]]))[0].double().numpy()
+        )
         for i in range(1, len(tokens)):
             if counted[i] and tokens[i] >= 0:
                 left = tokens[i - 1] if tokens[i - 1] >= 0 else None
                 found.append((tokens[i], left, nats(logits[i - 1], tokens[i])))
     rows = [dataset.row(piece).tolist() for piece in dataset.pieces["held_out"]]
-    assert [target for target, *_ in found] == [token for row in rows for token in row], "every token counts once"
+    assert [target for target, *_ in found] == [token for row in rows for token in row], (
+        "every token counts once"
+    )
     out, start = [], 0
     for row, pitches in zip(rows, pieces["valid"], strict=True):
         said = [int(run.codec.pitch[token]) for token in row[: 4 * len(pitches)]]
-        assert said == [pitch for frame in pitches for pitch in frame], "four pitches a sixteenth, soprano first"
+        assert said == [pitch for frame in pitches for pitch in frame], (
+            "four pitches a sixteenth, soprano first"
+        )
         out.append(found[start : start + len(row)])
         start += len(row)
     return out
@@ -67,7 +75,9 @@ def by_name(found):
 def test_nats_of_tokens_notes_and_frames(chorales, costs):
     run, found, pieces = chorales
     figures, every = by_name(found), [cost for piece in costs for *_, cost in piece]
-    assert figures["loss, held out"].value == near(np.mean(every)) and figures["loss, held out"].count == len(every)
+    assert figures["loss, held out"].value == near(np.mean(every)) and figures[
+        "loss, held out"
+    ].count == len(every)
     frames = sum(map(len, pieces["valid"]))
     assert figures["loss of a frame, held out"].value == near(sum(every) / frames)
     notes, changed = [], []
@@ -79,12 +89,17 @@ def test_nats_of_tokens_notes_and_frames(chorales, costs):
                 changed.append(piece[i][2])
     assert figures["loss of all notes, held out"].value == near(np.mean(notes))
     assert figures["loss of changed notes, held out"].value == near(np.mean(changed))
-    assert (figures["loss of all notes, held out"].count, figures["loss of changed notes, held out"].count) == (len(notes), len(changed))
+    assert (
+        figures["loss of all notes, held out"].count,
+        figures["loss of changed notes, held out"].count,
+    ) == (len(notes), len(changed))
     last = [record["held_out"]["loss"] for record in run.records if "held_out" in record][-1]
     assert last == near(np.mean(every)), "what training recorded"
     (path,) = (run.folder / "evaluations").iterdir()
     stored = {figure["name"]: figure["value"] for figure in json.loads(path.read_text())["figures"]}
-    assert stored["loss, held out"] == near(np.mean(every)) and stored["loss of all notes, held out"] == near(np.mean(notes))
+    assert stored["loss, held out"] == near(np.mean(every)) and stored[
+        "loss of all notes, held out"
+    ] == near(np.mean(notes))
     pytest.importorskip("verovio")
     page = run.report().read_text()
     for value in (np.mean(every), np.mean(notes), np.mean(changed)):
@@ -100,8 +115,11 @@ def test_floors_of_tokens_and_notes(chorales, costs):
     floors = figures["loss, held out"].floors
     assert floors["uniform"] == near(math.log(vocabulary))
     assert floors["unigram"] == near(-np.mean([math.log(alone[target]) for target, _ in every]))
-    assert floors["bigram"] == near(-np.mean([math.log(after(left, target)) for target, left in every]))
-    # of each voice by itself, backing off by a prior of weight 1, to uniform over all the codec's tokens and a rest
+    assert floors["bigram"] == near(
+        -np.mean([math.log(after(left, target)) for target, left in every])
+    )
+    # of each voice by itself, backing off by a prior of weight 1, to uniform over all the codec's
+    # tokens and a rest
     first, second, totals, pairs = Counter(), Counter(), Counter(), Counter()
 
     def moves(chorale):
@@ -120,7 +138,9 @@ def test_floors_of_tokens_and_notes(chorales, costs):
         for voice, before, pitch in moves(chorale):
             single = (first[voice, pitch] + 1 / (run.codec.size + 1)) / (totals[voice] + 1)
             of_all["unigram"].append(-math.log(single))
-            of_all["bigram"].append(-math.log((second[voice, before, pitch] + single) / (pairs[voice, before] + 1)))
+            of_all["bigram"].append(
+                -math.log((second[voice, before, pitch] + single) / (pairs[voice, before] + 1))
+            )
     for name, expected in of_all.items():
         assert figures["loss of all notes, held out"].floors[name] == near(np.mean(expected)), name
 
@@ -156,7 +176,9 @@ def faults(frames):
             elif same_way and (a, b) == (0, 3) and abs(rise[0]) > 2:
                 found["hidden fifths"] += interval == 7
                 found["hidden octaves"] += interval == 0
-        found["notes out of range"] += sum(new[v] and not RANGES[v][0] <= now[v] <= RANGES[v][1] for v in range(4))
+        found["notes out of range"] += sum(
+            new[v] and not RANGES[v][0] <= now[v] <= RANGES[v][1] for v in range(4)
+        )
     return found
 
 
@@ -174,24 +196,40 @@ def test_voice_leading_and_what_pieces_are_like(chorales):
         total, steps = Counter(), sum(map(len, frames))
         for piece in frames:
             total.update(faults(piece))
-        for name in ("parallel fifths, octaves and unisons", "hidden fifths", "hidden octaves", "crossings", "wide spacings"):
+        for name in (
+            "parallel fifths, octaves and unisons",
+            "hidden fifths",
+            "hidden octaves",
+            "crossings",
+            "wide spacings",
+        ):
             assert value(figures[name]) == near(64 * total[name] / steps), name
-        assert value(figures["notes out of range"]) == near(64 * total["notes out of range"] / steps)
-        moved = sum(piece[i][v] != piece[i - 1][v] for piece in frames for i in range(1, len(piece)) for v in range(4))
+        assert value(figures["notes out of range"]) == near(
+            64 * total["notes out of range"] / steps
+        )
+        moved = sum(
+            piece[i][v] != piece[i - 1][v]
+            for piece in frames
+            for i in range(1, len(piece))
+            for v in range(4)
+        )
         assert value(figures["note changes"]) == near(moved / (4 * steps))
     entropies, inside = [], []
     for score in made:
         classes = Counter(note.pitch % 12 for voice in score.voices for note in voice)
         shares = [count / classes.total() for count in classes.values()]
         entropies.append(-sum(share * math.log2(share) for share in shares))
-        major = [{(tonic + degree) % 12 for degree in (0, 2, 4, 5, 7, 9, 11)} for tonic in range(12)]
+        major = [
+            {(tonic + degree) % 12 for degree in (0, 2, 4, 5, 7, 9, 11)} for tonic in range(12)
+        ]
         inside.append(max(sum(classes[c] for c in scale) for scale in major) / classes.total())
     assert figures["pitch-class entropy"].value == near(np.mean(entropies))
     assert figures["scale consistency"].value == near(np.mean(inside))
 
 
 def test_harmonies_equal_to_the_composers(tmp_path):
-    """The same harmonisations are written again, and compared note by note; a fault of a melody's voice is none of theirs."""
+    """The same harmonisations are written again, and compared note by note; a fault of a melody's
+    voice is none of theirs."""
     pytest.importorskip("music21")
     given = small(tmp_path, four_voices(tmp_path / "four", count=10), **{"data.held_out": 0.3})
     run = genwright.train("chorales-masked", run=tmp_path / "run", quiet=True, **given)
@@ -210,4 +248,6 @@ def test_harmonies_equal_to_the_composers(tmp_path):
     share = figures["harmonising: notes equal to the composer's"]
     assert share.value == near(np.mean(equal)) and share.count == len(equal)
     assert share.floors["each voice's middle note"] == near(np.mean(middle))
-    assert figures["harmonising: parallel fifths, octaves and unisons"].value == near(64 * parallels / steps)
+    assert figures["harmonising: parallel fifths, octaves and unisons"].value == near(
+        64 * parallels / steps
+    )

@@ -1,4 +1,5 @@
-"""MIDI files, byte by byte: what each of them says, and that every reader finds in ours what we say we wrote."""
+"""MIDI files, byte by byte: what each of them says, and that every reader finds in ours what we say
+we wrote."""
 
 from __future__ import annotations
 
@@ -72,13 +73,20 @@ def test_a_file_without_a_tempo_is_at_120():
 
 
 def test_before_its_first_tempo_a_file_is_at_120():
-    score, counts = read(file(track((960, tempo(1_000_000))), track(*QUARTER, (480, on(62)), (480, off(62)))))
+    score, counts = read(
+        file(track((960, tempo(1_000_000))), track(*QUARTER, (480, on(62)), (480, off(62))))
+    )
     assert (score.tempo, score.tempos) == (120, (Tempo(8, 60.0),))
     assert seconds(score)[-1] == pytest.approx(2 * 0.5 + 1.0) and "changes of tempo" not in counts
 
 
 def test_every_change_of_tempo_is_kept_and_those_that_fall_on_one_step_are_counted():
-    changes = (0, tempo(600_000)), (480, tempo(500_000)), (10, tempo(400_000)), (470, tempo(400_000))
+    changes = (
+        (0, tempo(600_000)),
+        (480, tempo(500_000)),
+        (10, tempo(400_000)),
+        (470, tempo(400_000)),
+    )
     score, counts = read(file(track(*changes), track((0, on(60)), (1920, off(60)))))
     assert (score.tempo, score.tempos) == (100, (Tempo(4, 150.0),))
     assert counts == {"notes": 1, "changes of tempo": 1}
@@ -93,7 +101,10 @@ def test_an_hour_is_counted_by_the_tempos_that_hold():
     slow = file(track((480, tempo(6_000_000))), track((0, on(60)), (480 * 600, off(60))))
     read(slow)  # a quarter at 120 and 599 at 10 a minute: 3,594.5 seconds
     too_long = file(track((480, tempo(6_000_000))), track((0, on(60)), (480 * 601, off(60))))
-    with pytest.raises(BadMusic, match="is 601 quarter notes long, more than the 8,000 or the hour that a piece may have"):
+    with pytest.raises(
+        BadMusic,
+        match="is 601 quarter notes long, more than the 8,000 or the hour that a piece may have",
+    ):
         read(too_long)
 
 
@@ -109,7 +120,9 @@ def test_a_pickup_is_a_bar_of_a_shorter_metre():
     assert (score.bars, score.meters) == ((0, 4, 16), (Meter(0, 3, 4),)) and counts == {"notes": 2}
     later = ((0, meta(0x58, b"\3\2\x18\x08")), (480 * 3, meta(0x58, b"\2\2\x18\x08")))
     score, _ = read(file(track(*later), track((0, on(62)), (480 * 7, off(62)))))
-    assert (score.bars, score.meters) == ((0, 12, 20), (Meter(0, 3, 4), Meter(12, 2, 4))), "the second metre is the shorter one"
+    assert (score.bars, score.meters) == ((0, 12, 20), (Meter(0, 3, 4), Meter(12, 2, 4))), (
+        "the second metre is the shorter one"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,15 +138,27 @@ def test_a_pickup_is_written_and_read(pickup, meters, said):
     size = meters[0].beats * 16 // meters[0].unit
     bars = (0, pickup, pickup + size) + ((28,) if len(meters) > 1 else ())
     length = 36 if len(meters) > 1 else pickup + 2 * size
-    score = Score(((Note(0, pickup, 67), Note(pickup, length - pickup, 60)),), length, bars=bars, meters=meters)
+    score = Score(
+        ((Note(0, pickup, 67), Note(pickup, length - pickup, 60)),),
+        length,
+        bars=bars,
+        meters=meters,
+    )
     found = symusic.Score.from_midi(to_midi(score))
-    assert [(4 * m.time // found.tpq, m.numerator, m.denominator) for m in found.time_signatures] == said
+    assert [
+        (4 * m.time // found.tpq, m.numerator, m.denominator) for m in found.time_signatures
+    ] == said
     again, _ = read(to_midi(score))
     assert (again.bars, again.meters) == (bars, meters)
 
 
 def test_channels_of_one_track_are_voices():
-    notes = ((0, on(60, channel=0)), (0, on(76, channel=1)), (480, off(60, channel=0)), (0, off(76, channel=1)))
+    notes = (
+        (0, on(60, channel=0)),
+        (0, on(76, channel=1)),
+        (480, off(60, channel=0)),
+        (0, off(76, channel=1)),
+    )
     score, _ = read(file(track(*notes), kind=0))
     assert score.voices == ((Note(0, 4, 76, 90),), (Note(0, 4, 60, 90),))
 
@@ -145,17 +170,31 @@ def test_a_change_of_instrument_does_not_part_a_voice():
 
 
 def test_drums_are_counted():
-    score, counts = read(file(track(*QUARTER), track((0, on(36, channel=9)), (480, off(36, channel=9)))))
+    score, counts = read(
+        file(track(*QUARTER), track((0, on(36, channel=9)), (480, off(36, channel=9))))
+    )
     assert len(score.voices) == 1 and counts == {"notes": 1, "unpitched notes": 1}
 
 
 def test_running_status_and_a_note_on_without_velocity():
-    score, _ = read(file(track((0, on(60, 10)), (480, bytes((60, 0))), (0, bytes((62, 80))), (240, bytes((62, 0))))))
+    score, _ = read(
+        file(
+            track(
+                (0, on(60, 10)), (480, bytes((60, 0))), (0, bytes((62, 80))), (240, bytes((62, 0)))
+            )
+        )
+    )
     assert score.voices == ((Note(0, 4, 60, 10), Note(4, 2, 62, 80)),)
 
 
 def test_a_note_that_never_ends_lasts_until_its_pitch_begins_anew_or_the_track_ends():
-    events = ((0, on(60)), (480, on(60)), (480, off(60)), (0, on(64)), (480, meta(0x01, b"the end")))
+    events = (
+        (0, on(60)),
+        (480, on(60)),
+        (480, off(60)),
+        (0, on(64)),
+        (480, meta(0x01, b"the end")),
+    )
     score, counts = read(file(track(*events)))
     assert score.voices == ((Note(0, 4, 60, 90), Note(4, 4, 60, 90), Note(8, 4, 64, 90)),)
     assert counts == {"notes": 3, "notes without an end": 2}
@@ -163,7 +202,9 @@ def test_a_note_that_never_ends_lasts_until_its_pitch_begins_anew_or_the_track_e
 
 def test_a_lost_end_does_not_shift_the_ends_that_follow():
     events = [(0, on(60))] + [(240, on(60)), (240, off(60))] * 3
-    assert read(file(track(*events)))[0].voices[0] == tuple(Note(start, n, 60, 90) for start, n in ((0, 2), (2, 2), (6, 2), (10, 2)))
+    assert read(file(track(*events)))[0].voices[0] == tuple(
+        Note(start, n, 60, 90) for start, n in ((0, 2), (2, 2), (6, 2), (10, 2))
+    )
 
 
 def test_of_overlapping_notes_of_one_pitch_the_first_ends_first():
@@ -174,7 +215,10 @@ def test_of_overlapping_notes_of_one_pitch_the_first_ends_first():
 
 def test_a_note_without_length_is_a_step_long_and_counted_as_moved():
     score, counts = read(file(track((0, on(60)), (0, off(60)), (480, on(62)), (480, off(62)))))
-    assert score.voices == ((Note(0, 1, 60, 90), Note(4, 4, 62, 90)),) and counts == {"notes": 2, "notes moved": 1}
+    assert score.voices == ((Note(0, 1, 60, 90), Note(4, 4, 62, 90)),) and counts == {
+        "notes": 2,
+        "notes moved": 1,
+    }
 
 
 def test_keys_metres_and_tempos_that_are_none_are_counted():
@@ -183,21 +227,45 @@ def test_keys_metres_and_tempos_that_are_none_are_counted():
     right = ((0, meta(0x59, b"\xfd\x01")), (0, meta(0x58, b"\3\2\x18\x08")), (0, meta(0x51, b"\1")))
     score, counts = read(file(track(*keys, *metres, *right, *QUARTER)))
     assert (score.keys, score.meters) == ((Key(0, -3, "minor"),), (Meter(0, 3, 4),))
-    assert counts == {"notes": 1, "keys that are none": 1, "metres that are none": 2, "tempos, metres and keys that are damaged": 2}
+    assert counts == {
+        "notes": 1,
+        "keys that are none": 1,
+        "metres that are none": 2,
+        "tempos, metres and keys that are damaged": 2,
+    }
 
 
 def test_names_title_rights_and_bends():
     head = track((0, meta(0x03, b"A tune")), (0, meta(0x02, b"N. N.")))
     bends = ((0, b"\xe0\x00\x40"), (0, b"\xe0\x00\x50"))
-    score, counts = read(file(head, track((0, meta(0x03, "Flöte".encode("latin-1"))), *bends, *QUARTER)))
-    assert score.names == ("Flöte",) and score.facts == {"title": "A tune", "rights": "N. N."} and counts["bends of the pitch"] == 1
+    score, counts = read(
+        file(head, track((0, meta(0x03, "Flöte".encode("latin-1"))), *bends, *QUARTER))
+    )
+    assert (
+        score.names == ("Flöte",)
+        and score.facts == {"title": "A tune", "rights": "N. N."}
+        and counts["bends of the pitch"] == 1
+    )
 
 
 def test_system_exclusive_other_chunks_long_headers_and_riff_are_passed_over():
     notes = track((0, b"\xf0\x03\x01\x02\xf7"), *QUARTER, (0, b"\xf7\x01\x01"))
     plain = file(notes)
-    longer = b"MThd" + struct.pack(">IHHHH", 8, 1, 1, 480, 0) + b"XFIH" + struct.pack(">I", 3) + b"abc" + notes
-    wrapped = b"RIFF" + struct.pack("<I", 8 + 4 + len(plain)) + b"RMIDdata" + struct.pack("<I", len(plain)) + plain
+    longer = (
+        b"MThd"
+        + struct.pack(">IHHHH", 8, 1, 1, 480, 0)
+        + b"XFIH"
+        + struct.pack(">I", 3)
+        + b"abc"
+        + notes
+    )
+    wrapped = (
+        b"RIFF"
+        + struct.pack("<I", 8 + 4 + len(plain))
+        + b"RMIDdata"
+        + struct.pack("<I", len(plain))
+        + plain
+    )
     assert read(plain)[0] == read(longer)[0] == read(wrapped)[0]
 
 
@@ -234,7 +302,9 @@ def test_a_damaged_file_is_a_sentence_of_ours(tmp_path, words):
         (tmp_path / "a.mid").write_bytes(data)
         with pytest.raises(GenwrightError, match=f"^a.mid {words}.*; (mend|export) .*") as caught:
             source_music.read_file(str(tmp_path / "a.mid"), 4)
-        assert "symusic" not in str(caught.value).lower() and "cannot be read" not in str(caught.value)
+        assert "symusic" not in str(caught.value).lower() and "cannot be read" not in str(
+            caught.value
+        )
 
 
 # Beside other readers
@@ -242,7 +312,13 @@ def test_a_damaged_file_is_a_sentence_of_ours(tmp_path, words):
 
 def by_symusic(data: bytes) -> list[list[tuple[Fraction, Fraction, int, int]]]:
     found = symusic.Score.from_midi(data)
-    tracks = [[(Fraction(n.time, found.tpq), Fraction(n.duration, found.tpq), n.pitch, n.velocity) for n in t.notes] for t in found.tracks]
+    tracks = [
+        [
+            (Fraction(n.time, found.tpq), Fraction(n.duration, found.tpq), n.pitch, n.velocity)
+            for n in t.notes
+        ]
+        for t in found.tracks
+    ]
     return [sorted(notes) for notes in tracks if notes]
 
 
@@ -263,7 +339,13 @@ def by_music21(data: bytes) -> list[list[tuple[Fraction, Fraction, int]]]:
                 sounding[event.pitch] = time
             elif event.isNoteOff():
                 start = sounding.pop(event.pitch)
-                notes.append((Fraction(start, found.ticksPerQuarterNote), Fraction(time - start, found.ticksPerQuarterNote), event.pitch))
+                notes.append(
+                    (
+                        Fraction(start, found.ticksPerQuarterNote),
+                        Fraction(time - start, found.ticksPerQuarterNote),
+                        event.pitch,
+                    )
+                )
         assert not sounding
         tracks.append(sorted(notes))
     return [notes for notes in tracks if notes]
@@ -272,17 +354,40 @@ def by_music21(data: bytes) -> list[list[tuple[Fraction, Fraction, int]]]:
 def said(score: Score) -> list[list[tuple[Fraction, Fraction, int, int]]]:
     """What we say we wrote: velocities from 1."""
     unit = score.per_quarter
-    voices = ([(Fraction(n.start, unit), Fraction(n.length, unit), n.pitch, max(1, n.velocity)) for n in apart(v)] for v in score.voices)
+    voices = (
+        [
+            (Fraction(n.start, unit), Fraction(n.length, unit), n.pitch, max(1, n.velocity))
+            for n in apart(v)
+        ]
+        for v in score.voices
+    )
     return [sorted(voice) for voice in voices if voice]
 
 
 def test_two_notes_of_one_pitch_do_not_overlap():
-    voice = (Note(0, 8, 60, 70), Note(4, 2, 60), Note(4, 8, 64), Note(6, 4, 60), Note(6, 1, 60), Note(10, 2, 60))
-    assert apart(voice) == [Note(0, 4, 60, 70), Note(4, 2, 60), Note(4, 8, 64), Note(6, 4, 60), Note(10, 2, 60)]
+    voice = (
+        Note(0, 8, 60, 70),
+        Note(4, 2, 60),
+        Note(4, 8, 64),
+        Note(6, 4, 60),
+        Note(6, 1, 60),
+        Note(10, 2, 60),
+    )
+    assert apart(voice) == [
+        Note(0, 4, 60, 70),
+        Note(4, 2, 60),
+        Note(4, 8, 64),
+        Note(6, 4, 60),
+        Note(10, 2, 60),
+    ]
     data = to_midi(Score((voice,), 12))
     expected = [(0, 4, 60), (4, 2, 60), (4, 8, 64), (6, 4, 60), (10, 2, 60)]
     quarters = [(Fraction(a, 4), Fraction(b, 4), pitch) for a, b, pitch in expected]
-    assert [[note[:3] for note in notes] for notes in by_symusic(data)] == by_music21(data) == [quarters]
+    assert (
+        [[note[:3] for note in notes] for notes in by_symusic(data)]
+        == by_music21(data)
+        == [quarters]
+    )
     again, counts = read(data)
     assert [n[:3] for n in again.voices[0]] == expected and counts == {"notes": 5}
     assert [n[:3] for n in read_xml(to_musicxml(Score((voice,), 12))).voices[0]] == expected
@@ -294,13 +399,19 @@ def read_xml(text: str) -> Score:
     return musicxml.read(text.encode()).score(4)[0]
 
 
-notes = st.builds(Note, st.integers(0, 60), st.integers(1, 12), st.integers(58, 64), st.integers(0, 127))
+notes = st.builds(
+    Note, st.integers(0, 60), st.integers(1, 12), st.integers(58, 64), st.integers(0, 127)
+)
 scores = st.builds(
     lambda voices, per_quarter, more: Score(
-        tuple(tuple(sorted(voice)) for voice in voices), max(n.start + n.length for v in voices for n in v) + more, per_quarter
+        tuple(tuple(sorted(voice)) for voice in voices),
+        max(n.start + n.length for v in voices for n in v) + more,
+        per_quarter,
     ),
-    st.lists(st.lists(notes, min_size=1, max_size=12), min_size=1, max_size=18), st.sampled_from([1, 4, 7, 12, 96]), st.integers(0, 9),
-)  # fmt: skip
+    st.lists(st.lists(notes, min_size=1, max_size=12), min_size=1, max_size=18),
+    st.sampled_from([1, 4, 7, 12, 96]),
+    st.integers(0, 9),
+)
 
 
 @given(scores)
@@ -310,12 +421,20 @@ def test_every_reader_finds_what_we_say_we_wrote(score):
     assert sorted(by_symusic(data)) == sorted(said(score))
     assert sorted(by_music21(data)) == sorted([note[:3] for note in voice] for voice in said(score))
     draft = midi.read(data)
-    assert [sorted((n.start, n.length, n.pitch, n.velocity) for n in notes) for _, notes in draft.voices] == said(score)
+    assert [
+        sorted((n.start, n.length, n.pitch, n.velocity) for n in notes) for _, notes in draft.voices
+    ] == said(score)
     assert not +draft.lost
 
 
 messages = st.lists(
-    st.tuples(st.integers(0, 300), st.sampled_from([0x80, 0x90, 0x90]), st.integers(0, 3), st.integers(60, 62), st.integers(0, 127)),
+    st.tuples(
+        st.integers(0, 300),
+        st.sampled_from([0x80, 0x90, 0x90]),
+        st.integers(0, 3),
+        st.integers(60, 62),
+        st.integers(0, 127),
+    ),
     max_size=40,
 )
 
@@ -323,12 +442,21 @@ messages = st.lists(
 @given(messages)
 @settings(max_examples=100, deadline=None)
 def test_what_others_wrote_is_what_symusic_reads_where_every_note_ends(events):
-    data = file(track(*((delta, bytes((kind + channel, pitch, velocity))) for delta, kind, channel, pitch, velocity in events)))
+    data = file(
+        track(
+            *(
+                (delta, bytes((kind + channel, pitch, velocity)))
+                for delta, kind, channel, pitch, velocity in events
+            )
+        )
+    )
     draft, theirs = midi.read(data), [note for notes in by_symusic(data) for note in notes]
     ours = [(n.start, n.length, n.pitch, n.velocity) for _, notes in draft.voices for n in notes]
     begun = sum(kind == 0x90 and velocity > 0 for _, kind, _, _, velocity in events)
     assert len(ours) == begun, "no note vanishes"
-    assert draft.lost["notes without an end"] == begun - len(theirs), "symusic leaves out what does not end"
+    assert draft.lost["notes without an end"] == begun - len(theirs), (
+        "symusic leaves out what does not end"
+    )
     if begun == len(theirs):
         assert sorted(ours) == sorted(theirs)
 
@@ -337,7 +465,11 @@ def test_what_others_wrote_is_what_symusic_reads_where_every_note_ends(events):
 
 
 CHANGING = Score(
-    ((Note(0, 4, 69), Note(4, 4, 57), Note(12, 4, 69)),), 20, tempo=60, tempos=(Tempo(4, 120.0), Tempo(12, 30.0)), meters=(Meter(0, 4, 4),)
+    ((Note(0, 4, 69), Note(4, 4, 57), Note(12, 4, 69)),),
+    20,
+    tempo=60,
+    tempos=(Tempo(4, 120.0), Tempo(12, 30.0)),
+    meters=(Meter(0, 4, 4),),
 )  # 4 steps at 60: 1 s; 8 at 120: 1 s; 8 at 30: 4 s
 
 
@@ -362,11 +494,18 @@ def test_each_track_ends_with_the_piece():
 
 def test_a_wav_follows_the_tempos():
     with wave.open(io.BytesIO(to_wav(CHANGING))) as sound:
-        assert sound.getnframes() / sound.getframerate() == pytest.approx(6.5, abs=0.001)  # and half a second to fade
+        # and half a second to fade
+        assert sound.getnframes() / sound.getframerate() == pytest.approx(6.5, abs=0.001)
         import numpy as np
 
-        x, rate = np.frombuffer(sound.readframes(sound.getnframes()), "<i2") / 32768, sound.getframerate()
-    loud = [float(np.abs(x[int(a * rate) : int(b * rate)]).max()) for a, b in ((0.0, 0.9), (1.0, 1.4), (1.7, 1.95), (2.0, 3.9), (4.3, 6.0))]
+        x, rate = (
+            np.frombuffer(sound.readframes(sound.getnframes()), "<i2") / 32768,
+            sound.getframerate(),
+        )
+    loud = [
+        float(np.abs(x[int(a * rate) : int(b * rate)]).max())
+        for a, b in ((0.0, 0.9), (1.0, 1.4), (1.7, 1.95), (2.0, 3.9), (4.3, 6.0))
+    ]
     assert [level > 0.2 for level in loud] == [True, True, False, True, False]
 
 

@@ -23,9 +23,16 @@ def data(tmp_path, **settings) -> MusicData:
 
 def test_a_json_of_chorales_keeps_its_split_and_is_four_tokens_a_frame(tmp_path):
     dataset = data(tmp_path, path=str(jsb(tmp_path / "jsb.json")), context=64).prepare(Jsb())
-    assert {name: len(its) for name, its in dataset.pieces.items()} == {"train": 6, "held_out": 2, "test": 1}
+    assert {name: len(its) for name, its in dataset.pieces.items()} == {
+        "train": 6,
+        "held_out": 2,
+        "test": 1,
+    }
     assert all(len(dataset.row(i)) == 4 * 96 for i in range(9))
-    assert dataset.names[0].endswith("jsb.json/train/0") and dataset.summary["train"]["tokens"] == 6 * 384
+    assert (
+        dataset.names[0].endswith("jsb.json/train/0")
+        and dataset.summary["train"]["tokens"] == 6 * 384
+    )
     grid = dataset.scores("held_out")[0].grid()[0]
     said = dataset.codec.slots(dataset.row(dataset.pieces["held_out"][0]))
     span = dataset.codec.high - dataset.codec.low + 1  # each voice has tokens of its own
@@ -56,7 +63,9 @@ def test_windows_begin_with_what_is_known_and_are_transposed_within_the_voices_r
     piece = int(dataset.parts["held_out"].x(windows.order[:1])[0, 0])
     said = decode(dataset.codec.space.attributes, dataset.conditions[piece])
     assert said["type"] in (["jig"], ["reel"]) and said["key"] in (["G"], ["D"])
-    before = {dataset.codec.tokens[t] for t in batch["tokens"][0, : 1 + dataset.codec.prefix].tolist()}
+    before = {
+        dataset.codec.tokens[t] for t in batch["tokens"][0, : 1 + dataset.codec.prefix].tolist()
+    }
     assert ("start",) in before and ("asked", "type", said["type"][0]) in before
     stream, rows = dataset.stream(8, seed=3), torch.arange(8)
     moved = set()
@@ -65,20 +74,30 @@ def test_windows_begin_with_what_is_known_and_are_transposed_within_the_voices_r
         for tokens in batch["tokens"]:
             score, unread = dataset.codec.read(tokens[tokens >= 0].tolist())
             pitches = [n.pitch for n in score.voices[0]]
-            assert unread == 0 and dataset.codec.low <= min(pitches) and max(pitches) <= dataset.codec.high
+            assert (
+                unread == 0
+                and dataset.codec.low <= min(pitches)
+                and max(pitches) <= dataset.codec.high
+            )
             moved.add(score.keys[0].sharps)
     assert len(moved) > 2
-    still = data(tmp_path, path=str(tmp_path / "tunes"), context=300, transpose=False).prepare(Event())
+    still = data(tmp_path, path=str(tmp_path / "tunes"), context=300, transpose=False).prepare(
+        Event()
+    )
     tokens = still.stream(8, 3).batch(0, rows)["tokens"]
     assert {still.codec.read(t[t >= 0].tolist())[0].keys[0].sharps for t in tokens} <= {1, 2}
 
 
 def test_windows_of_jsb_begin_with_a_bar(tmp_path):
-    """So that a network's places are those of the bar; one token before it, as `start` stands before the first."""
+    """So that a network's places are those of the bar; one token before it, as `start` stands
+    before the first."""
     path = str(jsb(tmp_path / "jsb.json"))
     dataset = data(tmp_path, path=path, context=128).prepare(Jsb())
     codec = dataset.codec
-    before = [codec.id["start",], *(i for token, i in codec.id.items() if token[0] == "pitch" and token[2] == 3)]
+    before = [
+        codec.id["start",],
+        *(i for token, i in codec.id.items() if token[0] == "pitch" and token[2] == 3),
+    ]
     stream = dataset.stream(8, seed=3, lookahead=1)
     made = [stream.batch(position, torch.arange(8))["tokens"] for position in range(12)]
     held_out = [batch["tokens"] for _, batch in by_piece(dataset, "held_out", 1)]
@@ -86,8 +105,12 @@ def test_windows_of_jsb_begin_with_a_bar(tmp_path):
     odd = data(tmp_path, path=path, context=140).prepare(Jsb())
     windows = odd.parts["train"]
     later = np.flatnonzero(windows.x(np.arange(len(windows)))[:, 2] < 0)[:1].repeat(99)
-    drawn = odd.change(1, training=True)(windows.batch(later), Draws(0, 0, torch.arange(99)))["tokens"]
-    assert {int(n) for n in (drawn >= 0).sum(1)} == {141, 385 - 256}, "no end of a piece is out of reach"
+    drawn = odd.change(1, training=True)(windows.batch(later), Draws(0, 0, torch.arange(99)))[
+        "tokens"
+    ]
+    assert {int(n) for n in (drawn >= 0).sum(1)} == {141, 385 - 256}, (
+        "no end of a piece is out of reach"
+    )
 
 
 def test_a_batch_is_the_same_in_parts(tmp_path):
@@ -104,10 +127,18 @@ def test_the_pieces_of_a_window_are_those_of_the_transposed_score(tmp_path):
 
     dataset = data(tmp_path, path=str(chorales(tmp_path / "xml"))).prepare(Grid())
     piece = next(i for i, (low, high) in enumerate(dataset.rooms) if high > low)
-    score, codec, (low, high) = dataset.codec.decode(dataset.row(piece).tolist()), dataset.codec, dataset.rooms[piece]
+    score, codec, (low, high) = (
+        dataset.codec.decode(dataset.row(piece).tolist()),
+        dataset.codec,
+        dataset.rooms[piece],
+    )
     assert low <= 0 <= high
     step = high or low
-    up = replace(score, voices=tuple(tuple(n._replace(pitch=n.pitch + step) for n in v) for v in score.voices), keys=())
+    up = replace(
+        score,
+        voices=tuple(tuple(n._replace(pitch=n.pitch + step) for n in v) for v in score.voices),
+        keys=(),
+    )
     tokens = [t for t in codec.encode(replace(score, keys=())) if t >= 0]
     assert codec.transpose(torch.tensor(tokens), step).tolist() == codec.encode(up)
 
@@ -116,7 +147,9 @@ def test_a_tune_and_its_transposition_stay_on_one_side(tmp_path):
     folder = tunes(tmp_path / "tunes", 20)
     for i in range(20):
         text = (folder / f"{i}.abc").read_text()
-        (folder / f"z{i}.abc").write_text(text.replace("K:G", "K:A transpose=2").replace("K:D", "K:D"))
+        (folder / f"z{i}.abc").write_text(
+            text.replace("K:G", "K:A transpose=2").replace("K:D", "K:D")
+        )
     dataset = data(tmp_path, path=str(folder), held_out=0.3).prepare(Event())
     side = {dataset.names[i]: name for name, its in dataset.pieces.items() for i in its}
     assert 0 < len(dataset.pieces["held_out"]) < 40
@@ -131,7 +164,10 @@ def test_prepared_once_and_again_when_a_file_changes(tmp_path, monkeypatch):
     first = data(tmp_path, path=str(folder)).prepare(Event())
     monkeypatch.setattr(music, "parallel", None)  # would fail: nothing is read
     again = data(tmp_path, path=str(folder)).prepare(Event(), expect=first.digest)
-    assert again.digest == first.digest and again.tokens("train").tolist() == first.tokens("train").tolist()
+    assert (
+        again.digest == first.digest
+        and again.tokens("train").tolist() == first.tokens("train").tolist()
+    )
     monkeypatch.undo()
     (folder / "0.abc").write_text((folder / "0.abc").read_text().replace("G", "A"))
     with pytest.raises(GenwrightError, match="the data changed since it was prepared"):
@@ -141,27 +177,38 @@ def test_prepared_once_and_again_when_a_file_changes(tmp_path, monkeypatch):
 def test_two_processes_read_what_one_does(tmp_path):
     folder = str(tunes(tmp_path / "tunes"))
     one = data(tmp_path, path=folder).prepare(Event())
-    two = MusicData(cache=str(tmp_path / "other"), path=folder, minimum=2, workers=2).prepare(Event())
+    two = MusicData(cache=str(tmp_path / "other"), path=folder, minimum=2, workers=2).prepare(
+        Event()
+    )
     assert one.digest == two.digest
 
 
 def test_what_cannot_be_used_is_named_or_passed_over(tmp_path):
     folder = tunes(tmp_path / "tunes")
     (folder / "broken.mid").write_bytes(b"MThd nothing")
-    with pytest.raises(GenwrightError, match=r"1 of 17 pieces cannot be used: broken.mid.*on_bad_file=skip"):
+    with pytest.raises(
+        GenwrightError, match=r"1 of 17 pieces cannot be used: broken.mid.*on_bad_file=skip"
+    ):
         data(tmp_path, path=str(folder)).prepare(Event())
     dataset = data(tmp_path, path=str(folder), on_bad_file="skip").prepare(Event())
     assert len(dataset.names) == 16 and "broken.mid" in dataset.summary["skipped"][0]
-    with pytest.raises(GenwrightError, match=r"1 of 1 pieces cannot be used: broken.mid.*give other files"):
+    with pytest.raises(
+        GenwrightError, match=r"1 of 1 pieces cannot be used: broken.mid.*give other files"
+    ):
         data(tmp_path, path=str(folder / "broken.mid"), on_bad_file="skip").prepare(Event())
-    with pytest.raises(GenwrightError, match="a single piece, which cannot be held out and trained on"):
+    with pytest.raises(
+        GenwrightError, match="a single piece, which cannot be held out and trained on"
+    ):
         data(tmp_path, path=str(folder / "0.abc")).prepare(Event())
     with pytest.raises(GenwrightError, match="data.path is not set"):
         data(tmp_path).prepare(Event())
     with pytest.raises(GenwrightError, match=r"data.source is chorales.*set data.source=files"):
         data(tmp_path, source="chorales", path="x").prepare(Grid())
     jsb(folder / "four.json")
-    with pytest.raises(GenwrightError, match="16 of 25 pieces cannot be used: 0.abc: the piece has 1 voices, and the model 4"):
+    with pytest.raises(
+        GenwrightError,
+        match="16 of 25 pieces cannot be used: 0.abc: the piece has 1 voices, and the model 4",
+    ):
         data(tmp_path, path=(str(folder / "[0-9]*.abc"), str(folder / "four.json"))).prepare(Grid())
 
 
@@ -174,5 +221,7 @@ def test_draws_of_a_window_depend_on_its_place_alone(tmp_path):
     batch = dataset.change(1, training=True)(windows.batch(later), Draws(0, 0, torch.arange(50)))
     assert len({tuple(row) for row in batch["tokens"].tolist()}) > 20
     first = np.flatnonzero(~drawn)[:1]
-    tokens = dataset.change(1, training=True)(windows.batch(first), Draws(0, 0, torch.arange(1)))["tokens"]
+    tokens = dataset.change(1, training=True)(windows.batch(first), Draws(0, 0, torch.arange(1)))[
+        "tokens"
+    ]
     assert tokens[0, 0] == dataset.codec.id["start",]

@@ -1,4 +1,5 @@
-"""Rules of voice-leading against a plain count of parallels, and what an untrained model draws under them."""
+"""Rules of voice-leading against a plain count of parallels, and what an untrained model draws
+under them."""
 
 import numpy as np
 import pytest
@@ -15,19 +16,28 @@ from genwright.sampling.drawing import Decoding
 
 RANGES = [(60, 67), (57, 64), (52, 60), (45, 52)]
 SCORE = Score(
-    tuple((Note(0, 2, low), Note(2, 2, high)) for low, high in RANGES), 4, 4, (0,), (Meter(0, 3, 4),), (Key(0, 1, "major"),)
-)  # fmt: skip
+    tuple((Note(0, 2, low), Note(2, 2, high)) for low, high in RANGES),
+    4,
+    4,
+    (0,),
+    (Meter(0, 3, 4),),
+    (Key(0, 1, "major"),),
+)
 
 
 def plain_count(pitch):
-    """Parallel fifths, octaves and unisons of (frames, voices), counted as one reads them in a score."""
+    """Parallel fifths, octaves and unisons of (frames, voices), counted as one reads them in a
+    score."""
     found = 0
     for before, after in zip(pitch[:-1].tolist(), pitch[1:].tolist(), strict=True):
         for a in range(len(before)):
             for b in range(a):
                 if min(before[a], before[b], after[a], after[b]) < 0:
                     continue
-                up, down = after[a] > before[a] and after[b] > before[b], after[a] < before[a] and after[b] < before[b]
+                up, down = (
+                    after[a] > before[a] and after[b] > before[b],
+                    after[a] < before[a] and after[b] < before[b],
+                )
                 intervals = {abs(before[a] - before[b]) % 12, abs(after[a] - after[b]) % 12}
                 found += (up or down) and intervals in ({0}, {7})
     return found
@@ -53,7 +63,11 @@ def plain_count(pitch):
 )
 def test_parallels_as_in_textbooks(pairs, is_parallel):
     (a, b), (c, d) = pairs
-    assert bool(parallel(*(np.array(x) for x in (a, b, c, d)))) == is_parallel == bool(parallel(*map(torch.tensor, (a, b, c, d))))
+    assert (
+        bool(parallel(*(np.array(x) for x in (a, b, c, d))))
+        == is_parallel
+        == bool(parallel(*map(torch.tensor, (a, b, c, d))))
+    )
     assert plain_count(np.array(pairs)) == is_parallel
 
 
@@ -63,25 +77,36 @@ def test_what_is_forbidden_is_what_would_be_counted():
     rules, generator = Rules(codec), torch.Generator().manual_seed(0)
     previous, chosen = (torch.randint(48, 60, (50, 4), generator=generator) for _ in range(2))
     previous[::7, 1] = -1
-    token = lambda pitch, voice: codec.id["rest",] if pitch < 0 else codec.id["pitch", pitch, voice]  # noqa: E731
+
+    def token(pitch, voice):
+        return codec.id["rest",] if pitch < 0 else codec.id["pitch", pitch, voice]
+
     for voice, (low, high) in enumerate(ranges):
         now = torch.where(torch.arange(4) < voice, chosen, -2)
         rows = [
             map(token, [*before, *new[:voice]], [0, 1, 2, 3, *range(voice)])
             for before, new in zip(previous.tolist(), chosen.tolist(), strict=True)
         ]
-        allowed = rules(torch.tensor([[codec.id["start",], *row] for row in rows]), torch.arange(50))
+        allowed = rules(
+            torch.tensor([[codec.id["start",], *row] for row in rows]), torch.arange(50)
+        )
         assert not allowed[:, codec.size :].any()
         for row in range(0, 50, 3):
             for pitch in (-1, *range(36, 72, 3)):
-                step = torch.stack([previous[row], torch.where(torch.arange(4) == voice, pitch, now[row])])
+                step = torch.stack(
+                    [previous[row], torch.where(torch.arange(4) == voice, pitch, now[row])]
+                )
                 outside = pitch >= 0 and not low <= pitch <= high
-                assert bool(allowed[row, token(pitch, voice)]) == (not outside and plain_count(step) == 0)
+                assert bool(allowed[row, token(pitch, voice)]) == (
+                    not outside and plain_count(step) == 0
+                )
 
 
 def drawn(codec, rules, prompts, steps, seed=0):
     torch.manual_seed(seed)
-    model = TransformerSettings(preset="nanochat", depth=1, width=16, heads=2).build(codec.space, context=64)
+    model = TransformerSettings(preset="nanochat", depth=1, width=16, heads=2).build(
+        codec.space, context=64
+    )
     with torch.no_grad():
         model.head.normal_(0, 0.5)
     settings = Decoding(max_tokens=steps * codec.stride, temperature=1.0)
@@ -95,35 +120,56 @@ def drawn(codec, rules, prompts, steps, seed=0):
 def test_an_untrained_model_draws_no_parallels_under_the_rules(settings):
     codec = settings.learn([SCORE], {"type": ("a", "b")} if settings.kind == "grid" else {})
     prompts = codec.before(None, 60)
-    free, bound = ([codec.read(row.tolist()) for row in drawn(codec, Rules(codec, strict), prompts, 40)] for strict in (False, True))
-    assert sum(plain_count(score.grid()[0]) for score, _ in free) > 10, "without the rules there must be some for this to mean anything"
+    free, bound = (
+        [codec.read(row.tolist()) for row in drawn(codec, Rules(codec, strict), prompts, 40)]
+        for strict in (False, True)
+    )
+    assert sum(plain_count(score.grid()[0]) for score, _ in free) > 10, (
+        "without the rules there must be some for this to mean anything"
+    )
     for score, unread in bound:
         assert plain_count(score.grid()[0]) == 0 and unread == 0
         for (low, high), notes in zip(RANGES, score.voices, strict=True):
             assert all(low <= note.pitch <= high for note in notes)
     assert all(unread == 0 for _, unread in free), "the grammar alone gives music without a fault"
-    assert sum(len(v) for score, _ in bound for v in score.voices) > 200 and sum(score.length for score, _ in bound) > 80
+    assert (
+        sum(len(v) for score, _ in bound for v in score.voices) > 200
+        and sum(score.length for score, _ in bound) > 80
+    )
     if settings.kind == "grid":
-        assert sum(len(score.keys) > 1 for score, _ in bound) > 5, "rows without time must come between for this to mean anything"
+        assert sum(len(score.keys) > 1 for score, _ in bound) > 5, (
+            "rows without time must come between for this to mean anything"
+        )
 
 
-@pytest.mark.parametrize("settings", [Grid(prefix=2), Grid(prefix=0), Jsb()], ids=["grid", "grid without conditions", "jsb"])
+@pytest.mark.parametrize(
+    "settings",
+    [Grid(prefix=2), Grid(prefix=0), Jsb()],
+    ids=["grid", "grid without conditions", "jsb"],
+)
 def test_faults_of_whole_windows_are_what_the_rules_forbid_step_by_step(settings):
-    codec = settings.learn([SCORE], {"type": ("a", "b")} if settings.kind == "grid" and settings.prefix else {})
+    codec = settings.learn(
+        [SCORE], {"type": ("a", "b")} if settings.kind == "grid" and settings.prefix else {}
+    )
     starts = codec.before(None, 6)
     free, bound, seen = Rules(codec, strict=False), Rules(codec), 0
-    tokens = torch.nn.utils.rnn.pad_sequence(drawn(codec, free, starts, 12), batch_first=True, padding_value=-1)
+    tokens = torch.nn.utils.rnn.pad_sequence(
+        drawn(codec, free, starts, 12), batch_first=True, padding_value=-1
+    )
     found = faults(codec, tokens)
     assert found.shape == (*tokens.shape, codec.space.vocabulary)
     for at in range(starts.shape[1], tokens.shape[1]):
         slot = (at - starts.shape[1]) % codec.stride - codec.lead
         for i in (tokens[:, at] >= 0).nonzero()[:, 0].tolist():
-            may, bound_may = (rule(tokens[i : i + 1, :at], torch.tensor([i]))[0] for rule in (free, bound))
+            may, bound_may = (
+                rule(tokens[i : i + 1, :at], torch.tensor([i]))[0] for rule in (free, bound)
+            )
             may &= codec.fits[slot]
             assert torch.equal(found[i, at] & may, may & ~bound_may & (slot >= 0))
             seen += int(found[i, at].sum())
     assert seen > 50, "there must be some for this to mean anything"
-    later = faults(codec, tokens[:, 2 * codec.stride :])  # its first rows know less of what was before
+    # its first rows know less of what was before
+    later = faults(codec, tokens[:, 2 * codec.stride :])
     assert torch.equal(later[:, 4 * codec.stride :], found[:, 6 * codec.stride :])
 
 
@@ -131,7 +177,9 @@ def test_rules_go_on_from_prompts_of_unequal_length():
     codec = Jsb().learn([SCORE])
     start = [codec.id["start",]]
     rows = [start + [20, 17, 12, 0], [0] * 4 + start]
-    model = TransformerSettings(preset="nanochat", depth=1, width=16, heads=2).build(codec.space, context=64)
+    model = TransformerSettings(preset="nanochat", depth=1, width=16, heads=2).build(
+        codec.space, context=64
+    )
     real = torch.tensor([[True] * 5, [False] * 4 + [True]])
     settings, draws = Decoding(max_tokens=40, temperature=1.0), Draws(3, 0, torch.arange(2))
     new = generate_tokens(model, torch.tensor(rows), real, settings, draws, constraint=Rules(codec))
@@ -144,7 +192,12 @@ def test_rules_go_on_from_prompts_of_unequal_length():
 def test_nothing_else_is_allowed_where_the_grid_says_what_comes():
     codec = Grid().learn([SCORE])
     rules, none = Rules(codec), torch.arange(1)
-    names = lambda *t: {codec.tokens[i][0] for i in rules(torch.tensor([t]), none)[0].nonzero()[:, 0].tolist()}  # noqa: E731
+
+    def names(*t):
+        return {
+            codec.tokens[i][0] for i in rules(torch.tensor([t]), none)[0].nonzero()[:, 0].tolist()
+        }
+
     start, tokens = codec.id["start",], codec.encode(SCORE)
     assert names(start) == {"place", "meter", "key"}
     assert names(start, *tokens[:1]) == names(start, *tokens[:4]) == {"none"}

@@ -21,7 +21,11 @@ def heard(wav):
     with wave.open(io.BytesIO(wav)) as file:
         assert file.getnchannels() == 1
         data, width = file.readframes(file.getnframes()), file.getsampwidth()
-        x = np.frombuffer(data, "<i2") / 32768 if width == 2 else (np.frombuffer(data, np.uint8) - 128.0) / 128
+        x = (
+            np.frombuffer(data, "<i2") / 32768
+            if width == 2
+            else (np.frombuffer(data, np.uint8) - 128.0) / 128
+        )
         return x, file.getframerate()
 
 
@@ -47,12 +51,16 @@ def test_a_note_has_its_pitch_its_place_and_its_length():
 
 
 def test_voices_and_chords_sound_together_without_clipping():
-    chord = Score(((Note(0, 8, 60), Note(0, 8, 76)), (Note(0, 8, 67),)) + ((Note(0, 8, 60, 127),),) * 12, 8)
+    chord = Score(
+        ((Note(0, 8, 60), Note(0, 8, 76)), (Note(0, 8, 67),)) + ((Note(0, 8, 60, 127),),) * 12, 8
+    )
     x, rate = heard(to_wav(chord))
     assert np.abs(x).max() == pytest.approx(0.8, abs=1e-3)
     three = Score(((Note(0, 8, 60), Note(0, 8, 67), Note(0, 8, 76)),), 8)
     x, rate = heard(to_wav(three))
-    assert pitches(x[: int(1.1 * rate)], rate, 3) == [pytest.approx(f, abs=3) for f in (261.6, 392.0, 659.3)]
+    assert pitches(x[: int(1.1 * rate)], rate, 3) == [
+        pytest.approx(f, abs=3) for f in (261.6, 392.0, 659.3)
+    ]
 
 
 def test_repeated_notes_are_heard_apart_and_velocity_is_loudness():
@@ -63,7 +71,9 @@ def test_repeated_notes_are_heard_apart_and_velocity_is_loudness():
     assert edge.max() < 0.9 * np.abs(x).max(), "a new attack, no jump"
 
 
-@pytest.mark.parametrize(("pitch", "rate"), [(0, 22_050), (127, 22_050), (127, 16_000), (60, 8_000)])
+@pytest.mark.parametrize(
+    ("pitch", "rate"), [(0, 22_050), (127, 22_050), (127, 16_000), (60, 8_000)]
+)
 def test_the_whole_range_sounds_and_nothing_folds_back(pitch, rate):
     x, _ = heard(to_wav(Score(((Note(0, 8, pitch),),), 8, tempo=60), rate=rate))
     hertz = 440 * 2 ** ((pitch - 69) / 12)
@@ -71,7 +81,9 @@ def test_the_whole_range_sounds_and_nothing_folds_back(pitch, rate):
     places = np.arange(len(spectrum)) / 2
     near = np.abs(places / hertz - np.round(places / hertz)) * hertz < max(4.0, hertz * 0.02)
     if hertz < rate / 2.2:
-        assert spectrum[near].sum() > 0.98 * spectrum.sum(), "harmonics of the note and nothing else"
+        assert spectrum[near].sum() > 0.98 * spectrum.sum(), (
+            "harmonics of the note and nothing else"
+        )
     else:
         assert not spectrum.any(), "above what the rate can hold"
 
@@ -84,7 +96,13 @@ def test_it_is_deterministic_and_silence_is_silent():
 def test_sixteen_pieces_take_little_time():
     rng = np.random.default_rng(0)
     starts = range(0, 240, 2)
-    pieces = [Score(tuple(tuple(Note(i, 2, int(rng.integers(48, 80))) for i in starts) for _ in range(4)), 240) for _ in range(4)]
+    pieces = [
+        Score(
+            tuple(tuple(Note(i, 2, int(rng.integers(48, 80))) for i in starts) for _ in range(4)),
+            240,
+        )
+        for _ in range(4)
+    ]
     begun = time.process_time()
     for piece in pieces:
         to_wav(piece)
@@ -92,7 +110,10 @@ def test_sixteen_pieces_take_little_time():
 
 
 def sound_of(html, kind):
-    found = re.fullmatch(f'<audio controls preload="none" src="data:audio/{kind};base64,([A-Za-z0-9+/=]+)"></audio>', html)
+    found = re.fullmatch(
+        f'<audio controls preload="none" src="data:audio/{kind};base64,([A-Za-z0-9+/=]+)"></audio>',
+        html,
+    )
     return base64.b64decode(found[1])
 
 
@@ -100,8 +121,15 @@ def test_a_player_holds_its_own_sound():
     soundfile = pytest.importorskip("soundfile")
     data = sound_of(player(A), "mpeg")
     x, rate = soundfile.read(io.BytesIO(data))
-    assert rate == 16_000 and pitches(x[4000:rate].astype(np.float32), rate) == [pytest.approx(440, abs=2)]
-    minute = Score(tuple(tuple(Note(4 * i, 4, pitch + i % 5) for i in range(100)) for pitch in (48, 55, 60, 67)), 400)
+    assert rate == 16_000 and pitches(x[4000:rate].astype(np.float32), rate) == [
+        pytest.approx(440, abs=2)
+    ]
+    minute = Score(
+        tuple(
+            tuple(Note(4 * i, 4, pitch + i % 5) for i in range(100)) for pitch in (48, 55, 60, 67)
+        ),
+        400,
+    )
     assert len(player(minute)) < 60 * 4500, "four voices, a minute: a third of a byte a sample"
 
 
@@ -118,16 +146,24 @@ def test_without_soundfile_a_player_holds_a_small_wav(monkeypatch):
 def test_files_of_writes_all_five(tmp_path):
     pytest.importorskip("verovio")
     paths = files_of(A, tmp_path / "new", "piece-01")
-    assert [p.name for p in paths] == [f"piece-01{end}" for end in (".mid", ".musicxml", ".svg", "-roll.svg", ".wav")]
+    assert [p.name for p in paths] == [
+        f"piece-01{end}" for end in (".mid", ".musicxml", ".svg", "-roll.svg", ".wav")
+    ]
     assert [p.read_bytes()[:4] for p in paths] == [b"MThd", b"<?xm", b"<svg", b"<svg", b"RIFF"]
     assert len(list((tmp_path / "new").iterdir())) == 5
 
 
 def test_nothing_is_written_of_what_cannot_be_played(tmp_path):
     pytest.importorskip("verovio")
-    with pytest.raises(GenwrightError, match="a tempo of 0 quarter notes a minute cannot be played; give one from 4 to 10000, such as 80"):
+    with pytest.raises(
+        GenwrightError,
+        match="a tempo of 0 quarter notes a minute cannot be played; give one from 4 to 10000, such as 80",
+    ):
         files_of(Score(((Note(0, 4, 60),),), 4, tempo=0.0), tmp_path, "x")
-    with pytest.raises(GenwrightError, match="the piece lasts 200 minutes; sound is made of at most 60: cut it, or raise its tempo"):
+    with pytest.raises(
+        GenwrightError,
+        match="the piece lasts 200 minutes; sound is made of at most 60: cut it, or raise its tempo",
+    ):
         files_of(Score(((Note(0, 4, 60),),), 4 * 4 * 200, tempo=4.0), tmp_path, "x")
     with pytest.raises(GenwrightError, match="the score is empty"):
         to_wav(Score((), 0))
@@ -146,20 +182,30 @@ def chunk(kind, data):
 def soundfont():
     """A SoundFont 2 of one preset: a second of a sine at 440 Hz, over and over."""
     rate = 22_050
-    sine = np.round(20_000 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)).astype("<i2").tobytes()
+    sine = (
+        np.round(20_000 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)).astype("<i2").tobytes()
+    )
 
     def named(name, form, *values):
         return name.encode().ljust(20, b"\0") + struct.pack("<" + form, *values)
 
     articles = {
         b"phdr": named("one", "3H3I", 0, 0, 0, 0, 0, 0) + named("EOP", "3H3I", 0, 0, 1, 0, 0, 0),
-        b"pbag": struct.pack("<4H", 0, 0, 1, 0), b"pmod": bytes(10), b"pgen": struct.pack("<4H", 41, 0, 0, 0),
+        b"pbag": struct.pack("<4H", 0, 0, 1, 0),
+        b"pmod": bytes(10),
+        b"pgen": struct.pack("<4H", 41, 0, 0, 0),
         b"inst": named("one", "H", 0) + named("EOI", "H", 1),
-        b"ibag": struct.pack("<4H", 0, 0, 2, 0), b"imod": bytes(10), b"igen": struct.pack("<6H", 54, 1, 53, 0, 0, 0),
-        b"shdr": named("sine", "5IBbHH", 0, rate, 0, rate, rate, 69, 0, 0, 1) + named("EOS", "5IBbHH", *[0] * 9),
-    }  # fmt: skip
+        b"ibag": struct.pack("<4H", 0, 0, 2, 0),
+        b"imod": bytes(10),
+        b"igen": struct.pack("<6H", 54, 1, 53, 0, 0, 0),
+        b"shdr": named("sine", "5IBbHH", 0, rate, 0, rate, rate, 69, 0, 0, 1)
+        + named("EOS", "5IBbHH", *[0] * 9),
+    }
     parts = (
-        b"INFO" + chunk(b"ifil", struct.pack("<2H", 2, 1)) + chunk(b"isng", b"EMU8000\0") + chunk(b"INAM", b"one\0"),
+        b"INFO"
+        + chunk(b"ifil", struct.pack("<2H", 2, 1))
+        + chunk(b"isng", b"EMU8000\0")
+        + chunk(b"INAM", b"one\0"),
         b"sdta" + chunk(b"smpl", sine + bytes(92)),
         b"pdta" + b"".join(chunk(kind, data) for kind, data in articles.items()),
     )
@@ -176,11 +222,16 @@ def font(tmp_path):
 def test_a_soundfont_is_played_or_the_version_that_cannot_is_named(font):
     symusic = pytest.importorskip("symusic")
     if symusic.__version__ == "0.6.0":
-        with pytest.raises(GenwrightError, match=r"this version of symusic cannot play \(0.6.0 cannot\); pip install 'symusic==0.5.9'"):
+        with pytest.raises(
+            GenwrightError,
+            match=r"this version of symusic cannot play \(0.6.0 cannot\); pip install 'symusic==0.5.9'",
+        ):
             to_wav(A, font)
     else:
         x, rate = heard(to_wav(A, font))
-        assert pitches(x[: rate // 2], rate) == [pytest.approx(440, abs=3)] and np.abs(x).max() == pytest.approx(0.8, abs=1e-3)
+        assert pitches(x[: rate // 2], rate) == [pytest.approx(440, abs=3)] and np.abs(
+            x
+        ).max() == pytest.approx(0.8, abs=1e-3)
         assert to_wav(A, font) == to_wav(A, str(font))
 
 
@@ -188,7 +239,10 @@ def test_a_soundfont_is_played_or_the_version_that_cannot_is_named(font):
 def test_a_damaged_soundfont_is_said(font, keep):
     pytest.importorskip("symusic")
     font.write_bytes(font.read_bytes()[:keep])
-    with pytest.raises(GenwrightError, match=r"the SoundFont .*one\.sf2 cannot be read: .*; give a whole \.sf2 file"):
+    with pytest.raises(
+        GenwrightError,
+        match=r"the SoundFont .*one\.sf2 cannot be read: .*; give a whole \.sf2 file",
+    ):
         to_wav(A, font)
 
 

@@ -1,4 +1,5 @@
-"""Versions of one tune in several folders stand on one side; pieces that only share a name do not become one."""
+"""Versions of one tune in several folders stand on one side; pieces that only share a name do not
+become one."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def abc(pitches, lengths) -> str:
 
 
 def collection(root, folders, names, same_length: bool, count=20):
-    """Pieces of `count` to `2 * count` beats; those of one name are as long in every folder, or not."""
+    """Pieces of `count` to `2 * count` beats; those of one name are as long in every folder, or
+    not."""
     random = np.random.default_rng(5)
     for name in names:
         length = int(random.integers(count, 2 * count))
@@ -38,7 +40,9 @@ def collection(root, folders, names, same_length: bool, count=20):
 
 
 def prepare(tmp_path, root, **settings):
-    return MusicData(path=str(root), cache=str(tmp_path / "cache"), workers=1, **settings).prepare(Event())
+    return MusicData(path=str(root), cache=str(tmp_path / "cache"), workers=1, **settings).prepare(
+        Event()
+    )
 
 
 def sides(dataset):
@@ -51,7 +55,12 @@ def sides(dataset):
 
 
 def test_melody_and_accompaniment_of_a_tune_are_on_one_side(tmp_path):
-    root = collection(tmp_path / "in", ("melody", "accompaniment", "."), [f"tune{i}" for i in range(30)], same_length=True)
+    root = collection(
+        tmp_path / "in",
+        ("melody", "accompaniment", "."),
+        [f"tune{i}" for i in range(30)],
+        same_length=True,
+    )
     dataset = prepare(tmp_path, root, held_out=0.2)
     found = sides(dataset)
     assert len(found) == 30 and all(len(its) == 1 for its in found.values())
@@ -67,19 +76,27 @@ def test_pieces_that_only_share_a_name_stay_apart(tmp_path):
     named = sides(prepare(tmp_path, root, held_out=0.3, cluster="name"))
     assert all(len(its) == 1 for its in named.values())
     by_folder = prepare(tmp_path, root, held_out=0.3, cluster="folder")
-    folders = {side: {by_folder.names[i].split("/")[0] for i in its} for side, its in by_folder.pieces.items()}
+    folders = {
+        side: {by_folder.names[i].split("/")[0] for i in its}
+        for side, its in by_folder.pieces.items()
+    }
     assert folders["train"] and folders["held_out"] and not folders["train"] & folders["held_out"]
 
 
 def test_a_name_that_every_piece_has_says_nothing(tmp_path):
-    root = collection(tmp_path / "in", [f"piece{i}" for i in range(20)], ["score"], same_length=True)
+    root = collection(
+        tmp_path / "in", [f"piece{i}" for i in range(20)], ["score"], same_length=True
+    )
     assert len(prepare(tmp_path, root, held_out=0.2).pieces["held_out"]) == 4
     with pytest.raises(GenwrightError, match="all 20 pieces are equal or of one group"):
         prepare(tmp_path, root, held_out=0.2, cluster="name")
 
 
 def test_one_piece_in_two_formats_is_one(tmp_path):
-    stems = [stem_of(name) for name in ("a/b.c/x.mid", "a/b.c/x.musicxml", "y.abc#3", "C#minor.mid", "op.1.mid")]
+    stems = [
+        stem_of(name)
+        for name in ("a/b.c/x.mid", "a/b.c/x.musicxml", "y.abc#3", "C#minor.mid", "op.1.mid")
+    ]
     assert stems == ["a/b.c/x", "a/b.c/x", "y#3", "C#minor", "op.1"]
     columns = columns_of(["x.mid", "x.abc", "y.abc"], ["1", "2", "3"], [4, 90, 4], "content")
     assert clusters_of(columns).tolist() == [0, 0, 1]
@@ -102,10 +119,19 @@ def test_near_copies_are_said_by_inspect_and_train(tmp_path, capsys):
         for name, changed in (("", 0), ("b", 9)):
             notes[40 - changed :] = random.choice(list("CDEFGABcdefg"), changed)
             (tmp_path / "in" / f"{i}{name}.abc").write_text(abc(notes, [2] * 40))
-    settings = {"data.path": str(tmp_path / "in"), "data.cache": str(tmp_path / "cache"), "data.workers": 1, "data.held_out": 0.2}
+    settings = {
+        "data.path": str(tmp_path / "in"),
+        "data.cache": str(tmp_path / "cache"),
+        "data.workers": 1,
+        "data.held_out": 0.2,
+    }
     settings |= parse_overrides(TINY)
     said = preview(Recipe.load("folk-tunes", settings)).facts["split"]
     near = int(said.split()[0])
-    assert said == f"{near} held out share at least half of their tune with a training piece (near-copies)" and 3 < near <= 12
+    assert (
+        said
+        == f"{near} held out share at least half of their tune with a training piece (near-copies)"
+        and 3 < near <= 12
+    )
     genwright.train("folk-tunes", run=tmp_path / "run", **settings | {"training.steps": 1})
     assert said in " ".join(capsys.readouterr().err.split())

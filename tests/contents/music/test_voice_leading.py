@@ -10,14 +10,31 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from genwright.contents.music.score import Key, Meter, Note, Score, of_grid
-from genwright.contents.music.voice_leading import CHORDS, FAULTS, PAIRS, RANGES, Found, cadences, chords, faults, labels, marks, place
+from genwright.contents.music.voice_leading import (
+    CHORDS,
+    FAULTS,
+    PAIRS,
+    RANGES,
+    Found,
+    cadences,
+    chords,
+    faults,
+    labels,
+    marks,
+    place,
+)
 from genwright.core.errors import GenwrightError
 
 QUALITIES = {
-    "major triad": "major", "minor triad": "minor", "diminished triad": "diminished", "augmented triad": "augmented",
-    "dominant seventh chord": "dominant seventh", "minor seventh chord": "minor seventh", "major seventh chord": "major seventh",
+    "major triad": "major",
+    "minor triad": "minor",
+    "diminished triad": "diminished",
+    "augmented triad": "augmented",
+    "dominant seventh chord": "dominant seventh",
+    "minor seventh chord": "minor seventh",
+    "major seventh chord": "major seventh",
     "half-diminished seventh chord": "half-diminished",
-}  # fmt: skip
+}
 
 
 def found(*frames):
@@ -35,7 +52,8 @@ def found(*frames):
         ((72, 67, 64, 48), (69, 67, 64, 45), {"parallel octave": [(0, 3)]}),
         ((72, 67, 64, 60), (74, 67, 65, 50), {}),  # an octave that becomes two in contrary motion
         ((74, 67, 64, 48), (76, 69, 64, 48), {"parallel fifth": [(0, 1)]}),
-        ((76, 72, 67, 60), (76, 72, 69, 50), {}),  # a fifth that becomes a twelfth in contrary motion
+        # a fifth that becomes a twelfth in contrary motion
+        ((76, 72, 67, 60), (76, 72, 69, 50), {}),
         ((72, 67, 60, 48), (74, 69, 60, 48), {}),  # fourths
         ((71, 60, 60, 48), (71, 62, 62, 48), {"parallel unison": [(1, 2)]}),
         ((67, 64, 60, 50), (72, 64, 60, 53), {"hidden fifth": [(0, 3)]}),
@@ -56,16 +74,29 @@ def test_each_fault_by_hand(before, after, expected):
 def test_what_lasts_is_counted_at_every_new_pitch():
     crossed = (64, 67, 60, 48)
     assert found(crossed, crossed, crossed) == {"crossing": [(0, 1)]}
-    assert found(crossed, (64, 69, 60, 48), (64, 69, 57, 48), (64, 62, 57, 48)) == {"crossing": [(0, 1), (0, 1)]}
+    assert found(crossed, (64, 69, 60, 48), (64, 69, 57, 48), (64, 62, 57, 48)) == {
+        "crossing": [(0, 1), (0, 1)]
+    }
 
 
 def test_a_fault_says_its_bar_and_beat():
     pickup, bar = [(72, 67, 64, 48)] * 4, [(72, 67, 64, 48)] * 6
-    pitch = np.array([*pickup, *bar, *[(74, 67, 65, 50)] * 6, *bar])  # a pickup of a beat, then bars of three beats
+    # a pickup of a beat, then bars of three beats
+    pitch = np.array([*pickup, *bar, *[(74, 67, 65, 50)] * 6, *bar])
     score = of_grid(pitch, bars=(0, 4, 16), meters=(Meter(0, 3, 4),))
-    assert [f for f in faults(score) if f.step == 10] == [Found("parallel octave", 10, (0, 3), 1, 2.5)]
-    assert [place(score, step) for step in (0, 2, 4, 15, 16)] == [(0, 3), (0, 3.5), (1, 1), (1, 3.75), (2, 1)]
-    assert place(of_grid(np.repeat(pitch, 4, 0)), 17) == (2, 1.25), "4/4 from the beginning where nothing is said"
+    assert [f for f in faults(score) if f.step == 10] == [
+        Found("parallel octave", 10, (0, 3), 1, 2.5)
+    ]
+    assert [place(score, step) for step in (0, 2, 4, 15, 16)] == [
+        (0, 3),
+        (0, 3.5),
+        (1, 1),
+        (1, 3.75),
+        (2, 1),
+    ]
+    assert place(of_grid(np.repeat(pitch, 4, 0)), 17) == (2, 1.25), (
+        "4/4 from the beginning where nothing is said"
+    )
     eighths = of_grid(pitch, bars=(0, 12), meters=(Meter(0, 6, 8),))
     assert place(eighths, 14) == (2, 2), "beats are the metre's"
 
@@ -77,7 +108,10 @@ def test_against_plain_loops_and_at_any_transposition(pitch, move):
     for t, (pair, (a, b)) in itertools.product(range(1, 12), enumerate(PAIRS)):
         (a0, a1), (b0, b1) = pitch[t - 1 : t + 1, [a, b]].T.tolist()
         similar = (a1 > a0 and b1 > b0) or (a1 < a0 and b1 < b0)
-        same = {name: similar and abs(a0 - b0) % 12 == abs(a1 - b1) % 12 == size for name, size in (("fifth", 7), ("octave", 0))}
+        same = {
+            name: similar and abs(a0 - b0) % 12 == abs(a1 - b1) % 12 == size
+            for name, size in (("fifth", 7), ("octave", 0))
+        }
         assert mark["parallel fifth"][t, pair] == same["fifth"]
         assert (mark["parallel octave"] | mark["parallel unison"])[t, pair] == same["octave"]
         assert mark["parallel unison"][t, pair] == (same["octave"] and a0 == b0 and a1 == b1)
@@ -89,7 +123,9 @@ def test_against_plain_loops_and_at_any_transposition(pitch, move):
 
 @pytest.mark.parametrize("name", ["bwv26.6", "bwv301", "bwv355", "bwv48.3", "bwv18.5-lz"])
 def test_chorales_against_music21(name):
-    corpus, analysis, chord = (pytest.importorskip(f"music21.{part}") for part in ("corpus", "voiceLeading", "chord"))
+    corpus, analysis, chord = (
+        pytest.importorskip(f"music21.{part}") for part in ("corpus", "voiceLeading", "chord")
+    )
     parts = corpus.parse(f"bach/{name}", forceSource=True).parts
     frames = int(max(part.duration.quarterLength for part in parts) * 4)
     pitch, spelled = np.full((frames, 4), -1), np.full((frames, 4), None, object)
@@ -99,25 +135,37 @@ def test_chorales_against_music21(name):
             pitch[when, v], spelled[when, v] = n.pitch.midi, n
     mark = marks(pitch)
     parallels = sum(int(mark[kind].sum()) for kind in FAULTS[:3])
-    assert parallels == {"bwv26.6": 1, "bwv301": 2, "bwv355": 1}.get(name, 0), "there is something to compare"
+    assert parallels == {"bwv26.6": 1, "bwv301": 2, "bwv355": 1}.get(name, 0), (
+        "there is something to compare"
+    )
     moved = (pitch[1:] != pitch[:-1]) & (pitch[1:] >= 0) & (pitch[:-1] >= 0)
     for pair, (a, b) in enumerate(PAIRS):
         for t in np.flatnonzero(moved[:, a] & moved[:, b]) + 1:
-            theirs = analysis.VoiceLeadingQuartet(spelled[t - 1, a], spelled[t, a], spelled[t - 1, b], spelled[t, b])
+            theirs = analysis.VoiceLeadingQuartet(
+                spelled[t - 1, a], spelled[t, a], spelled[t - 1, b], spelled[t, b]
+            )
             # music21 also reports fifths and octaves in contrary motion
             similar = (pitch[t, a] > pitch[t - 1, a]) == (pitch[t, b] > pitch[t - 1, b])
             assert mark["parallel fifth"][t, pair] == (similar and theirs.parallelFifth())
-            assert (mark["parallel octave"] | mark["parallel unison"])[t, pair] == (similar and theirs.parallelUnisonOrOctave())
+            assert (mark["parallel octave"] | mark["parallel unison"])[t, pair] == (
+                similar and theirs.parallelUnisonOrOctave()
+            )
             if (a, b) == (0, 3):  # and hidden ones that the soprano reaches by step
                 leap = abs(pitch[t, 0] - pitch[t - 1, 0]) > 2
                 assert mark["hidden fifth"][t, pair] == (leap and theirs.hiddenFifth())
                 assert mark["hidden octave"][t, pair] == (leap and theirs.hiddenOctave())
-    still = [i for i in range(frames // 4) if (pitch[4 * i : 4 * i + 4] == pitch[4 * i]).all() and (pitch[4 * i] >= 0).all()]
+    still = [
+        i
+        for i in range(frames // 4)
+        if (pitch[4 * i : 4 * i + 4] == pitch[4 * i]).all() and (pitch[4 * i] >= 0).all()
+    ]
     judged = {i: chord.Chord([n.pitch for n in spelled[4 * i]]) for i in still}
     judged = {i: theirs for i, theirs in judged.items() if theirs.commonName in QUALITIES}
     labels = chords(of_grid(pitch))
     assert len(judged) > 5
-    assert [labels[i] for i in judged] == [(theirs.root().pitchClass, QUALITIES[theirs.commonName]) for theirs in judged.values()]
+    assert [labels[i] for i in judged] == [
+        (theirs.root().pitchClass, QUALITIES[theirs.commonName]) for theirs in judged.values()
+    ]
 
 
 @pytest.mark.parametrize("quality", sorted(set(CHORDS) - {"augmented", "diminished seventh"}))
@@ -132,14 +180,23 @@ def test_whole_chords_in_any_position(quality):
 
 def test_chords_of_what_is_less_than_whole():
     octave, third, passing = [72, 60, 60, 48], [76, 72, 60, 48], [76, 71, 67, 60]
-    label = lambda *frames: chords(of_grid(np.array(frames)))[0]  # noqa: E731
+
+    def label(*frames):
+        return chords(of_grid(np.array(frames)))[0]
+
     assert label(*[octave] * 4)[0] == 0
     assert label(*[third] * 4) == (0, "major")
-    assert label(*[[76, 72, 67, 60]] * 2, *[passing] * 2) == (0, "major"), "an eighth in one voice is a passing note"
+    assert label(*[[76, 72, 67, 60]] * 2, *[passing] * 2) == (0, "major"), (
+        "an eighth in one voice is a passing note"
+    )
     assert label(*[[77, 71, 67, 55]] * 4) == (7, "dominant seventh"), "its fifth may be missing"
-    assert label(*[[72, 68, 64, 48]] * 4) == (0, "augmented"), "the bass says the root of a chord that is symmetric"
+    assert label(*[[72, 68, 64, 48]] * 4) == (0, "augmented"), (
+        "the bass says the root of a chord that is symmetric"
+    )
     assert label(*[[-1] * 4] * 4) == (-1, "")
-    assert len(chords(of_grid(np.array([third] * 6)))) == 2, "a last, shorter quarter has a label too"
+    assert len(chords(of_grid(np.array([third] * 6)))) == 2, (
+        "a last, shorter quarter has a label too"
+    )
 
 
 TRIADS = {
@@ -154,14 +211,31 @@ TRIADS = {
 
 @pytest.mark.parametrize(
     ("progression", "kind"),
-    [("I IV V I", "authentic"), ("I IV V7 I", "authentic"), ("I V vii I", "authentic"), ("I V I IV I", "plagal"), ("V I IV I V", "half"),
-     ("I IV V vi", "other"), ("I I I I", "other")],
-)  # fmt: skip
+    [
+        ("I IV V I", "authentic"),
+        ("I IV V7 I", "authentic"),
+        ("I V vii I", "authentic"),
+        ("I V I IV I", "plagal"),
+        ("V I IV I V", "half"),
+        ("I IV V vi", "other"),
+        ("I I I I", "other"),
+    ],
+)
 def test_cadences(progression, kind):
-    """In C major, a quarter a chord, a fermata on the last; and the same phrase again a tone higher."""
+    """In C major, a quarter a chord, a fermata on the last; and the same phrase again a tone
+    higher."""
     names = progression.split()
-    voices = [[Note(4 * i, 4, TRIADS[name][v], fermata=i == len(names) - 1) for i, name in enumerate(names)] for v in range(4)]
-    again = [[n._replace(start=n.start + 4 * len(names), pitch=n.pitch + 2) for n in voice] for voice in voices]
+    voices = [
+        [
+            Note(4 * i, 4, TRIADS[name][v], fermata=i == len(names) - 1)
+            for i, name in enumerate(names)
+        ]
+        for v in range(4)
+    ]
+    again = [
+        [n._replace(start=n.start + 4 * len(names), pitch=n.pitch + 2) for n in voice]
+        for voice in voices
+    ]
     score = Score(tuple(tuple(a + b) for a, b in zip(voices, again, strict=True)), 8 * len(names))
     last = 4 * len(names) - 4
     assert [(c.kind, c.step) for c in cadences(score)] == [(kind, last), (kind, 2 * last + 4)]
@@ -171,9 +245,13 @@ def test_cadences(progression, kind):
 def test_labels_are_what_musicians_write():
     """Where the chord changes, and at fermatas with the cadence; roots as the key spells them."""
     down = {name: np.array(TRIADS[name]) - 2 for name in TRIADS}  # in B flat major
-    pitch = np.repeat([down["I"], down["I"], down["V7"], down["vi"], down["V"], down["I"]], 4, axis=0)
+    pitch = np.repeat(
+        [down["I"], down["I"], down["V7"], down["vi"], down["V"], down["I"]], 4, axis=0
+    )
     score = of_grid(pitch, keys=(Key(0, -2, "major"),))
-    voices = tuple(tuple(n._replace(fermata=n.start == 20) for n in voice) for voice in score.voices)
+    voices = tuple(
+        tuple(n._replace(fermata=n.start == 20) for n in voice) for voice in score.voices
+    )
     found = labels(replace(score, voices=voices))
     assert found == {0: "Bb", 8: "F7", 12: "Gm", 16: "F", 20: "Bb (authentic)"}
     assert labels(of_grid(np.full((8, 4), -1))) == {}
@@ -184,5 +262,8 @@ def test_no_fermata_no_cadence():
 
 
 def test_only_four_voices():
-    with pytest.raises(GenwrightError, match="a piece of 3 voices has no voice-leading of four; give soprano, alto, tenor and bass"):
+    with pytest.raises(
+        GenwrightError,
+        match="a piece of 3 voices has no voice-leading of four; give soprano, alto, tenor and bass",
+    ):
         faults(of_grid(np.full((8, 3), 60)))

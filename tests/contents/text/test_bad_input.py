@@ -1,4 +1,5 @@
-"""Whatever is wrong with the input is said in a sentence, and nothing that is on disk already is lost."""
+"""Whatever is wrong with the input is said in a sentence, and nothing that is on disk already is
+lost."""
 
 import errno
 import gzip
@@ -34,7 +35,9 @@ def refused(match, *arguments, **settings):
         prepare(*arguments, **settings)
 
 
-@pytest.mark.parametrize("name, what", [("nowhere", "does not exist"), ("*.nothing", "matches no file")])
+@pytest.mark.parametrize(
+    "name, what", [("nowhere", "does not exist"), ("*.nothing", "matches no file")]
+)
 def test_missing_path(tmp_path, name, what):
     refused(rf"data.path: .*{what}; give a file, a folder or a glob", tmp_path, tmp_path / name)
 
@@ -45,7 +48,12 @@ def test_no_path(tmp_path):
 
 
 def test_a_path_that_the_source_does_not_take(tmp_path):
-    refused("data.path is given, but data.source is python-docs; set data.source=files", tmp_path, tmp_path, source="python-docs")
+    refused(
+        "data.path is given, but data.source is python-docs; set data.source=files",
+        tmp_path,
+        tmp_path,
+        source="python-docs",
+    )
 
 
 def test_empty_corpus(tmp_path):
@@ -60,7 +68,10 @@ def test_empty_corpus(tmp_path):
 @pytest.mark.parametrize(
     "content, what",
     [
-        (b"a good line\n" * 200_000 + b"caf\xe9 au lait\n", "is not UTF-8: byte 0xe9 at offset 2400003"),
+        (
+            b"a good line\n" * 200_000 + b"caf\xe9 au lait\n",
+            "is not UTF-8: byte 0xe9 at offset 2400003",
+        ),
         (b"text\n" + b"PK\0\1", "is binary: a zero byte at offset 7"),
         (b"cut \xe2\x80", "is not UTF-8: byte 0xe2 at offset 4"),
     ],
@@ -68,7 +79,11 @@ def test_empty_corpus(tmp_path):
 def test_a_file_that_is_no_text(tmp_path, corpus, content, what):
     first = prepare(tmp_path, corpus)
     (corpus / "bad.txt").write_bytes(content)
-    refused(rf"bad.txt {what}; mend or leave out the file, or set data.on_bad_file=skip", tmp_path, corpus)
+    refused(
+        rf"bad.txt {what}; mend or leave out the file, or set data.on_bad_file=skip",
+        tmp_path,
+        corpus,
+    )
     skipping = prepare(tmp_path, corpus, on_bad_file="skip")
     assert skipping.summary["skipped"] == [f"bad.txt {what}"] and skipping.summary["files"] == 8
     assert np.array_equal(skipping.tokens("train")[:], first.tokens("train")[:])
@@ -92,7 +107,10 @@ def test_broken_compression(tmp_path, corpus):
     "row, what",
     [
         ("{oops", "rows.jsonl line 3 .row 2 from 0. is not JSON"),
-        ('{"body": "x"}', r"rows.jsonl line 3 \(row 2 from 0\) has no field 'text' \(it has body\); set data.field"),
+        (
+            '{"body": "x"}',
+            r"rows.jsonl line 3 \(row 2 from 0\) has no field 'text' \(it has body\); set data.field",
+        ),
         ("[1]", "rows.jsonl line 3 .* is neither an object nor a string"),
         ('{"text": "\\ud800"}', "rows.jsonl line 3 .* holds half of a surrogate pair"),
     ],
@@ -111,7 +129,11 @@ def test_a_table_without_the_column(tmp_path):
     import pyarrow.parquet
 
     (tmp_path / "a.csv").write_text("id,body\n1,x\n")
-    refused(r"a.csv has no column 'text' \(it has id, body\); set data.field", tmp_path, tmp_path / "a.csv")
+    refused(
+        r"a.csv has no column 'text' \(it has id, body\); set data.field",
+        tmp_path,
+        tmp_path / "a.csv",
+    )
     pyarrow.parquet.write_table(pyarrow.table({"text": [1, 2]}), tmp_path / "a.parquet")
     refused("a.parquet row 0 .from 0. holds no text", tmp_path, tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(b"no parquet")
@@ -128,11 +150,21 @@ def test_one_document(tmp_path):
 
 
 def test_nothing_falls_into_a_split(tmp_path):
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": f"row {i}"}) + "\n" for i in range(5)))
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"text": f"row {i}"}) + "\n" for i in range(5))
+    )
     dataset = prepare(tmp_path, tmp_path / "rows.jsonl", held_out=0.0001)
-    assert dataset.summary["held_out"]["documents"] == 1 and dataset.summary["train"]["documents"] == 4
-    (tmp_path / "equal.jsonl").write_text(json.dumps({"text": "row"}) + "\n" + json.dumps({"text": "row"}) + "\n")
-    refused("all 2 documents are equal or of one group, which cannot be held out", tmp_path, tmp_path / "equal.jsonl")
+    assert (
+        dataset.summary["held_out"]["documents"] == 1 and dataset.summary["train"]["documents"] == 4
+    )
+    (tmp_path / "equal.jsonl").write_text(
+        json.dumps({"text": "row"}) + "\n" + json.dumps({"text": "row"}) + "\n"
+    )
+    refused(
+        "all 2 documents are equal or of one group, which cannot be held out",
+        tmp_path,
+        tmp_path / "equal.jsonl",
+    )
 
 
 def test_a_file_that_changes_while_it_is_read(tmp_path, corpus, monkeypatch):
@@ -144,7 +176,12 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, corpus, monkeypatch):
         def train(self, documents):
             return change(documents)
 
-    refused("3.txt changed while it was prepared; run the same command again", tmp_path, corpus, codec=Slow())
+    refused(
+        "3.txt changed while it was prepared; run the same command again",
+        tmp_path,
+        corpus,
+        codec=Slow(),
+    )
     assert not list((tmp_path / "cache" / "shards").glob("*"))
     prepare(tmp_path, corpus).verify()
 
@@ -154,7 +191,9 @@ def test_a_token_outside_of_the_vocabulary(tmp_path, corpus):
 
     dataset = prepare(tmp_path, corpus)
     dataset.codec.space = type(dataset.codec.space)(vocabulary=100)
-    with pytest.raises(GenwrightError, match="position 0 holds token .* outside of the vocabulary of 100"):
+    with pytest.raises(
+        GenwrightError, match="position 0 holds token .* outside of the vocabulary of 100"
+    ):
         dataset.stream(3, 0).batch(4, torch.arange(3))
     key = next(iter(dataset.shards)).split("/")[0]
     path = tmp_path / "cache" / "shards" / key / "shard.json"
@@ -166,7 +205,12 @@ def test_a_token_outside_of_the_vocabulary(tmp_path, corpus):
 
 def test_a_shard_that_was_changed(tmp_path, corpus):
     dataset = prepare(tmp_path, corpus)
-    path = tmp_path / "cache" / "shards" / next(name for name in dataset.shards if name.endswith("train.bin"))
+    path = (
+        tmp_path
+        / "cache"
+        / "shards"
+        / next(name for name in dataset.shards if name.endswith("train.bin"))
+    )
     content = bytearray(path.read_bytes())
     content[10] ^= 1
     path.write_bytes(content)
@@ -195,7 +239,9 @@ def test_full_disk(tmp_path, corpus, monkeypatch):
 
 def test_no_permission(tmp_path, corpus, monkeypatch):
     (tmp_path / "file").write_text("")
-    refused("file/cache cannot be written", tmp_path, corpus, cache=str(tmp_path / "file" / "cache"))
+    refused(
+        "file/cache cannot be written", tmp_path, corpus, cache=str(tmp_path / "file" / "cache")
+    )
 
     def denied(*arguments, **more):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

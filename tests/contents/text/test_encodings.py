@@ -1,4 +1,5 @@
-"""UTF-16 and UTF-32 with a mark are read as Python's own codecs read them; what is broken is named by its offset."""
+"""UTF-16 and UTF-32 with a mark are read as Python's own codecs read them; what is broken is named
+by its offset."""
 
 import codecs
 import csv
@@ -38,7 +39,12 @@ def cut(data, places):
 
 
 def prepare(tmp_path, path, **settings):
-    settings = {"context": 8, "held_out": 0, "cache": str(tmp_path / "cache"), "workers": 1} | settings
+    settings = {
+        "context": 8,
+        "held_out": 0,
+        "cache": str(tmp_path / "cache"),
+        "workers": 1,
+    } | settings
     return TextData(path=str(path), **settings).prepare(Bytes())
 
 
@@ -46,7 +52,11 @@ def documents(dataset):
     return [dataset.codec.decode(tokens[:-1]) for _, tokens in dataset.documents("train")]
 
 
-@given(text=texts, encoding=st.sampled_from(sorted(MARKED)), places=st.lists(st.integers(0, 200), max_size=5))
+@given(
+    text=texts,
+    encoding=st.sampled_from(sorted(MARKED)),
+    places=st.lists(st.integers(0, 200), max_size=5),
+)
 def test_what_is_read_equals_pythons_codecs(text, encoding, places):
     data = marked(text, encoding)
     assert encoding_of(data) == encoding
@@ -54,7 +64,11 @@ def test_what_is_read_equals_pythons_codecs(text, encoding, places):
     assert found == text == data.decode({"utf-8": "utf-8-sig"}.get(encoding, encoding[:6]))
 
 
-@given(data=st.binary(max_size=60), encoding=st.sampled_from(sorted(MARKED)), places=st.lists(st.integers(0, 80), max_size=4))
+@given(
+    data=st.binary(max_size=60),
+    encoding=st.sampled_from(sorted(MARKED)),
+    places=st.lists(st.integers(0, 80), max_size=4),
+)
 def test_broken_bytes_are_named_where_pythons_codecs_name_them(data, encoding, places):
     data = MARKED[encoding] + data
     if encoding == "utf-16-le" and data.startswith(codecs.BOM_UTF32_LE):
@@ -93,8 +107,15 @@ def test_training_reads_the_text_whatever_its_encoding(tmp_path, monkeypatch, en
     (tmp_path / "in").mkdir()
     for name, content in contents.items():
         data = marked(content, encoding)
-        (tmp_path / "in" / (name + ".gz" if packed else name)).write_bytes(gzip.compress(data) if packed else data)
-    assert documents(prepare(tmp_path, tmp_path / "in")) == [*rows, *rows, *(f"zeile {i}" for i in range(4)), SAMPLE]
+        (tmp_path / "in" / (name + ".gz" if packed else name)).write_bytes(
+            gzip.compress(data) if packed else data
+        )
+    assert documents(prepare(tmp_path, tmp_path / "in")) == [
+        *rows,
+        *rows,
+        *(f"zeile {i}" for i in range(4)),
+        SAMPLE,
+    ]
 
 
 def test_one_mark_is_dropped_and_no_more(tmp_path):
@@ -105,15 +126,39 @@ def test_one_mark_is_dropped_and_no_more(tmp_path):
 @pytest.mark.parametrize(
     "data, what",
     [
-        (marked("ab", "utf-16-le") + b"c", r"is not UTF-16 \(little-endian\): byte 0x63 at offset 6"),
-        (marked("ab", "utf-16-be") + b"\xd8\x00\x00a", r"is not UTF-16 \(big-endian\): byte 0xd8 at offset 6"),
-        (marked("ab", "utf-16-le") + b"\x00\xdc", r"is not UTF-16 \(little-endian\): byte 0x00 at offset 6"),
-        (marked("ab", "utf-32-le") + b"\x00\x00\x11\x00", r"is not UTF-32 \(little-endian\): byte 0x00 at offset 12"),
-        (marked("ab", "utf-32-be") + b"\x00\x00\x00", r"is not UTF-32 \(big-endian\): byte 0x00 at offset 12"),
+        (
+            marked("ab", "utf-16-le") + b"c",
+            r"is not UTF-16 \(little-endian\): byte 0x63 at offset 6",
+        ),
+        (
+            marked("ab", "utf-16-be") + b"\xd8\x00\x00a",
+            r"is not UTF-16 \(big-endian\): byte 0xd8 at offset 6",
+        ),
+        (
+            marked("ab", "utf-16-le") + b"\x00\xdc",
+            r"is not UTF-16 \(little-endian\): byte 0x00 at offset 6",
+        ),
+        (
+            marked("ab", "utf-32-le") + b"\x00\x00\x11\x00",
+            r"is not UTF-32 \(little-endian\): byte 0x00 at offset 12",
+        ),
+        (
+            marked("ab", "utf-32-be") + b"\x00\x00\x00",
+            r"is not UTF-32 \(big-endian\): byte 0x00 at offset 12",
+        ),
         (marked("ab\0c", "utf-16-le"), "is binary: a zero character at offset 6"),
-        ("Text, 日本".encode("utf-16-le"), r"zero byte at offset 1 \(it seems to be UTF-16 \(little-endian\) without a byte-order mark"),
-        ("Text, 日本".encode("utf-16-be"), r"zero byte at offset 0 \(it seems to be UTF-16 \(big-endian\) without a byte-order mark"),
-        ("Text, 日本".encode("utf-32-le"), r"zero byte at offset 1 \(it seems to be UTF-32 \(little-endian\) without a byte-order mark"),
+        (
+            "Text, 日本".encode("utf-16-le"),
+            r"zero byte at offset 1 \(it seems to be UTF-16 \(little-endian\) without a byte-order mark",
+        ),
+        (
+            "Text, 日本".encode("utf-16-be"),
+            r"zero byte at offset 0 \(it seems to be UTF-16 \(big-endian\) without a byte-order mark",
+        ),
+        (
+            "Text, 日本".encode("utf-32-le"),
+            r"zero byte at offset 1 \(it seems to be UTF-32 \(little-endian\) without a byte-order mark",
+        ),
         (
             "吾輩は猫である。\n名前".encode("utf-16-le"),
             r"it seems to be UTF-16 \(little-endian\) without a byte-order mark: save it as UTF-8",
@@ -133,6 +178,16 @@ def test_what_is_broken_is_named(tmp_path, data, what):
         path.unlink()
 
 
-@pytest.mark.parametrize("data", [b"text\nPK\0\1", b"\x89PNG\r\n\x1a\n\0\0", b"plain", b"", "Grüße".encode("latin-1"), bytes(64)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"text\nPK\0\1",
+        b"\x89PNG\r\n\x1a\n\0\0",
+        b"plain",
+        b"",
+        "Grüße".encode("latin-1"),
+        bytes(64),
+    ],
+)
 def test_no_encoding_is_presumed_of_other_files(data):
     assert presumed(data) == ""

@@ -1,4 +1,5 @@
-"""Fill-in against enumeration with a network whose conditional distributions are known, and its sentences."""
+"""Fill-in against enumeration with a network whose conditional distributions are known, and its
+sentences."""
 
 import pytest
 import torch
@@ -22,7 +23,9 @@ class Neighbours(nn.Module):
     def __init__(self):
         super().__init__()
         generator = torch.Generator().manual_seed(0)
-        self.left, self.right = (nn.Parameter(torch.randn(12, 12, generator=generator)) for _ in range(2))
+        self.left, self.right = (
+            nn.Parameter(torch.randn(12, 12, generator=generator)) for _ in range(2)
+        )
 
     def forward(self, tokens):
         return self.left[tokens.roll(1, 1)] + self.right[tokens.roll(-1, 1)]
@@ -45,23 +48,40 @@ def test_gaps_are_filled_surest_first():
     model = Neighbours()
     tokens = torch.randint(10, (4, 9), generator=torch.Generator().manual_seed(1))
     keep = torch.rand(4, 9, generator=torch.Generator().manual_seed(2)) < 0.6
-    filled = fill_tokens(model, tokens, keep, 11, GREEDY, Draws(0, 0, torch.arange(4)), never=[10, 11])
+    filled = fill_tokens(
+        model, tokens, keep, 11, GREEDY, Draws(0, 0, torch.arange(4)), never=[10, 11]
+    )
     for row, stays, new in zip(tokens, keep, filled, strict=True):
-        assert new.tolist() == by_hand(model, row.masked_fill(~stays, 11).tolist(), (~stays).nonzero()[:, 0].tolist())
-    alone = fill_tokens(model, tokens[2:3], keep[2:3], 11, GREEDY, Draws(0, 0, torch.tensor([2])), never=[10, 11])
+        assert new.tolist() == by_hand(
+            model, row.masked_fill(~stays, 11).tolist(), (~stays).nonzero()[:, 0].tolist()
+        )
+    alone = fill_tokens(
+        model, tokens[2:3], keep[2:3], 11, GREEDY, Draws(0, 0, torch.tensor([2])), never=[10, 11]
+    )
     assert torch.equal(alone[0], filled[2])
 
 
 def test_draws_follow_the_conditional_and_the_row():
     model, rows = Neighbours(), 4000
-    tokens, keep = torch.tensor([[3, 0, 4]]).expand(rows, 3), torch.tensor([[True, False, True]]).expand(rows, 3)
+    tokens, keep = (
+        torch.tensor([[3, 0, 4]]).expand(rows, 3),
+        torch.tensor([[True, False, True]]).expand(rows, 3),
+    )
     draws = Draws(0, 0, torch.arange(rows))
     filled = fill_tokens(model, tokens, keep, 11, Decoding(temperature=0.8), draws, never=[10, 11])
     logits = (model.left[3] + model.right[4]) / 0.8
     p = torch.cat([logits[:10].softmax(-1), torch.zeros(2)])
     share = torch.bincount(filled[:, 1], minlength=12) / rows
     assert ((share - p).abs() <= 5 * (p * (1 - p) / rows).sqrt()).all()
-    some = fill_tokens(model, tokens[:7], keep[:7], 11, Decoding(temperature=0.8), Draws(0, 0, torch.arange(7)), never=[10, 11])
+    some = fill_tokens(
+        model,
+        tokens[:7],
+        keep[:7],
+        11,
+        Decoding(temperature=0.8),
+        Draws(0, 0, torch.arange(7)),
+        never=[10, 11],
+    )
     assert torch.equal(some, filled[:7])
 
 
@@ -90,21 +110,27 @@ def test_a_gap_in_bpe_carries_its_space():
 
         def forward(self, tokens):
             seen.append(tokens[0].tolist())
-            return torch.zeros(*tokens.shape, codec.space.vocabulary).index_fill(2, torch.tensor(codec.encode(" dog")[0]), 5.0)
+            return torch.zeros(*tokens.shape, codec.space.vocabulary).index_fill(
+                2, torch.tensor(codec.encode(" dog")[0]), 5.0
+            )
 
     filled = fill(Word(), codec, "the [MASK] sat")
     assert filled.text == "the dog sat"
     assert seen[0] == [*codec.encode("the"), codec.space.special["mask"], *codec.encode(" sat")]
     characters = Characters().train(iter(["the cat sat"]))
     with torch.no_grad():
-        model = TransformerSettings(preset="modernbert", depth=1, width=8, heads=2).build(characters.space, 16, causal=False)
+        model = TransformerSettings(preset="modernbert", depth=1, width=8, heads=2).build(
+            characters.space, 16, causal=False
+        )
     assert len(fill(model, characters, "the [MASK]at sat").text) == len("the cat sat")
 
 
 def test_sentences(letters):
     space = Space(vocabulary=12, special=letters.space.special)
     causal = TransformerSettings(depth=1, width=8, heads=2).build(space, 16)
-    masked = TransformerSettings(preset="modernbert", depth=1, width=8, heads=2).build(space, 16, causal=False)
+    masked = TransformerSettings(preset="modernbert", depth=1, width=8, heads=2).build(
+        space, 16, causal=False
+    )
     with pytest.raises(GenwrightError, match="--prompt"):
         fill(causal, letters, "a[MASK]b")
     with pytest.raises(GenwrightError, match="--fill"):
@@ -115,7 +141,9 @@ def test_sentences(letters):
         fill(masked, letters, "ab[MASK]" * 9)
     with pytest.raises(GenwrightError, match="use a to j"):
         fill(masked, letters, "xyz[MASK]")
-    no_mask = type("NoMask", (), {"space": Space(vocabulary=12, special={"end": 10}), "encode": letters.encode})()
+    no_mask = type(
+        "NoMask", (), {"space": Space(vocabulary=12, special={"end": 10}), "encode": letters.encode}
+    )()
     with pytest.raises(GenwrightError, match="no mask token"):
         fill(masked, no_mask, "a[MASK]")
     masked.head_bias.data.fill_(float("nan"))

@@ -1,7 +1,8 @@
 """The headline figures of a text run against an independent computation.
 
-The exported model is opened by `transformers`; texts are read from their files; windows, counts, losses and floors are made by loops here.
-Nothing of genwright is called but what trains, exports and evaluates, and what draws which tokens are hidden.
+The exported model is opened by `transformers`; texts are read from their files; windows, counts,
+losses and floors are made by loops here. Nothing of genwright is called but what trains, exports
+and evaluates, and what draws which tokens are hidden.
 """
 
 import json
@@ -39,11 +40,22 @@ def folder_of_texts(place):
 
 def trained(place, recipe, **changed):
     settings = {
-        "data.path": str(folder_of_texts(place)), "data.cache": str(place / "cache"), "data.context": CONTEXT, "data.held_out": 0.3,
-        "codec": "bytes", "model.depth": 1, "model.width": 32, "model.heads": 2, "training.batch_size": 6, "training.steps": 20,
-        "training.threads": 1, "training.precision": "fp32", "training.evaluate_every": 10, "training.checkpoint_every": 10,
+        "data.path": str(folder_of_texts(place)),
+        "data.cache": str(place / "cache"),
+        "data.context": CONTEXT,
+        "data.held_out": 0.3,
+        "codec": "bytes",
+        "model.depth": 1,
+        "model.width": 32,
+        "model.heads": 2,
+        "training.batch_size": 6,
+        "training.steps": 20,
+        "training.threads": 1,
+        "training.precision": "fp32",
+        "training.evaluate_every": 10,
+        "training.checkpoint_every": 10,
         "training.ema": 0.9,
-    }  # fmt: skip
+    }
     return genwright.train(recipe, run=place / "run", quiet=True, **settings | changed)
 
 
@@ -61,8 +73,14 @@ class Outside:
         self.folder = run.export("hf", place / "hf")
         self.config = json.loads((self.folder / "config.json").read_text())
         texts = {p.name: p.read_bytes() for p in sorted((place / "text").iterdir())}
-        order = {split: [name for name, _ in run.dataset().documents(split)] for split in ("train", "held_out")}
-        self.texts = {split: [texts[name.rsplit("/", 1)[-1]] for name in names] for split, names in order.items()}
+        order = {
+            split: [name for name, _ in run.dataset().documents(split)]
+            for split in ("train", "held_out")
+        }
+        self.texts = {
+            split: [texts[name.rsplit("/", 1)[-1]] for name in names]
+            for split, names in order.items()
+        }
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder)
         self.end = self.tokenizer.eos_token_id
 
@@ -70,7 +88,9 @@ class Outside:
         """All tokens of a split: each text's, and an end token after each."""
         tokens = []
         for text in self.texts[split]:
-            tokens += self.tokenizer(text.decode("utf-8"), add_special_tokens=False)["input_ids"] + [self.end]
+            tokens += self.tokenizer(text.decode("utf-8"), add_special_tokens=False)[
+                "input_ids"
+            ] + [self.end]
         return tokens
 
     @property
@@ -80,8 +100,8 @@ class Outside:
 
 @cache
 def causal_costs(outside):
-    """[(target, its left neighbour, nats, whether the likeliest token is right)] of every held-out token but the first: each window of
-    CONTEXT tokens is read from nothing."""
+    """[(target, its left neighbour, nats, whether the likeliest token is right)] of every held-out
+    token but the first: each window of CONTEXT tokens is read from nothing."""
     model = transformers.AutoModelForCausalLM.from_pretrained(outside.folder).eval()
     row, out = outside.row("held_out"), []
     for start in range(0, len(row) - 1, CONTEXT):
@@ -106,12 +126,18 @@ def test_loss_bits_per_byte_and_accuracy_of_the_exported_model(causal):
     tokens = len(outside.row("held_out"))
     loss = sum(cost for _, _, cost, _ in costs) / len(costs)
     assert len(costs) == tokens - 1
-    assert figures["loss, held out"].value == near(loss) and figures["loss, held out"].count == len(costs)
-    assert figures["accuracy, held out"].value == near(sum(right for *_, right in costs) / len(costs))
+    assert figures["loss, held out"].value == near(loss) and figures["loss, held out"].count == len(
+        costs
+    )
+    assert figures["accuracy, held out"].value == near(
+        sum(right for *_, right in costs) / len(costs)
+    )
     bits = figures["bits per byte, held out"]
     assert bits.value == near(loss * tokens / outside.bytes_held_out / math.log(2))
     assert bits.count == outside.bytes_held_out
-    assert 1 < bits.value < 9, "bits a byte of a hardly trained model of bytes are near the loss over ln 2"
+    assert 1 < bits.value < 9, (
+        "bits a byte of a hardly trained model of bytes are near the loss over ln 2"
+    )
 
 
 def test_the_floors_of_the_loss_are_those_of_counts(causal):
@@ -130,7 +156,9 @@ def test_the_floors_of_the_loss_are_those_of_counts(causal):
         assert loss.floors[name] == near(value), name
         assert bits.floors[name] == near(value * scale), name
     guess = max(range(vocabulary), key=lambda token: alone[token])
-    assert figures["accuracy, held out"].floors["unigram"] == near(np.mean([target == guess for target, *_ in costs]))
+    assert figures["accuracy, held out"].floors["unigram"] == near(
+        np.mean([target == guess for target, *_ in costs])
+    )
 
 
 def test_files_and_report_say_what_was_computed(causal):
@@ -140,7 +168,9 @@ def test_files_and_report_say_what_was_computed(causal):
     (path,) = (run.folder / "evaluations").iterdir()
     stored = {figure["name"]: figure["value"] for figure in json.loads(path.read_text())["figures"]}
     bits = loss * len(outside.row("held_out")) / outside.bytes_held_out / math.log(2)
-    assert stored["loss, held out"] == near(loss) and stored["bits per byte, held out"] == near(bits)
+    assert stored["loss, held out"] == near(loss) and stored["bits per byte, held out"] == near(
+        bits
+    )
     measured = [record["held_out"]["loss"] for record in run.records if "held_out" in record]
     assert measured[-1] == near(loss), "what training recorded of its last step"
     page = run.report().read_text()
@@ -150,7 +180,8 @@ def test_files_and_report_say_what_was_computed(causal):
 
 
 def test_masked_loss_and_accuracy_of_the_exported_model(tmp_path):
-    """Which tokens are hidden is drawn by the run; what they cost is computed from the exported model alone."""
+    """Which tokens are hidden is drawn by the run; what they cost is computed from the exported
+    model alone."""
     run = trained(tmp_path, "docs", **{"objective": "masked", "model.preset": "modernbert"})
     outside, figures = Outside(run, tmp_path), figures_of(run.evaluate())
     model = transformers.AutoModelForMaskedLM.from_pretrained(outside.folder).eval()
@@ -159,7 +190,11 @@ def test_masked_loss_and_accuracy_of_the_exported_model(tmp_path):
     for number, start in enumerate(range(0, len(row), CONTEXT)):
         tokens = row[start : start + CONTEXT]
         assert windows.batch(number, number + 1)["tokens"][0].tolist()[: len(tokens)] == tokens
-        batch = run.objective.prepare(windows.batch(number, number + 1), Draws(run.recipe.seed, -1, torch.tensor([number])), None)
+        batch = run.objective.prepare(
+            windows.batch(number, number + 1),
+            Draws(run.recipe.seed, -1, torch.tensor([number])),
+            None,
+        )
         hidden, given = batch["targets"][0].tolist(), batch["inputs"][0].tolist()[: len(tokens)]
         with torch.no_grad():
             logits = model(torch.tensor([given])).logits[0].double().numpy()
@@ -175,7 +210,8 @@ def test_masked_loss_and_accuracy_of_the_exported_model(tmp_path):
 
 
 def test_figures_of_samples(causal):
-    """The same samples are drawn again; their figures are made of them by loops, and of the texts' own tokens."""
+    """The same samples are drawn again; their figures are made of them by loops, and of the texts'
+    own tokens."""
     run, found, outside = causal
     plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": ()}
     drawn = run.sample(prompts=[""], n=SAMPLES, max_tokens=CONTEXT, seed=run.recipe.seed, **plain)
@@ -189,7 +225,9 @@ def test_figures_of_samples(causal):
     assert figures["repetition"].value == near(repetition(samples))
     copies = [longest_copy(sample, train) for sample in samples]
     assert figures["verbatim, mean"].value == near(np.mean(copies))
-    longest = [f.value for f in found.figures if f.name == "verbatim, longest" and f.unit == "tokens"]
+    longest = [
+        f.value for f in found.figures if f.name == "verbatim, longest" and f.unit == "tokens"
+    ]
     assert longest == [max(copies)]
 
 
@@ -235,7 +273,9 @@ def test_bits_per_byte_come_from_the_loss_wherever_it_stands():
     bits, loss = named(figures, BITS_PER_BYTE), named(figures, LOSS)
     assert loss.value == pytest.approx(KNOWN["loss"])
     assert bits.value == pytest.approx(KNOWN["bits"], abs=5e-4)
-    assert bits.value == pytest.approx(KNOWN["loss"] * KNOWN["tokens"] / KNOWN["bytes"] / math.log(2), rel=1e-6)
+    assert bits.value == pytest.approx(
+        KNOWN["loss"] * KNOWN["tokens"] / KNOWN["bytes"] / math.log(2), rel=1e-6
+    )
 
 
 def test_bits_per_byte_are_made_of_nothing_but_nats_per_token():

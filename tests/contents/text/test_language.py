@@ -30,7 +30,9 @@ class Table(nn.Module):
         self.logits = nn.Parameter(torch.randn(VOCABULARY, VOCABULARY, generator=generator))
 
     def forward(self, tokens, targets=None, documents=None, padding=None):
-        return nn.functional.cross_entropy(self.logits[tokens].transpose(1, 2), targets, reduction="none", ignore_index=-100)
+        return nn.functional.cross_entropy(
+            self.logits[tokens].transpose(1, 2), targets, reduction="none", ignore_index=-100
+        )
 
 
 class Windows:
@@ -51,7 +53,10 @@ class Data:
 
     def __init__(self):
         rng = np.random.default_rng(0)
-        self.splits = {"train": rng.integers(0, 10, 500).astype(np.uint16), "held_out": rng.integers(0, 10, 77).astype(np.uint16)}
+        self.splits = {
+            "train": rng.integers(0, 10, 500).astype(np.uint16),
+            "held_out": rng.integers(0, 10, 77).astype(np.uint16),
+        }
 
     def held_out(self, lookahead):
         return Windows(self.splits["held_out"], lookahead)
@@ -66,24 +71,37 @@ class Data:
 
 def test_causal_figures_equal_a_loop_over_every_token():
     data, model = Data(), Table()
-    loss, bits = evaluate_language(Causal().build({"model": model}, SPACE), data, 1, batch=3, untrained=lambda: {"loss": 2.5})
+    loss, bits = evaluate_language(
+        Causal().build({"model": model}, SPACE), data, 1, batch=3, untrained=lambda: {"loss": 2.5}
+    )
     held = data.splits["held_out"].astype(int)
     logp = model.logits.detach().double().log_softmax(1)
-    expected = -sum(logp[a, b].item() for a, b in zip(held, held[1:], strict=False)) / (len(held) - 1)
+    expected = -sum(logp[a, b].item() for a, b in zip(held, held[1:], strict=False)) / (
+        len(held) - 1
+    )
     assert loss.value == pytest.approx(expected, rel=1e-6)
     assert loss.count == len(held) - 1
     floors = Floors(data.splits["train"], VOCABULARY)
-    assert loss.floors["bigram"] == pytest.approx(-np.log(floors.probability(held[1:], held[:-1])).mean())
+    assert loss.floors["bigram"] == pytest.approx(
+        -np.log(floors.probability(held[1:], held[:-1])).mean()
+    )
     assert loss.floors["unigram"] == pytest.approx(-np.log(floors.unigram[held[1:]]).mean())
-    assert loss.floors["uniform"] == pytest.approx(math.log(VOCABULARY)) and loss.floors["untrained"] == 2.5
-    assert bits.value == pytest.approx(expected / math.log(2) / 3, rel=1e-6) and bits.count == 3 * len(held)
+    assert (
+        loss.floors["uniform"] == pytest.approx(math.log(VOCABULARY))
+        and loss.floors["untrained"] == 2.5
+    )
+    assert bits.value == pytest.approx(
+        expected / math.log(2) / 3, rel=1e-6
+    ) and bits.count == 3 * len(held)
 
 
 def test_masked_figures_do_not_depend_on_the_batch_and_floors_use_the_hidden_positions():
     data = Data()
     objective = Masked(rate=0.4).build({"model": Table()}, SPACE)
     found = [evaluate_language(objective, data, 0, batch=n) for n in (1, 4, 99)]
-    assert [len(f) for f in found] == [1, 1, 1], "no bits per byte: a masked model gives no probability of a text"
+    assert [len(f) for f in found] == [1, 1, 1], (
+        "no bits per byte: a masked model gives no probability of a text"
+    )
     assert found[0][0].count == found[1][0].count == found[2][0].count > 10
     for other in found[1:]:
         assert other[0].value == pytest.approx(found[0][0].value, rel=1e-6)
@@ -103,12 +121,21 @@ class TwoRanks:
 
 def test_ranks_share_the_windows_exactly_even_when_one_has_none():
     data = Data()
-    objective, floors = Masked(rate=0.4).build({"model": Table()}, SPACE), Floors(data.splits["train"], VOCABULARY)
+    objective, floors = (
+        Masked(rate=0.4).build({"model": Table()}, SPACE),
+        Floors(data.splits["train"], VOCABULARY),
+    )
     for batch in (3, 50):  # 10 windows: with 50 the second rank is empty
         parts: list = []
         for rank in range(2):
             try:
-                measure(objective, data.held_out(0), batch=batch, engine=TwoRanks(rank, parts), each=partial(_floors, floors))
+                measure(
+                    objective,
+                    data.held_out(0),
+                    batch=batch,
+                    engine=TwoRanks(rank, parts),
+                    each=partial(_floors, floors),
+                )
             except GenwrightError:
                 assert batch == 50 and rank == 1
         alone = measure(objective, data.held_out(0), batch=4, each=partial(_floors, floors))
@@ -135,7 +162,17 @@ def test_bits_per_byte_by_hand():
 
 
 def test_figure_json_and_table():
-    figure = Figure("loss [bold]x[/bold]", 1.5, "nats/token", 1234, "tokens", {"bigram": 3.25}, {"text": 1.0}, "lower", "how")
+    figure = Figure(
+        "loss [bold]x[/bold]",
+        1.5,
+        "nats/token",
+        1234,
+        "tokens",
+        {"bigram": 3.25},
+        {"text": 1.0},
+        "lower",
+        "how",
+    )
     assert Figure.from_json(json.loads(json.dumps(figure.to_json()))) == figure
     unknown = Figure("share", math.nan, "share", 0)
     assert json.loads(json.dumps(unknown.to_json(), allow_nan=False))["value"] is None
@@ -143,7 +180,15 @@ def test_figure_json_and_table():
     console = Console(width=140, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(table([figure, unknown], "Held out"))
     text = console.export_text()
-    for part in ("loss [bold]x[/bold]", "1.5", "nats/token", "bigram 3.25", "text 1", "1,234 tokens", "not finite"):
+    for part in (
+        "loss [bold]x[/bold]",
+        "1.5",
+        "nats/token",
+        "bigram 3.25",
+        "text 1",
+        "1,234 tokens",
+        "not finite",
+    ):
         assert part in text
 
 

@@ -14,7 +14,8 @@ END = BYTES.space.special["end"]
 
 
 def metaspace():
-    """Words carry a mark for the space before them, and the first loses it (as in Llama's tokenizer)."""
+    """Words carry a mark for the space before them, and the first loses it (as in Llama's
+    tokenizer)."""
     words = ["▁the", "▁cat", "s", "▁sat", "</s>"]
     tokenizer = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
@@ -48,13 +49,16 @@ def test_bytes_that_are_no_text_are_shown_once(tokens, sizes):
 
 
 @given(
-    st.text(alphabet="ab", max_size=16), st.lists(st.text(alphabet="ab", min_size=1, max_size=4), max_size=3), st.lists(st.integers(1, 4))
+    st.text(alphabet="ab", max_size=16),
+    st.lists(st.text(alphabet="ab", min_size=1, max_size=4), max_size=3),
+    st.lists(st.integers(1, 4)),
 )
 def test_a_stop_string_cuts_at_its_first_place(text, stop, sizes):
     tokens = BYTES.encode(text)
     reader, pieces = read(BYTES, tokens, sizes, stop)
     ends = [i for i in range(len(text) + 1) if any(text[:i].endswith(s) for s in stop)]
-    if ends:  # over at the token that completes a stop string; cut before the earliest that is there
+    # over at the token that completes a stop string; cut before the earliest that is there
+    if ends:
         whole = text[: ends[0]]
         assert reader.stopped == "stop" and reader.tokens == tokens[: ends[0]]
         assert reader.text == whole[: min(whole.find(s) for s in stop if s in whole)]

@@ -18,16 +18,24 @@ from genwright.data.source_files import SourceFile
 def test_python_stdlib(tmp_path):
     names = {file.name for file in library((), "", tmp_path)}
     assert {"ast.py", "json/decoder.py", "asyncio/tasks.py"} <= names and len(names) > 300
-    assert not {"site-packages", "test", "tests", "__pycache__"} & {folder for name in names for folder in name.split("/")[:-1]}
+    assert not {"site-packages", "test", "tests", "__pycache__"} & {
+        folder for name in names for folder in name.split("/")[:-1]
+    }
 
 
 def test_our_encoder_gives_the_tokens_of_the_library_on_real_code():
-    files = [file for file in library((), "", None) if file.name in ("ast.py", "argparse.py", "heapq.py", "difflib.py")]
+    files = [
+        file
+        for file in library((), "", None)
+        if file.name in ("ast.py", "argparse.py", "heapq.py", "difflib.py")
+    ]
     texts = [Path(file.path).read_text("utf-8") for file in files]
     codec = BPE(vocabulary=1000).train(iter(texts))
     for text in texts:
         ids = codec.tokenizer.encode(text, add_special_tokens=False).ids
-        assert codec.encode(text) == ids and Encoder(codec.tokenizer)._any(text) == Encoder(codec.tokenizer).encode(text)
+        assert codec.encode(text) == ids and Encoder(codec.tokenizer)._any(text) == Encoder(
+            codec.tokenizer
+        ).encode(text)
 
 
 def test_docstrings():
@@ -41,12 +49,19 @@ class A:
         "Runs."
     def g(self): pass
 '''
-    assert docstrings(source, "m") == "m\n\nModule.\n\n\nm.A\n\nA thing.\n\nMore.\n\n\nm.A.f(self, x: int=1, *rest)\n\nRuns.\n"
+    assert (
+        docstrings(source, "m")
+        == "m\n\nModule.\n\n\nm.A\n\nA thing.\n\nMore.\n\n\nm.A.f(self, x: int=1, *rest)\n\nRuns.\n"
+    )
     assert docstrings(b"x = 1", "m") == docstrings(b"def (", "m") == ""
 
 
 def test_python_docs(tmp_path, monkeypatch):
-    chosen = [file for file in library((), "", tmp_path) if file.name in ("heapq.py", "json/__init__.py", "this.py")]
+    chosen = [
+        file
+        for file in library((), "", tmp_path)
+        if file.name in ("heapq.py", "json/__init__.py", "this.py")
+    ]
     monkeypatch.setattr(source_python, "library", lambda: chosen)
     files = documentation((), "", tmp_path)
     names = {file.name: file.path for file in files}
@@ -60,11 +75,17 @@ def test_python_docs(tmp_path, monkeypatch):
 
 def test_hugging_face(tmp_path):
     (tmp_path / "rows").mkdir()
-    (tmp_path / "rows" / "train.jsonl").write_text("".join(json.dumps({"text": f"row {i}"}) + "\n" for i in range(50)))
-    dataset = TextData(source=f"hf:{tmp_path / 'rows'}", cache=str(tmp_path / "cache"), context=4, held_out=0.2).prepare(Bytes())
+    (tmp_path / "rows" / "train.jsonl").write_text(
+        "".join(json.dumps({"text": f"row {i}"}) + "\n" for i in range(50))
+    )
+    dataset = TextData(
+        source=f"hf:{tmp_path / 'rows'}", cache=str(tmp_path / "cache"), context=4, held_out=0.2
+    ).prepare(Bytes())
     assert dataset.summary["train"]["documents"] + dataset.summary["held_out"]["documents"] == 50
     with pytest.raises(GenwrightError, match="hf:.*nothing cannot be loaded"):
-        TextData(source=f"hf:{tmp_path / 'nothing'}", cache=str(tmp_path / "cache")).prepare(Bytes())
+        TextData(source=f"hf:{tmp_path / 'nothing'}", cache=str(tmp_path / "cache")).prepare(
+            Bytes()
+        )
 
 
 def test_a_hugging_face_folder_whose_files_changed_under_the_same_date_is_read_again(tmp_path):
@@ -74,13 +95,17 @@ def test_a_hugging_face_folder_whose_files_changed_under_the_same_date_is_read_a
         path = tmp_path / "rows" / "train.jsonl"
         path.write_text("".join(json.dumps({"text": f"{word} {i}"}) + "\n" for i in range(20)))
         os.utime(path, (1_600_000_000, 1_600_000_000))
-        dataset = TextData(source=f"hf:{tmp_path / 'rows'}", cache=str(tmp_path / "cache"), context=4, held_out=0.2).prepare(Bytes())
+        dataset = TextData(
+            source=f"hf:{tmp_path / 'rows'}", cache=str(tmp_path / "cache"), context=4, held_out=0.2
+        ).prepare(Bytes())
         found.append(dataset.codec.decode(dataset.tokens("train")[:3].tolist()))
     assert found == ["one", "two"]
 
 
 def test_unknown_source(tmp_path):
-    with pytest.raises(GenwrightError, match="data.source is 'python-stdlb'; did you mean 'python-stdlib'"):
+    with pytest.raises(
+        GenwrightError, match="data.source is 'python-stdlb'; did you mean 'python-stdlib'"
+    ):
         TextData(source="python-stdlb", cache=str(tmp_path)).prepare(Bytes())
 
 

@@ -1,4 +1,5 @@
-"""Text codecs: exact round trips, the same ids as `tokenizers` and transformers, special tokens kept apart from content."""
+"""Text codecs: exact round trips, the same ids as `tokenizers` and transformers, special tokens
+kept apart from content."""
 
 import json
 
@@ -32,7 +33,9 @@ def plain(codec, text):
     return tokenizer.encode(text, add_special_tokens=False).ids
 
 
-CODEISH = st.text(st.sampled_from("ab1_9 \t\n\r\f\v\x1c\x85.,'(<|>[]\u00a0\u2028é“日\0"), max_size=60)
+CODEISH = st.text(
+    st.sampled_from("ab1_9 \t\n\r\f\v\x1c\x85.,'(<|>[]\u00a0\u2028é“日\0"), max_size=60
+)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "bpe"])
@@ -51,7 +54,9 @@ def test_round_trip_and_ids_are_those_of_tokenizers(kind, text):
 def test_a_safe_cut_changes_no_token(text):
     block, codec = text.encode(), CODECS["bpe"]
     cut = safe_cut(block)
-    assert codec.encode(text) == codec.encode(block[:cut].decode()) + codec.encode(block[cut:].decode())
+    assert codec.encode(text) == codec.encode(block[:cut].decode()) + codec.encode(
+        block[cut:].decode()
+    )
     assert cut or b"\na" not in block
 
 
@@ -64,7 +69,9 @@ def test_characters_round_trip(text):
 
 
 def test_characters_refuse_an_unknown_one():
-    with pytest.raises(GenwrightError, match="character 'Ж' is not among the .* characters.*codec.kind=bytes"):
+    with pytest.raises(
+        GenwrightError, match="character 'Ж' is not among the .* characters.*codec.kind=bytes"
+    ):
         CODECS["characters"].encode("def Ж")
 
 
@@ -76,7 +83,10 @@ def test_a_long_text_is_encoded_in_parts(monkeypatch):
 
 def test_bytes_are_their_own_ids():
     assert CODECS["bytes"].encode("aé\n") == list("aé\n".encode())
-    assert CODECS["bytes"].space.special == {"end": 256, "mask": 257, "pad": 258} and CODECS["bytes"].space.vocabulary == 259
+    assert (
+        CODECS["bytes"].space.special == {"end": 256, "mask": 257, "pad": 258}
+        and CODECS["bytes"].space.vocabulary == 259
+    )
 
 
 def test_training_is_deterministic_and_learns():
@@ -105,11 +115,25 @@ def test_saved_codec_loads_here_and_in_transformers(kind, tmp_path):
     assert theirs(text, add_special_tokens=False)["input_ids"] == codec.encode(text)
     assert theirs.decode(codec.encode(text)) == text
     special = codec.space.special
-    assert (theirs.eos_token_id, theirs.mask_token_id, theirs.pad_token_id) == (special["end"], special["mask"], special["pad"])
+    assert (theirs.eos_token_id, theirs.mask_token_id, theirs.pad_token_id) == (
+        special["end"],
+        special["mask"],
+        special["pad"],
+    )
     assert len(theirs) == codec.space.vocabulary
 
 
-@pytest.mark.parametrize("text", ["a [MASK] b", "[MASK] b", "the cat[MASK].", "in [MASK] 4 [MASK] [MASK], on", "天 [MASK]地", "no mask"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a [MASK] b",
+        "[MASK] b",
+        "the cat[MASK].",
+        "in [MASK] 4 [MASK] [MASK], on",
+        "天 [MASK]地",
+        "no mask",
+    ],
+)
 @pytest.mark.parametrize("kind", CODECS)
 def test_an_exported_mask_takes_the_space_before_it_as_ours_does(kind, text, tmp_path):
     """As `fill` reads the text, and as transformers reads it with the exported tokenizer."""
@@ -124,23 +148,32 @@ def test_an_exported_mask_takes_the_space_before_it_as_ours_does(kind, text, tmp
     assert theirs(text, add_special_tokens=False)["input_ids"] == ours
     assert ours.count(theirs.mask_token_id) == text.count("[MASK]")
     again = TextCodec.load(tmp_path)  # and --from the exported folder reads it alike
-    assert _encode(again, text, again.space.special["mask"]) == ours and again.encode(text) == codec.encode(text)
+    assert _encode(again, text, again.space.special["mask"]) == ours and again.encode(
+        text
+    ) == codec.encode(text)
 
 
 def test_words_carry_their_space_in_bpe_only():
-    assert {kind: codec.space.carries_space for kind, codec in CODECS.items()} == {kind: kind.startswith("bpe") for kind in CODECS}
+    assert {kind: codec.space.carries_space for kind, codec in CODECS.items()} == {
+        kind: kind.startswith("bpe") for kind in CODECS
+    }
 
 
 def test_special_tokens_in_text_are_text():
     codec = CODECS["bpe"]
     text = "a [MASK] b<|end|>"
     assert codec.decode(codec.encode(text)) == text
-    assert not set(codec.encode(text)) & set(codec.space.special.values()) and codec.encode(text) == plain(codec, text)
+    assert not set(codec.encode(text)) & set(codec.space.special.values()) and codec.encode(
+        text
+    ) == plain(codec, text)
 
 
 def test_word_starts():
     codec = BPE(vocabulary=300).train(iter([" the cat\n" * 9]))
-    starts = {codec.decode([i]): bool(codec.space.word_start[i]) for i in range(256, codec.space.vocabulary - 3)}
+    starts = {
+        codec.decode([i]): bool(codec.space.word_start[i])
+        for i in range(256, codec.space.vocabulary - 3)
+    }
     assert starts and all(flag == (not text[0].isalnum()) for text, flag in starts.items())
     assert codec.space.word_start[[codec.space.special["end"], *codec.encode(" (\n")]].all()
     assert not codec.space.word_start[codec.encode("aé")].any()

@@ -24,7 +24,9 @@ WORDS = ["alpha", "beta", "gamma", "delta", "naïve", "“quoted”", "x", "=", 
 
 def text(seed, size=400):
     rng = np.random.default_rng(seed)
-    return "".join(str(rng.choice(WORDS)) + str(rng.choice([" ", "\n", "\n\n    "])) for _ in range(size // 6))
+    return "".join(
+        str(rng.choice(WORDS)) + str(rng.choice([" ", "\n", "\n\n    "])) for _ in range(size // 6)
+    )
 
 
 @pytest.fixture
@@ -32,13 +34,17 @@ def corpus(tmp_path):
     folder = tmp_path / "corpus"
     (folder / "sub").mkdir(parents=True)
     for i in range(12):
-        (folder / ("sub" if i % 2 else "") / f"{i}.md").write_text(text(i), encoding="utf-8", newline="")
+        (folder / ("sub" if i % 2 else "") / f"{i}.md").write_text(
+            text(i), encoding="utf-8", newline=""
+        )
     return folder
 
 
 def data(tmp_path, path, **settings):
     paths = tuple(map(str, path)) if isinstance(path, list) else str(path)
-    return TextData(path=paths, cache=str(tmp_path / "cache"), **{"context": 8, "held_out": 0.3} | settings)
+    return TextData(
+        path=paths, cache=str(tmp_path / "cache"), **{"context": 8, "held_out": 0.3} | settings
+    )
 
 
 def texts(dataset, split):
@@ -50,12 +56,17 @@ def texts(dataset, split):
     return out
 
 
-@pytest.mark.parametrize("codec", [Bytes(), Characters(), BPE(vocabulary=300)], ids=lambda c: c.kind)
+@pytest.mark.parametrize(
+    "codec", [Bytes(), Characters(), BPE(vocabulary=300)], ids=lambda c: c.kind
+)
 def test_documents_come_back_whole(tmp_path, corpus, codec):
     dataset = data(tmp_path, corpus).prepare(codec)
     train, held = texts(dataset, "train"), texts(dataset, "held_out")
     assert train and held and not set(train) & set(held)
-    read = {path.relative_to(corpus).as_posix(): path.read_bytes().decode() for path in corpus.rglob("*.md")}
+    read = {
+        path.relative_to(corpus).as_posix(): path.read_bytes().decode()
+        for path in corpus.rglob("*.md")
+    }
     assert train | held == read
     assert dataset.summary["files"] == 12 and dataset.summary["held_out"]["documents"] == len(held)
     assert dataset.summary["held_out"]["bytes"] == sum(len(t.encode()) for t in held.values())
@@ -77,13 +88,17 @@ def test_document_at(tmp_path, corpus):
 def test_the_same_input_is_never_prepared_twice(tmp_path, corpus, monkeypatch):
     first = data(tmp_path, corpus).prepare(BPE(vocabulary=300))
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*")}
-    monkeypatch.setattr(prepare, "parallel", lambda name, jobs, workers: pytest.fail(name) if jobs else iter(()))
+    monkeypatch.setattr(
+        prepare, "parallel", lambda name, jobs, workers: pytest.fail(name) if jobs else iter(())
+    )
     monkeypatch.setattr(scans, "MARGIN", -(10**18))  # the files are as young as the scan
     assert data(tmp_path, corpus).prepare(BPE(vocabulary=300)).digest == first.digest
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*")} == before
 
 
-def test_moving_the_folder_changes_nothing_and_a_new_file_costs_itself(tmp_path, corpus, monkeypatch):
+def test_moving_the_folder_changes_nothing_and_a_new_file_costs_itself(
+    tmp_path, corpus, monkeypatch
+):
     monkeypatch.setattr(prepare, "UNIT", 800)  # a unit holds about two files
     first = data(tmp_path, corpus).prepare(Bytes())
     moved = corpus.rename(tmp_path / "elsewhere")
@@ -91,13 +106,17 @@ def test_moving_the_folder_changes_nothing_and_a_new_file_costs_itself(tmp_path,
     (moved / "5b.md").write_text(text(99), encoding="utf-8")
     more = data(tmp_path, moved).prepare(Bytes())
     assert more.digest != first.digest
-    new = {name.split("/")[0] for name in more.shards} - {name.split("/")[0] for name in first.shards}
+    new = {name.split("/")[0] for name in more.shards} - {
+        name.split("/")[0] for name in first.shards
+    }
     assert 1 <= len(new) <= 2 < len(first.shards) // 3
 
 
 def test_workers_and_cuts_do_not_change_the_tokens(tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_text(text(1, 200_000), encoding="utf-8")
-    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"text": text(i, 100)}) + "\n" for i in range(900)))
+    (tmp_path / "b.jsonl").write_text(
+        "".join(json.dumps({"text": text(i, 100)}) + "\n" for i in range(900))
+    )
     both = [tmp_path / "a.txt", tmp_path / "b.jsonl"]
     codec = BPE(vocabulary=320)
     whole = data(tmp_path, both, workers=1).prepare(codec)
@@ -109,7 +128,9 @@ def test_workers_and_cuts_do_not_change_the_tokens(tmp_path, monkeypatch):
     assert len(cut.shards) > 3 * len(whole.shards)
     for split in ("train", "held_out"):
         assert np.array_equal(np.asarray(cut.tokens(split)), np.asarray(whole.tokens(split)))
-        assert [name for name, _ in cut.documents(split)] == [name for name, _ in whole.documents(split)]
+        assert [name for name, _ in cut.documents(split)] == [
+            name for name, _ in whole.documents(split)
+        ]
     monkeypatch.setattr(prepare, "SMALL", 0)
     by_two = data(tmp_path / "3", both, workers=2).prepare(File(path=str(tmp_path / "codec")))
     assert np.array_equal(np.asarray(by_two.tokens("train")), np.asarray(whole.tokens("train")))
@@ -120,19 +141,27 @@ def test_rows_of_every_format_are_the_same_documents(tmp_path, monkeypatch):
     import pyarrow.parquet
 
     rows = [text(i, 80) for i in range(40)]
-    lines = "".join(json.dumps({"body": row, "id": i}) + "\n" for i, row in enumerate(rows)).encode()
+    lines = "".join(
+        json.dumps({"body": row, "id": i}) + "\n" for i, row in enumerate(rows)
+    ).encode()
     (tmp_path / "a.jsonl").write_bytes(lines)
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines))
     (tmp_path / "c.jsonl.zst").write_bytes(pyarrow.compress(lines, "zstd", asbytes=True))
     with open(tmp_path / "d.csv", "w", newline="", encoding="utf-8-sig") as file:
         csv.writer(file).writerows([["id", "body"], *enumerate(rows)])
-    pyarrow.parquet.write_table(pyarrow.table({"body": rows}), tmp_path / "e.parquet", row_group_size=7)
+    pyarrow.parquet.write_table(
+        pyarrow.table({"body": rows}), tmp_path / "e.parquet", row_group_size=7
+    )
     monkeypatch.setattr(readers, "PART", 800)
     results = {}
     for path in sorted(tmp_path.glob("?.*")):
         dataset = data(tmp_path, path, field="body").prepare(Bytes())
-        results[path.name] = [np.asarray(dataset.tokens(split)).tolist() for split in ("train", "held_out")]
-        assert dataset.summary["train"]["documents"] + dataset.summary["held_out"]["documents"] == 40
+        results[path.name] = [
+            np.asarray(dataset.tokens(split)).tolist() for split in ("train", "held_out")
+        ]
+        assert (
+            dataset.summary["train"]["documents"] + dataset.summary["held_out"]["documents"] == 40
+        )
         name, offset = dataset.document_at("train", 0)
         assert name.startswith(path.name + ":") and offset == 0
     assert len(results) == 5 and all(result == results["a.jsonl"] for result in results.values())
@@ -146,8 +175,11 @@ def test_tail_is_cut_at_the_character(tmp_path, monkeypatch):
         monkeypatch.setattr(prepare, "UNIT", unit)
         monkeypatch.setattr(readers, "PART", unit)
         monkeypatch.setattr(readers, "BLOCK", min(unit, 1 << 20))
-        dataset = data(tmp_path, tmp_path / "long.txt", split="tail", held_out=0.1).prepare(Characters())
-        assert dataset.codec.decode(dataset.tokens("train")) == content[:cut]  # no end token in one document
+        dataset = data(tmp_path, tmp_path / "long.txt", split="tail", held_out=0.1).prepare(
+            Characters()
+        )
+        # no end token in one document
+        assert dataset.codec.decode(dataset.tokens("train")) == content[:cut]
         assert dataset.codec.decode(dataset.tokens("held_out")) == content[cut:]
         assert dataset.summary["held_out"]["tokens"] == len(content) - cut
         assert dataset.document_at("held_out", 5) == ("long.txt", 5)
@@ -159,7 +191,9 @@ def test_tail_of_many_documents(tmp_path, corpus):
     end = dataset.codec.space.special["end"]
     joined = [np.asarray(dataset.tokens(split)) for split in ("train", "held_out")]
     files = sorted((path.relative_to(corpus).as_posix(), path) for path in corpus.rglob("*.md"))
-    assert dataset.codec.decode(np.concatenate(joined)) == "".join(path.read_bytes().decode() for _, path in files)
+    assert dataset.codec.decode(np.concatenate(joined)) == "".join(
+        path.read_bytes().decode() for _, path in files
+    )
     assert sum((tokens == end).sum() for tokens in joined) == 12
     characters = [dataset.summary[split]["characters"] for split in ("train", "held_out")]
     assert characters[0] == int(sum(characters) * (1 - 0.3))
@@ -215,14 +249,24 @@ def test_a_kill_keeps_what_is_finished(tmp_path, monkeypatch):
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-    kept = {path.name: path.stat().st_mtime_ns for path in (cache / "shards").iterdir() if path.suffix != ".tmp"}
+    kept = {
+        path.name: path.stat().st_mtime_ns
+        for path in (cache / "shards").iterdir()
+        if path.suffix != ".tmp"
+    }
     assert len(kept) >= 3
-    (cache / "shards" / f"{next(iter(kept))}.{socket.gethostname()}-{process.pid}.tmp").mkdir()  # as a killed process leaves it
+    # as a killed process leaves it
+    (cache / "shards" / f"{next(iter(kept))}.{socket.gethostname()}-{process.pid}.tmp").mkdir()
     monkeypatch.setattr(prepare, "UNIT", 20_000)
     settings = {"path": str(tmp_path / "*.txt"), "context": 8}
     resumed = TextData(cache=str(cache), **settings).prepare(Bytes())
-    assert resumed.digest == TextData(cache=str(tmp_path / "fresh"), **settings).prepare(Bytes()).digest
-    assert all((cache / "shards" / name).stat().st_mtime_ns == changed for name, changed in kept.items())
+    assert (
+        resumed.digest
+        == TextData(cache=str(tmp_path / "fresh"), **settings).prepare(Bytes()).digest
+    )
+    assert all(
+        (cache / "shards" / name).stat().st_mtime_ns == changed for name, changed in kept.items()
+    )
     resumed.verify()
     shutil.rmtree(cache / "shards" / next(iter(kept)))
     assert TextData(cache=str(cache), **settings).prepare(Bytes()).digest == resumed.digest
@@ -263,7 +307,8 @@ assert data.summary["train"]["documents"] + data.summary["held_out"]["documents"
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
     command = [sys.executable, "-c", code, str(tmp_path / "rows.jsonl"), str(tmp_path / "cache")]
-    assert float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 60  # MB; the file has 23 MB
+    # MB; the file has 23 MB
+    assert float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 60
 
 
 def test_expected_digest(tmp_path, corpus):
@@ -274,6 +319,9 @@ def test_expected_digest(tmp_path, corpus):
     (corpus / "0.md").write_text("changed\n")
     now = time.time_ns() + 5_000_000_000
     os.utime(corpus / "0.md", ns=(now, now))
-    with pytest.raises(GenwrightError, match=f"recorded digest {first.digest[:16]}, the sources now give [0-9a-f]{{16}}; bring"):
+    with pytest.raises(
+        GenwrightError,
+        match=f"recorded digest {first.digest[:16]}, the sources now give [0-9a-f]{{16}}; bring",
+    ):
         data(tmp_path, corpus).prepare(Bytes(), expect=first.digest)
     first.verify()  # what was prepared before is still there

@@ -1,4 +1,5 @@
-"""Texts: equal ones on one side, the wanted share of bytes, sides that stay, and only what is new is read."""
+"""Texts: equal ones on one side, the wanted share of bytes, sides that stay, and only what is new
+is read."""
 
 import codecs
 import gzip
@@ -25,7 +26,12 @@ def words(seed, count=60):
 
 
 def data(tmp_path, path, **settings):
-    given = {"context": 8, "held_out": 0.1, "workers": 1, "cache": str(tmp_path / "cache")} | settings
+    given = {
+        "context": 8,
+        "held_out": 0.1,
+        "workers": 1,
+        "cache": str(tmp_path / "cache"),
+    } | settings
     return TextData(path=str(path), **given).prepare(Bytes())
 
 
@@ -61,7 +67,9 @@ def test_a_text_is_equal_whatever_its_encoding_its_compression_and_its_format(tm
         (folder / f"{i}-32.md").write_bytes(text.encode("utf-32"))
         (folder / f"{i}.txt.gz").write_bytes(gzip.compress(text.encode()))
     (folder / "rows.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    (folder / "table.csv").write_text("text\n" + "".join(f'"{text}"\n' for text in texts), encoding="utf-8")
+    (folder / "table.csv").write_text(
+        "text\n" + "".join(f'"{text}"\n' for text in texts), encoding="utf-8"
+    )
     pyarrow.parquet.write_table(pyarrow.table({"text": texts}), folder / "rows.parquet")
     dataset = data(tmp_path, folder, held_out=0.2)
     found: dict[str, set[str]] = {}
@@ -69,7 +77,9 @@ def test_a_text_is_equal_whatever_its_encoding_its_compression_and_its_format(tm
         for _, tokens in dataset.documents(side):
             found.setdefault(dataset.codec.decode(tokens[:-1]), set()).add(side)
     assert set(found) == set(texts) and all(len(its) == 1 for its in found.values())
-    assert dataset.summary["train"]["documents"] + dataset.summary["held_out"]["documents"] == 8 * 30
+    assert (
+        dataset.summary["train"]["documents"] + dataset.summary["held_out"]["documents"] == 8 * 30
+    )
     assert dataset.summary["copies"] == 7 * 30 and dataset.summary["copies across the split"] == 0
 
 
@@ -104,10 +114,15 @@ def test_the_share_of_109_files_is_what_was_asked_for(tmp_path, seed):
 
 def test_rows_are_held_out_to_the_wanted_share(tmp_path):
     rows = [words(i, 1 + i % 40) for i in range(2000)]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows + rows[:500]))
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"text": row}) + "\n" for row in rows + rows[:500])
+    )
     dataset = data(tmp_path, tmp_path / "rows.jsonl", held_out=0.1)
     assert abs(share(dataset) - 0.1) < 0.002
-    texts = [{dataset.codec.decode(tokens[:-1]) for _, tokens in dataset.documents(side)} for side in ("train", "held_out")]
+    texts = [
+        {dataset.codec.decode(tokens[:-1]) for _, tokens in dataset.documents(side)}
+        for side in ("train", "held_out")
+    ]
     assert not texts[0] & texts[1]
     assert dataset.summary["copies"] == 2500 - len(set(rows))
 
@@ -127,7 +142,8 @@ def test_documents_keep_their_side_when_others_are_added_and_when_they_are_edite
     for i in range(0, 120, 5):
         (folder / f"{i}.txt").write_text(words(i + 1000), encoding="utf-8")
     assert sides(data(tmp_path, folder)) == before
-    (folder / "rows.jsonl").write_text(json.dumps({"text": "a row among files"}))  # is read in one go with them
+    # is read in one go with them
+    (folder / "rows.jsonl").write_text(json.dumps({"text": "a row among files"}))
     for i in range(0, 120, 7):
         (folder / f"{i}.txt").write_text(words(i + 2000), encoding="utf-8")
     assert before.items() <= sides(data(tmp_path, folder)).items()
@@ -159,7 +175,11 @@ def test_another_text_of_equal_size_and_date_is_read(tmp_path):
     (folder / "3.txt").write_text("TEXT NUMBER 3\n")
     os.utime(folder / "3.txt", (1_600_000_000, 1_600_000_000))
     dataset = data(tmp_path, folder)
-    texts = [dataset.codec.decode(tokens[:-1]) for side in ("train", "held_out") for _, tokens in dataset.documents(side)]
+    texts = [
+        dataset.codec.decode(tokens[:-1])
+        for side in ("train", "held_out")
+        for _, tokens in dataset.documents(side)
+    ]
     assert "TEXT NUMBER 3\n" in texts and "text number 3\n" not in texts
 
 
@@ -172,13 +192,20 @@ def test_a_file_more_is_all_that_is_scanned(tmp_path, monkeypatch):
     data(tmp_path, folder)
     scanned = []
     scan = readers.scan
-    monkeypatch.setattr(readers, "scan", lambda path: (scanned.append(os.path.basename(path)), scan(path))[1])
+    monkeypatch.setattr(
+        readers, "scan", lambda path: (scanned.append(os.path.basename(path)), scan(path))[1]
+    )
     data(tmp_path, folder)
     assert scanned == []
     (folder / "new.txt").write_text(words(99), encoding="utf-8")
     data(tmp_path, folder)
     assert scanned == ["new.txt"]
-    both = TextData(path=(str(folder / "3.txt"), str(folder / "new.txt")), cache=str(tmp_path / "cache"), context=8, held_out=0.5)
+    both = TextData(
+        path=(str(folder / "3.txt"), str(folder / "new.txt")),
+        cache=str(tmp_path / "cache"),
+        context=8,
+        held_out=0.5,
+    )
     both.prepare(Bytes())
     assert scanned == ["new.txt"]
 
@@ -188,8 +215,16 @@ def test_inspect_says_what_is_equal(tmp_path):
     folder.mkdir()
     for i in range(20):
         (folder / f"{i}.txt").write_text(words(i % 10, 200), encoding="utf-8")
-    settings = {"data.path": str(folder), "data.cache": str(tmp_path / "cache"), "data.context": 16, "codec": "bytes", "data.held_out": 0.2}
-    facts = preview(Recipe.load("docs", settings | {"model.depth": 1, "model.width": 16, "model.heads": 1})).facts
+    settings = {
+        "data.path": str(folder),
+        "data.cache": str(tmp_path / "cache"),
+        "data.context": 16,
+        "codec": "bytes",
+        "data.held_out": 0.2,
+    }
+    facts = preview(
+        Recipe.load("docs", settings | {"model.depth": 1, "model.width": 16, "model.heads": 1})
+    ).facts
     assert facts["split"] == "copies of an earlier one: 10"
     assert "4 documents, 20.6% of the bytes" in facts["data"] and facts["left out"] == "nothing"
 
@@ -206,6 +241,11 @@ def test_a_share_that_cannot_be_had_is_said(tmp_path):
         "codec": "bytes",
         "data.held_out": 0.05,
     }
-    facts = preview(Recipe.load("docs", settings | {"model.depth": 1, "model.width": 16, "model.heads": 1})).facts
-    assert "% are held out, for data.held_out = 0.05 cannot be had from whole documents" in facts["split"]
+    facts = preview(
+        Recipe.load("docs", settings | {"model.depth": 1, "model.width": 16, "model.heads": 1})
+    ).facts
+    assert (
+        "% are held out, for data.held_out = 0.05 cannot be had from whole documents"
+        in facts["split"]
+    )
     assert 40 < float(facts["split"].partition("%")[0]) < 60

@@ -19,14 +19,18 @@ def dataset(tmp_path, size=1000, documents=4, **settings):
     folder = tmp_path / "in"
     folder.mkdir()
     for i in range(documents):
-        (folder / f"{i}.txt").write_bytes(bytes(97 + (i + k * k) % 23 for k in range(size // documents)))
+        (folder / f"{i}.txt").write_bytes(
+            bytes(97 + (i + k * k) % 23 for k in range(size // documents))
+        )
     settings = {"held_out": 0.3, "context": 8} | settings
     return TextData(path=str(folder), cache=str(tmp_path / "cache"), **settings).prepare(Bytes())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 9, 64, 65, 1000, 4097])
 def test_an_epoch_is_a_permutation(size):
-    orders = [permute(np.arange(size), size, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    orders = [
+        permute(np.arange(size), size, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))
+    ]
     for order in orders:
         assert sorted(order.tolist()) == list(range(size))
     if size >= 64:
@@ -49,10 +53,14 @@ def test_stream_visits_every_window_of_an_epoch_once(tmp_path):
     assert isinstance(stream, Stream) and stream.size == 5
     tokens = np.asarray(data.tokens("train"))
     numbers = np.arange(3 * stream.windows)
-    starts = np.concatenate([stream.indices(int(n) // 5, torch.tensor([n % 5])) for n in numbers]).reshape(3, -1)
+    starts = np.concatenate(
+        [stream.indices(int(n) // 5, torch.tensor([n % 5])) for n in numbers]
+    ).reshape(3, -1)
     shifts = set()
     for epoch in starts:
-        assert len(set(epoch.tolist())) == stream.windows and np.ptp(epoch) == (stream.windows - 1) * 8
+        assert (
+            len(set(epoch.tolist())) == stream.windows and np.ptp(epoch) == (stream.windows - 1) * 8
+        )
         assert epoch.min() >= 0 and epoch.max() + 9 <= len(tokens)
         shifts.add(int(epoch.min()))
     assert len(shifts) > 1 and (starts[0] != starts[1]).any()
@@ -68,7 +76,10 @@ def test_a_batch_is_a_pure_function_of_its_position(tmp_path):
     data = dataset(tmp_path)
     stream = data.stream(6, seed=1)
     whole = stream.batch(11, torch.arange(6))["tokens"]
-    parts = [data.stream(6, seed=1).batch(11, torch.tensor(part))["tokens"] for part in ([4, 5], [0], [1, 2, 3])]
+    parts = [
+        data.stream(6, seed=1).batch(11, torch.tensor(part))["tokens"]
+        for part in ([4, 5], [0], [1, 2, 3])
+    ]
     assert torch.equal(whole, torch.cat([parts[1], parts[2], parts[0]]))
     assert not torch.equal(whole, data.stream(6, seed=2).batch(11, torch.arange(6))["tokens"])
     assert stream.batch(11, torch.arange(0))["tokens"].shape == (0, 9)
@@ -101,18 +112,39 @@ def test_documents_are_told_apart(tmp_path):
 
 def test_context_longer_than_the_data(tmp_path):
     data = dataset(tmp_path, context=5000)
-    with pytest.raises(GenwrightError, match="data.context = 5000 is longer than the training data .* lower data.context"):
+    with pytest.raises(
+        GenwrightError,
+        match="data.context = 5000 is longer than the training data .* lower data.context",
+    ):
         data.stream(2, 0)
-    exact = dataset(tmp_path / "b", context=len(data.tokens("train")) - 1) if (tmp_path / "b").mkdir() is None else None
-    assert exact.stream(2, 0).batch(5, torch.arange(2))["tokens"].tolist() == [data.tokens("train")[:].tolist()] * 2
+    exact = (
+        dataset(tmp_path / "b", context=len(data.tokens("train")) - 1)
+        if (tmp_path / "b").mkdir() is None
+        else None
+    )
+    assert (
+        exact.stream(2, 0).batch(5, torch.arange(2))["tokens"].tolist()
+        == [data.tokens("train")[:].tolist()] * 2
+    )
 
 
 def test_tokens_over_shards_are_one_array():
-    shards = [np.arange(0, 5, dtype="<u2"), np.arange(5, 5, dtype="<u2"), np.arange(5, 12, dtype="<u2")]
+    shards = [
+        np.arange(0, 5, dtype="<u2"),
+        np.arange(5, 5, dtype="<u2"),
+        np.arange(5, 12, dtype="<u2"),
+    ]
     tokens = Tokens(shards, np.dtype("<u2"))
     whole = np.arange(12)
     assert len(tokens) == 12 and tokens.shape == (12,) and tokens[-1] == 11 and tokens[5] == 5
-    for cut in (slice(None), slice(3, 9), slice(9, 3), slice(-2, None), slice(0, 12, 3), slice(None, None, -1)):
+    for cut in (
+        slice(None),
+        slice(3, 9),
+        slice(9, 3),
+        slice(-2, None),
+        slice(0, 12, 3),
+        slice(None, None, -1),
+    ):
         assert tokens[cut].tolist() == whole[cut].tolist()
     assert np.array_equal(np.asarray(tokens), whole) and np.bincount(tokens).sum() == 12
     with pytest.raises(IndexError):
@@ -126,7 +158,8 @@ def test_a_batch_is_quick(tmp_path):
         start = time.perf_counter()
         stream.batch(position, examples)
         times.append(time.perf_counter() - start)
-    assert sorted(times)[20] < 200e-6  # 45 us on a quiet machine; 300 us would be 3% of a step of 10 ms
+    # 45 us on a quiet machine; 300 us would be 3% of a step of 10 ms
+    assert sorted(times)[20] < 200e-6
 
 
 def test_describe_names_documents(tmp_path):

@@ -8,7 +8,12 @@ from genwright.core.errors import GenwrightError
 
 
 def prepare(tmp_path, path, **settings):
-    settings = {"context": 8, "held_out": 0, "cache": str(tmp_path / "cache"), "workers": 1} | settings
+    settings = {
+        "context": 8,
+        "held_out": 0,
+        "cache": str(tmp_path / "cache"),
+        "workers": 1,
+    } | settings
     return TextData(path=str(path), **settings).prepare(Bytes())
 
 

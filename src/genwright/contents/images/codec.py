@@ -1,4 +1,5 @@
-"""The codec of pictures: squares of grey or RGB, as float32 in [-1, 1]: a stored value v (0 .. 255) is v / 127.5 - 1, exactly."""
+"""The codec of pictures: squares of grey or RGB, as float32 in [-1, 1]: a stored value v (0 .. 255)
+is v / 127.5 - 1, exactly."""
 
 from __future__ import annotations
 
@@ -24,32 +25,51 @@ FILE = "image.json"
 
 
 class ImageCodec:
-    """picture <-> (channels, size, size). `attributes`: name -> values that pictures of this run may be conditioned on."""
+    """picture <-> (channels, size, size). `attributes`: name -> values that pictures of this run
+    may be conditioned on."""
 
     content = "image"
 
-    def __init__(self, settings: ImageSettings, attributes: Mapping[str, tuple[str, ...]] | None = None):
+    def __init__(
+        self, settings: ImageSettings, attributes: Mapping[str, tuple[str, ...]] | None = None
+    ):
         self.settings = settings
-        self.space = Space(shape=(settings.channels, settings.size, settings.size), attributes=dict(attributes or {}))
-        self._saved = {**settings.model_dump(), "attributes": {name: list(values) for name, values in self.space.attributes.items()}}
+        self.space = Space(
+            shape=(settings.channels, settings.size, settings.size),
+            attributes=dict(attributes or {}),
+        )
+        self._saved = {
+            **settings.model_dump(),
+            "attributes": {name: list(values) for name, values in self.space.attributes.items()},
+        }
         self.digest = hashlib.sha256(json.dumps(self._saved).encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"ImageCodec(shape={self.space.shape}, attributes={list(self.space.attributes)})"
 
     def encode(self, content: Image.Image | str | Path) -> Tensor:
-        """(channels, size, size) float32 in [-1, 1], of a picture or a file of one, of any size and mode. Raises GenwrightError."""
+        """(channels, size, size) float32 in [-1, 1], of a picture or a file of one, of any size and
+        mode. Raises GenwrightError."""
         try:
-            picture = content if isinstance(content, Image.Image) else pictures.read(str(content), self.settings.size)
+            picture = (
+                content
+                if isinstance(content, Image.Image)
+                else pictures.read(str(content), self.settings.size)
+            )
             return to_float(pictures.square(picture, **self.settings.shape()))
         except pictures.BadPicture as problem:
             name = "the picture" if isinstance(content, Image.Image) else content
-            raise GenwrightError(f"{name} {problem}", "give a whole png, jpeg, webp or gif file") from None
+            raise GenwrightError(
+                f"{name} {problem}", "give a whole png, jpeg, webp or gif file"
+            ) from None
 
     def decode(self, x: Tensor) -> list[Image.Image]:
         """(n, channels, size, size) in [-1, 1] -> pictures; what lies outside is clipped."""
         values = to_uint8(x).permute(0, 2, 3, 1).numpy()
-        return [Image.fromarray(v[:, :, 0] if v.shape[2] == 1 else np.ascontiguousarray(v)) for v in values]
+        return [
+            Image.fromarray(v[:, :, 0] if v.shape[2] == 1 else np.ascontiguousarray(v))
+            for v in values
+        ]
 
     def save(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -62,8 +82,18 @@ def to_float(values: np.ndarray) -> Tensor:
 
 
 def to_uint8(x: Tensor) -> Tensor:
-    """[-1, 1] -> uint8 on the CPU, rounded; the inverse of `to_float`. What is not a number becomes 0."""
-    return x.detach().float().add(1).mul(127.5).round().nan_to_num(0).clamp(0, 255).to("cpu", torch.uint8)
+    """[-1, 1] -> uint8 on the CPU, rounded; the inverse of `to_float`. What is not a number becomes
+    0."""
+    return (
+        x.detach()
+        .float()
+        .add(1)
+        .mul(127.5)
+        .round()
+        .nan_to_num(0)
+        .clamp(0, 255)
+        .to("cpu", torch.uint8)
+    )
 
 
 class ImageSettings(Settings, family="codec"):
@@ -78,7 +108,8 @@ class ImageSettings(Settings, family="codec"):
     background: Annotated[str, AfterValidator(pictures.colour)] = "white"
     """The colour behind what is transparent and beside what is not square: a name or #rrggbb."""
     fit: Literal["pad", "crop"] = "pad"
-    """Pictures that are not square: `pad` fits them in and loses nothing, `crop` takes the middle (usual for photographs)."""
+    """Pictures that are not square: `pad` fits them in and loses nothing, `crop` takes the middle
+    (usual for photographs)."""
     content: ClassVar[str] = "image"
 
     def shape(self) -> dict[str, Any]:
@@ -89,7 +120,10 @@ class ImageSettings(Settings, family="codec"):
         """The codec that was saved with a run. Raises GenwrightError."""
         path = Path(folder) / FILE
         if not path.is_file():
-            raise GenwrightError(f"{path} does not exist", "the run's codec is lost: bring the file back or train again")
+            raise GenwrightError(
+                f"{path} does not exist",
+                "the run's codec is lost: bring the file back or train again",
+            )
         saved = json.loads(path.read_text(encoding="utf-8"))
         attributes = {name: tuple(values) for name, values in saved.pop("attributes").items()}
         return ImageCodec(ImageSettings(**saved), attributes)

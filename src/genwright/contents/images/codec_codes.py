@@ -1,8 +1,10 @@
-"""A trained VQ run as a codec: a picture is a row of codes, which a transformer learns as it learns words (van den Oord et al., arXiv
-1711.00937, section 3.3; Esser et al., 2012.09841). What of its attributes is asked for stands before the codes, a token for each value.
+"""A trained VQ run as a codec: a picture is a row of codes, which a transformer learns as it learns
+words (van den Oord et al., arXiv 1711.00937, section 3.3; Esser et al., 2012.09841). What of its
+attributes is asked for stands before the codes, a token for each value.
 
-Tokens: the codes, then each value of each attribute, then `start`, `none` (an empty place of the prefix) and `mask`. A run keeps a copy
-of the VQ network and of its pictures' codec, and needs nothing outside.
+Tokens: the codes, then each value of each attribute, then `start`, `none` (an empty place of the
+prefix) and `mask`. A run keeps a copy of the VQ network and of its pictures' codec, and needs
+nothing outside.
 """
 
 import hashlib
@@ -23,27 +25,51 @@ from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
 from genwright.models.vq import VQAutoencoder, VQSettings
 
-FILE, _WEIGHTS, _IMAGE = "codes.json", "codes.safetensors", "image"
+FILE = "codes.json"
+_WEIGHTS = "codes.safetensors"
+_IMAGE = "image"
 _AT_ONCE = 64  # pictures that pass through the network together
 
 
 class CodesCodec:
-    """Pictures (n, C, H, W) in [-1, 1] <-> codes (n, places). prefix: places before the codes, each for one attribute value."""
+    """Pictures (n, C, H, W) in [-1, 1] <-> codes (n, places). prefix: places before the codes, each
+    for one attribute value."""
 
     content = "image"
 
-    def __init__(self, image: ImageCodec, network: VQAutoencoder, settings: VQSettings, prefix: int):
-        self.image, self.network, self.settings = image, network.eval().requires_grad_(False), settings
-        attributes, self.codes = image.space.attributes, network.bottleneck.size
-        names = [f"{name}={value}" for name, values in attributes.items() for value in values] + ["start", "none", "mask"]
-        self.places, self.prefix = network.grid[0] * network.grid[1], prefix if attributes else 0
+    def __init__(
+        self, image: ImageCodec, network: VQAutoencoder, settings: VQSettings, prefix: int
+    ):
+        self.image = image
+        self.network = network.eval().requires_grad_(False)
+        self.settings = settings
+        attributes = image.space.attributes
+        self.codes = network.bottleneck.size
+        names = [f"{name}={value}" for name, values in attributes.items() for value in values] + [
+            "start",
+            "none",
+            "mask",
+        ]
+        self.places = network.grid[0] * network.grid[1]
+        self.prefix = prefix if attributes else 0
         special = {name: self.codes + i for i, name in enumerate(names)}
-        self.space = Space(self.codes + len(names), special, length=self.prefix + self.places, attributes=attributes)
-        self.digest = hashlib.sha256(save(self._weights()) + repr((image.digest, self.prefix)).encode()).hexdigest()
-        self.encode, self.decode = image.encode, image.decode  # what a person gives and sees are the pictures
+        self.space = Space(
+            self.codes + len(names),
+            special,
+            length=self.prefix + self.places,
+            attributes=attributes,
+        )
+        self.digest = hashlib.sha256(
+            save(self._weights()) + repr((image.digest, self.prefix)).encode()
+        ).hexdigest()
+        # what a person gives and sees are the pictures
+        self.encode = image.encode
+        self.decode = image.decode
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()}
+        return {
+            name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()
+        }
 
     @torch.no_grad()
     def codes_of(self, x: Tensor) -> Tensor:
@@ -55,11 +81,14 @@ class CodesCodec:
     def pictures(self, codes: Tensor) -> Tensor:
         """Codes (n, places) -> pictures, on the CPU."""
         device = next(self.network.parameters()).device
-        return torch.cat([self.network(codes=piece.to(device)).cpu() for piece in codes.split(_AT_ONCE)]).clamp(-1, 1)
+        return torch.cat(
+            [self.network(codes=piece.to(device)).cpu() for piece in codes.split(_AT_ONCE)]
+        ).clamp(-1, 1)
 
     def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:
-        """What stands before the codes: tokens (count, start + prefix). condition: (count, columns), 1 where a value is asked for; of more
-        than fit the first ones are; None asks for nothing."""
+        """What stands before the codes: tokens (count, start + prefix). condition: (count,
+        columns), 1 where a value is asked for; of more than fit the first ones are; None asks for
+        nothing."""
         before = placed(condition, count, self.prefix, self.codes, self.space.special["none"])
         return torch.nn.functional.pad(before, (start, 0), value=self.space.special["start"])
 
@@ -82,7 +111,8 @@ class Codes(Settings, family="codec"):
     """Places before the codes, each for one attribute value that a picture is conditioned on."""
 
     def opened(self) -> CodesCodec:
-        """The codec over the pictures that the VQ run saw. Raises GenwrightError where there is no such run."""
+        """The codec over the pictures that the VQ run saw. Raises GenwrightError where there is no
+        such run."""
         if (Path(self.run) / FILE).is_file():
             return self.load(self.run)
         if not (Path(self.run) / "recipe.yaml").is_file():
@@ -103,9 +133,13 @@ class Codes(Settings, family="codec"):
         folder = Path(folder)
         image = ImageSettings().load(folder / _IMAGE)
         try:
-            settings, weights = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8"))), load_file(folder / _WEIGHTS)
+            settings = VQSettings(**json.loads((folder / FILE).read_text(encoding="utf-8")))
+            weights = load_file(folder / _WEIGHTS)
         except (OSError, ValueError, SafetensorError) as problem:
-            raise GenwrightError(f"the codec in {folder} is damaged ({problem})", "bring its files back or train again") from problem
+            raise GenwrightError(
+                f"the codec in {folder} is damaged ({problem})",
+                "bring its files back or train again",
+            ) from problem
         network = settings.build(image.space)
         into_module(network, weights, str(folder / _WEIGHTS))
         return CodesCodec(image, network, settings, self.prefix)

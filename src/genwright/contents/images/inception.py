@@ -1,11 +1,14 @@
-"""FID, which is only called so with the Inception network it was defined by (Heusel et al., arXiv 1706.08500): its weights come from the
-user, as safetensors with the names of the conversion `pt_inception-2015-12-05`, and nothing is downloaded.
+"""FID, which is only called so with the Inception network it was defined by (Heusel et al., arXiv
+1706.08500): its weights come from the user, as safetensors with the names of the conversion
+`pt_inception-2015-12-05`, and nothing is downloaded.
 
-That network (Szegedy et al., arXiv 1512.00567, as TensorFlow had it in 2015) differs from later ones: average pools leave the padding
-out of the mean, and the last block pools by maximum. Pictures are resized to 299 x 299, bilinear and antialiased, and given in [-1, 1];
-features are the 2,048 means of the last block. Values depend on the number of pictures: state it.
+That network (Szegedy et al., arXiv 1512.00567, as TensorFlow had it in 2015) differs from later
+ones: average pools leave the padding out of the mean, and the last block pools by maximum. Pictures
+are resized to 299 x 299, bilinear and antialiased, and given in [-1, 1]; features are the 2,048
+means of the last block. Values depend on the number of pictures: state it.
 
-Channels and kernels are those of the file's tensors; a digest of all their names and shapes says that it is that network.
+Channels and kernels are those of the file's tensors; a digest of all their names and shapes says
+that it is that network.
 """
 
 import hashlib
@@ -22,9 +25,11 @@ from torch import Tensor
 from genwright.core.errors import GenwrightError
 
 SIDE = 299
-_SHAPES = "e0ddcc91f5d6208ef845de190aa30b6bebdbb45c9de7f275d235307d90876773"  # SHA-256 of repr([(name, shape), ...]), sorted
+# SHA-256 of repr([(name, shape), ...]), sorted
+_SHAPES = "e0ddcc91f5d6208ef845de190aa30b6bebdbb45c9de7f275d235307d90876773"
 _STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3")
-# A unit's block, branch and place in its branch's row. Units "a" and "b" of a place are fed alike and joined.
+# A unit's block, branch and place in its branch's row. Units "a" and "b" of a place are fed alike
+# and joined.
 _UNIT = re.compile(r"Mixed_(\w+)\.(branch\w+?)(_\d)?[ab]?\.conv\.weight")
 
 
@@ -39,22 +44,33 @@ class Inception:
 
     def __init__(self, tensors: Mapping[str, Tensor]):
         self.tensors = tensors
-        self.blocks: dict[str, dict[str, dict[str, list[str]]]] = {}  # block -> branch -> place -> units, all in their order
-        order = lambda m: (m[1], m[2] == "branch_pool", "dbl" in m[2], m[0])  # noqa: E731
+        # block -> branch -> place -> units, all in their order
+        self.blocks: dict[str, dict[str, dict[str, list[str]]]] = {}
+
+        def order(m):
+            return (m[1], m[2] == "branch_pool", "dbl" in m[2], m[0])
+
         for found in sorted(filter(None, map(_UNIT.fullmatch, tensors)), key=order):
             row = self.blocks.setdefault(found[1], {}).setdefault(found[2], {})
             row.setdefault(found[3], []).append(found[0].removesuffix(".conv.weight"))
 
     def unit(self, name: str, x: Tensor, stride: int = 1, padded: bool = True) -> Tensor:
         """Convolution, normalisation, ReLU. Padded, and without stride, the size stays."""
-        weight, bias, mean, variance = (self.tensors[f"{name}.bn.{part}"] for part in ("weight", "bias", "running_mean", "running_var"))
+        weight, bias, mean, variance = (
+            self.tensors[f"{name}.bn.{part}"]
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
         kernel = self.tensors[f"{name}.conv.weight"]
-        x = F.conv2d(x, kernel, None, stride, [size // 2 if padded else 0 for size in kernel.shape[2:]])
+        x = F.conv2d(
+            x, kernel, None, stride, [size // 2 if padded else 0 for size in kernel.shape[2:]]
+        )
         return F.relu(F.batch_norm(x, mean, variance, weight, bias, eps=0.001))
 
     def block(self, name: str, x: Tensor) -> Tensor:
-        """The outputs of its branches, joined. A block without `branch_pool` halves the size, and so does the pool beside its branches."""
-        branches, outputs = self.blocks[name], []
+        """The outputs of its branches, joined. A block without `branch_pool` halves the size, and
+        so does the pool beside its branches."""
+        branches = self.blocks[name]
+        outputs = []
         pool = "down" if "branch_pool" not in branches else "max" if name == "7c" else "mean"
         for branch, row in branches.items():
             y = pooled(x, pool) if branch == "branch_pool" else x
@@ -74,16 +90,28 @@ class Inception:
 
 
 def load(path: str | Path) -> Inception:
-    """The network with the weights of a safetensors file. Raises GenwrightError for a file that holds something else."""
-    remedy = "give the weights of pt_inception-2015-12-05, saved as safetensors under their own names"
+    """The network with the weights of a safetensors file. Raises GenwrightError for a file that
+    holds something else."""
+    remedy = (
+        "give the weights of pt_inception-2015-12-05, saved as safetensors under their own names"
+    )
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as problem:
-        raise GenwrightError(f"the Inception weights {path} cannot be read: {problem}", remedy) from None
-    own = {name: tensor.float() for name, tensor in tensors.items() if name.startswith(("Conv2d_", "Mixed_")) and "num_batches" not in name}
+        raise GenwrightError(
+            f"the Inception weights {path} cannot be read: {problem}", remedy
+        ) from None
+    own = {
+        name: tensor.float()
+        for name, tensor in tensors.items()
+        if name.startswith(("Conv2d_", "Mixed_")) and "num_batches" not in name
+    }
     shapes = sorted((name, tuple(tensor.shape)) for name, tensor in own.items())
     if hashlib.sha256(repr(shapes).encode()).hexdigest() != _SHAPES:
-        raise GenwrightError(f"{path} is not the Inception network of the FID: tensors are missing or of another shape", remedy)
+        raise GenwrightError(
+            f"{path} is not the Inception network of the FID: tensors are missing or of another shape",
+            remedy,
+        )
     return Inception(own)
 
 
@@ -91,5 +119,8 @@ def load(path: str | Path) -> Inception:
 def features(network: Inception, x: Tensor) -> Tensor:
     """Pictures (n, 1 or 3, height, width) in [-1, 1] -> (n, 2048)."""
     parts = (part.clamp(-1, 1).expand(-1, 3, -1, -1) for part in x.split(50))
-    resized = (F.interpolate(part, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False) for part in parts)
+    resized = (
+        F.interpolate(part, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
+        for part in parts
+    )
     return torch.cat(list(map(network, resized)))

@@ -1,10 +1,12 @@
 """What the folders of pictures say of them: a part of a data set, a class.
 
-1. Where all folders of one depth are called train, val, test or the like (in any letter case), with or without classes below or above
-   them, they are parts: pictures of train are trained on, all others are held out.
-2. Names like cats_train and cats_test, trainA and testA are parts too, of the classes cats and A, where each class has a part to train on.
-3. A name of a part beside other names (test beside cats; cats_train and cats_test beside dogs) is either a class or pictures that must not
-   be trained on: nobody can know, so it is refused.
+1. Where all folders of one depth are called train, val, test or the like (in any letter case), with
+   or without classes below or above them, they are parts: pictures of train are trained on, all
+   others are held out.
+2. Names like cats_train and cats_test, trainA and testA are parts too, of the classes cats and A,
+   where each class has a part to train on.
+3. A name of a part beside other names (test beside cats; cats_train and cats_test beside dogs) is
+   either a class or pictures that must not be trained on: nobody can know, so it is refused.
 4. What is left of the first folder is the class, where there are several.
 """
 
@@ -29,8 +31,8 @@ class Mixed(GenwrightError):
 
 
 def places_of(names: Sequence[str], shown: str) -> list[Place]:
-    """Of each picture, by its name (folders parted by /). shown: what to call the whole. Raises Mixed; GenwrightError where all that
-    there is would be held out."""
+    """Of each picture, by its name (folders parted by /). shown: what to call the whole. Raises
+    Mixed; GenwrightError where all that there is would be held out."""
     folders = [name.split("/")[:-1] for name in names]
     parts = [""] * len(names)
     for depth in range(max(map(len, folders), default=0)):
@@ -40,16 +42,24 @@ def places_of(names: Sequence[str], shown: str) -> list[Place]:
         _check(read, folders, depth, shown)
         if len(read) > 1 or not _is_train(read):
             parts = [read[path[depth]].part for path in folders]
-        folders = [[*path[:depth], *filter(None, [read[path[depth]].label]), *path[depth + 1 :]] for path in folders]
+        folders = [
+            [*path[:depth], *filter(None, [read[path[depth]].label]), *path[depth + 1 :]]
+            for path in folders
+        ]
         break
-    while len({path[0] if path else "" for path in folders}) == 1 and folders[0]:  # one folder around all others says nothing
+    # one folder around all others says nothing
+    while len({path[0] if path else "" for path in folders}) == 1 and folders[0]:
         folders = [path[1:] for path in folders]
     several = len({path[0] for path in folders if path}) > 1 or (any(folders) and not all(folders))
-    return [Place(part, path[0] if path and several else "") for part, path in zip(parts, folders, strict=True)]
+    return [
+        Place(part, path[0] if path and several else "")
+        for part, path in zip(parts, folders, strict=True)
+    ]
 
 
 def _read_parts(siblings: set[str]) -> dict[str, Place]:
-    """folder -> what it says, of folders of one depth; empty where none of them is called like a part, or like a part of a class."""
+    """folder -> what it says, of folders of one depth; empty where none of them is called like a
+    part, or like a part of a class."""
     whole = {name: Place(part_of_folder(name), "") for name in siblings}
     if any(place.part for place in whole.values()):
         return whole
@@ -59,7 +69,10 @@ def _read_parts(siblings: set[str]) -> dict[str, Place]:
     if not held & trained:
         return {}
     nothing = Place("", "")
-    return {name: place if place.part and place.label in trained else nothing for name, place in compound.items()}
+    return {
+        name: place if place.part and place.label in trained else nothing
+        for name, place in compound.items()
+    }
 
 
 def _is_train(read: dict[str, Place]) -> bool:
@@ -73,10 +86,16 @@ def _check(read: dict[str, Place], folders: list[list[str]], depth: int, shown: 
         others.append("pictures of its own")
     if others:
         what = f"{shown} holds {named(parts)} beside {named(others)}: is that a class, or a part that must not be trained on?"
-        raise Mixed(what, "leave only parts (train, val, test) or only classes there: rename or move the others")
+        raise Mixed(
+            what,
+            "leave only parts (train, val, test) or only classes there: rename or move the others",
+        )
     if not any(place.part == TRAIN for place in read.values()):
         what = f"{shown} holds {named(parts)} and nothing that is called train, so all of it would be held out"
-        raise GenwrightError(what, f"to train on it, give the folder itself, as in data.path={os.path.join(shown, parts[0])}")
+        raise GenwrightError(
+            what,
+            f"to train on it, give the folder itself, as in data.path={os.path.join(shown, parts[0])}",
+        )
 
 
 def held_note(parts: Sequence[str]) -> list[str]:

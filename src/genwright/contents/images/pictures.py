@@ -1,10 +1,11 @@
 """From a picture's file to a square of uint8, and from many files to a shard.
 
-Whatever the file holds (any size, grey, palette, RGB, CMYK, 16 bits, transparent, turned by its camera, animated) becomes
-(channels, size, size): the first frame, upright, composed on the background, resampled by area. The weight of a source pixel is the
-exact area it shares with the target pixel, when shrinking and when enlarging, so that no line is lost or shifted between pixels; values
-are averaged as they are stored (sRGB), as is the field's custom, and rounded once, at the end. What is not square is fitted in (`pad`)
-or its middle is taken (`crop`).
+Whatever the file holds (any size, grey, palette, RGB, CMYK, 16 bits, transparent, turned by its
+camera, animated) becomes (channels, size, size): the first frame, upright, composed on the
+background, resampled by area. The weight of a source pixel is the exact area it shares with the
+target pixel, when shrinking and when enlarging, so that no line is lost or shifted between pixels;
+values are averaged as they are stored (sRGB), as is the field's custom, and rounded once, at the
+end. What is not square is fitted in (`pad`) or its middle is taken (`crop`).
 
 Worker processes import this module: it must not import torch.
 """
@@ -26,13 +27,31 @@ from genwright.core.files import check_unchanged, digest, irregular, json_text
 from genwright.data.cache import publish
 from genwright.data.workers import at_file
 
-_TGA = (".tga", ".icb", ".vda", ".vst")  # begins with nothing of its own, so only a name can say that a file is one
+# begins with nothing of its own, so only a name can say that a file is one
+_TGA = (".tga", ".icb", ".vda", ".vst")
 SUFFIXES = frozenset(
-    (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff")
+    (
+        ".png",
+        ".apng",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".jif",
+        ".mpo",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".tif",
+        ".tiff",
+    )
     + (".pbm", ".pgm", ".ppm", ".pnm", *_TGA)
 )
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
-LARGEST = 100_000_000  # pixels of one picture; a few kilobytes of a "decompression bomb" can ask for more memory than there is
+# pixels of one picture; a few kilobytes of a "decompression bomb" can ask for more memory than
+# there is
+LARGEST = 100_000_000
 LONGEST = 1 << 16  # pixels of a side
 _LARGEST_FILE = 1 << 30  # bytes of a png, which is taken apart in memory
 _BAND = 4_000_000  # pixels that are turned into floats at once
@@ -40,7 +59,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 FORMAT = 2  # part of every shard's key: raise it when the same file would give other pixels
 
 SEVERAL_FRAMES = "have several frames, of which the first is read"
-OTHER_COLOURS = "carry a colour profile or a gamma that is not sRGB, and are read as if they were sRGB"
+OTHER_COLOURS = (
+    "carry a colour profile or a gamma that is not sRGB, and are read as if they were sRGB"
+)
 NUMBERS = "holds floats or 32-bit numbers, whose range is unknown: save it with 8 or 16 bits"
 
 
@@ -49,8 +70,9 @@ class BadPicture(Exception):
 
 
 class Picture(NamedTuple):
-    """values: (height, width, channels) uint8 or uint16, upright, of 1 (grey), 2 (grey, alpha), 3 or 4 (RGB, alpha) channels;
-    remarks: what was done to it that a person may not expect, to follow "these pictures"."""
+    """values: (height, width, channels) uint8 or uint16, upright, of 1 (grey), 2 (grey, alpha), 3
+    or 4 (RGB, alpha) channels; remarks: what was done to it that a person may not expect, to follow
+    "these pictures"."""
 
     values: np.ndarray
     remarks: tuple[str, ...] = ()
@@ -68,18 +90,22 @@ _BEGINNINGS = {
     "jxl": (b"\0\0\0\x0cJXL ", b""),
     "jp2": (b"\0\0\0\x0cjP  ", b""),
 }
-_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")  # of ftyp; others are films
+# of ftyp; others are films
+_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
 
 
 def form_of(path: str) -> str:
-    """The suffix that a file should have by its first bytes, where they are a picture's; else ""."""
+    """The suffix that a file should have by its first bytes, where they are a picture's; else
+    ""."""
     if irregular(path):
         return ""
     with open(path, "rb") as file:
         beginning = file.read(12)
     for form, (first, later) in _BEGINNINGS.items():
         at = 4 if form == "heic" else 8
-        if beginning.startswith(first) and beginning[at : at + 4] == (later or beginning[at : at + 4]):
+        if beginning.startswith(first) and beginning[at : at + 4] == (
+            later or beginning[at : at + 4]
+        ):
             if form == "heic" and beginning[8:] not in _BRANDS:
                 return ""
             return form
@@ -91,7 +117,8 @@ def read(path: str, size: int) -> Picture:
     if os.path.exists(path) and (what := irregular(path)):  # to open a pipe would wait for ever
         raise BadPicture(what)
     try:
-        # of Pillow's warnings: what matters below is raised, and a file's odd metadata does not matter
+        # of Pillow's warnings: what matters below is raised, and a file's odd metadata does not
+        # matter
         with warnings.catch_warnings(action="ignore"):
             if path.lower().endswith(".svg"):
                 return _read_drawing(path, size)
@@ -103,9 +130,13 @@ def read(path: str, size: int) -> Picture:
     except FileNotFoundError:
         raise BadPicture("does not exist") from None
     except Image.DecompressionBombError:
-        raise BadPicture(f"claims more than {LARGEST // 1_000_000} million pixels, as decompression bombs do") from None
+        raise BadPicture(
+            f"claims more than {LARGEST // 1_000_000} million pixels, as decompression bombs do"
+        ) from None
     except Image.UnidentifiedImageError:
-        raise BadPicture("is empty" if not Path(path).stat().st_size else "is no picture of a kind that is read") from None
+        raise BadPicture(
+            "is empty" if not Path(path).stat().st_size else "is no picture of a kind that is read"
+        ) from None
     except Exception as error:  # decoders trip over damaged files in many ways
         raise BadPicture(f"is damaged ({str(error).strip() or type(error).__name__})") from None
 
@@ -145,7 +176,10 @@ def _read_other(path: str) -> Picture:
         else:
             image.load()
             values = samples(image)
-        remarks = ((SEVERAL_FRAMES, animated), (OTHER_COLOURS, bool(profile) and not png.is_srgb(profile)))
+        remarks = (
+            (SEVERAL_FRAMES, animated),
+            (OTHER_COLOURS, bool(profile) and not png.is_srgb(profile)),
+        )
         return Picture(_upright(values, image), tuple(remark for remark, true in remarks if true))
 
 
@@ -157,7 +191,8 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _upright(values: np.ndarray, image: Image.Image) -> np.ndarray:
-    """Turned as the camera was held (Exif 2.32, tag Orientation). Where that cannot be read, as it is stored."""
+    """Turned as the camera was held (Exif 2.32, tag Orientation). Where that cannot be read, as it
+    is stored."""
     try:
         orientation = image.getexif().get(0x0112, 1)
     except Exception:  # odd metadata does not matter
@@ -172,7 +207,8 @@ def _upright(values: np.ndarray, image: Image.Image) -> np.ndarray:
 
 
 def samples(image: Image.Image) -> np.ndarray:
-    """(height, width, channels) as `Picture.values`. Raises BadPicture for numbers whose range is unknown (32 bits, floats)."""
+    """(height, width, channels) as `Picture.values`. Raises BadPicture for numbers whose range is
+    unknown (32 bits, floats)."""
     if image.mode == "F":
         raise BadPicture(NUMBERS)
     if image.mode.startswith("I"):
@@ -181,7 +217,11 @@ def samples(image: Image.Image) -> np.ndarray:
             raise BadPicture(NUMBERS)
         values = numbers.astype(np.uint16)[:, :, None]
         hidden = image.info.get("transparency")  # a grey
-        return values if hidden is None else np.dstack([values, np.where(values == hidden, 0, 65535).astype(np.uint16)])
+        return (
+            values
+            if hidden is None
+            else np.dstack([values, np.where(values == hidden, 0, 65535).astype(np.uint16)])
+        )
     if image.has_transparency_data:
         mode = "RGBA"
     else:
@@ -189,8 +229,11 @@ def samples(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert(mode)).reshape(image.height, image.width, -1)
 
 
-def square(picture: Image.Image | Picture, size: int, channels: int, background: str, fit: str) -> np.ndarray:
-    """(channels, size, size) uint8. Raises BadPicture for numbers whose range is unknown (32 bits, floats)."""
+def square(
+    picture: Image.Image | Picture, size: int, channels: int, background: str, fit: str
+) -> np.ndarray:
+    """(channels, size, size) uint8. Raises BadPicture for numbers whose range is unknown (32 bits,
+    floats)."""
     values = picture.values if isinstance(picture, Picture) else samples(picture)
     height, width = values.shape[:2]
     colour = np.array(ImageColor.getrgb(background)[:3], np.float32)
@@ -214,7 +257,8 @@ def square(picture: Image.Image | Picture, size: int, channels: int, background:
 
 
 def _opaque(values: np.ndarray, channels: int, colour: np.ndarray) -> np.ndarray:
-    """(height, width, channels) from 0 to 255: samples on a background, grey or RGB; uint8 where nothing is to be rounded."""
+    """(height, width, channels) from 0 to 255: samples on a background, grey or RGB; uint8 where
+    nothing is to be rounded."""
     largest = float(np.iinfo(values.dtype).max)
     out = values if largest == 255 else values.astype(np.float32) * np.float32(255 / largest)
     if values.shape[2] in (2, 4):
@@ -227,18 +271,24 @@ def _opaque(values: np.ndarray, channels: int, colour: np.ndarray) -> np.ndarray
 
 @lru_cache(8)
 def _overlap(length: int, side: int, size: int) -> np.ndarray:
-    """(size, length) float32: which share of each of `size` target pixels each source pixel covers, where the targets divide a span of
-    `side` source pixels about the middle. Rows sum to 1, or to less where the span is wider than the picture."""
+    """(size, length) float32: which share of each of `size` target pixels each source pixel covers,
+    where the targets divide a span of `side` source pixels about the middle. Rows sum to 1, or to
+    less where the span is wider than the picture."""
     edges = np.arange(size + 1) * (side / size) + (length - side) / 2
     source = np.arange(length)
     shared = np.minimum(edges[1:, None], source + 1) - np.maximum(edges[:-1, None], source)
     return (shared.clip(0) * (size / side)).astype(np.float32)
 
 
-def write(folder: str, files: list[tuple[str, str]], codec: dict, stamps: dict[str, list[int]]) -> None:
-    """Decodes (name, path) into a shard: pixels.npy, digests.npy (of each picture's pixels), shard.json (names, what is bad, remarks
-    and the names of the pictures that each is of). stamps: see `check_unchanged`, which raises GenwrightError."""
-    pixels, names, bad = [], [], []
+def write(
+    folder: str, files: list[tuple[str, str]], codec: dict, stamps: dict[str, list[int]]
+) -> None:
+    """Decodes (name, path) into a shard: pixels.npy, digests.npy (of each picture's pixels),
+    shard.json (names, what is bad, remarks and the names of the pictures that each is of). stamps:
+    see `check_unchanged`, which raises GenwrightError."""
+    pixels = []
+    names = []
+    bad = []
     remarks: dict[str, list[str]] = {}
     for position, (name, path) in enumerate(files):
         at_file(position)
@@ -257,13 +307,17 @@ def write(folder: str, files: list[tuple[str, str]], codec: dict, stamps: dict[s
 
 def save(folder: str | Path, squares: list[np.ndarray], codec: dict, facts: dict) -> None:
     """Publishes a shard of squares, (channels, size, size) uint8 each."""
-    pixels = np.array(squares, np.uint8).reshape(-1, codec["channels"], codec["size"], codec["size"])
+    pixels = np.array(squares, np.uint8).reshape(
+        -1, codec["channels"], codec["size"], codec["size"]
+    )
 
     def fill(draft: Path) -> None:
         np.save(draft / "pixels.npy", pixels)
         digests = [hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in pixels]
         np.save(draft / "digests.npy", np.frombuffer(b"".join(digests), "<u8"))
-        (draft / "shard.json").write_text(json_text(facts | {"sha256": digest(draft / "pixels.npy")}), encoding="utf-8")
+        (draft / "shard.json").write_text(
+            json_text(facts | {"sha256": digest(draft / "pixels.npy")}), encoding="utf-8"
+        )
 
     publish(Path(folder), fill)
 
@@ -274,6 +328,7 @@ def colour(text: str) -> str:
         ImageColor.getrgb(text)
     except ValueError:
         raise GenwrightError(
-            f"codec.background is {text!r}, which is no colour", "give a name or #rrggbb, as in white or #ffcc00"
+            f"codec.background is {text!r}, which is no colour",
+            "give a name or #rrggbb, as in white or #ffcc00",
         ) from None
     return text

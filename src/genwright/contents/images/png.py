@@ -1,11 +1,14 @@
-"""The pixels of a PNG, in all of their bits (Portable Network Graphics Specification, third edition, W3C 2025).
+"""The pixels of a PNG, in all of their bits (Portable Network Graphics Specification, third
+edition, W3C 2025).
 
-1. Of the file's chunks only those that make the pixels are handed to Pillow, so that texts, profiles and animations that are
-   damaged, or unpack to gigabytes, do no harm.
+1. Of the file's chunks only those that make the pixels are handed to Pillow, so that texts,
+   profiles and animations that are damaged, or unpack to gigabytes, do no harm.
 2. Samples of 16 bits keep both of their bytes (see `sixteen_bits`).
-3. The colour that `tRNS` makes transparent is compared with the samples as they are stored, at their own depth.
+3. The colour that `tRNS` makes transparent is compared with the samples as they are stored, at
+   their own depth.
 
-Samples of 1, 2 and 4 bits are stretched to 0 .. 255, which is exact. Gamma and colour profiles are noticed, not applied.
+Samples of 1, 2 and 4 bits are stretched to 0 .. 255, which is exact. Gamma and colour profiles are
+noticed, not applied.
 """
 
 import io
@@ -27,8 +30,9 @@ _LARGEST_PROFILE = 1 << 22  # bytes; more is a bomb
 
 
 class Png(NamedTuple):
-    """What a file's chunks say. pixels: the file without the other chunks; depth: bits of a sample; transparent: the payload of
-    tRNS where it names one colour; animated: it has more frames than one; coloured: by another profile or gamma than sRGB."""
+    """What a file's chunks say. pixels: the file without the other chunks; depth: bits of a sample;
+    transparent: the payload of tRNS where it names one colour; animated: it has more frames than
+    one; coloured: by another profile or gamma than sRGB."""
 
     pixels: bytes
     colour_type: int
@@ -39,7 +43,8 @@ class Png(NamedTuple):
 
 
 def parse(data: bytes) -> Png:
-    """Takes a PNG apart. Raises ValueError where that cannot be done; damaged pixel data is found when it is decoded."""
+    """Takes a PNG apart. Raises ValueError where that cannot be done; damaged pixel data is found
+    when it is decoded."""
     chunks = _chunks(data)
     kinds = [kind for kind, _, _ in chunks]
     if not kinds or kinds[0] != b"IHDR" or len(chunks[0][1]) != 13:
@@ -49,14 +54,17 @@ def parse(data: bytes) -> Png:
         raise ValueError(f"it needs a reader that knows the chunk {unknown[0].decode('latin-1')!r}")
     depth, colour_type = chunks[0][1][8:10]
     own = colour_type in (GREY, RGB)  # of other types Pillow knows what is transparent
-    needed = [whole for kind, _, whole in chunks if kind in _NEEDED and not (own and kind == b"tRNS")]
+    needed = [
+        whole for kind, _, whole in chunks if kind in _NEEDED and not (own and kind == b"tRNS")
+    ]
     first = {kind: payload for kind, payload, _ in reversed(chunks)}
     return Png(
         pixels=SIGNATURE + b"".join(needed),
         colour_type=colour_type,
         depth=depth,
         transparent=_transparent(chunks, colour_type) if own else None,
-        animated=len(first.get(b"acTL", b"")) == 8 and struct.unpack(">I", first[b"acTL"][:4])[0] > 1,
+        animated=len(first.get(b"acTL", b"")) == 8
+        and struct.unpack(">I", first[b"acTL"][:4])[0] > 1,
         coloured=_coloured(first),
     )
 
@@ -81,14 +89,17 @@ def _transparent(chunks: list[tuple[bytes, bytes, bytes]], colour_type: int) -> 
         return None
     place = kinds.index(b"tRNS")
     _, payload, whole = chunks[place]
-    sound = len(payload) == (2 if colour_type == GREY else 6) and whole[-4:] == struct.pack(">I", zlib.crc32(whole[4:-4]))
+    sound = len(payload) == (2 if colour_type == GREY else 6) and whole[-4:] == struct.pack(
+        ">I", zlib.crc32(whole[4:-4])
+    )
     if not sound or b"IDAT" in kinds[:place]:
         raise ValueError("its chunk tRNS is broken or out of place")
     return payload
 
 
 def _coloured(first: dict[bytes, bytes]) -> bool:
-    """Whether the values mean other colours than those of sRGB. first: kind of chunk -> payload of the first one."""
+    """Whether the values mean other colours than those of sRGB. first: kind of chunk -> payload of
+    the first one."""
     if b"cICP" in first:
         return first[b"cICP"][:2] != b"\x01\x0d"
     if b"iCCP" in first:
@@ -108,8 +119,9 @@ def is_srgb(profile: bytes) -> bool:
 
 
 def decode(png: Png) -> tuple[np.ndarray, Image.Image]:
-    """The samples, (height, width, channels) uint8 or uint16, with 1 (grey), 2 (grey, alpha), 3 or 4 (RGB, alpha) channels, and
-    Pillow's picture, for its orientation. Raises whatever Pillow does for damaged data."""
+    """The samples, (height, width, channels) uint8 or uint16, with 1 (grey), 2 (grey, alpha), 3 or
+    4 (RGB, alpha) channels, and Pillow's picture, for its orientation. Raises whatever Pillow does
+    for damaged data."""
     if png.depth == 16 and png.colour_type == GREY_ALPHA:
         image = _opened(_as_rgba(png.pixels))
         values = np.array(image).view(">u2").astype(np.uint16)
@@ -143,7 +155,8 @@ def _decode_eight(image: Image.Image, colour_type: int) -> np.ndarray:
 
 
 def _as_rgba(data: bytes) -> bytes:
-    """Two samples of 16 bits (grey, alpha) lie in a file as four of 8 bits do, so the header may say that it is RGBA."""
+    """Two samples of 16 bits (grey, alpha) lie in a file as four of 8 bits do, so the header may
+    say that it is RGBA."""
     start = len(SIGNATURE)
     header = bytearray(data[start : start + 25])
     header[16:18] = bytes((8, RGBA))
@@ -152,7 +165,8 @@ def _as_rgba(data: bytes) -> bytes:
 
 
 def _with_alpha(values: np.ndarray, png: Png) -> np.ndarray:
-    """The samples and alpha: 0 where they are the transparent colour. Bits above the depth do not count (section 11.3.1.1)."""
+    """The samples and alpha: 0 where they are the transparent colour. Bits above the depth do not
+    count (section 11.3.1.1)."""
     largest = (1 << png.depth) - 1
     named = np.frombuffer(png.transparent or b"", ">u2") & largest
     if png.depth < 8:

@@ -1,5 +1,6 @@
-"""RGB pictures of 16 bits, of which Pillow keeps the high bytes: a picture is decoded twice, the second time as if the bytes of each
-sample stood the other way round. Works where Pillow's decoder names the order of the bytes (png, tiff)."""
+"""RGB pictures of 16 bits, of which Pillow keeps the high bytes: a picture is decoded twice, the
+second time as if the bytes of each sample stood the other way round. Works where Pillow's decoder
+names the order of the bytes (png, tiff)."""
 
 import sys
 
@@ -16,7 +17,8 @@ def is_cut(image: ImageFile) -> bool:
 
 
 def decode(image: ImageFile, again: ImageFile) -> np.ndarray:
-    """(height, width, 3 or 4) uint16. Both: the same picture, opened and not decoded yet, for which `is_cut` holds."""
+    """(height, width, 3 or 4) uint16. Both: the same picture, opened and not decoded yet, for which
+    `is_cut` holds."""
     swapped = _swapped_modes()
     tiles = []
     for tile in again.tile:

@@ -1,8 +1,10 @@
-"""Pictures in an npz file, as digits are handed about: arrays of pictures and of their labels, with or without parts of their own
-(x_train, x_val, x_test: what is not called train is held out). See `npz_arrays` for what is read.
+"""Pictures in an npz file, as digits are handed about: arrays of pictures and of their labels, with
+or without parts of their own (x_train, x_val, x_test: what is not called train is held out). See
+`npz_arrays` for what is read.
 
-Stacked digits (Metz et al., arXiv 1611.02163; PacGAN's protocol): 128,000 pictures whose red, green and blue are three digits drawn at
-random from all of them, which makes 1000 modes that are known. They are put together when they are asked for.
+Stacked digits (Metz et al., arXiv 1611.02163; PacGAN's protocol): 128,000 pictures whose red, green
+and blue are three digits drawn at random from all of them, which makes 1000 modes that are known.
+They are put together when they are asked for.
 """
 
 from collections.abc import Mapping
@@ -21,8 +23,9 @@ STACKED = {"train": 128_000, "held_out": 26_000}
 
 
 def write(folder: Path, path: str, codec: dict[str, Any], stamps: Mapping[str, list[int]]) -> None:
-    """Makes the shard: all pictures in the codec's shape, their names, attribute -> labels (None: not known), how many are for training
-    where the file says so, problems and notes. stamps: see `check_unchanged`. Raises GenwrightError."""
+    """Makes the shard: all pictures in the codec's shape, their names, attribute -> labels (None:
+    not known), how many are for training where the file says so, problems and notes. stamps: see
+    `check_unchanged`. Raises GenwrightError."""
     parts, problems, notes = parts_of(path)
     pixels: list[np.ndarray] = []
     names: list[str] = []
@@ -30,8 +33,17 @@ def write(folder: Path, path: str, codec: dict[str, Any], stamps: Mapping[str, l
         pixels += [square(Picture(values), **codec) for values in part.pictures]
         names += [f"{part.name} {i}" for i in range(len(part.pictures))]
     check_unchanged(stamps)
-    facts = {"names": names, "bad": [], "remarks": {}, "labels": _joined(parts), "problems": problems, "notes": notes}
-    save(folder, pixels, codec, facts | {"train": len(parts[0].pictures) if len(parts) > 1 else None})
+    facts = {
+        "names": names,
+        "bad": [],
+        "remarks": {},
+        "labels": _joined(parts),
+        "problems": problems,
+        "notes": notes,
+    }
+    save(
+        folder, pixels, codec, facts | {"train": len(parts[0].pictures) if len(parts) > 1 else None}
+    )
 
 
 def _joined(parts: list[Part]) -> dict[str, Labels]:
@@ -47,8 +59,13 @@ class Stacked:
     """Grey pictures as the channels of others. `numbers`: which three a stacked one is made of."""
 
     def __init__(self, grey: Any):
-        self.grey, self.files = grey, grey.files
-        self.numbers = Draws(0, 0, torch.arange(sum(STACKED.values()))).integers("stacked", int(grey.bounds[-1]), 3).numpy()
+        self.grey = grey
+        self.files = grey.files
+        self.numbers = (
+            Draws(0, 0, torch.arange(sum(STACKED.values())))
+            .integers("stacked", int(grey.bounds[-1]), 3)
+            .numpy()
+        )
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """(n, 3, size, size) uint8."""

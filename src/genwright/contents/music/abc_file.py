@@ -1,7 +1,9 @@
-"""ABC files (ABC 2.1, section 2): from a file to tunes, from a tune to its lines. What the lines mean is for `abc_reader.py`.
+"""ABC files (ABC 2.1, section 2): from a file to tunes, from a tune to its lines. What the lines
+mean is for `abc_reader.py`.
 
 1. Each tune begins at X: and ends at an empty line. Typeset text (%%begintext ...) is no music.
-2. The fields of a file header, before the first empty line, hold for all tunes; other text outside of tunes is no music.
+2. The fields of a file header, before the first empty line, hold for all tunes; other text outside
+   of tunes is no music.
 3. Of a tune's lines comments are taken out, and +: goes on with the field before it (3.3).
 """
 
@@ -26,7 +28,8 @@ _MUSIC = re.compile(r"[\sA-Ga-gzxZ\d|:\[\](){}<>/,'^=_~.&-]+")
 
 
 def decoded(data: bytes) -> str:
-    """The text of a file: UTF-16 or UTF-32 where a mark says so, UTF-8, or else Latin-1. Raises BadMusic."""
+    """The text of a file: UTF-16 or UTF-32 where a mark says so, UTF-8, or else Latin-1. Raises
+    BadMusic."""
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             try:
@@ -40,7 +43,8 @@ def decoded(data: bytes) -> str:
 
 
 def tunes(data: bytes) -> list[str]:
-    """The tunes of a file, each after the fields of the file header and with the text that follows it. Raises BadMusic."""
+    """The tunes of a file, each after the fields of the file header and with the text that follows
+    it. Raises BadMusic."""
     text = re.sub(r"\r\n?", "\n", decoded(data))
     lines = list(_without_blocks(_without_mail_signs(text).split("\n")))
     if not any(line.startswith("X:") for line in lines):
@@ -59,19 +63,22 @@ def tunes(data: bytes) -> list[str]:
         elif in_header and (_FIELD.match(line) or line.startswith("%%")):
             header.append(line)
     if sum(map(len, header)) * len(found) > LARGEST:
-        raise BadMusic(f"has a file header of {sum(map(len, header)):,} characters for {len(found):,} tunes")
+        raise BadMusic(
+            f"has a file header of {sum(map(len, header)):,} characters for {len(found):,} tunes"
+        )
     return ["\n".join(tune) for tune in found]
 
 
 def _fragments(lines: list[str]) -> list[str]:
-    """Of a file without X: what stands between empty lines and has a key (2.3.1), or all of it where nothing has."""
+    """Of a file without X: what stands between empty lines and has a key (2.3.1), or all of it
+    where nothing has."""
     blocks = re.split(r"\n\s*\n", "\n".join(lines).strip())
     return [block for block in blocks if re.search(r"(?m)^K:", block)] or ["\n".join(blocks)]
 
 
 def _without_mail_signs(text: str) -> str:
-    """The text without what mail makes of it (quoted-printable, RFC 2045): =3D for =, and at the ends of lines =20, and = where a long
-    line goes on. None of these is ABC."""
+    """The text without what mail makes of it (quoted-printable, RFC 2045): =3D for =, and at the
+    ends of lines =20, and = where a long line goes on. None of these is ABC."""
     text = text.replace("=3D", "=")
     text = re.sub(r"(?m)=20$", "", text)
     return re.sub(r"=\n(?![A-Za-z]:|%)", "", text)
@@ -92,7 +99,8 @@ def _without_blocks(lines: list[str]) -> Iterator[str]:
 
 
 def lines(text: str) -> Iterator[tuple[str, str]]:
-    """(the letter of a field, its text), ("%", a directive), ("", music code), without comments, +: joined to what it goes on."""
+    """(the letter of a field, its text), ("%", a directive), ("", music code), without comments, +:
+    joined to what it goes on."""
     letter, parts = "", list[str]()  # what may go on in the next line
     for line in text.split("\n"):
         new_letter, new_text = _line(line)
@@ -101,7 +109,8 @@ def lines(text: str) -> Iterator[tuple[str, str]]:
         elif new_letter or new_text:
             if parts:
                 yield letter, " ".join(parts)
-            letter, parts = new_letter, [new_text]
+            letter = new_letter
+            parts = [new_text]
     if parts:
         yield letter, " ".join(parts)
 

@@ -1,11 +1,14 @@
-"""A tune of ABC, by ABC 2.1 (https://abcnotation.com/wiki/abc:standard:v2.1): from its text to a `Draft`.
+"""A tune of ABC, by ABC 2.1 (https://abcnotation.com/wiki/abc:standard:v2.1): from its text to a
+`Draft`.
 
-`read` goes through the lines of a tune (`abc_file`), their fields (`abc_fields`) and music code (`abc_tokens`), and tells the voices what
-comes (`abc_voice`). A field in the body is for the voice in which it stands. The tune ends at an empty line; what follows is no music, but
-lines that look like it are counted.
+`read` goes through the lines of a tune (`abc_file`), their fields (`abc_fields`) and music code
+(`abc_tokens`), and tells the voices what comes (`abc_voice`). A field in the body is for the voice
+in which it stands. The tune ends at an empty line; what follows is no music, but lines that look
+like it are counted.
 
-Repeats, endings and parts are not played out, and macros not expanded. What has no place in a draft is counted in `Draft.lost`:
-grace notes, chord symbols, annotations, decorations but fermatas, lyrics, repeats; what is no ABC is named by `BadMusic`.
+Repeats, endings and parts are not played out, and macros not expanded. What has no place in a draft
+is counted in `Draft.lost`: grace notes, chord symbols, annotations, decorations but fermatas,
+lyrics, repeats; what is no ABC is named by `BadMusic`.
 """
 
 import re
@@ -44,9 +47,17 @@ MOST_MACROS = 64
 _FACTS = {"T": "title", "C": "composer", "R": "type", "Z": "transcription"}
 _LINES = {"w": "lines of lyrics", "W": "lines of lyrics", "s": "lines of symbols"}
 _OTHER_PITCHES = re.compile(r"(MIDI\s+r?transpose|MIDI\s+drum|transpose)\b")
-_SYMBOLS = {"~": "roll", "H": "fermata", "L": "accent", "M": "lowermordent", "O": "coda", "P": "uppermordent"}
+_SYMBOLS = {
+    "~": "roll",
+    "H": "fermata",
+    "L": "accent",
+    "M": "lowermordent",
+    "O": "coda",
+    "P": "uppermordent",
+}
 _SYMBOLS |= {"S": "segno", "T": "trill", "u": "upbow", "v": "downbow", ".": "staccato"}
-_MARKED = (Note, Chord, Rest, Grace, Decoration, Quoted, Tuplet, Bar)  # what a decoration may stand before
+# what a decoration may stand before
+_MARKED = (Note, Chord, Rest, Grace, Decoration, Quoted, Tuplet, Bar)
 _AGAIN = ("D.C.", "D.S.", "dacapo", "dacoda")  # decorations that send a player back
 _NAMED = (  # decorations of 4.14 and what is written beside them, in small letters
     """trill trill( trill) lowermordent uppermordent mordent pralltriller roll turn turnx invertedturn invertedturnx arpeggio > accent
@@ -79,7 +90,8 @@ class _Reader:
     def __init__(self) -> None:
         self.result = Draft()
         self.start = Setting()  # what the header sets for all voices
-        self.declared: dict[str, list[str]] = {}  # voice -> its properties, of V: fields in the header
+        # voice -> its properties, of V: fields in the header
+        self.declared: dict[str, list[str]] = {}
         self.voices: dict[str, Voice] = {}
         self.voice: Voice | None = None
         self.unit_is_set = False
@@ -94,7 +106,9 @@ class _Reader:
     def field(self, letter: str, text: str) -> None:
         """An information field."""
         if letter in _FACTS:
-            self.result.facts.setdefault(_FACTS[letter], shown(text.lower() if letter == "R" else text))
+            self.result.facts.setdefault(
+                _FACTS[letter], shown(text.lower() if letter == "R" else text)
+            )
         elif letter == "I":
             self.directive(text)
         elif letter in _LINES:
@@ -113,7 +127,8 @@ class _Reader:
             self.result.lost["fields not understood"] += 1
 
     def _setting_field(self, letter: str, text: str) -> None:
-        """A field that changes how notes are read: of the header for all voices, else of the voice at hand."""
+        """A field that changes how notes are read: of the header for all voices, else of the voice
+        at hand."""
         voice = self.voice
         setting = voice.setting if voice else self.start
         now = voice.now if voice else Fraction(0)
@@ -179,7 +194,8 @@ class _Reader:
         self.result.lost["fields not understood"] += found.unread
 
     def _opened(self, name: str) -> Voice:
-        """The voice of a name, new where it was not there; those of the header come first, in its order."""
+        """The voice of a name, new where it was not there; those of the header come first, in its
+        order."""
         for each in [*self.declared, name]:
             if each not in self.voices:
                 if len(self.voices) == MOST_VOICES:
@@ -211,7 +227,11 @@ class _Reader:
     def directive(self, text: str) -> None:
         """The text of %%... or I:."""
         words = text.split()
-        if words[:1] == ["propagate-accidentals"] and words[1:2] and words[1] in ("not", "octave", "pitch"):
+        if (
+            words[:1] == ["propagate-accidentals"]
+            and words[1:2]
+            and words[1] in ("not", "octave", "pitch")
+        ):
             for setting in (self.start, *(voice.setting for voice in self.voices.values())):
                 setting.propagate = words[1]
         elif _OTHER_PITCHES.match(text):
@@ -231,7 +251,9 @@ class _Reader:
         before: Token | None = self.before
         for token in tokens(line.rstrip().removesuffix("\\")):
             self._check_mark(before, token)
-            if isinstance(token, Number) and not (isinstance(before, Bar) and before is self.before):
+            if isinstance(token, Number) and not (
+                isinstance(before, Bar) and before is self.before
+            ):
                 self.result.lost["numbers without a note"] += 1
             self._token(token)
             before = token
@@ -239,8 +261,11 @@ class _Reader:
         self.before = before
 
     def _check_mark(self, token: Token | None, after: Token | None) -> None:
-        """Raises BadMusic for a letter that stands for nothing where nothing follows that it could mark, as in prose."""
-        if self._means_nothing(token) and (not isinstance(after, _MARKED) or self._means_nothing(after)):
+        """Raises BadMusic for a letter that stands for nothing where nothing follows that it could
+        mark, as in prose."""
+        if self._means_nothing(token) and (
+            not isinstance(after, _MARKED) or self._means_nothing(after)
+        ):
             assert isinstance(token, Decoration)
             raise BadMusic(f"holds {token.text!r}, which is no note of ABC")
 
@@ -274,7 +299,9 @@ class _Reader:
         elif isinstance(token, Decoration):
             self._decoration(voice, token)
         elif isinstance(token, Quoted):
-            lost["annotations" if token.text[:1] in ("^", "_", "<", ">", "@") else "chord symbols"] += 1
+            lost[
+                "annotations" if token.text[:1] in ("^", "_", "<", ">", "@") else "chord symbols"
+            ] += 1
         elif isinstance(token, Grace):
             voice.grace(token.notes)
         elif isinstance(token, BarRest):
@@ -316,7 +343,9 @@ class _Reader:
             result.lost.update(voice.lost)
             result.end = max(result.end, voice.end)
             result.voices.append((name, voice.layers[0].notes))
-            result.voices += [(f"{name} &".strip(), layer.notes) for layer in voice.layers[1:] if layer.notes]
+            result.voices += [
+                (f"{name} &".strip(), layer.notes) for layer in voice.layers[1:] if layer.notes
+            ]
         leading = next(iter(self.voices.values()), None)
         if leading:
             result.bars = [Fraction(0), *leading.bars]

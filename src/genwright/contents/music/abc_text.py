@@ -1,7 +1,8 @@
-"""Text of ABC fields as it is to be shown: accents and signs that are written in ASCII (ABC 2.1, 8.2).
+"""Text of ABC fields as it is to be shown: accents and signs that are written in ASCII (ABC 2.1,
+8.2).
 
-Three spellings: mnemonics (`\\'e`, `\\"o`, `\\cc`, `\\ss`), named entities (`&eacute;`), and code points (`\\u00e9`). What is none of them
-stays as it is written.
+Three spellings: mnemonics (`\\'e`, `\\"o`, `\\cc`, `\\ss`), named entities (`&eacute;`), and code
+points (`\\u00e9`). What is none of them stays as it is written.
 """
 
 import re
@@ -9,13 +10,34 @@ import unicodedata
 from html.entities import html5
 
 _ACCENTS = {  # mnemonic -> combining character
-    "`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", '"': "\u0308", "c": "\u0327", "u": "\u0306", "v": "\u030c",
-    "H": "\u030b", "=": "\u0304", ";": "\u0328", ".": "\u0307",
-}  # fmt: skip
+    "`": "\u0300",
+    "'": "\u0301",
+    "^": "\u0302",
+    "~": "\u0303",
+    '"': "\u0308",
+    "c": "\u0327",
+    "u": "\u0306",
+    "v": "\u030c",
+    "H": "\u030b",
+    "=": "\u0304",
+    ";": "\u0328",
+    ".": "\u0307",
+}
 _LETTERS = {
-    "AA": "Å", "aa": "å", "AE": "Æ", "ae": "æ", "OE": "Œ", "oe": "œ", "/O": "Ø", "/o": "ø", "ss": "ß", "DH": "Ð", "dh": "ð",
-    "TH": "Þ", "th": "þ",
-}  # fmt: skip
+    "AA": "Å",
+    "aa": "å",
+    "AE": "Æ",
+    "ae": "æ",
+    "OE": "Œ",
+    "oe": "œ",
+    "/O": "Ø",
+    "/o": "ø",
+    "ss": "ß",
+    "DH": "Ð",
+    "dh": "ð",
+    "TH": "Þ",
+    "th": "þ",
+}
 _SPELLING = re.compile(
     r"\\u(?P<four>[0-9A-Fa-f]{4}) | \\U(?P<eight>[0-9A-Fa-f]{8}) | \\(?P<sign>[\\%&])"
     r" | \\(?P<letters>AA|aa|AE|ae|OE|oe|/O|/o|ss|DH|dh|TH|th) | \\(?P<accent>[`'^~\"cuvH=;.])(?P<letter>[A-Za-z])"

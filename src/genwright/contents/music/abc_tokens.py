@@ -1,8 +1,10 @@
-"""The signs of ABC music code, as ABC 2.1 defines them in section 4 (https://abcnotation.com/wiki/abc:standard:v2.1).
+"""The signs of ABC music code, as ABC 2.1 defines them in section 4
+(https://abcnotation.com/wiki/abc:standard:v2.1).
 
-`tokens` turns a line of music code into typed tokens, from left to right, each sign once: a regular expression says where a token
-ends, a function makes it. Whatever is no sign of ABC raises `BadMusic` with the offending text. The work is linear in the text,
-and numbers are small enough that their sums stay cheap. What the signs mean over time is for `abc_voice.py`.
+`tokens` turns a line of music code into typed tokens, from left to right, each sign once: a regular
+expression says where a token ends, a function makes it. Whatever is no sign of ABC raises
+`BadMusic` with the offending text. The work is linear in the text, and numbers are small enough
+that their sums stay cheap. What the signs mean over time is for `abc_voice.py`.
 """
 
 import re
@@ -14,11 +16,13 @@ from typing import NamedTuple, TypeAlias
 from genwright.contents.music.draft import BadMusic
 
 ALTERATIONS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
-LARGEST_NUMBER = 1024  # in lengths and tuplets; common denominators of larger ones would make sums of times slow
+# in lengths and tuplets; common denominators of larger ones would make sums of times slow
+LARGEST_NUMBER = 1024
 
 
 class Note(NamedTuple):
-    """A note. letter: A to G. octave: 0 is that of C (middle C), 1 that of c. alteration: semitones, None where none is written.
+    """A note. letter: A to G. octave: 0 is that of C (middle C), 1 that of c. alteration:
+    semitones, None where none is written.
     length: in unit note lengths. text: as it is written."""
 
     letter: str
@@ -43,8 +47,9 @@ class BarRest(NamedTuple):
 class Chord(NamedTuple):
     """Notes in brackets, with what their brackets hold.
 
-    length: of the first of them, by which the chord lasts, times the length written after the brackets. unequal: whether another of
-    them has another length. ties: indices of the notes that a tie follows inside the brackets."""
+    length: of the first of them, by which the chord lasts, times the length written after the
+    brackets. unequal: whether another of them has another length. ties: indices of the notes that a
+    tie follows inside the brackets."""
 
     notes: tuple[Note, ...]
     length: Fraction
@@ -105,7 +110,8 @@ class Field(NamedTuple):
 
 
 class Decoration(NamedTuple):
-    """A name between exclamation marks, or a sign or letter that stands for one (4.14, 4.16); the text is without the marks.
+    """A name between exclamation marks, or a sign or letter that stands for one (4.14, 4.16); the
+    text is without the marks.
 
     symbol: it is a sign or letter."""
 
@@ -120,20 +126,36 @@ class Quoted(NamedTuple):
 
 
 class Number(NamedTuple):
-    """A number that belongs to no note: of an ending, if it begins a line and the line before ends with a bar line."""
+    """A number that belongs to no note: of an ending, if it begins a line and the line before ends
+    with a bar line."""
 
     text: str
 
 
 class Ignored(NamedTuple):
-    """A sign that has no effect: the reserved # * ; ? @ (8.1), a line break of old ($ or a single !), a stray sign: an accidental, an
-    octave mark, a colon, a bracket that belongs to nothing."""
+    """A sign that has no effect: the reserved # * ; ? @ (8.1), a line break of old ($ or a single
+    !), a stray sign: an accidental, an octave mark, a colon, a bracket that belongs to nothing."""
 
     text: str
 
 
 Token: TypeAlias = (
-    Note | Rest | BarRest | Chord | Grace | Bar | Ending | Broken | Tuplet | Tie | Overlay | Field | Decoration | Quoted | Number | Ignored
+    Note
+    | Rest
+    | BarRest
+    | Chord
+    | Grace
+    | Bar
+    | Ending
+    | Broken
+    | Tuplet
+    | Tie
+    | Overlay
+    | Field
+    | Decoration
+    | Quoted
+    | Number
+    | Ignored
 )
 
 _PATTERN = re.compile(
@@ -170,7 +192,8 @@ def tokens(text: str) -> Iterator[Token]:
         match = _PATTERN.match(text, place)
         if match is None:
             raise BadMusic(f"holds {_excerpt(text, place)}, which is no music of ABC")
-        kind, place = match.lastgroup, match.end()
+        kind = match.lastgroup
+        place = match.end()
         assert kind is not None
         if kind == "space":
             continue
@@ -195,7 +218,9 @@ def length(text: str) -> Fraction:
     if not text:
         return Fraction(1)
     slashes = text.count("/")
-    above, below = (text[: text.index("/")], text[text.rindex("/") + 1 :]) if slashes else (text, "1")
+    above, below = (
+        (text[: text.index("/")], text[text.rindex("/") + 1 :]) if slashes else (text, "1")
+    )
     if slashes > 1 and below or slashes > 8:
         raise BadMusic(f"holds the length {text[:20]!r}, which is no length of ABC")
     top = number(above, "the length") if above else 1
@@ -277,7 +302,9 @@ def _chord(text: str, start: int) -> tuple[Chord, int]:
         elif isinstance(token, Decoration | Quoted):
             marks.append(token)
         else:
-            raise BadMusic(f"holds the chord {text[start : stop + 1][:20]!r}, which is not made of notes")
+            raise BadMusic(
+                f"holds the chord {text[start : stop + 1][:20]!r}, which is not made of notes"
+            )
     after = _CHORD_END.match(text, stop)
     if not notes or after is None:
         raise BadMusic(f"holds the chord {text[start : stop + 1][:20]!r}, which has no notes")
@@ -299,8 +326,14 @@ def _chord_stop(text: str, place: int) -> int:
 
 
 def _plus(text: str) -> Token:
-    """Between plus signs stand a decoration of ABC 2.0, or, before 2.0, the notes of a chord (10.2)."""
-    if re.fullmatch(r"(?:[\^_=]*[A-Ga-g][,']*[\d/]*)+", text[1:-1]) and text[1:-1] not in ("f", "ff", "fff", "ffff"):
+    """Between plus signs stand a decoration of ABC 2.0, or, before 2.0, the notes of a chord
+    (10.2)."""
+    if re.fullmatch(r"(?:[\^_=]*[A-Ga-g][,']*[\d/]*)+", text[1:-1]) and text[1:-1] not in (
+        "f",
+        "ff",
+        "fff",
+        "ffff",
+    ):
         chord, _ = _chord(f"[{text[1:-1]}]", 0)
         return chord
     return Decoration(text[1:-1], symbol=False)

@@ -1,12 +1,16 @@
 """A voice of an ABC tune as it is read: what its signs mean over time, by ABC 2.1, section 4.
 
-1. A note's pitch is its letter, altered by its own accidental, by one before it in the bar, or by the key. An accidental holds until
-   the bar line for its letter in all octaves (`%%propagate-accidentals pitch`, the standard's default, 11.3), one of a grace note too;
-   a note tied over a bar line keeps its pitch.
-2. A note's length is what is written times the unit note length, times those of a tuplet and of a broken rhythm. Spaces, slurs,
-   decorations, chord symbols, grace notes and ties stand between a note and its > or < without effect (4.4, 4.12).
-3. A chord lasts as long as its first note, and so do all its notes (4.17); where others are written longer or shorter, it is counted.
-4. & goes back by a bar line and begins a temporary voice, which lasts as many bars (7.4): a voice of its own in the draft.
+1. A note's pitch is its letter, altered by its own accidental, by one before it in the bar, or by
+   the key. An accidental holds until the bar line for its letter in all octaves
+   (`%%propagate-accidentals pitch`, the standard's default, 11.3), one of a grace note too; a note
+   tied over a bar line keeps its pitch.
+2. A note's length is what is written times the unit note length, times those of a tuplet and of a
+   broken rhythm. Spaces, slurs, decorations, chord symbols, grace notes and ties stand between a
+   note and its > or < without effect (4.4, 4.12).
+3. A chord lasts as long as its first note, and so do all its notes (4.17); where others are written
+   longer or shorter, it is counted.
+4. & goes back by a bar line and begins a temporary voice, which lasts as many bars (7.4): a voice
+   of its own in the draft.
 """
 
 from collections import Counter
@@ -18,12 +22,14 @@ from genwright.contents.music.abc_tokens import Broken, Chord, Note, Tuplet
 from genwright.contents.music.draft import LONGEST, SEMITONES, BadMusic, Raw
 
 _MIDDLE_C = 60
-_TIME_OF = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # p notes in the time of q; of 5, 7, 9 by the metre (4.13)
+# p notes in the time of q; of 5, 7, 9 by the metre (4.13)
+_TIME_OF = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
 @dataclass
 class Setting:
-    """What the header of a tune sets, and the fields of a voice change. unit: whole notes. propagate: pitch, octave or not."""
+    """What the header of a tune sets, and the fields of a voice change. unit: whole notes.
+    propagate: pitch, octave or not."""
 
     metre: Metre = FREE
     unit: Fraction = Fraction(1, 8)
@@ -43,7 +49,8 @@ class Setting:
 
 @dataclass
 class Layer:
-    """Notes of the voice itself, or of an overlay. tied: (letter, octave) -> pitch of notes that a tie follows."""
+    """Notes of the voice itself, or of an overlay. tied: (letter, octave) -> pitch of notes that a
+    tie follows."""
 
     notes: list[Raw] = field(default_factory=list)
     tied: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -51,8 +58,9 @@ class Layer:
 
 @dataclass
 class Event:
-    """The latest note, chord or rest of a layer. length: in quarter notes; first: index of its first Raw; bars: how many bar lines came
-    before it; keys: what of it can be tied, and the pitches of that."""
+    """The latest note, chord or rest of a layer. length: in quarter notes; first: index of its
+    first Raw; bars: how many bar lines came before it; keys: what of it can be tied, and the
+    pitches of that."""
 
     length: Fraction
     first: int
@@ -126,8 +134,9 @@ class Voice:
             self._broken = sign
 
     def _second_of_broken(self, length: Fraction) -> Fraction:
-        """By what > or < multiplies the note that comes now, of `length` quarter notes: one of the two is shorter by 1/2, 1/4 or 1/8,
-        the other longer by as much. Between unequal notes its effect is undefined (4.4): there is none, and it is counted."""
+        """By what > or < multiplies the note that comes now, of `length` quarter notes: one of the
+        two is shorter by 1/2, 1/4 or 1/8, the other longer by as much. Between unequal notes its
+        effect is undefined (4.4): there is none, and it is counted."""
         sign, last, self._broken = self._broken, self._last, None
         if sign is None:
             return Fraction(1)
@@ -148,7 +157,8 @@ class Voice:
         return second
 
     def tuplet(self, sign: Tuplet) -> None:
-        """The next r notes, chords and rests last q / p of what is written; grace notes are not counted."""
+        """The next r notes, chords and rests last q / p of what is written; grace notes are not
+        counted."""
         if self._left and not self._tuplet_is_new:
             raise BadMusic(f"holds the tuplet {sign.text!r} inside another")
         self.lost["signs not understood"] += self._left > 0  # a tuplet sign twice
@@ -188,7 +198,9 @@ class Voice:
         """& signs: back by as many bar lines, into a temporary voice."""
         self._end_pairs()
         if bars > len(self._starts):
-            raise BadMusic(f"holds {'&' * min(bars, 20)!r}, which goes back to before the beginning")
+            raise BadMusic(
+                f"holds {'&' * min(bars, 20)!r}, which goes back to before the beginning"
+            )
         self._bar_end = max(self.now, self._bar_end) if self._layer else self.now
         self.now = self._starts[-bars]
         self._bars_left = bars
@@ -214,7 +226,8 @@ class Voice:
         """Counts a broken rhythm or a tuplet that is not complete."""
         self.lost["broken rhythms not applied"] += self._broken is not None
         self.lost["tuplets cut short"] += self._left > 0
-        self._broken, self._left = None, 0
+        self._broken = None
+        self._left = 0
 
     def _sound(self, notes: tuple[Note, ...], length: Fraction) -> None:
         """A note, chord or rest; length: in unit note lengths."""
@@ -234,7 +247,9 @@ class Voice:
             self.lost["unpitched notes"] += len(notes)
         else:
             for pitch in pitches:
-                layer.notes.append(Raw(self.now, length, pitch, 80, self.fermata, pitch in tied, in_tuplet))
+                layer.notes.append(
+                    Raw(self.now, length, pitch, 80, self.fermata, pitch in tied, in_tuplet)
+                )
         self.fermata = self.fermata and not notes
         layer.tied.clear()
         keys = [(note.letter, note.octave) for note in notes]
@@ -261,8 +276,11 @@ class Voice:
             self._before[self._place(note)] = note.alteration
 
     def _place(self, note: Note) -> tuple[str, int]:
-        """For which notes its accidental holds: those of its letter, or of its letter and octave."""
-        return (note.letter, note.octave) if self.setting.propagate == "octave" else (note.letter, 0)
+        """For which notes its accidental holds: those of its letter, or of its letter and
+        octave."""
+        return (
+            (note.letter, note.octave) if self.setting.propagate == "octave" else (note.letter, 0)
+        )
 
     def _tie(self, which: "tuple[int, ...] | range") -> None:
         assert self._last is not None
@@ -272,5 +290,7 @@ class Voice:
     def _advance(self, length: Fraction) -> None:
         self.now += length
         if self.now > LONGEST:
-            raise BadMusic(f"is more than {LONGEST:,} quarter notes long, the most that a piece may have")
+            raise BadMusic(
+                f"is more than {LONGEST:,} quarter notes long, the most that a piece may have"
+            )
         self.end = max(self.end, self.now)

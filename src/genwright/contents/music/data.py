@@ -1,13 +1,15 @@
-"""Music: where it comes from, what is held out, and the prepared dataset: pieces, read and made tokens once.
+"""Music: where it comes from, what is held out, and the prepared dataset: pieces, read and made
+tokens once.
 
     <cache>/music/<key>/music.json   the codec: voices, ranges, metres, attributes of this corpus
                         tokens.npy   (n,) int32, all pieces in a row
                         pieces.json  of each piece its name, size, range of transposition, attributes, tune; what could not be read
     <cache>/music/sides/<key>.json   of each piece its side; how many pieces stand on both
 
-The key is the SHA-256 of the files' names and contents and of the codec's settings. Held out are whole tunes (`data/tune_clusters.py`),
-until their notes are the wanted share (`data/split.py`). A JSB json's own split is kept: train, valid (held out), and test, which is left
-alone. A piece longer than a window is several, its first from the beginning, the others from any row.
+The key is the SHA-256 of the files' names and contents and of the codec's settings. Held out are
+whole tunes (`data/tune_clusters.py`), until their notes are the wanted share (`data/split.py`). A
+JSB json's own split is kept: train, valid (held out), and test, which is left alone. A piece longer
+than a window is several, its first from the beginning, the others from any row.
 """
 
 from __future__ import annotations
@@ -36,7 +38,14 @@ from genwright.core.attributes import encode, shown
 from genwright.core.contracts import Batch, Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
-from genwright.core.files import cache_folder, check_unchanged, digest, json_text, stamp_of, write_whole
+from genwright.core.files import (
+    cache_folder,
+    check_unchanged,
+    digest,
+    json_text,
+    stamp_of,
+    write_whole,
+)
 from genwright.data.cache import SPLITS, check_digest, digest_of, publish, writing
 from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.own_output import mark_cache
@@ -59,9 +68,11 @@ class MusicData(FilesData, family="data"):
     kind: Literal["music"] = "music"
     """Which data: music."""
     source: Literal["files", "chorales", "folk-tunes", "palestrina"] = "files"
-    """`files` (see `path`), or what music21 brings: `chorales` (Bach, four voices), `folk-tunes` (Aird, O'Neill, Ryan), `palestrina`."""
+    """`files` (see `path`), or what music21 brings: `chorales` (Bach, four voices), `folk-tunes`
+    (Aird, O'Neill, Ryan), `palestrina`."""
     path: str | tuple[str, ...] = ()
-    """Folders, files or globs of MIDI, MusicXML, ABC and **kern, or a JSB json, whose own split is kept."""
+    """Folders, files or globs of MIDI, MusicXML, ABC and **kern, or a JSB json, whose own split is
+    kept."""
     context: int = Field(512, ge=8)
     """Tokens of a window, beside the places of conditions."""
     transpose: bool = True
@@ -69,17 +80,23 @@ class MusicData(FilesData, family="data"):
     minimum: int = Field(8, ge=1)
     """A value (a key, a metre, a type of tune) becomes a condition where so many pieces have it."""
     cluster: By = "auto"
-    """What stands on one side, beside pieces of equal top voices: `auto`: files of one name in folders that hold versions of the same
-    tunes (melody/12.mid, chords/12.mid); `name`: all files of one name; `folder`: all of a subfolder; `content`: nothing more."""
+    """What stands on one side, beside pieces of equal top voices: `auto`: files of one name in
+    folders that hold versions of the same tunes (melody/12.mid, chords/12.mid); `name`: all files
+    of one name; `folder`: all of a subfolder; `content`: nothing more."""
     content: ClassVar[str] = "music"
     usual: ClassVar[dict[str, str]] = {"codec": "grid"}
 
     def space(self, codec: MusicCodec) -> Space:
         """What windows of this data are, for a network."""
-        return replace(codec.space, length=codec.prefix + self.context, faults=partial(faults, codec) if codec.rows else None)
+        return replace(
+            codec.space,
+            length=codec.prefix + self.context,
+            faults=partial(faults, codec) if codec.rows else None,
+        )
 
     def prepare(self, codec_settings: MusicSettings, expect: str | None = None) -> MusicDataset:
-        """The dataset, from the cache or made now. `expect`: the digest a run was made with. Raises GenwrightError."""
+        """The dataset, from the cache or made now. `expect`: the digest a run was made with. Raises
+        GenwrightError."""
         cache = cache_folder(self.cache)
         mark_cache(cache)
         files = source_music.find(self.source, self.paths)
@@ -102,14 +119,20 @@ class MusicData(FilesData, family="data"):
         return dataset
 
     def check_bad(self, bad: Sequence[str], good: int) -> None:
-        """Raises GenwrightError where pieces cannot be used, unless those are passed over and others are left."""
+        """Raises GenwrightError where pieces cannot be used, unless those are passed over and
+        others are left."""
         if not bad or (good and (self.on_bad_file == "skip" or self.source != "files")):
             return
         named = "; ".join(bad[:3])
         if len(bad) > 3:
             named += f"; and {len(bad) - 3} more"
         what = f"{len(bad)} of {len(bad) + good} pieces cannot be used: {named}"
-        raise GenwrightError(what, "mend or leave out the files, or set data.on_bad_file=skip" if good else "give other files")
+        raise GenwrightError(
+            what,
+            "mend or leave out the files, or set data.on_bad_file=skip"
+            if good
+            else "give other files",
+        )
 
 
 def _sides_of(facts: dict[str, Any], settings: MusicData) -> tuple[list[str], HeldOut | None]:
@@ -124,15 +147,20 @@ def _sides_of(facts: dict[str, Any], settings: MusicData) -> tuple[list[str], He
 
 
 def _prepare(
-    settings: MusicData, codec_settings: MusicSettings, files: Sequence[SourceFile], stamps: Mapping[str, list[int]], folder: Path
+    settings: MusicData,
+    codec_settings: MusicSettings,
+    files: Sequence[SourceFile],
+    stamps: Mapping[str, list[int]],
+    folder: Path,
 ) -> None:
-    """Reads all pieces, makes their codec, writes both. stamps: see `check_unchanged`. Raises GenwrightError for a piece that cannot be
-    used, unless those are passed over."""
+    """Reads all pieces, makes their codec, writes both. stamps: see `check_unchanged`. Raises
+    GenwrightError for a piece that cannot be used, unless those are passed over."""
     common = {"source": settings.source, "per_quarter": codec_settings.per_quarter}
     jobs = [{"files": files[i : i + AT_ONCE]} | common for i in range(0, len(files), AT_ONCE)]
     found = dict(parallel("music", jobs, settings.workers or os.cpu_count() or 1))
     check_unchanged(stamps)
-    read, bad = [], []
+    read = []
+    bad = []
     counts: Counter[str] = Counter()
     for name, score, problem, lost in (piece for i in range(len(jobs)) for piece in found[i]):
         counts.update(lost)
@@ -141,9 +169,12 @@ def _prepare(
     often = Counter((name, value) for its in known for name, value in its.items())
     taken = sorted(pair for pair, count in often.items() if count >= settings.minimum)
     attributes = {name: tuple(value for its, value in taken if its == name) for name, _ in taken}
-    attributes = {name: values for name, values in attributes.items() if len(values) > 1}  # what all have asks for nothing
+    # what all have asks for nothing
+    attributes = {name: values for name, values in attributes.items() if len(values) > 1}
     codec = codec_settings.learn((score for _, score in read), attributes) if read else None
-    tokens, pieces, scores = [], [], []
+    tokens = []
+    pieces = []
+    scores = []
     for (name, score), its in zip(read, known, strict=True):
         assert codec
         try:
@@ -152,7 +183,11 @@ def _prepare(
             bad.append(f"{name}: {problem.what}")
             continue
         counts["notes that the codec loses"] += codec.lost(score)
-        kept = {attribute: value for attribute, value in its.items() if value in attributes.get(attribute, ())}
+        kept = {
+            attribute: value
+            for attribute, value in its.items()
+            if value in attributes.get(attribute, ())
+        }
         pieces.append([name, len(tokens[-1]), codec.room(score), kept])
         scores.append(score)
     settings.check_bad(bad, len(tokens))
@@ -185,41 +220,70 @@ def _known(name: str, score: Score, source: str) -> dict[str, str]:
 
 
 class MusicDataset(ExampleDataset):
-    """Prepared music, opened. `digest`: SHA-256 over codec, tokens, conditions and split; `summary`: windows and pieces of the splits, what
-    was skipped, what the grid lost, near-copies across the split, the licence."""
+    """Prepared music, opened. `digest`: SHA-256 over codec, tokens, conditions and split;
+    `summary`: windows and pieces of the splits, what was skipped, what the grid lost, near-copies
+    across the split, the licence."""
 
     unit = "windows"
 
-    def __init__(self, settings: MusicData, codec: MusicCodec, folder: Path, facts: dict[str, Any], sides: Sequence[str]):
-        self.settings, self.codec, self.folder = settings, codec, folder
+    def __init__(
+        self,
+        settings: MusicData,
+        codec: MusicCodec,
+        folder: Path,
+        facts: dict[str, Any],
+        sides: Sequence[str],
+    ):
+        self.settings = settings
+        self.codec = codec
+        self.folder = folder
         self.names, sizes, self.rooms, known = map(list, zip(*facts["pieces"], strict=True))
         self.ends = np.cumsum([0, *sizes])
         try:
             self.all = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
         except ValueError as error:
-            raise GenwrightError(f"the prepared music in {folder} is damaged ({error})", "delete the folder") from None
+            raise GenwrightError(
+                f"the prepared music in {folder} is damaged ({error})", "delete the folder"
+            ) from None
         attributes = codec.space.attributes
         self.conditions = torch.stack([encode(attributes, its) for its in known])
         self.pieces = {name: np.flatnonzero(np.array(sides) == name) for name in (*SPLITS, "test")}
-        self.aligned = codec.period if 0 < 2 * codec.period <= codec.prefix + settings.context else 1
+        self.aligned = (
+            codec.period if 0 < 2 * codec.period <= codec.prefix + settings.context else 1
+        )
         self.parts = {name: self._windows(name) for name in self.pieces}
-        self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")}
+        self.shards = {
+            f"{folder.name}/{name}": digest(folder / name) for name in ("tokens.npy", "pieces.json")
+        }
         self.digest = digest_of(codec.digest, list(self.shards.values()), sides)
         often = Counter((name, value) for its in known for name, value in its.items())
         self.summary: dict[str, Any] = {}
         for side in SPLITS:
-            self.summary[side] = {"examples": len(self.parts[side]), "pieces": len(self.pieces[side]), "tokens": len(self.tokens(side))}
+            self.summary[side] = {
+                "examples": len(self.parts[side]),
+                "pieces": len(self.pieces[side]),
+                "tokens": len(self.tokens(side)),
+            }
         self.summary |= {
-            "files": len(self.names), "skipped": list(facts["bad"]),
-            "attributes": {name: {value: often[name, value] for value in values} for name, values in attributes.items()},
-            "rare": facts["rare"], "unlabelled": sum(not its for its in known), "notes": facts["counts"],
-            "remarks": [lost] if (lost := lost_of(facts["counts"], codec.settings.per_quarter)) else [],
+            "files": len(self.names),
+            "skipped": list(facts["bad"]),
+            "attributes": {
+                name: {value: often[name, value] for value in values}
+                for name, values in attributes.items()
+            },
+            "rare": facts["rare"],
+            "unlabelled": sum(not its for its in known),
+            "notes": facts["counts"],
+            "remarks": [lost]
+            if (lost := lost_of(facts["counts"], codec.settings.per_quarter))
+            else [],
             **self._across(facts["tunes"], sides),
             "licence": source_music.licence(settings.source),
-        }  # fmt: skip
+        }
 
     def _across(self, tunes: Sequence[str], sides: Sequence[str]) -> dict[str, int]:
-        """How many held-out pieces stand in training too, exactly or nearly, counted once for the same sides."""
+        """How many held-out pieces stand in training too, exactly or nearly, counted once for the
+        same sides."""
         kept = self.folder.parent / "sides" / f"{digest_of(FORMAT, self.folder.name, sides)}.json"
         if kept.is_file():
             return json.loads(kept.read_text(encoding="utf-8"))
@@ -242,42 +306,80 @@ class MusicDataset(ExampleDataset):
     def scores(self, split: str, limit: int | None = None) -> list[Score]:
         """Its pieces, as the codec keeps them; of many, `limit` from all over."""
         pieces = self.pieces[split]
-        chosen = pieces if limit is None or limit >= len(pieces) else pieces[np.linspace(0, len(pieces) - 1, limit).astype(int)]
-        return [replace(self.codec.decode(self.row(i).tolist()), facts={"title": self.names[i]}, names=self.codec.called) for i in chosen]
+        chosen = (
+            pieces
+            if limit is None or limit >= len(pieces)
+            else pieces[np.linspace(0, len(pieces) - 1, limit).astype(int)]
+        )
+        return [
+            replace(
+                self.codec.decode(self.row(i).tolist()),
+                facts={"title": self.names[i]},
+                names=self.codec.called,
+            )
+            for i in chosen
+        ]
 
     def _windows(self, split: str) -> Split:
-        """Windows as rows: piece, the first place that counts, where it begins; places are those of the conditions, then of the piece. Of
-        training as many as cover a piece once, the first from its beginning, the others from any row (-1). Else such in which each token
-        of a piece counts once, with about half a window or more before it but at the beginning."""
-        prefix, length = self.codec.prefix, self.codec.prefix + self.settings.context
+        """Windows as rows: piece, the first place that counts, where it begins; places are those of
+        the conditions, then of the piece. Of training as many as cover a piece once, the first from
+        its beginning, the others from any row (-1). Else such in which each token of a piece counts
+        once, with about half a window or more before it but at the beginning."""
+        prefix = self.codec.prefix
+        length = self.codec.prefix + self.settings.context
         rows: list[tuple[int, int, int]] = []
         for piece in self.pieces[split].tolist():
-            total, counted, offset = prefix + len(self.row(piece)), prefix, 0
+            total = prefix + len(self.row(piece))
+            counted = prefix
+            offset = 0
             if split == "train":
-                rows += [(piece, prefix, -(i > 0)) for i in range(-(-len(self.row(piece)) // self.settings.context))]
+                rows += [
+                    (piece, prefix, -(i > 0))
+                    for i in range(-(-len(self.row(piece)) // self.settings.context))
+                ]
                 continue
             while counted < total:
                 rows.append((piece, counted, offset))
                 counted = offset + length
-                offset = -(-max(0, min(counted - length // 2, total - length)) // self.aligned) * self.aligned
+                offset = (
+                    -(-max(0, min(counted - length // 2, total - length)) // self.aligned)
+                    * self.aligned
+                )
         table = np.array(rows, np.int64).reshape(-1, 3)
-        return Split(np.arange(len(table)), lambda which: torch.from_numpy(table[which]), lambda i: self.names[table[i, 0]], None)
+        return Split(
+            np.arange(len(table)),
+            lambda which: torch.from_numpy(table[which]),
+            lambda i: self.names[table[i, 0]],
+            None,
+        )
 
     def change(self, lookahead: int, training: bool) -> Change:
-        """Cuts windows: in training transposed, with some of what is known of a piece before it; else as they are, with all of it. Gives
-        tokens (n, at most lookahead + prefix + context) int64, -1 where a piece has ended; counted, alike, bool."""
+        """Cuts windows: in training transposed, with some of what is known of a piece before it;
+        else as they are, with all of it. Gives tokens (n, at most lookahead + prefix + context)
+        int64, -1 where a piece has ended; counted, alike, bool."""
         width = lookahead + self.codec.prefix + self.settings.context
 
         def cut(batch: Batch, draws: Draws) -> Batch:
             pieces, counted, offsets = batch["x"].T
             known = self.conditions[pieces]
-            before = self.codec.before(shown(known, draws) if training else known, len(pieces), lookahead)
-            where, moved = draws.uniform("where", 1)[:, 0].tolist(), draws.uniform("transposed", 1)[:, 0].tolist()
-            rows, places = [], []
-            for i, (piece, offset) in enumerate(zip(pieces.tolist(), offsets.tolist(), strict=True)):
+            before = self.codec.before(
+                shown(known, draws) if training else known, len(pieces), lookahead
+            )
+            where = draws.uniform("where", 1)[:, 0].tolist()
+            moved = draws.uniform("transposed", 1)[:, 0].tolist()
+            rows = []
+            places = []
+            for i, (piece, offset) in enumerate(
+                zip(pieces.tolist(), offsets.tolist(), strict=True)
+            ):
                 whole = torch.cat([before[i], torch.from_numpy(self.row(piece).astype(np.int64))])
                 if training:
-                    offset = int(where[i] * (-(-max(0, len(whole) - width) // self.aligned) + 1)) * self.aligned if offset < 0 else 0
+                    offset = (
+                        int(where[i] * (-(-max(0, len(whole) - width) // self.aligned) + 1))
+                        * self.aligned
+                        if offset < 0
+                        else 0
+                    )
                     low, high = self.rooms[piece] if self.settings.transpose else (0, 0)
                     whole = self.codec.transpose(whole, low + int(moved[i] * (high - low + 1)))
                 rows.append(whole[offset : offset + width])
@@ -290,8 +392,10 @@ class MusicDataset(ExampleDataset):
 
 
 def by_piece(dataset: MusicDataset, split: str, lookahead: int) -> Iterator[tuple[int, Batch]]:
-    """(piece, the batch of one window) over a split in order: for what is measured of each piece."""
-    windows, cut = dataset.parts[split], dataset.change(lookahead, training=False)
+    """(piece, the batch of one window) over a split in order: for what is measured of each
+    piece."""
+    windows = dataset.parts[split]
+    cut = dataset.change(lookahead, training=False)
     for i in range(len(windows)):
         batch = windows.batch(np.array([i]))
         yield int(batch["x"][0, 0]), cut(batch, Draws(0, -1, torch.tensor([i])))

@@ -1,7 +1,9 @@
-"""From a piece as its file writes it, at exact times, to a `Score` on a grid, with a count of what the grid loses.
+"""From a piece as its file writes it, at exact times, to a `Score` on a grid, with a count of what
+the grid loses.
 
-What is not on a step moves to the nearest one (from the middle: the later), a note at least a step long; of notes that followed each other
-and fall on one step the longer stays. Repeats are not expanded; where a repeat sign parts a bar in two, the halves are one bar again.
+What is not on a step moves to the nearest one (from the middle: the later), a note at least a step
+long; of notes that followed each other and fall on one step the longer stays. Repeats are not
+expanded; where a repeat sign parts a bar in two, the halves are one bar again.
 """
 
 import math
@@ -22,7 +24,8 @@ SEMITONES = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
 
 
 class BadMusic(Exception):
-    """Why a file is no piece of music, to follow its name ("holds no note"), and what to do about it."""
+    """Why a file is no piece of music, to follow its name ("holds no note"), and what to do about
+    it."""
 
     def __init__(self, what: str, remedy: str = "mend the file, or go without it"):
         super().__init__(what)
@@ -30,7 +33,8 @@ class BadMusic(Exception):
 
 
 class Raw(NamedTuple):
-    """start, length: quarter notes. tied: goes on from the note before it, if that has its pitch and ends where it starts."""
+    """start, length: quarter notes. tied: goes on from the note before it, if that has its pitch
+    and ends where it starts."""
 
     start: Fraction
     length: Fraction
@@ -43,9 +47,11 @@ class Raw(NamedTuple):
 
 @dataclass
 class Draft:
-    """What a reader fills in; times are quarter notes. by_height: the file's order of voices is none. bars: empty where the metres say it.
-    meters: (start, beats, unit); keys: (start, sharps, mode). tempo: quarter notes a minute at the beginning, None where the file says none
-    there; tempos: (start, quarter notes a minute) of the changes after it. lost: kind -> how many were not read."""
+    """What a reader fills in; times are quarter notes. by_height: the file's order of voices is
+    none. bars: empty where the metres say it.
+    meters: (start, beats, unit); keys: (start, sharps, mode). tempo: quarter notes a minute at the
+    beginning, None where the file says none there; tempos: (start, quarter notes a minute) of the
+    changes after it. lost: kind -> how many were not read."""
 
     voices: list[tuple[str, list[Raw]]] = field(default_factory=list)
     bars: list[Fraction] = field(default_factory=list)
@@ -59,10 +65,15 @@ class Draft:
     by_height: bool = False
 
     def score(self, per_quarter: int) -> tuple[Score, Counter[str]]:
-        """The piece on a grid, and how many notes there were and what became of them. Raises BadMusic."""
+        """The piece on a grid, and how many notes there were and what became of them. Raises
+        BadMusic."""
         voices = [(name, untie(notes)) for name, notes in self.voices if notes]
         if not voices:
-            raise BadMusic("holds drums and no note with a pitch" if self.lost["unpitched notes"] else "holds no note")
+            raise BadMusic(
+                "holds drums and no note with a pitch"
+                if self.lost["unpitched notes"]
+                else "holds no note"
+            )
         if self.by_height:
             voices.sort(key=lambda voice: -sum(note.pitch for note in voice[1]) / len(voice[1]))
         every = [note for _, notes in voices for note in notes]
@@ -72,18 +83,39 @@ class Draft:
         self._check_length(end)
         counts = Counter(self.lost)
         placed = tuple(_place(notes, per_quarter, counts) for _, notes in voices)
-        length = max(_step(end, per_quarter), *(note.start + note.length for notes in placed for note in notes))
+        length = max(
+            _step(end, per_quarter),
+            *(note.start + note.length for notes in placed for note in notes),
+        )
         meters = self._placed_meters(per_quarter, counts)
         exact = self._bars(end) if self.bars else metric_bars(self.meters, end)
-        bars = tuple(dict.fromkeys(step for bar in exact if (step := _step(bar, per_quarter)) < length))
+        bars = tuple(
+            dict.fromkeys(step for bar in exact if (step := _step(bar, per_quarter)) < length)
+        )
         keys = self._placed_keys(per_quarter, counts)
         tempo, *tempos = self._placed_tempos(per_quarter, length, counts)
-        facts = {name: " ".join(text.split()) for name, text in self.facts.items() if text and text.strip()}
+        facts = {
+            name: " ".join(text.split())
+            for name, text in self.facts.items()
+            if text and text.strip()
+        }
         names = tuple(name for name, _ in voices)
-        return Score(placed, length, per_quarter, bars, meters, keys, tempo.per_minute, names, facts, tuple(tempos)), counts
+        return Score(
+            placed,
+            length,
+            per_quarter,
+            bars,
+            meters,
+            keys,
+            tempo.per_minute,
+            names,
+            facts,
+            tuple(tempos),
+        ), counts
 
     def _every_tempo(self) -> list[tuple[Fraction, float]]:
-        """By start, the first at 0: what is said at the beginning, else what is said first, else the usual one."""
+        """By start, the first at 0: what is said at the beginning, else what is said first, else
+        the usual one."""
         changes = sorted(self.tempos, key=lambda change: change[0])
         later = [change for change in changes if change[0] > 0]
         at_start = [tempo for start, tempo in changes if start <= 0]
@@ -102,16 +134,24 @@ class Draft:
             raise BadMusic("sets a tempo of 0, or one that is none")
         quarters = f"{float(end):,.0f}" if end < 10**9 else "a thousand million or more"
         if end > LONGEST:
-            raise BadMusic(f"is {quarters} quarter notes long, more than the {LONGEST:,} or the hour that a piece may have")
+            raise BadMusic(
+                f"is {quarters} quarter notes long, more than the {LONGEST:,} or the hour that a piece may have"
+            )
         within = [(float(min(start, end)), tempo) for start, tempo in tempos]
         spans = pairwise([*within, (float(end), 0.0)])
         if sum((stop - start) / tempo for (start, tempo), (stop, _) in spans) > 60:
-            raise BadMusic(f"is {quarters} quarter notes long, more than the {LONGEST:,} or the hour that a piece may have")
+            raise BadMusic(
+                f"is {quarters} quarter notes long, more than the {LONGEST:,} or the hour that a piece may have"
+            )
 
-    def _placed_tempos(self, per_quarter: int, length: int, counts: Counter[str]) -> tuple[Tempo, ...]:
+    def _placed_tempos(
+        self, per_quarter: int, length: int, counts: Counter[str]
+    ) -> tuple[Tempo, ...]:
         tempos = [Tempo(_step(start, per_quarter), tempo) for start, tempo in self._every_tempo()]
         heard = [tempo for tempo in tempos if tempo.start < length]
-        if merged := sum(before.start == after.start and before != after for before, after in pairwise(heard)):
+        if merged := sum(
+            before.start == after.start and before != after for before, after in pairwise(heard)
+        ):
             counts["changes of tempo"] += merged
         return _changes(heard)
 
@@ -121,20 +161,26 @@ class Draft:
         if len(known) < len(self.meters):
             counts["metres that are none"] += len(self.meters) - len(known)
         self.meters = sorted(known, key=lambda meter: meter[0])
-        return _changes(Meter(_step(start, per_quarter), beats, unit) for start, beats, unit in self.meters)
+        return _changes(
+            Meter(_step(start, per_quarter), beats, unit) for start, beats, unit in self.meters
+        )
 
     def _placed_keys(self, per_quarter: int, counts: Counter[str]) -> tuple[Key, ...]:
         known = [key for key in self.keys if abs(key[1]) <= 7]
         if len(known) < len(self.keys):
             counts["keys that are none"] += len(self.keys) - len(known)
         modes = ("major", "minor")
-        return _changes(Key(_step(start, per_quarter), sharps, mode if mode in modes else "") for start, sharps, mode in known)
+        return _changes(
+            Key(_step(start, per_quarter), sharps, mode if mode in modes else "")
+            for start, sharps, mode in known
+        )
 
     def _bars(self, end: Fraction) -> list[Fraction]:
         """Where bars start; the halves that a repeat sign parts are one again."""
         starts = [start for start, _, _ in self.meters]
         sizes = [Fraction(4 * beats, unit) for _, beats, unit in self.meters]
-        bars, kept = sorted({bar for bar in self.bars if bar < end}), list[Fraction]()
+        bars = sorted({bar for bar in self.bars if bar < end})
+        kept = list[Fraction]()
         for bar, stop in pairwise([*bars, end]):
             before = bisect_left(starts, bar)  # how many metres start before it
             changes = before < len(starts) and starts[before] == bar
@@ -145,7 +191,8 @@ class Draft:
 
 
 def lost_of(counts: Mapping[str, int], per_quarter: int) -> str:
-    """What a grid and a reader left out or changed, and of how many notes, for a person; empty where that is nothing.
+    """What a grid and a reader left out or changed, and of how many notes, for a person; empty
+    where that is nothing.
 
     counts: kind -> how many, as `Draft.score` gives them, "notes" being all of them."""
     kinds = sorted(kind for kind in counts if counts[kind] and kind not in ("notes", "tuplets"))
@@ -160,15 +207,16 @@ def _step(time: Fraction, per_quarter: int) -> int:
 
 
 def _changes(items: Iterable) -> tuple:
-    """By start, the last one of a step, without those that change nothing; the first holds from the beginning."""
+    """By start, the last one of a step, without those that change nothing; the first holds from the
+    beginning."""
     kept = list({item.start: item for item in sorted(items, key=lambda item: item.start)}.values())
     changed = (item for before, item in pairwise(kept) if item[1:] != before[1:])
     return (kept[0]._replace(start=0), *changed) if kept else ()
 
 
 def metric_bars(meters: Sequence[tuple[Fraction, int, int]], end: Fraction) -> list[Fraction]:
-    """Where bars begin before `end`, each as long as its metre says; where a metre changes a bar begins. meters: (start, beats, unit) by
-    start, the first of which holds from the beginning."""
+    """Where bars begin before `end`, each as long as its metre says; where a metre changes a bar
+    begins. meters: (start, beats, unit) by start, the first of which holds from the beginning."""
     bars: list[Fraction] = []
     for i, (start, beats, unit) in enumerate(meters):
         first = start if i else Fraction(0)
@@ -187,8 +235,11 @@ def untie(notes: list[Raw]) -> list[Raw]:
         if before:
             place = before.pop()
             first = out[place]
-            fermata, tuplet = first.fermata or note.fermata, first.tuplet or note.tuplet
-            out[place] = first._replace(length=first.length + note.length, fermata=fermata, tuplet=tuplet)
+            fermata = first.fermata or note.fermata
+            tuplet = first.tuplet or note.tuplet
+            out[place] = first._replace(
+                length=first.length + note.length, fermata=fermata, tuplet=tuplet
+            )
         else:
             place = len(out)
             out.append(note)
@@ -198,18 +249,30 @@ def untie(notes: list[Raw]) -> list[Raw]:
 
 def _place(notes: list[Raw], per_quarter: int, counts: Counter[str]) -> tuple[Note, ...]:
     """A voice, notes by start, on the grid; counts what it loses."""
-    placed: list[tuple[int, Fraction, Raw]] = []  # where it starts on the grid, where it ends exactly
+    # where it starts on the grid, where it ends exactly
+    placed: list[tuple[int, Fraction, Raw]] = []
     counts["notes"] += len(notes)
     for raw in notes:
-        start, end = _step(raw.start, per_quarter), raw.start + raw.length
+        start = _step(raw.start, per_quarter)
+        end = raw.start + raw.length
         counts["tuplets"] += raw.tuplet
         off = any(time.numerator * per_quarter % time.denominator for time in (raw.start, end))
         counts["notes moved"] += off or not raw.length
         here = takewhile(lambda i: placed[i][0] == start, range(len(placed) - 1, -1, -1))  # noqa: B023
-        if (i := next((i for i in here if placed[i][2].pitch == raw.pitch or placed[i][1] <= raw.start), -1)) >= 0:
+        if (
+            i := next(
+                (i for i in here if placed[i][2].pitch == raw.pitch or placed[i][1] <= raw.start),
+                -1,
+            )
+        ) >= 0:
             counts["notes merged" if placed[i][2].pitch == raw.pitch else "notes dropped"] += 1
             placed[i] = max(placed[i], (start, end, raw), key=lambda one: one[2].length)
         else:
             placed.append((start, end, raw))
     lengths = (max(1, _step(end, per_quarter) - start) for start, end, _ in placed)
-    return tuple(sorted(Note(a, n, raw.pitch, raw.velocity, raw.fermata) for (a, _, raw), n in zip(placed, lengths, strict=True)))
+    return tuple(
+        sorted(
+            Note(a, n, raw.pitch, raw.velocity, raw.fermata)
+            for (a, _, raw), n in zip(placed, lengths, strict=True)
+        )
+    )

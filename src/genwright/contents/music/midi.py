@@ -1,14 +1,19 @@
 """Reads a Standard MIDI File: notes at exact times, tempos, metres, keys and names.
 
-1. The file is cut into its chunks, a track into its events, each with its tick (running status, system exclusive and meta events included).
-2. A voice is what one channel plays in one track, so that a file of format 0 has as many voices as channels. Channel 10 is drums: counted.
-3. Of one pitch, the note that began first ends first. Where some note never ends, a note of its pitch ends where that begins anew, as it
-   does on an instrument, the last one at the end of the track; how many is counted.
-4. What the standard presumes is presumed: 120 quarter notes a minute, 4/4. A piece ends with its last note: how long a file waits after
-   that is its program's habit.
+1. The file is cut into its chunks, a track into its events, each with its tick (running status,
+   system exclusive and meta events included).
+2. A voice is what one channel plays in one track, so that a file of format 0 has as many voices as
+   channels. Channel 10 is drums: counted.
+3. Of one pitch, the note that began first ends first. Where some note never ends, a note of its
+   pitch ends where that begins anew, as it does on an instrument, the last one at the end of the
+   track; how many is counted.
+4. What the standard presumes is presumed: 120 quarter notes a minute, 4/4. A piece ends with its
+   last note: how long a file waits after that is its program's habit.
 
-We read it ourselves because a note must not vanish without a word: symusic drops notes that do not end and events that are damaged.
-Not read: controllers, pedals, instruments, lyrics; bends of the pitch are counted. Source: Standard MIDI Files 1.0, RP-001.
+We read it ourselves because a note must not vanish without a word: symusic drops notes that do not
+end and events that are damaged.
+Not read: controllers, pedals, instruments, lyrics; bends of the pitch are counted. Source: Standard
+MIDI Files 1.0, RP-001.
 """
 
 from collections import Counter
@@ -21,14 +26,27 @@ from genwright.contents.music.draft import LONGEST, BadMusic, Draft, Raw, metric
 
 USUAL_TEMPO = 120.0  # quarter notes a minute, until the file says another
 DRUMS = 9  # channel 10, counted from 0
-NOTE_OFF, NOTE_ON, BEND, SYSEX, ESCAPE, META = 0x80, 0x90, 0xE0, 0xF0, 0xF7, 0xFF
-DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # kind of a channel's message -> bytes that follow it
-COPYRIGHT, TRACK_NAME, END_OF_TRACK, TEMPO, METER, KEY = 0x02, 0x03, 0x2F, 0x51, 0x58, 0x59  # kinds of meta events
+NOTE_OFF = 0x80
+NOTE_ON = 0x90
+BEND = 0xE0
+SYSEX = 0xF0
+ESCAPE = 0xF7
+META = 0xFF
+# kind of a channel's message -> bytes that follow it
+DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
+# kinds of meta events
+COPYRIGHT = 0x02
+TRACK_NAME = 0x03
+END_OF_TRACK = 0x2F
+TEMPO = 0x51
+METER = 0x58
+KEY = 0x59
 SMPTE_REMEDY = "export it with ticks a quarter note (PPQ)"
 
 
 class Event(NamedTuple):
-    """status: as its byte stands in the file, META for a meta event. kind: of a meta event, else 0."""
+    """status: as its byte stands in the file, META for a meta event. kind: of a meta event, else
+    0."""
 
     tick: int
     status: int
@@ -70,15 +88,17 @@ def read(data: bytes) -> Draft:
 
 
 def _pickup(draft: Draft) -> None:
-    """One bar of a shorter metre before the first is a pickup: the metre that follows holds from the beginning, and bars stay where they
-    are."""
+    """One bar of a shorter metre before the first is a pickup: the metre that follows holds from
+    the beginning, and bars stay where they are."""
     meters = sorted(draft.meters, key=lambda meter: meter[0])
     if len(meters) < 2 or not all(beats and unit for _, beats, unit in meters):
         return
     (_, beats, unit), (stop, second_beats, second_unit) = meters[:2]
     if not Fraction(4 * beats, unit) == stop < Fraction(4 * second_beats, second_unit):
         return
-    end = max((note.start + note.length for _, notes in draft.voices for note in notes), default=stop)
+    end = max(
+        (note.start + note.length for _, notes in draft.voices for note in notes), default=stop
+    )
     draft.bars = metric_bars(meters, min(end, Fraction(LONGEST)))
     draft.meters = [(Fraction(0), second_beats, second_unit), *meters[2:]]
 
@@ -89,7 +109,8 @@ def _unwrapped(data: bytes) -> bytes:
         return data
     place = 12
     while place + 8 <= len(data):
-        name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        name = data[place : place + 4]
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
         if name == b"data":
             return data[place + 8 : place + 8 + size]
         place += 8 + size + size % 2
@@ -97,28 +118,39 @@ def _unwrapped(data: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> tuple[int, list[bytes], int]:
-    """(ticks of a quarter note, the tracks' bytes, how many tracks the header announces). Other chunks are passed over, as the standard
-    wants. Raises BadMusic."""
+    """(ticks of a quarter note, the tracks' bytes, how many tracks the header announces). Other
+    chunks are passed over, as the standard wants. Raises BadMusic."""
     if data[:4] != b"MThd":
         raise BadMusic("is no MIDI file: it does not begin with MThd")
     size = int.from_bytes(data[4:8], "big")
     if size < 6 or len(data) < 8 + size:
         raise BadMusic("is cut short in its header")
-    kind, announced, division = (int.from_bytes(data[place : place + 2], "big") for place in (8, 10, 12))
+    kind, announced, division = (
+        int.from_bytes(data[place : place + 2], "big") for place in (8, 10, 12)
+    )
     if division >= 0x8000:
-        raise BadMusic("counts time in SMPTE frames, which say nothing of quarter notes or bars", SMPTE_REMEDY)
+        raise BadMusic(
+            "counts time in SMPTE frames, which say nothing of quarter notes or bars", SMPTE_REMEDY
+        )
     if not division:
         raise BadMusic("has 0 ticks a quarter note")
     if kind > 2:
         raise BadMusic(f"is of MIDI format {kind}, which does not exist")
     if kind == 2 and announced > 1:
-        raise BadMusic("is of MIDI format 2, whose tracks are pieces of their own", "export each of them as a file of format 0 or 1")
-    tracks, place = [], 8 + size
+        raise BadMusic(
+            "is of MIDI format 2, whose tracks are pieces of their own",
+            "export each of them as a file of format 0 or 1",
+        )
+    tracks = []
+    place = 8 + size
     while place + 8 <= len(data):
-        name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "big")
+        name = data[place : place + 4]
+        size = int.from_bytes(data[place + 4 : place + 8], "big")
         place += 8
         if place + size > len(data):
-            raise BadMusic(f"is cut short: {place + size - len(data):,} bytes of a track are missing")
+            raise BadMusic(
+                f"is cut short: {place + size - len(data):,} bytes of a track are missing"
+            )
         if name == b"MTrk":
             tracks.append(data[place : place + size])
         place += size
@@ -129,7 +161,8 @@ class _Bytes:
     """What is left of a track's bytes."""
 
     def __init__(self, data: bytes):
-        self.data, self.place = data, 0
+        self.data = data
+        self.place = 0
 
     def more(self) -> bool:
         return self.place < len(self.data)
@@ -153,7 +186,9 @@ class _Bytes:
 
 def _events(data: bytes) -> Iterator[Event]:
     """Up to the end of the track. Raises BadMusic."""
-    left, tick, running = _Bytes(data), 0, 0
+    left = _Bytes(data)
+    tick = 0
+    running = 0
     while left.more():
         tick += left.number()
         status = left.data[left.place] if left.more() else 0
@@ -185,12 +220,15 @@ def _track(data: bytes, ticks: int, draft: Draft) -> Track:
     track = Track()
     for event in _events(data):
         track.end = event.tick
-        kind, channel = event.status & 0xF0, event.status & 0x0F
+        kind = event.status & 0xF0
+        channel = event.status & 0x0F
         if event.status == META:
             _meta(event, Fraction(event.tick, ticks), track, draft)
         elif kind in (NOTE_ON, NOTE_OFF):
             velocity = event.data[1] if kind == NOTE_ON else 0
-            track.strikes.setdefault((channel, event.data[0]), []).append(Strike(event.tick, velocity))
+            track.strikes.setdefault((channel, event.data[0]), []).append(
+                Strike(event.tick, velocity)
+            )
         elif kind == BEND and event.data != b"\x00\x40":  # that one is the middle
             draft.lost["bends of the pitch"] += 1
     return track
@@ -240,7 +278,8 @@ def _voices(track: Track, ticks: int, lost: Counter[str]) -> list[tuple[str, lis
 
 
 def _whole(strikes: Sequence[Strike]) -> list[tuple[int, int, int]] | None:
-    """(start, end, velocity) of the notes of one pitch, the first to begin being the first to end; None where one never ends."""
+    """(start, end, velocity) of the notes of one pitch, the first to begin being the first to end;
+    None where one never ends."""
     spans: list[tuple[int, int, int]] = []
     begun: list[Strike] = []
     ended = 0  # how many of `begun` have ended
@@ -254,7 +293,8 @@ def _whole(strikes: Sequence[Strike]) -> list[tuple[int, int, int]] | None:
 
 
 def _cut(strikes: Sequence[Strike], end: int) -> list[tuple[int, int, int]]:
-    """(start, end, velocity) of the notes of one pitch, each ending at its first release, where the pitch begins anew, or at the end."""
+    """(start, end, velocity) of the notes of one pitch, each ending at its first release, where the
+    pitch begins anew, or at the end."""
     spans: list[tuple[int, int, int]] = []
     sounding: Strike | None = None
     for strike in strikes:

@@ -1,7 +1,9 @@
-"""A score as a Standard MIDI File of format 1: a track for tempos, metres and keys, then a track and a channel a voice.
+"""A score as a Standard MIDI File of format 1: a track for tempos, metres and keys, then a track
+and a channel a voice.
 
-Every reader finds the same notes: within a voice no two notes of one pitch overlap (`score.apart`), a note ends before another of its pitch
-begins at the same tick, and each track ends where the piece does. Channel 10 is left to drums; a 16th voice begins anew on the next port.
+Every reader finds the same notes: within a voice no two notes of one pitch overlap (`score.apart`),
+a note ends before another of its pitch begins at the same tick, and each track ends where the piece
+does. Channel 10 is left to drums; a 16th voice begins anew on the next port.
 Source: Standard MIDI Files 1.0, RP-001.
 """
 
@@ -16,7 +18,14 @@ FINEST = 480  # ticks of a quarter note, about
 FINEST_UNIT = 64  # of a metre
 CLOCKS = 24  # of MIDI, in a quarter note: a click of the metronome
 THIRTY_SECONDS = 8  # in a quarter note
-COPYRIGHT, TRACK_NAME, PORT, END_OF_TRACK, TEMPO, METER, KEY = 0x02, 0x03, 0x21, 0x2F, 0x51, 0x58, 0x59  # kinds of meta events
+# kinds of meta events
+COPYRIGHT = 0x02
+TRACK_NAME = 0x03
+PORT = 0x21
+END_OF_TRACK = 0x2F
+TEMPO = 0x51
+METER = 0x58
+KEY = 0x59
 
 Timed = tuple[int, bytes]  # tick, event
 
@@ -30,7 +39,11 @@ def to_midi(score: Score) -> bytes:
         port, place = divmod(v, len(CHANNELS))
         head = _named(name) + ([(0, _meta(PORT, bytes([port])))] if port else [])
         tracks.append(_track(head + _played(voice, CHANNELS[place], ticks), end))
-    header = (1).to_bytes(2, "big") + len(tracks).to_bytes(2, "big") + (ticks * score.per_quarter).to_bytes(2, "big")
+    header = (
+        (1).to_bytes(2, "big")
+        + len(tracks).to_bytes(2, "big")
+        + (ticks * score.per_quarter).to_bytes(2, "big")
+    )
     return _chunk(b"MThd", header) + b"".join(tracks)
 
 
@@ -44,7 +57,9 @@ def _conductor(score: Score, ticks: int) -> list[Timed]:
         events.append((start * ticks, _meta(TEMPO, micros.to_bytes(3, "big"))))
     for meter in _with_pickup(score):
         power = meter.unit.bit_length() - 1
-        events.append((meter.start * ticks, _meta(METER, bytes([meter.beats, power, CLOCKS, THIRTY_SECONDS]))))
+        events.append(
+            (meter.start * ticks, _meta(METER, bytes([meter.beats, power, CLOCKS, THIRTY_SECONDS])))
+        )
     for key in score.keys:
         sharps = key.sharps.to_bytes(1, "big", signed=True)
         events.append((key.start * ticks, _meta(KEY, sharps + bytes([key.mode == "minor"]))))
@@ -52,11 +67,13 @@ def _conductor(score: Score, ticks: int) -> list[Timed]:
 
 
 def _with_pickup(score: Score) -> list[Meter]:
-    """The metres; a pickup, of which MIDI knows nothing, is a bar of its own metre before the first, as notation programs write it."""
+    """The metres; a pickup, of which MIDI knows nothing, is a bar of its own metre before the
+    first, as notation programs write it."""
     meters = list(score.meters)
     if not meters or first_number(score):
         return meters
-    first, stop = meters[0], edges(score)[1]
+    first = meters[0]
+    stop = edges(score)[1]
     beats = Fraction(stop * first.unit, 4 * score.per_quarter)  # in the metre's own unit, or finer
     if first.unit * beats.denominator > FINEST_UNIT or beats.denominator & beats.denominator - 1:
         return meters
@@ -72,13 +89,16 @@ def _played(voice: Iterable[Note], channel: int, ticks: int) -> list[Timed]:
     for note in apart(voice):
         velocity = max(1, min(127, note.velocity))
         keyed.append((note.start * ticks, 1, bytes([0x90 | channel, note.pitch, velocity])))
-        keyed.append(((note.start + note.length) * ticks, 0, bytes([0x80 | channel, note.pitch, 0])))
+        keyed.append(
+            ((note.start + note.length) * ticks, 0, bytes([0x80 | channel, note.pitch, 0]))
+        )
     return [(tick, event) for tick, _, event in sorted(keyed)]
 
 
 def _track(events: Sequence[Timed], end: int) -> bytes:
     """A chunk of events in the order of time, and the end of the track at `end`."""
-    out, before = bytearray(), 0
+    out = bytearray()
+    before = 0
     for tick, event in [*events, (end, _meta(END_OF_TRACK, b""))]:
         out += _number(tick - before) + event
         before = tick

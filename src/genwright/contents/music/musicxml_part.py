@@ -1,9 +1,11 @@
 """One part of a MusicXML score, measure by measure.
 
-Time goes on with each note but those of a chord, back by <backup>, on by <forward>; it is counted in `divisions` of a quarter note, which
-may change. Pitches are written ones: <transpose> makes them sounding ones, while <octave-shift> changes what is printed alone. A voice is
-what a staff calls so, for two staves may both have a voice 1; where a voice only crosses between staves, so that its notes never sound
-together, it is one (`join_voices`). A tempo is <sound tempo>, else what <metronome> says of one beat.
+Time goes on with each note but those of a chord, back by <backup>, on by <forward>; it is counted
+in `divisions` of a quarter note, which may change. Pitches are written ones: <transpose> makes them
+sounding ones, while <octave-shift> changes what is printed alone. A voice is what a staff calls so,
+for two staves may both have a voice 1; where a voice only crosses between staves, so that its notes
+never sound together, it is one (`join_voices`). A tempo is <sound tempo>, else what <metronome>
+says of one beat.
 """
 
 import math
@@ -18,12 +20,29 @@ from genwright.contents.music.draft import SEMITONES, BadMusic, Draft, Raw
 from genwright.contents.music.score import Key, moved_key
 
 MOST_VOICES = 64  # of one part; `join_voices` compares each with all others
-MOST = 1e15  # a number that is larger is as good as this one: a Fraction of "1e999999" would take forever
+# a number that is larger is as good as this one: a Fraction of "1e999999" would take forever
+MOST = 1e15
 SHORT_DECIMAL = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 BEATS = re.compile(r"\d{1,4}(\s*\+\s*\d{1,4})*", re.ASCII)
 UNIT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
-VALUES = ("1024th", "512th", "256th", "128th", "64th", "32nd", "16th", "eighth", "quarter", "half", "whole", "breve", "long", "maxima")
-QUARTERS = {name: Fraction(2) ** power for power, name in enumerate(VALUES, -8)}  # a note's value -> quarter notes
+VALUES = (
+    "1024th",
+    "512th",
+    "256th",
+    "128th",
+    "64th",
+    "32nd",
+    "16th",
+    "eighth",
+    "quarter",
+    "half",
+    "whole",
+    "breve",
+    "long",
+    "maxima",
+)
+# a note's value -> quarter notes
+QUARTERS = {name: Fraction(2) ** power for power, name in enumerate(VALUES, -8)}
 JUMPS = ("dacapo", "dalsegno")  # what <sound> may say of a repeat
 
 Voice = tuple[str, str]  # staff, voice
@@ -46,7 +65,8 @@ def number(text: str | None) -> Fraction:
 
 @dataclass
 class PartReader:
-    """What the measures of a part hold. drums: its pitches are none. repeats: how many are asked for; keys are of the sounding pitches."""
+    """What the measures of a part hold. drums: its pitches are none. repeats: how many are asked
+    for; keys are of the sounding pitches."""
 
     draft: Draft
     drums: bool = False
@@ -56,7 +76,8 @@ class PartReader:
     tempos: list[tuple[Fraction, float]] = field(default_factory=list)
     repeats: int = 0
     divisions: Fraction = Fraction(1)
-    transposed: dict[str, int] = field(default_factory=dict)  # staff, "" for those that are not named -> semitones
+    # staff, "" for those that are not named -> semitones
+    transposed: dict[str, int] = field(default_factory=dict)
     now: Fraction = Fraction(0)
     onset: Fraction = Fraction(0)  # of the latest note, which a chord shares
     place: Voice = ("1", "1")  # of the latest note
@@ -78,7 +99,9 @@ class PartReader:
             elif element.tag in ("direction", "sound"):
                 self._direction(element)
             elif element.tag == "barline":
-                self.repeats += sum(repeat.get("direction") == "backward" for repeat in element.findall("repeat"))
+                self.repeats += sum(
+                    repeat.get("direction") == "backward" for repeat in element.findall("repeat")
+                )
             elif element.tag == "harmony":
                 self.draft.lost["chord symbols"] += 1
             end = max(end, self.now)
@@ -104,8 +127,11 @@ class PartReader:
             self.onset = self.now
             self.now += length
             self.place = staff or "1", voice or "1"
-            self.value, self.lasts = value, length
-        else:  # what a chord's note does not say is as of the one before; some programs forget dots and tuplets in its duration
+            self.value = value
+            self.lasts = length
+        # what a chord's note does not say is as of the one before; some programs forget dots and
+        # tuplets in its duration
+        else:
             self.place = staff or self.place[0], voice or self.place[1]
             length = self.lasts if value == self.value and value[0] else length
         if element.find("rest") is not None:
@@ -117,19 +143,29 @@ class PartReader:
             lost["unpitched notes"] += 1
         else:
             marks = [mark for notations in element.findall("notations") for mark in notations]
-            tied = any(mark.tag in ("tie", "tied") and mark.get("type") in ("stop", "continue") for mark in (*element, *marks))
+            tied = any(
+                mark.tag in ("tie", "tied") and mark.get("type") in ("stop", "continue")
+                for mark in (*element, *marks)
+            )
             fermata = any(mark.tag == "fermata" for mark in marks)
             tuplet = element.find("time-modification") is not None
-            note = Raw(self.onset, length, self._pitch(pitch, self.place[0]), 80, fermata, tied, tuplet)
+            note = Raw(
+                self.onset, length, self._pitch(pitch, self.place[0]), 80, fermata, tied, tuplet
+            )
             if self.place not in self.voices and len(self.voices) == MOST_VOICES:
-                raise BadMusic(f"has a part of more than {MOST_VOICES} voices, more than any instrument plays")
+                raise BadMusic(
+                    f"has a part of more than {MOST_VOICES} voices, more than any instrument plays"
+                )
             self.voices.setdefault(self.place, []).append(note)
 
     def _pitch(self, pitch: ET.Element, staff: str) -> int:
         """As MIDI counts it, sounding."""
-        step, octave = (pitch.findtext("step") or "").strip(), number(pitch.findtext("octave") or "?")
+        step = (pitch.findtext("step") or "").strip()
+        octave = number(pitch.findtext("octave") or "?")
         if step not in SEMITONES or octave.denominator > 1:
-            raise BadMusic(f"holds a note of step {step[:20]!r} and octave {float(octave):g}, which is no pitch")
+            raise BadMusic(
+                f"holds a note of step {step[:20]!r} and octave {float(octave):g}, which is no pitch"
+            )
         alter = number(pitch.findtext("alter"))
         if alter.denominator > 1:
             self.draft.lost["pitches between semitones"] += 1
@@ -141,7 +177,9 @@ class PartReader:
         if divisions > 0:
             self.divisions = divisions
         for change in element.findall("transpose"):
-            semitones = 12 * number(change.findtext("octave-change")) + number(change.findtext("chromatic"))
+            semitones = 12 * number(change.findtext("octave-change")) + number(
+                change.findtext("chromatic")
+            )
             if "number" not in change.attrib:
                 self.transposed.clear()
             self.transposed[change.get("number", "")] = round(semitones)
@@ -170,12 +208,19 @@ class PartReader:
         units = [(unit.text or "").strip() for unit in element.findall("beat-type")]
         if not beats and element.find("senza-misura") is not None:
             return  # bars are as long as their notes
-        known = len(beats) == len(units) > 0 and all(map(BEATS.fullmatch, beats)) and all(map(UNIT.fullmatch, units))
+        known = (
+            len(beats) == len(units) > 0
+            and all(map(BEATS.fullmatch, beats))
+            and all(map(UNIT.fullmatch, units))
+        )
         if not known:
             self.draft.lost["metres that are none"] += 1
             return
         unit = max(map(int, units))
-        total = sum(Fraction(unit * sum(map(int, count.split("+"))), int(kind)) for count, kind in zip(beats, units, strict=True))
+        total = sum(
+            Fraction(unit * sum(map(int, count.split("+"))), int(kind))
+            for count, kind in zip(beats, units, strict=True)
+        )
         if Fraction(total).denominator > 1:
             self.draft.lost["metres that are none"] += 1
         else:
@@ -213,8 +258,8 @@ def _tempo(text: str) -> float:
 
 
 def metronome_tempo(element: ET.Element) -> float | None:
-    """Quarter notes a minute; None for a metric modulation (a beat that equals another) and for words. Of "96-104" and "ca. 96" the first
-    number counts."""
+    """Quarter notes a minute; None for a metric modulation (a beat that equals another) and for
+    words. Of "96-104" and "ca. 96" the first number counts."""
     units = element.findall("beat-unit")
     found = re.search(r"\d{1,6}(\.\d{1,6})?", element.findtext("per-minute") or "", re.ASCII)
     values = [unit.text or "" for unit in units]
@@ -232,12 +277,14 @@ def _dotted(value: str, dots: int) -> Fraction:
 
 
 def join_voices(voices: dict[Voice, list[Raw]]) -> list[list[Raw]]:
-    """The notes by voices, those of one staff before those of the next. A voice that two staves share is one where its notes never sound
-    together; else each staff has its own."""
+    """The notes by voices, those of one staff before those of the next. A voice that two staves
+    share is one where its notes never sound together; else each staff has its own."""
     joined: dict[Voice, list[Raw]] = {}
     for staff, voice in sorted(voices, key=lambda key: [(len(word), word) for word in key]):
         notes = voices[staff, voice]
-        crossed = next((key for key in joined if key[1] == voice and not _together(joined[key], notes)), None)
+        crossed = next(
+            (key for key in joined if key[1] == voice and not _together(joined[key], notes)), None
+        )
         if crossed is None:
             joined[staff, voice] = list(notes)
         else:
@@ -247,7 +294,11 @@ def join_voices(voices: dict[Voice, list[Raw]]) -> list[list[Raw]]:
 
 def _together(some: Sequence[Raw], others: Sequence[Raw]) -> bool:
     """Whether a note of the one sounds while a note of the other does."""
-    order = sorted((note.start, which, note.start + note.length) for which, notes in enumerate((some, others)) for note in notes)
+    order = sorted(
+        (note.start, which, note.start + note.length)
+        for which, notes in enumerate((some, others))
+        for note in notes
+    )
     ends = [Fraction(0), Fraction(0)]
     for start, which, end in order:
         if start < ends[1 - which]:
@@ -257,20 +308,29 @@ def _together(some: Sequence[Raw], others: Sequence[Raw]) -> bool:
 
 
 def join_ties(voices: list[list[Raw]]) -> list[list[Raw]]:
-    """What a tie joins across the voices of a part becomes one note of the first; what it joins within a voice `Draft.score` joins."""
-    ending: dict[tuple[int, Fraction], list[tuple[int, int]]] = {}  # pitch, time -> (voice, note) that end then
+    """What a tie joins across the voices of a part becomes one note of the first; what it joins
+    within a voice `Draft.score` joins."""
+    # pitch, time -> (voice, note) that end then
+    ending: dict[tuple[int, Fraction], list[tuple[int, int]]] = {}
     dropped: set[tuple[int, int]] = set()
-    order = sorted((note.start, v, i) for v, notes in enumerate(voices) for i, note in enumerate(notes))
+    order = sorted(
+        (note.start, v, i) for v, notes in enumerate(voices) for i, note in enumerate(notes)
+    )
     for start, v, i in order:
         note = voices[v][i]
         before = ending.get((note.pitch, start), []) if note.tied and note.length else []
         if before and all(voice != v for voice, _ in before):
             voice, place = before.pop()
             first = voices[voice][place]
-            joined = first._replace(length=first.length + note.length, fermata=first.fermata or note.fermata)
+            joined = first._replace(
+                length=first.length + note.length, fermata=first.fermata or note.fermata
+            )
             voices[voice][place] = joined
             ending.setdefault((note.pitch, start + note.length), []).append((voice, place))
             dropped.add((v, i))
         else:
             ending.setdefault((note.pitch, start + note.length), []).append((v, i))
-    return [[note for i, note in enumerate(notes) if (v, i) not in dropped] for v, notes in enumerate(voices)]
+    return [
+        [note for i, note in enumerate(notes) if (v, i) not in dropped]
+        for v, notes in enumerate(voices)
+    ]

@@ -1,7 +1,8 @@
-"""A piece of symbolic music on a grid of equal steps: what sources read, codecs encode, and pictures, sound and figures are made of.
+"""A piece of symbolic music on a grid of equal steps: what sources read, codecs encode, and
+pictures, sound and figures are made of.
 
-Time is counted in steps from 0, `per_quarter` steps a quarter note. What a score loses when it is put on the grid is counted by who
-reads it (`data/source_music.py`).
+Time is counted in steps from 0, `per_quarter` steps a quarter note. What a score loses when it is
+put on the grid is counted by who reads it (`data/source_music.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,8 @@ REST = -1  # in an array of pitches
 
 
 class Note(NamedTuple):
-    """start, length: steps, length >= 1. pitch: MIDI, 0 to 127, 60 is middle C. fermata: a phrase ends here."""
+    """start, length: steps, length >= 1. pitch: MIDI, 0 to 127, 60 is middle C. fermata: a phrase
+    ends here."""
 
     start: int
     length: int
@@ -33,7 +35,8 @@ class Meter(NamedTuple):
 
 
 class Key(NamedTuple):
-    """From `start` on, `sharps` sharps (negative: flats), -7 to 7; mode: "major" or "minor", "" where it is not said."""
+    """From `start` on, `sharps` sharps (negative: flats), -7 to 7; mode: "major" or "minor", ""
+    where it is not said."""
 
     start: int
     sharps: int
@@ -49,7 +52,11 @@ class Tempo(NamedTuple):
 
 def moved_key(key: Key, semitones: int) -> Key:
     """The key that many semitones higher, with 5 flats to 6 sharps unless it is the same key."""
-    return key if semitones % 12 == 0 else key._replace(sharps=(key.sharps + 7 * semitones + 5) % 12 - 5)
+    return (
+        key
+        if semitones % 12 == 0
+        else key._replace(sharps=(key.sharps + 7 * semitones + 5) % 12 - 5)
+    )
 
 
 Change = TypeVar("Change", Meter, Key, Tempo)
@@ -57,10 +64,11 @@ Change = TypeVar("Change", Meter, Key, Tempo)
 
 @dataclass(frozen=True)
 class Score:
-    """voices: from the highest to the lowest, notes by start, then by pitch; a voice may hold chords. length: of the piece. bars: where
-    each bar starts (the first, a pickup, may be shorter). meters, keys: the first of each starts at 0 where there is one. tempo: quarter
-    notes a minute at the beginning; tempos: where it changes after that. facts: title, composer, collection, licence, tune type and
-    the like, as words."""
+    """voices: from the highest to the lowest, notes by start, then by pitch; a voice may hold
+    chords. length: of the piece. bars: where each bar starts (the first, a pickup, may be shorter).
+    meters, keys: the first of each starts at 0 where there is one. tempo: quarter notes a minute at
+    the beginning; tempos: where it changes after that. facts: title, composer, collection, licence,
+    tune type and the like, as words."""
 
     voices: tuple[tuple[Note, ...], ...]
     length: int
@@ -74,9 +82,10 @@ class Score:
     tempos: tuple[Tempo, ...] = ()
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """(length, voices) int16 pitches, REST where a voice is silent, and (length, voices) bool: a note starts here. Of a chord the
-        highest note counts."""
-        pitch, onset = np.full((self.length, len(self.voices)), REST, np.int16), np.zeros((self.length, len(self.voices)), bool)
+        """(length, voices) int16 pitches, REST where a voice is silent, and (length, voices) bool:
+        a note starts here. Of a chord the highest note counts."""
+        pitch = np.full((self.length, len(self.voices)), REST, np.int16)
+        onset = np.zeros((self.length, len(self.voices)), bool)
         for v, notes in enumerate(self.voices):
             for note in sorted(notes, key=lambda n: (n.start, n.pitch)):
                 stop = min(self.length, note.start + note.length)
@@ -87,13 +96,20 @@ class Score:
 
 
 def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about) -> Score:
-    """(length, voices) pitches -> a score. onset: where notes start; None: wherever the pitch changes. about: Score's other fields."""
+    """(length, voices) pitches -> a score. onset: where notes start; None: wherever the pitch
+    changes. about: Score's other fields."""
     length, count = pitch.shape
     voices = []
     for v in range(count):
-        begins = np.r_[True, (pitch[1:, v] != pitch[:-1, v]) | (False if onset is None else onset[1:, v])]
+        begins = np.r_[
+            True, (pitch[1:, v] != pitch[:-1, v]) | (False if onset is None else onset[1:, v])
+        ]
         pairs = pairwise([*np.flatnonzero(begins[:length]), length])
-        voices.append(tuple(Note(int(a), int(b - a), int(pitch[a, v])) for a, b in pairs if pitch[a, v] != REST))
+        voices.append(
+            tuple(
+                Note(int(a), int(b - a), int(pitch[a, v])) for a, b in pairs if pitch[a, v] != REST
+            )
+        )
     return Score(tuple(voices), length, **about)
 
 
@@ -109,12 +125,16 @@ def bar_of(score: Score, time: int) -> tuple[Meter, int]:
 
 
 def edges(score: Score) -> list[int]:
-    """Where each bar starts, and the end; by the metre (4/4 where there is none) where the score does not say."""
+    """Where each bar starts, and the end; by the metre (4/4 where there is none) where the score
+    does not say."""
     end = max([score.length, *(n.start + n.length for voice in score.voices for n in voice)])
-    starts, time = {0, *score.bars}, 0
+    starts = {0, *score.bars}
+    time = 0
     while not score.bars and time < end:
         starts.add(time)
-        time = min([time + bar_of(score, time)[1], *(m.start for m in score.meters if m.start > time)])
+        time = min(
+            [time + bar_of(score, time)[1], *(m.start for m in score.meters if m.start > time)]
+        )
     return [*sorted(start for start in starts if 0 <= start < end), end]
 
 
@@ -124,26 +144,33 @@ def first_number(score: Score) -> int:
 
 
 def seconds(score: Score) -> np.ndarray:
-    """(steps + 1,) float64: when each step begins, in seconds from the beginning; the last is the whole duration."""
+    """(steps + 1,) float64: when each step begins, in seconds from the beginning; the last is the
+    whole duration."""
     steps = np.arange(edges(score)[-1] + 1)
-    changes = [Tempo(0, score.tempo), *(tempo for tempo in score.tempos if 0 < tempo.start < len(steps))]
+    changes = [
+        Tempo(0, score.tempo),
+        *(tempo for tempo in score.tempos if 0 < tempo.start < len(steps)),
+    ]
     starts = np.array([tempo.start for tempo in changes])
-    lengths = np.array([60 / tempo.per_minute / score.per_quarter for tempo in changes])  # seconds of a step
+    # seconds of a step
+    lengths = np.array([60 / tempo.per_minute / score.per_quarter for tempo in changes])
     begins = np.r_[0.0, np.cumsum(np.diff(starts) * lengths[:-1])]
     which = np.searchsorted(starts, steps, side="right") - 1
     return begins[which] + (steps - starts[which]) * lengths[which]
 
 
 def apart(voice: Iterable[Note]) -> list[Note]:
-    """The notes of a voice by start, no two of one pitch sounding at once, as one instrument plays them: what sounds still ends where its
-    pitch begins anew, and of two that begin together the longer stays."""
+    """The notes of a voice by start, no two of one pitch sounding at once, as one instrument plays
+    them: what sounds still ends where its pitch begins anew, and of two that begin together the
+    longer stays."""
     out: list[Note] = []
     last: dict[int, int] = {}  # pitch -> where its latest note is in `out`
     for note in sorted(voice):
         i = last.get(note.pitch)
         before = None if i is None else out[i]
         if i is not None and before is not None and before.start == note.start:
-            out[i] = note._replace(fermata=before.fermata or note.fermata)  # sorted: the longer one is the later one
+            # sorted: the longer one is the later one
+            out[i] = note._replace(fermata=before.fermata or note.fermata)
             continue
         if i is not None and before is not None and before.start + before.length > note.start:
             out[i] = before._replace(length=note.start - before.start)
@@ -154,7 +181,9 @@ def apart(voice: Iterable[Note]) -> list[Note]:
 
 def to_plain(score: Score) -> dict[str, Any]:
     """A score as plain data, which JSON can hold."""
-    return {part.name: getattr(score, part.name) for part in fields(score)} | {"facts": dict(score.facts)}
+    return {part.name: getattr(score, part.name) for part in fields(score)} | {
+        "facts": dict(score.facts)
+    }
 
 
 def from_plain(data: Mapping[str, Any]) -> Score:

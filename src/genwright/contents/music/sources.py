@@ -1,5 +1,6 @@
-"""Where music comes from: a person's MIDI, MusicXML, ABC, **kern and JSB json, or collections of music21, read where that package is
-installed, without its cache of pickles; nothing of it is copied."""
+"""Where music comes from: a person's MIDI, MusicXML, ABC, **kern and JSB json, or collections of
+music21, read where that package is installed, without its cache of pickles; nothing of it is
+copied."""
 
 import os
 import sys
@@ -20,20 +21,29 @@ from genwright.data.workers import at_file
 
 _SAYS = 'music21\'s corpus/license.txt: "Some encodings included in the corpus may not be used for commercial uses"'
 COLLECTIONS = {  # source -> what of music21's corpus it reads, licence
-    "chorales": (("bach/*.mxl",), f"Bach: public domain; encodings by M. Greentree and others. {_SAYS}"),
+    "chorales": (
+        ("bach/*.mxl",),
+        f"Bach: public domain; encodings by M. Greentree and others. {_SAYS}",
+    ),
     "folk-tunes": (
         ("airdsAirs/*.abc", "oneills1850/*.abc", "ryansMammoth/*.abc"),
         f"tunes: traditional; transcriptions by J. Campin, N. Paap, J. Chambers and others. {_SAYS}",
     ),
-    "palestrina": (("palestrina/*.krn",), f"encodings: copyright 2000 John Miller, rights to derivative formats reserved. {_SAYS}"),
+    "palestrina": (
+        ("palestrina/*.krn",),
+        f"encodings: copyright 2000 John Miller, rights to derivative formats reserved. {_SAYS}",
+    ),
 }
-_ONE: dict[str, Callable[[bytes], Draft]] = dict.fromkeys((".xml", ".musicxml", ".mxl"), musicxml.read)
+_ONE: dict[str, Callable[[bytes], Draft]] = dict.fromkeys(
+    (".xml", ".musicxml", ".mxl"), musicxml.read
+)
 _ONE |= {".mid": midi.read, ".midi": midi.read, ".krn": formats.kern}
 SUFFIXES = (*sorted(_ONE), ".abc")  # of a folder; a JSB json is read where it is named
 
 
 class Piece(NamedTuple):
-    """counts: how many notes there were, and how many the grid moved, merged or dropped, or the reader left out, by kind."""
+    """counts: how many notes there were, and how many the grid moved, merged or dropped, or the
+    reader left out, by kind."""
 
     name: str
     score: Score | GenwrightError
@@ -48,14 +58,25 @@ def find(source: str, paths: tuple[str, ...] = ()) -> list[SourceFile]:
     """The files of a collection, or else of `paths`, by name. Raises GenwrightError."""
     if source in COLLECTIONS:
         if (spec := find_spec("music21")) is None or spec.origin is None:
-            raise GenwrightError(f"data.source={source} needs music21, which is not installed", "pip install 'genwright[music]'")
+            raise GenwrightError(
+                f"data.source={source} needs music21, which is not installed",
+                "pip install 'genwright[music]'",
+            )
         corpus = Path(spec.origin).parent / "corpus"
         found = (path for pattern in COLLECTIONS[source][0] for path in corpus.glob(pattern))
-        return sorted((SourceFile(str(path), f"{path.parent.name}/{path.name}") for path in found), key=lambda file: file.name)
+        return sorted(
+            (SourceFile(str(path), f"{path.parent.name}/{path.name}") for path in found),
+            key=lambda file: file.name,
+        )
     if not paths:
-        raise GenwrightError("data.path is not set", "give a folder of MIDI, MusicXML or ABC, as in data.path=tunes/")
+        raise GenwrightError(
+            "data.path is not set", "give a folder of MIDI, MusicXML or ABC, as in data.path=tunes/"
+        )
     if not (files := collect(paths, lambda path: path.lower().endswith(SUFFIXES))):
-        raise GenwrightError(f"there is no music in {', '.join(paths)}", f"give a path that holds {', '.join(SUFFIXES)} files")
+        raise GenwrightError(
+            f"there is no music in {', '.join(paths)}",
+            f"give a path that holds {', '.join(SUFFIXES)} files",
+        )
     return sorted(files, key=lambda file: file.name)
 
 
@@ -68,23 +89,38 @@ def pieces(source: str, files: list[SourceFile], per_quarter: int) -> Iterator[P
             draft = _guarded(name, make)
             if isinstance(draft, Draft) and source in COLLECTIONS:
                 draft.facts |= {"collection": file.name.split("/")[0], "licence": licence(source)}
-            made = _guarded(name, lambda: draft.score(per_quarter)) if isinstance(draft, Draft) else (draft, Counter())  # noqa: B023
+            made = (
+                _guarded(name, lambda: draft.score(per_quarter))  # noqa: B023
+                if isinstance(draft, Draft)
+                else (draft, Counter())
+            )
             piece = Piece(name, *(made if isinstance(made, tuple) else (made, Counter[str]())))
-            if source != "chorales" or not isinstance(piece.score, Score) or len(piece.score.voices) == 4:
+            if (
+                source != "chorales"
+                or not isinstance(piece.score, Score)
+                or len(piece.score.voices) == 4
+            ):
                 yield piece
 
 
 def read(source: str, files: list, per_quarter: int) -> list:
-    """A worker's job: (name, the piece or None, why there is none, what the grid lost) of each piece, as JSON."""
+    """A worker's job: (name, the piece or None, why there is none, what the grid lost) of each
+    piece, as JSON."""
     found = pieces(source, [SourceFile(*file) for file in files], per_quarter)
-    split = lambda score: (None, score.what) if isinstance(score, GenwrightError) else (score.__dict__, "")  # noqa: E731
+
+    def split(score):
+        return (None, score.what) if isinstance(score, GenwrightError) else (score.__dict__, "")
+
     return [[piece.name, *split(piece.score), piece.counts] for piece in found]
 
 
 def read_file(path: str, per_quarter: int) -> list[Score]:
-    """The pieces of one file; what the grid loses of them is said on standard error. Raises GenwrightError for the first that is none."""
+    """The pieces of one file; what the grid loses of them is said on standard error. Raises
+    GenwrightError for the first that is none."""
     if not os.path.exists(path):
-        raise GenwrightError(f"{path} does not exist", "give a MIDI, MusicXML or ABC file that is there")
+        raise GenwrightError(
+            f"{path} does not exist", "give a MIDI, MusicXML or ABC file that is there"
+        )
     found = list(pieces("files", [SourceFile(path, os.path.basename(path))], per_quarter))
     for error in (piece.score for piece in found if isinstance(piece.score, GenwrightError)):
         raise error
@@ -107,11 +143,17 @@ def _makers(file: SourceFile) -> Iterator[tuple[str, Callable[[], Draft]]]:
     if suffix in _ONE:
         yield file.name, partial(_ONE[suffix], data)
     elif suffix == ".json":
-        yield from ((f"{file.name}/{name}", partial(lambda draft: draft, draft)) for name, draft in formats.jsb(data))
+        yield from (
+            (f"{file.name}/{name}", partial(lambda draft: draft, draft))
+            for name, draft in formats.jsb(data)
+        )
     else:
         tunes = abc_file.tunes(data)
         for i, tune in enumerate(tunes, 1):
-            yield f"{file.name}#{i}" if len(tunes) > 1 else file.name, partial(abc_reader.read, tune)
+            yield (
+                f"{file.name}#{i}" if len(tunes) > 1 else file.name,
+                partial(abc_reader.read, tune),
+            )
 
 
 def _guarded(name: str, work: Callable[[], Any]) -> Any:
@@ -121,6 +163,12 @@ def _guarded(name: str, work: Callable[[], Any]) -> Any:
     except BadMusic as problem:
         return GenwrightError(f"{name} {problem}", problem.remedy)
     except ImportError as error:
-        return GenwrightError(f"{name} needs a package that is not installed: {error.name}", "pip install 'genwright[music]'")
+        return GenwrightError(
+            f"{name} needs a package that is not installed: {error.name}",
+            "pip install 'genwright[music]'",
+        )
     except Exception as error:  # readers trip over damaged files in many ways
-        return GenwrightError(f"{name} cannot be read ({str(error).strip() or type(error).__name__})", "mend the file, or go without it")
+        return GenwrightError(
+            f"{name} cannot be read ({str(error).strip() or type(error).__name__})",
+            "mend the file, or go without it",
+        )

@@ -1,10 +1,12 @@
 """Which pieces of music belong to one tune, whose pieces stand on one side of the split.
 
-Besides equal top voices (see `likeness.fingerprint`), names tell. Collections keep the melody, the chords and the whole of a tune under one
-file name in several folders: melody/tune12.mid and chords/tune12.mid. Other folders hold unrelated pieces under the same names: bach/1.mid
-and mozart/1.mid. What tells these apart is that the parts of one tune are as long as each other. So two folders are taken for versions of
-the same tunes where they share ENOUGH names, and of the pieces that they share ALIKE or more have the same length up to a bar of 4/4.
-A name that more than MOST folders have (score.mid) says nothing.
+Besides equal top voices (see `likeness.fingerprint`), names tell. Collections keep the melody, the
+chords and the whole of a tune under one file name in several folders: melody/tune12.mid and
+chords/tune12.mid. Other folders hold unrelated pieces under the same names: bach/1.mid and
+mozart/1.mid. What tells these apart is that the parts of one tune are as long as each other. So two
+folders are taken for versions of the same tunes where they share ENOUGH names, and of the pieces
+that they share ALIKE or more have the same length up to a bar of 4/4. A name that more than MOST
+folders have (score.mid) says nothing.
 """
 
 import re
@@ -24,8 +26,11 @@ MOST = 16  # folders
 BAR = 4.0  # quarter notes
 
 
-def columns_of(names: Sequence[str], tunes: Sequence[str], quarters: Sequence[float], by: By) -> list[np.ndarray]:
-    """Keys of each piece, for `split.held_out_of`. names: with folders; tunes: of equal content; quarters: lengths in quarter notes."""
+def columns_of(
+    names: Sequence[str], tunes: Sequence[str], quarters: Sequence[float], by: By
+) -> list[np.ndarray]:
+    """Keys of each piece, for `split.held_out_of`. names: with folders; tunes: of equal content;
+    quarters: lengths in quarter notes."""
     stems = [stem_of(name) for name in names]  # tune12.mid and tune12.abc in one folder are one
     columns = [keys_of(stems), keys_of(f"tune {tune}" for tune in tunes)]
     if by == "name":
@@ -43,7 +48,8 @@ def stem_of(name: str) -> str:
 
 
 def same_names(stems: Sequence[str], quarters: Sequence[float]) -> list[str]:
-    """A name for each piece, the same for pieces of one tune in folders that hold versions of the same tunes."""
+    """A name for each piece, the same for pieces of one tune in folders that hold versions of the
+    same tunes."""
     folders: dict[str, dict[str, int]] = defaultdict(dict)  # name -> folder -> piece
     for piece, stem in enumerate(stems):
         folder, _, name = stem.rpartition("/")
@@ -57,13 +63,17 @@ def same_names(stems: Sequence[str], quarters: Sequence[float]) -> list[str]:
             one, other = (quarters[places[folder]] for folder in pair)
             shared[pair] += 1
             alike[pair] += abs(one - other) <= BAR
-    versions = {pair for pair, count in shared.items() if count >= ENOUGH and alike[pair] >= ALIKE * count}
+    versions = {
+        pair for pair, count in shared.items() if count >= ENOUGH and alike[pair] >= ALIKE * count
+    }
     out = list(stems)
     for name, places in folders.items():
-        joined = {folder: folder for folder in places}  # folder -> the first one that it is joined to
+        # folder -> the first one that it is joined to
+        joined = {folder: folder for folder in places}
         for first, second in combinations(sorted(places), 2):
             if (first, second) in versions:
-                lost, kept = joined[second], joined[first]
+                lost = joined[second]
+                kept = joined[first]
                 joined = {folder: kept if to == lost else to for folder, to in joined.items()}
         for folder, piece in places.items():
             out[piece] = f"tune {joined[folder]}/{name}"

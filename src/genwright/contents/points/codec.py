@@ -26,7 +26,9 @@ class PointsCodec:
 
     def save(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "points.json").write_text(json_text({"shape": [2]}) + "\n", encoding="utf-8")
+        (Path(folder) / "points.json").write_text(
+            json_text({"shape": [2]}) + "\n", encoding="utf-8"
+        )
 
 
 class Points(Settings, family="codec"):

@@ -1,11 +1,13 @@
 """Points in the plane from known distributions, on which a generator's faults can be counted.
 
-ring: eight normals on the circle of radius 1, std 0.01; grid: 25 on {-4, -2, 0, 2, 4}^2, std 0.05: PacGAN's protocol (Lin et al.,
-arXiv 1712.04086), 100,000 training points. Other authors use radius 2 and std 0.02, which is another task: set `scale` and `std`.
-8gaussians and moons: the pair that flow matching is compared on (Tong et al., arXiv 2302.00482; Cheng and Schwing, 2503.10636): eight
-normals at distance 5 with variance 0.1; two half circles, times 3, minus 1, whose noise is one uniform number in [0, 0.2) that is added
-to both coordinates (as in torchdyn, which they draw from). `start: 8gaussians` gives a flow that distribution to begin with, in place
-of N(0, I): a batch then holds it as "start", drawn anew for every position.
+ring: eight normals on the circle of radius 1, std 0.01; grid: 25 on {-4, -2, 0, 2, 4}^2, std 0.05:
+PacGAN's protocol (Lin et al., arXiv 1712.04086), 100,000 training points. Other authors use radius
+2 and std 0.02, which is another task: set `scale` and `std`. 8gaussians and moons: the pair that
+flow matching is compared on (Tong et al., arXiv 2302.00482; Cheng and Schwing, 2503.10636): eight
+normals at distance 5 with variance 0.1; two half circles, times 3, minus 1, whose noise is one
+uniform number in [0, 0.2) that is added to both coordinates (as in torchdyn, which they draw from).
+`start: 8gaussians` gives a flow that distribution to begin with, in place of N(0, I): a batch then
+holds it as "start", drawn anew for every position.
 """
 
 from __future__ import annotations
@@ -26,7 +28,13 @@ from genwright.core.registry import Settings
 from genwright.data.cache import SPLITS, digest_of
 from genwright.data.examples import Change, ExampleDataset, Split
 
-_USUAL = {"ring": (1.0, 0.01), "grid": (2.0, 0.05), "moons": (3.0, 0.2), "8gaussians": (5.0, math.sqrt(0.1))}  # scale, std
+# scale, std
+_USUAL = {
+    "ring": (1.0, 0.01),
+    "grid": (2.0, 0.05),
+    "moons": (3.0, 0.2),
+    "8gaussians": (5.0, math.sqrt(0.1)),
+}
 
 
 def means_of(source: str, scale: float) -> Tensor | None:
@@ -43,8 +51,11 @@ def means_of(source: str, scale: float) -> Tensor | None:
 def draw(source: str, draws: Draws, scale: float, std: float) -> Tensor:
     """(n, 2) float32, a point for each of the examples of `draws`."""
     if (means := means_of(source, scale)) is not None:
-        return means[draws.integers(f"{source} mode", len(means))] + std * draws.normal(f"{source} noise", 2)
-    angle, inner = math.pi * draws.uniform("angle", 1), draws.integers("moon", 2, 1) == 1
+        return means[draws.integers(f"{source} mode", len(means))] + std * draws.normal(
+            f"{source} noise", 2
+        )
+    angle = math.pi * draws.uniform("angle", 1)
+    inner = draws.integers("moon", 2, 1) == 1
     circle = torch.cat([angle.cos(), angle.sin()], 1)
     points = torch.where(inner, torch.tensor([1.0, 0.5]) - circle, circle)
     return scale * (points + std * draws.uniform("moon noise", 1)) - 1
@@ -60,24 +71,37 @@ class PointsData(Settings, family="data"):
     start: Literal["normal", "8gaussians"] = "normal"
     """What a flow starts from: N(0, I), or `8gaussians`, in the batch as "start"."""
     scale: float | None = Field(None, gt=0)
-    """Radius of the ring (1) and of the eight normals (5), distance of the grid's means (2), factor on the moons (3)."""
+    """Radius of the ring (1) and of the eight normals (5), distance of the grid's means (2), factor
+    on the moons (3)."""
     std: float | None = Field(None, ge=0)
-    """Standard deviation about a mean: ring 0.01, grid 0.05, 8gaussians 0.316; width of the moons' uniform noise: 0.2."""
+    """Standard deviation about a mean: ring 0.01, grid 0.05, 8gaussians 0.316; width of the moons'
+    uniform noise: 0.2."""
     points: int = Field(100_000, ge=1, le=100_000_000)
     """Training points."""
     held_out: int = Field(10_000, ge=0)
     """Points that are never trained on."""
     content: ClassVar[str] = "points"
-    usual: ClassVar[dict[str, str]] = {"codec": "points", "model": "mlp-velocity", "objective": "flow"}
+    usual: ClassVar[dict[str, str]] = {
+        "codec": "points",
+        "model": "mlp-velocity",
+        "objective": "flow",
+    }
 
     def starts(self) -> Callable[[Draws], Tensor] | None:
         """What draws a flow's starting points, where they are not N(0, I)."""
-        return None if self.start == "normal" else lambda draws: draw(self.start, draws, *_USUAL[self.start])
+        return (
+            None
+            if self.start == "normal"
+            else lambda draws: draw(self.start, draws, *_USUAL[self.start])
+        )
 
     def prepare(self, codec_settings: Any, expect: str | None = None) -> PointsDataset:
-        """Draws the points, which only the settings decide. Raises GenwrightError where the codec is of something else."""
+        """Draws the points, which only the settings decide. Raises GenwrightError where the codec
+        is of something else."""
         if codec_settings.kind != "points":
-            raise GenwrightError(f"codec.kind is {codec_settings.kind}, and this data is points", "set codec=points")
+            raise GenwrightError(
+                f"codec.kind is {codec_settings.kind}, and this data is points", "set codec=points"
+            )
         return PointsDataset(self)
 
 
@@ -87,21 +111,28 @@ class PointsDataset(ExampleDataset):
     unit = "points"
 
     def __init__(self, settings: PointsData):
-        self.settings, self.codec = settings, PointsCodec()
+        self.settings = settings
+        self.codec = PointsCodec()
         scale, std = _USUAL[settings.source]
-        self.scale, self.std = settings.scale or scale, std if settings.std is None else settings.std
+        self.scale = settings.scale or scale
+        self.std = std if settings.std is None else settings.std
         self.means = means_of(settings.source, self.scale)
         counts = dict(zip(SPLITS, (settings.points, settings.held_out), strict=True))
         self.parts = {
-            name: Split(np.arange(count), self.draw(count, code).__getitem__, "point {}".format, None)
+            name: Split(
+                np.arange(count), self.draw(count, code).__getitem__, "point {}".format, None
+            )
             for code, (name, count) in enumerate(counts.items())
         }
         self.digest = digest_of("points", 1, settings.model_dump())
         self.shards: dict[str, str] = {}
-        self.summary: dict[str, Any] = {name: {"examples": count} for name, count in counts.items()} | {"skipped": []}
+        self.summary: dict[str, Any] = {
+            name: {"examples": count} for name, count in counts.items()
+        } | {"skipped": []}
 
     def draw(self, count: int, seed: int) -> Tensor:
-        """(count, 2): the points of the target; seeds 0 and 1 are the training and the held-out ones."""
+        """(count, 2): the points of the target; seeds 0 and 1 are the training and the held-out
+        ones."""
         return draw(self.settings.source, Draws(seed, 0, torch.arange(count)), self.scale, self.std)
 
     def change(self, lookahead: int, training: bool) -> Change | None:

@@ -1,8 +1,9 @@
 """Codecs of text and code: bytes, characters, byte-level BPE, or a tokenizer that exists already.
 
-Each is a `tokenizers.Tokenizer`, saved as tokenizer.json and tokenizer_config.json, which transformers' AutoTokenizer loads with the
-same ids. Three special tokens follow the content: the end of a document, the mask and the padding. A special token written in a text
-is encoded as plain text.
+Each is a `tokenizers.Tokenizer`, saved as tokenizer.json and tokenizer_config.json, which
+transformers' AutoTokenizer loads with the same ids. Three special tokens follow the content: the
+end of a document, the mask and the padding. A special token written in a text is encoded as plain
+text.
 """
 
 from __future__ import annotations
@@ -28,7 +29,16 @@ from genwright.core.registry import Settings
 SPECIAL = {"end": "<|end|>", "mask": "[MASK]", "pad": "<|pad|>"}
 # How tokenizers of the field call these tokens, best first; tokenizer_config.json goes before them.
 _USUAL = {
-    "end": ("<|end|>", "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[SEP]", "<|im_end|>", "<|eot_id|>"),
+    "end": (
+        "<|end|>",
+        "<|endoftext|>",
+        "<|end_of_text|>",
+        "</s>",
+        "<eos>",
+        "[SEP]",
+        "<|im_end|>",
+        "<|eot_id|>",
+    ),
     "mask": ("[MASK]", "<mask>", "<|mask|>"),
     "pad": ("<|pad|>", "[PAD]", "<pad>", "<|padding|>", "<|finetune_right_pad_id|>"),
 }
@@ -36,7 +46,8 @@ _CONFIG = {"end": ("eos_token", "sep_token"), "mask": ("mask_token",), "pad": ("
 
 
 class TextCodec:
-    """text <-> token ids. `special`: name -> id, with at least "end"; every other special token under its own text."""
+    """text <-> token ids. `special`: name -> id, with at least "end"; every other special token
+    under its own text."""
 
     content = "text"
 
@@ -49,10 +60,15 @@ class TextCodec:
                 special = special | {token.content: i}
         vocabulary = max(tokenizer.get_vocab().values()) + 1
         self.space = Space(
-            vocabulary=vocabulary, special=special, word_start=_word_starts(tokenizer, vocabulary, special),
-            carries_space=_carries_space(tokenizer), utf8=self._utf8 if by_bytes(tokenizer) else None,
-        )  # fmt: skip
-        self.digest = hashlib.sha256((tokenizer.to_str() + json.dumps(special, sort_keys=True)).encode()).hexdigest()
+            vocabulary=vocabulary,
+            special=special,
+            word_start=_word_starts(tokenizer, vocabulary, special),
+            carries_space=_carries_space(tokenizer),
+            utf8=self._utf8 if by_bytes(tokenizer) else None,
+        )
+        self.digest = hashlib.sha256(
+            (tokenizer.to_str() + json.dumps(special, sort_keys=True)).encode()
+        ).hexdigest()
 
     def __repr__(self) -> str:
         return f"TextCodec(vocabulary={self.space.vocabulary}, special={dict(self.space.special)})"
@@ -77,19 +93,30 @@ class TextCodec:
         return self.tokenizer.decode([int(i) for i in tokens], skip_special_tokens=not special)
 
     def save(self, folder: str | Path) -> None:
-        """tokenizer.json and tokenizer_config.json, which `AutoTokenizer.from_pretrained(folder)` reads."""
+        """tokenizer.json and tokenizer_config.json, which `AutoTokenizer.from_pretrained(folder)`
+        reads."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        named = {name: self.tokenizer.id_to_token(i) for name, i in self.space.special.items() if name in SPECIAL}
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+        named = {
+            name: self.tokenizer.id_to_token(i)
+            for name, i in self.space.special.items()
+            if name in SPECIAL
+        }
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "clean_up_tokenization_spaces": False,
+        }
         config |= {"bos_token": named["end"], "eos_token": named["end"]}
         config |= {f"{name}_token": named[name] for name in ("mask", "pad") if name in named}
         (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
-        (folder / "tokenizer_config.json").write_text(json_text(config, indent=2) + "\n", encoding="utf-8")
+        (folder / "tokenizer_config.json").write_text(
+            json_text(config, indent=2) + "\n", encoding="utf-8"
+        )
 
     def for_others(self) -> TextCodec:
-        """The same tokenizer for programs that look for special tokens in a text: where words carry the space before them, a mask takes
-        that space too (`lstrip`, as in the field's tokenizers of masked models), as `sampling.fill` reads it."""
+        """The same tokenizer for programs that look for special tokens in a text: where words carry
+        the space before them, a mask takes that space too (`lstrip`, as in the field's tokenizers
+        of masked models), as `sampling.fill` reads it."""
         spec = json.loads(self.tokenizer.to_str())
         for token in spec["added_tokens"]:
             if token["id"] == self.space.special.get("mask") and self.space.carries_space:
@@ -98,35 +125,58 @@ class TextCodec:
 
     @staticmethod
     def load(folder: str | Path) -> TextCodec:
-        """From a folder with tokenizer.json, or from such a file. Raises GenwrightError if nothing in it can end a document."""
+        """From a folder with tokenizer.json, or from such a file. Raises GenwrightError if nothing
+        in it can end a document."""
         path = Path(folder)
         path = path / "tokenizer.json" if path.is_dir() else path
         if not path.is_file():
-            raise GenwrightError(f"{path} does not exist", "give a tokenizer.json or a folder that holds one")
+            raise GenwrightError(
+                f"{path} does not exist", "give a tokenizer.json or a folder that holds one"
+            )
         try:
             tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # tokenizers raises bare Exception for a file that is no tokenizer
-            raise GenwrightError(f"{path} is not a tokenizer: {error}", "give a tokenizer.json written by `tokenizers`") from error
+        # tokenizers raises bare Exception for a file that is no tokenizer
+        except Exception as error:
+            raise GenwrightError(
+                f"{path} is not a tokenizer: {error}",
+                "give a tokenizer.json written by `tokenizers`",
+            ) from error
         tokenizer.no_padding()
         tokenizer.no_truncation()
         beside = path.with_name("tokenizer_config.json")
         config = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
         special: dict[str, int] = {}
         for name, usual in _USUAL.items():
-            chosen = [token["content"] if isinstance(token, dict) else token for key in _CONFIG[name] if (token := config.get(key))]
-            found = [i for token in (*chosen, *usual) if (i := tokenizer.token_to_id(token)) is not None]
-            if free := [i for i in found if i not in special.values()]:  # many a file pads with the end token: that is no padding
+            chosen = [
+                token["content"] if isinstance(token, dict) else token
+                for key in _CONFIG[name]
+                if (token := config.get(key))
+            ]
+            found = [
+                i for token in (*chosen, *usual) if (i := tokenizer.token_to_id(token)) is not None
+            ]
+            # many a file pads with the end token: that is no padding
+            if free := [i for i in found if i not in special.values()]:
                 special[name] = free[0]
         if "end" not in special:
-            remedy = "name it as eos_token in a tokenizer_config.json beside it, or use codec.kind=bpe"
-            raise GenwrightError(f"{path} has no token that can end a document (such as <|endoftext|>, </s> or [SEP])", remedy)
+            remedy = (
+                "name it as eos_token in a tokenizer_config.json beside it, or use codec.kind=bpe"
+            )
+            raise GenwrightError(
+                f"{path} has no token that can end a document (such as <|endoftext|>, </s> or [SEP])",
+                remedy,
+            )
         return TextCodec(tokenizer, special)
 
 
 def _finish(tokenizer: Tokenizer, decoder: decoders.Decoder) -> TextCodec:
     tokenizer.decoder = decoder
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()])
-    return TextCodec(tokenizer, {name: tokenizer.get_vocab()[token] for name, token in SPECIAL.items()})
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()]
+    )
+    return TextCodec(
+        tokenizer, {name: tokenizer.get_vocab()[token] for name, token in SPECIAL.items()}
+    )
 
 
 def _carries_space(tokenizer: Tokenizer) -> bool:
@@ -136,7 +186,8 @@ def _carries_space(tokenizer: Tokenizer) -> bool:
 
 
 def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int]) -> torch.Tensor:
-    """(vocabulary,) bool. A token goes on with a word where it begins with a letter or digit and its kind of tokenizer marks starts."""
+    """(vocabulary,) bool. A token goes on with a word where it begins with a letter or digit and
+    its kind of tokenizer marks starts."""
     spec = json.loads(tokenizer.to_str())
     marked = "▁" in str(spec["pre_tokenizer"]) or "▁" in str(spec["decoder"])
     tail = {symbol for b, symbol in enumerate(byte_symbols()) if b >= 0x80}
@@ -172,13 +223,16 @@ class Bytes(_TextSettings, family="codec"):
     """Which codec: each byte of UTF-8 is a token."""
 
     def train(self, documents: Iterator[str]) -> TextCodec:
-        tokenizer = Tokenizer(models.BPE(vocab={symbol: b for b, symbol in enumerate(byte_symbols())}, merges=[]))
+        tokenizer = Tokenizer(
+            models.BPE(vocab={symbol: b for b, symbol in enumerate(byte_symbols())}, merges=[])
+        )
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         return _finish(tokenizer, decoders.ByteLevel())
 
 
 class Characters(_TextSettings, family="codec"):
-    """The characters of the whole corpus, held-out part included: a text with another character is refused."""
+    """The characters of the whole corpus, held-out part included: a text with another character is
+    refused."""
 
     learns_from: ClassVar[str] = "all"
     kind: Literal["characters"] = "characters"
@@ -193,7 +247,8 @@ class Characters(_TextSettings, family="codec"):
 
 
 class BPE(_TextSettings, family="codec"):
-    """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909), trained on the corpus; any text can be encoded."""
+    """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909), trained on the
+    corpus; any text can be encoded."""
 
     learns_from: ClassVar[str] = "train"
     kind: Literal["bpe"] = "bpe"
@@ -208,7 +263,9 @@ class BPE(_TextSettings, family="codec"):
         tokenizer.pre_tokenizer = split_pieces()
         content = self.vocabulary - len(SPECIAL)
         alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(vocab_size=content, show_progress=False, initial_alphabet=alphabet, min_frequency=2)
+        trainer = trainers.BpeTrainer(
+            vocab_size=content, show_progress=False, initial_alphabet=alphabet, min_frequency=2
+        )
         tokenizer.train_from_iterator(_first(documents, self.sample * 1_000_000), trainer)
         return _finish(tokenizer, decoders.ByteLevel())
 

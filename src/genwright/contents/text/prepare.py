@@ -1,9 +1,11 @@
 """From sources to token shards, prepared once for the same content.
 
-The files are found, each is read once (digest, encoding, places to cut), their parts are grouped into units of some megabytes, the
-codec is trained, and unit after unit is tokenised on all cores into shards. Every step is kept in a cache under a key of all that
-decides its content, so work that was killed goes on where it stopped, and a changed corpus costs what changed (all of it where the
-codec learns from the corpus and comes out different). No process holds more than some megabytes of text.
+The files are found, each is read once (digest, encoding, places to cut), their parts are grouped
+into units of some megabytes, the codec is trained, and unit after unit is tokenised on all cores
+into shards. Every step is kept in a cache under a key of all that decides its content, so work that
+was killed goes on where it stopped, and a changed corpus costs what changed (all of it where the
+codec learns from the corpus and comes out different). No process holds more than some megabytes of
+text.
 """
 
 from __future__ import annotations
@@ -40,10 +42,13 @@ GROUP = 1000  # files that one job scans, about, where they are small
 
 
 class Preparation:
-    """The steps of `TextData.prepare`. After `run`: `cache`, the number of `files` that were read, what was `skipped`."""
+    """The steps of `TextData.prepare`. After `run`: `cache`, the number of `files` that were read,
+    what was `skipped`."""
 
     def __init__(self, settings: TextData):
-        self.settings, self.cache, self.skip = settings, cache_folder(settings.cache), settings.on_bad_file == "skip"
+        self.settings = settings
+        self.cache = cache_folder(settings.cache)
+        self.skip = settings.on_bad_file == "skip"
         self.skipped: list[str] = []
         self.held: HeldOut | None = None
         self.copies = {"copies": 0, "copies across the split": 0}
@@ -82,11 +87,18 @@ class Preparation:
             write_whole(path, json_text(content))
 
     def parts(self, files: list[SourceFile]) -> list[Part]:
-        """The parts of each file. A file is scanned where it may have changed since it was scanned before."""
+        """The parts of each file. A file is scanned where it may have changed since it was scanned
+        before."""
         stamps = {file.path: stamp_of(file.path) for file in files}
         roots = self.settings.roots
-        found = scanned(stamps, self._scan, self.cache, "text", roots, lambda facts: not facts["bad"])
-        return [part for file in files for part in self._parts_of(file, found[file.path], stamps[file.path])]
+        found = scanned(
+            stamps, self._scan, self.cache, "text", roots, lambda facts: not facts["bad"]
+        )
+        return [
+            part
+            for file in files
+            for part in self._parts_of(file, found[file.path], stamps[file.path])
+        ]
 
     def _scan(self, paths: list[str]) -> list[dict]:
         """What `readers.scan` finds in each file."""
@@ -101,25 +113,48 @@ class Preparation:
     def _parts_of(self, file: SourceFile, facts: dict, stamp: list[int]) -> Iterator[Part]:
         if facts["bad"]:
             if not self.skip:
-                raise GenwrightError(f"{file.path} {facts['bad']}", "mend or leave out the file, or set data.on_bad_file=skip")
+                raise GenwrightError(
+                    f"{file.path} {facts['bad']}",
+                    "mend or leave out the file, or set data.on_bad_file=skip",
+                )
             self.skipped.append(f"{file.name} {facts['bad']}")
             return
         last = len(facts["parts"]) - 1
         for i, (start, end, row) in enumerate(facts["parts"]):
-            yield Part(file.path, file.name, facts["sha"], start, end, row, i == last, stamp, facts["text"], facts["size"])
+            yield Part(
+                file.path,
+                file.name,
+                facts["sha"],
+                start,
+                end,
+                row,
+                i == last,
+                stamp,
+                facts["text"],
+                facts["size"],
+            )
 
     def units(self, parts: list[Part]) -> list[dict]:
         """Parts in groups of about UNIT bytes."""
         if not parts:
             raise self.empty()
-        length = lambda part: part.end - part.start if splits(part.path) else os.path.getsize(part.path)  # noqa: E731
+
+        def length(part):
+            return part.end - part.start if splits(part.path) else os.path.getsize(part.path)
+
         common = {"field": self.settings.field, "skip": self.skip}
-        return [common | {"parts": group} for group in grouped(parts, length, lambda part: f"{part.name} {part.start}", UNIT)]
+        return [
+            common | {"parts": group}
+            for group in grouped(parts, length, lambda part: f"{part.name} {part.start}", UNIT)
+        ]
 
     def empty(self) -> GenwrightError:
         place = self.settings.path if self.settings.source == "files" else self.settings.source
         skipped = f" ({len(self.skipped)} files or rows were skipped)" if self.skipped else ""
-        return GenwrightError(f"the corpus is empty: there is no text in {place}{skipped}", "give a path that holds text")
+        return GenwrightError(
+            f"the corpus is empty: there is no text in {place}{skipped}",
+            "give a path that holds text",
+        )
 
     def split(self, units: list[dict], parts: list[Part], single: bool) -> None:
         """Decides what is held out: sets each unit's `held` or `cut`."""
@@ -140,9 +175,13 @@ class Preparation:
         entries = np.concatenate(tables)
         if np.count_nonzero(entries["size"]) == 1:
             raise self.one_document()
-        names = np.concatenate([_names(unit, table) for unit, table in zip(units, tables, strict=True)])
+        names = np.concatenate(
+            [_names(unit, table) for unit, table in zip(units, tables, strict=True)]
+        )
         columns = [entries["key"], names]
-        self.held = self.settings.hold_out(columns, entries["size"], "document", self.settings.field)
+        self.held = self.settings.hold_out(
+            columns, entries["size"], "document", self.settings.field
+        )
         bounds = np.cumsum([0, *map(len, tables)]).tolist()
         for unit, start, stop in zip(units, bounds, bounds[1:], strict=False):
             unit["held"] = np.flatnonzero(self.held.mask[start:stop]).tolist()
@@ -153,7 +192,9 @@ class Preparation:
         for i, unit in enumerate(units):
             if any(kind_of(part.path) != "text" for part in unit["parts"]):
                 places[i] = (
-                    self.cache / "surveys" / f"{digest_of(FORMAT, ENTRY.descr, self.settings.field, self.skip, _identity(unit))}.npy"
+                    self.cache
+                    / "surveys"
+                    / f"{digest_of(FORMAT, ENTRY.descr, self.settings.field, self.skip, _identity(unit))}.npy"
                 )
         todo = [i for i, place in places.items() if not place.is_file()]
         if todo:
@@ -162,13 +203,26 @@ class Preparation:
         jobs = [{"unit": units[i], "table": str(places[i])} for i in todo]
         for _ in parallel("count", jobs, self.workers(UNIT * len(jobs))):
             pass
-        return [np.load(places[i], allow_pickle=False) if i in places else survey(unit) for i, unit in enumerate(units)]
+        return [
+            np.load(places[i], allow_pickle=False) if i in places else survey(unit)
+            for i, unit in enumerate(units)
+        ]
 
     def _cut(self, units: list[dict]) -> None:
         """The last share of all characters."""
-        kept = self.cache / "counts" / f"{digest_of(FORMAT, self.settings.field, self.skip, [_identity(unit) for unit in units])}.json"
+        kept = (
+            self.cache
+            / "counts"
+            / f"{digest_of(FORMAT, self.settings.field, self.skip, [_identity(unit) for unit in units])}.json"
+        )
         if not kept.is_file():
-            counted = dict(parallel("count", [{"unit": unit | {"cut": 0}} for unit in units], self.workers(UNIT * len(units))))
+            counted = dict(
+                parallel(
+                    "count",
+                    [{"unit": unit | {"cut": 0}} for unit in units],
+                    self.workers(UNIT * len(units)),
+                )
+            )
             self.keep(kept, [counted[i] for i in range(len(units))])
         counts = json.loads(kept.read_text(encoding="utf-8"))
         left = int(sum(counts) * (1 - self.settings.held_out))
@@ -177,55 +231,88 @@ class Preparation:
             left -= count
 
     def count_copies(self, shards: dict[str, dict]) -> dict[str, int]:
-        """How many documents equal an earlier one, and how many of those held out equal one that is trained on."""
-        digests, sides = [], []
+        """How many documents equal an earlier one, and how many of those held out equal one that is
+        trained on."""
+        digests = []
+        sides = []
         for key in shards:
             table = np.load(self.cache / "shards" / key / "documents.npy", allow_pickle=False)
             table = table[table["continued"] == 0]
-            table = table[np.unique(table[["source", "row"]], return_index=True)[1]]  # of a document that was cut, its beginning
+            # of a document that was cut, its beginning
+            table = table[np.unique(table[["source", "row"]], return_index=True)[1]]
             digests.append(np.frombuffer(table["digest"].tobytes(), "<u8")[::2])
             sides.append(table["split"])
-        digest, held = np.concatenate(digests), np.concatenate(sides) == 1
+        digest = np.concatenate(digests)
+        held = np.concatenate(sides) == 1
         across = np.isin(digest[held], digest[~held]).sum()
-        return {"copies": len(digest) - len(np.unique(digest)), "copies across the split": int(across)}
+        return {
+            "copies": len(digest) - len(np.unique(digest)),
+            "copies across the split": int(across),
+        }
 
     def one_document(self) -> GenwrightError:
         """A single document of which nothing, or all, is held out."""
         remedy = "set data.split=tail, which holds out its last part, or data.held_out=0"
         if self.settings.split == "tail":
             remedy = f"give more text, or another data.held_out than {self.settings.held_out:g} (0: nothing is held out)"
-        return GenwrightError("the corpus is a single document, which cannot be held out and trained on", remedy)
+        return GenwrightError(
+            "the corpus is a single document, which cannot be held out and trained on", remedy
+        )
 
     def codec(self, codec_settings: Any, units: list[dict]) -> tuple[TextCodec, Path]:
         """The codec, trained unless it was before, and its folder."""
         learns_from = codec_settings.learns_from
         codec = codec_settings.train(iter(())) if learns_from == "nothing" else None
-        key = codec.digest if codec else digest_of(FORMAT, tokenizers.__version__, codec_settings.model_dump(), list(map(_content, units)))
+        key = (
+            codec.digest
+            if codec
+            else digest_of(
+                FORMAT,
+                tokenizers.__version__,
+                codec_settings.model_dump(),
+                list(map(_content, units)),
+            )
+        )
         folder = self.cache / "codecs" / key
         if not folder.is_dir():
-            codec = codec or codec_settings.train(self._texts(units, only_train=learns_from == "train"))
+            codec = codec or codec_settings.train(
+                self._texts(units, only_train=learns_from == "train")
+            )
             publish(folder, codec.save)
         return TextCodec.load(folder), folder
 
     def _texts(self, units: list[dict], only_train: bool) -> Iterator[str]:
-        """Text from all over the corpus: a codec that stops early has seen no alphabet's beginning only."""
+        """Text from all over the corpus: a codec that stops early has seen no alphabet's beginning
+        only."""
         for unit in sorted(units, key=lambda unit: digest_of(_identity(unit))):
             for split, _, piece in divide(unit, []):
                 if split == 0 or not only_train:
                     yield piece.text
 
-    def write(self, units: list[dict], codec: TextCodec, folder: Path, end: int | None) -> dict[str, dict]:
-        """Tokenises what is not in the cache yet. Returns {key: facts} in the order of the units."""
-        folders = [self.cache / "shards" / digest_of(FORMAT, _content(unit), codec.digest, end) for unit in units]
+    def write(
+        self, units: list[dict], codec: TextCodec, folder: Path, end: int | None
+    ) -> dict[str, dict]:
+        """Tokenises what is not in the cache yet. Returns {key: facts} in the order of the
+        units."""
+        folders = [
+            self.cache / "shards" / digest_of(FORMAT, _content(unit), codec.digest, end)
+            for unit in units
+        ]
         todo = [(unit, str(to)) for unit, to in zip(units, folders, strict=True) if not to.is_dir()]
-        jobs = [{"unit": unit, "tokenizer": str(folder / "tokenizer.json"), "end": end, "folder": to} for unit, to in todo]
+        jobs = [
+            {"unit": unit, "tokenizer": str(folder / "tokenizer.json"), "end": end, "folder": to}
+            for unit, to in todo
+        ]
         for _ in parallel("write", jobs, self.workers(UNIT * len(jobs))):
             pass
         return {to.name: facts_of(to) for to in folders}
 
     def check(self, shards: dict[str, dict]) -> None:
         """Raises GenwrightError for a corpus that gives nothing to train on or to hold out."""
-        documents, tokens = ([sum(its[s][name] for its in shards.values()) for s in SPLITS] for name in ("documents", "tokens"))
+        documents, tokens = (
+            [sum(its[s][name] for its in shards.values()) for s in SPLITS]
+            for name in ("documents", "tokens")
+        )
         if not sum(tokens):
             self.skipped += [row for facts in shards.values() for row in facts["skipped"]]
             raise self.empty()
@@ -235,13 +322,18 @@ class Preparation:
             raise self.one_document()
         side = "trained on" if not tokens[0] else "held out"
         what = f"none of the {sum(documents)} documents is {side} with data.held_out = {self.settings.held_out}"
-        remedy = "change data.held_out" + ("" if self.settings.split == "tail" else ", or set data.split=tail")
+        remedy = "change data.held_out" + (
+            "" if self.settings.split == "tail" else ", or set data.split=tail"
+        )
         raise GenwrightError(what, remedy)
 
 
 def _identity(unit: dict) -> list:
     """What decides a unit's text: not where its files are, nor when they were written."""
-    return [[kind_of(part.path), part.name, part.digest, part.start, part.end, part.row, part.last] for part in unit["parts"]]
+    return [
+        [kind_of(part.path), part.name, part.digest, part.start, part.end, part.row, part.last]
+        for part in unit["parts"]
+    ]
 
 
 def _content(unit: dict) -> list:
@@ -250,8 +342,8 @@ def _content(unit: dict) -> list:
 
 
 def _names(unit: dict, table: np.ndarray) -> np.ndarray:
-    """(entries,) uint64: a key of the file for each entry that is a part of a whole one, so that it stays on its side when its text is
-    changed; of a row, its own key."""
+    """(entries,) uint64: a key of the file for each entry that is a part of a whole one, so that it
+    stays on its side when its text is changed; of a row, its own key."""
     names = table["key"].copy()
     whole = np.flatnonzero(table["part"])
     files = [unit["parts"][part - 1].path for part in table["part"][whole].tolist()]

@@ -1,11 +1,13 @@
-"""Shards: the tokens of some megabytes of documents, in a folder named by its content, written once and never changed.
+"""Shards: the tokens of some megabytes of documents, in a folder named by its content, written once
+and never changed.
 
     <cache>/shards/<key>/train.bin      flat little-endian uint16 or uint32 token ids
                          held_out.bin
                          documents.npy  an entry a document and split: where it begins, which file and row it is, its digest
                          shard.json     counts, SHA-256 of the files above, names of the sources
 
-The key is the SHA-256 of all that decides the content: the sources' digests and ranges, the split, the codec.
+The key is the SHA-256 of all that decides the content: the sources' digests and ranges, the split,
+the codec.
 
 Worker processes import this module: it must not import torch.
 """
@@ -27,16 +29,28 @@ from genwright.data.cache import SPLITS, publish, writing
 from genwright.data.readers import Part, Piece, Remarks, kind_of, read
 from genwright.data.workers import at_file
 
-# the first 64 bits of the text's SHA-256, its bytes, and of a part of a whole file which of the unit's parts it is, from 1
+# the first 64 bits of the text's SHA-256, its bytes, and of a part of a whole file which of the
+# unit's parts it is, from 1
 ENTRY = np.dtype([("key", "<u8"), ("size", "<u8"), ("part", "<u4")])
 # continued: the document began in an earlier shard
-DOCUMENT = np.dtype([("split", "u1"), ("continued", "u1"), ("source", "<u4"), ("row", "<i8"), ("start", "<i8"), ("digest", "V16")])
+DOCUMENT = np.dtype(
+    [
+        ("split", "u1"),
+        ("continued", "u1"),
+        ("source", "<u4"),
+        ("row", "<i8"),
+        ("start", "<i8"),
+        ("digest", "V16"),
+    ]
+)
 
 
-def entries(unit: dict, skipped: list[str], remarks: Remarks | None = None) -> Iterator[tuple[int, int, Piece]]:
-    """(number of the entry, index of the part, piece) for the documents of a unit: {"parts", "field", "skip": whether rows that cannot be
-    used are added to `skipped`, ...}. An entry is a row, or a part of a file that is one document. `remarks`: see
-    `read`."""
+def entries(
+    unit: dict, skipped: list[str], remarks: Remarks | None = None
+) -> Iterator[tuple[int, int, Piece]]:
+    """(number of the entry, index of the part, piece) for the documents of a unit: {"parts",
+    "field", "skip": whether rows that cannot be used are added to `skipped`, ...}. An entry is a
+    row, or a part of a file that is one document. `remarks`: see `read`."""
     number = 0
     for index, entry in enumerate(unit["parts"]):
         at_file(index)
@@ -49,8 +63,11 @@ def entries(unit: dict, skipped: list[str], remarks: Remarks | None = None) -> I
 
 
 def survey(unit: dict) -> np.ndarray:
-    """(entries,) of dtype ENTRY, in the order of `entries`. Files that are one document are not read again."""
-    keys, sizes, parts = array("Q"), array("Q"), array("L")
+    """(entries,) of dtype ENTRY, in the order of `entries`. Files that are one document are not
+    read again."""
+    keys = array("Q")
+    sizes = array("Q")
+    parts = array("L")
     for index, entry in enumerate(unit["parts"], start=1):
         part = Part(*entry)
         if kind_of(part.path) == "text":
@@ -68,16 +85,20 @@ def survey(unit: dict) -> np.ndarray:
     return table
 
 
-def divide(unit: dict, skipped: list[str], remarks: Remarks | None = None) -> Iterator[tuple[int, int, Piece]]:
-    """(split, index of the part, piece) for the documents of a unit (see `entries`) with "held" or "cut". "held": the numbers of the
-    entries that are held out. "cut" puts as many characters, the first, into train, in the middle of a document if need be."""
+def divide(
+    unit: dict, skipped: list[str], remarks: Remarks | None = None
+) -> Iterator[tuple[int, int, Piece]]:
+    """(split, index of the part, piece) for the documents of a unit (see `entries`) with "held" or
+    "cut". "held": the numbers of the entries that are held out. "cut" puts as many characters, the
+    first, into train, in the middle of a document if need be."""
     left = unit.get("cut")
     held = set(unit.get("held", ()))
     for number, index, piece in entries(unit, skipped, remarks):
         if left is None:
             yield int(number in held), index, piece
             continue
-        before, after = piece.text[: max(0, left)], piece.text[max(0, left) :]
+        before = piece.text[: max(0, left)]
+        after = piece.text[max(0, left) :]
         left -= len(piece.text)
         if before:
             yield 0, index, Piece(piece.row, before, piece.ends and not after)
@@ -86,7 +107,8 @@ def divide(unit: dict, skipped: list[str], remarks: Remarks | None = None) -> It
 
 
 def count(unit: dict, table: str | None = None) -> int:
-    """Characters of a unit's documents; or, where `table` names a file, 0, and the unit's entries are written into it."""
+    """Characters of a unit's documents; or, where `table` names a file, 0, and the unit's entries
+    are written into it."""
     if table is None:
         return sum(len(piece.text) for _, _, piece in divide(unit, []))
     content = io.BytesIO()
@@ -102,34 +124,57 @@ def _encoder(tokenizer: str) -> Encoder:
 
 
 def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
-    """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows each."""
-    encoder, parts = _encoder(tokenizer), [Part(*entry) for entry in unit["parts"]]
+    """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows
+    each."""
+    encoder = _encoder(tokenizer)
+    parts = [Part(*entry) for entry in unit["parts"]]
     stop = b"" if end is None else np.array([end], encoder.dtype).tobytes()
 
     def fill(draft: Path) -> None:
         skipped: list[str] = []
         remarks: Remarks = defaultdict(Counter)
-        documents, begun = [], set()  # begun: (part, split) of a document that comes in several pieces
-        counts = [{"tokens": 0, "bytes": 0, "characters": 0, "largest": -1, "documents": 0} for _ in SPLITS]
-        with open(draft / "train.bin", "wb") as train, open(draft / "held_out.bin", "wb") as held_out:
+        # begun: (part, split) of a document that comes in several pieces
+        documents = []
+        begun = set()
+        counts = [
+            {"tokens": 0, "bytes": 0, "characters": 0, "largest": -1, "documents": 0}
+            for _ in SPLITS
+        ]
+        with (
+            open(draft / "train.bin", "wb") as train,
+            open(draft / "held_out.bin", "wb") as held_out,
+        ):
             for split, index, piece in divide(unit, skipped, remarks):
-                part, to = parts[index], counts[split]
+                part = parts[index]
+                to = counts[split]
                 if piece.row >= 0 or (index, split) not in begun:
                     begun.add((index, split))
-                    row = hashlib.sha256(piece.text.encode()).digest()[:16] if piece.row >= 0 else b""
-                    own, continued = row or bytes.fromhex(part.text[:32]), piece.row < 0 and part.start > 0
+                    row = (
+                        hashlib.sha256(piece.text.encode()).digest()[:16] if piece.row >= 0 else b""
+                    )
+                    own = row or bytes.fromhex(part.text[:32])
+                    continued = piece.row < 0 and part.start > 0
                     documents.append((split, continued, index, piece.row, to["tokens"], own))
                     to["documents"] += not continued
                 ids = encoder.encode(piece.text) + (stop if piece.ends else b"")
                 (held_out if split else train).write(ids)
                 to["tokens"] += len(ids) // encoder.dtype.itemsize
-                to["largest"] = max(to["largest"], int(np.frombuffer(ids, encoder.dtype).max(initial=0)))
+                to["largest"] = max(
+                    to["largest"], int(np.frombuffer(ids, encoder.dtype).max(initial=0))
+                )
                 to["characters"] += len(piece.text)
                 to["bytes"] += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
         check_unchanged({part.path: part.stamp for part in parts})
         np.save(draft / "documents.npy", np.array(documents, DOCUMENT))
-        shas = {name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")}
-        facts = {"sha256": shas, "dtype": encoder.dtype.str, "sources": [part.name for part in parts], "skipped": skipped}
+        shas = {
+            name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")
+        }
+        facts = {
+            "sha256": shas,
+            "dtype": encoder.dtype.str,
+            "sources": [part.name for part in parts],
+            "skipped": skipped,
+        }
         facts |= dict(zip(SPLITS, counts, strict=True))
         facts["remarks"] = remarks
         (draft / "shard.json").write_text(json_text(facts), encoding="utf-8")

@@ -1,4 +1,5 @@
-"""The running interpreter's standard library, as code and as documentation: a corpus that is on every machine, without a network."""
+"""The running interpreter's standard library, as code and as documentation: a corpus that is on
+every machine, without a network."""
 
 import ast
 import sys
@@ -12,23 +13,31 @@ from genwright.data.cache import digest_of, publish
 from genwright.data.scans import digests
 from genwright.data.source_files import SourceFile, walk
 
-# Installed packages are not the standard library; its tests are 60% of its text, full of data and deliberately broken files.
-_PASSED_OVER = frozenset({"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test", "lib-dynload"})
+# Installed packages are not the standard library; its tests are 60% of its text, full of data and
+# deliberately broken files.
+_PASSED_OVER = frozenset(
+    {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test", "lib-dynload"}
+)
 
 
 @source("python-stdlib")
-def library(paths: tuple[str, ...] = (), name: str = "", cache: Path | None = None) -> list[SourceFile]:
+def library(
+    paths: tuple[str, ...] = (), name: str = "", cache: Path | None = None
+) -> list[SourceFile]:
     """The modules of the standard library, without its tests."""
     folder = sysconfig.get_path("stdlib")
     files = [file for file in walk(folder, _PASSED_OVER) if file.name.endswith(".py")]
     if not files:
-        raise GenwrightError(f"{folder} holds no source of the standard library", "use data.source=files with a path")
+        raise GenwrightError(
+            f"{folder} holds no source of the standard library", "use data.source=files with a path"
+        )
     return files
 
 
 @source("python-docs")
 def documentation(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-    """The language reference's topics, and the docstrings of every module of the standard library."""
+    """The language reference's topics, and the docstrings of every module of the standard
+    library."""
     modules = library()
     contents = digests([file.path for file in modules], cache)
     named = [(file.name, contents[file.path]) for file in modules]
@@ -43,7 +52,10 @@ def _write_docs(draft: Path, modules: list[SourceFile]) -> None:
 
     documents = {f"topics/{topic}.txt": text for topic, text in topics.items()}
     for file in modules:
-        text = docstrings(Path(file.path).read_bytes(), file.name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+        text = docstrings(
+            Path(file.path).read_bytes(),
+            file.name.removesuffix(".py").removesuffix("/__init__").replace("/", "."),
+        )
         documents[f"modules/{file.name.removesuffix('.py')}.txt"] = text
     for name, text in documents.items():
         if text:
@@ -52,16 +64,25 @@ def _write_docs(draft: Path, modules: list[SourceFile]) -> None:
 
 
 def docstrings(source: bytes, module: str) -> str:
-    """A module's docstrings, each under the name and arguments of what it documents. The module is parsed, not imported."""
+    """A module's docstrings, each under the name and arguments of what it documents. The module is
+    parsed, not imported."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # a stray backslash in somebody's string is not the user's concern
+        # a stray backslash in somebody's string is not the user's concern
+        with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # a template or a file for another version: no documentation in it
+    # a template or a file for another version: no documentation in it
+    except (SyntaxError, ValueError):
         return ""
     entries: list[str] = []
 
-    def visit(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> None:
-        arguments = f"({ast.unparse(node.args)})" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ""
+    def visit(
+        node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str
+    ) -> None:
+        arguments = (
+            f"({ast.unparse(node.args)})"
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            else ""
+        )
         if (text := ast.get_docstring(node)) and text.strip():
             entries.append(f"{name}{arguments}\n\n{text}\n")
         for child in ast.iter_child_nodes(node):

@@ -1,12 +1,14 @@
-"""Which tokens may follow which where tokens are bytes of characters, so that what is drawn is valid UTF-8 (RFC 3629, section 4).
+"""Which tokens may follow which where tokens are bytes of characters, so that what is drawn is
+valid UTF-8 (RFC 3629, section 4).
 
-1. A small automaton reads bytes. Its state is what the bytes since the last whole character ask for: how many more, and of which
-   range the next one is. That leaves out overlong forms, surrogates and what lies above U+10FFFF.
-2. A token is a string of bytes, so it takes each state to another, or is forbidden there. Both are tables (states, vocabulary), made
-   once for a tokenizer: a tenth of a second for 50,000 tokens.
+1. A small automaton reads bytes. Its state is what the bytes since the last whole character ask
+   for: how many more, and of which range the next one is. That leaves out overlong forms,
+   surrogates and what lies above U+10FFFF.
+2. A token is a string of bytes, so it takes each state to another, or is forbidden there. Both are
+   tables (states, vocabulary), made once for a tokenizer: a tenth of a second for 50,000 tokens.
 
-After a byte that does not fit, reading begins anew at that byte, as decoders do that replace what they cannot read. So prompts that are
-no valid text have a state, too.
+After a byte that does not fit, reading begins anew at that byte, as decoders do that replace what
+they cannot read. So prompts that are no valid text have a state, too.
 """
 
 import json
@@ -20,7 +22,8 @@ from tokenizers import Tokenizer
 from genwright.contents.text.encoding import byte_symbols
 from genwright.core.contracts import Utf8Tables
 
-# states: what is still wanted. LAST..THREE: so many bytes of 80..BF; the others: first a byte of a narrower range.
+# states: what is still wanted. LAST..THREE: so many bytes of 80..BF; the others: first a byte of a
+# narrower range.
 WHOLE, LAST, TWO, THREE, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4 = range(8)
 STATES = 8
 _REFUSED = 255
@@ -51,10 +54,12 @@ TRANSITIONS = _transitions()
 
 
 def tables(tokens: Sequence[bytes | None]) -> Utf8Tables:
-    """The tables of a vocabulary. tokens: the bytes of each token id; None: a special token, which stands between characters."""
+    """The tables of a vocabulary. tokens: the bytes of each token id; None: a special token, which
+    stands between characters."""
     size = len(tokens)
     lengths = np.array([-1 if token is None else len(token) for token in tokens])
-    state = np.repeat(np.arange(STATES, dtype=np.uint8)[:, None], size, 1)  # (states, vocabulary), after the bytes read so far
+    # (states, vocabulary), after the bytes read so far
+    state = np.repeat(np.arange(STATES, dtype=np.uint8)[:, None], size, 1)
     fits = np.ones((STATES, size), bool)
     for place in range(lengths.max(initial=0)):
         reading = np.flatnonzero(lengths > place)
@@ -74,7 +79,8 @@ def tables(tokens: Sequence[bytes | None]) -> Utf8Tables:
 
 
 def _completed(fits: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """(states, vocabulary) bool: after the token, the vocabulary's tokens can still complete the character."""
+    """(states, vocabulary) bool: after the token, the vocabulary's tokens can still complete the
+    character."""
     completes = np.arange(STATES) == WHOLE
     for _ in range(STATES):
         completes = completes | (fits & completes[state]).any(1)
@@ -82,13 +88,15 @@ def _completed(fits: np.ndarray, state: np.ndarray) -> np.ndarray:
 
 
 def by_bytes(tokenizer: Tokenizer) -> bool:
-    """Whether the tokenizer has tokens that are single bytes; all tokens of others are whole characters."""
+    """Whether the tokenizer has tokens that are single bytes; all tokens of others are whole
+    characters."""
     decoder = str(json.loads(tokenizer.to_str())["decoder"])
     return "ByteLevel" in decoder or "ByteFallback" in decoder
 
 
 def token_bytes(tokenizer: Tokenizer, size: int, special: Collection[int]) -> list[bytes | None]:
-    """The bytes of each token id below `size`, of a tokenizer `by_bytes`; None for a special token."""
+    """The bytes of each token id below `size`, of a tokenizer `by_bytes`; None for a special
+    token."""
     found: list[bytes | None] = [None] * size
     byte_level = "ByteLevel" in str(json.loads(tokenizer.to_str())["decoder"])
     bytes_of = _byte_level if byte_level else _byte_fallback

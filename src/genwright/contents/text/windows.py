@@ -1,4 +1,5 @@
-"""Batches of fixed windows of a long row of tokens: an epoch shifts the grid of windows by a computed offset and visits each once."""
+"""Batches of fixed windows of a long row of tokens: an epoch shifts the grid of windows by a
+computed offset and visits each once."""
 
 from __future__ import annotations
 
@@ -28,10 +29,12 @@ def _epoch_shift(seed: int, epoch: int, shifts: int) -> int:
 
 
 class Tokens:
-    """The tokens of one split over all its shards, as one 1-D array: `len`, slices and `np.asarray` work as on a memory map."""
+    """The tokens of one split over all its shards, as one 1-D array: `len`, slices and `np.asarray`
+    work as on a memory map."""
 
     def __init__(self, shards: list[np.ndarray], dtype: np.dtype):
-        self.shards, self.dtype = [shard for shard in shards if len(shard)], dtype
+        self.shards = [shard for shard in shards if len(shard)]
+        self.dtype = dtype
         self.bounds = np.cumsum([0, *map(len, self.shards)]).tolist()
         self.shape = (self.bounds[-1],)
 
@@ -53,7 +56,8 @@ class Tokens:
 
     def copy(self, start: int, out: np.ndarray) -> None:
         """Fills `out` with the tokens from `start` on, across shards."""
-        shard, done = bisect_right(self.bounds, start) - 1, 0
+        shard = bisect_right(self.bounds, start) - 1
+        done = 0
         while done < len(out):
             at = start + done - self.bounds[shard]
             taken = self.shards[shard][at : at + len(out) - done]
@@ -63,11 +67,16 @@ class Tokens:
 
 
 class Windows:
-    """Windows of one split, `width` tokens each, named by the token that they begin with, as `examples.Split` names its examples by number.
-    batch: {"tokens": (n, width) int64 and, with isolated documents, "documents" alike}, -1 where the split has ended."""
+    """Windows of one split, `width` tokens each, named by the token that they begin with, as
+    `examples.Split` names its examples by number.
+    batch: {"tokens": (n, width) int64 and, with isolated documents, "documents" alike}, -1 where
+    the split has ended."""
 
     def __init__(self, dataset: TextDataset, split: str, width: int):
-        self.dataset, self.split, self.tokens, self.width = dataset, split, dataset.tokens(split), width
+        self.dataset = dataset
+        self.split = split
+        self.tokens = dataset.tokens(split)
+        self.width = width
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -80,7 +89,9 @@ class Windows:
         batch = {"tokens": torch.from_numpy(tokens)}
         if self.dataset.isolate_documents:
             ids = self.dataset.document_ids(self.split, starts[:, None] + np.arange(self.width))
-            batch["documents"] = torch.from_numpy(np.where(np.arange(self.width) < left[:, None], ids, -1))
+            batch["documents"] = torch.from_numpy(
+                np.where(np.arange(self.width) < left[:, None], ids, -1)
+            )
         return batch
 
     def names(self, starts: np.ndarray) -> list[str]:
@@ -89,16 +100,21 @@ class Windows:
 
 
 class TextStream(ExampleStream):
-    """See `contracts.Stream`. An epoch's windows lie side by side, all moved by as many tokens; lookahead: tokens beyond the context."""
+    """See `contracts.Stream`. An epoch's windows lie side by side, all moved by as many tokens;
+    lookahead: tokens beyond the context."""
 
     def __init__(self, dataset: TextDataset, batch_size: int, seed: int, lookahead: int):
-        self.units, self.context, self.vocabulary = dataset.context, dataset.context, dataset.codec.space.vocabulary
+        self.units = dataset.context
+        self.context = dataset.context
+        self.vocabulary = dataset.codec.space.vocabulary
         length = len(dataset.tokens("train")) - lookahead
         whole = length // self.context
         if whole < 1:
             what = f"data.context = {self.context} is longer than the training data ({length + lookahead} tokens)"
             raise GenwrightError(what, "lower data.context or add data")
-        super().__init__(Windows(dataset, "train", self.context + lookahead), batch_size, seed, "tokens")
+        super().__init__(
+            Windows(dataset, "train", self.context + lookahead), batch_size, seed, "tokens"
+        )
         # One window less than fit, so that any shift leaves an epoch the same number of windows.
         self.windows = max(1, whole - 1)
         self.shifts = min(self.context, length - self.windows * self.context + 1)
@@ -107,7 +123,9 @@ class TextStream(ExampleStream):
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) where the windows of those examples begin."""
         epochs, order = visits(position * self.size + examples.numpy(), self.windows, self.seed)
-        return order * self.context + np.array([_epoch_shift(self.seed, epoch, self.shifts) for epoch in epochs.tolist()], np.int64)
+        return order * self.context + np.array(
+            [_epoch_shift(self.seed, epoch, self.shifts) for epoch in epochs.tolist()], np.int64
+        )
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Small batches are made some at a time, which costs hardly more than one."""
@@ -116,14 +134,25 @@ class TextStream(ExampleStream):
             return self._checked(super().batch(position, examples), position)
         block, row = divmod(position, ahead)
         if self.made is None or self.made[0] != block:
-            made = self._checked(super().batch(block * ahead, torch.arange(ahead * self.size)), block * ahead)
-            self.made = (block, {name: rows.numpy().reshape(ahead, self.size, -1) for name, rows in made.items()})
-        return {name: torch.from_numpy(rows[row].take(examples.numpy(), 0)) for name, rows in self.made[1].items()}
+            made = self._checked(
+                super().batch(block * ahead, torch.arange(ahead * self.size)), block * ahead
+            )
+            self.made = (
+                block,
+                {name: rows.numpy().reshape(ahead, self.size, -1) for name, rows in made.items()},
+            )
+        return {
+            name: torch.from_numpy(rows[row].take(examples.numpy(), 0))
+            for name, rows in self.made[1].items()
+        }
 
     def _checked(self, batch: Batch, position: int) -> Batch:
         tokens = batch["tokens"].numpy()  # whose maximum takes a fraction of torch's time
         if tokens.size and tokens.max() >= self.vocabulary:
             position += int((tokens >= self.vocabulary).any(1).argmax()) // self.size
             what = f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}"
-            raise GenwrightError(what, "the shards were changed on disk: delete them from the cache and prepare again")
+            raise GenwrightError(
+                what,
+                "the shards were changed on disk: delete them from the cache and prepare again",
+            )
         return batch
