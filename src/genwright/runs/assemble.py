@@ -39,11 +39,19 @@ def resolve(recipe: Recipe, space: Space) -> Recipe:
     model = parts if isinstance(recipe.model, dict) else parts["model"]
     optimizers = {name: _rates(o, suggested) for name, o in training.optimizers.items()}
     changed = {"optimizer": _rates(training.optimizer, suggested), "optimizers": optimizers}
-    training = training.model_copy(update={**changed, "batch_size": training.batch_size or suggested["batch_size"]})
-    for where, given in (("training.optimizers", training.optimizers), ("training.ema_of", training.ema_of)):
+    training = training.model_copy(
+        update={**changed, "batch_size": training.batch_size or suggested["batch_size"]}
+    )
+    for where, given in (
+        ("training.optimizers", training.optimizers),
+        ("training.ema_of", training.ema_of),
+    ):
         for name in given:
             if name not in parts:
-                raise GenwrightError(f"{where} names {name!r}, which is no network of this recipe", did_you_mean(name, parts))
+                raise GenwrightError(
+                    f"{where} names {name!r}, which is no network of this recipe",
+                    did_you_mean(name, parts),
+                )
     return recipe.model_copy(update={"model": model, "training": training})
 
 
@@ -69,7 +77,11 @@ def data_of(recipe: Recipe, folder: Path) -> Any:
     """The data's settings, with what is held out as the run in `folder` has it, if there is one
     that keeps that."""
     begun = (folder / "recipe.yaml").is_file()
-    return recipe.data.held_as(folder / HELD) if begun and hasattr(recipe.data, "held_as") else recipe.data
+    return (
+        recipe.data.held_as(folder / HELD)
+        if begun and hasattr(recipe.data, "held_as")
+        else recipe.data
+    )
 
 
 def left_out(summary: Mapping[str, Any]) -> list[str]:
@@ -79,8 +91,16 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     none = summary.get("unlabelled", 0)
     out = [f"{len(skipped):,} passed over, the first: {skipped[0]}"] if skipped else []
     out += summary.get("remarks", ())
-    out += _remark(summary.get("empty", {}), "1 row holds no text and is no document", "{} rows hold no text and are no documents")
-    out += _remark(summary.get("quoted", {}), "1 cell stands in quotes, which .tsv keeps", "{} cells stand in quotes, which .tsv keeps")
+    out += _remark(
+        summary.get("empty", {}),
+        "1 row holds no text and is no document",
+        "{} rows hold no text and are no documents",
+    )
+    out += _remark(
+        summary.get("quoted", {}),
+        "1 cell stands in quotes, which .tsv keeps",
+        "{} cells stand in quotes, which .tsv keeps",
+    )
     if rare:
         out.append(f"attribute values that are too rare to be a condition (data.minimum): {rare:,}")
     if none and summary.get("attributes"):
@@ -102,9 +122,13 @@ def on_both_sides(dataset: Any) -> list[str]:
     if across:
         out.append(f"{across:,} held out equal a training one, for the split is the source's own")
     if near:
-        out.append(f"{near:,} held out share at least half of their tune with a training piece (near-copies)")
+        out.append(
+            f"{near:,} held out share at least half of their tune with a training piece (near-copies)"
+        )
     if held and not held.wanted / 2 <= held.share <= held.wanted * 2:
-        out.append(f"{held.share:.1%} are held out, for data.held_out = {held.wanted:g} cannot be had from whole documents")
+        out.append(
+            f"{held.share:.1%} are held out, for data.held_out = {held.wanted:g} cannot be had from whole documents"
+        )
     return out
 
 
@@ -112,9 +136,13 @@ def timed_parts(recipe: Recipe) -> dict[str, Settings]:
     """The settings that may hold spans of steps or shares of the run, by dotted name."""
     training = recipe.training
     parts: dict[str, Settings] = {
-        "training.schedule": training.schedule, "training.optimizer": training.optimizer, "objective": recipe.objective,
+        "training.schedule": training.schedule,
+        "training.optimizer": training.optimizer,
+        "objective": recipe.objective,
     }
-    return parts | {f"training.optimizers.{name}": optimizer for name, optimizer in training.optimizers.items()}
+    return parts | {
+        f"training.optimizers.{name}": optimizer for name, optimizer in training.optimizers.items()
+    }
 
 
 def _remark(files: Mapping[str, int], one: str, many: str) -> list[str]:
@@ -139,8 +167,14 @@ def checked(recipe: Recipe, space: Space) -> dict[str, tuple[str, dict[str, Any]
     asked = recipe.objective.needs(space)
     parts = recipe.networks
     if set(asked) != set(parts):
-        listed = ", ".join(f"model.{name}" for name in asked) if set(asked) != {"model"} else "a single network under model"
-        what = f"objective {recipe.objective.kind} trains {listed}; the recipe has {', '.join(parts)}"
+        listed = (
+            ", ".join(f"model.{name}" for name in asked)
+            if set(asked) != {"model"}
+            else "a single network under model"
+        )
+        what = (
+            f"objective {recipe.objective.kind} trains {listed}; the recipe has {', '.join(parts)}"
+        )
         raise GenwrightError(what, "give each of them its kind")
     for name, (role, _) in asked.items():
         if parts[name].role != role:
@@ -157,7 +191,10 @@ def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
     made = {}
     with torch.random.fork_rng():
         for name, part in recipe.networks.items():  # in whatever order: each has a seed of its own
-            torch.manual_seed(key(recipe.seed, "weights", *([name] if name != "model" else [])) & 0x7FFFFFFFFFFFFFFF)
+            torch.manual_seed(
+                key(recipe.seed, "weights", *([name] if name != "model" else []))
+                & 0x7FFFFFFFFFFFFFFF
+            )
             made[name] = part.build(space, **asked[name][1])
     return made
 
@@ -172,8 +209,12 @@ def objective(recipe: Recipe, space: Space) -> Objective:
 
 def compiled(built: Objective, device: torch.device) -> str:
     """Compiles the networks in place; returns why not, where there is no compiler."""
-    if device.type == "cpu" and not (shutil.which("g++") or shutil.which("clang++") or shutil.which("cl")):
-        return "no C++ compiler was found (g++ or clang++): training goes on without training.compile"
+    if device.type == "cpu" and not (
+        shutil.which("g++") or shutil.which("clang++") or shutil.which("cl")
+    ):
+        return (
+            "no C++ compiler was found (g++ or clang++): training goes on without training.compile"
+        )
     try:
         torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device))
     except Exception as problem:  # whatever a compiler's installation lacks
@@ -183,7 +224,9 @@ def compiled(built: Objective, device: torch.device) -> str:
     return ""
 
 
-def environment(recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str, Any]) -> dict[str, Any]:
+def environment(
+    recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str, Any]
+) -> dict[str, Any]:
     """Versions, hardware, commit, data: what a reader needs to judge or repeat a run."""
     from importlib.metadata import distributions
 
@@ -202,7 +245,11 @@ def environment(recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if engine.device.type == "cuda" else None,
         "processes": engine.size,
-        "data": {"digest": dataset.digest, "shards": dict(dataset.shards), "summary": dict(dataset.summary)},
+        "data": {
+            "digest": dataset.digest,
+            "shards": dict(dataset.shards),
+            "summary": dict(dataset.summary),
+        },
         **extra,
     }
 
@@ -210,7 +257,9 @@ def environment(recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor()
 
@@ -219,13 +268,19 @@ def _commit() -> str | None:
     """The commit of genwright's own source, where it runs from a checkout."""
     here = Path(__file__).parent
     try:
-        out = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5)
+        out = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return out.stdout.strip() if out.returncode == 0 and (here.parents[2] / ".git").exists() else None
+    return (
+        out.stdout.strip() if out.returncode == 0 and (here.parents[2] / ".git").exists() else None
+    )
 
 
-def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[str, torch.Tensor]], str]:
+def from_weights(
+    source: str, recipe: Recipe
+) -> tuple[Recipe, dict[str, dict[str, torch.Tensor]], str]:
     """Weights to start from: a run's folder or a Hugging Face folder. Returns the recipe with that
     model and tokenizer, the weights by module, and what they were."""
     folder = Path(source)
@@ -233,7 +288,10 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[st
         from genwright.runs.run import load
 
         run = load(folder)
-        weights = {name: {n: t.detach().clone() for n, t in tensors.items()} for name, tensors in run.tensors().items()}
+        weights = {
+            name: {n: t.detach().clone() for n, t in tensors.items()}
+            for name, tensors in run.tensors().items()
+        }
         changed = {"model": run.recipe.model}
         codec_file = folder / "codec" / "tokenizer.json"
         what = f"run {folder}, step {run.step}"
@@ -246,13 +304,22 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, dict[str, dict[st
         codec_file = folder / "tokenizer.json"
         what = f"Hugging Face folder {folder}"
     else:
-        raise GenwrightError(f"--from {source} is neither a run nor a Hugging Face folder", "give a folder with recipe.yaml or config.json")
+        raise GenwrightError(
+            f"--from {source} is neither a run nor a Hugging Face folder",
+            "give a folder with recipe.yaml or config.json",
+        )
     trained = changed["model"]
     wanted_causal = getattr(recipe.objective, "causal", None)
-    if getattr(trained, "causal", None) is not None and wanted_causal is not None and trained.causal != wanted_causal:
+    if (
+        getattr(trained, "causal", None) is not None
+        and wanted_causal is not None
+        and trained.causal != wanted_causal
+    ):
         kind, wanted = ("causal", "masked") if trained.causal else ("masked", "causal")
         what = f"--from {source} is a {kind} model, and this recipe trains a {wanted} one"
         raise GenwrightError(what, f"set objective={kind}, or start from a {wanted} model")
     if codec_file.is_file():
-        changed["codec"] = recipe.of({**recipe.model_dump(), "codec": {"kind": "file", "path": str(codec_file.resolve())}}).codec
+        changed["codec"] = recipe.of(
+            {**recipe.model_dump(), "codec": {"kind": "file", "path": str(codec_file.resolve())}}
+        ).codec
     return recipe.model_copy(update=changed), weights, what

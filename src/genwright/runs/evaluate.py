@@ -41,10 +41,22 @@ class Evaluation:
         console = Console(width=160)
         with console.capture() as captured:
             console.print(table(self.figures, f"step {self.step}, {self.weights} weights"))
-        notes = [f"{reason[:1].upper()}{reason[1:]}." for f in self.figures if (reason := tells_nothing(f))]
+        notes = [
+            f"{reason[:1].upper()}{reason[1:]}."
+            for f in self.figures
+            if (reason := tells_nothing(f))
+        ]
         drawn = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
-        again = f"drawn: {drawn}; this checkpoint is measured on as many again, unless --samples gives a number" if drawn else ""
-        return "\n\n".join(part for part in (captured.get().rstrip(), "\n".join(notes), details(self.figures), again) if part)
+        again = (
+            f"drawn: {drawn}; this checkpoint is measured on as many again, unless --samples gives a number"
+            if drawn
+            else ""
+        )
+        return "\n\n".join(
+            part
+            for part in (captured.get().rstrip(), "\n".join(notes), details(self.figures), again)
+            if part
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -58,10 +70,18 @@ class Evaluation:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
         figures = [Figure.from_json(f) for f in data["figures"]]
-        return cls(data["step"], data["weights"], figures, list(data["samples"]), dict(data.get("counts", {})))
+        return cls(
+            data["step"],
+            data["weights"],
+            figures,
+            list(data["samples"]),
+            dict(data.get("counts", {})),
+        )
 
 
-def evaluate(run: Run, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Evaluation:
+def evaluate(
+    run: Run, inception: str | Path | None = None, samples: int | None = None, whole: bool = False
+) -> Evaluation:
     """The held-out split, and samples; every figure beside its floors. Kept in the run's folder.
     See `Run.evaluate`.
 
@@ -122,7 +142,9 @@ def latest(run: Run) -> Evaluation | None:
         return Evaluation.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         what = f"{path} is damaged, or was written by another version"
-        raise GenwrightError(what, f"measure again: genwright evaluate {shlex.quote(str(run.folder))}") from None
+        raise GenwrightError(
+            what, f"measure again: genwright evaluate {shlex.quote(str(run.folder))}"
+        ) from None
 
 
 def _shown(run: Run, name: str, found: Evaluation) -> Any:
@@ -137,7 +159,9 @@ def _shown(run: Run, name: str, found: Evaluation) -> Any:
     data = environment.pop("data", {})
     summary = data.get("summary", {})
     sizes: dict[str, Any] = {
-        "parameters": sum(p.numel() for module in run.objective.modules.values() for p in module.parameters()),
+        "parameters": sum(
+            p.numel() for module in run.objective.modules.values() for p in module.parameters()
+        ),
         "checkpoint": f"step {found.step}, {found.weights} weights",
     }
     told: dict[str, Any] = {}
@@ -151,11 +175,19 @@ def _shown(run: Run, name: str, found: Evaluation) -> Any:
 
         told["pictures"] = pictures_of(run, lambda x: run.eyes.features(x))
     else:
-        sizes["FLOP per token, forward and backward"] = run.model.flops_per_token(recipe.data.context)  # type: ignore[operator]
+        sizes["FLOP per token, forward and backward"] = run.model.flops_per_token(
+            recipe.data.context
+        )  # type: ignore[operator]
     done = max((r["step"] for r in records), default=0)
     fills = [Fill(s["parts"], s["gaps"]) for s in found.samples if "gaps" in s]
-    samples = [Sample(s["prompt"], s["text"], found.step, s["span"]) for s in found.samples if "text" in s]
-    told["status"] = "finished" if done >= recipe.training.steps else f"stopped at step {done} of {recipe.training.steps}"
+    samples = [
+        Sample(s["prompt"], s["text"], found.step, s["span"]) for s in found.samples if "text" in s
+    ]
+    told["status"] = (
+        "finished"
+        if done >= recipe.training.steps
+        else f"stopped at step {done} of {recipe.training.steps}"
+    )
     return RunData(
         name=name,
         trained_on=trained_on(recipe, summary),
@@ -180,7 +212,9 @@ def _page_at(path: Path) -> Path:
     to. Raises GenwrightError."""
     place = path.resolve() if path.is_symlink() else path
     if not place.name or place.exists() and not place.is_file():
-        raise GenwrightError(f"{path} cannot be written: it is no regular file", "choose another place with --output")
+        raise GenwrightError(
+            f"{path} cannot be written: it is no regular file", "choose another place with --output"
+        )
     return place
 
 
@@ -191,7 +225,10 @@ def write(runs: Sequence[Run], path: Path) -> Path:
 
     path = _page_at(path)
     names = run_names([run.folder for run in runs])
-    data = [_shown(run, name, latest(run) or evaluate(run)) for run, name in zip(runs, names, strict=True)]
+    data = [
+        _shown(run, name, latest(run) or evaluate(run))
+        for run, name in zip(runs, names, strict=True)
+    ]
     for text in differences(data):
         print(f"note: {text}", file=sys.stderr)
     path.parent.mkdir(parents=True, exist_ok=True)

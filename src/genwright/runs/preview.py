@@ -52,10 +52,19 @@ class Preview:
             console.print(Text(f"from {where}", "bold"))
             line = Text()
             for text, counted in pieces:
-                line.append(f"«{text}»" if marked and counted else text, "green" if counted else "dim")
+                line.append(
+                    f"«{text}»" if marked and counted else text, "green" if counted else "dim"
+                )
             console.print(line, "")
         if self.examples:
-            console.print(Text("« » or green: counted in the loss\n" if marked else "green: counted in the loss\n", "dim"))
+            console.print(
+                Text(
+                    "« » or green: counted in the loss\n"
+                    if marked
+                    else "green: counted in the loss\n",
+                    "dim",
+                )
+            )
         width = max(map(len, self.facts))
         for name, value in self.facts.items():
             console.print(Text(f"{name:<{width}}  {value}"))
@@ -69,7 +78,9 @@ def preview(recipe: Recipe) -> Preview:
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
-    stream = dataset.stream(recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead)
+    stream = dataset.stream(
+        recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
+    )
     check(objective, stream.size, recipe.training, engine)
     rows = torch.arange(stream.size)
     batch = stream.batch(0, rows)
@@ -81,9 +92,18 @@ def preview(recipe: Recipe) -> Preview:
     pictures = batch["x"][: len(shown)] if "x" in batch and batch["x"].ndim == 4 else None
     if "condition" in batch:
         found = [decode(space.attributes, batch["condition"][i]) for i in shown]
-        said = [", ".join(f"{name}={'|'.join(values)}" for name, values in each.items()) for each in found]
+        said = [
+            ", ".join(f"{name}={'|'.join(values)}" for name, values in each.items())
+            for each in found
+        ]
         where = [f"{place} ({words})" for place, words in zip(where, said, strict=True)]
-    return Preview(recipe, examples, where, _facts(recipe, dataset, objective, stream, prepared, engine), pictures)
+    return Preview(
+        recipe,
+        examples,
+        where,
+        _facts(recipe, dataset, objective, stream, prepared, engine),
+        pictures,
+    )
 
 
 def _blocks(picture: Tensor) -> Text:
@@ -105,32 +125,56 @@ def _pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
     shown: what is to be said."""
     inputs = batch["inputs"][row, :SHOWN].tolist()
     targets = batch["targets"][row, :SHOWN].tolist()
-    shifted = len(targets) > 1 and all(a == b or b < 0 for a, b in zip(inputs[1:], targets[:-1], strict=True))
+    shifted = len(targets) > 1 and all(
+        a == b or b < 0 for a, b in zip(inputs[1:], targets[:-1], strict=True)
+    )
     tokens = [(inputs[0], False)] if shifted else []
-    for given, target in zip(inputs[1:] + [targets[-1]] if shifted else inputs, targets, strict=True):
+    for given, target in zip(
+        inputs[1:] + [targets[-1]] if shifted else inputs, targets, strict=True
+    ):
         tokens.append((target if target >= 0 else max(given, 0), target >= 0))
     runs = groupby(tokens, key=lambda pair: pair[1])
-    return [(codec.decode([token for token, _ in run], special=True), counted) for counted, run in runs]
+    return [
+        (codec.decode([token for token, _ in run], special=True), counted) for counted, run in runs
+    ]
 
 
-def _facts(recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: Batch, engine: Engine) -> dict[str, str]:
+def _facts(
+    recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: Batch, engine: Engine
+) -> dict[str, str]:
     training = recipe.training
     unit = stream.unit
-    parameters = sum(p.numel() for module in objective.modules.values() for p in module.to(engine.device).parameters())
+    parameters = sum(
+        p.numel()
+        for module in objective.modules.values()
+        for p in module.to(engine.device).parameters()
+    )
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
     train = dataset.summary["train"]
     held_out = dataset.summary["held_out"]
     seen = training.steps * stream.size * stream.units * objective.draws
-    few = {k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()}
-    step = timed(objective.turns(0), few, engine, 1)[0] * stream.size / min(stream.size, training.micro_batch or stream.size)
+    few = {
+        k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()
+    }
+    step = (
+        timed(objective.turns(0), few, engine, 1)[0]
+        * stream.size
+        / min(stream.size, training.micro_batch or stream.size)
+    )
     time_ = f"about {training.steps * step / 60:.1f} minutes here in fp32 ({step * 1000:,.0f} ms a step), evaluation aside"
-    model = f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB"
+    model = (
+        f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB"
+    )
     if recipe.data.content != "text":
         return {
             "data": f"{train['examples']:,} training {unit}, {held_out['examples']:,} held out",
             "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
             "split": "; ".join(assemble.on_both_sides(dataset)) or "no copies",
-            "attributes": ", ".join(f"{name} ({len(values)} values)" for name, values in dataset.codec.space.attributes.items()) or "none",
+            "attributes": ", ".join(
+                f"{name} ({len(values)} values)"
+                for name, values in dataset.codec.space.attributes.items()
+            )
+            or "none",
             "model": model,
             "run": f"{training.steps:,} steps of {stream.size} {unit}, {seen / max(1, train['examples']):,.1f} epochs",
             "time": time_,

@@ -49,7 +49,9 @@ class Run:
     @cached_property
     def weights(self) -> str:
         """Which weights are used: "ema" or "raw"."""
-        return self._weights or ("ema" if (self.checkpoint / "ema.safetensors").is_file() else "raw")
+        return self._weights or (
+            "ema" if (self.checkpoint / "ema.safetensors").is_file() else "raw"
+        )
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -68,13 +70,19 @@ class Run:
     def checkpoint(self) -> Path:
         root = self.folder / "checkpoints"
         if self._step is None:
-            if newest := checkpoint.newest(root, lambda text: print(f"note: {text}", file=sys.stderr)):
+            if newest := checkpoint.newest(
+                root, lambda text: print(f"note: {text}", file=sys.stderr)
+            ):
                 return newest
-            raise GenwrightError(f"{self.folder} has no checkpoint yet", "train it first, or wait for its first one")
+            raise GenwrightError(
+                f"{self.folder} has no checkpoint yet", "train it first, or wait for its first one"
+            )
         path = checkpoint.folder_of(root, self._step)
         if not path.is_dir():
             there = ", ".join(map(str, checkpoint.steps(root)))
-            raise GenwrightError(f"{self.folder} has no checkpoint of step {self._step}", f"there are: {there}")
+            raise GenwrightError(
+                f"{self.folder} has no checkpoint of step {self._step}", f"there are: {there}"
+            )
         return path
 
     @property
@@ -85,7 +93,10 @@ class Run:
         """The chosen weights and buffers, by module and name."""
         files, _ = checkpoint.load(self.checkpoint)
         if self.weights == "ema" and "ema" not in files:
-            raise GenwrightError(f"{self.folder} keeps no averaged weights", "leave --weights out, or train with training.ema=0.99")
+            raise GenwrightError(
+                f"{self.folder} keeps no averaged weights",
+                "leave --weights out, or train with training.ema=0.99",
+            )
         named = files["weights"] | (files["ema"] if self.weights == "ema" else {})
         modules = dict.fromkeys(name.partition(".")[0] for name in named)
         return {name: checkpoint.cut(named, f"{name}.") for name in modules}
@@ -126,13 +137,24 @@ class Run:
         path = self.folder / "environment.json"
         if not path.is_file():
             return {}
-        return read_json(path.read_text(encoding="utf-8"), path, "put back a copy of it, or delete it: what it said is then not shown")
+        return read_json(
+            path.read_text(encoding="utf-8"),
+            path,
+            "put back a copy of it, or delete it: what it said is then not shown",
+        )
 
     @property
     def records(self) -> list[dict[str, Any]]:
         return read(self.folder / "metrics.jsonl")
 
-    def sample(self, prompts: str | Sequence[str] = "", n: int = 1, on_token=None, first: int = 0, **settings: Any) -> Any:
+    def sample(
+        self,
+        prompts: str | Sequence[str] = "",
+        n: int = 1,
+        on_token=None,
+        first: int = 0,
+        **settings: Any,
+    ) -> Any:
         """Text: `n` samples of each prompt (or of one), from sample `first` on. settings: of
         sampling (temperature, top_k, seed, ...), over the recipe's.
         Music: scores; settings: bars=16, condition="key=G", harmonise, ... see `composing.draw`.
@@ -148,7 +170,15 @@ class Run:
             return draw(self, n, first=first, **settings)
         from genwright.sampling.decode import generate
 
-        return generate(self.model, self.codec, prompts, n=n, settings=self.sampling(**settings), on_token=on_token, start=first)
+        return generate(
+            self.model,
+            self.codec,
+            prompts,
+            n=n,
+            settings=self.sampling(**settings),
+            on_token=on_token,
+            start=first,
+        )
 
     def check_prompts(self, prompts: str | Sequence[str]) -> None:
         """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec
@@ -171,9 +201,15 @@ class Run:
     def sampling(self, **settings: Any) -> Any:
         """The recipe's settings of sampling, some of them changed. Raises GenwrightError for one
         that there is not."""
-        return build(type(self.recipe.sampling), {**self.recipe.sampling.model_dump(), **settings}, "sampling")
+        return build(
+            type(self.recipe.sampling),
+            {**self.recipe.sampling.model_dump(), **settings},
+            "sampling",
+        )
 
-    def evaluate(self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False) -> Any:
+    def evaluate(
+        self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False
+    ) -> Any:
         """Every figure beside its floors. Text and music: on the whole held-out split. Pictures and
         points: on some of it, or on all (`whole`, with 500 importance samples each where
         likelihoods are estimated). samples: how many are drawn; None: as many as for this
@@ -182,11 +218,17 @@ class Run:
         from genwright.runs.evaluate import evaluate
 
         if inception is not None and self.content != "image":
-            raise GenwrightError("--inception is for pictures, and this run makes none", "leave it out")
+            raise GenwrightError(
+                "--inception is for pictures, and this run makes none", "leave it out"
+            )
         if whole and self.content not in VISUAL:
-            raise GenwrightError(f"--whole is not for {self.content}", "leave it out: it is always whole")
+            raise GenwrightError(
+                f"--whole is not for {self.content}", "leave it out: it is always whole"
+            )
         if samples and self.content == "text" and not self.recipe.objective.causal:
-            raise GenwrightError(f"--samples is for what draws samples, and {self.folder} fills gaps", "leave it out")
+            raise GenwrightError(
+                f"--samples is for what draws samples, and {self.folder} fills gaps", "leave it out"
+            )
         return evaluate(self, inception, samples, whole)
 
     def export(self, kind: str, folder: str | Path) -> Path:
@@ -194,7 +236,10 @@ class Run:
         if kind != "hf":
             raise GenwrightError(f"--to {kind} is not a known format", "use --to hf")
         if self.content != "text":
-            raise GenwrightError(f"{self.folder} makes no text, and --to hf is for language models", "use the run's own safetensors")
+            raise GenwrightError(
+                f"{self.folder} makes no text, and --to hf is for language models",
+                "use the run's own safetensors",
+            )
         target = Path(folder)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise GenwrightError(f"{target} exists already and is not empty", "name a new folder")

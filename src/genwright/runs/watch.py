@@ -49,8 +49,15 @@ class Watch:
     -> (n, d), made when it is needed."""
 
     def __init__(
-        self, folder: Path, objective: Any, dataset: Any, engine: Any, settings: Watching, drawing: Any,
-        features: Callable[[], Callable[[Tensor], Tensor]], seed: int = 0,
+        self,
+        folder: Path,
+        objective: Any,
+        dataset: Any,
+        engine: Any,
+        settings: Watching,
+        drawing: Any,
+        features: Callable[[], Callable[[Tensor], Tensor]],
+        seed: int = 0,
     ):
         self.folder = folder
         self.objective = objective
@@ -73,7 +80,11 @@ class Watch:
             with evaluating(self.objective):
                 made = make(self.settings.samples, self.real[1] if make.conditional else None)
         if self.engine.main:
-            shown = pictures.scatter(made, self.real[0]) if made.dim() == 2 else pictures.grid(made[:SHOWN], 8)
+            shown = (
+                pictures.scatter(made, self.real[0])
+                if made.dim() == 2
+                else pictures.grid(made[:SHOWN], 8)
+            )
             pictures.write(self.folder / "samples" / f"step-{step:08d}.png", shown)
             found = self.measured(made)
         return self.engine.broadcast(found)
@@ -83,8 +94,14 @@ class Watch:
         """Training examples that samples are compared with, picked by the seed, and the conditions
         of as many as there are samples."""
         train = self.dataset.split("train")
-        order = Draws(self.seed, 0, torch.arange(len(train))).uniform("watched", 1)[:, 0].argsort()[: self.settings.samples]
-        return train.x(order), train.condition(order[torch.arange(self.settings.samples) % len(order)])
+        order = (
+            Draws(self.seed, 0, torch.arange(len(train)))
+            .uniform("watched", 1)[:, 0]
+            .argsort()[: self.settings.samples]
+        )
+        return train.x(order), train.condition(
+            order[torch.arange(self.settings.samples) % len(order)]
+        )
 
     @cached_property
     def memory(self) -> Memory | None:
@@ -93,7 +110,9 @@ class Watch:
         if len(train) < 2 or not len(held_out):
             return None
         fresh = self.dataset.held_out().order[: max(100, self.settings.samples)]
-        return Memory(self.features()(of_split(train, TRAIN)[0]), self.features()(held_out.x(fresh)))
+        return Memory(
+            self.features()(of_split(train, TRAIN)[0]), self.features()(held_out.x(fresh))
+        )
 
     def measured(self, made: Tensor) -> dict[str, float]:
         """Metrics in the space of features; what a few examples cannot tell is left out."""
@@ -106,7 +125,11 @@ class Watch:
                 out |= {"memorised": self.memory.share(fake), "memorised_floor": self.memory.floor}
         if getattr(self.dataset, "means", None) is not None:
             modes = mixture(made, self.dataset.means, self.dataset.std)
-            out |= {"modes": float(modes.modes), "high_quality": modes.high_quality, "reverse_kl": modes.kl}
+            out |= {
+                "modes": float(modes.modes),
+                "high_quality": modes.high_quality,
+                "reverse_kl": modes.kl,
+            }
         return out
 
 
@@ -138,8 +161,14 @@ def alarms(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
     happens; what to try" of each.
     objective: the settings of the run's, so that what it has already is not advised."""
     augmented = getattr(objective, "augment", False)
-    of = lambda name: [row[name] for row in rows if name in row]
-    found, (covered, precise, wins, used, units, kl) = [], map(of, ("coverage", "precision", "wins", "used", "active_units", "kl"))
+
+    def of(name):
+        return [row[name] for row in rows if name in row]
+
+    found, (covered, precise, wins, used, units, kl) = (
+        [],
+        map(of, ("coverage", "precision", "wins", "used", "active_units", "kl")),
+    )
     # twice in a row coverage was far below its best, or samples look real and cover little
     best = max(covered, default=0)
     now = max(covered[-2:], default=0)
@@ -148,7 +177,9 @@ def alarms(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
     if len(covered) > 1 and (fell or narrow):
         remedy = "try a lower learning rate, more of objective.r1 and r2, objective.packing, or a smaller model for small data"
         before = f" after {best:.0%} at best" if fell else ", however real they look"
-        found.append(f"mode collapse: {s.samples:,} samples cover {covered[-1]:.0%} of as many real ones{before}; {remedy}")
+        found.append(
+            f"mode collapse: {s.samples:,} samples cover {covered[-1]:.0%} of as many real ones{before}; {remedy}"
+        )
     # it ranks nearly every pair right for some evaluations and hardly doubts, and samples cover no
     # more of the data
     recent = covered[-PATIENCE:]
@@ -158,17 +189,26 @@ def alarms(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
         other = "a smaller discriminator" if augmented else "objective.augment=true"
         remedy = f"try a lower learning rate for it (training.optimizers.discriminator), more of objective.r1 and r2, or {other}"
         share = f"it tells real from generated in {wins[-1]:.1%} of pairs"
-        found.append(f"the discriminator has won: {share}, and the generator learns no more; {remedy}")
+        found.append(
+            f"the discriminator has won: {share}, and the generator learns no more; {remedy}"
+        )
     # what follows was so twice in a row
     if min(len(units), len(kl)) > 1 and (max(units[-2:]) < 0.5 or max(kl[-2:]) < 0.05):
         remedy = "try a smaller objective.beta, a longer warm-up of the KL, free bits, or a weaker decoder"
         use = f"{units[-1]:.1f} latent dimensions are in use (KL {kl[-1]:.2g} nats)"
         found.append(f"posterior collapse: {use}, so the decoder ignores them; {remedy}")
     if len(used) > 1 and max(used[-2:]) < s.used:
-        found.append(f"dead codebook: only {used[-1]:.1%} of the codes are used; try a smaller codebook, or FSQ, which has none to die")
+        found.append(
+            f"dead codebook: only {used[-1]:.1%} of the codes are used; try a smaller codebook, or FSQ, which has none to die"
+        )
     copied = [row for row in rows if "memorised" in row][-2:]
-    if len(copied) > 1 and min(row["memorised"] - row["memorised_floor"] for row in copied) > s.memorised:
-        remedy = "try fewer steps, a smaller model, more data" + ("" if augmented else ", or augmentation")
+    if (
+        len(copied) > 1
+        and min(row["memorised"] - row["memorised_floor"] for row in copied) > s.memorised
+    ):
+        remedy = "try fewer steps, a smaller model, more data" + (
+            "" if augmented else ", or augmentation"
+        )
         share = f"{copied[-1]['memorised']:.0%} of {s.samples:,} samples are nearer to a training example than fresh ones are"
         found.append(f"memorising: {share}; {remedy}")
     return found
@@ -189,13 +229,20 @@ def rows_of(records: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
         for name, value in _finite(record).items():
             sums[name].append(value)
         if "held_out" in record:
-            rows.append(_finite(record["held_out"]) | {name: math.fsum(sums[name]) / len(sums[name]) for name in MEANS if sums[name]})
+            rows.append(
+                _finite(record["held_out"])
+                | {name: math.fsum(sums[name]) / len(sums[name]) for name in MEANS if sums[name]}
+            )
             sums.clear()
     return rows
 
 
 def _finite(record: Mapping[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in record.items() if isinstance(value, (int, float)) and math.isfinite(value)}
+    return {
+        name: value
+        for name, value in record.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
 
 
 class Alarms(Hook):
@@ -205,7 +252,12 @@ class Alarms(Hook):
     objective: its settings, as `alarms` takes them."""
 
     def __init__(
-        self, settings: Watching, engine: Any, metrics: Path, append: Callable[[dict[str, Any]], None], say: Callable[[str], None],
+        self,
+        settings: Watching,
+        engine: Any,
+        metrics: Path,
+        append: Callable[[dict[str, Any]], None],
+        say: Callable[[str], None],
         objective: Any = None,
     ):
         self.settings = settings
@@ -223,7 +275,11 @@ class Alarms(Hook):
             self.follow(state.step, record)
         if "held_out" not in record or not state.step:
             return
-        for text in self.engine.broadcast(ringing(rows_of(self.records), self.settings, self.objective) if self.engine.main else []):
+        for text in self.engine.broadcast(
+            ringing(rows_of(self.records), self.settings, self.objective)
+            if self.engine.main
+            else []
+        ):
             if self.engine.main:
                 self.append({"step": state.step, "event": text})
                 self.say(f"step {state.step}: {text}")
@@ -237,8 +293,13 @@ class Alarms(Hook):
         rolled back."""
         lines = [record] * (step > 0)
         if step != self.step + 1:
-            self.records, lines = [], [*(line for line in read(self.metrics) if 0 < line.get("step", 0) < step), *lines]
-        self.records += [{name: line[name] for name in (*MEANS, "held_out") if name in line} for line in lines]
+            self.records, lines = (
+                [],
+                [*(line for line in read(self.metrics) if 0 < line.get("step", 0) < step), *lines],
+            )
+        self.records += [
+            {name: line[name] for name in (*MEANS, "held_out") if name in line} for line in lines
+        ]
         self.step = step
 
     def stop(self, state: State) -> bool:
