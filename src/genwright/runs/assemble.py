@@ -15,8 +15,8 @@ from torch import nn
 from genwright.core.contracts import Objective, Space
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError, did_you_mean
-from genwright.recipe.schema import Recipe
 from genwright.core.registry import Settings, kinds
+from genwright.recipe.schema import Recipe
 from genwright.training.engine import Engine, cores
 from genwright.training.settings import Optimizer
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from genwright.core.errors import GenwrightError
+from genwright.core.files import json_text, write_whole
 from genwright.evaluation.figure import Figure, details, table
 from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.telling import tells_nothing
-from genwright.core.files import json_text, write_whole
 
 if TYPE_CHECKING:
     from genwright.runs.run import Run

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor
 
-from genwright.runs import assemble
 from genwright.core.attributes import decode
 from genwright.core.contracts import Batch
 from genwright.core.draws import Draws
 from genwright.recipe.schema import Recipe
+from genwright.runs import assemble
 from genwright.training.engine import Engine
 from genwright.training.loop import check
 from genwright.training.precision import timed

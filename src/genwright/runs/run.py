@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from genwright.runs import assemble
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
 from genwright.recipe.schema import Recipe, build
+from genwright.runs import assemble
 from genwright.training import checkpoint
 from genwright.training.engine import Engine
 from genwright.training.records import read

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genwright.contents.images import drawing as pictures
+from genwright.contents.images.evaluate import SEEN
+from genwright.contents.images.pictured import Drawer
 from genwright.core.draws import Draws
 from genwright.evaluation.distances import Memory, frechet, mixture, prdc
 from genwright.evaluation.features import of_split
 from genwright.evaluation.held_out import evaluating
-from genwright.contents.images.evaluate import SEEN
-from genwright.contents.images.pictured import Drawer
-from genwright.contents.images import drawing as pictures
 from genwright.training.loop import Hook, Rollback, State
 from genwright.training.records import read
 from genwright.training.settings import VISUAL, Watching
