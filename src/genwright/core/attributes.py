@@ -43,6 +43,42 @@ def encode(attributes: Mapping[str, tuple[str, ...]], chosen: Chosen) -> Tensor:
     return out
 
 
+def read_wanted(words: str | Mapping[str, object]) -> Mapping[str, object]:
+    """ "group=food|animals,name=cat" -> {"group": ["food", "animals"], "name": ["cat"]}, ",," being
+    a comma of a value; a mapping as it is. Raises GenwrightError for a word without a value, and
+    for an attribute that is named twice."""
+    if not isinstance(words, str):
+        return words
+    out: dict[str, object] = {}
+    for word in words.replace(",,", "\0").split(","):
+        if not word:
+            continue
+        name, equals, values = word.replace("\0", ",").partition("=")
+        name = name.strip()
+        if not equals or not values:
+            remedy = (
+                "write attribute=value, or attribute=value|other,attribute=value, "
+                "and a comma of a value as two"
+            )
+            raise GenwrightError(f"{name!r} says no value of an attribute", remedy)
+        if name in out:
+            raise GenwrightError(
+                f"{name} is asked for twice", f"write {name}=value|other for several values of it"
+            )
+        out[name] = [value.strip() for value in values.split("|")]
+    return out
+
+
+def wanted_row(
+    attributes: Mapping[str, tuple[str, ...]], words: str | Mapping[str, object] | None
+) -> Tensor | None:
+    """(1, columns) of what is asked for, as `read_wanted` takes it; None for nothing. Raises
+    GenwrightError."""
+    if not words:
+        return None
+    return encode(attributes, read_wanted(words))[None]  # type: ignore[arg-type]
+
+
 def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, list[str]]:
     """The values that a (columns,) vector holds, by attribute; attributes without one are left
     out."""

@@ -1,17 +1,22 @@
-"""Kinds of codec, source, data, model and objective. Each stands in one file, beside its settings,
-which say what they are of; a source of text has no settings and is a function, (paths, name, cache
-folder) -> files:
+"""Kinds of codec, source, data, model, objective, content, options and measure: what there is to
+choose from.
+
+Each kind stands in one file, beside its settings, which say what they are of:
 
     class Causal(Settings, family="objective"):
         kind: Literal["causal"] = "causal"
 
-Dropping a file into the family's package is enough; there is no list to keep.
+What has no settings calls `register`. Dropping a file into the family's package is enough; there is
+no list to keep. An installed package adds kinds through an entry point of the group
+`genwright.plugins`, which names a module that defines or registers them (docs/extending.md).
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -26,7 +31,11 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "data": (("contents.*", "data"),),
     "model": (("models", ""),),
     "objective": (("objectives", ""),),
+    "content": (("contents.*", "content"),),
+    "options": (("contents.*", "options"),),
+    "measure": (("contents.*", "measures"),),
 }
+PLUGINS = "genwright.plugins"  # the group of entry points
 _known: dict[str, dict[str, Any]] = {family: {} for family in PLACES}
 
 
@@ -37,7 +46,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
-    content: ClassVar[str] = ""  # of data and codecs: "text", "image" or "points"
+    content: ClassVar[str] = ""  # of data and codecs: which kind of content they are for
     role: ClassVar[str] = ""  # of networks: what an objective can do with it
     # of objectives: tokens a window holds beyond the context, such as the last target
     lookahead: ClassVar[int] = 0
@@ -66,9 +75,16 @@ def span_steps(span: float, steps: int) -> float:
     return span if span >= 1 else span * steps
 
 
+def register(family: str, kind: str, thing: Any) -> None:
+    """Adds a kind that has no settings class of its own."""
+    _known[family][kind] = thing
+
+
 def source(kind: str):
+    """Registers a function that finds files: (paths, name, cache folder) -> files."""
+
     def add(find):
-        _known["source"][kind] = find
+        register("source", kind, find)
         return find
 
     return add
@@ -81,12 +97,27 @@ def rooms() -> list[str]:
 
 
 def kinds(family: str) -> dict[str, Any]:
-    """kind -> settings class (a source's function), of every file of the family."""
+    """kind -> settings class (or what was registered), of every file of the family and of installed
+    plug-ins. Raises GenwrightError for a plug-in that cannot be imported."""
     for place, beginning in PLACES[family]:
         packages = [f"contents.{room}" for room in rooms()] if place == "contents.*" else [place]
         for package in packages:
             _import_files(package, beginning)
+    _import_plugins()
     return _known[family]
+
+
+@cache
+def _import_plugins() -> None:
+    """Imports the modules that installed packages name."""
+    for entry in entry_points(group=PLUGINS):
+        try:
+            entry.load()
+        except Exception as problem:
+            package = entry.dist.name if entry.dist else entry.value
+            what = f"the plug-in {entry.name} of {package} cannot be imported"
+            remedy = "mend it, or uninstall that package"
+            raise GenwrightError(f"{what} ({type(problem).__name__}: {problem})", remedy) from problem
 
 
 def _import_files(package: str, beginning: str) -> None:
@@ -103,3 +134,25 @@ def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
     if str(kind) not in (known := kinds(family)):
         raise GenwrightError(f"{where or family} is {kind!r}", did_you_mean(str(kind), known))
     return known[str(kind)]
+
+
+def content_of(kind: str) -> Any:
+    """The kind of content of this name (`runs.content.Content`). Raises GenwrightError."""
+    return settings_of("content", kind, "the codec's content")
+
+
+def options_of(command: str) -> dict[str, Any]:
+    """Kind of content -> the options class of a command of the command line."""
+    every = kinds("options")
+    return {
+        kind: cls
+        for kind, cls in ((name.partition(" ")[2], cls) for name, cls in every.items())
+        if cls.command == command
+    }
+
+
+def measures_of(content: str) -> dict[str, Any]:
+    """Name -> measure, of a kind of content, in the order of their registration."""
+    beginning = f"{content} "
+    every = kinds("measure")
+    return {name.removeprefix(beginning): found for name, found in every.items() if name.startswith(beginning)}

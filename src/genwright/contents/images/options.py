@@ -1,0 +1,43 @@
+"""What commands take for a run that makes pictures."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from genwright.core.options import option
+from genwright.sampling.options import (
+    FileOptions,
+    LatentOptions,
+    NumberOptions,
+    SampleCount,
+    TokenOptions,
+)
+
+
+class SampleOptions(
+    FileOptions,
+    TokenOptions,
+    LatentOptions,
+    NumberOptions,
+    content="image",
+    command="sample",
+    things="pictures",
+):
+    condition: str | dict[str, Any] | None = Field(None, json_schema_extra=option(metavar="A=B,C=D"))
+    """What they are; a=b|c for several values."""
+    negative: str | dict[str, Any] | None = Field(None, json_schema_extra=option(metavar="A=B,C=D"))
+    """What they are not."""
+    guidance: float | None = Field(None, ge=0, le=100)
+    """How strongly these two steer; 1 as learned."""
+    invert: str | Path | None = Field(None, json_schema_extra=option(metavar="FILE"))
+    """Find the latent of a picture, then vary it."""
+    strength: float | None = Field(None, ge=0, le=1)
+    """How far the variations of --invert go: 0 not at all, 1 all new. Default: 0.3."""
+
+
+class EvaluateOptions(SampleCount, content="image", command="evaluate", things="pictures"):
+    inception: str | Path | None = Field(None, json_schema_extra=option(metavar="FILE"))
+    """Inception weights (safetensors): adds the FID."""
+    whole: bool = False
+    """Every held-out picture, 500 importance samples each."""

@@ -1,0 +1,236 @@
+"""The contract of a kind of content: how its samples are drawn, shown and measured.
+
+1. A `Sampler` draws from an objective and a codec, live in training or loaded (`Opened`), as a
+   stream of events. Closing the iterator stops it.
+2. A `View` writes samples as files, shows one as HTML, and names its addressable parts.
+3. A `Measure` is a pure function of one sample (a number, a label, a vector, or a number at each of
+   its parts) or of a set of samples beside a reference set.
+
+`genwright sample`, `evaluate`, `report`, `inspect` and the watching of a run in training know these
+and no kind of content. `runs/content.py` has the class that joins them, with what a kind of content
+gets for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol, TextIO
+
+from torch import Tensor
+
+from genwright.core.contracts import Batch
+from genwright.core.options import Options
+from genwright.core.registry import Settings, register
+
+Direction = Literal["lower", "higher", "near"]
+
+
+class Sample(NamedTuple):
+    """One generated or real thing.
+
+    content: what the codec decodes to, or a tensor of its space. prompt: what it was asked to begin
+    with, or a label. condition: (columns,), see `core/attributes.py`. seed, number: which draw it
+    is. tokens, logprobs: (length,), where it was drawn token by token; logprobs are the model's
+    own."""
+
+    content: Any
+    prompt: Any = None
+    condition: Tensor | None = None
+    seed: int = 0
+    number: int = 0
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+
+
+class Drawn(NamedTuple):
+    """An event: a sample is whole."""
+
+    sample: Sample
+
+
+class Partial(NamedTuple):
+    """An event: more of sample `number` is there, which a person may see already."""
+
+    number: int
+    piece: Any
+
+
+class Advanced(NamedTuple):
+    """An event: the work is `done` of `total` (None: not known)."""
+
+    done: int
+    total: int | None = None
+
+
+Event = Drawn | Partial | Advanced
+
+
+class Part(NamedTuple):
+    """An addressable piece of a sample. name: for a person ("bar 3, alto"). start, stop: its range
+    of tokens or flat values."""
+
+    name: str
+    start: int
+    stop: int
+
+
+class Mark(NamedTuple):
+    """Something to be seen at a range of a sample: start, stop as of `Part`, or of characters where
+    the view says so. kind: "prompt", "copied", "fault" or a kind of the view's own."""
+
+    start: int
+    stop: int
+    kind: str
+    note: str = ""
+
+
+class Fragment(NamedTuple):
+    """HTML, with SVG, PNG and sound inside; every text of a sample is escaped in it."""
+
+    html: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What samples are drawn from: an objective with its codec, live in training or loaded.
+
+    settings: how samples are drawn unless options say otherwise (`sampling` of the recipe).
+    dataset: gives the data it learned from, prepared when first asked for. name: what messages call
+    it."""
+
+    objective: Any
+    codec: Any
+    settings: Settings
+    dataset: Callable[[], Any]
+    name: str = "this run"
+
+    def changed(self, options: Settings) -> Settings:
+        """The settings of sampling, with what the options say in place of theirs."""
+        known = type(self.settings).model_fields
+        given = {name: value for name, value in options if value is not None and name in known}
+        return self.settings.model_copy(update=given)
+
+
+class Sampler(Protocol):
+    """How a kind of content is drawn. It needs no run's folder."""
+
+    def draw(
+        self, opened: Opened, options: Options, n: int | None = None, first: int = 0
+    ) -> Iterator[Event]:
+        """Samples first, first + 1, ... (`n`, else as many as the options say). A sample is a pure
+        function of the seed and of its number. Closing the iterator stops it. Raises GenwrightError
+        for options that do not fit."""
+
+    def collected(self, samples: Sequence[Sample]) -> Any:
+        """What `Run.sample` gives to a person: the samples in the form that is usual for them."""
+
+    def real(self, dataset: Any, split: str, n: int) -> list[Sample]:
+        """Real samples of a split, from all over it."""
+
+    def noise(self, like: Sequence[Sample], seed: int) -> list[Sample]:
+        """As many samples of the same shape that need no learning: a floor."""
+
+    def batch(self, samples: Sequence[Sample], codec: Any) -> Batch:
+        """Back into the model's space, as `Objective.prepare_held_out` takes it."""
+
+
+class View(Protocol):
+    """How samples are shown."""
+
+    def write(
+        self, samples: Sequence[Sample], folder: Path, options: Options | None, opened: Opened
+    ) -> list[Path]:
+        """Files of the samples, in the arrangement that the options ask for. Gives their paths."""
+
+    def terminal(self, out: TextIO, total: int) -> Callable[[Event], None] | None:
+        """What prints samples as they are drawn, for content that a terminal can show; None where
+        they are written as files instead."""
+
+    def show(self, sample: Sample, marks: Sequence[Mark] = ()) -> Fragment:
+        """One sample for a page."""
+
+    def parts(self, sample: Sample, codec: Any) -> list[Part]:
+        """Its addressable pieces, in order."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A pure function of one sample. of: sample -> a number, a label (str), a vector, or {name of a
+    part: number}; NaN where it says nothing.
+
+    name, unit, direction, detail: as of a `Figure`. counted: what it is a mean over."""
+
+    name: str
+    of: Callable[[Sample], Any]
+    unit: str = "share"
+    direction: Direction = "near"
+    counted: str = "samples"
+    detail: str = ""
+    gives: Literal["number", "label", "vector", "parts"] = "number"
+
+
+@dataclass(frozen=True)
+class SetMeasure:
+    """A pure function of a set of samples beside a reference set of real ones. of: (samples,
+    reference) -> number. The other fields are those of `Measure`."""
+
+    name: str
+    of: Callable[[Sequence[Sample], Sequence[Sample]], float]
+    unit: str = "share"
+    direction: Direction = "near"
+    counted: str = "samples"
+    detail: str = ""
+
+
+def add_measures(content: str, *measures: Measure | SetMeasure) -> None:
+    """Registers measures of a kind of content."""
+    for each in measures:
+        register("measure", f"{content} {each.name}", each)
+
+
+class Section(NamedTuple):
+    """A part of a report. heading: sections of one heading stand together, whichever runs they are
+    of. note: HTML below the heading, said once. html: of this run."""
+
+    heading: str
+    html: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FirstBatch:
+    """The first batch of a run, for `genwright inspect`. rows: which examples are shown. batch: as
+    the stream gave it; prepared: as the objective is given it."""
+
+    recipe: Any
+    dataset: Any
+    objective: Any
+    stream: Any
+    batch: Batch
+    prepared: Batch
+    rows: Sequence[int]
+
+
+@dataclass(frozen=True)
+class FirstSeen:
+    """What a person sees of it. pieces: of each example (text, whether it counts in the loss);
+    pictures: (n, C, H, W) in [-1, 1], which a terminal shows in colour. facts: name -> value."""
+
+    pieces: list[list[tuple[str, bool]]] = field(default_factory=list)
+    pictures: Tensor | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Watcher(Protocol):
+    """Samples on the way, while a run trains."""
+
+    def draw(self) -> Tensor | None:
+        """Samples of one seed; None where the objective draws none."""
+
+    def write(self, samples: Tensor, path: Path) -> None:
+        """A file that shows them; `path` without its suffix."""
+
+    def measured(self, samples: Tensor) -> dict[str, float]:
+        """Metrics of them, for the record."""

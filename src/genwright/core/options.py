@@ -1,0 +1,55 @@
+"""What commands take for a kind of content, as settings classes. Free of torch, so that --help is
+quick."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from genwright.core.registry import Settings, register
+
+
+class Options(Settings):
+    """Base of what a command (`sample`, `evaluate`) takes for a kind of content:
+
+        class SampleOptions(Options, content="text", command="sample", things="text"):
+
+    Each field is an option of the command line, and later of a web form: its docstring is the help,
+    its bounds are checked. A field that was not given is None, False or (). `option(...)` gives an
+    option another name than its field's, or says what its value is.
+
+    things: what this kind of content is called in messages, in the plural."""
+
+    command: ClassVar[str] = ""
+    aliases: ClassVar[dict[str, str]] = {}  # other names that calls from Python may use
+    things: ClassVar[str] = ""
+
+    def __init_subclass__(
+        cls, content: str = "", command: str = "", things: str = "", **config: Any
+    ):
+        super().__init_subclass__(**config)
+        if content:
+            cls.content = content
+            cls.command = command
+            cls.things = things or content
+            register("options", f"{command} {content}", cls)
+
+    def given(self) -> dict[str, Any]:
+        """The options that were given."""
+        return {
+            name: value
+            for name, value in self
+            if value is not None and value is not False and value != ()
+        }
+
+
+def option(name: str = "", metavar: str = "") -> dict[str, Any]:
+    """`Field(json_schema_extra=option(...))`: the name of an option (`--continue`), and what stands
+    for its value in the help."""
+    return {"option": name, "metavar": metavar}
+
+
+def option_name(cls: type[Options], field: str) -> str:
+    """What a field is called on the command line: `--top-k`."""
+    extra = cls.model_fields[field].json_schema_extra
+    named = extra.get("option") if isinstance(extra, dict) else None
+    return str(named) if named else "--" + field.replace("_", "-")
