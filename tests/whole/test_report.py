@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from genwright.contents.images.drawing import Picture
 from genwright.core.errors import GenwrightError
 from genwright.evaluation.figure import LOSS, Figure
 from genwright.reporting.page import Fill, RunData, Sample, rows
+from genwright.reporting.png import Picture
 from genwright.reporting.report import mark, sentence, smooth, thin, write_report
 from pages import page_of
 

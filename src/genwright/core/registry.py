@@ -117,7 +117,9 @@ def _import_plugins() -> None:
             package = entry.dist.name if entry.dist else entry.value
             what = f"the plug-in {entry.name} of {package} cannot be imported"
             remedy = "mend it, or uninstall that package"
-            raise GenwrightError(f"{what} ({type(problem).__name__}: {problem})", remedy) from problem
+            raise GenwrightError(
+                f"{what} ({type(problem).__name__}: {problem})", remedy
+            ) from problem
 
 
 def _import_files(package: str, beginning: str) -> None:
@@ -155,4 +157,8 @@ def measures_of(content: str) -> dict[str, Any]:
     """Name -> measure, of a kind of content, in the order of their registration."""
     beginning = f"{content} "
     every = kinds("measure")
-    return {name.removeprefix(beginning): found for name, found in every.items() if name.startswith(beginning)}
+    return {
+        name.removeprefix(beginning): found
+        for name, found in every.items()
+        if name.startswith(beginning)
+    }

@@ -7,9 +7,9 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from genwright.contents.images.drawing import Picture
 from genwright.data.own_output import GENERATOR
 from genwright.evaluation.figure import Figure
+from genwright.reporting.png import Picture
 from genwright.reporting.svg import Series
 
 

@@ -21,10 +21,12 @@ from torch import Tensor
 from genwright.contents.images import drawing as pictures
 from genwright.contents.images.evaluate import SEEN
 from genwright.contents.images.pictured import Drawer
+from genwright.contents.points.drawing import scatter
 from genwright.core.draws import Draws
 from genwright.evaluation.distances import Memory, frechet, mixture, prdc
 from genwright.evaluation.features import of_split
 from genwright.evaluation.held_out import evaluating
+from genwright.reporting.png import write
 from genwright.training.loop import Hook, Rollback, State
 from genwright.training.records import read
 from genwright.training.settings import VISUAL, Watching
@@ -81,11 +83,9 @@ class Watch:
                 made = make(self.settings.samples, self.real[1] if make.conditional else None)
         if self.engine.main:
             shown = (
-                pictures.scatter(made, self.real[0])
-                if made.dim() == 2
-                else pictures.grid(made[:SHOWN], 8)
+                scatter(made, self.real[0]) if made.dim() == 2 else pictures.grid(made[:SHOWN], 8)
             )
-            pictures.write(self.folder / "samples" / f"step-{step:08d}.png", shown)
+            write(self.folder / "samples" / f"step-{step:08d}.png", shown)
             found = self.measured(made)
         return self.engine.broadcast(found)
 

@@ -223,7 +223,7 @@ def test_a_report_of_very_few_pictures(tmp_path, train, held_out):
 
 
 def test_the_pictures_of_a_report(vae, gan, tmp_path):
-    from genwright.contents.images.drawing import write
+    from genwright.reporting.png import write
 
     for step in (0, 100, 200, 300, 400):
         write(tmp_path / "samples" / f"step-{step:08d}.png", b"step %d" % step)

@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 
 from genwright.contents.images import drawing as pictures
+from genwright.contents.points.drawing import scatter
+from genwright.reporting.png import write
 
 
 def opened(data):
@@ -43,7 +45,7 @@ def test_what_is_not_a_picture_is_shown_all_the_same():
     x = torch.tensor([float("nan"), 5.0, -5.0, 0.0]).view(1, 1, 2, 2)
     assert np.asarray(opened(pictures.single(x[0])))[..., 0].tolist() == [[0, 255], [0, 128]]
     assert opened(
-        pictures.scatter(torch.tensor([[float("nan"), float("inf")]]), torch.zeros(1, 2))
+        scatter(torch.tensor([[float("nan"), float("inf")]]), torch.zeros(1, 2))
     ).size == (640, 640)
 
 
@@ -62,7 +64,7 @@ def test_an_animation_has_all_its_frames_and_repeats():
 
 def test_points_stand_where_they_are():
     real = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
-    sheet = opened(pictures.scatter(torch.tensor([[1.0, -1.0], [99.0, 0.0]]), real))
+    sheet = opened(scatter(torch.tensor([[1.0, -1.0], [99.0, 0.0]]), real))
     assert (
         sheet.getpixel((64, 576)) == pictures.REAL and sheet.getpixel((576, 64)) == pictures.REAL
     ), "y points up"
@@ -73,7 +75,5 @@ def test_points_stand_where_they_are():
 
 def test_a_file_is_replaced_in_one_step(tmp_path):
     path = tmp_path / "new" / "a.png"
-    assert (
-        pictures.write(path, b"one") == path and pictures.write(path, b"two").read_bytes() == b"two"
-    )
+    assert write(path, b"one") == path and pictures.write(path, b"two").read_bytes() == b"two"
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]

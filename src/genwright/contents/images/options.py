@@ -24,7 +24,9 @@ class SampleOptions(
     command="sample",
     things="pictures",
 ):
-    condition: str | dict[str, Any] | None = Field(None, json_schema_extra=option(metavar="A=B,C=D"))
+    condition: str | dict[str, Any] | None = Field(
+        None, json_schema_extra=option(metavar="A=B,C=D")
+    )
     """What they are; a=b|c for several values."""
     negative: str | dict[str, Any] | None = Field(None, json_schema_extra=option(metavar="A=B,C=D"))
     """What they are not."""

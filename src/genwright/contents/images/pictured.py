@@ -14,12 +14,13 @@ from torch import Tensor
 
 from genwright.contents.images import draw_codes as codes
 from genwright.contents.images import drawing as pictures
-from genwright.contents.images.drawing import Picture
+from genwright.contents.points.drawing import scatter
 from genwright.core.attributes import encode
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import task, track
 from genwright.evaluation.distances import nearest
 from genwright.evaluation.features import of_split
+from genwright.reporting.png import Picture, write
 from genwright.sampling import latent
 
 if TYPE_CHECKING:
@@ -261,17 +262,13 @@ def sample_pictures(
     name = way or "grid"
     place = folder / f"{way or 'grid'}.png"
     if run.content == "points":
-        return [
-            pictures.write(
-                place, pictures.scatter(x, of_split(run.dataset().split("train"), 2000)[0])
-            )
-        ]
+        return [write(place, scatter(x, of_split(run.dataset().split("train"), 2000)[0]))]
     if way == "walk":
-        return [pictures.write(place, pictures.animation(x))]
-    paths = [pictures.write(place, pictures.grid(x, columns, rows, heads))]
+        return [write(place, pictures.animation(x))]
+    paths = [write(place, pictures.grid(x, columns, rows, heads))]
     prefix = f"{name}-" if way else ""
     return paths + [
-        pictures.write(folder / f"{prefix}{i + 1:04d}.png", pictures.single(p))
+        write(folder / f"{prefix}{i + 1:04d}.png", pictures.single(p))
         for i, p in enumerate(x if singles else [])
     ]
 
@@ -339,7 +336,7 @@ def _on_the_way(run: Run) -> list[Picture]:
 def _points(make: Drawer, dataset: Any) -> Picture:
     caption = "Samples in blue over real points in grey; a sample outside of the frame stands on its edge."
     real = of_split(dataset.split("train"), 2000)[0]
-    return Picture("Samples", caption, pictures.scatter(make(2000), real))
+    return Picture("Samples", caption, scatter(make(2000), real))
 
 
 def _interpolation(make: Drawer) -> Picture:

@@ -12,7 +12,9 @@ from genwright.sampling.options import FileOptions, NumberOptions, SampleCount, 
 class SampleOptions(
     FileOptions, TokenOptions, NumberOptions, content="music", command="sample", things="music"
 ):
-    condition: str | dict[str, Any] | None = Field(None, json_schema_extra=option(metavar="A=B,C=D"))
+    condition: str | dict[str, Any] | None = Field(
+        None, json_schema_extra=option(metavar="A=B,C=D")
+    )
     """What it is; a=b|c for several values."""
     bars: str | int | None = Field(None, json_schema_extra=option(metavar="N|A-B"))
     """How many bars; of --fill, which."""

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from genwright.contents.images.drawing import write
 from genwright.contents.music.midi_write import to_midi
 from genwright.contents.music.score import Note, Score, apart, edges, first_number
 from genwright.contents.music.score import seconds as seconds_of
 from genwright.contents.music.write import checked, names, to_musicxml
 from genwright.core.errors import GenwrightError, optional
+from genwright.reporting.png import write
 
 PAPER = "display:block;width:100%;height:auto;color:var(--ink,#1d2126);fill:currentColor;background:var(--card,#fff)"
 # --c0 .. --c5 of page.css, for an SVG that stands alone

@@ -13,9 +13,7 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class SampleOptions(
-    TokenOptions, NumberOptions, content="text", command="sample", things="text"
-):
+class SampleOptions(TokenOptions, NumberOptions, content="text", command="sample", things="text"):
     aliases: ClassVar[dict[str, str]] = {"prompts": "prompt"}
     prompt: Annotated[tuple[str | tuple[int, ...], ...], BeforeValidator(_listed)] = ()
     """How each sample begins; may be given several times. From Python also a list of tokens."""
@@ -25,9 +23,7 @@ class SampleOptions(
     """Longest sample, in tokens."""
     repetition_penalty: float | None = Field(None, gt=0, le=100)
     """Above 1, tokens already used become less likely."""
-    stop: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)
-    ] = ()
+    stop: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)] = ()
     """Text that ends a sample; may be given several times."""
     any_bytes: bool = False
     """Of models of bytes: also bytes that are no valid UTF-8."""
