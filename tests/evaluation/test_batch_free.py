@@ -13,7 +13,7 @@ from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.registry import kinds
 from genwright.data.examples import HeldOutExamples, Split
-from genwright.evaluation.held_out import POSITION, Alone, measure
+from genwright.evaluation.held_out import POSITION, measure
 from genwright.evaluation.likelihood import estimate
 from genwright.models.autoencoder import MlpVae
 from genwright.models.ladder import LadderVae
@@ -27,6 +27,7 @@ from genwright.objectives.flow import Flow
 from genwright.objectives.language import Causal, CausalObjective, Masked
 from genwright.objectives.quantised import VectorQuantised
 from genwright.objectives.variational import Variational
+from genwright.training.engine import Engine
 
 EXAMPLES = 23  # a prime: no batch divides it
 CONTEXT = 10
@@ -268,7 +269,9 @@ def test_any_order_and_any_split_of_what_is_prepared(name):
 
 def prepared(objective, start, stop):
     rows = held_out_of(objective).batch(start, stop)
-    return objective.prepare_held_out(rows, Draws(3, POSITION, torch.arange(start, stop)), Alone())
+    return objective.prepare_held_out(
+        rows, Draws(3, POSITION, torch.arange(start, stop)), Engine.alone()
+    )
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -302,8 +305,8 @@ def test_training_pairs_the_whole_batch_as_before():
     objective = points(Flow(pairing="optimal-transport"))
     batch, draws = held_out_of(objective).batch(0, 16), Draws(0, 5, torch.arange(16))
     trained, held_out = (
-        objective.prepare(batch, draws, Alone()),
-        objective.prepare_held_out(batch, draws, Alone()),
+        objective.prepare(batch, draws, Engine.alone()),
+        objective.prepare_held_out(batch, draws, Engine.alone()),
     )
     cost = [float((found["x"] - found["start"]).square().sum()) for found in (trained, held_out)]
     assert cost[0] < cost[1], "16 rows are paired better together than 8 and 8"

@@ -15,11 +15,11 @@ import genwright
 from genwright.core.contracts import Loss, Objective, Turn
 from genwright.core.files import json_text
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import Alone
 from genwright.reporting.page import RunData
 from genwright.reporting.report import write_report
 from genwright.runs.evaluate import Evaluation
 from genwright.training import checkpoint, loop
+from genwright.training.engine import Engine
 from genwright.training.records import Records, read
 from genwright.training.settings import Optimizer, Schedule, Training
 
@@ -234,11 +234,11 @@ class Numbers:
         return f"numbers {position}"
 
 
-class Rank(Alone):
+class Rank(Engine):
     """One of two ranks in threads."""
 
     def __init__(self, rank, brought, barrier):
-        super().__init__()
+        self.__dict__.update(vars(Engine.alone()))
         self.rank, self.size, self.brought, self.barrier = rank, 2, brought, barrier
 
     def sum_(self, tensor):
@@ -273,7 +273,7 @@ def trained(engine, objective):
 
 
 def test_a_rank_whose_examples_do_not_count_spoils_no_step():
-    expected, alone = trained(Alone(), Part())
+    expected, alone = trained(Engine.alone(), Part())
     brought, barrier, found = [None, None], threading.Barrier(2, timeout=60), [None, None]
 
     def one(rank):
@@ -313,7 +313,7 @@ class Uncounted(Part):
 
 
 def test_an_example_that_does_not_count_is_left_out_whatever_its_loss():
-    weights, records = trained(Alone(), Uncounted(bad=(1, 2)))
+    weights, records = trained(Engine.alone(), Uncounted(bad=(1, 2)))
     assert not any("skipped" in record for record in records)
     assert weights.isfinite().all() and records[0]["loss"] > 0 and records[-1]["gradient_norm"] > 0
 

@@ -31,7 +31,7 @@ from genwright.core.files import cache_folder, json_text, write_whole
 from genwright.core.progress import Task, task
 from genwright.data.cache import digest_of
 from genwright.data.examples import ExampleStream, Split
-from genwright.evaluation.held_out import Alone
+from genwright.training.engine import Engine
 from genwright.training.hooks import Live
 from genwright.training.loop import Hook, State, run, start
 from genwright.training.settings import Optimizer, Schedule, Training
@@ -231,7 +231,7 @@ def fit(
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
         network = Network(shape, sum(map(len, attributes.values())))
-        engine = Alone()
+        engine = Engine.alone()
         objective = Recognition(network, attributes, single)
         with task("teaching a classifier", steps) as part:
             # while a run trains, which has no display of tasks

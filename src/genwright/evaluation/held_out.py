@@ -32,17 +32,6 @@ from genwright.training.engine import Engine
 POSITION = -1  # of the draws: no step of training has it
 
 
-class Alone(Engine):
-    """One process, whatever other processes there are."""
-
-    def __init__(self, device: torch.device | str = "cpu"):
-        self.owns = False
-        self.rank = 0
-        self.size = 1
-        self.device = torch.device(device)
-        self.strategy = "ddp"
-
-
 class Means(dict[str, float]):
     """metric -> mean, which a run records; counts: metric -> over how many held-out targets."""
 
@@ -131,7 +120,7 @@ def measure(
     examples that are measured at once on each rank, which decides about time and memory, and no
     figure. each: gives more metrics of a batch as it was found and as it was prepared. Raises
     GenwrightError where there is nothing to measure."""
-    engine = engine or Alone()
+    engine = engine or Engine.alone()
     sums = _Sums(engine.device)
     unit = max(1, objective.unit)
     block = math.lcm(unit, objective.held_out_block)
@@ -150,7 +139,7 @@ def measure(
             found = held_out.batch(seen.start, seen.stop)
             given = {name: value.to(engine.device) for name, value in found.items()}
             draws = Draws(seed, POSITION, torch.arange(seen.start, seen.stop, device=engine.device))
-            prepared = objective.prepare_held_out(given, draws, Alone(engine.device))
+            prepared = objective.prepare_held_out(given, draws, Engine.alone(engine.device))
             for at in range(0, most, at_once):
                 counts = at < len(rows)
                 part = slice(at, at + at_once) if counts else slice(0, unit)

@@ -10,6 +10,7 @@ evenly.
 import json
 import os
 from datetime import timedelta
+from typing import Any, Self
 
 import torch
 import torch.distributed as dist
@@ -20,39 +21,82 @@ from genwright.core.errors import GenwrightError
 
 def cores() -> int:
     """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def device_of(name: str) -> torch.device:
+    """The device that a setting means: "auto" (a GPU where there is one), "cpu" or "cuda". Raises
+    GenwrightError where there is no GPU, and one was asked for."""
+    if _means_gpu(name):
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
+
+
+def _means_gpu(name: str) -> bool:
+    """Whether a setting of the device means a GPU; nothing is made on it yet."""
+    if name == "cpu":
+        return False
+    if torch.cuda.is_available():
+        return True
+    if name == "cuda":
+        what = "training.device=cuda, but this torch sees no GPU"
+        raise GenwrightError(what, "install a CUDA build of torch or set training.device=auto")
+    return False
+
+
+def _join_group(device: str) -> bool:
+    """Joins the process group that the environment describes (torchrun's variables), unless there
+    is a group already. Returns whether it did. Raises GenwrightError for a process without a GPU
+    of its own."""
+    on_gpu = _means_gpu(device)
+    if dist.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+        return False
+    if on_gpu:
+        own = int(os.environ.get("LOCAL_RANK", "0"))
+        count = torch.cuda.device_count()
+        if own >= count:
+            what = f"process {own} has no GPU: this machine has {count}"
+            remedy = f"use at most {count} processes, or training.device=cpu"
+            raise GenwrightError(what, remedy)
+        torch.cuda.set_device(own)
+    # others wait while rank 0 prepares the data, which may take hours
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=timedelta(hours=12))
+    return True
 
 
 class Engine:
     """The processes of a run; `contracts.Ranks` too. rank, size: this process among them. device:
     where modules and batches live. strategy: "ddp" or "fsdp"."""
 
+    owns: bool  # whether this engine made the process group, and ends it
+    rank: int
+    size: int
+    device: torch.device
+    strategy: str
+    rows: list[Tensor]  # of each rank, once a batch was dealt out
+
     def __init__(self, device: str = "auto", strategy: str = "ddp"):
-        cuda = torch.cuda.is_available() and device != "cpu"
-        if device == "cuda" and not cuda:
-            what = "training.device=cuda, but this torch sees no GPU"
-            raise GenwrightError(what, "install a CUDA build of torch or set training.device=auto")
-        self.owns = False
-        if not dist.is_initialized() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            if cuda:
-                place = int(os.environ.get("LOCAL_RANK", "0"))
-                there = torch.cuda.device_count()
-                if place >= there:
-                    what = f"process {place} has no GPU: this machine has {there}"
-                    raise GenwrightError(
-                        what, f"use at most {there} processes, or training.device=cpu"
-                    )
-                torch.cuda.set_device(place)
-            # others wait while rank 0 prepares the data, which may take hours
-            dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=12))
-            self.owns = True
-        self.rank, self.size = (
-            (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        )
-        self.device = (
-            torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
-        )
+        self.owns = _join_group(device)
+        self.device = device_of(device)
+        self.rank = 0
+        self.size = 1
+        if dist.is_initialized():
+            self.rank = dist.get_rank()
+            self.size = dist.get_world_size()
         self.strategy = strategy if self.size > 1 else "ddp"
+
+    @classmethod
+    def alone(cls, device: torch.device | str = "cpu") -> Self:
+        """One process without a process group, whatever other processes there are."""
+        engine = cls.__new__(cls)
+        engine.owns = False
+        engine.rank = 0
+        engine.size = 1
+        engine.device = torch.device(device)
+        engine.strategy = "ddp"
+        return engine
 
     @property
     def main(self) -> bool:
@@ -60,6 +104,7 @@ class Engine:
         return self.rank == 0
 
     def close(self) -> None:
+        """Leaves the process group, if this engine made it."""
         if self.owns and dist.is_initialized():
             dist.barrier()  # nobody leaves while another still talks to it
             dist.destroy_process_group()
@@ -71,21 +116,21 @@ class Engine:
         return tensor
 
     def sum(self, tensor: Tensor) -> Tensor:
+        """Sum over ranks, as a new tensor where there are several."""
         return self.sum_(tensor.clone()) if self.size > 1 else tensor
 
     def any(self, flag: bool) -> bool:
         """Whether any rank says so."""
-        return (
-            bool(self.sum_(torch.tensor(float(flag), device=self.device)).item())
-            if self.size > 1
-            else flag
-        )
+        if self.size == 1:
+            return flag
+        return bool(self.sum_(torch.tensor(float(flag), device=self.device)).item())
 
     def barrier(self) -> None:
+        """Waits for the other ranks."""
         if self.size > 1:
             dist.barrier()
 
-    def broadcast(self, value):
+    def broadcast(self, value: Any) -> Any:
         """A JSON-like value of rank 0, on every rank (as bytes of UTF-8 JSON: nothing executable
         travels)."""
         if self.size == 1:
@@ -99,7 +144,8 @@ class Engine:
         """For each rank, the example indices of the global batch that it computes; `gather` puts
         them together again."""
         index = torch.arange(batch_size)
-        self.rows = [index[(index // unit) % self.size == rank] for rank in range(self.size)]
+        owner = (index // unit) % self.size
+        self.rows = [index[owner == rank] for rank in range(self.size)]
         return self.rows
 
     def gather(self, tensor: Tensor) -> Tensor:
@@ -107,7 +153,8 @@ class Engine:
         dealt out."""
         if self.size == 1:
             return tensor
-        whole = tensor.new_zeros((sum(map(len, self.rows)), *tensor.shape[1:]))
+        examples = sum(len(rows) for rows in self.rows)
+        whole = tensor.new_zeros((examples, *tensor.shape[1:]))
         # the other ranks' rows are zero: a sum gathers
         whole[self.rows[self.rank].to(tensor.device)] = tensor
         return self.sum_(whole)

@@ -14,7 +14,6 @@ step.
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -27,25 +26,9 @@ from genwright.core.errors import GenwrightError
 from genwright.training.engine import Engine
 from genwright.training.schedules import rate_factor
 from genwright.training.settings import Training
+from genwright.training.state import State
+from genwright.training.state import start as start  # whoever runs the loop starts here
 from genwright.training.weights import Weights
-
-
-@dataclass
-class State:
-    """All that a run is, beside its data. step: updates made or passed over. skipped: windows of
-    data (start, length) that the run passed over after rolling back. bad: non-finite steps in a
-    row."""
-
-    weights: dict[str, Weights]
-    seed: int = 0
-    step: int = 0
-    skipped: list[tuple[int, int]] = field(default_factory=list)
-    bad: int = 0
-    rollbacks: int = 0
-
-    def position(self, step: int) -> int:
-        """Where in the data a step is: the step, plus the windows passed over before it."""
-        return step + sum(length for start, length in self.skipped if step >= start)
 
 
 class Rollback(Exception):
@@ -87,44 +70,6 @@ def plain_gradients(loss: Callable[[Batch], Loss], batch: Batch, moving: Sequenc
         weights.collect()
     # the graph is freed here, not after the optimizer
     return out._replace(total=out.total.detach())
-
-
-def start(
-    objective: Objective,
-    settings: Training,
-    engine: Engine,
-    seed: int = 0,
-    dtype: torch.dtype = torch.float32,
-) -> State:
-    """A fresh state: optimizers at zero, averages equal to the weights. Moves the modules to the
-    engine's device."""
-    if objective.double_backward and (settings.compile or engine.strategy == "fsdp"):
-        what = "training.strategy=fsdp" if engine.strategy == "fsdp" else "training.compile=true"
-        remedy = (
-            "set training.strategy=ddp"
-            if engine.strategy == "fsdp"
-            else "set training.compile=false"
-        )
-        raise GenwrightError(
-            f"this objective differentiates gradients, which {what} cannot do", remedy
-        )
-    kind = Weights
-    weights = dict[str, Weights]()
-    if engine.strategy == "fsdp":
-        from genwright.training.sharded import ShardedWeights as kind
-    moves = {name for turn in objective.turns(0) for name in turn.moves}
-    for name, module in objective.modules.items():
-        module.to(engine.device)
-        if name not in moves:
-            module.requires_grad_(False)
-        chosen = settings.optimizers.get(name, settings.optimizer).in_steps(settings.steps)
-        ema = (
-            settings.ema
-            if name in moves and (not settings.ema_of or name in settings.ema_of)
-            else None
-        )
-        weights[name] = kind(module, chosen, dtype, ema)
-    return State(weights, seed)
 
 
 def check(objective: Objective, size: int, settings: Training, engine: Engine) -> None:

@@ -44,8 +44,9 @@ from genwright.evaluation.features import (
     spread,
 )
 from genwright.evaluation.figure import Figure
-from genwright.evaluation.held_out import POSITION, Alone, measure, untrained
+from genwright.evaluation.held_out import POSITION, measure, untrained
 from genwright.evaluation.pilot import SampleCounts
+from genwright.training.engine import Engine
 
 if TYPE_CHECKING:
     from genwright.runs.run import Run
@@ -266,7 +267,7 @@ def _held_out(run: Run, dataset: Any, limit: int | None) -> list[Figure]:
     common: dict[str, Any] = {
         "batch": 64,
         "seed": recipe.seed,
-        "engine": Alone(device),
+        "engine": Engine.alone(device),
         "limit": limit,
     }
     trained, floors = (
@@ -308,7 +309,7 @@ def _likelihood(run: Run, dataset: Any, whole: bool) -> list[Figure]:
         draws = Draws(
             run.recipe.seed, POSITION, torch.arange(start, start + len(found["x"]), device=device)
         )
-        return found | {"x": objective.prepare_held_out(found, draws, Alone(device))["x"]}
+        return found | {"x": objective.prepare_held_out(found, draws, Engine.alone(device))["x"]}
 
     seen = pictures(0, BOUND)["x"].cpu()
     known = of_split(dataset.split("train"), REFERENCE)[0]
