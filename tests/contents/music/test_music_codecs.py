@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genwright.contents.music.codec import KEYS, key_name, moved_key
 from genwright.contents.music.codec_event import Event
 from genwright.contents.music.codec_grid import Grid, Jsb
-from genwright.contents.music.score import REST, Key, Meter, Note, Score, of_grid
+from genwright.contents.music.codec_tokens import KEYS, key_name
+from genwright.contents.music.score import REST, Key, Meter, Note, Score, moved_key, of_grid
 from genwright.core.attributes import encode
 from genwright.core.errors import GenwrightError
 
@@ -86,7 +86,7 @@ CODECS = pytest.mark.parametrize(
 def test_grid_is_exact(score):
     tokens = GRID.encode(score)
     assert GRID.read(tokens) == (score, 0)
-    assert GRID.lost(score) == 0 and (len(tokens) - 1) % 5 == 0
+    assert GRID.lost_notes(score) == 0 and (len(tokens) - 1) % 5 == 0
     assert all(GRID.tokens[t][0] != "mask" for t in tokens)
 
 
@@ -195,10 +195,10 @@ def test_what_a_codec_cannot_keep_is_counted():
     score = Score(
         ((Note(0, 4, 60), Note(0, 2, 64), Note(2, 2, 65), Note(4, 2, 65)), (Note(0, 8, 50),)), 8
     )
-    assert Grid().learn([score]).lost(score) == 1  # of the chord the lower note
+    assert Grid().learn([score]).lost_notes(score) == 1  # of the chord the lower note
     four = Score((*score.voices, (), ()), 8)
-    assert Jsb().learn([four]).lost(four) == 3  # and a note that is struck again
-    assert Event(per_quarter=4).learn([score]).lost(score) == 0
+    assert Jsb().learn([four]).lost_notes(four) == 3  # and a note that is struck again
+    assert Event(per_quarter=4).learn([score]).lost_notes(score) == 0
 
 
 @CODECS
@@ -320,7 +320,7 @@ def shifted(score, k):
 def test_transposition_is_that_of_the_score():
     codec = Grid().learn(chorales(), {"key": ("G", "A", "Em")})
     for score in chorales():
-        low, high = codec.room(score)
+        low, high = codec.transposition_range(score)
         assert low <= 0 <= high
         tokens = torch.tensor([codec.encode(score)])
         for k in range(low, high + 1):

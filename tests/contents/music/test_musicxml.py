@@ -76,7 +76,7 @@ def test_the_grid_codec_keeps_the_left_hand():
     hands = note("C", 5, 2, at(1)) + note("D", 5, 2, at(1)) + back(4) + note("C", 3, 4, at(2))
     score, _ = read(xml(bars(hands)))
     codec = Grid().learn([score], {})
-    assert codec.voices == 2 and codec.lost(score) == 0
+    assert codec.voices == 2 and codec.lost_notes(score) == 0
     again = codec.decode(codec.encode(score))
     assert [[n[:3] for n in voice] for voice in again.voices] == [
         [(0, 8, 72), (8, 8, 74)],

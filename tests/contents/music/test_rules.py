@@ -109,7 +109,7 @@ def drawn(codec, rules, prompts, steps, seed=0):
     )
     with torch.no_grad():
         model.head.normal_(0, 0.5)
-    settings = Decoding(max_tokens=steps * codec.stride, temperature=1.0)
+    settings = Decoding(max_tokens=steps * codec.row_length, temperature=1.0)
     draws = Draws(seed, 0, torch.arange(len(prompts)))
     end = codec.space.special.get("end")
     new = generate_tokens(model, prompts, None, settings, draws, end=end, constraint=rules)
@@ -159,18 +159,18 @@ def test_faults_of_whole_windows_are_what_the_rules_forbid_step_by_step(settings
     found = faults(codec, tokens)
     assert found.shape == (*tokens.shape, codec.space.vocabulary)
     for at in range(starts.shape[1], tokens.shape[1]):
-        slot = (at - starts.shape[1]) % codec.stride - codec.lead
+        slot = (at - starts.shape[1]) % codec.row_length - codec.row_head
         for i in (tokens[:, at] >= 0).nonzero()[:, 0].tolist():
             may, bound_may = (
                 rule(tokens[i : i + 1, :at], torch.tensor([i]))[0] for rule in (free, bound)
             )
-            may &= codec.fits[slot]
+            may &= codec.in_range[slot]
             assert torch.equal(found[i, at] & may, may & ~bound_may & (slot >= 0))
             seen += int(found[i, at].sum())
     assert seen > 50, "there must be some for this to mean anything"
     # its first rows know less of what was before
-    later = faults(codec, tokens[:, 2 * codec.stride :])
-    assert torch.equal(later[:, 4 * codec.stride :], found[:, 6 * codec.stride :])
+    later = faults(codec, tokens[:, 2 * codec.row_length :])
+    assert torch.equal(later[:, 4 * codec.row_length :], found[:, 6 * codec.row_length :])
 
 
 def test_rules_go_on_from_prompts_of_unequal_length():

@@ -1,21 +1,21 @@
-"""What the codecs of music share: named tokens, conditions before the music, transposition, and
-what a run keeps.
+"""What the codecs of music share: a vocabulary of named tokens (`codec_tokens`), conditions before
+the music, transposition, and what a run keeps.
 
-A token is its kind and its value: ("onset", 60), ("meter", 3, 4), ("end",). Content comes first in
-the vocabulary; what follows is special, so never masked and never a random replacement: what the
-codec itself adds, a token for each value that music can be asked for, `start`, `none` (an empty
-place) and `mask`. Voices, their ranges and the metres are those of the music that a codec learns
-from.
+The vocabulary begins with the content. What follows is special, so never masked and never a random
+replacement:
+
+1. what a codec adds of its own (places in a bar, metres, keys, the end),
+2. a token ("asked", attribute, value) for each value that music can be conditioned on,
+3. `start`, `none` (an empty place) and `mask`.
+
+Voices, their ranges and the metres are those of the music that a codec learns from.
 """
 
 import hashlib
 import json
-import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,7 +24,17 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from genwright.contents.music.score import REST, Key, Meter, Score, moved_key
+from genwright.contents.music.codec_tokens import (
+    KEYS,
+    PITCHED,
+    Token,
+    key_name,
+    pitch_of,
+    token_name,
+    trait_table,
+    voice_of,
+)
+from genwright.contents.music.score import Key, Meter, Note, Score, moved_key
 from genwright.core.attributes import placed
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
@@ -32,38 +42,8 @@ from genwright.core.files import json_text
 from genwright.core.registry import Settings
 
 FILE = "music.json"
-PITCHED = ("onset", "hold", "fermata", "pitch")  # kinds of token whose value is a MIDI pitch
-NONE = -2  # of a token, or of a voice that has none yet: no pitch at all, not even a rest
-AROUND = ("start", "none", "asked")  # kinds that may stand beside music without being unread
-KEYS = [Key(0, sharps, mode) for mode in ("major", "minor", "") for sharps in range(-7, 8)]
-_FIFTHS = [
-    "Cb",
-    "Gb",
-    "Db",
-    "Ab",
-    "Eb",
-    "Bb",
-    "F",
-    "C",
-    "G",
-    "D",
-    "A",
-    "E",
-    "B",
-    "F#",
-    "C#",
-    "G#",
-    "D#",
-    "A#",
-]
-Token = tuple[Any, ...]
-
-
-def key_name(key: Key) -> str:
-    """G, Em; of a signature without a mode, 2 sharps: the values of the attribute `key`."""
-    if not key.mode:
-        return f"{abs(key.sharps)} {'flats' if key.sharps < 0 else 'sharps'}"
-    return _FIFTHS[key.sharps + 7] if key.mode == "major" else _FIFTHS[key.sharps + 10] + "m"
+FOUR_VOICES = ("Soprano", "Alto", "Tenor", "Bass")
+_NO_TOKEN = -2  # in a table of transposition: a pitch that leaves the vocabulary
 
 
 class Learned(BaseModel):
@@ -76,18 +56,28 @@ class Learned(BaseModel):
 
 
 class MusicCodec(ABC):
-    """score <-> tokens. tokens, id: number <-> token; size: how many are content; low, high: of all
-    pitches; prefix: places of conditions.
-    pitch: (vocabulary,) MIDI pitches, REST, NONE; says: (voices + 1, vocabulary) bool, content that
-    a voice may say, at last what is no voice's; fits: what of it is in range; bar_tokens: of the
-    longest bar, about. Of codecs of rows of equal length (`rows`; scores have all voices then):
-    stride: of a row; lead: its tokens before the voices'; timed: (vocabulary,) bool, which begins a
-    row that takes time; called: the names of four voices. period: tokens of a row or bar, with
-    which windows of a piece begin."""
+    """score <-> tokens.
+
+    Its vocabulary:
+    tokens: the token of each number; id: the number of each token; kinds: (vocabulary,) str.
+    size: how many tokens are content, the first ones.
+    low, high: lowest and highest pitch of all voices.
+    pitch: (vocabulary,) MIDI pitches, REST or NONE.
+    takes_time: (vocabulary,) bool, the token begins a row that takes time.
+    allowed_in_voice: (voices + 1, vocabulary) bool, content that a voice may hold; the last row is
+        for places that belong to no voice. in_range: likewise, within the voice's range.
+
+    Its layout:
+    prefix: places of conditions before the music.
+    rows: whether music is rows of equal length, one a step of time; scores have all voices then.
+    row_length: tokens of such a row; row_head: those of them before the voices'.
+    period: tokens of a row or bar, at multiples of which windows of a piece begin.
+    bar_tokens: tokens of the longest bar, about.
+    voice_names: of four voices in rows; else empty."""
 
     content = "music"
     rows = True
-    lead = 0
+    row_head = 0
     bar_tokens = 96
     period = 0
 
@@ -95,70 +85,71 @@ class MusicCodec(ABC):
         self.settings = settings
         self.learned = learned
         self.voices = len(learned.ranges)
-        self.called = ("Soprano", "Alto", "Tenor", "Bass") if self.rows and self.voices == 4 else ()
+        self.voice_names = FOUR_VOICES if self.rows and self.voices == 4 else ()
+        self.row_length = self.row_head + self.voices
         self.low = min(low for low, _ in learned.ranges)
         self.high = max(high for _, high in learned.ranges)
-        asked = [
-            ("asked", name, value)
-            for name, values in learned.attributes.items()
-            for value in values
-        ]
+        self.changes: list[Token] = [("meter", *meter) for meter in learned.meters]
+        self.changes += [("key", key.sharps, key.mode) for key in KEYS]
+
+        asked: list[Token] = []
+        for name, values in learned.attributes.items():
+            asked += [("asked", name, value) for value in values]
         self.prefix = settings.prefix if asked else 0
-        self.changes: list[Token] = [("meter", *meter) for meter in learned.meters] + [
-            ("key", *key[1:]) for key in KEYS
-        ]
+
         content, special = self.vocabulary()
-        self.tokens: list[Token] = [*content, *special, *asked, ("start",), ("none",), ("mask",)]
-        self.id = {token: i for i, token in enumerate(self.tokens)}
         self.size = len(content)
-        self.stride = self.lead + self.voices
-        self.timed = torch.tensor([not self.lead or t[0] == "place" for t in self.tokens])
-        self.pitch = torch.tensor(
-            [
-                t[1] if t[0] in PITCHED and t[1:] else REST if t[0] == "rest" else NONE
-                for t in self.tokens
-            ]
-        )
-        # which voice's own token it is
-        whose = torch.tensor([t[2] if t[0] == "pitch" and t[2:] else -1 for t in self.tokens])
-        self.says = (torch.arange(len(whose)) < self.size) & (
-            (whose < 0) | (whose == torch.arange(self.voices + 1)[:, None])
-        )
-        low, high = torch.tensor([*learned.ranges, (0, 127)])[:, :, None].unbind(1)
-        self.fits = self.says & ((self.pitch < 0) | ((self.pitch >= low) & (self.pitch <= high)))
-        names = ["=".join(t[1:]) if t[0] == "asked" else " ".join(map(str, t)) for t in self.tokens]
-        ids = {names[i]: i for i in range(self.size, len(names))}
-        self.space = Space(
-            len(names), ids, alike=self._alike(), period=self.period, attributes=learned.attributes
-        )
-        self._saved = json_text(
-            {"settings": settings.model_dump(), "learned": learned.model_dump()}, indent=1
-        )
+        self.tokens: list[Token] = [*content, *special, *asked, ("start",), ("none",), ("mask",)]
+        self.id = {token: number for number, token in enumerate(self.tokens)}
+        self._make_tables()
+        self.space = self._make_space()
+
+        self._transpositions: dict[int, Tensor] = {}  # semitones -> (vocabulary,) tokens
+        saved = {"settings": settings.model_dump(), "learned": learned.model_dump()}
+        self._saved = json_text(saved, indent=1)
         self.digest = hashlib.sha256(self._saved.encode()).hexdigest()
 
-    def _alike(self) -> Tensor:
-        """(vocabulary, traits): of each token its kind and its value, or of a pitch its voice, its
-        class, and waves for its height."""
-        pairs = zip(self.tokens, self.pitch.tolist(), strict=True)
-        traits = [
-            {t[0], ("class", p % 12), *t[2:]} if p >= 0 else {t[0], t[1:] or t[0]} for t, p in pairs
-        ]
-        # half an octave to five
-        angle = 2 * math.pi * self.pitch[:, None] / torch.tensor([6.0, 10.0, 18.0, 32.0, 60.0])
-        waves = torch.cat((angle.sin(), angle.cos()), 1) * (self.pitch >= 0)[:, None] / math.sqrt(5)
-        every = sorted({trait for its in traits for trait in its}, key=str)
-        return torch.cat(
-            (torch.tensor([[float(trait in its) for trait in every] for its in traits]), waves), 1
+    def _make_tables(self) -> None:
+        """Sets what the codec knows of each token."""
+        self.kinds = np.array([token[0] for token in self.tokens])
+        self.pitch = torch.tensor([pitch_of(token) for token in self.tokens])
+        if self.row_head:
+            self.takes_time = torch.tensor([token[0] == "place" for token in self.tokens])
+        else:
+            self.takes_time = torch.ones(len(self.tokens), dtype=torch.bool)
+
+        voice = torch.tensor([voice_of(token) for token in self.tokens])  # (vocabulary,)
+        rows = torch.arange(self.voices + 1)[:, None]  # (voices + 1, 1), the last one no voice's
+        is_content = torch.arange(len(self.tokens)) < self.size
+        self.allowed_in_voice = is_content & ((voice < 0) | (voice == rows))
+
+        ranges = torch.tensor([*self.learned.ranges, (0, 127)])  # (voices + 1, 2)
+        low = ranges[:, :1]
+        high = ranges[:, 1:]
+        inside = (self.pitch >= low) & (self.pitch <= high)  # (voices + 1, vocabulary)
+        self.in_range = self.allowed_in_voice & ((self.pitch < 0) | inside)
+
+    def _make_space(self) -> Space:
+        special = {
+            token_name(self.tokens[number]): number for number in range(self.size, len(self.tokens))
+        }
+        return Space(
+            len(self.tokens),
+            special,
+            alike=trait_table(self.tokens, self.pitch),
+            period=self.period,
+            attributes=self.learned.attributes,
         )
 
     @abstractmethod
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
-        """Tokens of content, and special ones of its own."""
+        """Tokens of content, and special ones of its own. Also sets `period` and `bar_tokens` of a
+        codec whose voices and metres decide them."""
 
     @abstractmethod
     def encode(self, score: Score) -> list[int]:
-        """Raises GenwrightError for what does not fit: other voices, another grid, a pitch or a
-        metre that is not known."""
+        """A score's tokens. Raises GenwrightError for what does not fit: other voices, another
+        grid, a pitch or a metre that is not known."""
 
     @abstractmethod
     def read(self, tokens: Sequence[int]) -> tuple[Score, int]:
@@ -166,114 +157,135 @@ class MusicCodec(ABC):
         before."""
 
     def decode(self, tokens: Sequence[int]) -> Score:
-        return self.read(tokens)[0]
+        """Any tokens -> the score."""
+        score, _ = self.read(tokens)
+        return score
 
-    def lost(self, score: Score) -> int:
-        """Notes that do not come back as they are (of a chord, say), velocities aside. Raises as
-        `encode`."""
-
-        def bare(s):
-            return Counter(
-                (v, n._replace(velocity=0)) for v, notes in enumerate(s.voices) for n in notes
-            )
-
-        return (bare(score) - bare(self.decode(self.encode(score)))).total()
+    def lost_notes(self, score: Score) -> int:
+        """How many notes do not come back as they are (of a chord, say), velocities aside. Raises
+        as `encode`."""
+        decoded = self.decode(self.encode(score))
+        missing = _notes_by_voice(score) - _notes_by_voice(decoded)
+        return missing.total()
 
     def check(self, score: Score) -> None:
         """Raises GenwrightError for another grid, other voices, a pitch out of range."""
-        count = len(score.voices)
         grid = self.settings.per_quarter
         if score.per_quarter != grid:
             raise GenwrightError(
                 f"the score has {score.per_quarter} steps a quarter note, and the codec {grid}",
                 f"read it with {grid}",
             )
-        if count > self.voices or self.rows and count < self.voices:
+        count = len(score.voices)
+        too_few = self.rows and count < self.voices
+        if count > self.voices or too_few:
             raise GenwrightError(
                 f"the piece has {count} voices, and the model {self.voices}",
                 f"give a piece with {self.voices}",
             )
-        ranges = self.learned.ranges if self.rows else ((self.low, self.high),) * count
+        if self.rows:
+            ranges = self.learned.ranges
+        else:
+            ranges = ((self.low, self.high),) * count
         for (low, high), notes in zip(ranges, score.voices, strict=False):
-            for pitch in (note.pitch for note in notes if not low <= note.pitch <= high):
-                what = f"MIDI pitch {pitch} is outside of what the model knows of this voice, {low} to {high}"
-                raise GenwrightError(what, "transpose the piece into the range of the voices")
+            for note in notes:
+                if not low <= note.pitch <= high:
+                    raise GenwrightError(
+                        f"MIDI pitch {note.pitch} is outside of what the model knows of this "
+                        f"voice, {low} to {high}",
+                        "transpose the piece into the range of the voices",
+                    )
 
-    def signs(self, score: Score) -> list[tuple[int, Token]]:
-        """When metres, then keys change, and to what. Raises GenwrightError for what is not
-        known."""
-        signs = [(m.start, ("meter", *m[1:])) for m in score.meters] + [
-            (k.start, ("key", *k[1:])) for k in score.keys
-        ]
-        for kind, *value in (token for _, token in signs if token not in self.id):
-            known = ", ".join("/".join(map(str, t[1:])) for t in self.tokens if t[0] == kind)
-            what = f"the {kind.replace('meter', 'metre')} {'/'.join(map(str, value))} is not in the music that the model learned"
-            raise GenwrightError(
-                what,
-                f"known: {known}" if known else f"leave every {kind.replace('meter', 'metre')} out",
-            )
-        return signs
+    def signatures(self, score: Score) -> list[tuple[int, Token]]:
+        """(step, token) of each change of metre, then of each change of key. Raises GenwrightError
+        for one that is not known."""
+        signatures: list[tuple[int, Token]] = []
+        for meter in score.meters:
+            signatures.append((meter.start, ("meter", meter.beats, meter.unit)))
+        for key in score.keys:
+            signatures.append((key.start, ("key", key.sharps, key.mode)))
+        for _, token in signatures:
+            if token not in self.id:
+                raise self._unknown_signature(token)
+        return signatures
 
-    def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:
-        """What stands before the music: (count, start + prefix) int64. condition: see
-        `attributes.placed`."""
-        first = len(self.tokens) - 3 - self.space.columns
-        none = self.id["none",]
-        return torch.nn.functional.pad(
-            placed(condition, count, self.prefix, first, none), (start, 0), value=self.id["start",]
+    def _unknown_signature(self, token: Token) -> GenwrightError:
+        kind = token[0]
+        word = "metre" if kind == "meter" else kind
+        known = ", ".join(_value_text(other) for other in self.tokens if other[0] == kind)
+        return GenwrightError(
+            f"the {word} {_value_text(token)} is not in the music that the model learned",
+            f"known: {known}" if known else f"leave every {word} out",
         )
 
-    def room(self, score: Score) -> tuple[int, int]:
-        """By how many semitones a score may be transposed, from .. to, with each voice still in its
-        range."""
-        pairs = [
-            ([n.pitch for n in notes], span)
-            for notes, span in zip(score.voices, self.learned.ranges, strict=False)
-            if notes
-        ]
-        down = [low - min(p) for p, (low, _) in pairs]
-        up = [high - max(p) for p, (_, high) in pairs]
-        return min(0, max(down, default=0)), max(0, min(up, default=0))
+    def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:
+        """What stands before the music: `start` times the token `start`, then the conditions:
+        (count, start + prefix) int64. condition: see `attributes.placed`."""
+        first_asked = len(self.tokens) - 3 - self.space.columns
+        conditions = placed(condition, count, self.prefix, first_asked, self.id["none",])
+        return torch.nn.functional.pad(conditions, (start, 0), value=self.id["start",])
+
+    def transposition_range(self, score: Score) -> tuple[int, int]:
+        """By how many semitones a score may be transposed, from (at most 0) .. to (at least 0),
+        with each voice still in its range."""
+        lowest = []
+        highest = []
+        for notes, (low, high) in zip(score.voices, self.learned.ranges, strict=False):
+            pitches = [note.pitch for note in notes]
+            if pitches:
+                lowest.append(low - min(pitches))
+                highest.append(high - max(pitches))
+        down = max(lowest, default=0)
+        up = min(highest, default=0)
+        return min(0, down), max(0, up)
 
     def transpose(self, tokens: Tensor, semitones: int) -> Tensor:
         """Tokens (any shape; -1 where there is none) of the same music that many semitones higher,
         its keys and the condition `key` too (none where that key is no value of it). Raises
         GenwrightError where a pitch leaves the vocabulary."""
-        table = self._moved(semitones).to(tokens.device)
-        out = torch.where(tokens < 0, tokens, table[tokens])
-        if bool((out < -1).any()):
+        if semitones not in self._transpositions:
+            self._transpositions[semitones] = self._transposition(semitones)
+        table = self._transpositions[semitones].to(tokens.device)
+        transposed = torch.where(tokens < 0, tokens, table[tokens])
+        if bool((transposed == _NO_TOKEN).any()):
             raise GenwrightError(
                 f"{semitones:+d} semitones lead out of {self.low} to {self.high}",
-                "stay within the codec's `room`",
+                "stay within the codec's `transposition_range`",
             )
-        return out
+        return transposed
 
-    @cache  # noqa: B019 - a run has one codec
-    def _moved(self, semitones: int) -> Tensor:
-        """(vocabulary,) each token that many semitones higher, -2 where there is none."""
-        moved: dict[Token, Token] = {
-            ("key", *key[1:]): ("key", *moved_key(key, semitones)[1:]) for key in KEYS
-        }
-        moved |= {
-            ("asked", "key", key_name(key)): ("asked", "key", key_name(moved_key(key, semitones)))
-            for key in KEYS
-        }
-        new = [
-            (t[0], t[1] + semitones, *t[2:]) if t[0] in PITCHED and t[1:] else moved.get(t, t)
-            for t in self.tokens
-        ]
-        return torch.tensor(
-            [self.id.get(t, self.id["none",] if t[0] == "asked" else -2) for t in new]
-        )
+    def _transposition(self, semitones: int) -> Tensor:
+        """(vocabulary,) the number of each token that many semitones higher, _NO_TOKEN where there
+        is none."""
+        moved: dict[Token, Token] = {}
+        for key in KEYS:
+            higher = moved_key(key, semitones)
+            moved["key", key.sharps, key.mode] = ("key", higher.sharps, higher.mode)
+            moved["asked", "key", key_name(key)] = ("asked", "key", key_name(higher))
+        numbers = []
+        for token in self.tokens:
+            kind, *value = token
+            if kind in PITCHED and value:
+                pitch, *voice = value
+                higher_token = (kind, pitch + semitones, *voice)
+            else:
+                higher_token = moved.get(token, token)
+            missing = self.id["none",] if kind == "asked" else _NO_TOKEN
+            numbers.append(self.id.get(higher_token, missing))
+        return torch.tensor(numbers)
 
     def slots(self, tokens: Any, values: Any = None) -> np.ndarray:
-        """A piece's tokens -> (steps, voices) of what each voice does, or of those places in
-        `values`. Of codecs of rows."""
-        rows = np.asarray(tokens)[: len(tokens) // self.stride * self.stride].reshape(
-            -1, self.stride
-        )
-        its = rows if values is None else np.asarray(values)[: rows.size].reshape(rows.shape)
-        return its[self.timed.numpy()[rows[:, 0]], self.lead :]
+        """Of a codec of rows: what each voice does at each step, (steps, voices).
+
+        tokens: of a piece, without what stands before it. values: as many, of which those at the
+        voices' places are given; None: the tokens themselves."""
+        whole = len(tokens) // self.row_length * self.row_length
+        rows = np.asarray(tokens)[:whole].reshape(-1, self.row_length)
+        given = rows
+        if values is not None:
+            given = np.asarray(values)[:whole].reshape(rows.shape)
+        takes_time = self.takes_time.numpy()[rows[:, 0]]  # (rows,)
+        return given[takes_time, self.row_head :]
 
     def kept(
         self,
@@ -282,41 +294,60 @@ class MusicCodec(ABC):
         steps: range | None = None,
         before: int = 0,
     ) -> Tensor:
-        """What stays while a masked model writes the rest, bool: all that is not of a voice; these
-        voices; and, where `steps` are given, what lies outside. tokens: (..., time), rows from
-        `before` on; -1 and `mask` may stand among them. Of codecs of rows."""
-        at = torch.arange(tokens.shape[-1], device=tokens.device) - before
-        voice = at % self.stride - self.lead
-        begins = (at >= 0) & (at % self.stride == 0)
-        stays = (
-            (at < 0)
-            | (voice < 0)
-            | (tokens < 0)
-            | (tokens == self.id["none",])
-            | torch.isin(voice, voice.new_tensor(voices))
-        )
-        step = (begins & self.timed.to(tokens.device)[tokens]).cumsum(-1) - 1
-        return stays if steps is None else stays | (step < steps.start) | (step >= steps.stop)
+        """Of a codec of rows: what stays while a masked model writes the rest, bool of the tokens'
+        shape. Kept are all that is of no voice; these voices; and, where `steps` are given, what
+        lies outside of them.
+
+        tokens: (..., time), rows from `before` on; -1 and `mask` may stand among them."""
+        place = torch.arange(tokens.shape[-1], device=tokens.device) - before  # (time,)
+        voice = place % self.row_length - self.row_head  # negative: of no voice
+        of_no_voice = (place < 0) | (voice < 0)
+        empty = (tokens < 0) | (tokens == self.id["none",])
+        kept = of_no_voice | empty | torch.isin(voice, voice.new_tensor(voices))
+        if steps is None:
+            return kept
+        begins_row = (place >= 0) & (place % self.row_length == 0)
+        begins_step = begins_row & self.takes_time.to(tokens.device)[tokens]
+        step = begins_step.cumsum(-1) - 1  # (..., time)
+        return kept | (step < steps.start) | (step >= steps.stop)
 
     def save(self, folder: str | Path) -> None:
+        """Writes the codec's file into a folder, which is made."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / FILE).write_text(self._saved + "\n", encoding="utf-8")
 
 
-def changes(signs: Iterable[tuple[int, Token]], length: int) -> dict[str, Any]:
-    """`signs` in the order of time -> metres and keys of a score of that length; the first of each
-    holds from the start."""
-    held = [sign for sign in signs if sign[0] < max(1, length)]
+def _value_text(token: Token) -> str:
+    """The value of a token as a person writes it: 3/4 of ("meter", 3, 4)."""
+    return "/".join(str(part) for part in token[1:])
 
-    def of(kind, cls):
-        return tuple(
-            cls(s * (i > 0), *t[1:]) for i, (s, t) in enumerate(x for x in held if x[1][0] == kind)
-        )
 
-    return {"meters": of("meter", Meter), "keys": of("key", Key)}
+def _notes_by_voice(score: Score) -> Counter[tuple[int, Note]]:
+    """How often each note stands in each voice, velocities aside."""
+    counts: Counter[tuple[int, Note]] = Counter()
+    for voice, notes in enumerate(score.voices):
+        counts.update((voice, note._replace(velocity=0)) for note in notes)
+    return counts
+
+
+def metres_and_keys(signatures: Iterable[tuple[int, Token]], length: int) -> dict[str, Any]:
+    """`signatures` in the order of time -> the fields `meters` and `keys` of a score of that
+    length; the first of each holds from the start."""
+    meters: list[Meter] = []
+    keys: list[Key] = []
+    for step, (kind, *value) in signatures:
+        if step >= max(1, length):
+            continue
+        if kind == "meter":
+            meters.append(Meter(step if meters else 0, *value))
+        elif kind == "key":
+            keys.append(Key(step if keys else 0, *value))
+    return {"meters": tuple(meters), "keys": tuple(keys)}
 
 
 class MusicSettings(Settings):
+    """Settings that the codecs of music share."""
+
     content: ClassVar[str] = "music"
     codec: ClassVar[type[MusicCodec]]
     per_quarter: int = Field(4, ge=1, le=96)
@@ -329,18 +360,22 @@ class MusicSettings(Settings):
     ) -> MusicCodec:
         """The codec of some music, held-out pieces included. attributes: what it may be conditioned
         on; `key` by `key_name`. Raises GenwrightError where there is no note."""
-        scores = list(scores)
-        sung = [
-            {n.pitch for notes in its for n in notes}
-            for its in zip_longest(*(s.voices for s in scores), fillvalue=())
-        ]
-        if not any(sung):
+        ranges: list[tuple[int, int]] = []
+        meters: set[tuple[int, int]] = set()
+        for score in scores:
+            meters.update((meter.beats, meter.unit) for meter in score.meters)
+            for voice, notes in enumerate(score.voices):
+                if voice == len(ranges):
+                    ranges.append((127, 0))  # a voice without a note has no pitch in range
+                pitches = [note.pitch for note in notes]
+                low, high = ranges[voice]
+                ranges[voice] = (min([low, *pitches]), max([high, *pitches]))
+        if not any(low <= high for low, high in ranges):
             raise GenwrightError("there is not a note in this music", "give other files")
-        ranges = tuple((min(p, default=127), max(p, default=0)) for p in sung)
-        meters = tuple(sorted({meter[1:] for s in scores for meter in s.meters}))
-        return self.codec(
-            self, Learned(ranges=ranges, meters=meters, attributes=dict(attributes or {}))
+        learned = Learned(
+            ranges=tuple(ranges), meters=tuple(sorted(meters)), attributes=dict(attributes or {})
         )
+        return self.codec(self, learned)
 
     def load(self, folder: str | Path) -> MusicCodec:
         """The codec that was saved with a run. Raises GenwrightError."""

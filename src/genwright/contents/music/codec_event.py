@@ -10,115 +10,165 @@ the last are not kept.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from genwright.contents.music.codec import AROUND, MusicCodec, MusicSettings, Token, changes
+from genwright.contents.music.codec import MusicCodec, MusicSettings, metres_and_keys
+from genwright.contents.music.codec_tokens import AROUND, Token
 from genwright.contents.music.score import Note, Score
 
 _VELOCITIES = [1, *range(4, 128, 4), 127]
-_AT_START = {"at": 0, "voice": 0, "velocity": 80}
+_FIRST_VOICE = 0
+_FIRST_VELOCITY = 80
+_UNKNOWN: Token = ("unknown",)  # a number that is no token
 
 
 class EventCodec(MusicCodec):
+    """Events in the order of time."""
+
     rows = False
 
     def vocabulary(self) -> tuple[list[Token], list[Token]]:
+        """All but `end` is content."""
         steps = range(1, self.settings.reach + 1)
-        pitches = range(self.low, self.high + 1)
-        values = {
-            "pitch": pitches,
-            "velocity": _VELOCITIES,
-            "voice": range(self.voices),
-            "at": steps,
-            "length": steps,
-        }
-        return [
-            *((kind, value) for kind, its in values.items() for value in its),
-            ("bar",),
-            ("fermata",),
-            *self.changes,
-        ], [("end",)]
-
-    def _steps(self, kind: str, count: int) -> list[Token]:
-        whole, rest = divmod(count, self.settings.reach)
-        return [(kind, self.settings.reach)] * whole + [(kind, rest)] * (rest > 0)
+        content: list[Token] = [("pitch", pitch) for pitch in range(self.low, self.high + 1)]
+        content += [("velocity", velocity) for velocity in _VELOCITIES]
+        content += [("voice", voice) for voice in range(self.voices)]
+        content += [("at", step) for step in steps]
+        content += [("length", step) for step in steps]
+        content += [("bar",), ("fermata",), *self.changes]
+        return content, [("end",)]
 
     def encode(self, score: Score) -> list[int]:
+        """Raises GenwrightError."""
         self.check(score)
-        at: dict[int, list[Token]] = defaultdict(list, {score.length: []})
-        for start, token in [(bar, ("bar",)) for bar in score.bars] + self.signs(score):
-            at[start].append(token)
-        state = dict(_AT_START)
-        notes = [(note, v) for v, notes in enumerate(score.voices) for note in notes]
-        for note, v in sorted(notes, key=lambda pair: (pair[0].start, pair[1], pair[0].pitch)):
-            said = {"voice": v, "velocity": _VELOCITIES[min(32, (note.velocity + 2) // 4)]}
-            at[note.start] += [
-                (kind, value) for kind, value in said.items() if value != state[kind]
-            ]
-            at[note.start] += [("pitch", note.pitch), *self._steps("length", note.length)] + [
-                ("fermata",)
-            ] * note.fermata
-            state |= said
-        out = list[Token]()
-        since = 0
-        longest = self.settings.reach
-        for time in sorted(at):
-            out += (self._steps("at", time - since) if time > state["at"] else []) + at[time]
-            state["at"], since = (
-                time,
-                time if ("bar",) in at[time] else time - (time - since) % longest,
-            )
-        return [self.id[token] for token in (*out, ("end",))]
+        events = self._events(score)
+        tokens: list[Token] = []
+        now = 0
+        counted_from = 0  # the step that `at` counts from
+        for step in sorted(events):
+            if step > now:
+                tokens += self._steps("at", step - counted_from)
+                now = step
+            tokens += events[step]
+            if ("bar",) in events[step]:
+                counted_from = step
+            else:
+                counted_from = step - (step - counted_from) % self.settings.reach
+        tokens.append(("end",))
+        return [self.id[token] for token in tokens]
+
+    def _events(self, score: Score) -> dict[int, list[Token]]:
+        """step -> what is said there: bars, metres, keys, then notes by voice and pitch. The end of
+        the piece is a step, too."""
+        events: dict[int, list[Token]] = defaultdict(list, {score.length: []})
+        for bar in score.bars:
+            events[bar].append(("bar",))
+        for step, token in self.signatures(score):
+            events[step].append(token)
+
+        notes = []
+        for voice, its_notes in enumerate(score.voices):
+            notes += [(note.start, voice, note.pitch, note) for note in its_notes]
+        notes.sort(key=lambda entry: entry[:3])
+        last_voice = _FIRST_VOICE
+        last_velocity = _FIRST_VELOCITY
+        for start, voice, pitch, note in notes:
+            said = events[start]
+            velocity = _VELOCITIES[min(32, (note.velocity + 2) // 4)]
+            if voice != last_voice:
+                said.append(("voice", voice))
+            if velocity != last_velocity:
+                said.append(("velocity", velocity))
+            said.append(("pitch", pitch))
+            said += self._steps("length", note.length)
+            if note.fermata:
+                said.append(("fermata",))
+            last_voice = voice
+            last_velocity = velocity
+        return events
+
+    def _steps(self, kind: str, count: int) -> list[Token]:
+        """`count` steps as the longest tokens that add up to them."""
+        whole, rest = divmod(count, self.settings.reach)
+        tokens: list[Token] = [(kind, self.settings.reach)] * whole
+        if rest:
+            tokens.append((kind, rest))
+        return tokens
 
     def read(self, tokens: Sequence[int]) -> tuple[Score, int]:
-        # before: the kind of the token before; since: what `at` counts from
-        state = dict(_AT_START)
-        before = ""
-        unread = 0
-        since = 0
-        voices = [list[Note]() for _ in range(self.voices)]
-        signs = list[tuple[int, Token]]()
-        for token in map(int, tokens):
-            kind, *value = self.tokens[token] if 0 <= token < len(self.tokens) else ("unknown",)
-            notes = voices[state["voice"]]
-            if kind == "end":
+        """Any tokens -> the score, and how many could not be read: those that say nothing where
+        they stand, and pitches without a length."""
+        reader = _Reader(self.voices, self.settings.reach)
+        for number in map(int, tokens):
+            token = self.tokens[number] if 0 <= number < len(self.tokens) else _UNKNOWN
+            if token[0] == "end":
                 break
-            if kind in ("voice", "velocity"):
-                state[kind] = value[0]
-            elif kind == "at" and since + value[0] > state["at"]:
-                state["at"], since = (
-                    since + value[0],
-                    since + value[0] // self.settings.reach * self.settings.reach,
-                )
-            elif kind == "pitch":
-                notes.append(Note(state["at"], 0, value[0], state["velocity"]))
-            elif kind == "length" and before in ("pitch", "length"):
-                notes[-1] = notes[-1]._replace(length=notes[-1].length + value[0])
-            elif kind == "fermata" and before == "length":
-                notes[-1] = notes[-1]._replace(fermata=True)
-            elif kind in ("bar", "meter", "key"):
-                signs.append((state["at"], (kind, *value)))
-                since = state["at"] if kind == "bar" else since
-            else:
-                kind, unread = "", unread + (kind not in AROUND)
-            before = kind
-        unread += sum(not note.length for notes in voices for note in notes)
-        length = max(
-            [state["at"], *(note.start + note.length for notes in voices for note in notes)]
-        )
-        read = [
-            tuple(sorted((n for n in notes if n.length), key=lambda n: (n.start, n.pitch)))
-            for notes in voices
-        ]
-        used = max((v for v, notes in enumerate(read) if notes), default=0) + 1
-        bars = tuple(
-            sorted({start for start, token in signs if token == ("bar",) and start < length})
-        )
-        return Score(
-            tuple(read[:used]), length, self.settings.per_quarter, bars, **changes(signs, length)
-        ), unread
+            reader.take(token)
+        return reader.score(self.settings.per_quarter)
+
+
+class _Reader:
+    """The state of reading events."""
+
+    def __init__(self, voices: int, reach: int):
+        self.reach = reach
+        self.voices = [list[Note]() for _ in range(voices)]
+        self.signatures: list[tuple[int, Token]] = []
+        self.bars: set[int] = set()
+        self.step = 0
+        self.counted_from = 0  # the step that `at` counts from
+        self.voice = _FIRST_VOICE
+        self.velocity = _FIRST_VELOCITY
+        self.kind_before = ""  # "" after what could not be read
+        self.unread = 0
+
+    def take(self, token: Token) -> None:
+        """The next token, which is not `end`."""
+        kind = token[0]
+        notes = self.voices[self.voice]
+        if kind == "pitch":
+            notes.append(Note(self.step, 0, token[1], self.velocity))
+        elif kind == "length" and self.kind_before in ("pitch", "length"):
+            notes[-1] = notes[-1]._replace(length=notes[-1].length + token[1])
+        elif kind == "fermata" and self.kind_before == "length":
+            notes[-1] = notes[-1]._replace(fermata=True)
+        elif kind == "at" and self.counted_from + token[1] > self.step:
+            self.step = self.counted_from + token[1]
+            if token[1] == self.reach:
+                self.counted_from = self.step
+        elif kind == "voice":
+            self.voice = token[1]
+        elif kind == "velocity":
+            self.velocity = token[1]
+        elif kind == "bar":
+            self.bars.add(self.step)
+            self.counted_from = self.step
+        elif kind in ("meter", "key"):
+            self.signatures.append((self.step, token))
+        else:
+            self.unread += kind not in AROUND
+            kind = ""
+        self.kind_before = kind
+
+    def score(self, per_quarter: int) -> tuple[Score, int]:
+        """What was read, and how many tokens were not. Notes without a length are left out."""
+        unread = self.unread
+        length = self.step
+        voices: list[tuple[Note, ...]] = []
+        used = 1  # voices up to the last with a note; at least one
+        for number, notes in enumerate(self.voices):
+            whole = [note for note in notes if note.length]
+            whole.sort(key=lambda note: (note.start, note.pitch))
+            voices.append(tuple(whole))
+            unread += len(notes) - len(whole)
+            length = max([length, *(note.start + note.length for note in notes)])
+            if whole:
+                used = number + 1
+        bars = tuple(sorted(bar for bar in self.bars if bar < length))
+        signatures: dict[str, Any] = metres_and_keys(self.signatures, length)
+        return Score(tuple(voices[:used]), length, per_quarter, bars, **signatures), unread
 
 
 class Event(MusicSettings, family="codec"):

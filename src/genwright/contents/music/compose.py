@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genwright.contents.music.codec import KEYS, key_name
+from genwright.contents.music.codec_tokens import KEYS, key_name
 from genwright.contents.music.rules import Rules
 from genwright.contents.music.score import Meter, Score, edges, first_number
 from genwright.contents.text.fill import gibbs
@@ -60,7 +60,7 @@ def compose(
         may = (
             grammar(tokens, rows)
             if grammar
-            else (codec.fits[-1].to(tokens.device) | ends).expand(len(tokens), -1)
+            else (codec.in_range[-1].to(tokens.device) | ends).expand(len(tokens), -1)
         )
         if bars is None or end is None:
             return may
@@ -79,7 +79,7 @@ def compose(
             model, prompts, None, settings, draws, end=end, constraint=allowed, logprobs=False
         )
         for new, there in zip(drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), strict=True):
-            score = replace(codec.decode([*given, *new[:there]]), names=codec.called, **kept)
+            score = replace(codec.decode([*given, *new[:there]]), names=codec.voice_names, **kept)
             scores.append(score if bars is None else first_bars(score, bars))
     return scores
 
@@ -147,8 +147,8 @@ def rewrite(
     keep = codec.kept(tokens, voices, steps, codec.prefix)
     total = tokens.shape[1]
     # what is no voice's: any content
-    allowed = codec.fits.to(device)[
-        (torch.arange(total) - codec.prefix) % codec.stride - codec.lead
+    allowed = codec.in_range.to(device)[
+        (torch.arange(total) - codec.prefix) % codec.row_length - codec.row_head
     ]
     half = context // 2 // model.row * model.row
     for place in range(0, max(1, total - half), half):
@@ -172,7 +172,9 @@ def rewrite(
         for name in ("facts", "tempo", "tempos", "bars", "meters", "keys")
     }
     return [
-        replace(codec.decode(row), names=(*score.names, *codec.called[len(score.names) :]), **about)
+        replace(
+            codec.decode(row), names=(*score.names, *codec.voice_names[len(score.names) :]), **about
+        )
         for row in tokens.tolist()
     ]
 

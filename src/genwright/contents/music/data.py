@@ -28,7 +28,8 @@ import torch
 from pydantic import Field, TypeAdapter
 
 from genwright.contents.music import sources as source_music
-from genwright.contents.music.codec import MusicCodec, MusicSettings, key_name
+from genwright.contents.music.codec import MusicCodec, MusicSettings
+from genwright.contents.music.codec_tokens import key_name
 from genwright.contents.music.draft import lost_of
 from genwright.contents.music.likeness import fingerprint, near_copies
 from genwright.contents.music.rules import faults
@@ -182,13 +183,13 @@ def _prepare(
         except GenwrightError as problem:
             bad.append(f"{name}: {problem.what}")
             continue
-        counts["notes that the codec loses"] += codec.lost(score)
+        counts["notes that the codec loses"] += codec.lost_notes(score)
         kept = {
             attribute: value
             for attribute, value in its.items()
             if value in attributes.get(attribute, ())
         }
-        pieces.append([name, len(tokens[-1]), codec.room(score), kept])
+        pieces.append([name, len(tokens[-1]), codec.transposition_range(score), kept])
         scores.append(score)
     settings.check_bad(bad, len(tokens))
     assert codec
@@ -315,7 +316,7 @@ class MusicDataset(ExampleDataset):
             replace(
                 self.codec.decode(self.row(i).tolist()),
                 facts={"title": self.names[i]},
-                names=self.codec.called,
+                names=self.codec.voice_names,
             )
             for i in chosen
         ]

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genwright.contents.music.codec import NONE
+from genwright.contents.music.codec_tokens import NONE
 
 _BACK = 3  # rows to look back for the step before: a metre and a key may stand between
 _FOLLOWS = {
@@ -43,15 +43,15 @@ def faults(codec: Any, tokens: Tensor) -> Tensor:
     time, vocabulary) bool: what would make its voice parallel to one before it in the row. Of
     codecs of rows."""
     none = codec.id["none",]
-    front = -(1 + codec.prefix) % codec.stride
+    front = -(1 + codec.prefix) % codec.row_length
     device = tokens.device
-    whole = (front, -(tokens.shape[1] + front) % codec.stride)
+    whole = (front, -(tokens.shape[1] + front) % codec.row_length)
     rows = F.pad(tokens.where(tokens >= 0, none), whole, value=none).unflatten(
-        1, (-1, codec.stride)
+        1, (-1, codec.row_length)
     )
     pitch_of = codec.pitch.to(device, torch.int16)  # products of two fit, and it is faster
-    pitch = pitch_of[rows[..., codec.lead :]]
-    timed = codec.timed.to(device)[rows[..., 0]]
+    pitch = pitch_of[rows[..., codec.row_head :]]
+    timed = codec.takes_time.to(device)[rows[..., 0]]
     # the row of the step before
     last = torch.arange(rows.shape[1], device=device).where(timed, 0).cummax(1).values
     before = pitch.gather(1, F.pad(last[:, :-1], (1, 0))[..., None].expand_as(pitch))
@@ -64,7 +64,7 @@ def faults(codec: Any, tokens: Tensor) -> Tensor:
         pitches,
     )
     found = parallel(*sides).any(3)[..., which]  # (n, rows, voices, vocabulary)
-    return F.pad(found, (0, 0, codec.lead, 0)).flatten(1, 2)[:, front : front + tokens.shape[1]]
+    return F.pad(found, (0, 0, codec.row_head, 0)).flatten(1, 2)[:, front : front + tokens.shape[1]]
 
 
 def _follows(before: tuple, token: tuple) -> bool:
@@ -91,9 +91,9 @@ class Rules:
             for t in ([k == "hold" for k in kinds], [k == "none" for k in kinds], follows)
         ]
         # of many tokens few pitches
-        fits = codec.fits if strict else codec.says
+        fits = codec.in_range if strict else codec.allowed_in_voice
         whole = codec.pitch.unique(return_inverse=True)
-        self.tables = [codec.pitch, fits, codec.timed, *whole, *known]
+        self.tables = [codec.pitch, fits, codec.takes_time, *whole, *known]
 
     def __call__(self, tokens: Tensor, rows: Tensor) -> Tensor:
         """(rows, length) int64 -> (rows, vocabulary) bool."""
@@ -104,31 +104,31 @@ class Rules:
         pitch_of, fits, timed, pitches, which, hold, none, follows = self.tables
         # where the music begins
         begin = time - (tokens == codec.id["start",]).flip(1).int().argmax(1) + codec.prefix
-        slot = (time - begin) % codec.stride
+        slot = (time - begin) % codec.row_length
         # the rows before this one, the newest last, and this one as far as it goes
         at = (time - slot)[:, None] + torch.arange(
-            -_BACK * codec.stride, codec.stride, device=device
+            -_BACK * codec.row_length, codec.row_length, device=device
         )
         known = (at >= begin[:, None]) & (at < time)
         seen = (
             tokens.gather(1, at.clamp(0, time - 1))
             .where(known, codec.id["none",])
-            .view(len(tokens), _BACK + 1, codec.stride)
+            .view(len(tokens), _BACK + 1, codec.row_length)
         )
-        pitch = pitch_of[seen[:, :, codec.lead :]]
+        pitch = pitch_of[seen[:, :, codec.row_head :]]
         steps = timed[seen[:, :-1, 0]] & known.view(seen.shape)[:, :-1, 0]
         last = _BACK - 1 - steps.flip(1).int().argmax(1)
         previous = pitch[torch.arange(len(tokens), device=device), last].where(
             steps.any(1, keepdim=True), NONE
         )
-        voice = (slot - codec.lead).clamp(min=0)
+        voice = (slot - codec.row_head).clamp(min=0)
         own = previous.gather(1, voice[:, None])
         allowed = fits[voice] & ~(hold & (pitch_of != own))
         if self.strict:
             allowed &= ~parallel(
                 previous[:, :, None], own[:, :, None], pitch[:, -1, :, None], pitches
             ).any(1)[:, which]
-        if not codec.lead:
+        if not codec.row_head:
             return allowed
         before = seen[:, -2, 0].where(time > begin, codec.id["start",])
         return torch.where(
