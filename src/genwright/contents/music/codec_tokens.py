@@ -24,8 +24,10 @@ KEYS = [Key(0, sharps, mode) for mode in MODES for sharps in range(-7, 8)]
 # Periods of the waves that tell how high a pitch is, in semitones: half an octave to five.
 WAVES = (6.0, 10.0, 18.0, 32.0, 60.0)
 # The major keys of 7 flats to 7 sharps, then the tonics that only minor keys have.
-FIFTHS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
-FIFTHS += ("G#", "D#", "A#")
+FIFTHS = (
+    *("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"),
+    *("G#", "D#", "A#"),
+)
 
 
 def key_name(key: Key) -> str:
