@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright.evaluation.figure import ACCURACY, BITS_PER_BYTE, LOSS, named
+from genwright.contents.text.evaluate import BITS_PER_BYTE
+from genwright.evaluation.figure import ACCURACY, LOSS, named
 from genwright.runs.evaluate import evaluate, latest
 from genwright.runs.run import Run, load
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genwright.core.errors import GenwrightError
-from genwright.evaluation.tokens import Floors, pair_counts
+from genwright.evaluation.token_floors import Floors, pair_counts
 
 tokens_of = st.lists(st.integers(0, 6), min_size=2, max_size=60)
 

@@ -37,7 +37,13 @@ def records(steps=300, final=2.0):
 
 def run_of(name="code", final=2.0, **changed):
     loss = Figure(
-        "loss, held out", final + 0.1, "nats/token", 9000, "tokens", {"unigram": 5.5, "bigram": 3.9}
+        "loss, held out",
+        final + 0.1,
+        "nats/token",
+        9000,
+        "tokens",
+        {"unigram": 5.5, "bigram": 3.9},
+        headline=True,
     )
     share = Figure(
         "parses as Python",
@@ -49,6 +55,7 @@ def run_of(name="code", final=2.0, **changed):
         {"held-out text": 0.9},
         "higher",
         "cut alike",
+        headline=True,
     )
     given = {
         "description": "Python code",

@@ -19,24 +19,10 @@ ARROWS = {"lower": "↓", "higher": "↑", "near": "≈"}
 # unit.
 LOSS = "loss, held out"
 MASKED_LOSS = "loss, held out, masked"
-BITS_PER_BYTE = "bits per byte, held out"
 ACCURACY = "accuracy, held out"
 MASKED_ACCURACY = "accuracy, held out, masked"
-EXAMPLE_LOSS = "held-out loss"  # of pictures and points
-NOTES_LOSS = "loss of all notes, held out"
-CHANGED_LOSS = "loss of changed notes, held out"
-PARSES = "parses as Python"
+EXAMPLE_LOSS = "held-out loss"  # of content that is no sequence of tokens
 TOKEN_LOSSES = (LOSS, MASKED_LOSS)  # nats a token; a run has one of them at most
-HEADLINES = (
-    LOSS,
-    MASKED_LOSS,
-    BITS_PER_BYTE,
-    ACCURACY,
-    MASKED_ACCURACY,
-    NOTES_LOSS,
-    CHANGED_LOSS,
-    PARSES,
-)
 
 
 @dataclass(frozen=True)
@@ -49,6 +35,7 @@ class Figure:
     direction: which way is better; "near" means near the ceiling (diversity, copying), neither up
     nor down.
     detail: one sentence on how it was measured.
+    headline: whether it stands at the head of a report, before the others.
     """
 
     name: str
@@ -60,6 +47,7 @@ class Figure:
     ceilings: Mapping[str, float] = field(default_factory=dict)
     direction: Direction = "lower"
     detail: str = ""
+    headline: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; a number that is not finite becomes None, which JSON can hold."""
@@ -73,19 +61,32 @@ class Figure:
     def from_json(cls, data: Mapping[str, Any]) -> Figure:
         """The inverse of `to_json`; what is None is not a number again. Raises TypeError for an
         unknown key."""
-        sides = {
-            side: {name: _or_nan(value) for name, value in data.get(side, {}).items()}
-            for side in ("floors", "ceilings")
-        }
-        return cls(**{**data, **sides, "value": _or_nan(data["value"])})
+        values = dict(data)
+        values["value"] = _or_nan(data["value"])
+        for side in ("floors", "ceilings"):
+            numbers = data.get(side, {})
+            values[side] = {name: _or_nan(value) for name, value in numbers.items()}
+        values.setdefault("headline", _led_before(data))
+        return cls(**values)
+
+
+def _led_before(data: Mapping[str, Any]) -> bool:
+    """Whether a figure of a file that says nothing of headlines stood at the head of reports."""
+    if data["name"] in (ACCURACY, MASKED_ACCURACY):
+        return True
+    return data["unit"] in ("nats/token", "bits/byte")
 
 
 def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    if math.isfinite(value):
+        return value
+    return None
 
 
 def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+    if value is None:
+        return math.nan
+    return float(value)
 
 
 def named(figures: Sequence[Figure], *names: str) -> Figure | None:
@@ -119,12 +120,16 @@ def shown(value: float, unit: str) -> str:
     >>> shown(0.4123, "share"), shown(1.5, "nats/token")
     ('41.2%', '1.5')
     """
-    return f"{value:.1%}" if unit == "share" and math.isfinite(value) else number(value)
+    if unit == "share" and math.isfinite(value):
+        return f"{value:.1%}"
+    return number(value)
 
 
 def marks(values: Mapping[str, float], unit: str) -> str:
     """{"unigram": 5.1, "bigram": 3.9} -> "unigram 5.1, bigram 3.9"."""
-    return ", ".join(f"{name} {shown(value, unit)}" for name, value in values.items()) or "-"
+    if not values:
+        return "-"
+    return ", ".join(f"{name} {shown(value, unit)}" for name, value in values.items())
 
 
 def table(figures: Sequence[Figure], title: str = "") -> Table:
@@ -137,31 +142,29 @@ def table(figures: Sequence[Figure], title: str = "") -> Table:
         pad_edge=False,
         padding=(0, 2, 0, 0),
     )
-    for column in ("measure", "", "value", "unit", "floor", "ceiling", "on"):
-        out.add_column(
-            column,
-            justify="right" if column == "value" else "left",
-            no_wrap=column in ("", "value"),
+    out.add_column("measure")
+    out.add_column("", no_wrap=True)
+    out.add_column("value", justify="right", no_wrap=True)
+    for column in ("unit", "floor", "ceiling", "on"):
+        out.add_column(column)
+    for figure in figures:
+        out.add_row(
+            Text(figure.name),
+            Text(ARROWS[figure.direction]),
+            Text(shown(figure.value, figure.unit), "bold"),
+            Text(figure.unit),
+            Text(marks(figure.floors, figure.unit)),
+            Text(marks(figure.ceilings, figure.unit)),
+            Text(f"{figure.count:,} {figure.counted}"),
         )
-    for f in figures:
-        cells = (
-            f.name,
-            ARROWS[f.direction],
-            shown(f.value, f.unit),
-            f.unit,
-            marks(f.floors, f.unit),
-            marks(f.ceilings, f.unit),
-            f"{f.count:,} {f.counted}",
-        )
-        out.add_row(*(Text(cell, "bold" if i == 2 else "") for i, cell in enumerate(cells)))
     return out
 
 
 def details(figures: Sequence[Figure]) -> str:
     """How the figures were measured: a line for each way, after the names of those that it is
     of."""
-    names: dict[str, list[str]] = {}
-    for f in figures:
-        if f.detail:
-            names.setdefault(f.detail, []).append(f.name)
-    return "\n".join(f"{', '.join(its)}: {detail}" for detail, its in names.items())
+    names_of: dict[str, list[str]] = {}
+    for figure in figures:
+        if figure.detail:
+            names_of.setdefault(figure.detail, []).append(figure.name)
+    return "\n".join(f"{', '.join(names)}: {detail}" for detail, names in names_of.items())

@@ -22,7 +22,6 @@ from genwright.core.files import write_whole
 from genwright.evaluation.figure import (
     ARROWS,
     EXAMPLE_LOSS,
-    HEADLINES,
     TOKEN_LOSSES,
     Figure,
     marks,
@@ -36,7 +35,7 @@ from genwright.reporting.provenance import differences
 from genwright.reporting.svg import COLOURS, Series, chart, scale, short
 
 POINTS = 400  # of a curve: more than a screen shows
-# figures in the opening sentence and in tiles, where none of `HEADLINES` is there
+# figures in the opening sentence; and in tiles, where none is a headline
 LEADING = 3
 TILES = 4
 ROWS = 16  # of a table that stand open; a corpus may have thousands of shards
@@ -213,7 +212,7 @@ def _tiles(run: RunData) -> str:
     steps = [r for r in run.records if "held_out" not in r and "step" in r]
     telling = [f for f in run.figures if math.isfinite(f.value) and not tells_nothing(f)]
     compared = [f for f in telling if f.ceilings] or telling
-    headlines = [f for f in telling if f.name in HEADLINES] or compared[:TILES]
+    headlines = [f for f in telling if f.headline] or compared[:TILES]
     chosen = [(shown(f.value, f.unit), f.unit, f.name) for f in headlines]
     if count := run.sizes.get("parameters"):
         chosen.append((short(count) if isinstance(count, int) else str(count), "", "parameters"))

@@ -14,10 +14,15 @@ import pytest
 import torch
 
 import genwright
-from genwright.contents.text.evaluate import SAMPLES, bits_per_byte, evaluate_language
+from genwright.contents.text.evaluate import (
+    BITS_PER_BYTE,
+    SAMPLES,
+    bits_per_byte,
+    evaluate_language,
+)
 from genwright.core.contracts import Loss, Objective, Space
 from genwright.core.draws import Draws
-from genwright.evaluation.figure import BITS_PER_BYTE, LOSS, Figure, named
+from genwright.evaluation.figure import LOSS, Figure, named
 from genwright.reporting.page import RunData
 from genwright.reporting.report import sentence
 from independent import bigram, distinct, longest_copy, nats, near, repetition, unigram

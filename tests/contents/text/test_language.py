@@ -14,7 +14,7 @@ from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.evaluation.figure import Figure, number, table
 from genwright.evaluation.held_out import measure
-from genwright.evaluation.tokens import Floors
+from genwright.evaluation.token_floors import Floors
 from genwright.objectives.language import Causal, Masked
 
 VOCABULARY, CONTEXT = 11, 8

@@ -34,7 +34,7 @@ from genwright.contents.text.evaluate import evaluate_language
 from genwright.core.attributes import encode
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import task, track
-from genwright.evaluation.figure import CHANGED_LOSS, NOTES_LOSS, Figure, named
+from genwright.evaluation.figure import Figure, named
 from genwright.evaluation.held_out import measure, untrained
 from genwright.evaluation.pilot import SampleCounts
 from genwright.training.engine import Engine
@@ -49,6 +49,8 @@ SHOWN = 4  # pieces in a report, and harmonised melodies
 SHORT = 8  # bars of a melody in a report
 HARMONISED = 16  # held-out melodies that are given other voices
 TRAINING = "training music"  # beside `HELD_OUT`: sets of real pieces
+NOTES_LOSS = "loss of all notes, held out"
+CHANGED_LOSS = "loss of changed notes, held out"
 PARALLEL_FIGURE = "parallel fifths, octaves and unisons"
 
 
@@ -317,7 +319,9 @@ def _of_notes(run: Run, dataset: Any) -> list[Figure]:
             for floor in ("unigram", "bigram")
         }
         detail = "a token is what one voice does in one step of time; floors count each voice by itself, bigram after its own last step"
-        out.append(Figure(name, value, "nats/token", count, "tokens", floors, {}, "lower", detail))
+        out.append(
+            Figure(name, value, "nats/token", count, "tokens", floors, {}, "lower", detail, True)
+        )
     what = (
         f"everything that is said of one step of time, {codec.settings.per_quarter} a quarter note"
     )

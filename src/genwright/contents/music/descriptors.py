@@ -14,7 +14,7 @@ import numpy as np
 
 from genwright.contents.music.likeness import near_copies
 from genwright.contents.music.score import Note, Score, edges
-from genwright.evaluation.tokens import longest_spans
+from genwright.evaluation.token_samples import longest_spans
 
 SCALE = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
 # how well each degree fits, from the tonic

@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from genwright.contents.text.fill import candidates
+from genwright.contents.text.python_code import PARSES, parses
+from genwright.contents.text.sample_figures import Judge, measure_samples
 from genwright.core.contracts import Batch, Objective
 from genwright.evaluation.figure import (
     ACCURACY,
-    BITS_PER_BYTE,
     LOSS,
     MASKED_ACCURACY,
     MASKED_LOSS,
@@ -31,12 +32,14 @@ from genwright.evaluation.figure import (
 )
 from genwright.evaluation.held_out import Means, measure, untrained
 from genwright.evaluation.pilot import SampleCounts
-from genwright.evaluation.tokens import Floors, measure_samples
+from genwright.evaluation.token_floors import Floors
 from genwright.training.engine import Engine
 
 if TYPE_CHECKING:
     from genwright.runs.run import Run
 
+BITS_PER_BYTE = "bits per byte, held out"
+PYTHON = Judge(PARSES, parses, "cut at the last whole line and statement")
 # of which the figures of samples are made, at most, unless another number is asked for
 SAMPLES = 32
 LEAST, PART = 4, 8  # samples that are always drawn, and at once
@@ -124,7 +127,14 @@ def _figure(metric: str, means: Means, untrained: Mapping[str, float], lookahead
         floors["untrained"] = untrained[metric]
     title, targets = (causal, "tokens") if lookahead else (masked, "hidden tokens")
     return Figure(
-        title, means[metric], unit, means.counts[metric], targets, floors, direction=direction
+        title,
+        means[metric],
+        unit,
+        means.counts[metric],
+        targets,
+        floors,
+        direction=direction,
+        headline=metric in TITLES,
     )
 
 
@@ -148,6 +158,7 @@ def bits_per_byte(loss: Figure, tokens: int, nbytes: int) -> Figure:
         {},
         "lower",
         f"{tokens:,} tokens",
+        headline=True,
     )
 
 
@@ -203,6 +214,8 @@ def _sampled(
         )
 
     drawn = list(chain(*counts.draw("samples", draw, least=LEAST, most=SAMPLES, part=PART)))
+    of_python = [name for name in names if name.endswith(".py")]
+    judge = PYTHON if len(of_python) > len(names) / 2 else None
     figures, spans = measure_samples(
         [np.asarray(s.tokens, dtype=np.int64) for s in drawn],
         dataset.tokens("train"),
@@ -210,7 +223,7 @@ def _sampled(
         floors.unigram,
         codec.decode,
         end=codec.space.special["end"],
-        code=sum(name.endswith(".py") for name in names) > len(names) / 2,
+        judge=judge,
         seed=run.recipe.seed,
     )
     texts = [{"prompt": s.prompt, "text": s.text, "span": None} for s in continued]

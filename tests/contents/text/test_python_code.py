@@ -1,0 +1,42 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from genwright.contents.text.python_code import parses
+
+
+@pytest.mark.parametrize(
+    "text, verdict",
+    [
+        ("x = 1\ny = (", True),
+        ("def f(a):\n    if a:\n        return 1\n    els", True),
+        ("def f(a):\n    if a:\n", None),
+        ("x = 1\nfoo(a,\n    b,\n", True),
+        ('x = 1\ns = """ open\nmore\n', True),
+        ('"""Only the start of a docstring\nthat goes on\n', None),
+        ("# a comment\n\n", None),
+        ("no newline at all", None),
+        ("", None),
+        ("x = = 1\ny = 2\n", False),
+        ("x = 1\ndef f(:\n    pass\n", False),
+        ("if a:\n        x = 1\n    y = 2\n", False),
+        ("x = 1\n  y = 2\n", False),
+        ("x = '\\d'\n", True),  # an invalid escape only warns
+        ("x = 1\0\n", False),
+        ("try:\n    x = 1\nexcept", None),
+        ("(" * 5000 + "\n", False),
+        ("x = " + "-" * 100_000 + "1\n", False),
+    ],
+)
+def test_parses(text, verdict, recwarn):
+    assert parses(text) is verdict
+    assert not recwarn.list
+
+
+def test_beginnings_of_real_programs_never_count_as_wrong():
+    folder = Path(os.__file__).parent
+    for name in ("ast.py", "json/decoder.py", "heapq.py", "textwrap.py", "dataclasses.py"):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert all(parses(text[:n]) is not False for n in range(100, 3000, 97)), name
+        assert parses(text) is True
