@@ -4,9 +4,10 @@ seeds decide."""
 import pytest
 import torch
 
+from genwright.contents.text.generate import generate_all as generate
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
-from genwright.sampling.decode import generate, generate_tokens, pad_left
+from genwright.sampling.decode import generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
 
 GREEDY = Decoding(max_tokens=20, temperature=0)
@@ -115,7 +116,7 @@ def test_text_streams_in_order_and_without_the_stop_string(table, letters):
         assert piece
         streamed[row] += piece
 
-    samples = generate(table, letters, ["a", "bb"], n=2, settings=stops, on_token=add)
+    samples = generate(table, letters, ["a", "bb"], n=2, settings=stops, on_piece=add)
     assert streamed == [sample.text for sample in samples]
     assert samples == generate(table, letters, ["a", "bb"], n=2, settings=stops)
 

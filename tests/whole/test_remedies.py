@@ -12,6 +12,7 @@ from genwright import api
 from genwright.contents.music.composing import check_rules
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
+from genwright.contents.text.generate import generate_all as generate
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.models import hf
@@ -19,7 +20,6 @@ from genwright.models.presets import TransformerSettings
 from genwright.recipe.schema import Recipe
 from genwright.recipe.suggestions import settings_meant, value_of
 from genwright.runs.watch import Watching, alarms
-from genwright.sampling.decode import generate
 from genwright.sampling.drawing import Decoding
 from genwright.training import loop
 from genwright.training.settings import Training

@@ -168,15 +168,15 @@ class Run:
             from genwright.contents.images.pictured import draw
 
             return draw(self, n, first=first, **settings)
-        from genwright.sampling.decode import generate
+        from genwright.contents.text.generate import generate_all
 
-        return generate(
+        return generate_all(
             self.model,
             self.codec,
             prompts,
             n=n,
             settings=self.sampling(**settings),
-            on_token=on_token,
+            on_piece=on_token,
             start=first,
         )
 

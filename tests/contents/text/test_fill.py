@@ -7,11 +7,11 @@ from torch import nn
 
 from genwright.contents.text.codec import BPE, Characters
 from genwright.contents.text.fill import fill, fill_tokens
+from genwright.contents.text.generate import generate_all as generate
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
-from genwright.sampling.decode import generate
 from genwright.sampling.drawing import Decoding
 
 GREEDY = Decoding(temperature=0)

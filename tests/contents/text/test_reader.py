@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from genwright.contents.text.codec import BPE, Bytes, TextCodec
-from genwright.sampling.decode import Reader
+from genwright.contents.text.generate import Reader
 
 BYTES = Bytes().train(iter([]))
 LEARNED = BPE(vocabulary=320).train(iter(["the cat sat on the mat; naïve 日本語 and the cat " * 9]))

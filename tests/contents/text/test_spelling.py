@@ -13,9 +13,11 @@ from torch import nn
 
 from genwright.contents.text.codec import BPE, Bytes
 from genwright.contents.text.fill import candidates, fill, fill_tokens
+from genwright.contents.text.generate import Reader
+from genwright.contents.text.generate import generate_all as generate
 from genwright.core.draws import Draws
 from genwright.models.presets import TransformerSettings
-from genwright.sampling.decode import Reader, generate, generate_tokens
+from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.spelling import may_fill
 
