@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright.core.contracts import Space
+from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
 from genwright.models.presets import TransformerSettings
 from genwright.objectives.language import Causal, Masked
@@ -80,8 +80,8 @@ class Rows:
             row[ends[example] :] = -1
         return {"tokens": tokens}
 
-    def describe(self, position, examples):
-        return "rows"
+    def sources(self, position, examples):
+        return [Source("rows") for _ in examples]
 
 
 def split() -> dict[str, float]:

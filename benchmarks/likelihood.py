@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from common import finish
-from genwright.core.contracts import Space
+from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
 from genwright.core.registry import settings_of
 from genwright.evaluation.likelihood import active_units, estimate, marginal_nll
@@ -60,8 +60,8 @@ class Digits:
             )
         return {"x": self.x[self.order[index % len(self.x)]]}
 
-    def describe(self, position, examples):
-        return f"batch {position}"
+    def sources(self, position, examples):
+        return [Source(f"batch {position}") for _ in examples]
 
 
 def pictures(path: Path) -> tuple[torch.Tensor, torch.Tensor]:

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright.core.contracts import Space
+from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
 from genwright.models.velocity import MlpVelocity
 from genwright.objectives.flow import Flow
@@ -65,8 +65,8 @@ class EightToMoons:
         )
         return {"start": start, "x": 3 * moons - 1}
 
-    def describe(self, position: int, examples: torch.Tensor) -> str:
-        return f"points {position}"
+    def sources(self, position: int, examples: torch.Tensor) -> list[Source]:
+        return [Source(f"points {position}") for _ in examples]
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:

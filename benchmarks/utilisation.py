@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright.core.contracts import Space
+from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
 from genwright.recipe.schema import Recipe, parse_overrides
 from genwright.runs import assemble
@@ -42,8 +42,8 @@ class Noise:
             )
         }
 
-    def describe(self, position, examples):
-        return "noise"
+    def sources(self, position, examples):
+        return [Source("noise") for _ in examples]
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from genwright.core.contracts import Space
+from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.models.mlp import MLPDiscriminator, MLPGenerator
@@ -38,8 +38,8 @@ class Modes:
             {"condition": torch.stack([x[:, 0] < 0, x[:, 0] >= 0], 1).float()} if self.named else {}
         )
 
-    def describe(self, position, examples):
-        return ""
+    def sources(self, position, examples):
+        return [Source("points") for _ in examples]
 
 
 def built(space=POINTS, seed=0, width=16, **settings):

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from genwright.core.contracts import Space
+from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
 from genwright.models.vq import VQSettings
 from genwright.objectives.quantised import VectorQuantised, perplexity
@@ -33,8 +33,8 @@ class Shapes:
             row[0, slice(2, 6) if k else slice(None), slice(1, 5) if k != 1 else slice(None)] = s
         return {"x": x}
 
-    def describe(self, position, examples):
-        return f"shapes {position}"
+    def sources(self, position, examples):
+        return [Source(f"shapes {position}") for _ in examples]
 
 
 def made(**settings):

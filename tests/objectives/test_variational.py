@@ -4,7 +4,7 @@ reach through the loop."""
 import pytest
 import torch
 
-from genwright.core.contracts import Space
+from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.models.autoencoder import MlpVae
@@ -34,8 +34,8 @@ class Halves:
         x[:, :, :, 4:] += 1.7 * (right == 1).float()[:, None, None, None]
         return {"x": x} | ({"condition": torch.eye(2)[right]} if self.conditional else {})
 
-    def describe(self, position, examples):
-        return f"batch {position}"
+    def sources(self, position, examples):
+        return [Source(f"batch {position}") for _ in examples]
 
 
 def made(space=PLAIN, units=3, **settings):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from genwright.core.contracts import Loss, Turn
+from genwright.core.contracts import Loss, Source, Turn
 from genwright.core.draws import Draws
 from genwright.training.settings import Optimizer, Schedule, Training
 
@@ -28,8 +28,8 @@ class Points:
             + 0.05 * draws.normal("noise", 2)
         }
 
-    def describe(self, position, examples):
-        return f"points {position}"
+    def sources(self, position, examples):
+        return [Source(f"points {position}") for _ in examples]
 
 
 def mlp(a, b, c):
@@ -127,8 +127,8 @@ class Bandit:
             "reward": (arm == context.argmax(1)).float(),
         }
 
-    def describe(self, position, examples):
-        return f"pulls {position}"
+    def sources(self, position, examples):
+        return [Source(f"pulls {position}") for _ in examples]
 
 
 class PPO:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import genwright
-from genwright.core.contracts import Loss, Objective, Turn
+from genwright.core.contracts import Loss, Objective, Source, Turn
 from genwright.core.files import json_text
 from genwright.evaluation.figure import Figure
 from genwright.reporting.page import RunData
@@ -230,8 +230,8 @@ class Numbers:
     def batch(self, position, examples, policy=None):
         return {"x": (examples.float()[:, None] + 1 + position) / 4}
 
-    def describe(self, position, examples):
-        return f"numbers {position}"
+    def sources(self, position, examples):
+        return [Source(f"numbers {position}") for _ in examples]
 
 
 class Rank(Engine):

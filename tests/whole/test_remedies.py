@@ -13,7 +13,7 @@ from genwright.contents.music.composing import check_rules
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
 from genwright.contents.text.generate import generate_all as generate
-from genwright.core.contracts import Space
+from genwright.core.contracts import Source, Space
 from genwright.core.errors import GenwrightError
 from genwright.models import hf
 from genwright.models.presets import TransformerSettings
@@ -97,7 +97,7 @@ def test_a_run_that_is_clipped_is_not_told_to_clip(clip, words):
         units=1,
         unit="things",
         batch=lambda *_: {"x": torch.ones(2, 1)},
-        describe=lambda *_: "",
+        sources=lambda position, examples: [Source("things") for _ in examples],
     )
     settings = Training(steps=3, clip=clip, optimizer={"kind": "adamw", "learning_rate": 0.1})
     engine = api.Engine("cpu")

@@ -121,8 +121,8 @@ class Objective(Protocol):
 
 class Latent(Protocol):
     """What an objective can do that makes content from a latent of known prior N(0, I): sample,
-    walk, traverse, invert. Pictures and points are `(n, *space.shape)` float32, pictures in [-1,
-    1]. Called without gradients."""
+    walk, traverse, invert. Content is `(n, *space.shape)` float32, in the range that its codec
+    gives. Called without gradients."""
 
     latent: tuple[int, ...]  # shape of one example's latent
 
@@ -130,7 +130,7 @@ class Latent(Protocol):
         self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any
     ) -> Tensor:
         """latent (n, *latent) -> content (n, *space.shape). condition, negative: (n,
-        space.columns), see `codecs/attributes.py`.
+        space.columns), see `core/attributes.py`.
         settings: sampling.drawing.Drawing."""
 
     def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Any) -> Tensor:
@@ -138,20 +138,51 @@ class Latent(Protocol):
         it."""
 
 
+class Source(NamedTuple):
+    """A document that an example was made from, wholly or in part.
+
+    document: what it is called in the data: "lib/ast.py", "rows.jsonl:12" (a row, from 0).
+    file: the file that holds it, named as the data name it; "" where it lies in none.
+    digest: the first 128 bits of a SHA-256, 32 hexadecimal digits: of the document's content where
+    that is known, else of the file's; "" where there is neither.
+    offset: where in the document the example begins, in tokens of it; 0 where it holds all of it.
+    """
+
+    document: str
+    file: str = ""
+    digest: str = ""
+    offset: int = 0
+
+
+DIGEST_DIGITS = 32  # of `Source.digest`
+
+
 @runtime_checkable
 class Stream(Protocol):
     """Batches as a pure function of the position (an integer) and the seed it was made with."""
 
     size: int  # examples in one global batch
-    units: int  # units in one example, for speed: its tokens; 1 for pictures
+    units: int  # units in one example, for speed: its tokens; 1 where it is not divided
     unit: str  # their name, in the plural: "tokens"
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Rows `examples` (int64 indices into the global batch) of the batch at `position`.
         `policy` is the objective, for streams that sample the model itself."""
 
-    def describe(self, position: int, examples: Tensor) -> str:
-        """Where those rows come from, for a person ("lib/ast.py, lib/abc.py")."""
+    def sources(self, position: int, examples: Tensor) -> list[Source]:
+        """Where those rows come from: of each row in turn every document that it touches, in
+        order."""
+
+
+def describe(stream: Stream, position: int, examples: Tensor) -> str:
+    """Where rows of a batch come from, for a person: the first document of each, once ("lib/ast.py
+    (from token 12), lib/abc.py (from token 0)")."""
+    names = []
+    for row in examples.split(1):
+        first = stream.sources(position, row)[0]
+        windows = stream.unit == "tokens"  # which begin anywhere in a document
+        names.append(f"{first.document} (from token {first.offset})" if windows else first.document)
+    return ", ".join(dict.fromkeys(names))
 
 
 class Utf8Tables(NamedTuple):
@@ -198,7 +229,7 @@ class Space:
     faults: (examples, time) tokens, -1 for none -> (examples, time, vocabulary) bool, what would
     break a rule of the content there.
     attributes: name -> its values, what content may be conditioned on: a column each, in this order
-    (`codecs/attributes.py`)."""
+    (`core/attributes.py`)."""
 
     vocabulary: int = 0
     special: Mapping[str, int] = field(default_factory=dict)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genwright.core.contracts import Batch
+from genwright.core.contracts import Batch, Source
 from genwright.core.draws import Draws, key
 from genwright.core.errors import GenwrightError
 from genwright.data.split import HeldOut
@@ -65,9 +65,9 @@ def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.nd
 class Split:
     """One side of a dataset, with random access by indices that count from 0 in the split.
 
-    numbers: (n,) which of the source's examples are in it; take: numbers -> (n, *shape) float32;
-    name: number -> what it is called; conditions: (examples of the source, columns) uint8, None
-    where there are no attributes."""
+    numbers: (n,) which of the data's examples are in it; take: numbers -> (n, *shape) float32;
+    name: number -> what it is called; conditions: (examples of the data, columns) uint8, None where
+    there are no attributes; source: number -> where it comes from (default: its name alone)."""
 
     def __init__(
         self,
@@ -75,14 +75,19 @@ class Split:
         take: Callable[[np.ndarray], Tensor],
         name: Callable[[int], str],
         conditions: np.ndarray | None,
+        source: Callable[[int], Source] | None = None,
     ):
         self.numbers = numbers
         self.take = take
         self.name = name
         self.conditions = conditions
+        self.source = source or self._named
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def _named(self, number: int) -> Source:
+        return Source(self.name(number))
 
     def x(self, indices: Any) -> Tensor:
         """(n, *shape) float32."""
@@ -99,6 +104,10 @@ class Split:
     def names(self, indices: Any) -> list[str]:
         return [self.name(number) for number in self.numbers[np.asarray(indices)].tolist()]
 
+    def sources(self, indices: Any) -> list[Source]:
+        """Of each example the document that it is."""
+        return [self.source(number) for number in self.numbers[np.asarray(indices)].tolist()]
+
     def batch(self, indices: np.ndarray) -> Batch:
         condition = self.condition(indices)
         return {"x": self.x(indices)} | ({} if condition is None else {"condition": condition})
@@ -107,7 +116,7 @@ class Split:
 class ExampleStream:
     """See `contracts.Stream`. Every epoch visits each example once, in an order of its own.
     `change(batch, draws)` alters a batch (flips), from numbers drawn by (seed, position, example).
-    split: `Split`, or what has its `len`, `batch` and `names`."""
+    split: `Split`, or what has its `len`, `batch` and `sources`."""
 
     units = 1
 
@@ -131,8 +140,8 @@ class ExampleStream:
         batch = self.split.batch(self.indices(position, examples))
         return self.change(batch, Draws(self.seed, position, examples)) if self.change else batch
 
-    def describe(self, position: int, examples: Tensor) -> str:
-        return ", ".join(self.split.names(self.indices(position, examples)))
+    def sources(self, position: int, examples: Tensor) -> list[Source]:
+        return self.split.sources(self.indices(position, examples))
 
 
 class HeldOutExamples:
@@ -157,7 +166,7 @@ class ExampleDataset:
 
     parts: dict[str, Split]
     held: HeldOut | None = None  # where it was not the source that said so
-    unit = "images"
+    unit: str  # what its examples are called, in the plural
 
     def split(self, name: str) -> Split:
         """ "train" or "held_out", with random access."""

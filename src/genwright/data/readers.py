@@ -16,7 +16,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import changed, irregular
@@ -24,7 +24,7 @@ from genwright.data import rows
 from genwright.data.encodings import Decoder, NotText, as_utf8, encoding_of
 from genwright.data.rows import Record, first_line
 from genwright.data.tables import LONGEST, BadTable, Fault, Table
-from genwright.data.workers import at_file
+from genwright.data.workers import Work, at_file
 
 BLOCK = 1 << 20  # bytes read at once
 LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
@@ -213,6 +213,13 @@ def scan_all(paths: list[str]) -> list[dict]:
         at_file(position)
         found.append(scan(path))
     return found
+
+
+def _paths_of(job: dict[str, Any]) -> list[str]:
+    return job["paths"]
+
+
+SCAN = Work(scan_all, "reading", _paths_of)
 
 
 def _checked(chunks: Iterable[bytes]) -> Iterator[bytes]:

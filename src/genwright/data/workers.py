@@ -42,8 +42,9 @@ LOWER = "it may have run out of memory: lower data.workers, or leave the file ou
 
 
 class Work(NamedTuple):
-    """A kind of job. function: of a module without torch; label: for the bar of progress; files:
-    the paths that a job reads."""
+    """A kind of job, which stands beside its function. function: of a module without torch, for a
+    worker imports it; label: for the bar of progress; files: job -> the paths that it reads, which
+    are named where a worker dies."""
 
     function: Callable[..., Any]
     label: str
@@ -59,29 +60,7 @@ class Answer(NamedTuple):
     failure: str = ""
 
 
-def kinds_of_work() -> dict[str, Work]:
-    from genwright.contents.images import pictures
-    from genwright.contents.music import sources as source_music
-    from genwright.contents.text import shards
-    from genwright.data import readers
-
-    def parts(job: dict) -> Iterable[str]:
-        return (part[0] for part in job["unit"]["parts"])
-
-    return {
-        "scan": Work(readers.scan_all, "reading", lambda job: job["paths"]),
-        "count": Work(shards.count, "counting", parts),
-        "write": Work(shards.write, "tokenising", parts),
-        "pictures": Work(
-            pictures.write, "decoding pictures", lambda job: (path for _, path in job["files"])
-        ),
-        "music": Work(
-            source_music.read, "reading music", lambda job: (path for path, _ in job["files"])
-        ),
-    }
-
-
-def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterable[tuple[int, Any]]:
+def parallel(work: Work, jobs: Sequence[dict], workers: int) -> Iterable[tuple[int, Any]]:
     """(index of the job, its result) as they are done, with a bar of progress on a terminal. One
     worker: in this process.
 
@@ -91,7 +70,6 @@ def parallel(name: str, jobs: Sequence[dict], workers: int) -> Iterable[tuple[in
     from rich.console import Console
     from rich.progress import track
 
-    work = kinds_of_work()[name]
     console = Console(stderr=True)
     hidden = quiet or len(jobs) < 2 or not console.is_terminal
     # a daemon may start no process

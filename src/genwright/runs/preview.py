@@ -12,7 +12,7 @@ from rich.text import Text
 from torch import Tensor
 
 from genwright.core.attributes import decode
-from genwright.core.contracts import Batch
+from genwright.core.contracts import Batch, describe
 from genwright.core.draws import Draws
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
@@ -86,7 +86,7 @@ def preview(recipe: Recipe) -> Preview:
     batch = stream.batch(0, rows)
     prepared = objective.prepare(dict(batch), Draws(recipe.seed, 0, rows), engine)
     shown = range(min(ROWS, stream.size))
-    where = [stream.describe(0, rows[i : i + 1]) for i in shown]
+    where = [describe(stream, 0, rows[i : i + 1]) for i in shown]
     words = "targets" in prepared and recipe.data.content == "text"
     examples = [_pieces(prepared, i, dataset.codec) for i in shown] if words else []
     pictures = batch["x"][: len(shown)] if "x" in batch and batch["x"].ndim == 4 else None

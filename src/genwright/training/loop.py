@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genwright.core.contracts import Batch, Loss, Objective, Stream, Turn
+from genwright.core.contracts import Batch, Loss, Objective, Stream, Turn, describe
 from genwright.core.draws import Draws, key
 from genwright.core.errors import GenwrightError
 from genwright.training.engine import Engine
@@ -231,8 +231,10 @@ class _Step:
             if turn.draw not in batches:
                 batches[turn.draw] = self.prepared(position * objective.draws + turn.draw)
             if reason := self.turn(turn, batches[turn.draw], factor, record, totals):
-                where = self.stream.describe(
-                    position * objective.draws + turn.draw, torch.arange(self.stream.size)
+                where = describe(
+                    self.stream,
+                    position * objective.draws + turn.draw,
+                    torch.arange(self.stream.size),
                 )
                 record["skipped"] = (
                     f"{reason} at step {state.step + 1}, position {position}: {where}"

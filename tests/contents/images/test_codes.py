@@ -1,6 +1,7 @@
 """Pictures as codes: the prefix, what counts, the copy that a run keeps, and drawing code by
 code."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -136,7 +137,7 @@ def test_a_damaged_copy_is_named(saved, name, content):
         Codes(run="gone").load(saved)
 
 
-def test_data_of_pictures_hands_over(pictures, saved):
+def test_data_of_pictures_hands_over(tmp_path, pictures, saved):
     plain = pictures.prepare(IMAGE)
     dataset = pictures.prepare(Codes(run=saved, prefix=3))
     assert (
@@ -150,6 +151,10 @@ def test_data_of_pictures_hands_over(pictures, saved):
         and dataset.digest != plain.digest
     )
     assert len(dataset.split("train")) + len(dataset.split("held_out")) == 12
+    sources = dataset.stream(4, 0).sources(2, torch.arange(4))
+    assert sources == plain.stream(4, 0).sources(2, torch.arange(4))
+    red = (tmp_path / "data" / sources[0].file).read_bytes()
+    assert sources[0].digest == hashlib.sha256(red).hexdigest()[:32] and sources[0].offset == 0
     assert (
         pictures.prepare(Codes(run=saved, prefix=3), expect=dataset.digest).digest == dataset.digest
     )

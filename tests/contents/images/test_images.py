@@ -1,6 +1,7 @@
 """Pictures from every source: what they become, which side they are on, and that a batch is a pure
 function of its position."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -13,6 +14,7 @@ from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
 from genwright.contents.images.source_sprites import VALUES, Sprites
 from genwright.core.attributes import decode
+from genwright.core.contracts import Source, describe
 from genwright.core.errors import GenwrightError
 from genwright.data.workers import parallel
 
@@ -99,9 +101,12 @@ def test_stream_is_a_pure_function_of_seed_and_position(tmp_path, folder):
     assert torch.equal(whole["x"][[8, 2]], part["x"]) and torch.equal(
         whole["condition"][[8, 2]], part["condition"]
     )
-    assert stream.describe(7, torch.tensor([8, 2])) == ", ".join(
-        data.split("train").names(stream.indices(7, torch.tensor([8, 2])))
-    )
+    names = data.split("train").names(stream.indices(7, torch.tensor([8, 2])))
+    assert describe(stream, 7, torch.tensor([8, 2])) == ", ".join(names)
+    assert stream.sources(7, torch.tensor([8, 2])) == [
+        Source(name, name, hashlib.sha256((folder / name).read_bytes()).hexdigest()[:32])
+        for name in names
+    ]
     assert not torch.equal(data.stream(10, seed=4).batch(7, torch.arange(10))["x"], whole["x"])
 
 
@@ -131,8 +136,8 @@ def test_workers_make_the_same_shards(tmp_path, folder):
         for w in (1, 2)
         for i in (0, 1)
     ]
-    list(parallel("pictures", jobs[:2], 1))
-    list(parallel("pictures", jobs[2:], 2))
+    list(parallel(pictures.DECODE, jobs[:2], 1))
+    list(parallel(pictures.DECODE, jobs[2:], 2))
     for i in (0, 1):
         assert (tmp_path / f"1-{i}" / "pixels.npy").read_bytes() == (
             tmp_path / f"2-{i}" / "pixels.npy"
@@ -334,6 +339,7 @@ def test_sprites_as_data(tmp_path):
     )
     factors = Sprites.factors(data.split("held_out").numbers)[5]
     known = decode(data.codec.space.attributes, data.split("held_out").condition([5])[0])
+    assert data.split("held_out").sources([5]) == [Source("-".join(map(str, factors)))]
     assert data.split("held_out").names([5]) == ["-".join(map(str, factors))] and set(known) == {
         "shape",
         "size",
@@ -395,6 +401,6 @@ def test_workers_import_no_torch():
     import subprocess
     import sys
 
-    code = "import sys, genwright.data.workers as w; w.kinds_of_work(); assert 'torch' not in sys.modules"
+    code = "import sys; from genwright.contents.images.pictures import DECODE; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert pictures.FORMAT >= 1
+    assert pictures.DECODE.files({"files": [("a.png", "/data/a.png")]}) == ["/data/a.png"]

@@ -1,5 +1,6 @@
 """npz files as they are handed about: every array is read as what it is, or named."""
 
+import hashlib
 import io
 import zipfile
 
@@ -12,6 +13,7 @@ from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
 from genwright.contents.images.npz_arrays import Unusable, label_values, parts_of
 from genwright.core.attributes import decode
+from genwright.core.contracts import Source
 from genwright.core.errors import GenwrightError
 from genwright.data.parts import part_of_array, part_of_folder
 from genwright.runs import assemble
@@ -113,6 +115,11 @@ def test_what_is_not_called_train_is_held_out(tmp_path):
     assert len(data.split("train")) == N and len(data.split("held_out")) == 12
     assert data.split("held_out").names(range(12)) == [f"val {i}" for i in range(5)] + [
         f"test {i}" for i in range(7)
+    ]
+    sha = hashlib.sha256((tmp_path / "d.npz").read_bytes()).hexdigest()
+    assert data.split("held_out").sources([0, 6]) == [
+        Source("val 0", "d.npz", sha[:32]),
+        Source("test 1", "d.npz", sha[:32]),
     ]
     assert labels_of(data, "held_out") == [{"label": [str(i)]} for i in (*Y[:5], *Y[:7])]
     assert "held out, as the file says: val (5), test (7)" in assemble.left_out(data.summary)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from composed import chorales, jsb, tunes
 
+from genwright.contents.music import sources as source_music
 from genwright.contents.music.codec_event import Event
 from genwright.contents.music.codec_grid import Grid, Jsb
 from genwright.contents.music.data import MusicData, by_piece
 from genwright.core.attributes import decode
+from genwright.core.contracts import Source, describe
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 
@@ -111,6 +117,52 @@ def test_windows_of_jsb_begin_with_a_bar(tmp_path):
     assert {int(n) for n in (drawn >= 0).sum(1)} == {141, 385 - 256}, (
         "no end of a piece is out of reach"
     )
+
+
+@pytest.mark.parametrize("lookahead", [0, 1])
+def test_sources_say_the_piece_and_where_the_window_begins_in_it(tmp_path, lookahead):
+    path = jsb(tmp_path / "jsb.json")
+    settings = {"context": 100, "transpose": False}
+    dataset = data(tmp_path, path=str(path), **settings).prepare(Jsb())
+    sha = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    stream = dataset.stream(16, seed=5, lookahead=lookahead)
+    pieces = {name: dataset.row(i).tolist() for i, name in enumerate(dataset.names)}
+    offsets = set()
+    for position in range(4):
+        rows = stream.batch(position, torch.arange(16))["tokens"].tolist()
+        sources = stream.sources(position, torch.arange(16))
+        for row, source in zip(rows, sources, strict=True):
+            piece = pieces[source.document]
+            window = [token for token in row if token >= 0]
+            at_beginning = source.offset == 0
+            cut = len(window) if at_beginning else 0  # what stands before a piece is none of it
+            first = next((i for i in range(cut) if window[i:] == piece[: len(window) - i]), 0)
+            assert window[first:] == piece[source.offset :][: len(window) - first]
+            assert source._replace(offset=0) == Source(source.document, "jsb.json", sha)
+            offsets.add(source.offset)
+    assert len(offsets) > 3
+    names = [source.document for source in stream.sources(0, torch.tensor([3, 9]))]
+    assert describe(stream, 0, torch.tensor([3, 9])) == ", ".join(dict.fromkeys(names))
+
+
+def test_the_file_of_a_piece():
+    files = {"a.abc": "", "songs/b.abc": "", "c.json": "", "d#1.abc": ""}
+    named = {
+        "a.abc": "a.abc",
+        "a.abc#12": "a.abc",
+        "songs/b.abc#2": "songs/b.abc",
+        "c.json/train/0": "c.json",
+        "d#1.abc#3": "d#1.abc",
+        "gone.abc#1": "",
+    }
+    for piece, file in named.items():
+        assert source_music.file_of(piece, files) == file
+
+
+def test_workers_import_no_torch():
+    code = "import sys; import genwright.contents.music.sources; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert source_music.READ.files({"files": [("/data/a.abc", "a.abc")]}) == ["/data/a.abc"]
 
 
 def test_a_batch_is_the_same_in_parts(tmp_path):

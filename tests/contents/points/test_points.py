@@ -9,6 +9,7 @@ import torch
 from genwright.contents.points.codec import Points, PointsCodec
 from genwright.contents.points.data import PointsData
 from genwright.contents.text.codec import Bytes
+from genwright.core.contracts import Source, describe
 from genwright.core.errors import GenwrightError
 
 
@@ -85,6 +86,13 @@ def test_stream_and_start():
     held = data.held_out()
     assert held.windows == 10_000 and held.batch(9_990, 10_010)["start"].shape == (10, 2)
     assert not torch.equal(data.split("held_out").x([0]), data.split("train").x([0]))
+
+
+def test_points_are_their_own_documents():
+    stream = prepare(source="moons", points=50).stream(4, 0)
+    numbers = stream.indices(3, torch.arange(4)).tolist()
+    assert stream.sources(3, torch.arange(4)) == [Source(f"point {number}") for number in numbers]
+    assert describe(stream, 3, torch.arange(4)) == ", ".join(f"point {n}" for n in numbers)
 
 
 def test_prepare_and_codec(tmp_path):

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from genwright.contents.text import prepare
+from genwright.contents.text import prepare, shards
 from genwright.contents.text.codec import BPE, Bytes, Characters, File
 from genwright.contents.text.data import TextData
 from genwright.data import readers, scans
@@ -228,9 +228,9 @@ from genwright.contents.text import prepare
 from genwright.contents.text.data import TextData
 prepare.UNIT = 20_000
 parallel = prepare.parallel
-def told(name, *jobs):
-    for done in parallel(name, *jobs):
-        print(name, flush=True)
+def told(work, *jobs):
+    for done in parallel(work, *jobs):
+        print(work.label, flush=True)
         yield done
 prepare.parallel = told
 TextData(path=sys.argv[1], cache=sys.argv[2], context=8).prepare(Bytes())
@@ -245,7 +245,7 @@ def test_a_kill_keeps_what_is_finished(tmp_path, monkeypatch):
         command = [sys.executable, "-c", KILLED, str(tmp_path / "*.txt"), str(cache)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         while wait and (line := process.stdout.readline()):
-            wait -= line.startswith("write")
+            wait -= line.startswith("tokenising")
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
@@ -309,6 +309,14 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
     command = [sys.executable, "-c", code, str(tmp_path / "rows.jsonl"), str(tmp_path / "cache")]
     # MB; the file has 23 MB
     assert float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 60
+
+
+def test_workers_import_no_torch():
+    code = "import sys; import genwright.contents.text.shards; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    unit = {"parts": [("/data/a.txt", "a.txt", ""), ("/data/b.txt", "b.txt", "")]}
+    for work in (shards.COUNT, shards.SURVEY, shards.WRITE):
+        assert work.files({"unit": unit}) == ["/data/a.txt", "/data/b.txt"]
 
 
 def test_expected_digest(tmp_path, corpus):

@@ -1,5 +1,6 @@
 """Windows: computed permutations, exact cover, speed of a batch."""
 
+import hashlib
 import time
 from collections import Counter
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from genwright.contents.text import prepare
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
 from genwright.contents.text.windows import Tokens
-from genwright.core.contracts import Stream
+from genwright.core.contracts import Source, Stream, describe
 from genwright.core.errors import GenwrightError
+from genwright.data import readers
 from genwright.data.examples import permute
 
 
@@ -164,5 +167,51 @@ def test_a_batch_is_quick(tmp_path):
 
 def test_describe_names_documents(tmp_path):
     data = dataset(tmp_path)
-    text = data.stream(3, 0).describe(2, torch.tensor([0, 2]))
+    stream = data.stream(3, 0)
+    text = describe(stream, 2, torch.tensor([0, 2]))
     assert text.count(".txt (from token ") == 2
+    starts = stream.indices(2, torch.tensor([0, 2])).tolist()
+    first = [data.document_at("train", start) for start in starts]
+    assert text == ", ".join(f"{name} (from token {offset})" for name, offset in first)
+
+
+def digest_of(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def test_sources_are_the_documents_of_a_window(tmp_path):
+    (tmp_path / "a.txt").write_text("abcde")  # with its end 6 tokens of bytes: 0 to 5
+    (tmp_path / "b.jsonl").write_text('{"text": "fg"}\n{"text": ""}\n"hij"\n')  # 6 to 8, 9 to 12
+    (tmp_path / "c.txt").write_text("klmnopqrstuvwxyz")  # 13 to 29
+    settings = {"cache": str(tmp_path / "cache"), "held_out": 0, "context": 4, "workers": 1}
+    data = TextData(path=str(tmp_path / "?.*"), **settings).prepare(Bytes())
+    a = Source("a.txt", "a.txt", digest_of("abcde"))
+    b0 = Source("b.jsonl:0", "b.jsonl", digest_of("fg"))
+    b2 = Source("b.jsonl:2", "b.jsonl", digest_of("hij"))
+    c = Source("c.txt", "c.txt", digest_of("klmnopqrstuvwxyz"))
+    windows = data.stream(2, 0).split  # 5 tokens wide, the last target included
+    assert windows.sources(np.array([0])) == [a]
+    assert windows.sources(np.array([2])) == [a._replace(offset=2), b0]
+    assert windows.sources(np.array([5])) == [a._replace(offset=5), b0, b2]
+    assert windows.sources(np.array([8])) == [b0._replace(offset=2), b2]
+    assert windows.sources(np.array([9])) == [b2, c]
+    assert windows.sources(np.array([28, 0])) == [c._replace(offset=15), a]  # the split has ended
+    stream = data.stream(2, 3)
+    for position in range(9):
+        starts = stream.indices(position, torch.arange(2))
+        assert stream.sources(position, torch.arange(2)) == windows.sources(starts)
+
+
+def test_a_document_in_several_shards_is_one_source(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "BLOCK", 500)
+    monkeypatch.setattr(readers, "PART", 1000)
+    monkeypatch.setattr(prepare, "UNIT", 1000)
+    lines = "".join(f"line {i}\n" for i in range(600))
+    (tmp_path / "long.txt").write_text(lines)
+    settings = {"cache": str(tmp_path / "cache"), "split": "tail", "context": 4, "workers": 1}
+    data = TextData(path=str(tmp_path / "long.txt"), **settings).prepare(Bytes())
+    whole = Source("long.txt", "long.txt", digest_of(lines))
+    assert len({key.split("/")[0] for key in data.shards}) > 3
+    windows = data.stream(1, 0).split
+    for start in (0, 1500, 3000):
+        assert windows.sources(np.array([start])) == [whole._replace(offset=start)]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -35,7 +35,7 @@ from genwright.contents.images.source_npz import STACKED, Stacked
 from genwright.contents.images.source_pictures import Found, Item
 from genwright.contents.images.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.core.attributes import shown
-from genwright.core.contracts import Batch
+from genwright.core.contracts import DIGEST_DIGITS, Batch, Source
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError, named
 from genwright.core.files import cache_folder, irregular, stamp_of
@@ -100,7 +100,8 @@ class ImagesData(FilesData, family="data"):
 class Album(NamedTuple):
     """What a source gives: pictures by their number, and what is known of each. held: which are
     held out, where the source says so; classes: attributes whose values count however rare they
-    are; notes: what a person may not expect of how they were read."""
+    are; notes: what a person may not expect of how they were read; files: path of a picture's file
+    -> its name in the data and its SHA-256."""
 
     # take(numbers) -> (n, channels, size, size) uint8, `digests` of each, `files` that they lie in:
     # path -> SHA-256
@@ -110,6 +111,13 @@ class Album(NamedTuple):
     held: np.ndarray | None = None
     classes: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
+    files: Mapping[str, tuple[str, str]] = {}  # noqa: RUF012 - never written to
+
+    def source(self, number: int) -> Source:
+        """Where a picture comes from."""
+        item = self.items[number]
+        file, sha = self.files.get(item.path, ("", ""))
+        return Source(item.name, file, sha[:DIGEST_DIGITS])
 
 
 def _album(settings: ImagesData, codec: ImageSettings) -> Album:
@@ -143,7 +151,9 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
         else source_pictures.find(paths, settings.attributes, skip)
     )
     items = found.items
-    folders = _decode(items, codec, cache, settings)
+    stamps = {item.path: stamp_of(item.path) for item in items}
+    contents = digests(stamps, cache, settings.roots)
+    folders = _decode(items, codec, cache, settings, stamps, contents)
     facts = [facts_of(folder) for folder in folders]
     bad = [text for its in facts for text in its["bad"]]
     if bad and (not skip or len(bad) == len(items)):
@@ -164,6 +174,7 @@ def _album(settings: ImagesData, codec: ImageSettings) -> Album:
         held if held.any() else None,
         classes,
         found.notes + _remarks(facts),
+        {item.path: (item.name, contents[item.path]) for item in chosen},
     )
 
 
@@ -177,12 +188,15 @@ def _remarks(facts: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _decode(
-    items: list[Item], codec: ImageSettings, cache: Path, settings: ImagesData
+    items: list[Item],
+    codec: ImageSettings,
+    cache: Path,
+    settings: ImagesData,
+    stamps: Mapping[str, list[int]],
+    contents: Mapping[str, str],
 ) -> list[Path]:
     """Decodes what is not in the cache yet; the shards, in order. Their number stays below what can
-    be mapped at once."""
-    stamps = {item.path: stamp_of(item.path) for item in items}
-    contents = digests(stamps, cache, settings.roots)
+    be mapped at once. stamps: of each path, taken before its SHA-256 in contents."""
     units = grouped(
         items,
         lambda item: 1,
@@ -200,7 +214,7 @@ def _decode(
             files = [(item.name, item.path) for item in unit]
             own = {path: stamps[path] for _, path in files}
             jobs.append({"folder": str(folder), "files": files, "codec": shape, "stamps": own})
-    for _ in parallel("pictures", jobs, settings.workers or os.cpu_count() or 1):
+    for _ in parallel(pictures.DECODE, jobs, settings.workers or os.cpu_count() or 1):
         pass
     return folders
 
@@ -228,18 +242,17 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
         )
     shape = codec.shape() | ({"channels": 1} if settings.stacked else {})
     stamps = {path: stamp_of(path)}
-    folder = (
-        cache
-        / "pictures"
-        / digest_of(pictures.FORMAT, shape, digests([path], cache, settings.roots)[path])
-    )
+    sha = digests([path], cache, settings.roots)[path]
+    file = os.path.basename(path)
+    folder = cache / "pictures" / digest_of(pictures.FORMAT, shape, sha)
     if not folder.is_dir():
         source_npz.write(folder, path, shape, stamps)
     shards = Shards([folder])
     facts = facts_of(folder)
     if settings.stacked:
         items = [Item(f"stacked {i}", "") for i in range(sum(STACKED.values()))]
-        return Album(Stacked(shards), items, (), np.arange(len(items)) >= STACKED["train"])
+        held = np.arange(len(items)) >= STACKED["train"]
+        return Album(Stacked(shards), items, held=held, files={"": (file, sha)})
     if facts["problems"] and settings.on_bad_file != "skip":
         raise GenwrightError(
             f"{path}: {named(facts['problems'], '; ')}",
@@ -251,13 +264,18 @@ def _npz(settings: ImagesData, codec: ImageSettings, path: str, cache: Path) -> 
             if label is not None:
                 attributes[attribute] = (label,)
     own_split = None if facts["train"] is None else np.arange(len(known)) >= facts["train"]
-    file = os.path.basename(path)
     items = [
         Item(name, f"{file} {name}", its, path)
         for name, its in zip(facts["names"], known, strict=True)
     ]
     return Album(
-        shards, items, facts["problems"], own_split, frozenset(facts["labels"]), facts["notes"]
+        shards,
+        items,
+        facts["problems"],
+        own_split,
+        frozenset(facts["labels"]),
+        facts["notes"],
+        {path: (file, sha)},
     )
 
 
@@ -307,6 +325,8 @@ class ImagesDataset(ExampleDataset):
     pictures have no attribute. Of equal drawings of openmoji (dancers whose tones it does not draw)
     one is kept."""
 
+    unit = "images"
+
     def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
         self.settings = settings
         self.album = album
@@ -345,7 +365,8 @@ class ImagesDataset(ExampleDataset):
             return album.items[n].name
 
         self.parts = {
-            side: Split(its, take, name, table) for side, its in zip(SPLITS, numbers, strict=True)
+            side: Split(its, take, name, table, album.source)
+            for side, its in zip(SPLITS, numbers, strict=True)
         }
         tables = [
             hashlib.sha256(table.tobytes()).hexdigest()
@@ -439,6 +460,7 @@ def _encoded(images: Split, codec: CodesCodec) -> Split:
         lambda numbers: codes()[np.searchsorted(images.numbers, numbers)],
         images.name,
         images.conditions,
+        images.source,
     )
 
 
@@ -449,6 +471,8 @@ class CodesDataset(ExampleDataset):
 
     `split` opens the pictures themselves; `parts` are their codes. images: their dataset, made as
     the pictures of `found` were."""
+
+    unit = "images"
 
     def __init__(self, images: Any, found: CodesCodec, prefix: int):
         self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)

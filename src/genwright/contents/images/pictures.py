@@ -16,7 +16,7 @@ import os
 import warnings
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageColor
@@ -25,7 +25,7 @@ from genwright.contents.images import png, sixteen_bits
 from genwright.core.errors import GenwrightError
 from genwright.core.files import check_unchanged, digest, irregular, json_text
 from genwright.data.cache import publish
-from genwright.data.workers import at_file
+from genwright.data.workers import Work, at_file
 
 # begins with nothing of its own, so only a name can say that a file is one
 _TGA = (".tga", ".icb", ".vda", ".vst")
@@ -320,6 +320,13 @@ def save(folder: str | Path, squares: list[np.ndarray], codec: dict, facts: dict
         )
 
     publish(Path(folder), fill)
+
+
+def _files_of(job: dict[str, Any]) -> list[str]:
+    return [path for _, path in job["files"]]
+
+
+DECODE = Work(write, "decoding pictures", _files_of)
 
 
 def colour(text: str) -> str:

@@ -36,7 +36,7 @@ from genwright.contents.music.rules import faults
 from genwright.contents.music.score import Score
 from genwright.contents.music.tune_clusters import By, columns_of
 from genwright.core.attributes import encode, shown
-from genwright.core.contracts import Batch, Space
+from genwright.core.contracts import DIGEST_DIGITS, Batch, Source, Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import (
@@ -48,7 +48,7 @@ from genwright.core.files import (
     write_whole,
 )
 from genwright.data.cache import SPLITS, check_digest, digest_of, publish, writing
-from genwright.data.examples import Change, ExampleDataset, Split
+from genwright.data.examples import Change, ExampleDataset, ExampleStream, Split
 from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
 from genwright.data.scans import digests
@@ -111,7 +111,7 @@ class MusicData(FilesData, family="data"):
         facts = json.loads((folder / "pieces.json").read_text(encoding="utf-8"))
         self.check_bad(facts["bad"], len(facts["pieces"]))
         sides, held = _sides_of(facts, self)
-        dataset = MusicDataset(self, codec_settings.load(folder), folder, facts, sides)
+        dataset = MusicDataset(self, codec_settings.load(folder), folder, facts, sides, dict(named))
         dataset.held = held
         dataset.summary["skipped"] += map(str, own_output(self.paths))
         if self.source == "files":
@@ -158,7 +158,7 @@ def _prepare(
     GenwrightError for a piece that cannot be used, unless those are passed over."""
     common = {"source": settings.source, "per_quarter": codec_settings.per_quarter}
     jobs = [{"files": files[i : i + AT_ONCE]} | common for i in range(0, len(files), AT_ONCE)]
-    found = dict(parallel("music", jobs, settings.workers or os.cpu_count() or 1))
+    found = dict(parallel(source_music.READ, jobs, settings.workers or os.cpu_count() or 1))
     check_unchanged(stamps)
     read = []
     bad = []
@@ -223,7 +223,7 @@ def _known(name: str, score: Score, source: str) -> dict[str, str]:
 class MusicDataset(ExampleDataset):
     """Prepared music, opened. `digest`: SHA-256 over codec, tokens, conditions and split;
     `summary`: windows and pieces of the splits, what was skipped, what the grid lost, near-copies
-    across the split, the licence."""
+    across the split, the licence. contents: name of a file -> SHA-256."""
 
     unit = "windows"
 
@@ -234,8 +234,10 @@ class MusicDataset(ExampleDataset):
         folder: Path,
         facts: dict[str, Any],
         sides: Sequence[str],
+        contents: Mapping[str, str],
     ):
         self.settings = settings
+        self.contents = contents
         self.codec = codec
         self.folder = folder
         self.names, sizes, self.rooms, known = map(list, zip(*facts["pieces"], strict=True))
@@ -354,6 +356,28 @@ class MusicDataset(ExampleDataset):
             None,
         )
 
+    def source(self, piece: int, offset: int) -> Source:
+        """Where a window of a piece comes from. offset: its first token of the piece."""
+        file = source_music.file_of(self.names[piece], self.contents)
+        digest_of_file = self.contents.get(file, "")[:DIGEST_DIGITS]
+        return Source(self.names[piece], file, digest_of_file, offset)
+
+    def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
+        """Batches of the training split."""
+        return MusicStream(self, batch_size, seed, lookahead)
+
+    def offset(self, piece: int, offset: int, share: float, lookahead: int) -> int:
+        """Where a window of training begins, counted from the first of the lookahead's and the
+        conditions' places, which stand before the piece. offset: as in `_windows`; share: which of
+        the rows it begins at, where any will do, 0 to 1."""
+        if offset >= 0:
+            return 0
+        before = lookahead + self.codec.prefix
+        width = before + self.settings.context
+        beyond = max(0, before + len(self.row(piece)) - width)  # tokens that do not fit
+        rows = -(-beyond // self.aligned) + 1  # rounded up
+        return int(share * rows) * self.aligned
+
     def change(self, lookahead: int, training: bool) -> Change:
         """Cuts windows: in training transposed, with some of what is known of a piece before it;
         else as they are, with all of it. Gives tokens (n, at most lookahead + prefix + context)
@@ -375,12 +399,7 @@ class MusicDataset(ExampleDataset):
             ):
                 whole = torch.cat([before[i], torch.from_numpy(self.row(piece).astype(np.int64))])
                 if training:
-                    offset = (
-                        int(where[i] * (-(-max(0, len(whole) - width) // self.aligned) + 1))
-                        * self.aligned
-                        if offset < 0
-                        else 0
-                    )
+                    offset = self.offset(piece, offset, where[i], lookahead)
                     low, high = self.rooms[piece] if self.settings.transpose else (0, 0)
                     whole = self.codec.transpose(whole, low + int(moved[i] * (high - low + 1)))
                 rows.append(whole[offset : offset + width])
@@ -390,6 +409,28 @@ class MusicDataset(ExampleDataset):
             return {"tokens": tokens, "counted": (tokens >= 0) & (place >= counted[:, None])}
 
         return cut
+
+
+class MusicStream(ExampleStream):
+    """See `contracts.Stream`: windows of the training pieces, each from a place of its own."""
+
+    def __init__(self, dataset: MusicDataset, batch_size: int, seed: int, lookahead: int):
+        change = dataset.change(lookahead, training=True)
+        super().__init__(dataset.parts["train"], batch_size, seed, dataset.unit, change)
+        self.dataset = dataset
+        self.lookahead = lookahead
+
+    def sources(self, position: int, examples: torch.Tensor) -> list[Source]:
+        """Of each window its piece."""
+        windows = self.split.batch(self.indices(position, examples))["x"].tolist()
+        # the same numbers as `MusicDataset.change` cuts by
+        shares = Draws(self.seed, position, examples).uniform("where", 1)[:, 0].tolist()
+        before = self.lookahead + self.dataset.codec.prefix
+        found = []
+        for (piece, _, first), share in zip(windows, shares, strict=True):
+            offset = self.dataset.offset(piece, first, share, self.lookahead) - before
+            found.append(self.dataset.source(piece, max(0, offset)))
+        return found
 
 
 def by_piece(dataset: MusicDataset, split: str, lookahead: int) -> Iterator[tuple[int, Batch]]:

@@ -5,7 +5,7 @@ copied."""
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ from genwright.contents.music.score import Score
 from genwright.core.errors import GenwrightError
 from genwright.core.files import irregular
 from genwright.data.source_files import SourceFile, collect
-from genwright.data.workers import at_file
+from genwright.data.workers import Work, at_file
 
 _SAYS = 'music21\'s corpus/license.txt: "Some encodings included in the corpus may not be used for commercial uses"'
 COLLECTIONS = {  # source -> what of music21's corpus it reads, licence
@@ -103,6 +103,17 @@ def pieces(source: str, files: list[SourceFile], per_quarter: int) -> Iterator[P
                 yield piece
 
 
+def file_of(piece: str, files: Mapping[str, Any]) -> str:
+    """The name of the file that a piece was read from, as `pieces` names them: NAME, NAME#2 of an
+    abc file of several tunes, NAME/PIECE of a JSB json; "" where there is none. files: by name."""
+    if piece in files:
+        return piece
+    for place in range(len(piece) - 1, 0, -1):
+        if piece[place] in "#/" and piece[:place] in files:
+            return piece[:place]
+    return ""
+
+
 def read(source: str, files: list, per_quarter: int) -> list:
     """A worker's job: (name, the piece or None, why there is none, what the grid lost) of each
     piece, as JSON."""
@@ -112,6 +123,13 @@ def read(source: str, files: list, per_quarter: int) -> list:
         return (None, score.what) if isinstance(score, GenwrightError) else (score.__dict__, "")
 
     return [[piece.name, *split(piece.score), piece.counts] for piece in found]
+
+
+def _files_of(job: dict[str, Any]) -> list[str]:
+    return [path for path, _ in job["files"]]
+
+
+READ = Work(read, "reading music", _files_of)
 
 
 def read_file(path: str, per_quarter: int) -> list[Score]:

@@ -14,27 +14,25 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tokenizers
 
 from genwright.contents.text.codec import TextCodec
-from genwright.contents.text.shards import ENTRY, divide, survey
+from genwright.contents.text.settings import CorpusSettings
+from genwright.contents.text.shards import COUNT, ENTRY, SURVEY, WRITE, divide, survey
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder, json_text, stamp_of, write_whole
 from genwright.core.registry import settings_of
 from genwright.data.cache import FORMAT, SPLITS, digest_of, facts_of, grouped, publish, writing
 from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
-from genwright.data.readers import Part, kind_of, splits
+from genwright.data.readers import SCAN, Part, kind_of, splits
 from genwright.data.scans import scanned
 from genwright.data.source_files import SourceFile, own_output
 from genwright.data.split import HeldOut, keys_of
 from genwright.data.workers import parallel
-
-if TYPE_CHECKING:
-    from genwright.contents.text.data import TextData
 
 UNIT = 8 << 20  # bytes of a unit, about
 SMALL = 3 << 20  # bytes below which starting workers costs more than they save
@@ -42,10 +40,10 @@ GROUP = 1000  # files that one job scans, about, where they are small
 
 
 class Preparation:
-    """The steps of `TextData.prepare`. After `run`: `cache`, the number of `files` that were read,
+    """The steps that make shards of a corpus. After `run`: `cache`, the number of `files` that were read,
     what was `skipped`."""
 
-    def __init__(self, settings: TextData):
+    def __init__(self, settings: CorpusSettings):
         self.settings = settings
         self.cache = cache_folder(settings.cache)
         self.skip = settings.on_bad_file == "skip"
@@ -106,7 +104,7 @@ class Preparation:
         groups = grouped(paths, lambda path: max(sizes[path], UNIT / GROUP), str, UNIT)
         jobs = [{"paths": group} for group in groups]
         found: dict[str, dict] = {}
-        for i, results in parallel("scan", jobs, self.workers(sum(sizes.values()))):
+        for i, results in parallel(SCAN, jobs, self.workers(sum(sizes.values()))):
             found |= dict(zip(groups[i], results, strict=True))
         return [found[path] for path in paths]
 
@@ -201,7 +199,7 @@ class Preparation:
             with writing(self.cache):
                 (self.cache / "surveys").mkdir(parents=True, exist_ok=True)
         jobs = [{"unit": units[i], "table": str(places[i])} for i in todo]
-        for _ in parallel("count", jobs, self.workers(UNIT * len(jobs))):
+        for _ in parallel(SURVEY, jobs, self.workers(UNIT * len(jobs))):
             pass
         return [
             np.load(places[i], allow_pickle=False) if i in places else survey(unit)
@@ -218,8 +216,8 @@ class Preparation:
         if not kept.is_file():
             counted = dict(
                 parallel(
-                    "count",
-                    [{"unit": unit | {"cut": 0}} for unit in units],
+                    COUNT,
+                    [{"unit": unit} for unit in units],
                     self.workers(UNIT * len(units)),
                 )
             )
@@ -303,7 +301,7 @@ class Preparation:
             {"unit": unit, "tokenizer": str(folder / "tokenizer.json"), "end": end, "folder": to}
             for unit, to in todo
         ]
-        for _ in parallel("write", jobs, self.workers(UNIT * len(jobs))):
+        for _ in parallel(WRITE, jobs, self.workers(UNIT * len(jobs))):
             pass
         return {to.name: facts_of(to) for to in folders}
 

@@ -19,6 +19,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -27,7 +28,7 @@ from genwright.contents.text.encoding import Encoder
 from genwright.core.files import check_unchanged, digest, json_text, write_whole
 from genwright.data.cache import SPLITS, publish, writing
 from genwright.data.readers import Part, Piece, Remarks, kind_of, read
-from genwright.data.workers import at_file
+from genwright.data.workers import Work, at_file
 
 # the first 64 bits of the text's SHA-256, its bytes, and of a part of a whole file which of the
 # unit's parts it is, from 1
@@ -106,16 +107,17 @@ def divide(
             yield 1, index, Piece(piece.row, after, piece.ends)
 
 
-def count(unit: dict, table: str | None = None) -> int:
-    """Characters of a unit's documents; or, where `table` names a file, 0, and the unit's entries
-    are written into it."""
-    if table is None:
-        return sum(len(piece.text) for _, _, piece in divide(unit, []))
+def count_characters(unit: dict) -> int:
+    """Characters of a unit's documents."""
+    return sum(len(piece.text) for _, _, piece in entries(unit, []))
+
+
+def write_survey(unit: dict, table: str) -> None:
+    """Writes a unit's entries (see `survey`) into the file `table`."""
     content = io.BytesIO()
     np.save(content, survey(unit), allow_pickle=False)
     with writing(Path(table).parent):
         write_whole(Path(table), content.getvalue())
-    return 0
 
 
 @functools.lru_cache(2)
@@ -180,3 +182,12 @@ def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
         (draft / "shard.json").write_text(json_text(facts), encoding="utf-8")
 
     publish(Path(folder), fill)
+
+
+def _files_of(job: dict[str, Any]) -> list[str]:
+    return [part[0] for part in job["unit"]["parts"]]
+
+
+COUNT = Work(count_characters, "counting", _files_of)
+SURVEY = Work(write_survey, "counting", _files_of)
+WRITE = Work(write, "tokenising", _files_of)

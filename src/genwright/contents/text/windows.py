@@ -5,19 +5,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from genwright.core.contracts import Batch
+from genwright.contents.text.documents import Documents
+from genwright.core.contracts import Batch, Source
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError
 from genwright.data.examples import ExampleStream, visits
-
-if TYPE_CHECKING:
-    from genwright.contents.text.data import TextDataset
 
 _AHEAD = 1 << 16  # tokens that are fetched together
 
@@ -59,8 +57,8 @@ class Tokens:
         shard = bisect_right(self.bounds, start) - 1
         done = 0
         while done < len(out):
-            at = start + done - self.bounds[shard]
-            taken = self.shards[shard][at : at + len(out) - done]
+            first = start + done - self.bounds[shard]
+            taken = self.shards[shard][first : first + len(out) - done]
             out[done : done + len(taken)] = taken
             done += len(taken)
             shard += 1
@@ -69,90 +67,101 @@ class Tokens:
 class Windows:
     """Windows of one split, `width` tokens each, named by the token that they begin with, as
     `examples.Split` names its examples by number.
-    batch: {"tokens": (n, width) int64 and, with isolated documents, "documents" alike}, -1 where
-    the split has ended."""
 
-    def __init__(self, dataset: TextDataset, split: str, width: int):
-        self.dataset = dataset
-        self.split = split
-        self.tokens = dataset.tokens(split)
+    documents: of the split; isolate: whether a batch says which document each token is of."""
+
+    def __init__(self, tokens: Tokens, documents: Documents, width: int, isolate: bool = False):
+        self.tokens = tokens
+        self.documents = documents
         self.width = width
+        self.isolate = isolate
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def batch(self, starts: np.ndarray) -> Batch:
+        """{"tokens": (n, width) int64 and, with isolated documents, "documents" alike}, -1 where
+        the split has ended. starts: (n,) int64."""
         tokens = np.full((len(starts), self.width), -1, np.int64)
-        left = len(self.tokens) - starts
+        left = len(self.tokens) - starts  # (n,) tokens from there to the end of the split
         for row, start, there in zip(tokens, starts.tolist(), left.tolist(), strict=True):
             self.tokens.copy(start, row if there >= self.width else row[:there])
         batch = {"tokens": torch.from_numpy(tokens)}
-        if self.dataset.isolate_documents:
-            ids = self.dataset.document_ids(self.split, starts[:, None] + np.arange(self.width))
-            batch["documents"] = torch.from_numpy(
-                np.where(np.arange(self.width) < left[:, None], ids, -1)
-            )
+        if self.isolate:
+            places = np.arange(self.width)
+            documents = self.documents.of(starts[:, None] + places)  # (n, width)
+            inside = places < left[:, None]
+            batch["documents"] = torch.from_numpy(np.where(inside, documents, -1))
         return batch
 
-    def names(self, starts: np.ndarray) -> list[str]:
-        found = (self.dataset.document_at(self.split, start) for start in starts.tolist())
-        return [f"{name} (from token {offset})" for name, offset in found]
+    def sources(self, starts: np.ndarray) -> list[Source]:
+        """Of each window in turn the documents that it touches, in order."""
+        found = []
+        for start in starts.tolist():
+            stop = min(start + self.width, len(self.tokens))
+            found += self.documents.sources(start, stop)
+        return found
 
 
 class TextStream(ExampleStream):
-    """See `contracts.Stream`. An epoch's windows lie side by side, all moved by as many tokens;
-    lookahead: tokens beyond the context."""
+    """See `contracts.Stream`. An epoch's windows lie side by side, all moved by as many tokens.
 
-    def __init__(self, dataset: TextDataset, batch_size: int, seed: int, lookahead: int):
-        self.units = dataset.context
-        self.context = dataset.context
-        self.vocabulary = dataset.codec.space.vocabulary
-        length = len(dataset.tokens("train")) - lookahead
-        whole = length // self.context
+    windows: `context` tokens and the lookahead wide; vocabulary: tokens from it on are damage.
+    Raises GenwrightError where there is no whole window."""
+
+    def __init__(self, windows: Windows, context: int, vocabulary: int, batch_size: int, seed: int):
+        self.units = context
+        self.context = context
+        self.vocabulary = vocabulary
+        lookahead = windows.width - context
+        length = len(windows) - lookahead
+        whole = length // context
         if whole < 1:
-            what = f"data.context = {self.context} is longer than the training data ({length + lookahead} tokens)"
-            raise GenwrightError(what, "lower data.context or add data")
-        super().__init__(
-            Windows(dataset, "train", self.context + lookahead), batch_size, seed, "tokens"
-        )
+            raise GenwrightError(
+                f"data.context = {context} is longer than the training data"
+                f" ({length + lookahead} tokens)",
+                "lower data.context or add data",
+            )
+        super().__init__(windows, batch_size, seed, "tokens")
         # One window less than fit, so that any shift leaves an epoch the same number of windows.
         self.windows = max(1, whole - 1)
-        self.shifts = min(self.context, length - self.windows * self.context + 1)
-        self.made: tuple[int, dict[str, np.ndarray]] | None = None
+        self.shifts = min(context, length - self.windows * context + 1)
+        # the number of a block of positions, and its batches: name -> (positions, size, width)
+        self._block: tuple[int, dict[str, np.ndarray]] | None = None
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) where the windows of those examples begin."""
         epochs, order = visits(position * self.size + examples.numpy(), self.windows, self.seed)
-        return order * self.context + np.array(
-            [_epoch_shift(self.seed, epoch, self.shifts) for epoch in epochs.tolist()], np.int64
-        )
+        shifts = [_epoch_shift(self.seed, epoch, self.shifts) for epoch in epochs.tolist()]
+        return order * self.context + np.array(shifts, np.int64)
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Small batches are made some at a time, which costs hardly more than one."""
         ahead = _AHEAD // (self.size * self.split.width)
         if ahead < 2:
             return self._checked(super().batch(position, examples), position)
-        block, row = divmod(position, ahead)
-        if self.made is None or self.made[0] != block:
-            made = self._checked(
-                super().batch(block * ahead, torch.arange(ahead * self.size)), block * ahead
-            )
-            self.made = (
-                block,
-                {name: rows.numpy().reshape(ahead, self.size, -1) for name, rows in made.items()},
-            )
+        number, row = divmod(position, ahead)
+        if self._block is None or self._block[0] != number:
+            self._block = (number, self._fetched(number * ahead, ahead))
         return {
             name: torch.from_numpy(rows[row].take(examples.numpy(), 0))
-            for name, rows in self.made[1].items()
+            for name, rows in self._block[1].items()
         }
+
+    def _fetched(self, position: int, count: int) -> dict[str, np.ndarray]:
+        """name -> (count, size, width): the whole batches of `count` positions, from this one."""
+        examples = torch.arange(count * self.size)
+        batch = self._checked(super().batch(position, examples), position)
+        return {name: rows.numpy().reshape(count, self.size, -1) for name, rows in batch.items()}
 
     def _checked(self, batch: Batch, position: int) -> Batch:
         tokens = batch["tokens"].numpy()  # whose maximum takes a fraction of torch's time
         if tokens.size and tokens.max() >= self.vocabulary:
-            position += int((tokens >= self.vocabulary).any(1).argmax()) // self.size
-            what = f"the batch at position {position} holds token {tokens.max()}, outside of the vocabulary of {self.vocabulary}"
+            wrong = (tokens >= self.vocabulary).any(1)  # (n,)
+            position += int(wrong.argmax()) // self.size
             raise GenwrightError(
-                what,
+                f"the batch at position {position} holds token {tokens.max()}, outside of the"
+                f" vocabulary of {self.vocabulary}",
                 "the shards were changed on disk: delete them from the cache and prepare again",
             )
         return batch

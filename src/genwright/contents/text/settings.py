@@ -1,0 +1,32 @@
+"""The settings of a corpus: where text comes from, what is held out, and the windows of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from genwright.data.source_files import FilesData
+
+
+class CorpusSettings(FilesData):
+    """What decides the shards of a corpus, and how windows are cut from them."""
+
+    kind: Literal["text"] = "text"
+    """Which data: documents of text, as windows of tokens."""
+    source: str = "files"
+    """`files` (see `path`), `python-stdlib`, `python-docs`, or `hf:NAME` (a Hugging Face
+    dataset)."""
+    path: str | tuple[str, ...] = ()
+    """Files, folders or globs: text of any suffix, jsonl, csv, parquet; also .gz and .zst."""
+    field: str = "text"
+    """Which field of a jsonl row, or column of csv and parquet, holds the text."""
+    context: int = Field(256, ge=1, le=1 << 20)
+    """Tokens of a window."""
+    isolate_documents: bool = False
+    """Whether attention is cut between the documents of a window."""
+    held_out: float = Field(0.05, ge=0, lt=1)
+    """Share of the corpus that is never trained on, 0 to 1."""
+    split: Literal["documents", "tail"] = "documents"
+    """What is held out: whole `documents`, in the order of a hash, until the share is reached; or
+    the last characters of the corpus."""
