@@ -2,15 +2,18 @@
 every figure that uses it with its accuracy on held-out examples. No download, nobody else's
 pictures.
 
-It learns the attributes that pictures have: an attribute with one value by cross entropy, one with
-several by binary cross entropies.
-Pictures without attributes: which of four ways they were turned (Gidaris et al., arXiv 1803.07728).
-It is trained by the house's own loop, is a function of the dataset alone (on one kind of machine),
-and is kept in the cache. Features favour what the attributes tell apart. Points in the plane are
-their own features.
+1. It learns the attributes that examples have: an attribute with one value by cross entropy, one
+   with several by binary cross entropies. Examples without attributes: which of four ways they were
+   turned (Gidaris et al., arXiv 1803.07728).
+2. It is trained by the house's own loop, and is a function of the dataset alone (on one kind of
+   machine).
+3. It is kept in the cache, and takes about a minute to make.
+
+Features favour what the attributes tell apart. Coordinates are their own features.
 """
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,40 +43,60 @@ VERSION = 1  # of the network and its training: raise it when either changes
 BATCH = 128
 FEATURES = 64
 ROTATIONS = "rotation"
-# of the train split; pictures that are seen at least and at most
-EPOCHS = 16
+TURNS = ("0", "90", "180", "270")  # its values
+EPOCHS = 16  # of the train split
+# examples that are seen at least and at most
 LEAST = 50_000
 MOST = 120_000
+CHANNELS = (32, 64, 128)
+POOLED = 4  # pixels of a side, of what the last layer sees
+
+
+NOTE = (
+    "a small network learns to tell this data apart, once (about a minute); "
+    "figures of samples are made with it"
+)
 
 
 class Network(nn.Module):
-    """(n, channels, height, width) -> scores (n, columns) and features (n, 64). Pictures of 48
-    pixels and more have blocks of pixels moved into channels first, so that cost hardly depends on
-    their size and nothing is lost."""
+    """(n, channels, height, width) -> scores (n, columns) and features (n, 64). Examples of 48
+    pixels a side and more have blocks of pixels moved into channels first, so that cost hardly
+    depends on their size and nothing is lost."""
 
     def __init__(self, shape: tuple[int, ...], columns: int):
         super().__init__()
-        channels = shape[0]
-        side = min(shape[1:])
-        self.block = max(
-            b for b in range(1, max(1, side // 24) + 1) if not any(n % b for n in shape[1:])
-        )
+        self.block = _block(shape[1:])
+        width = shape[0] * self.block**2
+        side = min(shape[1:]) // self.block
         layers: list[nn.Module] = []
-        width, side = channels * self.block**2, side // self.block
-        for out in (32, 64, 128):
+        for channels in CHANNELS:
+            stride = 2 if side > 3 else 1
             layers += [
-                nn.Conv2d(width, out, 3, 2 if side > 3 else 1, 1),
-                nn.GroupNorm(8, out),
+                nn.Conv2d(width, channels, 3, stride, 1),
+                nn.GroupNorm(8, channels),
                 nn.ReLU(),
             ]
-            width, side = out, -(-side // 2) if side > 3 else side
-        pool = nn.Identity() if side == 4 else nn.AdaptiveAvgPool2d(4)
-        self.body = nn.Sequential(*layers, pool, nn.Flatten(), nn.Linear(16 * width, FEATURES))
+            width = channels
+            side = math.ceil(side / stride)
+        if side == POOLED:
+            layers.append(nn.Identity())  # holds the place of the pool in saved weights
+        else:
+            layers.append(nn.AdaptiveAvgPool2d(POOLED))
+        layers += [nn.Flatten(), nn.Linear(POOLED**2 * width, FEATURES)]
+        self.body = nn.Sequential(*layers)
         self.head = nn.Linear(FEATURES, columns)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(F.pixel_unshuffle(x, self.block))
         return self.head(F.relu(features)), features
+
+
+def _block(sides: tuple[int, ...]) -> int:
+    """The side of the blocks that become channels: the largest that divides both sides and leaves
+    24 blocks or more a side."""
+    largest = max(1, min(sides) // 24)
+    fitting = [block for block in range(1, largest + 1) if all(n % block == 0 for n in sides)]
+    return max(fitting)
 
 
 class Recognition(Objective):
@@ -91,25 +114,22 @@ class Recognition(Objective):
         self.single = single
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Pictures moved by up to a sixteenth of their side, or turned where that is what is to be
-        told."""
-        x = batch["x"]
+        """Examples moved by up to a sixteenth of their side, or turned where the turn is what is
+        learned."""
+        x = batch["x"]  # (n, channels, height, width)
         if ROTATIONS in self.attributes:
             return turned(x, draws.integers("turn", 4))
         reach = max(1, x.shape[-1] // 16)
-        moves = draws.integers("move", 2 * reach + 1, 2)
-        # (n, side)
-        places = [
-            torch.arange(n, device=x.device) + moves[:, i : i + 1]
-            for i, n in enumerate(x.shape[2:])
-        ]
-        padded = F.pad(x, (reach,) * 4, mode="replicate")
-        rows = torch.arange(len(x), device=x.device)[:, None, None]
-        return batch | {
-            "x": padded[rows, :, places[0][:, :, None], places[1][:, None]]
-            .permute(0, 3, 1, 2)
-            .contiguous()
-        }
+        moves = draws.integers("move", 2 * reach + 1, 2)  # (n, 2), down and right
+        height, width = x.shape[2:]
+        down = torch.arange(height, device=x.device) + moves[:, :1]  # (n, height)
+        right = torch.arange(width, device=x.device) + moves[:, 1:]  # (n, width)
+        padded = F.pad(x, (reach, reach, reach, reach), mode="replicate")
+        examples = torch.arange(len(x), device=x.device)[:, None, None]
+        moved = padded[
+            examples, :, down[:, :, None], right[:, None]
+        ]  # (n, height, width, channels)
+        return batch | {"x": moved.permute(0, 3, 1, 2).contiguous()}
 
     def turns(self, step: int) -> tuple[Turn, ...]:
         return (Turn(("extractor",), self.measured),)
@@ -121,23 +141,21 @@ class Recognition(Objective):
             own = scores[:, columns]
             wanted = batch["condition"][:, columns]
             if self.single[name]:
-                total = total - (own.log_softmax(1) * wanted).sum(1)
+                cost = -(own.log_softmax(1) * wanted)
             else:
-                total = total + F.binary_cross_entropy_with_logits(
-                    own, wanted, reduction="none"
-                ).sum(1)
-        return Loss(
-            total,
-            torch.ones_like(total),
-            {"loss": (total.detach().sum(), torch.tensor(len(total)))},
-        )
+                cost = F.binary_cross_entropy_with_logits(own, wanted, reduction="none")
+            total = total + cost.sum(1)
+        count = torch.tensor(len(total))
+        metrics = {"loss": (total.detach().sum(), count)}
+        return Loss(total, torch.ones_like(total), metrics)
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """network: None for points. accuracy: attribute -> (share of held-out examples whose likeliest
-    value is right, how many).
-    majority: the share that the most frequent value of the train split reaches on the same."""
+    """network: None where the coordinates are the features. accuracy: attribute -> (share of
+    held-out examples whose likeliest value is right, how many). majority: the share that the most
+    frequent value of the train split reaches on the same. single: attribute -> whether an example
+    has one value of it at most."""
 
     network: Network | None
     name: str
@@ -152,35 +170,39 @@ class Extractor:
         return torch.cat([self.network(part.cpu().float())[which] for part in x.split(500)])
 
     def features(self, x: Tensor) -> Tensor:
-        """(n, *shape) -> (n, 64), or points as they are."""
-        return self._outputs(x, 1) if self.network else x.cpu().flatten(1)
+        """(n, *shape) -> (n, 64), or coordinates as they are."""
+        if self.network is None:
+            return x.cpu().flatten(1)
+        return self._outputs(x, 1)
 
     def predict(self, x: Tensor) -> Tensor:
         """(n, *shape) -> (n, columns) probabilities: of an attribute with one value they sum to 1,
         of others each stands alone."""
         scores = self._outputs(x, 0)
-        parts = [
-            scores[:, c].softmax(1) if self.single[n] else scores[:, c].sigmoid()
-            for n, c in spans(self.attributes).items()
-        ]
+        parts = []
+        for name, columns in spans(self.attributes).items():
+            own = scores[:, columns]
+            if self.single[name]:
+                parts.append(own.softmax(1))
+            else:
+                parts.append(own.sigmoid())
         return torch.cat(parts, 1)
 
     def describe(self) -> str:
-        told = (
-            f"{n} {v:.1%} (most frequent value {self.majority[n]:.1%}) of {c:,}"
-            for n, (v, c) in self.accuracy.items()
-        )
-        return (
-            f"{self.name}; right on held-out real ones: {', '.join(told)}"
-            if self.accuracy
-            else self.name
-        )
+        """Its name and how right it is, for a person."""
+        if not self.accuracy:
+            return self.name
+        parts = []
+        for name, (share, count) in self.accuracy.items():
+            floor = f"most frequent value {self.majority[name]:.1%}"
+            parts.append(f"{name} {share:.1%} ({floor}) of {count:,}")
+        return f"{self.name}; right on held-out real ones: {', '.join(parts)}"
 
 
 def turned(x: Tensor, turn: Tensor) -> Batch:
-    """Pictures turned by quarter turns (n,), and which as a condition."""
-    moved = torch.stack([torch.rot90(p, int(t), (1, 2)) for p, t in zip(x, turn, strict=True)])
-    return {"x": moved, "condition": F.one_hot(turn, 4).float()}
+    """Examples turned by quarter turns (n,), and which as a condition (n, 4)."""
+    moved = [torch.rot90(one, int(times), (1, 2)) for one, times in zip(x, turn, strict=True)]
+    return {"x": torch.stack(moved), "condition": F.one_hot(turn, 4).float()}
 
 
 def right(
@@ -190,10 +212,12 @@ def right(
     in `guess` (n or 1, columns) is one of their values, and how many they are."""
     out = {}
     for name, columns in spans(attributes).items():
-        own = condition[:, columns]
-        has = own.sum(1) > 0
-        hit = own.gather(1, guess[:, columns].argmax(1, keepdim=True).expand(len(own), 1))[has, 0]
-        out[name] = (float(hit.double().mean()) if len(hit) else 0.0, int(has.sum()))
+        own = condition[:, columns]  # (n, values)
+        known = own.sum(1) > 0
+        best = guess[:, columns].argmax(1, keepdim=True).expand(len(own), 1)
+        hits = own.gather(1, best)[known, 0]
+        share = float(hits.double().mean()) if len(hits) else 0.0
+        out[name] = (share, int(known.sum()))
     return out
 
 
@@ -218,45 +242,41 @@ def fit(
     seen: int,
     shown: bool = False,
 ) -> Network:
-    """A network trained on about `seen` pictures of a split, by the loop; the same for the same
+    """A network trained on about `seen` examples of a split, by the loop; the same for the same
     split. The caller's random numbers are left as they were. shown: a line of progress on
     stderr."""
     stream = ExampleStream(split, min(BATCH, len(split)), 0, "images")
-    steps = max(50, seen // BATCH)  # of few pictures too: more would not teach more
-    # of emoji it learns twice as much as AdamW in as many steps
-    muon = Optimizer(kind="muon", matrix_rate=0.03, learning_rate=2e-3)
+    steps = max(50, seen // BATCH)  # of few examples too: more would not teach more
     settings = Training(
-        steps=steps, optimizer=muon, schedule=Schedule(kind="cosine", warmup=0.05), precision="fp32"
+        steps=steps,
+        # of emoji it learns twice as much as AdamW in as many steps
+        optimizer=Optimizer(kind="muon", matrix_rate=0.03, learning_rate=2e-3),
+        schedule=Schedule(kind="cosine", warmup=0.05),
+        precision="fp32",
     )
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
-        network = Network(shape, sum(map(len, attributes.values())))
+        columns = sum(len(values) for values in attributes.values())
+        network = Network(shape, columns)
         engine = Engine.alone()
         objective = Recognition(network, attributes, single)
+        state = start(objective, settings, engine)
         with task("teaching a classifier", steps) as part:
+            line: Hook = Steps(part)
             # while a run trains, which has no display of tasks
-            alone = shown and part.display is None
-            line = (
-                Live(Console(stderr=True), "telling apart", steps, "images")
-                if alone
-                else Steps(part)
-            )
-            run(
-                objective,
-                stream,
-                start(objective, settings, engine),
-                steps,
-                settings=settings,
-                engine=engine,
-                hooks=[line],
-            )
+            if shown and part.display is None:
+                line = Live(Console(stderr=True), "telling apart", steps, "images")
+            run(objective, stream, state, steps, settings=settings, engine=engine, hooks=[line])
             line.close()
     return network.eval().requires_grad_(False)
 
 
 def of_split(split: Split, limit: int | None = None) -> tuple[Tensor, Tensor | None]:
     """x and condition of a whole split, or of `limit` of its examples, evenly spread."""
-    index = spread(len(split), min(len(split), limit or len(split)))
+    count = len(split)
+    if limit:
+        count = min(count, limit)
+    index = spread(len(split), count)
     return split.x(index), split.condition(index)
 
 
@@ -273,7 +293,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     space = getattr(dataset.codec, "image", dataset.codec).space
     if len(space.shape) != 3:
         return Extractor(None, "the coordinates themselves", {})
-    attributes = dict(space.attributes) or {ROTATIONS: ("0", "90", "180", "270")}
+    attributes = dict(space.attributes) or {ROTATIONS: TURNS}
     # of the pictures, whatever codes they become
     digest = getattr(dataset, "images", dataset).digest
     name = digest_of(VERSION, digest, space.shape, attributes)[:12]
@@ -281,54 +301,51 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     weights = root / f"{name}.safetensors"
     facts = root / f"{name}.json"
     if not (facts.is_file() and weights.is_file()):
-        what = "a small network learns to tell this data apart, once (about a minute); figures of samples are made with it"
-        print(f"note: {what}", file=sys.stderr)
+        print(f"note: {NOTE}", file=sys.stderr)
         root.mkdir(parents=True, exist_ok=True)
-        network, known = _taught(dataset, space.shape, attributes, name)
+        network, known = _trained(dataset, space.shape, attributes, name)
         write_whole(weights, save(network.state_dict()))
         write_whole(facts, json_text(known))  # last: it says that both are whole
     with torch.device("meta"):
-        network = Network(space.shape, sum(map(len, attributes.values()))).eval()
+        columns = sum(len(values) for values in attributes.values())
+        network = Network(space.shape, columns).eval()
     network.load_state_dict(load_file(weights), assign=True)
     network.requires_grad_(False)
-    return Extractor(
-        network, attributes=attributes, **json.loads(facts.read_text(encoding="utf-8"))
-    )
+    known = json.loads(facts.read_text(encoding="utf-8"))
+    return Extractor(network, attributes=attributes, **known)
 
 
-def _taught(
+def _trained(
     dataset: Any, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], mark: str
 ) -> tuple[Network, dict[str, Any]]:
     """A network that has learned a dataset, and what an `Extractor` says of it."""
     train = dataset.split("train")
     held_out = dataset.split("held_out")
-    common = torch.full((1, 4), 0.25)
-    single = {ROTATIONS: True}
-    if ROTATIONS not in attributes:
-        condition = train.condition(np.arange(len(train)))
+    if ROTATIONS in attributes:
+        learned = "four rotations"
+        single = {ROTATIONS: True}
+        common = torch.full((1, 4), 0.25)  # how often the train split has each column
+    else:
+        learned = ", ".join(attributes)
+        condition = train.condition(np.arange(len(train)))  # (n, columns)
+        single = {}
+        for name, columns in spans(attributes).items():
+            single[name] = bool((condition[:, columns].sum(1) <= 1).all())
         common = condition.mean(0, keepdim=True)
-        single = {
-            n: bool((condition[:, c].sum(1) <= 1).all()) for n, c in spans(attributes).items()
-        }
-    network = fit(
-        train,
-        shape,
-        attributes,
-        single,
-        min(MOST, max(LEAST, EPOCHS * len(train))),
-        sys.stderr.isatty(),
-    )
-    told = "four rotations" if ROTATIONS in attributes else ", ".join(attributes)
+    seen = min(MOST, max(LEAST, EPOCHS * len(train)))
+    network = fit(train, shape, attributes, single, seen, sys.stderr.isatty())
     known: dict[str, Any] = {
-        "name": f"CNN trained on {told} of the train split ({mark})",
+        "name": f"CNN trained on {learned} of the train split ({mark})",
         "single": single,
     }
     if len(held_out):
         x, real = of_split(held_out, 10_000)
         if real is None:
-            x, real = turned(x, torch.arange(len(x)) % 4).values()
-        known["accuracy"] = right(
-            Extractor(network, "", attributes, single).predict(x), real, attributes
-        )
-        known["majority"] = {n: v for n, (v, _) in right(common, real, attributes).items()}
+            batch = turned(x, torch.arange(len(x)) % 4)
+            x = batch["x"]
+            real = batch["condition"]
+        guess = Extractor(network, "", attributes, single).predict(x)
+        frequent = right(common, real, attributes)
+        known["accuracy"] = right(guess, real, attributes)
+        known["majority"] = {name: share for name, (share, _) in frequent.items()}
     return network, known
