@@ -18,7 +18,9 @@ from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.objectives.transport import square_distances
 
-QUANTILE, NEIGHBOURS = 0.05, 50  # of `Memory`
+# of `Memory`
+QUANTILE = 0.05
+NEIGHBOURS = 50
 BLOCK = 2048  # rows of a block of distances: with 10,000 columns 160 MB
 # share of a 2-D Gaussian within 3 standard deviations: what a perfect sampler reaches
 PERFECT = 1 - math.exp(-4.5)
@@ -42,34 +44,40 @@ def frechet(a: Tensor, b: Tensor) -> float:
     of the eigenvalues of A B, the usual way, lose half of the digits where features depend on one
     another, and take many times as long."""
     a, b = _checked(a, b)
-    first, second = (_root_of_covariance(x) for x in (a, b))
+    first = _root_of_covariance(a)
+    second = _root_of_covariance(b)
+    between_means = (a.mean(0) - b.mean(0)).square().sum()
+    traces = between_means + first.square().sum() + second.square().sum()
     cross = torch.linalg.svdvals(first @ second.T).sum()
-    return float(
-        (a.mean(0) - b.mean(0)).square().sum()
-        + first.square().sum()
-        + second.square().sum()
-        - 2 * cross
-    )
+    return float(traces - 2 * cross)
 
 
 def _root_of_covariance(x: Tensor) -> Tensor:
     """(n, d) -> R (min(n, d), d), R^T R the covariance: the triangle of a QR decomposition of the
     centred rows."""
-    return torch.linalg.qr((x - x.mean(0)) / math.sqrt(len(x) - 1), mode="r").R
+    centred = x - x.mean(0)
+    return torch.linalg.qr(centred / math.sqrt(len(x) - 1), mode="r").R
 
 
 def _mmd(a: Tensor, b: Tensor) -> float:
     """Unbiased squared maximum mean discrepancy, kernel (x.y / d + 1)^3."""
-
-    def total(x: Tensor, y: Tensor) -> float:
-        return sum(float((part @ y.T / x.shape[1] + 1).pow(3).sum()) for part in x.split(2048))
-
     n = len(a)
     m = len(b)
-    inside = [
-        total(x, x) - float((x.square().sum(1) / x.shape[1] + 1).pow(3).sum()) for x in (a, b)
-    ]
-    return inside[0] / (n * (n - 1)) + inside[1] / (m * (m - 1)) - 2 * total(a, b) / (n * m)
+    inside_a = _kernel_sum(a, a) - _kernel_of_itself(a)
+    inside_b = _kernel_sum(b, b) - _kernel_of_itself(b)
+    between = _kernel_sum(a, b)
+    return inside_a / (n * (n - 1)) + inside_b / (m * (m - 1)) - 2 * between / (n * m)
+
+
+def _kernel_sum(x: Tensor, y: Tensor) -> float:
+    """Over all pairs of rows of (n, d) and (m, d)."""
+    width = x.shape[1]
+    return sum(float((part @ y.T / width + 1).pow(3).sum()) for part in x.split(BLOCK))
+
+
+def _kernel_of_itself(x: Tensor) -> float:
+    """Over the pairs of a row and itself."""
+    return float((x.square().sum(1) / x.shape[1] + 1).pow(3).sum())
 
 
 def kernel_distance(a: Tensor, b: Tensor, blocks: int = 10) -> tuple[float, float]:
@@ -78,8 +86,11 @@ def kernel_distance(a: Tensor, b: Tensor, blocks: int = 10) -> tuple[float, floa
     its expectation does not depend on the number of examples."""
     a, b = _checked(a, b)
     blocks = max(1, min(blocks, len(a) // 2, len(b) // 2))
+    whole = _mmd(a, b)
+    if blocks == 1:
+        return whole, math.nan
     parts = torch.tensor([_mmd(a[i::blocks], b[i::blocks]) for i in range(blocks)])
-    return _mmd(a, b), float(parts.std() / blocks**0.5) if blocks > 1 else float("nan")
+    return whole, float(parts.std() / blocks**0.5)
 
 
 def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 128, seed: int = 0) -> float:
@@ -87,60 +98,77 @@ def sliced_wasserstein(a: Tensor, b: Tensor, projections: int = 128, seed: int =
     (n, d) and (m, d) (Bonneel et al. 2015). Exact on each direction, for unequal numbers too: the
     two quantile functions are steps, compared on all their pieces."""
     a, b = _checked(a, b)
-    directions = (
-        Draws(seed, 0, torch.arange(projections))
-        .normal("directions", a.shape[1])
-        .double()
-        .to(a.device)
-    )
+    draws = Draws(seed, 0, torch.arange(projections))
+    directions = draws.normal("directions", a.shape[1]).double().to(a.device)  # (projections, d)
     directions = directions / directions.norm(dim=1, keepdim=True)
     n = len(a)
     m = len(b)
-    # of pieces, in 1 / (n m)
-    ends = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique().to(a.device)
+    # ends of the pieces on which both quantile functions are constant, in 1 / (n m)
+    steps = [torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]
+    ends = torch.cat(steps).unique().to(a.device)
     widths = torch.diff(ends, prepend=ends.new_zeros(1)).double() / (n * m)
+    place_in_a = (ends - 1) // m
+    place_in_b = (ends - 1) // n
     total = a.new_zeros(())
     for part in directions.split(32):
-        low = (a @ part.T).sort(0).values
-        high = (b @ part.T).sort(0).values
-        total += (widths @ (low[(ends - 1) // m] - high[(ends - 1) // n]).square()).sum()
+        sorted_a = (a @ part.T).sort(0).values  # (n, 32)
+        sorted_b = (b @ part.T).sort(0).values
+        total += (widths @ (sorted_a[place_in_a] - sorted_b[place_in_b]).square()).sum()
     return float((total / projections).sqrt())
 
 
 def nearest(queries: Tensor, points: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
     """The k nearest points of every query: distances (n, k) float64, ascending, and indices (n, k).
     queries (n, ...), points (m, ...), flattened; m >= k."""
-    queries, points = queries.flatten(1), points.flatten(1)
+    queries = queries.flatten(1)
+    points = points.flatten(1)
     centre = points[:BLOCK].double().mean(0)
-    size = 4 * BLOCK
-    found = []
+    distances = []
+    indices = []
     for part in queries.split(BLOCK):  # of both a block at a time: a whole set in fp64 may not fit
-        squares = (
-            square_distances(part.double() - centre, some.double() - centre)
-            for some in points.split(size)
-        )
-        near = [block.topk(min(k, block.shape[1]), largest=False) for block in squares]
-        index = torch.cat([block.indices + i * size for i, block in enumerate(near)], 1)
-        best, order = torch.cat([block.values for block in near], 1).topk(k, largest=False)
-        found.append((best.sqrt(), index.gather(1, order)))
-    return torch.cat([f[0] for f in found]), torch.cat([f[1] for f in found])
+        distance, index = _nearest_of_block(part.double() - centre, points, centre, k)
+        distances.append(distance)
+        indices.append(index)
+    return torch.cat(distances), torch.cat(indices)
+
+
+def _nearest_of_block(
+    queries: Tensor, points: Tensor, centre: Tensor, k: int
+) -> tuple[Tensor, Tensor]:
+    """queries (n, d): float64, less the centre, which is taken from the points here."""
+    size = 4 * BLOCK
+    squares = []
+    indices = []
+    for i, block in enumerate(points.split(size)):
+        square = square_distances(queries, block.double() - centre)  # (n, size)
+        near = square.topk(min(k, square.shape[1]), largest=False)
+        squares.append(near.values)
+        indices.append(near.indices + i * size)
+    best, order = torch.cat(squares, 1).topk(k, largest=False)
+    return best.sqrt(), torch.cat(indices, 1).gather(1, order)
 
 
 def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
     """Precision and recall (Kynkaanniemi et al., arXiv 1904.06991), density and coverage (Naeem et
-    al., arXiv 2002.09797).
+    al., arXiv 2002.09797), of real (n, d) and fake (m, d) features.
+
     precision: share of fakes inside the ball of some real one, which reaches to its k-th nearest
     real neighbour; recall: the same, the other way round; density: of how many balls a fake is
-    inside, over k; coverage: share of real balls that hold a fake. real (n, d), fake (m, d)
-    features. For equal distributions density is near 1 and coverage near 1 - 2**-k. Raises
-    GenwrightError where a side has k examples or fewer."""
+    inside, over k; coverage: share of real balls that hold a fake. For equal distributions density
+    is near 1 and coverage near 1 - 2**-k. Raises GenwrightError where a side has k examples or
+    fewer."""
     if min(len(real), len(fake)) <= k:
-        what = f"{len(real)} real and {len(fake)} generated examples are too few for their {k} nearest neighbours"
-        raise GenwrightError(what, f"measure more than {k} of each")
+        raise GenwrightError(
+            f"{len(real)} real and {len(fake)} generated examples are too few for their {k} "
+            "nearest neighbours",
+            f"measure more than {k} of each",
+        )
     centre = real.flatten(1).double().mean(0)
-    real, fake = (x.flatten(1).double() - centre for x in (real, fake))
+    real = real.flatten(1).double() - centre
+    fake = fake.flatten(1).double() - centre
     # the nearest of all is the example itself
-    real_radii, fake_radii = (nearest(x, x, k + 1)[0][:, -1] for x in (real, fake))
+    real_radii = nearest(real, real, k + 1)[0][:, -1]
+    fake_radii = nearest(fake, fake, k + 1)[0][:, -1]
     # balls: how many real ones each fake is inside
     balls = real.new_zeros(len(fake))
     recalled = 0
@@ -174,8 +202,11 @@ class Memory:
 
     def __init__(self, train: Tensor, held_out: Tensor):
         if len(train) < 2 or not len(held_out):
-            what = f"with {len(train)} training and {len(held_out)} held-out examples nothing tells a copy from a fresh one"
-            raise GenwrightError(what, "hold out more, or give more data")
+            raise GenwrightError(
+                f"with {len(train)} training and {len(held_out)} held-out examples nothing tells a "
+                "copy from a fresh one",
+                "hold out more, or give more data",
+            )
         self.train = train
         self.k = min(NEIGHBOURS, len(train))
         fresh = self.ratios(held_out)
@@ -183,7 +214,7 @@ class Memory:
         self.floor = float((fresh <= self.threshold).double().mean())
 
     def ratios(self, samples: Tensor) -> Tensor:
-        """(n,)"""
+        """(n,) of samples (n, ...)."""
         distance, _ = nearest(samples, self.train, self.k)
         # 0 / 0, copies of an example that is there 50 times: 0
         return distance[:, 0] / distance.mean(1).clamp(min=1e-12)
@@ -207,10 +238,10 @@ class Modes(NamedTuple):
 
 def reverse_kl(counts: Tensor) -> float:
     """KL(shares || uniform) in nats of counts (modes,)."""
+    if not counts.sum():
+        return math.inf
     shares = counts.double() / counts.sum()
-    return (
-        float(torch.special.xlogy(shares, shares * len(counts)).sum()) if counts.sum() else math.inf
-    )
+    return float(torch.special.xlogy(shares, shares * len(counts)).sum())
 
 
 def kl_floor(modes: int, samples: int) -> float:
@@ -221,18 +252,20 @@ def kl_floor(modes: int, samples: int) -> float:
 
 def mixture(samples: Tensor, means: Tensor, std: float) -> Modes:
     """samples (n, 2), means (modes, 2), one standard deviation for all."""
-    distance, mode = torch.cdist(
+    distances = torch.cdist(
         samples.double(), means.double(), compute_mode="donot_use_mm_for_euclid_dist"
-    ).min(1)
+    )  # (n, modes)
+    distance, mode = distances.min(1)
     good = distance < 3 * std
-    counts = torch.bincount(mode[good], minlength=len(means))
-    return Modes(int((counts > 0).sum()), float(good.double().mean()), reverse_kl(counts))
+    return _modes(torch.bincount(mode[good], minlength=len(means)), float(good.double().mean()))
 
 
 def stacked(labels: Tensor) -> Modes:
     """labels (n, 3): the digit that a classifier sees in each channel; every sample is of one of
     1,000 modes."""
-    counts = torch.bincount(
-        labels @ torch.tensor([100, 10, 1], device=labels.device), minlength=1000
-    )
-    return Modes(int((counts > 0).sum()), 1.0, reverse_kl(counts))
+    modes = labels @ torch.tensor([100, 10, 1], device=labels.device)
+    return _modes(torch.bincount(modes, minlength=1000), 1.0)
+
+
+def _modes(counts: Tensor, high_quality: float) -> Modes:
+    return Modes(int((counts > 0).sum()), high_quality, reverse_kl(counts))

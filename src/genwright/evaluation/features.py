@@ -262,7 +262,7 @@ def fit(
         objective = Recognition(network, attributes, single)
         state = start(objective, settings, engine)
         with task("teaching a classifier", steps) as part:
-            line: Hook = Steps(part)
+            line: Live | Steps = Steps(part)
             # while a run trains, which has no display of tasks
             if shown and part.display is None:
                 line = Live(Console(stderr=True), "telling apart", steps, "images")

@@ -1,9 +1,9 @@
-"""How probable a variational model finds pictures: negative log-likelihood by importance sampling,
-its lower bound, and units in use.
+"""How probable a variational model finds examples: negative log-likelihood by importance sampling,
+its lower bound, units in use; and what single units of the latent know of known factors.
 
-The encoder runs once a picture; the decoder runs on a block of pictures and samples at once, of a
+The encoder runs once an example; the decoder runs on a block of examples and samples at once, of a
 size that fits the processor's caches; weights are kept and summed in float64. Latents are a pure
-function of (seed, picture, sample).
+function of (seed, example, sample).
 """
 
 from collections.abc import Callable, Sequence
@@ -45,29 +45,39 @@ def estimate(
     """-log p(x) of `count` pictures with `samples` importance samples each (Burda et al., arXiv
     1509.00519). block: pictures times samples that are decoded at once; memory grows with it. The
     estimate is high in expectation, and falls as samples grow."""
-    network = objective.network
-    units = objective.latent[0]
     rows = max(1, block // samples)
     at_once = min(samples, block)
-    parts: list[tuple[Tensor, ...]] = []
+    parts = []
     for begin in track(range(0, count, rows), "estimating likelihoods"):
         batch = pictures(begin, min(count, begin + rows))
-        x = batch["x"]
-        given = objective.given(batch.get("condition"))
-        state = network(x, given)
-        mean = network(None, given, state=state, noise=x.new_zeros(len(x), 1, units)).latent[:, 0]
-        examples = torch.arange(begin, begin + len(x), device=x.device)
-        weights = []
-        kl = torch.zeros(())
-        for first in range(0, samples, at_once):
-            k = min(at_once, samples - first)
-            noise = Draws(seed, 0, examples).normal("importance", k, units, first=first * units)
-            sampled = network(None, given, state=state, noise=noise)
-            weights.append(objective.log_likelihood(sampled.parameters, x) - sampled.log_ratio)
-            kl = kl + sampled.kl * (k / samples)
-        w = torch.cat(weights, 1).double()
-        parts.append((-importance_bound(w), w.mean(1), kl, mean))
-    return Estimate(*(torch.cat(column).cpu() for column in zip(*parts, strict=True)))
+        parts.append(_estimate(objective, batch, begin, samples, seed, at_once))
+    columns = [torch.cat(column).cpu() for column in zip(*parts, strict=True)]
+    return Estimate(*columns)
+
+
+def _estimate(
+    objective: Any, batch: dict[str, Tensor], begin: int, samples: int, seed: int, at_once: int
+) -> Estimate:
+    """Of one batch, whose first picture is number `begin`; at_once: samples of each."""
+    network = objective.network
+    units = objective.latent[0]
+    x = batch["x"]
+    given = objective.given(batch.get("condition"))
+    state = network(x, given)
+    without_noise = x.new_zeros(len(x), 1, units)
+    mean = network(None, given, state=state, noise=without_noise).latent[:, 0]
+    examples = torch.arange(begin, begin + len(x), device=x.device)
+    draws = Draws(seed, 0, examples)
+    log_weights = []
+    kl = torch.zeros(())
+    for first in range(0, samples, at_once):
+        k = min(at_once, samples - first)
+        noise = draws.normal("importance", k, units, first=first * units)
+        sampled = network(None, given, state=state, noise=noise)
+        log_weights.append(objective.log_likelihood(sampled.parameters, x) - sampled.log_ratio)
+        kl = kl + sampled.kl * (k / samples)
+    weights = torch.cat(log_weights, 1).double()  # (n, samples)
+    return Estimate(-importance_bound(weights), weights.mean(1), kl, mean)
 
 
 def active_units(mean: Tensor) -> int:
@@ -80,21 +90,26 @@ def marginal_nll(train: Tensor, x: Tensor) -> float:
     """Mean nats of x (n, *shape) of 0 and 1 under independent pixels with the training set's means
     (in [0, 1], `train` (*shape)), the floor of a Bernoulli model that learns nothing more."""
     p = train.double().clamp(1e-4, 1 - 1e-4)
-    return float(
-        -(x.double() * p.log() + (1 - x.double()) * (1 - p).log()).flatten(1).sum(1).mean()
-    )
+    x = x.double()
+    log_probability = x * p.log() + (1 - x) * (1 - p).log()
+    return -float(log_probability.flatten(1).sum(1).mean())
 
 
 def histogram_nll(train: Tensor, x: Tensor) -> float:
     """Mean nats of pictures x (n, *shape) of 256 levels in [-1, 1] under independent values, each
     with the histogram that it has in `train` (m, *shape), mixed with a uniform share of 1/256: the
     floor of a model of levels that learns nothing more."""
-    levels, seen = (((v.flatten(1) + 1) * 127.5).round().long() for v in (train, x))
-    counts = torch.zeros(256, levels.shape[1], dtype=torch.float64).scatter_add_(
-        0, levels, torch.ones(levels.shape, dtype=torch.float64)
-    )
-    p = counts / len(levels) * (255 / 256) + 1 / 256**2
-    return float(-p.log().gather(0, seen).sum(1).mean())
+    levels = _levels(train)  # (m, values)
+    seen = _levels(x)  # (n, values)
+    once = torch.ones(levels.shape, dtype=torch.float64)
+    counts = torch.zeros(256, levels.shape[1], dtype=torch.float64).scatter_add_(0, levels, once)
+    p = counts / len(levels) * (255 / 256) + 1 / 256**2  # (256, values)
+    return -float(p.log().gather(0, seen).sum(1).mean())
+
+
+def _levels(x: Tensor) -> Tensor:
+    """(n, *shape) in [-1, 1] -> (n, values) int64, 0 .. 255."""
+    return ((x.flatten(1) + 1) * 127.5).round().long()
 
 
 def information(means: Tensor, factors: Tensor, bins: int = 20) -> tuple[Tensor, Tensor]:
@@ -102,21 +117,23 @@ def information(means: Tensor, factors: Tensor, bins: int = 20) -> tuple[Tensor,
     distribution. means (n, units), in bins of equal width (Locatello et al., arXiv 1811.12359);
     factors (n, factors) int64 from 0."""
     low, high = means.double().aminmax(dim=0)
-    binned = ((means - low) / (high - low).clamp(min=1e-12) * bins).long().clamp(max=bins - 1)
+    share = (means - low) / (high - low).clamp(min=1e-12)  # of each unit's range
+    binned = (share * bins).long().clamp(max=bins - 1)  # (n, units)
     values = int(factors.max()) + 1
-    # (n, units * factors): one cell of bins x values each
-    cells = (binned[:, :, None] * values + factors[:, None, :]).flatten(1)
-    counts = torch.zeros(bins * values, cells.size(1), dtype=torch.float64).scatter_add_(
-        0, cells, torch.ones(cells.shape).double()
-    )
+    # a pair of unit and factor has bins x values cells; which one each example is in
+    cells = (binned[:, :, None] * values + factors[:, None, :]).flatten(1)  # (n, units * factors)
+    once = torch.ones(cells.shape).double()
+    counts = torch.zeros(bins * values, cells.size(1), dtype=torch.float64)
+    counts = counts.scatter_add_(0, cells, once)
     joint = (counts / len(means)).view(bins, values, means.size(1), factors.size(1))
+    of_unit = _entropy(joint.sum(1), 0)  # (units, factors)
+    of_factor = _entropy(joint.sum(0), 0)  # (units, factors), each row the same
+    return of_unit + of_factor - _entropy(joint, (0, 1)), of_factor[0]
 
-    def entropy(p, dims):
-        return -torch.special.xlogy(p, p).sum(dims)
 
-    of_unit = entropy(joint.sum(1), 0)
-    of_factor = entropy(joint.sum(0), 0)
-    return of_unit + of_factor - entropy(joint, (0, 1)), of_factor[0]
+def _entropy(p: Tensor, dims: int | tuple[int, ...]) -> Tensor:
+    """Nats of distributions along some dimensions."""
+    return -torch.special.xlogy(p, p).sum(dims)
 
 
 def mutual_information_gap(means: Tensor, factors: Tensor, bins: int = 20) -> tuple[float, Tensor]:
@@ -126,24 +143,32 @@ def mutual_information_gap(means: Tensor, factors: Tensor, bins: int = 20) -> tu
     know it equally. A factor that never varies has none and does not count. It falls with finer
     bins, and rises with fewer pictures, so both are stated."""
     table, entropies = information(means, factors, bins)
-    # one unit alone: the second knows 0
-    best = torch.cat([table, torch.zeros(1, table.size(1), dtype=table.dtype)]).topk(2, 0).values
+    # of one unit alone the second best knows 0
+    nothing = torch.zeros(1, table.size(1), dtype=table.dtype)
+    best, second = torch.cat([table, nothing]).topk(2, 0).values
     varies = entropies > 1e-9
-    gaps = torch.where(varies, (best[0] - best[1]) / entropies.clamp(min=1e-9), 0.0)
-    return float(gaps[varies].mean()) if varies.any() else 0.0, gaps
+    gaps = torch.where(varies, (best - second) / entropies.clamp(min=1e-9), 0.0)
+    if not varies.any():
+        return 0.0, gaps
+    return float(gaps[varies].mean()), gaps
 
 
 def factor_figure(means: Tensor, factors: Tensor, names: Sequence[str], bins: int = 20) -> Figure:
     """The gap, with each factor's in the detail, beside the gap to shuffled factors."""
     gap, gaps = mutual_information_gap(means, factors, bins)
-    floor, _ = mutual_information_gap(
-        means, factors[Draws(0, 0, torch.arange(len(factors))).bits("shuffle").argsort()], bins
-    )
-    each = ", ".join(f"{name} {float(value):.2f}" for name, value in zip(names, gaps, strict=True))
-    how = f"of posterior means in {bins} bins; {each}"
-    ends = ({"shuffled": floor}, {"aligned": 1.0})
+    order = Draws(0, 0, torch.arange(len(factors))).bits("shuffle").argsort()
+    shuffled, _ = mutual_information_gap(means, factors[order], bins)
+    each = [f"{name} {float(value):.2f}" for name, value in zip(names, gaps, strict=True)]
     return Figure(
-        "mutual information gap", gap, "of 0 to 1", len(means), "pictures", *ends, "higher", how
+        "mutual information gap",
+        gap,
+        "of 0 to 1",
+        len(means),
+        "pictures",
+        {"shuffled": shuffled},
+        {"aligned": 1.0},
+        "higher",
+        f"of posterior means in {bins} bins; {', '.join(each)}",
     )
 
 
@@ -157,52 +182,56 @@ def figures(
 ) -> list[Figure]:
     """Negative log-likelihood, ELBO and active units of `count` pictures, given their attributes
     where the run is conditional, and then without them too. floor: `marginal_nll`."""
-    conditional = objective.given(pictures(0, 1).get("condition")) is not None
+    if objective.given(pictures(0, 1).get("condition")) is None:
+        found = estimate(objective, pictures, count, samples, seed)
+        return _figures(objective, found, "", samples, floor)
+
+    def without_condition(start: int, stop: int) -> dict[str, Tensor]:
+        batch = pictures(start, stop)
+        return batch | {"condition": batch["condition"] * 0}
+
+    known = estimate(objective, pictures, count, samples, seed)
+    unknown = estimate(objective, without_condition, count, samples, seed)
+    given = _figures(objective, known, ", given its attributes", samples, floor)
+    return given + _figures(objective, unknown, "", samples, floor)
+
+
+def _figures(
+    objective: Any, found: Estimate, given: str, samples: int, floor: float | None
+) -> list[Figure]:
+    """given: what the names say of the condition."""
+    count = len(found.nll)
     floors = {} if floor is None else {"independent pixels": floor}
-    out: list[Figure] = []
-    bound = "-ELBO, beta 1, the mean over the same samples"
-    used = "posterior mean varies over pictures by more than 0.01"
-    ends = {"collapsed": 0.0}, {"all": float(objective.latent[0])}
-    for known, given in ((1, ", given its attributes"), (0, "")) if conditional else ((1, ""),):
-
-        def shown(a, b):
-            return {k: v * known if k == "condition" else v for k, v in pictures(a, b).items()}  # noqa: B023, E731
-
-        e = estimate(objective, shown, count, samples, seed)
-        error = float(e.nll.std() / count**0.5) if count > 1 else 0.0
-        how = f"{samples} importance samples a picture; standard error over pictures {error:.2f}"
-        out.append(
-            Figure(
-                f"negative log-likelihood{given}",
-                float(e.nll.mean()),
-                "nats/picture",
-                count,
-                "pictures",
-                floors,
-                detail=how,
-            )
-        )
-        out.append(
-            Figure(
-                f"negative ELBO{given}",
-                -float(e.elbo.mean()),
-                "nats/picture",
-                count,
-                "pictures",
-                floors,
-                detail=bound,
-            )
-        )
-        out.append(
-            Figure(
-                f"active units{given}",
-                active_units(e.mean),
-                "units",
-                count,
-                "pictures",
-                *ends,
-                "near",
-                used,
-            )
-        )
-    return out
+    error = 0.0
+    if count > 1:
+        error = float(found.nll.std() / count**0.5)
+    nll = Figure(
+        f"negative log-likelihood{given}",
+        float(found.nll.mean()),
+        "nats/picture",
+        count,
+        "pictures",
+        floors,
+        detail=f"{samples} importance samples a picture; standard error over pictures {error:.2f}",
+    )
+    elbo = Figure(
+        f"negative ELBO{given}",
+        -float(found.elbo.mean()),
+        "nats/picture",
+        count,
+        "pictures",
+        floors,
+        detail="-ELBO, beta 1, the mean over the same samples",
+    )
+    units = Figure(
+        f"active units{given}",
+        active_units(found.mean),
+        "units",
+        count,
+        "pictures",
+        {"collapsed": 0.0},
+        {"all": float(objective.latent[0])},
+        "near",
+        "posterior mean varies over pictures by more than 0.01",
+    )
+    return [nll, elbo, units]

@@ -67,16 +67,18 @@ class SampleCounts:
         began = self.clock()
         with task(f"drawing {kind}", count) as shown:
             while done < (count or most):
-                size = min(max(FIRST, GROWTH * done), part, (count or most) - done)
+                rest = (count or most) - done
+                size = min(max(FIRST, GROWTH * done), part, rest)
                 before = self.clock()
                 parts.append(make(done, size))
                 now = self.clock()
                 done += size
                 shown.advance(size)
-                if count is None and now - began >= PILOT * seconds:
+                taken = now - began
+                if count is None and taken >= PILOT * seconds:
                     seconds_each = max(1e-9, (now - before) / size)
-                    more = int((seconds - (now - began)) / seconds_each)
-                    count = max(done, min(most, max(least, done + more)))
+                    wanted = done + int((seconds - taken) / seconds_each)
+                    count = max(done, min(most, max(least, wanted)))
                     shown.expect(count)
         self.drawn[kind] = done
         return parts

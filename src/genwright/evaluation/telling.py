@@ -30,12 +30,16 @@ def tells_nothing(figure: Figure) -> str:
         return ""
     if figure.direction == "near":
         return _among_the_real(figure)
-    best = max if figure.direction == "higher" else min
-    worst = min if figure.direction == "higher" else max
+    higher = figure.direction == "higher"
+    best = max if higher else min
+    worst = min if higher else max
     floor = best(figure.floors, key=figure.floors.__getitem__)
     ceiling = worst(figure.ceilings, key=figure.ceilings.__getitem__)
-    reached = best(figure.floors[floor], figure.ceilings[ceiling]) == figure.floors[floor]
-    return _sentence(figure, floor, ceiling) if reached else ""
+    cheap = figure.floors[floor]
+    reaches = best(cheap, figure.ceilings[ceiling]) == cheap
+    if not reaches:
+        return ""
+    return _sentence(figure, floor, ceiling)
 
 
 def can_lead(figure: Figure) -> bool:
@@ -60,7 +64,8 @@ def _among_the_real(figure: Figure) -> str:
     """Of figures that are best near the first ceiling: a floor is as near to it as another set of
     real data is, and the value is not far away, which would show a fault that neither has."""
     (reference, wanted), *others = figure.ceilings.items()
-    reach = max([CLOSE * abs(wanted), *(abs(value - wanted) for _, value in others)])
+    between_real = [abs(value - wanted) for _, value in others]
+    reach = max([CLOSE * abs(wanted), *between_real])
     if abs(figure.value - wanted) > FAR * reach:
         return ""
     for name, floor in figure.floors.items():
@@ -72,4 +77,7 @@ def _among_the_real(figure: Figure) -> str:
 def _sentence(figure: Figure, floor: str, ceiling: str) -> str:
     cheap = shown(figure.floors[floor], figure.unit)
     real = shown(figure.ceilings[ceiling], figure.unit)
-    return f"{figure.name} says nothing about these samples: for {floor} it is {cheap}, for {ceiling} {real}"
+    return (
+        f"{figure.name} says nothing about these samples: "
+        f"for {floor} it is {cheap}, for {ceiling} {real}"
+    )
