@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
+from genwright.core import registry
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
 from genwright.recipe.schema import Recipe, build, explain, override, parse_overrides, shipped
@@ -26,6 +27,42 @@ def said(*words: str, name: str = "code") -> str:
     with pytest.raises(GenwrightError) as caught:
         load(*words, name=name)
     return str(caught.value)
+
+
+# ---- parts without a kind ----
+
+
+def test_a_recipe_without_kinds_is_of_the_default_data():
+    recipe = Recipe.of({"name": "a", "data": {"path": "notes/"}})
+    kinds_of = {
+        part: getattr(recipe, part).kind for part in ("data", "codec", "model", "objective")
+    }
+    assert kinds_of == {
+        "data": "text",
+        "codec": "bpe",
+        "model": "transformer",
+        "objective": "causal",
+    }
+    assert registry.default_kind("data") == "text" and registry.default_kind("codec") is None
+
+
+def test_without_a_default_the_kind_must_be_given(monkeypatch):
+    monkeypatch.setattr(registry, "_default", {})
+    with pytest.raises(GenwrightError, match=r"^data.kind is not given; set it to one of: .*text"):
+        Recipe.of({"name": "a"})
+    recipe = Recipe.of({"name": "a", "data": {"kind": "text"}})
+    assert recipe.objective.kind == "causal"
+    with pytest.raises(GenwrightError, match=r"^steps is not a setting"):
+        Recipe.of({"name": "a", "data": {"kind": "text"}, "steps": 5})
+
+
+def test_a_family_has_one_default():
+    with pytest.raises(TypeError, match="data has two defaults, text and other"):
+
+        class Other(Settings, family="data", default=True):
+            kind: Literal["other"] = "other"
+
+    assert "other" not in registry.kinds("data")
 
 
 # ---- shipped ----

@@ -36,3 +36,13 @@ def test_training_says_what_reading_a_corpus_lost_in_one_sentence(tmp_path):
     )
     said = left_out(data.prepare(Event()).summary)
     assert said[0] == "of 21 notes, on 12 steps a quarter note: chord symbols 1, grace notes 1"
+
+
+def test_what_is_passed_over_is_counted_and_the_first_few_are_named():
+    assert left_out({"skipped": ["a.txt is binary"]}) == [
+        "1 passed over, the first: a.txt is binary"
+    ]
+    skipped = [f"{i}.txt is binary" for i in range(1234)]
+    assert left_out({"skipped": skipped}) == [
+        "1,234 passed over, the first: 0.txt is binary; 1.txt is binary; 2.txt is binary"
+    ]

@@ -27,7 +27,7 @@ from genwright.core.errors import GenwrightError, did_you_mean
 # room of contents
 PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "codec": (("contents.*", "codec"),),
-    "source": (("data", "source"), ("contents.*", "source")),
+    "source": (("contents.*", "source"),),
     "data": (("contents.*", "data"),),
     "model": (("models", ""),),
     "objective": (("objectives", ""),),
@@ -37,6 +37,7 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 PLUGINS = "genwright.plugins"  # the group of entry points
 _known: dict[str, dict[str, Any]] = {family: {} for family in PLACES}
+_default: dict[str, str] = {}  # family -> the kind that is meant where none is named
 
 
 class Settings(BaseModel):
@@ -55,10 +56,15 @@ class Settings(BaseModel):
     # likewise, and what they warm up must be reached in the run
     warmups: ClassVar[tuple[str, ...]] = ()
 
-    def __init_subclass__(cls, family: str = "", **config: Any):
+    def __init_subclass__(cls, family: str = "", default: bool = False, **config: Any):
+        """family: registers the class; default: its kind is meant where none is named, which one
+        class of a family may say."""
         super().__init_subclass__(**config)
         if family:
-            _known[family][cls.__dict__["kind"]] = cls  # its default; the fields are not made yet
+            kind = cls.__dict__["kind"]  # its default; the fields are not made yet
+            if default and _default.setdefault(family, kind) != kind:
+                raise TypeError(f"{family} has two defaults, {_default[family]} and {kind}")
+            _known[family][kind] = cls
 
     def in_steps(self, steps: int) -> Self:
         """These settings for a run of `steps`: spans and warm-ups in steps, and a warm-up that
@@ -120,6 +126,12 @@ def _import_plugins() -> None:
             raise GenwrightError(
                 f"{what} ({type(problem).__name__}: {problem})", remedy
             ) from problem
+
+
+def default_kind(family: str) -> str | None:
+    """The kind that is meant where none is named; None where no class says so."""
+    kinds(family)
+    return _default.get(family)
 
 
 def _import_files(package: str, beginning: str) -> None:

@@ -1,4 +1,4 @@
-"""Examples (pictures, points, windows of tokens): their order in training, and their batches, as a
+"""Examples of a dataset (or windows of them): their order in training, and their batches, as a
 pure function of (seed, position): nothing is iterated, nothing saved.
 
 An order is a bijection on k bits (multiplications by odd numbers and xor-shifts, as in the

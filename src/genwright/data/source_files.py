@@ -1,5 +1,4 @@
-"""What a person points at: files, folders and globs of their own, or a dataset of the Hugging Face
-hub."""
+"""What a person points at: files, folders and globs of their own."""
 
 import glob
 import os
@@ -11,12 +10,11 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, PrivateAttr
 
-from genwright.core.errors import GenwrightError, optional
+from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder
-from genwright.core.registry import Settings, source
-from genwright.data.cache import digest_of, publish
+from genwright.core.registry import Settings
 from genwright.data.own_output import Own, holder, is_report, what_is
-from genwright.data.scans import digests, roots_of
+from genwright.data.scans import roots_of
 from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
 
 # What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its
@@ -51,8 +49,8 @@ class FilesData(Settings):
     source: str = "files"
     path: str | tuple[str, ...] = ()
     held_out: float = Field(0.1, ge=0, lt=1)
-    """Share of it that is never trained on, 0 to 1; parts that folders of pictures, an npz or a JSB
-    json have of their own go before it."""
+    """Share of it that is never trained on, 0 to 1; parts that the data have of their own (train,
+    val, test) go before it."""
     on_bad_file: Literal["stop", "skip"] = "stop"
     """What to do about a file, row or piece that cannot be used: `stop` and name it, or `skip` and
     list it."""
@@ -239,7 +237,7 @@ def _told_apart(files: list[SourceFile]) -> list[SourceFile]:
 
 def _matches(pattern: str) -> list[SourceFile]:
     found = (
-        [path for path in glob.glob(pattern, recursive=True) if _may_be_read(path)]
+        [path for path in glob.glob(pattern, recursive=True) if may_be_read(path)]
         if glob.has_magic(pattern)
         else []
     )
@@ -263,49 +261,7 @@ def _root_of(pattern: str) -> str:
     )
 
 
-def _is_text(path: str) -> bool:
-    return Path(
-        path.removesuffix(".gz").removesuffix(".zst")
-    ).suffix.lower() not in BINARY and _may_be_read(path)
-
-
-def _may_be_read(path: str) -> bool:
+def may_be_read(path: str) -> bool:
     """Whether this is a file, or something like a named pipe or a link to nothing, which its reader
     then refuses by name."""
     return os.path.lexists(path) and not os.path.isdir(path)
-
-
-@source("files")
-def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-    """Files, folders and globs (`**` goes into folders) that data.path names. Raises GenwrightError
-    for a path that is not there."""
-    if not paths:
-        raise GenwrightError(
-            "data.path is not set", "give a file, a folder or a glob, as in data.path=notes/"
-        )
-    return collect(paths, _is_text)
-
-
-@source("hf")
-def hugging_face(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-    """`data.source=hf:NAME`, the split "train", through the optional `datasets`; `hf:NAME@CONFIG`
-    picks one of several configurations."""
-    datasets = optional("datasets", f"data.source=hf:{name} needs datasets", "hf")
-    dataset, _, config = name.partition("@")
-    kept = cache / "datasets"
-    # of a folder, `datasets` would know the files by their time of change
-    if os.path.isdir(dataset):
-        local = list(walk(dataset))
-        contents = digests([file.path for file in local], cache, [os.path.realpath(dataset)])
-        kept = kept / digest_of([(file.name, contents[file.path]) for file in local])[:16]
-    try:
-        rows = datasets.load_dataset(dataset, config or None, split="train", cache_dir=str(kept))
-    except (OSError, ValueError) as error:  # not found, no network, no such configuration or split
-        first = str(error).splitlines()[0].rstrip(".")
-        raise GenwrightError(
-            f"data.source=hf:{name} cannot be loaded: {first}", "check its name and the connection"
-        ) from error
-    folder = cache / "sources" / f"hf-{digest_of(name, str(kept), rows._fingerprint)[:16]}"
-    if not folder.is_dir():
-        publish(folder, lambda draft: rows.to_parquet(str(draft / "rows.parquet")) and None)
-    return [SourceFile(str(folder / "rows.parquet"), name)]

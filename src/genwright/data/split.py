@@ -5,8 +5,8 @@ reached.
    agree in any column are one cluster: copies, a tune and its transpositions, an emoji in all its
    tones. A cluster is never divided.
 2. Clusters are walked through in the order of a hash. One is held out where that brings the
-   held-out amount (bytes, notes, pictures) nearer to the wanted share, so that neither many small
-   documents nor a few large ones decide how much is measured.
+   held-out amount (bytes, say) nearer to the wanted share, so that neither many small documents
+   nor a few large ones decide how much is measured.
 3. What was decided is recorded in the cache, by the keys: a document that is added later takes the
    side of its cluster if it has one, and only new clusters fill up the share. A cluster with keys
    on both sides (a copy has joined two) is trained on, for a part of it was.

@@ -94,6 +94,25 @@ class Table:
         if isinstance(header.cells, Fault):
             raise BadTable(f"line {header.line} {header.cells.what}", header.cells.remedy)
         self.columns: list[str] = header.cells
+        self._check_separator()
+
+    def _check_separator(self) -> None:
+        """Raises BadTable where the first line names a single column, and holds outside of quotes a
+        sign that other programs put between cells."""
+        (line, *_) = self._lines.row
+        if self._tabs or len(self.columns) > 1 or line.startswith('"'):
+            return
+        if ";" in line:
+            raise BadTable(
+                "has a single column: its cells are separated by ;",
+                "save it with commas between the cells (or, if it is one column, its name in"
+                " quotes)",
+            )
+        if "\t" in line:
+            raise BadTable(
+                "has a single column: its cells are separated by tabs",
+                "give it the suffix .tsv, or save it with commas between the cells",
+            )
 
     def __iter__(self) -> Iterator[Row]:
         for number, row in enumerate(self._records()):

@@ -27,13 +27,11 @@ from pydantic import (
 )
 
 from genwright.core.errors import GenwrightError, did_you_mean
-from genwright.core.registry import Settings, kinds, settings_of
+from genwright.core.registry import Settings, default_kind, kinds, settings_of
 from genwright.recipe.refusals import dotted_names, refusal
 from genwright.recipe.words import Word, opened, read_words
 from genwright.recipe.yaml_text import read_yaml, write_yaml
 from genwright.training.settings import Training, Watching
-
-_DEFAULT_KINDS = {"data": "text", "codec": "bpe", "model": "transformer", "objective": "causal"}
 
 
 def build(cls: type[BaseModel], values: Any, where: str) -> Any:
@@ -59,8 +57,26 @@ def _part(family: str, value: Any, where: str) -> Any:
         value = {"kind": value}
     if not isinstance(value, Mapping):
         raise GenwrightError(f"{where} is {value!r}", "write settings as key: value, one a line")
-    kind = value.get("kind", _DEFAULT_KINDS[family])
+    kind = value["kind"] if "kind" in value else _usual_kind(family, where)
     return build(settings_of(family, kind, f"{where}.kind"), {**value, "kind": kind}, where)
+
+
+def _usual_kinds() -> dict[str, str]:
+    """family -> the kind of a part that names none, where the recipe's data do not settle it: of
+    data the registered default, of any other part what that usually goes with."""
+    data = default_kind("data")
+    if data is None:
+        return {}
+    return {"data": data, **settings_of("data", data).usual}
+
+
+def _usual_kind(family: str, where: str) -> str:
+    """Raises GenwrightError where nothing says it."""
+    usual = _usual_kinds()
+    if family not in usual:
+        known = ", ".join(sorted(kinds(family)))
+        raise GenwrightError(f"{where}.kind is not given", f"set it to one of: {known}")
+    return usual[family]
 
 
 def _models(value: Any) -> Any:
@@ -84,7 +100,7 @@ def _sampling(value: Any, info: ValidationInfo) -> Any:
 
 def _everywhere() -> Iterator[str]:
     yield from dotted_names(Recipe)
-    for family, kind in _DEFAULT_KINDS.items():
+    for family, kind in _usual_kinds().items():
         yield from dotted_names(settings_of(family, kind), f"{family}.")
 
 
@@ -132,8 +148,7 @@ class Recipe(Settings):
     training: Training = Training()
     """How long, how fast, where, and what is kept."""
     watching: Watching = Watching()
-    """What is drawn and measured while a model of pictures or points trains, and what its alarms
-    do."""
+    """What is drawn and measured while a model trains, and what its alarms do."""
     sampling: Annotated[Any, BeforeValidator(_sampling)] = Field(None, validate_default=True)
     """How samples are drawn, unless a command says otherwise."""
 

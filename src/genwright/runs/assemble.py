@@ -22,6 +22,7 @@ from genwright.training.settings import Optimizer
 
 # of a run: keys of what is held out, so that its split does not depend on the cache
 HELD = "held_out.npy"
+NAMED = 3  # things passed over that are named; environment.json lists them all
 FALLBACK = {"batch_size": 32, "learning_rate": 1e-3, "matrix_rate": 0.02}
 
 
@@ -89,7 +90,9 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     skipped = list(summary.get("skipped", ()))
     rare = summary.get("rare", 0)
     none = summary.get("unlabelled", 0)
-    out = [f"{len(skipped):,} passed over, the first: {skipped[0]}"] if skipped else []
+    out = []
+    if skipped:
+        out.append(f"{len(skipped):,} passed over, the first: {'; '.join(skipped[:NAMED])}")
     out += summary.get("remarks", ())
     out += _remark(
         summary.get("empty", {}),

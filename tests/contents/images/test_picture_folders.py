@@ -114,6 +114,7 @@ def test_classes_below_and_above_the_parts(root, train, held):
     [
         (["cats_train", "cats_test", "dogs_train", "dogs_test"], ("cats", "dogs")),
         (["trainA", "trainB", "testA", "testB"], ("a", "b")),
+        (["cats_train", "cats_test2", "dogs_train1", "dogs_train2"], ("cats", "dogs")),
     ],
 )
 def test_parts_in_the_names_of_classes(root, folders, classes):
@@ -237,6 +238,10 @@ def test_parts_that_other_data_does_not_heed_are_said(tmp_path):
         and not unheeded(["test/a", "tests/b", "c", "train.txt"])
         and not unheeded([])
     )
+    assert unheeded(["cats_train/a.txt", "cats_test2/b.txt", "dogs/c.txt"]) == [
+        "cats_test2, cats_train are folders like any other, and files of each are trained on; name cats_train alone to leave out the rest"
+    ]
+    assert not unheeded(["steam_train/a.txt", "model_test/b.txt"])
     for part in ("train", "test"):
         (tmp_path / part).mkdir()
         for i in range(9):
@@ -344,7 +349,7 @@ def test_text_behind_links_is_read_too(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "x.txt").write_text("x")
     (tmp_path / "a" / "b").symlink_to(tmp_path / "b")
-    from genwright.data.source_files import files
+    from genwright.contents.text.source_files import files
 
     assert files((str(tmp_path / "a"),), "", tmp_path) == [
         SourceFile(str(tmp_path / "a" / "b" / "x.txt"), "b/x.txt")

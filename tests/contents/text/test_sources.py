@@ -110,7 +110,7 @@ def test_unknown_source(tmp_path):
 
 
 def test_the_same_file_is_read_once(tmp_path):
-    from genwright.data.source_files import files
+    from genwright.contents.text.source_files import files
 
     (tmp_path / "a.txt").write_text("x")
     found = files((str(tmp_path), str(tmp_path / "a.txt"), str(tmp_path / "*.txt")), "", tmp_path)

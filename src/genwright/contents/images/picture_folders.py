@@ -3,7 +3,7 @@
 1. Where all folders of one depth are called train, val, test or the like (in any letter case), with
    or without classes below or above them, they are parts: pictures of train are trained on, all
    others are held out.
-2. Names like cats_train and cats_test, trainA and testA are parts too, of the classes cats and A,
+2. Names like cats_train and cats_test2, trainA and testA are parts too, of the classes cats and A,
    where each class has a part to train on.
 3. A name of a part beside other names (test beside cats; cats_train and cats_test beside dogs) is
    either a class or pictures that must not be trained on: nobody can know, so it is refused.
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from genwright.core.errors import GenwrightError, named
-from genwright.data.parts import TRAIN, part_of_array, part_of_folder
+from genwright.data.parts import TRAIN, parts_of_folders
 
 
 class Place(NamedTuple):
@@ -36,7 +36,8 @@ def places_of(names: Sequence[str], shown: str) -> list[Place]:
     folders = [name.split("/")[:-1] for name in names]
     parts = [""] * len(names)
     for depth in range(max(map(len, folders), default=0)):
-        read = _read_parts({path[depth] for path in folders if len(path) > depth})
+        siblings = {path[depth] for path in folders if len(path) > depth}
+        read = {name: Place(*said) for name, said in parts_of_folders(siblings).items()}
         if not read:
             continue
         _check(read, folders, depth, shown)
@@ -55,24 +56,6 @@ def places_of(names: Sequence[str], shown: str) -> list[Place]:
         Place(part, path[0] if path and several else "")
         for part, path in zip(parts, folders, strict=True)
     ]
-
-
-def _read_parts(siblings: set[str]) -> dict[str, Place]:
-    """folder -> what it says, of folders of one depth; empty where none of them is called like a
-    part, or like a part of a class."""
-    whole = {name: Place(part_of_folder(name), "") for name in siblings}
-    if any(place.part for place in whole.values()):
-        return whole
-    compound = {name: Place(*part_of_array(name)) for name in siblings}
-    trained = {place.label for place in compound.values() if place.part == TRAIN}
-    held = {place.label for place in compound.values() if place.part not in ("", TRAIN)}
-    if not held & trained:
-        return {}
-    nothing = Place("", "")
-    return {
-        name: place if place.part and place.label in trained else nothing
-        for name, place in compound.items()
-    }
 
 
 def _is_train(read: dict[str, Place]) -> bool:

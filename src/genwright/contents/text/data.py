@@ -18,7 +18,7 @@ from genwright.core.contracts import Space
 from genwright.data.cache import check_digest
 
 
-class TextData(CorpusSettings, family="data"):
+class TextData(CorpusSettings, family="data", default=True):
     """Text or code: where it comes from, what is held out, and the windows that a model sees."""
 
     kind: Literal["text"] = "text"

@@ -1,0 +1,57 @@
+"""Text from a person's own files, or from a dataset of the Hugging Face hub."""
+
+import os
+from pathlib import Path
+
+from genwright.core.errors import GenwrightError, optional
+from genwright.core.registry import source
+from genwright.data.cache import digest_of, publish
+from genwright.data.scans import digests
+from genwright.data.source_files import BINARY, SourceFile, collect, may_be_read, walk
+
+
+def _is_text(path: str) -> bool:
+    """Whether a file of a folder is read: below the suffix of a compression, any but those that
+    hold no text."""
+    inner = Path(path.removesuffix(".gz").removesuffix(".zst"))
+    return inner.suffix.lower() not in BINARY and may_be_read(path)
+
+
+@source("files")
+def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
+    """Files, folders and globs (`**` goes into folders) that data.path names. Raises GenwrightError
+    for a path that is not there."""
+    if not paths:
+        raise GenwrightError(
+            "data.path is not set", "give a file, a folder or a glob, as in data.path=notes/"
+        )
+    return collect(paths, _is_text)
+
+
+@source("hf")
+def hugging_face(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
+    """`data.source=hf:NAME`, the split "train", through the optional `datasets`; `hf:NAME@CONFIG`
+    picks one of several configurations."""
+    datasets = optional("datasets", f"data.source=hf:{name} needs datasets", "hf")
+    dataset, _, config = name.partition("@")
+    kept = cache / "datasets"
+    # of a folder, `datasets` would know the files by their time of change
+    if os.path.isdir(dataset):
+        local = list(walk(dataset))
+        contents = digests([file.path for file in local], cache, [os.path.realpath(dataset)])
+        kept = kept / digest_of([(file.name, contents[file.path]) for file in local])[:16]
+    try:
+        rows = datasets.load_dataset(dataset, config or None, split="train", cache_dir=str(kept))
+    except (OSError, ValueError) as error:  # not found, no network, no such configuration or split
+        first = str(error).splitlines()[0].rstrip(".")
+        raise GenwrightError(
+            f"data.source=hf:{name} cannot be loaded: {first}", "check its name and the connection"
+        ) from error
+    folder = cache / "sources" / f"hf-{digest_of(name, str(kept), rows._fingerprint)[:16]}"
+    if not folder.is_dir():
+
+        def fill(draft: Path) -> None:
+            rows.to_parquet(str(draft / "rows.parquet"))
+
+        publish(folder, fill)
+    return [SourceFile(str(folder / "rows.parquet"), name)]
