@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from genwright.core.contracts import Loss, Source, Turn
+from genwright.core.contracts import Loss, Objective, Source, Turn
 from genwright.core.draws import Draws
 from genwright.training.settings import Optimizer, Schedule, Training
 
@@ -36,7 +36,7 @@ def mlp(a, b, c):
     return nn.Sequential(nn.Linear(a, b), nn.Tanh(), nn.Linear(b, b), nn.Tanh(), nn.Linear(b, c))
 
 
-class GAN:
+class GAN(Objective):
     """Non-saturating loss, R1 on real points, two examples packed; the generator is averaged."""
 
     draws, unit, double_backward = 2, 2, True
@@ -74,7 +74,7 @@ class GAN:
         pass
 
 
-class VAE:
+class VAE(Objective):
     """Gaussian decoder; the weight of the KL rises over 10 steps, which a resumed run must know.
     One buffer follows the loss."""
 
@@ -131,7 +131,7 @@ class Bandit:
         return [Source(f"pulls {position}") for _ in examples]
 
 
-class PPO:
+class PPO(Objective):
     """Clipped policy gradient, advantages whitened over the whole batch, two passes over two parts
     of it."""
 

@@ -13,7 +13,7 @@ from genwright.contents.music.composing import check_rules
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
 from genwright.contents.text.generate import generate_all as generate
-from genwright.core.contracts import Source, Space
+from genwright.core.contracts import Loss, Objective, Source, Space, Turn
 from genwright.core.errors import GenwrightError
 from genwright.models import hf
 from genwright.models.presets import TransformerSettings
@@ -71,7 +71,7 @@ def test_a_run_that_is_clipped_is_not_told_to_clip(clip, words):
         def after_step(self, state, record):
             state.bad, record["skipped"] = 9, "loss is not finite"
 
-    class Plain:
+    class Plain(Objective):
         modules = {"model": torch.nn.Linear(1, 1)}  # noqa: RUF012
         draws, unit, double_backward = 1, 1, False
 
@@ -79,8 +79,6 @@ def test_a_run_that_is_clipped_is_not_told_to_clip(clip, words):
             return batch
 
         def turns(self, step):
-            from genwright.core.contracts import Loss, Turn
-
             ones = torch.ones(2)
             return [
                 Turn(

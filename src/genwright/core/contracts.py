@@ -71,12 +71,18 @@ class Objective(Protocol):
     in any split (packing); `double_backward` says that its losses differentiate gradients (R1),
     which compiled and sharded modules cannot do."""
 
-    # all that is saved, a frozen reference too; `moves` says what is trained
-    modules: Mapping[str, nn.Module]
+    modules: Mapping[str, nn.Module]  # all that is saved, a frozen reference too
     draws: int = 1
     unit: int = 1
     double_backward: bool = False
     held_out_block: int = 1  # held-out neighbours that `prepare_held_out` must see together
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the modules that are ever updated, in whatever step: all, unless an objective
+        says otherwise. The others are frozen: in evaluation mode, without gradients, with buffers
+        that stay as they are. They are saved once, not with every checkpoint."""
+        return tuple(self.modules)
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """All randomness and whole-batch work, before splitting: masks, latents, noise, times,

@@ -36,8 +36,9 @@ from genwright.data.cache import digest_of
 from genwright.data.examples import ExampleStream, Split
 from genwright.training.engine import Engine
 from genwright.training.hooks import Live
-from genwright.training.loop import Hook, State, run, start
+from genwright.training.loop import Hook, run
 from genwright.training.settings import Optimizer, Schedule, Training
+from genwright.training.state import State, start
 
 VERSION = 1  # of the network and its training: raise it when either changes
 BATCH = 128

@@ -27,9 +27,10 @@ from genwright.evaluation.distances import Memory, frechet, mixture, prdc
 from genwright.evaluation.features import of_split
 from genwright.evaluation.held_out import evaluating
 from genwright.reporting.png import write
-from genwright.training.loop import Hook, Rollback, State
+from genwright.training.loop import Hook, Rollback
 from genwright.training.records import read
 from genwright.training.settings import VISUAL, Watching
+from genwright.training.state import State
 
 NEIGHBOURS = 5  # of precision, recall, density, coverage
 # training examples, at most, among which copies are looked for while training; of more, `evaluate`

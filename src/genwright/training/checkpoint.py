@@ -21,7 +21,7 @@ from torch import Tensor
 from genwright.core.contracts import Objective
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush, is_finite, json_text, readable
-from genwright.training.loop import State
+from genwright.training.state import State
 
 # what `Weights` calls it -> the file it is in, and what stands before its names there
 KINDS = {

@@ -8,8 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from genwright.training.loop import Hook, State
+from genwright.training.loop import Hook
 from genwright.training.records import Records
+from genwright.training.state import State
 
 
 def due(step: int, every: int, last: int) -> bool:

@@ -26,7 +26,7 @@ from genwright.core.errors import GenwrightError
 from genwright.training.engine import Engine
 from genwright.training.schedules import rate_factor
 from genwright.training.settings import Training
-from genwright.training.state import State
+from genwright.training.state import State, trained_modules
 from genwright.training.state import start as start  # whoever runs the loop starts here
 from genwright.training.weights import Weights
 
@@ -106,10 +106,13 @@ class _Step:
         self.gradients = gradients
         self.unit = max(1, objective.unit)
         check(objective, stream.size, settings, engine)
+        for weights in state.weights.values():
+            weights.check_held()
         self.rows = engine.deal(stream.size, self.unit)
         self.own = self.rows[engine.rank]
         self.placed = self.own.to(engine.device)
         self.at_once = max(map(len, self.rows)) <= (settings.micro_batch or stream.size)
+        self.trained = trained_modules(objective)
         self.moved: tuple[str, ...] | None = None
 
     def prepared(self, position: int) -> Batch:
@@ -146,11 +149,25 @@ class _Step:
         return {k: v[index.to(v.device)] for k, v in batch.items()}
 
     def freeze(self, moves: tuple[str, ...]) -> None:
-        if len(self.objective.modules) > 1 and moves != self.moved:
-            for name, weights in self.state.weights.items():
-                for p in weights.parameters.values():
-                    p.requires_grad_(name in moves)
-            self.moved = moves
+        """Computes gradients of the modules that move alone. Raises GenwrightError for one that the
+        objective does not train: it was frozen from the start."""
+        if moves == self.moved:
+            return
+        for name in moves:
+            if name not in self.trained:
+                raise GenwrightError(
+                    f"a turn of step {self.state.step + 1} moves module {name!r}, which the"
+                    " objective does not train",
+                    f"name {name!r} in the objective's `trained`, or leave it out of the turn",
+                )
+        for name, weights in self.state.weights.items():
+            weights.allow_gradients(name in moves)
+        self.moved = moves
+
+    def unfreeze(self) -> None:
+        """Leaves the modules as they came."""
+        for weights in self.state.weights.values():
+            weights.allow_gradients(True)
 
     def turn(
         self,
@@ -304,9 +321,24 @@ def run(
     gradients: GradientMaker = plain_gradients,
 ) -> State:
     """Trains from `state.step` to step `until`, or until a hook asks to stop. Without files: a
-    federation's client, a test and `train` call the same. Raises Rollback after
-    `settings.guard.skips` non-finite steps in a row."""
-    step, hooks = _Step(objective, stream, state, settings, engine, gradients), list(hooks)
+    federation's client, a test and `train` call the same, as often as they want: nothing but the
+    state and the modules is changed, and torch's own generator is left as it was. Raises Rollback
+    after `settings.guard.skips` non-finite steps in a row."""
+    step = _Step(objective, stream, state, settings, engine, gradients)
+    with torch.random.fork_rng([engine.device] if engine.device.type == "cuda" else []):
+        try:
+            _until(until, step, list(hooks))
+        finally:
+            step.unfreeze()
+    return state
+
+
+def _until(until: int, step: _Step, hooks: Sequence[Hook]) -> None:
+    """Steps, with what hooks do between them."""
+    objective = step.objective
+    stream = step.stream
+    state = step.state
+    settings = step.settings
     while state.step < until:
         began = time.perf_counter()
         record = step()
@@ -332,4 +364,3 @@ def run(
         asked = [hook.stop(state) for hook in hooks]
         if any(asked):
             break
-    return state

@@ -49,18 +49,18 @@ def muon_(
     beta: float,
     decay: float,
     iterations: int,
-    dtype,
+    dtype: torch.dtype,
 ) -> None:
     """One Muon step in place on stacks (n, rows, columns). The update of each matrix has spectral
     norm rate * sqrt(max(1, rows / columns)), so that one rate fits all shapes; decay is
     decoupled."""
     momentum.lerp_(gradient, 1 - beta)
-    update = orthogonalise(gradient.lerp(momentum, beta).to(dtype), iterations).to(parameters.dtype)
+    ahead = gradient.lerp(momentum, beta)  # Nesterov's
+    update = orthogonalise(ahead.to(dtype), iterations).to(parameters.dtype)
     if decay:
         parameters.mul_(1 - rate * decay)
-    parameters.add_(
-        update, alpha=-rate * math.sqrt(max(1.0, parameters.size(-2) / parameters.size(-1)))
-    )
+    rows, columns = parameters.shape[-2:]
+    parameters.add_(update, alpha=-rate * math.sqrt(max(1.0, rows / columns)))
 
 
 def adamw_(
@@ -70,9 +70,9 @@ def adamw_(
     second: list[Tensor],
     steps: list[Tensor],
     *,
-    rate,
+    rate: float,
     settings: Optimizer,
-    decay,
+    decay: float,
 ) -> None:
     """One AdamW step in place, fused over the lists. `steps` are float32 scalars, one a tensor, and
     count up."""

@@ -14,7 +14,8 @@ import torch
 
 from genwright.core.errors import optional
 from genwright.core.files import json_text, read_json
-from genwright.training.loop import Hook, State
+from genwright.training.loop import Hook
+from genwright.training.state import State
 
 # fields, with `*_per_second`, that differ between equal runs
 CLOCK = ("seconds", "memory_mb", "elapsed")

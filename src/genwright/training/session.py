@@ -19,9 +19,10 @@ from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.hooks import Evaluate, due
 from genwright.training.launch import heeding, orphaned
-from genwright.training.loop import Hook, Rollback, State
+from genwright.training.loop import Hook, Rollback
 from genwright.training.records import Records, tensorboard
 from genwright.training.settings import Training
+from genwright.training.state import State
 
 
 @dataclass

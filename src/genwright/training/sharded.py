@@ -3,61 +3,86 @@
 
 Element-wise rules work on each rank's own shard. Muon needs whole matrices: its stacks are
 gathered, orthogonalised on every rank and cut again; the momentum stays sharded. Gradients are
-summed by FSDP2's reduce-scatter, with no division.
+summed by FSDP2's reduce-scatter, with no division. What is frozen is sharded too, and gathered in
+the dtype that is computed in.
+
+A module stays sharded once it is: a second start takes up its shards, in the same dtype.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from genwright.core.errors import GenwrightError
+from genwright.training.buckets import Bucket
 from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, muon_
 from genwright.training.schedules import momentum_at
-from genwright.training.weights import Weights
+from genwright.training.weights import SHARDED, Held, Weights
+
+
+def share_out(module: nn.Module, dtype: torch.dtype) -> None:
+    """Shards a module over all processes, in place: its blocks (`module.blocks`, where there are
+    any) are gathered one at a time. One that is sharded already stays as it is. Raises
+    GenwrightError where that one computes in another dtype."""
+    before = module.__dict__.get(SHARDED)
+    if before is not None:
+        if before != dtype:
+            raise GenwrightError(
+                "a module that was shared out over processes cannot change its precision",
+                "build the objective again, or start it in the same precision",
+            )
+        return
+    policy = MixedPrecisionPolicy(
+        param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32
+    )
+    # on the module's device, not on whatever accelerator there is
+    device = next(module.parameters()).device.type
+    mesh = init_device_mesh(device, (dist.get_world_size(),))
+    for block in getattr(module, "blocks", ()):
+        fully_shard(block, mesh=mesh, mp_policy=policy)
+    fully_shard(module, mesh=mesh, mp_policy=policy)
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.set_gradient_divide_factor(1.0)
+            part.set_force_sum_reduction_for_comms(True)
+    module.__dict__[SHARDED] = dtype
 
 
 class ShardedWeights(Weights):
-    """Weights by name, each a local shard. Blocks (`module.blocks`, where there are any) are
-    gathered one at a time."""
+    """Weights by name, each a local shard."""
 
     parameters: dict[str, DTensor]
+    frozen: dict[str, DTensor]
 
     def lay_out(self) -> None:
-        module = self.module
-        dtype = self.dtype
-        policy = MixedPrecisionPolicy(
-            param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32
-        )
-        frozen = {n for n, p in module.named_parameters() if not p.requires_grad}
-        # not whatever accelerator there is
-        mesh = init_device_mesh(next(module.parameters()).device.type, (dist.get_world_size(),))
-        for block in getattr(module, "blocks", ()):
-            fully_shard(block, mesh=mesh, mp_policy=policy)
-        fully_shard(module, mesh=mesh, mp_policy=policy)
-        for part in module.modules():
-            if isinstance(part, FSDPModule):
-                part.set_gradient_divide_factor(1.0)
-                part.set_force_sum_reduction_for_comms(True)
+        named = dict(self.module.named_parameters())
+        trained = {name for name, parameter in named.items() if parameter.requires_grad}
+        if named:
+            share_out(self.module, self.dtype)
         # the shards themselves: while a module is gathered, its attributes are other tensors
-        self.every = {n: cast(DTensor, p) for n, p in module.named_parameters()}
-        self.parameters = {n: p for n, p in self.every.items() if n not in frozen}
-        self.first, self.second = (
-            {n: torch.zeros_like(p.data) for n, p in self.parameters.items()} for _ in range(2)
-        )
-        self.average = (
-            {n: p.detach().clone() for n, p in self.parameters.items()} if self.ema else None
-        )
+        shards = {n: cast(DTensor, p) for n, p in self.module.named_parameters()}
+        self.parameters = {n: p for n, p in shards.items() if n in trained}
+        self.frozen = {n: p for n, p in shards.items() if n not in trained}
+        self.first = {n: torch.zeros_like(p.data) for n, p in self.parameters.items()}
+        self.second = {n: torch.zeros_like(p.data) for n, p in self.parameters.items()}
         self.steps = {n: torch.zeros((), device=p.device) for n, p in self.parameters.items()}
+        self.average = None
+        if self.ema:
+            self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
+
+    def holding(self, requires_grad: Mapping[str, bool], in_training: Collection[str]) -> Held:
+        return Held({}, requires_grad, in_training, settle=drop_gathered)
 
     def zero(self) -> None:
-        for p in self.parameters.values():
-            p.grad = None
+        for parameter in self.parameters.values():
+            parameter.grad = None
 
     def collect(self) -> None:
         """FSDP2 accumulates in fp32 shards itself."""
@@ -66,84 +91,103 @@ class ShardedWeights(Weights):
         """FSDP2 has summed over the ranks during each backward."""
 
     def grad_of(self, name: str) -> DTensor:
-        p = self.parameters[name]
-        return cast(DTensor, p.grad if p.grad is not None else torch.zeros_like(p.data))
+        """A parameter's gradient; zeros where nothing depended on it."""
+        parameter = self.parameters[name]
+        if parameter.grad is None:
+            return cast(DTensor, torch.zeros_like(parameter.data))
+        return cast(DTensor, parameter.grad)
 
     def square_norm(self, engine: Engine) -> Tensor:
-        return engine.sum_(
-            torch.stack([self.grad_of(n).to_local().square().sum() for n in self.parameters]).sum()
-        )
+        squares = [self.grad_of(name).to_local().square().sum() for name in self.parameters]
+        return engine.sum_(torch.stack(squares).sum())
 
     def update(self, factor: float, scale: float) -> None:
-        s = self.settings
-        beta = momentum_at(self.settings, self.updates)
-        for b in self.buckets:
-            weights, first, second = (
-                [cast(DTensor, of[n].detach()) for n in b.names]
-                for of in (self.parameters, self.first, self.second)
-            )
-            grads = [cast(DTensor, self.grad_of(n) * scale) for n in b.names]
-            if b.rule == "muon":
-                p, g, m = (
-                    torch.stack([t.full_tensor().reshape(b.shape) for t in ts])
-                    for ts in (weights, grads, first)
-                )
-                muon_(
-                    p,
-                    g,
-                    m,
-                    rate=b.rate * factor,
-                    beta=beta,
-                    decay=b.decay,
-                    iterations=s.newton_schulz,
-                    dtype=self.dtype,
-                )
-                for target, whole in zip([*weights, *first], [*p, *m], strict=True):
-                    self.put(target, whole)
+        for bucket in self.buckets:
+            grads = [cast(DTensor, self.grad_of(name) * scale) for name in bucket.names]
+            if bucket.rule == "muon":
+                self._update_whole(bucket, grads, factor)
             else:
-                ps, gs, ms, vs = (
-                    [t.to_local() for t in ts] for ts in (weights, grads, first, second)
-                )
-                adamw_(
-                    ps,
-                    gs,
-                    ms,
-                    vs,
-                    [self.steps[n] for n in b.names],
-                    rate=b.rate * factor,
-                    settings=s,
-                    decay=b.decay,
-                )
+                self._update_shards(bucket, grads, factor)
         self.updates += 1
 
+    def _update_whole(self, bucket: Bucket, grads: list[DTensor], factor: float) -> None:
+        """Muon: every rank updates the whole matrices, and keeps its part of them."""
+        weights = [cast(DTensor, self.parameters[name].detach()) for name in bucket.names]
+        momenta = [self.first[name] for name in bucket.names]
+        stack = _gathered(weights, bucket)  # (n, rows, columns)
+        momentum = _gathered(momenta, bucket)
+        muon_(
+            stack,
+            _gathered(grads, bucket),
+            momentum,
+            rate=bucket.rate * factor,
+            beta=momentum_at(self.settings, self.updates),
+            decay=bucket.decay,
+            iterations=self.settings.newton_schulz,
+            dtype=self.dtype,
+        )
+        for target, whole in zip(weights, stack, strict=True):
+            self.put(target, whole)
+        for target, whole in zip(momenta, momentum, strict=True):
+            self.put(target, whole)
+
+    def _update_shards(self, bucket: Bucket, grads: list[DTensor], factor: float) -> None:
+        """AdamW: every rank updates its own shards."""
+        adamw_(
+            [cast(DTensor, self.parameters[name].detach()).to_local() for name in bucket.names],
+            [grad.to_local() for grad in grads],
+            [self.first[name].to_local() for name in bucket.names],
+            [self.second[name].to_local() for name in bucket.names],
+            [self.steps[name] for name in bucket.names],
+            rate=bucket.rate * factor,
+            settings=self.settings,
+            decay=bucket.decay,
+        )
+
     def move_average(self) -> None:
-        for n, average in (self.average or {}).items():
-            average.lerp_(self.parameters[n].detach(), self.average_share())
+        for name, average in (self.average or {}).items():
+            average.lerp_(self.parameters[name].detach(), self.average_share())
 
     def kept(self, kind: str) -> Mapping[str, Any]:
         if kind == "weights":
-            return {n: p.detach() for n, p in self.every.items()}
-        muon = {n for b in self.buckets if b.rule == "muon" for n in b.names}
-        named: dict[str, Any] = {
-            "ema": self.average or {},
-            "first": self.first,
-            "second": self.second,
-        }[kind]
-        return {n: t for n, t in named.items() if kind != "second" or n not in muon}
+            return {**self.kept("trained"), **self.kept("frozen")}
+        if kind == "trained":
+            return {name: parameter.detach() for name, parameter in self.parameters.items()}
+        if kind == "frozen":
+            return {name: parameter.detach() for name, parameter in self.frozen.items()}
+        if kind == "ema":
+            return self.average or {}
+        if kind == "first":
+            return cast(dict[str, DTensor], self.first)
+        by_muon = {name for b in self.buckets if b.rule == "muon" for name in b.names}
+        return {name: tensor for name, tensor in self.second.items() if name not in by_muon}
 
     def tensors(self, kind: str) -> Mapping[str, Tensor]:
-        return {n: t.full_tensor() for n, t in self.kept(kind).items()}
+        return {name: shard.full_tensor() for name, shard in self.kept(kind).items()}
+
+    def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
+        for name, target in self.kept(kind).items():
+            self.put(target, tensors[name])
+        self.refresh()
 
     @staticmethod
     def put(target: DTensor, whole: Tensor) -> None:
         """Each rank copies its part of what all of them have."""
         whole = whole.to(target.device).reshape(target.shape).contiguous()
-        target.copy_(
-            distribute_tensor(whole, target.device_mesh, target.placements, src_data_rank=None)
-        )
+        part = distribute_tensor(whole, target.device_mesh, target.placements, src_data_rank=None)
+        target.copy_(part)
 
     def refresh(self) -> None:
-        """Drops gathered copies, which are stale after the shards change."""
-        for part in self.module.modules():
-            if isinstance(part, FSDPModule):
-                part.reshard()
+        drop_gathered(self.module)
+
+
+def drop_gathered(module: nn.Module) -> None:
+    """Drops gathered copies of weights, which are stale after the shards change."""
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
+
+
+def _gathered(shards: list[DTensor], bucket: Bucket) -> Tensor:
+    """(n, rows, columns): the matrices of a muon bucket, whole, on every rank."""
+    return torch.stack([shard.full_tensor().reshape(bucket.shape) for shard in shards])

@@ -1,100 +1,99 @@
-"""The trained weights of one module, laid out so that a step costs few operations whatever the
-number of tensors, and which parameters are updated together.
+"""The weights of one module, laid out so that a step costs few operations whatever the number of
+tensors.
 
-All parameters become views of one flat buffer, all gradients of another: zeroing, norm, finiteness,
-scaling, averaging and the all-reduce are one operation each, AdamW is one fused call for each rate,
-and equal-shaped matrices lie side by side, so that Muon sees them as one stack without a copy. With
-`bf16` the module's parameters are a bfloat16 copy of the fp32 masters, refreshed by one cast a
-step, and gradients are accumulated in fp32. `sharded.py` does all this over FSDP2's shards instead.
+1. All parameters that are trained become views of one flat buffer, all gradients of another:
+   zeroing, norm, finiteness, scaling, averaging and the all-reduce are one operation each. AdamW is
+   one fused call for each rate, and matrices of one shape lie side by side, so that Muon sees them
+   as one stack without a copy.
+2. With `bf16` the module's parameters are a bfloat16 copy of the fp32 masters, refreshed by one
+   cast a step, and gradients are accumulated in fp32.
+3. What is frozen, a whole module or single parameters of a trained one, is computed with in the
+   same dtype; its values in full precision wait in the host's memory until they are saved or given
+   back.
+4. A module keeps, as `Held`, what it takes to make it plain again: `release` gives it back its
+   parameters as they are now, in full precision, without hooks. A new start begins with that.
+
+`sharded.py` does all this over FSDP2's shards instead.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.utils.hooks import RemovableHandle
 
+from genwright.core.errors import GenwrightError
+from genwright.training.buckets import Bucket, buckets_of
 from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, muon_
 from genwright.training.schedules import momentum_at
 from genwright.training.settings import Optimizer
 
 _ALIGN = 16  # elements; 64 bytes of fp32
+_HELD = "_genwright_held"  # attribute of a module that some Weights hold: a `Held`
+SHARDED = "_genwright_sharded"  # attribute of a module that is sharded: the dtype it computes in
 
 
-@dataclass(frozen=True)
-class Bucket:
-    """Parameters that are updated by one call. rule: "muon" or "adamw"; a muon bucket holds one
-    shape."""
-
-    rule: str
-    names: tuple[str, ...]
-    shape: tuple[int, ...]
-    rate: float
-    decay: float
-
-
-def groups_of(module: nn.Module) -> dict[str, str]:
-    """Parameter name -> "matrix", "embedding", "head" or "scalar". A module may say so itself
-    (`groups()`); without, embeddings are known by their class, and whatever else has two or more
-    axes is a matrix."""
-    if callable(own := getattr(module, "groups", None)):
-        return own()
-    embeddings = {
-        f"{n}.weight".lstrip(".") for n, m in module.named_modules() if isinstance(m, nn.Embedding)
-    }
-    return {
-        n: "embedding" if n in embeddings else "matrix" if p.ndim >= 2 else "scalar"
-        for n, p in module.named_parameters()
-    }
-
-
-def buckets_of(module: nn.Module, settings: Optimizer) -> list[Bucket]:
-    """Which parameters are updated together, and how. Frozen parameters are in none."""
-    if settings.learning_rate is None:
-        raise ValueError("the learning rate must be resolved before training")
-    groups = groups_of(module)
-    keys: dict[tuple[str, tuple[int, ...], float, float], list[str]] = {}
-    key: tuple[str, tuple[int, ...], float, float]
-    for name, p in module.named_parameters():
-        if not p.requires_grad:
-            continue
-        group = groups[name]
-        decay = settings.weight_decay if p.ndim >= 2 else 0.0
-        if settings.kind == "muon" and group == "matrix" and p.ndim >= 2:
-            key = ("muon", (p.size(0), p.numel() // p.size(0)), settings.matrix_rate, decay)
-        else:
-            factor = {
-                "embedding": settings.embedding_rate,
-                "head": settings.head_rate,
-                "scalar": settings.scalar_rate,
-            }.get(group, 1.0)
-            key = (
-                "adamw",
-                (),
-                settings.learning_rate * (factor if settings.kind == "muon" else 1.0),
-                decay,
-            )
-        keys.setdefault(key, []).append(name)
-    return [
-        Bucket(rule, tuple(names), shape, rate, decay)
-        for (rule, shape, rate, decay), names in keys.items()
-    ]
-
-
-def cast_inputs(module: nn.Module, dtype: torch.dtype) -> None:
+def cast_inputs(module: nn.Module, dtype: torch.dtype) -> RemovableHandle | None:
     """Gives a module its positional inputs in the dtype it computes in; integers and keywords are
-    left alone."""
+    left alone. Returns what takes this back; None where nothing is to be done."""
 
-    def cast(_: nn.Module, inputs: tuple) -> tuple:
+    def cast(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(
             x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs
         )
 
-    if dtype != torch.float32:
-        module.register_forward_pre_hook(cast)
+    if dtype == torch.float32:
+        return None
+    return module.register_forward_pre_hook(cast)
+
+
+def persistent_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """What `state_dict` holds beside parameters: codebooks, running statistics."""
+    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    state: dict[str, Tensor] = module.state_dict()
+    return {name: tensor for name, tensor in state.items() if name not in parameters}
+
+
+@dataclass(eq=False)
+class Held:
+    """What it takes to give a module back its own parameters. It refers to no module, so that one
+    that nobody needs any more frees its memory at once.
+
+    values: what parameters are in full precision, by name. requires_grad: their flags before.
+    in_training: names of the parts that were in training mode. casts: the hook that casts inputs.
+    settle: what is called with the module first."""
+
+    values: Mapping[str, Tensor]
+    requires_grad: Mapping[str, bool]
+    in_training: Collection[str]
+    casts: RemovableHandle | None = None
+    settle: Callable[[nn.Module], None] | None = None
+
+
+def release(module: nn.Module) -> None:
+    """Gives a module back its parameters as they are now, if any `Weights` hold them: in full
+    precision, without gradients and hooks, and in the modes that it came with."""
+    held: Held | None = module.__dict__.pop(_HELD, None)
+    if held is None:
+        return
+    if held.settle is not None:
+        held.settle(module)
+    for name, parameter in module.named_parameters():
+        parameter.grad = None
+        if name in held.values:
+            parameter.data = held.values[name].to(parameter.device)
+        if name in held.requires_grad:
+            parameter.requires_grad_(held.requires_grad[name])
+    for name, part in module.named_modules():
+        if name in held.in_training:
+            part.training = True
+    if held.casts is not None:
+        held.casts.remove()
 
 
 class Weights:
@@ -102,14 +101,19 @@ class Weights:
     where several processes hold equal copies.
 
     module: on its device. dtype: what it computes in (float32 or bfloat16); the weights themselves
-    are fp32. ema: decay of the running average, or None. parameters: those that are trained, by
-    name. updates: optimizer steps made.
+    are fp32. ema: decay of the running average, or None. trained: whether the module is ever
+    updated; otherwise it is frozen: in evaluation mode, without gradients. parameters: those that
+    are trained, by name; frozen: the others. updates: optimizer steps made.
+
+    A module is held by one `Weights` at a time: a new one begins by releasing it, and nobody can
+    train with the older one any more.
     """
 
     parameters: Mapping[str, Any]
+    frozen: Mapping[str, Any]
     steps: Mapping[Any, Tensor]  # AdamW's own counts of updates
     first: Any  # AdamW's first moment, Muon's momentum
-    second: Any
+    second: Any  # AdamW's second moment
     average: Any  # the running average, None without one
 
     def __init__(
@@ -118,40 +122,63 @@ class Weights:
         settings: Optimizer,
         dtype: torch.dtype = torch.float32,
         ema: float | None = None,
+        trained: bool = True,
     ):
+        release(module)
+        requires_grad = {name: p.requires_grad for name, p in module.named_parameters()}
+        in_training = {name for name, part in module.named_modules() if part.training}
         self.module = module
         self.settings = settings
         self.dtype = dtype
         self.ema = ema
+        self.trained = trained
         self.updates = 0
+        if not trained:
+            module.requires_grad_(False)
+            module.eval()
         self.buckets = buckets_of(module, settings)
         self.lay_out()
+        self.held = self.holding(requires_grad, in_training)
+        module.__dict__[_HELD] = self.held
+        self.note_buffers()
+
+    # -- laying out
 
     def lay_out(self) -> None:
         """Makes what is kept of each parameter, and points the module's parameters into it."""
-        module = self.module
-        dtype = self.dtype
-        self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
-        device = next((p.device for p in module.parameters()), torch.device("cpu"))
+        named = dict(self.module.named_parameters())
+        if SHARDED in self.module.__dict__:
+            raise GenwrightError(
+                "a module that was shared out over processes cannot be started unshared",
+                "build the objective again, or start it with training.strategy=fsdp",
+            )
+        self.parameters = {n: p for n, p in named.items() if p.requires_grad}
+        self.frozen = {n: p for n, p in named.items() if not p.requires_grad}
         self._place()
+        devices = [parameter.device for parameter in named.values()]
+        device = devices[0] if devices else torch.device("cpu")
 
-        def zeros(dt):
-            return torch.zeros(self.size, dtype=dt, device=device)
+        def zeros(dtype: torch.dtype) -> Tensor:
+            return torch.zeros(self.size, dtype=dtype, device=device)
 
         self.master = zeros(torch.float32)
         self.grad = zeros(torch.float32)
-        self.compute = self.master if dtype == torch.float32 else zeros(dtype)
-        self.compute_grad = self.grad if dtype == torch.float32 else zeros(dtype)
+        self.compute = self.master
+        self.compute_grad = self.grad
+        if self.dtype != torch.float32:
+            self.compute = zeros(self.dtype)
+            self.compute_grad = zeros(self.dtype)
         self.first = zeros(torch.float32)
         self.second = zeros(torch.float32)
         self.steps = {b: torch.zeros((), device=device) for b in self.buckets if b.rule == "adamw"}
-        for name, p in self.parameters.items():
-            self.view(self.master, name).copy_(p.data)
-            p.data = self.view(self.compute, name)
-            p.grad = self.view(self.compute_grad, name)
+        for name, parameter in self.parameters.items():
+            self.view(self.master, name).copy_(parameter.data)
+            parameter.data = self.view(self.compute, name)
+            parameter.grad = self.view(self.compute_grad, name)
         self.refresh()
+        self._cast_frozen()
         self.average = self.master.clone() if self.ema else None
-        cast_inputs(module, dtype)
+        self.casts = cast_inputs(self.module, self.dtype)
 
     def _place(self) -> None:
         """Offsets: buckets one after another, every parameter aligned."""
@@ -165,18 +192,57 @@ class Weights:
                 self.size += -(-self.parameters[name].numel() // _ALIGN) * _ALIGN
             self.spans[bucket] = slice(start, self.size)
 
+    def _cast_frozen(self) -> None:
+        """Lets frozen parameters be computed with in the module's dtype. Their own values stay in
+        the host's memory, where they cost a GPU nothing. Those of normalisation by running
+        statistics stay as they are, for torch wants them in the precision of the statistics."""
+        self.originals: dict[str, Tensor] = {}
+        if self.dtype == torch.float32:
+            return
+        full = set()
+        for part in self.module.modules():
+            if isinstance(part, _NormBase):
+                full.update(part.parameters())
+        for name, parameter in self.frozen.items():
+            if parameter.is_floating_point() and parameter not in full:
+                self.originals[name] = parameter.data.cpu()
+                parameter.data = parameter.data.to(self.dtype)
+
+    def holding(self, requires_grad: Mapping[str, bool], in_training: Collection[str]) -> Held:
+        """What a release needs. The arguments: how the module came."""
+        masters = {name: self.view(self.master, name) for name in self.parameters}
+        return Held(masters | self.originals, requires_grad, in_training, self.casts)
+
+    def check_held(self) -> None:
+        """Raises GenwrightError where the module was released, or started again."""
+        if self.module.__dict__.get(_HELD) is not self.held:
+            raise GenwrightError(
+                "these weights are no longer those of their module, which was started again",
+                "go on with the state of the last start",
+            )
+
+    def release(self) -> None:
+        """Gives the module back its parameters, see `release`; what was trained elsewhere since
+        stays as it is."""
+        if self.module.__dict__.get(_HELD) is self.held:
+            release(self.module)
+
+    def allow_gradients(self, wanted: bool) -> None:
+        """Whether gradients of the trained parameters are computed from now on."""
+        for parameter in self.parameters.values():
+            parameter.requires_grad_(wanted)
+
     def view(self, flat: Tensor, name: str) -> Tensor:
-        p = self.parameters[name]
-        return flat[self.offsets[name] : self.offsets[name] + p.numel()].view(p.shape)
+        """The part of a flat buffer that belongs to a parameter, in the parameter's shape."""
+        parameter = self.parameters[name]
+        start = self.offsets[name]
+        return flat[start : start + parameter.numel()].view(parameter.shape)
 
     def stack(self, flat: Tensor, bucket: Bucket) -> Tensor:
         """(n, rows, columns): the matrices of a muon bucket, without a copy."""
         rows, columns = bucket.shape
-        return (
-            flat[self.spans[bucket]]
-            .view(len(bucket.names), -1)[:, : rows * columns]
-            .unflatten(1, (rows, columns))
-        )
+        padded = flat[self.spans[bucket]].view(len(bucket.names), -1)
+        return padded[:, : rows * columns].view(-1, rows, columns)
 
     def refresh(self) -> None:
         """Brings the module's parameters up to the masters."""
@@ -184,7 +250,7 @@ class Weights:
             self.compute.copy_(self.master)
 
     # -- a step
-    # ---------------------------------------------------------------------------------------------------------------
+
     def zero(self) -> None:
         """Gradients to zero."""
         self.compute_grad.zero_()
@@ -213,37 +279,38 @@ class Weights:
         """One optimizer step with gradient `scale` * summed gradient and learning rates times
         `factor`."""
         self.grad.mul_(scale)
-        s = self.settings
-        beta = momentum_at(self.settings, self.updates)
-        for b in self.buckets:
-            if b.rule == "muon":
-                p, g, m = (self.stack(t, b) for t in (self.master, self.grad, self.first))
-                muon_(
-                    p,
-                    g,
-                    m,
-                    rate=b.rate * factor,
-                    beta=beta,
-                    decay=b.decay,
-                    iterations=s.newton_schulz,
-                    dtype=self.dtype,
-                )
+        for bucket in self.buckets:
+            if bucket.rule == "muon":
+                self._update_matrices(bucket, factor)
             else:
-                p, g, m, v = (
-                    t[self.spans[b]] for t in (self.master, self.grad, self.first, self.second)
-                )
-                adamw_(
-                    [p],
-                    [g],
-                    [m],
-                    [v],
-                    [self.steps[b]],
-                    rate=b.rate * factor,
-                    settings=s,
-                    decay=b.decay,
-                )
+                self._update_elements(bucket, factor)
         self.updates += 1
         self.refresh()
+
+    def _update_matrices(self, bucket: Bucket, factor: float) -> None:
+        muon_(
+            self.stack(self.master, bucket),
+            self.stack(self.grad, bucket),
+            self.stack(self.first, bucket),
+            rate=bucket.rate * factor,
+            beta=momentum_at(self.settings, self.updates),
+            decay=bucket.decay,
+            iterations=self.settings.newton_schulz,
+            dtype=self.dtype,
+        )
+
+    def _update_elements(self, bucket: Bucket, factor: float) -> None:
+        span = self.spans[bucket]
+        adamw_(
+            [self.master[span]],
+            [self.grad[span]],
+            [self.first[span]],
+            [self.second[span]],
+            [self.steps[bucket]],
+            rate=bucket.rate * factor,
+            settings=self.settings,
+            decay=bucket.decay,
+        )
 
     def move_average(self) -> None:
         """Moves the running average, where there is one, towards the weights."""
@@ -257,24 +324,22 @@ class Weights:
         return 1 - min(self.ema, (1 + self.updates) / (10 + self.updates))
 
     # -- what is saved
-    # ---------------------------------------------------------------------------------------------------------
-    def kept(self, kind: str) -> Mapping[str, Tensor]:
-        """What is kept of each parameter, by name. kind: "weights", "ema", "first" or "second"
-        (moments). Frozen parameters are among the weights."""
-        flat = {
-            "weights": self.master,
-            "ema": self.average,
-            "first": self.first,
-            "second": self.second,
-        }[kind]
+
+    def kept(self, kind: str) -> Mapping[str, Any]:
+        """What is kept of each parameter, by name. kind: "trained" (those that are updated),
+        "frozen" (the others), "weights" (both), "ema" (the average), "first" or "second"
+        (moments)."""
+        if kind == "weights":
+            return {**self.kept("trained"), **self.kept("frozen")}
+        if kind == "frozen":
+            return {n: self.originals.get(n, p.data) for n, p in self.frozen.items()}
+        if kind == "second":
+            names = {name for bucket in self.steps for name in bucket.names}
+            return {n: self.view(self.second, n) for n in self.parameters if n in names}
+        flat = {"trained": self.master, "ema": self.average, "first": self.first}[kind]
         if flat is None:
             return {}
-        out = {name: self.view(flat, name) for name in self.parameters}
-        if kind == "second":
-            out = {name: t for name, t in out.items() if any(name in b.names for b in self.steps)}
-        if kind == "weights":
-            out |= {n: p.data for n, p in self.module.named_parameters() if n not in out}
-        return out
+        return {name: self.view(flat, name) for name in self.parameters}
 
     def tensors(self, kind: str) -> Mapping[str, Tensor]:
         """The same, each a whole tensor."""
@@ -284,6 +349,9 @@ class Weights:
         """The inverse of `tensors`."""
         for name, target in self.kept(kind).items():
             self.put(target, tensors[name])
+        if kind in ("weights", "frozen"):
+            for name, original in self.originals.items():
+                self.frozen[name].data.copy_(original)
         self.refresh()
 
     @staticmethod
@@ -292,25 +360,53 @@ class Weights:
         target.copy_(whole)
 
     def set_updates(self, updates: int) -> None:
+        """Goes on as if so many updates had been made."""
         self.updates = updates
         for step in self.steps.values():
             step.fill_(updates)
+
+    def begin_again(self) -> None:
+        """Forgets what the optimizer and the average remember; the weights stay."""
+        for kind in ("first", "second"):
+            for tensor in self.kept(kind).values():
+                tensor.zero_()
+        for name, average in self.kept("ema").items():
+            average.copy_(self.kept("trained")[name])
+        self.set_updates(0)
+
+    def note_buffers(self) -> None:
+        """Remembers the state that the buffers of a frozen module are in."""
+        self._versions = {n: t._version for n, t in persistent_buffers(self.module).items()}
+
+    def check_frozen(self) -> None:
+        """Raises GenwrightError where a buffer of a frozen module was written to: it is stored
+        once, and what was saved with it would no longer be true."""
+        if self.trained:
+            return
+        for name, tensor in persistent_buffers(self.module).items():
+            if tensor._version != self._versions[name]:
+                raise GenwrightError(
+                    f"buffer {name} of a module that is not trained was changed",
+                    "name the module in the objective's `trained`, or leave its buffers alone",
+                )
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Inside, the module computes with its averaged weights; without an average nothing
         changes."""
         average = self.kept("ema")
-        own = self.kept("weights")
-        raw = {name: own[name].clone() for name in average}
+        if not average:
+            yield
+            return
+        raw = {name: tensor.clone() for name, tensor in self.kept("trained").items()}
         self._compute_with(average)
         try:
             yield
         finally:
             self._compute_with(raw)
 
-    def _compute_with(self, values: Mapping[str, Tensor]) -> None:
-        own = self.kept("weights")
+    def _compute_with(self, values: Mapping[str, Any]) -> None:
+        own = self.kept("trained")
         for name, value in values.items():
             own[name].copy_(value)
         self.refresh()
