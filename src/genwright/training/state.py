@@ -94,9 +94,12 @@ class State:
 
 def _size(weights: Weights) -> int:
     """How many numbers `State.read` gives of a module."""
-    buffers = persistent_buffers(weights.module).values()
-    parameters = sum(parameter.numel() for parameter in weights.parameters.values())
-    return parameters + sum(buffer.numel() for buffer in buffers)
+    count = 0
+    for parameter in weights.parameters.values():
+        count += parameter.numel()
+    for buffer in persistent_buffers(weights.module).values():
+        count += buffer.numel()
+    return count
 
 
 def _as_float(name: str, buffer: Tensor) -> Tensor:

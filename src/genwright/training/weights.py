@@ -199,7 +199,7 @@ class Weights:
         self.originals: dict[str, Tensor] = {}
         if self.dtype == torch.float32:
             return
-        full = set()
+        full: set[Tensor] = set()
         for part in self.module.modules():
             if isinstance(part, _NormBase):
                 full.update(part.parameters())
