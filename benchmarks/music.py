@@ -31,7 +31,7 @@ import torch
 import genwright
 from common import finish
 from genwright.contents.music import composing
-from genwright.contents.music.data import by_piece
+from genwright.contents.music.dataset import by_piece
 from genwright.contents.music.likeness import near_copies
 from genwright.contents.music.rules import parallel
 from genwright.contents.music.voice_leading import FAULTS, marks

@@ -57,16 +57,16 @@ def test_another_folder_of_music_with_equal_names_sizes_and_dates_is_read(tmp_pa
     mine, yours = two_collections(tmp_path)
     first, second = music(tmp_path, mine), music(tmp_path, yours)
     assert first.names == second.names
-    assert first.all[:1000].tolist() != second.all[:1000].tolist()
+    assert first.all_tokens[:1000].tolist() != second.all_tokens[:1000].tolist()
     shutil.rmtree(mine)
     yours.rename(mine)
     third = music(tmp_path, mine)
-    assert third.all.tolist() == second.all.tolist()
+    assert third.all_tokens.tolist() == second.all_tokens.tolist()
     assert sorted(third.names) == sorted(second.names)
 
 
 def test_music_that_moved_is_not_read_again(tmp_path, monkeypatch):
-    from genwright.contents.music import data as module
+    from genwright.contents.music import prepare as module
 
     mine, _ = two_collections(tmp_path)
     first = music(tmp_path, mine)

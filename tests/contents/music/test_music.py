@@ -14,7 +14,8 @@ from composed import chorales, jsb, tunes
 from genwright.contents.music import sources as source_music
 from genwright.contents.music.codec_event import Event
 from genwright.contents.music.codec_grid import Grid, Jsb
-from genwright.contents.music.data import MusicData, by_piece
+from genwright.contents.music.data import MusicData
+from genwright.contents.music.dataset import by_piece
 from genwright.core.attributes import decode
 from genwright.core.contracts import Source, describe
 from genwright.core.draws import Draws
@@ -178,11 +179,11 @@ def test_the_pieces_of_a_window_are_those_of_the_transposed_score(tmp_path):
     from dataclasses import replace
 
     dataset = data(tmp_path, path=str(chorales(tmp_path / "xml"))).prepare(Grid())
-    piece = next(i for i, (low, high) in enumerate(dataset.rooms) if high > low)
+    piece = next(i for i, (low, high) in enumerate(dataset.transposition_ranges) if high > low)
     score, codec, (low, high) = (
         dataset.codec.decode(dataset.row(piece).tolist()),
         dataset.codec,
-        dataset.rooms[piece],
+        dataset.transposition_ranges[piece],
     )
     assert low <= 0 <= high
     step = high or low
@@ -210,7 +211,7 @@ def test_a_tune_and_its_transposition_stay_on_one_side(tmp_path):
 
 
 def test_prepared_once_and_again_when_a_file_changes(tmp_path, monkeypatch):
-    from genwright.contents.music import data as music
+    from genwright.contents.music import prepare as music
 
     folder = tunes(tmp_path / "tunes")
     first = data(tmp_path, path=str(folder)).prepare(Event())

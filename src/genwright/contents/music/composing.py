@@ -17,7 +17,7 @@ import torch
 from genwright.contents.images.pictured import Wanted, chosen
 from genwright.contents.music import tunes
 from genwright.contents.music.compose import BARS, blank, compose, first_bars, rewrite
-from genwright.contents.music.data import by_piece
+from genwright.contents.music.dataset import by_piece
 from genwright.contents.music.descriptors import (
     densities,
     descriptors,

@@ -1,6 +1,10 @@
 """Where music comes from: a person's MIDI, MusicXML, ABC, **kern and JSB json, or collections of
 music21, read where that package is installed, without its cache of pickles; nothing of it is
-copied."""
+copied.
+
+A file that cannot be read is no reason to stop: each piece is a score, or the error that says why
+there is none.
+"""
 
 import os
 import sys
@@ -9,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from genwright.contents.music import abc_file, abc_reader, formats, midi, musicxml
 from genwright.contents.music.draft import BadMusic, Draft, lost_of
@@ -19,88 +23,132 @@ from genwright.core.files import irregular
 from genwright.data.source_files import SourceFile, collect
 from genwright.data.workers import Work, at_file
 
-_SAYS = 'music21\'s corpus/license.txt: "Some encodings included in the corpus may not be used for commercial uses"'
-COLLECTIONS = {  # source -> what of music21's corpus it reads, licence
-    "chorales": (
+
+class Collection(NamedTuple):
+    """patterns: which files of music21's corpus; licence: what they may be used for."""
+
+    patterns: tuple[str, ...]
+    licence: str
+
+
+_CORPUS_LICENCE = (
+    "music21's corpus/license.txt: \"Some encodings included in the corpus may not be used for "
+    'commercial uses"'
+)
+COLLECTIONS = {
+    "chorales": Collection(
         ("bach/*.mxl",),
-        f"Bach: public domain; encodings by M. Greentree and others. {_SAYS}",
+        f"Bach: public domain; encodings by M. Greentree and others. {_CORPUS_LICENCE}",
     ),
-    "folk-tunes": (
+    "folk-tunes": Collection(
         ("airdsAirs/*.abc", "oneills1850/*.abc", "ryansMammoth/*.abc"),
-        f"tunes: traditional; transcriptions by J. Campin, N. Paap, J. Chambers and others. {_SAYS}",
+        "tunes: traditional; transcriptions by J. Campin, N. Paap, J. Chambers and others. "
+        f"{_CORPUS_LICENCE}",
     ),
-    "palestrina": (
+    "palestrina": Collection(
         ("palestrina/*.krn",),
-        f"encodings: copyright 2000 John Miller, rights to derivative formats reserved. {_SAYS}",
+        "encodings: copyright 2000 John Miller, rights to derivative formats reserved. "
+        f"{_CORPUS_LICENCE}",
     ),
 }
-_ONE: dict[str, Callable[[bytes], Draft]] = dict.fromkeys(
-    (".xml", ".musicxml", ".mxl"), musicxml.read
-)
-_ONE |= {".mid": midi.read, ".midi": midi.read, ".krn": formats.kern}
-SUFFIXES = (*sorted(_ONE), ".abc")  # of a folder; a JSB json is read where it is named
+# suffix -> what reads a file of one piece
+_READERS: dict[str, Callable[[bytes], Draft]] = {
+    ".xml": musicxml.read,
+    ".musicxml": musicxml.read,
+    ".mxl": musicxml.read,
+    ".mid": midi.read,
+    ".midi": midi.read,
+    ".krn": formats.kern,
+}
+SUFFIXES = (*sorted(_READERS), ".abc")  # of a folder; a JSB json is read where it is named
+
+Result = TypeVar("Result")
 
 
 class Piece(NamedTuple):
-    """counts: how many notes there were, and how many the grid moved, merged or dropped, or the
-    reader left out, by kind."""
+    """score: or the error that says why there is none. counts: how many notes there were, and how
+    many the grid moved, merged or dropped, or the reader left out, by kind."""
 
     name: str
     score: Score | GenwrightError
     counts: Counter[str]
 
 
+class _Unread(NamedTuple):
+    """A piece of a file, which `read` reads."""
+
+    name: str
+    read: Callable[[], Draft]
+
+
 def licence(source: str) -> str:
-    return COLLECTIONS[source][1] if source in COLLECTIONS else "the user's own files"
+    """What the music of a source may be used for."""
+    if source in COLLECTIONS:
+        return COLLECTIONS[source].licence
+    return "the user's own files"
 
 
 def find(source: str, paths: tuple[str, ...] = ()) -> list[SourceFile]:
     """The files of a collection, or else of `paths`, by name. Raises GenwrightError."""
     if source in COLLECTIONS:
-        if (spec := find_spec("music21")) is None or spec.origin is None:
+        found = list(_of_corpus(source))
+    elif paths:
+        found = list(collect(paths, lambda path: path.lower().endswith(SUFFIXES)))
+        if not found:
             raise GenwrightError(
-                f"data.source={source} needs music21, which is not installed",
-                "pip install 'genwright[music]'",
+                f"there is no music in {', '.join(paths)}",
+                f"give a path that holds {', '.join(SUFFIXES)} files",
             )
-        corpus = Path(spec.origin).parent / "corpus"
-        found = (path for pattern in COLLECTIONS[source][0] for path in corpus.glob(pattern))
-        return sorted(
-            (SourceFile(str(path), f"{path.parent.name}/{path.name}") for path in found),
-            key=lambda file: file.name,
-        )
-    if not paths:
+    else:
         raise GenwrightError(
             "data.path is not set", "give a folder of MIDI, MusicXML or ABC, as in data.path=tunes/"
         )
-    if not (files := collect(paths, lambda path: path.lower().endswith(SUFFIXES))):
+    return sorted(found, key=lambda file: file.name)
+
+
+def _of_corpus(source: str) -> Iterator[SourceFile]:
+    """The files of a collection of music21. Raises GenwrightError without music21."""
+    spec = find_spec("music21")
+    if spec is None or spec.origin is None:
         raise GenwrightError(
-            f"there is no music in {', '.join(paths)}",
-            f"give a path that holds {', '.join(SUFFIXES)} files",
+            f"data.source={source} needs music21, which is not installed",
+            "pip install 'genwright[music]'",
         )
-    return sorted(files, key=lambda file: file.name)
+    corpus = Path(spec.origin).parent / "corpus"
+    for pattern in COLLECTIONS[source].patterns:
+        for path in corpus.glob(pattern):
+            yield SourceFile(str(path), f"{path.parent.name}/{path.name}")
 
 
 def pieces(source: str, files: list[SourceFile], per_quarter: int) -> Iterator[Piece]:
     """What the files hold, a bad piece as its error; of `chorales` those of four voices."""
     for position, file in enumerate(files):
         at_file(position)
-        makers = _guarded(file.name, lambda: list(_makers(file)))  # noqa: B023
-        for name, make in makers if isinstance(makers, list) else [(file.name, lambda: makers)]:  # noqa: B023
-            draft = _guarded(name, make)
-            if isinstance(draft, Draft) and source in COLLECTIONS:
-                draft.facts |= {"collection": file.name.split("/")[0], "licence": licence(source)}
-            made = (
-                _guarded(name, lambda: draft.score(per_quarter))  # noqa: B023
-                if isinstance(draft, Draft)
-                else (draft, Counter())
-            )
-            piece = Piece(name, *(made if isinstance(made, tuple) else (made, Counter[str]())))
-            if (
-                source != "chorales"
-                or not isinstance(piece.score, Score)
-                or len(piece.score.voices) == 4
-            ):
+        unread = _guarded(file.name, partial(_list_pieces, file))
+        if isinstance(unread, GenwrightError):
+            yield Piece(file.name, unread, Counter())
+            continue
+        for one in unread:
+            piece = _read_piece(one, source, file, per_quarter)
+            score = piece.score
+            unwanted = isinstance(score, Score) and len(score.voices) != 4
+            if source != "chorales" or not unwanted:
                 yield piece
+
+
+def _read_piece(unread: _Unread, source: str, file: SourceFile, per_quarter: int) -> Piece:
+    """Reads a piece and puts it on the grid."""
+    draft = _guarded(unread.name, unread.read)
+    if isinstance(draft, GenwrightError):
+        return Piece(unread.name, draft, Counter())
+    if source in COLLECTIONS:
+        draft.facts["collection"] = file.name.split("/")[0]
+        draft.facts["licence"] = licence(source)
+    placed = _guarded(unread.name, partial(draft.score, per_quarter))
+    if isinstance(placed, GenwrightError):
+        return Piece(unread.name, placed, Counter())
+    score, counts = placed
+    return Piece(unread.name, score, counts)
 
 
 def file_of(piece: str, files: Mapping[str, Any]) -> str:
@@ -115,14 +163,16 @@ def file_of(piece: str, files: Mapping[str, Any]) -> str:
 
 
 def read(source: str, files: list, per_quarter: int) -> list:
-    """A worker's job: (name, the piece or None, why there is none, what the grid lost) of each
-    piece, as JSON."""
+    """A worker's job: [name, the fields of the score or None, why there is none, what the grid
+    lost] of each piece, which JSON can hold. files: (path, name) of each."""
     found = pieces(source, [SourceFile(*file) for file in files], per_quarter)
-
-    def split(score):
-        return (None, score.what) if isinstance(score, GenwrightError) else (score.__dict__, "")
-
-    return [[piece.name, *split(piece.score), piece.counts] for piece in found]
+    rows: list[list[Any]] = []
+    for name, score, counts in found:
+        if isinstance(score, GenwrightError):
+            rows.append([name, None, score.what, counts])
+        else:
+            rows.append([name, score.__dict__, "", counts])
+    return rows
 
 
 def _files_of(job: dict[str, Any]) -> list[str]:
@@ -139,43 +189,53 @@ def read_file(path: str, per_quarter: int) -> list[Score]:
         raise GenwrightError(
             f"{path} does not exist", "give a MIDI, MusicXML or ABC file that is there"
         )
-    found = list(pieces("files", [SourceFile(path, os.path.basename(path))], per_quarter))
-    for error in (piece.score for piece in found if isinstance(piece.score, GenwrightError)):
-        raise error
-    lost = sum((piece.counts for piece in found), Counter[str]())
-    if said := lost_of(lost, per_quarter):
-        print(f"note: {path}, {said}", file=sys.stderr)
-    return [piece.score for piece in found if isinstance(piece.score, Score)]
+    scores: list[Score] = []
+    counts: Counter[str] = Counter()
+    file = SourceFile(path, os.path.basename(path))
+    for piece in list(pieces("files", [file], per_quarter)):
+        if isinstance(piece.score, GenwrightError):
+            raise piece.score
+        scores.append(piece.score)
+        counts += piece.counts
+    lost = lost_of(counts, per_quarter)
+    if lost:
+        print(f"note: {path}, {lost}", file=sys.stderr)
+    return scores
 
 
-def _makers(file: SourceFile) -> Iterator[tuple[str, Callable[[], Draft]]]:
-    """(a piece's name, what reads it)."""
+def _list_pieces(file: SourceFile) -> list[_Unread]:
+    """The pieces of a file, by name, unread where its kind allows that. Raises BadMusic."""
     suffix = Path(file.path).suffix.lower()
     if suffix not in (*SUFFIXES, ".json"):
         raise BadMusic(f"is of no known type: known are {', '.join(SUFFIXES)} and .json")
-    if what := irregular(file.path):  # to open a pipe would wait for ever
-        raise BadMusic(what)
+    problem = irregular(file.path)  # to open a pipe would wait for ever
+    if problem:
+        raise BadMusic(problem)
     if os.path.getsize(file.path) > musicxml.LARGEST:
         raise BadMusic(f"is larger than {musicxml.LARGEST >> 20} MB")
     data = Path(file.path).read_bytes()
-    if suffix in _ONE:
-        yield file.name, partial(_ONE[suffix], data)
-    elif suffix == ".json":
-        yield from (
-            (f"{file.name}/{name}", partial(lambda draft: draft, draft))
+    if suffix in _READERS:
+        return [_Unread(file.name, partial(_READERS[suffix], data))]
+    if suffix == ".json":
+        return [
+            _Unread(f"{file.name}/{name}", partial(_as_it_is, draft))
             for name, draft in formats.jsb(data)
-        )
-    else:
-        tunes = abc_file.tunes(data)
-        for i, tune in enumerate(tunes, 1):
-            yield (
-                f"{file.name}#{i}" if len(tunes) > 1 else file.name,
-                partial(abc_reader.read, tune),
-            )
+        ]
+    tunes = abc_file.tunes(data)
+    if len(tunes) == 1:
+        return [_Unread(file.name, partial(abc_reader.read, tunes[0]))]
+    return [
+        _Unread(f"{file.name}#{number}", partial(abc_reader.read, tune))
+        for number, tune in enumerate(tunes, 1)
+    ]
 
 
-def _guarded(name: str, work: Callable[[], Any]) -> Any:
-    """What `work` gives, or the GenwrightError that says why it cannot."""
+def _as_it_is(draft: Draft) -> Draft:
+    return draft
+
+
+def _guarded(name: str, work: Callable[[], Result]) -> Result | GenwrightError:
+    """What `work` gives, or the GenwrightError that says why it cannot. name: of the piece."""
     try:
         return work()
     except BadMusic as problem:
