@@ -243,7 +243,7 @@ def test_a_file_that_changes_while_it_is_prepared_is_not_kept_under_its_old_dige
     tmp_path, monkeypatch
 ):
     """Its digest is taken before it is decoded; another program may write in between."""
-    from genwright.contents.images import data as of_images
+    from genwright.contents.images import album as of_images
     from genwright.contents.music import data as of_music
 
     pictures = tmp_path / "pictures"

@@ -29,25 +29,10 @@ from genwright.data.workers import Work, at_file
 
 # begins with nothing of its own, so only a name can say that a file is one
 _TGA = (".tga", ".icb", ".vda", ".vst")
-SUFFIXES = frozenset(
-    (
-        ".png",
-        ".apng",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".jif",
-        ".mpo",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".dib",
-        ".tif",
-        ".tiff",
-    )
-    + (".pbm", ".pgm", ".ppm", ".pnm", *_TGA)
-)
+_SUFFIXES = """
+    .png .apng .jpg .jpeg .jpe .jfif .jif .mpo .webp .gif .bmp .dib .tif .tiff .pbm .pgm .ppm .pnm
+"""
+SUFFIXES = frozenset((*_SUFFIXES.split(), *_TGA))
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
 # pixels of one picture; a few kilobytes of a "decompression bomb" can ask for more memory than
 # there is
@@ -102,13 +87,14 @@ def form_of(path: str) -> str:
     with open(path, "rb") as file:
         beginning = file.read(12)
     for form, (first, later) in _BEGINNINGS.items():
-        at = 4 if form == "heic" else 8
-        if beginning.startswith(first) and beginning[at : at + 4] == (
-            later or beginning[at : at + 4]
-        ):
-            if form == "heic" and beginning[8:] not in _BRANDS:
-                return ""
-            return form
+        place = 4 if form == "heic" else 8
+        if not beginning.startswith(first):
+            continue
+        if later and beginning[place : place + 4] != later:
+            continue
+        if form == "heic" and beginning[8:] not in _BRANDS:
+            return ""
+        return form
     return ""
 
 
@@ -124,7 +110,9 @@ def read(path: str, size: int) -> Picture:
                 return _read_drawing(path, size)
             with open(path, "rb") as file:
                 is_png = file.read(len(png.SIGNATURE)) == png.SIGNATURE
-            return _read_png(path) if is_png else _read_other(path)
+            if is_png:
+                return _read_png(path)
+            return _read_other(path)
     except BadPicture:
         raise
     except FileNotFoundError:
@@ -159,8 +147,8 @@ def _read_png(path: str) -> Picture:
     except Image.UnidentifiedImageError:
         raise ValueError("its header is broken") from None
     values, decoded = png.decode(parsed)
-    remarks = ((SEVERAL_FRAMES, parsed.animated), (OTHER_COLOURS, parsed.coloured))
-    return Picture(_upright(values, decoded), tuple(remark for remark, true in remarks if true))
+    remarks = _remarks(parsed.animated, parsed.coloured)
+    return Picture(_upright(values, decoded), remarks)
 
 
 def _read_other(path: str) -> Picture:
@@ -176,11 +164,17 @@ def _read_other(path: str) -> Picture:
         else:
             image.load()
             values = samples(image)
-        remarks = (
-            (SEVERAL_FRAMES, animated),
-            (OTHER_COLOURS, bool(profile) and not png.is_srgb(profile)),
-        )
-        return Picture(_upright(values, image), tuple(remark for remark, true in remarks if true))
+        coloured = bool(profile) and not png.is_srgb(profile)
+        return Picture(_upright(values, image), _remarks(animated, coloured))
+
+
+def _remarks(several_frames: bool, other_colours: bool) -> tuple[str, ...]:
+    remarks = []
+    if several_frames:
+        remarks.append(SEVERAL_FRAMES)
+    if other_colours:
+        remarks.append(OTHER_COLOURS)
+    return tuple(remarks)
 
 
 def _check_size(image: Image.Image) -> None:
@@ -217,15 +211,16 @@ def samples(image: Image.Image) -> np.ndarray:
             raise BadPicture(NUMBERS)
         values = numbers.astype(np.uint16)[:, :, None]
         hidden = image.info.get("transparency")  # a grey
-        return (
-            values
-            if hidden is None
-            else np.dstack([values, np.where(values == hidden, 0, 65535).astype(np.uint16)])
-        )
+        if hidden is None:
+            return values
+        alpha = np.where(values == hidden, 0, 65535).astype(np.uint16)
+        return np.dstack([values, alpha])
     if image.has_transparency_data:
         mode = "RGBA"
+    elif image.mode in ("1", "L"):
+        mode = "L"
     else:
-        mode = "L" if image.mode in ("1", "L") else "RGB"
+        mode = "RGB"
     return np.asarray(image.convert(mode)).reshape(image.height, image.width, -1)
 
 
@@ -235,32 +230,45 @@ def square(
     """(channels, size, size) uint8. Raises BadPicture for numbers whose range is unknown (32 bits,
     floats)."""
     values = picture.values if isinstance(picture, Picture) else samples(picture)
-    height, width = values.shape[:2]
     colour = np.array(ImageColor.getrgb(background)[:3], np.float32)
-    if (height, width) == (size, size):
+    if values.shape[:2] == (size, size):
         pixels = _opaque(values, channels, colour)
     else:
-        side = (max if fit == "pad" else min)(height, width)
-        rows = _overlap(height, side, size)
-        columns = _overlap(width, side, size)
-        behind = colour if channels == 3 else _LUMA @ colour
-        down = np.zeros((size, width * channels), np.float32)
-        band = max(1, _BAND // width)
-        for start in range(0, height, band):
-            floats = _opaque(values[start : start + band], channels, colour).astype(np.float32)
-            down += rows[:, start : start + band] @ floats.reshape(len(floats), -1)
-        covered = rows.sum(1)[:, None, None] * columns.sum(1)[None, :, None]
-        pixels = columns @ down.reshape(size, width, channels) + (1 - covered) * behind
+        pixels = _resampled(values, size, channels, colour, fit)
     if pixels.dtype != np.uint8:
         pixels = pixels.round().clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _resampled(
+    values: np.ndarray, size: int, channels: int, colour: np.ndarray, fit: str
+) -> np.ndarray:
+    """(height, width, any channels) -> (size, size, channels) floats from 0 to 255, rows first,
+    then columns."""
+    height, width = values.shape[:2]
+    if fit == "pad":
+        side = max(height, width)
+    else:
+        side = min(height, width)
+    rows = _overlap(height, side, size)  # (size, height)
+    columns = _overlap(width, side, size)  # (size, width)
+    down = np.zeros((size, width * channels), np.float32)
+    band = max(1, _BAND // width)
+    for start in range(0, height, band):
+        floats = _opaque(values[start : start + band], channels, colour).astype(np.float32)
+        down += rows[:, start : start + band] @ floats.reshape(len(floats), -1)
+    covered = rows.sum(1)[:, None, None] * columns.sum(1)[None, :, None]  # (size, size, 1)
+    behind = colour if channels == 3 else _LUMA @ colour
+    return columns @ down.reshape(size, width, channels) + (1 - covered) * behind
 
 
 def _opaque(values: np.ndarray, channels: int, colour: np.ndarray) -> np.ndarray:
     """(height, width, channels) from 0 to 255: samples on a background, grey or RGB; uint8 where
     nothing is to be rounded."""
     largest = float(np.iinfo(values.dtype).max)
-    out = values if largest == 255 else values.astype(np.float32) * np.float32(255 / largest)
+    out = values
+    if largest != 255:
+        out = values.astype(np.float32) * np.float32(255 / largest)
     if values.shape[2] in (2, 4):
         alpha = values[:, :, -1:].astype(np.float32) / np.float32(largest)
         out = out[:, :, :-1] * alpha + colour * (1 - alpha)
@@ -307,17 +315,16 @@ def write(
 
 def save(folder: str | Path, squares: list[np.ndarray], codec: dict, facts: dict) -> None:
     """Publishes a shard of squares, (channels, size, size) uint8 each."""
-    pixels = np.array(squares, np.uint8).reshape(
-        -1, codec["channels"], codec["size"], codec["size"]
-    )
+    side = codec["size"]
+    pixels = np.array(squares, np.uint8).reshape(-1, codec["channels"], side, side)
+    digests = [hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in pixels]
 
     def fill(draft: Path) -> None:
         np.save(draft / "pixels.npy", pixels)
-        digests = [hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in pixels]
         np.save(draft / "digests.npy", np.frombuffer(b"".join(digests), "<u8"))
-        (draft / "shard.json").write_text(
-            json_text(facts | {"sha256": digest(draft / "pixels.npy")}), encoding="utf-8"
-        )
+        sha = digest(draft / "pixels.npy")
+        text = json_text(facts | {"sha256": sha})
+        (draft / "shard.json").write_text(text, encoding="utf-8")
 
     publish(Path(folder), fill)
 

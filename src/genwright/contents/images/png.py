@@ -54,17 +54,17 @@ def parse(data: bytes) -> Png:
         raise ValueError(f"it needs a reader that knows the chunk {unknown[0].decode('latin-1')!r}")
     depth, colour_type = chunks[0][1][8:10]
     own = colour_type in (GREY, RGB)  # of other types Pillow knows what is transparent
-    needed = [
-        whole for kind, _, whole in chunks if kind in _NEEDED and not (own and kind == b"tRNS")
-    ]
+    needed = []
+    for kind, _, whole in chunks:
+        if kind in _NEEDED and not (own and kind == b"tRNS"):
+            needed.append(whole)
     first = {kind: payload for kind, payload, _ in reversed(chunks)}
     return Png(
         pixels=SIGNATURE + b"".join(needed),
         colour_type=colour_type,
         depth=depth,
         transparent=_transparent(chunks, colour_type) if own else None,
-        animated=len(first.get(b"acTL", b"")) == 8
-        and struct.unpack(">I", first[b"acTL"][:4])[0] > 1,
+        animated=_animated(first),
         coloured=_coloured(first),
     )
 
@@ -89,12 +89,21 @@ def _transparent(chunks: list[tuple[bytes, bytes, bytes]], colour_type: int) -> 
         return None
     place = kinds.index(b"tRNS")
     _, payload, whole = chunks[place]
-    sound = len(payload) == (2 if colour_type == GREY else 6) and whole[-4:] == struct.pack(
-        ">I", zlib.crc32(whole[4:-4])
-    )
+    size = 2 if colour_type == GREY else 6
+    checksum = struct.pack(">I", zlib.crc32(whole[4:-4]))
+    sound = len(payload) == size and whole[-4:] == checksum
     if not sound or b"IDAT" in kinds[:place]:
         raise ValueError("its chunk tRNS is broken or out of place")
     return payload
+
+
+def _animated(first: dict[bytes, bytes]) -> bool:
+    """Whether there are several frames. first: kind of chunk -> payload of the first one."""
+    control = first.get(b"acTL", b"")
+    if len(control) != 8:
+        return False
+    (frames,) = struct.unpack(">I", control[:4])
+    return frames > 1
 
 
 def _coloured(first: dict[bytes, bytes]) -> bool:
@@ -110,7 +119,8 @@ def _coloured(first: dict[bytes, bytes]) -> bool:
             return False  # nobody could apply it
     if b"sRGB" in first or len(first.get(b"gAMA", b"")) != 4:
         return False
-    return abs(struct.unpack(">I", first[b"gAMA"])[0] - _SRGB_GAMMA) > 1000
+    (gamma,) = struct.unpack(">I", first[b"gAMA"])
+    return abs(gamma - _SRGB_GAMMA) > 1000
 
 
 def is_srgb(profile: bytes) -> bool:
@@ -149,8 +159,10 @@ def _decode_eight(image: Image.Image, colour_type: int) -> np.ndarray:
         mode = "LA"
     elif colour_type == GREY:
         mode = "L"
+    elif image.has_transparency_data:
+        mode = "RGBA"
     else:
-        mode = "RGBA" if image.has_transparency_data else "RGB"
+        mode = "RGB"
     return np.asarray(image.convert(mode)).reshape(image.height, image.width, -1)
 
 

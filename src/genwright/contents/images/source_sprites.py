@@ -6,6 +6,9 @@ Angles stay within a quarter turn: a square repeats itself after that, and each 
 one angle only.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 
 FACTORS = ("shape", "size", "angle", "x", "y", "colour")
@@ -17,8 +20,8 @@ COLOURS = {
     "blue": (40, 80, 220),
     "yellow": (240, 200, 40),
     "purple": (150, 60, 180),
+    "black": (20, 20, 20),
 }
-COLOURS |= {"black": (20, 20, 20)}
 VALUES = (len(SHAPES), len(SIZES), 8, 8, 8, len(COLOURS))  # how many values each factor has
 _RADII = (0.10, 0.14, 0.18, 0.22)  # of a picture's side
 
@@ -26,7 +29,7 @@ _RADII = (0.10, 0.14, 0.18, 0.22)  # of a picture's side
 class Sprites:
     """All 36,864 pictures, by their number."""
 
-    files: dict = {}  # that they lie in: none
+    files: Mapping[Path, str] = {}  # that they lie in: none
 
     def __init__(self, size: int, channels: int, background: tuple[int, ...]):
         self.size = size
@@ -35,10 +38,8 @@ class Sprites:
         self.colours = np.array(list(COLOURS.values()), np.float32)
         if channels == 1:  # colours are told apart by their grey (ITU-R 601)
             grey = np.array([0.299, 0.587, 0.114], np.float32)
-            self.colours, self.background = (
-                (self.colours @ grey)[:, None],
-                (self.background @ grey)[None],
-            )
+            self.colours = (self.colours @ grey)[:, None]
+            self.background = (self.background @ grey)[None]
 
     def __len__(self) -> int:
         return int(np.prod(VALUES))
@@ -53,30 +54,40 @@ class Sprites:
         shape, large, turn, x, y, colour = self.factors(np.asarray(indices)).T
         radius = np.array(_RADII, np.float32)[large][:, None, None]
         angle = (turn * (np.pi / 2 / VALUES[2])).astype(np.float32)[:, None, None]
+        centre_x = _centre(x, VALUES[3])[:, None, None]
+        centre_y = _centre(y, VALUES[4])[:, None, None]
         pixel = (np.arange(self.size, dtype=np.float32) + 0.5) / self.size
-        right = (
-            pixel[None, None, :]
-            - (0.25 + 0.5 * x.astype(np.float32) / (VALUES[3] - 1))[:, None, None]
-        )
-        down = (
-            pixel[None, :, None]
-            - (0.25 + 0.5 * y.astype(np.float32) / (VALUES[4] - 1))[:, None, None]
-        )
+        right = pixel[None, None, :] - centre_x  # (n, 1, size)
+        down = pixel[None, :, None] - centre_y  # (n, size, 1)
+        # along the sprite's own axes, (n, size, size)
         u = np.cos(angle) * right + np.sin(angle) * down
         v = np.cos(angle) * down - np.sin(angle) * right
-        kinds = (
-            lambda u, v, r: np.maximum(abs(u), abs(v)) - 0.85 * r,
-            lambda u, v, r: (np.sqrt((u / 1.2) ** 2 + (v / 0.6) ** 2 + 1e-12) - r) * 0.75,
-            lambda u, v, r: np.maximum(0.8660254 * abs(u) - 0.5 * v, v) - 0.6 * r,
-        )
         # signed, from the outline, in sides of the picture
         distance = np.empty((len(shape), self.size, self.size), np.float32)
-        for number, outside in enumerate(kinds):
+        for number, outside in enumerate((_square, _ellipse, _triangle)):
             here = shape == number
             distance[here] = outside(u[here], v[here], radius[here])
         covered = (0.5 - distance * self.size).clip(0, 1)[:, None]
-        mixed = (
-            self.background[None, :, None, None] * (1 - covered)
-            + self.colours[colour][:, :, None, None] * covered
-        )
-        return mixed.round().astype(np.uint8)
+        behind = self.background[None, :, None, None] * (1 - covered)
+        drawn = self.colours[colour][:, :, None, None] * covered
+        return (behind + drawn).round().astype(np.uint8)
+
+
+def _centre(place: np.ndarray, places: int) -> np.ndarray:
+    """Of a sprite in one direction, in sides of the picture: from 1/4 to 3/4."""
+    return 0.25 + 0.5 * place.astype(np.float32) / (places - 1)
+
+
+# Signed distances from an outline, negative inside; u, v: (n, size, size), r: (n, 1, 1).
+
+
+def _square(u: np.ndarray, v: np.ndarray, r: np.ndarray) -> np.ndarray:
+    return np.maximum(abs(u), abs(v)) - 0.85 * r
+
+
+def _ellipse(u: np.ndarray, v: np.ndarray, r: np.ndarray) -> np.ndarray:
+    return (np.sqrt((u / 1.2) ** 2 + (v / 0.6) ** 2 + 1e-12) - r) * 0.75
+
+
+def _triangle(u: np.ndarray, v: np.ndarray, r: np.ndarray) -> np.ndarray:
+    return np.maximum(0.8660254 * abs(u) - 0.5 * v, v) - 0.6 * r
