@@ -13,9 +13,8 @@ from composed import chorale
 from genwright.contents.music.codec_event import Event
 from genwright.contents.music.codec_grid import Grid, Jsb
 from genwright.contents.music.compose import blank, compose, first_bars, rewrite
-from genwright.contents.music.score import Meter, Tempo, of_grid
+from genwright.contents.music.score import Meter, Tempo, edges, of_grid
 from genwright.contents.music.voice_leading import faults
-from genwright.contents.music.write import edges
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from genwright.contents.music.midi_write import to_midi
 from genwright.contents.music.score import Key, Meter, Note, Score, edges, first_number
-from genwright.contents.music.write import SIGNS, TYPES, spell, to_musicxml
+from genwright.contents.music.signs import TYPES
+from genwright.contents.music.spelling import SIGNS, spell
+from genwright.contents.music.write import to_musicxml
 from genwright.core.errors import GenwrightError
 
 music21 = pytest.importorskip("music21")

@@ -17,7 +17,7 @@ import numpy as np
 from genwright.contents.music.descriptors import key_of
 from genwright.contents.music.rules import parallel
 from genwright.contents.music.score import REST, Key, Score, at, bar_of, edges, first_number
-from genwright.contents.music.write import spell
+from genwright.contents.music.spelling import spell
 from genwright.core.errors import GenwrightError
 
 PAIRS = tuple(combinations(range(4), 2))
