@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from genwright.contents.text import prepare, shards
+from genwright.contents.text import prepare, shards, units
 from genwright.contents.text.codec import BPE, Bytes, Characters, File
 from genwright.contents.text.data import TextData
 from genwright.data import readers, scans
@@ -314,8 +314,9 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 def test_workers_import_no_torch():
     code = "import sys; import genwright.contents.text.shards; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-    unit = {"parts": [("/data/a.txt", "a.txt", ""), ("/data/b.txt", "b.txt", "")]}
-    for work in (shards.COUNT, shards.SURVEY, shards.WRITE):
+    part = readers.Part("/data/a.txt", "a.txt", "", 0, 1, 0, True, [])
+    unit = units.Unit([part, part._replace(path="/data/b.txt")], "text", False)
+    for work in (units.COUNT, units.SURVEY, shards.WRITE):
         assert work.files({"unit": unit}) == ["/data/a.txt", "/data/b.txt"]
 
 

@@ -3,7 +3,8 @@ and never changed.
 
     <cache>/shards/<key>/train.bin      flat little-endian uint16 or uint32 token ids
                          held_out.bin
-                         documents.npy  an entry a document and split: where it begins, which file and row it is, its digest
+                         documents.npy  an entry a document and split: where it begins, which file
+                                        and row it is, its digest
                          shard.json     counts, SHA-256 of the files above, names of the sources
 
 The key is the SHA-256 of all that decides the content: the sources' digests and ranges, the split,
@@ -14,26 +15,23 @@ Worker processes import this module: it must not import torch.
 
 import functools
 import hashlib
-import io
-from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from genwright.contents.text.encoding import Encoder
-from genwright.core.files import check_unchanged, digest, json_text, write_whole
-from genwright.data.cache import SPLITS, publish, writing
-from genwright.data.readers import Part, Piece, Remarks, kind_of, read
-from genwright.data.workers import Work, at_file
+from genwright.contents.text.units import Unit, divide, files_of
+from genwright.core.files import check_unchanged, digest, json_text
+from genwright.data.cache import SPLITS, publish
+from genwright.data.readers import Remarks
+from genwright.data.workers import Work
 
-# the first 64 bits of the text's SHA-256, its bytes, and of a part of a whole file which of the
-# unit's parts it is, from 1
-ENTRY = np.dtype([("key", "<u8"), ("size", "<u8"), ("part", "<u4")])
-# continued: the document began in an earlier shard
+# split: index in SPLITS; continued: the document began in an earlier shard; source: which of the
+# unit's parts; row: -1 where the file is the document; start: its first token in the shard's split;
+# digest: the first 128 bits of its text's SHA-256
 DOCUMENT = np.dtype(
     [
         ("split", "u1"),
@@ -44,80 +42,38 @@ DOCUMENT = np.dtype(
         ("digest", "V16"),
     ]
 )
+_DIGEST_BYTES = 16
 
 
-def entries(
-    unit: dict, skipped: list[str], remarks: Remarks | None = None
-) -> Iterator[tuple[int, int, Piece]]:
-    """(number of the entry, index of the part, piece) for the documents of a unit: {"parts",
-    "field", "skip": whether rows that cannot be used are added to `skipped`, ...}. An entry is a
-    row, or a part of a file that is one document. `remarks`: see `read`."""
-    number = 0
-    for index, entry in enumerate(unit["parts"]):
-        at_file(index)
-        part = Part(*entry)
-        whole = kind_of(part.path) == "text"
-        for piece in read(part, unit["field"], skipped if unit["skip"] else None, remarks):
-            yield number, index, piece
-            number += not whole
-        number += whole
+class Side:
+    """The tokens of one split while they are written, and what is counted of them."""
 
+    def __init__(self, file: BinaryIO, dtype: np.dtype):
+        self.file = file
+        self.dtype = dtype
+        self.tokens = 0
+        self.bytes = 0
+        self.characters = 0
+        self.largest = -1
+        self.documents = 0
 
-def survey(unit: dict) -> np.ndarray:
-    """(entries,) of dtype ENTRY, in the order of `entries`. Files that are one document are not
-    read again."""
-    keys = array("Q")
-    sizes = array("Q")
-    parts = array("L")
-    for index, entry in enumerate(unit["parts"], start=1):
-        part = Part(*entry)
-        if kind_of(part.path) == "text":
-            keys.append(int(part.text[:16], 16))
-            sizes.append(part.size if part.last else 0)
-            parts.append(index)
-            continue
-        for piece in read(part, unit["field"], [] if unit["skip"] else None):
-            text = piece.text.encode()
-            keys.append(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
-            sizes.append(len(text))
-            parts.append(0)
-    table = np.empty(len(keys), ENTRY)
-    table["key"], table["size"], table["part"] = keys, sizes, parts
-    return table
+    def add(self, text: str, ids: bytes) -> None:
+        """Writes a piece of a document. ids: its tokens, as the bytes of an array of `dtype`."""
+        self.file.write(ids)
+        tokens = np.frombuffer(ids, self.dtype)
+        self.tokens += len(tokens)
+        self.largest = max(self.largest, int(tokens.max(initial=0)))
+        self.characters += len(text)
+        self.bytes += len(text) if text.isascii() else len(text.encode())
 
-
-def divide(
-    unit: dict, skipped: list[str], remarks: Remarks | None = None
-) -> Iterator[tuple[int, int, Piece]]:
-    """(split, index of the part, piece) for the documents of a unit (see `entries`) with "held" or
-    "cut". "held": the numbers of the entries that are held out. "cut" puts as many characters, the
-    first, into train, in the middle of a document if need be."""
-    left = unit.get("cut")
-    held = set(unit.get("held", ()))
-    for number, index, piece in entries(unit, skipped, remarks):
-        if left is None:
-            yield int(number in held), index, piece
-            continue
-        before = piece.text[: max(0, left)]
-        after = piece.text[max(0, left) :]
-        left -= len(piece.text)
-        if before:
-            yield 0, index, Piece(piece.row, before, piece.ends and not after)
-        if after:
-            yield 1, index, Piece(piece.row, after, piece.ends)
-
-
-def count_characters(unit: dict) -> int:
-    """Characters of a unit's documents."""
-    return sum(len(piece.text) for _, _, piece in entries(unit, []))
-
-
-def write_survey(unit: dict, table: str) -> None:
-    """Writes a unit's entries (see `survey`) into the file `table`."""
-    content = io.BytesIO()
-    np.save(content, survey(unit), allow_pickle=False)
-    with writing(Path(table).parent):
-        write_whole(Path(table), content.getvalue())
+    def counts(self) -> dict[str, int]:
+        return {
+            "tokens": self.tokens,
+            "bytes": self.bytes,
+            "characters": self.characters,
+            "largest": self.largest,
+            "documents": self.documents,
+        }
 
 
 @functools.lru_cache(2)
@@ -125,69 +81,72 @@ def _encoder(tokenizer: str) -> Encoder:
     return Encoder(Tokenizer.from_file(tokenizer))
 
 
-def write(unit: dict, tokenizer: str, end: int | None, folder: str) -> None:
-    """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows
-    each."""
+def write(unit: Unit, tokenizer: str, end: int | None, folder: str) -> None:
+    """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows each.
+    tokenizer: a path. Raises GenwrightError for a row that cannot be used, where those are not
+    passed over, and for a file that has changed."""
     encoder = _encoder(tokenizer)
-    parts = [Part(*entry) for entry in unit["parts"]]
-    stop = b"" if end is None else np.array([end], encoder.dtype).tobytes()
 
     def fill(draft: Path) -> None:
-        skipped: list[str] = []
-        remarks: Remarks = defaultdict(Counter)
-        # begun: (part, split) of a document that comes in several pieces
-        documents = []
-        begun = set()
-        counts = [
-            {"tokens": 0, "bytes": 0, "characters": 0, "largest": -1, "documents": 0}
-            for _ in SPLITS
-        ]
-        with (
-            open(draft / "train.bin", "wb") as train,
-            open(draft / "held_out.bin", "wb") as held_out,
-        ):
-            for split, index, piece in divide(unit, skipped, remarks):
-                part = parts[index]
-                to = counts[split]
-                if piece.row >= 0 or (index, split) not in begun:
-                    begun.add((index, split))
-                    row = (
-                        hashlib.sha256(piece.text.encode()).digest()[:16] if piece.row >= 0 else b""
-                    )
-                    own = row or bytes.fromhex(part.text[:32])
-                    continued = piece.row < 0 and part.start > 0
-                    documents.append((split, continued, index, piece.row, to["tokens"], own))
-                    to["documents"] += not continued
-                ids = encoder.encode(piece.text) + (stop if piece.ends else b"")
-                (held_out if split else train).write(ids)
-                to["tokens"] += len(ids) // encoder.dtype.itemsize
-                to["largest"] = max(
-                    to["largest"], int(np.frombuffer(ids, encoder.dtype).max(initial=0))
-                )
-                to["characters"] += len(piece.text)
-                to["bytes"] += len(piece.text) if piece.text.isascii() else len(piece.text.encode())
-        check_unchanged({part.path: part.stamp for part in parts})
-        np.save(draft / "documents.npy", np.array(documents, DOCUMENT))
-        shas = {
-            name: digest(draft / name) for name in ("train.bin", "held_out.bin", "documents.npy")
-        }
-        facts = {
-            "sha256": shas,
-            "dtype": encoder.dtype.str,
-            "sources": [part.name for part in parts],
-            "skipped": skipped,
-        }
-        facts |= dict(zip(SPLITS, counts, strict=True))
-        facts["remarks"] = remarks
-        (draft / "shard.json").write_text(json_text(facts), encoding="utf-8")
+        _fill(draft, unit, encoder, end)
 
     publish(Path(folder), fill)
 
 
-def _files_of(job: dict[str, Any]) -> list[str]:
-    return [part[0] for part in job["unit"]["parts"]]
+def _fill(draft: Path, unit: Unit, encoder: Encoder, end: int | None) -> None:
+    """Writes a shard's files into the folder `draft`."""
+    skipped: list[str] = []
+    remarks: Remarks = defaultdict(Counter)
+    with (
+        open(draft / "train.bin", "wb") as train,
+        open(draft / "held_out.bin", "wb") as held_out,
+    ):
+        sides = [Side(train, encoder.dtype), Side(held_out, encoder.dtype)]
+        documents = _tokenise(unit, encoder, end, sides, skipped, remarks)
+    check_unchanged({part.path: part.stamp for part in unit.parts})
+    np.save(draft / "documents.npy", documents)
+    names = ("train.bin", "held_out.bin", "documents.npy")
+    facts: dict[str, Any] = {
+        "sha256": {name: digest(draft / name) for name in names},
+        "dtype": encoder.dtype.str,
+        "sources": [part.name for part in unit.parts],
+        "skipped": skipped,
+    }
+    for split, side in zip(SPLITS, sides, strict=True):
+        facts[split] = side.counts()
+    facts["remarks"] = remarks
+    (draft / "shard.json").write_text(json_text(facts), encoding="utf-8")
 
 
-COUNT = Work(count_characters, "counting", _files_of)
-SURVEY = Work(write_survey, "counting", _files_of)
-WRITE = Work(write, "tokenising", _files_of)
+def _tokenise(
+    unit: Unit,
+    encoder: Encoder,
+    end: int | None,
+    sides: list[Side],
+    skipped: list[str],
+    remarks: Remarks,
+) -> np.ndarray:
+    """Writes the tokens of each split. (documents,) of dtype DOCUMENT."""
+    stop = b"" if end is None else np.array([end], encoder.dtype).tobytes()
+    documents = []
+    begun = set()  # (part, split) of a file that is one document and comes in several pieces
+    for split, index, piece in divide(unit, skipped, remarks):
+        part = unit.parts[index]
+        side = sides[split]
+        row = piece.row >= 0
+        if row or (index, split) not in begun:
+            continued = not row and part.start > 0
+            if row:
+                content = hashlib.sha256(piece.text.encode()).digest()[:_DIGEST_BYTES]
+            else:
+                content = bytes.fromhex(part.text[: 2 * _DIGEST_BYTES])
+                begun.add((index, split))
+            documents.append((split, continued, index, piece.row, side.tokens, content))
+            if not continued:
+                side.documents += 1
+        ids = encoder.encode(piece.text)
+        side.add(piece.text, ids + stop if piece.ends else ids)
+    return np.array(documents, DOCUMENT)
+
+
+WRITE = Work(write, "tokenising", files_of)
