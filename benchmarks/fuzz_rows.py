@@ -35,7 +35,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from common import finish
-from genwright.contents.images import source_pictures
+from genwright.contents.images import attribute_table
 from genwright.core.errors import GenwrightError
 from genwright.data import readers
 from genwright.data.tables import BadTable, Fault, Table
@@ -110,7 +110,7 @@ def whole(rows: list[tuple[str, str]], encoding: str, everything: bool, block: i
         assert (found, named, empty) == (expected, [], len(tabs) - len(expected))
         known = [[f"{number}.png", key, text] for number, (key, text) in enumerate(rows)]
         path = write(folder, "attributes.csv", as_csv([["file", "id", "text"], *known]), encoding)
-        given_back = source_pictures.read_table(str(path))
+        given_back = attribute_table.read_table(str(path))
         values = {name: {"id": _values(key), "text": _values(text)} for name, key, text in known}
         assert given_back == {
             name: {key: value for key, value in its.items() if value}
@@ -241,7 +241,7 @@ def noise(text: str, name: str, block: int) -> None:
         if name.startswith("t."):
             skipped: list[str] = []
             try:
-                source_pictures.read_table(str(path), skipped)
+                attribute_table.read_table(str(path), skipped)
             except GenwrightError:
                 FOUND["noise refused"] += 1
             return

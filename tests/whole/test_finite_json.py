@@ -171,7 +171,7 @@ INSIDE = {
     "data/cache.py",
     "contents/images/codec.py",
     "contents/text/codec.py",
-    "contents/images/source_pictures.py",
+    "contents/images/attribute_table.py",
     "core/files.py",
 }
 

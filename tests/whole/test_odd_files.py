@@ -15,7 +15,7 @@ from PIL import Image
 from texts import documents, prepare, refused
 
 from commands import command
-from genwright.contents.images import source_pictures
+from genwright.contents.images import attribute_table
 from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
 from genwright.contents.music import sources as source_music
@@ -66,7 +66,7 @@ def test_pictures_tables_and_music_do_not_wait_for_a_pipe(tmp_path):
     with pytest.raises(GenwrightError, match="x.npz is a named pipe"):
         ImagesData(path=str(tmp_path / "x.npz"), **settings).prepare(ImageSettings(size=8))
     with pytest.raises(GenwrightError, match="t.csv is a named pipe"):
-        source_pictures.read_table(str(tmp_path / "t.csv"))
+        attribute_table.read_table(str(tmp_path / "t.csv"))
     with pytest.raises(GenwrightError, match="tune.abc is a named pipe"):
         source_music.read_file(str(tmp_path / "tune.abc"), 4)
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from texts import documents, prepare, refused
 
-from genwright.contents.images import source_pictures
+from genwright.contents.images import attribute_table, source_pictures
 from genwright.core.errors import GenwrightError
 from genwright.data import tables
 from genwright.data.tables import BadTable, Fault, Table
@@ -235,7 +235,7 @@ def test_binary_tables_are_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"id,text\n1,a\0b\n")
     refused("a.csv is binary: a zero byte at offset 11", tmp_path, tmp_path / "a.csv")
     with pytest.raises(GenwrightError, match="a.csv is binary: a zero byte at offset 11"):
-        source_pictures.read_table(str(tmp_path / "a.csv"))
+        attribute_table.read_table(str(tmp_path / "a.csv"))
 
 
 @pytest.mark.parametrize(
@@ -387,9 +387,9 @@ def test_rows_of_attributes(tmp_path, name, content, what):
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(GenwrightError, match=rf"{name} {what}.*, or set data.on_bad_file=skip"):
-        source_pictures.read_table(str(path))
+        attribute_table.read_table(str(path))
     skipped = []
-    assert source_pictures.read_table(str(path), skipped) == {"1.png": {"colour": ("blue",)}}
+    assert attribute_table.read_table(str(path), skipped) == {"1.png": {"colour": ("blue",)}}
     assert len(skipped) == 1 and skipped[0].startswith(f"{name} {what}".split("(")[0])
 
 
@@ -400,9 +400,9 @@ def test_rows_of_attributes(tmp_path, name, content, what):
 def test_columns_of_attributes(tmp_path, header, what):
     (tmp_path / "t.csv").write_text(header + "\n0.png,a,b\n")
     with pytest.raises(GenwrightError, match=f"t.csv {what}"):
-        source_pictures.read_table(str(tmp_path / "t.csv"))
+        attribute_table.read_table(str(tmp_path / "t.csv"))
     skipped = []
-    assert source_pictures.read_table(str(tmp_path / "t.csv"), skipped) == {} and skipped[
+    assert attribute_table.read_table(str(tmp_path / "t.csv"), skipped) == {} and skipped[
         0
     ].startswith(f"t.csv {what}")
 

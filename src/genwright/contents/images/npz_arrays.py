@@ -20,48 +20,22 @@ import numpy as np
 from genwright.core.errors import GenwrightError
 from genwright.data.parts import TRAIN, part_of_array
 
-REMEDY = "save arrays (n, height, width[, channels]) of uint8 named x_train, y_train, x_test, y_test (or x, y) with numpy.savez_compressed"
-_PICTURES = {
-    "x",
-    "image",
-    "images",
-    "img",
-    "imgs",
-    "picture",
-    "pictures",
-    "photo",
-    "photos",
-    "digits",
-    "data",
-}
-_LABELS = {
-    "y",
-    "label",
-    "labels",
-    "target",
-    "targets",
-    "class",
-    "classes",
-    "category",
-    "categories",
-}
-_NUMBERING = {
-    "id",
-    "ids",
-    "index",
-    "indices",
-    "idx",
-    "name",
-    "names",
-    "filename",
-    "filenames",
-    "file",
-    "files",
-    "path",
-    "paths",
-}
+REMEDY = (
+    "save arrays (n, height, width[, channels]) of uint8 named x_train, y_train, x_test, y_test "
+    "(or x, y) with numpy.savez_compressed"
+)
+# words of names
+_PICTURE_WORDS = "x image images img imgs picture pictures photo photos digits data"
+_PICTURES = frozenset(_PICTURE_WORDS.split())
+_LABEL_WORDS = "y label labels target targets class classes category categories"
+_LABELS = frozenset(_LABEL_WORDS.split())
+_NUMBERING_WORDS = """
+    id ids index indices idx name names filename filenames file files path paths
+"""
+_NUMBERING = frozenset(_NUMBERING_WORDS.split())
 _CHANNELS = (1, 3, 4)
 
+Arrays = Mapping[str, np.ndarray | None]  # by name; None: no plain array
 Labels = list[str | None]  # of each picture; None: not known
 
 
@@ -96,12 +70,13 @@ def load(path: str) -> dict[str, np.ndarray | None]:
 def _array(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray | None:
     try:
         value = file[name]
-        # bytes of a member that is no array
-        return value if isinstance(value, np.ndarray) else None
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
         return None
+    if not isinstance(value, np.ndarray):  # bytes of a member that is no array
+        return None
+    return value
 
 
 def parts_of(path: str) -> tuple[list[Part], list[str], list[str]]:
@@ -111,65 +86,78 @@ def parts_of(path: str) -> tuple[list[Part], list[str], list[str]]:
     by_part: dict[str, dict[str, np.ndarray | None]] = {}
     for name, array in arrays.items():
         by_part.setdefault(part_of_array(name)[0], {})[name] = array
-    chosen = {
-        part: picked for part, mine in by_part.items() if (picked := _choose_pictures(path, mine))
-    }
+    chosen: dict[str, str] = {}  # part -> the name of its pictures
+    for part, arrays_of_part in by_part.items():
+        name = _choose_pictures(path, arrays_of_part)
+        if name:
+            chosen[part] = name
     if "" in chosen and TRAIN not in chosen:
-        chosen = {TRAIN if part == "" else part: name for part, name in chosen.items()}
+        chosen[TRAIN] = chosen[""]
         by_part[TRAIN] = by_part.pop(TRAIN, {}) | by_part.pop("")
     chosen.pop("", None)
     if TRAIN not in chosen:
         raise GenwrightError(f"{path} holds no pictures to train on: {_listed(arrays)}", REMEDY)
     order = [TRAIN, *sorted(set(chosen) - {TRAIN}, reverse=True)]  # val before test
     pictures = _pictures(path, {chosen[part]: arrays[chosen[part]] for part in order})
-    labels, problems, used = _labels(
-        by_part, {part: len(pictures[chosen[part]]) for part in order}, set(chosen.values())
-    )
-    parts = [Part(part, pictures[chosen[part]], labels[part]) for part in order]
-    unread = {
-        name: array
-        for name, array in arrays.items()
-        if name not in used and name not in chosen.values()
-    }
-    notes = (
-        [
-            f"held out, as the file says: {', '.join(f'{part.name} ({len(part.pictures):,})' for part in parts[1:])}"
-        ]
-        if parts[1:]
-        else []
-    )
-    notes += [f"not read: {_listed(unread)}"] if unread else []
-    bare = [part.name for part in parts if not part.labels and any(other.labels for other in parts)]
-    notes += [f"there are no labels of the part {part}" for part in bare]
-    return parts, problems, notes
+    sizes = {part: len(pictures[chosen[part]]) for part in order}
+    found = _labels(by_part, sizes, set(chosen.values()))
+    parts = [Part(part, pictures[chosen[part]], found.labels[part]) for part in order]
+    read = found.used | set(chosen.values())
+    unread = {name: array for name, array in arrays.items() if name not in read}
+    return parts, found.problems, _notes(parts, unread)
 
 
-def _listed(arrays: Mapping[str, np.ndarray | None]) -> str:
-    said = [
-        f"{name} {'(no plain array)' if array is None else f'{array.dtype} {array.shape}'}"
-        for name, array in arrays.items()
-    ]
-    return ", ".join(said) or "nothing"
+def _notes(parts: list[Part], unread: Arrays) -> list[str]:
+    """What a person may not expect."""
+    notes = []
+    if parts[1:]:
+        held_out = [f"{part.name} ({len(part.pictures):,})" for part in parts[1:]]
+        notes.append(f"held out, as the file says: {', '.join(held_out)}")
+    if unread:
+        notes.append(f"not read: {_listed(unread)}")
+    if any(part.labels for part in parts):
+        for part in parts:
+            if not part.labels:
+                notes.append(f"there are no labels of the part {part.name}")
+    return notes
+
+
+def _listed(arrays: Arrays) -> str:
+    if not arrays:
+        return "nothing"
+    texts = []
+    for name, array in arrays.items():
+        if array is None:
+            texts.append(f"{name} (no plain array)")
+        else:
+            texts.append(f"{name} {array.dtype} {array.shape}")
+    return ", ".join(texts)
 
 
 # ---- pictures ----
 
 
-def _choose_pictures(path: str, arrays: Mapping[str, np.ndarray | None]) -> str:
+def _choose_pictures(path: str, arrays: Arrays) -> str:
     """The name of the pictures among a part's arrays, "" where there are none. Raises
     GenwrightError for several."""
-    able = {
-        name: array
-        for name, array in arrays.items()
-        if array is not None and _axis(array) is not None
-    }
-    plain = [name for name, array in able.items() if array.dtype == np.uint8]
-    likely = plain or list(able)
+    possible = {}
+    for name, array in arrays.items():
+        if array is not None and _axis(array) is not None:
+            possible[name] = array
+    plain = [name for name, array in possible.items() if array.dtype == np.uint8]
+    likely = plain or list(possible)
+    if not likely:
+        return ""
+    if len(likely) == 1:
+        return likely[0]
     called = [name for name in likely if _words(name) & _PICTURES]
-    if len(likely) > 1 and len(called) != 1:
-        what = f"{path} holds several arrays that may be the pictures: {_listed({name: able[name] for name in likely})}"
-        raise GenwrightError(what, "call the pictures x or images, and nothing else so")
-    return (called if len(likely) > 1 else likely or [""])[0]
+    if len(called) != 1:
+        candidates = {name: possible[name] for name in likely}
+        raise GenwrightError(
+            f"{path} holds several arrays that may be the pictures: {_listed(candidates)}",
+            "call the pictures x or images, and nothing else so",
+        )
+    return called[0]
 
 
 def _words(name: str) -> set[str]:
@@ -182,7 +170,9 @@ def _axis(array: np.ndarray) -> int | None:
     if array.dtype.kind not in "buif" or min(array.shape, default=0) < 1:
         return None
     if array.ndim == 3:
-        return 3 if min(array.shape[1:]) > 1 else None
+        if min(array.shape[1:]) > 1:
+            return 3
+        return None
     if array.ndim != 4:
         return None
     last = array.shape[3] in _CHANNELS and min(array.shape[1:3]) > 1
@@ -191,32 +181,34 @@ def _axis(array: np.ndarray) -> int | None:
         first = array.shape[1] != array.shape[2] and array.shape[2] == array.shape[3]
     if first:
         return 1
-    return 3 if last else None
+    if last:
+        return 3
+    return None
 
 
-def _pictures(path: str, arrays: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray]:
+def _pictures(path: str, arrays: Arrays) -> dict[str, np.ndarray]:
     """(n, height, width, channels) uint8 or uint16 of each array; they share one scale. Raises
     GenwrightError for an unknown one."""
     known = {name: array for name, array in arrays.items() if array is not None}
     kinds = {array.dtype for array in known.values()}
     if len(kinds) > 1:
         raise GenwrightError(f"{path} holds pictures of different types: {_listed(known)}", REMEDY)
+    kind = kinds.pop()
     least = min(float(array.min()) for array in known.values())
     most = max(float(array.max()) for array in known.values())
-    scale, kind = _scale(kinds.pop(), least, most)
-    if not scale:
-        what = f"{path}: {', '.join(known)} holds {next(iter(known.values())).dtype} from {least:g} to {most:g}, which may mean several things"
+    factor, wanted = _scale(kind, least, most)
+    if not factor:
         raise GenwrightError(
-            what,
-            "save pictures as uint8 from 0 to 255, as floats from 0 to 1, as bool, or as uint16 up to 65535",
+            f"{path}: {', '.join(known)} holds {kind} from {least:g} to {most:g}, "
+            "which may mean several things",
+            "save pictures as uint8 from 0 to 255, as floats from 0 to 1, as bool, or as uint16 up "
+            "to 65535",
         )
     out = {}
     for name, array in known.items():
-        values = (
-            array
-            if scale == 1 and array.dtype == kind
-            else (array.astype(np.float64) * scale).round().astype(kind)
-        )
+        values = array
+        if factor != 1 or array.dtype != wanted:
+            values = (array.astype(np.float64) * factor).round().astype(wanted)
         if values.ndim == 3:
             values = values[..., None]
         out[name] = np.moveaxis(values, _axis(array) or 3, 3)
@@ -228,62 +220,68 @@ def _scale(kind: np.dtype, least: float, most: float) -> tuple[float, type]:
     if kind == np.bool_:
         return 255, np.uint8
     if kind == np.uint8:
-        return (0 if most == 1 else 1), np.uint8  # zeros and ones would all be black
+        if most == 1:  # zeros and ones would all be black
+            return 0, np.uint8
+        return 1, np.uint8
     if kind == np.uint16:
-        return (1 if most > 255 else 0), np.uint16
+        if most > 255:
+            return 1, np.uint16
+        return 0, np.uint16
     if kind.kind == "f" and 0 <= least <= most <= 1:
         return 65535, np.uint16
     if 0 <= least <= most <= 255 and most > 127:
-        return (257, np.uint16) if kind.kind == "f" else (1, np.uint8)
+        if kind.kind == "f":
+            return 257, np.uint16
+        return 1, np.uint8
     return 0, np.uint8
 
 
 # ---- labels ----
 
 
-def _labels(
-    by_part: Mapping[str, Mapping[str, np.ndarray | None]],
-    sizes: Mapping[str, int],
-    pictures: set[str],
-) -> tuple[dict[str, dict[str, Labels]], list[str], set[str]]:
-    """(part -> attribute -> labels; problems; the names of the arrays that these are about).
+class _Found(NamedTuple):
+    """labels: part -> attribute -> labels. used: the names of the arrays that these, or the
+    problems, are about."""
 
-    Arrays that are called labels are labels; where none is, a single array with a value for each
-    picture is."""
-    found: dict[str, dict[str, Labels]] = {part: {} for part in sizes}
+    labels: dict[str, dict[str, Labels]]
+    problems: list[str]
+    used: set[str]
+
+
+def _labels(by_part: Mapping[str, Arrays], sizes: Mapping[str, int], pictures: set[str]) -> _Found:
+    """Arrays that are called labels are labels; where none is, a single array with a value for each
+    picture is. sizes: pictures of each part; pictures: the names of their arrays."""
+    called = _Found({part: {} for part in sizes}, [], set())
     others: dict[str, dict[str, Labels]] = {part: {} for part in sizes}
-    problems: list[str] = []
-    used: set[str] = set()
-    origin: dict[tuple[str, str], str] = {}
+    names: dict[tuple[str, str], str] = {}  # of the others, by part and attribute
     for part, size in sizes.items():
         for name, array in by_part[part].items():
-            if name in pictures:
+            if name in pictures or _words(name) & _NUMBERING:
                 continue
-            called = bool(_words(name) & _LABELS) and not _words(name) & _NUMBERING
-            key = part_of_array(name)[1] or name
-            origin[part, key] = name
+            attribute = part_of_array(name)[1] or name
+            is_called = bool(_words(name) & _LABELS)
             try:
                 labels = label_values(array, size)
             except Unusable as reason:
-                if called:
-                    problems.append(f"{name} {reason}")
-                    used.add(name)
+                if is_called:
+                    called.problems.append(f"{name} {reason}")
+                    called.used.add(name)
                 continue
-            if called:
-                found[part][key] = labels
-                used.add(name)
-            elif not _words(name) & _NUMBERING:
-                others[part][key] = labels
-    single = {key for labels in others.values() for key in labels}
-    if not used and len(single) == 1:
-        found = others
-        used = {origin[part, key] for part, labels in others.items() for key in labels}
-    if all(len(labels) <= 1 for labels in found.values()):
-        found = {
-            part: {"label": next(iter(labels.values()))} if labels else {}
-            for part, labels in found.items()
-        }
-    return found, problems, used
+            if is_called:
+                called.labels[part][attribute] = labels
+                called.used.add(name)
+            else:
+                others[part][attribute] = labels
+                names[part, attribute] = name
+    found = called
+    attributes = {attribute for _, attribute in names}
+    if not called.used and len(attributes) == 1:
+        found = _Found(others, [], set(names.values()))
+    if all(len(labels_of_part) <= 1 for labels_of_part in found.labels.values()):
+        for part, labels_of_part in found.labels.items():
+            for labels in labels_of_part.values():
+                found.labels[part] = {"label": labels}
+    return found
 
 
 def label_values(array: np.ndarray | None, size: int) -> Labels:
@@ -291,23 +289,27 @@ def label_values(array: np.ndarray | None, size: int) -> Labels:
     Raises Unusable."""
     if array is None:
         raise Unusable(
-            "holds no plain numbers or texts, and Python objects are never read back: save texts with astype(str)"
+            "holds no plain numbers or texts, and Python objects are never read back: "
+            "save texts with astype(str)"
         )
     if array.size == size:
         return _one_each(array.reshape(-1))
     if array.ndim == 2 and len(array) == size:
-        if (
-            array.dtype.kind in "buif"
-            and np.isin(array, (0, 1)).all()
-            and (array.sum(1) == 1).all()
-        ):
+        if _is_one_hot(array):
             return [str(place) for place in array.argmax(1).tolist()]
         raise Unusable(
-            f"has {array.shape[1]} values for each picture and is not one-hot: give one label each, or one-hot rows"
+            f"has {array.shape[1]} values for each picture and is not one-hot: "
+            "give one label each, or one-hot rows"
         )
     raise Unusable(
         f"is {array.dtype} {array.shape}, and there are {size:,} pictures: give each one label"
     )
+
+
+def _is_one_hot(array: np.ndarray) -> bool:
+    if array.dtype.kind not in "buif":
+        return False
+    return bool(np.isin(array, (0, 1)).all() and (array.sum(1) == 1).all())
 
 
 def _one_each(values: np.ndarray) -> Labels:

@@ -14,7 +14,8 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from genwright.contents.images.source_pictures import Item, Known
+from genwright.contents.images.attribute_table import Known
+from genwright.contents.images.source_pictures import Item
 from genwright.core.errors import GenwrightError
 
 TONES = {
