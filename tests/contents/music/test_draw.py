@@ -4,8 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from genwright.contents.music.engraving import OPTIONS, notation_svg
+from genwright.contents.music.piano_roll import piano_roll_svg
 from genwright.contents.music.score import Key, Meter, Note, Score
-from genwright.contents.music.shown import OPTIONS, notation_svg, piano_roll_svg
 from genwright.core.errors import GenwrightError
 
 pytest.importorskip("verovio")

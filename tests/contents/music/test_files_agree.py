@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 import pytest
 
 from genwright.contents.music.score import Key, Meter, Note, Score, Tempo
-from genwright.contents.music.shown import RELEASE, files_of, player
+from genwright.contents.music.shown import files_of
+from genwright.contents.music.sound import RELEASE, player
 
 pytest.importorskip("verovio")
 

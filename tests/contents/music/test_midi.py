@@ -16,7 +16,7 @@ from genwright.contents.music import midi
 from genwright.contents.music.draft import BadMusic, Raw
 from genwright.contents.music.midi_write import to_midi
 from genwright.contents.music.score import Key, Meter, Note, Score, Tempo, apart, seconds
-from genwright.contents.music.shown import to_wav
+from genwright.contents.music.sound import to_wav
 from genwright.contents.music.write import to_musicxml
 from genwright.core.errors import GenwrightError
 

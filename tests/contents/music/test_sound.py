@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from genwright.contents.music.score import Meter, Note, Score
-from genwright.contents.music.shown import files_of, player, to_mp3, to_wav
+from genwright.contents.music.shown import files_of
+from genwright.contents.music.sound import player, to_mp3, to_wav
 from genwright.core.errors import GenwrightError
 
 A = Score(((Note(0, 4, 69),),), 4, tempo=60)  # a second of 440 Hz
