@@ -6,11 +6,13 @@ fault of the program; 130 interrupted.
 """
 
 import errno
+import logging
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -548,6 +550,28 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
+class _Notes(logging.Handler):
+    """Shows what the library logs as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"note: {record.getMessage()}", file=sys.stderr)
+
+
+@contextmanager
+def _notes_shown() -> Iterator[None]:
+    """Inside, what the library logs is shown."""
+    log = logging.getLogger("genwright")
+    level = log.level
+    notes = _Notes()
+    log.addHandler(notes)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(notes)
+        log.setLevel(level)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Runs a command line and exits. `--debug` may stand anywhere."""
     given = list(sys.argv[1:] if words is None else words)
@@ -555,11 +579,12 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         for word in given:
             _check_encoding(word)
-        code = app(
-            [word for word in given if word != "--debug"] or ["--help"],
-            prog_name="genwright",
-            standalone_mode=False,
-        )
+        with _notes_shown():
+            code = app(
+                [word for word in given if word != "--debug"] or ["--help"],
+                prog_name="genwright",
+                standalone_mode=False,
+            )
         # newer versions of typer answer an interruption with this code and no exception
         if code == INTERRUPTED:
             raise KeyboardInterrupt

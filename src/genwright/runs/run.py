@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from genwright.core.files import read_json
 from genwright.recipe.schema import Recipe, build
 from genwright.runs import assemble
 from genwright.training import checkpoint
-from genwright.training.engine import Engine
+from genwright.training.engine import device_of
 from genwright.training.records import read
 from genwright.training.settings import VISUAL
 
@@ -24,24 +24,42 @@ if TYPE_CHECKING:
     from genwright.models.transformer import Transformer
 
 
-def load(folder: str | Path, step: int | None = None, weights: str | None = None) -> Run:
+log = logging.getLogger(__name__)
+
+
+def load(
+    folder: str | Path,
+    step: int | None = None,
+    weights: str | None = None,
+    device: str | None = None,
+) -> Run:
     """A trained run. step: which checkpoint (default: the newest whole one). weights: "ema" or
-    "raw" (default: ema where there is one). Raises GenwrightError."""
+    "raw" (default: ema where there is one). device: "auto" (a GPU where there is one), "cpu" or
+    "cuda"; default: the CPU where the recipe says so, else auto. Raises GenwrightError."""
     folder = Path(folder)
     if not (folder / "recipe.yaml").is_file():
         remedy = "give the folder that `genwright train` made, for example runs/code"
         raise GenwrightError(f"{folder} is not a run: it has no recipe.yaml", remedy)
-    return Run(folder, step, str(weights) if weights else None)
+    if device is not None:
+        device_of(device, "device")  # refused at once, not when something is drawn
+    return Run(folder, step, str(weights) if weights else None, device)
 
 
 class Run:
     """A run's folder, opened. recipe, codec, model, step, folder; nothing is read before it is
-    needed."""
+    needed, and of a checkpoint nothing but the weights. The arguments: as of `load`."""
 
-    def __init__(self, folder: Path, step: int | None = None, weights: str | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        step: int | None = None,
+        weights: str | None = None,
+        device: str | None = None,
+    ):
         self.folder = folder
         self._step = step
         self._weights = weights
+        self._device = device
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, step={self.step})"
@@ -49,9 +67,15 @@ class Run:
     @cached_property
     def weights(self) -> str:
         """Which weights are used: "ema" or "raw"."""
-        return self._weights or (
-            "ema" if (self.checkpoint / "ema.safetensors").is_file() else "raw"
-        )
+        if self._weights:
+            return self._weights
+        return "ema" if checkpoint.has(self.checkpoint, "ema") else "raw"
+
+    @property
+    def device(self) -> torch.device:
+        """Where its networks are, and what they make."""
+        on_cpu = self.recipe.training.device == "cpu"
+        return device_of(self._device or ("cpu" if on_cpu else "auto"), "device")
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -70,9 +94,8 @@ class Run:
     def checkpoint(self) -> Path:
         root = self.folder / "checkpoints"
         if self._step is None:
-            if newest := checkpoint.newest(
-                root, lambda text: print(f"note: {text}", file=sys.stderr)
-            ):
+            newest = checkpoint.newest(root, log.warning, only=self._stems)
+            if newest is not None:
                 return newest
             raise GenwrightError(
                 f"{self.folder} has no checkpoint yet", "train it first, or wait for its first one"
@@ -86,12 +109,18 @@ class Run:
         return path
 
     @property
+    def _stems(self) -> tuple[str, ...]:
+        """Stems of the files of a checkpoint that are read and verified."""
+        return ("weights",) if self._weights == "raw" else ("weights", "ema")
+
+    @property
     def step(self) -> int:
         return int(self.checkpoint.name[5:])
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """The chosen weights and buffers, by module and name."""
-        files, _ = checkpoint.load(self.checkpoint)
+        """The chosen weights and buffers, by module and name. What an optimizer needs is neither
+        read nor verified. Raises GenwrightError for damaged files."""
+        files = checkpoint.read_tensors(self.checkpoint, self._stems)
         if self.weights == "ema" and "ema" not in files:
             raise GenwrightError(
                 f"{self.folder} keeps no averaged weights",
@@ -106,10 +135,10 @@ class Run:
         """The objective with its trained networks, ready to be used: in fp32; a flow that was
         trained in bf16 stays so, for its many steps then take a third of the time."""
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
-        engine = Engine("cpu" if self.recipe.training.device == "cpu" else "auto")
+        device = self.device
         for name, tensors in self.tensors().items():
             checkpoint.into_module(built.modules[name], tensors, str(self.checkpoint))
-            built.modules[name].to(engine.device).eval().requires_grad_(False)
+            built.modules[name].to(device).eval().requires_grad_(False)
             if self.recipe.training.precision == "bf16" and hasattr(built, "velocity"):
                 built.modules[name].to(torch.bfloat16)
         return built

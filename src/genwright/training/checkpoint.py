@@ -5,61 +5,84 @@ disk, and the folder is renamed. A reader therefore sees it whole or not at all;
 afterwards (a flipped bit, a truncated file) the digests show, and `newest` falls back to the newest
 one that is whole. In it a state is tensors and JSON by parameter name, so that any number of
 processes can take it up.
+
+What is frozen is the same in every checkpoint of a run. It is stored once, as
+`frozen/<SHA-256 of the file>.safetensors` beside the folder of checkpoints, and listed in each
+checkpoint's manifest like its own files. Reading puts it back among the weights.
 """
 
 import errno
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from genwright.core.contracts import Objective
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush, is_finite, json_text, readable
 from genwright.training.state import State
+from genwright.training.weights import persistent_buffers
 
 # what `Weights` calls it -> the file it is in, and what stands before its names there
 KINDS = {
-    "weights": ("weights", ""),
+    "trained": ("weights", ""),
+    "frozen": ("frozen", ""),
     "ema": ("ema", ""),
     "first": ("optimizer", "first."),
     "second": ("optimizer", "second."),
 }
 PLAIN = ("step", "seed", "skipped", "bad", "rollbacks")  # of the state, as they are
+FROZEN = "frozen"  # folder of a run, and first part of the names of files in it
+MANIFEST = "manifest.json"
+STATE = "state.json"
+
+Tensors = Mapping[str, Mapping[str, Tensor]]  # file's stem -> name -> tensor
 
 
 def folder_of(root: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies, under the folder of checkpoints."""
     return root / f"step-{step:08d}"
 
 
+def place_of(folder: Path, name: str) -> Path:
+    """Where a file lies that the manifest of a checkpoint lists."""
+    if name.startswith(f"{FROZEN}/"):
+        return folder.parent.parent / name
+    return folder / name
+
+
+# ---- writing
+
+
 def save(
-    root: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
+    root: Path,
+    step: int,
+    tensors: Tensors,
+    state: Mapping[str, Any],
+    frozen: Iterable[str] = (),
 ) -> Path:
-    """Writes checkpoint `step` under `root`. tensors: file stem -> name -> tensor. Raises
-    GenwrightError on a full disk or without permission; what was there before stays as it was."""
+    """Writes checkpoint `step` under `root`. tensors: file stem -> name -> tensor. frozen: names of
+    the files that `store_frozen` wrote for it. Raises GenwrightError on a full disk or without
+    permission; what was there before stays as it was."""
     final = folder_of(root, step)
     temporary = root / f".{final.name}.tmp"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for stem, named in tensors.items():
-            save_file(
-                {n: t.detach().cpu().contiguous().clone() for n, t in named.items()},
-                temporary / f"{stem}.safetensors",
-            )
-            readable(temporary / f"{stem}.safetensors")
-        (temporary / "state.json").write_text(json_text(state, indent=1), encoding="utf-8")
-        files = sorted(p for p in temporary.iterdir())
-        (temporary / "manifest.json").write_text(
-            json_text({p.name: digest(p) for p in files}, indent=1), encoding="utf-8"
-        )
-        for p in [*temporary.iterdir(), temporary]:
-            flush(p)
+            _write_tensors(temporary / f"{stem}.safetensors", named)
+        (temporary / STATE).write_text(json_text(state, indent=1), encoding="utf-8")
+        listed = {path.name: digest(path) for path in sorted(temporary.iterdir())}
+        listed |= {name: Path(name).stem for name in sorted(frozen)}
+        (temporary / MANIFEST).write_text(json_text(listed, indent=1), encoding="utf-8")
+        for path in [*temporary.iterdir(), temporary]:
+            flush(path)
         # the same step again, after a rollback: set aside until the new one is in place
         if final.exists():
             os.replace(final, root / f".{final.name}.old.tmp")
@@ -71,6 +94,38 @@ def save(
     return final
 
 
+def store_frozen(run: Path, named: Mapping[str, Tensor]) -> list[str]:
+    """Writes what is frozen into the folder of a run, a file for each module, unless it is there.
+    named: "module.name" -> tensor. Returns the names of the files, for `save`. Raises as `save`
+    does."""
+    modules: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in named.items():
+        modules.setdefault(name.partition(".")[0], {})[name] = tensor
+    stored = []
+    folder = run / FROZEN
+    for of_module in modules.values():
+        temporary = folder / f".{secrets.token_hex(8)}.tmp"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_tensors(temporary, of_module)
+            found = digest(temporary)
+            flush(temporary)
+            # also where it is there already: what is there may be damaged
+            os.replace(temporary, folder / f"{found}.safetensors")
+            flush(folder)
+        except Exception as problem:
+            temporary.unlink(missing_ok=True)
+            raise _sentence(problem, folder) from problem
+        stored.append(f"{FROZEN}/{found}.safetensors")
+    return stored
+
+
+def _write_tensors(path: Path, named: Mapping[str, Tensor]) -> None:
+    # a copy of each, for safetensors refuses tensors that share memory
+    save_file({n: t.detach().cpu().contiguous().clone() for n, t in named.items()}, path)
+    readable(path)
+
+
 def _sentence(problem: Exception, path: Path) -> Exception:
     code = getattr(problem, "errno", None)
     text = str(problem)
@@ -78,23 +133,53 @@ def _sentence(problem: Exception, path: Path) -> Exception:
         what = f"the disk is full: checkpoint {path} was not written, earlier ones are whole"
         return GenwrightError(what, "free some space and train --resume")
     if isinstance(problem, PermissionError) or "Permission denied" in text:
-        return GenwrightError(
-            f"no permission to write {path}", "change its owner or choose another folder with --run"
-        )
+        remedy = "change its owner or choose another folder with --run"
+        return GenwrightError(f"no permission to write {path}", remedy)
     return problem
 
 
-def faults(folder: Path) -> list[str]:
-    """What is wrong with a checkpoint: missing, truncated or changed files. Empty when it is
-    whole."""
+# ---- reading
+
+
+def listed_in(folder: Path) -> dict[str, str] | None:
+    """The manifest of a checkpoint: name of a file -> its SHA-256. None where it is missing or
+    unreadable."""
     try:
-        items = dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8"))).items()
+        return dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        return ["manifest.json is missing or unreadable"]
-    out = [f"{name} is missing" for name, _ in items if not (folder / name).is_file()]
-    return out or [
-        f"{name} is not what was written" for name, sha in items if digest(folder / name) != sha
-    ]
+        return None
+
+
+def _stem_of(name: str) -> str:
+    """What a file of a manifest holds: what is frozen belongs to the weights."""
+    if name.startswith(f"{FROZEN}/"):
+        return "weights"
+    return Path(name).stem
+
+
+def _wanted(listed: Mapping[str, str], only: Collection[str] | None) -> list[str]:
+    """The files of a manifest that hold something wanted; None: all of them."""
+    return [name for name in listed if only is None or _stem_of(name) in only]
+
+
+def has(folder: Path, stem: str) -> bool:
+    """Whether a checkpoint was written with such a file ("ema"), be it there still or not."""
+    listed = listed_in(folder)
+    return listed is not None and f"{stem}.safetensors" in listed
+
+
+def faults(folder: Path, only: Collection[str] | None = None) -> list[str]:
+    """What is wrong with a checkpoint: missing, truncated or changed files. Empty when it is whole.
+    only: stems of the files that are looked at ("weights", "ema"); all without."""
+    listed = listed_in(folder)
+    if listed is None:
+        return [f"{MANIFEST} is missing or unreadable"]
+    names = _wanted(listed, only)
+    missing = [name for name in names if not place_of(folder, name).is_file()]
+    if missing:
+        return [f"{name} is missing" for name in missing]
+    changed = [name for name in names if digest(place_of(folder, name)) != listed[name]]
+    return [f"{name} is not what was written" for name in changed]
 
 
 def steps(root: Path) -> list[int]:
@@ -106,19 +191,14 @@ def steps(root: Path) -> list[int]:
 def reached(root: Path) -> int:
     """The last step of a checkpoint that was written to its end, by its manifest; 0 where there is
     none."""
-    return max(
-        (step for step in steps(root) if (folder_of(root, step) / "manifest.json").is_file()),
-        default=0,
-    )
+    whole = [step for step in steps(root) if (folder_of(root, step) / MANIFEST).is_file()]
+    return max(whole, default=0)
 
 
 def empty(root: Path) -> list[Path]:
     """Folders that bear a checkpoint's name and hold nothing."""
-    return [
-        folder_of(root, step)
-        for step in _numbered(root)
-        if not any(folder_of(root, step).iterdir())
-    ]
+    folders = [folder_of(root, step) for step in _numbered(root)]
+    return [folder for folder in folders if not any(folder.iterdir())]
 
 
 def _numbered(root: Path) -> list[int]:
@@ -128,32 +208,56 @@ def _numbered(root: Path) -> list[int]:
 
 
 def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """Tensors (file stem -> name -> tensor) and state of a checkpoint, every digest verified."""
-    if wrong := faults(folder):
-        what = f"checkpoint {folder} is damaged: {', '.join(wrong)}"
+    """Tensors (file stem -> name -> tensor) and state of a checkpoint, every digest verified.
+    Raises GenwrightError where something is damaged."""
+    tensors = read_tensors(folder)
+    return tensors, _state_of(folder)
+
+
+def read_tensors(folder: Path, only: Collection[str] | None = None) -> dict[str, dict[str, Tensor]]:
+    """Tensors of a checkpoint: file stem -> name -> tensor; what is frozen is among the weights.
+    only: stems of the files that are opened and verified; all without. Raises GenwrightError where
+    one of them is damaged."""
+    wrong = faults(folder, only)
+    if wrong:
         raise GenwrightError(
-            what, "use an earlier one (--step) or train --resume, which falls back by itself"
+            f"checkpoint {folder} is damaged: {', '.join(wrong)}",
+            "use an earlier one (--step) or train --resume, which falls back by itself",
         )
-    tensors = {p.stem: load_file(p) for p in sorted(folder.glob("*.safetensors"))}
-    return tensors, json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    tensors: dict[str, dict[str, Tensor]] = {}
+    for name in _wanted(listed_in(folder) or {}, only):
+        if name.endswith(".safetensors"):
+            tensors.setdefault(_stem_of(name), {}).update(load_file(place_of(folder, name)))
+    return tensors
 
 
-def newest(root: Path, say=lambda text: None, before: int | None = None) -> Path | None:
+def _state_of(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / STATE).read_text(encoding="utf-8")))
+
+
+def _nothing(text: str) -> None:
+    """Says nothing."""
+
+
+def newest(
+    root: Path,
+    say: Callable[[str], None] = _nothing,
+    before: int | None = None,
+    only: Collection[str] | None = None,
+) -> Path | None:
     """The newest whole checkpoint (with `before`, of the scheduled ones up to that step), None
     where there is none at all. Damaged ones, and folders that hold none, are named through `say`.
-    Raises GenwrightError when there are some and none is whole."""
+    only: as of `faults`. Raises GenwrightError when there are some and none is whole."""
     for folder in empty(root):
         say(f"{folder} is empty, and passed over")
-    found = [s for s in steps(root) if before is None or s <= before]
+    found = [step for step in steps(root) if before is None or step <= before]
     for step in reversed(found):
         folder = folder_of(root, step)
-        if wrong := faults(folder):
-            say(
-                f"checkpoint {folder} is damaged ({', '.join(wrong)}): falling back to an earlier one"
-            )
-        elif before is None or json.loads((folder / "state.json").read_text(encoding="utf-8")).get(
-            "scheduled", True
-        ):
+        wrong = faults(folder, only)
+        if wrong:
+            damage = f"checkpoint {folder} is damaged ({', '.join(wrong)})"
+            say(f"{damage}: falling back to an earlier one")
+        elif before is None or _state_of(folder).get("scheduled", True):
             return folder
     if found and before is None:
         raise GenwrightError(
@@ -163,101 +267,132 @@ def newest(root: Path, say=lambda text: None, before: int | None = None) -> Path
     return None
 
 
+# ---- what is kept
+
+
 def set_aside(root: Path, after: int) -> list[Path]:
     """Renames checkpoints later than step `after`, which a run fell or rolled back behind: kept for
     a person, seen by nothing here."""
-    moved = {
-        folder_of(root, step): root / f"aside-{folder_of(root, step).name}"
-        for step in steps(root)
-        if step > after
-    }
-    for folder, place in moved.items():
-        shutil.rmtree(place, ignore_errors=True)
-        os.replace(folder, place)
-    return list(moved.values())
+    places = []
+    for step in steps(root):
+        if step > after:
+            folder = folder_of(root, step)
+            place = root / f"aside-{folder.name}"
+            shutil.rmtree(place, ignore_errors=True)
+            os.replace(folder, place)
+            places.append(place)
+    return places
 
 
 def prune(root: Path, keep: int) -> None:
     """Deletes all but the newest `keep` scheduled checkpoints, the best by held-out loss, and the
-    newest of all."""
+    newest of all; then what is frozen and no checkpoint lists."""
     states = {}
     for step in steps(root):
         try:
-            states[step] = json.loads(
-                (folder_of(root, step) / "state.json").read_text(encoding="utf-8")
-            )
-        except (OSError, ValueError):
+            states[step] = _state_of(folder_of(root, step))
+        except (OSError, ValueError, TypeError):
             continue  # damaged: kept, for a person to look at
-    scheduled = [s for s, state in states.items() if state.get("scheduled", True)]
-    measured = [s for s, state in states.items() if is_finite(state.get("held_out"))]
+    scheduled = [step for step, state in states.items() if state.get("scheduled", True)]
     kept = set(scheduled[-keep:]) | {max(states, default=0)}
-    kept |= {min(measured, key=lambda s: (states[s]["held_out"], s))} if measured else set()
+    measured = [step for step, state in states.items() if is_finite(state.get("held_out"))]
+    if measured:
+        kept.add(min(measured, key=lambda step: (states[step]["held_out"], step)))
     for step in states:
         if step not in kept:
             shutil.rmtree(folder_of(root, step), ignore_errors=True)
     for leftover in root.glob(".step-*.tmp"):
         shutil.rmtree(leftover, ignore_errors=True)
+    _prune_frozen(root)
+
+
+def _prune_frozen(root: Path) -> None:
+    """Deletes the files of what is frozen that no checkpoint lists, set aside ones included;
+    nothing while a manifest cannot be read, for it may list any of them."""
+    listed: set[str] = set()
+    for folder in [*root.glob("step-*"), *root.glob("aside-step-*")]:
+        if folder.is_dir() and any(folder.iterdir()):
+            manifest = listed_in(folder)
+            if manifest is None:
+                return
+            listed |= manifest.keys()
+    for path in (root.parent / FROZEN).glob("*.safetensors"):
+        if f"{FROZEN}/{path.name}" not in listed:
+            path.unlink(missing_ok=True)
+    for leftover in (root.parent / FROZEN).glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
 
 
 # ---- a state as tensors and JSON
 
 
-def take(objective: Objective, state: State) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """Tensors by file and name, and plain numbers. Under FSDP2 every rank must call it: shards are
-    gathered."""
+def take(
+    objective: Objective, state: State, frozen: bool = True
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Tensors by file and name, and plain numbers. frozen: whether what is not trained is among
+    them, as "frozen". Under FSDP2 every rank must call it: shards are gathered."""
     files: dict[str, dict[str, Tensor]] = {}
     for module, weights in state.weights.items():
+        weights.check_frozen()
         for kind, (file, prefix) in KINDS.items():
-            if named := {
-                **weights.tensors(kind),
-                **(buffers(objective.modules[module]) if kind == "weights" else {}),
-            }:
-                files.setdefault(file, {}).update(
-                    {f"{prefix}{module}.{n}": t for n, t in named.items()}
-                )
+            if kind == "frozen" and not frozen:
+                continue
+            named = dict(weights.tensors(kind))
+            if kind == _kind_of_buffers(weights.trained):
+                named |= persistent_buffers(objective.modules[module])
+            for name, tensor in named.items():
+                files.setdefault(file, {})[f"{prefix}{module}.{name}"] = tensor
     plain = {name: getattr(state, name) for name in PLAIN}
-    return files, plain | {"updates": {m: w.updates for m, w in state.weights.items()}}
+    plain["updates"] = {module: weights.updates for module, weights in state.weights.items()}
+    return files, plain
 
 
 def put(
     objective: Objective,
     state: State,
-    files: Mapping[str, Mapping[str, Tensor]],
+    files: Tensors,
     plain: Mapping[str, Any],
 ) -> None:
-    """The inverse of `take`, into a freshly started state of the same recipe."""
+    """The inverse of `take`, into a freshly started state of the same recipe. What is frozen may be
+    among the weights, as older checkpoints have it and `load` gives it."""
+    own = {**files.get("weights", {}), **files.get("frozen", {})}
     for module, weights in state.weights.items():
-        for kind, (file, prefix) in KINDS.items():
+        kept = cut(own, f"{module}.")
+        weights.load("weights", kept)
+        for name, buffer in persistent_buffers(objective.modules[module]).items():
+            buffer.copy_(kept[name])
+        weights.note_buffers()
+        for kind in ("ema", "first", "second"):
+            file, prefix = KINDS[kind]
             weights.load(kind, cut(files.get(file, {}), f"{prefix}{module}."))
         weights.set_updates(plain["updates"][module])
-        kept = cut(files["weights"], f"{module}.")
-        for name, buffer in buffers(objective.modules[module]).items():
-            buffer.copy_(kept[name])
     for name in PLAIN:
         setattr(state, name, plain[name])
-    state.skipped = [(a, b) for a, b in state.skipped]  # JSON has no tuples
+    state.skipped = [(start, length) for start, length in state.skipped]  # JSON has no tuples
 
 
-def buffers(module) -> dict[str, Tensor]:
-    """The persistent buffers: what `state_dict` holds beside parameters."""
-    parameters = {n for n, _ in module.named_parameters(remove_duplicate=False)}
-    return {n: t for n, t in module.state_dict().items() if n not in parameters}
+def _kind_of_buffers(trained: bool) -> str:
+    """With which parameters a module's buffers are saved."""
+    return "trained" if trained else "frozen"
 
 
 def cut(named: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {n[len(prefix) :]: t for n, t in named.items() if n.startswith(prefix)}
+    """What begins with a prefix, by the rest of its name."""
+    return {name[len(prefix) :]: t for name, t in named.items() if name.startswith(prefix)}
 
 
-def into_module(module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Loads saved weights and buffers into a plain module, names and shapes checked."""
-    own = {**dict(module.named_parameters()), **buffers(module)}
-    wrong = (own.keys() ^ tensors.keys()) | {
-        n for n in own.keys() & tensors.keys() if own[n].shape != tensors[n].shape
-    }
+def into_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Loads saved weights and buffers into a plain module, names and shapes checked. what: where
+    they come from. Raises GenwrightError where they do not fit."""
+    own = {**dict(module.named_parameters()), **persistent_buffers(module)}
+    wrong = own.keys() ^ tensors.keys()
+    for name in own.keys() & tensors.keys():
+        if own[name].shape != tensors[name].shape:
+            wrong.add(name)
     if wrong:
-        remedy = "use the recipe that these weights were trained with"
         raise GenwrightError(
-            f"{what} does not fit this model ({', '.join(sorted(wrong)[:3])}, ...)", remedy
+            f"{what} does not fit this model ({', '.join(sorted(wrong)[:3])}, ...)",
+            "use the recipe that these weights were trained with",
         )
     for name, tensor in own.items():
         tensor.data.copy_(tensors[name])

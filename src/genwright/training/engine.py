@@ -16,7 +16,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from genwright.core.errors import GenwrightError
+from genwright.core.errors import GenwrightError, did_you_mean
+
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def cores() -> int:
@@ -26,23 +28,27 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def device_of(name: str) -> torch.device:
-    """The device that a setting means: "auto" (a GPU where there is one), "cpu" or "cuda". Raises
-    GenwrightError where there is no GPU, and one was asked for."""
-    if _means_gpu(name):
+def device_of(name: str, setting: str = "training.device") -> torch.device:
+    """The device that a setting means: "auto" (a GPU where there is one), "cpu" or "cuda". setting:
+    what it is called. Raises GenwrightError for another name, and where there is no GPU but one
+    was asked for."""
+    if _means_gpu(name, setting):
         return torch.device("cuda", torch.cuda.current_device())
     return torch.device("cpu")
 
 
-def _means_gpu(name: str) -> bool:
-    """Whether a setting of the device means a GPU; nothing is made on it yet."""
+def _means_gpu(name: str, setting: str) -> bool:
+    """Whether a setting means a GPU; nothing is made on it yet."""
+    if name not in DEVICES:
+        what = f"{setting} is {name!r}, which is none of {', '.join(DEVICES)}"
+        raise GenwrightError(what, did_you_mean(name, DEVICES))
     if name == "cpu":
         return False
     if torch.cuda.is_available():
         return True
     if name == "cuda":
-        what = "training.device=cuda, but this torch sees no GPU"
-        raise GenwrightError(what, "install a CUDA build of torch or set training.device=auto")
+        what = f"{setting}=cuda, but this torch sees no GPU"
+        raise GenwrightError(what, f"install a CUDA build of torch or set {setting}=auto")
     return False
 
 
@@ -50,7 +56,7 @@ def _join_group(device: str) -> bool:
     """Joins the process group that the environment describes (torchrun's variables), unless there
     is a group already. Returns whether it did. Raises GenwrightError for a process without a GPU
     of its own."""
-    on_gpu = _means_gpu(device)
+    on_gpu = _means_gpu(device, "training.device")
     if dist.is_initialized() or int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         return False
     if on_gpu:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import IO, Any
 
 from genwright.core.errors import GenwrightError
 
@@ -23,50 +23,59 @@ def launch(arguments: Sequence[str], processes: int) -> None:
     """Runs `python -m genwright ARGUMENTS` as `processes` ranks and waits. When one fails the
     others are ended. SIGTERM and Ctrl-C reach every rank, which then saves and stops. Raises
     GenwrightError when a rank failed; it has said why on stderr itself."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {
+    shared = os.environ | {
         "WORLD_SIZE": str(processes),
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
+        "MASTER_PORT": str(_free_port()),
         LAUNCHER: str(os.getpid()),
     }
     # -P: nothing is imported from the current folder
     command = [sys.executable, "-P", "-m", "genwright", *arguments]
     with ExitStack() as stack:
-        said: list[Any] = [
-            None if i == 0 else stack.enter_context(tempfile.TemporaryFile())
-            for i in range(processes)
-        ]
-        children = [
-            subprocess.Popen(
+        children: list[subprocess.Popen[bytes]] = []
+        messages: list[IO[bytes]] = []  # what ranks write to stderr; that of rank 0 is shown
+        for rank in range(processes):
+            file = stack.enter_context(tempfile.TemporaryFile())
+            child = subprocess.Popen(
                 command,
-                env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
-                stderr=file,
-                stdout=None if i == 0 else subprocess.DEVNULL,
+                env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stderr=None if rank == 0 else file,
+                stdout=None if rank == 0 else subprocess.DEVNULL,
                 start_new_session=True,
             )
-            for i, file in enumerate(said)
-        ]
+            children.append(child)
+            messages.append(file)
         _wait(children)
-        failed = [i for i, child in enumerate(children) if child.returncode]
-        if 0 in failed:  # the others failed with it
+        failed = [rank for rank, child in enumerate(children) if child.returncode]
+        if not failed:
+            return
+        if failed[0] == 0:  # the others failed with it
             raise GenwrightError(
                 f"process 0 of {processes} failed",
                 "see its message above; --debug shows the traceback",
             )
-        for i in failed:
-            said[i].seek(0)
-            last = (
-                said[i].read().decode(errors="replace").strip().splitlines() or ["it was killed"]
-            )[-1]
-            raise GenwrightError(
-                f"process {i} of {processes} failed: {last}", "--debug shows the traceback"
-            )
+        message = _last_line(messages[failed[0]])
+        raise GenwrightError(
+            f"process {failed[0]} of {processes} failed: {message}",
+            "--debug shows the traceback",
+        )
 
 
-def _wait(children: Sequence[subprocess.Popen]) -> None:
+def _free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _last_line(file: IO[bytes]) -> str:
+    """The last line that a process wrote; one that was killed wrote none."""
+    file.seek(0)
+    lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it was killed"
+
+
+def _wait(children: Sequence[subprocess.Popen[bytes]]) -> None:
     """Until all have ended; five seconds after one failed the others are killed. Signals are passed
     on."""
 
@@ -74,12 +83,18 @@ def _wait(children: Sequence[subprocess.Popen]) -> None:
         for child in children:
             child.send_signal(number)
 
-    with heeding(pass_on):
+    def running() -> bool:
+        return any(child.poll() is None for child in children)
+
+    def failed() -> bool:
+        return any(child.poll() for child in children)
+
+    with handling_signals(pass_on):
         try:
-            while any(c.poll() is None for c in children) and not any(c.poll() for c in children):
+            while running() and not failed():
                 time.sleep(0.05)
             deadline = time.monotonic() + 5
-            while any(c.poll() is None for c in children) and time.monotonic() < deadline:
+            while running() and time.monotonic() < deadline:
                 time.sleep(0.05)
         finally:
             for child in children:
@@ -88,23 +103,24 @@ def _wait(children: Sequence[subprocess.Popen]) -> None:
 
 
 @contextmanager
-def heeding(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Inside, SIGTERM and Ctrl-C call `handler(number, frame)`, in the main thread; another thread
-    cannot ask for them."""
-    mine = threading.current_thread() is threading.main_thread()
-    before = (
-        {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
-        if mine
-        else {}
-    )
+def handling_signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Inside, SIGTERM and Ctrl-C call `handler(number, frame)`, in the main thread; in another
+    thread nothing changes, for Python gives it no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        earlier[number] = signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+        for number, before in earlier.items():
+            signal.signal(number, before)
 
 
-def orphaned() -> bool:
-    """Whether this process is a rank whose launcher is gone: nobody would pass a signal on to
+def launcher_is_gone() -> bool:
+    """Whether this process is a rank whose launcher has ended: nobody would pass a signal on to
     it."""
-    return str(os.getppid()) != os.environ.get(LAUNCHER, str(os.getppid()))
+    launcher = os.environ.get(LAUNCHER)
+    return launcher is not None and launcher != str(os.getppid())

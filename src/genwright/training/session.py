@@ -5,6 +5,7 @@ It knows files and the loop, no recipe and no family: the toys of the tests and 
 call the same.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,17 +19,22 @@ from genwright.core.errors import GenwrightError
 from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.hooks import Evaluate, due
-from genwright.training.launch import heeding, orphaned
+from genwright.training.launch import handling_signals, launcher_is_gone
 from genwright.training.loop import Hook, Rollback
 from genwright.training.records import Records, tensorboard
 from genwright.training.settings import Training
 from genwright.training.state import State
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Session(Hook):
-    """folder: where metrics.jsonl and checkpoints/ lie. measure: held-out figures, called on every
-    rank. say: warnings for a person.
+    """A run in its folder.
+
+    folder: where metrics.jsonl and checkpoints/ lie. measure: held-out figures, called on every
+    rank. watchers: hooks that look at what was measured before the step is saved. say: warnings for
+    a person.
 
     It is itself the hook that saves, every so many steps and at the last one, and that lets SIGTERM
     and Ctrl-C end the run after a step. A save that fails (full disk) is said; training goes on and
@@ -43,14 +49,14 @@ class Session(Hook):
     dtype: torch.dtype = torch.float32
     measure: Callable[[int], dict[str, float]] | None = None
     hooks: Sequence[Hook] = ()
-    watchers: Sequence[Hook] = ()  # look at what was measured before the step is saved
-    say: Callable[[str], None] = print
+    watchers: Sequence[Hook] = ()
+    say: Callable[[str], None] = log.warning
     gradients: loop.GradientMaker = loop.plain_gradients
     records: Records | None = field(init=False, default=None)
     evaluate: Evaluate | None = field(init=False, default=None)
-    saved: int = field(init=False, default=-1)
-    # loss, where the last step was measured
-    held_out: float | None = field(init=False, default=None)
+    saved: int = field(init=False, default=-1)  # the last step that was saved
+    frozen: list[str] | None = field(init=False, default=None)  # files of what is frozen, stored
+    held_out: float | None = field(init=False, default=None)  # loss, if the last step measured it
     failure: str = field(init=False, default="")  # of the last save
     signal: int = field(init=False, default=0)  # that came
 
@@ -61,52 +67,21 @@ class Session(Hook):
     def train(self, resume: bool = False, until: int | None = None) -> tuple[State, str]:
         """Trains to the last step, or stops at `until` as an interruption would. Returns the state
         and how it ended: "finished", "until" or "interrupted"."""
-        settings = self.settings
-        engine = self.engine
         last = self.settings.steps
-        goal = min(last, until) if until is not None else last
-        state = loop.start(self.objective, settings, engine, self.seed, self.dtype)
-        if engine.main:
-            self.records = Records(self.folder / "metrics.jsonl", self.say)
-        if self.measure:
-            self.evaluate = Evaluate(self.measure, settings.evaluate_every, last, self.records)
+        goal = last if until is None else min(last, until)
+        state = loop.start(self.objective, self.settings, self.engine, self.seed, self.dtype)
+        self._open_records()
         if resume and self._restore(state):
             self.saved = state.step
         else:
             if self.records:
                 self.records.cut(0)
             self.save(state)
-        if self.records and "tensorboard" in settings.sinks:
+        if self.records and "tensorboard" in self.settings.sinks:
             self.records.mirrors.append(tensorboard(self.folder / "tensorboard", state.step))
         self._measure_untrained(state)
-        hooks = [
-            h
-            for h in (self.records, self.evaluate, *self.watchers, self, *self.hooks)
-            if h is not None
-        ]
-        with heeding(self.take):
-            while True:
-                try:
-                    loop.run(
-                        self.objective,
-                        self.stream,
-                        state,
-                        goal,
-                        settings=settings,
-                        engine=engine,
-                        hooks=hooks,
-                        gradients=self.gradients,
-                    )
-                    break
-                except Rollback as event:
-                    self._roll_back(state, event)
-            ended = (
-                "finished"
-                if state.step >= last
-                else "until"
-                if state.step >= goal
-                else "interrupted"
-            )
+        with handling_signals(self.on_signal):
+            self._run(state, goal)
             if self.saved != state.step:
                 self.save(state)
         if self.records:
@@ -114,11 +89,49 @@ class Session(Hook):
         if self.failure:
             what = f"the run stopped at step {state.step} unsaved: {self.failure.split(';')[0]}"
             raise GenwrightError(what, "free some space and train --resume")
-        return state, ended
+        if state.step >= last:
+            return state, "finished"
+        if state.step >= goal:
+            return state, "until"
+        return state, "interrupted"
+
+    def _open_records(self) -> None:
+        if self.engine.main:
+            self.records = Records(self.folder / "metrics.jsonl", self.say)
+        if self.measure:
+            every = self.settings.evaluate_every
+            self.evaluate = Evaluate(self.measure, every, self.settings.steps, self.records)
+
+    def _run(self, state: State, goal: int) -> None:
+        """The loop, taken up again after each roll-back."""
+        hooks: list[Hook] = []
+        if self.records:
+            hooks.append(self.records)
+        if self.evaluate:
+            hooks.append(self.evaluate)
+        hooks += [*self.watchers, self, *self.hooks]
+        while True:
+            try:
+                loop.run(
+                    self.objective,
+                    self.stream,
+                    state,
+                    goal,
+                    settings=self.settings,
+                    engine=self.engine,
+                    hooks=hooks,
+                    gradients=self.gradients,
+                )
+                return
+            except Rollback as event:
+                self._roll_back(state, event)
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
-        self.held_out = record["held_out"].get("loss") if "held_out" in record else None
-        # a rollback must not end among bad steps
+        """Saves, where a checkpoint is due. Not among bad steps, for a roll-back must not end
+        there."""
+        self.held_out = None
+        if "held_out" in record:
+            self.held_out = record["held_out"].get("loss")
         if self._scheduled(state.step) and (state.bad == 0 or state.step == self.settings.steps):
             self.save(state)
 
@@ -128,25 +141,28 @@ class Session(Hook):
     def save(self, state: State) -> None:
         """One checkpoint; every rank calls it, rank 0 writes. What went wrong is kept in
         `failure`."""
-        files, plain = checkpoint.take(self.objective, state)
+        to_store = self.frozen is None
+        files, plain = checkpoint.take(self.objective, state, frozen=to_store)
         self.failure = ""
         if self.engine.main:
-            plain |= {
-                "scheduled": self._scheduled(state.step),
-                "held_out": self.held_out,
-                "metrics_bytes": self.records.flush(to_disk=True) if self.records else 0,
-            }
+            plain["scheduled"] = self._scheduled(state.step)
+            plain["held_out"] = self.held_out
+            plain["metrics_bytes"] = self.records.flush(to_disk=True) if self.records else 0
             try:
-                checkpoint.save(self.root, state.step, files, plain)
+                if self.frozen is None:
+                    self.frozen = checkpoint.store_frozen(self.folder, files.pop("frozen", {}))
+                checkpoint.save(self.root, state.step, files, plain, self.frozen)
                 checkpoint.prune(self.root, self.settings.keep)
             except GenwrightError as problem:
                 self.failure = str(problem)
                 self.say(self.failure)
         self.failure = self.engine.broadcast(self.failure)
+        if to_store:
+            self.frozen = self.engine.broadcast(self.frozen)
         if not self.failure:
             self.saved = state.step
 
-    def take(self, number: int, frame: Any) -> None:
+    def on_signal(self, number: int, frame: Any) -> None:
         """A signal lets the step end; then the run saves and stops. A second Ctrl-C ends it at
         once."""
         if self.signal and number == SIGINT:
@@ -154,7 +170,8 @@ class Session(Hook):
         self.signal = number
 
     def stop(self, state: State) -> bool:
-        return self.engine.any(bool(self.signal) or orphaned())
+        """Whether a signal came to any rank, or the launcher of any of them is gone."""
+        return self.engine.any(bool(self.signal) or launcher_is_gone())
 
     def note(self, record: dict[str, Any]) -> None:
         """A line of metrics.jsonl beside those of steps: what happened."""
@@ -171,8 +188,12 @@ class Session(Hook):
     def _restore(self, state: State, before: int | None = None) -> bool:
         """Takes up the newest whole checkpoint (with `before`, of the scheduled ones up to that
         step), the same on every rank; False where there is none."""
-        path = checkpoint.newest(self.root, self.say, before) if self.engine.main else None
-        if (found := self.engine.broadcast(str(path) if path else None)) is None:
+        newest = None
+        if self.engine.main:
+            path = checkpoint.newest(self.root, self.say, before)
+            newest = str(path) if path else None
+        found = self.engine.broadcast(newest)
+        if found is None:
             return False
         files, plain = checkpoint.load(Path(found))
         checkpoint.put(self.objective, state, files, plain)
@@ -185,10 +206,12 @@ class Session(Hook):
 
     def _roll_back(self, state: State, event: Rollback) -> None:
         """Back to the last scheduled checkpoint, and past the data between there and here.
-        Scheduled, because what a person's interruption left behind must not change the run."""
+        Scheduled, because what a person's interruption left behind must not change the run. Raises
+        GenwrightError where there is none, or after too many roll-backs."""
         count = state.rollbacks
         skipped = list(state.skipped)
-        if count >= self.settings.guard.rollbacks or not self._restore(state, before=event.step):
+        exhausted = count >= self.settings.guard.rollbacks
+        if exhausted or not self._restore(state, before=event.step):
             self.note({"step": event.step, "event": f"stopped: {event.reason}"})
             raise GenwrightError(
                 f"the run stopped at step {event.step} after {count} rollbacks: {event.reason}",
@@ -199,7 +222,10 @@ class Session(Hook):
         state.rollbacks = count + 1
         state.bad = 0
         self._measure_untrained(state)
-        text = f"rolled back from step {event.step} to {state.step}; {passed} batches are passed over: {event.reason}"
+        text = (
+            f"rolled back from step {event.step} to {state.step};"
+            f" {passed} batches are passed over: {event.reason}"
+        )
         self.note({"step": state.step, "event": text})
         if self.engine.main:
             self.say(text)
