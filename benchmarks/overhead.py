@@ -25,6 +25,7 @@ from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.training import loop
 from genwright.training.engine import Engine
+from genwright.training.gradients import PlainGradients
 from genwright.training.session import Session
 from genwright.training.weights import Weights
 
@@ -74,6 +75,8 @@ def main() -> None:
 
         return run
 
+    gradients = PlainGradients()
+    gradients.micro = timed(gradients.micro)  # type: ignore[method-assign]
     Weights.zero = timed(Weights.zero)  # type: ignore[method-assign]
     Weights.update = timed(Weights.update)  # type: ignore[method-assign]
     times: list[tuple[float, float]] = []
@@ -95,7 +98,7 @@ def main() -> None:
         dtype,
         None,
         [Clock()],
-        gradients=timed(loop.plain_gradients),
+        gradients=gradients,
     )
     session.train()
     steady = times[a.steps // 4 : -1]  # the last step also saves

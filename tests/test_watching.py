@@ -153,7 +153,10 @@ class Deaf:
         return getattr(self.objective, name)
 
     def turns(self, step):
-        return self.objective.turns(step)[int(step >= self.until) :]
+        turns = self.objective.turns(step)
+        if step >= self.until:
+            next(turns)
+        return turns
 
 
 HOPELESS = {"optimizers": {"generator": w.adam(1e-7), "discriminator": w.adam(5e-3, 0.9, 0.99)}}

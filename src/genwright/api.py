@@ -26,9 +26,9 @@ from genwright.recipe.schema import Recipe, override
 from genwright.runs import assemble
 from genwright.runs.run import Run, load, report
 from genwright.training import checkpoint
+from genwright.training.batches import check
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
-from genwright.training.loop import check
 from genwright.training.schedules import shortened
 from genwright.training.session import Session
 from genwright.training.settings import VISUAL

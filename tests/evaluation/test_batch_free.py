@@ -255,12 +255,11 @@ def test_any_order_and_any_split_of_what_is_prepared(name):
         objective.measured({key: value[rows] for key, value in batch.items()})
         for rows in order.split(objective.unit)
     ]
-    for key, (total, count) in whole.metrics.items():
-        assert float(shuffled.metrics[key][0]) == pytest.approx(float(total), rel=1e-5, abs=1e-5)
-        assert sum(float(part.metrics[key][0]) for part in each) == pytest.approx(
-            float(total), rel=1e-5, abs=1e-5
-        )
-        assert sum(float(part.metrics[key][1]) for part in each) == float(count)
+    for key, mean in whole.metrics.items():
+        total = pytest.approx(float(mean.total.sum()), rel=1e-5, abs=1e-5)
+        assert float(shuffled.metrics[key].total.sum()) == total
+        assert sum(float(part.metrics[key].total.sum()) for part in each) == total
+        assert sum(float(part.metrics[key].count.sum()) for part in each) == mean.count.sum()
     for key, tensor in whole.sums.items():
         assert torch.allclose(
             sum(part.sums[key].double() for part in each), tensor.double(), rtol=1e-5

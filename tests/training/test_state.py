@@ -48,8 +48,9 @@ class Towards(Objective):
         return batch
 
     def turns(self, step):
-        first = Turn(("student",), self.follow)
-        return [first, Turn(("critic",), self.judge)] if step >= 2 else [first]
+        yield Turn(("student",), self.follow)
+        if step >= 2:
+            yield Turn(("critic",), self.judge)
 
     def follow(self, batch):
         with torch.no_grad():

@@ -48,10 +48,8 @@ class GAN(Objective):
         return batch | {"latent": draws.normal("latent", 2)}
 
     def turns(self, step):
-        return [
-            Turn(("discriminator",), self.discriminate, draw=0),
-            Turn(("generator",), self.generate, draw=1),
-        ]
+        yield Turn(("discriminator",), self.discriminate, draw=0)
+        yield Turn(("generator",), self.generate, draw=1)
 
     def score(self, x):
         return self.modules["discriminator"](x.reshape(-1, 4))[:, 0].repeat_interleave(2)
@@ -88,9 +86,8 @@ class VAE(Objective):
         return batch | {"noise": draws.normal("noise", 2)}
 
     def turns(self, step):
-        return [
-            Turn(("encoder", "decoder"), lambda batch: self.loss(batch, min(1.0, (step + 1) / 10)))
-        ]
+        weight = min(1.0, (step + 1) / 10)
+        yield Turn(("encoder", "decoder"), lambda batch: self.loss(batch, weight))
 
     def loss(self, batch, weight):
         mean, log_scale = self.modules["encoder"](batch["points"]).chunk(2, 1)
@@ -150,11 +147,9 @@ class PPO(Objective):
 
     def turns(self, step):
         half = self.size // 2
-        return [
-            Turn(("policy",), self.loss, part=part)
-            for _ in range(2)
-            for part in (slice(0, half), slice(half, None))
-        ]
+        for _ in range(2):
+            yield Turn(("policy",), self.loss, part=slice(0, half))
+            yield Turn(("policy",), self.loss, part=slice(half, None))
 
     def loss(self, batch):
         new = (

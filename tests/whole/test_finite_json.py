@@ -22,6 +22,7 @@ from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.records import Records, read
 from genwright.training.settings import Optimizer, Schedule, Training
+from genwright.training.weighting import weightless
 
 ROOT = Path(__file__).parents[2]
 BAD = (math.nan, math.inf, -math.inf)
@@ -214,7 +215,7 @@ class Part(Objective):
         return {"x": x}
 
     def turns(self, step):
-        return (Turn(("model",), self.loss, part=slice(0, 1)),)
+        yield Turn(("model",), self.loss, part=slice(0, 1))
 
     def loss(self, batch):
         total = (self.modules["model"](batch["x"]) - 1).square().sum(1)
@@ -298,7 +299,7 @@ class Uncounted(Part):
     infinite."""
 
     def turns(self, step):
-        return (Turn(("model",), self.loss),)
+        yield Turn(("model",), self.loss)
 
     def prepare(self, batch, draws, ranks):
         return batch | {"bad": torch.tensor([int(number) in self.bad for number in draws.examples])}
@@ -331,7 +332,7 @@ def test_weightless_is_zero_and_no_product(bad):
             {"sum": torch.full((2,), bad)},
         )
 
-    out = loop._weightless(loss, {})
+    out = weightless(loss, {})
     assert out.total.tolist() == [0, 0, 0] and out.count.tolist() == [0, 0, 0]
     assert [float(value) for value in out.metrics["loss"]] == [0, 0] and out.sums[
         "sum"

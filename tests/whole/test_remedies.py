@@ -80,12 +80,10 @@ def test_a_run_that_is_clipped_is_not_told_to_clip(clip, words):
 
         def turns(self, step):
             ones = torch.ones(2)
-            return [
-                Turn(
-                    ("model",),
-                    lambda batch: Loss(self.modules["model"](batch["x"])[:, 0], ones, {}),
-                )
-            ]
+            yield Turn(
+                ("model",),
+                lambda batch: Loss(self.modules["model"](batch["x"])[:, 0], ones, {}),
+            )
 
         def after_step(self, metrics, sums):
             return None

@@ -7,8 +7,9 @@ loop in `training/loop.py` knows these contracts and no objective by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -16,25 +17,39 @@ from torch import Tensor, nn
 
 from genwright.core.draws import Draws
 
-Batch = dict[str, Tensor]  # leading axis: examples
+# Leading axis: examples. "weight", where a stream gives it, is for the loop: see `Stream.batch`.
+Batch = dict[str, Tensor]
+Metrics = Mapping[str, float]  # name -> mean, over micro-batches and ranks
+
+
+class Mean(NamedTuple):
+    """A mean before its division: a sum and of how many it is. Sums and counts add up over
+    micro-batches, turns and ranks of unequal sizes; means do not.
+
+    total, count: (examples,), or (packs,) of `Objective.unit` examples each; the loop adds them up,
+    times the examples' weights. Or scalars, of a whole micro-batch, which no weights can be applied
+    to any more.
+    """
+
+    total: Tensor
+    count: Tensor  # type: ignore[assignment]  # hides tuple.count, which a Mean has no use for
 
 
 class Loss(NamedTuple):
-    """The loss of one micro-batch, per example, so that it can be summed, split, clipped and
-    audited exactly.
+    """The loss of one micro-batch, per example, so that it can be summed, split, weighted, clipped
+    and audited exactly.
 
     total: (examples,) summed over the counted units of each example (tokens, pixels, or 1).
     count: (examples,) how many units; the gradient of a step is d(sum of totals) / (sum of counts),
     over micro-batches and ranks.
-    metrics: name -> (sum, count), scalars, reducible over unequal ranks; what is logged is sum /
-    count.
+    metrics: name -> what is recorded, without gradient.
     sums: name -> a tensor of any shape, without gradient, that is summed over micro-batches and
     ranks for `Objective.after_step`.
     """
 
     total: Tensor
     count: Tensor  # type: ignore[assignment]  # the field hides tuple.count, which a Loss has no use for
-    metrics: dict[str, tuple[Tensor, Tensor]]
+    metrics: Mapping[str, Mean]
     sums: Mapping[str, Tensor] = {}  # noqa: RUF012 - never written to
 
 
@@ -69,7 +84,10 @@ class Ranks(Protocol):
 class Objective(Protocol):
     """What is learned. `draws` fresh draws of the stream a step; `unit` examples must stay together
     in any split (packing); `double_backward` says that its losses differentiate gradients (R1),
-    which compiled and sharded modules cannot do."""
+    which compiled and sharded modules cannot do.
+
+    A draw of the stream goes through `prepare`, `observe`, `settle`, once; then the `turns` learn
+    from it."""
 
     modules: Mapping[str, nn.Module]  # all that is saved, a frozen reference too
     draws: int = 1
@@ -85,17 +103,39 @@ class Objective(Protocol):
         return tuple(self.modules)
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """All randomness and whole-batch work, before splitting: masks, latents, noise, times,
-        advantages. What is random is drawn by (seed, position, example), so that any split and any
-        number of ranks sees the same; what needs the whole batch (whitening, pairing) goes through
+        """All randomness and whole-batch work, before splitting: masks, latents, noise, times.
+        What is random is drawn by (seed, position, example), so that any split and any number of
+        ranks sees the same; what needs the whole batch (whitening, pairing) goes through
         `ranks`."""
 
-    def turns(self, step: int) -> Sequence[Turn]:
-        """One, of a single network by its `loss`, unless an objective says otherwise."""
-        return (Turn(("model",), self.loss),)  # type: ignore[attr-defined]
+    # Optional, as a method `observe(self, micro: Batch) -> Batch`: what networks say of a prepared
+    # batch that they cannot hold at once (a reference's log-probabilities). Called on one
+    # micro-batch after another, without gradients; gives new entries (examples, ...), which are put
+    # together again and added to the batch.
+    observe: Callable[[Batch], Batch] | None = None
+
+    # Optional, as a method `settle(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch`: the
+    # whole batch again, after `observe` (advantages, baselines). Gives the batch that the turns
+    # learn from. Where the stream weighs its examples, their "weight" is in the batch.
+    settle: Callable[[Batch, Draws, Ranks], Batch] | None = None
+
+    def turns(self, step: int) -> Generator[Turn, Metrics, None]:
+        """The turns of a step, one after another. `yield` gives back what the turn has measured,
+        the same on every rank, so that what comes next may depend on it (a stop on a divergence, an
+        adaptive number of epochs):
+
+            for _ in range(self.epochs):
+                measured = yield Turn(("policy",), self.loss)
+                if measured["kl"] > self.limit:
+                    return
+
+        Looking at a value waits for the device; where nobody looks, a step has one wait only.
+
+        Without being overridden: one turn, of a single network by its `loss`."""
+        yield Turn(("model",), self.loss)  # type: ignore[attr-defined]
 
     def after_step(
-        self, metrics: dict[str, float], sums: Mapping[str, Tensor]
+        self, metrics: Metrics, sums: Mapping[str, Tensor]
     ) -> Mapping[str, float] | None:
         """Moves buffers that follow no gradient (codebooks, adaptive augmentation) by what the
         step's losses measured and summed, the same on every rank; they are saved with the modules.
@@ -173,7 +213,12 @@ class Stream(Protocol):
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Rows `examples` (int64 indices into the global batch) of the batch at `position`.
-        `policy` is the objective, for streams that sample the model itself."""
+        `policy` is the objective, for streams that sample the model itself.
+
+        "weight", where there is one: (examples,) float, at least 0. What an example's loss is
+        multiplied by, total and count, by the loop (reweighting, Poisson sampling, balance): 2 is
+        the example twice, 0 leaves it out, whatever its loss. `prepare`, `observe` and losses do
+        not see it."""
 
     def sources(self, position: int, examples: Tensor) -> list[Source]:
         """Where those rows come from: of each row in turn every document that it touches, in
@@ -267,4 +312,4 @@ class Codec(Protocol):
 
     def decode(self, tokens: Sequence[int]) -> Any: ...
 
-    def save(self, folder) -> None: ...
+    def save(self, folder: Path) -> None: ...

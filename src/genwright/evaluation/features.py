@@ -15,7 +15,7 @@ Features favour what the attributes tell apart. Coordinates are their own featur
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from genwright.core.attributes import spans
-from genwright.core.contracts import Batch, Loss, Objective, Ranks, Turn
+from genwright.core.contracts import Batch, Loss, Mean, Metrics, Objective, Ranks, Turn
 from genwright.core.draws import Draws
 from genwright.core.files import cache_folder, json_text, write_whole
 from genwright.core.progress import Task, task
@@ -132,8 +132,8 @@ class Recognition(Objective):
         ]  # (n, height, width, channels)
         return batch | {"x": moved.permute(0, 3, 1, 2).contiguous()}
 
-    def turns(self, step: int) -> tuple[Turn, ...]:
-        return (Turn(("extractor",), self.measured),)
+    def turns(self, step: int) -> Generator[Turn, Metrics, None]:
+        yield Turn(("extractor",), self.measured)
 
     def measured(self, batch: Batch) -> Loss:
         scores, _ = self.modules["extractor"](batch["x"])
@@ -146,9 +146,8 @@ class Recognition(Objective):
             else:
                 cost = F.binary_cross_entropy_with_logits(own, wanted, reduction="none")
             total = total + cost.sum(1)
-        count = torch.tensor(len(total))
-        metrics = {"loss": (total.detach().sum(), count)}
-        return Loss(total, torch.ones_like(total), metrics)
+        count = torch.ones_like(total)
+        return Loss(total, count, {"loss": Mean(total.detach(), count)})
 
 
 @dataclass(frozen=True)

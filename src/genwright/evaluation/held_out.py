@@ -79,12 +79,16 @@ class _Sums:
         """counts: whether it is part of the figures; if not, only its names are known from now on
         (0 times what is not finite is NaN)."""
         for name, pair in metrics.items():
-            values = [
-                torch.as_tensor(value, dtype=torch.float64, device=self.device) for value in pair
-            ]
+            values = [self._scalar(value) for value in pair]
             self._add(self.pairs, name, torch.stack(values), counts)
         for name, tensor in tensors.items():
             self._add(self.tensors, name, tensor, counts)
+
+    def _scalar(self, value: Tensor | float) -> Tensor:
+        """() float64 of one value an example, of a scalar, or of a number."""
+        if isinstance(value, Tensor):
+            return value.sum().double()
+        return torch.tensor(value, dtype=torch.float64, device=self.device)
 
     @staticmethod
     def _add(where: dict[str, Tensor], name: str, value: Tensor, counts: bool) -> None:

@@ -11,7 +11,8 @@ cuts a pack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any, ClassVar, Literal, cast
 
 import torch
@@ -20,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core.attributes import drop
-from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.core.contracts import Batch, Loss, Mean, Metrics, Objective, Ranks, Space, Turn
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
@@ -104,16 +105,19 @@ class AdversarialObjective(Objective):
             out["between"] = draws.uniform("between", 1)
         return out
 
-    def turns(self, step: int) -> Sequence[Turn]:
+    def turns(self, step: int) -> Generator[Turn, Metrics, None]:
+        weight = self.penalty_weight(step)
+        yield Turn(("discriminator",), partial(self.discriminate, weight=weight))
+        yield Turn(("generator",), self.generate)
+
+    def penalty_weight(self, step: int) -> float:
+        """Factor on R1 and R2 in a step: 0 where they are not computed, as much more where they
+        are; it falls to half every `halve` steps."""
         s = self.settings
-        weight = (
-            0.0
-            if step % s.penalty_every
-            else s.penalty_every * (0.5 ** (step / s.halve) if s.halve else 1.0)
-        )
-        return Turn(("discriminator",), lambda batch: self.discriminate(batch, weight)), Turn(
-            ("generator",), self.generate
-        )
+        if step % s.penalty_every:
+            return 0.0
+        fallen = 0.5 ** (step / s.halve) if s.halve else 1.0
+        return s.penalty_every * fallen
 
     def generated(self, batch: Batch, which: int) -> Tensor:
         return self.modules["generator"](batch["latent"][:, which], batch.get("condition"))
@@ -180,16 +184,13 @@ class AdversarialObjective(Objective):
         return self._loss(total, {"generator_loss": total})
 
     def _loss(self, total: Tensor, metrics: Mapping[str, Tensor]) -> Loss:
-        """A pack's loss is that of each of its examples."""
-        each = total.repeat_interleave(self.unit) if self.unit > 1 else total
-        packs = torch.tensor(float(len(total)), device=total.device)
-        return Loss(
-            each,
-            torch.ones_like(each),
-            {name: (value.detach().sum(), packs) for name, value in metrics.items()},
-        )
+        """total, metrics: (packs,). A pack's loss is that of each of its examples."""
+        each = total.repeat_interleave(self.unit) if self.unit > 1 else total  # (examples,)
+        packs = torch.ones_like(total)
+        means = {name: Mean(value.detach(), packs) for name, value in metrics.items()}
+        return Loss(each, torch.ones_like(each), means)
 
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> None:
+    def after_step(self, metrics: Metrics, sums: Mapping[str, Tensor]) -> None:
         """Adaptive augmentation: its probability rises while the discriminator is surer of real
         examples than SURE."""
         if self.settings.augment:

@@ -25,7 +25,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core import attributes
-from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space
+from genwright.core.contracts import Batch, Loss, Mean, Objective, Ranks, Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import track
@@ -136,7 +136,7 @@ class FlowObjective(Objective):
         )
         total = (v.float() - (x - start)).square().flatten(1).mean(1)
         count = torch.ones_like(total)
-        return Loss(total, count, {"loss": (total.detach().sum(), count.sum())})
+        return Loss(total, count, {"loss": Mean(total.detach(), count)})
 
     measured = loss
 

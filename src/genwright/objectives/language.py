@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space
+from genwright.core.contracts import Batch, Loss, Mean, Objective, Ranks, Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
@@ -45,23 +45,25 @@ class Language(Objective):
         extra = {name: batch[name] for name in ("documents", "padding") if name in batch}
         targets = batch["targets"]
         count = (targets != IGNORED).sum(1)
-        metrics = {}
+        metrics: dict[str, Mean] = {}
         if self.accuracy or "faults" in batch:
             logits = self.modules["model"](batch["inputs"], **extra)
             nll = F.cross_entropy(
                 logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
             ).view_as(targets)
             if self.accuracy:
-                metrics["accuracy"] = ((logits.argmax(-1) == targets).sum(), count.sum())
+                correct = (logits.argmax(-1) == targets).sum(1)
+                metrics["accuracy"] = Mean(correct, count)
         else:
             nll = self.modules["model"](batch["inputs"], targets=targets, **extra)
         total = nll.sum(1)
-        metrics["loss"] = (total.detach().sum(), count.sum())
+        metrics["loss"] = Mean(total.detach(), count)
         if "faults" in batch:
-            unlikely = logits.logsumexp(-1) - logits.masked_fill(
-                batch["faults"], -math.inf
-            ).logsumexp(-1)
-            metrics["faults"] = (-torch.expm1(-unlikely.detach()).sum(), count.sum())
+            allowed = logits.masked_fill(batch["faults"], -math.inf)
+            # (examples, time): -log of the chance of no fault
+            unlikely = logits.logsumexp(-1) - allowed.logsumexp(-1)
+            chance = -torch.expm1(-unlikely.detach())
+            metrics["faults"] = Mean(chance.sum(1), count)
             total = total + self.unlikelihood * unlikely.sum(1)
         return Loss(total, count, metrics)
 

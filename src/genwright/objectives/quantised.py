@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space
+from genwright.core.contracts import Batch, Loss, Mean, Metrics, Objective, Ranks, Space
 from genwright.core.draws import Draws
 from genwright.core.registry import Settings
 from genwright.models.vq import Codebook, VQAutoencoder
@@ -70,8 +70,8 @@ class QuantisedObjective(Objective):
                 z, vectors, reduction="none"
             ).flatten(1).mean(1)
         metrics = {
-            name: (v.detach().sum(), count.sum())
-            for name, v in (("loss", total), ("reconstruction", reconstruction))
+            "loss": Mean(total.detach(), count),
+            "reconstruction": Mean(reconstruction.detach(), count),
         }
         return Loss(total, count, metrics), z, codes
 
@@ -98,7 +98,7 @@ class QuantisedObjective(Objective):
         used = (counts > 0) | (self.model.bottleneck.idle + 1 < self.settings.restart)
         return {"perplexity": float(perplexity(counts)), "used": float(used.float().mean())}
 
-    def after_step(self, metrics: dict[str, float], sums: Mapping[str, Tensor]) -> dict[str, float]:
+    def after_step(self, metrics: Metrics, sums: Mapping[str, Tensor]) -> dict[str, float]:
         found = self.figures(sums["counts"])
         self.model.bottleneck.learn(
             sums["counts"],

@@ -11,7 +11,8 @@ Network: role "vae", see `models/autoencoder.py`. Losses are in nats per example
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -19,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core.attributes import drop
-from genwright.core.contracts import Batch, Loss, Objective, Ranks, Space, Turn
+from genwright.core.contracts import Batch, Loss, Mean, Metrics, Objective, Ranks, Space, Turn
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
@@ -59,10 +60,10 @@ class VariationalObjective(Objective):
             out["condition"] = drop(self.space.attributes, batch["condition"], draws, s.drop)
         return out
 
-    def turns(self, step: int) -> Sequence[Turn]:
+    def turns(self, step: int) -> Generator[Turn, Metrics, None]:
         s = self.settings
-        weight = s.beta * min(1.0, (step + 1) / s.warmup if s.warmup else 1.0)
-        return (Turn(("model",), lambda batch: self.loss(batch, weight, s.free_bits)),)
+        warm = min(1.0, (step + 1) / s.warmup) if s.warmup else 1.0
+        yield Turn(("model",), partial(self.loss, weight=s.beta * warm, free_bits=s.free_bits))
 
     def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
         """log p(x | z), (n, k), nats; `x` as `prepare` leaves it."""
@@ -88,11 +89,11 @@ class VariationalObjective(Objective):
                 sampled.kl.clamp(min=free_bits).sum(1) if free_bits else kl
             )
         count = torch.ones_like(total)
-        n = count.sum()
         # of each example: a batch's own mean would depend on how it is split
         active = (sampled.kl > ACTIVE).sum(1)
         values = {"loss": total, "reconstruction": -log_p.mean(1), "kl": kl, "active_units": active}
-        return Loss(total, count, {name: (v.detach().sum(), n) for name, v in values.items()})
+        metrics = {name: Mean(value.detach(), count) for name, value in values.items()}
+        return Loss(total, count, metrics)
 
     def measured(self, batch: Batch) -> Loss:
         """The negative evidence lower bound, one sample: beta 1, no warm-up, no free bits."""

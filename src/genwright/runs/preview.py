@@ -16,8 +16,8 @@ from genwright.core.contracts import Batch, describe
 from genwright.core.draws import Draws
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
+from genwright.training.batches import check
 from genwright.training.engine import Engine
-from genwright.training.loop import check
 from genwright.training.precision import timed
 
 ROWS, SHOWN = 3, 160  # examples, and tokens of each, that are printed
@@ -157,7 +157,7 @@ def _facts(
         k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()
     }
     step = (
-        timed(objective.turns(0), few, engine, 1)[0]
+        timed(objective, few, engine, 1)[0]
         * stream.size
         / min(stream.size, training.micro_batch or stream.size)
     )

@@ -38,6 +38,7 @@ KINDS = {
     "second": ("optimizer", "second."),
 }
 PLAIN = ("step", "seed", "skipped", "bad", "rollbacks")  # of the state, as they are
+EXTRA = "extra"  # of `State.extra`: the file of its tensors, and the entry of all else
 FROZEN = "frozen"  # folder of a run, and first part of the names of files in it
 MANIFEST = "manifest.json"
 STATE = "state.json"
@@ -344,6 +345,12 @@ def take(
                 files.setdefault(file, {})[f"{prefix}{module}.{name}"] = tensor
     plain = {name: getattr(state, name) for name in PLAIN}
     plain["updates"] = {module: weights.updates for module, weights in state.weights.items()}
+    tensors = {n: value for n, value in state.extra.items() if isinstance(value, Tensor)}
+    others = {n: value for n, value in state.extra.items() if n not in tensors}
+    if tensors:
+        files[EXTRA] = tensors
+    if others:
+        plain[EXTRA] = others
     return files, plain
 
 
@@ -369,6 +376,7 @@ def put(
     for name in PLAIN:
         setattr(state, name, plain[name])
     state.skipped = [(start, length) for start, length in state.skipped]  # JSON has no tuples
+    state.extra = {**plain.get(EXTRA, {}), **files.get(EXTRA, {})}
 
 
 def _kind_of_buffers(trained: bool) -> str:

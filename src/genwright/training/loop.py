@@ -1,33 +1,47 @@
 """The loop: every family of model is trained by these lines. It knows turns, not objectives; it
 opens no file.
 
-A step, for each turn of the objective: the turn's draw of the stream is fetched and prepared (whole
-batch, all randomness), split into micro-batches, each differentiated; gradients are summed over
-micro-batches and ranks, checked, divided once by the global count of units, clipped, and applied to
-the modules that move. Every number that could differ between runs is a function of (seed,
-position), so a run that stopped goes on bit for bit.
+A step. For each turn of the objective:
+
+1. The turn's draw of the stream is fetched, and prepared as a whole, with all that is random; once,
+   for all turns of the step that use it (`batches.py`).
+2. The turn's part of it is split into micro-batches. Each is differentiated (`gradients.py`).
+3. What micro-batches have measured, and their gradients, are summed over the ranks.
+4. The gradients are finished and divided, once, by the global count of units; clipped; and applied
+   to the modules that move.
+5. What the turn has measured is sent to the objective, which gives the next turn, or none.
+
+Then, of the step:
+
+6. The numbers are looked at, and become its record. This is where a GPU is waited for: once a step,
+   unless an objective looks at what a turn has measured.
 
 A turn whose loss or gradient is not finite on any rank updates nothing on all of them, and ends its
-step.
+step. Every number that could differ between runs is a function of (seed, position), so a run that
+stopped goes on bit for bit.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genwright.core.contracts import Batch, Loss, Objective, Stream, Turn, describe
+from genwright.core.contracts import Metrics, Objective, Stream, Turn, describe
 from genwright.core.draws import Draws, key
 from genwright.core.errors import GenwrightError
+from genwright.training.batches import Batches, Prepared
 from genwright.training.engine import Engine
+from genwright.training.gradients import Gradients, PlainGradients, Scaling, scaling
+from genwright.training.metrics import Added, Measured, Number, look_at, means
 from genwright.training.schedules import rate_factor
 from genwright.training.settings import Training
 from genwright.training.state import State, trained_modules
 from genwright.training.state import start as start  # whoever runs the loop starts here
+from genwright.training.weighting import weighted, weightless
 from genwright.training.weights import Weights
 
 
@@ -53,41 +67,8 @@ class Hook:
         return False
 
 
-Pair = tuple[Any, Any]  # a sum and how many it is of: numbers or tensors
-GradientMaker = Callable[[Callable[[Batch], Loss], Batch, Sequence[Weights]], Loss]
-
-
-def plain_gradients(loss: Callable[[Batch], Loss], batch: Batch, moving: Sequence[Weights]) -> Loss:
-    """Adds the gradient of the summed totals of one micro-batch to the moving modules' gradients.
-    Examples that count for nothing are left out. Exchangeable: per example, clipped and noised, for
-    private training."""
-    out = loss(batch)
-    # not multiplied: 0 times infinity is no number
-    out = out._replace(total=out.total.masked_fill(out.count == 0, 0.0))
-    if out.total.requires_grad:
-        out.total.sum().backward()
-    for weights in moving:
-        weights.collect()
-    # the graph is freed here, not after the optimizer
-    return out._replace(total=out.total.detach())
-
-
-def check(objective: Objective, size: int, settings: Training, engine: Engine) -> None:
-    """Raises GenwrightError where batches of `size` examples cannot be dealt out to the processes,
-    or split as the settings say."""
-    unit = max(1, objective.unit)
-    if size % unit or (settings.micro_batch or unit) % unit:
-        what = f"training.batch_size and micro_batch must be multiples of {unit}"
-        raise GenwrightError(what, "the objective keeps so many examples together")
-    if size < engine.size * unit:
-        raise GenwrightError(
-            f"training.batch_size={size} leaves a process without examples",
-            f"use at least {engine.size * unit}",
-        )
-
-
 class _Step:
-    """One step's machinery, made once a run."""
+    """What a step needs, made once a run. The numbers are those of the module's docstring."""
 
     def __init__(
         self,
@@ -96,7 +77,7 @@ class _Step:
         state: State,
         settings: Training,
         engine: Engine,
-        gradients: GradientMaker,
+        gradients: Gradients,
     ):
         self.objective = objective
         self.stream = stream
@@ -104,49 +85,87 @@ class _Step:
         self.settings = settings
         self.engine = engine
         self.gradients = gradients
-        self.unit = max(1, objective.unit)
-        check(objective, stream.size, settings, engine)
+        # On a CPU looking at a number costs nothing; elsewhere it waits for all that came before.
+        self.on_host = engine.device.type == "cpu"
+        self.batches = Batches(objective, stream, settings, engine, state.seed)
         for weights in state.weights.values():
             weights.check_held()
-        self.rows = engine.deal(stream.size, self.unit)
-        self.own = self.rows[engine.rank]
-        self.placed = self.own.to(engine.device)
-        self.at_once = max(map(len, self.rows)) <= (settings.micro_batch or stream.size)
         self.trained = trained_modules(objective)
         self.moved: tuple[str, ...] | None = None
+        self.finite: Tensor | None = None  # whether all turns of the step were, so far
+        self.sums: dict[str, Tensor] = {}  # `Loss.sums` of the step's turns
 
-    def prepared(self, position: int) -> Batch:
-        batch = self.stream.batch(position, self.own, self.objective)
-        if self.engine.device.type != "cpu":
-            batch = {k: v.to(self.engine.device, non_blocking=True) for k, v in batch.items()}
-        return self.objective.prepare(
-            batch, Draws(self.state.seed, position, self.placed), self.engine
-        )
+    def __call__(self) -> dict[str, Any]:
+        """Plays a step; gives its record."""
+        state = self.state
+        position = state.position(state.step)
+        self._seed(position)
+        factor = rate_factor(self.settings.schedule, state.step, self.settings.steps)
+        turns, measured = self.play(position, factor)
+        record: dict[str, Any] = {"step": state.step + 1}
+        failed = self._failed(measured)  # 6
+        for turn, found in zip(turns[:failed], measured[:failed], strict=True):
+            record[self._norm_name(turn)] = found.norm
+        if failed is not None:
+            record["skipped"] = self._reason(turns[failed], measured[failed], position)
+            self._take_back(turns[failed:])
+            measured = measured[: failed + 1]
+        metrics = means(measured)
+        record |= metrics
+        record["rate"] = factor
+        if failed is None:
+            for weights in state.weights.values():
+                weights.move_average()
+            record |= self.objective.after_step(metrics, self.sums) or {}
+            state.bad = 0
+        else:
+            state.bad += 1
+        state.step += 1
+        return record
 
-    def parts(self, batch: Batch, part: slice) -> list[tuple[Batch, bool]]:
-        """This rank's micro-batches of a part of the global batch, and whether they count.
+    def play(self, position: int, factor: float) -> tuple[list[Turn], list[Measured]]:
+        """The turns of a step, and what each has measured. Where it is seen at once that a turn was
+        not finite, it is the last."""
+        draws = self.objective.draws
+        batches: dict[int, Prepared] = {}
+        turns: list[Turn] = []
+        measured: list[Measured] = []
+        self.finite = None
+        self.sums = {}
+        plan = self.objective.turns(self.state.step)
+        turn = next(plan, None)
+        while turn is not None:
+            if turn.draw not in batches:
+                batches[turn.draw] = self.batches.prepared(position * draws + turn.draw)  # 1
+            found = self.turn(turn, batches[turn.draw], position, factor, len(turns))
+            turns.append(turn)
+            measured.append(found)
+            if found.on_host and not found.finite:
+                break
+            turn = following(plan, found)  # 5
+        plan.close()
+        return turns, measured
 
-        Every rank has one at least, from which it learns the names of the metrics. Where modules
-        are sharded every rank has as many as the others, since the collectives inside them must
-        pair up. What is added for that does not count."""
-        size = self.settings.micro_batch or self.stream.size
-        if part == slice(None) and self.at_once:
-            return [(batch, True)]
-        start, stop, _ = part.indices(self.stream.size)
-        local = [((r >= start) & (r < stop)).nonzero()[:, 0] for r in self.rows]
-        index = local[self.engine.rank]
-        pieces = [
-            (self._take(batch, index[i : i + size]), True) for i in range(0, len(index), size)
-        ]
-        most = -(-max(map(len, local)) // size)
-        missing = most - len(pieces) if self.engine.strategy == "fsdp" else int(not pieces)
-        # examples that count elsewhere, if there are any
-        spare = index[: self.unit] if len(index) else torch.arange(self.unit)
-        return pieces + [(self._take(batch, spare), False) for _ in range(missing)]
-
-    @staticmethod
-    def _take(batch: Batch, index: Tensor) -> Batch:
-        return {k: v[index.to(v.device)] for k, v in batch.items()}
+    def turn(
+        self, turn: Turn, prepared: Prepared, position: int, factor: float, number: int
+    ) -> Measured:
+        """Plays the step's turn `number`; gives what it has measured."""
+        engine = self.engine
+        self.freeze(turn.moves)
+        moving = [self.state.weights[name] for name in turn.moves]
+        added = self.differentiate(turn, prepared, moving)  # 2
+        names, numbers = added.over_ranks(engine, self.on_host)  # 3
+        total, count, *pairs = numbers
+        for weights in moving:
+            weights.reduce(engine)
+        for name in sorted(added.sums):
+            self.sums[name] = engine.sum(added.sums[name])
+        draws = self.draws_of_turn(position, number)
+        divisor = self.gradients.finish(moving, count, draws, engine)  # 4
+        square_norm = self.square_norm(moving)
+        scaled = scaling(total, divisor, square_norm, self.settings.clip)
+        self.update(moving, factor, scaled)
+        return Measured.of(names, [total, divisor, scaled.norm, *pairs])
 
     def freeze(self, moves: tuple[str, ...]) -> None:
         """Computes gradients of the modules that move alone. Raises GenwrightError for one that the
@@ -169,144 +188,98 @@ class _Step:
         for weights in self.state.weights.values():
             weights.allow_gradients(True)
 
-    def turn(
-        self,
-        turn: Turn,
-        batch: Batch,
-        factor: float,
-        record: dict[str, Any],
-        totals: dict[str, Pair],
-    ) -> str:
-        """Plays one turn; adds its reduced metrics to `totals`. Returns why nothing was updated, ""
-        if all is well."""
-        self.freeze(turn.moves)
-        moving = [self.state.weights[name] for name in turn.moves]
-        for w in moving:
-            w.zero()
-        added = _Added()
-        for piece, counts in self.parts(batch, turn.part):
-            if counts:
-                added.add(self.gradients(turn.loss, piece, moving))
-            elif self.engine.strategy == "fsdp":
-                added.add(self.gradients(partial(_weightless, turn.loss), piece, moving))
+    def differentiate(self, turn: Turn, prepared: Prepared, moving: list[Weights]) -> Added:
+        """Fills the moving modules' gradients from this rank's micro-batches."""
+        loss = partial(weighted, turn.loss)
+        nothing = partial(weightless, turn.loss)
+        added = Added()
+        for weights in moving:
+            weights.zero()
+        for micro in self.batches.pieces(prepared, turn.part):
+            if micro.counts:
+                added.add(self.gradients.micro(loss, micro.batch, moving))
+            elif self.engine.strategy == "fsdp":  # the ranks meet in backward
+                added.add(self.gradients.micro(nothing, micro.batch, moving))
             else:
-                added.add(_weightless(turn.loss, piece))
-        names = sorted(added.metrics)
-        total, count, *values = self.reduced(
-            [added.total, added.count, *(value for name in names for value in added.metrics[name])]
-        )
-        for w in moving:
-            w.reduce(self.engine)
-        square_norm = sum(float(w.square_norm(self.engine)) for w in moving)
-        for name, pair in zip(names, zip(values[::2], values[1::2], strict=True), strict=True):
-            totals[name] = _both(totals[name], pair) if name in totals else pair
-        self.sums |= {name: self.engine.sum(added.sums[name]) for name in sorted(added.sums)}
-        if count == 0 and math.isfinite(total):
-            what = (
-                f"step {self.state.step + 1} has no target: nothing in its batch counts in the loss"
-            )
-            raise GenwrightError(
-                what, "look at the batch with `genwright inspect`, and check masks and context"
-            )
-        norm = math.sqrt(square_norm) / count if square_norm >= 0 and count else math.nan
-        if not (math.isfinite(total) and math.isfinite(norm)):
-            return "loss is not finite" if not math.isfinite(total) else "gradient is not finite"
-        clip = min(1.0, self.settings.clip / norm) if self.settings.clip and norm > 0 else 1.0
-        for w in moving:
-            w.update(factor, clip / count)
-        record[
-            "gradient_norm"
-            if len(self.objective.modules) == 1
-            else "gradient_norm/" + "+".join(turn.moves)
-        ] = norm
-        return ""
+                added.add(nothing(micro.batch))
+                for weights in moving:
+                    weights.collect()
+        return added
 
-    def reduced(self, scalars: Sequence[Tensor]) -> list[float]:
-        """Sums over ranks as numbers, exact up to 2^53; one exchange with a GPU or other ranks for
-        all of them."""
-        if self.engine.device.type == "cpu" and self.engine.size == 1:
-            return [float(s) for s in scalars]
-        return self.engine.sum_(torch.stack([s.double() for s in scalars])).tolist()
+    def square_norm(self, moving: list[Weights]) -> Number:
+        """Of the gradients of all moving modules together."""
+        squares = [weights.square_norm(self.engine) for weights in moving]
+        if self.on_host:
+            return sum(float(square) for square in squares)
+        return torch.stack(squares).double().sum()
 
-    def __call__(self) -> dict[str, Any]:
-        state = self.state
-        objective = self.objective
-        position = state.position(state.step)
-        # whatever draws from torch's own generator (dropout) is a function of the position too
-        seed = key(state.seed, position, self.engine.rank) & 0x7FFFFFFFFFFFFFFF
+    def update(self, moving: list[Weights], factor: float, scaled: Scaling) -> None:
+        """One optimizer step of the moving modules, unless something was not finite."""
+        if isinstance(scaled.finite, Tensor):
+            # A turn after one that was not finite, which nobody has seen yet, updates nothing either.
+            self.finite = scaled.finite if self.finite is None else self.finite & scaled.finite
+            for weights in moving:
+                weights.update(factor, scaled.scale, self.finite)
+        elif scaled.finite:
+            for weights in moving:
+                weights.update(factor, scaled.scale)
+
+    def draws_of_turn(self, position: int, number: int) -> Draws:
+        """Random numbers for the gradients of a turn, apart from those of examples."""
+        turn = torch.full((1,), number, device=self.engine.device)
+        return Draws(key(self.state.seed, "gradients"), position, turn)
+
+    def _seed(self, position: int) -> None:
+        """Makes what draws from torch's own generator (dropout) a function of the position."""
+        seed = key(self.state.seed, position, self.engine.rank) & 0x7FFFFFFFFFFFFFFF
         # `torch.manual_seed` asks every kind of device, and takes 80 us
         torch.default_generator.manual_seed(seed)
         if self.engine.device.type == "cuda":
             torch.cuda.manual_seed(seed)
-        factor = rate_factor(self.settings.schedule, state.step, self.settings.steps)
-        record: dict[str, Any] = {"step": state.step + 1}
-        batches: dict[int, Batch] = {}
-        totals: dict[str, Pair] = {}
-        self.sums: dict[str, Tensor] = {}  # of the turns, by name
-        reason = ""
-        for turn in objective.turns(state.step):
-            if turn.draw not in batches:
-                batches[turn.draw] = self.prepared(position * objective.draws + turn.draw)
-            if reason := self.turn(turn, batches[turn.draw], factor, record, totals):
-                where = describe(
-                    self.stream,
-                    position * objective.draws + turn.draw,
-                    torch.arange(self.stream.size),
+
+    def _failed(self, measured: list[Measured]) -> int | None:
+        """The first turn that was not finite; None if there is none. Raises GenwrightError where
+        there was nothing to learn from."""
+        look_at(measured)
+        for number, found in enumerate(measured):
+            if found.divisor == 0 and math.isfinite(found.total):
+                step = self.state.step + 1
+                raise GenwrightError(
+                    f"step {step} has no target: nothing in its batch counts in the loss",
+                    "look at the batch with `genwright inspect`, and check masks and context",
                 )
-                record["skipped"] = (
-                    f"{reason} at step {state.step + 1}, position {position}: {where}"
-                )
-                break
-        metrics = {name: total / count for name, (total, count) in totals.items() if count}
-        record |= metrics | {"rate": factor}
-        if not reason:
-            for w in state.weights.values():
-                w.move_average()
-            record |= objective.after_step(metrics, self.sums) or {}
-        state.bad = state.bad + 1 if reason else 0
-        state.step += 1
-        return record
+            if not found.finite:
+                return number
+        return None
+
+    def _take_back(self, turns: list[Turn]) -> None:
+        """Updates that turned out to be none do not count."""
+        if self.on_host:
+            return  # it was seen before they were made
+        for turn in turns:
+            for name in turn.moves:
+                self.state.weights[name].updates -= 1
+
+    def _norm_name(self, turn: Turn) -> str:
+        if len(self.objective.modules) == 1:
+            return "gradient_norm"
+        return "gradient_norm/" + "+".join(turn.moves)
+
+    def _reason(self, turn: Turn, found: Measured, position: int) -> str:
+        """Why a step is passed over, for a person."""
+        what = "gradient" if math.isfinite(found.total) else "loss"
+        place = position * self.objective.draws + turn.draw
+        where = describe(self.stream, place, torch.arange(self.stream.size))
+        step = self.state.step + 1
+        return f"{what} is not finite at step {step}, position {position}: {where}"
 
 
-def _weightless(loss: Callable[[Batch], Loss], batch: Batch) -> Loss:
-    """The loss of a micro-batch that does not count: all zeros. They are selected, since 0 times
-    what is not finite is no number."""
-    out = loss(batch)
-    metrics = {
-        name: (torch.zeros_like(total), torch.zeros_like(count))
-        for name, (total, count) in out.metrics.items()
-    }
-    total = out.total.masked_fill(torch.ones_like(out.total, dtype=torch.bool), 0.0)
-    return Loss(
-        total,
-        torch.zeros_like(out.count),
-        metrics,
-        {name: torch.zeros_like(value) for name, value in out.sums.items()},
-    )
-
-
-def _both(a: Pair, b: Pair) -> Pair:
-    return a[0] + b[0], a[1] + b[1]
-
-
-class _Added:
-    """What the micro-batches of a turn add up to. metrics: name -> (sum, count). sums: those of
-    `Loss.sums`."""
-
-    def __init__(self) -> None:
-        self.total: Any = 0.0
-        self.count: Any = 0.0
-        self.metrics: dict[str, Pair] = {}
-        self.sums: dict[str, Tensor] = {}
-
-    def add(self, out: Loss) -> None:
-        self.total = self.total + out.total.detach().sum()
-        self.count = self.count + out.count.sum()
-        for name, (total, count) in out.metrics.items():
-            pair = total.detach(), count
-            self.metrics[name] = _both(self.metrics[name], pair) if name in self.metrics else pair
-        for name, tensor in out.sums.items():
-            self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor
+def following(plan: Generator[Turn, Metrics, None], measured: Metrics) -> Turn | None:
+    """The next turn of a step, after one that has measured this; None after the last."""
+    try:
+        return plan.send(measured)
+    except StopIteration:
+        return None
 
 
 def run(
@@ -318,12 +291,14 @@ def run(
     settings: Training,
     engine: Engine,
     hooks: Iterable[Hook] = (),
-    gradients: GradientMaker = plain_gradients,
+    gradients: Gradients | None = None,
 ) -> State:
     """Trains from `state.step` to step `until`, or until a hook asks to stop. Without files: a
     federation's client, a test and `train` call the same, as often as they want: nothing but the
     state and the modules is changed, and torch's own generator is left as it was. Raises Rollback
     after `settings.guard.skips` non-finite steps in a row."""
+    gradients = gradients or PlainGradients()
+    gradients.begin(state.extra)
     step = _Step(objective, stream, state, settings, engine, gradients)
     with torch.random.fork_rng([engine.device] if engine.device.type == "cuda" else []):
         try:

@@ -50,15 +50,22 @@ def muon_(
     decay: float,
     iterations: int,
     dtype: torch.dtype,
+    finite: Tensor | None = None,
 ) -> None:
     """One Muon step in place on stacks (n, rows, columns). The update of each matrix has spectral
-    norm rate * sqrt(max(1, rows / columns)), so that one rate fits all shapes; decay is
-    decoupled."""
+    norm rate * sqrt(max(1, rows / columns)), so that one rate fits all shapes; decay is decoupled.
+    finite: () bool; where it is not true, nothing changes. None: it is certain."""
+    if finite is not None:
+        gradient = gradient.where(finite, momentum)  # momentum moved towards itself stays
     momentum.lerp_(gradient, 1 - beta)
     ahead = gradient.lerp(momentum, beta)  # Nesterov's
     update = orthogonalise(ahead.to(dtype), iterations).to(parameters.dtype)
+    shrunk: float | Tensor = rate * decay
+    if finite is not None:
+        update = update * finite
+        shrunk = shrunk * finite.double()
     if decay:
-        parameters.mul_(1 - rate * decay)
+        parameters.mul_(1 - shrunk)
     rows, columns = parameters.shape[-2:]
     parameters.add_(update, alpha=-rate * math.sqrt(max(1.0, rows / columns)))
 
@@ -73,9 +80,11 @@ def adamw_(
     rate: float,
     settings: Optimizer,
     decay: float,
+    finite: Tensor | None = None,
 ) -> None:
     """One AdamW step in place, fused over the lists. `steps` are float32 scalars, one a tensor, and
-    count up."""
+    count up. finite: () bool; where it is not true, nothing changes. None: it is certain."""
+    found_inf = None if finite is None else finite.logical_not().float()
     adamw(
         parameters,
         gradients,
@@ -89,6 +98,7 @@ def adamw_(
         beta2=settings.betas[1],
         eps=settings.eps,
         fused=True,
+        found_inf=found_inf,
         amsgrad=False,
         maximize=False,
     )

@@ -18,6 +18,7 @@ from genwright.core.contracts import Objective, Stream
 from genwright.core.errors import GenwrightError
 from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
+from genwright.training.gradients import Gradients
 from genwright.training.hooks import Evaluate, due
 from genwright.training.launch import handling_signals, launcher_is_gone
 from genwright.training.loop import Hook, Rollback
@@ -51,7 +52,7 @@ class Session(Hook):
     hooks: Sequence[Hook] = ()
     watchers: Sequence[Hook] = ()
     say: Callable[[str], None] = log.warning
-    gradients: loop.GradientMaker = loop.plain_gradients
+    gradients: Gradients | None = None  # None: plain ones
     records: Records | None = field(init=False, default=None)
     evaluate: Evaluate | None = field(init=False, default=None)
     saved: int = field(init=False, default=-1)  # the last step that was saved

@@ -101,16 +101,20 @@ class ShardedWeights(Weights):
         squares = [self.grad_of(name).to_local().square().sum() for name in self.parameters]
         return engine.sum_(torch.stack(squares).sum())
 
-    def update(self, factor: float, scale: float) -> None:
+    def update(self, factor: float, scale: float | Tensor, finite: Tensor | None = None) -> None:
         for bucket in self.buckets:
-            grads = [cast(DTensor, self.grad_of(name) * scale) for name in bucket.names]
+            grads = [self.grad_of(name) for name in bucket.names]
+            for grad in grads:
+                grad.to_local().mul_(scale)
             if bucket.rule == "muon":
-                self._update_whole(bucket, grads, factor)
+                self._update_whole(bucket, grads, factor, finite)
             else:
-                self._update_shards(bucket, grads, factor)
+                self._update_shards(bucket, grads, factor, finite)
         self.updates += 1
 
-    def _update_whole(self, bucket: Bucket, grads: list[DTensor], factor: float) -> None:
+    def _update_whole(
+        self, bucket: Bucket, grads: list[DTensor], factor: float, finite: Tensor | None
+    ) -> None:
         """Muon: every rank updates the whole matrices, and keeps its part of them."""
         weights = [cast(DTensor, self.parameters[name].detach()) for name in bucket.names]
         momenta = [self.first[name] for name in bucket.names]
@@ -125,13 +129,16 @@ class ShardedWeights(Weights):
             decay=bucket.decay,
             iterations=self.settings.newton_schulz,
             dtype=self.dtype,
+            finite=finite,
         )
         for target, whole in zip(weights, stack, strict=True):
             self.put(target, whole)
         for target, whole in zip(momenta, momentum, strict=True):
             self.put(target, whole)
 
-    def _update_shards(self, bucket: Bucket, grads: list[DTensor], factor: float) -> None:
+    def _update_shards(
+        self, bucket: Bucket, grads: list[DTensor], factor: float, finite: Tensor | None
+    ) -> None:
         """AdamW: every rank updates its own shards."""
         adamw_(
             [cast(DTensor, self.parameters[name].detach()).to_local() for name in bucket.names],
@@ -142,6 +149,7 @@ class ShardedWeights(Weights):
             rate=bucket.rate * factor,
             settings=self.settings,
             decay=bucket.decay,
+            finite=finite,
         )
 
     def move_average(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,8 @@ class State:
 
     weights: those of each module, by its name, of frozen modules too. step: updates made or passed
     over. skipped: windows of data (start, length) that the run passed over after rolling back. bad:
-    non-finite steps in a row."""
+    non-finite steps in a row. extra: what gradients or hooks remember from step to step, by name:
+    tensors, and values of JSON; saved and restored with the rest."""
 
     weights: dict[str, Weights]
     seed: int = 0
@@ -29,6 +31,7 @@ class State:
     skipped: list[tuple[int, int]] = field(default_factory=list)
     bad: int = 0
     rollbacks: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def position(self, step: int) -> int:
         """Where in the data a step is: the step, plus the windows passed over before it."""
@@ -81,6 +84,7 @@ class State:
         self.skipped = []
         self.bad = 0
         self.rollbacks = 0
+        self.extra = {}
 
     def release(self) -> None:
         """Gives the modules back their parameters as they are now, in full precision and without

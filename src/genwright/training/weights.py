@@ -275,19 +275,20 @@ class Weights:
         """() squared 2-norm of the summed gradients, the same on every rank."""
         return torch.dot(self.grad, self.grad)
 
-    def update(self, factor: float, scale: float) -> None:
+    def update(self, factor: float, scale: float | Tensor, finite: Tensor | None = None) -> None:
         """One optimizer step with gradient `scale` * summed gradient and learning rates times
-        `factor`."""
+        `factor`. finite: () bool on the device; where it is not true, weights and optimizer stay as
+        they are. None: it is certain."""
         self.grad.mul_(scale)
         for bucket in self.buckets:
             if bucket.rule == "muon":
-                self._update_matrices(bucket, factor)
+                self._update_matrices(bucket, factor, finite)
             else:
-                self._update_elements(bucket, factor)
+                self._update_elements(bucket, factor, finite)
         self.updates += 1
         self.refresh()
 
-    def _update_matrices(self, bucket: Bucket, factor: float) -> None:
+    def _update_matrices(self, bucket: Bucket, factor: float, finite: Tensor | None) -> None:
         muon_(
             self.stack(self.master, bucket),
             self.stack(self.grad, bucket),
@@ -297,9 +298,10 @@ class Weights:
             decay=bucket.decay,
             iterations=self.settings.newton_schulz,
             dtype=self.dtype,
+            finite=finite,
         )
 
-    def _update_elements(self, bucket: Bucket, factor: float) -> None:
+    def _update_elements(self, bucket: Bucket, factor: float, finite: Tensor | None) -> None:
         span = self.spans[bucket]
         adamw_(
             [self.master[span]],
@@ -310,6 +312,7 @@ class Weights:
             rate=bucket.rate * factor,
             settings=self.settings,
             decay=bucket.decay,
+            finite=finite,
         )
 
     def move_average(self) -> None:
