@@ -38,10 +38,8 @@ class ImageCodec:
             shape=(settings.channels, settings.size, settings.size),
             attributes=dict(attributes or {}),
         )
-        self._saved = {
-            **settings.model_dump(),
-            "attributes": {name: list(values) for name, values in self.space.attributes.items()},
-        }
+        values = {name: list(values) for name, values in self.space.attributes.items()}
+        self._saved = {**settings.model_dump(), "attributes": values}
         self.digest = hashlib.sha256(json.dumps(self._saved).encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -51,11 +49,11 @@ class ImageCodec:
         """(channels, size, size) float32 in [-1, 1], of a picture or a file of one, of any size and
         mode. Raises GenwrightError."""
         try:
-            picture = (
-                content
-                if isinstance(content, Image.Image)
-                else pictures.read(str(content), self.settings.size)
-            )
+            picture: Image.Image | pictures.Picture
+            if isinstance(content, Image.Image):
+                picture = content
+            else:
+                picture = pictures.read(str(content), self.settings.size)
             return to_float(pictures.square(picture, **self.settings.shape()))
         except pictures.BadPicture as problem:
             name = "the picture" if isinstance(content, Image.Image) else content
@@ -65,11 +63,13 @@ class ImageCodec:
 
     def decode(self, x: Tensor) -> list[Image.Image]:
         """(n, channels, size, size) in [-1, 1] -> pictures; what lies outside is clipped."""
-        values = to_uint8(x).permute(0, 2, 3, 1).numpy()
-        return [
-            Image.fromarray(v[:, :, 0] if v.shape[2] == 1 else np.ascontiguousarray(v))
-            for v in values
-        ]
+        out = []
+        for values in to_uint8(x).permute(0, 2, 3, 1).numpy():  # (height, width, channels)
+            if values.shape[2] == 1:
+                out.append(Image.fromarray(values[:, :, 0]))
+            else:
+                out.append(Image.fromarray(np.ascontiguousarray(values)))
+        return out
 
     def save(self, folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -84,16 +84,8 @@ def to_float(values: np.ndarray) -> Tensor:
 def to_uint8(x: Tensor) -> Tensor:
     """[-1, 1] -> uint8 on the CPU, rounded; the inverse of `to_float`. What is not a number becomes
     0."""
-    return (
-        x.detach()
-        .float()
-        .add(1)
-        .mul(127.5)
-        .round()
-        .nan_to_num(0)
-        .clamp(0, 255)
-        .to("cpu", torch.uint8)
-    )
+    values = x.detach().float().add(1).mul(127.5).round()
+    return values.nan_to_num(0).clamp(0, 255).to("cpu", torch.uint8)
 
 
 class ImageSettings(Settings, family="codec"):

@@ -45,45 +45,42 @@ class CodesCodec:
         self.settings = settings
         attributes = image.space.attributes
         self.codes = network.bottleneck.size
-        names = [f"{name}={value}" for name, values in attributes.items() for value in values] + [
-            "start",
-            "none",
-            "mask",
-        ]
-        self.places = network.grid[0] * network.grid[1]
+        names = []
+        for name, values in attributes.items():
+            names += [f"{name}={value}" for value in values]
+        names += ["start", "none", "mask"]
+        height, width = self.network.grid
+        self.places = height * width
         self.prefix = prefix if attributes else 0
-        special = {name: self.codes + i for i, name in enumerate(names)}
         self.space = Space(
             self.codes + len(names),
-            special,
+            {name: self.codes + i for i, name in enumerate(names)},
             length=self.prefix + self.places,
             attributes=attributes,
         )
-        self.digest = hashlib.sha256(
-            save(self._weights()) + repr((image.digest, self.prefix)).encode()
-        ).hexdigest()
+        facts = repr((image.digest, self.prefix)).encode()
+        self.digest = hashlib.sha256(save(self._weights()) + facts).hexdigest()
         # what a person gives and sees are the pictures
         self.encode = image.encode
         self.decode = image.decode
 
     def _weights(self) -> dict[str, Tensor]:
-        return {
-            name: tensor.cpu().contiguous() for name, tensor in self.network.state_dict().items()
-        }
+        state = self.network.state_dict()
+        return {name: tensor.cpu().contiguous() for name, tensor in state.items()}
 
     @torch.no_grad()
     def codes_of(self, x: Tensor) -> Tensor:
         """Pictures -> codes (n, places) int64, on the CPU."""
         device = next(self.network.parameters()).device
-        return torch.cat([self.network(piece.to(device))[1].cpu() for piece in x.split(_AT_ONCE)])
+        parts = [self.network(part.to(device))[1].cpu() for part in x.split(_AT_ONCE)]
+        return torch.cat(parts)
 
     @torch.no_grad()
     def pictures(self, codes: Tensor) -> Tensor:
         """Codes (n, places) -> pictures, on the CPU."""
         device = next(self.network.parameters()).device
-        return torch.cat(
-            [self.network(codes=piece.to(device)).cpu() for piece in codes.split(_AT_ONCE)]
-        ).clamp(-1, 1)
+        parts = [self.network(codes=part.to(device)).cpu() for part in codes.split(_AT_ONCE)]
+        return torch.cat(parts).clamp(-1, 1)
 
     def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:
         """What stands before the codes: tokens (count, start + prefix). condition: (count,
@@ -116,14 +113,20 @@ class Codes(Settings, family="codec"):
         if (Path(self.run) / FILE).is_file():
             return self.load(self.run)
         if not (Path(self.run) / "recipe.yaml").is_file():
-            remedy = f"train it first (genwright train {Path(self.run).name}), or name the folder of another VQ run"
-            raise GenwrightError(f"codec.run: there is no run in {self.run}", remedy)
+            name = Path(self.run).name
+            raise GenwrightError(
+                f"codec.run: there is no run in {self.run}",
+                f"train it first (genwright train {name}), or name the folder of another VQ run",
+            )
         from genwright.runs.run import load
 
         run = load(self.run)
-        if run.recipe.objective.kind != "vector-quantised":
-            what = f"codec.run: {self.run} was trained with objective {run.recipe.objective.kind}, which makes no codes"
-            raise GenwrightError(what, "name the folder of a run with objective=vector-quantised")
+        kind = run.recipe.objective.kind
+        if kind != "vector-quantised":
+            raise GenwrightError(
+                f"codec.run: {self.run} was trained with objective {kind}, which makes no codes",
+                "name the folder of a run with objective=vector-quantised",
+            )
         return CodesCodec(run.codec, cast(VQAutoencoder, run.model), run.recipe.model, self.prefix)
 
     def load(self, folder: str | Path) -> CodesCodec:

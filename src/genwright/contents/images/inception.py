@@ -34,9 +34,12 @@ _UNIT = re.compile(r"Mixed_(\w+)\.(branch\w+?)(_\d)?[ab]?\.conv\.weight")
 
 
 def pooled(x: Tensor, kind: str) -> Tensor:
+    """kind: "mean" or "max" of 3 x 3, which keep the size; "down", which halves it."""
     if kind == "mean":
         return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-    return F.max_pool2d(x, 3, 2) if kind == "down" else F.max_pool2d(x, 3, 1, 1)
+    if kind == "down":
+        return F.max_pool2d(x, 3, 2)
+    return F.max_pool2d(x, 3, 1, 1)
 
 
 class Inception:
@@ -46,47 +49,73 @@ class Inception:
         self.tensors = tensors
         # block -> branch -> place -> units, all in their order
         self.blocks: dict[str, dict[str, dict[str, list[str]]]] = {}
-
-        def order(m):
-            return (m[1], m[2] == "branch_pool", "dbl" in m[2], m[0])
-
-        for found in sorted(filter(None, map(_UNIT.fullmatch, tensors)), key=order):
-            row = self.blocks.setdefault(found[1], {}).setdefault(found[2], {})
-            row.setdefault(found[3], []).append(found[0].removesuffix(".conv.weight"))
+        units = [match for match in map(_UNIT.fullmatch, tensors) if match]
+        for match in sorted(units, key=_order):
+            block, branch, place = match.groups()
+            row = self.blocks.setdefault(block, {}).setdefault(branch, {})
+            row.setdefault(place, []).append(match[0].removesuffix(".conv.weight"))
 
     def unit(self, name: str, x: Tensor, stride: int = 1, padded: bool = True) -> Tensor:
         """Convolution, normalisation, ReLU. Padded, and without stride, the size stays."""
-        weight, bias, mean, variance = (
-            self.tensors[f"{name}.bn.{part}"]
-            for part in ("weight", "bias", "running_mean", "running_var")
-        )
         kernel = self.tensors[f"{name}.conv.weight"]
-        x = F.conv2d(
-            x, kernel, None, stride, [size // 2 if padded else 0 for size in kernel.shape[2:]]
+        padding = [0, 0]
+        if padded:
+            padding = [size // 2 for size in kernel.shape[2:]]
+        x = F.conv2d(x, kernel, None, stride, padding)
+        return F.relu(
+            F.batch_norm(
+                x,
+                self.tensors[f"{name}.bn.running_mean"],
+                self.tensors[f"{name}.bn.running_var"],
+                self.tensors[f"{name}.bn.weight"],
+                self.tensors[f"{name}.bn.bias"],
+                eps=0.001,
+            )
         )
-        return F.relu(F.batch_norm(x, mean, variance, weight, bias, eps=0.001))
 
     def block(self, name: str, x: Tensor) -> Tensor:
         """The outputs of its branches, joined. A block without `branch_pool` halves the size, and
         so does the pool beside its branches."""
         branches = self.blocks[name]
+        if "branch_pool" not in branches:
+            pool = "down"
+        elif name == "7c":
+            pool = "max"
+        else:
+            pool = "mean"
         outputs = []
-        pool = "down" if "branch_pool" not in branches else "max" if name == "7c" else "mean"
         for branch, row in branches.items():
             y = pooled(x, pool) if branch == "branch_pool" else x
-            for left, together in zip(reversed(range(len(row))), row.values(), strict=True):
-                halved = pool == "down" and not left
-                y = torch.cat([self.unit(one, y, 1 + halved, not halved) for one in together], 1)
+            last = len(row) - 1
+            for place, units in enumerate(row.values()):
+                if pool == "down" and place == last:
+                    joined = [self.unit(unit, y, stride=2, padded=False) for unit in units]
+                else:
+                    joined = [self.unit(unit, y) for unit in units]
+                y = torch.cat(joined, 1)
             outputs.append(y)
-        return torch.cat([*outputs, pooled(x, pool)] if pool == "down" else outputs, 1)
+        if pool == "down":
+            outputs.append(pooled(x, pool))
+        return torch.cat(outputs, 1)
 
     def __call__(self, x: Tensor) -> Tensor:
-        x = self.unit(_STEM[1], self.unit(_STEM[0], x, 2, padded=False), padded=False)
-        x = F.max_pool2d(self.unit(_STEM[2], x), 3, 2)
-        x = F.max_pool2d(self.unit(_STEM[4], self.unit(_STEM[3], x), padded=False), 3, 2)
+        x = self.unit(_STEM[0], x, stride=2, padded=False)
+        x = self.unit(_STEM[1], x, padded=False)
+        x = self.unit(_STEM[2], x)
+        x = F.max_pool2d(x, 3, 2)
+        x = self.unit(_STEM[3], x)
+        x = self.unit(_STEM[4], x, padded=False)
+        x = F.max_pool2d(x, 3, 2)
         for name in self.blocks:
             x = self.block(name, x)
         return x.mean((2, 3))
+
+
+def _order(unit: re.Match[str]) -> tuple[str, bool, bool, str]:
+    """Blocks by their names; in a block the plain branches, then the doubled ones, then the
+    pool."""
+    block, branch, _ = unit.groups()
+    return block, branch == "branch_pool", "dbl" in branch, unit[0]
 
 
 def load(path: str | Path) -> Inception:
@@ -109,7 +138,8 @@ def load(path: str | Path) -> Inception:
     shapes = sorted((name, tuple(tensor.shape)) for name, tensor in own.items())
     if hashlib.sha256(repr(shapes).encode()).hexdigest() != _SHAPES:
         raise GenwrightError(
-            f"{path} is not the Inception network of the FID: tensors are missing or of another shape",
+            f"{path} is not the Inception network of the FID: "
+            "tensors are missing or of another shape",
             remedy,
         )
     return Inception(own)
@@ -118,9 +148,11 @@ def load(path: str | Path) -> Inception:
 @torch.no_grad()
 def features(network: Inception, x: Tensor) -> Tensor:
     """Pictures (n, 1 or 3, height, width) in [-1, 1] -> (n, 2048)."""
-    parts = (part.clamp(-1, 1).expand(-1, 3, -1, -1) for part in x.split(50))
-    resized = (
-        F.interpolate(part, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
-        for part in parts
-    )
-    return torch.cat(list(map(network, resized)))
+    outputs = []
+    for part in x.split(50):
+        colours = part.clamp(-1, 1).expand(-1, 3, -1, -1)
+        resized = F.interpolate(
+            colours, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False
+        )
+        outputs.append(network(resized))
+    return torch.cat(outputs)

@@ -43,19 +43,25 @@ def places_of(names: Sequence[str], shown: str) -> list[Place]:
         _check(read, folders, depth, shown)
         if len(read) > 1 or not _is_train(read):
             parts = [read[path[depth]].part for path in folders]
-        folders = [
-            [*path[:depth], *filter(None, [read[path[depth]].label]), *path[depth + 1 :]]
-            for path in folders
-        ]
+        folders = [_without_part(path, depth, read) for path in folders]
         break
     # one folder around all others says nothing
     while len({path[0] if path else "" for path in folders}) == 1 and folders[0]:
         folders = [path[1:] for path in folders]
-    several = len({path[0] for path in folders if path}) > 1 or (any(folders) and not all(folders))
-    return [
-        Place(part, path[0] if path and several else "")
-        for part, path in zip(parts, folders, strict=True)
-    ]
+    first = {path[0] for path in folders if path}
+    several = len(first) > 1 or (any(folders) and not all(folders))
+    places = []
+    for part, path in zip(parts, folders, strict=True):
+        label = path[0] if path and several else ""
+        places.append(Place(part, label))
+    return places
+
+
+def _without_part(path: list[str], depth: int, read: dict[str, Place]) -> list[str]:
+    """The folders of a picture, with the class in place of the folder that says the part."""
+    label = read[path[depth]].label
+    between = [label] if label else []
+    return [*path[:depth], *between, *path[depth + 1 :]]
 
 
 def _is_train(read: dict[str, Place]) -> bool:
@@ -68,21 +74,24 @@ def _check(read: dict[str, Place], folders: list[list[str]], depth: int, shown: 
     if any(len(path) <= depth for path in folders):
         others.append("pictures of its own")
     if others:
-        what = f"{shown} holds {named(parts)} beside {named(others)}: is that a class, or a part that must not be trained on?"
         raise Mixed(
-            what,
+            f"{shown} holds {named(parts)} beside {named(others)}: "
+            "is that a class, or a part that must not be trained on?",
             "leave only parts (train, val, test) or only classes there: rename or move the others",
         )
     if not any(place.part == TRAIN for place in read.values()):
-        what = f"{shown} holds {named(parts)} and nothing that is called train, so all of it would be held out"
+        first = os.path.join(shown, parts[0])
         raise GenwrightError(
-            what,
-            f"to train on it, give the folder itself, as in data.path={os.path.join(shown, parts[0])}",
+            f"{shown} holds {named(parts)} and nothing that is called train, "
+            "so all of it would be held out",
+            f"to train on it, give the folder itself, as in data.path={first}",
         )
 
 
 def held_note(parts: Sequence[str]) -> list[str]:
     """What is held out because folders, or a table, say so, as a sentence for a person."""
-    counts = Counter(part for part in parts if part not in ("", TRAIN))
-    said = ", ".join(f"{part} ({counts[part]:,})" for part in ("val", "test") if counts[part])
-    return [f"held out, as the data says: {said}"] if said else []
+    counts = Counter(parts)
+    texts = [f"{part} ({counts[part]:,})" for part in ("val", "test") if counts[part]]
+    if not texts:
+        return []
+    return [f"held out, as the data says: {', '.join(texts)}"]

@@ -3,12 +3,13 @@ second time as if the bytes of each sample stood the other way round. Works wher
 names the order of the bytes (png, tiff)."""
 
 import sys
+from typing import Any
 
 import numpy as np
 from PIL.ImageFile import ImageFile
 
-_NATIVE = "L" if sys.byteorder == "little" else "B"
-_OTHER = {"L": "B", "B": "L"}
+# the order that is not this machine's: L low byte first, B high byte first
+_FOREIGN = "B" if sys.byteorder == "little" else "L"
 
 
 def is_cut(image: ImageFile) -> bool:
@@ -23,7 +24,9 @@ def decode(image: ImageFile, again: ImageFile) -> np.ndarray:
     tiles = []
     for tile in again.tile:
         name = swapped[_raw_mode(tile)]
-        arguments = (name, *tile[3][1:]) if isinstance(tile[3], tuple) else name
+        arguments: Any = name
+        if isinstance(tile[3], tuple):
+            arguments = (name, *tile[3][1:])
         tiles.append(type(tile)(*tile[:3], arguments))
     again.tile = tiles
     image.load()
@@ -31,14 +34,18 @@ def decode(image: ImageFile, again: ImageFile) -> np.ndarray:
     return np.asarray(image).astype(np.uint16) << 8 | np.asarray(again)
 
 
-def _raw_mode(tile) -> str:
+def _raw_mode(tile: Any) -> str:
     """How the samples lie in the file, as in RGB;16B (high byte first)."""
-    return tile[3][0] if isinstance(tile[3], tuple) else str(tile[3])
+    if isinstance(tile[3], tuple):
+        return tile[3][0]
+    return str(tile[3])
 
 
 def _swapped_modes() -> dict[str, str]:
+    """Raw mode -> the one of the other order of bytes."""
     swapped: dict[str, str] = {}
     for name in ("RGB", "RGBA"):
-        swapped |= {f"{name};16{order}": f"{name};16{other}" for order, other in _OTHER.items()}
-        swapped[f"{name};16N"] = f"{name};16{_OTHER[_NATIVE]}"
+        swapped[f"{name};16L"] = f"{name};16B"
+        swapped[f"{name};16B"] = f"{name};16L"
+        swapped[f"{name};16N"] = f"{name};16{_FOREIGN}"
     return swapped

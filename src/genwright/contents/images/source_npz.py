@@ -40,18 +40,21 @@ def write(folder: Path, path: str, codec: dict[str, Any], stamps: Mapping[str, l
         "labels": _joined(parts),
         "problems": problems,
         "notes": notes,
+        "train": len(parts[0].pictures) if len(parts) > 1 else None,
     }
-    save(
-        folder, pixels, codec, facts | {"train": len(parts[0].pictures) if len(parts) > 1 else None}
-    )
+    save(folder, pixels, codec, facts)
 
 
 def _joined(parts: list[Part]) -> dict[str, Labels]:
     """attribute -> the labels of all pictures, None where a part has none."""
-    out: dict[str, Labels] = {name: [] for part in parts for name in part.labels}
+    out: dict[str, Labels] = {}
+    for part in parts:
+        for name in part.labels:
+            out[name] = []
     for name, labels in out.items():
         for part in parts:
-            labels += part.labels.get(name) or [None] * len(part.pictures)
+            unknown: Labels = [None] * len(part.pictures)
+            labels += part.labels.get(name) or unknown
     return out
 
 
@@ -61,11 +64,8 @@ class Stacked:
     def __init__(self, grey: Any):
         self.grey = grey
         self.files = grey.files
-        self.numbers = (
-            Draws(0, 0, torch.arange(sum(STACKED.values())))
-            .integers("stacked", int(grey.bounds[-1]), 3)
-            .numpy()
-        )
+        draws = Draws(0, 0, torch.arange(sum(STACKED.values())))
+        self.numbers = draws.integers("stacked", int(grey.bounds[-1]), 3).numpy()
 
     def take(self, indices: np.ndarray) -> np.ndarray:
         """(n, 3, size, size) uint8."""

@@ -13,6 +13,8 @@ from genwright.core.registry import Settings
 
 
 class PointsCodec:
+    """Two coordinates <-> (2,) float32."""
+
     content = digest = "points"
     space = Space(shape=(2,))
 
@@ -22,13 +24,13 @@ class PointsCodec:
 
     def decode(self, x: Tensor) -> list[tuple[float, float]]:
         """(n, 2) -> pairs."""
-        return [(a, b) for a, b in x.detach().cpu().tolist()]
+        return [(first, second) for first, second in x.detach().cpu().tolist()]
 
     def save(self, folder: str | Path) -> None:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "points.json").write_text(
-            json_text({"shape": [2]}) + "\n", encoding="utf-8"
-        )
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json_text({"shape": [2]}) + "\n"
+        (folder / "points.json").write_text(text, encoding="utf-8")
 
 
 class Points(Settings, family="codec"):

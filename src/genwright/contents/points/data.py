@@ -22,6 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from genwright.contents.points.codec import PointsCodec
+from genwright.core.contracts import Batch
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
@@ -45,19 +46,21 @@ def means_of(source: str, scale: float) -> Tensor | None:
         axis = scale * (torch.arange(5) - 2.0)
         return torch.cartesian_prod(axis, axis)
     angle = torch.arange(8).double() * (math.pi / 4)
-    return (scale * torch.stack([angle.cos(), angle.sin()], 1)).float()
+    circle = torch.stack([angle.cos(), angle.sin()], 1)
+    return (scale * circle).float()
 
 
 def draw(source: str, draws: Draws, scale: float, std: float) -> Tensor:
     """(n, 2) float32, a point for each of the examples of `draws`."""
-    if (means := means_of(source, scale)) is not None:
-        return means[draws.integers(f"{source} mode", len(means))] + std * draws.normal(
-            f"{source} noise", 2
-        )
+    means = means_of(source, scale)
+    if means is not None:
+        mode = draws.integers(f"{source} mode", len(means))
+        return means[mode] + std * draws.normal(f"{source} noise", 2)
     angle = math.pi * draws.uniform("angle", 1)
-    inner = draws.integers("moon", 2, 1) == 1
     circle = torch.cat([angle.cos(), angle.sin()], 1)
-    points = torch.where(inner, torch.tensor([1.0, 0.5]) - circle, circle)
+    is_inner = draws.integers("moon", 2, 1) == 1
+    inner = torch.tensor([1.0, 0.5]) - circle
+    points = torch.where(is_inner, inner, circle)
     return scale * (points + std * draws.uniform("moon noise", 1)) - 1
 
 
@@ -89,11 +92,15 @@ class PointsData(Settings, family="data"):
 
     def starts(self) -> Callable[[Draws], Tensor] | None:
         """What draws a flow's starting points, where they are not N(0, I)."""
-        return (
-            None
-            if self.start == "normal"
-            else lambda draws: draw(self.start, draws, *_USUAL[self.start])
-        )
+        if self.start == "normal":
+            return None
+        source = self.start
+        scale, std = _USUAL[source]
+
+        def start(draws: Draws) -> Tensor:
+            return draw(source, draws, scale, std)
+
+        return start
 
     def prepare(self, codec_settings: Any, expect: str | None = None) -> PointsDataset:
         """Draws the points, which only the settings decide. Raises GenwrightError where the codec
@@ -117,24 +124,29 @@ class PointsDataset(ExampleDataset):
         self.scale = settings.scale or scale
         self.std = std if settings.std is None else settings.std
         self.means = means_of(settings.source, self.scale)
-        counts = dict(zip(SPLITS, (settings.points, settings.held_out), strict=True))
-        self.parts = {
-            name: Split(
-                np.arange(count), self.draw(count, code).__getitem__, "point {}".format, None
-            )
-            for code, (name, count) in enumerate(counts.items())
-        }
+        self.parts = {}
+        self.summary: dict[str, Any] = {}
+        counts = (settings.points, settings.held_out)
+        for seed, (name, count) in enumerate(zip(SPLITS, counts, strict=True)):
+            points = self.draw(count, seed)
+            self.parts[name] = Split(np.arange(count), points.__getitem__, "point {}".format, None)
+            self.summary[name] = {"examples": count}
+        self.summary["skipped"] = []
         self.digest = digest_of("points", 1, settings.model_dump())
         self.shards: dict[str, str] = {}
-        self.summary: dict[str, Any] = {
-            name: {"examples": count} for name, count in counts.items()
-        } | {"skipped": []}
 
     def draw(self, count: int, seed: int) -> Tensor:
         """(count, 2): the points of the target; seeds 0 and 1 are the training and the held-out
         ones."""
-        return draw(self.settings.source, Draws(seed, 0, torch.arange(count)), self.scale, self.std)
+        draws = Draws(seed, 0, torch.arange(count))
+        return draw(self.settings.source, draws, self.scale, self.std)
 
     def change(self, lookahead: int, training: bool) -> Change | None:
         start = self.settings.starts()
-        return None if start is None else lambda batch, draws: batch | {"start": start(draws)}
+        if start is None:
+            return None
+
+        def with_start(batch: Batch, draws: Draws) -> Batch:
+            return batch | {"start": start(draws)}
+
+        return with_start
