@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import numpy as np
 
 from common import finish
-from genwright.contents.music.descriptors import descriptors, novelty
+from genwright.contents.music.descriptors import descriptors
+from genwright.contents.music.novelty import novelty
 from genwright.contents.music.score import of_grid
 from genwright.contents.music.voice_floors import changed, voice_floors
 from genwright.contents.music.voice_leading import FAULTS, PARALLELS, marks

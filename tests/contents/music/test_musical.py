@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from genwright.contents.music.descriptors import (
-    Novelty,
     densities,
     descriptors,
     histograms,
     key_of,
-    novelty,
     overlap,
 )
+from genwright.contents.music.novelty import Novelty, novelty
 from genwright.contents.music.score import Meter, Note, Score, of_grid
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genwright.contents.music.codec import MusicCodec
 from genwright.contents.music.codec_tokens import KEYS, key_name
 from genwright.contents.music.rules import Rules
-from genwright.contents.music.score import Meter, Score, edges, first_number
+from genwright.contents.music.score import Meter, Note, Score, edges, first_number
 from genwright.contents.text.fill import gibbs
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -19,12 +20,13 @@ from genwright.sampling.drawing import Decoding
 from genwright.sampling.step import needs_causal
 
 BARS = 16  # of music without an end
+USUAL_METER = Meter(0, 4, 4)
 
 
 @torch.no_grad()
 def compose(
     model: Any,
-    codec: Any,
+    codec: MusicCodec,
     count: int,
     settings: Decoding,
     *,
@@ -37,81 +39,114 @@ def compose(
 ) -> list[Score]:
     """Pieces first, first + 1, ..., `count` of them; piece i is a pure function of the seed and of
     i.
+
     condition: (1, columns). theme: how they begin, kept. bars: how many, the theme's included;
     None: until the model ends, `settings.max_tokens` at most. rules: voices stay in their ranges,
     and no parallel fifths, octaves or unisons. Raises GenwrightError for a model that is not
     causal, and for a theme that does not fit."""
     needs_causal(model)
     end = codec.id.get(("end",))
+    if not bars and end is None:
+        bars = BARS
+    given: list[int] = []
+    if theme:
+        given = [token for token in codec.encode(theme) if token != end]
+    settings = settings.model_copy(
+        update={"max_tokens": _longest(codec, settings, bars, len(given))}
+    )
+    constraint = _Constraint(codec, rules, bars)
     device = next(model.parameters()).device
-    given = [token for token in codec.encode(theme) if token != end] if theme else []
-    bars = bars or (BARS if end is None else None)
-    longest = (
-        settings.max_tokens
-        if bars is None
-        else codec.bar_tokens * (bars + (end is not None)) - len(given)
-    )
-    settings = settings.model_copy(update={"max_tokens": max(1, longest)})
-    grammar = Rules(codec, rules) if codec.rows else None
-    bar = codec.id.get(("place", 0), codec.id.get(("bar",)))
+    before = codec.before(condition, 1)[0]
+    prompt = torch.cat([before, torch.tensor(given, dtype=torch.int64)]).to(device)
 
-    def allowed(tokens: Tensor, rows: Tensor) -> Tensor:
-        ends = torch.arange(codec.space.vocabulary, device=tokens.device) == end
-        may = (
-            grammar(tokens, rows)
-            if grammar
-            else (codec.in_range[-1].to(tokens.device) | ends).expand(len(tokens), -1)
-        )
-        if bars is None or end is None:
-            return may
-        begun = (tokens == bar).sum(1)[:, None]  # a pickup aside
-        return torch.where(ends, (may & (begun >= bars)) | (begun > bars), may & (begun <= bars))
-
-    kept: dict[str, Any] = {"tempo": theme.tempo, "tempos": theme.tempos} if theme else {}
     scores = []
-    prompt = torch.cat([codec.before(condition, 1)[0], torch.tensor(given, dtype=torch.int64)]).to(
-        device
-    )
-    for rows in torch.arange(count, device=device).split(batch):
-        prompts = prompt.expand(len(rows), -1)
-        draws = Draws(settings.seed, 0, first + rows)
+    for numbers in torch.arange(count, device=device).split(batch):
+        prompts = prompt.expand(len(numbers), -1)
+        draws = Draws(settings.seed, 0, first + numbers)
         drawn = generate_tokens(
-            model, prompts, None, settings, draws, end=end, constraint=allowed, logprobs=False
+            model, prompts, None, settings, draws, end=end, constraint=constraint, logprobs=False
         )
-        for new, there in zip(drawn.tokens.tolist(), drawn.mask.sum(1).tolist(), strict=True):
-            score = replace(codec.decode([*given, *new[:there]]), names=codec.voice_names, **kept)
-            scores.append(score if bars is None else first_bars(score, bars))
+        lengths = drawn.mask.sum(1).tolist()
+        for tokens, length in zip(drawn.tokens.tolist(), lengths, strict=True):
+            score = codec.decode([*given, *tokens[:length]])
+            score = replace(score, names=codec.voice_names)
+            if theme:
+                score = replace(score, tempo=theme.tempo, tempos=theme.tempos)
+            if bars:
+                score = first_bars(score, bars)
+            scores.append(score)
     return scores
+
+
+def _longest(codec: MusicCodec, settings: Decoding, bars: int | None, given: int) -> int:
+    """How many tokens may be drawn, at least 1. given: tokens of the theme."""
+    if not bars:
+        return settings.max_tokens
+    has_end = ("end",) in codec.id
+    bars_with_rest = bars + 1 if has_end else bars  # a pickup, or what stands before the end
+    return max(1, codec.bar_tokens * bars_with_rest - given)
+
+
+class _Constraint:
+    """A `sampling.decode.Constraint`: what may come next in music of so many bars."""
+
+    def __init__(self, codec: MusicCodec, strict: bool, bars: int | None):
+        self.codec = codec
+        self.bars = bars
+        self.rules = Rules(codec, strict) if codec.rows else None
+        self.end = codec.id.get(("end",), -1)
+        self.bar = codec.id.get(("place", 0), codec.id.get(("bar",), -1))  # begins a bar
+
+    def __call__(self, tokens: Tensor, rows: Tensor) -> Tensor:
+        """(rows, length) int64, what is drawn so far -> (rows, vocabulary) bool, what may
+        follow."""
+        vocabulary = torch.arange(self.codec.space.vocabulary, device=tokens.device)
+        is_end = vocabulary == self.end
+        if self.rules:
+            allowed = self.rules(tokens, rows)
+        else:
+            content = self.codec.in_range[-1].to(tokens.device)
+            allowed = (content | is_end).expand(len(tokens), -1)
+        if not self.bars or self.end < 0:
+            return allowed
+        begun = (tokens == self.bar).sum(1, keepdim=True)  # bars, without a pickup
+        may_end = (allowed & (begun >= self.bars)) | (begun > self.bars)
+        may_go_on = allowed & (begun <= self.bars)
+        return torch.where(is_end, may_end, may_go_on)
 
 
 def first_bars(score: Score, bars: int) -> Score:
     """The piece cut after so many whole bars (a pickup is none of them)."""
-    every = edges(score)
-    last = bars + (first_number(score) == 0)
-    if last >= len(every) - 1:
+    starts = edges(score)
+    has_pickup = first_number(score) == 0
+    last = bars + 1 if has_pickup else bars
+    if last >= len(starts) - 1:
         return score
-    length = every[last]
-    voices = tuple(
-        tuple(n._replace(length=min(n.length, length - n.start)) for n in v if n.start < length)
-        for v in score.voices
-    )
-    kept: dict[str, Any] = {
-        name: tuple(x for x in getattr(score, name) if x.start < length)
-        for name in ("meters", "keys", "tempos")
-    }
+    length = starts[last]
     return replace(
         score,
-        voices=voices,
+        voices=tuple(_first_notes(voice, length) for voice in score.voices),
         length=length,
         bars=tuple(bar for bar in score.bars if bar < length),
-        **kept,
+        meters=tuple(meter for meter in score.meters if meter.start < length),
+        keys=tuple(key for key in score.keys if key.start < length),
+        tempos=tuple(tempo for tempo in score.tempos if tempo.start < length),
     )
+
+
+def _first_notes(voice: Sequence[Note], length: int) -> tuple[Note, ...]:
+    """The notes of a voice that begin before `length`, cut there."""
+    notes = []
+    for note in voice:
+        if note.start < length:
+            notes.append(note._replace(length=min(note.length, length - note.start)))
+    return tuple(notes)
 
 
 @torch.no_grad()
 def rewrite(
     model: Any,
-    codec: Any,
+    codec: MusicCodec,
     score: Score,
     count: int,
     settings: Decoding,
@@ -132,70 +167,99 @@ def rewrite(
             "this run's codec has no voices by steps of time, of which some could be kept",
             "use codec.kind=grid",
         )
-    # a codec of pitches alone says nothing else
-    said = score if codec.learned.meters else replace(score, bars=(), meters=(), keys=())
-    music = torch.tensor(
-        codec.encode(
-            replace(said, voices=(*score.voices, *[()] * (codec.voices - len(score.voices))))
-        )
-    )
     device = next(model.parameters()).device
-    context = model.context
-    tokens = (
-        torch.cat([codec.before(condition, 1, 0)[0], music]).expand(count, -1).clone().to(device)
-    )
-    keep = codec.kept(tokens, voices, steps, codec.prefix)
+    before = codec.before(condition, 1, 0)[0]
+    whole = torch.cat([before, torch.tensor(_encoded(codec, score))])  # (time,)
+    tokens = whole.expand(count, -1).clone().to(device)  # (count, time)
+    keep = codec.kept(tokens, voices, steps, codec.prefix)  # (count, time)
+    numbers = torch.arange(first, first + count, device=device)
+    tokens = _rewritten(model, codec, tokens, keep, settings, numbers)
+
+    versions = []
+    names = (*score.names, *codec.voice_names[len(score.names) :])
+    for row in tokens.tolist():
+        version = replace(
+            codec.decode(row),
+            names=names,
+            facts=score.facts,
+            tempo=score.tempo,
+            tempos=score.tempos,
+            bars=score.bars,
+            meters=score.meters,
+            keys=score.keys,
+        )
+        versions.append(version)
+    return versions
+
+
+def _encoded(codec: MusicCodec, score: Score) -> list[int]:
+    """The tokens of a score, voices that it lacks empty. Raises GenwrightError."""
+    missing = codec.voices - len(score.voices)
+    whole = replace(score, voices=(*score.voices, *[()] * missing))
+    if not codec.learned.meters:  # a codec of pitches alone says nothing else
+        whole = replace(whole, bars=(), meters=(), keys=())
+    return codec.encode(whole)
+
+
+def _rewritten(
+    model: Any,
+    codec: MusicCodec,
+    tokens: Tensor,
+    keep: Tensor,
+    settings: Decoding,
+    numbers: Tensor,
+) -> Tensor:
+    """The tokens with what is not kept drawn anew, window by window; a window is as long as the
+    model's context, and the next one begins half of it later.
+
+    tokens, keep: (count, time). numbers: (count,) of the pieces."""
     total = tokens.shape[1]
-    # what is no voice's: any content
-    allowed = codec.in_range.to(device)[
-        (torch.arange(total) - codec.prefix) % codec.row_length - codec.row_head
-    ]
+    voice = (torch.arange(total) - codec.prefix) % codec.row_length - codec.row_head
+    # what is no voice's (-1) may be any content
+    allowed = codec.in_range.to(tokens.device)[voice]  # (time, vocabulary)
+    context = model.context
     half = context // 2 // model.row * model.row
+    last = -(-max(0, total - context) // model.row) * model.row  # where the last window begins
     for place in range(0, max(1, total - half), half):
-        begin = min(place, -(-max(0, total - context) // model.row) * model.row)
-        here = slice(begin, begin + context)
-        if not keep[:, here].all():
-            draws = Draws(settings.seed, begin, torch.arange(first, first + count, device=device))
-            tokens[:, here] = gibbs(
+        begin = min(place, last)
+        window = slice(begin, begin + context)
+        if not keep[:, window].all():
+            tokens[:, window] = gibbs(
                 model,
-                tokens[:, here],
-                keep[:, here],
+                tokens[:, window],
+                keep[:, window],
                 codec.id["mask",],
                 settings,
-                draws,
+                Draws(settings.seed, begin, numbers),
                 settings.passes,
-                allowed=allowed[here],
+                allowed=allowed[window],
             )
-            keep[:, here] = True
-    about: dict[str, Any] = {
-        name: getattr(score, name)
-        for name in ("facts", "tempo", "tempos", "bars", "meters", "keys")
-    }
-    return [
-        replace(
-            codec.decode(row), names=(*score.names, *codec.voice_names[len(score.names) :]), **about
-        )
-        for row in tokens.tolist()
-    ]
+            keep[:, window] = True
+    return tokens
 
 
-def blank(codec: Any, bars: int, metre: str = "", key: str = "") -> Score:
+def blank(codec: MusicCodec, bars: int, metre: str = "", key: str = "") -> Score:
     """Bars without a note, for a masked model to fill. metre, key: by their names, "" where not
     asked for."""
-    known = [Meter(0, *meter) for meter in codec.learned.meters]
-    usual = Meter(0, 4, 4)
-    meter = next(
-        (m for m in known if f"{m.beats}/{m.unit}" == metre),
-        usual if usual in known or not known else known[0],
-    )
-    size = 4 * codec.settings.per_quarter * meter.beats // meter.unit
-    keys = tuple(found for found in KEYS if key_name(found) == key)
-    voices = ((),) * codec.voices
+    meter = _meter_of(codec, metre)
+    bar = 4 * codec.settings.per_quarter * meter.beats // meter.unit  # steps
     return Score(
-        voices,
-        bars * size,
+        ((),) * codec.voices,
+        bars * bar,
         codec.settings.per_quarter,
-        tuple(range(0, bars * size, size)),
-        (meter,) if known else (),
-        keys,
+        bars=tuple(range(0, bars * bar, bar)),
+        meters=(meter,) if codec.learned.meters else (),
+        keys=tuple(known for known in KEYS if key_name(known) == key),
     )
+
+
+def _meter_of(codec: MusicCodec, name: str) -> Meter:
+    """The metre of a name, such as 3/4, if the codec knows it; else 4/4, or the first one that it
+    knows."""
+    known = [Meter(0, *meter) for meter in codec.learned.meters]
+    for meter in known:
+        if f"{meter.beats}/{meter.unit}" == name:
+            return meter
+    if USUAL_METER in known or not known:
+        return USUAL_METER
+    return known[0]

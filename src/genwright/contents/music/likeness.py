@@ -4,33 +4,33 @@ which transposition leaves as they are."""
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 from genwright.contents.music.score import Score
 
+Interval = tuple[int, int, int]  # (semitones to the next note, length, steps to the next start)
+Run = tuple[Interval, ...]
 
-def contour(score: Score) -> list[tuple[int, int, int]]:
+
+def contour(score: Score) -> list[Interval]:
     """Of each note of the top voice but the last, of a chord the highest: (semitones to the next,
     length, steps to the next's start)."""
-    notes = (
-        list(
-            {
-                note.start: note
-                for note in sorted(score.voices[0], key=lambda n: (n.start, n.pitch))
-            }.values()
-        )
-        if score.voices
-        else []
-    )
-    return [
-        (b.pitch - a.pitch, a.length, b.start - a.start)
-        for a, b in zip(notes, notes[1:], strict=False)
-    ]
+    if not score.voices:
+        return []
+    by_pitch = sorted(score.voices[0], key=lambda note: (note.start, note.pitch))
+    highest = {note.start: note for note in by_pitch}  # start -> the last, so the highest
+    intervals = []
+    for note, following in pairwise(highest.values()):
+        semitones = following.pitch - note.pitch
+        intervals.append((semitones, note.length, following.start - note.start))
+    return intervals
 
 
 def fingerprint(score: Score) -> str:
     """The same for pieces whose top voices are equal up to transposition, rests before the first
     note and the length of the last aside."""
-    return hashlib.sha256(repr((score.per_quarter, contour(score))).encode()).hexdigest()[:32]
+    tune = repr((score.per_quarter, contour(score)))
+    return hashlib.sha256(tune.encode()).hexdigest()[:32]
 
 
 def near_copies(
@@ -39,21 +39,26 @@ def near_copies(
     """(held-out piece, the training piece that shares most of its tune, which share) where that is
     `share` or more: of the runs of `notes` notes in its top voice, those that occur in that piece
     too, transposed or not. A piece shorter than that is like none."""
-    grams = [
-        [tuple(c[i : i + notes - 1]) for i in range(len(c) - notes + 2)]
-        for c in map(contour, (*train, *held_out))
-    ]
-    where = defaultdict(set)
-    for i, its in enumerate(grams[: len(train)]):
-        for gram in its:
-            where[gram].add(i)
-    shared = (
-        Counter(i for gram in its for i in where.get(gram, ())).most_common(1)
-        for its in grams[len(train) :]
-    )
-    found = ((j, *best[0]) for j, best in enumerate(shared) if best)
-    return [
-        (j, i, count / len(grams[len(train) + j]))
-        for j, i, count in found
-        if count >= share * len(grams[len(train) + j])
-    ]
+    pieces_with: defaultdict[Run, set[int]] = defaultdict(set)  # run -> training pieces
+    for number, score in enumerate(train):
+        for run in _runs(score, notes):
+            pieces_with[run].add(number)
+
+    copies = []
+    for number, score in enumerate(held_out):
+        runs = _runs(score, notes)
+        shared: Counter[int] = Counter()  # training piece -> how many of the runs it has
+        for run in runs:
+            shared.update(pieces_with.get(run, ()))
+        if shared:
+            nearest, count = shared.most_common(1)[0]
+            if count >= share * len(runs):
+                copies.append((number, nearest, count / len(runs)))
+    return copies
+
+
+def _runs(score: Score, notes: int) -> list[Run]:
+    """All runs of so many notes, as the intervals between them."""
+    intervals = contour(score)
+    size = notes - 1
+    return [tuple(intervals[i : i + size]) for i in range(len(intervals) - size + 1)]

@@ -11,7 +11,7 @@ folders have (score.mid) says nothing.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Literal
 
@@ -50,31 +50,49 @@ def stem_of(name: str) -> str:
 def same_names(stems: Sequence[str], quarters: Sequence[float]) -> list[str]:
     """A name for each piece, the same for pieces of one tune in folders that hold versions of the
     same tunes."""
-    folders: dict[str, dict[str, int]] = defaultdict(dict)  # name -> folder -> piece
+    places: dict[str, dict[str, int]] = defaultdict(dict)  # name -> folder -> piece
     for piece, stem in enumerate(stems):
         folder, _, name = stem.rpartition("/")
-        folders[name][folder] = piece
-    shared: Counter[tuple[str, str]] = Counter()
-    alike: Counter[tuple[str, str]] = Counter()
-    for places in folders.values():
-        if len(places) > MOST:
+        places[name][folder] = piece
+    versions = _versions(places.values(), quarters)
+    clusters = list(stems)
+    for name, pieces in places.items():
+        first_folders = _joined(sorted(pieces), versions)
+        for folder, piece in pieces.items():
+            clusters[piece] = f"tune {first_folders[folder]}/{name}"
+    return clusters
+
+
+def _versions(
+    places: Iterable[Mapping[str, int]], quarters: Sequence[float]
+) -> set[tuple[str, str]]:
+    """The pairs of folders that hold versions of the same tunes. places: of each name folder ->
+    piece."""
+    shared: Counter[tuple[str, str]] = Counter()  # names of both folders
+    alike: Counter[tuple[str, str]] = Counter()  # those of them whose pieces are as long
+    for pieces in places:
+        if len(pieces) > MOST:
             continue
-        for pair in combinations(sorted(places), 2):
-            one, other = (quarters[places[folder]] for folder in pair)
+        for pair in combinations(sorted(pieces), 2):
+            first, second = pair
+            difference = abs(quarters[pieces[first]] - quarters[pieces[second]])
             shared[pair] += 1
-            alike[pair] += abs(one - other) <= BAR
-    versions = {
+            if difference <= BAR:
+                alike[pair] += 1
+    return {
         pair for pair, count in shared.items() if count >= ENOUGH and alike[pair] >= ALIKE * count
     }
-    out = list(stems)
-    for name, places in folders.items():
-        # folder -> the first one that it is joined to
-        joined = {folder: folder for folder in places}
-        for first, second in combinations(sorted(places), 2):
-            if (first, second) in versions:
-                lost = joined[second]
-                kept = joined[first]
-                joined = {folder: kept if to == lost else to for folder, to in joined.items()}
-        for folder, piece in places.items():
-            out[piece] = f"tune {joined[folder]}/{name}"
-    return out
+
+
+def _joined(folders: Sequence[str], versions: Container[tuple[str, str]]) -> dict[str, str]:
+    """folder -> the first one that it is joined to, step by step from version to version."""
+    joined = {folder: folder for folder in folders}
+    for first, second in combinations(folders, 2):
+        if (first, second) not in versions:
+            continue
+        kept = joined[first]
+        given_up = joined[second]
+        for folder in folders:
+            if joined[folder] == given_up:
+                joined[folder] = kept
+    return joined
