@@ -32,7 +32,7 @@ from genwright.contents.images.pictured import drawer
 from genwright.data.examples import Split
 from genwright.evaluation.distances import prdc
 from genwright.evaluation.features import extractor, fit, of_split, right
-from genwright.recipe.schema import parse_overrides
+from genwright.recipe.overrides import parse_overrides
 
 
 def taught(x: torch.Tensor, condition: torch.Tensor, test, space, seen: int) -> float:

@@ -26,7 +26,7 @@ import genwright
 from common import finish
 from genwright.contents.images.pictured import draw
 from genwright.evaluation.distances import PERFECT, kl_floor, mixture
-from genwright.recipe.schema import parse_overrides
+from genwright.recipe.overrides import parse_overrides
 
 BARS = {"ring": (8, 0.95, 0.01), "grid": (25, 0.95, 0.02)}
 SAMPLES = 2500

@@ -32,7 +32,7 @@ from genwright.contents.images.data import ImagesData
 from genwright.contents.images.pictured import drawer
 from genwright.evaluation.distances import kl_floor, stacked
 from genwright.evaluation.features import extractor
-from genwright.recipe.schema import parse_overrides
+from genwright.recipe.overrides import parse_overrides
 
 
 def labels(x: torch.Tensor, classifier, attribute: slice) -> torch.Tensor:

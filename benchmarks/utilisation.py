@@ -23,7 +23,8 @@ import torch
 from common import finish
 from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
-from genwright.recipe.schema import Recipe, parse_overrides
+from genwright.recipe.overrides import parse_overrides
+from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.training import loop
 from genwright.training.engine import Engine

@@ -22,7 +22,8 @@ from genwright.core.errors import GenwrightError, out_of_memory
 from genwright.core.files import json_text, write_whole
 from genwright.data import workers
 from genwright.evaluation.held_out import measure
-from genwright.recipe.schema import Recipe, override
+from genwright.recipe.overrides import override
+from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.runs.run import Run, load, report
 from genwright.training import checkpoint

@@ -21,7 +21,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from genwright.core.errors import GenwrightError, did_you_mean, out_of_memory
-from genwright.recipe.suggestions import option_meant
 
 INTERRUPTED = 130  # exit code
 
@@ -78,7 +77,7 @@ def every_command(
 @app.command()
 def recipes() -> None:
     """What can be run, a line each."""
-    from genwright.recipe.schema import shipped
+    from genwright.recipe.shipped import shipped
 
     rows = shipped()
     width = max(len(name) for name, _ in rows)
@@ -91,7 +90,9 @@ def recipe_show(recipe: RecipeName, overrides: Overrides = None) -> None:
     """Every setting of a recipe, with its default and its meaning."""
     from rich.console import Console
 
-    from genwright.recipe.schema import Recipe, explain, parse_overrides
+    from genwright.recipe.explain import explain
+    from genwright.recipe.overrides import parse_overrides
+    from genwright.recipe.schema import Recipe
 
     out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     for row in explain(Recipe.load(recipe, parse_overrides(overrides or []))):
@@ -149,7 +150,7 @@ def train(
 ) -> None:
     """Train a recipe, or go on with a run."""
     from genwright import api
-    from genwright.recipe.schema import parse_overrides
+    from genwright.recipe.overrides import parse_overrides
 
     changes = parse_overrides(overrides or [])
     done = api.train(
@@ -178,7 +179,7 @@ def train(
 def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
     """The first batch, the sizes, the cost of a run."""
     from genwright import api
-    from genwright.recipe.schema import parse_overrides
+    from genwright.recipe.overrides import parse_overrides
 
     print(api.inspect(recipe, **parse_overrides(overrides or [])))
 
@@ -514,6 +515,8 @@ def failure(error: BaseException) -> GenwrightError | None:
 
 def _usage(error: Any, words: Sequence[str]) -> str:
     """Typer's complaint about the words of a command line, as one sentence with a remedy."""
+    from genwright.recipe.mistyped import option_meant
+
     named = getattr(error, "option_name", ""), getattr(getattr(error, "ctx", None), "info_name", "")
     if remedy := option_meant(*named, words):
         return f"{error.message.rstrip('.')}; {remedy}" + ("" if remedy.endswith("?") else ".")

@@ -108,7 +108,7 @@ def test_an_interruption_is_said(capsys, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genwright.recipe.schema.shipped", interrupted)
+    monkeypatch.setattr("genwright.recipe.shipped.shipped", interrupted)
     assert command(capsys, "recipes") == (130, "", "interrupted\n")
 
 

@@ -13,7 +13,10 @@ from pydantic import Field
 from genwright.core import registry
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
-from genwright.recipe.schema import Recipe, build, explain, override, parse_overrides, shipped
+from genwright.recipe.explain import explain
+from genwright.recipe.overrides import override, parse_overrides
+from genwright.recipe.schema import Recipe, build
+from genwright.recipe.shipped import shipped
 from genwright.recipe.yaml_text import read_yaml, write_yaml
 
 SHIPPED = [name for name, _ in shipped()]
@@ -83,7 +86,7 @@ def test_a_shipped_recipe_loads_is_short_and_dumps_to_itself(name, tmp_path):
 
 def test_the_issue_s_recipes_are_shipped_and_listed_without_torch():
     assert set(SHIPPED) >= {"code", "docs", "docs-masked", "shakespeare", "gpt2-small"}
-    code = "import sys; from genwright.recipe.schema import shipped; shipped(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from genwright.recipe.shipped import shipped; shipped(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -17,8 +17,9 @@ from genwright.core.contracts import Loss, Objective, Source, Space, Turn
 from genwright.core.errors import GenwrightError
 from genwright.models import hf
 from genwright.models.presets import TransformerSettings
+from genwright.recipe.mistyped import value_of
 from genwright.recipe.schema import Recipe
-from genwright.recipe.suggestions import settings_meant, value_of
+from genwright.recipe.suggestions import settings_meant
 from genwright.runs.watch import Watching, alarms
 from genwright.sampling.drawing import Decoding
 from genwright.training import loop

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from genwright import api
 from genwright.core.registry import settings_of
-from genwright.recipe.schema import Recipe, shipped
+from genwright.recipe.schema import Recipe
+from genwright.recipe.shipped import shipped
 from genwright.runs import assemble
 from genwright.training.schedules import momentum_at, rate_factor, shortened, warmup_steps
 from genwright.training.settings import Optimizer, Schedule

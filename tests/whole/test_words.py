@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import genwright
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import PLACES, Settings, kinds
-from genwright.recipe.schema import Recipe, build, parse_overrides
+from genwright.recipe.overrides import parse_overrides
+from genwright.recipe.schema import Recipe, build
 from genwright.recipe.words import read_words
 from genwright.recipe.yaml_text import read_yaml
 
@@ -95,7 +96,7 @@ class Outer(Settings):
 
 def read(word: str, cls: type[Settings] = Every):
     values: dict = {}
-    from genwright.recipe.schema import override
+    from genwright.recipe.overrides import override
 
     for key, value in parse_overrides([word]).items():
         override(values, key, value)

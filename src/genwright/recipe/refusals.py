@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.recipe.suggestions import settings_meant, written
@@ -17,8 +18,15 @@ _BOUNDS = {
     "less_than": "less than",
     "less_than_equal": "at most",
 }
-_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
-_KINDS |= {"list": "a list", "tuple": "a list", "dict": "key: value lines"}
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "key: value lines",
+}
 # what pydantic calls a union's
 _MEMBERS = ("int", "float", "str", "bool", "none", "tuple", "list", "dict")
 
@@ -34,43 +42,45 @@ def refusal(
 
     cls: what was validated; where: its dotted place. everywhere: all dotted settings of a recipe,
     to find a misplaced one."""
-    problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    problems = error.errors()
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    problem = (unknown or problems)[0]
     path, owner = _place(cls, problem["loc"])
-    key = ".".join([*([where] if where else []), *path])
-    value = problem["input"]
-    kind = problem["type"]
-    context = problem.get("ctx", {})
-    if kind == "extra_forbidden":
-        return GenwrightError(f"{key} is not a setting", _near(owner, key, value, everywhere))
-    if kind == "missing":
+    key = ".".join([where, *path] if where else path)
+    if unknown:
+        remedy = _near(owner, key, problem["input"], everywhere)
+        return GenwrightError(f"{key} is not a setting", remedy)
+    if problem["type"] == "missing":
         meaning = owner.model_fields[path[-1]].description or "see `genwright recipe show`"
         return GenwrightError(
             f"{key} is not given, and has no default", f"set it ({meaning.removesuffix('.')})"
         )
+    if problem["type"] in ("value_error", "assertion_error"):
+        reason = problem.get("ctx", {}).get("error", problem["msg"])
+        return GenwrightError(f"{key or 'the recipe'}: {reason}", "change that setting")
+    return GenwrightError(f"{key} is {problem['input']!r}", _remedy(problem))
+
+
+def _remedy(problem: ErrorDetails) -> str:
+    """What a value must be."""
+    kind = problem["type"]
+    context = problem.get("ctx", {})
     if kind in _BOUNDS:
         (bound,) = context.values()
-        return GenwrightError(f"{key} is {value!r}", f"it must be {_BOUNDS[kind]} {bound}")
+        return f"it must be {_BOUNDS[kind]} {bound}"
     if kind == "literal_error":
-        return GenwrightError(f"{key} is {value!r}", f"it must be {context['expected']}")
-    if kind in ("value_error", "assertion_error"):
-        return GenwrightError(
-            f"{key or 'the recipe'}: {str(context.get('error', problem['msg']))}",
-            "change that setting",
-        )
+        return f"it must be {context['expected']}"
     if kind in ("model_type", "model_attributes_type"):
-        return GenwrightError(f"{key} is {value!r}", "write its settings as key: value")
-    if wanted := _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0]):
-        misread = wanted == "text" and (value is None or isinstance(value, (int, float)))
-        quotes = " (in quotes, if it looks like a number or begins with #)" if misread else ""
-        example = (
-            f", as in [{value}]"
-            if wanted == "a list" and isinstance(value, str) and value.isalnum()
-            else ""
-        )
-        return GenwrightError(f"{key} is {value!r}", f"it must be {wanted}{quotes}{example}")
-    return GenwrightError(
-        f"{key} is {value!r}", f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
-    )
+        return "write its settings as key: value"
+    wanted = _KINDS.get(kind.rpartition("_")[0]) or _KINDS.get(kind.split("_")[0])
+    if not wanted:
+        return f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+    value = problem["input"]
+    if wanted == "text" and (value is None or isinstance(value, (int, float))):
+        return f"it must be {wanted} (in quotes, if it looks like a number or begins with #)"
+    if wanted == "a list" and isinstance(value, str) and value.isalnum():
+        return f"it must be {wanted}, as in [{value}]"
+    return f"it must be {wanted}"
 
 
 def _place(cls: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
@@ -80,13 +90,14 @@ def _place(cls: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str],
     here = [cls]
     owner = cls
     for depth, part in enumerate(loc):
-        known = [c for c in here if part in c.model_fields]
+        known = [settings for settings in here if part in settings.model_fields]
         owner = (known or here or [owner])[0]
         if known:
-            here = [
-                inner for c in known for inner in _settings_in(c.model_fields[str(part)].annotation)
-            ]
-        if known or depth == 0 or isinstance(part, int) or "[" not in part and part not in _MEMBERS:
+            here = []
+            for settings in known:
+                here += _settings_in(settings.model_fields[str(part)].annotation)
+        is_member = "[" in str(part) or part in _MEMBERS
+        if known or depth == 0 or isinstance(part, int) or not is_member:
             path.append(str(part))
     return path, owner
 
@@ -95,7 +106,10 @@ def _settings_in(annotation: Any) -> list[type[BaseModel]]:
     """The settings classes inside an annotation: X, X | None, dict[str, X]."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [cls for inner in typing.get_args(annotation) for cls in _settings_in(inner)]
+    found = []
+    for inner in typing.get_args(annotation):
+        found += _settings_in(inner)
+    return found
 
 
 def _near(
@@ -107,9 +121,9 @@ def _near(
     word = key.rpartition(".")[2]
     if get_close_matches(word, owner.model_fields, n=1, cutoff=0.7):
         return did_you_mean(word, owner.model_fields)
-    if elsewhere := [
-        name for name in settings_meant(word, everywhere(), exact=True) if name != key
-    ]:
+    elsewhere = settings_meant(word, everywhere(), exact=True)
+    elsewhere = [name for name in elsewhere if name != key]
+    if elsewhere:
         return written(elsewhere[:1], _typed(value), word)
     return did_you_mean(word, owner.model_fields)
 
@@ -118,7 +132,9 @@ def _typed(value: Any) -> str | None:
     """A value as it is typed on a command line; None for one of several parts."""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, (str, int, float)) else None
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    return None
 
 
 def dotted_names(cls: type[BaseModel], prefix: str = "") -> Iterator[str]:

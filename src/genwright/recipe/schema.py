@@ -9,12 +9,10 @@ before any work starts. `dump` writes every setting out; loading that gives an e
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, cast
 
 from pydantic import (
     AfterValidator,
@@ -26,11 +24,13 @@ from pydantic import (
     model_validator,
 )
 
-from genwright.core.errors import GenwrightError, did_you_mean
+from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings, default_kind, kinds, settings_of
+from genwright.recipe.overrides import changed, value_at
 from genwright.recipe.refusals import dotted_names, refusal
-from genwright.recipe.words import Word, opened, read_words
-from genwright.recipe.yaml_text import read_yaml, write_yaml
+from genwright.recipe.shipped import values_of
+from genwright.recipe.words import Word, read_words
+from genwright.recipe.yaml_text import write_yaml
 from genwright.training.settings import Training, Watching
 
 
@@ -81,13 +81,15 @@ def _usual_kind(family: str, where: str) -> str:
 
 def _models(value: Any) -> Any:
     """One network, or several by name: then each of them says its kind."""
-    parts = value if isinstance(value, Mapping) else {}
-    if parts and all(
-        isinstance(part, Settings) or isinstance(part, Mapping) and "kind" in part
-        for part in parts.values()
-    ):
-        return {str(name): _part("model", part, f"model.{name}") for name, part in parts.items()}
+    if isinstance(value, Mapping) and value and all(map(_says_kind, value.values())):
+        return {str(name): _part("model", part, f"model.{name}") for name, part in value.items()}
     return _part("model", value, "model")
+
+
+def _says_kind(part: Any) -> bool:
+    if isinstance(part, Mapping):
+        return "kind" in part
+    return isinstance(part, Settings)
 
 
 def _sampling(value: Any, info: ValidationInfo) -> Any:
@@ -95,7 +97,9 @@ def _sampling(value: Any, info: ValidationInfo) -> Any:
     objective = info.data.get("objective")
     if objective is None or isinstance(value, Settings):  # the objective was refused already
         return value
-    return build(objective.sampling, {} if value is None else value, "sampling")
+    if value is None:
+        value = {}
+    return build(objective.sampling, value, "sampling")
 
 
 def _everywhere() -> Iterator[str]:
@@ -119,12 +123,17 @@ def _folder_name(name: str) -> str:
 def _named_after(stem: str) -> str:
     """A run's name from its recipe file's: as it is, or with - for what a folder's name should not
     hold."""
+    if _FOLDER_NAME.fullmatch(stem):
+        return stem
     plain = re.sub(r"[^\w .+-]+", "-", stem).lstrip(" .+-")[:100].rstrip(" .-")
-    return stem if _FOLDER_NAME.fullmatch(stem) else re.sub(r"[ -]*-[ -]*", "-", plain) or "recipe"
+    return re.sub(r"[ -]*-[ -]*", "-", plain) or "recipe"
 
 
 def _of(family: str) -> BeforeValidator:
-    return BeforeValidator(lambda value: _part(family, value, family))
+    def part(value: Any) -> Any:
+        return _part(family, value, family)
+
+    return BeforeValidator(part)
 
 
 class Recipe(Settings):
@@ -155,7 +164,9 @@ class Recipe(Settings):
     @property
     def networks(self) -> dict[str, Any]:
         """The networks' settings by name; a single one is called `model`."""
-        return self.model if isinstance(self.model, dict) else {"model": self.model}
+        if isinstance(self.model, dict):
+            return self.model
+        return {"model": self.model}
 
     @model_validator(mode="before")
     @classmethod
@@ -169,188 +180,53 @@ class Recipe(Settings):
             part = values.get(name)
             if part is None:
                 filled[name] = kind
-            elif (
-                isinstance(part, Mapping)
-                and "kind" not in part
-                and not any(isinstance(inner, Mapping) for inner in part.values())
-            ):
+            elif isinstance(part, Mapping) and "kind" not in part and not _holds_mappings(part):
                 # not several networks, each with its own kind
                 filled[name] = {**part, "kind": kind}
         return filled
 
     @model_validator(mode="after")
     def _fits(self) -> Recipe:
-        if self.codec.content != self.data.content:
-            fit = sorted(
-                kind for kind, known in kinds("codec").items() if known.content == self.data.content
+        wanted = self.data.content
+        if self.codec.content != wanted:
+            fit = [kind for kind, known in kinds("codec").items() if known.content == wanted]
+            raise GenwrightError(
+                f"codec {self.codec.kind} is for {self.codec.content}, "
+                f"and data.kind is {self.data.kind}",
+                f"choose one of: {', '.join(sorted(fit))}",
             )
-            what = f"codec {self.codec.kind} is for {self.codec.content}, and data.kind is {self.data.kind}"
-            raise GenwrightError(what, f"choose one of: {', '.join(fit)}")
         return self
 
     @classmethod
     def load(cls, name_or_path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
         """A shipped recipe by name, or a YAML file (or a run's folder). overrides: dotted setting
         -> value. Raises GenwrightError."""
-        values, stem = _values(name_or_path)
+        values, stem = values_of(name_or_path)
         values.setdefault("name", _named_after(stem))
-        return cls.of(_changed(values, overrides or {}))
+        return cls.of(changed(values, overrides or {}))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Recipe:
         """A recipe from nested settings. Raises GenwrightError."""
-        return build(cls, values, "")
+        return cast(Recipe, build(cls, values, ""))
 
     def overridden(self, overrides: Mapping[str, Any]) -> Recipe:
         """This recipe with some settings changed, by dotted name. Raises GenwrightError."""
-        return Recipe.of(_changed(self.model_dump(), overrides))
+        return Recipe.of(changed(self.model_dump(), overrides))
 
     def settled(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """The overrides that made this recipe, each word of a command line replaced by the value
         that it was read as."""
         values = self.model_dump(mode="json", exclude_unset=True)
-        return {
-            key: _at(values, key) if isinstance(value, Word) else value
-            for key, value in overrides.items()
-        }
+        settled = {}
+        for key, value in overrides.items():
+            settled[key] = value_at(values, key) if isinstance(value, Word) else value
+        return settled
 
     def dump(self) -> str:
         """Every setting as YAML; `Recipe.load` of it gives an equal recipe."""
         return write_yaml(self.model_dump(mode="json"))
 
 
-def _at(values: Any, key: str) -> Any:
-    """What stands at a dotted key of nested settings."""
-    for name in key.split("."):
-        values = values[name]
-    return values
-
-
-def _changed(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in overrides.items():
-        override(values, key, value)
-    if "data.path" in overrides and "data.source" not in overrides:
-        # a person's own files, whatever the recipe usually learns from
-        values["data"].pop("source", None)
-    return values
-
-
-def _values(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
-    """The raw settings of a shipped recipe or a file, and the name it has unless it says
-    otherwise."""
-    text = str(name_or_path)
-    path = Path(name_or_path)
-    shipped_file = resources.files("genwright") / "recipes" / f"{text}.yaml"
-    if (
-        isinstance(name_or_path, str)
-        and text.isidentifier() | text.replace("-", "_").isidentifier()
-        and shipped_file.is_file()
-    ):
-        return read_yaml(shipped_file.read_text(encoding="utf-8"), text), text
-    if path.is_dir() and (path / "recipe.yaml").is_file():
-        path = path / "recipe.yaml"
-    elif path.suffix not in (".yaml", ".yml") and not path.is_file():
-        near = did_you_mean(text, [name for name, _ in shipped()])
-        raise GenwrightError(
-            f"there is no recipe {text!r}", f"{near}; or give the path of a .yaml file"
-        )
-    try:
-        return read_yaml(path.read_text(encoding="utf-8"), text), path.stem
-    except OSError as error:
-        raise GenwrightError(
-            f"the recipe {text} cannot be read ({error.strerror})",
-            "check the path, or see `genwright recipes`",
-        ) from None
-    except UnicodeDecodeError as error:
-        raise GenwrightError(
-            f"the recipe {text} is not UTF-8 text (byte {error.start})", "save it as UTF-8"
-        ) from None
-
-
-def shipped() -> list[tuple[str, str]]:
-    """(name, description) of every recipe that comes with the package; imports nothing heavy."""
-    files = (resources.files("genwright") / "recipes").iterdir()
-    names = sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
-    return [(name, str(_values(name)[0].get("description", ""))) for name in names]
-
-
-def parse_overrides(words: Sequence[str]) -> dict[str, Any]:
-    """`key=value` words of a command line -> {key: Word(value)}, to be read by the type of the
-    setting; `key:=json` -> {key: value}. Raises GenwrightError for a word without `=`."""
-    found: dict[str, Any] = {}
-    for word in words:
-        key, equals, text = word.partition("=")
-        exact = key.endswith(":")
-        key = key.removesuffix(":").strip()
-        if not equals or not key:
-            raise GenwrightError(
-                f"{word!r} is not a setting", "write key=value, for example training.steps=500"
-            )
-        found[key] = _json(key, text) if exact else Word(text)
-    return found
-
-
-def _json(key: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise GenwrightError(
-            f"{key}:={text} is not JSON", f"write {key}=VALUE, or JSON after := as in {key}:=null"
-        ) from None
-
-
-def override(values: dict[str, Any], key: str, value: Any) -> None:
-    """Sets a dotted key in nested settings, in place."""
-    *parents, last = key.split(".")
-    place = values
-    for depth, name in enumerate(parents, start=1):
-        inner = place.get(name)
-        if isinstance(inner, Word):
-            inner = opened(inner)
-        if isinstance(inner, str) and depth == 1:
-            inner = {"kind": inner}
-        elif inner is not None and not isinstance(inner, Mapping):
-            raise GenwrightError(
-                f"{key} is not a setting", f"{'.'.join(parents[:depth])} holds one value, {inner!r}"
-            )
-        place[name] = dict(inner or {})
-        place = place[name]
-    place[last] = value
-
-
-class Row(NamedTuple):
-    """A setting: its dotted key, value, default (`...`: it must be given) and what it means."""
-
-    key: str
-    value: Any
-    default: Any
-    meaning: str
-
-
-def explain(
-    settings: BaseModel, defaults: BaseModel | None = None, prefix: str = ""
-) -> Iterator[Row]:
-    """Every setting of a recipe, nested ones by their dotted key. defaults: of these settings' own
-    class, where the default is one."""
-    for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        key = prefix + name
-        if field.is_required():
-            default: Any = ...
-        elif type(defaults) is type(settings):
-            default = getattr(defaults, name)
-        else:
-            default = field.get_default(call_default_factory=True)
-        if isinstance(value, BaseModel):
-            yield from explain(
-                value, default if isinstance(default, BaseModel) else None, f"{key}."
-            )
-        elif (
-            isinstance(value, Mapping)
-            and value
-            and all(isinstance(inner, BaseModel) for inner in value.values())
-        ):
-            for inner_name, inner in value.items():
-                yield from explain(inner, None, f"{key}.{inner_name}.")
-        else:
-            yield Row(key, value, default, field.description or "")
+def _holds_mappings(part: Mapping[str, Any]) -> bool:
+    return any(isinstance(inner, Mapping) for inner in part.values())

@@ -49,7 +49,9 @@ def _words(value: Any) -> Any:
         return [_words(item) for item in value]
     if isinstance(value, dict):
         return {key: _words(item) for key, item in value.items()}
-    return Word(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return Word(value)
+    return value
 
 
 def read_words(cls: type[BaseModel], values: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -61,8 +63,8 @@ def read_words(cls: type[BaseModel], values: Mapping[str, Any], where: str) -> d
     out = dict(values)
     for name, value in values.items():
         if name in cls.model_fields:
-            wanted = cls.model_fields[name].annotation
-            out[name] = _read(wanted, value, f"{where}.{name}" if where else name)
+            key = f"{where}.{name}" if where else name
+            out[name] = _read(cls.model_fields[name].annotation, value, key)
     return out
 
 
@@ -72,17 +74,20 @@ def _read(wanted: Any, value: Any, key: str) -> Any:
     if isinstance(value, Word):
         if value.lower() in _NOT_SET and type(None) in choices:
             return None
-        value = opened(value) if _may_be_opened(choices, value) else value
+        if _may_be_opened(choices, value):
+            value = opened(value)
     if isinstance(value, Mapping):
         return _read_mapping(choices, value, key)
     if isinstance(value, (list, tuple)):
-        return [
-            _read(_inner(choices, place), item, f"{key}.{place}")
-            for place, item in enumerate(value)
-        ]
+        items = []
+        for place, item in enumerate(value):
+            items.append(_read(_inner(choices, place), item, f"{key}.{place}"))
+        return items
     if bool in choices:
         _check_truth(value, choices, key)
-    return _scalar(choices, value) if isinstance(value, Word) else value
+    if isinstance(value, Word):
+        return _scalar(choices, value)
+    return value
 
 
 def _choices(wanted: Any) -> list[Any]:
@@ -92,16 +97,23 @@ def _choices(wanted: Any) -> list[Any]:
     if origin is Annotated:
         return _choices(get_args(wanted)[0])
     if origin in (Union, types.UnionType):
-        return [choice for member in get_args(wanted) for choice in _choices(member)]
+        choices = []
+        for member in get_args(wanted):
+            choices += _choices(member)
+        return choices
     return [wanted]
 
 
 def _may_be_opened(choices: list[Any], word: Word) -> bool:
     """Whether brackets or braces mean something where these types may stand: text alone keeps
     them."""
-    listed = any(get_origin(choice) in (list, tuple) for choice in choices)
-    mapped = any(_is_settings(choice) or get_origin(choice) is dict for choice in choices)
-    return Any in choices or (listed and word.startswith("[")) or (mapped and word.startswith("{"))
+    if Any in choices:
+        return True
+    if word.startswith("["):
+        return any(get_origin(choice) in (list, tuple) for choice in choices)
+    if word.startswith("{"):
+        return any(_is_settings(choice) or get_origin(choice) is dict for choice in choices)
+    return False
 
 
 def _is_settings(choice: Any) -> bool:
@@ -140,14 +152,16 @@ def _scalar(choices: list[Any], word: Word) -> Any:
         if choice is str:
             return text
         if get_origin(choice) is Literal:
-            found = [option for option in get_args(choice) if str(option) == word]
-            if found:
-                return found[0]
+            for option in get_args(choice):
+                if str(option) == word:
+                    return option
         elif choice is Any or choice is type(value) or (choice is float and type(value) is int):
             return value
         elif choice is int and type(value) is float and value.is_integer():
             return int(value)  # training.steps=1e4
-    return text if isinstance(value, bool) else value  # true is no 1
+    if isinstance(value, bool):  # true is no 1
+        return text
+    return value
 
 
 def _check_truth(value: Any, choices: list[Any], key: str) -> None:

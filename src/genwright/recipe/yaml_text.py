@@ -22,9 +22,9 @@ _PLAIN = (  # YAML 1.2, section 10.3.2 (core schema)
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
@@ -42,15 +42,18 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     """PyYAML would fold the line breaks of Unicode away, unless they stand in double quotes."""
-    return dumper.represent_scalar(
-        "tag:yaml.org,2002:str",
-        text,
-        style='"' if re.search("[\x85\u2028\u2029\ufeff]", text) else None,
-    )
+    style = None
+    if re.search("[\x85\u2028\u2029\ufeff]", text):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    return int(node.value)  # 010 is ten
 
 
 _Dumper.add_representer(str, _text)
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(node.value))  # 010 is ten
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 for _tag, _pattern, _first in _PLAIN:
     for _cls in (_Loader, _Dumper):
         _cls.add_implicit_resolver(
@@ -77,8 +80,10 @@ def read_yaml(text: str, name: str) -> dict[str, Any]:
         TypeError,
         RecursionError,
     ) as error:
-        what = f"{name} is not YAML that a recipe can hold ({type(error).__name__})"
-        raise GenwrightError(what, "write plain key: value lines") from None
+        raise GenwrightError(
+            f"{name} is not YAML that a recipe can hold ({type(error).__name__})",
+            "write plain key: value lines",
+        ) from None
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
@@ -116,7 +121,7 @@ def _meaning(kind: str, text: str) -> bool | int | float | str | None:
 class _FlowLoader(_Loader):
     """Leaves every scalar as the text that it is."""
 
-    yaml_implicit_resolvers: dict = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}
 
 
 def read_flow(text: str) -> Any:
@@ -135,4 +140,5 @@ def read_flow(text: str) -> Any:
 
 
 def write_yaml(values: dict[str, Any]) -> str:
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140)
+    """YAML of plain data, in the order of its keys; `read_yaml` of it gives equal data."""
+    return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=140))

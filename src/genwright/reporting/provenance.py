@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genwright.core.errors import GenwrightError
-from genwright.recipe.schema import shipped
+from genwright.recipe.shipped import shipped
 
 if TYPE_CHECKING:
     from genwright.recipe.schema import Recipe

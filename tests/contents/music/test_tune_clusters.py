@@ -12,7 +12,8 @@ from genwright.contents.music.data import MusicData
 from genwright.contents.music.tune_clusters import columns_of, same_names, stem_of
 from genwright.core.errors import GenwrightError
 from genwright.data.split import clusters_of
-from genwright.recipe.schema import Recipe, parse_overrides
+from genwright.recipe.overrides import parse_overrides
+from genwright.recipe.schema import Recipe
 from genwright.runs.preview import preview
 
 pytest.importorskip("music21")
