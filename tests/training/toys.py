@@ -177,10 +177,9 @@ def make(name, seed=0, size=12, **training):
     torch.manual_seed(seed)
     objective = {"gan": GAN, "vae": VAE, "ppo": PPO}[name]()
     stream = Bandit(size) if name == "ppo" else Points(size)
-    usual = {"steps": 40, "ema": 0.9, "clip": 5.0, "precision": "fp32"}
+    usual = {"steps": 40, "ema": 0.9, "clip": 5.0, "precision": "fp32", "optimizer": ADAM}
     settings = Training(
         batch_size=size,
-        optimizer=ADAM,
         schedule=Schedule(kind="cosine", warmup=3),
         **usual | training,
     )

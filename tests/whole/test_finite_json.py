@@ -4,7 +4,6 @@ import ast
 import json
 import math
 import re
-import threading
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from genwright.training.engine import Engine
 from genwright.training.records import Records, read
 from genwright.training.settings import Optimizer, Schedule, Training
 from genwright.training.weighting import weightless
+from training.ranks import on_two_ranks
 
 ROOT = Path(__file__).parents[2]
 BAD = (math.nan, math.inf, -math.inf)
@@ -235,21 +235,6 @@ class Numbers:
         return [Source(f"numbers {position}") for _ in examples]
 
 
-class Rank(Engine):
-    """One of two ranks in threads."""
-
-    def __init__(self, rank, brought, barrier):
-        self.__dict__.update(vars(Engine.alone()))
-        self.rank, self.size, self.brought, self.barrier = rank, 2, brought, barrier
-
-    def sum_(self, tensor):
-        self.brought[self.rank] = tensor.clone()
-        self.barrier.wait()
-        tensor.copy_(self.brought[0] + self.brought[1])
-        self.barrier.wait()
-        return tensor
-
-
 SETTINGS = Training(
     steps=3,
     batch_size=4,
@@ -275,17 +260,8 @@ def trained(engine, objective):
 
 def test_a_rank_whose_examples_do_not_count_spoils_no_step():
     expected, alone = trained(Engine.alone(), Part())
-    brought, barrier, found = [None, None], threading.Barrier(2, timeout=60), [None, None]
-
-    def one(rank):
-        # which are the second rank's
-        found[rank] = trained(Rank(rank, brought, barrier), Part(bad=(1, 3)))
-
-    threads = [threading.Thread(target=one, args=(rank,)) for rank in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    # the second rank's examples are the bad ones
+    found = on_two_ranks(lambda engine: trained(engine, Part(bad=(1, 3))))
     for weights, records in found:
         assert not any("skipped" in record for record in records)
         assert torch.allclose(weights, expected, rtol=1e-6)

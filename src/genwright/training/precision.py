@@ -67,15 +67,17 @@ def _differentiate(objective: Objective, micro: Batch, engine: Engine, turns: in
     plan = objective.turns(0)
     turn = next(plan, None)
     played = 0
-    while turn is not None and played != turns:
+    while turn is not None:
         loss = weighted(turn.loss, dict(micro))
         torch.autograd.backward(loss.total.sum())
+        played += 1
+        if played == turns:
+            break
         added = Added()
         added.add(loss)
         names, numbers = added.over_ranks(Engine.alone(engine.device), on_host=True)
         total, count, *pairs = numbers
         turn = following(plan, Measured.of(names, [total, count, 0.0, *pairs]))
-        played += 1
     plan.close()
 
 
