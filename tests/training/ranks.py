@@ -23,8 +23,10 @@ class Rank(Engine):
         return tensor
 
 
-def on_two_ranks(call):
-    """What `call(engine)` gives on each rank. An error of either is raised here."""
+def on_two_ranks(make, call):
+    """What `call(engine, make())` gives on each rank. An error of either is raised here. Things are
+    made one after the other, since threads share torch's own generator."""
+    made = [make(), make()]
     brought = [None, None]
     barrier = threading.Barrier(2, timeout=60)
     found = [None, None]
@@ -32,7 +34,7 @@ def on_two_ranks(call):
 
     def one(rank):
         try:
-            found[rank] = call(Rank(rank, brought, barrier))
+            found[rank] = call(Rank(rank, brought, barrier), made[rank])
         except Exception as error:
             errors.append(error)
             barrier.abort()  # the other one waits no longer

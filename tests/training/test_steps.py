@@ -102,11 +102,13 @@ def test_a_turn_sees_what_the_last_one_measured():
 def test_a_stop_is_the_same_for_any_split_and_number_of_ranks(micro):
     one = Stopping(LIMIT)
     expected, _ = trained(one)
-    others = [Stopping(LIMIT) for _ in range(3)]
-    states = [trained(others[0], micro_batch=micro)[0]]
-    found = on_two_ranks(lambda e: trained(others[1 + e.rank], e, micro_batch=micro))
-    states += [state for state, _ in found]
-    for other, state in zip(others, states, strict=True):
+    other = Stopping(LIMIT)
+    found = [(other, trained(other, micro_batch=micro)[0])]
+    found += on_two_ranks(
+        lambda: Stopping(LIMIT),
+        lambda engine, other: (other, trained(other, engine, micro_batch=micro)[0]),
+    )
+    for other, state in found:
         assert other.epochs == one.epochs
         assert torch.allclose(weights_of(state), weights_of(expected), atol=1e-5)
 
@@ -164,7 +166,8 @@ def test_what_is_observed_and_settled_is_the_same_for_any_split_and_number_of_ra
         assert torch.allclose(weights_of(state), weights_of(expected), atol=1e-5)
         losses = [record["loss"] for record in records]
         assert [record["loss"] for record in others] == pytest.approx(losses, abs=1e-5)
-    for state, _ in on_two_ranks(lambda engine: trained(Regularised(), engine, micro_batch=4)):
+    on_ranks = on_two_ranks(Regularised, lambda engine, made: trained(made, engine, micro_batch=4))
+    for state, _ in on_ranks:
         assert torch.allclose(weights_of(state), weights_of(expected), atol=1e-5)
 
 
