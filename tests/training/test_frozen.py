@@ -10,9 +10,9 @@ from genwright.core.errors import GenwrightError
 from genwright.training import checkpoint
 from genwright.training.engine import Engine
 from genwright.training.session import Session
-from training import toys
-from training.test_loop import final, history, same
-from training.test_state import SETTINGS, Towards, values
+from training import toy_run, toys
+from training.test_loop import final, history, launch, near, same
+from training.test_state import SETTINGS, values
 
 BFLOAT16 = torch.bfloat16
 
@@ -23,7 +23,9 @@ def session(folder, seed=0, dtype=torch.float32, **training):
         update={"checkpoint_every": 2, "evaluate_every": 0, "keep": 9} | training
     )
     engine = Engine.alone()
-    return Session(folder, Towards(seed), toys.Points(8), settings, engine, seed=3, dtype=dtype)
+    return Session(
+        folder, toys.Distillation(seed), toys.Points(8), settings, engine, seed=3, dtype=dtype
+    )
 
 
 def frozen_files(run):
@@ -32,7 +34,7 @@ def frozen_files(run):
 
 @pytest.mark.parametrize("dtype", [torch.float32, BFLOAT16])
 def test_what_is_frozen_is_stored_once(tmp_path, dtype):
-    before = values(Towards())
+    before = values(toys.Distillation())
     session(tmp_path, dtype=dtype).train()
     files = frozen_files(tmp_path)
     assert len(files) == 2, "of the reference, and of the student's first layer"
@@ -150,3 +152,32 @@ def test_a_frozen_buffer_that_is_written_to_stops_the_run(tmp_path):
     broken.objective.after_step = after_step
     with pytest.raises(GenwrightError, match=r"buffer 0\.1\.running_mean of a module that is not"):
         broken.train()
+
+
+def test_sharded_processes_freeze_as_one_does_and_start_again(tmp_path):
+    common = ("--steps", 6, "--strategy", "fsdp", "--every", 3, "--read", tmp_path / "flat")
+    launch(2, "distillation", tmp_path / "a", *common, "--again", tmp_path / "b")
+    first = toy_run.session("distillation", tmp_path / "c", steps=6, checkpoint_every=3)
+    first.train()
+    second = toy_run.session(
+        "distillation", tmp_path / "d", steps=6, checkpoint_every=3, objective=first.objective
+    )
+    state, _ = second.train()
+    torch.testing.assert_close(state.read(), load_file(tmp_path / "flat")["flat"])
+    for two, one in (("a", "c"), ("b", "d")):
+        assert near(final(tmp_path / two, 6), final(tmp_path / one, 6))
+        names = [[file.name for file in frozen_files(tmp_path / run)] for run in (two, one)]
+        assert names[0] == names[1] and len(names[0]) == 2
+    assert not near(final(tmp_path / "c", 6), final(tmp_path / "d", 6))
+
+
+def test_sharded_processes_freeze_in_bf16_and_go_on(tmp_path):
+    common = ("--steps", 4, "--strategy", "fsdp", "--every", 2, "--bf16")
+    launch(2, "distillation", tmp_path / "two", *common, "--until", 3)
+    launch(2, "distillation", tmp_path / "two", *common, "--resume")
+    one = toy_run.session("distillation", tmp_path / "one", steps=4, checkpoint_every=2)
+    one.dtype = BFLOAT16
+    one.train()
+    assert near(final(tmp_path / "two", 4), final(tmp_path / "one", 4), 0.02)
+    names = [[file.name for file in frozen_files(tmp_path / run)] for run in ("two", "one")]
+    assert names[0] == names[1] and len(names[0]) == 2

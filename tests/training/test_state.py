@@ -4,9 +4,7 @@ import copy
 
 import pytest
 import torch
-from torch import nn
 
-from genwright.core.contracts import Loss, Objective, Turn
 from genwright.core.errors import GenwrightError
 from genwright.training import loop
 from genwright.training.engine import Engine
@@ -23,52 +21,6 @@ SETTINGS = Training(
     optimizer=Optimizer(kind="muon", matrix_rate=0.02, learning_rate=0.01),
 )
 DTYPES = (torch.float32, torch.bfloat16)
-
-
-class Towards(Objective):
-    """A student learns a frozen reference's outputs. Its first layer is frozen; a critic joins in
-    from the third step."""
-
-    trained = ("student", "critic")
-
-    def __init__(self, seed=0):
-        torch.manual_seed(seed)
-        student = toys.mlp(2, 16, 2)
-        student[0].requires_grad_(False)
-        student.register_buffer("codebook", torch.randn(3, 2))
-        student.register_buffer("idle", torch.zeros(3, dtype=torch.int64))
-        reference = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(0.5))
-        self.modules = {
-            "student": student,
-            "reference": nn.Sequential(reference, nn.Linear(8, 2)),
-            "critic": toys.mlp(2, 16, 1),
-        }
-
-    def prepare(self, batch, draws, ranks):
-        return batch
-
-    def turns(self, step):
-        yield Turn(("student",), self.follow)
-        if step >= 2:
-            yield Turn(("critic",), self.judge)
-
-    def follow(self, batch):
-        with torch.no_grad():
-            wanted = self.modules["reference"](batch["points"])
-        out = self.modules["student"](batch["points"])
-        return self._loss("loss", (out - wanted).float().square().sum(1))
-
-    def judge(self, batch):
-        out = self.modules["critic"](batch["points"])
-        return self._loss("critic_loss", (out[:, 0] - 1).float().square())
-
-    def _loss(self, name, total):
-        count = torch.ones_like(total)
-        return Loss(total, count, {name: (total.detach().sum(), count.sum())})
-
-    def after_step(self, metrics, sums):
-        self.modules["student"].codebook.mul_(0.9)
-        self.modules["student"].idle.add_(1)
 
 
 def trained(objective, dtype=torch.float32, steps=6, state=None, position=0):
@@ -96,7 +48,7 @@ def same(a, b):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_module_that_first_moves_in_a_later_step_is_trained(dtype):
-    objective = Towards()
+    objective = toys.Distillation()
     before = values(objective)
     state = trained(objective, dtype)
     assert state.weights["critic"].updates == 4
@@ -109,7 +61,7 @@ def test_a_module_that_first_moves_in_a_later_step_is_trained(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_what_is_frozen_stays_as_it_was(dtype):
-    objective = Towards()
+    objective = toys.Distillation()
     before = values(objective)
     state = trained(objective, dtype)
     assert not any(part.training for part in objective.modules["reference"].modules())
@@ -130,7 +82,7 @@ def test_what_is_frozen_stays_as_it_was(dtype):
 
 
 def test_a_turn_that_moves_a_frozen_module_is_refused():
-    objective = Towards()
+    objective = toys.Distillation()
     objective.trained = ("student",)
     with pytest.raises(
         GenwrightError,
@@ -140,7 +92,7 @@ def test_a_turn_that_moves_a_frozen_module_is_refused():
 
 
 def test_an_objective_that_trains_what_it_has_not_is_refused():
-    objective = Towards()
+    objective = toys.Distillation()
     objective.trained = ("studnet",)
     with pytest.raises(GenwrightError, match="trains 'studnet'.*did you mean 'student'"):
         start(objective, SETTINGS, Engine.alone())
@@ -150,16 +102,16 @@ def test_an_objective_that_trains_what_it_has_not_is_refused():
 @pytest.mark.parametrize("second", DTYPES)
 @pytest.mark.parametrize("kept", [True, False])
 def test_two_starts_in_one_process_are_those_of_two_processes(first, second, kept):
-    objective = Towards()
+    objective = toys.Distillation()
     state = trained(objective, first)
     if not kept:  # nobody holds the first state any more
         del state
     state = trained(objective, second)
     state.release()
 
-    alone = Towards()
+    alone = toys.Distillation()
     trained(alone, first).release()
-    fresh = Towards(seed=1)
+    fresh = toys.Distillation(seed=1)
     for name, network in fresh.modules.items():
         network.load_state_dict(alone.modules[name].state_dict())
     trained(fresh, second).release()
@@ -171,7 +123,7 @@ def test_two_starts_in_one_process_are_those_of_two_processes(first, second, kep
 
 
 def test_an_older_state_of_the_same_modules_trains_no_more():
-    objective = Towards()
+    objective = toys.Distillation()
     old = start(objective, SETTINGS, Engine.alone())
     new = start(objective, SETTINGS, Engine.alone())
     with pytest.raises(GenwrightError, match="no longer those of their module"):
@@ -181,7 +133,7 @@ def test_an_older_state_of_the_same_modules_trains_no_more():
 
 
 def test_a_copy_of_a_module_in_training_starts_from_full_precision():
-    objective = Towards()
+    objective = toys.Distillation()
     trained(objective, torch.bfloat16)
     other = copy.deepcopy(objective)
     start(objective, SETTINGS, Engine.alone())
@@ -190,7 +142,7 @@ def test_a_copy_of_a_module_in_training_starts_from_full_precision():
 
 
 def test_a_run_leaves_the_callers_random_numbers_and_all_gradients_allowed():
-    objective = Towards()
+    objective = toys.Distillation()
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -203,7 +155,7 @@ def test_a_run_leaves_the_callers_random_numbers_and_all_gradients_allowed():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_all_that_is_trained_is_read_and_written_as_one_vector(dtype):
-    objective = Towards()
+    objective = toys.Distillation()
     state = trained(objective, dtype)
     flat = state.read()
     count = sum(
@@ -223,7 +175,8 @@ def test_all_that_is_trained_is_read_and_written_as_one_vector(dtype):
     assert torch.equal(state.read(), kept)
     assert objective.modules["student"].idle.tolist() == [6, 6, 6]
     torch.testing.assert_close(
-        objective.modules["student"].codebook, Towards().modules["student"].codebook * 0.9**6
+        objective.modules["student"].codebook,
+        toys.Distillation().modules["student"].codebook * 0.9**6,
     )
     state.write(torch.full_like(kept, 0.6))  # an average of whole numbers need not be whole
     assert objective.modules["student"].idle.tolist() == [1, 1, 1]
@@ -234,7 +187,7 @@ def test_all_that_is_trained_is_read_and_written_as_one_vector(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_clients_share_one_set_of_buffers(dtype):
     """Two clients after each other on one state, as each would train in a process of its own."""
-    objective = Towards()
+    objective = toys.Distillation()
     state = start(objective, SETTINGS, Engine.alone(), seed=3, dtype=dtype)
     given = state.read()
     found = []
@@ -244,12 +197,12 @@ def test_clients_share_one_set_of_buffers(dtype):
         trained(objective, state=state, position=client)
         found.append(state.read())
     for client, vector in zip((1, 2), found, strict=True):
-        alone = trained(Towards(), dtype, position=client)
+        alone = trained(toys.Distillation(), dtype, position=client)
         assert torch.equal(alone.read(), vector)
 
 
 def test_a_whole_number_that_float32_cannot_hold_is_refused():
-    objective = Towards()
+    objective = toys.Distillation()
     objective.modules["student"].idle.fill_(1 << 25)
     with pytest.raises(GenwrightError, match="buffer idle holds a whole number over 16,777,216"):
         start(objective, SETTINGS, Engine.alone()).read()

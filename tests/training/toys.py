@@ -172,10 +172,59 @@ class PPO(Objective):
         pass
 
 
+class Distillation(Objective):
+    """A student learns a frozen reference's outputs. Its first layer is frozen; a critic joins in
+    from the third step."""
+
+    trained = ("student", "critic")
+
+    def __init__(self, seed=0, affine=True):
+        torch.manual_seed(seed)
+        student = mlp(2, 16, 2)
+        student[0].requires_grad_(False)
+        student.register_buffer("codebook", torch.randn(3, 2))
+        student.register_buffer("idle", torch.zeros(3, dtype=torch.int64))
+        reference = nn.Sequential(
+            nn.Linear(2, 8), nn.BatchNorm1d(8, affine=affine), nn.Dropout(0.5)
+        )
+        self.modules = {
+            "student": student,
+            "reference": nn.Sequential(reference, nn.Linear(8, 2)),
+            "critic": mlp(2, 16, 1),
+        }
+
+    def prepare(self, batch, draws, ranks):
+        return batch
+
+    def turns(self, step):
+        yield Turn(("student",), self.follow)
+        if step >= 2:
+            yield Turn(("critic",), self.judge)
+
+    def follow(self, batch):
+        with torch.no_grad():
+            wanted = self.modules["reference"](batch["points"])
+        out = self.modules["student"](batch["points"])
+        return self._loss("loss", (out - wanted).float().square().sum(1))
+
+    def judge(self, batch):
+        out = self.modules["critic"](batch["points"])
+        return self._loss("critic_loss", (out[:, 0] - 1).float().square())
+
+    def _loss(self, name, total):
+        count = torch.ones_like(total)
+        return Loss(total, count, {name: (total.detach().sum(), count.sum())})
+
+    def after_step(self, metrics, sums):
+        self.modules["student"].codebook.mul_(0.9)
+        self.modules["student"].idle.add_(1)
+
+
 def make(name, seed=0, size=12, **training):
     """(objective, stream, settings) of a toy, seeded."""
     torch.manual_seed(seed)
-    objective = {"gan": GAN, "vae": VAE, "ppo": PPO}[name]()
+    made = {"gan": GAN, "vae": VAE, "ppo": PPO, "distillation": Distillation}
+    objective = made[name]()
     stream = Bandit(size) if name == "ppo" else Points(size)
     usual = {"steps": 40, "ema": 0.9, "clip": 5.0, "precision": "fp32", "optimizer": ADAM}
     settings = Training(

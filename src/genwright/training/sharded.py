@@ -24,7 +24,7 @@ from genwright.training.buckets import Bucket
 from genwright.training.engine import Engine
 from genwright.training.optimizers import adamw_, muon_
 from genwright.training.schedules import momentum_at
-from genwright.training.weights import SHARDED, Held, Weights
+from genwright.training.weights import SHARDED, Held, Weights, full_precision_parts
 
 
 def share_out(module: nn.Module, dtype: torch.dtype) -> None:
@@ -45,6 +45,10 @@ def share_out(module: nn.Module, dtype: torch.dtype) -> None:
     # on the module's device, not on whatever accelerator there is
     device = next(module.parameters()).device.type
     mesh = init_device_mesh(device, (dist.get_world_size(),))
+    for part in full_precision_parts(module):
+        # the inputs stay in the dtype that is computed in
+        whole = MixedPrecisionPolicy(reduce_dtype=torch.float32, cast_forward_inputs=False)
+        fully_shard(part, mesh=mesh, mp_policy=whole)
     for block in getattr(module, "blocks", ()):
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(module, mesh=mesh, mp_policy=policy)

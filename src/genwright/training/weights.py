@@ -59,6 +59,18 @@ def persistent_buffers(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if name not in parameters}
 
 
+def full_precision_parts(module: nn.Module) -> list[nn.Module]:
+    """The parts of a module that are frozen and compute in fp32 whatever the others do:
+    normalisation by running statistics, which torch wants in one precision with its weights."""
+    parts = []
+    for part in module.modules():
+        if isinstance(part, _NormBase):
+            own = list(part.parameters())
+            if own and not any(parameter.requires_grad for parameter in own):
+                parts.append(part)
+    return parts
+
+
 @dataclass(eq=False)
 class Held:
     """What it takes to give a module back its own parameters. It refers to no module, so that one
@@ -194,15 +206,13 @@ class Weights:
 
     def _cast_frozen(self) -> None:
         """Lets frozen parameters be computed with in the module's dtype. Their own values stay in
-        the host's memory, where they cost a GPU nothing. Those of normalisation by running
-        statistics stay as they are, for torch wants them in the precision of the statistics."""
+        the host's memory, where they cost a GPU nothing."""
         self.originals: dict[str, Tensor] = {}
         if self.dtype == torch.float32:
             return
         full: set[Tensor] = set()
-        for part in self.module.modules():
-            if isinstance(part, _NormBase):
-                full.update(part.parameters())
+        for part in full_precision_parts(self.module):
+            full.update(part.parameters())
         for name, parameter in self.frozen.items():
             if parameter.is_floating_point() and parameter not in full:
                 self.originals[name] = parameter.data.cpu()
