@@ -62,7 +62,7 @@ def persistent_buffers(module: nn.Module) -> dict[str, Tensor]:
 def full_precision_parts(module: nn.Module) -> list[nn.Module]:
     """The parts of a module that are frozen and compute in fp32 whatever the others do:
     normalisation by running statistics, which torch wants in one precision with its weights."""
-    parts = []
+    parts: list[nn.Module] = []
     for part in module.modules():
         if isinstance(part, _NormBase):
             own = list(part.parameters())
