@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from genwright.contents.music.chords import CHORDS, chords
 from genwright.contents.music.score import Key, Meter, Note, Score, of_grid
 from genwright.contents.music.voice_leading import (
-    CHORDS,
     FAULTS,
     PAIRS,
     RANGES,
     Found,
     cadences,
-    chords,
     faults,
     labels,
     marks,

@@ -13,17 +13,21 @@ from genwright.contents.music.descriptors import SCALE, key_of
 from genwright.contents.music.score import REST, Score
 from genwright.core.errors import GenwrightError
 
-OFF = 0
-HOLD = 1
-PITCHED = 2
+OFF = 0  # the note ends
+HOLD = 1  # nothing happens
+PITCHED = 2  # the first token of a pitch
 VOCABULARY = 38
-LOWEST = 48
-TONIC = 14
-# sixteenths; of a motif; semitones; sixteenths after which a leap back resolves
-STEPS = 32
-BAR = 8
-LEAP = 7
-APART = 6
+LOWEST = 48  # MIDI pitch
+OCTAVES = 3
+TONIC = 14  # the token of the middle C
+STEPS = 32  # sixteenths of a melody
+BAR = 8  # sixteenths of a motif
+MOTIF = 3  # different pitches that make a bar a motif
+LEAP = 7  # semitones, at least
+APART = 6  # sixteenths after which a leap back resolves
+LAGS = (1, 2, 3)  # of autocorrelations
+
+Statistic = tuple[np.ndarray, np.ndarray]  # (pieces,) what counts, (pieces,) of how many
 
 
 def melody_tokens(score: Score, steps: int = STEPS) -> np.ndarray:
@@ -36,63 +40,112 @@ def melody_tokens(score: Score, steps: int = STEPS) -> np.ndarray:
             f"a grid of {score.per_quarter} steps a quarter note has no sixteenths",
             "read the piece on one of 4, 8, 12",
         )
-    pitch, onset = (array[:, 0] for array in score.grid())
+    pitches, onsets = score.grid()
+    pitch = pitches[:, 0].astype(int)
+    onset = onsets[:, 0]
     key = key_of(np.bincount(pitch[pitch != REST] % 12, minlength=12))
+
+    # (steps, grid steps of a sixteenth), silence after the piece
     size = steps * score.per_quarter // 4
-    place = np.arange(size).reshape(steps, -1)
-    pitch = np.append(pitch.astype(int), np.full(size, REST))[place]
-    onset = np.append(onset, np.zeros(size, bool))[place]
-    degree = (
-        pitch[np.arange(steps), onset.argmax(1)] + (9 * (key >= 12) - key + 6) % 12 - 6 - LOWEST
-    )
-    folded = np.where(degree < 0, degree % 12, np.where(degree >= 36, 24 + degree % 12, degree))
+    pitch = np.append(pitch, np.full(size, REST))[:size].reshape(steps, -1)
+    onset = np.append(onset, np.zeros(size, bool))[:size].reshape(steps, -1)
+    first_pitch = pitch[np.arange(steps), onset.argmax(1)]  # of the notes that begin there
+
     begins = onset.any(1)
     silent = pitch[:, 0] == REST
-    ends = silent & ~np.append(True, (silent & ~begins)[:-1])
-    return np.where(begins, PITCHED + folded, np.where(ends, OFF, HOLD))
+    silent_before = np.append(True, (silent & ~begins)[:-1])
+    ends = silent & ~silent_before
+    notes = PITCHED + _folded(first_pitch + _to_c(key) - LOWEST)
+    return np.where(begins, notes, np.where(ends, OFF, HOLD))
 
 
-def statistics(tokens: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _to_c(key: int) -> int:
+    """By how many semitones, -6 to 5, a key (`key_of`) is moved to C major or A minor."""
+    is_minor = key >= 12
+    tonic = 9 if is_minor else 0
+    return (tonic - key + 6) % 12 - 6
+
+
+def _folded(height: np.ndarray) -> np.ndarray:
+    """Semitones over LOWEST, by octaves into the range."""
+    top = 12 * OCTAVES
+    pitch_class = height % 12
+    folded = np.where(height < 0, pitch_class, height)
+    return np.where(height >= top, top - 12 + pitch_class, folded)
+
+
+def statistics(tokens: np.ndarray) -> dict[str, Statistic]:
     """(pieces, steps) tokens -> for each statistic (pieces,) what counts and (pieces,) of how many;
     its value is the ratio of their sums.
     Of all steps, holds and rests among them: repeated, not in key, in motif, in repeated motif.
     leaps resolved: of those resolved or doubled. Of pieces: the rest; autocorrelations leave out a
     piece of one token only, which has none."""
-    pitched = tokens >= PITCHED
-    variance = tokens.var(1)
-    x = tokens - tokens.mean(1, keepdims=True)
-    degree = (tokens - TONIC) % 12
-    bottom = np.where(pitched, tokens, VOCABULARY).min(1, keepdims=True)
-    ordered = np.sort(sliding_window_view(np.where(pitched, tokens, OFF), BAR, axis=1), -1)
-    motif = (np.diff(ordered, axis=-1, prepend=OFF) > 0).sum(-1) >= 3
-    code = sliding_window_view(tokens, BAR, axis=1) @ VOCABULARY ** np.arange(BAR)
-    # what is repeated ended before this bar began
-    earlier = np.tri(code.shape[1], k=-BAR, dtype=bool)
-    again = motif & ((code[:, :, None] == code[:, None]) & earlier).any(-1)
+    pieces, steps = tokens.shape
+    of_steps = _of_steps(tokens)
+    of_pieces = _of_pieces(tokens)
     resolved, doubled = _leaps(tokens)
-    of_steps = {
+
+    found: dict[str, Statistic] = {}
+    for name, marked in of_steps.items():
+        found[name] = (marked.sum(1), np.full(pieces, steps))
+    for name, marked in of_pieces.items():
+        found[name] = (marked, np.ones(pieces))
+    found["leaps resolved"] = (resolved, resolved + doubled)
+
+    variance = tokens.var(1)
+    deviation = tokens - tokens.mean(1, keepdims=True)
+    for lag in LAGS:
+        products = (deviation[:, :-lag] * deviation[:, lag:]).sum(1)
+        correlation = products / np.maximum(variance, 1e-12) / steps
+        found[f"autocorrelation, lag {lag}"] = (correlation, variance > 0)
+    return {
+        name: (np.asarray(counted, float), np.asarray(of, float))
+        for name, (counted, of) in found.items()
+    }
+
+
+def _of_steps(tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of steps: (pieces, steps) bool, or (pieces, bars) for bars from any step."""
+    degree = (tokens - TONIC) % 12
+    motif = _motifs(tokens)
+    return {
         "repeated": _repeated(tokens),
-        "not in key": pitched & ~SCALE[degree],
+        "not in key": (tokens >= PITCHED) & ~SCALE[degree],
         "in motif": motif,
-        "in repeated motif": again,
+        "in repeated motif": motif & _heard_before(tokens),
     }
-    of_pieces = {
-        "starts with tonic": tokens[:, 0] == TONIC,
-        "starts with tonic of any octave": pitched[:, 0] & (degree[:, 0] == 0),
+
+
+def _of_pieces(tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of pieces: (pieces,) bool."""
+    first = tokens[:, 0]
+    degree = (first - TONIC) % 12
+    highest = tokens.max(1, keepdims=True)
+    pitches = np.where(tokens >= PITCHED, tokens, VOCABULARY)
+    lowest = pitches.min(1, keepdims=True)
+    return {
+        "starts with tonic": first == TONIC,
+        "starts with tonic of any octave": (first >= PITCHED) & (degree == 0),
+        "unique highest": (tokens == highest).sum(1) == 1,
+        "unique lowest": (tokens == lowest).sum(1) == 1,
     }
-    for name, extreme in (("highest", tokens.max(1, keepdims=True)), ("lowest", bottom)):
-        of_pieces[f"unique {name}"] = (tokens == extreme).sum(1) == 1
-    out = {
-        name: (mark.sum(1), np.full(len(tokens), tokens.shape[1]))
-        for name, mark in of_steps.items()
-    }
-    out |= {name: (mark, np.ones(len(tokens))) for name, mark in of_pieces.items()} | {
-        "leaps resolved": (resolved, resolved + doubled)
-    }
-    for lag in (1, 2, 3):
-        rho = (x[:, :-lag] * x[:, lag:]).sum(1) / np.maximum(variance, 1e-12) / tokens.shape[1]
-        out[f"autocorrelation, lag {lag}"] = (rho, variance > 0)
-    return {name: (np.asarray(a, float), np.asarray(b, float)) for name, (a, b) in out.items()}
+
+
+def _motifs(tokens: np.ndarray) -> np.ndarray:
+    """(pieces, bars) bool: a bar from that step holds MOTIF different pitches or more."""
+    pitches = np.where(tokens >= PITCHED, tokens, OFF)
+    ordered = np.sort(sliding_window_view(pitches, BAR, axis=1), -1)  # (pieces, bars, BAR)
+    is_new = np.diff(ordered, axis=-1, prepend=OFF) > 0
+    return is_new.sum(-1) >= MOTIF
+
+
+def _heard_before(tokens: np.ndarray) -> np.ndarray:
+    """(pieces, bars) bool: the same bar ended before this one began."""
+    # a bar as one number, its tokens being the digits
+    codes = sliding_window_view(tokens, BAR, axis=1) @ VOCABULARY ** np.arange(BAR)
+    same = codes[:, :, None] == codes[:, None]  # (pieces, bars, bars)
+    ended = np.tri(codes.shape[1], k=-BAR, dtype=bool)
+    return (same & ended).any(-1)
 
 
 def value_and_band(
@@ -102,46 +155,61 @@ def value_and_band(
     there is nothing to count."""
     again = np.random.default_rng(seed).integers(len(of), size=(rounds, len(of)))
     with np.errstate(invalid="ignore"):
-        values = np.append(counted.sum() / of.sum(), counted[again].sum(1) / of[again].sum(1))
-    low, high = (
-        np.quantile(values[~np.isnan(values)], (0.025, 0.975)) if of.any() else (np.nan, np.nan)
-    )
-    return float(values[0]), float(low), float(high)
+        value = counted.sum() / of.sum()
+        values = np.append(value, counted[again].sum(1) / of[again].sum(1))
+    low = np.nan
+    high = np.nan
+    if of.any():
+        low, high = np.quantile(values[~np.isnan(values)], (0.025, 0.975))
+    return float(value), float(low), float(high)
 
 
 def _repeated(tokens: np.ndarray) -> np.ndarray:
     """(pieces, steps) bool: the token was there more than 4 times since the last other pitch, more
     than 6 if a rest or hold came between, or it is the third rest. Holds count like pitches: the
     sixth in a row is one too many."""
-    out = np.zeros(tokens.shape, bool)
-    for t in range(1, tokens.shape[1]):
-        back = tokens[:, t - 1 :: -1]
-        now = tokens[:, t, None]
-        reached = np.logical_and.accumulate((back == now) | (back < PITCHED), 1)
-        times = ((back == now) & reached).sum(1)
-        between = ((back != now) & reached).any(1)
-        out[:, t] = (times > np.where(between, 6, 4)) | ((now[:, 0] == OFF) & (times > 1))
-    return out
+    repeated = np.zeros(tokens.shape, bool)
+    for step in range(1, tokens.shape[1]):
+        back = tokens[:, step - 1 :: -1]  # (pieces, step), the newest first
+        now = tokens[:, step, None]
+        same = back == now
+        reached = np.logical_and.accumulate(same | (back < PITCHED), 1)
+        times = (same & reached).sum(1)
+        between = (~same & reached).any(1)
+        allowed = np.where(between, 6, 4)
+        third_rest = (now[:, 0] == OFF) & (times > 1)
+        repeated[:, step] = (times > allowed) | third_rest
+    return repeated
 
 
 def _leaps(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(pieces,) leaps resolved and doubled. A leap is open until a leap back, which resolves it
     only after more than APART steps, or until a smaller step reaches where it came from, which
     always does; a leap the same way doubles it."""
-    resolved, doubled, last, direction, origin, since = np.zeros((6, len(tokens)), int)
-    for t, now in enumerate(tokens.T):
+    pieces = len(tokens)
+    resolved = np.zeros(pieces, int)
+    doubled = np.zeros(pieces, int)
+    last = np.zeros(pieces, int)  # the last pitch, 0 before the first
+    open_way = np.zeros(pieces, int)  # 1, -1: of the leap that is open, 0: none is
+    origin = np.zeros(pieces, int)  # where that leap came from
+    since = np.zeros(pieces, int)  # steps since the last leap
+    for step, now in enumerate(tokens.T):
         pitched = now >= PITCHED
+        is_open = open_way != 0
         way = np.sign(now - last)
         leap = pitched & (last > 0) & (abs(now - last) >= LEAP)
-        back = leap & (direction == -way)
-        opens = leap & (direction == 0)
-        returns = pitched & ~leap & (direction != 0) & ((now - origin) * direction <= 0)
+        back = leap & (open_way == -way)
+        opens = leap & ~is_open
+        reaches_origin = (now - origin) * open_way <= 0
+        returns = pitched & ~leap & is_open & reaches_origin
+
         resolved += (back & (since > APART)) | returns
-        doubled += leap & (direction == way)
-        direction = np.where(back | returns, 0, np.where(opens, way, direction))
-        origin, since, last = (
-            np.where(opens, last, origin),
-            np.where(leap, 0, since + (t > 0)),
-            np.where(pitched, now, last),
-        )
+        doubled += leap & (open_way == way)
+        open_way = np.where(opens, way, open_way)
+        open_way = np.where(back | returns, 0, open_way)
+        origin = np.where(opens, last, origin)
+        if step > 0:
+            since = since + 1
+        since = np.where(leap, 0, since)
+        last = np.where(pitched, now, last)
     return resolved, doubled

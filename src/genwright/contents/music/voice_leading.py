@@ -1,41 +1,37 @@
-"""Voice-leading of four voices: each fault and where it is, a chord label a quarter note, the
-cadence at each fermata.
+"""Voice-leading of four voices: each fault and where it is, and the cadence at each fermata.
 
 Faults are between neighbouring frames (sixteenths, where figures are to be compared), which do not
-show repeated notes. Parallel: as in `music.rules`. Hidden: soprano and bass move the same way into
-a fifth or octave from another interval, the soprano by more than a tone. Crossing (of any two
+show repeated notes. Parallel: as in `rules`. Hidden: soprano and bass move the same way into a
+fifth or octave from another interval, the soprano by more than a tone. Crossing (of any two
 voices), spacing (over an octave between neighbours above the bass) and range count at every new
-pitch they hold for.
+pitch they hold for. Chords are those of `chords`.
 """
 
 from bisect import bisect_right
-from itertools import combinations, pairwise
+from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
+from genwright.contents.music.chords import CHORDS, SYMBOLS, Chord, chords
 from genwright.contents.music.descriptors import key_of
 from genwright.contents.music.rules import parallel
 from genwright.contents.music.score import REST, Key, Score, at, bar_of, edges, first_number
 from genwright.contents.music.spelling import spell
 from genwright.core.errors import GenwrightError
 
-PAIRS = tuple(combinations(range(4), 2))
+__all__ = ["CHORDS", "chords"]
+
+SOPRANO = 0
+BASS = 3
+PAIRS = tuple(combinations(range(4), 2))  # (upper, lower) voices
 RANGES = np.array(((57, 81), (53, 74), (48, 69), (36, 64)))  # of Bach's voices
+TONE = 2  # semitones
+FIFTH = 7
+OCTAVE = 12
 PARALLELS = ("parallel fifth", "parallel octave", "parallel unison")
 FAULTS = (*PARALLELS, "hidden fifth", "hidden octave", "crossing", "spacing", "range")
-CHORDS = {  # semitones over the root, what is common first
-    "major": (0, 4, 7),
-    "minor": (0, 3, 7),
-    "dominant seventh": (0, 4, 7, 10),
-    "diminished": (0, 3, 6),
-    "minor seventh": (0, 3, 7, 10),
-    "half-diminished": (0, 3, 6, 10),
-    "major seventh": (0, 4, 7, 11),
-    "diminished seventh": (0, 3, 6, 9),
-    "augmented": (0, 4, 8),
-}
-SYMBOLS = dict(zip(CHORDS, ("", "m", "7", "dim", "m7", "m7b5", "maj7", "dim7", "aug"), strict=True))
 
 
 class Found(NamedTuple):
@@ -58,149 +54,146 @@ def marks(pitch: np.ndarray) -> dict[str, np.ndarray]:
             "give soprano, alto, tenor and bass",
         )
     pitch = pitch.astype(int)
-    past = np.concatenate([np.full((1, 4), REST), pitch])[:-1]
-    upper, lower = np.array(PAIRS).T
+    past = np.concatenate([np.full((1, 4), REST), pitch])[:-1]  # (frames, 4) the frame before
     sounds = pitch != REST
-    new = (pitch != past) & (pitch != REST)
-    step = np.where(sounds & (past != REST), pitch - past, 0)
-    now = pitch[:, upper] - pitch[:, lower]
-    before = past[:, upper] - past[:, lower]
-    fifth = abs(now) % 12 == 7
-    octave = now % 12 == 0
-    unison = (now == 0) & (before == 0)
-    same = parallel(past[:, upper], past[:, lower], pitch[:, upper], pitch[:, lower])
-    hidden = (
-        ~same
-        & (step[:, upper] * step[:, lower] > 0)
-        & (abs(step[:, upper]) > 2)
-        & (upper == 0)
-        & (lower == 3)
-    )
-    heard = sounds[:, upper] & sounds[:, lower] & (new[:, upper] | new[:, lower])
-    spaced = heard & (now > 12) & (lower - upper == 1) & (lower < 3)
-    beyond = new & ((pitch < RANGES[:, 0]) | (pitch > RANGES[:, 1]))
-    found = (
-        same & fifth,
-        same & octave & ~unison,
-        same & unison,
-        hidden & fifth,
-        hidden & octave,
-        heard & (now < 0),
-        spaced,
-        beyond,
-    )
-    return dict(zip(FAULTS, found, strict=True))
+    is_new = sounds & (pitch != past)  # (frames, 4)
+
+    # of pairs of voices: (frames, 6)
+    upper, lower = np.array(PAIRS).T
+    interval = pitch[:, upper] - pitch[:, lower]
+    past_interval = past[:, upper] - past[:, lower]
+    is_fifth = abs(interval) % OCTAVE == FIFTH
+    is_octave = interval % OCTAVE == 0
+    is_unison = (interval == 0) & (past_interval == 0)
+    is_parallel = parallel(past[:, upper], past[:, lower], pitch[:, upper], pitch[:, lower])
+    is_hidden = ~is_parallel & _hidden(pitch, past)
+    both_sound = sounds[:, upper] & sounds[:, lower]
+    one_is_new = is_new[:, upper] | is_new[:, lower]
+    heard = both_sound & one_is_new
+    neighbours = (lower - upper == 1) & (lower < BASS)
+    out_of_range = (pitch < RANGES[:, 0]) | (pitch > RANGES[:, 1])
+    return {
+        "parallel fifth": is_parallel & is_fifth,
+        "parallel octave": is_parallel & is_octave & ~is_unison,
+        "parallel unison": is_parallel & is_unison,
+        "hidden fifth": is_hidden & is_fifth,
+        "hidden octave": is_hidden & is_octave,
+        "crossing": heard & (interval < 0),
+        "spacing": heard & (interval > OCTAVE) & neighbours,
+        "range": is_new & out_of_range,
+    }
+
+
+def _hidden(pitch: np.ndarray, past: np.ndarray) -> np.ndarray:
+    """(frames, 6 PAIRS) bool: soprano and bass move the same way, the soprano by more than a tone.
+
+    pitch, past: (frames, 4) of each frame and of the one before."""
+    sounds_on = (pitch != REST) & (past != REST)
+    motion = np.where(sounds_on, pitch - past, 0)  # (frames, 4) semitones
+    upper, lower = np.array(PAIRS).T
+    same_way = motion[:, upper] * motion[:, lower] > 0
+    by_leap = abs(motion[:, upper]) > TONE
+    outer = (upper == SOPRANO) & (lower == BASS)
+    return same_way & by_leap & outer
 
 
 def faults(score: Score) -> list[Found]:
-    """Of a piece, by time."""
-    found = [
-        (kind, t, column)
-        for kind, mark in marks(score.grid()[0]).items()
-        for t, column in np.argwhere(mark).tolist()
-    ]
-    voices = {kind: ((0,), (1,), (2,), (3,)) if kind == "range" else PAIRS for kind in FAULTS}
-    return [
-        Found(kind, t, voices[kind][column], *place(score, t))
-        for kind, t, column in sorted(found, key=lambda f: f[1])
-    ]
+    """The faults of a piece, by time."""
+    pitch, _ = score.grid()
+    found = []
+    for kind, marked in marks(pitch).items():
+        for step, column in np.argwhere(marked).tolist():
+            voices = (column,) if kind == "range" else PAIRS[column]
+            found.append(Found(kind, step, voices, *place(score, step)))
+    return sorted(found, key=lambda fault: fault.step)
 
 
 def place(score: Score, step: int) -> tuple[int, float]:
     """(bar, beat) of a step. The last beat of a pickup is the metre's last."""
-    bars, (meter, size) = edges(score), bar_of(score, step)
+    bars = edges(score)
+    meter, whole_bar = bar_of(score, step)
     bar = bisect_right(bars, step) - 1
-    since = step - (bars[bar] if bar else min(0, bars[1] - size))
-    return first_number(score) + bar, 1 + since * meter.unit / (4 * score.per_quarter)
-
-
-def chords(score: Score) -> list[tuple[int, str]]:
-    """(root 0 to 11, one of CHORDS) of each quarter note, (-1, "") of silence, without regard to
-    key, spelling or neighbours: what has most of the sound inside it and least outside, less a
-    little for what it lacks and for a seventh, and more for its root in the bass."""
-    pitch = score.grid()[0]
-    names = list(CHORDS)
-    parts = [
-        part[part != REST]
-        for part in np.split(pitch, range(score.per_quarter, len(pitch), score.per_quarter))
-    ]
-    weight = np.stack([np.bincount(part % 12, minlength=12) / max(len(part), 1) for part in parts])
-    bass = np.array([part.min(initial=127) % 12 for part in parts])
-    tones = np.stack(
-        [
-            np.isin((np.arange(12) - root) % 12, chord)
-            for chord in CHORDS.values()
-            for root in range(12)
-        ]
-    )
-    root = np.arange(len(tones)) % 12
-    seventh = tones.sum(1) > 3
-    # a root that is missing counts twice
-    lacks = (weight == 0) @ tones.T.astype(int) + (weight[:, root] == 0)
-    best = (
-        (2 * weight @ tones.T - 0.15 * lacks - 0.3 * seventh + 0.1 * (root == bass[:, None]))
-        .argmax(1)
-        .tolist()
-    )
-    return [
-        (b % 12, names[b // 12]) if len(part) else (-1, "")
-        for part, b in zip(parts, best, strict=True)
-    ]
+    begins = bars[bar]
+    if bar == 0:  # a pickup is the end of a bar
+        begins = min(0, bars[1] - whole_bar)
+    beat = 1 + (step - begins) * meter.unit / (4 * score.per_quarter)
+    return first_number(score) + bar, beat
 
 
 def labels(score: Score) -> dict[int, str]:
     """step -> the chord as musicians write it, where it changes and at fermatas, there with the
-    cadence; for `music.shown.notation_svg`."""
-    out = dict[int, str]()
-    ends = {
-        end.step // score.per_quarter: "" if end.kind == "other" else f" ({end.kind})"
-        for end in cadences(score)
-    }
-    for quarter, (before, (root, quality)) in enumerate(pairwise([(-1, ""), *chords(score)])):
-        if quality and ((root, quality) != before or quarter in ends):
-            step, alter, _ = spell(
-                60 + root, at(score.keys, quarter * score.per_quarter, Key(0, 0))
-            )
-            name = step + "b" * -alter + "#" * alter + SYMBOLS[quality]
-            out[quarter * score.per_quarter] = name + ends.get(quarter, "")
-    return out
+    cadence; for `engraving.notation_svg`."""
+    kinds = {end.step // score.per_quarter: end.kind for end in cadences(score)}  # by quarter note
+    written: dict[int, str] = {}
+    before = Chord(-1, "")
+    for quarter, chord in enumerate(chords(score)):
+        changes = chord != before
+        before = chord
+        if not chord.quality or not (changes or quarter in kinds):
+            continue
+        step = quarter * score.per_quarter
+        label = _chord_name(chord, at(score.keys, step, Key(0, 0)))
+        kind = kinds.get(quarter, "other")
+        if kind != "other":
+            label += f" ({kind})"
+        written[step] = label
+    return written
+
+
+def _chord_name(chord: Chord, key: Key) -> str:
+    """Bbm7, spelled near the key."""
+    letter, alter, _ = spell(60 + chord.root, key)
+    accidental = "#" * alter if alter > 0 else "b" * -alter
+    return letter + accidental + SYMBOLS[chord.quality]
 
 
 def cadences(score: Score) -> list[Found]:
-    """By the chord of a fermata's quarter note, the last one before it on another root, and the key
-    (`key_of`) since the last fermata.
+    """The cadence at each fermata: by the chord of its quarter note, the last one before it on
+    another root, and the key (`key_of`) since the last fermata.
+
     authentic: to a major or minor chord from a major or dominant seventh chord a fifth above, or a
     diminished one a semitone below, in any key. Else plagal: from the fourth degree to the first;
     half: to a major chord on the fifth degree; other."""
-    pitch = score.grid()[0]
-    labels = chords(score)
-    out = []
-    phrase = 0
-    fermatas = {
-        note.start // score.per_quarter: note.start
-        for voice in reversed(score.voices)
-        for note in voice
-        if note.fermata
-    }
-    for quarter, step in sorted(fermatas.items()):
-        heard, (root, quality) = pitch[phrase : step + score.per_quarter], labels[quarter]
-        tonic = key_of(np.bincount(heard[heard != REST] % 12, minlength=12)) % 12
-        last, was = next(
-            (chord for chord in labels[:quarter][::-1] if chord[0] not in (root, -1)), (root, "")
-        )
-        rise = (root - last) % 12
-        degree = (root - tonic) % 12
-        dominant = (rise == 5 and was in ("major", "dominant seventh")) or (
-            rise == 1 and "diminished" in was
-        )
-        other = (
-            "plagal"
-            if (rise, degree) == (7, 0)
-            else "half"
-            if (degree, quality) == (7, "major")
-            else "other"
-        )
-        kind = "authentic" if dominant and quality in ("major", "minor") else other
-        out.append(Found(kind, step, (), *place(score, step)))
+    pitch, _ = score.grid()  # (steps, 4)
+    piece_chords = chords(score)
+    found = []
+    phrase = 0  # the step at which it begins
+    for quarter, step in sorted(_fermatas(score).items()):
+        heard = pitch[phrase : step + score.per_quarter]
+        weight = np.bincount(heard[heard != REST] % 12, minlength=12)
+        tonic = key_of(weight) % 12
+        kind = _cadence_kind(piece_chords[: quarter + 1], tonic)
+        found.append(Found(kind, step, (), *place(score, step)))
         phrase = step + 1
-    return out
+    return found
+
+
+def _fermatas(score: Score) -> dict[int, int]:
+    """Quarter note -> the step of a fermata in it; of several voices the highest one's."""
+    fermatas = {}
+    for voice in reversed(score.voices):
+        for note in voice:
+            if note.fermata:
+                fermatas[note.start // score.per_quarter] = note.start
+    return fermatas
+
+
+def _cadence_kind(heard: Sequence[Chord], tonic: int) -> str:
+    """See `cadences`. heard: chords up to that of the fermata, which is the last."""
+    final = heard[-1]
+    before = Chord(final.root, "")
+    for chord in heard[-2::-1]:
+        if chord.root not in (final.root, -1):
+            before = chord
+            break
+    rise = (final.root - before.root) % 12
+    degree = (final.root - tonic) % 12
+    from_dominant = rise == 5 and before.quality in ("major", "dominant seventh")
+    from_leading_tone = rise == 1 and "diminished" in before.quality
+    if (from_dominant or from_leading_tone) and final.quality in ("major", "minor"):
+        return "authentic"
+    if rise == 7 and degree == 0:
+        return "plagal"
+    if degree == 7 and final.quality == "major":
+        return "half"
+    return "other"
