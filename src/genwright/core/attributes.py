@@ -4,7 +4,6 @@ attributes and not about others.
 """
 
 from collections.abc import Iterable, Mapping
-from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -17,29 +16,31 @@ Chosen = Mapping[str, str | Iterable[str]]  # attribute -> a value, or several
 
 def spans(attributes: Mapping[str, tuple[str, ...]]) -> dict[str, slice]:
     """attribute -> its columns in a condition."""
-    ends = pairwise(accumulate(map(len, attributes.values()), initial=0))
-    return {name: slice(*pair) for name, pair in zip(attributes, ends, strict=True)}
+    columns = {}
+    start = 0
+    for name, values in attributes.items():
+        columns[name] = slice(start, start + len(values))
+        start += len(values)
+    return columns
 
 
 def encode(attributes: Mapping[str, tuple[str, ...]], chosen: Chosen) -> Tensor:
     """(columns,) float32. Raises GenwrightError for an attribute or a value that is not known."""
     columns = spans(attributes)
-    out = torch.zeros(sum(map(len, attributes.values())))
+    out = torch.zeros(sum(len(values) for values in attributes.values()))
     for name, wanted in chosen.items():
         if name not in attributes:
-            what = f"there is no attribute {name!r} in this data"
-            raise GenwrightError(
-                what,
-                did_you_mean(name, attributes)
-                if attributes
-                else "it has no attributes: leave out the condition",
-            )
+            remedy = "it has no attributes: leave out the condition"
+            if attributes:
+                remedy = did_you_mean(name, attributes)
+            raise GenwrightError(f"there is no attribute {name!r} in this data", remedy)
+        values = attributes[name]
         for value in [wanted] if isinstance(wanted, str) else wanted:
-            if value not in attributes[name]:
+            if value not in values:
                 raise GenwrightError(
-                    f"{name} is never {value!r} in this data", did_you_mean(value, attributes[name])
+                    f"{name} is never {value!r} in this data", did_you_mean(value, values)
                 )
-            out[columns[name]][attributes[name].index(value)] = 1.0
+            out[columns[name]][values.index(value)] = 1.0
     return out
 
 
@@ -82,11 +83,12 @@ def wanted_row(
 def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, list[str]]:
     """The values that a (columns,) vector holds, by attribute; attributes without one are left
     out."""
-    held = {
-        name: (row[columns] > 0).nonzero()[:, 0].tolist()
-        for name, columns in spans(attributes).items()
-    }
-    return {name: [attributes[name][i] for i in its] for name, its in held.items() if its}
+    found = {}
+    for name, columns in spans(attributes).items():
+        places = (row[columns] > 0).nonzero()[:, 0].tolist()
+        if places:
+            found[name] = [attributes[name][place] for place in places]
+    return found
 
 
 def placed(condition: Tensor | None, count: int, size: int, first: int, none: int) -> Tensor:
@@ -94,10 +96,13 @@ def placed(condition: Tensor | None, count: int, size: int, first: int, none: in
     for. condition: (count, columns), 1 where one is; None asks for nothing; of more than fit the
     first. first: the token of column 0; none: of a free place."""
     out = torch.full((count, size), none)
-    if condition is not None and size:
-        columns = condition.shape[1]
-        found = torch.where(condition > 0, torch.arange(columns), columns).sort(1).values[:, :size]
-        out[:, : found.shape[1]] = torch.where(found < columns, first + found, none)
+    if condition is None or not size:
+        return out
+    columns = condition.shape[1]
+    # the columns asked for come first, in their order; the others count as one past the last
+    numbers = torch.where(condition > 0, torch.arange(columns), columns)
+    found = numbers.sort(1).values[:, :size]
+    out[:, : found.shape[1]] = torch.where(found < columns, first + found, none)
     return out
 
 
@@ -105,7 +110,9 @@ def shown(condition: Tensor, draws: Draws) -> Tensor:
     """Any subset of what is known of an example (n, columns): each value with probability min(1,
     2u), where u is drawn evenly for every example, so that often all are shown and sometimes
     none."""
-    return condition * (draws.uniform("shown", condition.shape[1]) < 2 * draws.uniform("share", 1))
+    share = draws.uniform("share", 1)  # (n, 1)
+    is_shown = draws.uniform("shown", condition.shape[1]) < 2 * share
+    return condition * is_shown
 
 
 def drop(
@@ -116,8 +123,8 @@ def drop(
     arXiv 2207.12598, per attribute)."""
     if not attributes or rate <= 0:
         return condition
-    kept = (draws.uniform("drop attribute", len(attributes)) >= rate) & (
-        draws.uniform("drop all", 1) >= rate
-    )
+    keeps_attribute = draws.uniform("drop attribute", len(attributes)) >= rate
+    keeps_any = draws.uniform("drop all", 1) >= rate
+    kept = keeps_attribute & keeps_any  # (n, attributes)
     sizes = torch.tensor([len(values) for values in attributes.values()], device=condition.device)
     return condition * kept.repeat_interleave(sizes, 1).to(condition.dtype)

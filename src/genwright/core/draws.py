@@ -34,11 +34,9 @@ def mix(x: Tensor) -> Tensor:
 
 def key(*parts: int | str) -> int:
     """A signed 64-bit key from integers and names."""
-    return int.from_bytes(
-        hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest(),
-        "little",
-        signed=True,
-    )
+    text = "\0".join(map(str, parts))
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,11 @@ class Draws:
     def normal(self, name: str, *shape: int, first: int = 0) -> Tensor:
         """float32, standard normal. first: as of `bits`."""
         bits = self.bits(name, *shape, first=first)
-        radius = (((bits & 0xFFFFFFFF).double() + 0.5) * (1.0 / (1 << 32))).log_().mul_(-2).sqrt_()
-        return (_shift(bits, 32).double().mul_(2 * math.pi / (1 << 32)).cos_() * radius).float()
+        # Box-Muller, in place: the low half of the bits gives the radius, the high half the angle
+        half = 1.0 / (1 << 32)
+        radius = (((bits & 0xFFFFFFFF).double() + 0.5) * half).log_().mul_(-2).sqrt_()
+        angle = _shift(bits, 32).double().mul_(2 * math.pi / (1 << 32))
+        return (angle.cos_() * radius).float()
 
     def integers(self, name: str, high: int, *shape: int) -> Tensor:
         """int64 in [0, high); the bias is below high / 2**53."""

@@ -2,6 +2,7 @@
 remedy."""
 
 import importlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -16,19 +17,24 @@ class GenwrightError(Exception):
     def __init__(self, what: str, remedy: str):
         self.what = what
         self.remedy = remedy
-        super().__init__(f"{what}; {remedy}" + ("" if remedy.endswith(("?", "!", ".")) else "."))
+        end = "" if remedy.endswith(("?", "!", ".")) else "."
+        super().__init__(f"{what}; {remedy}{end}")
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error of Python or torch says that there is not enough memory."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    text = str(error).lower()
     words = (
         "can't allocate memory",
         "not enough memory",
         "out of memory",
         "cannot allocate memory",
     )
-    said = isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or said
+    return any(word in text for word in words)
 
 
 def optional(module: str, purpose: str, extra: str) -> Any:
@@ -42,16 +48,20 @@ def optional(module: str, purpose: str, extra: str) -> Any:
         ) from error
 
 
-def did_you_mean(word: str, known) -> str:
+def did_you_mean(word: str, known: Iterable[object]) -> str:
     """A remedy that names the nearest known word, or lists the known ones."""
     import difflib
 
-    known = sorted(str(k) for k in known)
-    near = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(known)
+    names = sorted(str(name) for name in known)
+    near = difflib.get_close_matches(str(word), names, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return "known: " + ", ".join(names)
 
 
-def named(things, between: str = ", ") -> str:
+def named(things: Sequence[object], between: str = ", ") -> str:
     """The first three of some things, and how many more there are."""
     first = between.join(map(str, things[:3]))
-    return first if len(things) <= 3 else f"{first}{between}and {len(things) - 3:,} more"
+    if len(things) <= 3:
+        return first
+    return f"{first}{between}and {len(things) - 3:,} more"

@@ -1,4 +1,5 @@
-"""What is the same for every file that is written."""
+"""What is the same for every file that is written: digests, JSON, replacing in one step; and what
+cannot be read as a file."""
 
 import hashlib
 import json
@@ -35,7 +36,10 @@ def irregular(path: str | Path) -> str:
         mode = os.stat(path).st_mode
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    return next((f"is {name} and no regular file" for is_kind, name in _KINDS if is_kind(mode)), "")
+    for is_kind, name in _KINDS:
+        if is_kind(mode):
+            return f"is {name} and no regular file"
+    return ""
 
 
 def stamp_of(path: str | Path) -> list[int]:
@@ -65,9 +69,8 @@ def check_unchanged(stamps: Mapping[str, list[int]]) -> None:
 def cache_folder(given: str | Path | None) -> Path:
     """Where prepared data are kept: the given folder, else $GENWRIGHT_CACHE, else
     ~/.cache/genwright."""
-    return Path(
-        os.path.expanduser(given or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright")
-    )
+    folder = given or os.environ.get("GENWRIGHT_CACHE") or "~/.cache/genwright"
+    return Path(os.path.expanduser(folder))
 
 
 def is_finite(value: Any) -> bool:
@@ -92,8 +95,8 @@ def read_json(text: str, name: str | Path, remedy: str) -> Any:
 
 
 def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, Mapping):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -105,8 +108,10 @@ def write_whole(path: Path, data: str | bytes) -> Path:
     """Replaces a file in one step: a reader sees the old or the new one, never a part."""
     # processes of several machines may write the same file
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    if isinstance(data, str):
+        data = data.encode()
     try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        temporary.write_bytes(data)
         flush(temporary)
         os.replace(temporary, path)
     finally:
@@ -119,7 +124,8 @@ def write_whole(path: Path, data: str | bytes) -> Path:
 def readable(path: Path) -> None:
     """Gives a file the permissions that other new files get; safetensors writes for its owner
     alone."""
-    os.umask(mask := os.umask(0o022))
+    mask = os.umask(0o022)  # it can only be read by setting it
+    os.umask(mask)
     path.chmod(0o666 & ~mask)
 
 

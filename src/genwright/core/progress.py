@@ -37,7 +37,8 @@ class Task:
         self.total = total
         self.display = display
         self.done = 0
-        self.began = self.advanced = display.clock() if display else 0.0
+        self.began = display.clock() if display else 0.0
+        self.advanced = self.began
         self.bar: TaskID | None = None
 
     def advance(self, count: int = 1) -> None:
@@ -56,12 +57,14 @@ class Task:
         """Seconds, by the mean speed until it last advanced."""
         if self.total is None or not self.done:
             return None
-        rest = (self.advanced - self.began) / self.done * (self.total - self.done)
+        seconds_each = (self.advanced - self.began) / self.done
+        rest = seconds_each * (self.total - self.done)
         return max(0.0, rest - (now - self.advanced))
 
     def __str__(self) -> str:
-        of = f" of {self.total:,}" if self.total is not None else ""
-        return f"{self.name}: {self.done:,}{of}"
+        if self.total is None:
+            return f"{self.name}: {self.done:,}"
+        return f"{self.name}: {self.done:,} of {self.total:,}"
 
 
 class Display:
@@ -71,7 +74,7 @@ class Display:
         self.console = console
         self.clock = clock
         self.tasks: list[Task] = []
-        self.said = clock()
+        self.printed = clock()  # the last line
         self.bars: Progress | None = None
 
     def begin(self, task: Task) -> None:
@@ -79,15 +82,15 @@ class Display:
         if not self.console.is_terminal:
             return
         if self.bars is None:
-            columns = (
+            self.bars = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(24),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
-            )
-            self.bars = Progress(
-                *columns, console=self.console, transient=True, refresh_per_second=4
+                console=self.console,
+                transient=True,
+                refresh_per_second=4,
             )
             self.bars.start()
         task.bar = self.bars.add_task(task.name, total=task.total)
@@ -104,13 +107,18 @@ class Display:
         now = self.clock()
         if self.bars is not None and task.bar is not None:
             self.bars.update(task.bar, completed=task.done, total=task.total)
-        elif now - self.said >= EVERY:
-            self.said = now
-            left = next((left for each in self.tasks if (left := each.left(now)) is not None), None)
-            time_left = "" if left is None else f", about {left:,.0f} s left"
-            self.console.print(
-                ", ".join(map(str, self.tasks)) + time_left, highlight=False, soft_wrap=True
-            )
+        elif now - self.printed >= EVERY:
+            self.printed = now
+            line = ", ".join(map(str, self.tasks)) + self._left(now)
+            self.console.print(line, highlight=False, soft_wrap=True)
+
+    def _left(self, now: float) -> str:
+        """The time that is left of the outermost task that knows it."""
+        for task in self.tasks:
+            left = task.left(now)
+            if left is not None:
+                return f", about {left:,.0f} s left"
+        return ""
 
 
 _shown: ContextVar[Display | None] = ContextVar("progress", default=None)
@@ -146,7 +154,9 @@ def task(name: str, total: int | None = None) -> Iterator[Task]:
 def track(items: Iterable[T], name: str, total: int | None = None) -> Iterator[T]:
     """The items, one after another; each is done when the next one is asked for. total: their
     number, where they cannot say it."""
-    count = len(items) if total is None and isinstance(items, Sized) else total
+    count = total
+    if count is None and isinstance(items, Sized):
+        count = len(items)
     with task(name, count) as found:
         for item in items:
             yield item

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -35,6 +36,7 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "options": (("contents.*", "options"),),
     "measure": (("contents.*", "measures"),),
 }
+Found = TypeVar("Found", bound=Callable[..., Any])
 PLUGINS = "genwright.plugins"  # the group of entry points
 _known: dict[str, dict[str, Any]] = {family: {} for family in PLACES}
 _default: dict[str, str] = {}  # family -> the kind that is meant where none is named
@@ -69,16 +71,20 @@ class Settings(BaseModel):
     def in_steps(self, steps: int) -> Self:
         """These settings for a run of `steps`: spans and warm-ups in steps, and a warm-up that
         would fill the run shortened to half."""
-        changed = {
-            name: span_steps(getattr(self, name), steps) for name in (*self.spans, *self.warmups)
-        }
-        changed |= {name: steps / 2 for name in self.warmups if changed[name] >= steps}
+        changed = {}
+        for name in (*self.spans, *self.warmups):
+            changed[name] = span_steps(getattr(self, name), steps)
+        for name in self.warmups:
+            if changed[name] >= steps:
+                changed[name] = steps / 2
         return self.model_copy(update=changed)
 
 
 def span_steps(span: float, steps: int) -> float:
     """A span in steps: from 1 it is that already, below 1 it is a share of a run of `steps`."""
-    return span if span >= 1 else span * steps
+    if span >= 1:
+        return span
+    return span * steps
 
 
 def register(family: str, kind: str, thing: Any) -> None:
@@ -86,10 +92,10 @@ def register(family: str, kind: str, thing: Any) -> None:
     _known[family][kind] = thing
 
 
-def source(kind: str):
+def source(kind: str) -> Callable[[Found], Found]:
     """Registers a function that finds files: (paths, name, cache folder) -> files."""
 
-    def add(find):
+    def add(find: Found) -> Found:
         register("source", kind, find)
         return find
 
@@ -106,7 +112,9 @@ def kinds(family: str) -> dict[str, Any]:
     """kind -> settings class (or what was registered), of every file of the family and of installed
     plug-ins. Raises GenwrightError for a plug-in that cannot be imported."""
     for place, beginning in PLACES[family]:
-        packages = [f"contents.{room}" for room in rooms()] if place == "contents.*" else [place]
+        packages = [place]
+        if place == "contents.*":
+            packages = [f"contents.{room}" for room in rooms()]
         for package in packages:
             _import_files(package, beginning)
     _import_plugins()
@@ -121,10 +129,10 @@ def _import_plugins() -> None:
             entry.load()
         except Exception as problem:
             package = entry.dist.name if entry.dist else entry.value
-            what = f"the plug-in {entry.name} of {package} cannot be imported"
-            remedy = "mend it, or uninstall that package"
             raise GenwrightError(
-                f"{what} ({type(problem).__name__}: {problem})", remedy
+                f"the plug-in {entry.name} of {package} cannot be imported "
+                f"({type(problem).__name__}: {problem})",
+                "mend it, or uninstall that package",
             ) from problem
 
 
@@ -145,9 +153,11 @@ def _import_files(package: str, beginning: str) -> None:
 def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
     """The settings class (a source: function) of a kind. where: the dotted place that says it.
     Raises GenwrightError for an unknown one."""
-    if str(kind) not in (known := kinds(family)):
+    known = kinds(family)
+    if str(kind) not in known:
         raise GenwrightError(f"{where or family} is {kind!r}", did_you_mean(str(kind), known))
-    return known[str(kind)]
+    found: type[Any] = known[str(kind)]
+    return found
 
 
 def content_of(kind: str) -> Any:
@@ -157,20 +167,18 @@ def content_of(kind: str) -> Any:
 
 def options_of(command: str) -> dict[str, Any]:
     """Kind of content -> the options class of a command of the command line."""
-    every = kinds("options")
-    return {
-        kind: cls
-        for kind, cls in ((name.partition(" ")[2], cls) for name, cls in every.items())
-        if cls.command == command
-    }
+    found = {}
+    for name, cls in kinds("options").items():
+        if cls.command == command:
+            found[name.partition(" ")[2]] = cls
+    return found
 
 
 def measures_of(content: str) -> dict[str, Any]:
     """Name -> measure, of a kind of content, in the order of their registration."""
     beginning = f"{content} "
-    every = kinds("measure")
-    return {
-        name.removeprefix(beginning): found
-        for name, found in every.items()
-        if name.startswith(beginning)
-    }
+    found = {}
+    for name, measure in kinds("measure").items():
+        if name.startswith(beginning):
+            found[name.removeprefix(beginning)] = measure
+    return found
