@@ -33,9 +33,9 @@ def test_our_encoder_gives_the_tokens_of_the_library_on_real_code():
     codec = BPE(vocabulary=1000).train(iter(texts))
     for text in texts:
         ids = codec.tokenizer.encode(text, add_special_tokens=False).ids
-        assert codec.encode(text) == ids and Encoder(codec.tokenizer)._any(text) == Encoder(
-            codec.tokenizer
-        ).encode(text)
+        assert codec.encode(text) == ids and Encoder(codec.tokenizer)._by_tokenizer(
+            text
+        ) == Encoder(codec.tokenizer).encode(text)
 
 
 def test_docstrings():

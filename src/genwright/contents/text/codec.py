@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from genwright.contents.text.encoding import Encoder, byte_symbols, split_pieces
+from genwright.contents.text.encoding import CODE_POINTS, Encoder, byte_symbols, split_pieces
 from genwright.contents.text.utf8 import by_bytes, tables, token_bytes
 from genwright.core.contracts import Space, Utf8Tables
 from genwright.core.errors import GenwrightError
@@ -42,6 +42,9 @@ _USUAL = {
     "mask": ("[MASK]", "<mask>", "<|mask|>"),
     "pad": ("<|pad|>", "[PAD]", "<pad>", "<|padding|>", "<|finetune_right_pad_id|>"),
 }
+_SPACE = "▁"  # what SentencePiece writes for one
+_BEYOND_ASCII = frozenset(byte_symbols()[0x80:])  # symbols of bytes that are no ASCII
+# of tokenizer_config.json
 _CONFIG = {"end": ("eos_token", "sep_token"), "mask": ("mask_token",), "pad": ("pad_token",)}
 
 
@@ -57,7 +60,7 @@ class TextCodec:
         self._known_utf8: Utf8Tables | None = None
         for i, token in tokenizer.get_added_tokens_decoder().items():
             if token.special and i not in special.values():
-                special = special | {token.content: i}
+                special = {**special, token.content: i}
         vocabulary = max(tokenizer.get_vocab().values()) + 1
         self.space = Space(
             vocabulary=vocabulary,
@@ -66,9 +69,8 @@ class TextCodec:
             carries_space=_carries_space(tokenizer),
             utf8=self._utf8 if by_bytes(tokenizer) else None,
         )
-        self.digest = hashlib.sha256(
-            (tokenizer.to_str() + json.dumps(special, sort_keys=True)).encode()
-        ).hexdigest()
+        content = tokenizer.to_str() + json.dumps(special, sort_keys=True)
+        self.digest = hashlib.sha256(content.encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"TextCodec(vocabulary={self.space.vocabulary}, special={dict(self.space.special)})"
@@ -84,8 +86,11 @@ class TextCodec:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            what = f"the text is not UTF-8 at character {error.start + 1}, after {text[: error.start][-20:]!r}"
-            raise GenwrightError(what, "give it in UTF-8") from None
+            before = text[: error.start][-20:]
+            raise GenwrightError(
+                f"the text is not UTF-8 at character {error.start + 1}, after {before!r}",
+                "give it in UTF-8",
+            ) from None
         return np.frombuffer(self._encoder.encode(text), self._encoder.dtype).tolist()
 
     def decode(self, tokens: Sequence[int], special: bool = False) -> str:
@@ -97,17 +102,17 @@ class TextCodec:
         reads."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        named = {
-            name: self.tokenizer.id_to_token(i)
-            for name, i in self.space.special.items()
-            if name in SPECIAL
-        }
+        special = self.space.special
+        end = self.tokenizer.id_to_token(special["end"])
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "clean_up_tokenization_spaces": False,
+            "bos_token": end,
+            "eos_token": end,
         }
-        config |= {"bos_token": named["end"], "eos_token": named["end"]}
-        config |= {f"{name}_token": named[name] for name in ("mask", "pad") if name in named}
+        for name in ("mask", "pad"):
+            if name in special:
+                config[f"{name}_token"] = self.tokenizer.id_to_token(special[name])
         (folder / "tokenizer.json").write_text(self.tokenizer.to_str(pretty=True), encoding="utf-8")
         (folder / "tokenizer_config.json").write_text(
             json_text(config, indent=2) + "\n", encoding="utf-8"
@@ -128,7 +133,8 @@ class TextCodec:
         """From a folder with tokenizer.json, or from such a file. Raises GenwrightError if nothing
         in it can end a document."""
         path = Path(folder)
-        path = path / "tokenizer.json" if path.is_dir() else path
+        if path.is_dir():
+            path = path / "tokenizer.json"
         if not path.is_file():
             raise GenwrightError(
                 f"{path} does not exist", "give a tokenizer.json or a folder that holds one"
@@ -144,70 +150,94 @@ class TextCodec:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         beside = path.with_name("tokenizer_config.json")
-        config = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-        special: dict[str, int] = {}
-        for name, usual in _USUAL.items():
-            chosen = [
-                token["content"] if isinstance(token, dict) else token
-                for key in _CONFIG[name]
-                if (token := config.get(key))
-            ]
-            found = [
-                i for token in (*chosen, *usual) if (i := tokenizer.token_to_id(token)) is not None
-            ]
-            # many a file pads with the end token: that is no padding
-            if free := [i for i in found if i not in special.values()]:
-                special[name] = free[0]
+        config = {}
+        if beside.is_file():
+            config = json.loads(beside.read_text(encoding="utf-8"))
+        special = _special_of(tokenizer, config)
         if "end" not in special:
-            remedy = (
-                "name it as eos_token in a tokenizer_config.json beside it, or use codec.kind=bpe"
-            )
             raise GenwrightError(
-                f"{path} has no token that can end a document (such as <|endoftext|>, </s> or [SEP])",
-                remedy,
+                f"{path} has no token that can end a document (such as <|endoftext|>, </s> or"
+                " [SEP])",
+                "name it as eos_token in a tokenizer_config.json beside it, or use codec.kind=bpe",
             )
         return TextCodec(tokenizer, special)
 
 
+def _special_of(tokenizer: Tokenizer, config: dict[str, Any]) -> dict[str, int]:
+    """Name -> id of the special tokens that a tokenizer has. config: its tokenizer_config.json."""
+    special: dict[str, int] = {}
+    for name, usual in _USUAL.items():
+        for token in (*_configured(config, name), *usual):
+            i = tokenizer.token_to_id(token)
+            # many a file pads with the end token: that is no padding
+            if i is not None and i not in special.values():
+                special[name] = i
+                break
+    return special
+
+
+def _configured(config: dict[str, Any], name: str) -> list[str]:
+    """The tokens that a tokenizer_config.json names for this use."""
+    found = []
+    for key in _CONFIG[name]:
+        token = config.get(key)
+        if isinstance(token, dict):
+            token = token["content"]
+        if token:
+            found.append(token)
+    return found
+
+
 def _finish(tokenizer: Tokenizer, decoder: decoders.Decoder) -> TextCodec:
     tokenizer.decoder = decoder
-    tokenizer.add_special_tokens(
-        [AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()]
-    )
-    return TextCodec(
-        tokenizer, {name: tokenizer.get_vocab()[token] for name, token in SPECIAL.items()}
-    )
+    added = [AddedToken(token, special=True, normalized=False) for token in SPECIAL.values()]
+    tokenizer.add_special_tokens(added)
+    vocabulary = tokenizer.get_vocab()
+    return TextCodec(tokenizer, {name: vocabulary[token] for name, token in SPECIAL.items()})
 
 
 def _carries_space(tokenizer: Tokenizer) -> bool:
     """Whether some word with the space before it is one token."""
-    space = byte_symbols()[ord(" ")]
-    return any(token[0] in (space, "▁") and token[1:2].isalpha() for token in tokenizer.get_vocab())
+    spaces = (byte_symbols()[ord(" ")], _SPACE)
+    return any(token[0] in spaces and token[1:2].isalpha() for token in tokenizer.get_vocab())
 
 
 def _word_starts(tokenizer: Tokenizer, vocabulary: int, special: dict[str, int]) -> torch.Tensor:
-    """(vocabulary,) bool. A token goes on with a word where it begins with a letter or digit and
-    its kind of tokenizer marks starts."""
-    spec = json.loads(tokenizer.to_str())
-    marked = "▁" in str(spec["pre_tokenizer"]) or "▁" in str(spec["decoder"])
-    tail = {symbol for b, symbol in enumerate(byte_symbols()) if b >= 0x80}
-    byte_level = "ByteLevel" in str(spec["decoder"])
-
-    def starts(token: str) -> bool:
-        if spec["model"]["type"] == "WordPiece":
-            return not token.startswith(spec["model"]["continuing_subword_prefix"])
-        if byte_level:
-            return not (token[:1].isascii() and token[:1].isalnum() or token[:1] in tail)
-        return token.startswith("▁") if marked else not token[:1].isalnum()
-
-    flags = torch.ones(vocabulary, dtype=torch.bool)
+    """(vocabulary,) bool: special tokens, and what begins a word as its kind of tokenizer marks
+    that."""
+    starts = _start_of(json.loads(tokenizer.to_str()))
     reserved = set(special.values())
+    flags = torch.ones(vocabulary, dtype=torch.bool)
     for token, i in tokenizer.get_vocab().items():
         flags[i] = i in reserved or starts(token)
     return flags
 
 
+def _start_of(spec: dict[str, Any]) -> Callable[[str], bool]:
+    """What says whether a token begins a word. spec: what the tokenizer.json says."""
+    model = spec["model"]
+    if model["type"] == "WordPiece":
+        return lambda token: not token.startswith(model["continuing_subword_prefix"])
+    if "ByteLevel" in str(spec["decoder"]):
+        return _starts_bytes
+    if _SPACE in str(spec["pre_tokenizer"]) or _SPACE in str(spec["decoder"]):
+        return lambda token: token.startswith(_SPACE)
+    return lambda token: not token[:1].isalnum()
+
+
+def _starts_bytes(token: str) -> bool:
+    """Whether a token of byte-level symbols goes on with no word: it does where it begins with an
+    ASCII letter or digit, or in the middle of another character."""
+    first = token[:1]
+    if first in _BEYOND_ASCII:
+        return False
+    return not (first.isascii() and first.isalnum())
+
+
 class _TextSettings(Settings):
+    """What the codecs of text have in common. learns_from: "nothing", "train" (the training part of
+    a corpus) or "all" of it."""
+
     content: ClassVar[str] = "text"
     learns_from: ClassVar[str] = "nothing"
 
@@ -223,9 +253,8 @@ class Bytes(_TextSettings, family="codec"):
     """Which codec: each byte of UTF-8 is a token."""
 
     def train(self, documents: Iterator[str]) -> TextCodec:
-        tokenizer = Tokenizer(
-            models.BPE(vocab={symbol: b for b, symbol in enumerate(byte_symbols())}, merges=[])
-        )
+        vocabulary = {symbol: byte for byte, symbol in enumerate(byte_symbols())}
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         return _finish(tokenizer, decoders.ByteLevel())
 
@@ -239,10 +268,11 @@ class Characters(_TextSettings, family="codec"):
     """Which codec: each character (Unicode code point) is a token."""
 
     def train(self, documents: Iterator[str]) -> TextCodec:
-        seen = np.zeros(0x110000, bool)
+        seen = np.zeros(CODE_POINTS, bool)
         for text in documents:
             seen[np.frombuffer(text.encode("utf-32-le"), np.uint32)] = True
-        vocabulary = {chr(code): i for i, code in enumerate(np.flatnonzero(seen).tolist())}
+        codes = np.flatnonzero(seen).tolist()
+        vocabulary = {chr(code): i for i, code in enumerate(codes)}
         return _finish(Tokenizer(models.BPE(vocab=vocabulary, merges=[])), decoders.Fuse())
 
 
@@ -283,6 +313,7 @@ class File(_TextSettings, family="codec"):
 
 
 def _first(documents: Iterator[str], size: int) -> Iterator[str]:
+    """Documents until they have so many characters."""
     for text in documents:
         yield text
         size -= len(text)

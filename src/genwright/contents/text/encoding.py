@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Callable
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, pre_tokenizers
@@ -36,20 +37,30 @@ _LINES = re.compile(r"(?<=\n)(?=[!-~])")  # after a line end, before an ASCII no
 _ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 _LONG = 1 << 21  # characters that are split into pieces at once, at most
 _CACHED_PIECES = 1 << 18  # about 60 MB
+_LONG_PIECE = 64  # characters from which a piece is not kept
+CODE_POINTS = 0x110000  # of Unicode
 
 
 def byte_symbols() -> list[str]:
     """The character that stands for each of the 256 bytes in byte-level vocabularies (GPT-2's
-    table)."""
-    printable = [b for b in range(256) if chr(b) in _ALPHABET]
+    table): its own where that can be printed, else the next one from U+0100 on."""
     others = iter(range(256, 512))
-    return [chr(b) if b in printable else chr(next(others)) for b in range(256)]
+    symbols = []
+    for byte in range(256):
+        printable = chr(byte) in _ALPHABET
+        symbols.append(chr(byte) if printable else chr(next(others)))
+    return symbols
 
 
-def split_pieces():
+def _bytes_as_symbols() -> pre_tokenizers.PreTokenizer:
+    """Each byte of a text becomes its symbol, nothing is split."""
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+
+
+def split_pieces() -> pre_tokenizers.PreTokenizer:
     """The pre-tokenizer of our BPE."""
-    symbols = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(SPLIT), "isolated"), symbols])
+    pieces = pre_tokenizers.Split(Regex(SPLIT), "isolated")
+    return pre_tokenizers.Sequence([pieces, _bytes_as_symbols()])
 
 
 class Encoder:
@@ -59,75 +70,37 @@ class Encoder:
     def __init__(self, tokenizer: Tokenizer):
         tokenizer.encode_special_tokens = True
         self.tokenizer = tokenizer
-        self.dtype = np.dtype(
-            "<u2" if max(tokenizer.get_vocab().values()) < (1 << 16) - 1 else "<u4"
-        )
+        largest = max(tokenizer.get_vocab().values())
+        # the greatest number of a dtype stands for an unknown character
+        self.dtype = np.dtype("<u2" if largest < (1 << 16) - 1 else "<u4")
         self.encode = self._choose(json.loads(tokenizer.to_str()))
 
-    def _choose(self, spec: dict) -> Callable[[str], bytes]:
+    def _choose(self, spec: dict[str, Any]) -> Callable[[str], bytes]:
+        """The fastest way that gives the tokenizer's own ids. spec: what its tokenizer.json says."""
         model = spec["model"]
-        added = spec["added_tokens"]
-        plain = (
-            model["type"] == "BPE"
-            and not spec["normalizer"]
-            and all(token["special"] for token in added)
-        )
-        if (
-            plain
-            and not model["merges"]
-            and model["unk_token"] is None
-            and not model.get("byte_fallback")
-        ):
-            content = {token: i for token, i in model["vocab"].items() if len(token) == 1}
-            if spec["pre_tokenizer"] is None:
-                return self._characters(content)
-            if spec["pre_tokenizer"] == _spec(
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-            ):
-                table = np.array([content[symbol] for symbol in byte_symbols()], self.dtype)
-                return lambda text: table[np.frombuffer(text.encode(), np.uint8)].tobytes()
-        if plain and spec["pre_tokenizer"] == _spec(split_pieces()):
+        only_special = all(token["special"] for token in spec["added_tokens"])
+        if model["type"] != "BPE" or spec["normalizer"] or not only_special:
+            return self._by_tokenizer
+        split = spec["pre_tokenizer"]
+        if split == _spec(split_pieces()):
             return self._pieces()
-        return self._any
+        falls_back = model["unk_token"] is not None or model.get("byte_fallback")
+        if model["merges"] or falls_back:
+            return self._by_tokenizer
+        content = {token: i for token, i in model["vocab"].items() if len(token) == 1}
+        if split is None:
+            return _characters(content, self.dtype)
+        if split == _spec(_bytes_as_symbols()):
+            return _bytes(content, self.dtype)
+        return self._by_tokenizer
 
-    def _any(self, text: str) -> bytes:
-        return np.array(
-            self.tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids, self.dtype
-        ).tobytes()
-
-    def _characters(self, vocabulary: dict[str, int]) -> Callable[[str], bytes]:
-        unknown = np.iinfo(self.dtype).max
-        table = np.full(0x110000, unknown, self.dtype)
-        for character, i in vocabulary.items():
-            table[ord(character)] = i
-
-        def encode(text: str) -> bytes:
-            ids = table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
-            if (where := np.flatnonzero(ids == unknown)).size:
-                what = f"the character {text[where[0]]!r} is not among the {len(vocabulary)} characters of this run's codec"
-                raise GenwrightError(
-                    what,
-                    "leave it out, or train with codec.kind=bytes or codec.kind=bpe, which take any text",
-                )
-            return ids.tobytes()
-
-        return encode
+    def _by_tokenizer(self, text: str) -> bytes:
+        encoded = self.tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        return np.array(encoded[0].ids, self.dtype).tobytes()
 
     def _pieces(self) -> Callable[[str], bytes]:
-        inner = Tokenizer(self.tokenizer.model)
-        inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        dtype = self.dtype
-
-        class Known(dict):
-            def __missing__(self, piece: str) -> bytes:
-                if len(self) >= _CACHED_PIECES:
-                    self.clear()
-                ids = np.array(inner.encode(piece, add_special_tokens=False).ids, dtype).tobytes()
-                if len(piece) < 64:
-                    self[piece] = ids
-                return ids
-
-        known = Known().__getitem__
+        """Of our own BPE."""
+        known = _Pieces(self.tokenizer, self.dtype).__getitem__
 
         def ascii_only(text: str) -> bytes:
             return b"".join(map(known, _ASCII_SPLIT.findall(text)))
@@ -135,15 +108,68 @@ class Encoder:
         def encode(text: str) -> bytes:
             if text.isascii() and len(text) <= _LONG:
                 return ascii_only(text)
-            done: list[bytes] = []
+            encoded: list[bytes] = []
             for plain, run in groupby(_LINES.split(text), str.isascii):
-                lines = list(run)
-                done += map(ascii_only, lines) if plain else [self._any("".join(lines))]
-            return b"".join(done)
+                if plain:
+                    encoded += map(ascii_only, run)
+                else:
+                    encoded.append(self._by_tokenizer("".join(run)))
+            return b"".join(encoded)
 
         return encode
 
 
-def _spec(pre_tokenizer) -> dict:
+class _Pieces(dict[str, bytes]):
+    """piece -> its ids as the bytes of an array, encoded when it is first asked for."""
+
+    def __init__(self, tokenizer: Tokenizer, dtype: np.dtype):
+        super().__init__()
+        self.tokenizer = Tokenizer(tokenizer.model)
+        self.tokenizer.pre_tokenizer = _bytes_as_symbols()
+        self.dtype = dtype
+
+    def __missing__(self, piece: str) -> bytes:
+        if len(self) >= _CACHED_PIECES:
+            self.clear()
+        encoded = self.tokenizer.encode(piece, add_special_tokens=False)
+        ids = np.array(encoded.ids, self.dtype).tobytes()
+        if len(piece) < _LONG_PIECE:
+            self[piece] = ids
+        return ids
+
+
+def _bytes(vocabulary: dict[str, int], dtype: np.dtype) -> Callable[[str], bytes]:
+    """The encoder of a vocabulary of the symbols of bytes."""
+    table = np.array([vocabulary[symbol] for symbol in byte_symbols()], dtype)  # (256,)
+
+    def encode(text: str) -> bytes:
+        return table[np.frombuffer(text.encode(), np.uint8)].tobytes()
+
+    return encode
+
+
+def _characters(vocabulary: dict[str, int], dtype: np.dtype) -> Callable[[str], bytes]:
+    """The encoder of a vocabulary of characters. It raises GenwrightError for any other."""
+    unknown = np.iinfo(dtype).max
+    table = np.full(CODE_POINTS, unknown, dtype)
+    for character, i in vocabulary.items():
+        table[ord(character)] = i
+
+    def encode(text: str) -> bytes:
+        ids = table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
+        missing = np.flatnonzero(ids == unknown)
+        if missing.size:
+            raise GenwrightError(
+                f"the character {text[missing[0]]!r} is not among the {len(vocabulary)} characters"
+                " of this run's codec",
+                "leave it out, or train with codec.kind=bytes or codec.kind=bpe, which take any"
+                " text",
+            )
+        return ids.tobytes()
+
+    return encode
+
+
+def _spec(pre_tokenizer: pre_tokenizers.PreTokenizer) -> dict[str, Any]:
     """As it is written in a tokenizer.json."""
     return json.loads(pre_tokenizer.__getstate__())

@@ -5,6 +5,8 @@ import ast
 import sys
 import sysconfig
 import warnings
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from genwright.core.errors import GenwrightError
@@ -43,7 +45,7 @@ def documentation(paths: tuple[str, ...], name: str, cache: Path) -> list[Source
     named = [(file.name, contents[file.path]) for file in modules]
     folder = cache / "sources" / f"python-docs-{digest_of(3, sys.version, named)[:16]}"
     if not folder.is_dir():
-        publish(folder, lambda draft: _write_docs(draft, modules))
+        publish(folder, partial(_write_docs, modules=modules))
     return list(walk(str(folder)))
 
 
@@ -52,15 +54,14 @@ def _write_docs(draft: Path, modules: list[SourceFile]) -> None:
 
     documents = {f"topics/{topic}.txt": text for topic, text in topics.items()}
     for file in modules:
-        text = docstrings(
-            Path(file.path).read_bytes(),
-            file.name.removesuffix(".py").removesuffix("/__init__").replace("/", "."),
-        )
-        documents[f"modules/{file.name.removesuffix('.py')}.txt"] = text
+        name = file.name.removesuffix(".py")
+        module = name.removesuffix("/__init__").replace("/", ".")
+        documents[f"modules/{name}.txt"] = docstrings(Path(file.path).read_bytes(), module)
     for name, text in documents.items():
         if text:
-            (draft / name).parent.mkdir(parents=True, exist_ok=True)
-            (draft / name).write_text(text, encoding="utf-8")
+            path = draft / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
 
 
 def docstrings(source: bytes, module: str) -> str:
@@ -73,21 +74,20 @@ def docstrings(source: bytes, module: str) -> str:
     # a template or a file for another version: no documentation in it
     except (SyntaxError, ValueError):
         return ""
-    entries: list[str] = []
+    text = "\n\n".join(_entries(tree, module))
+    return text.encode("utf-8", "ignore").decode()
 
-    def visit(
-        node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str
-    ) -> None:
-        arguments = (
-            f"({ast.unparse(node.args)})"
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            else ""
-        )
-        if (text := ast.get_docstring(node)) and text.strip():
-            entries.append(f"{name}{arguments}\n\n{text}\n")
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                visit(child, f"{name}.{child.name}")
 
-    visit(tree, module)
-    return "\n\n".join(entries).encode("utf-8", "ignore").decode()
+def _entries(
+    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str
+) -> Iterator[str]:
+    """The docstrings of a node and of what is defined in it."""
+    heading = name
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        heading += f"({ast.unparse(node.args)})"
+    text = ast.get_docstring(node)
+    if text and text.strip():
+        yield f"{heading}\n\n{text}\n"
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _entries(child, f"{name}.{child.name}")
