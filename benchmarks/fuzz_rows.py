@@ -37,7 +37,7 @@ from hypothesis import strategies as st
 from common import finish
 from genwright.contents.images import attribute_table
 from genwright.core.errors import GenwrightError
-from genwright.data import readers
+from genwright.data import file_parts, readers
 from genwright.data.tables import BadTable, Fault, Table
 
 MARKS = {
@@ -59,7 +59,7 @@ FOUND: Counter[str] = Counter()  # what was generated, so that a run says what i
 
 def read(path: Path, skip: bool = True) -> tuple[dict[int, str], list[str], int]:
     """(row -> text, what is named, rows without text) of a file, read as training reads it."""
-    facts = readers.scan(str(path))
+    facts = file_parts.scan(str(path))
     if facts["bad"]:
         return {}, [facts["bad"]], 0
     skipped: list[str] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genwright.core.errors import GenwrightError
-from genwright.data import readers, workers
+from genwright.data import file_parts, workers
 from genwright.data.workers import Work, spread
 
 # --- what the workers below do; they import this module by its name ---
@@ -153,11 +153,11 @@ def test_what_a_worker_prints_is_no_output(capfd):
 
 def test_a_real_job_names_its_files(monkeypatch):
     jobs = [{"paths": ["/nowhere/a", "/nowhere/b"]}, {"paths": ["/nowhere/c"]}]
-    found = dict(workers.parallel(readers.SCAN, jobs, 2))
+    found = dict(workers.parallel(file_parts.SCAN, jobs, 2))
     assert [len(found[0]), len(found[1])] == [2, 1] and found[1][0]["bad"].startswith(
         "cannot be read"
     )
-    assert readers.SCAN.files(jobs[0]) == ["/nowhere/a", "/nowhere/b"]
+    assert file_parts.SCAN.files(jobs[0]) == ["/nowhere/a", "/nowhere/b"]
 
 
 SCRIPT = """

@@ -20,7 +20,7 @@ from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
 from genwright.contents.music import sources as source_music
 from genwright.core.errors import GenwrightError
-from genwright.data import readers
+from genwright.data import file_parts, readers
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_file_that_is_no_text_any_more(tmp_path, name, later):
     write = gzip.compress if name.endswith(".gz") else bytes
     path = tmp_path / name
     path.write_bytes(write(b"text\nsome words\n"))
-    start, end, row = readers.scan(str(path))["parts"][0]
+    start, end, row = file_parts.scan(str(path))["parts"][0]
     path.write_bytes(write(later))
     with pytest.raises(
         GenwrightError, match=f"{name} changed while it was prepared; run the same command again"
@@ -173,7 +173,7 @@ def test_parquet_that_is_damaged_anywhere(tmp_path, compression):
             data = data[: choice.randrange(len(data))]
         path = tmp_path / f"{case}.parquet"
         path.write_bytes(data)
-        facts, skipped = readers.scan(str(path)), []
+        facts, skipped = file_parts.scan(str(path)), []
         found = {}
         for start, end, row in [] if facts["bad"] else facts["parts"]:
             part = readers.Part(str(path), "a.parquet", "", start, end, row, True, 0)
@@ -211,9 +211,9 @@ def test_parquet_without_the_column(tmp_path):
 
 
 def seconds(path):
-    data = readers.scan(str(path))
+    data = file_parts.scan(str(path))
     began = time.process_time()
-    readers.scan(str(path))
+    file_parts.scan(str(path))
     for start, end, row in data["parts"]:
         part = readers.Part(str(path), path.name, "", start, end, row, True, 0)
         for _ in readers.read(part, "text", []):
@@ -245,7 +245,7 @@ def test_a_long_row_needs_little_more_than_itself(tmp_path):
 
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "' + b"x" * (8 << 20) + b'"}')
     tracemalloc.start()
-    readers.scan(str(tmp_path / "a.jsonl"))
+    file_parts.scan(str(tmp_path / "a.jsonl"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 6 << 20  # scanning holds blocks, not the row

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
 from genwright.core.errors import GenwrightError
-from genwright.data import readers
+from genwright.data import file_parts, readers
 from genwright.data.encodings import Decoder, NotText, as_utf8, encoding_of, presumed
 
 MARKED = {
@@ -93,7 +93,7 @@ def test_broken_bytes_are_named_where_pythons_codecs_name_them(data, encoding, p
 @pytest.mark.parametrize("packed", [False, True])
 def test_training_reads_the_text_whatever_its_encoding(tmp_path, monkeypatch, encoding, packed):
     monkeypatch.setattr(readers, "BLOCK", 101)  # cuts characters
-    monkeypatch.setattr(readers, "PART", 300)
+    monkeypatch.setattr(file_parts, "PART", 300)
     monkeypatch.setattr(readers, "LONGEST_BLOCK", 150)
     rows = [SAMPLE, "a, b", '"', "\u2028 x"]
     table = io.StringIO(newline="")

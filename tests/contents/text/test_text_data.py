@@ -17,7 +17,7 @@ import pytest
 from genwright.contents.text import prepare, shards, units
 from genwright.contents.text.codec import BPE, Bytes, Characters, File
 from genwright.contents.text.data import TextData
-from genwright.data import readers, scans
+from genwright.data import file_parts, readers, scans
 
 WORDS = ["alpha", "beta", "gamma", "delta", "naïve", "“quoted”", "x", "=", "y[10]", "日本"]
 
@@ -122,7 +122,7 @@ def test_workers_and_cuts_do_not_change_the_tokens(tmp_path, monkeypatch):
     whole = data(tmp_path, both, workers=1).prepare(codec)
     whole.codec.save(tmp_path / "codec")
     monkeypatch.setattr(readers, "BLOCK", 1000)
-    monkeypatch.setattr(readers, "PART", 10_000)
+    monkeypatch.setattr(file_parts, "PART", 10_000)
     monkeypatch.setattr(prepare, "UNIT", 20_000)
     cut = data(tmp_path / "2", both, workers=1).prepare(File(path=str(tmp_path / "codec")))
     assert len(cut.shards) > 3 * len(whole.shards)
@@ -152,7 +152,7 @@ def test_rows_of_every_format_are_the_same_documents(tmp_path, monkeypatch):
     pyarrow.parquet.write_table(
         pyarrow.table({"body": rows}), tmp_path / "e.parquet", row_group_size=7
     )
-    monkeypatch.setattr(readers, "PART", 800)
+    monkeypatch.setattr(file_parts, "PART", 800)
     results = {}
     for path in sorted(tmp_path.glob("?.*")):
         dataset = data(tmp_path, path, field="body").prepare(Bytes())
@@ -173,7 +173,7 @@ def test_tail_is_cut_at_the_character(tmp_path, monkeypatch):
     cut = int(0.9 * len(content))
     for unit in (1 << 23, 500):
         monkeypatch.setattr(prepare, "UNIT", unit)
-        monkeypatch.setattr(readers, "PART", unit)
+        monkeypatch.setattr(file_parts, "PART", unit)
         monkeypatch.setattr(readers, "BLOCK", min(unit, 1 << 20))
         dataset = data(tmp_path, tmp_path / "long.txt", split="tail", held_out=0.1).prepare(
             Characters()

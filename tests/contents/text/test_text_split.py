@@ -14,7 +14,7 @@ import pytest
 from genwright.contents.text import prepare
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
-from genwright.data import readers, scans
+from genwright.data import file_parts, readers, scans
 from genwright.recipe.schema import Recipe
 from genwright.runs.preview import preview
 
@@ -84,7 +84,7 @@ def test_a_text_is_equal_whatever_its_encoding_its_compression_and_its_format(tm
 
 
 def test_a_large_text_is_one_document_however_it_is_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "PART", 500)
+    monkeypatch.setattr(file_parts, "PART", 500)
     monkeypatch.setattr(readers, "BLOCK", 200)
     monkeypatch.setattr(prepare, "UNIT", 2000)
     folder = tmp_path / "in"
@@ -191,9 +191,9 @@ def test_a_file_more_is_all_that_is_scanned(tmp_path, monkeypatch):
         (folder / f"{i}.txt").write_text(words(i), encoding="utf-8")
     data(tmp_path, folder)
     scanned = []
-    scan = readers.scan
+    scan = file_parts.scan
     monkeypatch.setattr(
-        readers, "scan", lambda path: (scanned.append(os.path.basename(path)), scan(path))[1]
+        file_parts, "scan", lambda path: (scanned.append(os.path.basename(path)), scan(path))[1]
     )
     data(tmp_path, folder)
     assert scanned == []

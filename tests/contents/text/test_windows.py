@@ -14,7 +14,7 @@ from genwright.contents.text.data import TextData
 from genwright.contents.text.windows import Tokens
 from genwright.core.contracts import Source, Stream, describe
 from genwright.core.errors import GenwrightError
-from genwright.data import readers
+from genwright.data import file_parts, readers
 from genwright.data.examples import permute
 
 
@@ -204,7 +204,7 @@ def test_sources_are_the_documents_of_a_window(tmp_path):
 
 def test_a_document_in_several_shards_is_one_source(tmp_path, monkeypatch):
     monkeypatch.setattr(readers, "BLOCK", 500)
-    monkeypatch.setattr(readers, "PART", 1000)
+    monkeypatch.setattr(file_parts, "PART", 1000)
     monkeypatch.setattr(prepare, "UNIT", 1000)
     lines = "".join(f"line {i}\n" for i in range(600))
     (tmp_path / "long.txt").write_text(lines)

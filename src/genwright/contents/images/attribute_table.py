@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.core.errors import GenwrightError
-from genwright.data import readers
+from genwright.data import file_parts, readers
 from genwright.data.rows import json_rows
 from genwright.data.tables import BadTable, Fault
 
@@ -47,7 +47,7 @@ def _rows(path: str) -> Iterator[tuple[str, Row]]:
         raise BadTable(
             "is parquet, which is not read as a table of attributes", "save it as csv or jsonl"
         )
-    if bad := readers.scan(path)["bad"]:
+    if bad := file_parts.scan(path)["bad"]:
         raise BadTable(bad, "save it as UTF-8 csv, or as jsonl: an object a line")
     if kind == "jsonl":
         yield from _json_rows(path)

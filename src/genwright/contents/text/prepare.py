@@ -33,9 +33,10 @@ from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder, stamp_of
 from genwright.core.registry import settings_of
 from genwright.data.cache import FORMAT, SPLITS, digest_of, facts_of, grouped, publish
+from genwright.data.file_parts import SCAN, splits
 from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
-from genwright.data.readers import SCAN, Part, kind_of, splits
+from genwright.data.readers import Part, kind_of
 from genwright.data.scans import scanned
 from genwright.data.source_files import SourceFile, own_output
 from genwright.data.split import HeldOut
@@ -117,7 +118,7 @@ class Preparation:
         return parts
 
     def _scan(self, paths: list[str]) -> list[dict[str, Any]]:
-        """What `readers.scan` finds in each file."""
+        """What `file_parts.scan` finds in each file."""
         sizes = {path: os.path.getsize(path) if os.path.exists(path) else 0 for path in paths}
 
         def size(path: str) -> float:
@@ -133,7 +134,7 @@ class Preparation:
     def _parts_of(
         self, file: SourceFile, facts: dict[str, Any], stamp: list[int]
     ) -> Iterator[Part]:
-        """The parts of one file. facts: see `readers.scan`."""
+        """The parts of one file. facts: see `file_parts.scan`."""
         if facts["bad"]:
             if not self.skip:
                 raise GenwrightError(
