@@ -33,9 +33,9 @@ def digest_of(*content) -> str:
 
 def share(group: str) -> float:
     """A number in [0, 1) that only the group decides."""
-    return int.from_bytes(
-        hashlib.blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
-    ) / (1 << 64)
+    written = group.encode("utf-8", "surrogatepass")
+    number = int.from_bytes(hashlib.blake2b(written, digest_size=8).digest(), "little")
+    return number / (1 << 64)
 
 
 def grouped(
@@ -59,10 +59,11 @@ def check_digest(found: str, expect: str | None) -> None:
     recorded."""
     if not expect or found == expect:
         return
-    what = f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now give {found[:16]}"
-    earlier = "one of an earlier version held out other data, and cannot go on"
     raise GenwrightError(
-        what, f"bring the source files back as they were, or begin a new run ({earlier})"
+        f"the data changed since it was prepared: recorded digest {expect[:16]}, the sources now"
+        f" give {found[:16]}",
+        "bring the source files back as they were, or begin a new run (one of an earlier version"
+        " held out other data, and cannot go on)",
     )
 
 
@@ -89,7 +90,10 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "set GENWRIGHT_CACHE or data.cache to a folder with room that can be written; what is finished is kept"
+        remedy = (
+            "set GENWRIGHT_CACHE or data.cache to a folder with room that can be written; what is"
+            " finished is kept"
+        )
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise GenwrightError(f"the disk that holds {folder} is full", remedy) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
@@ -104,15 +108,9 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
     quicker, its folder stays."""
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        host = socket.gethostname()
-        draft = folder.with_name(f"{folder.name}.{host}-{os.getpid()}.tmp")
-        # of this host, not of another whose name begins like it
-        mine = re.compile(re.escape(f"{folder.name}.{host}-") + r"(\d+)\.tmp")
-        for left in folder.parent.glob(f"{folder.name}.*.tmp"):
-            found = mine.fullmatch(left.name)
-            # of a process that was killed
-            if found and (left == draft or not _alive(int(found[1]))):
-                shutil.rmtree(left, ignore_errors=True)
+        beginning = f"{folder.name}.{socket.gethostname()}-"
+        draft = folder.with_name(f"{beginning}{os.getpid()}.tmp")
+        _delete_left(folder, beginning, draft)
         try:
             draft.mkdir()
             fill(draft)
@@ -127,6 +125,17 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
         finally:
             # gone after the rename; otherwise its space is given back
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _delete_left(folder: Path, beginning: str, draft: Path) -> None:
+    """Deletes drafts of `folder` that processes of this host left, which were killed. beginning: of
+    the name of a draft, with this host, not of another whose name begins like it; draft: this
+    process's own."""
+    mine = re.compile(re.escape(beginning) + r"(\d+)\.tmp")
+    for left in folder.parent.glob(f"{folder.name}.*.tmp"):
+        found = mine.fullmatch(left.name)
+        if found and (left == draft or not _alive(int(found[1]))):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:

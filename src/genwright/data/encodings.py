@@ -38,7 +38,10 @@ class NotText(ValueError):
 
 def encoding_of(head: bytes) -> str:
     """The encoding that the first four bytes (or more) of a file declare: a key of NAMES."""
-    return next((encoding for mark, encoding in MARKS if head.startswith(mark)), "utf-8")
+    for mark, encoding in MARKS:
+        if head.startswith(mark):
+            return encoding
+    return "utf-8"
 
 
 def presumed(head: bytes) -> str:
@@ -48,7 +51,8 @@ def presumed(head: bytes) -> str:
     Any two letters of ASCII are a Chinese character of UTF-16, so zero bytes are asked for: many of
     them, or, as in Chinese text, few among bytes that are no UTF-8.
     """
-    if b"\0" not in head or (4 * head.count(0) < len(head) and _is_utf8(head)):
+    few_zeros = 4 * head.count(0) < len(head)
+    if b"\0" not in head or (few_zeros and _is_utf8(head)):
         return ""
     for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         try:
@@ -71,12 +75,9 @@ def _is_utf8(head: bytes) -> bool:
 def _is_written(character: str) -> bool:
     """Whether text holds this: no control character but tabs and line ends, no private and no
     unassigned one."""
-    return character in "\t\r\n\f" or unicodedata.category(character) not in (
-        "Cc",
-        "Cn",
-        "Co",
-        "Cs",
-    )
+    if character in "\t\r\n\f":
+        return True
+    return unicodedata.category(character) not in ("Cc", "Cn", "Co", "Cs")
 
 
 class Decoder:
@@ -110,10 +111,10 @@ class Decoder:
             byte = error.object[error.start]
             place = f"byte 0x{byte:02x} at offset {begin + error.start}"
             raise NotText(f"is not {NAMES[self.encoding]}: {place}{self._seems()}") from None
-        if (at := text.find("\0")) >= 0:
-            raise NotText(
-                f"is binary: a zero character at offset {begin + len(text[:at].encode(self.encoding))}"
-            )
+        at = text.find("\0")
+        if at >= 0:
+            offset = begin + len(text[:at].encode(self.encoding))
+            raise NotText(f"is binary: a zero character at offset {offset}")
         self._offset += len(chunk)
         return text
 

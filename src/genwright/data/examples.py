@@ -45,10 +45,12 @@ def permute(index: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
 @lru_cache(64)
 def _epoch_keys(seed: int, epoch: int, mask: int) -> list[tuple[int, int]]:
     """(added, odd factor) of each round."""
-    return [
-        (key(seed, epoch, "add", i) & mask, key(seed, epoch, "multiply", i) & mask | 1)
-        for i in range(_ROUNDS)
-    ]
+    keys = []
+    for i in range(_ROUNDS):
+        added = key(seed, epoch, "add", i) & mask
+        factor = key(seed, epoch, "multiply", i) & mask
+        keys.append((added, factor | 1))
+    return keys
 
 
 def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +58,9 @@ def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.nd
     to."""
     epochs, index = np.divmod(numbers, size)
     order = np.empty_like(index)
-    for epoch in range(int(epochs.min()), int(epochs.max()) + 1) if epochs.size else ():
+    if not epochs.size:
+        return epochs, order
+    for epoch in range(int(epochs.min()), int(epochs.max()) + 1):
         here = epochs == epoch
         order[here] = permute(index[here], size, seed, epoch)
     return epochs, order
@@ -97,9 +101,8 @@ class Split:
         """(n, columns) float32, 0 or 1."""
         if self.conditions is None:
             return None
-        return torch.from_numpy(
-            self.conditions[self.numbers[np.asarray(indices)]].astype(np.float32)
-        )
+        conditions = self.conditions[self.numbers[np.asarray(indices)]]
+        return torch.from_numpy(conditions.astype(np.float32))
 
     def names(self, indices: Any) -> list[str]:
         return [self.name(number) for number in self.numbers[np.asarray(indices)].tolist()]
@@ -109,8 +112,11 @@ class Split:
         return [self.source(number) for number in self.numbers[np.asarray(indices)].tolist()]
 
     def batch(self, indices: np.ndarray) -> Batch:
+        batch = {"x": self.x(indices)}
         condition = self.condition(indices)
-        return {"x": self.x(indices)} | ({} if condition is None else {"condition": condition})
+        if condition is not None:
+            batch["condition"] = condition
+        return batch
 
 
 class ExampleStream:
@@ -138,7 +144,9 @@ class ExampleStream:
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         batch = self.split.batch(self.indices(position, examples))
-        return self.change(batch, Draws(self.seed, position, examples)) if self.change else batch
+        if self.change is None:
+            return batch
+        return self.change(batch, Draws(self.seed, position, examples))
 
     def sources(self, position: int, examples: Tensor) -> list[Source]:
         return self.split.sources(self.indices(position, examples))
@@ -152,13 +160,17 @@ class HeldOutExamples:
     def __init__(self, split: Any, change: Change | None = None, order: np.ndarray | None = None):
         self.split = split
         self.change = change
-        self.order = permute(np.arange(len(split)), len(split), 0, -1) if order is None else order
+        if order is None:
+            order = permute(np.arange(len(split)), len(split), 0, -1)
+        self.order = order
         self.windows = len(self.order)
 
     def batch(self, start: int, stop: int) -> Batch:
         indices = np.arange(start, min(stop, self.windows))
         batch = self.split.batch(self.order[indices])
-        return self.change(batch, Draws(0, -1, torch.from_numpy(indices))) if self.change else batch
+        if self.change is None:
+            return batch
+        return self.change(batch, Draws(0, -1, torch.from_numpy(indices)))
 
 
 class ExampleDataset:

@@ -16,7 +16,10 @@ from typing import NamedTuple
 # two of them make a run
 OF_A_RUN = frozenset(("recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints", ".lock"))
 TAG = "CACHEDIR.TAG"
-SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder holds data that genwright prepared; it can be deleted.\n"
+SIGNATURE = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# This folder holds data that genwright prepared; it can be deleted.\n"
+)
 GENERATOR = '<meta name="generator" content="genwright">'
 HEAD = 1024  # bytes of a page in which its generator is named
 
@@ -76,6 +79,8 @@ def holder(path: str, root: str, known: dict[str, str]) -> str:
     if len(folder) <= len(root):
         return ""
     if folder not in known:
-        above = holder(folder, root, known)
-        known[folder] = above or (folder if what_is(folder, os.listdir(folder)) else "")
+        found = holder(folder, root, known)
+        if not found and what_is(folder, os.listdir(folder)):
+            found = folder
+        known[folder] = found
     return known[folder]

@@ -32,14 +32,18 @@ _TOKENS = {
 
 def part_of_folder(name: str) -> str:
     """ "train", "val" or "test", where the whole name of a folder says so; else ""."""
-    return next((part for part, pattern in _FOLDERS.items() if pattern.fullmatch(name.strip())), "")
+    for part, pattern in _FOLDERS.items():
+        if pattern.fullmatch(name.strip()):
+            return part
+    return ""
 
 
 def tokens_of(name: str) -> list[str]:
     """The words of an array's name, in lower case: x_train, trainImages and X-Train are two words
     each; held_out is one."""
-    found = re.findall("[a-z0-9]+", re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
-    return re.sub(r"\b(held|hold) out", r"\1out", " ".join(found)).split()
+    parted = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    words = " ".join(re.findall("[a-z0-9]+", parted.lower()))
+    return re.sub(r"\b(held|hold) out", r"\1out", words).split()
 
 
 def part_of_array(name: str) -> tuple[str, str]:

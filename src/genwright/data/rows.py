@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 from genwright.data.tables import LONGEST, BadTable, Fault, Table
 
+_LISTED = 200  # characters of a list of names
+
 
 class Record(NamedTuple):
     """A row as it stands in a file. number: from 0; place: for a person; content: its text (None:
@@ -44,9 +46,9 @@ def _place(line: int, number: int) -> str:
 def of_table(table: Table, field: str) -> Iterator[Record]:
     """The rows of a .csv or .tsv file. Raises BadTable where it has no such column."""
     column = _column(field, table.columns)
-    for row in table:
-        content = row.cells if isinstance(row.cells, Fault) else row.cells[column]
-        yield Record(row.number, _place(row.line, row.number), content)
+    for number, line, cells in table:
+        content = cells if isinstance(cells, Fault) else cells[column]
+        yield Record(number, _place(line, number), content)
 
 
 def _column(field: str, columns: list[str]) -> int:
@@ -65,11 +67,8 @@ def _column(field: str, columns: list[str]) -> int:
 def of_lines(lines: Iterable[bytes], field: str, first: int = 0) -> Iterator[Record]:
     """The rows of jsonl. first: the number of the first line."""
     for number, row in json_rows(lines, first):
-        yield Record(
-            number,
-            _place(number + 1, number),
-            row if isinstance(row, Fault) else _text_of(row, field),
-        )
+        content = row if isinstance(row, Fault) else _text_of(row, field)
+        yield Record(number, _place(number + 1, number), content)
 
 
 def json_rows(lines: Iterable[bytes], first: int = 0) -> Iterator[tuple[int, Any]]:
@@ -128,25 +127,23 @@ def of_parquet(path: str, groups: Iterable[int], field: str, first: int = 0) -> 
             number += rows
 
 
-def _group_rows(table, group: int, field: str, first: int) -> Iterator[Record]:
+def _group_rows(table: Any, group: int, field: str, first: int) -> Iterator[Record]:
     """The rows of one row group; `first` is the number of the first. What is damaged is one bad row
     that says up to where."""
     number = first
     end = first + table.metadata.row_group(group).num_rows
+    place = f"row group {group}"  # of what is damaged
     try:
         for batch in table.iter_batches(batch_size=1024, row_groups=[group], columns=[field]):
             for value in batch.column(0):
                 yield Record(number, f"row {number:,} (from 0)", _of_arrow(value, field))
                 number += 1
-    except Exception as error:
-        yield Record(number, f"row group {group}", _damaged(number, end, first_line(error)))
+    except Exception as error:  # pyarrow raises errors of many kinds for damaged files
+        yield Record(number, place, _damaged(number, end, first_line(error)))
         return
     if number != end:
-        yield Record(
-            number,
-            f"row group {group}",
-            _damaged(number, end, f"it ends after {number - first:,} rows of {end - first:,}"),
-        )
+        why = f"it ends after {number - first:,} rows of {end - first:,}"
+        yield Record(number, place, _damaged(number, end, why))
 
 
 def _damaged(number: int, end: int, why: str) -> Fault:
@@ -155,7 +152,7 @@ def _damaged(number: int, end: int, why: str) -> Fault:
     )
 
 
-def _of_arrow(value, field: str) -> str | None | Fault:
+def _of_arrow(value: Any, field: str) -> str | None | Fault:
     try:
         content = value.as_py()
     except UnicodeDecodeError:
@@ -173,7 +170,9 @@ def first_line(error: Exception) -> str:
 def listed(names: Iterable[str]) -> str:
     """Names of columns or fields, for a person: the first ones, cut where they are long."""
     text = ", ".join(names) or "none"
-    return text if len(text) <= 200 else text[:200] + "..."
+    if len(text) > _LISTED:
+        return text[:_LISTED] + "..."
+    return text
 
 
 def of_json(line: bytes) -> Any:

@@ -39,28 +39,28 @@ def scanned(
     finding is worth keeping."""
     real = {path: os.path.realpath(path) for path in paths}
     places = _places(real.values(), roots)
-    records = {
-        place: cache / "scans" / f"{digest_of(FORMAT, kind, place)}.json"
-        for place in set(places.values())
-    }
+    records: dict[str, Path] = {}
     known: dict[str, list] = {}
-    for record in records.values():
-        known |= _load(record)
+    for place in set(places.values()):
+        records[place] = cache / "scans" / f"{digest_of(FORMAT, kind, place)}.json"
+        known |= _load(records[place])
     now = time.time_ns()
     stamps = {path: files.stamp_of(path) for path in real.values()}
-    found = {
-        path: known[path][2]
-        for path in stamps
-        if path in known and _trusted(known[path], stamps[path])
-    }
-    todo = [path for path in stamps if path not in found]
-    new = dict(zip(todo, read(todo), strict=True)) if todo else {}
-    entries = {path: [stamps[path], now, facts] for path, facts in new.items() if keep(facts)}
-    for place, record in records.items():
-        added = {path: entry for path, entry in entries.items() if places[path] == place}
-        if added:
-            _save(record, _load(record) | added)
-    found |= new
+    found: dict[str, Facts] = {}
+    for path, stamp in stamps.items():
+        if path in known and _trusted(known[path], stamp):
+            found[path] = known[path][2]
+    missing = [path for path in stamps if path not in found]
+    if missing:
+        # by place: path -> what is kept of it
+        added: dict[str, dict[str, list]] = {place: {} for place in records}
+        for path, facts in zip(missing, read(missing), strict=True):
+            found[path] = facts
+            if keep(facts):
+                added[places[path]][path] = [stamps[path], now, facts]
+        for place, record in records.items():
+            if added[place]:
+                _save(record, _load(record) | added[place])
     return {path: found[real[path]] for path in real}
 
 
@@ -112,7 +112,8 @@ def _places(paths: Iterable[str], roots: Sequence[str]) -> dict[str, str]:
     for path in paths:
         folder = os.path.dirname(path)
         if folder not in by_folder:
-            by_folder[folder] = next((root for root in innermost if _inside(folder, root)), folder)
+            above = [root for root in innermost if _inside(folder, root)]
+            by_folder[folder] = above[0] if above else folder
         out[path] = by_folder[folder]
     return out
 

@@ -68,7 +68,9 @@ class FilesData(Settings):
                 f"data.path is given, but data.source is {kind}",
                 "set data.source=files to read your own files",
             )
-        return (self.path,) if isinstance(self.path, str) and self.path else tuple(self.path)
+        if isinstance(self.path, str):
+            return (self.path,) if self.path else ()
+        return self.path
 
     _held: Path | None = PrivateAttr(None)  # a file of a run, which says what was held out for it
 
@@ -87,9 +89,8 @@ class FilesData(Settings):
         if self._held:
             mask = held_before(columns, self._held)
         else:
-            records = records_of(
-                cache_folder(self.cache), self.roots, self.kind, self.source, self.held_out, *more
-            )
+            settings = (self.kind, self.source, self.held_out, *more)
+            records = records_of(cache_folder(self.cache), self.roots, *settings)
             mask = held_out_of(columns, sizes, self.held_out, unit, records)
         share = float(sizes[mask].sum() / max(1, sizes.sum()))
         return HeldOut(mask, keys_held(columns, mask), share, self.held_out)
@@ -111,7 +112,7 @@ def walk(
     `folder` itself, so that no link leads round in a circle or to all of the disk. Raises OSError
     for a folder that cannot be listed."""
     root = os.path.realpath(folder)
-    entered: set[str] = set()
+    entered: set[str] = set()  # real paths
     waiting = [folder]
     while waiting:
         for where, folders, files in os.walk(waiting.pop(0), onerror=_give_up):
@@ -120,29 +121,43 @@ def walk(
                 folders.clear()
                 continue
             entered.add(real)
-            if where != folder and (what := what_is(where, {*folders, *files})):
+            what = what_is(where, {*folders, *files}) if where != folder else ""
+            if what:
                 if own is not None:
-                    own.append(Own(Path(where).relative_to(folder).as_posix(), what))
+                    own.append(Own(_relative(where, folder), what))
                 folders.clear()
                 continue
-            there = sorted(
-                name for name in folders if not name.startswith(".") and name not in passed_over
-            )
+            there = [name for name in sorted(folders) if _is_seen(name) and name not in passed_over]
             links = [name for name in there if os.path.islink(os.path.join(where, name))]
             folders[:] = [name for name in there if name not in links]
-            waiting += [
-                path
-                for name in links
-                if not holds(os.path.realpath(path := os.path.join(where, name)), root)
-            ]
-            paths = [Path(where, name) for name in sorted(files) if not name.startswith(".")]
-            reports = [path for path in paths if is_report(path)]
-            if own is not None:
-                own += [Own(path.relative_to(folder).as_posix(), "a report") for path in reports]
-            paths = [path for path in paths if path not in reports]
-            yield from (
-                source_file(str(path), path.relative_to(folder).as_posix()) for path in paths
-            )
+            for name in links:
+                path = os.path.join(where, name)
+                if not holds(os.path.realpath(path), root):
+                    waiting.append(path)
+            yield from _files_in(where, sorted(filter(_is_seen, files)), folder, own)
+
+
+def _files_in(where: str, names: list[str], folder: str, own: list[Own] | None) -> list[SourceFile]:
+    """The files of these names, named relative to `folder`, without this program's reports, which
+    are added to `own`."""
+    found = []
+    for name in names:
+        path = str(Path(where, name))
+        below = _relative(path, folder)
+        if not is_report(path):
+            found.append(source_file(path, below))
+        elif own is not None:
+            own.append(Own(below, "a report"))
+    return found
+
+
+def _is_seen(name: str) -> bool:
+    """Whether a file or folder is not hidden."""
+    return not name.startswith(".")
+
+
+def _relative(path: str, folder: str) -> str:
+    return Path(path).relative_to(folder).as_posix()
 
 
 def own_output(paths: Sequence[str]) -> list[Own]:
@@ -193,33 +208,34 @@ def collect(
     """Files, globs, and of folders the files whose path is `wanted`; each once, no two of one name.
     again: gets the names of files that links of one folder reach a second time. Raises
     GenwrightError for a path that is not there."""
-    found: dict[str, SourceFile] = {}
+    found: dict[str, SourceFile] = {}  # real path -> file
     for path in map(os.path.expanduser, paths):
-        if os.path.isdir(path):
-            files = [file for file in walk(path) if wanted(file.path)]
-            if len(paths) > 1:  # two folders may hold files of one name
-                files = [
-                    source_file(file.path, f"{os.path.basename(os.path.abspath(path))}/{file.name}")
-                    for file in files
-                ]
-        else:
-            files = (
-                [source_file(path, os.path.basename(path))]
-                if os.path.exists(path)
-                else _matches(path)
-            )
         first: dict[str, SourceFile] = {}
-        for file in files:
-            if (
-                first.setdefault(os.path.realpath(file.path), file) is not file
-                and again is not None
-            ):
+        for file in _files_at(path, wanted, several=len(paths) > 1):
+            real = os.path.realpath(file.path)
+            if real not in first:
+                first[real] = file
+            elif again is not None:
                 again.append(file.name)
         found |= first
-    return _told_apart(list(found.values()))
+    return _distinct(list(found.values()))
 
 
-def _told_apart(files: list[SourceFile]) -> list[SourceFile]:
+def _files_at(path: str, wanted: Callable[[str], bool], several: bool) -> list[SourceFile]:
+    """The files that one path means. several: it is one of several, of which two may be folders
+    that hold files of one name: those are named with their folder."""
+    if os.path.isdir(path):
+        files = [file for file in walk(path) if wanted(file.path)]
+        if not several:
+            return files
+        above = os.path.basename(os.path.abspath(path))
+        return [source_file(file.path, f"{above}/{file.name}") for file in files]
+    if os.path.exists(path):
+        return [source_file(path, os.path.basename(path))]
+    return _matches(path)
+
+
+def _distinct(files: list[SourceFile]) -> list[SourceFile]:
     """Files that have one name (a/train/1.png and b/train/1.png) named by where they are below the
     folder that holds them all."""
     counts = Counter(file.name for file in files)
@@ -227,38 +243,35 @@ def _told_apart(files: list[SourceFile]) -> list[SourceFile]:
     if not alike:
         return files
     above = os.path.commonpath([os.path.dirname(os.path.abspath(file.path)) for file in alike])
-    return [
-        source_file(file.path, Path(os.path.relpath(file.path, above)).as_posix())
-        if counts[file.name] > 1
-        else file
-        for file in files
-    ]
+    distinct = []
+    for file in files:
+        if counts[file.name] > 1:
+            file = source_file(file.path, Path(os.path.relpath(file.path, above)).as_posix())
+        distinct.append(file)
+    return distinct
 
 
 def _matches(pattern: str) -> list[SourceFile]:
-    found = (
-        [path for path in glob.glob(pattern, recursive=True) if may_be_read(path)]
-        if glob.has_magic(pattern)
-        else []
-    )
+    """The files that a glob matches, without what this program wrote."""
+    is_glob = glob.has_magic(pattern)
     root = _root_of(pattern)
-    known = dict[str, str]()
-    matched = [path for path in found if not holder(path, root, known) and not is_report(path)]
+    known: dict[str, str] = {}
+    matched = []
+    for path in glob.glob(pattern, recursive=True) if is_glob else ():
+        if may_be_read(path) and not holder(path, root, known) and not is_report(path):
+            matched.append(source_file(path, _below(path, root)))
     if not matched:
-        what = "matches no file" if glob.has_magic(pattern) else "does not exist"
+        what = "matches no file" if is_glob else "does not exist"
         raise GenwrightError(
             f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there"
         )
-    return [source_file(path, _below(path, root)) for path in matched]
+    return matched
 
 
 def _root_of(pattern: str) -> str:
     """The folder of a glob before its first sign."""
-    return os.path.dirname(
-        pattern[
-            : min((pattern.find(sign) for sign in "*?[" if sign in pattern), default=len(pattern))
-        ]
-    )
+    signs = [pattern.find(sign) for sign in "*?[" if sign in pattern]
+    return os.path.dirname(pattern[: min(signs, default=len(pattern))])
 
 
 def may_be_read(path: str) -> bool:

@@ -38,9 +38,8 @@ HELD = 1
 def key_of(content: str) -> int:
     """A key of 64 bits. That two of a million documents agree by chance has a probability of 3e-8,
     and would only join their clusters."""
-    return int.from_bytes(
-        hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
-    )
+    written = content.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(written, digest_size=8).digest(), "little")
 
 
 def keys_of(contents: Iterable[str]) -> np.ndarray:
@@ -57,7 +56,7 @@ def clusters_of(columns: Sequence[np.ndarray]) -> np.ndarray:
     while True:
         before = label
         for keys in numbered:
-            least = np.full(size, size)
+            least = np.full(size, size)  # of each key the least label of its documents
             np.minimum.at(least, keys, label)
             label = least[keys]
         if np.array_equal(label, before):
@@ -89,7 +88,7 @@ def held_out_of(
     known = _known(clusters, columns, records)
     if not records or UNDECIDED not in known[amounts > 0]:
         return _divide(amounts, order, wanted, known)[clusters]
-    with _alone(records):  # another process may have decided in the meantime
+    with _locked(records):  # another process may have decided in the meantime
         known = _known(clusters, columns, records)
         held = _divide(amounts, order, wanted, known)[clusters]
         for record in records:
@@ -129,11 +128,10 @@ def keys_held(columns: Sequence[np.ndarray], held: np.ndarray) -> np.ndarray:
 
 
 def _single(documents: int, unit: str) -> GenwrightError:
-    what = (
-        f"there is a single {unit}"
-        if documents == 1
-        else f"all {documents} {unit}s are equal or of one group"
-    )
+    if documents == 1:
+        what = f"there is a single {unit}"
+    else:
+        what = f"all {documents} {unit}s are equal or of one group"
     return GenwrightError(
         f"{what}, which cannot be held out and trained on",
         f"give more {unit}s, or set data.held_out=0",
@@ -165,23 +163,11 @@ def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.nda
     filled = amounts > 0
     held = (known == HELD) & filled
     target = wanted * amounts.sum()
-    total = amounts[held].sum()
-    rest = order[(known[order] == UNDECIDED) & filled[order]]
-    left: list[np.ndarray] = []  # too large, each of them, for what is missing
-    while len(rest):
-        fits = total + amounts[rest] / 2 <= target  # which brings the total nearer to the target
-        left.append(rest[~fits])
-        rest = rest[fits]
-        # the same of each, with all before it
-        middles = total + np.cumsum(amounts[rest]) - amounts[rest] / 2
-        count = int(np.count_nonzero(np.logical_and.accumulate(middles <= target)))
-        held[rest[:count]] = True
-        total += amounts[rest[:count]].sum()
-        rest = rest[count:]
-    if total < target / 2 and left:
-        held[_enough(np.concatenate(left), amounts, target / 2 - total, amounts.sum() - total)] = (
-            True
-        )
+    undecided = order[(known[order] == UNDECIDED) & filled[order]]
+    total, too_large = _fill(held, undecided, amounts, target)
+    if total < target / 2 and len(too_large):
+        enough = _enough(too_large, amounts, target / 2 - total, amounts.sum() - total)
+        held[enough] = True
     if held.any() and not held[filled].all():
         return held
     if (known[filled] != UNDECIDED).any():
@@ -191,11 +177,37 @@ def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.nda
     return held
 
 
+def _fill(
+    held: np.ndarray, undecided: np.ndarray, amounts: np.ndarray, target: float
+) -> tuple[float, np.ndarray]:
+    """Holds out clusters, in order, each of which brings the held-out amount nearer to the target.
+    (the amount then, the clusters that were each too large for what was missing).
+
+    held, amounts: (clusters,), the first is written; undecided: numbers of clusters, in order."""
+    total = amounts[held].sum()
+    rest = undecided
+    too_large = [rest[:0]]
+    while len(rest):
+        fits = total + amounts[rest] / 2 <= target  # which brings the total nearer to the target
+        too_large.append(rest[~fits])
+        rest = rest[fits]
+        # the same of each, with all before it
+        middles = total + np.cumsum(amounts[rest]) - amounts[rest] / 2
+        taken = np.logical_and.accumulate(middles <= target)
+        count = int(np.count_nonzero(taken))
+        held[rest[:count]] = True
+        total += amounts[rest[:count]].sum()
+        rest = rest[count:]
+    return total, np.concatenate(too_large)
+
+
 def _enough(free: np.ndarray, amounts: np.ndarray, missing: float, rest: float) -> np.ndarray:
     """The smallest cluster that gives what is missing, unless it is more than half of the rest: (0
     or 1,)."""
     large = free[(amounts[free] >= missing) & (amounts[free] <= rest / 2)]
-    return large[[np.argmin(amounts[large])]] if len(large) else large
+    if not len(large):
+        return large
+    return large[[np.argmin(amounts[large])]]
 
 
 # ---- the record of earlier decisions
@@ -250,7 +262,7 @@ def _write(path: Path, columns: Sequence[np.ndarray], held: np.ndarray) -> None:
 
 
 @contextmanager
-def _alone(records: Sequence[Path]) -> Iterator[None]:
+def _locked(records: Sequence[Path]) -> Iterator[None]:
     """One process at a time decides what is recorded there."""
     with ExitStack() as stack, writing(records[0].parent.parent):
         records[0].parent.mkdir(parents=True, exist_ok=True)

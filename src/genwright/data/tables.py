@@ -22,6 +22,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import Any, NamedTuple
 
 LONGEST = 1 << 25  # characters of a row of a table; bytes of a row of jsonl
@@ -121,7 +122,8 @@ class Table:
             yield row._replace(number=number)
 
     def _misfit(self, count: int) -> Fault:
-        what = f"has {counted(count, 'cell')}, and the first line names {counted(len(self.columns), 'column')}"
+        columns = counted(len(self.columns), "column")
+        what = f"has {counted(count, 'cell')}, and the first line names {columns}"
         if count < len(self.columns):
             return Fault(what, "give every row a cell for each column")
         if self._tabs:
@@ -145,8 +147,12 @@ class Table:
                 continue
             if lines.stray_return:
                 yield self._torn()
-            elif not self._tabs and (doubt := _doubt(lines.row, cells)) is not None:
-                yield self._recovered(SPACE) if doubt else Row(0, lines.first, SPACE)
+                continue
+            doubt = _Doubt.NONE if self._tabs else _doubt(lines.row, cells)
+            if doubt is _Doubt.END:
+                yield self._recovered(SPACE)
+            elif doubt is _Doubt.CELL:
+                yield Row(0, lines.first, SPACE)
             elif cells:
                 yield Row(0, lines.first, cells)
 
@@ -167,10 +173,14 @@ class Table:
         return self._bad(first, STRAY)
 
     def _wrong_quote(self) -> Fault:
-        if self._lines.ended:
+        lines = self._lines
+        if lines.ended:
             what = "opens a quote that never closes"
-        elif self._lines.number > self._lines.first:
-            what = f"opens a quote that is not closed, or is followed by text where it closes in line {self._lines.number}"
+        elif lines.number > lines.first:
+            what = (
+                "opens a quote that is not closed, or is followed by text where it closes in line"
+                f" {lines.number}"
+            )
         else:
             what = "has text after the quote that closes a cell"
         return Fault(what, 'close the quote; a quote inside a quoted cell is written twice, as ""')
@@ -207,22 +217,32 @@ class Table:
     def _bad(self, first: int, fault: Fault) -> Row:
         """The bad row from its first line to the one that was read last."""
         last = self._lines.number
-        return Row(0, first, fault._replace(last=last) if last > first else fault)
+        if last > first:
+            fault = fault._replace(last=last)
+        return Row(0, first, fault)
 
 
-def _doubt(row: list[str], cells: list[str]) -> bool | None:
-    """Whether it is unknown where a row ends, for a space stands before the quote that seems to
-    open a cell, as in `1, "a"`. False where only the cell is in doubt, None where nothing is."""
+class _Doubt(Enum):
+    """What is unknown of a row: nothing, what a cell holds, or also where the row ends."""
+
+    NONE = 0
+    CELL = 1
+    END = 2
+
+
+def _doubt(row: list[str], cells: list[str]) -> _Doubt:
+    """What is unknown where a space stands before the quote that seems to open a cell, as in
+    `1, "a"`. row: its lines; cells: as they were read, with the space and the quotes."""
     text = "".join(row)
     if not _SPACED.search(text):
-        return None
+        return _Doubt.NONE
+    lines = io.StringIO(text, newline="")
     try:
-        without = next(
-            csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
-        )
+        without = next(csv.reader(lines, skipinitialspace=True, strict=True))
     except csv.Error:
-        return True
-    return None if without == [cell.lstrip(" ") for cell in cells] else False
+        return _Doubt.END
+    same = without == [cell.lstrip(" ") for cell in cells]
+    return _Doubt.NONE if same else _Doubt.CELL
 
 
 def _follow(states: set[bool], line: str) -> set[bool]:
@@ -238,8 +258,12 @@ def _follow(states: set[bool], line: str) -> set[bool]:
 def _ends(states: set[bool], line: str) -> dict[bool, bool]:
     """Of the ways a line may begin those that are possible -> whether a quoted cell is open after
     it."""
-    ends = {inside: _inside_after(line, inside) for inside in states}
-    return {inside: end for inside, end in ends.items() if end is not None}
+    ends = {}
+    for inside in states:
+        end = _inside_after(line, inside)
+        if end is not None:
+            ends[inside] = end
+    return ends
 
 
 def _inside_after(line: str, inside: bool) -> bool | None:
@@ -272,7 +296,8 @@ class _Lines:
         self.row: list[str] = []  # the lines of the current row
         self._size = 0
         self._returns: bool | None = None  # whether lines end with \\r alone, as the first one does
-        self.number = self.first = 0
+        self.number = 0
+        self.first = 0
         self.ended = False
 
     def begin(self) -> None:

@@ -74,18 +74,22 @@ def parallel(work: Work, jobs: Sequence[dict], workers: int) -> Iterable[tuple[i
     hidden = quiet or len(jobs) < 2 or not console.is_terminal
     # a daemon may start no process
     if workers <= 1 or len(jobs) <= 1 or multiprocessing.current_process().daemon:
-        results: Iterator[tuple[int, Any]] = (
-            (i, work.function(**job)) for i, job in enumerate(jobs)
-        )
+        results = _in_turn(work, jobs)
     else:
         results = spread(work, jobs, workers)
     return track(results, work.label, len(jobs), console=console, transient=True, disable=hidden)
 
 
+def _in_turn(work: Work, jobs: Sequence[dict]) -> Iterator[tuple[int, Any]]:
+    """`parallel` in this process."""
+    for number, job in enumerate(jobs):
+        yield number, work.function(**job)
+
+
 def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
     """`parallel` over processes."""
+    # the locks below start multiprocessing's process that tracks resources, unless it runs
     with _starting():
-        # the locks below start multiprocessing's process that tracks resources, unless it runs
         pass
     context = _Context()
     # of each job: the process that is at it, or 0; which of its files, from 1, or 0
@@ -120,19 +124,30 @@ def _died(
     # the pool ends the others with SIGTERM: one of them may have been ended so before
     ended = ended or processes
     code = ended[0].exitcode if ended else None
-    how = f"by {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+    if code and code < 0:
+        how = f"by {signal.Signals(-code).name}"
+    else:
+        how = f"exit code {code}"
     pids = {process.pid for process in ended}
     files: list[str] = []
     for job, pid, position in zip(jobs, at[::2], at[1::2], strict=True):
-        if pid in pids:
-            paths = list(work.files(job))
-            files += paths[position - 1 : position] or paths
-    files = list(dict.fromkeys(files))
-    more = f" or {len(files) - NAMED:,} more" if len(files) > NAMED else ""
-    where = f"at {', '.join(files[:NAMED])}{more}" if files else "and its file is not known"
+        if pid not in pids:
+            continue
+        paths = list(work.files(job))
+        if 1 <= position <= len(paths):  # the job said which
+            paths = [paths[position - 1]]
+        files += paths
+    where = _at_one_of(list(dict.fromkeys(files)))
     return GenwrightError(
         f"a worker process ended in the middle of its work ({how}), {where}", LOWER
     )
+
+
+def _at_one_of(files: list[str]) -> str:
+    if not files:
+        return "and its file is not known"
+    more = f" or {len(files) - NAMED:,} more" if len(files) > NAMED else ""
+    return f"at {', '.join(files[:NAMED])}{more}"
 
 
 class _Process(SpawnProcess):
@@ -178,8 +193,10 @@ def _starting() -> Iterator[None]:
         finally:
             sys.modules["__main__"] = main
             for name in ENVIRONMENT:
-                del os.environ[name]
-                os.environ.update({name: before[name]} if name in before else {})
+                if name in before:
+                    os.environ[name] = before[name]
+                else:
+                    del os.environ[name]
 
 
 _at: Any = None  # of a worker: the shared memory of `spread`
