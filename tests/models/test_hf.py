@@ -99,7 +99,7 @@ def test_shards_and_bfloat16(tmp_path):
     assert len(list(tmp_path.glob("*.safetensors"))) > 1
     _, tensors = hf.load(tmp_path)
     assert tensors["embedding"].dtype == torch.bfloat16
-    assert torch.equal(tensors["blocks.3.up"], theirs.model.layers[3].mlp.up_proj.weight)
+    assert torch.equal(tensors["blocks.3.up.weight"], theirs.model.layers[3].mlp.up_proj.weight)
     model = build("llama").to(torch.bfloat16)
     hf.export(model, None, tmp_path / "out")
     assert auto(tmp_path / "out", True)[0].dtype == torch.bfloat16

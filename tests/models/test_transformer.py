@@ -9,8 +9,8 @@ from hf_pairs import CASES, CAUSAL, both
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.models import transformer as module
+from genwright.models.layers import Norm, rotary, rotate
 from genwright.models.presets import PRESETS, TransformerSettings
-from genwright.models.transformer import Norm, rotary, rotate
 
 SPACE = Space(vocabulary=37)
 
@@ -275,14 +275,14 @@ def test_groups_count_and_flops():
     model = random_model("speedrun", depth=4)
     groups = model.groups()
     assert groups["embedding"] == groups["blocks.3.value_embedding"] == "embedding"
-    assert groups["head"] == "head" and groups["blocks.0.mix"] == "scalar"
+    assert groups["head.weight"] == "head" and groups["blocks.0.mix"] == "scalar"
     assert [n for n in groups if "value_embedding" in n] == [
         "blocks.1.value_embedding",
         "blocks.3.value_embedding",
     ]
     matrices = {n for n, g in groups.items() if g == "matrix"}
     assert matrices == {
-        f"blocks.{i}.{n}"
+        f"blocks.{i}.{n}.weight"
         for i in range(4)
         for n in ("query", "key", "value", "output", "up", "down")
     }

@@ -25,21 +25,21 @@ from genwright.models.transformer import Transformer
 # Hugging Face's name -> ours; several of ours are stacked by rows. {} is the layer.
 _LAYER = {
     "input_layernorm": "attention_norm.weight",
-    "self_attn.q_proj": "query",
-    "self_attn.k_proj": "key",
-    "self_attn.v_proj": "value",
+    "self_attn.q_proj": "query.weight",
+    "self_attn.k_proj": "key.weight",
+    "self_attn.v_proj": "value.weight",
     "self_attn.q_norm": "query_norm.weight",
     "self_attn.k_norm": "key_norm.weight",
-    "self_attn.o_proj": "output",
+    "self_attn.o_proj": "output.weight",
     "post_attention_layernorm": "mlp_norm.weight",
-    "mlp.gate_proj": "gate",
-    "mlp.up_proj": "up",
-    "mlp.down_proj": "down",
+    "mlp.gate_proj": "gate.weight",
+    "mlp.up_proj": "up.weight",
+    "mlp.down_proj": "down.weight",
 }
 _DECODER: Mapping[str, tuple[str, ...]] = {
     "model.embed_tokens.weight": ("embedding",),
     "model.norm.weight": ("norm.weight",),
-    "lm_head.weight": ("head",),
+    "lm_head.weight": ("head.weight",),
 } | {
     f"model.layers.{{}}.{theirs}.weight": (f"blocks.{{}}.{ours}",)
     for theirs, ours in _LAYER.items()
@@ -52,15 +52,19 @@ _MODERNBERT = {
     "model.embeddings.tok_embeddings.weight": ("embedding",),
     "model.embeddings.norm.weight": ("embedding_norm.weight",),
     "model.layers.{}.attn_norm.weight": ("blocks.{}.attention_norm.weight",),
-    "model.layers.{}.attn.Wqkv.weight": ("blocks.{}.query", "blocks.{}.key", "blocks.{}.value"),
-    "model.layers.{}.attn.Wo.weight": ("blocks.{}.output",),
+    "model.layers.{}.attn.Wqkv.weight": (
+        "blocks.{}.query.weight",
+        "blocks.{}.key.weight",
+        "blocks.{}.value.weight",
+    ),
+    "model.layers.{}.attn.Wo.weight": ("blocks.{}.output.weight",),
     "model.layers.{}.mlp_norm.weight": ("blocks.{}.mlp_norm.weight",),
-    "model.layers.{}.mlp.Wi.weight": ("blocks.{}.gate", "blocks.{}.up"),
-    "model.layers.{}.mlp.Wo.weight": ("blocks.{}.down",),
+    "model.layers.{}.mlp.Wi.weight": ("blocks.{}.gate.weight", "blocks.{}.up.weight"),
+    "model.layers.{}.mlp.Wo.weight": ("blocks.{}.down.weight",),
     "model.final_norm.weight": ("norm.weight",),
-    "head.dense.weight": ("dense",),
+    "head.dense.weight": ("dense.weight",),
     "head.norm.weight": ("dense_norm.weight",),
-    "decoder.weight": ("head",),
+    "decoder.weight": ("head.weight",),
     "decoder.bias": ("head_bias",),
 }
 
@@ -205,7 +209,7 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
                 )
             )
     if settings.tied:
-        ours.pop("head", None)  # some files hold the embedding twice
+        ours.pop("head.weight", None)  # some files hold the embedding twice
     with torch.device("meta"):
         model = settings.build(Space(vocabulary=1), 1, bool(settings.causal))
     wanted = {n: p.shape for n, p in model.named_parameters()}

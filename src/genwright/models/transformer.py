@@ -2,17 +2,17 @@
 windows, causal or bidirectional.
 
 One class for every preset (`presets.py` says what each choice is); single-device code that knows
-nothing of data, devices or parallelism. Parameters lie in `blocks`, one module a layer, and in the
-root; `hf.py` maps their names to Hugging Face's. Sources: Vaswani et al., arXiv 1706.03762; RoPE,
-Su et al., 2104.09864; GQA, Ainslie et al., 2305.13245; RMS norm, Zhang and Sennrich, 1910.07467;
-GLU variants, Shazeer, 2002.05202; QK norm, Henry et al., 2010.04245; ModernBERT, Warner et al.,
-2412.13663; ReLU^2, So et al., 2109.08668; value embeddings and x0 scalars, Jordan et al.,
-modded-nanogpt, 2024.
+nothing of data, devices or parallelism. Layers lie in `blocks`, their projections are `nn.Linear`
+modules; `hf.py` maps the names of weights to Hugging Face's. Sources: Vaswani et al., arXiv
+1706.03762; GQA, Ainslie et al., 2305.13245; GLU variants, Shazeer, 2002.05202; QK norm, Henry et
+al., 2010.04245; ModernBERT, Warner et al., 2412.13663; ReLU^2, So et al., 2109.08668; value
+embeddings and x0 scalars, Jordan et al., modded-nanogpt, 2024.
 
 Shapes: B batch, T time, W width, H heads, K key-value heads, D head width, V vocabulary, L layers.
 """
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -21,11 +21,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from genwright.core.errors import GenwrightError
-from genwright.models.ops import attention, rms_norm, squared_relu
+from genwright.models.layers import Linear, Norm, heads, products, rotary, rotate
+from genwright.models.ops import attention, squared_relu
 
 IGNORED = -100  # a target that does not count
 # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
 _WHOLE = {"cpu": 2**25, "cuda": 2**31}
+_PROJECTIONS = ("query", "key", "value", "output", "gate", "up", "down")  # of a block
 
 
 class Cache:
@@ -51,49 +53,16 @@ class Cache:
         end = self.end + k.size(2)
         keys = self.keys[layer]
         values = self.values[layer]
-        keys[:, :, self.end : end], values[:, :, self.end : end] = k, v
+        keys[:, :, self.end : end] = k
+        values[:, :, self.end : end] = v
         return keys[:, :, :end], values[:, :, :end]
 
-    def hide(self, padding: Tensor) -> None:
-        """Marks the coming positions that are not real tokens. padding: (B, T) bool, True =
-        real."""
+    def hide(self, real: Tensor) -> None:
+        """Marks the coming positions that are not real tokens. real: (B, T) bool."""
         if self.hidden is None:
-            self.hidden = self.keys.new_zeros(len(padding), 1, 1, self.length)
-        self.hidden[:, 0, 0, self.end : self.end + padding.size(1)].masked_fill_(
-            ~padding, -math.inf
-        )
-
-
-class Norm(nn.Module):
-    """RMS norm with gain ("rms") or without ("plain"), or layer norm with gain ("layer").
-    Statistics in fp32."""
-
-    def __init__(self, kind: str, width: int, eps: float):
-        super().__init__()
-        self.kind = kind
-        self.shape = (width,)
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(width)) if kind != "plain" else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.kind == "layer":
-            return F.layer_norm(x, self.shape, self.weight, None, self.eps)
-        return rms_norm(x, self.weight, self.eps)
-
-
-def rotary(length: int, width: int, base: float, reverse: bool) -> Tensor:
-    """(2, length, 1, width) float32: cosines and signed sines, for `rotate`. Angles in fp32, as in
-    Hugging Face's code."""
-    angle = torch.arange(length).float()[:, None] / base ** (
-        torch.arange(0, width, 2).float() / width
-    )
-    sine = -angle.sin() if reverse else angle.sin()
-    return torch.stack((angle.cos().repeat(1, 2), torch.cat((-sine, sine), 1)))[:, :, None]
-
-
-def rotate(x: Tensor, rope: Tensor) -> Tensor:
-    """Rotates the pairs (i, i + D/2) of x (B, T, heads, D) by the angles of rope (2, T, 1, D)."""
-    return torch.addcmul(x * rope[0], x.roll(x.size(-1) // 2, -1), rope[1])
+            self.hidden = self.keys.new_zeros(len(real), 1, 1, self.length)
+        coming = self.hidden[:, 0, 0, self.end : self.end + real.size(1)]
+        coming.masked_fill_(~real, -math.inf)
 
 
 class Block(nn.Module):
@@ -101,85 +70,94 @@ class Block(nn.Module):
 
     def __init__(self, s: Any, layer: int):
         super().__init__()
-        width = s.width
-        q = s.heads * s.head_width
-        kv = s.kv_heads * s.head_width
-        hidden = s.hidden
+        queries = s.heads * s.head_width
+        keys = s.kv_heads * s.head_width
         self.layer = layer
         self.settings = s
-
-        def norm(n):
-            return Norm(s.norm, n, s.norm_eps)
-
-        def matrix(rows, columns):
-            return nn.Parameter(torch.empty(rows, columns))
+        self.query = Linear(s.width, queries)
+        self.key = Linear(s.width, keys)
+        self.value = Linear(s.width, keys)
+        self.output = Linear(queries, s.width)
+        self.gate = Linear(s.width, s.hidden) if s.activation != "relu2" else None
+        self.up = Linear(s.width, s.hidden)
+        self.down = Linear(s.hidden, s.width)
 
         # ModernBERT's first layer has no norm before attention: the embedding was normed just
         # before
-        self.attention_norm = (
-            None if s.embedding_norm and s.norm == "layer" and layer == 0 else norm(width)
-        )
-        self.mlp_norm = norm(width)
-        self.query = matrix(q, width)
-        self.key = matrix(kv, width)
-        self.value = matrix(kv, width)
-        self.output = matrix(width, q)
-        self.query_norm = norm(s.head_width) if s.qk_norm else None
-        self.key_norm = norm(s.head_width) if s.qk_norm else None
-        self.gate = matrix(hidden, width) if s.activation != "relu2" else None
-        self.up = matrix(hidden, width)
-        self.down = matrix(width, hidden)
+        normed_before = s.embedding_norm and s.norm == "layer" and layer == 0
+        self.attention_norm = None if normed_before else Norm(s.norm, s.width, s.norm_eps)
+        self.mlp_norm = Norm(s.norm, s.width, s.norm_eps)
+        self.query_norm = Norm(s.norm, s.head_width, s.norm_eps) if s.qk_norm else None
+        self.key_norm = Norm(s.norm, s.head_width, s.norm_eps) if s.qk_norm else None
+
         self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if s.skips else None
-        self.value_embedding = (
-            matrix(s.vocabulary, kv)
-            if s.value_embeddings and layer % 2 == (s.depth - 1) % 2
-            else None
-        )
+        every_other = layer % 2 == (s.depth - 1) % 2
+        self.value_embedding: nn.Parameter | None = None
+        if s.value_embeddings and every_other:
+            self.value_embedding = nn.Parameter(torch.empty(s.vocabulary, keys))
+
+    def initialise(self) -> None:
+        """See `Transformer.initialise`."""
+        self.output.weight.zero_()
+        self.down.weight.zero_()
+        for layer in (self.query, self.key, self.value, self.gate, self.up):
+            if layer is not None:
+                layer.weight.normal_(0, layer.in_features**-0.5)
+        if self.value_embedding is not None:
+            self.value_embedding.normal_(0, self.value_embedding.size(1) ** -0.5)
 
     def forward(
         self,
         x: Tensor,
         first: Tensor,
-        tokens: Tensor,
+        tokens: Tensor | None,
         rope: Tensor,
         mask: Tensor | None,
         cache: Cache | None,
     ) -> Tensor:
-        """x, first: (B, T, W), the stream here and after the embedding; mask: added to scores,
-        None: by position alone."""
+        """x, first: (B, T, W), the stream here and after the embedding. tokens: (B, T) int64, None
+        where embeddings were given. mask: added to scores, None: by position alone."""
         if self.mix is not None:
             x = self.mix[0] * x + self.mix[1] * first
-        x = x + self.attend(
-            x if self.attention_norm is None else self.attention_norm(x), tokens, rope, mask, cache
-        )
+        normed = x if self.attention_norm is None else self.attention_norm(x)
+        x = x + self.attend(normed, tokens, rope, mask, cache)
         return x + self.mlp(self.mlp_norm(x))
 
     def attend(
-        self, x: Tensor, tokens: Tensor, rope: Tensor, mask: Tensor | None, cache: Cache | None
+        self,
+        x: Tensor,
+        tokens: Tensor | None,
+        rope: Tensor,
+        mask: Tensor | None,
+        cache: Cache | None,
     ) -> Tensor:
-        s, (batch, time, _) = self.settings, x.shape
-        # one product is faster than three, the copy is cheap
-        qkv = F.linear(x, torch.cat((self.query, self.key, self.value)))
-        qkv = qkv.view(batch, time, s.heads + 2 * s.kv_heads, s.head_width)
-        q, k, v = qkv.split((s.heads, s.kv_heads, s.kv_heads), 2)
+        """Attention of x (B, T, W) among itself and what `cache` holds, (B, T, W)."""
+        s = self.settings
+        batch, time, _ = x.shape
+        # (B, T, H, D), (B, T, K, D), (B, T, K, D)
+        q, k, v = heads(x, s.head_width, self.query, self.key, self.value)
         if self.query_norm is not None and self.key_norm is not None:
-            q, k = self.query_norm(q), self.key_norm(k)
-        q, k = rotate(q, rope), rotate(k, rope)
-        if self.value_embedding is not None:
+            q = self.query_norm(q)
+            k = self.key_norm(k)
+        q = rotate(q, rope)
+        k = rotate(k, rope)
+        if self.value_embedding is not None and tokens is not None:
             v = v + F.embedding(tokens, self.value_embedding).view_as(v)
-        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        q = q.transpose(1, 2)  # (B, H, T, D)
+        k = k.transpose(1, 2)  # (B, K, T, D)
+        v = v.transpose(1, 2)
         if cache is not None:
-            k, v = cache.add(self.layer, k, v)
-        y = attention(q, k, v, mask, causal=s.causal and time > 1)
-        return F.linear(y.transpose(1, 2).reshape(batch, time, -1), self.output)
+            k, v = cache.add(self.layer, k, v)  # (B, K, all positions, D)
+        mixed = attention(q, k, v, mask, causal=s.causal and time > 1)  # (B, H, T, D)
+        return self.output(mixed.transpose(1, 2).reshape(batch, time, -1))
 
     def mlp(self, x: Tensor) -> Tensor:
+        """x: (B, T, W), normed."""
         if self.gate is None:
-            return F.linear(squared_relu(F.linear(x, self.up)), self.down)
-        gate, up = F.linear(x, torch.cat((self.gate, self.up))).chunk(2, -1)
-        return F.linear(
-            (F.silu if self.settings.activation == "swiglu" else F.gelu)(gate) * up, self.down
-        )
+            return self.down(squared_relu(self.up(x)))
+        gate, up = products(x, self.gate, self.up)
+        activation = F.silu if self.settings.activation == "swiglu" else F.gelu
+        return self.down(activation(gate) * up)
 
 
 class Transformer(nn.Module):
@@ -189,26 +167,25 @@ class Transformer(nn.Module):
 
     def __init__(self, settings: Any, context: int, alike: Tensor | None = None):
         super().__init__()
-        s = self.settings = settings
+        s = settings
+        self.settings = s
         self.vocabulary = s.vocabulary
         self.context = context
-
-        def norm():
-            return Norm(s.norm, s.width, s.norm_eps)
+        # what is read must begin at a multiple of it
+        self.row = s.places if 0 < 2 * s.places <= context else 1
+        # which layers see only a window
+        self.short = [s.pattern[i % len(s.pattern)] == "S" for i in range(s.depth)]
 
         self.embedding = nn.Parameter(torch.empty(s.vocabulary, s.width))
         self.places = nn.Parameter(torch.empty(s.places, s.width)) if s.places else None
-        # what is read must begin at a multiple of it
-        self.row = s.places if 0 < 2 * s.places <= context else 1
-        self.embedding_norm = norm() if s.embedding_norm else None
-        self.blocks = nn.ModuleList(Block(s, i) for i in range(s.depth))
-        # which see only a window
-        self.short = [s.pattern[i % len(s.pattern)] == "S" for i in range(s.depth)]
-        self.norm = norm()
-        self.dense = nn.Parameter(torch.empty(s.width, s.width)) if s.dense_head else None
-        self.dense_norm = norm() if s.dense_head else None
-        self.head = None if s.tied else nn.Parameter(torch.empty(s.vocabulary, s.width))
+        self.dense = Linear(s.width, s.width) if s.dense_head else None
+        # None: the output layer is the embedding
+        self.head = None if s.tied else Linear(s.width, s.vocabulary)
         self.head_bias = nn.Parameter(torch.zeros(s.vocabulary)) if s.dense_head else None
+        self.embedding_norm = Norm(s.norm, s.width, s.norm_eps) if s.embedding_norm else None
+        self.blocks = nn.ModuleList(Block(s, i) for i in range(s.depth))
+        self.norm = Norm(s.norm, s.width, s.norm_eps)
+        self.dense_norm = Norm(s.norm, s.width, s.norm_eps) if s.dense_head else None
         self.rope: Tensor
         self.register_buffer("rope", self.angles(context), persistent=False)
         self.initialise(alike)
@@ -223,26 +200,36 @@ class Transformer(nn.Module):
     @torch.no_grad()
     def initialise(self, alike: Tensor | None = None) -> None:
         """Matrices normal with variance 1 / inputs; what writes to the residual stream starts at
-        zero, the output layer near it."""
-        for name, p in self.named_parameters():
-            leaf = name.rsplit(".", 1)[-1]
-            if leaf in ("output", "down"):
-                p.zero_()
-            elif leaf in ("embedding", "places"):
-                p.normal_(
-                    0, (0.02 if self.settings.tied else 1.0) * (1.0 if leaf == "embedding" else 0.3)
-                )
-            elif leaf == "head":
-                p.normal_(0, 0.001)
-            elif p.ndim == 2:
-                p.normal_(0, p.size(1) ** -0.5)
+        zero, the output layer near it. Weights are drawn in one order, whatever that of the
+        modules."""
+        scale = 0.02 if self.settings.tied else 1.0
+        self.embedding.normal_(0, scale)
+        if self.places is not None:
+            self.places.normal_(0, 0.3 * scale)
+        if self.dense is not None:
+            self.dense.weight.normal_(0, self.dense.in_features**-0.5)
+        if self.head is not None:
+            self.head.weight.normal_(0, 0.001)
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            block.initialise()
         if alike is not None:
             own = self.embedding[: len(alike)]
             common = alike @ torch.randn(alike.size(1), self.settings.width)
-            own.mul_(0.3).add_(
-                common / common.std(1, keepdim=True),
-                alpha=0.95 * (0.02 if self.settings.tied else 1.0),
-            )
+            common = common / common.std(1, keepdim=True)
+            own.mul_(0.3).add_(common, alpha=0.95 * scale)
+
+    def projections(self) -> Iterator[nn.Module]:
+        """Every projection, of the blocks and of the output."""
+        if self.dense is not None:
+            yield self.dense
+        if self.head is not None:
+            yield self.head
+        for block in self.blocks:
+            for name in _PROJECTIONS:
+                layer = getattr(block, name)
+                if layer is not None:
+                    yield layer
 
     def forward(
         self,
@@ -256,10 +243,13 @@ class Transformer(nn.Module):
         """Logits (B, T, V) in fp32, or with targets the negative log-likelihood of each, in nats:
         (B, T), 0 where not counted.
 
-        tokens: (B, T) int64. targets: (B, T) int64, -100 = not counted. documents: (B, T) int64,
-        attention stays within equal numbers. padding: (B, T) bool, True = real. cache: these tokens
-        follow what it holds, and are added to it. last: logits of the last position only, (B, 1,
-        V). Raises GenwrightError when there are more tokens than the context or the cache holds.
+        tokens: (B, T) int64, or embeddings in their place, (B, T, W) float (what `embedding` would
+        give: places and the norm behind it are still to come). targets: (B, T) int64, -100 = not
+        counted. documents: (B, T) int64, attention stays within equal numbers. padding: (B, T)
+        bool, True = real. cache: these tokens follow what it holds, and are added to it. last:
+        logits of the last position only, (B, 1, V). Raises GenwrightError when there are more
+        tokens than the context or the cache holds, and for embeddings where layers look up tokens
+        (`value_embeddings`).
         """
         time = tokens.size(1)
         start = cache.end if cache else 0
@@ -267,28 +257,20 @@ class Transformer(nn.Module):
         if start + time > room:
             what = f"{start + time} tokens are more than the {room} that there is room for"
             raise GenwrightError(what, "give fewer, or raise data.context")
-        first = F.embedding(tokens, self.embedding)
-        if self.places is not None:
-            if padding is not None and cache is not None:  # on the left
-                raise GenwrightError(
-                    "prompts of several lengths have other places (model.places)",
-                    "give one at a time",
-                )
-            first = first + F.embedding(
-                torch.arange(start, start + time, device=first.device) % len(self.places),
-                self.places,
+        if self.places is not None and padding is not None and cache is not None:  # on the left
+            raise GenwrightError(
+                "prompts of several lengths have other places (model.places)", "give one at a time"
             )
-        if self.embedding_norm is not None:
-            first = self.embedding_norm(first)
+        first = self.embedded(tokens, start)
         if cache is not None and padding is not None:
             cache.hide(padding)
-        ropes = (cache.rope if cache else self.rope.to(first.dtype))[
-            :, :, start : start + time
-        ].unbind()
+        angles = cache.rope if cache else self.rope.to(first.dtype)
+        ropes = angles[:, :, start : start + time].unbind()  # of layers without, with a window
         masks = self.masks(first, start, documents, padding, cache)
+        ids = None if tokens.is_floating_point() else tokens
         x = first
         for block, short in zip(self.blocks, self.short, strict=True):
-            x = block(x, first, tokens, ropes[short], masks[short], cache)
+            x = block(x, first, ids, ropes[short], masks[short], cache)
         if cache is not None:
             cache.end += time
         if last:
@@ -297,6 +279,23 @@ class Transformer(nn.Module):
         if targets is None:
             return self.logits(x)
         return self.nll(x.flatten(0, 1), targets.flatten()).view(targets.shape)
+
+    def embedded(self, tokens: Tensor, start: int) -> Tensor:
+        """The stream (B, T, W) that the first layer reads, of tokens (B, T) or embeddings (B, T, W)
+        at positions from `start`."""
+        if not tokens.is_floating_point():
+            x = F.embedding(tokens, self.embedding)
+        elif self.settings.value_embeddings:
+            raise GenwrightError(
+                "layers of this model look up tokens (model.value_embeddings)",
+                "give token ids, not embeddings",
+            )
+        else:
+            x = tokens.to(self.embedding.dtype)
+        if self.places is not None:
+            positions = torch.arange(start, start + x.size(1), device=x.device)
+            x = x + F.embedding(positions % len(self.places), self.places)
+        return x if self.embedding_norm is None else self.embedding_norm(x)
 
     def masks(
         self,
@@ -310,15 +309,18 @@ class Transformer(nn.Module):
         position decides (causal or all)."""
         s = self.settings
         time = x.size(1)
-        hidden = cache.hidden[..., : start + time] if cache and cache.hidden is not None else None
+        hidden: Tensor | None = None
+        if cache is not None and cache.hidden is not None:
+            hidden = cache.hidden[..., : start + time]
         if time == 1 and cache is not None and not s.window:
             return hidden, hidden
         plain = documents is None and padding is None and hidden is None and start == 0
         if plain and not (s.window and s.window < time):
             return None, None
-        query = torch.arange(start, start + time, device=x.device)[:, None]
-        key = torch.arange(start + time, device=x.device)
-        allowed = key <= query if s.causal else torch.ones_like(key <= query)
+        query = torch.arange(start, start + time, device=x.device)[:, None]  # (T, 1)
+        key = torch.arange(start + time, device=x.device)  # (all positions,)
+        before = key <= query
+        allowed = before if s.causal else torch.ones_like(before)
         if documents is not None:
             allowed = allowed & (documents[:, None, :, None] == documents[:, None, None, :])
         if hidden is not None:
@@ -327,43 +329,42 @@ class Transformer(nn.Module):
             allowed = allowed & padding[:, None, None]
         if hidden is not None or padding is not None:
             allowed = allowed | (key == query)  # a row of nothing would be NaN
-        near = (
-            allowed & (key > query - s.window if s.causal else (key - query).abs() <= s.window)
-            if s.window
-            else allowed
-        )
-        full, near = (
-            x.new_zeros(each.shape).masked_fill_(~each, -math.inf) for each in (allowed, near)
-        )
-        return None if plain else full, near
+        near = allowed
+        if s.window and s.causal:
+            near = allowed & (key > query - s.window)
+        elif s.window:
+            near = allowed & ((key - query).abs() <= s.window)
+        return None if plain else _added(allowed, x), _added(near, x)
 
     def logits(self, x: Tensor) -> Tensor:
         """x: (..., W), after the last norm."""
         if self.dense is not None and self.dense_norm is not None:
-            x = self.dense_norm(F.gelu(F.linear(x, self.dense)))
-        logits = F.linear(
-            x, self.embedding if self.head is None else self.head, self.head_bias
-        ).float()
+            x = self.dense_norm(F.gelu(self.dense(x)))
+        if self.head is None:
+            logits = F.linear(x, self.embedding, self.head_bias)
+        else:
+            logits = self.head(x)
+            if self.head_bias is not None:
+                logits = logits + self.head_bias
+        logits = logits.float()
         cap = self.settings.logit_softcap
         return cap * torch.tanh(logits / cap) if cap else logits
 
     def nll(self, x: Tensor, targets: Tensor) -> Tensor:
         """(N,) for x (N, W), targets (N,). Where all logits at once would take too much memory they
         are made a chunk at a time, and again in the backward pass."""
-        chunks = -(-len(x) * self.vocabulary // _WHOLE.get(x.device.type, 2**25))
 
-        def part(h, t):
+        def part(h: Tensor, t: Tensor) -> Tensor:
             return F.cross_entropy(self.logits(h), t, reduction="none", ignore_index=IGNORED)
 
+        chunks = -(-len(x) * self.vocabulary // _WHOLE.get(x.device.type, 2**25))
         if chunks == 1:
             return part(x, targets)
-        pairs = zip(x.chunk(chunks), targets.chunk(chunks), strict=True)
-        return torch.cat(
-            [
-                checkpoint(part, h, t, use_reentrant=False, preserve_rng_state=False)
-                for h, t in pairs
-            ]
-        )
+        parts = [
+            checkpoint(part, h, t, use_reentrant=False, preserve_rng_state=False)
+            for h, t in zip(x.chunk(chunks), targets.chunk(chunks), strict=True)
+        ]
+        return torch.cat(parts)
 
     def new_cache(self, batch: int, length: int) -> Cache:
         """Room for `length` positions of `batch` rows; `length` may exceed the context."""
@@ -371,26 +372,45 @@ class Transformer(nn.Module):
 
     def groups(self) -> dict[str, str]:
         """Parameter name -> which rule updates it: "matrix" (hidden), "embedding", "head" or
-        "scalar" (gains, biases)."""
-        kinds = {"head": "head"} | dict.fromkeys(
-            ("embedding", "places", "value_embedding"), "embedding"
-        )
-        return {
-            n: "scalar" if p.ndim < 2 else kinds.get(n.rsplit(".", 1)[-1], "matrix")
-            for n, p in self.named_parameters()
-        }
+        "scalar" (gains, biases). Each projection is a matrix of its own."""
+        groups = {}
+        for name, p in self.named_parameters():
+            if p.ndim < 2:
+                groups[name] = "scalar"
+            elif name.rsplit(".", 1)[-1] in ("embedding", "places", "value_embedding"):
+                groups[name] = "embedding"
+            elif name.startswith("head."):
+                groups[name] = "head"
+            else:
+                groups[name] = "matrix"
+        return groups
+
+    def earlier_names(self) -> Mapping[str, str]:
+        """Names of weights that were written before projections were modules -> today's."""
+        projections = ["dense", "head"]
+        for i in range(self.settings.depth):
+            projections += [f"blocks.{i}.{name}" for name in _PROJECTIONS]
+        return {name: f"{name}.weight" for name in projections}
 
     def flops_per_token(self, context: int) -> float:
         """Forward and backward of one token among `context`: 6 for each weight that is multiplied,
         12 H D for each position that is seen (Chowdhery et al., PaLM, 2204.02311, appendix B:
         without halving for causality)."""
         s = self.settings
-        products = sum(
+        groups = self.groups()
+        multiplied = [
             p.numel()
-            for n, p in self.named_parameters()
-            if p.ndim == 2 and self.groups()[n] != "embedding"
-        )
-        products += self.embedding.numel() if self.head is None else 0
+            for name, p in self.named_parameters()
+            if p.ndim == 2 and groups[name] != "embedding"
+        ]
+        products = sum(multiplied)
+        if self.head is None:
+            products += self.embedding.numel()
         span = min(context, s.window if s.causal else 2 * s.window + 1)
         seen = sum(span if short else context for short in self.short)
         return 6.0 * products + 12.0 * s.heads * s.head_width * seen
+
+
+def _added(allowed: Tensor, like: Tensor) -> Tensor:
+    """0 where allowed and -inf elsewhere, in the dtype of `like`: what is added to scores."""
+    return like.new_zeros(allowed.shape).masked_fill_(~allowed, -math.inf)

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genwright.core.errors import GenwrightError
+from genwright.models.layers import is_plain
 from genwright.models.transformer import Transformer
 
 # multiplications of a step; measured on 2 cores: 1 row of 0.8 million is as fast on one, 16 rows
@@ -105,7 +106,7 @@ class Lean:
             torch.arange(self.width, device=model.embedding.device).view(2, -1).t().flatten()
         )
         self.layers = [self._layer(block) for block in model.blocks]
-        head = model.embedding if model.head is None else model.head
+        head = model.embedding if model.head is None else model.head.weight
         self.cap = head.new_tensor(s.logit_softcap) if s.logit_softcap else None
         self.head = (_folded(head, model.norm) / (s.logit_softcap or 1)).t().contiguous()
         self.embedding = model.embedding
@@ -116,8 +117,12 @@ class Lean:
 
     @staticmethod
     def can(model: Transformer) -> bool:
+        """Whether the steps compute what the module does: nothing was hooked or put in the place of
+        its projections, and its weights are whole and in fp32."""
         # FSDP2: only the module's own call gathers its weights
         s = model.settings
+        if not all(is_plain(layer) for layer in model.projections()):
+            return False
         sharded = hasattr(model.embedding, "device_mesh")
         plain = (
             s.causal
@@ -134,10 +139,13 @@ class Lean:
         g = self.groups
         d = self.width
         query, key = (
-            w.view(k, -1, d, w.shape[1])[:, :, self.pairs] for w in (block.query, block.key)
+            w.view(k, -1, d, w.shape[1])[:, :, self.pairs]
+            for w in (block.query.weight, block.key.weight)
         )
-        qkv = torch.cat((query, key, block.value.view(k, 1, d, -1)), 1).flatten(0, 2)
-        up = block.up if block.gate is None else torch.cat((block.gate, block.up))
+        qkv = torch.cat((query, key, block.value.weight.view(k, 1, d, -1)), 1).flatten(0, 2)
+        up = block.up.weight
+        if block.gate is not None:
+            up = torch.cat((block.gate.weight, up))
         gain = None
         if block.query_norm is not None and block.query_norm.weight is not None:
             gain = torch.stack([block.query_norm.weight] * g + [block.key_norm.weight])[
@@ -146,9 +154,9 @@ class Lean:
         mix = None if block.mix is None else tuple(block.mix.detach().unbind())
         matrices = (
             _folded(qkv, block.attention_norm),
-            block.output,
+            block.output.weight,
             _folded(up, block.mlp_norm),
-            block.down,
+            block.down.weight,
         )
         qkv, output, up, down = (matrix.t().contiguous() for matrix in matrices)
         return SimpleNamespace(

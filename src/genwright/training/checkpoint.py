@@ -364,14 +364,15 @@ def put(
     among the weights, as older checkpoints have it and `load` gives it."""
     own = {**files.get("weights", {}), **files.get("frozen", {})}
     for module, weights in state.weights.items():
-        kept = cut(own, f"{module}.")
+        network = objective.modules[module]
+        kept = renamed(network, cut(own, f"{module}."))
         weights.load("weights", kept)
-        for name, buffer in persistent_buffers(objective.modules[module]).items():
+        for name, buffer in persistent_buffers(network).items():
             buffer.copy_(kept[name])
         weights.note_buffers()
         for kind in ("ema", "first", "second"):
             file, prefix = KINDS[kind]
-            weights.load(kind, cut(files.get(file, {}), f"{prefix}{module}."))
+            weights.load(kind, renamed(network, cut(files.get(file, {}), f"{prefix}{module}.")))
         weights.set_updates(plain["updates"][module])
     for name in PLAIN:
         setattr(state, name, plain[name])
@@ -389,10 +390,19 @@ def cut(named: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: t for name, t in named.items() if name.startswith(prefix)}
 
 
+def renamed(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by the names of today: a module may say what its weights were called in earlier
+    versions (`earlier_names`: then -> now)."""
+    earlier_names = getattr(module, "earlier_names", None)
+    earlier: Mapping[str, str] = earlier_names() if earlier_names is not None else {}
+    return {earlier.get(name, name): tensor for name, tensor in tensors.items()}
+
+
 def into_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
     """Loads saved weights and buffers into a plain module, names and shapes checked. what: where
     they come from. Raises GenwrightError where they do not fit."""
     own = {**dict(module.named_parameters()), **persistent_buffers(module)}
+    tensors = renamed(module, tensors)
     wrong = own.keys() ^ tensors.keys()
     for name in own.keys() & tensors.keys():
         if own[name].shape != tensors[name].shape:
