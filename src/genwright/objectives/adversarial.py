@@ -44,6 +44,11 @@ LOSSES: Mapping[str, tuple[Pair, Pair]] = {
     "hinge": (lambda real, fake: F.relu(1 - real) + F.relu(1 + fake), lambda real, fake: -fake),
     "wasserstein": (lambda real, fake: fake - real, lambda real, fake: -fake),
 }
+# name -> usual weights of R1 and R2; none for the others
+PENALTIES: Mapping[str, tuple[float, float]] = {
+    "relativistic": (1.0, 1.0),
+    "non-saturating": (1.0, 0.0),
+}
 SURE = 0.6  # ADA's target: mean sign of the scores of real examples
 # a constant added to all scores changes nothing: a score's own sign means nothing
 _RELATIVE = ("relativistic", "wasserstein")
@@ -72,15 +77,13 @@ class AdversarialObjective(Objective):
         self.settings = settings
         self.unit = settings.packing
         self.latent = (settings.latent,)
-        usual = {"relativistic": (1.0, 1.0), "non-saturating": (1.0, 0.0)}.get(
-            settings.loss, (0.0, 0.0)
-        )
-        self.r1, self.r2 = (
-            usual[i] if given is None else given
-            for i, given in enumerate((settings.r1, settings.r2))
-        )
-        self.wasserstein = settings.gradient_penalty if settings.loss == "wasserstein" else 0.0
-        self.double_backward = bool(self.r1 or self.r2 or self.wasserstein)
+        r1, r2 = PENALTIES.get(settings.loss, (0.0, 0.0))
+        self.r1 = r1 if settings.r1 is None else settings.r1
+        self.r2 = r2 if settings.r2 is None else settings.r2
+        self.wasserstein = 0.0  # weight of the gradient penalty between real and generated
+        if settings.loss == "wasserstein":
+            self.wasserstein = settings.gradient_penalty
+        self.double_backward = self.r1 > 0 or self.r2 > 0 or self.wasserstein > 0
         self.of_discriminator, self.of_generator = LOSSES[settings.loss]
         if settings.augment:
             modules["discriminator"].register_buffer("augmentation", torch.zeros(()))
@@ -90,15 +93,14 @@ class AdversarialObjective(Objective):
         return cast(Tensor, self.modules["discriminator"].augmentation)
 
     # -- training
-    # ----------------------------------------------------------------------------------------------------------------
+
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Latents (n, 2, latent) and augmentations (n, 3, NUMBERS): those of the discriminator's
         turn first."""
         out = batch | {"latent": draws.normal("latent", 2, self.settings.latent)}
         if "condition" in batch:
-            out["condition"] = drop(
-                self.space.attributes, batch["condition"], draws, self.settings.drop
-            )
+            condition = batch["condition"]
+            out["condition"] = drop(self.space.attributes, condition, draws, self.settings.drop)
         if self.settings.augment:
             out["augment"] = draws.uniform("augment", 3, NUMBERS)
         if self.wasserstein:
@@ -120,7 +122,10 @@ class AdversarialObjective(Objective):
         return s.penalty_every * fallen
 
     def generated(self, batch: Batch, which: int) -> Tensor:
-        return self.modules["generator"](batch["latent"][:, which], batch.get("condition"))
+        """(n, *shape): what the generator makes of the batch's first or second latents."""
+        latent = batch["latent"][:, which]  # (n, latent)
+        x: Tensor = self.modules["generator"](latent, batch.get("condition"))
+        return x
 
     def scores(self, x: Tensor, batch: Batch, *augmented: int) -> Tensor:
         """(packs,) of examples x (n, *shape), which may hold several for each of the batch's: real,
@@ -129,36 +134,44 @@ class AdversarialObjective(Objective):
         if augmented and "augment" in batch:
             numbers = torch.cat([batch["augment"][:, which] for which in augmented])
             x = augment(x, numbers, self.augmentation, self.settings.flips)
-        m = self.unit
+        size = self.unit
+        packs = len(x) // size
+        # a pack's examples lie one after another in the channels
+        x = x.reshape(packs, size * x.size(1), *x.shape[2:])
         condition = batch.get("condition")
-        x = x.reshape(len(x) // m, m * x.size(1), *x.shape[2:])
         if condition is not None:
-            condition = condition.reshape(len(condition) // m, -1)
-            condition = condition.repeat(len(x) // max(1, len(condition)), 1)
-        return self.modules["discriminator"](x, condition)
+            condition = condition.reshape(len(condition) // size, -1)
+            condition = condition.repeat(packs // max(1, len(condition)), 1)  # (packs, columns)
+        scores: Tensor = self.modules["discriminator"](x, condition)
+        return scores
 
     def discriminate(self, batch: Batch, weight: float = 1.0) -> Loss:
         """weight: a factor on R1 and R2; 0 leaves them out."""
         with torch.no_grad():
             fake = self.generated(batch, 0)
         penalised = weight * (self.r1 + self.r2) > 0
-        x = torch.cat([batch["x"], fake]).requires_grad_(penalised)
+        x = torch.cat([batch["x"], fake]).requires_grad_(penalised)  # (2 n, *shape)
         scores = self.scores(x, batch, 0, 1)
-        real, fake_scores = scores.chunk(2)
-        game = total = self.of_discriminator(real, fake_scores)
-        reference = fake_scores if self.settings.loss in _RELATIVE else 0.0
+        of_real, of_fake = scores.chunk(2)  # (packs,) each
+        game = self.of_discriminator(of_real, of_fake)
+        advantage = of_real
+        if self.settings.loss in _RELATIVE:
+            advantage = of_real - of_fake
         metrics = {
             "discriminator_loss": game,
-            "wins": _wins(real, fake_scores),
-            "real_sign": (real - reference).sign(),
+            "wins": _wins(of_real, of_fake),
+            "real_sign": advantage.sign(),
         }
+        total = game
         if penalised:
-            of_real, of_fake = square_slopes(scores, x).chunk(2)
-            metrics["penalty"] = (self.r1 * of_real + self.r2 * of_fake) / 2
-            total = total + weight * metrics["penalty"]
+            at_real, at_fake = square_slopes(scores, x).chunk(2)
+            penalty = (self.r1 * at_real + self.r2 * at_fake) / 2
+            metrics["penalty"] = penalty
+            total = total + weight * penalty
         if self.wasserstein:
-            metrics["gradient_penalty"] = self._between(batch, fake)
-            total = total + self.wasserstein * metrics["gradient_penalty"]
+            penalty = self._between(batch, fake)
+            metrics["gradient_penalty"] = penalty
+            total = total + self.wasserstein * penalty
         if "augment" in batch:
             metrics["augment"] = self.augmentation.expand_as(game)
         return self._loss(total, metrics)
@@ -166,11 +179,9 @@ class AdversarialObjective(Objective):
     def _between(self, batch: Batch, fake: Tensor) -> Tensor:
         """The gradient penalty at a random place on the line between each real pack and a generated
         one."""
-        share = (
-            batch["between"][:: self.unit]
-            .repeat_interleave(self.unit, 0)
-            .view(-1, *[1] * (fake.ndim - 1))
-        )
+        share = batch["between"][:: self.unit]  # (packs, 1), the first example's
+        share = share.repeat_interleave(self.unit, 0)  # (n, 1)
+        share = share.view(-1, *[1] * (fake.ndim - 1))
         x = (share * batch["x"] + (1 - share) * fake).requires_grad_()
         return gradient_penalty(square_slopes(self.scores(x, batch, 0), x))
 
@@ -193,26 +204,28 @@ class AdversarialObjective(Objective):
     def after_step(self, metrics: Metrics, sums: Mapping[str, Tensor]) -> None:
         """Adaptive augmentation: its probability rises while the discriminator is surer of real
         examples than SURE."""
-        if self.settings.augment:
-            sure = metrics["real_sign"] > SURE
-            # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676,
-            # section 2.2)
-            self.augmentation.add_(
-                self.settings.augment_step if sure else -self.settings.augment_step
-            ).clamp_(0, 0.8)
+        if not self.settings.augment:
+            return
+        step = self.settings.augment_step
+        if metrics["real_sign"] <= SURE:
+            step = -step
+        # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676,
+        # section 2.2)
+        self.augmentation.add_(step).clamp_(0, 0.8)
 
     def measured(self, batch: Batch) -> Loss:
         """Scores of held-out examples beside generated ones, not augmented. A last pack that is not
         full is left out."""
-        whole = {k: v[: len(v) - len(v) % self.unit] for k, v in batch.items()}
-        real, fake = self.scores(torch.cat([whole["x"], self.generated(whole, 0)]), whole).chunk(2)
-        return self._loss(
-            torch.zeros_like(real),
-            {"wins": _wins(real, fake), "score_real": real, "score_fake": fake},
-        )
+        whole = {
+            name: value[: len(value) - len(value) % self.unit] for name, value in batch.items()
+        }
+        x = torch.cat([whole["x"], self.generated(whole, 0)])
+        real, fake = self.scores(x, whole).chunk(2)  # (packs,) each
+        metrics = {"wins": _wins(real, fake), "score_real": real, "score_fake": fake}
+        return self._loss(torch.zeros_like(real), metrics)
 
     # -- what a latent is for
-    # ----------------------------------------------------------------------------------------------------
+
     def decode(
         self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any
     ) -> Tensor:
@@ -220,7 +233,8 @@ class AdversarialObjective(Objective):
         linear."""
         if condition is not None and negative is not None:
             condition = condition - negative
-        return self.modules["generator"](latent * settings.truncation, condition)
+        x: Tensor = self.modules["generator"](latent * settings.truncation, condition)
+        return x
 
     def invert(
         self,
@@ -234,40 +248,46 @@ class AdversarialObjective(Objective):
         """Latents (n, latent): by Adam on the mean squared error, from several draws of the prior
         at once, the best of which is kept. The prior's weight keeps a latent where the generator
         was trained."""
-        z = draws.normal("invert", starts, *self.latent).flatten(0, 1).requires_grad_()
+        n = len(x)
+        z = draws.normal("invert", starts, *self.latent).flatten(0, 1)  # (n * starts, latent)
+        z.requires_grad_()
         wanted = x.repeat_interleave(starts, 0)
-        given = None if condition is None else condition.repeat_interleave(starts, 0)
+        given = None
+        if condition is not None:
+            given = condition.repeat_interleave(starts, 0)
         adam = torch.optim.Adam([z], lr=0.1)
         with torch.enable_grad():
             for step in range(steps + 1):
-                error = (self.decode(z, given, None, settings) - wanted).square().flatten(1).mean(1)
-                if step < steps:
-                    adam.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
-                    (z.grad,) = torch.autograd.grad((error + 1e-3 * z.square().mean(1)).sum(), z)
-                    adam.step()
-        best = error.detach().view(len(x), starts).argmin(1)
-        return z.detach().view(len(x), starts, -1)[torch.arange(len(x), device=x.device), best]
+                found = self.decode(z, given, None, settings)
+                error = (found - wanted).square().flatten(1).mean(1)  # (n * starts,)
+                if step == steps:
+                    break
+                prior = 1e-3 * z.square().mean(1)
+                adam.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
+                (z.grad,) = torch.autograd.grad((error + prior).sum(), z)
+                adam.step()
+        best = error.detach().view(n, starts).argmin(1)
+        candidates = z.detach().view(n, starts, -1)
+        return candidates[torch.arange(n, device=x.device), best]
 
     def directions(self, count: int) -> Tensor:
         """(count, latent) unit vectors, strongest first: those that the generator's first affine
         map A stretches most, which are the eigenvectors of A^T A (SeFa, Shen and Zhou, arXiv
         2007.06600). The largest entry of each is positive."""
-        first = (
-            cast(nn.Linear, self.modules["generator"].first)
-            .weight.detach()
-            .double()[:, : self.settings.latent]
-        )
-        if count > self.settings.latent:
+        size = self.settings.latent
+        if count > size:
             raise GenwrightError(
-                f"{count} directions were asked of a latent of {self.settings.latent}",
-                "ask for fewer",
+                f"{count} directions were asked of a latent of {size}", "ask for fewer"
             )
-        found = torch.linalg.svd(first, full_matrices=False).Vh[:count]
-        sign = found.gather(1, found.abs().argmax(1, keepdim=True)).sign()
-        return (found * sign).float()
+        first = cast(nn.Linear, self.modules["generator"].first)
+        affine = first.weight.detach().double()[:, :size]  # the part that sees the latent
+        found: Tensor = torch.linalg.svd(affine, full_matrices=False).Vh[:count]
+        largest = found.abs().argmax(1, keepdim=True)
+        return (found * found.gather(1, largest).sign()).float()
 
 
 def _wins(real: Tensor, fake: Tensor) -> Tensor:
+    """Which pairs of scores the real one wins: 1, or half where they are equal."""
     return (real > fake).float() + 0.5 * (real == fake).float()
 
 
