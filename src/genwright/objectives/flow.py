@@ -17,7 +17,7 @@ choose the wrong checkpoint.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -34,6 +34,8 @@ from genwright.objectives.transport import assignment, square_distances
 from genwright.sampling.drawing import Drawing
 
 _GOLDEN = 0.6180339887498949
+# x (n, *shape), time -> dx/dt, (n, *shape)
+Velocity = Callable[[Tensor, float], Tensor]
 HELD_OUT_BLOCK = 256  # held-out examples that are paired with each other's noise
 
 
@@ -42,7 +44,7 @@ def paired(start: Tensor, x: Tensor, *keys: Tensor | None) -> Tensor:
     rows whose keys are equal to its own.
     keys: (n, ...) each; None is none."""
     columns = [key.reshape(len(x), -1).double() for key in keys if key is not None]
-    group = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    group = torch.zeros(len(x), dtype=torch.int64, device=x.device)  # (n,) rows of equal keys
     if columns:
         _, group = torch.unique(torch.cat(columns, 1), dim=0, return_inverse=True)
     partner = torch.empty(len(x), dtype=torch.int64, device=x.device)
@@ -56,18 +58,22 @@ def spread_times(draws: Draws) -> Tensor:
     """(n,) float32 in [0, 1], uniform, and evenly spread over a batch: one random shift, then steps
     of the golden ratio by example, which has less variance than independent times (Kingma et al.,
     arXiv 2107.00630, appendix I.1) whatever the batch's size."""
-    shift = Draws(draws.seed, draws.position, draws.examples.new_zeros(1)).uniform("time", 1)[0]
+    first = Draws(draws.seed, draws.position, draws.examples.new_zeros(1))
+    shift = first.uniform("time", 1)[0]  # (1,), of the batch's first example
     return ((shift.double() + draws.examples * _GOLDEN) % 1.0).float()
 
 
-def solve(velocity: Any, x: Tensor, start: float, stop: float, steps: int, solver: str) -> Tensor:
+def solve(
+    velocity: Velocity, x: Tensor, start: float, stop: float, steps: int, solver: str
+) -> Tensor:
     """x at time `stop` of dx/dt = velocity(x, t), from x at time `start`, in equal steps. Euler:
     order 1; Heun: order 2, two calls."""
     h = (stop - start) / steps
     for k in track(range(steps), "steps of the solver"):
         v = velocity(x, start + k * h)
         if solver == "heun":
-            v = (v + velocity(x + h * v, start + (k + 1) * h)) / 2
+            ahead = velocity(x + h * v, start + (k + 1) * h)
+            v = (v + ahead) / 2
         x = x + h * v
     return x
 
@@ -88,14 +94,13 @@ class FlowObjective(Objective):
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         start = self._starts(batch, draws)
-        condition = batch.get("condition")
         if self.transports:
-            whole = ranks.gather(start)
-            partner = paired(
-                whole,
-                ranks.gather(batch["x"]),
-                None if condition is None else ranks.gather(condition),
-            )
+            condition = batch.get("condition")
+            if condition is not None:
+                condition = ranks.gather(condition)
+            whole = ranks.gather(start)  # (size of the global batch, *shape)
+            partner = paired(whole, ranks.gather(batch["x"]), condition)
+            # where this rank's examples are among all of them
             own = (draws.examples[:, None] == ranks.gather(draws.examples)).nonzero()[:, 1]
             start = whole[partner[own]]
         return self._lines(batch, start, draws)
@@ -121,8 +126,9 @@ class FlowObjective(Objective):
             t = (math.pi / 2 * t).sin().square()
         out = {"x": batch["x"], "start": start, "time": t}
         if "condition" in batch:
+            condition = batch["condition"]
             out["condition"] = attributes.drop(
-                self.space.attributes, batch["condition"], draws, self.settings.drop
+                self.space.attributes, condition, draws, self.settings.drop
             )
         return out
 
@@ -130,37 +136,38 @@ class FlowObjective(Objective):
         """Squared error of the velocity, mean over dimensions, per example."""
         x = batch["x"]
         start = batch["start"]
-        t = batch["time"].view(-1, *[1] * (x.ndim - 1))
-        v = self.modules["model"](
-            torch.lerp(start, x, t), time=batch["time"], condition=batch.get("condition")
-        )
+        time = batch["time"]  # (n,)
+        x_t = torch.lerp(start, x, time.view(-1, *[1] * (x.ndim - 1)))
+        v = self.modules["model"](x_t, time=time, condition=batch.get("condition"))
         total = (v.float() - (x - start)).square().flatten(1).mean(1)
         count = torch.ones_like(total)
         return Loss(total, count, {"loss": Mean(total.detach(), count)})
 
     measured = loss
 
-    def velocity(self, condition: Tensor | None, negative: Tensor | None, guidance: float) -> Any:
+    def velocity(
+        self, condition: Tensor | None, negative: Tensor | None, guidance: float
+    ) -> Velocity:
         """(x, t) -> v_neg + guidance (v_cond - v_neg), v_neg without a condition or with the
         negative one (Ho and Salimans, arXiv 2207.12598; Zheng et al., 2311.13443). Both in one call
         of the network."""
-        network = self.modules["model"]
         columns = self.space.columns
 
-        def guided(x: Tensor, t: float) -> Tensor:
+        def plain(x: Tensor, t: float, given: Tensor | None) -> Tensor:
             time = x.new_full((len(x),), t)
+            v: Tensor = self.modules["model"](x, time=time, condition=given)
+            return v.float()
+
+        def guided(x: Tensor, t: float) -> Tensor:
             if not columns:
-                return network(x, time=time, condition=None).float()
+                return plain(x, t, None)
             nothing = x.new_zeros(len(x), columns)
-            wanted, against = (nothing if c is None else c for c in (condition, negative))
+            wanted = nothing if condition is None else condition
+            against = nothing if negative is None else negative
             if guidance == 1 or torch.equal(wanted, against):  # nothing to be guided by
-                return network(x, time=time, condition=wanted).float()
-            both = network(
-                torch.cat([x, x]),
-                time=torch.cat([time, time]),
-                condition=torch.cat([against, wanted]),
-            )
-            away, towards = both.float().chunk(2)
+                return plain(x, t, wanted)
+            both = plain(torch.cat([x, x]), t, torch.cat([against, wanted]))
+            away, towards = both.chunk(2)
             return away + guidance * (towards - away)
 
         return guided

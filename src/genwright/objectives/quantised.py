@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,8 @@ def perplexity(counts: Tensor) -> Tensor:
     """(K,) how often each code was chosen -> exp of the entropy of that distribution: the number of
     codes in even use, 1 to K."""
     p = counts.double() / counts.sum()
-    return torch.special.entr(p).sum().exp().float()
+    entropy: Tensor = torch.special.entr(p).sum()
+    return entropy.exp().float()
 
 
 class QuantisedObjective(Objective):
@@ -42,11 +43,13 @@ class QuantisedObjective(Objective):
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Adds which latents are candidates for codes that begin anew: `place` and `code` (K:
         none), (n, candidates of an example) each."""
-        n = int(ranks.sum(torch.tensor(len(draws.examples), device=draws.examples.device)))
-        each = math.ceil(self.model.bottleneck.size / max(1, n))
-        code = draws.examples[:, None] * each + torch.arange(each, device=draws.examples.device)
+        size = self.model.bottleneck.size
+        device = draws.examples.device
+        n = int(ranks.sum(torch.tensor(len(draws.examples), device=device)))
+        each = math.ceil(size / max(1, n))  # candidates of an example
+        code = draws.examples[:, None] * each + torch.arange(each, device=device)
         place = draws.integers("candidate", math.prod(self.model.grid), each)
-        return batch | {"place": place, "code": code.clamp_(max=self.model.bottleneck.size)}
+        return batch | {"place": place, "code": code.clamp_(max=size)}
 
     def prepare_held_out(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Nothing begins anew, so nothing is drawn."""
@@ -56,19 +59,19 @@ class QuantisedObjective(Objective):
         """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean
         square of latents minus their codes."""
         out, z, codes = self._of_pictures(batch["x"])
-        return out._replace(sums=self.sums(z.detach(), codes, batch["place"], batch["code"]))
+        sums = self.sums(z.detach(), codes, batch["place"], batch["code"])
+        return out._replace(sums=sums)
 
     def _of_pictures(self, x: Tensor) -> tuple[Loss, Tensor, Tensor]:
         """The loss of pictures x (n, *shape), their latents (n, P, D) and codes (n, P)."""
-        z, codes, made, vectors = self.modules["model"](x, decode=True)
+        z, codes, decoded, vectors = self.modules["model"](x, decode=True)
         error = F.l1_loss if self.settings.reconstruction == "l1" else F.mse_loss
-        reconstruction = error(made, x, reduction="none").flatten(1).mean(1)
+        reconstruction = error(decoded, x, reduction="none").flatten(1).mean(1)
         total = reconstruction
         count = torch.ones_like(reconstruction)
         if isinstance(self.model.bottleneck, Codebook):
-            total = total + self.settings.commitment * F.mse_loss(
-                z, vectors, reduction="none"
-            ).flatten(1).mean(1)
+            distance = F.mse_loss(z, vectors, reduction="none").flatten(1).mean(1)
+            total = total + self.settings.commitment * distance
         metrics = {
             "loss": Mean(total.detach(), count),
             "reconstruction": Mean(reconstruction.detach(), count),
@@ -81,9 +84,8 @@ class QuantisedObjective(Objective):
         which this part of the batch holds some."""
         size = self.model.bottleneck.size
         width = z.shape[2]
-        latents = z.new_zeros(size, width, dtype=torch.float64).index_add_(
-            0, codes.flatten(), z.flatten(0, 1).double()
-        )
+        latents = z.new_zeros(size, width, dtype=torch.float64)
+        latents.index_add_(0, codes.flatten(), z.flatten(0, 1).double())
         candidates = z.new_zeros(size + 1, width)
         # no two write one row, but the last, which is none's
         candidates[code] = z.gather(1, place[..., None].expand(-1, -1, width))
@@ -99,13 +101,11 @@ class QuantisedObjective(Objective):
         return {"perplexity": float(perplexity(counts)), "used": float(used.float().mean())}
 
     def after_step(self, metrics: Metrics, sums: Mapping[str, Tensor]) -> dict[str, float]:
-        found = self.figures(sums["counts"])
+        counts = sums["counts"]
+        found = self.figures(counts)  # before codes learn
+        settings = self.settings
         self.model.bottleneck.learn(
-            sums["counts"],
-            sums["latents"],
-            sums["candidates"],
-            self.settings.decay,
-            self.settings.restart,
+            counts, sums["latents"], sums["candidates"], settings.decay, settings.restart
         )
         return found
 
@@ -133,7 +133,7 @@ class VectorQuantised(Settings, family="objective"):
     counts as used."""
     sampling: ClassVar = Drawing
 
-    def needs(self, space: Space) -> dict[str, tuple[str, dict]]:
+    def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         return {"model": ("vq", {})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> QuantisedObjective:

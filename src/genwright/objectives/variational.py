@@ -54,7 +54,8 @@ class VariationalObjective(Objective):
         s = self.settings
         x = batch["x"]
         if s.likelihood == "bernoulli":
-            x = binarised(x, draws if s.binarise == "dynamic" else fixed_draws(x))
+            of_pixels = draws if s.binarise == "dynamic" else fixed_draws(x)
+            x = binarised(x, of_pixels)
         out = {"x": x, "noise": draws.normal("noise", s.samples, *self.latent)}
         if "condition" in batch and self.conditional:
             out["condition"] = drop(self.space.attributes, batch["condition"], draws, s.drop)
@@ -67,16 +68,18 @@ class VariationalObjective(Objective):
 
     def log_likelihood(self, parameters: Tensor, x: Tensor) -> Tensor:
         """log p(x | z), (n, k), nats; `x` as `prepare` leaves it."""
-        return (bernoulli if self.settings.likelihood == "bernoulli" else logistic)(parameters, x)
+        if self.settings.likelihood == "bernoulli":
+            return bernoulli(parameters, x)
+        return logistic(parameters, x)
 
     def loss(self, batch: Batch, weight: float, free_bits: float = 0.0) -> Loss:
         """Negative bound, with the KL term (or log q - log p) times `weight`."""
-        noise = batch["noise"]
+        noise = batch["noise"]  # (n, samples, *latent)
         several = noise.size(1) > 1
         doubly = several and self.network.layers == 1 and torch.is_grad_enabled()
         sampled = self.network(batch["x"], batch.get("condition"), noise=noise, stop=doubly)
-        log_p = self.log_likelihood(sampled.parameters, batch["x"])
-        kl = sampled.kl.sum(1)
+        log_p = self.log_likelihood(sampled.parameters, batch["x"])  # (n, samples)
+        kl = sampled.kl.sum(1)  # (n,)
         if several:
             log_weights = log_p - weight * sampled.log_ratio
             total = -importance_bound(log_weights)
@@ -85,9 +88,10 @@ class VariationalObjective(Objective):
                 # softmax weights twice on the way to the encoder
                 sampled.latent.register_hook(lambda slope: slope * share)
         else:
-            total = -log_p[:, 0] + weight * (
-                sampled.kl.clamp(min=free_bits).sum(1) if free_bits else kl
-            )
+            cost = kl
+            if free_bits:
+                cost = sampled.kl.clamp(min=free_bits).sum(1)
+            total = -log_p[:, 0] + weight * cost
         count = torch.ones_like(total)
         # of each example: a batch's own mean would depend on how it is split
         active = (sampled.kl > ACTIVE).sum(1)
@@ -108,30 +112,29 @@ class VariationalObjective(Objective):
     ) -> Tensor:
         """Mean pictures. `guidance` other than 1 exaggerates what the condition changes in the
         likelihood's parameters, against `negative` or against no condition."""
-        latent, condition = latent * settings.truncation, self.given(condition)
-        parameters = self.network(None, condition, latent=latent)
+        latent = latent * settings.truncation
+        condition = self.given(condition)
+        parameters: Tensor = self.network(None, condition, latent=latent)
         if condition is not None and settings.guidance != 1:
             against = torch.zeros_like(condition) if negative is None else negative
             if not torch.equal(condition, against):  # else there is nothing to be guided by
-                parameters = self.network(None, against, latent=latent).lerp(
-                    parameters, settings.guidance
-                )
-        first = parameters[:, 0]
-        return (
-            first.sigmoid() * 2 - 1
-            if self.settings.likelihood == "bernoulli"
-            else first.clamp(-1, 1)
-        )
+                away: Tensor = self.network(None, against, latent=latent)
+                parameters = away.lerp(parameters, settings.guidance)
+        mean = parameters[:, 0]
+        if self.settings.likelihood == "bernoulli":
+            return mean.sigmoid() * 2 - 1
+        return mean.clamp(-1, 1)
 
     def invert(
         self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Drawing
     ) -> Tensor:
         """The mean of the posterior (of each layer, given the means above it). Truncation, which
         would move it, is not undone."""
-        x = (x + 1) / 2 if self.settings.likelihood == "bernoulli" else x
-        return self.network(
-            x, self.given(condition), noise=x.new_zeros(len(x), 1, *self.latent)
-        ).latent[:, 0]
+        if self.settings.likelihood == "bernoulli":
+            x = (x + 1) / 2
+        noise = x.new_zeros(len(x), 1, *self.latent)
+        latent: Tensor = self.network(x, self.given(condition), noise=noise).latent
+        return latent[:, 0]
 
 
 class Variational(Settings, family="objective"):
