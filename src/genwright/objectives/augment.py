@@ -37,28 +37,31 @@ def resample(x: Tensor, angle: Tensor, scale: Tensor, mirror: Tensor, shift: Ten
     """Bilinear resampling of (n, c, h, w) turned by `angle` (n,), enlarged by `scale`, mirrored
     where -1, shifted by (n, 2) half sides (x, y). Beyond an edge the picture is reflected."""
     n, c, h, w = x.shape
-    v, u = torch.meshgrid(
-        *((torch.arange(size, device=x.device) + 0.5) * 2 / size - 1 for size in (h, w)),
-        indexing="ij",
-    )
-    u, v = u.flatten() - shift[:, :1], v.flatten() - shift[:, 1:]
+    v, u = torch.meshgrid(_centres(h, x), _centres(w, x), indexing="ij")
+    u = u.flatten() - shift[:, :1]  # (n, pixels)
+    v = v.flatten() - shift[:, 1:]
     cos = (angle.cos() / scale)[:, None]
     sin = (angle.sin() / scale)[:, None]
     column = _reflected((mirror[:, None] * (cos * u + sin * v) + 1) * (w / 2), w)
     row = _reflected((cos * v - sin * u + 1) * (h / 2), h)
     left = column.floor()
     top = row.floor()
-    right = column - left
+    right = column - left  # weight of the pixel to the right
     down = row - top
-    pixels = x.flatten(2)
+    pixels = x.flatten(2)  # (n, c, pixels)
     out = torch.zeros_like(pixels)
-    for dy, wy in ((0, 1 - down), (1, down)):
-        for dx, wx in ((0, 1 - right), (1, right)):
-            index = (top + dy).clamp(max=h - 1) * w + (left + dx).clamp(max=w - 1)
-            out = (
-                out + pixels.gather(2, index.long()[:, None].expand(n, c, -1)) * (wy * wx)[:, None]
-            )
+    for dy, weight_y in ((0, 1 - down), (1, down)):
+        for dx, weight_x in ((0, 1 - right), (1, right)):
+            y = (top + dy).clamp(max=h - 1)
+            index = y * w + (left + dx).clamp(max=w - 1)  # (n, pixels)
+            neighbour = pixels.gather(2, index.long()[:, None].expand(n, c, -1))
+            out = out + neighbour * (weight_y * weight_x)[:, None]
     return out.view_as(x)
+
+
+def _centres(size: int, x: Tensor) -> Tensor:
+    """(size,) coordinates of the pixels' centres along a side, in (-1, 1), on the device of x."""
+    return (torch.arange(size, device=x.device) + 0.5) * 2 / size - 1
 
 
 def _reflected(place: Tensor, size: int) -> Tensor:
@@ -71,8 +74,7 @@ def _reflected(place: Tensor, size: int) -> Tensor:
 def kept(x: Tensor, centre: Tensor, cut: Tensor) -> Tensor:
     """(n, 1, h, w): 0 in a square of half the side around `centre` (n, 2) in [-1, 1] where `cut`
     (n,) is 1, else 1."""
-    v, u = ((torch.arange(size, device=x.device) + 0.5) * 2 / size - 1 for size in x.shape[2:])
-    inside = ((v - centre[:, 1:]).abs() < 0.5)[:, :, None] & ((u - centre[:, :1]).abs() < 0.5)[
-        :, None, :
-    ]
+    rows = (_centres(x.shape[2], x) - centre[:, 1:]).abs() < 0.5  # (n, h)
+    columns = (_centres(x.shape[3], x) - centre[:, :1]).abs() < 0.5  # (n, w)
+    inside = rows[:, :, None] & columns[:, None, :]
     return (1 - inside.float() * cut.view(-1, 1, 1))[:, None]

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from genwright.core.contracts import Batch, Loss, Mean, Objective, Ranks, Space
 from genwright.core.draws import Draws
@@ -43,11 +43,12 @@ class Language(Objective):
         """Sum over counted tokens of -log p(target), and unlikelihood, per example, in nats.
         Metrics: loss, the first alone; faults, the chance of one."""
         extra = {name: batch[name] for name in ("documents", "padding") if name in batch}
+        inputs = batch["inputs"]  # (examples, time)
         targets = batch["targets"]
         count = (targets != IGNORED).sum(1)
         metrics: dict[str, Mean] = {}
         if self.accuracy or "faults" in batch:
-            logits = self.modules["model"](batch["inputs"], **extra)
+            logits = self.modules["model"](inputs, **extra)  # (examples, time, vocabulary)
             nll = F.cross_entropy(
                 logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
             ).view_as(targets)
@@ -55,7 +56,7 @@ class Language(Objective):
                 correct = (logits.argmax(-1) == targets).sum(1)
                 metrics["accuracy"] = Mean(correct, count)
         else:
-            nll = self.modules["model"](batch["inputs"], targets=targets, **extra)
+            nll = self.modules["model"](inputs, targets=targets, **extra)  # (examples, time)
         total = nll.sum(1)
         metrics["loss"] = Mean(total.detach(), count)
         if "faults" in batch:
@@ -85,8 +86,8 @@ class CausalObjective(Language):
         tokens = batch["tokens"]
         inputs = tokens[:, :-1]
         targets = tokens[:, 1:]
-        # three passes less, as in training
-        if len(batch) == 1 and tokens.is_cpu and not self.unlikelihood and int(tokens.min()) >= 0:
+        plain = len(batch) == 1 and tokens.is_cpu and not self.unlikelihood
+        if plain and int(tokens.min()) >= 0:  # as in training: three passes less
             return {"inputs": inputs, "targets": targets}
         absent = targets < 0
         if "counted" in batch:
@@ -94,11 +95,13 @@ class CausalObjective(Language):
         if "documents" in batch:
             absent = absent | (batch["documents"][:, 1:] != batch["documents"][:, :-1])
         out = {"inputs": inputs.clamp(min=0), "targets": targets.masked_fill(absent, IGNORED)}
-        # of what is there a fault may be meant
         if self.unlikelihood and self.space.faults is not None:
             faults = self.space.faults(tokens)[:, 1:] & ~absent[..., None]
+            # what is there is no fault: it may be meant
             out["faults"] = faults.scatter(2, targets.clamp(min=0)[..., None], False)
-        return out | ({"documents": batch["documents"][:, :-1]} if "documents" in batch else {})
+        if "documents" in batch:
+            out["documents"] = batch["documents"][:, :-1]
+        return out
 
 
 class MaskedObjective(Language):
@@ -120,7 +123,7 @@ class MaskedObjective(Language):
         the mask token, `random_share` a random content token, the rest stay. Special and absent
         (-1) tokens are never chosen."""
         s = self.settings
-        tokens = batch["tokens"]
+        tokens = batch["tokens"]  # (examples, time)
         device = tokens.device
         time = tokens.size(1)
         present = tokens >= 0
@@ -128,26 +131,40 @@ class MaskedObjective(Language):
         eligible = present & ~self.special.to(device)[safe]
         if "counted" in batch:
             eligible = eligible & batch["counted"]
-        choice = draws.uniform("mask", time)
-        fate = draws.uniform("replace", time)
+        choice = draws.uniform("mask", time)  # whether a token is chosen
+        fate = draws.uniform("replace", time)  # what becomes of it
         if s.whole_words and self.space.word_start is not None:
-            begins = self.space.word_start.to(device)[safe] | ~eligible
-            begins[:, 0] = True
-            begins[:, 1:] |= ~eligible[:, :-1]
-            first = torch.where(begins, torch.arange(time, device=device), 0).cummax(1).values
-            choice, fate = choice.gather(1, first), fate.gather(1, first)
-        rate = s.rate * draws.uniform("rate", 1) if s.vary else s.rate
+            first = _first_of_word(self.space.word_start.to(device)[safe], eligible)
+            choice = choice.gather(1, first)
+            fate = fate.gather(1, first)
+        rate: float | Tensor = s.rate
+        if s.vary:
+            rate = s.rate * draws.uniform("rate", 1)
         chosen = eligible & (choice < rate)
-        inputs = torch.where(chosen & (fate < s.mask_share), self.space.special["mask"], safe)
+        masked = chosen & (fate < s.mask_share)
         replaced = chosen & (fate >= s.mask_share) & (fate < s.mask_share + s.random_share)
-        inputs = torch.where(
-            replaced, self.plain.to(device)[draws.integers("random", len(self.plain), time)], inputs
-        )
+        random = self.plain.to(device)[draws.integers("random", len(self.plain), time)]
+        inputs = torch.where(masked, self.space.special["mask"], safe)
+        inputs = torch.where(replaced, random, inputs)
         out = {"inputs": inputs, "targets": torch.where(chosen, tokens, IGNORED)}
         # the end of a held-out split: nothing attends to what is not there
         if not bool(present.all()):
             out["padding"] = present
-        return out | ({"documents": batch["documents"]} if "documents" in batch else {})
+        if "documents" in batch:
+            out["documents"] = batch["documents"]
+        return out
+
+
+def _first_of_word(begins: Tensor, eligible: Tensor) -> Tensor:
+    """begins, eligible: (examples, time) bool, whether a token begins a word, and whether it may be
+    chosen -> (examples, time), where the word of each token begins. What may not be chosen stands
+    alone."""
+    alone = ~eligible
+    starts = begins | alone
+    starts[:, 0] = True
+    starts[:, 1:] |= alone[:, :-1]
+    place = torch.arange(starts.size(1), device=starts.device)
+    return torch.where(starts, place, 0).cummax(1).values
 
 
 class _Language(Settings):

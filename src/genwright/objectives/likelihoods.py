@@ -27,7 +27,7 @@ def logistic(parameters: Tensor, x: Tensor) -> Tensor:
     With a and b the standardised lower and upper edge, sigma(b) - sigma(a) = (1 - e^(a-b)) sigma(b)
     sigma(-a): exact in fp32."""
     mean, log_scale = parameters.flatten(3).unbind(2)
-    x = x.flatten(1)[:, None]
+    x = x.flatten(1)[:, None]  # (n, 1, values)
     narrow = (-log_scale.clamp(-7, 7)).exp()
     upper = (x + 1 / 255 - mean) * narrow
     lower = (x - 1 / 255 - mean) * narrow
@@ -56,5 +56,6 @@ def binarised(x: Tensor, draws: Draws) -> Tensor:
 def fixed_draws(x: Tensor) -> Draws:
     """Draws that a picture's own 256 levels seed, so that it is binarised alike whenever and
     wherever it is seen."""
-    levels = ((x.flatten(1) + 1) * 127.5).round().long()
-    return Draws(0, 0, (levels * mix(torch.arange(1, levels.size(1) + 1, device=x.device))).sum(1))
+    levels = ((x.flatten(1) + 1) * 127.5).round().long()  # (n, values), 0 to 255
+    place = torch.arange(1, levels.size(1) + 1, device=x.device)
+    return Draws(0, 0, (levels * mix(place)).sum(1))

@@ -8,10 +8,10 @@ from genwright.core.errors import optional
 
 def square_distances(a: Tensor, b: Tensor) -> Tensor:
     """(n, ...), (m, ...) -> (n, m) float64 squared Euclidean distances."""
-    a, b = a.flatten(1).double(), b.flatten(1).double()
-    return torch.addmm(a.square().sum(1)[:, None] + b.square().sum(1), a, b.T, alpha=-2).clamp_(
-        min=0
-    )
+    a = a.flatten(1).double()
+    b = b.flatten(1).double()
+    squares = a.square().sum(1)[:, None] + b.square().sum(1)  # (n, m)
+    return torch.addmm(squares, a, b.T, alpha=-2).clamp_(min=0)
 
 
 def assignment(cost: Tensor) -> Tensor:
@@ -21,6 +21,5 @@ def assignment(cost: Tensor) -> Tensor:
     if cost.ndim != 2 or cost.shape[0] != cost.shape[1] or not cost.isfinite().all():
         raise ValueError(f"a cost matrix must be square and finite, not {tuple(cost.shape)}")
     optimize = optional("scipy.optimize", "optimal transport needs scipy", "transport")
-    return torch.from_numpy(
-        optimize.linear_sum_assignment(cost.detach().double().cpu().numpy())[1]
-    ).to(cost.device)
+    _, columns = optimize.linear_sum_assignment(cost.detach().double().cpu().numpy())
+    return torch.from_numpy(columns).to(cost.device)
