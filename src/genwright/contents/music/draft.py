@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import NamedTuple
 
 from genwright.contents.music.score import Key, Meter, Note, Score, Tempo
@@ -33,8 +33,8 @@ class BadMusic(Exception):
 
 
 class Raw(NamedTuple):
-    """start, length: quarter notes. tied: goes on from the note before it, if that has its pitch
-    and ends where it starts."""
+    """A note at exact times. start, length: quarter notes. tied: goes on from the note before it,
+    if that has its pitch and ends where it starts."""
 
     start: Fraction
     length: Fraction
@@ -47,11 +47,15 @@ class Raw(NamedTuple):
 
 @dataclass
 class Draft:
-    """What a reader fills in; times are quarter notes. by_height: the file's order of voices is
-    none. bars: empty where the metres say it.
-    meters: (start, beats, unit); keys: (start, sharps, mode). tempo: quarter notes a minute at the
-    beginning, None where the file says none there; tempos: (start, quarter notes a minute) of the
-    changes after it. lost: kind -> how many were not read."""
+    """What a reader fills in; times are quarter notes.
+
+    voices: (name, notes). by_height: the file's order of voices is none.
+    bars: where each starts; empty where the metres say it.
+    meters: (start, beats, unit). keys: (start, sharps, mode).
+    end: of the piece, where that is after its last note.
+    tempo: quarter notes a minute at the beginning, None where the file says none there; tempos:
+        (start, quarter notes a minute) of the changes after it.
+    facts: see `Score`. lost: kind -> how many were not read."""
 
     voices: list[tuple[str, list[Raw]]] = field(default_factory=list)
     bars: list[Fraction] = field(default_factory=list)
@@ -67,51 +71,58 @@ class Draft:
     def score(self, per_quarter: int) -> tuple[Score, Counter[str]]:
         """The piece on a grid, and how many notes there were and what became of them. Raises
         BadMusic."""
-        voices = [(name, untie(notes)) for name, notes in self.voices if notes]
-        if not voices:
-            raise BadMusic(
-                "holds drums and no note with a pitch"
-                if self.lost["unpitched notes"]
-                else "holds no note"
-            )
-        if self.by_height:
-            voices.sort(key=lambda voice: -sum(note.pitch for note in voice[1]) / len(voice[1]))
-        every = [note for _, notes in voices for note in notes]
-        if any(note.start < 0 or note.length < 0 or not 0 <= note.pitch <= 127 for note in every):
-            raise BadMusic("holds a note before it begins, or outside of MIDI's pitches")
-        end = max(self.end, *(note.start + note.length for note in every))
+        voices = self._voices()
+        end = self.end
+        for _, exact in voices:
+            for raw in exact:
+                end = max(end, raw.start + raw.length)
         self._check_length(end)
+
         counts = Counter(self.lost)
         placed = tuple(_place(notes, per_quarter, counts) for _, notes in voices)
-        length = max(
-            _step(end, per_quarter),
-            *(note.start + note.length for notes in placed for note in notes),
-        )
+        length = step_of(end, per_quarter)
+        for on_grid in placed:
+            for note in on_grid:
+                length = max(length, note.start + note.length)
         meters = self._placed_meters(per_quarter, counts)
-        exact = self._bars(end) if self.bars else metric_bars(self.meters, end)
-        bars = tuple(
-            dict.fromkeys(step for bar in exact if (step := _step(bar, per_quarter)) < length)
-        )
+        bars = self._placed_bars(end, per_quarter, length)
         keys = self._placed_keys(per_quarter, counts)
-        tempo, *tempos = self._placed_tempos(per_quarter, length, counts)
-        facts = {
-            name: " ".join(text.split())
-            for name, text in self.facts.items()
-            if text and text.strip()
-        }
-        names = tuple(name for name, _ in voices)
-        return Score(
+        first_tempo, *tempos = self._placed_tempos(per_quarter, length, counts)
+        score = Score(
             placed,
             length,
             per_quarter,
             bars,
             meters,
             keys,
-            tempo.per_minute,
-            names,
-            facts,
-            tuple(tempos),
-        ), counts
+            tempo=first_tempo.per_minute,
+            names=tuple(name for name, _ in voices),
+            facts=self._plain_facts(),
+            tempos=tuple(tempos),
+        )
+        return score, counts
+
+    def _voices(self) -> list[tuple[str, list[Raw]]]:
+        """The voices that have notes, tied notes made one, from the highest to the lowest where the
+        file's order is none. Raises BadMusic."""
+        voices = [(name, untie(notes)) for name, notes in self.voices if notes]
+        if not voices:
+            only_drums = self.lost["unpitched notes"] > 0
+            raise BadMusic(
+                "holds drums and no note with a pitch" if only_drums else "holds no note"
+            )
+        if self.by_height:
+            voices.sort(key=lambda voice: -_mean_pitch(voice[1]))
+        for _, notes in voices:
+            for note in notes:
+                if note.start < 0 or note.length < 0 or not 0 <= note.pitch <= 127:
+                    raise BadMusic("holds a note before it begins, or outside of MIDI's pitches")
+        return voices
+
+    def _plain_facts(self) -> dict[str, str]:
+        """The facts that say anything, in one line each."""
+        lines = {name: " ".join(text.split()) for name, text in self.facts.items() if text}
+        return {name: line for name, line in lines.items() if line}
 
     def _every_tempo(self) -> list[tuple[Fraction, float]]:
         """By start, the first at 0: what is said at the beginning, else what is said first, else
@@ -123,8 +134,10 @@ class Draft:
             first = at_start[-1]
         elif self.tempo is not None:
             first = self.tempo
+        elif later:
+            first = later[0][1]
         else:
-            first = later[0][1] if later else USUAL_TEMPO
+            first = USUAL_TEMPO
         return [(Fraction(0), first), *later]
 
     def _check_length(self, end: Fraction) -> None:
@@ -133,54 +146,56 @@ class Draft:
         if not all(0 < tempo < 100_000 for _, tempo in tempos):
             raise BadMusic("sets a tempo of 0, or one that is none")
         quarters = f"{float(end):,.0f}" if end < 10**9 else "a thousand million or more"
-        if end > LONGEST:
+        if end > LONGEST or _minutes(tempos, end) > 60:
             raise BadMusic(
-                f"is {quarters} quarter notes long, more than the {LONGEST:,} or the hour that a piece may have"
-            )
-        within = [(float(min(start, end)), tempo) for start, tempo in tempos]
-        spans = pairwise([*within, (float(end), 0.0)])
-        if sum((stop - start) / tempo for (start, tempo), (stop, _) in spans) > 60:
-            raise BadMusic(
-                f"is {quarters} quarter notes long, more than the {LONGEST:,} or the hour that a piece may have"
+                f"is {quarters} quarter notes long, more than the {LONGEST:,} or the hour that a "
+                "piece may have"
             )
 
     def _placed_tempos(
         self, per_quarter: int, length: int, counts: Counter[str]
     ) -> tuple[Tempo, ...]:
-        tempos = [Tempo(_step(start, per_quarter), tempo) for start, tempo in self._every_tempo()]
+        """The tempos on the grid; counts those that fall on one step with another."""
+        tempos = [Tempo(step_of(start, per_quarter), tempo) for start, tempo in self._every_tempo()]
         heard = [tempo for tempo in tempos if tempo.start < length]
-        if merged := sum(
-            before.start == after.start and before != after for before, after in pairwise(heard)
-        ):
-            counts["changes of tempo"] += merged
+        for before, after in pairwise(heard):
+            if before.start == after.start and before != after:
+                counts["changes of tempo"] += 1
         return _changes(heard)
 
     def _placed_meters(self, per_quarter: int, counts: Counter[str]) -> tuple[Meter, ...]:
-        """Also leaves out of `meters` what is none."""
+        """The metres on the grid. Also leaves out of `meters` what is none, and counts it."""
         known = [meter for meter in self.meters if 0 < meter[1] < 256 and meter[2] in UNITS]
         if len(known) < len(self.meters):
             counts["metres that are none"] += len(self.meters) - len(known)
         self.meters = sorted(known, key=lambda meter: meter[0])
         return _changes(
-            Meter(_step(start, per_quarter), beats, unit) for start, beats, unit in self.meters
+            Meter(step_of(start, per_quarter), beats, unit) for start, beats, unit in self.meters
         )
 
     def _placed_keys(self, per_quarter: int, counts: Counter[str]) -> tuple[Key, ...]:
+        """The keys on the grid; counts those that are none."""
         known = [key for key in self.keys if abs(key[1]) <= 7]
         if len(known) < len(self.keys):
             counts["keys that are none"] += len(self.keys) - len(known)
-        modes = ("major", "minor")
-        return _changes(
-            Key(_step(start, per_quarter), sharps, mode if mode in modes else "")
-            for start, sharps, mode in known
-        )
+        keys = []
+        for start, sharps, mode in known:
+            known_mode = mode if mode in ("major", "minor") else ""
+            keys.append(Key(step_of(start, per_quarter), sharps, known_mode))
+        return _changes(keys)
 
-    def _bars(self, end: Fraction) -> list[Fraction]:
+    def _placed_bars(self, end: Fraction, per_quarter: int, length: int) -> tuple[int, ...]:
+        """Where bars start on the grid, each step once."""
+        exact = self._whole_bars(end) if self.bars else metric_bars(self.meters, end)
+        steps = dict.fromkeys(step_of(bar, per_quarter) for bar in exact)
+        return tuple(step for step in steps if step < length)
+
+    def _whole_bars(self, end: Fraction) -> list[Fraction]:
         """Where bars start; the halves that a repeat sign parts are one again."""
         starts = [start for start, _, _ in self.meters]
         sizes = [Fraction(4 * beats, unit) for _, beats, unit in self.meters]
         bars = sorted({bar for bar in self.bars if bar < end})
-        kept = list[Fraction]()
+        kept: list[Fraction] = []
         for bar, stop in pairwise([*bars, end]):
             before = bisect_left(starts, bar)  # how many metres start before it
             changes = before < len(starts) and starts[before] == bar
@@ -188,6 +203,17 @@ class Draft:
             if len(kept) < 2 or stop - kept[-1] != size:
                 kept.append(bar)
         return kept
+
+
+def _mean_pitch(notes: Sequence[Raw]) -> float:
+    return sum(note.pitch for note in notes) / len(notes)
+
+
+def _minutes(tempos: Sequence[tuple[Fraction, float]], end: Fraction) -> float:
+    """How long a piece lasts. tempos: (start, quarter notes a minute)."""
+    within = [(float(min(start, end)), tempo) for start, tempo in tempos]
+    spans = pairwise([*within, (float(end), 0.0)])
+    return sum((stop - start) / tempo for (start, tempo), (stop, _) in spans)
 
 
 def lost_of(counts: Mapping[str, int], per_quarter: int) -> str:
@@ -202,16 +228,24 @@ def lost_of(counts: Mapping[str, int], per_quarter: int) -> str:
     return f"of {counts.get('notes', 0):,} notes, on {per_quarter} steps a quarter note: {each}"
 
 
-def _step(time: Fraction, per_quarter: int) -> int:
+def step_of(time: Fraction, per_quarter: int) -> int:
+    """The step that is nearest to a time in quarter notes; of two the later."""
+    # time * per_quarter + 1/2, rounded down, in whole numbers
     return (2 * time.numerator * per_quarter + time.denominator) // (2 * time.denominator)
 
 
 def _changes(items: Iterable) -> tuple:
-    """By start, the last one of a step, without those that change nothing; the first holds from the
-    beginning."""
-    kept = list({item.start: item for item in sorted(items, key=lambda item: item.start)}.values())
-    changed = (item for before, item in pairwise(kept) if item[1:] != before[1:])
-    return (kept[0]._replace(start=0), *changed) if kept else ()
+    """Metres, keys or tempos by start: the last one of a step, without those that change nothing;
+    the first holds from the beginning."""
+    by_start = {item.start: item for item in sorted(items, key=lambda item: item.start)}
+    kept = list(by_start.values())
+    if not kept:
+        return ()
+    changed = [kept[0]._replace(start=0)]
+    for before, item in pairwise(kept):
+        if item[1:] != before[1:]:
+            changed.append(item)
+    return tuple(changed)
 
 
 def metric_bars(meters: Sequence[tuple[Fraction, int, int]], end: Fraction) -> list[Fraction]:
@@ -228,51 +262,69 @@ def metric_bars(meters: Sequence[tuple[Fraction, int, int]], end: Fraction) -> l
 
 def untie(notes: list[Raw]) -> list[Raw]:
     """By start and pitch, tied notes made one."""
-    out: list[Raw] = []
-    ending: dict[tuple[int, Fraction], list[int]] = {}  # pitch, time -> which of `out` end then
+    joined: list[Raw] = []
+    ending: dict[tuple[int, Fraction], list[int]] = {}  # pitch, time -> which of `joined` end then
     for note in sorted(notes):
         before = ending.get((note.pitch, note.start)) if note.tied else None
         if before:
             place = before.pop()
-            first = out[place]
-            fermata = first.fermata or note.fermata
-            tuplet = first.tuplet or note.tuplet
-            out[place] = first._replace(
-                length=first.length + note.length, fermata=fermata, tuplet=tuplet
+            first = joined[place]
+            joined[place] = first._replace(
+                length=first.length + note.length,
+                fermata=first.fermata or note.fermata,
+                tuplet=first.tuplet or note.tuplet,
             )
         else:
-            place = len(out)
-            out.append(note)
+            place = len(joined)
+            joined.append(note)
         ending.setdefault((note.pitch, note.start + note.length), []).append(place)
-    return out
+    return joined
+
+
+class _Placed(NamedTuple):
+    """step: where a note starts on the grid; end: where it ends exactly."""
+
+    step: int
+    end: Fraction
+    raw: Raw
 
 
 def _place(notes: list[Raw], per_quarter: int, counts: Counter[str]) -> tuple[Note, ...]:
     """A voice, notes by start, on the grid; counts what it loses."""
-    # where it starts on the grid, where it ends exactly
-    placed: list[tuple[int, Fraction, Raw]] = []
+    placed: list[_Placed] = []
     counts["notes"] += len(notes)
     for raw in notes:
-        start = _step(raw.start, per_quarter)
-        end = raw.start + raw.length
+        new = _Placed(step_of(raw.start, per_quarter), raw.start + raw.length, raw)
+        on_grid = _is_step(raw.start, per_quarter) and _is_step(new.end, per_quarter)
         counts["tuplets"] += raw.tuplet
-        off = any(time.numerator * per_quarter % time.denominator for time in (raw.start, end))
-        counts["notes moved"] += off or not raw.length
-        here = takewhile(lambda i: placed[i][0] == start, range(len(placed) - 1, -1, -1))  # noqa: B023
-        if (
-            i := next(
-                (i for i in here if placed[i][2].pitch == raw.pitch or placed[i][1] <= raw.start),
-                -1,
-            )
-        ) >= 0:
-            counts["notes merged" if placed[i][2].pitch == raw.pitch else "notes dropped"] += 1
-            placed[i] = max(placed[i], (start, end, raw), key=lambda one: one[2].length)
-        else:
-            placed.append((start, end, raw))
-    lengths = (max(1, _step(end, per_quarter) - start) for start, end, _ in placed)
-    return tuple(
-        sorted(
-            Note(a, n, raw.pitch, raw.velocity, raw.fermata)
-            for (a, _, raw), n in zip(placed, lengths, strict=True)
-        )
-    )
+        counts["notes moved"] += not on_grid or not raw.length
+        rival = _rival(placed, new)
+        if rival is None:
+            placed.append(new)
+            continue
+        other = placed[rival]
+        kind = "notes merged" if other.raw.pitch == raw.pitch else "notes dropped"
+        counts[kind] += 1
+        if raw.length > other.raw.length:
+            placed[rival] = new
+    on_steps = []
+    for step, end, raw in placed:
+        length = max(1, step_of(end, per_quarter) - step)
+        on_steps.append(Note(step, length, raw.pitch, raw.velocity, raw.fermata))
+    return tuple(sorted(on_steps))
+
+
+def _is_step(time: Fraction, per_quarter: int) -> bool:
+    return time.numerator * per_quarter % time.denominator == 0
+
+
+def _rival(placed: Sequence[_Placed], new: _Placed) -> int | None:
+    """Which of the last notes, of those on the step of the new one, cannot stand beside it: it has
+    its pitch, or it ended before."""
+    for place in range(len(placed) - 1, -1, -1):
+        other = placed[place]
+        if other.step != new.step:
+            break
+        if other.raw.pitch == new.raw.pitch or other.end <= new.raw.start:
+            return place
+    return None

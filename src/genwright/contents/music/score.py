@@ -2,7 +2,7 @@
 pictures, sound and figures are made of.
 
 Time is counted in steps from 0, `per_quarter` steps a quarter note. What a score loses when it is
-put on the grid is counted by who reads it (`data/source_music.py`).
+put on the grid is counted by who reads it (`draft`, `sources`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +16,8 @@ REST = -1  # in an array of pitches
 
 
 class Note(NamedTuple):
-    """start, length: steps, length >= 1. pitch: MIDI, 0 to 127, 60 is middle C. fermata: a phrase
-    ends here."""
+    """A note. start, length: steps, length >= 1. pitch: MIDI, 0 to 127, 60 is middle C. velocity:
+    0 to 127. fermata: a phrase ends here."""
 
     start: int
     length: int
@@ -52,11 +52,10 @@ class Tempo(NamedTuple):
 
 def moved_key(key: Key, semitones: int) -> Key:
     """The key that many semitones higher, with 5 flats to 6 sharps unless it is the same key."""
-    return (
-        key
-        if semitones % 12 == 0
-        else key._replace(sharps=(key.sharps + 7 * semitones + 5) % 12 - 5)
-    )
+    if semitones % 12 == 0:
+        return key
+    sharps = key.sharps + 7 * semitones  # a semitone is seven fifths, octaves aside
+    return key._replace(sharps=(sharps + 5) % 12 - 5)
 
 
 Change = TypeVar("Change", Meter, Key, Tempo)
@@ -64,11 +63,17 @@ Change = TypeVar("Change", Meter, Key, Tempo)
 
 @dataclass(frozen=True)
 class Score:
-    """voices: from the highest to the lowest, notes by start, then by pitch; a voice may hold
-    chords. length: of the piece. bars: where each bar starts (the first, a pickup, may be shorter).
-    meters, keys: the first of each starts at 0 where there is one. tempo: quarter notes a minute at
-    the beginning; tempos: where it changes after that. facts: title, composer, collection, licence,
-    tune type and the like, as words."""
+    """A piece of music; times are steps.
+
+    voices: from the highest to the lowest, notes by start, then by pitch; a voice may hold chords.
+    length: of the piece.
+    per_quarter: steps of a quarter note.
+    bars: where each bar starts (the first, a pickup, may be shorter); empty where the metres say
+        it.
+    meters, keys: the first of each starts at 0 where there is one.
+    tempo: quarter notes a minute at the beginning; tempos: where it changes after that.
+    names: of the voices.
+    facts: title, composer, collection, licence, tune type and the like, as words."""
 
     voices: tuple[tuple[Note, ...], ...]
     length: int
@@ -86,40 +91,50 @@ class Score:
         a note starts here. Of a chord the highest note counts."""
         pitch = np.full((self.length, len(self.voices)), REST, np.int16)
         onset = np.zeros((self.length, len(self.voices)), bool)
-        for v, notes in enumerate(self.voices):
-            for note in sorted(notes, key=lambda n: (n.start, n.pitch)):
+        for voice, notes in enumerate(self.voices):
+            for note in sorted(notes, key=lambda note: (note.start, note.pitch)):
                 stop = min(self.length, note.start + note.length)
-                pitch[note.start : stop, v] = note.pitch
-                onset[note.start : stop, v] = False
-                onset[note.start, v] = True
+                pitch[note.start : stop, voice] = note.pitch
+                onset[note.start : stop, voice] = False
+                onset[note.start, voice] = True
         return pitch, onset
 
 
-def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about) -> Score:
-    """(length, voices) pitches -> a score. onset: where notes start; None: wherever the pitch
-    changes. about: Score's other fields."""
+def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about: Any) -> Score:
+    """(length, voices) pitches, REST where a voice is silent -> a score. onset: (length, voices)
+    bool, where notes start; None: wherever the pitch changes. about: Score's other fields."""
     length, count = pitch.shape
     voices = []
-    for v in range(count):
-        begins = np.r_[
-            True, (pitch[1:, v] != pitch[:-1, v]) | (False if onset is None else onset[1:, v])
-        ]
-        pairs = pairwise([*np.flatnonzero(begins[:length]), length])
-        voices.append(
-            tuple(
-                Note(int(a), int(b - a), int(pitch[a, v])) for a, b in pairs if pitch[a, v] != REST
-            )
-        )
+    for voice in range(count):
+        its_onset = None if onset is None else onset[:, voice]
+        voices.append(_notes_of(pitch[:, voice], its_onset))
     return Score(tuple(voices), length, **about)
 
 
+def _notes_of(pitch: np.ndarray, onset: np.ndarray | None) -> tuple[Note, ...]:
+    """The notes of one voice. pitch, onset: (length,)."""
+    length = len(pitch)
+    begins = pitch[1:] != pitch[:-1]
+    if onset is not None:
+        begins = begins | onset[1:]
+    starts = np.flatnonzero(np.append(True, begins)[:length]).tolist()
+    notes = []
+    for start, stop in pairwise([*starts, length]):
+        if pitch[start] != REST:
+            notes.append(Note(start, stop - start, int(pitch[start])))
+    return tuple(notes)
+
+
 def at(changes: Sequence[Change], time: int, default: Change) -> Change:
-    """The metre or key that holds at a step."""
-    return next((c for c in reversed(changes) if c.start <= time), default)
+    """The metre, key or tempo that holds at a step; `default` before the first."""
+    for change in reversed(changes):
+        if change.start <= time:
+            return change
+    return default
 
 
 def bar_of(score: Score, time: int) -> tuple[Meter, int]:
-    """The metre at a step, and the steps of its bar."""
+    """The metre at a step (4/4 where there is none), and the steps of its bar."""
     meter = at(score.meters, time, Meter(0, 4, 4))
     return meter, max(1, meter.beats * 4 * score.per_quarter // meter.unit)
 
@@ -127,75 +142,89 @@ def bar_of(score: Score, time: int) -> tuple[Meter, int]:
 def edges(score: Score) -> list[int]:
     """Where each bar starts, and the end; by the metre (4/4 where there is none) where the score
     does not say."""
-    end = max([score.length, *(n.start + n.length for voice in score.voices for n in voice)])
+    end = score.length
+    for voice in score.voices:
+        for note in voice:
+            end = max(end, note.start + note.length)
     starts = {0, *score.bars}
-    time = 0
-    while not score.bars and time < end:
-        starts.add(time)
-        time = min(
-            [time + bar_of(score, time)[1], *(m.start for m in score.meters if m.start > time)]
-        )
+    if not score.bars:
+        starts.update(_metric_bars(score, end))
     return [*sorted(start for start in starts if 0 <= start < end), end]
 
 
+def _metric_bars(score: Score, end: int) -> list[int]:
+    """Where bars start by the metres: each is as long as its metre says, and a change of metre
+    begins one."""
+    starts = []
+    time = 0
+    while time < end:
+        starts.append(time)
+        _, whole_bar = bar_of(score, time)
+        next_meters = [meter.start for meter in score.meters if meter.start > time]
+        time = min([time + whole_bar, *next_meters])
+    return starts
+
+
 def first_number(score: Score) -> int:
-    """Of the first bar: 0 for a pickup, else 1."""
-    return int(edges(score)[1] >= bar_of(score, 0)[1])
+    """The number of the first bar: 0 for a pickup, else 1."""
+    first_bar = edges(score)[1]
+    _, whole_bar = bar_of(score, 0)
+    return 1 if first_bar >= whole_bar else 0
 
 
 def seconds(score: Score) -> np.ndarray:
     """(steps + 1,) float64: when each step begins, in seconds from the beginning; the last is the
     whole duration."""
     steps = np.arange(edges(score)[-1] + 1)
-    changes = [
-        Tempo(0, score.tempo),
-        *(tempo for tempo in score.tempos if 0 < tempo.start < len(steps)),
-    ]
-    starts = np.array([tempo.start for tempo in changes])
-    # seconds of a step
-    lengths = np.array([60 / tempo.per_minute / score.per_quarter for tempo in changes])
-    begins = np.r_[0.0, np.cumsum(np.diff(starts) * lengths[:-1])]
-    which = np.searchsorted(starts, steps, side="right") - 1
-    return begins[which] + (steps - starts[which]) * lengths[which]
+    tempos = [Tempo(0, score.tempo)]
+    tempos += [tempo for tempo in score.tempos if 0 < tempo.start < len(steps)]
+    starts = np.array([tempo.start for tempo in tempos])
+    step_lengths = np.array([60 / tempo.per_minute / score.per_quarter for tempo in tempos])
+    durations = np.diff(starts) * step_lengths[:-1]  # of the tempos but the last
+    begins = np.append(0.0, np.cumsum(durations))  # when each tempo begins
+    which = np.searchsorted(starts, steps, side="right") - 1  # the tempo of each step
+    return begins[which] + (steps - starts[which]) * step_lengths[which]
 
 
 def apart(voice: Iterable[Note]) -> list[Note]:
     """The notes of a voice by start, no two of one pitch sounding at once, as one instrument plays
     them: what sounds still ends where its pitch begins anew, and of two that begin together the
     longer stays."""
-    out: list[Note] = []
-    last: dict[int, int] = {}  # pitch -> where its latest note is in `out`
+    notes: list[Note] = []
+    latest: dict[int, int] = {}  # pitch -> where its latest note is in `notes`
     for note in sorted(voice):
-        i = last.get(note.pitch)
-        before = None if i is None else out[i]
-        if i is not None and before is not None and before.start == note.start:
-            # sorted: the longer one is the later one
-            out[i] = note._replace(fermata=before.fermata or note.fermata)
-            continue
-        if i is not None and before is not None and before.start + before.length > note.start:
-            out[i] = before._replace(length=note.start - before.start)
-        last[note.pitch] = len(out)
-        out.append(note)
-    return out
+        place = latest.get(note.pitch)
+        if place is not None:
+            before = notes[place]
+            if before.start == note.start:
+                # sorted: the longer one is the later one
+                notes[place] = note._replace(fermata=before.fermata or note.fermata)
+                continue
+            if before.start + before.length > note.start:
+                notes[place] = before._replace(length=note.start - before.start)
+        latest[note.pitch] = len(notes)
+        notes.append(note)
+    return notes
 
 
 def to_plain(score: Score) -> dict[str, Any]:
     """A score as plain data, which JSON can hold."""
-    return {part.name: getattr(score, part.name) for part in fields(score)} | {
-        "facts": dict(score.facts)
-    }
+    plain = {part.name: getattr(score, part.name) for part in fields(score)}
+    plain["facts"] = dict(score.facts)
+    return plain
 
 
 def from_plain(data: Mapping[str, Any]) -> Score:
     """The inverse of `to_plain`, after JSON too. Raises TypeError for what no score has."""
-    kinds = get_type_hints(Score)
-    return Score(**{name: _typed(kinds.get(name), value) for name, value in data.items()})
+    types = get_type_hints(Score)
+    return Score(**{name: _typed(types.get(name), value) for name, value in data.items()})
 
 
 def _typed(kind: Any, value: Any) -> Any:
-    """Lists as the tuples and named tuples that they were."""
+    """Lists as the tuples and named tuples that they were. kind: the type of a field."""
     if get_origin(kind) is tuple:
-        return tuple(_typed(get_args(kind)[0], part) for part in value)
+        item_kind = get_args(kind)[0]
+        return tuple(_typed(item_kind, item) for item in value)
     if isinstance(kind, type) and issubclass(kind, tuple):
         return kind(*value)
     return value
