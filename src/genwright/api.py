@@ -30,6 +30,7 @@ from genwright.training import checkpoint
 from genwright.training.batches import check
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
+from genwright.training.modules import into_module
 from genwright.training.schedules import shortened
 from genwright.training.session import Session
 from genwright.training.settings import VISUAL
@@ -234,7 +235,7 @@ def _train(
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     for name, tensors in (weights or {}).items():
-        checkpoint.into_module(objective.modules[name], tensors, f"--from {start}")
+        into_module(objective.modules[name], tensors, f"--from {start}")
     stream = dataset.stream(
         recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
     )

@@ -8,9 +8,9 @@ import torch
 from genwright.core.errors import GenwrightError
 from genwright.training import loop
 from genwright.training.engine import Engine
+from genwright.training.modules import persistent_buffers
 from genwright.training.settings import Optimizer, Training
 from genwright.training.state import State, start
-from genwright.training.weights import persistent_buffers
 from training import toys
 
 SETTINGS = Training(

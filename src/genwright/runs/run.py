@@ -17,6 +17,7 @@ from genwright.recipe.schema import Recipe, build
 from genwright.runs import assemble
 from genwright.training import checkpoint
 from genwright.training.engine import device_of
+from genwright.training.modules import into_module
 from genwright.training.records import read
 from genwright.training.settings import VISUAL
 
@@ -137,7 +138,7 @@ class Run:
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
         device = self.device
         for name, tensors in self.tensors().items():
-            checkpoint.into_module(built.modules[name], tensors, str(self.checkpoint))
+            into_module(built.modules[name], tensors, str(self.checkpoint))
             built.modules[name].to(device).eval().requires_grad_(False)
             if self.recipe.training.precision == "bf16" and hasattr(built, "velocity"):
                 built.modules[name].to(torch.bfloat16)

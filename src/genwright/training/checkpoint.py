@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from genwright.core.contracts import Objective
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush, is_finite, json_text, readable
+from genwright.training.modules import persistent_buffers, renamed
 from genwright.training.state import State
-from genwright.training.weights import persistent_buffers
 
 # what `Weights` calls it -> the file it is in, and what stands before its names there
 KINDS = {
@@ -388,29 +388,3 @@ def _kind_of_buffers(trained: bool) -> str:
 def cut(named: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """What begins with a prefix, by the rest of its name."""
     return {name[len(prefix) :]: t for name, t in named.items() if name.startswith(prefix)}
-
-
-def renamed(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors by the names of today: a module may say what its weights were called in earlier
-    versions (`earlier_names`: then -> now)."""
-    earlier_names = getattr(module, "earlier_names", None)
-    earlier: Mapping[str, str] = earlier_names() if earlier_names is not None else {}
-    return {earlier.get(name, name): tensor for name, tensor in tensors.items()}
-
-
-def into_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Loads saved weights and buffers into a plain module, names and shapes checked. what: where
-    they come from. Raises GenwrightError where they do not fit."""
-    own = {**dict(module.named_parameters()), **persistent_buffers(module)}
-    tensors = renamed(module, tensors)
-    wrong = own.keys() ^ tensors.keys()
-    for name in own.keys() & tensors.keys():
-        if own[name].shape != tensors[name].shape:
-            wrong.add(name)
-    if wrong:
-        raise GenwrightError(
-            f"{what} does not fit this model ({', '.join(sorted(wrong)[:3])}, ...)",
-            "use the recipe that these weights were trained with",
-        )
-    for name, tensor in own.items():
-        tensor.data.copy_(tensors[name])

@@ -11,9 +11,9 @@ from genwright.training.batches import Batches
 from genwright.training.engine import Engine
 from genwright.training.loop import following
 from genwright.training.metrics import Added, Measured
+from genwright.training.modules import cast_inputs
 from genwright.training.settings import Training
 from genwright.training.weighting import weighted
-from genwright.training.weights import cast_inputs
 
 GAIN = 1.25  # bf16 has less precision: a draw goes to fp32
 ROUNDS = 2

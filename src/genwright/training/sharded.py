@@ -22,9 +22,10 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from genwright.core.errors import GenwrightError
 from genwright.training.buckets import Bucket
 from genwright.training.engine import Engine
+from genwright.training.modules import SHARDED, Held, full_precision_parts
 from genwright.training.optimizers import adamw_, muon_
 from genwright.training.schedules import momentum_at
-from genwright.training.weights import SHARDED, Held, Weights, full_precision_parts
+from genwright.training.weights import Weights
 
 
 def share_out(module: nn.Module, dtype: torch.dtype) -> None:

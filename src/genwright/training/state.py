@@ -10,8 +10,9 @@ from torch import Tensor
 from genwright.core.contracts import Objective
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.training.engine import Engine
+from genwright.training.modules import persistent_buffers, release
 from genwright.training.settings import Training
-from genwright.training.weights import Weights, persistent_buffers, release
+from genwright.training.weights import Weights
 
 EXACT = 1 << 24  # whole numbers up to this are exact in fp32
 

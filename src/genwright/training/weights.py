@@ -16,96 +16,30 @@ tensors.
 `sharded.py` does all this over FSDP2's shards instead.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.utils.hooks import RemovableHandle
 
 from genwright.core.errors import GenwrightError
 from genwright.training.buckets import Bucket, buckets_of
 from genwright.training.engine import Engine
+from genwright.training.modules import (
+    HELD,
+    SHARDED,
+    Held,
+    cast_inputs,
+    full_precision_parts,
+    persistent_buffers,
+    release,
+)
 from genwright.training.optimizers import adamw_, muon_
 from genwright.training.schedules import momentum_at
 from genwright.training.settings import Optimizer
 
 _ALIGN = 16  # elements; 64 bytes of fp32
-_HELD = "_genwright_held"  # attribute of a module that some Weights hold: a `Held`
-SHARDED = "_genwright_sharded"  # attribute of a module that is sharded: the dtype it computes in
-
-
-def cast_inputs(module: nn.Module, dtype: torch.dtype) -> RemovableHandle | None:
-    """Gives a module its positional inputs in the dtype it computes in; integers and keywords are
-    left alone. Returns what takes this back; None where nothing is to be done."""
-
-    def cast(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(
-            x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs
-        )
-
-    if dtype == torch.float32:
-        return None
-    return module.register_forward_pre_hook(cast)
-
-
-def persistent_buffers(module: nn.Module) -> dict[str, Tensor]:
-    """What `state_dict` holds beside parameters: codebooks, running statistics."""
-    parameters = {name for name, _ in module.named_parameters(remove_duplicate=False)}
-    state: dict[str, Tensor] = module.state_dict()
-    return {name: tensor for name, tensor in state.items() if name not in parameters}
-
-
-def full_precision_parts(module: nn.Module) -> list[nn.Module]:
-    """The parts of a module that are frozen and compute in fp32 whatever the others do:
-    normalisation by running statistics, which torch wants in one precision with its weights."""
-    parts: list[nn.Module] = []
-    for part in module.modules():
-        if isinstance(part, _NormBase):
-            own = list(part.parameters())
-            if own and not any(parameter.requires_grad for parameter in own):
-                parts.append(part)
-    return parts
-
-
-@dataclass(eq=False)
-class Held:
-    """What it takes to give a module back its own parameters. It refers to no module, so that one
-    that nobody needs any more frees its memory at once.
-
-    values: what parameters are in full precision, by name. requires_grad: their flags before.
-    in_training: names of the parts that were in training mode. casts: the hook that casts inputs.
-    settle: what is called with the module first."""
-
-    values: Mapping[str, Tensor]
-    requires_grad: Mapping[str, bool]
-    in_training: Collection[str]
-    casts: RemovableHandle | None = None
-    settle: Callable[[nn.Module], None] | None = None
-
-
-def release(module: nn.Module) -> None:
-    """Gives a module back its parameters as they are now, if any `Weights` hold them: in full
-    precision, without gradients and hooks, and in the modes that it came with."""
-    held: Held | None = module.__dict__.pop(_HELD, None)
-    if held is None:
-        return
-    if held.settle is not None:
-        held.settle(module)
-    for name, parameter in module.named_parameters():
-        parameter.grad = None
-        if name in held.values:
-            parameter.data = held.values[name].to(parameter.device)
-        if name in held.requires_grad:
-            parameter.requires_grad_(held.requires_grad[name])
-    for name, part in module.named_modules():
-        if name in held.in_training:
-            part.training = True
-    if held.casts is not None:
-        held.casts.remove()
 
 
 class Weights:
@@ -151,7 +85,7 @@ class Weights:
         self.buckets = buckets_of(module, settings)
         self.lay_out()
         self.held = self.holding(requires_grad, in_training)
-        module.__dict__[_HELD] = self.held
+        module.__dict__[HELD] = self.held
         self.note_buffers()
 
     # -- laying out
@@ -225,7 +159,7 @@ class Weights:
 
     def check_held(self) -> None:
         """Raises GenwrightError where the module was released, or started again."""
-        if self.module.__dict__.get(_HELD) is not self.held:
+        if self.module.__dict__.get(HELD) is not self.held:
             raise GenwrightError(
                 "these weights are no longer those of their module, which was started again",
                 "go on with the state of the last start",
@@ -234,7 +168,7 @@ class Weights:
     def release(self) -> None:
         """Gives the module back its parameters, see `release`; what was trained elsewhere since
         stays as it is."""
-        if self.module.__dict__.get(_HELD) is self.held:
+        if self.module.__dict__.get(HELD) is self.held:
             release(self.module)
 
     def allow_gradients(self, wanted: bool) -> None:

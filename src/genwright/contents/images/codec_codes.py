@@ -131,7 +131,7 @@ class Codes(Settings, family="codec"):
 
     def load(self, folder: str | Path) -> CodesCodec:
         """The codec that was saved with a run. Raises GenwrightError."""
-        from genwright.training.checkpoint import into_module
+        from genwright.training.modules import into_module
 
         folder = Path(folder)
         image = ImageSettings().load(folder / _IMAGE)
