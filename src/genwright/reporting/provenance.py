@@ -37,13 +37,17 @@ def run_names(folders: Sequence[Path]) -> list[str]:
             raise GenwrightError(f"{folders[i]} is given twice", "name each run once")
     names = []
     for own in parts:
-        rest = [other for other in parts if other != own]
-        size = next(
-            (n for n in range(1, len(own)) if all(other[-n:] != own[-n:] for other in rest)),
-            len(own),
-        )
-        names.append(Path(*own[-size:]).as_posix())
+        others = [other for other in parts if other != own]
+        names.append(Path(*own[-_telling_size(own, others) :]).as_posix())
     return names
+
+
+def _telling_size(own: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> int:
+    """How many of the last parts of a path tell it apart from others."""
+    for size in range(1, len(own)):
+        if all(other[-size:] != own[-size:] for other in others):
+            return size
+    return len(own)
 
 
 def data_facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,14 +55,16 @@ def data_facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
     summary)."""
     settings = recipe.data.model_dump(mode="json")
     facts: dict[str, Any] = {name: settings.get(name) or None for name in DATA}
-    if paths := facts.get("path"):
-        # notes/ is notes
-        facts["path"] = [
-            Path(path).as_posix() for path in ([paths] if isinstance(paths, str) else paths)
-        ]
-    split = {f"setting {name}": settings.get(name) for name in SPLIT}
-    codec = {"codec": recipe.codec.model_dump(mode="json")}
-    return facts | split | codec | {"digest": data.get("digest")} | dict(data.get("summary", {}))
+    paths = facts.get("path")
+    if isinstance(paths, str):
+        paths = [paths]
+    if paths:
+        facts["path"] = [Path(path).as_posix() for path in paths]  # notes/ is notes
+    for name in SPLIT:
+        facts[f"setting {name}"] = settings.get(name)
+    facts["codec"] = recipe.codec.model_dump(mode="json")
+    facts["digest"] = data.get("digest")
+    return facts | dict(data.get("summary", {}))
 
 
 def trained_on(recipe: Recipe, summary: Mapping[str, Any]) -> str:
@@ -96,25 +102,26 @@ def _plural(noun: str, count: int) -> str:
 def _count(split: Mapping[str, Any]) -> int:
     """Of documents or pieces, which a person counts, rather than of the windows that are cut from
     them."""
-    return int(
-        next((split[name] for name in ("documents", "pieces", "examples") if name in split), 0)
-    )
+    for name in ("documents", "pieces", "examples"):
+        if name in split:
+            return int(split[name])
+    return 0
 
 
 def _place(recipe: Recipe) -> str:
     """Where the data came from. Of paths the last part: a report is handed on, and says nothing of
     the disk it was made on."""
     data = recipe.data
-    paths = (
-        [data.path]
-        if isinstance(getattr(data, "path", ()), str)
-        else list(getattr(data, "path", ()))
-    )
-    if data.source == "files" and paths:
-        names = [Path(path).name or Path(path).resolve().name for path in paths]
-        found = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        return f"the {_kind_of(paths)} {found}"
-    return f"the source {data.source}"
+    paths = getattr(data, "path", ())
+    if isinstance(paths, str):
+        paths = [paths]
+    if data.source != "files" or not paths:
+        return f"the source {data.source}"
+    names = [Path(path).name or Path(path).resolve().name for path in paths]
+    text = f"the {_kind_of(paths)} {', '.join(names[:3])}"
+    if len(names) > 3:
+        text += f" and {len(names) - 3} more"
+    return text
 
 
 def _kind_of(paths: Sequence[str]) -> str:
@@ -122,20 +129,22 @@ def _kind_of(paths: Sequence[str]) -> str:
     folders = [Path(path).is_dir() or not Path(path).suffix for path in paths]
     if len(paths) > 1:
         return "files and folders" if any(folders) else "files"
-    return "folder" if folders[0] else "file"
+    if folders[0]:
+        return "folder"
+    return "file"
 
 
 def own_description(recipe: Recipe, overrides: Mapping[str, Any]) -> str:
     """The recipe's description where it is about this run's data; "" where the data were replaced.
     overrides: settings that the command line changed."""
-    shipped_recipes = {name for name, _ in shipped()}
-    replaced = any(f"data.{name}" in overrides or "data" in overrides for name in DATA)
-    if recipe.name in shipped_recipes:
+    if "data" in overrides or any(f"data.{name}" in overrides for name in DATA):
+        return ""
+    if recipe.name in {name for name, _ in shipped()}:
         original = type(recipe).load(recipe.name).data
-        replaced = replaced or any(
-            getattr(original, name, None) != getattr(recipe.data, name, None) for name in DATA
-        )
-    return "" if replaced else recipe.description
+        for name in DATA:
+            if getattr(original, name, None) != getattr(recipe.data, name, None):
+                return ""
+    return recipe.description
 
 
 # ---- runs beside each other
@@ -154,48 +163,58 @@ def differences(runs: Sequence[RunData]) -> list[str]:
 
 
 def _between(a: RunData, b: RunData) -> list[str]:
+    if a.data.get("digest") == b.data.get("digest"):
+        return _samples(a, b)
     pair = f"{a.name} and {b.name}"
-    out = list[str]()
     one = a.data
     other = b.data
-    codec = [f"{a.name} {_said(one, 'codec')}", f"{b.name} {_said(other, 'codec')}"]
-    codecs_differ = one.get("codec") != other.get("codec")
     read = [name for name in DATA if one.get(name) != other.get(name)]
     sizes = [name for name in ("files", "train") if _size(one, name) != _size(other, name)]
     split = [name for name in SPLIT if one.get(f"setting {name}") != other.get(f"setting {name}")]
-    held_out = _size(one, "held_out") != _size(other, "held_out")
-    if one.get("digest") == other.get("digest"):
-        return _samples(a, b)
+    codecs_differ = one.get("codec") != other.get("codec")
+    out = []
     if read or sizes:
-        what = [f"{name}: {_said(one, name)} and {_said(other, name)}" for name in read]
-        what += [
-            f"{_named(name)}: {_size(one, name):,} and {_size(other, name):,}" for name in sizes
-        ]
+        what = [f"{name}: {_text(one, name)} and {_text(other, name)}" for name in read]
+        for name in sizes:
+            what.append(f"{_named(name)}: {_size(one, name):,} and {_size(other, name):,}")
         out.append(
-            f"{pair} saw different data ({'; '.join(what)}): their figures cannot be compared directly"
+            f"{pair} saw different data ({'; '.join(what)}): "
+            "their figures cannot be compared directly"
         )
     elif not codecs_differ and not split:
         out.append(
-            f"{pair} saw different data (as many files, other contents): their figures cannot be compared directly"
+            f"{pair} saw different data (as many files, other contents): "
+            "their figures cannot be compared directly"
         )
-    if split or held_out:
-        what = [
-            f"data.{name}: {_said(one, f'setting {name}')} and {_said(other, f'setting {name}')}"
-            for name in split
-        ]
-        what += [f"{_size(one, 'held_out'):,} and {_size(other, 'held_out'):,} examples"] * held_out
+    what = _splits(one, other, split)
+    if what:
         out.append(
-            f"{pair} hold out different data ({'; '.join(what)}): their held-out figures cannot be compared directly"
+            f"{pair} hold out different data ({'; '.join(what)}): "
+            "their held-out figures cannot be compared directly"
         )
     if codecs_differ:
-        told = "what is counted in tokens, pixels or codes cannot be compared directly; bits per byte can, of the same data"
-        doubt = (
-            ""
-            if read or sizes
-            else "; whether the contents are the same is not known where codecs differ"
+        codecs = f"{a.name} {_text(one, 'codec')}, {b.name} {_text(other, 'codec')}"
+        doubt = ""
+        if not read and not sizes:
+            doubt = "; whether the contents are the same is not known where codecs differ"
+        out.append(
+            f"{pair} have different codecs ({codecs}): "
+            "what is counted in tokens, pixels or codes cannot be compared directly; "
+            f"bits per byte can, of the same data{doubt}"
         )
-        out.append(f"{pair} have different codecs ({', '.join(codec)}): {told}{doubt}")
     return out + _samples(a, b)
+
+
+def _splits(one: Mapping[str, Any], other: Mapping[str, Any], settings: Sequence[str]) -> list[str]:
+    """How two splits differ: in these settings, and in what they hold out."""
+    what = []
+    for name in settings:
+        values = [_text(data, f"setting {name}") for data in (one, other)]
+        what.append(f"data.{name}: {values[0]} and {values[1]}")
+    sizes = [_size(data, "held_out") for data in (one, other)]
+    if sizes[0] != sizes[1]:
+        what.append(f"{sizes[0]:,} and {sizes[1]:,} examples")
+    return what
 
 
 def _samples(a: RunData, b: RunData) -> list[str]:
@@ -205,24 +224,32 @@ def _samples(a: RunData, b: RunData) -> list[str]:
         if figure.counted == "samples" and counts.get(figure.name, figure.count) != figure.count:
             both = f"{counts[figure.name]:,} of {a.name}, {figure.count:,} of {b.name}"
             return [
-                f"{figure.name} and the like were measured on different numbers of samples ({both}): evaluate both with one --samples"
+                f"{figure.name} and the like were measured on different numbers of samples "
+                f"({both}): evaluate both with one --samples"
             ]
     return []
 
 
 def _size(data: Mapping[str, Any], name: str) -> int:
     found = data.get(name) or 0
-    return _count(found) if isinstance(found, Mapping) else int(found)
+    if isinstance(found, Mapping):
+        return _count(found)
+    return int(found)
 
 
 def _named(name: str) -> str:
-    return "training examples" if name == "train" else name
+    if name == "train":
+        return "training examples"
+    return name
 
 
-def _said(data: Mapping[str, Any], name: str) -> str:
+def _text(data: Mapping[str, Any], name: str) -> str:
+    """A fact of the data, for a person."""
     value = data.get(name)
+    if value is None:
+        return "none"
     if isinstance(value, Mapping):
         return str(value.get("kind", value))
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
+    return str(value)

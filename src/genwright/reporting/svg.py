@@ -5,7 +5,7 @@ Text and marks are classes of `page.STYLE`; every mark that can be hovered carri
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -37,11 +37,14 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
         return [low]
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
-    return [
-        round(i * step, 12)
-        for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    ]
+    step = 10 * power
+    for factor in (1, 2, 5):
+        if factor * power >= raw * 0.999:
+            step = factor * power
+            break
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
 
 
 def short(value: float) -> str:
@@ -57,18 +60,49 @@ def short(value: float) -> str:
     )
 
 
-def _onto(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    """Values from low to high -> pixels from start to end."""
-    return lambda value: start + (value - low) / ((high - low) or 1) * (end - start)
+def _onto(value: float, low: float, high: float, start: float, end: float) -> float:
+    """A value between low and high -> the pixel between start and end."""
+    return start + (value - low) / ((high - low) or 1) * (end - start)
 
 
 def _line(kind: str, x1: float, y1: float, x2: float, y2: float, title: str = "") -> str:
-    said = f"<title>{escape(title)}</title>" if title else ""
-    return f'<line class="{kind}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}">{said}</line>'
+    return (
+        f'<line class="{kind}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}">'
+        f"{_title(title)}</line>"
+    )
+
+
+def _title(words: str) -> str:
+    """What is shown when a mark is hovered."""
+    if not words:
+        return ""
+    return f"<title>{escape(words)}</title>"
 
 
 def _text(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="{kind}" {place}>{escape(words)}</text>'
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where a chart's values stand. Pixels: left, top, right, bottom of the frame. low, high: of
+    the values; first, last: of the steps, or what lies across."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    low: float
+    high: float
+    first: float
+    last: float
+
+    def x(self, step: float) -> float:
+        return _onto(step, self.first, self.last, self.left, self.right)
+
+    def y(self, value: float) -> float:
+        return _onto(value, self.low, self.high, self.bottom, self.top)
 
 
 def chart(
@@ -83,84 +117,125 @@ def chart(
     """An SVG line chart over steps, or what lies `across`. floors: name -> value, horizontal dashed
     lines with their names on them. label: of the values; `zero`: their axis begins there. Values
     that are not finite break a curve. An empty string where nothing can be drawn."""
-    series = [s for s in series if any(map(math.isfinite, s.y))]
+    series = [one for one in series if any(map(math.isfinite, one.y))]
     if not series:
         return ""
-    solid = [s for s in series if s.kind != "faint"] or series
     # others have no place
     floors = {name: value for name, value in (floors or {}).items() if math.isfinite(value)}
-    values = [v for s in solid for v in s.y if math.isfinite(v)] + list(floors.values())
-    pad = (max(values) - min(values)) * 0.06 or abs(values[0]) * 0.05 or 1.0
-    low = 0.0 if zero or 0 <= min(values) <= pad else min(values) - pad
-    high = max(values) + pad
-    steps = (
-        0.0 if across == "step" else min(v for s in series for v in s.x),
-        max(v for s in series for v in s.x),
+    low, high = _values_shown(series, floors, zero)
+    frame = _Frame(
+        left=MARGIN[3],
+        top=MARGIN[0],
+        right=size[0] - MARGIN[1],
+        bottom=size[1] - MARGIN[2],
+        low=low,
+        high=high,
+        first=0.0 if across == "step" else min(min(one.x) for one in series),
+        last=max(max(one.x) for one in series),
     )
-    top = MARGIN[0]
-    right = size[0] - MARGIN[1]
-    bottom = size[1] - MARGIN[2]
-    left = MARGIN[3]
-    px = _onto(*steps, left, right)
-    py = _onto(low, high, bottom, top)
-    frame = left, top, right - left, bottom - top
     parts = [
-        f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{escape(label)} by {across}">'
+        f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" '
+        f'aria-label="{escape(label)} by {across}">',
+        *_axes(frame, label, across),
+        *_floors(frame, floors),
+        *_curves(frame, series, across),
+        "</svg>",
     ]
-    for t in ticks(low, high, frame[3] // 45):
-        parts += [
-            _line("grid", left, py(t), right, py(t)),
-            _text("tick", left - 8, py(t) + 4, short(t), "end"),
-        ]
-    for t in ticks(*steps, frame[2] // 80):
-        parts += [
-            _line("axis", px(t), bottom, px(t), bottom + 4),
-            _text("tick", px(t), bottom + 18, short(t)),
-        ]
-    parts += [
-        _line("axis", left, bottom, right, bottom),
-        _text("label", (left + right) / 2, bottom + 35, across),
-    ]
-    upright = f'transform="translate(14 {(top + bottom) / 2}) rotate(-90)"'
+    return "".join(parts)
+
+
+def _values_shown(
+    series: Sequence[Series], floors: Mapping[str, float], zero: bool
+) -> tuple[float, float]:
+    """The least and the largest value that a chart has room for; faint curves may leave it. zero:
+    whether the least is 0."""
+    solid = [one for one in series if one.kind != "faint"] or series
+    values = []
+    for one in solid:
+        values += [value for value in one.y if math.isfinite(value)]
+    values += floors.values()
+    least = min(values)
+    pad = (max(values) - least) * 0.06 or abs(values[0]) * 0.05 or 1.0
+    if zero or 0 <= least <= pad:
+        return 0.0, max(values) + pad
+    return least - pad, max(values) + pad
+
+
+def _axes(frame: _Frame, label: str, across: str) -> list[str]:
+    """Grid, ticks and labels."""
+    left = frame.left
+    right = frame.right
+    bottom = frame.bottom
+    parts = []
+    for tick in ticks(frame.low, frame.high, (bottom - frame.top) // 45):
+        y = frame.y(tick)
+        parts.append(_line("grid", left, y, right, y))
+        parts.append(_text("tick", left - 8, y + 4, short(tick), "end"))
+    for tick in ticks(frame.first, frame.last, (right - left) // 80):
+        x = frame.x(tick)
+        parts.append(_line("axis", x, bottom, x, bottom + 4))
+        parts.append(_text("tick", x, bottom + 18, short(tick)))
+    parts.append(_line("axis", left, bottom, right, bottom))
+    parts.append(_text("label", (left + right) / 2, bottom + 35, across))
+    upright = f'transform="translate(14 {(frame.top + bottom) / 2}) rotate(-90)"'
     parts.append(f'<text class="label" {upright} text-anchor="middle">{escape(label)}</text>')
-    used = -math.inf
-    for name, value in sorted(floors.items(), key=lambda item: -item[1]):
-        at = py(value)
-        # below its line where the label above is too near
-        used = at - 5 if at - 5 - used >= 12 else at + 13
-        parts += [
-            _line("floor", left, at, right, at),
-            _text("floor-name", right - 4, used, f"{name} {number(value)}", "end"),
-        ]
-    place = 'x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}"'.format(*frame, *frame)
-    curves = (_curve(s, px, py) for s in sorted(series, key=lambda s: s.kind != "faint"))
-    shown = (
-        (s, x, y)
-        for s in series
-        if s.kind == "points"
-        for x, y in zip(s.x, s.y, strict=True)
-        if math.isfinite(y)
-    )
-    dots = (
-        _dot(s.colour, px(x), py(y), 3.2, f"{s.name}: {number(y)} at {across} {x:g}")
-        for s, x, y in shown
-    )
-    # what is inside is cut off at the frame
-    return "".join([*parts, f"<svg {place}>", *curves, "</svg>", *dots, "</svg>"])
+    return parts
 
 
-def _curve(s: Series, px: Callable[[float], float], py: Callable[[float], float]) -> str:
-    pen = "M"
+def _floors(frame: _Frame, floors: Mapping[str, float]) -> list[str]:
+    """Dashed lines with their names on them."""
+    parts = []
+    above = -math.inf  # where the last name stands
+    for name in sorted(floors, key=floors.__getitem__, reverse=True):
+        y = frame.y(floors[name])
+        if y - 5 - above >= 12:
+            above = y - 5
+        else:  # below its line, for the name above is too near
+            above = y + 13
+        parts.append(_line("floor", frame.left, y, frame.right, y))
+        text = f"{name} {number(floors[name])}"
+        parts.append(_text("floor-name", frame.right - 4, above, text, "end"))
+    return parts
+
+
+def _curves(frame: _Frame, series: Sequence[Series], across: str) -> list[str]:
+    """Curves, cut off at the frame, faint ones behind the others; then the marks."""
+    width = frame.right - frame.left
+    height = frame.bottom - frame.top
+    box = f"{frame.left} {frame.top} {width} {height}"
+    place = f'x="{frame.left}" y="{frame.top}" width="{width}" height="{height}" viewBox="{box}"'
+    faint = [one for one in series if one.kind == "faint"]
+    others = [one for one in series if one.kind != "faint"]
+    parts = [f"<svg {place}>", *(_curve(one, frame) for one in faint + others), "</svg>"]
+    for one in series:
+        if one.kind != "points":
+            continue
+        for x, y in zip(one.x, one.y, strict=True):
+            if math.isfinite(y):
+                title = f"{one.name}: {number(y)} at {across} {x:g}"
+                parts.append(_dot(one.colour, frame.x(x), frame.y(y), 3.2, title))
+    return parts
+
+
+def _curve(series: Series, frame: _Frame) -> str:
+    """A path; it is broken where a value is not finite."""
     path = ""
-    for x, y in zip(s.x, s.y, strict=True):
-        path += f"{pen}{px(x):.1f} {py(y):.1f}" if math.isfinite(y) else ""
-        pen = "L" if math.isfinite(y) else "M"
-    return f'<path class="{s.kind}" style="stroke:var(--c{s.colour % COLOURS})" d="{path}"/>'
+    pen = "M"
+    for x, y in zip(series.x, series.y, strict=True):
+        if math.isfinite(y):
+            path += f"{pen}{frame.x(x):.1f} {frame.y(y):.1f}"
+            pen = "L"
+        else:
+            pen = "M"
+    style = f"stroke:var(--c{series.colour % COLOURS})"
+    return f'<path class="{series.kind}" style="{style}" d="{path}"/>'
 
 
 def _dot(colour: int, x: float, y: float, radius: float, title: str = "") -> str:
-    said = f"<title>{escape(title)}</title>" if title else ""
-    return f'<circle style="fill:var(--c{colour % COLOURS})" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{said}</circle>'
+    style = f"fill:var(--c{colour % COLOURS})"
+    return (
+        f'<circle style="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{_title(title)}</circle>'
+    )
 
 
 def scale(
@@ -173,16 +248,21 @@ def scale(
     """A small horizontal scale: the value as a dot among ticks of its floors and ceilings;
     `falling`: the least on the right, so that better is always to the right. An empty string where
     there is nothing to compare with."""
-    marks = [("floor-mark", *item) for item in floors.items()] + [
-        ("ceiling-mark", *item) for item in ceilings.items()
-    ]
-    marks = [mark for mark in marks if math.isfinite(mark[2])]
+    marks = []
+    for kind, values in (("floor-mark", floors), ("ceiling-mark", ceilings)):
+        for name, known in values.items():
+            if math.isfinite(known):
+                marks.append((kind, name, known))
     if not marks or not math.isfinite(value):
         return ""
-    every = [value, *(v for _, _, v in marks)]
-    at = _onto(min(every), max(every), *((192, 8) if falling else (8, 192)))
-    drawn = "".join(
-        _line(kind, at(v), 4, at(v), 16, f"{name} {number(v)}") for kind, name, v in marks
-    )
-    dot = _dot(colour, at(value), 10, 5.5)
-    return f'<svg class="scale" viewBox="0 0 200 20" aria-hidden="true">{_line("axis", 8, 10, 192, 10)}{drawn}{dot}</svg>'
+    every = [value, *(known for _, _, known in marks)]
+    low = min(every)
+    high = max(every)
+    worst, best = (192, 8) if falling else (8, 192)
+    parts = [_line("axis", 8, 10, 192, 10)]
+    for kind, name, known in marks:
+        x = _onto(known, low, high, worst, best)
+        parts.append(_line(kind, x, 4, x, 16, f"{name} {number(known)}"))
+    parts.append(_dot(colour, _onto(value, low, high, worst, best), 10, 5.5))
+    head = '<svg class="scale" viewBox="0 0 200 20" aria-hidden="true">'
+    return f"{head}{''.join(parts)}</svg>"
