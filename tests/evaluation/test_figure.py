@@ -23,3 +23,11 @@ def test_figures_of_older_files_lead_as_they_did(name, unit, headline):
     older = Figure(name, 0.5, unit, 8).to_json()
     del older["headline"]
     assert Figure.from_json(older).headline is headline
+
+
+def test_a_judgement_of_texts_led_in_older_files():
+    floors = {"token noise": 0.0}
+    older = Figure("parses", 0.5, "share", 8, floors=floors, direction="higher").to_json()
+    del older["headline"]
+    assert Figure.from_json(older).headline
+    assert not Figure.from_json(older | {"direction": "near"}).headline

@@ -74,7 +74,10 @@ def _led_before(data: Mapping[str, Any]) -> bool:
     """Whether a figure of a file that says nothing of headlines stood at the head of reports."""
     if data["name"] in (ACCURACY, MASKED_ACCURACY):
         return True
-    return data["unit"] in ("nats/token", "bits/byte")
+    if data["unit"] in ("nats/token", "bits/byte"):
+        return True
+    # a judgement of texts
+    return data.get("direction") == "higher" and "token noise" in data.get("floors", {})
 
 
 def _or_none(value: float) -> float | None:
