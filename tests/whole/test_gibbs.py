@@ -9,11 +9,11 @@ from torch import nn
 
 from genwright.contents.music.codec_grid import Jsb
 from genwright.contents.music.score import Note, Score
-from genwright.contents.text.fill import gibbs, shares
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.drawing import Decoding
+from genwright.sampling.gibbs import gibbs, shares
 
 PLAIN = Decoding(temperature=1.0)
 

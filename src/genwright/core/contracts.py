@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
+from genwright.core.automaton import Automaton
 from genwright.core.draws import Draws
 
 # Leading axis: examples. "weight", where a stream gives it, is for the loop: see `Stream.batch`.
@@ -236,47 +236,14 @@ def describe(stream: Stream, position: int, examples: Tensor) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-class Utf8Tables(NamedTuple):
-    """Where tokens are bytes of characters: an automaton whose state is what the begun character
-    still lacks, 0 between characters.
-
-    fits: (states, vocabulary) bool, the token may come in that state. after: (states, vocabulary)
-    int64, the state after it, also where it does not fit.
-    """
-
-    fits: Tensor
-    after: Tensor
-
-    def state(self, tokens: Sequence[int]) -> int:
-        """The state after some tokens; the last three decide, for no character has more than four
-        bytes."""
-        state = 0
-        for token in tokens[-3:]:
-            state = int(self.after[state, token]) if token < self.after.shape[1] else 0
-        return state
-
-    def widened(self, vocabulary: int) -> Utf8Tables:
-        """The tables for a model that has more tokens than the codec: those stand for nothing,
-        between characters."""
-        more = vocabulary - self.fits.shape[1]
-        if more <= 0:
-            return self
-        between = self.fits.new_zeros(len(self.fits), more)
-        between[0] = True
-        return Utf8Tables(
-            torch.cat([self.fits, between], 1),
-            torch.cat([self.after, self.after.new_zeros(len(self.after), more)], 1),
-        )
-
-
 @dataclass(frozen=True)
 class Space:
     """What a codec produces, checked against the model before work starts. `special`: name -> id;
     never masked, never content.
     shape: of one example that is no sequence: (channels, height, width) or (coordinates,). length:
     tokens of one that is.
-    utf8: what is valid text, of codecs whose tokens may be parts of characters; made at the first
-    call, which may take a moment.
+    automaton: what is valid content, of codecs whose tokens may be parts of its units (bytes of
+    characters); made at the first call, which may take a moment.
     faults: (examples, time) tokens, -1 for none -> (examples, time, vocabulary) bool, what would
     break a rule of the content there.
     attributes: name -> its values, what content may be conditioned on: a column each, in this order
@@ -294,7 +261,7 @@ class Space:
     length: int = 0
     period: int = 0  # tokens of its rows or bars, where all are as long
     faults: Callable[[Tensor], Tensor] | None = field(default=None, compare=False)
-    utf8: Callable[[], Utf8Tables] | None = field(default=None, compare=False)
+    automaton: Callable[[], Automaton] | None = field(default=None, compare=False)
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

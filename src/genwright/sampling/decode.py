@@ -9,18 +9,25 @@ most half a context, and what remains is encoded anew; this depends on the row a
 
 import sys
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
-from genwright.core.contracts import Utf8Tables
+from genwright.core.automaton import Automaton
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.sampling.drawing import Decoding
-from genwright.sampling.spelling import Spelling
 from genwright.sampling.step import needs_causal, stepper, threads_for
+from genwright.sampling.valid import ValidTokens
 from genwright.sampling.warp import choose, held_by, likeliest, warp
+
+# tokens after which it is asked which rows are over
+EVERY_ON_CPU = 8
+EVERY_ON_GPU = 32
 
 Constraint = Callable[[Tensor, Tensor], Tensor]
 """(tokens so far, prompt included (rows, length) int64; which rows of the batch (rows,) int64) ->
@@ -45,9 +52,9 @@ class Drawn(NamedTuple):
 
     tokens: (rows, drawn) int64; 0 where not mask.
     logprobs: (rows, drawn), nats, under the distribution a token was drawn from: the model's after
-    constraint, penalty, temperature
-        and truncation, so what is sampled is on-policy; at temperature 0 the model's own. That only
-        valid text is drawn does not enter. 0 where not mask; None where not asked for.
+    constraint, penalty, temperature and truncation, so what is sampled is on-policy; at temperature 0
+    the model's own. That only valid content is drawn does not enter. 0 where not mask; None where
+    not asked for.
     mask: (rows, drawn) bool: drawn before the row was over, its end token included.
     """
 
@@ -61,15 +68,11 @@ def pad_left(
 ) -> tuple[Tensor, Tensor]:
     """Token lists of unequal length -> tokens (rows, longest) int64, filled with 0 on the left, and
     (rows, longest) bool, what is real."""
-    both = (
-        [torch.tensor(row) for row in rows],
-        [torch.ones(len(row), dtype=torch.bool) for row in rows],
-    )
-    tokens, real = (
-        torch.nn.utils.rnn.pad_sequence(each, batch_first=True, padding_side="left").to(device)
-        for each in both
-    )
-    return tokens, real
+    tokens = [torch.tensor(row) for row in rows]
+    real = [torch.ones(len(row), dtype=torch.bool) for row in rows]
+    padded = pad_sequence(tokens, batch_first=True, padding_side="left")
+    padded_real = pad_sequence(real, batch_first=True, padding_side="left")
+    return padded.to(device), padded_real.to(device)
 
 
 def generate_tokens(
@@ -81,7 +84,7 @@ def generate_tokens(
     *,
     end: int | None = None,
     constraint: Constraint | None = None,
-    utf8: Utf8Tables | None = None,
+    automaton: Automaton | None = None,
     watch: Watch | None = None,
     every: int | None = None,
     logprobs: bool = True,
@@ -90,8 +93,8 @@ def generate_tokens(
     left-padded where not `padding` (True: real).
 
     draws: one example a row (`settings.seed`, `stop` and `valid_utf8` are not looked at). `end`
-    ends a row. utf8: of the codec, so that only valid text is drawn; a row that ends by its length
-    may end inside a character. Whether rows are over is asked every `every` tokens (default 8, on a
+    ends a row. automaton: of the codec, so that only valid content is drawn; a row that ends by its
+    length may end inside a unit of it (a character). Whether rows are over is asked every `every` tokens (default 8, on a
     GPU 32); when half of them are, they leave the batch. Without `logprobs` the likeliest token is
     found without the others' probabilities, which is faster. Raises GenwrightError where nothing
     could be drawn (logits that are not finite, a constraint without a token), and for a model that
@@ -105,7 +108,7 @@ def generate_tokens(
         draws,
         end=end,
         constraint=constraint,
-        utf8=utf8,
+        automaton=automaton,
         every=every,
         logprobs=logprobs,
     )
@@ -129,7 +132,7 @@ def stream_tokens(
     *,
     end: int | None = None,
     constraint: Constraint | None = None,
-    utf8: Utf8Tables | None = None,
+    automaton: Automaton | None = None,
     every: int | None = None,
     logprobs: bool = True,
 ) -> Generator[NewTokens, Sequence[bool] | None, tuple[Tensor, Tensor, Tensor]]:
@@ -137,103 +140,204 @@ def stream_tokens(
     are over; closing it stops the drawing. Returns tokens, log-probabilities and mask, (rows,
     max_tokens) each."""
     needs_causal(model)
-    (size, prompt), device, context = (
-        tokens.shape,
-        tokens.device,
-        getattr(model, "context", sys.maxsize),
-    )
-    every, total, row = (
-        every or (8 if device.type == "cpu" else 32),
-        prompt + settings.max_tokens,
-        getattr(model, "row", 1),
-    )
-    reader = stepper(model)
-    spelling: Spelling | None = None
-    uniform = draws.uniform("token", settings.max_tokens) if settings.temperature > 0 else None
-    tokens = torch.nn.functional.pad(tokens, (0, settings.max_tokens))
-    scores = torch.zeros(size, total, device=device)
-    mask = torch.zeros(size, total, dtype=torch.bool, device=device)
-    begin = (
-        torch.zeros(size, dtype=torch.int64, device=device)
-        if padding is None
-        else prompt - padding.sum(1)
-    )
-    start = begin  # first token that a row still sees; begin: the first of its prompt
-    # which are not over; where their next token goes
-    rows = torch.arange(size, device=device)
-    at = prompt
-    # a segment: read what the living rows hold, then step until one of them outgrows its
-    # context
-    while len(rows) and at < total:
-        start = torch.where(
-            at - start > context,
-            -((max(context - (total - at) + 1, context // 2, 1) - at) // row) * row,
-            start,
-        )
-        low = int(start[rows].min())
-        first = at
-        asked = at
-        held = tokens[rows]
-        until = min(total, low + context + 1)
-        places = torch.arange(at, device=device)
-        real = places[low:] >= start[rows, None]
-        logits = reader.start(held[:, low:at], None if real.all() else real, until - low - 1)
-        if utf8 is not None and spelling is None:
-            spelling = Spelling(
-                utf8.widened(logits.shape[-1]), tokens[:, :prompt], padding, settings, draws
-            )
-        seen = (
-            None
-            if settings.repetition_penalty == 1
-            else held_by(held[:, :at], places >= begin[rows, None], logits.shape[-1])
-        )
-        chances = None if uniform is None else uniform[rows]
-        over = torch.zeros(len(rows), dtype=torch.bool, device=device)
-        done, found = over, list[Tensor]()  # done: rows that repeat the end token
-        begins = None if spelling is None else spelling.begins[rows]
-        with threads_for(model, len(rows)):
+    batch = _Batch(model, tokens, padding, settings, draws, end, constraint, automaton, logprobs)
+    if every is None:
+        every = EVERY_ON_CPU if tokens.device.type == "cpu" else EVERY_ON_GPU
+    while batch.goes_on:
+        yield from batch.segment(every)
+    return batch.drawn()
+
+
+class _Batch:
+    """Rows that are drawn together.
+
+    It is drawn in segments. A segment reads what the living rows hold, then steps token by token,
+    until one of them outgrows its context, or half of them are over and leave. Attributes, of all
+    rows of the batch:
+
+    tokens: (rows, total), prompts and what was drawn. scores: (rows, total) log-probabilities.
+    mask: (rows, total) bool, drawn while the row was living. living: (rows that are not over,)
+    their numbers. place: where their next tokens go. begin: (rows,) where a prompt begins. start:
+    (rows,) the first token that a row still sees.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokens: Tensor,
+        padding: Tensor | None,
+        settings: Decoding,
+        draws: Draws,
+        end: int | None,
+        constraint: Constraint | None,
+        automaton: Automaton | None,
+        logprobs: bool,
+    ):
+        rows, self.prompt = tokens.shape
+        self.total = self.prompt + settings.max_tokens
+        self.model = model
+        self.padding = padding
+        self.settings = settings
+        self.draws = draws
+        self.end = end
+        self.constraint = constraint
+        self.automaton = automaton
+        self.logprobs = logprobs
+        self.context: int = getattr(model, "context", sys.maxsize)
+        self.stepper = stepper(model)
+
+        device = tokens.device
+        self.tokens = F.pad(tokens, (0, settings.max_tokens))
+        self.scores = torch.zeros(rows, self.total, device=device)
+        self.mask = torch.zeros(rows, self.total, dtype=torch.bool, device=device)
+        self.living = torch.arange(rows, device=device)
+        self.place = self.prompt
+        self.begin = torch.zeros(rows, dtype=torch.int64, device=device)
+        if padding is not None:
+            self.begin = self.prompt - padding.sum(1)
+        self.start = self.begin
+        self.uniform: Tensor | None = None  # (rows, max_tokens)
+        if settings.temperature > 0:
+            self.uniform = draws.uniform("token", settings.max_tokens)
+        self.valid: ValidTokens | None = None  # made when the model's vocabulary is known
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is something left to draw."""
+        return len(self.living) > 0 and self.place < self.total
+
+    def drawn(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens, log-probabilities and mask, (rows, max_tokens) each."""
+        prompt = self.prompt
+        return self.tokens[:, prompt:], self.scores[:, prompt:], self.mask[:, prompt:]
+
+    def segment(self, every: int) -> Generator[NewTokens, Sequence[bool] | None]:
+        """Draws one segment, an event every `every` tokens; see `stream_tokens`."""
+        self._forget()
+        first = self.place
+        asked = self.place  # what stands before it was in an event
+        low = int(self.start[self.living].min())
+        until = min(self.total, low + self.context + 1)
+        held = self.tokens[self.living]  # (living, total)
+        logits = self._read(held, low, until)
+        chooser = self._chooser(held, logits.shape[-1])
+        over = torch.zeros(len(self.living), dtype=torch.bool, device=held.device)
+        scores: list[Tensor] = []
+        with threads_for(self.model, len(self.living)):
             while True:
-                if constraint:
-                    logits = logits.masked_fill(~constraint(held[:, :at], rows), float("-inf"))
-                warped = warp(logits, settings, seen)
-                token, score = _next(
-                    warped, None if chances is None else chances[:, at - prompt], logprobs
-                )
-                if spelling is not None and begins is not None:
-                    token, score, begins = spelling.mended(
-                        begins, rows, at - prompt, logits, seen, token, score
-                    )
-                if constraint and end is not None:
-                    token = token.masked_fill(done, end)
-                    done = done | (token == end)
-                held[:, at] = token
-                found.append(score)
-                at += 1
-                if (at - first) % every == 0 or at == until:
-                    new, asked = held[:, asked:at], at
-                    over = over | (new == end).any(1) if end is not None else over
-                    told = yield NewTokens(new, rows)
-                    if told is not None:
-                        over = over | torch.tensor(list(told), device=device)
-                    if at == until or 2 * int(over.sum()) >= len(rows):
+                number = self.place - self.prompt
+                token, score = chooser.next(logits, held[:, : self.place], number)
+                held[:, self.place] = token
+                scores.append(score)
+                self.place += 1
+                if (self.place - first) % every == 0 or self.place == until:
+                    new = held[:, asked : self.place]
+                    asked = self.place
+                    if self.end is not None:
+                        over = over | (new == self.end).any(1)
+                    answer = yield NewTokens(new, self.living)
+                    if answer is not None:
+                        over = over | torch.tensor(list(answer), device=held.device)
+                    if self.place == until or 2 * int(over.sum()) >= len(self.living):
                         break
-                if seen is not None:
-                    seen.scatter_(1, token[:, None], True)
-                logits = reader.step(token)
-        tokens[rows], mask[rows, first:at] = held, True
-        scores[rows, first:at] = torch.stack(found, 1)
-        if spelling is not None and begins is not None:
-            spelling.begins[rows] = begins
-        rows = rows[~over]
-    return tokens[:, prompt:], scores[:, prompt:], mask[:, prompt:]
+                logits = self.stepper.step(token)
+        self.tokens[self.living] = held
+        self.mask[self.living, first : self.place] = True
+        self.scores[self.living, first : self.place] = torch.stack(scores, 1)
+        if self.valid is not None and chooser.starts is not None:
+            self.valid.starts[self.living] = chooser.starts
+        self.living = self.living[~over]
+
+    def _forget(self) -> None:
+        """Moves `start` where a row has outgrown the context: enough to make room for the tokens
+        still to come, but at most half a context is forgotten, in whole rows of places."""
+        still_to_come = self.total - self.place
+        kept = max(self.context - still_to_come + 1, self.context // 2, 1)
+        multiple: int = getattr(self.model, "row", 1)
+        start = -((kept - self.place) // multiple) * multiple  # rounded up
+        outgrown = self.place - self.start > self.context
+        self.start = torch.where(outgrown, start, self.start)
+
+    def _read(self, held: Tensor, low: int, until: int) -> Tensor:
+        """Reads what the living rows still see, with room up to `until`; (living, vocabulary)
+        logits of the next token."""
+        places = torch.arange(low, self.place, device=held.device)
+        real = places >= self.start[self.living, None]  # (living, places)
+        padding = None if real.all() else real
+        return self.stepper.start(held[:, low : self.place], padding, until - low - 1)
+
+    def _chooser(self, held: Tensor, vocabulary: int) -> "_Chooser":
+        """What chooses the tokens of the living rows."""
+        if self.automaton is not None and self.valid is None:
+            self.valid = ValidTokens(
+                self.automaton.widened(vocabulary),
+                self.tokens[:, : self.prompt],
+                self.padding,
+                self.settings,
+                self.draws,
+            )
+        seen: Tensor | None = None
+        if self.settings.repetition_penalty != 1:
+            places = torch.arange(self.place, device=held.device)
+            real = places >= self.begin[self.living, None]
+            seen = held_by(held[:, : self.place], real, vocabulary)
+        return _Chooser(
+            rows=self.living,
+            settings=self.settings,
+            uniform=None if self.uniform is None else self.uniform[self.living],
+            seen=seen,
+            constraint=self.constraint,
+            end=self.end,
+            valid=self.valid,
+            starts=None if self.valid is None else self.valid.starts[self.living],
+            logprobs=self.logprobs,
+        )
 
 
-def _next(logits: Tensor, chances: Tensor | None, logprobs: bool) -> tuple[Tensor, Tensor]:
-    """(rows,) tokens and their log-probabilities, or, where nobody asks for these, logits: they
-    show as well whether all is finite."""
-    if chances is not None:
-        return choose(logits, chances)
-    return likeliest(logits) if logprobs else logits.max(-1)[::-1]
+@dataclass
+class _Chooser:
+    """Chooses the next tokens of some rows, within a segment. rows: (n,) which of the batch.
+    uniform: (n, max_tokens), None at temperature 0. seen: (n, vocabulary) bool, the tokens that are
+    penalised. starts: (n,), see `ValidTokens`."""
+
+    rows: Tensor
+    settings: Decoding
+    uniform: Tensor | None
+    seen: Tensor | None
+    constraint: Constraint | None
+    end: int | None
+    valid: ValidTokens | None
+    starts: Tensor | None
+    logprobs: bool
+    over: Tensor | None = None  # (n,) bool: rows that drew the end token and repeat it
+
+    def next(self, logits: Tensor, held: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """(n,) tokens and their log-probabilities. logits: (n, vocabulary). held: (n, length), the
+        tokens so far. number: of the token in its sample."""
+        if self.constraint is not None:
+            logits = logits.masked_fill(~self.constraint(held, self.rows), float("-inf"))
+        token, score = self._drawn(warp(logits, self.settings, self.seen), number)
+        if self.valid is not None and self.starts is not None:
+            token, score, self.starts = self.valid.mended(
+                self.starts, self.rows, number, logits, self.seen, token, score
+            )
+        if self.constraint is not None and self.end is not None:
+            if self.over is not None:
+                token = token.masked_fill(self.over, self.end)
+            self.over = token == self.end
+        if self.seen is not None:
+            self.seen.scatter_(1, token[:, None], True)
+        return token, score
+
+    def _drawn(self, logits: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """(n,) tokens and their log-probabilities, or, where nobody asks for these, logits: they
+        show as well whether all is finite."""
+        if self.uniform is not None:
+            return choose(logits, self.uniform[:, number])
+        if self.logprobs:
+            return likeliest(logits)
+        highest, token = logits.max(-1)
+        return token, highest
 
 
 def result_of(
@@ -243,10 +347,12 @@ def result_of(
     mode, so that it may enter a gradient."""
     if end is not None:
         ends = ((tokens == end) & mask).long()
-        mask = mask & (ends.cumsum(1) - ends == 0)
+        ended_before = ends.cumsum(1) - ends > 0
+        mask = mask & ~ended_before
     width = int(mask.any(0).sum())
     mask = mask[:, :width].clone()
-    tokens, scores = tokens[:, :width] * mask, scores[:, :width].where(mask, 0)
+    tokens = tokens[:, :width] * mask
+    scores = scores[:, :width].where(mask, 0)
     if not scores.isfinite().all():
         row, place = (~scores.isfinite()).nonzero()[0].tolist()
         what = f"row {row}: token {place} could not be drawn, its probabilities are not finite"

@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 from genwright.contents.text.codec import BPE, Characters
-from genwright.contents.text.fill import fill, fill_tokens
+from genwright.contents.text.fill import fill
 from genwright.contents.text.generate import generate_all as generate
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.drawing import Decoding
+from genwright.sampling.gibbs import fill_tokens
 
 GREEDY = Decoding(temperature=0)
 

@@ -12,14 +12,15 @@ from scripts import SCRIPTS, byte_fallback, bytes_of, is_text
 from torch import nn
 
 from genwright.contents.text.codec import BPE, Bytes
-from genwright.contents.text.fill import candidates, fill, fill_tokens
+from genwright.contents.text.fill import candidates, fill
 from genwright.contents.text.generate import Reader
 from genwright.contents.text.generate import generate_all as generate
 from genwright.core.draws import Draws
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
-from genwright.sampling.spelling import may_fill
+from genwright.sampling.gibbs import fill_tokens
+from genwright.sampling.valid import may_fill
 
 BYTES = Bytes().train(iter([]))
 PIECES = BPE(vocabulary=400).train(iter([SCRIPTS * 30]))
@@ -105,10 +106,10 @@ def test_recorded_log_probabilities_are_the_models_own(asked):
 
     wanted = Decoding(**{"temperature": 0.9, "max_tokens": 20} | asked)
     plain = wanted.model_copy(update={"top_k": 0, "top_p": 1.0, "min_p": 0.0})
-    model, tables = network(BYTES, 1), BYTES.space.utf8()
+    model, tables = network(BYTES, 1), BYTES.space.automaton()
     prompt = torch.tensor([[256, 65], [256, 0xE4]])  # the second ends inside a character
     drawn = generate_tokens(
-        model, prompt, None, wanted, Draws(0, 0, torch.arange(2)), end=256, utf8=tables
+        model, prompt, None, wanted, Draws(0, 0, torch.arange(2)), end=256, automaton=tables
     )
     for row in range(2):
         so_far = prompt[row].tolist()
@@ -156,9 +157,9 @@ def test_draws_follow_the_models_distribution_among_what_fits():
         None,
         wanted,
         Draws(3, 0, torch.arange(20_000)),
-        utf8=BYTES.space.utf8(),
+        automaton=BYTES.space.automaton(),
     )
-    expected = logits.masked_fill(~BYTES.space.utf8().fits[0], -math.inf).softmax(0)
+    expected = logits.masked_fill(~BYTES.space.automaton().fits[0], -math.inf).softmax(0)
     share = torch.bincount(drawn.tokens[:, 0], minlength=259) / 20_000
     assert (share - expected).abs().max() < 0.015
     assert share[0x80] == 0 and torch.allclose(
@@ -167,7 +168,7 @@ def test_draws_follow_the_models_distribution_among_what_fits():
 
 
 def test_a_row_is_the_same_alone_and_in_any_batch():
-    model, tables = network(BYTES, 2), BYTES.space.utf8()
+    model, tables = network(BYTES, 2), BYTES.space.automaton()
     wanted = Decoding(temperature=1.0, max_tokens=30)
     together = generate(model, BYTES, ["天", "", "ab"], 3, wanted)
     alone = [
@@ -203,7 +204,7 @@ def test_an_end_comes_only_between_characters():
     assert {s.stopped for s in drawn} >= {"end"}
     for sample in drawn:
         assert sample.unfinished == (
-            sample.stopped == "length" and BYTES.space.utf8().state(sample.tokens) != 0
+            sample.stopped == "length" and BYTES.space.automaton().state(sample.tokens) != 0
         )
         assert is_text(sample.text.encode()) and "\ufffd" not in sample.text
 
@@ -266,7 +267,7 @@ def test_what_may_fill_gaps_is_what_a_search_finds(text, data):
     some = [0x41, 0x80, 0x9F, 0xA0, 0xBF, 0xC3, 0xE0, 0xE5, 0xED, 0xF0, 0xF4]
     expected = brute_force(row, open_, some)
     never = [t for t in range(259) if t not in some]
-    may = may_fill(BYTES.space.utf8(), torch.tensor([row]), torch.tensor([open_]), never)
+    may = may_fill(BYTES.space.automaton(), torch.tensor([row]), torch.tensor([open_]), never)
     for own, wanted in zip(may, expected, strict=True):
         assert set(own.nonzero()[:, 0].tolist()) == wanted or not wanted
 
@@ -288,7 +289,7 @@ def test_gaps_are_filled_with_valid_text(temperature):
             wanted,
             Draws(seed, 0, torch.arange(1)),
             never=never,
-            utf8=BYTES.space.utf8(),
+            automaton=BYTES.space.automaton(),
         )
         assert is_text(bytes(filled[0].tolist()))
         assert torch.equal(filled[keep], row[keep])
@@ -320,7 +321,7 @@ def test_filling_text_gives_text_and_candidates_that_are_text():
 def test_probabilities_of_candidates_are_the_models_own():
     model = network(BYTES, 4, causal=False, preset="modernbert")
     row = torch.tensor([[0xE5, 257, 0xA9]])
-    (found,) = candidates(model, BYTES, row, 4, BYTES.space.utf8())
+    (found,) = candidates(model, BYTES, row, 4, BYTES.space.automaton())
     with torch.no_grad():
         p = model(row)[0, 1].index_fill(0, torch.tensor([256, 257, 258]), -math.inf).softmax(-1)
     assert all(
@@ -340,7 +341,7 @@ def test_bytes_that_no_token_completes_are_left_as_they_are():
         Decoding(temperature=1.0),
         Draws(0, 0, torch.arange(1)),
         never=[256, 257, 258],
-        utf8=BYTES.space.utf8(),
+        automaton=BYTES.space.automaton(),
     )
     assert filled[0, 1] < 256 and torch.equal(filled[keep], row[keep])
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scripts import SCRIPTS, byte_fallback, is_text
 
 from genwright.contents.text.codec import BPE, Bytes, Characters
-from genwright.contents.text.utf8 import LAST, THREE, TRANSITIONS, TWO, WHOLE, tables
+from genwright.contents.text.utf8 import LAST, THREE, TRANSITIONS, TWO, WHOLE, automaton_of
 
 
 def state_of(data: bytes) -> int | None:
@@ -100,7 +100,7 @@ def test_tokens_move_the_state_as_their_bytes_do(data, sizes):
     cuts = [0, *(min(len(data), at) for at in itertools.accumulate(sizes)), len(data)]
     pieces = [data[a:b] for a, b in itertools.pairwise(cuts) if a < b]
     every = [bytes([byte]) for byte in range(256)]
-    made = tables([*every, *pieces, None])
+    made = automaton_of([*every, *pieces, None])
     state = WHOLE
     for number, piece in enumerate(pieces, start=256):
         following = state
@@ -124,7 +124,7 @@ def test_tokens_move_the_state_as_their_bytes_do(data, sizes):
 def test_a_character_that_cannot_be_completed_is_not_begun():
     # nothing may follow E0
     lacking = [bytes([byte]) for byte in range(256) if not 0xA0 <= byte <= 0xBF]
-    made = tables(lacking)
+    made = automaton_of(lacking)
     assert not made.fits[WHOLE, lacking.index(b"\xe0")] and made.fits[WHOLE, lacking.index(b"\xe1")]
     # where a prompt left a row without a way out, there is still something to draw
     assert made.fits.any(1).all()
@@ -133,7 +133,7 @@ def test_a_character_that_cannot_be_completed_is_not_begun():
 @pytest.mark.parametrize("codec", [Bytes(), BPE(vocabulary=500)], ids=["bytes", "bpe"])
 def test_the_bytes_of_tokens_are_those_that_the_tokenizer_decodes(codec):
     made = codec.train(iter([SCRIPTS * 30]))
-    states = made.space.utf8()
+    states = made.space.automaton()
     assert states.fits.shape == (8, made.space.vocabulary)
     for token in range(made.space.vocabulary - 3):
         text = made.decode([token])
@@ -148,12 +148,12 @@ def test_the_bytes_of_tokens_are_those_that_the_tokenizer_decodes(codec):
 
 
 def test_a_codec_of_whole_characters_has_no_tables(tmp_path):
-    assert Characters().train(iter([SCRIPTS])).space.utf8 is None
+    assert Characters().train(iter([SCRIPTS])).space.automaton is None
 
 
 def test_tokens_of_bytes_beside_tokens_of_characters():
     codec = byte_fallback()
-    states = codec.space.utf8()
+    states = codec.space.automaton()
     assert (
         states.state([2]) == WHOLE
         and states.state([0xE5 + 3]) == TWO
@@ -165,7 +165,7 @@ def test_tokens_of_bytes_beside_tokens_of_characters():
 
 
 def test_the_state_of_a_prompt_depends_on_its_last_bytes_only():
-    made = tables([bytes([byte]) for byte in range(256)])
+    made = automaton_of([bytes([byte]) for byte in range(256)])
     for data in (
         b"",
         b"abc",

@@ -12,11 +12,11 @@ from genwright.contents.music.codec import MusicCodec
 from genwright.contents.music.codec_tokens import KEYS, key_name
 from genwright.contents.music.rules import Rules
 from genwright.contents.music.score import Meter, Note, Score, edges, first_number
-from genwright.contents.text.fill import gibbs
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
+from genwright.sampling.gibbs import gibbs
 from genwright.sampling.step import needs_causal
 
 BARS = 16  # of music without an end

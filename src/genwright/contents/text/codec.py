@@ -20,8 +20,9 @@ from pydantic import Field
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from genwright.contents.text.encoding import CODE_POINTS, Encoder, byte_symbols, split_pieces
-from genwright.contents.text.utf8 import by_bytes, tables, token_bytes
-from genwright.core.contracts import Space, Utf8Tables
+from genwright.contents.text.utf8 import automaton_of, by_bytes, token_bytes
+from genwright.core.automaton import Automaton
+from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
 from genwright.core.registry import Settings
@@ -57,7 +58,7 @@ class TextCodec:
     def __init__(self, tokenizer: Tokenizer, special: dict[str, int]):
         self.tokenizer = tokenizer
         self._encoder = Encoder(tokenizer)
-        self._known_utf8: Utf8Tables | None = None
+        self._known_automaton: Automaton | None = None
         for i, token in tokenizer.get_added_tokens_decoder().items():
             if token.special and i not in special.values():
                 special = {**special, token.content: i}
@@ -67,7 +68,7 @@ class TextCodec:
             special=special,
             word_start=_word_starts(tokenizer, vocabulary, special),
             carries_space=_carries_space(tokenizer),
-            utf8=self._utf8 if by_bytes(tokenizer) else None,
+            automaton=self._automaton if by_bytes(tokenizer) else None,
         )
         content = tokenizer.to_str() + json.dumps(special, sort_keys=True)
         self.digest = hashlib.sha256(content.encode()).hexdigest()
@@ -75,11 +76,13 @@ class TextCodec:
     def __repr__(self) -> str:
         return f"TextCodec(vocabulary={self.space.vocabulary}, special={dict(self.space.special)})"
 
-    def _utf8(self) -> Utf8Tables:
-        if self._known_utf8 is None:
+    def _automaton(self) -> Automaton:
+        if self._known_automaton is None:
             special = set(self.space.special.values())
-            self._known_utf8 = tables(token_bytes(self.tokenizer, self.space.vocabulary, special))
-        return self._known_utf8
+            self._known_automaton = automaton_of(
+                token_bytes(self.tokenizer, self.space.vocabulary, special)
+            )
+        return self._known_automaton
 
     def encode(self, text: str) -> list[int]:
         """No special token is added. Raises GenwrightError for what is no text."""

@@ -1,38 +1,30 @@
-"""Fill-in by models that see both sides: text with [MASK] in it (`fill`), and tokens where some are
-kept (`fill_tokens`, `gibbs`).
+"""Filling in text with [MASK] in it, by a model that sees both sides.
 
-In text several gaps are filled one after the other, the surest first, so that each sees those
-before it (easy-first, as in Goldberg and Elhadad 2010). Special tokens are never filled in.
-
-Block Gibbs sampling: again and again some open places are hidden and drawn anew, given all others.
-A pass hides a share of each row's open blocks, all at first, fewer each time (annealed as in Yao et
-al., arXiv 1409.0585; Huang et al., Coconet, 1903.07227), and draws what is hidden at once, each
-place by itself. That is fast, and wrong while many are hidden; at one block of one place a pass it
-is Gibbs sampling, and the model's own distribution is where it settles.
+Several gaps are filled one after the other, the surest first (`sampling.gibbs.fill_tokens`).
+Special tokens are never filled in.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genwright.core.contracts import Utf8Tables
+from genwright.core.automaton import Automaton
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
-from genwright.core.progress import track
 from genwright.sampling.drawing import Decoding
-from genwright.sampling.spelling import may_fill
+from genwright.sampling.gibbs import fill_tokens, without
 from genwright.sampling.step import needs_bidirectional
-from genwright.sampling.warp import choose, held_by, likeliest, warp
+from genwright.sampling.valid import may_fill
 
 MASK = "[MASK]"  # how a gap is written in a text, whatever the tokenizer calls it
 
 
 @dataclass(frozen=True)
 class Candidate:
+    """A token that may fill a gap."""
+
     token: int
     """Its id."""
     text: str
@@ -43,6 +35,8 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Filled:
+    """A text whose gaps are filled."""
+
     text: str
     """The whole text, its gaps filled."""
     tokens: tuple[int, ...]
@@ -65,106 +59,56 @@ def fill(
         raise GenwrightError(
             f"there is no {MASK} in the text to fill in", f"write {MASK} where a token is wanted"
         )
-    if (mask := codec.space.special.get("mask")) is None:
+    mask = codec.space.special.get("mask")
+    if mask is None:
         raise GenwrightError(
             "the codec of this model has no mask token",
             "train with a codec that has one, such as codec.kind=bpe",
         )
-    tokens = torch.tensor([_encode(codec, text, mask)], device=next(model.parameters()).device)
-    keep, settings = tokens != mask, settings or Decoding(temperature=0)
-    draws = Draws(settings.seed, 0, torch.zeros(1, dtype=torch.long, device=tokens.device))
-    utf8 = codec.space.utf8() if settings.valid_utf8 and codec.space.utf8 else None
-    special = list(codec.space.special.values())
-    filled = fill_tokens(model, tokens, keep, mask, settings, draws, never=special, utf8=utf8)[0]
-    found = candidates(model, codec, tokens, top, utf8)
+    settings = settings or Decoding(temperature=0)
+    device = next(model.parameters()).device
+    tokens = torch.tensor([_encode(codec, text, mask)], device=device)  # (1, time)
+    keep = tokens != mask
+    draws = Draws(settings.seed, 0, torch.zeros(1, dtype=torch.long, device=device))
+    valid = settings.valid_utf8 and codec.space.automaton is not None
+    automaton = codec.space.automaton() if valid else None
+    filled = fill_tokens(
+        model,
+        tokens,
+        keep,
+        mask,
+        settings,
+        draws,
+        never=list(codec.space.special.values()),
+        automaton=automaton,
+    )[0]
+    found = candidates(model, codec, tokens, top, automaton)
     return Filled(codec.decode(filled.tolist()), tuple(filled[~keep[0]].tolist()), found)
 
 
 @torch.inference_mode()
 def candidates(
-    model: nn.Module, codec: Any, tokens: Tensor, top: int, utf8: Utf8Tables | None = None
+    model: nn.Module, codec: Any, tokens: Tensor, top: int, automaton: Automaton | None = None
 ) -> tuple[tuple[Candidate, ...], ...]:
-    """For each gap of one row, tokens (1, time) int64, the `top` likeliest; with `utf8` of those
-    that valid text may have there."""
-    special = codec.space.special
-    gaps = tokens == special["mask"]
-    # (gaps, vocabulary)
-    probabilities = _content(model(tokens)[gaps], list(special.values())).softmax(-1)
-    if utf8 is not None:
-        fitting = may_fill(
-            utf8.widened(probabilities.shape[-1]), tokens, gaps, list(special.values())
-        )
+    """For each gap of one row, tokens (1, time) int64, the `top` likeliest; with `automaton` of
+    those that valid text may have there."""
+    special = list(codec.space.special.values())
+    gaps = tokens == codec.space.special["mask"]
+    probabilities = without(model(tokens)[gaps], special).softmax(-1)  # (gaps, vocabulary)
+    vocabulary = probabilities.shape[-1]
+    if automaton is not None:
+        fitting = may_fill(automaton.widened(vocabulary), tokens, gaps, special)
         probabilities = probabilities.masked_fill(~fitting, -1)
-    best = probabilities.topk(min(top, probabilities.shape[-1] - len(set(special.values()))))
+    best = probabilities.topk(min(top, vocabulary - len(set(special))))
     found = []
     for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True):
-        found.append(
-            tuple(
-                Candidate(i, codec.decode([i]), p)
-                for i, p in zip(ids, values, strict=True)
-                if p >= 0
-            )
-        )
+        of_gap = [
+            Candidate(token, codec.decode([token]), probability)
+            for token, probability in zip(ids, values, strict=True)
+            if probability >= 0
+        ]
+        found.append(tuple(of_gap))
     return tuple(found)
-
-
-@torch.no_grad()
-def fill_tokens(
-    model: nn.Module,
-    tokens: Tensor,
-    keep: Tensor,
-    mask: int,
-    settings: Decoding,
-    draws: Draws,
-    *,
-    never: Sequence[int] = (),
-    utf8: Utf8Tables | None = None,
-) -> Tensor:
-    """tokens (rows, time) int64 with what is not `keep` (rows, time; bool) replaced by what the
-    model puts there, one gap a row at a time; returns as given.
-
-    mask: the token that stands in a gap. draws: one example a row; each position has a draw of its
-    own. never: tokens that do not come in. utf8: of the codec, so that gaps become valid text
-    wherever what stands around them allows it. Raises GenwrightError where probabilities are not
-    finite.
-    """
-    (rows, time), open_, tokens = tokens.shape, ~keep, tokens.masked_fill(~keep, mask)
-    uniform = draws.uniform("fill", time).flatten()
-    while open_.any():
-        logits = _content(model(tokens), never)
-        if utf8 is not None:
-            logits[open_] = logits[open_].masked_fill(
-                ~may_fill(utf8.widened(logits.shape[-1]), tokens, open_, never), float("-inf")
-            )
-        logits = logits.flatten(0, 1)
-        seen = (
-            None if settings.repetition_penalty == 1 else held_by(tokens, ~open_, logits.shape[-1])
-        )
-        # for each of a row's positions
-        logits = warp(logits, settings, None if seen is None else seen.repeat_interleave(time, 0))
-        new = _drawn(logits, settings, uniform).view(rows, time)
-        surest = logits.softmax(-1).amax(-1).view(rows, time).masked_fill(~open_, -1)
-        first = surest.argsort(dim=1, descending=True, stable=True)[:, :1]
-        now = open_ & torch.zeros_like(open_).scatter_(1, first, True)
-        tokens = torch.where(now, new, tokens)
-        open_ = open_ & ~now
-    return tokens
-
-
-def _drawn(logits: Tensor, settings: Decoding, uniform: Tensor) -> Tensor:
-    """A token of each row of warped logits. uniform: (rows,)."""
-    new, logprob = choose(logits, uniform) if settings.temperature > 0 else likeliest(logits)
-    if not logprob.isfinite().all():
-        raise GenwrightError(
-            "the model's probabilities are not finite", "look for weights that are not finite"
-        )
-    return new
-
-
-def _content(logits: Tensor, never: Sequence[int]) -> Tensor:
-    return logits.index_fill(
-        -1, torch.tensor(never, dtype=torch.long, device=logits.device), float("-inf")
-    )
 
 
 def _encode(codec: Any, text: str, mask: int) -> list[int]:
@@ -173,50 +117,8 @@ def _encode(codec: Any, text: str, mask: int) -> list[int]:
     *before, last = text.split(MASK)
     tokens: list[int] = []
     for piece in before:
-        tokens += [
-            *codec.encode(piece.removesuffix(" ") if codec.space.carries_space else piece),
-            mask,
-        ]
+        if codec.space.carries_space:
+            piece = piece.removesuffix(" ")
+        tokens += codec.encode(piece)
+        tokens.append(mask)
     return tokens + list(codec.encode(last))
-
-
-# ---- block Gibbs sampling
-
-
-def shares(passes: int) -> list[float]:
-    """The share of open places that each pass hides: from 1 in a straight line to 0, which is one
-    place, for the last quarter."""
-    return [max(0.0, 1 - n / max(1.0, 0.75 * passes)) for n in range(passes)]
-
-
-@torch.no_grad()
-def gibbs(
-    model: nn.Module,
-    tokens: Tensor,
-    keep: Tensor,
-    mask: int,
-    settings: Decoding,
-    draws: Draws,
-    passes: int,
-    *,
-    allowed: Tensor,
-) -> Tensor:
-    """tokens (rows, time) int64 with what is not `keep` (rows, time; bool) drawn anew `passes`
-    times; returns as given.
-
-    mask: the token that hides. draws: one example a row. allowed: bool, what may come where, (rows,
-    time, vocabulary) or what broadcasts to it. A pass hides a block of random places, at least one
-    of a row's. Raises GenwrightError for a model that reads one way, and where probabilities are
-    not finite.
-    """
-    needs_bidirectional(model)
-    for n, share in enumerate(track(shares(passes), "passes")):
-        rank = draws.uniform(f"block {n}", tokens.shape[1]).masked_fill(keep, 2)
-        last = ((~keep).sum(1) * share).ceil().long().clamp(min=1) - 1
-        hidden = ~keep & (rank <= rank.sort(1).values.gather(1, last[:, None]))
-        logits = model(tokens.masked_fill(hidden, mask))
-        logits = warp(logits.masked_fill(~allowed, -math.inf)[hidden], settings)
-        tokens = tokens.masked_scatter(
-            hidden, _drawn(logits, settings, draws.uniform(f"token {n}", tokens.shape[1])[hidden])
-        )
-    return tokens

@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from genwright.core.contracts import Codec, Utf8Tables
+from genwright.core.automaton import Automaton
+from genwright.core.contracts import Codec
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.sampling.decode import Drawn, NewTokens, pad_left, result_of, stream_tokens
@@ -65,7 +66,7 @@ class Reader:
         self._stop = stop
         self._emit = emit
         self._whole = whole
-        self._utf8 = codec.space.utf8() if codec.space.utf8 else None
+        self._automaton = codec.space.automaton() if codec.space.automaton else None
         self._released = 0  # characters given to emit
         # tokens that are decoded together; how many characters of it are in the text
         self._window = list(prompt)
@@ -121,10 +122,10 @@ class Reader:
         """The window's text but for the beginning of a character at its end, and whether there is
         none such."""
         decoded = self._codec.decode(self._window)
-        if self._utf8 is None:
+        if self._automaton is None:
             shown = decoded.removesuffix(_PARTIAL)
             return shown, shown == decoded
-        if self._utf8.state(self._window) == 0:
+        if self._automaton.state(self._window) == 0:
             return decoded, True
         settled = self._codec.decode(self._window[: self._boundary(len(self._window))])
         # codecs that show bytes in a row as text only where all of them are
@@ -134,15 +135,15 @@ class Reader:
 
     def _boundary(self, at: int) -> int:
         """The last place in the window up to `at` that is between characters."""
-        assert self._utf8 is not None
-        while at > 0 and self._utf8.state(self._window[:at]) != 0:
+        assert self._automaton is not None
+        while at > 0 and self._automaton.state(self._window[:at]) != 0:
             at -= 1
         return at
 
     def _settle(self) -> None:
         """Forgets all of the window but what the text of its next tokens depends on."""
         keep = max(0, len(self._window) - _CONTEXT)
-        if self._utf8 is not None:
+        if self._automaton is not None:
             keep = self._boundary(keep)
         del self._window[:keep]
         self._known = len(self._decoded()[0])
@@ -250,8 +251,8 @@ class _Batch:
         self.pieces = pieces
         self.end: int = codec.space.special["end"]
         self.settings = settings
-        valid = settings.valid_utf8 and codec.space.utf8
-        self.utf8: Utf8Tables | None = codec.space.utf8() if valid else None
+        valid = settings.valid_utf8 and codec.space.automaton
+        self.automaton: Automaton | None = codec.space.automaton() if valid else None
         self.new: list[tuple[int, str]] = []  # pieces that nobody has taken yet
         self.readers = [
             Reader(
@@ -260,7 +261,7 @@ class _Batch:
                 self.end,
                 settings.stop,
                 partial(self._take, row) if pieces else None,
-                self.utf8 is not None,
+                self.automaton is not None,
             )
             for row, prompt in enumerate(prompts)
         ]
@@ -280,7 +281,7 @@ class _Batch:
             self.settings,
             draws,
             end=self.end,
-            utf8=self.utf8,
+            automaton=self.automaton,
             every=1 if self.pieces else None,
         )
         read = self.pieces or bool(self.settings.stop)

@@ -20,12 +20,13 @@ import torch
 from tokenizers import Tokenizer
 
 from genwright.contents.text.encoding import byte_symbols
-from genwright.core.contracts import Utf8Tables
+from genwright.core.automaton import Automaton
 
 # states: what is still wanted. LAST..THREE: so many bytes of 80..BF; the others: first a byte of a
 # narrower range.
 WHOLE, LAST, TWO, THREE, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4 = range(8)
 STATES = 8
+_LONGEST = 4  # bytes of a character
 _REFUSED = 255
 
 
@@ -53,8 +54,8 @@ def _transitions() -> np.ndarray:
 TRANSITIONS = _transitions()
 
 
-def tables(tokens: Sequence[bytes | None]) -> Utf8Tables:
-    """The tables of a vocabulary. tokens: the bytes of each token id; None: a special token, which
+def automaton_of(tokens: Sequence[bytes | None]) -> Automaton:
+    """The automaton of a vocabulary. tokens: the bytes of each token id; None: a special token, which
     stands between characters."""
     size = len(tokens)
     lengths = np.array([-1 if token is None else len(token) for token in tokens])
@@ -75,7 +76,8 @@ def tables(tokens: Sequence[bytes | None]) -> Utf8Tables:
     fits[WHOLE + 1 :, special] = False
     fits &= _completed(fits, state)
     fits[~fits.any(1)] = fits[WHOLE]  # what no token can complete is left as it is
-    return Utf8Tables(torch.from_numpy(fits), torch.from_numpy(state.astype(np.int64)))
+    after = torch.from_numpy(state.astype(np.int64))
+    return Automaton(torch.from_numpy(fits), after, memory=_LONGEST - 1)
 
 
 def _completed(fits: np.ndarray, state: np.ndarray) -> np.ndarray:
