@@ -27,7 +27,8 @@ FORMAT = 4  # part of every key: raise it when the same input would give other p
 SPLITS = ("train", "held_out")
 
 
-def digest_of(*content) -> str:
+def digest_of(*content: Any) -> str:
+    """SHA-256, in hexadecimal, of plain data: what JSON can hold."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -73,6 +74,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
 
 def damaged(path: Path) -> GenwrightError:
+    """What to say of a prepared file that is not what was written."""
     return GenwrightError(f"{path} was changed on disk", f"delete {path.parent} and prepare again")
 
 

@@ -92,11 +92,13 @@ class Decoder:
         self._head = b""
 
     def decode(self, chunk: bytes) -> str:
+        """The text of the next bytes, as far as their characters are whole."""
         if len(self._head) < SAMPLE:
             self._head += chunk[: SAMPLE - len(self._head)]
         return self._decode(chunk, final=False)
 
     def finish(self) -> str:
+        """The rest of the text. Raises NotText where a character is not whole."""
         return self._decode(b"", final=True)
 
     def _decode(self, chunk: bytes, final: bool) -> str:

@@ -105,6 +105,7 @@ class Split:
         return torch.from_numpy(conditions.astype(np.float32))
 
     def names(self, indices: Any) -> list[str]:
+        """What each example is called."""
         return [self.name(number) for number in self.numbers[np.asarray(indices)].tolist()]
 
     def sources(self, indices: Any) -> list[Source]:
@@ -112,6 +113,7 @@ class Split:
         return [self.source(number) for number in self.numbers[np.asarray(indices)].tolist()]
 
     def batch(self, indices: np.ndarray) -> Batch:
+        """{"x": (n, *shape) float32 and, where there are attributes, "condition": (n, columns)}."""
         batch = {"x": self.x(indices)}
         condition = self.condition(indices)
         if condition is not None:
@@ -143,12 +145,14 @@ class ExampleStream:
         return visits(position * self.size + examples.numpy(), len(self.split), self.seed)[1]
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
+        """Those rows of the batch at a position, altered as in training."""
         batch = self.split.batch(self.indices(position, examples))
         if self.change is None:
             return batch
         return self.change(batch, Draws(self.seed, position, examples))
 
     def sources(self, position: int, examples: Tensor) -> list[Source]:
+        """Where those rows come from."""
         return self.split.sources(self.indices(position, examples))
 
 
@@ -166,6 +170,7 @@ class HeldOutExamples:
         self.windows = len(self.order)
 
     def batch(self, start: int, stop: int) -> Batch:
+        """The examples from start to before stop, in the fixed order."""
         indices = np.arange(start, min(stop, self.windows))
         batch = self.split.batch(self.order[indices])
         if self.change is None:

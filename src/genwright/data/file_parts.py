@@ -42,7 +42,8 @@ def scan(path: str) -> dict[str, Any]:
     """{"sha", "parts": [[start, end, row], ...], "bad": "" or what is wrong and at which byte,
     "text", "size": see `readers.Part`}. Reads the file once, or twice where it is compressed. Parts
     are ranges of bytes; of row groups in Parquet."""
-    if what := irregular(path):
+    what = irregular(path)
+    if what:
         return {"sha": "", "parts": [], "bad": what, "text": "", "size": 0}
     sha = hashlib.sha256()
     text = Text()
@@ -93,6 +94,7 @@ class Text:
         self._sha = hashlib.sha256()
 
     def add(self, chunk: bytes) -> None:
+        """The next bytes of the text."""
         if chunk and not self._begun:
             chunk = chunk.removeprefix(codecs.BOM_UTF8)
             self._begun = True
@@ -112,6 +114,7 @@ class Text:
 
     @property
     def digest(self) -> str:
+        """SHA-256, in hexadecimal."""
         return self._sha.hexdigest()
 
 

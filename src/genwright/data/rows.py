@@ -36,6 +36,7 @@ class BadRow(Exception):
 
     @property
     def fault(self) -> Fault:
+        """What is wrong."""
         return self.args[0]
 
 
@@ -163,6 +164,7 @@ def _of_arrow(value: Any, field: str) -> str | None | Fault:
 
 
 def first_line(error: Exception) -> str:
+    """What an error says, its first line; its name where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

@@ -1,7 +1,8 @@
 """What was found out about files before, so that a file is read again only where it may have
 changed.
 
-    <cache>/scans/<key>.json   path -> [stamp, time of the scan, what was found], for all files below one folder
+    <cache>/scans/<key>.json   path -> [stamp, time of the scan, what was found], for all files
+                               below one folder
 
 A stamp is a file's size, times of change (of its content and of its entry) and number on the disk.
 The same stamp says that nothing has changed, except for what was written in the very moment of the

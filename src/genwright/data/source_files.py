@@ -17,13 +17,14 @@ from genwright.data.own_output import Own, holder, is_report, what_is
 from genwright.data.scans import roots_of
 from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
 
-# What a folder holds beside text. A file that is named, or matched by a glob, is read whatever its
-# suffix.
+# Of files that are neither text nor rows. A file that is named, or matched by a glob, is read
+# whatever its suffix.
 _SUFFIXES = """
-    .7z .a .aac .avi .avif .bin .bmp .bz2 .class .ckpt .db .dll .doc .docx .dylib .egg .eot .epub .exe .flac .gif .h5 .heic .icns .ico
-    .idx .jar .jpeg .jpg .lib .m4a .mid .midi .mkv .mo .mov .mp3 .mp4 .mpeg .mpg .npy .npz .o .obj .odt .ogg .onnx .otf .pack .pdf .pickle
-    .pkl .png .ppt .pptx .psd .pt .pth .pyc .pyd .pyo .rar .rlib .safetensors .so .sqlite .sqlite3 .svgz .tar .tgz .tif .tiff .ttf .wasm
-    .wav .webm .webp .whl .woff .woff2 .xls .xlsx .xz .zip
+    .7z .a .aac .avi .avif .bin .bmp .bz2 .class .ckpt .db .dll .doc .docx .dylib .egg .eot
+    .epub .exe .flac .gif .h5 .heic .icns .ico .idx .jar .jpeg .jpg .lib .m4a .mid .midi .mkv
+    .mo .mov .mp3 .mp4 .mpeg .mpg .npy .npz .o .obj .odt .ogg .onnx .otf .pack .pdf .pickle .pkl
+    .png .ppt .pptx .psd .pt .pth .pyc .pyd .pyo .rar .rlib .safetensors .so .sqlite .sqlite3
+    .svgz .tar .tgz .tif .tiff .ttf .wasm .wav .webm .webp .whl .woff .woff2 .xls .xlsx .xz .zip
 """
 BINARY = frozenset(_SUFFIXES.split())
 
@@ -179,7 +180,8 @@ def _own_in_glob(pattern: str) -> Iterator[Own]:
     folders: set[str] = set()
     reports: list[str] = []
     for path in sorted(glob.glob(pattern, recursive=True)):
-        if folder := holder(path, root, known):
+        folder = holder(path, root, known)
+        if folder:
             folders.add(folder)
         elif is_report(path):
             reports.append(path)

@@ -356,9 +356,11 @@ class _Stream(io.RawIOBase):
         self._left = memoryview(b"")
 
     def readable(self) -> bool:
+        """See io.RawIOBase."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """See io.RawIOBase."""
         while not self._left:
             chunk = next(self._chunks, None)
             if chunk is None:

@@ -164,7 +164,11 @@ class _Context(SpawnContext):
         super().__init__()
         self.started: list[SpawnProcess] = []
 
-    def Process(self, *arguments: Any, **named: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+    # the name that multiprocessing calls
+    def Process(  # type: ignore[override]  # noqa: N802
+        self, *arguments: Any, **named: Any
+    ) -> SpawnProcess:
+        """A process of this kind, not started yet."""
         process = _Process(*arguments, **named)
         self.started.append(process)
         return process

@@ -256,6 +256,7 @@ class Bytes(_TextSettings, family="codec"):
     """Which codec: each byte of UTF-8 is a token."""
 
     def train(self, documents: Iterator[str]) -> TextCodec:
+        """The codec; nothing is learned."""
         vocabulary = {symbol: byte for byte, symbol in enumerate(byte_symbols())}
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -271,6 +272,7 @@ class Characters(_TextSettings, family="codec"):
     """Which codec: each character (Unicode code point) is a token."""
 
     def train(self, documents: Iterator[str]) -> TextCodec:
+        """The codec of all characters that the documents hold."""
         seen = np.zeros(CODE_POINTS, bool)
         for text in documents:
             seen[np.frombuffer(text.encode("utf-32-le"), np.uint32)] = True
@@ -292,6 +294,7 @@ class BPE(_TextSettings, family="codec"):
     """Megabytes of text, taken from all over the corpus, that it learns from."""
 
     def train(self, documents: Iterator[str]) -> TextCodec:
+        """The codec, learned from documents until `sample` megabytes of them were read."""
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = split_pieces()
         content = self.vocabulary - len(SPECIAL)
@@ -312,6 +315,7 @@ class File(_TextSettings, family="codec"):
     """The tokenizer.json, or a folder that holds one."""
 
     def train(self, documents: Iterator[str]) -> TextCodec:
+        """The codec of the file; nothing is learned. Raises GenwrightError."""
         return TextCodec.load(self.path)
 
 

@@ -134,7 +134,9 @@ def _summary(
             rows.update(facts["remarks"].get(remark, {}))
         summary[remark] = dict(rows)
     for split in SPLITS:
-        summary[split] = {
-            name: sum(facts[split][name] for facts in shards.values()) for name in _COUNTS
-        }
+        counts = dict.fromkeys(_COUNTS, 0)
+        for facts in shards.values():
+            for name in _COUNTS:
+                counts[name] += facts[split][name]
+        summary[split] = counts
     return summary

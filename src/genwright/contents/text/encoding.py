@@ -76,7 +76,7 @@ class Encoder:
         self.encode = self._choose(json.loads(tokenizer.to_str()))
 
     def _choose(self, spec: dict[str, Any]) -> Callable[[str], bytes]:
-        """The fastest way that gives the tokenizer's own ids. spec: what its tokenizer.json says."""
+        """The fastest way that gives the tokenizer's own ids. spec: of its tokenizer.json."""
         model = spec["model"]
         only_special = all(token["special"] for token in spec["added_tokens"])
         if model["type"] != "BPE" or spec["normalizer"] or not only_special:

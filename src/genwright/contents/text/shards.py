@@ -67,6 +67,7 @@ class Side:
         self.bytes += len(text) if text.isascii() else len(text.encode())
 
     def counts(self) -> dict[str, int]:
+        """What shard.json says of the split."""
         return {
             "tokens": self.tokens,
             "bytes": self.bytes,
