@@ -318,12 +318,13 @@ def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
 
 
 def values_differ(first: object, again: object) -> str | None:
-    """Where two JSON values differ."""
-    ours, theirs = dict(leaves(first)), dict(leaves(again))
-    for path in [*ours, *theirs]:
-        if path not in ours or path not in theirs:
-            return f"{path} is on one side only"
-        one, two = ours[path], theirs[path]
+    """Where two JSON values differ. What was not there before may be there now."""
+    then = dict(leaves(first))
+    now = dict(leaves(again))
+    for path, one in then.items():
+        if path not in now:
+            return f"{path} is not there any more"
+        two = now[path]
         if isinstance(one, float) and isinstance(two, float):
             if numbers_differ(one, two):
                 return f"{path} was {one}, now {two}"

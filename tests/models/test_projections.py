@@ -13,7 +13,7 @@ from genwright.models.layers import Linear, is_plain, products
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
-from genwright.training import checkpoint
+from genwright.training.modules import into_module
 
 VOCABULARY = 23
 SPACE = Space(vocabulary=VOCABULARY)
@@ -184,9 +184,9 @@ def test_weights_by_earlier_names_are_taken_up(preset):
         old = name if "norm" in name else name.removesuffix(".weight")
         then[old] = tensor
     assert "blocks.0.query" in then and "blocks.0.query.weight" not in then
-    checkpoint.into_module(other, then, "earlier weights")
+    into_module(other, then, "earlier weights")
     for name, parameter in other.named_parameters():
         assert torch.equal(parameter, now[name])
     del then["blocks.1.down"]
     with pytest.raises(GenwrightError, match=r"blocks\.1\.down\.weight"):
-        checkpoint.into_module(other, then, "earlier weights")
+        into_module(other, then, "earlier weights")

@@ -11,7 +11,8 @@ from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
 from genwright.sampling.decode import generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
-from genwright.sampling.step import Cached, Lean, stepper, threads_for
+from genwright.sampling.folded import FoldedStepper
+from genwright.sampling.step import CachedStepper, stepper, threads_for
 
 VARIANTS = [
     {"preset": "nanochat"},
@@ -53,12 +54,12 @@ def test_steps_equal_forward(variant, padded):
     tokens = torch.randint(19, (3, 14))
     real = torch.arange(14) >= torch.tensor([[0], [3], [1]]) if padded else None
     expected = model(tokens, padding=real)
-    lean = (
+    folded = (
         not any(variant.get(key) for key in ("window", "dense_head"))
         and variant.get("norm") != "layer"
     )
-    assert isinstance(stepper(model), Lean if lean else Cached)
-    for step in {stepper(model), Cached(model)}:
+    assert isinstance(stepper(model), FoldedStepper if folded else CachedStepper)
+    for step in {stepper(model), CachedStepper(model)}:
         logits = [step.start(tokens[:, :6], None if real is None else real[:, :6], 14)]
         logits += [step.step(tokens[:, i]) for i in range(6, 14)]
         assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5
@@ -96,7 +97,7 @@ def test_a_row_beyond_the_context_is_read_again_from_the_beginning_of_one():
 
 def test_parameters_in_bfloat16_use_the_modules_own_cache():
     model = build().bfloat16()
-    assert isinstance(stepper(model), Cached)
+    assert isinstance(stepper(model), CachedStepper)
     drawn = generate_tokens(
         model,
         torch.zeros(1, 1, dtype=torch.long),
@@ -147,7 +148,7 @@ def test_a_row_beyond_the_context_goes_on():
 def test_a_compiled_module_is_stepped_by_its_original():
     model = build()
     wrapper = torch.compile(model)  # compiles nothing before its first call
-    assert isinstance(stepper(wrapper), Lean)
+    assert isinstance(stepper(wrapper), FoldedStepper)
     drawn = generate_tokens(
         wrapper, torch.tensor([[1]]), None, Decoding(max_tokens=40), Draws(0, 0, torch.arange(1))
     )

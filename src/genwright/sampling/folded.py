@@ -1,0 +1,262 @@
+"""Steps of the transformer with folded weights: few operations a token.
+
+At one token a row a network of ordinary size spends its time on starting operations and on reading
+memory, not on arithmetic. `FoldedStepper` is the same network as `Transformer.forward`, read from
+the module's own parameters and settings when a generation starts, in a form that starts few
+operations:
+
+1. Weights are transposed; query, key and value lie in one matrix, gate and up in another.
+2. Gains of norms are folded into the matrix behind them: RMS norm is x / hypot(|x|, sqrt(width *
+   eps)) times sqrt(width) * gain, and the stream's last column is that constant.
+3. The two halves of a rotated pair lie side by side, so that a rotation is one complex product that
+   carries the attention's scale too.
+4. Keys are stored transposed, and results written into buffers that live as long as the generation.
+
+What it cannot do (layer norm, windows, GEGLU, a dense head, bf16, projections that are hooked or
+replaced) goes through the module's own cache (`step.CachedStepper`); tests hold both to `forward`.
+
+Shapes: B rows, W width, K key-value heads, G queries a key (heads = K * G), D head width.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from genwright.models.layers import is_plain
+from genwright.models.transformer import Block, Cache, Transformer
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights of one layer, (inputs, outputs).
+
+    qkv: (W, K * (G + 2) * D). output: (heads * D, W). up: (W, hidden), or gate and up side by side.
+    down: (hidden, W). qk_gain: (G + 1, D) or None. values: a table (vocabulary, K * D) or None.
+    mix: of the stream and of the embedding, or None.
+    """
+
+    qkv: Tensor
+    output: Tensor
+    up: Tensor
+    down: Tensor
+    qk_gain: Tensor | None
+    values: Tensor | None
+    mix: tuple[Tensor, ...] | None
+
+
+def can_fold(model: Transformer) -> bool:
+    """Whether the steps compute what the module does: it has what they know of, nothing was hooked
+    or put in the place of its projections, and its weights are whole and in fp32."""
+    s = model.settings
+    if not s.causal or s.window or s.dense_head or s.norm == "layer" or s.activation == "geglu":
+        return False
+    if not all(is_plain(layer) for layer in model.projections()):
+        return False
+    # FSDP2: only the module's own call gathers its weights
+    sharded = hasattr(model.embedding, "device_mesh")
+    return model.embedding.dtype == torch.float32 and not sharded
+
+
+class FoldedStepper:
+    """See the module. A row's queries, key and value lie together, group by group: (B, K, G + 2,
+    D), so that rows and groups are one axis (B * K) without a copy."""
+
+    def __init__(self, model: Transformer):
+        s = model.settings
+        self.model = model
+        self.settings = s
+        self.groups = s.heads // s.kv_heads
+        self.width = s.head_width
+        # of a head's features, i beside i + D/2
+        device = model.embedding.device
+        self.pairs = torch.arange(self.width, device=device).view(2, -1).t().flatten()
+        self.layers = [self._layer(block) for block in model.blocks]  # type: ignore[arg-type]
+        self.embedding = model.embedding
+        self.places = model.places
+        head = model.embedding if model.head is None else model.head.weight
+        cap = s.logit_softcap
+        self.cap = head.new_tensor(cap) if cap else None
+        self.head = (_folded(head, model.norm) / (cap or 1)).t().contiguous()  # (W, vocabulary)
+        self.first_gain: Tensor | None = None  # (W,) of the norm behind the embedding
+        if model.embedding_norm is not None:
+            self.first_gain = _folded(head.new_ones(s.width), model.embedding_norm)
+        self.head_eps = head.new_tensor(math.sqrt(self.width * s.norm_eps))
+
+    def _layer(self, block: Block) -> Layer:
+        keys = block.settings.kv_heads
+        width = self.width
+        # (K, G, D, W), (K, 1, D, W), (K, 1, D, W); pairs side by side where they are rotated
+        query = block.query.weight.view(keys, self.groups, width, -1)[:, :, self.pairs]
+        key = block.key.weight.view(keys, 1, width, -1)[:, :, self.pairs]
+        value = block.value.weight.view(keys, 1, width, -1)
+        qkv = torch.cat((query, key, value), 1).flatten(0, 2)  # (K * (G + 2) * D, W)
+        up = block.up.weight
+        if block.gate is not None:
+            up = torch.cat((block.gate.weight, up))
+        qk_gain: Tensor | None = None
+        query_norm = block.query_norm
+        key_norm = block.key_norm
+        if query_norm is not None and key_norm is not None and query_norm.weight is not None:
+            gains: list[Any] = [query_norm.weight] * self.groups + [key_norm.weight]
+            qk_gain = torch.stack(gains)[:, self.pairs] * math.sqrt(width)
+        mix = None if block.mix is None else tuple(block.mix.detach().unbind())
+        return Layer(
+            qkv=_folded(qkv, block.attention_norm).t().contiguous(),
+            output=block.output.weight.t().contiguous(),
+            up=_folded(up, block.mlp_norm).t().contiguous(),
+            down=block.down.weight.t().contiguous(),
+            qk_gain=qk_gain,
+            values=block.value_embedding,
+            mix=mix,
+        )
+
+    def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
+        """As `CachedStepper.start`. The module reads the prompt; its cache is then copied into the
+        layout of the steps."""
+        rows, time = tokens.shape
+        cache = self.model.new_cache(rows, time)
+        logits = self.model(tokens, padding=real, cache=cache, last=True)[:, -1]
+        self._take(cache, rows, time, length)
+        self._buffers(rows)
+        self._angles(length)
+        return logits
+
+    def _take(self, cache: Cache, rows: int, time: int, length: int) -> None:
+        """Keys (depth, B * K, D, room), values (depth, B * K, length, D) and padding of what was
+        read. `end`: positions that are filled."""
+        s = self.settings
+        # an odd number of cache lines, so that the D places of one position do not share a set of
+        # the processor's cache
+        room = length // 32 * 32 + 48
+        merged = rows * s.kv_heads
+        scaled = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25
+        self.keys = cache.keys.new_empty(s.depth, merged, self.width, room)
+        self.keys[..., :time] = scaled
+        self.values = cache.keys.new_empty(s.depth, merged, length, self.width)
+        self.values[:, :, :time] = cache.values.flatten(1, 2)
+        self.end = time
+        self.hidden: Tensor | None = None  # (B * K, 1, length), added to scores
+        if cache.hidden is not None:
+            hidden = F.pad(cache.hidden.flatten(1), (0, length - time))
+            self.hidden = hidden.repeat_interleave(s.kv_heads, 0)[:, None]
+
+    def _buffers(self, rows: int) -> None:
+        """What a step writes into, and its views."""
+        s = self.settings
+        width = self.width
+        groups = self.groups
+        new = self.keys.new_empty
+        self.stream = self.keys.new_zeros(rows, s.width + 16)  # 16: rows keep their alignment
+        # so that the length of a row is hypot(|x|, sqrt(width * eps))
+        self.stream[:, s.width] = math.sqrt(s.width * s.norm_eps)
+        self.x = self.stream[:, : s.width]
+        self.normed = new(rows, s.width)
+        self.length = new(rows, 1)
+        self.qkv = new(rows, s.kv_heads * (groups + 2) * width)
+        grouped = self.qkv.view(-1, groups + 2, width)  # (B * K, G + 2, D)
+        self.qk = grouped[:, : groups + 1]
+        self.value = grouped[:, groups + 1]
+        self.flat_value = self.qkv.view(rows, s.kv_heads, groups + 2, width)[:, :, groups + 1]
+        self.normed_qk = new(self.qk.shape)
+        self.qk_length = new(*self.qk.shape[:2], 1)
+        rotated = self.normed_qk if s.qk_norm else self.qk
+        self.paired = torch.view_as_complex(rotated.unflatten(-1, (-1, 2)))
+        device = self.qkv.device
+        self.turned = torch.empty(
+            *self.qk.shape[:2], width // 2, dtype=torch.complex64, device=device
+        )
+        turned = torch.view_as_real(self.turned).flatten(2)
+        self.query = turned[:, :groups]
+        self.key = turned[:, groups]
+        self.mixed = new(rows * s.kv_heads, groups, width)
+        self.flat_mixed = self.mixed.view(rows, -1)
+        self.up = new(rows, self.layers[0].up.shape[1])
+        self.gate, self.open = self.up.tensor_split(2, 1)  # where the MLP is gated
+
+    def _angles(self, length: int) -> None:
+        """`ropes`: (length, D / 2) complex, the rotation of each position and the attention's
+        scale."""
+        width = self.width
+        # normed heads have length 1, not sqrt(D), unless gains say so; a score is a product of two
+        # of them over sqrt(D)
+        unit = self.settings.qk_norm and self.layers[0].qk_gain is None
+        scale = width**0.25 if unit else width**-0.25
+        rope = self.model.rope
+        if length > self.model.context:
+            rope = self.model.angles(length).to(self.qkv.device)
+        cosine = rope[0, 0, :length, 0, : width // 2]
+        sine = rope[0, 1, :length, 0, width // 2 :]
+        self.ropes = torch.complex(cosine, sine).mul_(scale)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """As `CachedStepper.step`."""
+        x = self._embedded(tokens)
+        first = x.clone() if self.layers[0].mix is not None else x
+        place = self.end
+        self.end = place + 1
+        # of every layer: where this position goes, and all that is there with it
+        new_keys = self.keys.select(3, place).unbind()
+        new_values = self.values.select(2, place).unbind()
+        keys = self.keys[..., : self.end].unbind()
+        values = self.values[:, :, : self.end].unbind()
+        hidden = None if self.hidden is None else self.hidden[..., : self.end]
+        gated = self.settings.activation == "swiglu"
+        for i, layer in enumerate(self.layers):
+            if layer.mix is not None:
+                x.mul_(layer.mix[0]).addcmul_(first, layer.mix[1])
+            torch.mm(self._normed(), layer.qkv, out=self.qkv)
+            if layer.values is not None:
+                self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
+            self._rotate(layer.qk_gain, self.ropes[place])
+            new_keys[i].copy_(self.key)
+            new_values[i].copy_(self.value)
+            if hidden is None:
+                scores = torch.bmm(self.query, keys[i])  # (B * K, G, positions)
+            else:
+                scores = torch.baddbmm(hidden, self.query, keys[i])
+            torch.bmm(scores.softmax(-1), values[i], out=self.mixed)
+            x.addmm_(self.flat_mixed, layer.output)
+            torch.mm(self._normed(), layer.up, out=self.up)
+            if gated:
+                active = F.silu(self.gate).mul_(self.open)
+            else:
+                active = self.up.relu_().square_()
+            x.addmm_(active, layer.down)
+        logits = torch.mm(self._normed(), self.head)
+        return logits if self.cap is None else logits.tanh_().mul_(self.cap)
+
+    def _embedded(self, tokens: Tensor) -> Tensor:
+        """The stream (B, W) of tokens (B,), in its buffer."""
+        x = torch.index_select(self.embedding, 0, tokens, out=self.x)
+        if self.places is not None:
+            x.add_(self.places[self.end % len(self.places)])
+        if self.first_gain is not None:
+            torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.length)
+            x.div_(self.length).mul_(self.first_gain)
+        return x
+
+    def _normed(self) -> Tensor:
+        """RMS norm of the stream but for the factor that is folded into the next matrix."""
+        torch.linalg.vector_norm(self.stream, 2, 1, True, out=self.length)
+        return torch.div(self.x, self.length, out=self.normed)
+
+    def _rotate(self, gain: Tensor | None, rope: Tensor) -> None:
+        """Norms queries and keys, turns them and scales them: `qkv` -> `query`, `key`."""
+        if self.settings.qk_norm:
+            length = torch.linalg.vector_norm(self.qk, 2, 2, True, out=self.qk_length)
+            torch.hypot(length, self.head_eps, out=length)
+            torch.div(self.qk, length, out=self.normed_qk)
+            if gain is not None:
+                self.normed_qk.mul_(gain)
+        torch.mul(self.paired, rope, out=self.turned)
+
+
+def _folded(weight: Tensor, norm: Any) -> Tensor:
+    """`weight` (..., width) times what RMS norm multiplies its unit vectors by: sqrt(width) and the
+    gain."""
+    weight = weight * math.sqrt(weight.shape[-1])
+    return weight if norm.weight is None else weight * norm.weight
