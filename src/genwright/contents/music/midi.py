@@ -29,6 +29,7 @@ DRUMS = 9  # channel 10, counted from 0
 NOTE_OFF = 0x80
 NOTE_ON = 0x90
 BEND = 0xE0
+BEND_MIDDLE = b"\x00\x40"  # no bend at all
 SYSEX = 0xF0
 ESCAPE = 0xF7
 META = 0xFF
@@ -71,7 +72,7 @@ class Track:
 
 
 def read(data: bytes) -> Draft:
-    """A voice a track and channel, without drums. Raises BadMusic."""
+    """The piece of a file: a voice a track and channel, without drums. Raises BadMusic."""
     ticks, chunks, announced = _chunks(_unwrapped(data))
     draft = Draft(by_height=True, tempo=USUAL_TEMPO)
     tracks = [_track(chunk, ticks, draft) for chunk in chunks]
@@ -93,12 +94,14 @@ def _pickup(draft: Draft) -> None:
     meters = sorted(draft.meters, key=lambda meter: meter[0])
     if len(meters) < 2 or not all(beats and unit for _, beats, unit in meters):
         return
-    (_, beats, unit), (stop, second_beats, second_unit) = meters[:2]
-    if not Fraction(4 * beats, unit) == stop < Fraction(4 * second_beats, second_unit):
+    _, beats, unit = meters[0]
+    stop, second_beats, second_unit = meters[1]
+    first_bar = Fraction(4 * beats, unit)
+    second_bar = Fraction(4 * second_beats, second_unit)
+    if first_bar != stop or stop >= second_bar:
         return
-    end = max(
-        (note.start + note.length for _, notes in draft.voices for note in notes), default=stop
-    )
+    ends = [note.start + note.length for _, notes in draft.voices for note in notes]
+    end = max(ends, default=stop)
     draft.bars = metric_bars(meters, min(end, Fraction(LONGEST)))
     draft.meters = [(Fraction(0), second_beats, second_unit), *meters[2:]]
 
@@ -125,9 +128,16 @@ def _chunks(data: bytes) -> tuple[int, list[bytes], int]:
     size = int.from_bytes(data[4:8], "big")
     if size < 6 or len(data) < 8 + size:
         raise BadMusic("is cut short in its header")
-    kind, announced, division = (
-        int.from_bytes(data[place : place + 2], "big") for place in (8, 10, 12)
-    )
+    kind = int.from_bytes(data[8:10], "big")
+    announced = int.from_bytes(data[10:12], "big")
+    division = int.from_bytes(data[12:14], "big")
+    _check_header(kind, announced, division)
+    return division, _track_chunks(data, 8 + size), announced
+
+
+def _check_header(kind: int, tracks: int, division: int) -> None:
+    """Raises BadMusic for a file that cannot be read. kind: the format, 0 to 2; division: ticks a
+    quarter note, or frames a second."""
     if division >= 0x8000:
         raise BadMusic(
             "counts time in SMPTE frames, which say nothing of quarter notes or bars", SMPTE_REMEDY
@@ -136,13 +146,16 @@ def _chunks(data: bytes) -> tuple[int, list[bytes], int]:
         raise BadMusic("has 0 ticks a quarter note")
     if kind > 2:
         raise BadMusic(f"is of MIDI format {kind}, which does not exist")
-    if kind == 2 and announced > 1:
+    if kind == 2 and tracks > 1:
         raise BadMusic(
             "is of MIDI format 2, whose tracks are pieces of their own",
             "export each of them as a file of format 0 or 1",
         )
+
+
+def _track_chunks(data: bytes, place: int) -> list[bytes]:
+    """The bytes of the tracks, from a place in the file on. Raises BadMusic."""
     tracks = []
-    place = 8 + size
     while place + 8 <= len(data):
         name = data[place : place + 4]
         size = int.from_bytes(data[place + 4 : place + 8], "big")
@@ -154,7 +167,7 @@ def _chunks(data: bytes) -> tuple[int, list[bytes], int]:
         if name == b"MTrk":
             tracks.append(data[place : place + size])
         place += size
-    return division, tracks, announced
+    return tracks
 
 
 class _Bytes:
@@ -165,16 +178,18 @@ class _Bytes:
         self.place = 0
 
     def more(self) -> bool:
+        """Whether anything is left."""
         return self.place < len(self.data)
 
     def take(self, count: int) -> bytes:
+        """The next bytes. Raises BadMusic where there are fewer."""
         if self.place + count > len(self.data):
             raise BadMusic("ends a track in the middle of an event")
         self.place += count
         return self.data[self.place - count : self.place]
 
     def number(self) -> int:
-        """Of variable length: 7 bits a byte, 4 bytes at most."""
+        """A number of variable length: 7 bits a byte, 4 bytes at most. Raises BadMusic."""
         value = 0
         for _ in range(4):
             byte = self.take(1)[0]
@@ -185,7 +200,7 @@ class _Bytes:
 
 
 def _events(data: bytes) -> Iterator[Event]:
-    """Up to the end of the track. Raises BadMusic."""
+    """The events up to the end of the track. Raises BadMusic."""
     left = _Bytes(data)
     tick = 0
     running = 0
@@ -222,28 +237,35 @@ def _track(data: bytes, ticks: int, draft: Draft) -> Track:
         track.end = event.tick
         kind = event.status & 0xF0
         channel = event.status & 0x0F
+        is_bend = kind == BEND and event.data != BEND_MIDDLE
         if event.status == META:
             _meta(event, Fraction(event.tick, ticks), track, draft)
         elif kind in (NOTE_ON, NOTE_OFF):
-            velocity = event.data[1] if kind == NOTE_ON else 0
-            track.strikes.setdefault((channel, event.data[0]), []).append(
-                Strike(event.tick, velocity)
-            )
-        elif kind == BEND and event.data != b"\x00\x40":  # that one is the middle
+            pitch, velocity = event.data
+            if kind == NOTE_OFF:
+                velocity = 0
+            strikes = track.strikes.setdefault((channel, pitch), [])
+            strikes.append(Strike(event.tick, velocity))
+        elif is_bend:
             draft.lost["bends of the pitch"] += 1
     return track
 
 
 def _meta(event: Event, time: Fraction, track: Track, draft: Draft) -> None:
+    """What a meta event says goes into the draft, the name of a track into the track."""
     data = event.data
     if event.kind == TEMPO and len(data) >= 3:
         micros = int.from_bytes(data[:3], "big")  # of a quarter note
-        draft.tempos.append((time, 60e6 / micros if micros else 0.0))
+        tempo = 60e6 / micros if micros else 0.0
+        draft.tempos.append((time, tempo))
     elif event.kind == METER and len(data) >= 2:
-        draft.meters.append((time, data[0], 1 << data[1] if data[1] < 8 else 0))
+        beats, power = data[:2]
+        unit = 1 << power if power < 8 else 0
+        draft.meters.append((time, beats, unit))
     elif event.kind == KEY and len(data) >= 2 and data[1] in (0, 1):
         sharps = int.from_bytes(data[:1], "big", signed=True)
-        draft.keys.append((time, sharps, "minor" if data[1] else "major"))
+        mode = "minor" if data[1] else "major"
+        draft.keys.append((time, sharps, mode))
     elif event.kind in (TEMPO, METER, KEY):
         draft.lost["tempos, metres and keys that are damaged"] += 1
     elif event.kind == TRACK_NAME and not track.name:
@@ -253,7 +275,7 @@ def _meta(event: Event, time: Fraction, track: Track, draft: Draft) -> None:
 
 
 def _words(data: bytes) -> str:
-    """Of no stated encoding: UTF-8 where it is that, else Latin-1."""
+    """Text of no stated encoding: UTF-8 where it is that, else Latin-1."""
     try:
         return data.decode("utf-8").strip("\0")
     except UnicodeDecodeError:
@@ -261,7 +283,8 @@ def _words(data: bytes) -> str:
 
 
 def _voices(track: Track, ticks: int, lost: Counter[str]) -> list[tuple[str, list[Raw]]]:
-    """A voice a channel. What is not read or not whole is counted."""
+    """(name, notes) of a track's voices, one a channel. ticks: of a quarter note. What is not read
+    or not whole is counted in `lost`."""
     voices: dict[int, list[Raw]] = {}
     for (channel, pitch), strikes in track.strikes.items():
         if channel == DRUMS:
@@ -273,7 +296,8 @@ def _voices(track: Track, ticks: int, lost: Counter[str]) -> list[tuple[str, lis
             lost["notes without an end"] += _unended(strikes)
         notes = voices.setdefault(channel, [])
         for start, end, velocity in spans:
-            notes.append(Raw(Fraction(start, ticks), Fraction(end - start, ticks), pitch, velocity))
+            length = Fraction(end - start, ticks)
+            notes.append(Raw(Fraction(start, ticks), length, pitch, velocity))
     return [(track.name, notes) for _, notes in sorted(voices.items())]
 
 
