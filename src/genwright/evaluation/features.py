@@ -268,6 +268,7 @@ def fit(
                 line = Live(Console(stderr=True), "telling apart", steps, "images")
             run(objective, stream, state, steps, settings=settings, engine=engine, hooks=[line])
             line.close()
+        state.release()
     return network.eval().requires_grad_(False)
 
 

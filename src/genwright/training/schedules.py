@@ -71,13 +71,12 @@ def shortened(parts: Mapping[str, Settings], steps: int) -> Iterator[str]:
     for place, settings in parts.items():
         for name in settings.warmups:
             asked = span_steps(getattr(settings, name), steps)
-            taken = (
-                warmup_steps(settings, steps)
-                if isinstance(settings, Schedule)
-                else getattr(settings.in_steps(steps), name)
-            )
+            if isinstance(settings, Schedule):
+                taken = warmup_steps(settings, steps)
+            else:
+                taken = getattr(settings.in_steps(steps), name)
             if asked - taken >= 1:  # less is no whole step
                 yield (
-                    f"{place}.{name}: {asked:,.0f} steps of warm-up do not fit in a run of {steps:,}, and {taken:,.0f} are taken"
-                    " (below 1 it is a share of the run)"
+                    f"{place}.{name}: {asked:,.0f} steps of warm-up do not fit in a run of"
+                    f" {steps:,}, and {taken:,.0f} are taken (below 1 it is a share of the run)"
                 )
