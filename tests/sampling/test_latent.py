@@ -29,7 +29,7 @@ class Linear(nn.Module):
 
 
 class Objective:
-    latent = (4,)
+    latent, axes = (4,), 4
 
     def __init__(self):
         self.modules, self.calls = {"net": Linear()}, []
@@ -104,7 +104,7 @@ def test_the_most_active_dimensions_come_first():
     objective = Objective()
     along, order = latent.axes(objective, SPACE, torch.zeros(1, 4), 3, None, Drawing())
     assert order == [1, 2, 0] and torch.equal(along, torch.eye(4)[[1, 2, 0]])
-    objective.latent = (3, 32, 32)
+    objective.latent, objective.axes = (3, 32, 32), 3 * 32 * 32
     with pytest.raises(GenwrightError, match="3,072 dimensions"):
         latent.axes(objective, SPACE, torch.zeros(1, 3, 32, 32), 3, None, Drawing())
 

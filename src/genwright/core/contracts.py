@@ -171,6 +171,8 @@ class Latent(Protocol):
     gives. Called without gradients."""
 
     latent: tuple[int, ...]  # shape of one example's latent
+    # how many of its dimensions, the first ones, may mean something by themselves; 0: none
+    axes: int
 
     def decode(
         self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any

@@ -77,6 +77,7 @@ class AdversarialObjective(Objective):
         self.settings = settings
         self.unit = settings.packing
         self.latent = (settings.latent,)
+        self.axes = settings.latent
         r1, r2 = PENALTIES.get(settings.loss, (0.0, 0.0))
         self.r1 = r1 if settings.r1 is None else settings.r1
         self.r2 = r2 if settings.r2 is None else settings.r2

@@ -86,6 +86,7 @@ class FlowObjective(Objective):
         self.space = space
         self.settings = settings
         self.latent = space.shape
+        self.axes = 0  # a dimension is the noise of one value
         self.held_out_block = HELD_OUT_BLOCK if self.transports else 1
 
     @property

@@ -47,6 +47,7 @@ class VariationalObjective(Objective):
         self.space = space
         self.settings = settings
         self.latent: tuple[int, ...] = (network.units,)
+        self.axes: int = network.counts[0]  # of the first layer, which is decided before all others
         # else training never shows a condition
         self.conditional = space.columns > 0 and settings.drop < 1
 

@@ -1,4 +1,4 @@
-"""How content is drawn: tokens, pictures and points. Free of torch, so that the command line can
+"""How content is drawn, from a latent or token by token. Free of torch, so that the command line can
 show it at once."""
 
 from typing import Annotated, Literal
@@ -9,6 +9,8 @@ from genwright.core.registry import Settings
 
 
 class Drawing(Settings):
+    """How samples are made from a latent."""
+
     guidance: float = Field(1.0, ge=0, le=100)
     """How strongly a condition steers a flow: 0 not at all, 1 as learned, more exaggerates
     (classifier-free guidance)."""
@@ -23,6 +25,8 @@ class Drawing(Settings):
 
 
 class Decoding(Settings):
+    """How samples are drawn token by token."""
+
     max_tokens: int = Field(200, ge=1)
     """Tokens a sample may have, its prompt aside."""
     temperature: float = Field(0.8, ge=0, le=100)
@@ -37,10 +41,10 @@ class Decoding(Settings):
     """Divides positive and multiplies negative logits of tokens that prompt and sample already
     hold; 1 is off."""
     passes: int = Field(48, ge=1, le=10_000)
-    """Music by a masked model: how often what is open is drawn anew, in part."""
+    """Masked models: how often what is open is drawn anew, in part."""
     valid_utf8: bool = True
-    """Text by bytes: draws only tokens that go on with whole characters, so that no sample holds
-    U+FFFD for bytes that are none."""
+    """Where tokens are bytes: draws only tokens that go on with whole characters, so that no sample
+    holds U+FFFD for bytes that are none."""
     stop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Strings that end a sample; the text is cut before them."""
     seed: int = 0

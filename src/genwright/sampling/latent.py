@@ -10,31 +10,46 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 
-BATCH = 64  # pictures that are made at once
-AXES = 1024  # more latent dimensions than this have no meaning one by one: noise of single pixels
+BATCH = 64  # samples that are drawn at once
+AXES = 1024  # more latent dimensions than this have no meaning one by one: noise of single values
 
 
 def latents(objective: Any, count: int, settings: Any, first: int = 0) -> Tensor:
     """Latents (count, *latent) of samples first, first + 1, ...: draws of the prior, or of whatever
     else a flow starts from (`start`). Truncation is the decoder's."""
-    device = next(p.device for module in objective.modules.values() for p in module.parameters())
-    draws = Draws(settings.seed, 0, torch.arange(first, first + count, device=device))
+    numbers = torch.arange(first, first + count, device=_device(objective))
+    draws = Draws(settings.seed, 0, numbers)
     start = getattr(objective, "start", None)
-    return start(draws) if start else draws.normal("latent", *objective.latent)
+    found: Tensor = start(draws) if start else draws.normal("latent", *objective.latent)
+    return found
 
 
-def _given(space: Space, condition: Tensor | None, like: Tensor) -> Tensor | None:
-    """A condition (n or 1, columns) for each of `like`; without one, a conditional model is asked
-    for nothing in particular."""
-    if space.columns and condition is None:
-        condition = torch.zeros(1, space.columns)
-    return condition if condition is None else condition.to(like.device).expand(len(like), -1)
+def _device(objective: Any) -> torch.device:
+    """Where the objective's networks are."""
+    for module in objective.modules.values():
+        for parameter in module.parameters():
+            device: torch.device = parameter.device
+            return device
+    return torch.device("cpu")
+
+
+def _for_each(condition: Tensor | None, like: Tensor) -> Tensor | None:
+    """A condition (1 or n, columns) as one for each of `like` (n, ...)."""
+    return None if condition is None else condition.to(like.device).expand(len(like), -1)
+
+
+def _unconditional(space: Space, condition: Tensor | None) -> Tensor | None:
+    """The condition; without one, a conditional model is asked for nothing in particular."""
+    if condition is None and space.columns:
+        return torch.zeros(1, space.columns)
+    return condition
 
 
 @torch.no_grad()
@@ -48,37 +63,35 @@ def decoded(
 ) -> Tensor:
     """Content (n, *space.shape) of latents (n, *latent), in batches. condition, negative: (n or 1,
     columns)."""
-    given = (
-        _given(space, condition, z),
-        negative if negative is None else _given(space, negative, z),
-    )
-    parts = (
-        (z[i : i + BATCH], *(c if c is None else c[i : i + BATCH] for c in given))
-        for i in range(0, len(z), BATCH)
-    )
-    return torch.cat([objective.decode(*part, settings) for part in parts])
+    wanted = _for_each(_unconditional(space, condition), z)
+    unwanted = _for_each(negative, z)
+    parts = []
+    for start in range(0, len(z), BATCH):
+        rows = slice(start, start + BATCH)
+        wanted_here = None if wanted is None else wanted[rows]
+        unwanted_here = None if unwanted is None else unwanted[rows]
+        parts.append(objective.decode(z[rows], wanted_here, unwanted_here, settings))
+    return torch.cat(parts)
 
 
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """From a (n, *latent) at t = 0 to b at t = 1, along the arc between their directions; t
     (n,)."""
     t = t.view(-1, *[1] * (a.dim() - 1))
-    angle = (
-        torch.nn.functional.cosine_similarity(a.flatten(1), b.flatten(1))
-        .clamp(-1, 1)
-        .view_as(t)
-        .acos()
-    )
+    cosine = F.cosine_similarity(a.flatten(1), b.flatten(1))  # (n,)
+    angle = cosine.clamp(-1, 1).view_as(t).acos()
     sine = angle.sin()
     arc = (((1 - t) * angle).sin() * a + (t * angle).sin() * b) / sine.clamp_min(1e-6)
-    return torch.where(sine > 1e-4, arc, (1 - t) * a + t * b)
+    straight = (1 - t) * a + t * b
+    return torch.where(sine > 1e-4, arc, straight)
 
 
 def walk(stops: Tensor, frames: int) -> Tensor:
     """Latents (frames, *latent) of a closed loop through `stops` (k, *latent), at even steps."""
-    at = torch.arange(frames, device=stops.device) * (len(stops) / frames)
-    leg = at.long()
-    return spherical(stops[leg], stops[(leg + 1) % len(stops)], at - leg)
+    place = torch.arange(frames, device=stops.device) * (len(stops) / frames)  # (frames,)
+    leg = place.long()
+    following = (leg + 1) % len(stops)
+    return spherical(stops[leg], stops[following], place - leg)
 
 
 def interpolate(a: Tensor, b: Tensor, steps: int) -> Tensor:
@@ -90,20 +103,18 @@ def interpolate(a: Tensor, b: Tensor, steps: int) -> Tensor:
 def traverse(base: Tensor, along: Tensor, values: Tensor) -> Tensor:
     """Latents (k * len(values), *latent): `base` (1, *latent) with its coordinate along each unit
     direction `along` (k, *latent) set to each of the values in turn."""
-    flat = base.flatten(1)
-    directions = along.flatten(1)
-    rest = flat - (directions @ flat.T) * directions
-    return (rest[:, None] + values.to(base)[None, :, None] * directions[:, None]).reshape(
-        -1, *base.shape[1:]
-    )
+    flat = base.flatten(1)  # (1, size)
+    directions = along.flatten(1)  # (k, size)
+    rest = flat - (directions @ flat.T) * directions  # (k, size), without that coordinate
+    coordinate = values.to(base)[None, :, None] * directions[:, None]  # (k, values, size)
+    return (rest[:, None] + coordinate).reshape(-1, *base.shape[1:])
 
 
 def top(objective: Any) -> int:
-    """How many latent dimensions may mean something by themselves: of a ladder the first layer's,
-    else all; none of those of a flow, which are the noise of single pixels, or of too many."""
-    counts = getattr(getattr(objective, "network", None), "counts", None)
-    size = counts[0] if counts else math.prod(objective.latent)
-    return 0 if size > AXES or hasattr(objective, "velocity") else size
+    """How many latent dimensions may mean something by themselves: those of the objective, unless
+    they are too many."""
+    axes: int = objective.axes
+    return axes if axes <= AXES else 0
 
 
 def axes(
@@ -111,25 +122,23 @@ def axes(
 ) -> tuple[Tensor, list[int]]:
     """The `count` latent dimensions that change the content most, as unit directions (k, *latent)
     and their numbers: by the mean square between content at -2 and at 2, around `base` (1,
-    *latent). Of a ladder, those of its top layer, whose meaning is a picture's. Raises
-    GenwrightError where a dimension is one pixel's noise."""
-    if not (size := top(objective)):
-        what = f"this model's latent has {math.prod(objective.latent):,} dimensions, none of which means anything by itself"
+    *latent). Raises GenwrightError where no dimension means anything by itself."""
+    dimensions = math.prod(objective.latent)
+    candidates = top(objective)
+    if not candidates:
+        what = (
+            f"this model's latent has {dimensions:,} dimensions, "
+            "none of which means anything by itself"
+        )
         raise GenwrightError(what, "use --walk or --interpolate")
-    every = torch.eye(math.prod(objective.latent), device=base.device)[:size].view(
-        size, *objective.latent
-    )
-    ends = decoded(
-        objective,
-        space,
-        traverse(base, every, torch.tensor([-2.0, 2.0])),
-        condition,
-        None,
-        settings,
-    )
-    change = ends.view(size, 2, -1).diff(dim=1).square().mean((1, 2))
+    directions = torch.eye(dimensions, device=base.device)[:candidates]
+    directions = directions.view(candidates, *objective.latent)
+    both_ends = traverse(base, directions, torch.tensor([-2.0, 2.0]))
+    content = decoded(objective, space, both_ends, condition, None, settings)
+    difference = content.view(candidates, 2, -1).diff(dim=1)  # (candidates, 1, values)
+    change = difference.square().mean((1, 2))  # (candidates,)
     order = change.argsort(descending=True, stable=True)[:count]
-    return every[order], order.tolist()
+    return directions[order], order.tolist()
 
 
 @torch.no_grad()
@@ -137,9 +146,11 @@ def invert(
     objective: Any, space: Space, x: Tensor, condition: Tensor | None, settings: Any
 ) -> Tensor:
     """Latents (n, *latent) that decode (nearly) to content x (n, *space.shape)."""
-    x = x.to(next(p.device for module in objective.modules.values() for p in module.parameters()))
+    x = x.to(_device(objective))
     draws = Draws(settings.seed, 0, torch.arange(len(x), device=x.device))
-    return objective.invert(x, _given(space, condition, x), draws, settings)
+    wanted = _for_each(_unconditional(space, condition), x)
+    found: Tensor = objective.invert(x, wanted, draws, settings)
+    return found
 
 
 def vary(z: Tensor, noise: Tensor, strength: float) -> Tensor:
