@@ -20,6 +20,7 @@ import xml.etree.ElementTree as ET
 import zipfile
 import zlib
 from fractions import Fraction
+from typing import NamedTuple
 from xml.parsers import expat
 
 from genwright.contents.music.draft import BadMusic, Draft
@@ -28,6 +29,7 @@ from genwright.contents.music.musicxml_part import PartReader, join_ties, join_v
 LARGEST = 32 << 20  # bytes of a file, packed and unpacked
 MOST_PARTS = 256
 CREATORS = ("composer", "arranger", "lyricist")  # that a piece's facts name
+CONTAINER = "META-INF/container.xml"  # of an .mxl
 DRUMS = "10"  # MIDI's channel, counted from 1
 
 
@@ -35,7 +37,7 @@ def parse(data: bytes) -> ET.Element:
     """The root of an XML document, names without their namespace. Raises BadMusic for a doctype
     that declares anything, and for what is no XML."""
 
-    def doctype(name, system, public, declares) -> None:
+    def doctype(name: str, system: str | None, public: str | None, declares: bool) -> None:
         if declares:
             raise BadMusic(
                 "declares entities in its doctype, which could read other files or fill the memory"
@@ -55,45 +57,48 @@ def parse(data: bytes) -> ET.Element:
     return root
 
 
+# what a damaged archive may raise
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+)
+
+
 def unpack(data: bytes) -> bytes:
     """The score within an .mxl. Raises BadMusic where it is damaged, or unpacks to more than
     LARGEST."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _member(archive, _score_name(archive))
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        struct.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-    ) as error:
-        raise BadMusic(
-            f"is a damaged archive ({str(error).strip(chr(34)) or type(error).__name__})"
-        ) from None
+    except _DAMAGED as error:
+        why = str(error).strip('"') or type(error).__name__
+        raise BadMusic(f"is a damaged archive ({why})") from None
 
 
 def _score_name(archive: zipfile.ZipFile) -> str:
-    """What the container names; without one, the only XML there is."""
-    if "META-INF/container.xml" in archive.namelist():
-        for element in parse(_member(archive, "META-INF/container.xml")).iter("rootfile"):
-            if path := element.get("full-path"):
+    """What the container names; without one, the only XML there is. Raises BadMusic."""
+    files = archive.namelist()
+    if CONTAINER in files:
+        for element in parse(_member(archive, CONTAINER)).iter("rootfile"):
+            path = element.get("full-path")
+            if path:
                 return path
-    scores = [
-        name
-        for name in archive.namelist()
-        if name.endswith((".xml", ".musicxml")) and not name.startswith("META-INF/")
-    ]
+    documents = [name for name in files if name.endswith((".xml", ".musicxml"))]
+    scores = [name for name in documents if not name.startswith("META-INF/")]
     if len(scores) != 1:
         raise BadMusic("is an archive that does not say which of its files is the score")
     return scores[0]
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of the archive. Raises BadMusic where it is larger than LARGEST."""
     with archive.open(name) as file:
         text = file.read(LARGEST + 1)
     if len(text) > LARGEST:
@@ -101,86 +106,106 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     return text
 
 
+class _Part(NamedTuple):
+    """name: its id in the file."""
+
+    name: str
+    measures: list[ET.Element]
+
+
 def read(data: bytes) -> Draft:
-    """Raises BadMusic."""
+    """The piece of a file, packed or not. Raises BadMusic."""
     root = parse(unpack(data) if data[:2] == b"PK" else data)
-    if root.tag not in ("score-partwise", "score-timewise"):
-        raise BadMusic(f"is XML, but no MusicXML (its root is <{root.tag[:40]}>)")
-    parts = (
-        _timewise(root)
-        if root.tag == "score-timewise"
-        else [(p.get("id", ""), p.findall("measure")) for p in root.findall("part")]
-    )
+    parts = _parts(root)
     if len(parts) > MOST_PARTS:
         raise BadMusic(f"has {len(parts):,} parts, more than any orchestra")
     draft = Draft(facts=_facts(root))
     listed = {part.get("id", ""): part for part in root.findall("part-list/score-part")}
-    readers = [PartReader(draft, drums=_is_drums(listed.get(name))) for name, _ in parts]
-    for number in range(max((len(measures) for _, measures in parts), default=0)):
+    readers = [PartReader(draft, drums=_is_drums(listed.get(part.name))) for part in parts]
+    _read_measures(draft, parts, readers)
+    for reader, part in zip(readers, parts, strict=True):
+        name = None
+        if part.name in listed:
+            name = listed[part.name].findtext("part-name")
+        for notes in join_ties(join_voices(reader.voices)):
+            draft.voices.append((name or "", notes))
+    _changes(draft, readers)
+    return draft
+
+
+def _parts(root: ET.Element) -> list[_Part]:
+    """The parts of a score. Raises BadMusic for what is no score."""
+    if root.tag == "score-timewise":
+        return _timewise(root)
+    if root.tag == "score-partwise":
+        return [_Part(part.get("id", ""), part.findall("measure")) for part in root.findall("part")]
+    raise BadMusic(f"is XML, but no MusicXML (its root is <{root.tag[:40]}>)")
+
+
+def _read_measures(draft: Draft, parts: list[_Part], readers: list[PartReader]) -> None:
+    """Reads all parts measure by measure; each measure is as long as its longest part."""
+    count = max((len(part.measures) for part in parts), default=0)
+    for number in range(count):
         start = draft.end
         draft.bars.append(start)
-        rows = zip(readers, parts, strict=True)
-        ends = [
-            reader.measure(start, measures[number])
-            for reader, (_, measures) in rows
-            if number < len(measures)
-        ]
+        ends = []
+        for reader, part in zip(readers, parts, strict=True):
+            if number < len(part.measures):
+                ends.append(reader.measure(start, part.measures[number]))
         draft.end = max([start, *ends])
         if _overfull(start, ends, readers):
             draft.lost["bars that some parts overfill"] += 1
-    for reader, (name, _) in zip(readers, parts, strict=True):
-        called = listed[name].findtext("part-name") if name in listed else None
-        draft.voices += [(called or "", notes) for notes in join_ties(join_voices(reader.voices))]
-    _changes(draft, readers)
-    return draft
 
 
 def _overfull(start: Fraction, ends: list[Fraction], readers: list[PartReader]) -> bool:
     """Whether a bar is longer than its metre says, and not in all parts: the others wait, which
     moves their notes against the bar lines."""
     meter = next((reader.meters[-1] for reader in readers if reader.meters), None)
-    if meter is None or not meter[2]:
+    if meter is None:
         return False
-    stop = start + Fraction(4 * meter[1], meter[2])
+    _, beats, unit = meter
+    if not unit:
+        return False
+    stop = start + Fraction(4 * beats, unit)
     return min(ends) <= stop < max(ends)
 
 
-def _timewise(root: ET.Element) -> list[tuple[str, list[ET.Element]]]:
-    """(a part's name, its measures) of a score that gives, measure by measure, all parts. Where a
-    part has none, an empty one."""
-    names: dict[str, None] = {}
+def _timewise(root: ET.Element) -> list[_Part]:
+    """The parts of a score that gives, measure by measure, all parts. Where a part has none, an
+    empty one."""
+    names: dict[str, None] = {}  # in the order in which they are first named
     rows: list[dict[str, ET.Element]] = []
     for measure in root.findall("measure"):
-        rows.append({part.get("id", ""): part for part in measure.findall("part")})
-        names |= dict.fromkeys(rows[-1])
-    return [(name, [row.get(name, ET.Element("measure")) for row in rows]) for name in names]
+        row = {part.get("id", ""): part for part in measure.findall("part")}
+        rows.append(row)
+        names |= dict.fromkeys(row)
+    parts = []
+    for name in names:
+        measures = [row.get(name, ET.Element("measure")) for row in rows]
+        parts.append(_Part(name, measures))
+    return parts
 
 
 def _facts(root: ET.Element) -> dict[str, str]:
+    """Title, creators and rights."""
     facts: dict[str, str] = {}
     for creator in root.findall("identification/creator"):
         kind = creator.get("type", "composer")
         if kind in CREATORS and creator.text:
             facts.setdefault(kind, creator.text)
-    titles = (
-        root.findtext(where)
-        for where in ("work/work-title", "movement-title", "credit/credit-words")
-    )
-    facts["title"] = next((title for title in titles if title), "")
+    facts["title"] = ""
+    for path in ("work/work-title", "movement-title", "credit/credit-words"):
+        facts["title"] = facts["title"] or root.findtext(path) or ""
     facts["rights"] = root.findtext("identification/rights") or ""
     return facts
 
 
 def _is_drums(part: ET.Element | None) -> bool:
     """Whether every instrument of it plays on MIDI's channel of drums, where a pitch is none."""
-    channels = (
-        []
-        if part is None
-        else [
-            (channel.text or "").strip() for channel in part.findall("midi-instrument/midi-channel")
-        ]
-    )
-    return bool(channels) and set(channels) == {DRUMS}
+    if part is None:
+        return False
+    channels = part.findall("midi-instrument/midi-channel")
+    return {(channel.text or "").strip() for channel in channels} == {DRUMS}
 
 
 def _changes(draft: Draft, readers: list[PartReader]) -> None:
@@ -189,7 +214,8 @@ def _changes(draft: Draft, readers: list[PartReader]) -> None:
     pitched = [reader for reader in readers if reader.voices] or readers
     draft.meters = next((reader.meters for reader in pitched if reader.meters), [])
     draft.keys = next((reader.keys for reader in pitched if reader.keys), [])
-    if repeats := max((reader.repeats for reader in readers), default=0):
+    repeats = max((reader.repeats for reader in readers), default=0)
+    if repeats:
         draft.lost["repeats not played out"] += repeats
     tempos: dict[Fraction, float] = {}
     for reader in readers:
