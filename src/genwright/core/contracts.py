@@ -231,8 +231,8 @@ def describe(stream: Stream, position: int, examples: Tensor) -> str:
     """Where rows of a batch come from, for a person: the first document of each, once ("lib/ast.py
     (from token 12), lib/abc.py (from token 0)")."""
     names = []
-    for row in examples.split(1):
-        first = stream.sources(position, row)[0]
+    for place in range(len(examples)):
+        first = stream.sources(position, examples[place : place + 1])[0]
         windows = stream.unit == "tokens"  # which begin anywhere in a document
         names.append(f"{first.document} (from token {first.offset})" if windows else first.document)
     return ", ".join(dict.fromkeys(names))

@@ -42,6 +42,7 @@ class Task:
         self.bar: TaskID | None = None
 
     def advance(self, count: int = 1) -> None:
+        """Says that so much more is done."""
         self.done += count
         if self.display:
             self.advanced = self.display.clock()
@@ -78,6 +79,7 @@ class Display:
         self.bars: Progress | None = None
 
     def begin(self, task: Task) -> None:
+        """Shows a task, inside of those that are shown already."""
         self.tasks.append(task)
         if not self.console.is_terminal:
             return
@@ -96,6 +98,7 @@ class Display:
         task.bar = self.bars.add_task(task.name, total=task.total)
 
     def end(self, task: Task) -> None:
+        """Takes a task away."""
         self.tasks.remove(task)
         if self.bars is not None and task.bar is not None:
             self.bars.remove_task(task.bar)
@@ -104,6 +107,7 @@ class Display:
                 self.bars = None
 
     def update(self, task: Task) -> None:
+        """Shows how far a task is; where there is no bar, a line now and then."""
         now = self.clock()
         if self.bars is not None and task.bar is not None:
             self.bars.update(task.bar, completed=task.done, total=task.total)

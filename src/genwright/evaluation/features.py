@@ -88,6 +88,7 @@ class Network(nn.Module):
         self.head = nn.Linear(FEATURES, columns)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(scores, features)."""
         features = self.body(F.pixel_unshuffle(x, self.block))
         return self.head(F.relu(features)), features
 
@@ -96,8 +97,11 @@ def _block(sides: tuple[int, ...]) -> int:
     """The side of the blocks that become channels: the largest that divides both sides and leaves
     24 blocks or more a side."""
     largest = max(1, min(sides) // 24)
-    fitting = [block for block in range(1, largest + 1) if all(n % block == 0 for n in sides)]
-    return max(fitting)
+    block = 1
+    for size in range(2, largest + 1):
+        if all(side % size == 0 for side in sides):
+            block = size
+    return block
 
 
 class Recognition(Objective):
@@ -127,15 +131,16 @@ class Recognition(Objective):
         right = torch.arange(width, device=x.device) + moves[:, 1:]  # (n, width)
         padded = F.pad(x, (reach, reach, reach, reach), mode="replicate")
         examples = torch.arange(len(x), device=x.device)[:, None, None]
-        moved = padded[
-            examples, :, down[:, :, None], right[:, None]
-        ]  # (n, height, width, channels)
+        # (n, height, width, channels)
+        moved = padded[examples, :, down[:, :, None], right[:, None]]
         return batch | {"x": moved.permute(0, 3, 1, 2).contiguous()}
 
     def turns(self, step: int) -> Generator[Turn, Metrics, None]:
+        """One."""
         yield Turn(("extractor",), self.measured)
 
     def measured(self, batch: Batch) -> Loss:
+        """The cross entropies of all attributes, a count of 1 for each example."""
         scores, _ = self.modules["extractor"](batch["x"])
         total = scores.new_zeros(len(scores))
         for name, columns in spans(self.attributes).items():
@@ -228,10 +233,11 @@ class Steps(Hook):
         self.part = part
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
+        """Counts the step."""
         self.part.advance()
 
     def close(self) -> None:
-        pass
+        """Nothing is open."""
 
 
 def fit(

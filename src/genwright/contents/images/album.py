@@ -35,10 +35,11 @@ from genwright.data.workers import parallel
 
 
 class Pixels(Protocol):
-    """Pictures by their number. files: the shards that they lie in, path -> SHA-256."""
+    """Pictures by their number."""
 
     @property
-    def files(self) -> Mapping[Path, str]: ...
+    def files(self) -> Mapping[Path, str]:
+        """The shards: path -> SHA-256."""
 
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """(n, channels, size, size) uint8."""
@@ -111,6 +112,7 @@ class Reading:
 
     @property
     def skips(self) -> bool:
+        """Whether what cannot be used is passed over."""
         return self.settings.on_bad_file == "skip"
 
     def folder(self, shape: dict[str, Any], contents: object) -> Path:

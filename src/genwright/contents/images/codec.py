@@ -72,6 +72,7 @@ class ImageCodec:
         return out
 
     def save(self, folder: str | Path) -> None:
+        """Writes the settings and the attributes into a folder."""
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / FILE).write_text(json_text(self._saved, indent=1) + "\n", encoding="utf-8")
 

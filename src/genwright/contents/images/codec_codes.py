@@ -90,6 +90,7 @@ class CodesCodec:
         return torch.nn.functional.pad(before, (start, 0), value=self.space.special["start"])
 
     def save(self, folder: str | Path) -> None:
+        """Writes the network and the pictures' codec into a folder."""
         folder = Path(folder)
         self.image.save(folder / _IMAGE)
         (folder / _WEIGHTS).write_bytes(save(self._weights()))

@@ -39,6 +39,7 @@ class CodesDataset(ExampleDataset):
         self.parts = {name: _encoded(images.split(name), codec) for name in SPLITS}
 
     def split(self, name: str) -> Split:
+        """The pictures themselves."""
         return self.images.split(name)
 
     def change(self, lookahead: int, training: bool) -> Change:

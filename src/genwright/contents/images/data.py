@@ -1,4 +1,4 @@
-"""Pictures as a dataset: where they come from, what is held out, what a model may be conditioned on.
+"""Pictures as a dataset: where they come from, what is held out, what may be asked for.
 
 1. A source gives an album: pictures by their number, and what is known of each (`album`).
 2. Held out are whole clusters (`data/split.py`): pictures of one name without suffix, an emoji
@@ -219,6 +219,7 @@ class ImagesDataset(ExampleDataset):
         return batch | {"x": torch.where(mirrored[:, None, None, None], x.flip(3), x)}
 
     def change(self, lookahead: int, training: bool) -> Change | None:
+        """Mirrors half of the training pictures, where the settings say so."""
         if training and self.settings.flips:
             return self._flipped
         return None

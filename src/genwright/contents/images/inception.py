@@ -99,6 +99,7 @@ class Inception:
         return torch.cat(outputs, 1)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Features of pictures."""
         x = self.unit(_STEM[0], x, stride=2, padded=False)
         x = self.unit(_STEM[1], x, padded=False)
         x = self.unit(_STEM[2], x)

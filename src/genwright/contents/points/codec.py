@@ -27,6 +27,7 @@ class PointsCodec:
         return [(first, second) for first, second in x.detach().cpu().tolist()]
 
     def save(self, folder: str | Path) -> None:
+        """Writes the shape into a folder, for a person: there is nothing to load."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         text = json_text({"shape": [2]}) + "\n"
@@ -41,4 +42,5 @@ class Points(Settings, family="codec"):
     content: ClassVar[str] = "points"
 
     def load(self, folder: str | Path) -> PointsCodec:
+        """The codec, which has no settings."""
         return PointsCodec()

@@ -142,6 +142,7 @@ class PointsDataset(ExampleDataset):
         return draw(self.settings.source, draws, self.scale, self.std)
 
     def change(self, lookahead: int, training: bool) -> Change | None:
+        """Adds starting points to a batch, where they are not N(0, I)."""
         start = self.settings.starts()
         if start is None:
             return None
