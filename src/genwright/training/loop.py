@@ -91,6 +91,7 @@ class _Step:
         for weights in state.weights.values():
             weights.check_held()
         self.trained = trained_modules(objective)
+        self.seed_of_gradients = key(state.seed, "gradients")
         self.moved: tuple[str, ...] | None = None
         self.finite: Tensor | None = None  # whether all turns of the step were, so far
         self.sums: dict[str, Tensor] = {}  # `Loss.sums` of the step's turns
@@ -227,7 +228,7 @@ class _Step:
     def draws_of_turn(self, position: int, number: int) -> Draws:
         """Random numbers for the gradients of a turn, apart from those of examples."""
         turn = torch.full((1,), number, device=self.engine.device)
-        return Draws(key(self.state.seed, "gradients"), position, turn)
+        return Draws(self.seed_of_gradients, position, turn)
 
     def _seed(self, position: int) -> None:
         """Makes what draws from torch's own generator (dropout) a function of the position."""
