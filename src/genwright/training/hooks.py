@@ -1,9 +1,11 @@
 """What happens between steps: held-out evaluation, and progress."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -11,6 +13,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from genwright.training.loop import Hook
 from genwright.training.records import Records
 from genwright.training.state import State
+
+Result = TypeVar("Result")
+SMOOTHING = 0.95  # of the loss that is shown, a step
 
 
 def due(step: int, every: int, last: int) -> bool:
@@ -38,15 +43,14 @@ class Evaluate(Hook):
         if not due(state.step, self.every, self.last):
             return
         began = time.perf_counter()
-        found = averaged(state, lambda: self.measure(state.step))
+        found = averaged(state, partial(self.measure, state.step))
+        seconds = time.perf_counter() - began
         record["held_out"] = found
         if self.records:
-            self.records.append(
-                {"step": state.step, "held_out": found, "seconds": time.perf_counter() - began}
-            )
+            self.records.append({"step": state.step, "held_out": found, "seconds": seconds})
 
 
-def averaged(state: State, call: Callable[[], Any]) -> Any:
+def averaged(state: State, call: Callable[[], Result]) -> Result:
     """Calls with every module's averaged weights in place."""
     with ExitStack() as stack:
         for weights in state.weights.values():
@@ -57,19 +61,22 @@ def averaged(state: State, call: Callable[[], Any]) -> Any:
 class Live(Hook):
     """The live line of a run: step, loss, held-out loss, speed, memory, time left. On a terminal it
     moves, at most four times a second, so that looking costs nothing; elsewhere it is a line now
-    and then. console: where to."""
+    and then.
+
+    console: where to. name: of the run. steps: of the whole run. unit: what speed counts."""
 
     def __init__(self, console: Console, name: str, steps: int, unit: str):
         self.console = console
         self.name = name
         self.steps = steps
         self.unit = unit
-        self.shown = 0.0
-        self.first = -1
-        self.began = 0.0
-        self.loss = float("nan")
-        self.held_out = ""
         self.moves = console.is_terminal
+        self.every = 0.25 if self.moves else 10.0  # seconds from one showing to the next
+        self.shown = 0.0  # when it was last shown
+        self.first = -1  # the step before the run's first one
+        self.began = 0.0  # when that ended
+        self.loss = math.nan  # running mean
+        self.held_out = ""
         self.progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),
@@ -81,42 +88,60 @@ class Live(Hook):
         )
 
     def text(self, record: dict[str, Any]) -> str:
-        parts = [f"loss {self.loss:.3f}{self.held_out}"] if self.loss == self.loss else []
+        """What is shown of a step, beside its number."""
+        parts = []
+        if not math.isnan(self.loss):
+            parts.append(f"loss {self.loss:.3f}{self.held_out}")
         speed = record.get(f"{self.unit}_per_second")
-        parts += [f"{speed:,.0f} {self.unit}/s"] if speed else []
-        return ", ".join(
-            [*parts, f"{record['memory_mb']:,.0f} MB"] if "memory_mb" in record else parts
-        )
+        if speed:
+            parts.append(f"{speed:,.0f} {self.unit}/s")
+        if "memory_mb" in record:
+            parts.append(f"{record['memory_mb']:,.0f} MB")
+        return ", ".join(parts)
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         now = time.monotonic()
-        if self.first < 0:  # the run's first step, which is not step 0 when it was resumed
-            self.first = state.step - 1
-            self.began = now - record["seconds"]
-            if self.moves:
-                self.progress.add_task(self.name, total=self.steps, completed=self.first, text="")
-                self.progress.start()
-        loss = record.get("loss")
-        if loss is not None and loss == loss:
-            self.loss = loss if self.loss != self.loss else 0.95 * self.loss + 0.05 * loss
-        if "held_out" in record and "loss" in record["held_out"]:
-            self.held_out = f" (held out {record['held_out']['loss']:.3f})"
+        if self.first < 0:
+            self._begin(state.step - 1, now - record["seconds"])
+        self._take(record)
         if "skipped" in record:
             self.console.print(f"[yellow]skipped:[/] {record['skipped']}", highlight=False)
-        if now - self.shown < (0.25 if self.moves else 10) and state.step < self.steps:
+        if now - self.shown < self.every and state.step < self.steps:
             return
         self.shown = now
         if self.moves:
             self.progress.update(
                 TaskID(0), completed=state.step, text=self.text(record), refresh=True
             )
-        else:
-            left = (now - self.began) / max(1, state.step - self.first) * (self.steps - state.step)
-            self.console.print(
-                f"step {state.step}/{self.steps}: {self.text(record)}, {left:.0f} s left",
-                highlight=False,
-            )
+            return
+        each = (now - self.began) / max(1, state.step - self.first)  # seconds of a step
+        left = each * (self.steps - state.step)
+        self.console.print(
+            f"step {state.step}/{self.steps}: {self.text(record)}, {left:.0f} s left",
+            highlight=False,
+        )
+
+    def _begin(self, step: int, now: float) -> None:
+        """Before the first step that is seen, which is not the run's when it was resumed."""
+        self.first = step
+        self.began = now
+        if self.moves:
+            self.progress.add_task(self.name, total=self.steps, completed=step, text="")
+            self.progress.start()
+
+    def _take(self, record: dict[str, Any]) -> None:
+        """Takes up the losses of a step, where there are any."""
+        loss = record.get("loss")
+        if loss is not None and not math.isnan(loss):
+            if math.isnan(self.loss):
+                self.loss = loss
+            else:
+                self.loss = SMOOTHING * self.loss + (1 - SMOOTHING) * loss
+        held_out = record.get("held_out", {})
+        if "loss" in held_out:
+            self.held_out = f" (held out {held_out['loss']:.3f})"
 
     def close(self) -> None:
+        """Leaves the terminal as it was."""
         if self.moves:
             self.progress.stop()

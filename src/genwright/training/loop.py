@@ -23,7 +23,7 @@ stopped goes on bit for bit.
 
 import math
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -315,28 +315,30 @@ def _until(until: int, step: _Step, hooks: Sequence[Hook]) -> None:
     stream = step.stream
     state = step.state
     settings = step.settings
+    units = stream.size * stream.units * objective.draws  # of a step
     while state.step < until:
         began = time.perf_counter()
         record = step()
-        record["seconds"] = time.perf_counter() - began
-        record[f"{stream.unit}_per_second"] = (
-            stream.size * stream.units * objective.draws / record["seconds"]
-        )
+        seconds = time.perf_counter() - began
+        record["seconds"] = seconds
+        record[f"{stream.unit}_per_second"] = units / seconds
         for hook in hooks:
             hook.after_step(state, record)
         if state.bad >= settings.guard.skips:
-            clip = (
-                f"lower training.clip, which is {settings.clip:g}"
-                if settings.clip
-                else "set training.clip"
-            )
-            remedy = f"lower the learning rate, {clip}, or look at that batch"
-            raise Rollback(
-                state.step,
-                f"{state.bad} steps in a row were not finite, the last: {record['skipped']}",
-                remedy,
-            )
+            raise _rollback(state, settings, record)
         # every one, on every rank: a hook may have to agree with the other ranks
         asked = [hook.stop(state) for hook in hooks]
         if any(asked):
             break
+
+
+def _rollback(state: State, settings: Training, record: Mapping[str, Any]) -> Rollback:
+    """After too many steps in a row that were not finite, of which this is the last record."""
+    clip = "set training.clip"
+    if settings.clip:
+        clip = f"lower training.clip, which is {settings.clip:g}"
+    return Rollback(
+        state.step,
+        f"{state.bad} steps in a row were not finite, the last: {record['skipped']}",
+        f"lower the learning rate, {clip}, or look at that batch",
+    )

@@ -1,6 +1,7 @@
 """metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length;
 resuming cuts it back to that. TensorBoard may mirror it."""
 
+import logging
 import os
 import resource
 import sys
@@ -17,29 +18,38 @@ from genwright.core.files import json_text, read_json
 from genwright.training.loop import Hook
 from genwright.training.state import State
 
+log = logging.getLogger(__name__)
+
 # fields, with `*_per_second`, that differ between equal runs
 CLOCK = ("seconds", "memory_mb", "elapsed")
 
 
 def memory_mb() -> float:
-    """Peak memory of this process so far, in MB: the GPU's where there is one."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        return torch.cuda.max_memory_allocated() / 1e6
+    """Peak memory of this process so far, in MB: the GPU's where it uses one."""
+    if torch.cuda.is_available():
+        allocated = torch.cuda.max_memory_allocated()  # 0 where nothing was put there
+        if allocated:
+            return allocated / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+    if sys.platform == "darwin":  # in bytes; elsewhere in kB
+        return peak / 1e6
+    return peak / 1e3
 
 
 class Records(Hook):
     """Appends records to a file: those of steps as the first of the hooks, on the rank that writes.
-    When the disk is full, records wait in memory and are written once there is room."""
+    When the disk is full, records wait in memory and are written once there is room.
 
-    def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None):
+    path: of the file, which is made. say: where a warning for a person goes. mirrors: what is given
+    every record too."""
+
+    def __init__(self, path: Path, say: Callable[[str], None] = log.warning):
         self.path = path
         self.say = say
-        self.warned = False
+        self.warned = False  # about a disk that is full, since it last had room
         self.waiting: list[dict[str, Any]] = []
-        self.length = path.stat().st_size if path.exists() else 0
-        self.written = time.monotonic()
+        self.length = path.stat().st_size if path.exists() else 0  # bytes
+        self.written = time.monotonic()  # when the file was last written, seconds
         self.mirrors: list[Callable[[dict[str, Any]], None]] = []
         self.memory = memory_mb()
 
@@ -50,6 +60,7 @@ class Records(Hook):
         self.append(record)
 
     def append(self, record: dict[str, Any]) -> None:
+        """Adds a line, which is written within a second or so."""
         self.waiting.append(dict(record))
         for mirror in self.mirrors:
             mirror(record)
@@ -68,16 +79,24 @@ class Records(Hook):
                 f.flush()
                 if to_disk:
                     os.fsync(f.fileno())
-            self.waiting, self.length, self.warned = [], self.length + len(data), False
         except OSError as problem:
-            with suppress(OSError):
-                os.truncate(self.path, self.length)  # half a line would be unreadable
-            if not self.warned:
-                self.say(
-                    f"metrics.jsonl cannot be written ({problem.strerror}); its records are kept in memory until there is room"
-                )
-            self.warned = True
+            self._keep(problem)
+            return self.length
+        self.waiting = []
+        self.length += len(data)
+        self.warned = False
         return self.length
+
+    def _keep(self, problem: OSError) -> None:
+        """After a failure to write: what waits goes on waiting."""
+        with suppress(OSError):
+            os.truncate(self.path, self.length)  # half a line would be unreadable
+        if not self.warned:
+            self.say(
+                f"metrics.jsonl cannot be written ({problem.strerror}); its records are kept in"
+                " memory until there is room"
+            )
+        self.warned = True
 
     def cut(self, length: int) -> None:
         """Back to what a checkpoint remembers."""
@@ -88,16 +107,17 @@ class Records(Hook):
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All whole records; a last line that is still being written is left out."""
+    """All whole records; a last line that is still being written is left out. Raises GenwrightError
+    for a line that is no JSON."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     remedy = "put back a copy of the file, or delete that line"
-    return [
-        read_json(line, f"{path} line {i}", remedy)
-        for i, line in enumerate(lines, 1)
-        if line.endswith("\n")
-    ]
+    records = []
+    for number, line in enumerate(lines, 1):
+        if line.endswith("\n"):
+            records.append(read_json(line, f"{path} line {number}", remedy))
+    return records
 
 
 def without_clock(record: dict[str, Any]) -> dict[str, Any]:
