@@ -3,19 +3,23 @@ call that every variational network answers, and `mlp-vae`. Convolutional ones, 
 latents or many, are in `ladder.py`.
 
 A network is asked in one of three ways, always through `__call__`:
-    network(x, condition) -> state                                   what the encoder says of x, once, for any number of samples
-    network(x, condition, noise=noise) or network(None, condition, state=state, noise=noise) -> Sampled
-    network(None, condition, latent=latent) -> parameters of the likelihood (n, outputs, *shape) float32
+
+    network(x, condition) -> state, what the encoder says of x, once, for any number of samples
+    network(x, condition, noise=noise) -> Sampled
+    network(None, condition, state=state, noise=noise) -> Sampled
+    network(None, condition, latent=latent) -> parameters of the likelihood, (n, outputs, *shape)
+
 Every latent is whitened: given the layers above it its prior is N(0, 1), and how it changes the
-picture is for the decoder to say. So no prior needs a network, the KL divergence is each unit's
-closed form, and a sample is one decoding of plain noise.
-No normalisation over the batch: a picture's likelihood must not depend on its neighbours.
+content is for the decoder to say. So no prior needs a network, the KL divergence is each unit's
+closed form, and a sample is one decoding of plain noise. No normalisation over the batch: an
+example's likelihood must not depend on its neighbours.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -25,6 +29,7 @@ from torch import Tensor, nn
 
 from genwright.core.contracts import Space
 from genwright.core.registry import Settings
+from genwright.models.convolution import initialised
 
 State = tuple[Tensor, ...]  # for each layer of latents what the encoder says of it, (n, ...)
 # (layer, the decoder's state) -> latents (m, *sizes[layer])
@@ -69,7 +74,8 @@ class Autoencoder(nn.Module, ABC):
         self.layers = len(sizes)
 
     @abstractmethod
-    def encode(self, x: Tensor, condition: Tensor | None) -> State: ...
+    def encode(self, x: Tensor, condition: Tensor | None) -> State:
+        """What the encoder says of x (n, *shape) about each layer of latents."""
 
     @abstractmethod
     def descend(self, draw: Draw, condition: Tensor | None) -> Tensor:
@@ -93,38 +99,44 @@ class Autoencoder(nn.Module, ABC):
         normal; latent: (n, units). stop: log q(z|x) is differentiated through z only (Roeder et
         al., arXiv 1703.09194)."""
         dtype = next(self.parameters()).dtype
-        condition = condition if condition is None else condition.to(dtype)
+        if condition is not None:
+            condition = condition.to(dtype)
         if latent is not None:
-            pieces = latent.to(dtype).split(self.counts, 1)
-            out = self.descend(
-                lambda layer, h: pieces[layer].view(-1, *self.sizes[layer]), condition
-            )
-            return out.float().view(-1, self.outputs, *self.shape)
+            return self._decoded(latent.to(dtype), condition)
         if state is None:
             assert x is not None, "x, state or latent"
             state = self.encode(x.to(dtype), condition)
         return state if noise is None else self._sampled(state, condition, noise, stop)
 
+    def _decoded(self, latent: Tensor, condition: Tensor | None) -> Tensor:
+        """Parameters (n, outputs, *shape) float32 of latents (n, units)."""
+        pieces = latent.split(self.counts, 1)
+
+        def given(layer: int, h: Tensor | None) -> Tensor:
+            return pieces[layer].view(-1, *self.sizes[layer])
+
+        parameters = self.descend(given, condition)
+        return parameters.float().view(-1, self.outputs, *self.shape)
+
     def _sampled(
         self, state: State, condition: Tensor | None, noise: Tensor, stop: bool
     ) -> Sampled:
+        """Draws k latents for each of n examples; noise: (n, k, units)."""
         n, k = noise.shape[:2]
-
-        def rows(t: Tensor) -> Tensor:
-            return t if k == 1 else t.repeat_interleave(k, 0)
-
         pieces = noise.split(self.counts, 2)
-        ratios = []
-        kls = []
-        drawn = []
+        ratios = []  # of each layer, (n, k)
+        kls = []  # (n, units of the layer)
+        drawn = []  # (n, k, units of the layer)
 
         def draw(layer: int, h: Tensor | None) -> Tensor:
+            units = self.counts[layer]
             # of the first layer one for all k
-            raw = self.posterior(layer, h, state[layer] if h is None else rows(state[layer]))
-            mean, log_scale = raw.float().flatten(1).view(n, -1, 2 * self.counts[layer]).chunk(2, 2)
+            seen = state[layer] if h is None else _repeated(state[layer], k)
+            raw = self.posterior(layer, h, seen)
+            mean, log_scale = raw.float().flatten(1).view(n, -1, 2 * units).chunk(2, 2)
             # no scale can overflow (NVAE, arXiv 2007.03898)
             log_scale = 5 * torch.tanh(log_scale / 5)
-            off = pieces[layer]
+            off = pieces[layer]  # (n, k, units)
             z = mean + log_scale.exp() * off
             drawn.append(z)  # all that follows goes through it: a place for a hook
             kls.append(gaussian_kl(mean, log_scale).mean(1))
@@ -134,21 +146,20 @@ class Autoencoder(nn.Module, ABC):
             ratios.append((0.5 * (z.square() - off.square()) - log_scale).sum(2))
             return z.flatten(0, 1).to(raw.dtype).view(-1, *self.sizes[layer])
 
-        parameters = self.descend(draw, condition if condition is None else rows(condition)).float()
-        latent = drawn[0] if self.layers == 1 else torch.cat(drawn, 2)
+        if condition is not None:
+            condition = _repeated(condition, k)
+        parameters = self.descend(draw, condition).float()
         return Sampled(
             parameters.view(n, k, self.outputs, *self.shape),
             sum(ratios[1:], ratios[0]),
             torch.cat(kls, 1),
-            latent,
+            drawn[0] if self.layers == 1 else torch.cat(drawn, 2),
         )
 
 
-def initialised(layer: Any, std: float) -> Any:
-    nn.init.normal_(layer.weight, std=std)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
+def _repeated(rows: Tensor, k: int) -> Tensor:
+    """(n, ...) -> (n * k, ...), each row k times."""
+    return rows if k == 1 else rows.repeat_interleave(k, 0)
 
 
 class Dense(nn.Module):
@@ -157,13 +168,15 @@ class Dense(nn.Module):
 
     def __init__(self, sizes: list[int], columns: int):
         super().__init__()
-        pairs = zip(sizes, sizes[1:], strict=False)
-        self.layers = nn.ModuleList(
-            initialised(nn.Linear(a, b), (2 / (a + b)) ** 0.5) for a, b in pairs
-        )
+        layers = []
+        for inputs, outputs in pairwise(sizes):
+            std = (2 / (inputs + outputs)) ** 0.5
+            layers.append(initialised(nn.Linear(inputs, outputs), std))
+        self.layers = nn.ModuleList(layers)
         self.embedding = nn.Linear(columns, sizes[1], bias=False) if columns else None
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """x: (n, ...), flattened. condition: (n, columns)."""
         x = self.layers[0](x.flatten(1))
         if self.embedding is not None and condition is not None:
             x = x + self.embedding(condition)
@@ -182,14 +195,19 @@ class DenseAutoencoder(Autoencoder):
         self.encoder = Dense([size, *hidden, 2 * s.units], space.columns)
         self.decoder = Dense([s.units, *hidden, outputs * size], space.columns)
 
-    def encode(self, x, condition):
+    def encode(self, x: Tensor, condition: Tensor | None) -> State:
+        """See `Autoencoder`."""
         return (self.encoder(x, condition),)
 
-    def descend(self, draw, condition):
-        return self.decoder(draw(0, None), condition)
+    def descend(self, draw: Draw, condition: Tensor | None) -> Tensor:
+        """See `Autoencoder`."""
+        parameters: Tensor = self.decoder(draw(0, None), condition)
+        return parameters
 
 
 class MlpVae(Settings, family="model"):
+    """Settings of `mlp-vae`."""
+
     kind: Literal["mlp-vae"] = "mlp-vae"
     """Encoder and decoder of fully connected layers."""
     units: int = Field(50, ge=1, le=4096)
@@ -201,4 +219,6 @@ class MlpVae(Settings, family="model"):
     role: ClassVar[str] = "vae"
 
     def build(self, space: Space, outputs: int = 1) -> Autoencoder:
+        """The network, initialised from torch's current random state. outputs: likelihood
+        parameters of each value."""
         return DenseAutoencoder(space, outputs, self)

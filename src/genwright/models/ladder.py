@@ -8,6 +8,7 @@ and adds a map of latents. Given all latents, values are independent. Sides must
 32, 64). Residual branches begin at zero; there is no normalisation.
 """
 
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -16,53 +17,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core.contracts import Space
-from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
-from genwright.models.autoencoder import Autoencoder, initialised
-
-
-def conv(
-    inputs: int,
-    outputs: int,
-    size: int = 3,
-    groups: int = 1,
-    gain: float = 1.0,
-    stride: int = 1,
-    bias: bool = True,
-) -> nn.Conv2d:
-    """A convolution that divides the sides by `stride`; weights of variance gain^2 / fan-in (He et
-    al., arXiv 1502.01852), biases 0."""
-    layer = nn.Conv2d(
-        inputs, outputs, size, stride, padding=(size - 1) // 2, groups=groups, bias=bias
-    )
-    return initialised(layer, gain * (inputs // groups * size * size) ** -0.5)
-
-
-def up(inputs: int, outputs: int, size: int = 1) -> nn.Sequential:
-    """Twice the sides: a convolution, then depth to space."""
-    return nn.Sequential(conv(inputs, 4 * outputs, size), nn.PixelShuffle(2))
-
-
-class Block(nn.Module):
-    """x + f(x), f of two 3x3 convolutions, which begins as nothing."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.first = conv(width, width)
-        self.second = conv(width, width, gain=0.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(F.silu(self.first(F.silu(x))))
-
-
-def blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(width) for _ in range(count)))
-
-
-def widening(width: int, halvings: int) -> list[int]:
-    """Channels at half the picture's size, then twice as many at each further halving, up to 4
-    times."""
-    return [width * min(4, 2**i) for i in range(halvings)]
+from genwright.models.autoencoder import Autoencoder, Draw, State
+from genwright.models.convolution import Block, blocks, conv, halved, up, widening
 
 
 class Rung(nn.Module):
@@ -70,28 +27,15 @@ class Rung(nn.Module):
 
     def __init__(self, width: int, channels: int):
         super().__init__()
-        # of the encoder's state, of the decoder's
-        self.see = conv(width, width)
-        self.read = conv(width, width)
+        self.see = conv(width, width)  # the encoder's state
+        self.read = conv(width, width)  # the decoder's state
         self.posterior = conv(width, 2 * channels, 1, gain=0.1)
         self.write = conv(channels, width, 1)
         self.block = Block(width)
 
     def forward(self, h: Tensor, z: Tensor) -> Tensor:
+        """h: (n, width, h, w), the decoder's state. z: (n, channels, h, w)."""
         return self.block(h + self.write(z))
-
-
-def halved(space: Space, kind: str, step: int, remedy: str, least: int = 1) -> tuple[int, ...]:
-    """(channels, height, width) of pictures whose sides `step` divides, `least` times or more.
-    Raises GenwrightError, with what else helps, for any others."""
-    if len(space.shape) != 3 or any(side % step or side < least * step for side in space.shape[1:]):
-        made = "x".join(map(str, space.shape)) or "sequences"
-        what = f"model.kind={kind} makes pictures whose sides are multiples of {step} here, {least * step} or more, not {made}"
-        raise GenwrightError(
-            what,
-            f"set codec.size to such a number, {remedy}, or choose another model.kind for other content",
-        )
-    return space.shape
 
 
 class Ladder(Autoencoder):
@@ -101,79 +45,87 @@ class Ladder(Autoencoder):
 
     def __init__(self, space: Space, outputs: int, s: Any):
         # until the smaller side is 4 to 8
-        count = max(1, (min(space.shape[1:], default=1) - 1).bit_length() - 3)
-        channels, height, width = halved(space, s.kind, 2**count, "28, 32 or 64 among them", 4)
-        places = [(height >> i, width >> i) for i in range(1, count + 1)]
-        depth = s.depth
-        super().__init__(
-            space,
-            outputs,
-            [(s.units,), *((s.channels, *place) for place in places[::-1] for _ in range(depth))],
-        )
-        widths = widening(s.width, count)
-        self.depth = depth
-        self.start = (widths[-1], *places[-1])
+        smaller_side = min(space.shape[1:], default=1)
+        halvings = max(1, (smaller_side - 1).bit_length() - 3)
+        channels, height, width = halved(space, s.kind, 2**halvings, "28, 32 or 64 among them", 4)
+        grids = [(height >> i, width >> i) for i in range(1, halvings + 1)]  # the finest first
+        sizes: list[tuple[int, ...]] = [(s.units,)]
+        for grid in reversed(grids):
+            sizes += [(s.channels, *grid)] * s.depth
+        super().__init__(space, outputs, sizes)
+
+        widths = widening(s.width, halvings)  # the finest first
+        coarse_first = widths[::-1]
+        self.depth = s.depth
+        self.start = (widths[-1], *grids[-1])
         self.downs = nn.ModuleList(
-            conv(a, b, 4, stride=2) for a, b in zip([channels, *widths], widths, strict=False)
+            conv(before, after, 4, stride=2) for before, after in pairwise([channels, *widths])
         )
-        self.climbs = nn.ModuleList(blocks(w, s.blocks) for w in widths)
+        self.climbs = nn.ModuleList(blocks(width, s.blocks) for width in widths)
         flat = torch.Size(self.start).numel()
         self.top = nn.Linear(flat, 2 * s.units)
         self.into = nn.Linear(s.units, flat)
-        self.rungs: Any = nn.ModuleList(
-            Rung(w, s.channels) for w in widths[::-1] for _ in range(depth)
-        )
-        self.blocks = nn.ModuleList(blocks(w, 0 if depth else s.blocks) for w in widths[::-1])
-        self.ups = nn.ModuleList(
-            up(a, b) for a, b in zip(widths[::-1], widths[-2::-1], strict=False)
-        )
+        rungs: list[Rung] = []
+        for width in coarse_first:
+            rungs += [Rung(width, s.channels) for _ in range(s.depth)]
+        self.rungs: Any = nn.ModuleList(rungs)
+        plain_blocks = 0 if s.depth else s.blocks
+        self.blocks = nn.ModuleList(blocks(width, plain_blocks) for width in coarse_first)
+        self.ups = nn.ModuleList(up(before, after) for before, after in pairwise(coarse_first))
         self.out = nn.Sequential(
-            blocks(widths[0], s.blocks if depth else 0),
+            blocks(widths[0], s.blocks if s.depth else 0),
             nn.SiLU(),
             up(widths[0], outputs * channels, 3),
         )
-        self.embeddings = nn.ModuleList(
-            nn.Linear(space.columns, w, bias=False)
-            for w in (widths[0], widths[-1])
-            if space.columns
-        )
+        # of the encoder, of the decoder
+        self.embeddings = nn.ModuleList()
+        if space.columns:
+            for width in (widths[0], widths[-1]):
+                self.embeddings.append(nn.Linear(space.columns, width, bias=False))
 
-    def told(self, x: Tensor, condition: Tensor | None, where: int) -> Tensor:
-        return (
-            x
-            if condition is None or not self.embeddings
-            else x + self.embeddings[where](condition)[:, :, None, None]
-        )
+    def conditioned(self, x: Tensor, condition: Tensor | None, which: int) -> Tensor:
+        """x (n, width, h, w) with an embedding of the condition added. which: 0 in the encoder, 1
+        in the decoder."""
+        if condition is None or not self.embeddings:
+            return x
+        return x + self.embeddings[which](condition)[:, :, None, None]
 
-    def encode(self, x, condition):
+    def encode(self, x: Tensor, condition: Tensor | None) -> State:
         """The vector's mean and raw log scale, then what each rung sees, from the top down."""
-        x, found = x.contiguous(memory_format=torch.channels_last), []
-        for i, (smaller, climb) in enumerate(zip(self.downs, self.climbs, strict=True)):
+        x = x.contiguous(memory_format=torch.channels_last)
+        found = []  # at each size, the finest first
+        for size, (smaller, climb) in enumerate(zip(self.downs, self.climbs, strict=True)):
             x = smaller(x)
-            x = climb(x if i else self.told(x, condition, 0))
+            if size == 0:
+                x = self.conditioned(x, condition, 0)
+            x = climb(x)
             found.append(F.silu(x))
-        return (
-            self.top(found[-1].flatten(1)),
-            *(rung.see(found[-1 - i // self.depth]) for i, rung in enumerate(self.rungs)),
-        )
+        state = [self.top(found[-1].flatten(1))]
+        for number, rung in enumerate(self.rungs):
+            size = number // self.depth  # the coarsest is 0
+            state.append(rung.see(found[-1 - size]))
+        return tuple(state)
 
-    def posterior(self, layer, h, seen):
+    def posterior(self, layer: int, h: Tensor | None, seen: Tensor) -> Tensor:
+        """See `Autoencoder.posterior`."""
         if h is None:
             return seen
         rung = self.rungs[layer - 1]
-        return rung.posterior(F.silu(rung.read(F.silu(h)) + seen))
+        both = rung.read(F.silu(h)) + seen
+        parameters: Tensor = rung.posterior(F.silu(both))
+        return parameters
 
-    def descend(self, draw, condition):
-        h = (
-            self.into(draw(0, None))
-            .view(-1, *self.start)
-            .contiguous(memory_format=torch.channels_last)
-        )
-        h = self.told(h, condition, 1)
+    def descend(self, draw: Draw, condition: Tensor | None) -> Tensor:
+        """See `Autoencoder.descend`."""
+        h = self.into(draw(0, None)).view(-1, *self.start)
+        h = h.contiguous(memory_format=torch.channels_last)
+        h = self.conditioned(h, condition, 1)
         for size, chain in enumerate(self.blocks):
-            h = chain(self.ups[size - 1](h) if size else h)
-            for i in range(size * self.depth, (size + 1) * self.depth):
-                h = self.rungs[i](h, draw(i + 1, h))
+            if size:
+                h = self.ups[size - 1](h)
+            h = chain(h)
+            for number in range(size * self.depth, (size + 1) * self.depth):
+                h = self.rungs[number](h, draw(number + 1, h))
         return self.out(h).contiguous()
 
 
@@ -186,10 +138,14 @@ class _Settings(Settings):
     role: ClassVar[str] = "vae"
 
     def build(self, space: Space, outputs: int = 1) -> Ladder:
+        """The network, initialised from torch's current random state. outputs: likelihood
+        parameters of each value. Raises GenwrightError for a size it cannot make."""
         return Ladder(space, outputs, self)
 
 
 class ConvVae(_Settings, family="model"):
+    """Settings of `conv-vae`."""
+
     kind: Literal["conv-vae"] = "conv-vae"
     """Encoder and decoder of residual convolutions."""
     units: int = Field(64, ge=1, le=4096)
@@ -199,6 +155,8 @@ class ConvVae(_Settings, family="model"):
 
 
 class LadderVae(_Settings, family="model"):
+    """Settings of `ladder-vae`."""
+
     kind: Literal["ladder-vae"] = "ladder-vae"
     """Latents at every size of the picture, the small ones decided first."""
     units: int = Field(32, ge=1, le=4096)

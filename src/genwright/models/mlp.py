@@ -10,7 +10,8 @@ beside the latent, and the discriminator by projection (Miyato and Koyama, arXiv
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
-from genwright.models.autoencoder import initialised
+from genwright.models.convolution import initialised
 
 
 class Layers(nn.Module):
@@ -31,71 +32,78 @@ class Layers(nn.Module):
         super().__init__()
         self.slope = 0.2 if activation == "leaky" else 0.0
         self.pieces = pieces
-        affine = [nn.Linear(size, width * pieces) for size in [inputs] + [width] * (depth - 1)]
+        affine = []
+        for size in [inputs] + [width] * (depth - 1):
+            affine.append(nn.Linear(size, width * pieces))
         self.affine = nn.ModuleList(affine)
+        gain = 2 if pieces == 1 else 1
         for layer in affine:
-            nn.init.normal_(
-                layer.weight, std=math.sqrt((2 if pieces == 1 else 1) / layer.in_features)
-            )
+            nn.init.normal_(layer.weight, std=math.sqrt(gain / layer.in_features))
             # breaks are spread over the plane, not all through its centre
             nn.init.uniform_(layer.bias, -0.5, 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs) -> (n, width)."""
         for layer in self.affine:
             x = layer(x)
-            x = (
-                F.leaky_relu(x, self.slope)
-                if self.pieces == 1
-                else x.unflatten(1, (-1, self.pieces)).amax(2)
-            )
+            if self.pieces == 1:
+                x = F.leaky_relu(x, self.slope)
+            else:
+                x = x.unflatten(1, (-1, self.pieces)).amax(2)
         return x
 
 
-class Generator(nn.Module):
-    """z (n, latent), condition (n, columns) or None -> (n, *shape), by `made` of a subclass from
-    (n, inputs): the latent, and beside it the condition's embedding. `first` maps them."""
-
-    made: Any
+class Generator(nn.Module, ABC):
+    """z (n, latent), condition (n, columns) or None -> (n, *shape), by `generated` of a subclass
+    from (n, inputs): the latent, and beside it the condition's embedding. `first` maps them."""
 
     def __init__(self, space: Space, latent: int):
         super().__init__()
-        self.embed = (
-            initialised(nn.Linear(space.columns, latent, bias=False), 1.0)
-            if space.columns
-            else None
-        )
-        self.inputs = latent * (2 if space.columns else 1)
+        self.embed: nn.Linear | None = None
+        self.inputs = latent
+        if space.columns:
+            self.embed = initialised(nn.Linear(space.columns, latent, bias=False), 1.0)
+            self.inputs = 2 * latent
+
+    @abstractmethod
+    def generated(self, z: Tensor) -> Tensor:
+        """(n, inputs) -> (n, *shape)."""
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """See the class."""
         if self.embed is not None and condition is not None:
             z = torch.cat([z, self.embed(condition)], 1)
-        return self.made(z)
+        return self.generated(z)
 
 
-class Discriminator(nn.Module):
+class Discriminator(nn.Module, ABC):
     """x (n, packing * channels, ...), condition (n, packing * columns) or None -> scores (n,), from
     `features` (n, width) of a subclass."""
-
-    features: Any
 
     def __init__(self, columns: int, width: int):
         super().__init__()
         self.out = nn.Linear(width, 1, bias=False)
-        self.embed = (
-            initialised(nn.Linear(columns, width, bias=False), 1 / math.sqrt(width))
-            if columns
-            else None
-        )
+        self.embed: nn.Linear | None = None
+        if columns:
+            std = 1 / math.sqrt(width)
+            self.embed = initialised(nn.Linear(columns, width, bias=False), std)
+
+    @abstractmethod
+    def features(self, x: Tensor) -> Tensor:
+        """(n, packing * channels, ...) -> (n, width)."""
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """See the class."""
         features = self.features(x)
-        scores = self.out(features)[:, 0]
+        scores: Tensor = self.out(features)[:, 0]
         if self.embed is not None and condition is not None:
             scores = scores + (self.embed(condition) * features).sum(1)
         return scores
 
 
-class PointGenerator(Generator):
+class DenseGenerator(Generator):
+    """Fully connected."""
+
     def __init__(self, space: Space, latent: int, s: MLPGenerator):
         super().__init__(space, latent)
         self.shape = space.shape
@@ -104,11 +112,14 @@ class PointGenerator(Generator):
         self.first = self.layers.affine[0]
         self.out = nn.Linear(s.width, s.inputs(space))
 
-    def made(self, z: Tensor) -> Tensor:
+    def generated(self, z: Tensor) -> Tensor:
+        """See `Generator`."""
         return self.out(self.layers(z)).unflatten(1, self.shape) * self.scale
 
 
-class PointDiscriminator(Discriminator):
+class DenseDiscriminator(Discriminator):
+    """Fully connected."""
+
     def __init__(self, space: Space, packing: int, s: MLPDiscriminator):
         layers = Layers(s.inputs(space) * packing, s.width, s.depth, s.activation, s.maxout)
         super().__init__(space.columns * packing, s.width)
@@ -116,6 +127,7 @@ class PointDiscriminator(Discriminator):
         self.scale = s.scale
 
     def features(self, x: Tensor) -> Tensor:
+        """See `Discriminator`."""
         return self.layers(x.flatten(1) / self.scale)
 
 
@@ -142,20 +154,27 @@ class Network(Settings):
 
 
 class MLPGenerator(Network, family="model"):
+    """Settings of `mlp-generator`."""
+
     kind: Literal["mlp-generator"] = "mlp-generator"
     """Fully connected generator, for points."""
     role: ClassVar[str] = "generator"
 
-    def build(self, space: Space, latent: int) -> PointGenerator:
-        return PointGenerator(space, latent, self)
+    def build(self, space: Space, latent: int) -> DenseGenerator:
+        """The network, initialised from torch's current random state. Raises GenwrightError."""
+        return DenseGenerator(space, latent, self)
 
 
 class MLPDiscriminator(Network, family="model"):
+    """Settings of `mlp-discriminator`."""
+
     kind: Literal["mlp-discriminator"] = "mlp-discriminator"
     """Fully connected discriminator, for points."""
     maxout: int = Field(1, ge=1, le=64)
     """Affine maps of which a unit takes the largest; 1: the activation instead."""
     role: ClassVar[str] = "discriminator"
 
-    def build(self, space: Space, packing: int = 1) -> PointDiscriminator:
-        return PointDiscriminator(space, packing, self)
+    def build(self, space: Space, packing: int = 1) -> DenseDiscriminator:
+        """The network, initialised from torch's current random state. packing: examples that are
+        judged together. Raises GenwrightError."""
+        return DenseDiscriminator(space, packing, self)

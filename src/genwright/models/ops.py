@@ -25,6 +25,7 @@ def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
 
 
 def squared_relu(x: Tensor) -> Tensor:
+    """Element-wise relu(x)^2."""
     positive = F.relu(x)
     return positive * positive
 
@@ -33,27 +34,39 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool
     """q (B, H, T, D), k and v (B, K, S, D), mask added to the scores, or None: `causal` decides.
     Returns (B, H, T, D)."""
     grouped = q.size(1) != k.size(1)
-    if not (
-        q.is_cpu and q.dtype == torch.bfloat16 and torch.is_grad_enabled() and q.size(2) <= _DENSE
-    ):
-        return F.scaled_dot_product_attention(
-            q, k, v, mask, is_causal=causal and mask is None, enable_gqa=grouped
-        )
-    if grouped:
-        k, v = (t.repeat_interleave(q.size(1) // k.size(1), 1) for t in (k, v))
-    (batch, heads, time, width), length = q.shape, k.size(2)
+    training = q.is_cpu and q.dtype == torch.bfloat16 and torch.is_grad_enabled()
+    if training and q.size(2) <= _DENSE:
+        return _dense_attention(q, k, v, mask, causal)
+    return F.scaled_dot_product_attention(
+        q, k, v, mask, is_causal=causal and mask is None, enable_gqa=grouped
+    )
+
+
+def _dense_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """`attention` by all scores at once."""
+    batch, heads, time, width = q.shape
+    length = k.size(2)
+    if k.size(1) != heads:
+        k = k.repeat_interleave(heads // k.size(1), 1)
+        v = v.repeat_interleave(heads // v.size(1), 1)
     if causal and mask is None:
         mask = q.new_full((time, length), -math.inf).triu_(1)
-    # heads before rows: then the projections' layout becomes a batch of matrices in one copy
-    q, k, v = (t.transpose(0, 1).reshape(heads * batch, -1, width) for t in (q, k, v))
+    q = _heads_first(q)  # (H * B, T, D)
+    k = _heads_first(k)  # (H * B, S, D)
+    v = _heads_first(v)
     scores = torch.bmm(q, k.mT).view(heads, batch, time, length)
-    scores = (
-        scores * width**-0.5
-        if mask is None
-        else torch.add(mask.squeeze(1) if mask.ndim == 4 else mask, scores, alpha=width**-0.5)
-    )
-    return (
-        torch.bmm(scores.softmax(-1).flatten(0, 1), v)
-        .view(heads, batch, time, width)
-        .transpose(0, 1)
-    )
+    if mask is None:
+        scores = scores * width**-0.5
+    else:
+        # (B, 1, T, S) -> (B, T, S), the same for all heads
+        own_mask = mask.squeeze(1) if mask.ndim == 4 else mask
+        scores = torch.add(own_mask, scores, alpha=width**-0.5)
+    mixed = torch.bmm(scores.softmax(-1).flatten(0, 1), v)
+    return mixed.view(heads, batch, time, width).transpose(0, 1)
+
+
+def _heads_first(x: Tensor) -> Tensor:
+    """(B, H, T, D) -> (H * B, T, D): so the projections' layout becomes a batch of matrices in one
+    copy."""
+    batch, heads, time, width = x.shape
+    return x.transpose(0, 1).reshape(heads * batch, time, width)

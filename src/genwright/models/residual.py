@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
-from genwright.models.ladder import conv
+from genwright.models.convolution import conv
 from genwright.models.mlp import Discriminator, Generator
 
 _SLOPE = 0.2
@@ -45,8 +45,10 @@ class Block(nn.Module):
         self.down = conv(hidden, width, 1, gain=0.0, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x: (n, width, h, w)."""
         h = F.leaky_relu(self.up(x), _SLOPE)
-        return x + self.down(F.leaky_relu(self.mix(h), _SLOPE))
+        h = F.leaky_relu(self.mix(h), _SLOPE)
+        return x + self.down(h)
 
 
 class Network(Settings):
@@ -68,16 +70,23 @@ class Network(Settings):
     def stages(self, space: Space) -> tuple[int, list[int]]:
         """(coarsest side, channels of each stage, the coarsest first) for square pictures of side 4
         * 2^k, or 28, from 7. Raises GenwrightError for what cannot be made."""
-        sizes = {start * 2**k: (start, k) for start, most in ((7, 3), (4, 9)) for k in range(most)}
-        side = space.shape[-1] if len(space.shape) == 3 and space.shape[1] == space.shape[2] else 0
-        start, halvings = sizes.get(side, (0, 0))
-        count = halvings + 1 - (self.patch == 2)
+        coarsest = {7 * 2**k: (7, k) for k in range(3)} | {4 * 2**k: (4, k) for k in range(9)}
+        square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
+        side = space.shape[-1] if square else 0
+        start, halvings = coarsest.get(side, (0, 0))
+        count = halvings + 1
+        if self.patch == 2:
+            count -= 1  # the finest stage is folded into channels
         if not start or not count:
-            made = "x".join(map(str, space.shape))
-            possible = ", ".join(map(str, sorted(sizes)[self.patch * 2 - 2 :]))
-            what = f"a residual network cannot make content of shape {made or 'unknown'} (channels x height x width)"
+            shape = "x".join(map(str, space.shape))
+            possible = ", ".join(map(str, sorted(coarsest)[self.patch * 2 - 2 :]))
+            what = (
+                f"a residual network cannot make content of shape {shape or 'unknown'} "
+                "(channels x height x width)"
+            )
             raise GenwrightError(what, f"set codec.size to one of {possible}")
-        return start, [min(self.widest, self.width * 2**k) for k in reversed(range(count))]
+        widths = [min(self.widest, self.width * 2**k) for k in reversed(range(count))]
+        return start, widths
 
     def pyramid(
         self, widths: list[int], between: Callable[[int, int], Iterable[nn.Module]]
@@ -87,65 +96,86 @@ class Network(Settings):
         # Fix-up's L^(-1 / (2m - 2)) with m = 3 maps a branch
         scale = (len(widths) * self.blocks) ** -0.25
         layers: list[nn.Module] = []
-        for before, width in zip([None, *widths], widths, strict=False):
-            layers += between(before, width) if before else ()
-            layers += (Block(width, self.expansion, self.group, scale) for _ in range(self.blocks))
+        for stage, width in enumerate(widths):
+            if stage:
+                layers += between(widths[stage - 1], width)
+            layers += [Block(width, self.expansion, self.group, scale) for _ in range(self.blocks)]
         return nn.Sequential(*layers)
 
 
-class PictureGenerator(Generator):
+def _twice(before: int, width: int) -> list[nn.Module]:
+    """From one stage of a generator to the next."""
+    return [conv(before, width, 1, bias=False), nn.Upsample(scale_factor=2, mode="bilinear")]
+
+
+def _half(before: int, width: int) -> list[nn.Module]:
+    """From one stage of a discriminator to the next. The mean of 2x2 is bilinear resampling to half
+    the size."""
+    return [nn.AvgPool2d(2), conv(before, width, 1, bias=False)]
+
+
+class ConvGenerator(Generator):
+    """Residual and convolutional."""
+
     def __init__(self, space: Space, latent: int, s: ResidualGenerator):
         super().__init__(space, latent)
         start, widths = s.stages(space)
         self.first = nn.Linear(self.inputs, widths[0], bias=False)
         self.basis = nn.Parameter(torch.randn(widths[0], start, start))
-        self.stages = s.pyramid(
-            widths,
-            lambda a, b: (conv(a, b, 1, bias=False), nn.Upsample(scale_factor=2, mode="bilinear")),
-        )
+        self.stages = s.pyramid(widths, _twice)
         self.out = conv(widths[-1], space.shape[0] * s.patch**2, 3)
         self.patch = s.patch
         nn.init.normal_(self.first.weight, std=1 / math.sqrt(self.inputs))
         # the pixels of a square start equal, without a checkerboard (Aitken et al., arXiv
         # 1707.02937)
         with torch.no_grad():
-            self.out.weight.copy_(self.out.weight[:: s.patch**2].repeat_interleave(s.patch**2, 0))
+            of_square = self.out.weight[:: s.patch**2]
+            self.out.weight.copy_(of_square.repeat_interleave(s.patch**2, 0))
 
-    def made(self, z: Tensor) -> Tensor:
-        x = self.stages(self.first(z)[:, :, None, None] * self.basis)
+    def generated(self, z: Tensor) -> Tensor:
+        """See `Generator`."""
+        coarsest = self.first(z)[:, :, None, None] * self.basis  # (n, widths[0], start, start)
+        x = self.stages(coarsest)
         return F.pixel_shuffle(self.out(F.leaky_relu(x, _SLOPE)), self.patch)
 
 
-class PictureDiscriminator(Discriminator):
+class ConvDiscriminator(Discriminator):
+    """Residual and convolutional."""
+
     def __init__(self, space: Space, packing: int, s: ResidualDiscriminator):
         start, widths = s.stages(space)
         super().__init__(space.columns * packing, widths[0])
         self.first = conv(space.shape[0] * packing * s.patch**2, widths[-1], 3)
         self.patch = s.patch
-        # the mean of 2x2 is bilinear resampling to half the size
-        self.stages = s.pyramid(
-            widths[::-1], lambda a, b: (nn.AvgPool2d(2), conv(a, b, 1, bias=False))
-        )
+        self.stages = s.pyramid(widths[::-1], _half)
         self.basis = nn.Parameter(torch.randn(widths[0], start, start) / start)
 
     def features(self, x: Tensor) -> Tensor:
+        """See `Discriminator`."""
         x = self.stages(self.first(F.pixel_unshuffle(x, self.patch)))
         return (F.leaky_relu(x, _SLOPE) * self.basis).sum((2, 3))
 
 
 class ResidualGenerator(Network, family="model"):
+    """Settings of `residual-generator`."""
+
     kind: Literal["residual-generator"] = "residual-generator"
     """Residual convolutional generator, for square pictures."""
     role: ClassVar[str] = "generator"
 
-    def build(self, space: Space, latent: int) -> PictureGenerator:
-        return PictureGenerator(space, latent, self)
+    def build(self, space: Space, latent: int) -> ConvGenerator:
+        """The network, initialised from torch's current random state. Raises GenwrightError."""
+        return ConvGenerator(space, latent, self)
 
 
 class ResidualDiscriminator(Network, family="model"):
+    """Settings of `residual-discriminator`."""
+
     kind: Literal["residual-discriminator"] = "residual-discriminator"
     """Residual convolutional discriminator, for square pictures."""
     role: ClassVar[str] = "discriminator"
 
-    def build(self, space: Space, packing: int = 1) -> PictureDiscriminator:
-        return PictureDiscriminator(space, packing, self)
+    def build(self, space: Space, packing: int = 1) -> ConvDiscriminator:
+        """The network, initialised from torch's current random state. packing: examples that are
+        judged together. Raises GenwrightError."""
+        return ConvDiscriminator(space, packing, self)

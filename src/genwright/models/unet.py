@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from genwright.core.contracts import Space
 from genwright.core.registry import Settings
-from genwright.models.autoencoder import initialised
-from genwright.models.ladder import halved
+from genwright.models.convolution import halved, initialised
 from genwright.models.ops import attention
 from genwright.models.velocity import Context, Velocity
 
@@ -39,9 +38,11 @@ class Block(nn.Module):
         self.modulation = nn.Linear(context, 2 * width)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """x: (n, width, h, w). context: (n, context), of time and condition."""
         scale, shift = self.modulation(context)[:, :, None, None].chunk(2, 1)
         h = self.into(F.silu(norm(x)))
-        return x + self.out(F.silu(torch.addcmul(shift, h, 1 + scale)))
+        modulated = torch.addcmul(shift, h, 1 + scale)
+        return x + self.out(F.silu(modulated))
 
 
 class Attention(nn.Module):
@@ -54,10 +55,12 @@ class Attention(nn.Module):
         self.out = initialised(nn.Conv2d(width, width, 1), 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (
-            self.qkv(norm(x)).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(3, 4).unbind(1)
-        )
-        return x + self.out(attention(q, k, v, None, causal=False).transpose(2, 3).reshape(x.shape))
+        """x: (n, width, h, w)."""
+        qkv = self.qkv(norm(x)).flatten(2)  # (n, 3 * width, places)
+        qkv = qkv.unflatten(1, (3, self.heads, -1)).transpose(3, 4)
+        q, k, v = qkv.unbind(1)  # (n, heads, places, width / heads)
+        mixed = attention(q, k, v, None, causal=False)
+        return x + self.out(mixed.transpose(2, 3).reshape(x.shape))
 
 
 class Level(nn.Module):
@@ -67,11 +70,10 @@ class Level(nn.Module):
     def __init__(self, width: int, below: int, context: int, settings: UNetSettings):
         super().__init__()
         blocks = range(settings.blocks)
-        self.coarser = None
-        self.attention = None
-        self.down, self.up = (
-            nn.ModuleList(Block(width, context) for _ in blocks) for _ in range(2)
-        )
+        self.coarser: Level | None = None
+        self.attention: Attention | None = None
+        self.down = nn.ModuleList(Block(width, context) for _ in blocks)
+        self.up = nn.ModuleList(Block(width, context) for _ in blocks)
         self.merge = nn.ModuleList(nn.Conv2d(2 * width, width, 1) for _ in blocks)
         if below:
             self.coarser = Level(2 * width, below - 1, context, settings)
@@ -81,14 +83,15 @@ class Level(nn.Module):
             self.attention = Attention(width, max(1, width // 64))
 
     def forward(self, h: Tensor, context: Tensor) -> Tensor:
+        """h: (n, width, h, w). context: (n, context)."""
         seen = []
         for block in self.down:
             h = block(h, context)
             seen.append(h)
         if self.coarser is not None:
-            h = h + F.pixel_shuffle(
-                self.twice(self.coarser(self.halve(F.pixel_unshuffle(h, 2)), context)), 2
-            )
+            half = self.halve(F.pixel_unshuffle(h, 2))  # (n, 2 * width, h / 2, w / 2)
+            half = self.coarser(half, context)
+            h = h + F.pixel_shuffle(self.twice(half), 2)
         elif self.attention is not None:
             h = self.attention(h)
         for block, merge in zip(self.up, self.merge, strict=True):
@@ -97,6 +100,8 @@ class Level(nn.Module):
 
 
 class UNet(Velocity):
+    """The velocity of content (n, channels, size, size)."""
+
     def __init__(self, channels: int, columns: int, settings: UNetSettings):
         super().__init__()
         self.patch = settings.patch
@@ -110,14 +115,15 @@ class UNet(Velocity):
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
         """x (n, channels, size, size), time (n,) in [0, 1], condition (n, columns) or None -> (n,
         channels, size, size)."""
-        h = F.pixel_unshuffle(x.to(self.first.weight.dtype), self.patch).contiguous(
-            memory_format=torch.channels_last
-        )
+        patches = F.pixel_unshuffle(x.to(self.first.weight.dtype), self.patch)
+        h = patches.contiguous(memory_format=torch.channels_last)
         h = self.level(self.first(h), self.context(time, condition))
         return F.pixel_shuffle(self.last(F.silu(norm(h))), self.patch)
 
 
 class UNetSettings(Settings, family="model"):
+    """Settings of `unet`."""
+
     kind: Literal["unet"] = "unet"
     """A small U-Net that says where pictures move."""
     width: int = Field(64, ge=8, le=2048, multiple_of=8)
@@ -134,10 +140,8 @@ class UNetSettings(Settings, family="model"):
     role: ClassVar[str] = "velocity"
 
     def build(self, space: Space) -> UNet:
-        channels, *_ = halved(
-            space,
-            self.kind,
-            self.patch * 2 ** (self.levels - 1),
-            "lower model.levels or model.patch",
-        )
+        """The network, initialised from torch's current random state. Raises GenwrightError for a
+        size it cannot make."""
+        step = self.patch * 2 ** (self.levels - 1)
+        channels, *_ = halved(space, self.kind, step, "lower model.levels or model.patch")
         return UNet(channels, space.columns, self)

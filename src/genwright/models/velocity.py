@@ -24,9 +24,8 @@ class Context(nn.Module):
 
     def __init__(self, columns: int, width: int):
         super().__init__()
-        self.register_buffer(
-            "rates", torch.logspace(0, math.log2(_FASTEST), 32, base=2), persistent=False
-        )
+        rates = torch.logspace(0, math.log2(_FASTEST), 32, base=2)
+        self.register_buffer("rates", rates, persistent=False)
         self.time = nn.Linear(65, width)
         self.condition = nn.Linear(columns, width, bias=False) if columns else None
         if self.condition is not None:
@@ -35,6 +34,7 @@ class Context(nn.Module):
         self.mix = nn.Linear(width, width)
 
     def forward(self, time: Tensor, condition: Tensor | None) -> Tensor:
+        """See the class."""
         # in fp32: bfloat16 would make steps of the way equal
         angle = time.float()[:, None] * self.rates
         features = torch.cat([time.float()[:, None], angle.cos(), angle.sin()], 1)
@@ -48,17 +48,23 @@ class Velocity(nn.Module):
     """What an optimizer is told of such a network: only inner layers are matrices."""
 
     def groups(self) -> dict[str, str]:
-        own = {
-            "context.condition.weight": "embedding",
-            "first.weight": "head",
-            "last.weight": "head",
-        }
-        return {
-            n: own.get(n, "matrix" if p.ndim >= 2 else "scalar") for n, p in self.named_parameters()
-        }
+        """Parameter name -> which rule updates it; see `training.buckets`."""
+        groups = {}
+        for name, parameter in self.named_parameters():
+            if name == "context.condition.weight":
+                groups[name] = "embedding"
+            elif name in ("first.weight", "last.weight"):
+                groups[name] = "head"
+            elif parameter.ndim >= 2:
+                groups[name] = "matrix"
+            else:
+                groups[name] = "scalar"
+        return groups
 
 
 class _Block(nn.Module):
+    """A residual block that begins as nothing, modulated by time and condition."""
+
     def __init__(self, width: int, context: int):
         super().__init__()
         self.into = nn.Linear(width, 2 * width)
@@ -67,11 +73,15 @@ class _Block(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """x: (n, width). context: (n, context)."""
         scale, shift = self.modulation(context).chunk(2, 1)
-        return x + self.out(F.silu(self.into(x * (1 + scale) + shift)))
+        modulated = x * (1 + scale) + shift
+        return x + self.out(F.silu(self.into(modulated)))
 
 
-class PointVelocity(Velocity):
+class DenseVelocity(Velocity):
+    """The velocity of content (n, coordinates): a residual MLP."""
+
     def __init__(self, coordinates: int, columns: int, width: int, depth: int):
         super().__init__()
         self.context = Context(columns, width)
@@ -86,10 +96,13 @@ class PointVelocity(Velocity):
         h = self.first(x.to(self.first.weight.dtype))
         for block in self.blocks:
             h = block(h, context)
-        return self.last(F.silu(h))
+        velocity: Tensor = self.last(F.silu(h))
+        return velocity
 
 
 class MlpVelocity(Settings, family="model"):
+    """Settings of `mlp-velocity`."""
+
     kind: Literal["mlp-velocity"] = "mlp-velocity"
     """A residual MLP that says where points move."""
     width: int = Field(128, ge=4, le=8192)
@@ -98,10 +111,12 @@ class MlpVelocity(Settings, family="model"):
     """Residual blocks."""
     role: ClassVar[str] = "velocity"
 
-    def build(self, space: Space) -> PointVelocity:
+    def build(self, space: Space) -> DenseVelocity:
+        """The network, initialised from torch's current random state. Raises GenwrightError for
+        content that is no vector."""
         if len(space.shape) != 1:
             raise GenwrightError(
                 f"model.kind=mlp-velocity moves points, and this data has the shape {space.shape}",
                 "use model.kind=unet",
             )
-        return PointVelocity(space.shape[0], space.columns, self.width, self.depth)
+        return DenseVelocity(space.shape[0], space.columns, self.width, self.depth)

@@ -12,6 +12,7 @@ Shapes: N examples, P = h * w places of the grid, D width of a code, K codes.
 """
 
 import math
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
-from genwright.models.ladder import blocks, conv, halved, up, widening
+from genwright.models.convolution import blocks, conv, halved, up, widening
 
 
 class Bottleneck(nn.Module):
@@ -63,6 +64,7 @@ class Codebook(Bottleneck):
         self.register_buffer("sums", torch.zeros(size, width))
 
     def bound(self, z: Tensor) -> Tensor:
+        """See `Bottleneck`."""
         return F.normalize(z, dim=-1) if self.normalised else z
 
     def nearest(self, z: Tensor) -> Tensor:
@@ -72,6 +74,7 @@ class Codebook(Bottleneck):
         return torch.addmm(square, flat, self.codebook.T, alpha=-2).argmin(1).view(z.shape[:-1])
 
     def vectors(self, codes: Tensor) -> Tensor:
+        """See `Bottleneck`."""
         return F.embedding(codes, self.codebook)
 
     @torch.no_grad()
@@ -84,7 +87,8 @@ class Codebook(Bottleneck):
         chosen = counts > 0
         fresh = ((self.mass == 0) | (self.idle % restart == 0)) & ~chosen
         # as if chosen once, by its candidate
-        self.mass.lerp_(counts.to(self.mass.dtype), 1 - decay).masked_fill_(fresh, 1 - decay)
+        self.mass.lerp_(counts.to(self.mass.dtype), 1 - decay)
+        self.mass.masked_fill_(fresh, 1 - decay)
         learned = torch.lerp(self.sums, sums.to(self.sums.dtype), 1 - decay)
         torch.where(fresh[:, None], candidates * (1 - decay), learned, out=self.sums)
         moved = self.bound(self.sums / self.mass[:, None])
@@ -101,11 +105,8 @@ class Scalars(Bottleneck):
     def __init__(self, levels: tuple[int, ...]):
         super().__init__(math.prod(levels), len(levels))
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
-        self.register_buffer(
-            "radix",
-            torch.tensor([math.prod(levels[:i]) for i in range(len(levels))]),
-            persistent=False,
-        )
+        radix = torch.tensor([math.prod(levels[:i]) for i in range(len(levels))])
+        self.register_buffer("radix", radix, persistent=False)
 
     def bound(self, z: Tensor) -> Tensor:
         """Within half a level beyond the outermost ones (less 0.1%), so that every level's share of
@@ -116,11 +117,14 @@ class Scalars(Bottleneck):
         return reach * torch.tanh(z + torch.atanh(middle / reach))
 
     def nearest(self, z: Tensor) -> Tensor:
+        """By rounding each coordinate."""
         digits = ((z + 1) / 2 * (self.levels - 1)).round().long()
         return (digits * self.radix).sum(-1)
 
     def vectors(self, codes: Tensor) -> Tensor:
-        return (codes[..., None] // self.radix % self.levels) * 2 / (self.levels - 1) - 1
+        """See `Bottleneck`."""
+        digits = codes[..., None] // self.radix % self.levels  # (..., D)
+        return digits * 2 / (self.levels - 1) - 1
 
 
 class VQAutoencoder(nn.Module):
@@ -130,19 +134,14 @@ class VQAutoencoder(nn.Module):
         super().__init__()
         self.bottleneck = bottleneck
         widths = widening(s.width, s.halvings)
-        self.grid = shape[1] >> s.halvings, shape[2] >> s.halvings
-        sizes = list(zip([shape[0], *widths], widths, strict=False))
-        # of each size: half the sides, then blocks; on the way back blocks, then twice the sides
-        down = [
-            layer
-            for fine, coarse in sizes
-            for layer in (conv(fine, coarse, 4, stride=2), blocks(coarse, s.blocks))
-        ]
-        back = [
-            layer
-            for fine, coarse in reversed(sizes)
-            for layer in (blocks(coarse, s.blocks), up(coarse, fine, 3))
-        ]
+        self.grid = (shape[1] >> s.halvings, shape[2] >> s.halvings)
+        sizes = list(pairwise([shape[0], *widths]))  # channels before and after each halving
+        down: list[nn.Module] = []
+        for fine, coarse in sizes:
+            down += [conv(fine, coarse, 4, stride=2), blocks(coarse, s.blocks)]
+        back: list[nn.Module] = []
+        for fine, coarse in reversed(sizes):
+            back += [blocks(coarse, s.blocks), up(coarse, fine, 3)]
         self.encoder = nn.Sequential(*down, nn.SiLU(), conv(widths[-1], bottleneck.width, 1))
         self.decoder = nn.Sequential(conv(bottleneck.width, widths[-1]), *back)
 
@@ -164,7 +163,8 @@ class VQAutoencoder(nn.Module):
     def decode(self, vectors: Tensor) -> Tensor:
         """(N, P, D) -> (N, C, H, W) float32."""
         dtype = next(self.decoder.parameters()).dtype
-        return self.decoder(vectors.mT.unflatten(2, self.grid).to(dtype)).float()
+        maps = vectors.mT.unflatten(2, self.grid)  # (N, D, h, w)
+        return self.decoder(maps.to(dtype)).float()
 
 
 class VQSettings(Settings, family="model"):
@@ -200,9 +200,9 @@ class VQSettings(Settings, family="model"):
             raise GenwrightError(
                 what, "give each coordinate 2 levels or more, 262144 codes in all at most"
             )
-        bottleneck = (
-            Scalars(self.levels)
-            if self.bottleneck == "fsq"
-            else Codebook(self.codes, self.code_width, self.normalised)
-        )
+        bottleneck: Codebook | Scalars
+        if self.bottleneck == "fsq":
+            bottleneck = Scalars(self.levels)
+        else:
+            bottleneck = Codebook(self.codes, self.code_width, self.normalised)
         return VQAutoencoder(bottleneck, shape, self)
