@@ -17,7 +17,7 @@ A split's last examples that do not fill a pack (`unit`) are left out, whatever 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -49,12 +49,9 @@ def untrained(run: Any, device: torch.device) -> Objective:
 @contextmanager
 def evaluating(objective: Objective) -> Iterator[None]:
     """Inside, the modules are in evaluation mode; after it each is as it was."""
-    training = [
-        module
-        for part in objective.modules.values()
-        for module in part.modules()
-        if module.training
-    ]
+    training = []
+    for part in objective.modules.values():
+        training += [module for module in part.modules() if module.training]
     for module in objective.modules.values():
         module.eval()
     try:
@@ -64,9 +61,23 @@ def evaluating(objective: Objective) -> Iterator[None]:
             module.training = True
 
 
+class HeldOut(Protocol):
+    """A held-out split, in a fixed order. windows: its examples, or windows of them."""
+
+    windows: int
+
+    def batch(self, start: int, stop: int) -> Batch:
+        """Those from `start` to `stop`, on the CPU."""
+        ...
+
+
+# A batch as it was found and as it was prepared -> metric -> a sum, and of how many it is.
+Each = Callable[[Batch, Batch], Mapping[str, tuple[float, int]]]
+
+
 class _Sums:
-    """What was measured so far on this rank. pairs: metric -> (sum, count), float64. tensors: the
-    sums of `Loss.sums`."""
+    """What was measured so far on this rank. pairs: metric -> (2,) float64, a sum and of how many
+    it is. tensors: the sums of `Loss.sums`."""
 
     def __init__(self, device: torch.device):
         self.device = device
@@ -74,13 +85,16 @@ class _Sums:
         self.tensors: dict[str, Tensor] = {}
 
     def add(
-        self, metrics: Mapping[str, tuple[Any, Any]], tensors: Mapping[str, Tensor], counts: bool
+        self,
+        metrics: Mapping[str, tuple[Tensor | float, Tensor | float]],
+        tensors: Mapping[str, Tensor],
+        counts: bool,
     ) -> None:
         """counts: whether it is part of the figures; if not, only its names are known from now on
         (0 times what is not finite is NaN)."""
-        for name, pair in metrics.items():
-            values = [self._scalar(value) for value in pair]
-            self._add(self.pairs, name, torch.stack(values), counts)
+        for name, (total, count) in metrics.items():
+            pair = torch.stack([self._scalar(total), self._scalar(count)])
+            self._add(self.pairs, name, pair, counts)
         for name, tensor in tensors.items():
             self._add(self.tensors, name, tensor, counts)
 
@@ -97,66 +111,105 @@ class _Sums:
         if counts:
             where[name] = where[name] + value
 
-    def over_ranks(self, engine: Any) -> tuple[dict[str, tuple[float, float]], dict[str, Tensor]]:
-        """The pairs and the tensors, summed over the ranks."""
+    def over_ranks(
+        self, engine: Engine
+    ) -> tuple[dict[str, tuple[float, float]], dict[str, Tensor]]:
+        """metric -> its sum and count, and the tensors, summed over the ranks."""
         names = sorted(self.pairs)
-        totals = (
-            engine.sum_(torch.stack([self.pairs[name] for name in names])).tolist() if names else []
-        )
-        found = dict(zip(names, map(tuple, totals), strict=True))
+        found: dict[str, tuple[float, float]] = {}
+        if names:
+            summed = engine.sum_(torch.stack([self.pairs[name] for name in names])).tolist()
+            for name, (total, count) in zip(names, summed, strict=True):
+                found[name] = (total, count)
         tensors = {name: engine.sum_(self.tensors[name]) for name in sorted(self.tensors)}
         return {name: found[name] for name in self.pairs}, tensors
+
+
+class _Share(NamedTuple):
+    """What a rank measures at once. rows: its examples, by their numbers in the split; none where
+    the others have more. most: examples of the rank that has most."""
+
+    rows: range
+    most: int
+
+
+class _Measurement:
+    """One pass over a split."""
+
+    def __init__(
+        self, objective: Objective, held_out: HeldOut, engine: Engine, seed: int, batch: int
+    ):
+        self.objective = objective
+        self.held_out = held_out
+        self.engine = engine
+        self.seed = seed
+        self.unit = max(1, objective.unit)
+        block = math.lcm(self.unit, objective.held_out_block)
+        # examples that are measured together: whole packs
+        self.at_once = max(1, batch // self.unit) * self.unit
+        # examples of a rank that are prepared together: whole blocks
+        self.dealt = max(1, batch // block) * block
+        self.sums = _Sums(engine.device)
+
+    def shares(self, windows: int) -> Iterator[_Share]:
+        """What this rank measures of the first `windows`, a share at a time."""
+        for start in range(0, windows, self.dealt * self.engine.size):
+            first = start + self.engine.rank * self.dealt
+            rows = range(first, min(first + self.dealt, windows))
+            yield _Share(rows, min(self.dealt, windows - start))  # the first rank has most
+
+    def add(self, share: _Share, each: Each | None) -> Iterator[int]:
+        """Measures a share; gives how many examples were measured, a part at a time."""
+        rows = share.rows
+        # A rank without examples calls its modules all the same, on some that do not count: sharded
+        # ones meet inside.
+        seen = rows if len(rows) else range(self.unit)
+        found = self.held_out.batch(seen.start, seen.stop)
+        prepared = self.prepared(found, seen)
+        for start in range(0, share.most, self.at_once):
+            counts = start < len(rows)
+            part = slice(start, start + self.at_once) if counts else slice(0, self.unit)
+            piece = {name: value[part] for name, value in prepared.items()}
+            loss = self.objective.measured(piece)
+            metrics: dict[str, tuple[Tensor | float, Tensor | float]] = dict(loss.metrics)
+            if each is not None:
+                metrics |= each({name: value[part] for name, value in found.items()}, piece)
+            self.sums.add(metrics, loss.sums, counts)
+            yield max(0, min(self.at_once, len(rows) - start))
+
+    def prepared(self, found: Batch, rows: range) -> Batch:
+        """Prepared alone, whatever other ranks there are."""
+        device = self.engine.device
+        given = {name: value.to(device) for name, value in found.items()}
+        numbers = torch.arange(rows.start, rows.stop, device=device)
+        draws = Draws(self.seed, POSITION, numbers)
+        return self.objective.prepare_held_out(given, draws, Engine.alone(device))
 
 
 @torch.no_grad()
 def measure(
     objective: Objective,
-    held_out: Any,
+    held_out: HeldOut,
     *,
     batch: int = 32,
     seed: int = 0,
-    engine: Any = None,
-    each: Callable[[Batch, Batch], Mapping[str, tuple[float, int]]] | None = None,
+    engine: Engine | None = None,
+    each: Each | None = None,
     limit: int | None = None,
 ) -> Means:
-    """Every example of a held-out split (`windows` of them, by `batch(start, stop)`), or the first
-    `limit`, which of pictures and points stand for all; every rank gets the same figures. batch:
-    examples that are measured at once on each rank, which decides about time and memory, and no
-    figure. each: gives more metrics of a batch as it was found and as it was prepared. Raises
-    GenwrightError where there is nothing to measure."""
+    """Every example of a held-out split, or the first `limit`, which of independent examples stand
+    for all; every rank gets the same figures. batch: examples that are measured at once on each
+    rank, which decides about time and memory, and no figure. each: gives more metrics of a batch.
+    Raises GenwrightError where there is nothing to measure."""
     engine = engine or Engine.alone()
-    sums = _Sums(engine.device)
-    unit = max(1, objective.unit)
-    block = math.lcm(unit, objective.held_out_block)
+    measurement = _Measurement(objective, held_out, engine, seed, batch)
+    unit = measurement.unit
     windows = min(held_out.windows, limit or held_out.windows) // unit * unit
-    at_once = max(1, batch // unit) * unit  # examples that are measured together: whole packs
-    # examples that are prepared together, of each rank: whole blocks
-    dealt = max(1, batch // block) * block
     with evaluating(objective), task("measuring held-out data", windows) as shown:
-        for start in range(0, windows, dealt * engine.size):
-            most = min(dealt, windows - start)  # of a rank: the first one's
-            first = start + engine.rank * dealt
-            rows = range(first, min(first + dealt, windows))
-            # a rank without examples calls its modules all the same, on some that do not count:
-            # sharded ones meet inside
-            seen = rows if len(rows) else range(unit)
-            found = held_out.batch(seen.start, seen.stop)
-            given = {name: value.to(engine.device) for name, value in found.items()}
-            draws = Draws(seed, POSITION, torch.arange(seen.start, seen.stop, device=engine.device))
-            prepared = objective.prepare_held_out(given, draws, Engine.alone(engine.device))
-            for at in range(0, most, at_once):
-                counts = at < len(rows)
-                part = slice(at, at + at_once) if counts else slice(0, unit)
-                piece = {name: value[part] for name, value in prepared.items()}
-                loss = objective.measured(piece)
-                more = (
-                    each({name: value[part] for name, value in found.items()}, piece)
-                    if each
-                    else {}
-                )
-                sums.add({**loss.metrics, **more}, loss.sums, counts)
-                shown.advance(engine.size * max(0, min(at_once, len(rows) - at)))
-    pairs, tensors = sums.over_ranks(engine)
+        for share in measurement.shares(windows):
+            for done in measurement.add(share, each):
+                shown.advance(engine.size * done)
+    pairs, tensors = measurement.sums.over_ranks(engine)
     means = Means({name: total / count for name, (total, count) in pairs.items() if count})
     means.counts = {name: int(count) for name, (_, count) in pairs.items()}
     if not means:
@@ -165,5 +218,6 @@ def measure(
             "hold out more data or use a shorter context",
         )
     for name, value in objective.held_out_figures(tensors).items():
-        means[name], means.counts[name] = value, windows
+        means[name] = value
+        means.counts[name] = windows
     return means
