@@ -230,11 +230,14 @@ class Stream(Protocol):
 def describe(stream: Stream, position: int, examples: Tensor) -> str:
     """Where rows of a batch come from, for a person: the first document of each, once ("lib/ast.py
     (from token 12), lib/abc.py (from token 0)")."""
+    windows = stream.unit == "tokens"  # which begin anywhere in a document
     names = []
-    for place in range(len(examples)):
-        first = stream.sources(position, examples[place : place + 1])[0]
-        windows = stream.unit == "tokens"  # which begin anywhere in a document
-        names.append(f"{first.document} (from token {first.offset})" if windows else first.document)
+    for i in range(len(examples)):
+        first = stream.sources(position, examples[i : i + 1])[0]
+        name = first.document
+        if windows:
+            name += f" (from token {first.offset})"
+        names.append(name)
     return ", ".join(dict.fromkeys(names))
 
 

@@ -8,7 +8,7 @@ Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -64,6 +64,18 @@ def visits(numbers: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.nd
         here = epochs == epoch
         order[here] = permute(index[here], size, seed, epoch)
     return epochs, order
+
+
+class Examples(Protocol):
+    """What batches are taken from, by indices that count from 0: a `Split`, or windows of one."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Those examples. indices: (n,) int64."""
+
+    def sources(self, indices: np.ndarray) -> list[Source]:
+        """Where those examples come from: of each in turn every document that it touches."""
 
 
 class Split:
@@ -123,12 +135,14 @@ class Split:
 
 class ExampleStream:
     """See `contracts.Stream`. Every epoch visits each example once, in an order of its own.
-    `change(batch, draws)` alters a batch (flips), from numbers drawn by (seed, position, example).
-    split: `Split`, or what has its `len`, `batch` and `sources`."""
+    `change(batch, draws)` alters a batch, from numbers drawn by (seed, position, example). Raises
+    GenwrightError for an empty split."""
 
     units = 1
 
-    def __init__(self, split: Any, size: int, seed: int, unit: str, change: Change | None = None):
+    def __init__(
+        self, split: Examples, size: int, seed: int, unit: str, change: Change | None = None
+    ):
         if not len(split):
             raise GenwrightError(
                 "there is nothing to train on: everything is held out",
@@ -161,7 +175,9 @@ class HeldOutExamples:
     As a rule the order follows nothing, so that the first ones stand for all, however the source is
     sorted."""
 
-    def __init__(self, split: Any, change: Change | None = None, order: np.ndarray | None = None):
+    def __init__(
+        self, split: Examples, change: Change | None = None, order: np.ndarray | None = None
+    ):
         self.split = split
         self.change = change
         if order is None:
@@ -195,9 +211,8 @@ class ExampleDataset:
 
     def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
         """Batches of the training split."""
-        return ExampleStream(
-            self.parts["train"], batch_size, seed, self.unit, self.change(lookahead, training=True)
-        )
+        change = self.change(lookahead, training=True)
+        return ExampleStream(self.parts["train"], batch_size, seed, self.unit, change)
 
     def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
         """The examples of a split, each once."""

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from genwright.core import files
 from genwright.data.cache import FORMAT, digest_of, writing
@@ -41,7 +41,7 @@ def scanned(
     real = {path: os.path.realpath(path) for path in paths}
     places = _places(real.values(), roots)
     records: dict[str, Path] = {}
-    known: dict[str, list] = {}
+    known: dict[str, list[Any]] = {}
     for place in set(places.values()):
         records[place] = cache / "scans" / f"{digest_of(FORMAT, kind, place)}.json"
         known |= _load(records[place])
@@ -54,7 +54,7 @@ def scanned(
     missing = [path for path in stamps if path not in found]
     if missing:
         # by place: path -> what is kept of it
-        added: dict[str, dict[str, list]] = {place: {} for place in records}
+        added: dict[str, dict[str, list[Any]]] = {place: {} for place in records}
         for path, facts in zip(missing, read(missing), strict=True):
             found[path] = facts
             if keep(facts):
@@ -85,7 +85,7 @@ def _digest(path: str) -> str:
         return ""
 
 
-def _trusted(entry: list, stamp: list[int]) -> bool:
+def _trusted(entry: list[Any], stamp: list[int]) -> bool:
     before, scanned_at, _ = entry
     return bool(stamp) and before == stamp and max(stamp[1], stamp[2]) + MARGIN < scanned_at
 
@@ -123,7 +123,7 @@ def _inside(folder: str, root: str) -> bool:
     return folder == root or folder.startswith(root.rstrip(os.sep) + os.sep)
 
 
-def _load(record: Path) -> dict[str, list]:
+def _load(record: Path) -> dict[str, list[Any]]:
     """What was recorded; nothing where there is no record, or none that can be read: the files are
     then read again."""
     try:
@@ -132,7 +132,7 @@ def _load(record: Path) -> dict[str, list]:
         return {}
 
 
-def _save(record: Path, entries: dict[str, list]) -> None:
+def _save(record: Path, entries: dict[str, list[Any]]) -> None:
     """Replaces a record; files that are gone are left out. Where two processes write at once, the
     later one's stays: the other's files are then read again."""
     there = {path: entry for path, entry in entries.items() if os.path.lexists(path)}

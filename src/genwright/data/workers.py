@@ -48,7 +48,7 @@ class Work(NamedTuple):
 
     function: Callable[..., Any]
     label: str
-    files: Callable[[dict], Iterable[str]]
+    files: Callable[[dict[str, Any]], Iterable[str]]
 
 
 class Answer(NamedTuple):
@@ -60,7 +60,7 @@ class Answer(NamedTuple):
     failure: str = ""
 
 
-def parallel(work: Work, jobs: Sequence[dict], workers: int) -> Iterable[tuple[int, Any]]:
+def parallel(work: Work, jobs: Sequence[dict[str, Any]], workers: int) -> Iterable[tuple[int, Any]]:
     """(index of the job, its result) as they are done, with a bar of progress on a terminal. One
     worker: in this process.
 
@@ -80,13 +80,13 @@ def parallel(work: Work, jobs: Sequence[dict], workers: int) -> Iterable[tuple[i
     return track(results, work.label, len(jobs), console=console, transient=True, disable=hidden)
 
 
-def _in_turn(work: Work, jobs: Sequence[dict]) -> Iterator[tuple[int, Any]]:
+def _in_turn(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, Any]]:
     """`parallel` in this process."""
     for number, job in enumerate(jobs):
         yield number, work.function(**job)
 
 
-def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int, Any]]:
+def spread(work: Work, jobs: Sequence[dict[str, Any]], workers: int) -> Iterator[tuple[int, Any]]:
     """`parallel` over processes."""
     # the locks below start multiprocessing's process that tracks resources, unless it runs
     with _starting():
@@ -117,7 +117,7 @@ def spread(work: Work, jobs: Sequence[dict], workers: int) -> Iterator[tuple[int
 
 
 def _died(
-    processes: list[SpawnProcess], work: Work, jobs: Sequence[dict], at: list[int]
+    processes: list[SpawnProcess], work: Work, jobs: Sequence[dict[str, Any]], at: list[int]
 ) -> GenwrightError:
     """Which worker ended, how, and the files it was at."""
     ended = [process for process in processes if process.exitcode not in (None, 0, -signal.SIGTERM)]
@@ -152,7 +152,7 @@ def _at_one_of(files: list[str]) -> str:
 
 class _Process(SpawnProcess):
     @staticmethod
-    def _Popen(process_obj):  # noqa: N802 - the name that multiprocessing calls
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the name that multiprocessing calls
         with _starting():
             return SpawnProcess._Popen(process_obj)
 
@@ -229,7 +229,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _answer(function: Callable[..., Any], number: int, job: dict) -> Answer:
+def _answer(function: Callable[..., Any], number: int, job: dict[str, Any]) -> Answer:
     """Does a job, in a worker."""
     global _job
     _job = number

@@ -113,6 +113,7 @@ class TextStream(ExampleStream):
         self.units = context
         self.context = context
         self.vocabulary = vocabulary
+        self.width = windows.width
         lookahead = windows.width - context
         length = len(windows) - lookahead
         whole = length // context
@@ -137,7 +138,7 @@ class TextStream(ExampleStream):
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Small batches are made some at a time, which costs hardly more than one."""
-        ahead = _AHEAD // (self.size * self.split.width)
+        ahead = _AHEAD // (self.size * self.width)
         if ahead < 2:
             return self._checked(super().batch(position, examples), position)
         number, row = divmod(position, ahead)
