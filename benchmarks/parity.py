@@ -28,6 +28,7 @@ from transformers.utils import logging
 
 from common import finish
 from genwright.models import hf
+from genwright.models.hf_format import FORMATS
 from genwright.models.transformer import Transformer
 
 BAR = 1e-5
@@ -42,7 +43,7 @@ def gradients(theirs: nn.Module, ours: Transformer) -> float:
     """After both were differentiated: the largest difference over all parameters, matched by the
     table of names."""
     found = {n: p.grad for n, p in theirs.named_parameters()}
-    rows = hf.rows(hf.FORMATS[type(theirs).__name__], ours.settings.depth)
+    rows = FORMATS[type(theirs).__name__].rows(ours.settings.depth)
     return max(
         distance(torch.cat([ours.get_parameter(n).grad for n in own]), found[name])
         for name, own in rows

@@ -54,10 +54,10 @@ def test_logits_loss_and_gradients_equal_transformers(pair):
     loss.backward()
     reference.backward()
     grads = {n: p.grad for n, p in theirs.named_parameters()}
-    from genwright.models.hf import FORMATS, rows
+    from genwright.models.hf_format import FORMATS
 
     checked = set()
-    for name, own in rows(FORMATS[type(theirs).__name__], ours.settings.depth):
+    for name, own in FORMATS[type(theirs).__name__].rows(ours.settings.depth):
         if name in grads and own[0] in dict(ours.named_parameters()):
             close(torch.cat([ours.get_parameter(n).grad for n in own]), grads[name])
             checked |= set(own)

@@ -1,14 +1,11 @@
 """Weights to and from Hugging Face folders: config.json and safetensors, nothing executable.
 
-One table of names is used in both directions. What a Hugging Face class can compute is in
-`FORMATS`: a model is written as the class that computes exactly what it computes, and refused where
-there is none. Dropout in a config is passed over: it is not part of what a trained model computes.
-Facts: modeling_*.py and configuration_*.py of transformers 5.23.
+A model is written as the class that computes exactly what it computes (`hf_format.py`), and refused
+where there is none. Dropout in a config is passed over: it is not part of what a trained model
+computes.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,164 +16,32 @@ from torch import Tensor
 from genwright.core.contracts import Codec, Space
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, readable
+from genwright.models.hf_format import FORMATS, KEYS, SOFTCAP, Format, format_of
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.models.transformer import Transformer
-
-# Hugging Face's name -> ours; several of ours are stacked by rows. {} is the layer.
-_LAYER = {
-    "input_layernorm": "attention_norm.weight",
-    "self_attn.q_proj": "query.weight",
-    "self_attn.k_proj": "key.weight",
-    "self_attn.v_proj": "value.weight",
-    "self_attn.q_norm": "query_norm.weight",
-    "self_attn.k_norm": "key_norm.weight",
-    "self_attn.o_proj": "output.weight",
-    "post_attention_layernorm": "mlp_norm.weight",
-    "mlp.gate_proj": "gate.weight",
-    "mlp.up_proj": "up.weight",
-    "mlp.down_proj": "down.weight",
-}
-_DECODER: Mapping[str, tuple[str, ...]] = {
-    "model.embed_tokens.weight": ("embedding",),
-    "model.norm.weight": ("norm.weight",),
-    "lm_head.weight": ("head.weight",),
-} | {
-    f"model.layers.{{}}.{theirs}.weight": (f"blocks.{{}}.{ours}",)
-    for theirs, ours in _LAYER.items()
-}
-_NANOCHAT = {
-    theirs.replace("up_proj", "fc1").replace("down_proj", "fc2"): ours
-    for theirs, ours in _DECODER.items()
-}
-_MODERNBERT = {
-    "model.embeddings.tok_embeddings.weight": ("embedding",),
-    "model.embeddings.norm.weight": ("embedding_norm.weight",),
-    "model.layers.{}.attn_norm.weight": ("blocks.{}.attention_norm.weight",),
-    "model.layers.{}.attn.Wqkv.weight": (
-        "blocks.{}.query.weight",
-        "blocks.{}.key.weight",
-        "blocks.{}.value.weight",
-    ),
-    "model.layers.{}.attn.Wo.weight": ("blocks.{}.output.weight",),
-    "model.layers.{}.mlp_norm.weight": ("blocks.{}.mlp_norm.weight",),
-    "model.layers.{}.mlp.Wi.weight": ("blocks.{}.gate.weight", "blocks.{}.up.weight"),
-    "model.layers.{}.mlp.Wo.weight": ("blocks.{}.down.weight",),
-    "model.final_norm.weight": ("norm.weight",),
-    "head.dense.weight": ("dense.weight",),
-    "head.norm.weight": ("dense_norm.weight",),
-    "decoder.weight": ("head.weight",),
-    "decoder.bias": ("head_bias",),
-}
-
-
-_KEYS = {  # our setting -> the key of a config
-    "depth": "num_hidden_layers",
-    "vocabulary": "vocab_size",
-    "width": "hidden_size",
-    "heads": "num_attention_heads",
-    "hidden": "intermediate_size",
-    "tied": "tie_word_embeddings",
-}
-_SOFTCAP = "final_logit_softcapping"
-_DECODER_KEYS = _KEYS | {
-    "norm_eps": "rms_norm_eps",
-    "kv_heads": "num_key_value_heads",
-    "head_width": "head_dim",
-}
-
-
-@dataclass(frozen=True)
-class Format:
-    """A Hugging Face class. names: the table of weights; fixed: config keys that it needs to be so,
-    for us to compute the same; keys: what its config says by itself; free: what else it can say
-    (all other settings must be the preset's)."""
-
-    preset: str
-    names: Mapping[str, tuple[str, ...]]
-    fixed: Mapping[str, Any]
-    keys: Mapping[str, str]
-    free: frozenset[str] = frozenset()
-
-    def differences(self, s: Any) -> dict[str, Any]:
-        """What the class would have to be otherwise, to compute this: setting -> the class's
-        choice."""
-        own = {
-            "kv_heads": s.heads,
-            "head_width": s.width / s.heads,
-            "window": 0,
-            "rope_base_local": s.rope_base,
-            "places": 0,
-        }
-        wanted = PRESETS[self.preset] | own
-        return {
-            k: v
-            for k, v in wanted.items()
-            if k not in {"rope_base", *self.keys, *self.free} and getattr(s, k) != v
-        }
-
-
-_PLAIN = {"hidden_act": "silu", "attention_bias": False}
-_BERT: dict[str, Any] = dict.fromkeys(
-    ("attention_bias", "mlp_bias", "norm_bias", "classifier_bias"), False
-) | {
-    "hidden_activation": "gelu",
-    "classifier_activation": "gelu",
-    "decoder_bias": True,
-}
-_WINDOWS = frozenset({"window", "pattern"})
-FORMATS = {
-    "NanoChatForCausalLM": Format(
-        "nanochat",
-        _NANOCHAT,
-        _PLAIN | {"hidden_act": "relu2"},
-        _DECODER_KEYS | {"logit_softcap": _SOFTCAP},
-    ),
-    "LlamaForCausalLM": Format("llama", _DECODER, _PLAIN | {"mlp_bias": False}, _DECODER_KEYS),
-    "Qwen3ForCausalLM": Format("qwen3", _DECODER, _PLAIN, _DECODER_KEYS, _WINDOWS),
-    "ModernBertForMaskedLM": Format(
-        "modernbert",
-        _MODERNBERT,
-        _BERT,
-        _KEYS | {"norm_eps": "norm_eps"},
-        _WINDOWS | {"rope_base_local"},
-    ),
-}
 
 
 def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
     """Writes config.json, model.safetensors and, of a causal model, generation_config.json; with a
     codec its tokenizer files too. Raises GenwrightError where no Hugging Face class computes what
     the model computes."""
-    name, form = _format_of(model.settings)
-    special = dict(codec.space.special) if codec else {}
-    ids = {
-        f"{key}_token_id": special.get(name)
-        for key, name in (("bos", "bos"), ("eos", "end"), ("pad", "pad"))
-    }
-    if form.preset == "modernbert":
-        # else 50281 and 50282
-        ids |= {"cls_token_id": special.get("cls"), "sep_token_id": special.get("sep")}
-    dtype = str(model.embedding.dtype).removeprefix("torch.")
+    name, form = format_of(model.settings)
+    ids = _special_ids(form, codec)
     config = {
         "architectures": [name],
         "model_type": form.preset,
-        "dtype": dtype,
+        "dtype": str(model.embedding.dtype).removeprefix("torch."),
         "max_position_embeddings": model.context,
     }
     config |= dict(form.fixed) | _config(form, model) | ids
-    state = {n: p.detach().cpu() for n, p in model.named_parameters()}
-    theirs = {
-        name: torch.cat([state[o] for o in ours])
-        for name, ours in rows(form, model.settings.depth)
-        if ours[0] in state
-    }
+    tensors = _their_tensors(form, model)
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json_text(config, indent=2) + "\n")
         if model.settings.causal:
             (folder / "generation_config.json").write_text(json_text(ids, indent=2) + "\n")
-        save_file(theirs, folder / "model.safetensors", metadata={"format": "pt"})
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
         readable(folder / "model.safetensors")
         if codec is not None:
             codec.save(folder)
@@ -185,6 +50,31 @@ def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
             f"{folder} cannot be written: {error.strerror}",
             "choose a folder with room that you may write to",
         ) from error
+
+
+def _special_ids(form: Format, codec: Codec | None) -> dict[str, Any]:
+    """What a config says of special tokens; None for those that the codec does not have."""
+    special = dict(codec.space.special) if codec else {}
+    ids = {
+        "bos_token_id": special.get("bos"),
+        "eos_token_id": special.get("end"),
+        "pad_token_id": special.get("pad"),
+    }
+    if form.preset == "modernbert":
+        # else 50281 and 50282
+        ids["cls_token_id"] = special.get("cls")
+        ids["sep_token_id"] = special.get("sep")
+    return ids
+
+
+def _their_tensors(form: Format, model: Transformer) -> dict[str, Tensor]:
+    """The weights of a model by the class's names."""
+    ours = {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
+    theirs = {}
+    for name, parts in form.rows(model.settings.depth):
+        if parts[0] in ours:
+            theirs[name] = torch.cat([ours[part] for part in parts])
+    return theirs
 
 
 def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
@@ -201,24 +91,15 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     settings = _settings(folder, form, config)
     theirs = _tensors(folder)
     ours: dict[str, Tensor] = {}
-    for hf_name, own in rows(form, settings.depth):
-        if hf_name in theirs:
-            ours |= dict(
-                zip(
-                    own, (part.clone() for part in theirs.pop(hf_name).chunk(len(own))), strict=True
-                )
-            )
+    for their_name, parts in form.rows(settings.depth):
+        if their_name in theirs:
+            whole = theirs.pop(their_name)
+            for part, tensor in zip(parts, whole.chunk(len(parts)), strict=True):
+                ours[part] = tensor.clone()
     if settings.tied:
         ours.pop("head.weight", None)  # some files hold the embedding twice
-    with torch.device("meta"):
-        model = settings.build(Space(vocabulary=1), 1, bool(settings.causal))
-    wanted = {n: p.shape for n, p in model.named_parameters()}
-    unread = sorted(n for n in theirs if not n.endswith(".inv_freq"))
-    wrong = (
-        sorted(set(wanted) ^ set(ours))
-        or sorted(n for n in wanted if wanted[n] != ours[n].shape)
-        or unread
-    )
+    wrong = _wrong_names(settings, ours)
+    wrong += sorted(name for name in theirs if not name.endswith(".inv_freq"))
     if wrong:
         raise GenwrightError(
             f"the weights in {folder} do not fit its config.json at {wrong[0]}",
@@ -227,55 +108,38 @@ def load(folder: str | Path) -> tuple[TransformerSettings, dict[str, Tensor]]:
     return settings, ours
 
 
-def rows(form: Format, depth: int) -> list[tuple[str, tuple[str, ...]]]:
-    """The table of names, written out for every layer: (Hugging Face's name, ours)."""
-
-    def layers(name):
-        return range(depth) if "{}" in name else (0,)
-
-    return [
-        (theirs.format(i), tuple(o.format(i) for o in ours))
-        for theirs, ours in form.names.items()
-        for i in layers(theirs)
-    ]
-
-
-def _format_of(settings: Any) -> tuple[str, Format]:
-    """The class that computes exactly this. Raises GenwrightError, naming what stands in the way of
-    the nearest."""
-    name, form = min(FORMATS.items(), key=lambda item: len(item[1].differences(settings)))
-    if differences := form.differences(settings):
-        said = ", ".join(f"{k}={getattr(settings, k)} (there: {v})" for k, v in differences.items())
-        what = f"no Hugging Face class computes this model; {name} differs in {said}"
-        remedy = f"train with model.preset={form.preset}"
-        if settings.preset == form.preset:
-            remedy += f" and leave {', '.join(f'model.{name}' for name in differences)} out"
-        raise GenwrightError(what, remedy)
-    return name, form
+def _wrong_names(settings: TransformerSettings, tensors: dict[str, Tensor]) -> list[str]:
+    """Names of weights that are missing, too many or, where there are none of these, of another
+    shape than the settings ask for."""
+    with torch.device("meta"):
+        model = settings.build(Space(vocabulary=1), 1, bool(settings.causal))
+    wanted = {name: parameter.shape for name, parameter in model.named_parameters()}
+    unequal = sorted(wanted.keys() ^ tensors.keys())
+    if unequal:
+        return unequal
+    return sorted(name for name in wanted if wanted[name] != tensors[name].shape)
 
 
 def _config(form: Format, model: Transformer) -> dict[str, Any]:
     """What a config says of our settings; the inverse of `_settings`."""
     s = model.settings
-    rope = {"rope_type": "default", "rope_theta": model.settings.rope_base}
+    rope = {"rope_type": "default", "rope_theta": s.rope_base}
     kinds = ["sliding_attention" if short else "full_attention" for short in model.short]
-    config = {theirs: getattr(s, ours) for ours, theirs in form.keys.items()} | {
-        "rope_parameters": rope
-    }
+    config: dict[str, Any] = {theirs: getattr(s, ours) for ours, theirs in form.keys.items()}
+    config["rope_parameters"] = rope
     if form.preset == "modernbert":
-        ropes = {
+        config["rope_parameters"] = {
             "full_attention": rope,
             "sliding_attention": rope | {"rope_theta": s.rope_base_local},
         }
-        config |= {"rope_parameters": ropes, "layer_types": kinds, "local_attention": 2 * s.window}
+        config["layer_types"] = kinds
+        config["local_attention"] = 2 * s.window
     if form.preset == "nanochat":
-        config[_SOFTCAP] = s.logit_softcap or None
+        config[SOFTCAP] = s.logit_softcap or None
     if form.preset == "qwen3":
-        config |= {
-            "use_sliding_window": s.window > 0,
-            "sliding_window": s.window or None,
-            "layer_types": kinds,
-        }
+        config["use_sliding_window"] = s.window > 0
+        config["sliding_window"] = s.window or None
+        config["layer_types"] = kinds
     return config
 
 
@@ -287,22 +151,21 @@ def _settings(folder: Path, form: Format, config: dict[str, Any]) -> Transformer
                 f"{folder}/config.json has {key}={config[key]}, which is not supported",
                 f"only {value} can be read",
             )
-    for ours, theirs in _KEYS.items():
+    for ours, theirs in KEYS.items():
         if theirs not in config and ours not in PRESETS[form.preset]:
             raise GenwrightError(
                 f"{folder}/config.json has no {theirs}", "check that the folder is whole"
             )
-    found = {
-        ours: config[theirs] for ours, theirs in form.keys.items() if config.get(theirs) is not None
-    }
-    if form.preset == "nanochat" and _SOFTCAP in config:
-        found["logit_softcap"] = config[_SOFTCAP] or 0.0
+    found = {}
+    for ours, theirs in form.keys.items():
+        if config.get(theirs) is not None:
+            found[ours] = config[theirs]
+    if form.preset == "nanochat" and SOFTCAP in config:
+        found["logit_softcap"] = config[SOFTCAP] or 0.0
     ropes, positions = _positions(form, config)
     for rope in ropes:
-        if (
-            rope.get("rope_type", rope.get("type", "default")) != "default"
-            or rope.get("partial_rotary_factor", 1) != 1
-        ):
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind != "default" or rope.get("partial_rotary_factor", 1) != 1:
             raise GenwrightError(
                 f"{folder}/config.json scales its rotary positions: {rope}",
                 "only rope_type default can be read",
@@ -321,34 +184,37 @@ def _positions(form: Format, config: dict[str, Any]) -> tuple[list[dict[str, Any
     if form.preset == "modernbert":
         ropes = [old | new.get("full_attention", {}), old | new.get("sliding_attention", {})]
         base = ropes[0].get("rope_theta", config.get("global_rope_theta", 160_000.0))
-        near = ropes[1].get("rope_theta", config.get("local_rope_theta", 10_000.0))
+        base_local = ropes[1].get("rope_theta", config.get("local_rope_theta", 10_000.0))
         window = config.get("local_attention", 128) // 2
         every = config.get("global_attn_every_n_layers", 3)
-        short = [bool(i % every) for i in layers]
+        short = [i % every != 0 for i in layers]
     else:
         ropes = [old | new]
-        base = near = ropes[0].get("rope_theta", config.get("rope_theta", 10_000.0))
-        window = (config.get("sliding_window") or 0) if config.get("use_sliding_window") else 0
-        short = [window > 0 and i >= config.get("max_window_layers", 28) for i in layers]
+        base = ropes[0].get("rope_theta", config.get("rope_theta", 10_000.0))
+        base_local = base
+        window = 0
+        if config.get("use_sliding_window"):
+            window = config.get("sliding_window") or 0
+        from_layer = config.get("max_window_layers", 28)
+        short = [window > 0 and i >= from_layer for i in layers]
     if config.get("layer_types") is not None:
         short = [kind == "sliding_attention" for kind in config["layer_types"]]
-    letters = "".join("S" if it else "L" for it in short)
-    # the shortest pattern that repeats to these layers
-    size = next(
-        (
-            n
-            for n in range(1, len(letters) + 1)
-            if (letters[:n] * len(letters))[: len(letters)] == letters
-        ),
-        0,
-    )
-    window = window if "S" in letters else 0
+    pattern = "".join("S" if windowed else "L" for windowed in short)
     return ropes, {
         "rope_base": base,
-        "rope_base_local": near,
-        "window": window,
-        "pattern": letters[:size],
+        "rope_base_local": base_local,
+        "window": window if "S" in pattern else 0,
+        "pattern": _shortest_period(pattern),
     }
+
+
+def _shortest_period(letters: str) -> str:
+    """The shortest pattern that repeats to these letters."""
+    for size in range(1, len(letters)):
+        repeated = letters[:size] * len(letters)
+        if repeated[: len(letters)] == letters:
+            return letters[:size]
+    return letters
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -138,33 +138,18 @@ class TransformerSettings(Settings, family="model"):
         """Every setting filled in and checked. space: what the codec makes; context: tokens;
         causal: what the objective needs. Raises GenwrightError for measures that do not fit each
         other."""
-        if space.vocabulary < 1:
-            raise GenwrightError(
-                "the codec has no vocabulary, which model.kind transformer needs",
-                "choose a codec of tokens",
-            )
-        if context < 1:
-            raise GenwrightError(f"data.context is {context}", "give 1 or more")
-        preset = self.preset or ("nanochat" if causal else "modernbert")
-        # a recipe that was saved, perhaps before there were places
-        old = self.vocabulary is not None
-        places = 0 if old or 2 * space.period > context else space.period
-        values = (
-            PRESETS[preset]
-            | {"causal": causal, "places": places}
-            | self.model_dump(exclude_none=True)
-            | {"preset": preset}
+        _refuse(
+            space.vocabulary < 1,
+            "the codec has no vocabulary, which model.kind transformer needs",
+            "choose a codec of tokens",
         )
-        if self.preset and PRESETS[preset]["causal"] != causal and self.causal is None:
-            what = f"model.preset {preset} is {'causal' if not causal else 'bidirectional'}, the objective is not"
-            raise GenwrightError(
-                what, f"leave out model.preset, or set model.causal={str(causal).lower()}"
-            )
-        if values["causal"] != causal:
-            raise GenwrightError(
-                f"model.causal is {values['causal']}, the objective needs {causal}",
-                "leave out model.causal",
-            )
+        _refuse(context < 1, f"data.context is {context}", "give 1 or more")
+        preset = self.preset or ("nanochat" if causal else "modernbert")
+        chosen = self.model_dump(exclude_none=True)
+        values: dict[str, Any] = PRESETS[preset] | {"causal": causal}
+        values["places"] = self._places(space, context)
+        values |= chosen | {"preset": preset}
+        self._check_causal(preset, values["causal"], causal)
         values.setdefault("rope_base_local", values["rope_base"])
         rows = values.setdefault("vocabulary", space.vocabulary)
         _refuse(
@@ -172,58 +157,86 @@ class TransformerSettings(Settings, family="model"):
             f"model.vocabulary {rows} is less than the codec's {space.vocabulary} tokens",
             "leave it out",
         )
-        if self.pattern is None:
-            values["pattern"] = (
-                "L"
-                if not values["window"]
-                else "SSSL"
-                if values["pattern"] == "L"
-                else values["pattern"]
+        values["pattern"] = self._pattern(values)
+        return TransformerSettings(**self._measures(values))
+
+    def _places(self, space: Space, context: int) -> int:
+        """How many places have an embedding, where nothing else is said."""
+        # a recipe that was saved, perhaps before there were places
+        saved = self.vocabulary is not None
+        if saved or 2 * space.period > context:
+            return 0
+        return space.period
+
+    def _check_causal(self, preset: str, own: bool, needed: bool) -> None:
+        """Raises GenwrightError where preset or settings see what the objective must not, or do not
+        see what it needs."""
+        if self.preset and PRESETS[preset]["causal"] != needed and self.causal is None:
+            seeing = "bidirectional" if needed else "causal"
+            raise GenwrightError(
+                f"model.preset {preset} is {seeing}, the objective is not",
+                f"leave out model.preset, or set model.causal={str(needed).lower()}",
             )
-        window = values["window"]
-        short = "S" in values["pattern"]
-        both = f"model.window is {window}, model.pattern is {values['pattern']}"
+        _refuse(
+            own != needed,
+            f"model.causal is {own}, the objective needs {needed}",
+            "leave out model.causal",
+        )
+
+    def _pattern(self, values: dict[str, Any]) -> str:
+        """Which layers have a window. Raises GenwrightError where window and pattern disagree."""
+        window: int = values["window"]
+        pattern: str = values["pattern"]
+        if self.pattern is None and not window:
+            pattern = "L"
+        elif self.pattern is None and pattern == "L":
+            pattern = "SSSL"
+        short = "S" in pattern
+        both = f"model.window is {window}, model.pattern is {pattern}"
         _refuse(
             short and not window, f"{both}, which has layers with a window", "give model.window"
         )
         _refuse(window and not short, f"{both}, which has no S", "mark layers with a window by S")
-        return TransformerSettings(**self._measures(values))
+        return pattern
 
-    def _measures(self, v: dict[str, Any]) -> dict[str, Any]:
-        """`v` with the open sizes filled in. Raises GenwrightError."""
-        width = v.setdefault(
-            "width",
-            v["heads"] * v["head_width"] if self.heads and self.head_width else 64 * self.depth,
-        )
-        if "heads" not in v:
-            share = v.get("head_width", 64 if width < 768 else 128)
-            fits = f"give model.heads, or a width like {-(-width // share) * share}"
+    def _measures(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Values with the open sizes filled in. Raises GenwrightError."""
+        values = dict(values)
+        if self.heads and self.head_width:
+            values.setdefault("width", self.heads * self.head_width)
+        width: int = values.setdefault("width", 64 * self.depth)
+        if "heads" not in values:
+            share = values.get("head_width", 64 if width < 768 else 128)
+            near = -(-width // share) * share
             _refuse(
-                width % share, f"model.width {width} is no multiple of the head width {share}", fits
+                width % share,
+                f"model.width {width} is no multiple of the head width {share}",
+                f"give model.heads, or a width like {near}",
             )
-            v["heads"] = width // share
-        uneven = "head_width" not in v and width % v["heads"]
+            values["heads"] = width // share
+        heads: int = values["heads"]
         _refuse(
-            uneven,
-            f"model.width {width} is no multiple of model.heads {v['heads']}",
+            "head_width" not in values and width % heads,
+            f"model.width {width} is no multiple of model.heads {heads}",
             "change one, or give model.head_width",
         )
-        v.setdefault("head_width", width // v["heads"])
-        kv_heads = v.setdefault("kv_heads", v["heads"])
+        head_width: int = values.setdefault("head_width", width // heads)
+        kv_heads: int = values.setdefault("kv_heads", heads)
         _refuse(
-            v["heads"] % kv_heads,
-            f"model.heads {v['heads']} is no multiple of model.kv_heads {kv_heads}",
+            heads % kv_heads,
+            f"model.heads {heads} is no multiple of model.kv_heads {kv_heads}",
             "change one of them",
         )
         _refuse(
-            v["head_width"] % 2,
-            f"model.head_width {v['head_width']} is odd, rotary positions turn pairs",
+            head_width % 2,
+            f"model.head_width {head_width} is odd, rotary positions turn pairs",
             "choose an even number",
         )
-        v.setdefault(
-            "hidden", 4 * width if v["activation"] == "relu2" else -(-8 * width // 3 // 64) * 64
-        )
-        return v
+        hidden = 4 * width
+        if values["activation"] != "relu2":
+            hidden = -(-8 * width // 3 // 64) * 64  # 8/3 of the width, up to a multiple of 64
+        values.setdefault("hidden", hidden)
+        return values
 
     def build(self, space: Space, context: int, causal: bool = True) -> Transformer:
         """The network, initialised from torch's current random state."""
@@ -232,7 +245,11 @@ class TransformerSettings(Settings, family="model"):
     def suggestion(self, space: Space) -> dict[str, Any]:
         """Batch size (examples) and learning rates for this size."""
         width = self.width or 64 * self.depth
-        tokens = 2**13 if width <= 256 else 2**15 if width < 768 else 2**19
+        tokens = 2**19
+        if width <= 256:
+            tokens = 2**13
+        elif width < 768:
+            tokens = 2**15
         return {
             "batch_size": max(1, tokens // space.length),
             "learning_rate": round(0.004 * (width / 768) ** -0.5, 6),

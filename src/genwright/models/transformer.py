@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from genwright.core.errors import GenwrightError
+from genwright.models.cache import Cache
 from genwright.models.layers import Linear, Norm, heads, products, rotary, rotate
 from genwright.models.ops import attention, squared_relu
 
@@ -28,41 +29,6 @@ IGNORED = -100  # a target that does not count
 # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
 _WHOLE = {"cpu": 2**25, "cuda": 2**31}
 _PROJECTIONS = ("query", "key", "value", "output", "gate", "up", "down")  # of a block
-
-
-class Cache:
-    """Keys and values of tokens that were read: preallocated, written in place; `end` is how many
-    positions are filled.
-
-    keys, values: (L, B, K, length, D). hidden: (B, 1, 1, length), 0 or -inf added to scores, or
-    None while no key is padding.
-    """
-
-    def __init__(self, model: "Transformer", batch: int, length: int):
-        s = model.settings
-        rope = model.rope if length <= model.context else model.angles(length)
-        self.keys = model.embedding.new_zeros(s.depth, batch, s.kv_heads, length, s.head_width)
-        self.values = torch.zeros_like(self.keys)
-        self.rope = rope[:, :, :length].to(self.keys)
-        self.length = length
-        self.end = 0
-        self.hidden: Tensor | None = None
-
-    def add(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Writes k, v (B, K, T, D) of a layer behind what is there; gives all that is there."""
-        end = self.end + k.size(2)
-        keys = self.keys[layer]
-        values = self.values[layer]
-        keys[:, :, self.end : end] = k
-        values[:, :, self.end : end] = v
-        return keys[:, :, :end], values[:, :, :end]
-
-    def hide(self, real: Tensor) -> None:
-        """Marks the coming positions that are not real tokens. real: (B, T) bool."""
-        if self.hidden is None:
-            self.hidden = self.keys.new_zeros(len(real), 1, 1, self.length)
-        coming = self.hidden[:, 0, 0, self.end : self.end + real.size(1)]
-        coming.masked_fill_(~real, -math.inf)
 
 
 class Block(nn.Module):
@@ -368,7 +334,10 @@ class Transformer(nn.Module):
 
     def new_cache(self, batch: int, length: int) -> Cache:
         """Room for `length` positions of `batch` rows; `length` may exceed the context."""
-        return Cache(self, batch, length)
+        s = self.settings
+        rope = self.rope if length <= self.context else self.angles(length)
+        shape = (s.depth, batch, s.kv_heads, length, s.head_width)
+        return Cache(shape, rope[:, :, :length], self.embedding)
 
     def groups(self) -> dict[str, str]:
         """Parameter name -> which rule updates it: "matrix" (hidden), "embedding", "head" or

@@ -26,8 +26,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genwright.models.cache import Cache
 from genwright.models.layers import is_plain
-from genwright.models.transformer import Block, Cache, Transformer
+from genwright.models.transformer import Block, Transformer
 
 
 @dataclass(frozen=True)

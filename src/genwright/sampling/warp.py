@@ -24,9 +24,8 @@ def warp(logits: Tensor, decoding: Decoding, seen: Tensor | None = None) -> Tens
     """
     if decoding.repetition_penalty != 1 and seen is not None:
         penalty = decoding.repetition_penalty
-        logits = torch.where(
-            seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits
-        )
+        penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
+        logits = torch.where(seen, penalised, logits)
     if decoding.temperature == 0:
         return logits
     if decoding.temperature != 1:
@@ -36,9 +35,10 @@ def warp(logits: Tensor, decoding: Decoding, seen: Tensor | None = None) -> Tens
         logits = logits.masked_fill(logits < lowest, _NEVER)
     if decoding.top_p < 1:
         ascending, order = logits.sort(dim=-1)
-        drop = ascending.softmax(-1).cumsum(-1) <= 1 - decoding.top_p
-        drop[:, -1] = False
-        logits = logits.masked_fill(torch.zeros_like(drop).scatter_(1, order, drop), _NEVER)
+        drop_sorted = ascending.softmax(-1).cumsum(-1) <= 1 - decoding.top_p
+        drop_sorted[:, -1] = False
+        drop = torch.zeros_like(drop_sorted).scatter_(1, order, drop_sorted)
+        logits = logits.masked_fill(drop, _NEVER)
     if decoding.min_p > 0:
         probabilities = logits.softmax(-1)
         likeliest, index = probabilities.max(-1, keepdim=True)
@@ -64,9 +64,8 @@ def choose(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """
     probabilities = logits.softmax(-1)
     cumulative = probabilities.cumsum(-1, dtype=torch.float64)
-    tokens = torch.searchsorted(
-        cumulative, uniform.double()[:, None] * cumulative[:, -1:], right=True
-    )
+    place = uniform.double()[:, None] * cumulative[:, -1:]  # (rows, 1)
+    tokens = torch.searchsorted(cumulative, place, right=True)
     # where a probability is NaN, and its logarithm will say so
     tokens.clamp_(max=logits.shape[-1] - 1)
     return tokens[:, 0], probabilities.gather(1, tokens)[:, 0].log()
