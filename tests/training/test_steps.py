@@ -6,13 +6,14 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from genwright.core.contracts import Loss, Mean, Objective, Turn
+from genwright.core.contracts import Mean, Turn
 from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.precision import choose, timed
 from genwright.training.settings import Optimizer
-from training import toys
+from training import test_loop, toys
 from training.ranks import on_two_ranks
+from training.toy_run import session
 
 STEPS = 12
 LIMIT = 0.004  # nats that a policy may move in a step: two to six epochs
@@ -49,11 +50,6 @@ def weights_of(state):
     return torch.cat([weights.master for weights in state.weights.values() if weights.trained])
 
 
-def log_chances(network, batch):
-    """(examples,) log-probability of the arm that was pulled."""
-    return network(batch["context"]).log_softmax(1).gather(1, batch["arm"][:, None])[:, 0]
-
-
 class Stopping(toys.PPO):
     """Epochs over a batch, until the policy has moved too far from the one that drew it."""
 
@@ -78,7 +74,7 @@ class Stopping(toys.PPO):
 
     def loss(self, batch):
         out = super().loss(batch)
-        difference = log_chances(self.modules["policy"], batch) - batch["old"]
+        difference = toys.log_chances(self.modules["policy"], batch) - batch["old"]
         kl = (difference.exp() - 1 - difference).detach()
         return out._replace(metrics={**out.metrics, "kl": Mean(kl, torch.ones_like(kl))})
 
@@ -113,72 +109,48 @@ def test_a_stop_is_the_same_for_any_split_and_number_of_ranks(micro):
         assert torch.allclose(weights_of(state), weights_of(expected), atol=1e-5)
 
 
-class Regularised(Objective):
-    """A policy near a frozen reference: the reward less the distance from it, whitened over the
-    whole batch, times the probability ratio; two epochs."""
-
-    trained = ("policy",)
-
-    def __init__(self):
-        torch.manual_seed(1)
-        self.modules = {"policy": toys.mlp(3, 16, 3), "reference": toys.mlp(3, 16, 3)}
-        self.sizes = []  # of what was observed
-
-    def prepare(self, batch, draws, ranks):
-        assert "reference" not in batch
-        return {name: batch[name] for name in ("context", "arm", "reward")}
-
-    def observe(self, micro):
-        assert not torch.is_grad_enabled()
-        self.sizes.append(len(micro["arm"]))
-        return {
-            "old": log_chances(self.modules["policy"], micro),
-            "reference": log_chances(self.modules["reference"], micro),
-        }
-
-    def settle(self, batch, draws, ranks):
-        reward = batch["reward"] - 0.1 * (batch["old"] - batch["reference"])
-        sums = torch.stack([torch.tensor(float(len(reward))), reward.sum(), reward.square().sum()])
-        n, total, square = ranks.sum(sums).tolist()
-        mean = total / n
-        deviation = max(square / n - mean**2, 0) ** 0.5 + 1e-3
-        return batch | {"advantage": (reward - mean) / deviation}
-
-    def turns(self, step):
-        for _ in range(2):
-            yield Turn(("policy",), self.loss)
-
-    def loss(self, batch):
-        ratio = (log_chances(self.modules["policy"], batch) - batch["old"]).exp()
-        total = -ratio * batch["advantage"]
-        count = torch.ones_like(total)
-        return Loss(total, count, {"loss": Mean(total.detach(), count)})
-
-
 def test_what_is_observed_and_settled_is_the_same_for_any_split_and_number_of_ranks():
-    objective = Regularised()
+    objective = toys.Regularised()
     expected, records = trained(objective)
     assert objective.sizes == [12] * STEPS
     for micro, sizes in ((2, [2] * 6), (5, [5, 5, 2])):
-        objective = Regularised()
+        objective = toys.Regularised()
         state, others = trained(objective, micro_batch=micro)
         assert objective.sizes == sizes * STEPS
         assert torch.allclose(weights_of(state), weights_of(expected), atol=1e-5)
         losses = [record["loss"] for record in records]
         assert [record["loss"] for record in others] == pytest.approx(losses, abs=1e-5)
-    on_ranks = on_two_ranks(Regularised, lambda engine, made: trained(made, engine, micro_batch=4))
+    on_ranks = on_two_ranks(
+        toys.Regularised, lambda engine, made: trained(made, engine, micro_batch=4)
+    )
     for state, _ in on_ranks:
         assert torch.allclose(weights_of(state), weights_of(expected), atol=1e-5)
 
 
 def test_the_reference_decides():
     """Another reference gives another policy: what was observed is what is learned from."""
-    first, _ = trained(Regularised())
-    other = Regularised()
+    first, _ = trained(toys.Regularised())
+    other = toys.Regularised()
     for parameter in other.modules["reference"].parameters():
         parameter.data.add_(0.5)
     second, _ = trained(other)
     assert not torch.allclose(weights_of(first), weights_of(second), atol=1e-4)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_weights_observed_and_settled_in_two_processes(strategy, tmp_path):
+    """Ranks have unequal numbers of examples that are not left out, and sharded modules meet."""
+    test_loop.launch(
+        2, "weighed", tmp_path / "two", "--steps", 6, "--strategy", strategy, "--micro", 2
+    )
+    session("weighed", tmp_path / "one", steps=6).train()
+    assert test_loop.near(
+        test_loop.final(tmp_path / "one", 6), test_loop.final(tmp_path / "two", 6)
+    )
+    losses = [
+        [r["loss"] for r in test_loop.history(tmp_path / x) if "loss" in r] for x in ("one", "two")
+    ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5) and len(losses[0]) == 6
 
 
 # ---- looking at the device
@@ -322,6 +294,6 @@ def test_turns_are_timed_with_what_they_measure():
 
 def test_precision_is_chosen_with_what_was_observed_and_settled():
     _, stream, settings = toys.make("ppo", micro_batch=4)
-    dtype, seconds = choose(Regularised(), stream, settings, Engine.alone(), 0)
+    dtype, seconds = choose(toys.Regularised(), stream, settings, Engine.alone(), 0)
     assert dtype in (torch.float32, torch.bfloat16)
     assert seconds.keys() == {"fp32", "bf16"} and min(seconds.values()) > 0

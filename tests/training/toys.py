@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from genwright.core.contracts import Loss, Objective, Source, Turn
+from genwright.core.contracts import Loss, Mean, Objective, Source, Turn
 from genwright.core.draws import Draws
 from genwright.training.settings import Optimizer, Schedule, Training
 
@@ -220,12 +220,75 @@ class Distillation(Objective):
         self.modules["student"].idle.add_(1)
 
 
+def log_chances(network, batch):
+    """(examples,) log-probability of the arm that was pulled."""
+    return network(batch["context"]).log_softmax(1).gather(1, batch["arm"][:, None])[:, 0]
+
+
+class Regularised(Objective):
+    """A policy near a frozen reference: the reward less the distance from it, whitened over the
+    whole batch, times the probability ratio; two epochs."""
+
+    trained = ("policy",)
+
+    def __init__(self):
+        torch.manual_seed(1)
+        self.modules = {"policy": mlp(3, 16, 3), "reference": mlp(3, 16, 3)}
+        self.sizes = []  # of what was observed
+
+    def prepare(self, batch, draws, ranks):
+        assert "reference" not in batch
+        return {name: batch[name] for name in ("context", "arm", "reward")}
+
+    def observe(self, micro):
+        assert not torch.is_grad_enabled()
+        self.sizes.append(len(micro["arm"]))
+        return {
+            "old": log_chances(self.modules["policy"], micro),
+            "reference": log_chances(self.modules["reference"], micro),
+        }
+
+    def settle(self, batch, draws, ranks):
+        reward = batch["reward"] - 0.1 * (batch["old"] - batch["reference"])
+        sums = torch.stack([torch.tensor(float(len(reward))), reward.sum(), reward.square().sum()])
+        n, total, square = ranks.sum(sums).tolist()
+        mean = total / n
+        deviation = max(square / n - mean**2, 0) ** 0.5 + 1e-3
+        return batch | {"advantage": (reward - mean) / deviation}
+
+    def turns(self, step):
+        for _ in range(2):
+            yield Turn(("policy",), self.loss)
+
+    def loss(self, batch):
+        ratio = (log_chances(self.modules["policy"], batch) - batch["old"]).exp()
+        total = -ratio * batch["advantage"]
+        count = torch.ones_like(total)
+        return Loss(total, count, {"loss": Mean(total.detach(), count)})
+
+
+class WeighedBandit(Bandit):
+    """Some pulls count half, or twice; others are left out, most of them of every second pull."""
+
+    def batch(self, position, examples, policy=None):
+        choice = Draws(self.seed, position, examples).integers("weight", 4)
+        choice = choice * ((examples % 2 == 0) | (choice == 1))
+        weight = torch.tensor([0.0, 0.5, 1.0, 2.0])[choice]
+        return super().batch(position, examples, policy) | {"weight": weight}
+
+
 def make(name, seed=0, size=12, **training):
     """(objective, stream, settings) of a toy, seeded."""
     torch.manual_seed(seed)
-    made = {"gan": GAN, "vae": VAE, "ppo": PPO, "distillation": Distillation}
+    made = {
+        "gan": GAN,
+        "vae": VAE,
+        "ppo": PPO,
+        "distillation": Distillation,
+        "weighed": Regularised,
+    }
     objective = made[name]()
-    stream = Bandit(size) if name == "ppo" else Points(size)
+    stream = {"ppo": Bandit, "weighed": WeighedBandit}.get(name, Points)(size)
     usual = {"steps": 40, "ema": 0.9, "clip": 5.0, "precision": "fp32", "optimizer": ADAM}
     settings = Training(
         batch_size=size,
