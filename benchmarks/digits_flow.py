@@ -28,7 +28,7 @@ import torch
 
 import genwright
 from common import finish
-from genwright.contents.images.pictured import drawer
+from genwright.contents.images.sampler import drawer_of
 from genwright.data.examples import Split
 from genwright.evaluation.distances import prdc
 from genwright.evaluation.features import extractor, fit, of_split, right
@@ -89,7 +89,7 @@ def main() -> None:
             f"{drawing.steps} {drawing.solver} steps": {},
         }
         drawn = {
-            name: drawer(run, **how)(len(condition), condition).clamp(-1, 1)
+            name: drawer_of(run.opened(**how))(len(condition), condition).clamp(-1, 1)
             for name, how in solvers.items()
         }
     seen = extractor(dataset)

@@ -19,9 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+
 import genwright
 from common import finish
-from genwright.contents.images.pictured import pictures_of
+from genwright.contents.images.gallery import gallery
 
 WANTED = ("recognised group", "recognised tone", "coverage", "memorised")
 
@@ -51,7 +52,7 @@ def main() -> None:
             figures[f.name]["bar reached"] = share >= a.bar
     if a.sheets:
         a.sheets.mkdir(parents=True, exist_ok=True)
-        for picture in pictures_of(run):
+        for picture in gallery(run):
             (a.sheets / f"{picture.title.lower().replace(' ', '-')}.png").write_bytes(picture.png)
     finish("emoji", figures, a.out)
 

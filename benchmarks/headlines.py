@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch
 
 from common import finish
-from genwright.contents.text.evaluate import BITS_PER_BYTE
 from genwright.evaluation.figure import ACCURACY, LOSS, named
-from genwright.runs.evaluate import evaluate, latest
+from genwright.evaluation.language import BITS_PER_BYTE
+from genwright.runs.evaluation import latest
 from genwright.runs.run import Run, load
 
 BAR = 1e-4
@@ -130,7 +130,7 @@ def recomputed(run: Run) -> dict[str, float]:
 
 def said(run: Run) -> dict[str, float]:
     """The same, as the run's evaluation has them."""
-    found = latest(run) or evaluate(run)
+    found = latest(run) or run.evaluate()
     out: dict[str, float] = {}
     for name in (LOSS, BITS_PER_BYTE, ACCURACY):
         if (figure := named(found.figures, name)) is not None:

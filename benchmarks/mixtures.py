@@ -22,9 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+
 import genwright
 from common import finish
-from genwright.contents.images.pictured import draw
 from genwright.evaluation.distances import PERFECT, kl_floor, mixture
 from genwright.recipe.overrides import parse_overrides
 
@@ -47,7 +47,7 @@ def one(name: str, seed: int, overrides: dict) -> dict:
         run = genwright.train(f"{name}-gan", run=f"{work}/run", quiet=True, **quick | overrides)
         seconds, cpu = time.time() - began[0], time.process_time() - began[1]
         dataset = run.dataset()
-        x = draw(run, SAMPLES)
+        x = run.sample(n=SAMPLES)
         found = mixture(x, dataset.means, dataset.std)
         sizes = {
             n: sum(p.numel() for p in m.parameters()) for n, m in run.objective.modules.items()

@@ -30,10 +30,12 @@ import torch
 
 import genwright
 from common import finish
-from genwright.contents.music import composing
+from genwright.contents.music import figures as music_figures
 from genwright.contents.music.dataset import by_piece
 from genwright.contents.music.likeness import near_copies
+from genwright.contents.music.notes_likelihood import harmonised_figures, notes_figures
 from genwright.contents.music.rules import parallel
+from genwright.contents.music.sampler import noise
 from genwright.contents.music.voice_leading import FAULTS, marks
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
@@ -96,7 +98,7 @@ def likelihood(run, count: int) -> dict:
         found |= (
             {"nats a token, the others": mean(sorted(near)), "others": len(near)} if near else {}
         )
-    return found | {"more": told(composing._of_notes(run, dataset))}
+    return found | {"more": told(notes_figures(run, dataset))}
 
 
 def parallels(run, count: int) -> dict:
@@ -104,10 +106,10 @@ def parallels(run, count: int) -> dict:
     real = {"held-out music": dataset.scores("held_out"), "training music": dataset.scores("train")}
     for name, rules in (("free", False), ("under the rules", True)):
         began = time.perf_counter()
-        made = composing.draw(run, count, bars=BARS, rules=rules, seed=1, **PLAIN)
-        sets = {"samples": made, **real, "noise": composing.noise(real["training music"][:count])}
+        made = run.sample(n=count, bars=BARS, rules=rules, seed=1, **PLAIN)
+        sets = {"samples": made, **real, "noise": noise(real["training music"][:count])}
         seconds = time.perf_counter() - began
-        out[name] = told(composing._led(sets)) | {
+        out[name] = told(music_figures.led_figures(sets)) | {
             "shortest": min(score.length for score in made),
             "seconds": seconds,
         }
@@ -143,7 +145,7 @@ def drift(run, count: int) -> dict:
                         candidates,
                     )
                     expected += float((own * parallel(*sides)).sum())
-    made = composing.draw(run, count, bars=BARS, seed=1, **PLAIN)
+    made = run.sample(n=count, bars=BARS, seed=1, **PLAIN)
     found = [marks(score.grid()[0]) for score in made]
     steps = sum(score.length for score in made)
     quarters = np.zeros(4)
@@ -165,12 +167,12 @@ def harmonise(run, count: int) -> dict:
     dataset = run.dataset()
     if len(dataset.pieces["test"]):
         dataset.pieces = dataset.pieces | {"held_out": dataset.pieces["test"]}
-    return told(composing._harmonised(run, dataset, SampleCounts(count))[0])
+    return told(harmonised_figures(run, dataset, SampleCounts(count))[0])
 
 
 def melodies(run, count: int) -> dict:
     dataset, began = run.dataset(), time.perf_counter()
-    made = [score for score in composing.draw(run, count, seed=1, **PLAIN) if any(score.voices)]
+    made = [score for score in run.sample(n=count, seed=1, **PLAIN) if any(score.voices)]
     seconds = time.perf_counter() - began
     train = dataset.scores("train", count)
     sets = {
@@ -178,8 +180,8 @@ def melodies(run, count: int) -> dict:
         "held-out music": dataset.scores("held_out", count),
         "training music": train,
     }
-    sets["noise"] = composing.noise(train[:count])
-    figures, away = composing._sung(sets, 0), {}
+    sets["noise"] = noise(train[:count])
+    figures, away = music_figures.sung_figures(sets, 0), {}
     for f in figures:
         low, high = (
             float(f.detail.split(" is within ")[1].split(" (")[0].split(" to ")[i]) for i in (0, 1)

@@ -29,7 +29,7 @@ import genwright
 from common import finish
 from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
-from genwright.contents.images.pictured import drawer
+from genwright.contents.images.sampler import drawer_of
 from genwright.evaluation.distances import kl_floor, stacked
 from genwright.evaluation.features import extractor
 from genwright.recipe.overrides import parse_overrides
@@ -81,7 +81,7 @@ def main() -> None:
             "stacked-digits-gan", run=f"{work}/run", quiet=True, **given | {"training.steps": steps}
         )
         seconds = time.time() - began
-        x = drawer(run)(a.samples).clamp(-1, 1)
+        x = drawer_of(run.opened())(a.samples).clamp(-1, 1)
     held = run.dataset().split("held_out")
     attribute = slice(0, 10)
     count = min(a.samples, len(held))

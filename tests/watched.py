@@ -5,6 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from genwright.contents.images.watcher import PictureWatcher
+from genwright.contents.points.content import PointWatcher
+from genwright.core.content import Opened
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.data.examples import ExampleStream, HeldOutExamples, Split
@@ -117,6 +120,23 @@ def adam(rate, *betas):
     return Optimizer(kind="adamw", learning_rate=rate, betas=betas or (0.0, 0.9))
 
 
+class Pixels:
+    """Stands in for an extractor: examples are their own features."""
+
+    def features(self, x):
+        return x.flatten(1)
+
+
+def watch(folder, objective, dataset, watching, drawing=None, seed=0, engine=None):
+    """What watches a run of these points or pictures."""
+    opened = Opened(objective, dataset.codec, drawing or Drawing(), lambda: dataset)
+    of_points = len(dataset.codec.space.shape) == 1
+    kind = PointWatcher if of_points else PictureWatcher
+    watcher = kind(opened, watching.samples, seed)
+    watcher.measures.extractor = Pixels
+    return Watch(folder, objective, watcher, engine or Engine("cpu"))
+
+
 def play(folder, objective, dataset, watching=None, until=None, hooks=(), **training):
     """Trains and watches; returns (events, rows of the history). Stops where an alarm says so."""
     settings = Training(
@@ -137,15 +157,13 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
     records, events = Records(folder / "metrics.jsonl"), []
     drawing = Drawing(steps=8)
 
-    def features():
-        return lambda x: x.flatten(1)
-
-    watch = Watch(folder, objective, dataset, engine, watching, drawing, features)
+    watching_run = watch(folder, objective, dataset, watching, drawing, engine=engine)
+    watched = watching.samples and hasattr(objective, "decode")
     windows = dataset.held_out()
 
     def held_out(step):
         found = measure(objective, windows, batch=64, engine=engine)
-        return found | (watch(step) if hasattr(objective, "decode") else {})
+        return found | (watching_run(step) if watched else {})
 
     def note(record):
         events.append((record["step"], record["event"]))

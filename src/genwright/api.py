@@ -18,14 +18,19 @@ from rich.console import Console
 from rich.markup import escape
 from torch import Tensor
 
+from genwright.core.content import Advanced, Drawn, Opened
 from genwright.core.errors import GenwrightError, out_of_memory
 from genwright.core.files import json_text, write_whole
+from genwright.core.progress import task
+from genwright.core.registry import content_of
 from genwright.data import workers
 from genwright.evaluation.held_out import measure
 from genwright.recipe.overrides import override
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.runs.run import Run, load, report
+from genwright.runs.start import from_weights
+from genwright.runs.watch import Alarms, Watch
 from genwright.training import checkpoint
 from genwright.training.batches import check
 from genwright.training.engine import Engine, cores
@@ -33,9 +38,8 @@ from genwright.training.hooks import Live
 from genwright.training.modules import into_module
 from genwright.training.schedules import shortened
 from genwright.training.session import Session
-from genwright.training.settings import VISUAL
 
-__all__ = ["Run", "inspect", "load", "report", "train"]
+__all__ = ["Run", "inspect", "load", "report", "sample", "train"]
 
 CHANGEABLE = (
     "training.steps",
@@ -219,9 +223,9 @@ def _train(
     before: dict[str, Any] = {}
     if resume:
         recipe, before, start = _taken_up(recipe, folder, named, until, say)
-        weights = assemble.from_weights(start, recipe)[1] if start else None
+        weights = from_weights(start, recipe)[1] if start else None
     elif start:
-        recipe, weights, origin = assemble.from_weights(start, recipe)
+        recipe, weights, origin = from_weights(start, recipe)
     if recipe.training.threads or "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(recipe.training.threads or max(1, cores() // engine.size))
     dataset = _prepare(recipe, folder, engine, console, before.get("data", {}).get("digest"))
@@ -281,19 +285,16 @@ def _train(
         [live] if live else [],
         say=say,
     )
-    if recipe.data.content in VISUAL:
-        from genwright.runs.watch import Alarms
-
-        session.watchers = [
-            Alarms(
-                recipe.watching,
-                engine,
-                folder / "metrics.jsonl",
-                session.note,
-                say,
-                recipe.objective,
-            )
-        ]
+    session.watchers = [
+        Alarms(
+            recipe.watching,
+            engine,
+            folder / "metrics.jsonl",
+            session.note,
+            say,
+            recipe.objective,
+        )
+    ]
     try:
         state, ended = session.train(resume, until)
     except Exception as error:
@@ -328,8 +329,8 @@ def _too_large(recipe: Recipe, unit: int) -> GenwrightError:
 def _measuring(
     recipe: Recipe, folder: Path, objective, dataset, batch: int, engine: Engine, say
 ) -> Callable[[int], dict[str, float]] | None:
-    """What is measured on the schedule of evaluations: the held-out split and, of what draws
-    pictures or points, samples."""
+    """What is measured on the schedule of evaluations: the held-out split and, of what is drawn on
+    the way, samples."""
     unit = max(1, objective.unit)
     # what fits into memory; no figure depends on it
     size = min(64, recipe.training.micro_batch or batch)
@@ -341,29 +342,14 @@ def _measuring(
             if unit == 1
             else f"fewer than {unit} examples are held out"
         )
+    kind = content_of(dataset.codec.content)
+    limit = kind.held_out_seen
     watch = None
-    limit = None
-    if recipe.data.content in VISUAL:
-        from genwright.contents.images.evaluate import SEEN
-
-        limit = SEEN
-    if recipe.data.content in VISUAL and recipe.watching.samples:
-        from genwright.evaluation.features import extractor
-        from genwright.runs.watch import Watch
-
-        def features():
-            return extractor(dataset, getattr(recipe.data, "cache", None)).features
-
-        watch = Watch(
-            folder,
-            objective,
-            dataset,
-            engine,
-            recipe.watching,
-            recipe.sampling,
-            features,
-            recipe.seed,
-        )
+    samples = recipe.watching.samples
+    if samples:
+        opened = Opened(objective, dataset.codec, recipe.sampling, lambda: dataset, folder.name)
+        watcher = kind.watcher(opened, samples, recipe.seed)
+        watch = Watch(folder, objective, watcher, engine) if watcher else None
 
     def held_out(step: int) -> dict[str, float]:
         found = (
@@ -522,6 +508,22 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             else {prefix + name: value}
         )
     return out
+
+
+def sample(run: Run, options: Any) -> list[Path]:
+    """Draws what the options ask for and writes it as files, into the folder that they name or
+    RUN/samples. Returns the paths. Raises GenwrightError."""
+    folder = Path(options.output or run.folder / "samples")
+    samples = []
+    with task("drawing samples") as shown:
+        for event in run.draw(options):
+            if isinstance(event, Drawn):
+                samples.append(event.sample)
+            elif isinstance(event, Advanced):
+                if event.total:
+                    shown.expect(event.total)
+                shown.advance(event.done - shown.done)
+    return run.kind.view.write(samples, folder, options, run.opened())
 
 
 def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Any:

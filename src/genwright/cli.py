@@ -8,10 +8,9 @@ fault of the program; 130 interrupted.
 import errno
 import logging
 import os
-import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import StrEnum
@@ -51,6 +50,7 @@ Step = Annotated[int | None, typer.Option(help="Checkpoint to use. Default: the 
 Which = Annotated[
     Weights | None, typer.Option(help="Which weights. Default: ema where there is one.")
 ]
+Given = dict[str, Any]  # options of a kind of content that were given, by the name of their field
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress display.")]
 
 
@@ -184,263 +184,64 @@ def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
     print(api.inspect(recipe, **parse_overrides(overrides or [])))
 
 
-DECODED = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-TEXTUAL = ("prompt", "fill", "max_tokens", "stop", "any_bytes")
-PICTURED = ("negative", "guidance", "steps", "solver", "truncation", "strength")
-WAYS = ("walk", "traverse", "interpolate", "directions", "invert")  # through a latent space
-COMPOSED = ("bars", "tempo", "harmonise", "theme", "rules", "soundfont")
-OPTIONS = {  # what content each kind of run takes
-    "text": (*TEXTUAL, *DECODED),
-    "music": ("fill", "max_tokens", "condition", "output", *DECODED[:4], *COMPOSED),
-    "image": ("condition", "output", *PICTURED, *WAYS, *DECODED[:4]),
-}
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def sample(run: RunFolder) -> None:
+    """Sample a run: print what it makes, or write it as files."""
+    # replaced by `_add_options` where a command line names it
 
 
-@app.command()
-def sample(
-    run: RunFolder,
-    more: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[A=B...]", help="More of what --condition asks for."),
-    ] = None,
-    n: Annotated[
-        int | None,
-        typer.Option("-n", min=1, help="Samples (of each prompt: 1; music: 4; pictures: 16)."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same samples.")] = None,
-    prompt: Annotated[
-        list[str] | None,
-        typer.Option(help="Text: how each sample begins; may be given several times."),
-    ] = None,
-    fill: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT|FILE", help="A masked model fills each [MASK]; music: rewrites --bars."
-        ),
-    ] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Text: longest sample, in tokens.")] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Tokens: 0: always the likeliest one.")
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Tokens: only the k likeliest; 0: all.")] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(help="Tokens: only the likeliest that together have this probability."),
-    ] = None,
-    min_p: Annotated[
-        float | None,
-        typer.Option(help="Tokens: only those this likely, relative to the likeliest."),
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None, typer.Option(help="Text: above 1, tokens already used become less likely.")
-    ] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option(help="Text that ends a sample; may be given several times.")
-    ] = None,
-    any_bytes: Annotated[
-        bool, typer.Option("--any-bytes", help="Text by bytes: also bytes that are no valid UTF-8.")
-    ] = False,
-    condition: Annotated[
-        str | None,
-        typer.Option(metavar="A=B,C=D", help="Pictures, music: what they are; a=b|c for several."),
-    ] = None,
-    negative: Annotated[
-        str | None, typer.Option(metavar="A=B,C=D", help="Pictures: what they are not.")
-    ] = None,
-    guidance: Annotated[
-        float | None, typer.Option(help="Pictures: how strongly these two steer; 1 as learned.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="Flows: steps of the solver.")] = None,
-    solver: Annotated[str | None, typer.Option(help="Flows: euler or heun.")] = None,
-    truncation: Annotated[
-        float | None, typer.Option(help="Latents: below 1, more typical and less varied.")
-    ] = None,
-    walk: Annotated[
-        int | None, typer.Option(min=2, metavar="FRAMES", help="Latents: an animated walk (APNG).")
-    ] = None,
-    traverse: Annotated[
-        bool, typer.Option("--traverse", help="Latents: the n most active dimensions from -3 to 3.")
-    ] = False,
-    interpolate: Annotated[
-        int | None,
-        typer.Option(min=2, metavar="N", help="Latents: N pictures from one to another."),
-    ] = None,
-    directions: Annotated[
-        bool,
-        typer.Option("--directions", help="Latents: along the n principal directions of a GAN."),
-    ] = False,
-    invert: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Latents: find a picture's, then vary it.")
-    ] = None,
-    strength: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Of --invert's variations: 0 none, 1 all new; 0.3."),
-    ] = None,
-    bars: Annotated[
-        str | None, typer.Option(metavar="N|A-B", help="Music: how many bars; of --fill, which.")
-    ] = None,
-    tempo: Annotated[float | None, typer.Option(help="Music: quarter notes a minute.")] = None,
-    theme: Annotated[
-        str | None, typer.Option("--continue", metavar="FILE", help="Music: how each piece begins.")
-    ] = None,
-    harmonise: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Music: a melody; a masked model writes the other voices."
-        ),
-    ] = None,
-    rules: Annotated[
-        bool,
-        typer.Option(
-            "--rules", help="Music: voices keep to their ranges, and no parallel fifths or octaves."
-        ),
-    ] = False,
-    soundfont: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Music: a .sf2 to play it. Default: built in."),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Pictures, music: where to write. Default: RUN/samples."),
-    ] = None,
-    step: Step = None,
-    weights: Which = None,
+def _sample(
+    run: Path, more: list[str] | None, step: int | None, weights: Any, given: Given
 ) -> None:
-    """Sample a run: print text, or write pictures or music."""
-    given = {
-        k: v
-        for k, v in locals().items()
-        if v is not None and v is not False and k not in ("run", "step", "weights", "more")
-    }
     from genwright import api
     from genwright.core import progress
+    from genwright.recipe.options import check_options
 
     trained = api.load(run, step=step, weights=weights)
-    content = "image" if trained.content == "points" else trained.content
-    _check_options(given, content, run)
+    check_options("sample", given, trained.content, str(run))
     if more:
-        given["condition"] = _asked_for(condition, more)
-    if content == "text":
-        chosen: dict[str, Any] = {"stop": tuple(stop)} if stop else {}
-        if given.pop("any_bytes", False):
-            chosen["valid_utf8"] = False
-        _print_text(trained, given | chosen)
+        given["condition"] = _asked_for(given.get("condition"), more)
+    options = trained.kind.sampler_options(**given)
+    view = trained.kind.view
+    show = view.terminal(sys.stdout, options)
+    if show:
+        for event in trained.draw(options, partial=sys.stdout.isatty()):
+            show(event)
         return
-    if content == "music":
-        from genwright.contents.music.composing import sample_music as write
-    else:
-        from genwright.contents.images.pictured import sample_pictures as write  # type: ignore[assignment]
     with progress.showing():
-        written = write(trained, **given)
+        written = api.sample(trained, options)
     print("\n".join(map(str, written)))
-
-
-def _check_options(given: Iterable[str], content: str, run: Path) -> None:
-    """Raises GenwrightError for an option that is not for what the run makes."""
-    for name in given:
-        fit = [kind for kind, names in OPTIONS.items() if name in names]
-        if fit and content not in fit:
-            kind = " and ".join(fit).replace("image", "pictures and points")
-            option = "continue" if name == "theme" else name.replace("_", "-")
-            raise GenwrightError(
-                f"--{option} is for {kind}, which {run} does not make", "leave it out"
-            )
 
 
 def _asked_for(condition: str | None, more: Sequence[str]) -> str:
     """--condition with the words behind the run's folder. Raises GenwrightError for words without
     it: `temperature=0.5` was meant as an option."""
+    from genwright.core.options import option_name
+    from genwright.core.registry import options_of
+
     if condition:
         return ",".join([condition, *more])
     name, equals, value = more[0].partition("=")
-    option = name.replace("_", "-")
-    known = {each.replace("_", "-") for names in OPTIONS.values() for each in names}
-    remedy = (
-        f"write --{option} {shlex.quote(value)}"
-        if equals and option in known
-        else "write what is asked for after --condition"
-    )
+    remedy = "write what is asked for after --condition"
+    for cls in options_of("sample").values():
+        if equals and name in cls.model_fields:
+            option = option_name(cls, name).split(",")[0]
+            remedy = f"write {option} {shlex.quote(value)}"
     raise GenwrightError(f"{more[0]!r} is not expected here", remedy)
 
 
-def _print_text(trained: Any, given: dict[str, Any]) -> None:
-    """Samples of a run that makes text, or a text whose gaps it fills."""
-    if "fill" in given and "prompt" in given:
-        raise GenwrightError(
-            "--fill and --prompt were both given", "masked models take --fill, causal ones --prompt"
-        )
-    prompts = given.pop("prompt", None) or [""]
-    count = given.pop("n", 1)
-    if "fill" in given:
-        filled = trained.fill(given.pop("fill"), **given)
-        print(_safe(filled.text))
-        for number, candidates in enumerate(filled.candidates, start=1):
-            print(
-                f"gap {number}: " + ", ".join(f"{c.text!r} {c.probability:.1%}" for c in candidates)
-            )
-        return
-    trained.check_prompts(prompts)
-    live = sys.stdout.isatty()
-    _begin(prompts[0], 0, len(prompts) * count)
-    for row, drawn in enumerate(
-        trained.sample(prompts=prompts, n=count, on_token=_stream if live else None, **given)
-    ):
-        if row:
-            _begin(drawn.prompt, row, len(prompts) * count)
-        print(_safe(drawn.text) if row or not live else "")
-
-
-def _stream(row: int, piece: str) -> None:
-    """Shows the first sample as it is drawn; the others follow when they are whole."""
-    if row == 0:
-        print(_safe(piece), end="", flush=True)
-
-
-def _begin(prompt: str, row: int, count: int) -> None:
-    """Of several samples the number, then the prompt, which the sample goes on from."""
-    print(f"--- {row + 1} of {count} ---\n" if count > 1 else "", end="")
-    typer.secho(_safe(prompt), bold=True, nl=False)
-
-
-def _safe(text: str) -> str:
-    """A model may draw control characters, which a terminal would obey."""
-    return (
-        re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
-        if sys.stdout.isatty()
-        else text
-    )
-
-
-@app.command()
-def evaluate(
-    run: RunFolder,
-    inception: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Inception weights (safetensors): adds the FID."),
-    ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            "--samples",
-            "-n",
-            min=1,
-            help="How many are drawn. Default: as before, else what takes a minute.",
-        ),
-    ] = None,
-    whole: Annotated[
-        bool,
-        typer.Option("--whole", help="Pictures: every held-out one, 500 importance samples each."),
-    ] = False,
-    step: Step = None,
-    weights: Which = None,
-    quiet: Quiet = False,
-) -> None:
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def evaluate(run: RunFolder) -> None:
     """Measure a run on its held-out split, and what it draws."""
+    # replaced by `_add_options` where a command line names it
+
+
+def _evaluate(run: Path, step: int | None, weights: Any, quiet: bool, given: Given) -> None:
     from genwright import api
     from genwright.core import progress
 
     with progress.showing(quiet):
-        found = api.load(run, step=step, weights=weights).evaluate(inception, samples, whole)
+        found = api.load(run, step=step, weights=weights).evaluate(**given)
     print(found)
 
 
@@ -575,6 +376,34 @@ def _notes_shown() -> Iterator[None]:
         log.setLevel(level)
 
 
+def _add_options(command: str) -> None:
+    """Gives a command the options of every kind of content, made from their settings classes. Only
+    the command that is called needs them, for they must be imported."""
+    from genwright.command_options import command_function
+
+    if command == "sample":
+        more = Annotated[
+            list[str] | None,
+            typer.Argument(metavar="[A=B...]", help="More of what --condition asks for."),
+        ]
+        usual: dict[str, Any] = {"run": (RunFolder, ...), "more": (more, None)}
+        function: Any = _sample
+        doc = sample.__doc__
+        own: dict[str, Any] = {"step": (Step, None), "weights": (Which, None)}
+    else:
+        usual = {"run": (RunFolder, ...)}
+        function = _evaluate
+        doc = evaluate.__doc__
+        own = {"step": (Step, None), "weights": (Which, None), "quiet": (Quiet, False)}
+    made = command_function(command, function, doc or "", usual, own)
+    app.registered_commands = [
+        each
+        for each in app.registered_commands
+        if (each.name or each.callback.__name__) != command  # type: ignore[union-attr]
+    ]
+    app.command(command)(made)
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Runs a command line and exits. `--debug` may stand anywhere."""
     given = list(sys.argv[1:] if words is None else words)
@@ -582,6 +411,9 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         for word in given:
             _check_encoding(word)
+        for command in ("sample", "evaluate"):
+            if command in given:
+                _add_options(command)
         with _notes_shown():
             code = app(
                 [word for word in given if word != "--debug"] or ["--help"],

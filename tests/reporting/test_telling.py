@@ -9,7 +9,7 @@ from genwright.evaluation.figure import Figure
 from genwright.evaluation.telling import can_lead, tells_nothing
 from genwright.reporting.page import RunData
 from genwright.reporting.report import sentence
-from genwright.runs.evaluate import Evaluation
+from genwright.runs.evaluation import Evaluation
 from pages import page_of
 
 

@@ -5,13 +5,15 @@ import re
 import subprocess
 import sys
 import time
-from collections import namedtuple
 from types import SimpleNamespace
 
 import pytest
 
 from genwright import cli
+from genwright.contents.text.generate import Generated
+from genwright.core.content import Drawn, Partial, Sample
 from genwright.core.errors import GenwrightError
+from genwright.core.registry import content_of
 
 COMMANDS = ["recipes", "recipe show", "train", "inspect", "sample", "evaluate", "export", "report"]
 
@@ -24,10 +26,13 @@ def run(capsys, *words: str) -> tuple[int, str, str]:
     return int(stopped.value.code or 0), out, err
 
 
-Sample = namedtuple("Sample", "prompt text")
 FILLED = SimpleNamespace(
     text="a return b", candidates=[[SimpleNamespace(text=" return", probability=0.5)]]
 )
+
+
+def drawn(prompt, text):
+    return Drawn(Sample(Generated(prompt, text, (), "end", 0.0), prompt))
 
 
 class Recorder:
@@ -41,15 +46,20 @@ class Recorder:
             7,
             SimpleNamespace(training=SimpleNamespace(steps=7)),
         )
+        self.events = [drawn("def ", "one\x1b[2J"), drawn("", "two\n")]
+
+    @property
+    def kind(self):
+        return content_of(self.content)
+
+    def draw(self, options, partial):
+        self.calls.append(("draw", options.given(), partial))
+        return iter([Drawn(Sample(FILLED))] if options.fill else self.events)
 
     def __getattr__(self, name):
         def call(*args, **kwargs):
             self.calls.append((name, args, kwargs))
-            answers = {
-                "sample": [Sample("def ", "one\x1b[2J"), Sample("", "two\n")],
-                "fill": FILLED,
-            }
-            return answers.get(name, self)
+            return ["a.png", "b.png"] if name == "sample" else self
 
         return call
 
@@ -152,27 +162,17 @@ def test_sample_passes_only_what_was_given(api, capsys):
     )
     # a pipe gets the text as it is
     assert code == 0 and out == "--- 1 of 8 ---\ndef one\x1b[2J\n--- 2 of 8 ---\ntwo\n\n"
-    (load, folder, which), (check, _, _), (name, _, given) = api.calls
-    assert check == "check_prompts"
+    (load, folder, which), (name, given, partial) = api.calls
     assert (load, str(folder[0]), which) == ("load", "runs/a", {"step": 3, "weights": "raw"})
-    assert name == "sample" and given == {
-        "prompts": ["def ", ""],
-        "n": 4,
-        "on_token": None,
-        "top_k": 5,
-        "temperature": 0.0,
-    }
+    assert name == "draw" and not partial
+    assert given == {"prompt": ("def ", ""), "n": 4, "top_k": 5, "temperature": 0.0}
 
 
 def test_on_a_terminal_samples_stream_and_control_characters_are_not_obeyed(
     api, capsys, monkeypatch
 ):
-    def sample(prompts, n, on_token):
-        for row, piece in [(0, "on"), (1, "tw"), (0, "e\x1b"), (1, "o")]:
-            on_token(row, piece)
-        return [Sample("a", "one\x1b"), Sample("b", "two")]
-
-    monkeypatch.setattr(api, "sample", sample, raising=False)
+    pieces = [(0, "on"), (1, "tw"), (0, "e\x1b"), (1, "o")]
+    api.events = [Partial(*piece) for piece in pieces] + [drawn("a", "one\x1b"), drawn("b", "two")]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert "".join(
         re.split(r"\x1b\[\d*m", run(capsys, "sample", "r", "--prompt", "a", "--prompt", "b")[1])
@@ -184,7 +184,7 @@ def test_the_other_commands_call_their_function(api, capsys, tmp_path):
         run(capsys, "sample", "r", "--fill", "a [MASK] b")[1]
         == "a return b\ngap 1: ' return' 50.0%\n"
     )
-    assert api.calls[-1][:2] == ("fill", ("a [MASK] b",))
+    assert api.calls[-1][:2] == ("draw", {"fill": "a [MASK] b"})
     assert run(capsys, "evaluate", "r", "--weights", "ema")[1] == "the printed result\n"
     assert [call[0] for call in api.calls[-2:]] == ["load", "evaluate"] and api.calls[-2][2][
         "weights"
@@ -209,30 +209,22 @@ def test_the_other_commands_call_their_function(api, capsys, tmp_path):
 
 
 def test_a_run_of_pictures_gets_the_options_of_pictures(api, capsys, monkeypatch):
-    from genwright.contents.images import pictured
-
-    calls = []
-    monkeypatch.setattr(
-        pictured, "sample_pictures", lambda run, **given: calls.append(given) or ["a.png", "b.png"]
-    )
     monkeypatch.setattr(api, "content", "image", raising=False)
     words = (
         "sample r -n 8 --condition group=food,name=cat --guidance 0 --walk 60 --traverse --seed 0"
     )
     assert run(capsys, *words.split())[:2] == (0, "a.png\nb.png\n")
-    assert calls == [
-        {
-            "n": 8,
-            "seed": 0,
-            "condition": "group=food,name=cat",
-            "guidance": 0.0,
-            "walk": 60,
-            "traverse": True,
-        }
-    ]
+    assert api.calls[-1][1][1].given() == {
+        "n": 8,
+        "seed": 0,
+        "condition": "group=food,name=cat",
+        "guidance": 0.0,
+        "walk": 60,
+        "traverse": True,
+    }
     for content, option, sentence in (
         ("image", "--prompt x", "--prompt is for text, which r does not make; leave it out."),
-        ("points", "--max-tokens 3", "--max-tokens is for text and music, which r does not make"),
+        ("points", "--max-tokens 3", "--max-tokens is for music and text, which r does not make"),
         (
             "text",
             "--walk 5",

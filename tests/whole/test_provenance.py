@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from genwright.core.errors import GenwrightError
+from genwright.core.registry import content_of
 from genwright.evaluation.figure import Figure
 from genwright.recipe.schema import Recipe
 from genwright.reporting.page import RunData
@@ -16,7 +17,6 @@ from genwright.reporting.provenance import (
     run_names,
     trained_on,
 )
-from genwright.runs.watch import sizes_of
 from pages import page_of
 
 
@@ -40,23 +40,24 @@ SUMMARY = {
 def test_what_a_run_was_trained_on():
     mine = Recipe.load("digits-gan", {"data.path": "data/characters/zhuyin"})
     said = "Trained on 1,437 pictures from the folder zhuyin; 360 more are held out; with label (2 values)."
-    assert trained_on(mine, SUMMARY) == said
+    assert trained_on(mine, SUMMARY, "picture") == said
     chorales = {
         "train": {"examples": 770, "pieces": 329},
         "held_out": {"examples": 100, "pieces": 35},
         "licence": "some rights.",
     }
     said = "Trained on 329 pieces from the source chorales; 35 more are held out."
-    assert trained_on(Recipe.load("chorales-masked", {}), chorales) == said
+    assert trained_on(Recipe.load("chorales-masked", {}), chorales, "piece") == said
     words = {"train": {"documents": 12, "tokens": 5}, "held_out": {"documents": 0}}
     single = Recipe.load("shakespeare", {"data.path": "a/x.txt"})
     one = {"train": {"documents": 1}, "held_out": {"documents": 1}}
     assert (
-        trained_on(single, one) == "Trained on 1 document from the file x.txt; 1 more is held out."
+        trained_on(single, one, "document")
+        == "Trained on 1 document from the file x.txt; 1 more is held out."
     )
     several = Recipe.load("shakespeare", {"data.path": ["a/x.txt", "b/y.txt", "z.txt", "w.txt"]})
     assert (
-        trained_on(several, words)
+        trained_on(several, words, "document")
         == "Trained on 12 documents from the files x.txt, y.txt, z.txt and 1 more; nothing is held out."
     )
 
@@ -142,11 +143,12 @@ def test_a_page_is_headed_by_the_folders_and_warns(tmp_path):
 
 def test_curves_say_on_how_much_they_were_measured(tmp_path):
     recipe = Recipe.load("digits-gan", {"data.path": "x", "watching.samples": 200})
-    watched = sizes_of(recipe, SUMMARY)
+    watched_on = content_of("image").watched_on
+    watched = watched_on(recipe, SUMMARY)
     assert watched["precision"] == "200 samples against 200 training examples, averaged weights"
     assert watched["memorised"] == "200 samples among 1,437 training examples, averaged weights"
     assert watched["loss"] == "marks: 360 held-out examples, averaged weights"
-    assert sizes_of(
+    assert watched_on(
         Recipe.load("digits-gan", {"data.path": "x", "watching.samples": 5000}), SUMMARY
     )["precision"].startswith("5,000 samples against 1,437")
     records = [{"step": i, "held_out": {"precision": 0.945, "loss": 1.0}} for i in (0, 10)]

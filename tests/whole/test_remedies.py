@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from genwright.contents.music.composing import check_rules
 
 import genwright
 from genwright import api
-from genwright.contents.music.composing import check_rules
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
 from genwright.contents.text.generate import generate_all as generate

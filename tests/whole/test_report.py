@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from genwright.contents.text.view import fill_card, marked, sample_card
+from genwright.core.content import Mark, Section
 from genwright.core.errors import GenwrightError
 from genwright.evaluation.figure import LOSS, Figure
-from genwright.reporting.page import Fill, RunData, Sample, rows
-from genwright.reporting.png import Picture
-from genwright.reporting.report import mark, sentence, smooth, thin, write_report
+from genwright.reporting.page import RunData, rows
+from genwright.reporting.png import Picture, figure
+from genwright.reporting.report import sentence, smooth, thin, write_report
 from pages import page_of
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; </pre></style> ]]>"
@@ -33,6 +35,19 @@ def records(steps=300, final=2.0):
         if i % 100 == 0:
             out.append({"step": i, "held_out": {"loss": final + 4 / i + 0.1}, "seconds": 1.0})
     return out
+
+
+def texts(prompt, text, span):
+    kept = {"prompt": prompt, "text": text, "span": span}
+    return Section("Samples", sample_card(kept, 300))
+
+
+def fills(parts, gaps):
+    return Section("Filled gaps", fill_card({"parts": parts, "gaps": gaps}))
+
+
+def pictures(*shown):
+    return Section("Pictures", "".join(map(figure, shown)))
 
 
 def run_of(name="code", final=2.0, **changed):
@@ -62,7 +77,7 @@ def run_of(name="code", final=2.0, **changed):
         "recipe": "data: {source: python-stdlib}\ntraining:\n  steps: 300\n",
         "records": records(final=final),
         "figures": [loss, share],
-        "samples": [Sample("def ", "f(x):\n    return x\n", 300, (2, 9))],
+        "sections": [texts("def ", "f(x):\n    return x\n", (2, 9))],
         "data": {"digest": "ab" * 32, "train": {"tokens": 123456}},
         "sizes": {"parameters": 3_154_944},
         "environment": {"python": "3.11", "packages": {"torch": "2.13.0"}},
@@ -98,7 +113,7 @@ def test_one_run_says_everything(tmp_path):
 
 def test_nothing_is_fetched_and_nothing_runs(tmp_path):
     page, text = page_of(
-        tmp_path, run_of(fills=[Fill(["a ", " b"], [[("c", 0.5)]])]), run_of("other")
+        tmp_path, run_of(sections=[fills(["a ", " b"], [[("c", 0.5)]])]), run_of("other")
     )
     assert "http:" not in text and "https:" not in text and "url(http" not in text
     assert not {"script", "link", "img", "iframe", "object", "embed", "form", "base"} & set(
@@ -119,7 +134,11 @@ def test_pictures_are_embedded_and_nothing_else_may_be_shown(tmp_path):
     page, text = page_of(
         tmp_path,
         run_of(
-            pictures=[Picture("Samples", HOSTILE, png), Picture(HOSTILE, "later", png, small=True)]
+            sections=[
+                pictures(
+                    Picture("Samples", HOSTILE, png), Picture(HOSTILE, "later", png, small=True)
+                )
+            ]
         ),
     )
     shown = [v for t, k, v in page.attributes if (t, k) == ("img", "src")]
@@ -182,8 +201,10 @@ def test_hostile_strings_are_text_everywhere(tmp_path):
             ),
             Figure("x", 1.0, HOSTILE, 5),
         ],
-        samples=[Sample(HOSTILE, HOSTILE, 1, (3, len(HOSTILE) + 7))],
-        fills=[Fill([HOSTILE, HOSTILE], [[(HOSTILE, 0.5)]])],
+        sections=[
+            texts(HOSTILE, HOSTILE, (3, len(HOSTILE) + 7)),
+            fills([HOSTILE, HOSTILE], [[(HOSTILE, 0.5)]]),
+        ],
         data={HOSTILE: {HOSTILE: HOSTILE}},
         sizes={"parameters": HOSTILE},
         environment={HOSTILE: [HOSTILE]},
@@ -265,20 +286,21 @@ def test_many_alarms_are_cut_short(tmp_path):
 
 
 def test_mark_by_hand():
-    assert mark(Sample("ab", "cd<", None, None)) == '<mark class="prompt">ab</mark>cd&lt;'
+    prompt, copied = Mark(0, 2, "prompt"), Mark(1, 3, "copied")
+    assert marked("abcd<", [prompt]) == '<mark class="prompt">ab</mark>cd&lt;'
     assert (
-        mark(Sample("ab", "cd", None, (1, 3)))
+        marked("abcd", [prompt, copied])
         == '<mark class="prompt">a</mark><mark class="prompt"><u class="copy">b</u></mark><u class="copy">c</u>d'
     )
-    assert mark(Sample("", "abc", None, (-5, 99))) == '<u class="copy">abc</u>'
+    assert marked("abc", [Mark(-5, 99, "copied")]) == '<u class="copy">abc</u>'
 
 
 def test_fill_shows_the_best_word_and_bars(tmp_path):
     page, text = page_of(
         tmp_path,
         run_of(
-            fills=[
-                Fill(
+            sections=[
+                fills(
                     ["The ", " statement returns a ", "."],
                     [[("return", 0.7), ("yield", 0.1)], [("value", 0.6)]],
                 )
@@ -317,7 +339,7 @@ def test_a_run_of_pictures_has_a_sentence_of_its_own(tmp_path):
     )
     token = Figure("held-out loss", 4.9, "nats/token", 5)
     of_codes = run_of(
-        figures=[token, codes, coverage], pictures=[Picture("Samples", "Some.", b"png")]
+        figures=[token, codes, coverage], sections=[pictures(Picture("Samples", "Some.", b"png"))]
     )
     assert (
         sentence(of_codes)
@@ -363,7 +385,7 @@ def test_parameters_are_counted_in_the_right_thousand(tmp_path, count, shown):
 
 
 def test_a_report_replaces_nothing_but_a_regular_file(tmp_path):
-    from genwright.runs.evaluate import _page_at
+    from genwright.runs.report import _page_at
 
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -21,7 +21,6 @@ from typing import Any, Literal, NamedTuple, Protocol, TextIO
 from torch import Tensor
 
 from genwright.core.contracts import Batch
-from genwright.core.options import Options
 from genwright.core.registry import Settings, register
 
 Direction = Literal["lower", "higher", "near"]
@@ -109,19 +108,30 @@ class Opened:
     def changed(self, options: Settings) -> Settings:
         """The settings of sampling, with what the options say in place of theirs."""
         known = type(self.settings).model_fields
-        given = {name: value for name, value in options if value is not None and name in known}
+        given = {
+            name: value
+            for name, value in options
+            if name in options.model_fields_set and name in known and value is not None
+        }
         return self.settings.model_copy(update=given)
 
 
 class Sampler(Protocol):
-    """How a kind of content is drawn. It needs no run's folder."""
+    """How a kind of content is drawn. It needs no run's folder. options: an `Options` class."""
+
+    options: Any
 
     def draw(
-        self, opened: Opened, options: Options, n: int | None = None, first: int = 0
+        self,
+        opened: Opened,
+        options: Any,
+        n: int | None = None,
+        first: int = 0,
+        partial: bool = False,
     ) -> Iterator[Event]:
         """Samples first, first + 1, ... (`n`, else as many as the options say). A sample is a pure
-        function of the seed and of its number. Closing the iterator stops it. Raises GenwrightError
-        for options that do not fit."""
+        function of the seed and of its number. partial: `Partial` events are welcome. Closing the
+        iterator stops it. Raises GenwrightError for options that do not fit."""
 
     def collected(self, samples: Sequence[Sample]) -> Any:
         """What `Run.sample` gives to a person: the samples in the form that is usual for them."""
@@ -140,11 +150,11 @@ class View(Protocol):
     """How samples are shown."""
 
     def write(
-        self, samples: Sequence[Sample], folder: Path, options: Options | None, opened: Opened
+        self, samples: Sequence[Sample], folder: Path, options: Any, opened: Opened
     ) -> list[Path]:
         """Files of the samples, in the arrangement that the options ask for. Gives their paths."""
 
-    def terminal(self, out: TextIO, total: int) -> Callable[[Event], None] | None:
+    def terminal(self, out: TextIO, options: Any) -> Callable[[Event], None] | None:
         """What prints samples as they are drawn, for content that a terminal can show; None where
         they are written as files instead."""
 

@@ -167,11 +167,8 @@ def content_of(kind: str) -> Any:
 
 def options_of(command: str) -> dict[str, Any]:
     """Kind of content -> the options class of a command of the command line."""
-    found = {}
-    for name, cls in kinds("options").items():
-        if cls.command == command:
-            found[name.partition(" ")[2]] = cls
-    return found
+    found = {cls.content: cls for cls in kinds("options").values() if cls.command == command}
+    return dict(sorted(found.items()))
 
 
 def measures_of(content: str) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from genwright.core.contracts import Batch, Objective
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import task
-from genwright.runs import assemble
 from genwright.training.engine import Engine
 
 POSITION = -1  # of the draws: no step of training has it
@@ -36,14 +35,6 @@ class Means(dict[str, float]):
     """metric -> mean, which a run records; counts: metric -> over how many held-out targets."""
 
     counts: dict[str, int]
-
-
-def untrained(run: Any, device: torch.device) -> Objective:
-    """A run's objective as it was before its first step."""
-    fresh = assemble.objective(run.recipe, assemble.space_of(run.recipe, run.codec))
-    for module in fresh.modules.values():
-        module.to(device)
-    return fresh
 
 
 @contextmanager

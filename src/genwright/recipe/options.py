@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from genwright.core.errors import GenwrightError
 from genwright.core.options import Options, option_name
+from genwright.core.registry import options_of
 from genwright.recipe.refusals import refusal
 
 T = TypeVar("T", bound=Options)
@@ -25,3 +26,18 @@ def read_options(cls: type[T], given: Mapping[str, Any]) -> T:
             raise problem from None
         name = option_name(cls, field).split(",")[0]
         raise GenwrightError(name + problem.what[len(field) :], problem.remedy) from None
+
+
+def check_options(command: str, given: Iterable[str], content: str, run: str) -> None:
+    """Raises GenwrightError for an option that is not for the kind of content that a run makes."""
+    classes = options_of(command)
+    own = classes.get(content)
+    for name in given:
+        if own is not None and name in own.model_fields:
+            continue
+        fit = [cls for cls in classes.values() if name in cls.model_fields]
+        if not fit:
+            continue  # not an option at all, which is said elsewhere
+        option = option_name(fit[0], name).split(",")[0]
+        things = " and ".join(cls.things for cls in fit)
+        raise GenwrightError(f"{option} is for {things}, which {run} does not make", "leave it out")

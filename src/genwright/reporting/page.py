@@ -7,42 +7,9 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from genwright.core.content import Section
 from genwright.data.own_output import GENERATOR
 from genwright.evaluation.figure import Figure
-from genwright.reporting.png import Picture
-from genwright.reporting.svg import Series
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A generated text. text continues prompt and does not contain it. step: of the weights that
-    wrote it. span: the longest piece that stands word for word in the training data, as (start,
-    end) in characters of prompt + text."""
-
-    prompt: str
-    text: str
-    step: int | None = None
-    span: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Fill:
-    """What a masked model puts in the gaps. parts: the text around the gaps, one more than `gaps`.
-    gaps: for each the likeliest candidates with their probabilities, best first."""
-
-    parts: Sequence[str]
-    gaps: Sequence[Sequence[tuple[str, float]]]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of music to look at and listen to. notation, roll: SVG; sound: an <audio> element."""
-
-    title: str
-    notation: str
-    roll: str
-    sound: str
-    faults: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,8 +21,8 @@ class RunData:
     about other data. recipe: YAML. records: the lines of metrics.jsonl. measured_at: which
     checkpoint and weights the figures are of. watched: metric of the records -> on how much it was
     measured. data, sizes, environment: nested mappings, shown as they are (data: sources, digests,
-    tokens; sizes: parameters of the model). status: how it ended. spread: histograms, by what lies
-    across."""
+    tokens; sizes: parameters of the model). status: how it ended. sections: what its kind of
+    content shows."""
 
     name: str
     trained_on: str = ""
@@ -66,11 +33,7 @@ class RunData:
     watched: Mapping[str, str] = field(default_factory=dict)
     records: Sequence[Mapping[str, Any]] = ()
     figures: Sequence[Figure] = ()
-    samples: Sequence[Sample] = ()
-    fills: Sequence[Fill] = ()
-    pictures: Sequence[Picture] = ()
-    music: Sequence[Piece] = ()
-    spread: Mapping[str, Sequence[Series]] = field(default_factory=dict)
+    sections: Sequence[Section] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     sizes: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)

@@ -45,3 +45,16 @@ def figure(picture: Picture) -> str:
         f"<small>{escape(picture.caption)}</small></figcaption>"
         f'<img alt="{escape(picture.title)}" src="data:image/png;base64,{source}"></figure>'
     )
+
+
+def kept_on_the_way(folder: Path) -> list[Picture]:
+    """The first, a middle and the last picture that was drawn while a run trained."""
+    kept = sorted(folder.glob("step-*.png"))
+    if not kept:
+        return []
+    chosen = dict.fromkeys((kept[0], kept[len(kept) // 2], kept[-1]))
+    caption = "The same latents at this step of training."
+    return [
+        Picture(f"Step {int(path.stem[5:]):,}", caption, path.read_bytes(), small=True)
+        for path in chosen
+    ]

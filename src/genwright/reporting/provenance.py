@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from genwright.recipe.schema import Recipe
     from genwright.reporting.page import RunData
 
-NOUNS = {"text": "documents", "images": "pictures", "music": "pieces", "points": "points"}
 DATA = ("kind", "source", "path", "stacked", "field")  # settings that decide what is read
 SPLIT = ("held_out", "split")  # settings that decide what is held out
 ATTRIBUTES = 6  # that are named
@@ -67,16 +66,16 @@ def data_facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
     return facts | dict(data.get("summary", {}))
 
 
-def trained_on(recipe: Recipe, summary: Mapping[str, Any]) -> str:
-    """What a run was trained on, as a sentence: how much, from where, with which attributes.
+def trained_on(recipe: Recipe, summary: Mapping[str, Any], thing: str = "example") -> str:
+    """What a run was trained on, as a sentence: how much, from where, with which attributes. thing:
+    what an example is called.
 
     Example: "Trained on 1,437 pictures from the folder mine; 360 more are held out; with label (10
     values)."
     """
-    noun = NOUNS.get(recipe.data.kind, "examples")
     train, held_out = (_count(summary.get(split, {})) for split in ("train", "held_out"))
     parts = [
-        f"Trained on {train:,} {_plural(noun, train)} from {_place(recipe)}"
+        f"Trained on {train:,} {_plural(thing, train)} from {_place(recipe)}"
         if train
         else f"Trained on {_place(recipe)}"
     ]
@@ -95,8 +94,8 @@ def trained_on(recipe: Recipe, summary: Mapping[str, Any]) -> str:
     return "; ".join(parts) + "."
 
 
-def _plural(noun: str, count: int) -> str:
-    return noun.removesuffix("s") if count == 1 else noun
+def _plural(thing: str, count: int) -> str:
+    return thing if count == 1 else f"{thing}s"
 
 
 def _count(split: Mapping[str, Any]) -> int:

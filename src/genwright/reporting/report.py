@@ -5,7 +5,6 @@ One self-contained file: inline SVG, no script (its Content-Security-Policy forb
 text from a run escaped.
 """
 
-import base64
 import math
 import re
 import statistics
@@ -30,9 +29,10 @@ from genwright.evaluation.figure import (
     shown,
 )
 from genwright.evaluation.telling import can_lead, no_better_than, tells_nothing
-from genwright.reporting.page import RunData, Sample, document, rows
+from genwright.reporting.page import RunData, document, rows
 from genwright.reporting.provenance import differences
-from genwright.reporting.svg import COLOURS, Series, chart, scale, short
+from genwright.reporting.svg import Series, chart, legend, scale, short
+from genwright.reporting.svg import key as coloured_name
 
 POINTS = 400  # of a curve: more than a screen shows
 # figures in the opening sentence; and in tiles, where none is a headline
@@ -49,10 +49,6 @@ KEYS = {
     "Curves": '<p class="soft">Lines: each step of training. Marks: held-out data, or samples drawn on the way.</p>',
     "Figures": '<p class="soft">Beside each value: <span class="floors">floors</span>, what needs no learning reaches, and '
     '<span class="ceilings">ceilings</span>, what real data reaches.</p>',
-    "Samples": '<p class="soft"><mark class="prompt">The prompt</mark> was given, the rest is the model\'s. '
-    '<u class="copy">Underlined</u>: the longest piece that stands word for word in the training data. '
-    "Samples that continue a prompt were drawn as the recipe samples; the others at temperature 1 from all tokens, "
-    "as those that the figures of samples are made of.</p>",
 }
 FLOORS = {
     "bigram": "counting pairs of tokens",
@@ -74,32 +70,25 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
     title = " and ".join([", ".join(r.name for r in runs[:-1])] * several + [runs[-1].name])
     chips = [f"<h3>{_chip(i, run)}</h3>" * several for i, run in enumerate(runs)]
     makers: dict[str, Callable[[RunData], str]] = {
-        "Samples": _texts,
-        "Pictures": _pictures,
-        "Music": _music,
-        "Filled gaps": _fills,
         "Data": lambda run: _table_of({**run.data, "model": run.sizes}),
         "Speed": _speed,
         "Recipe": _recipe,
         "Environment": lambda run: _table_of(run.environment),
     }
     leads = (chip + _lead(run) for chip, run in zip(chips, runs, strict=True))
-    sections = [
+    parts = [
         f"<h1>{escape(title)}</h1>",
         _alarms(differences(runs)),
         *leads,
         _curves(runs),
         _table(runs),
+        *_sections(runs, chips),
     ]
     for heading, make in makers.items():
-        parts = [
-            chip + found for chip, run in zip(chips, runs, strict=True) if (found := make(run))
-        ]
-        sections.append(
-            f"<h2>{heading}</h2>{KEYS.get(heading, '')}{''.join(parts)}" if parts else ""
-        )
+        parts.append(_headed(heading, "", [make(run) for run in runs], chips))
+    body = "\n".join(part for part in parts if part)
     try:
-        write_whole(path, document(f"{title} - genwright", "\n".join(s for s in sections if s)))
+        write_whole(path, document(f"{title} - genwright", body))
     except OSError as problem:
         raise GenwrightError(
             f"{path} cannot be written ({problem.strerror})", "choose another place with --output"
@@ -107,12 +96,26 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
     return path
 
 
-def _key(name: str, colour: int, kind: str = "points") -> str:
-    return f'<span><i class="{kind}" style="background:var(--c{colour % COLOURS})"></i>{escape(name)}</span>'
+def _sections(runs: Sequence[RunData], chips: Sequence[str]) -> list[str]:
+    """What kinds of content show, those of one heading together."""
+    notes: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
+    for index, run in enumerate(runs):
+        for section in run.sections:
+            notes.setdefault(section.heading, section.note)
+            own = found.setdefault(section.heading, [""] * len(runs))
+            own[index] += section.html
+    return [_headed(heading, notes[heading], own, chips) for heading, own in found.items()]
+
+
+def _headed(heading: str, note: str, of_runs: Sequence[str], chips: Sequence[str]) -> str:
+    """A section, of each run that has something to show; "" where none has."""
+    shown = [chip + html for chip, html in zip(chips, of_runs, strict=True) if html]
+    return f"<h2>{heading}</h2>{note}{''.join(shown)}" if shown else ""
 
 
 def _chip(index: int, run: RunData) -> str:
-    return f'<span class="legend">{_key(run.name, index)}</span>'
+    return f'<span class="legend">{coloured_name(run.name, index)}</span>'
 
 
 def _table_of(values: Mapping[str, Any]) -> str:
@@ -315,7 +318,7 @@ def _curves(runs: Sequence[RunData]) -> str:
     series = _series(runs, measured, "loss")
     large = chart(series, floors, label=f"loss{unit}")
     large += _sizes(runs, "loss") if large else ""
-    legend = "".join(_key(s.name, s.colour, s.kind) for s in series if s.kind != "faint")
+    names = legend(series)
     small = []
     for key in dict.fromkeys(
         k
@@ -335,7 +338,7 @@ def _curves(runs: Sequence[RunData]) -> str:
         small.append(drawn + _sizes(runs, key) if drawn else "")
     cards = "".join(f'<div class="card">{made}</div>' for made in small if made)
     loss_card = (
-        f'<div class="card wide"><div class="legend">{legend}</div>{large}</div>' if large else ""
+        f'<div class="card wide"><div class="legend">{names}</div>{large}</div>' if large else ""
     )
     return (
         f'<h2>Curves</h2>{KEYS["Curves"]}{loss_card}<div class="pair">{cards}</div>'
@@ -418,88 +421,6 @@ def _table(runs: Sequence[RunData]) -> str:
     ]
     when = f'<p class="soft">{escape("; ".join(measured))}.</p>' if measured else ""
     return f'<h2>Figures</h2>{KEYS["Figures"]}{when}<div class="card"><table><tr><th>measure</th>{heads}</tr>{"".join(body)}</table></div>'
-
-
-# ---- samples
-
-
-def mark(sample: Sample) -> str:
-    """A sample as HTML: the prompt marked, the copied span underlined, where they overlap both."""
-    text = sample.prompt + sample.text
-    prompt = len(sample.prompt)
-    start, end = (max(0, min(at, len(text))) for at in sample.span or (0, 0))
-    edges = sorted({0, prompt, start, end, len(text)})
-    out = []
-    for a, b in zip(edges, edges[1:], strict=False):
-        piece = escape(text[a:b])
-        piece = f'<u class="copy">{piece}</u>' if start <= a and b <= end else piece
-        out.append(f'<mark class="prompt">{piece}</mark>' if b <= prompt else piece)
-    return "".join(out)
-
-
-def _texts(run: RunData) -> str:
-    cards = []
-    for s in run.samples:
-        notes = [f"step {s.step:,}"] * (s.step is not None)
-        notes += (
-            [f"longest piece of the training data: {s.span[1] - s.span[0]:,} characters"]
-            if s.span and s.span[1] > s.span[0]
-            else []
-        )
-        cards.append(
-            f'<div class="card"><pre>{mark(s)}</pre><small>{escape("; ".join(notes))}</small></div>'
-        )
-    return "".join(cards)
-
-
-def _pictures(run: RunData) -> str:
-    cards = (
-        f'<figure class="card{" small" * p.small}"><figcaption><b>{escape(p.title)}</b><small>{escape(p.caption)}</small></figcaption>'
-        f'<img alt="{escape(p.title)}" src="data:image/png;base64,{base64.b64encode(p.png).decode()}"></figure>'
-        for p in run.pictures
-    )
-    return f'<div class="figures">{"".join(cards)}</div>' if run.pictures else ""
-
-
-def _music(run: RunData) -> str:
-    """Pieces, each with its player; notation and piano roll are our own SVG, whose texts are
-    escaped where they are made."""
-    cards = []
-    for piece in run.music:
-        noted = (
-            f"<small>{piece.faults} faults of voice-leading are ringed in the piano roll</small>"
-            if piece.faults
-            else ""
-        )
-        roll = f"<details><summary>piano roll</summary>{piece.roll}</details>" if piece.roll else ""
-        cards.append(
-            f'<div class="card music"><h3>{escape(piece.title)}</h3>{piece.sound}{piece.notation}{roll}{noted}</div>'
-        )
-    for across, series in run.spread.items():
-        keys = (_key(s.name, s.colour, s.kind) for s in series)
-        drawn = chart(series, label="share of notes", zero=True, across=across)
-        cards.append(
-            f'<div class="card wide"><div class="legend">{"".join(keys)}</div>{drawn}</div>'
-        )
-    return "".join(cards)
-
-
-def _fills(run: RunData) -> str:
-    cards = []
-    bar = '<code>{}</code><i style="width:{:.1f}%"></i><span>{:.1%}</span>'
-    for fill in run.fills:
-        best = [
-            f'<mark class="prompt">{escape(gap[0][0] if gap else "?")}</mark>' for gap in fill.gaps
-        ]
-        line = "".join(
-            part for pair in zip(map(escape, fill.parts), [*best, ""], strict=True) for part in pair
-        )
-        bars = (
-            "".join(bar.format(escape(word), p * 100, p) for word, p in gap) for gap in fill.gaps
-        )
-        drawn = "".join(f'<div class="bars">{lines}</div>' for lines in bars)
-        cards.append(f'<div class="card"><div class="fill">{line}</div>{drawn}</div>')
-    return "".join(cards)
 
 
 # ---- what it was made of

@@ -60,6 +60,17 @@ def short(value: float) -> str:
     )
 
 
+def key(name: str, colour: int, kind: str = "points") -> str:
+    """A name beside its colour, as HTML. kind: of `Series`."""
+    style = f"background:var(--c{colour % COLOURS})"
+    return f'<span><i class="{kind}" style="{style}"></i>{escape(name)}</span>'
+
+
+def legend(series: Sequence[Series]) -> str:
+    """The names of curves, as HTML."""
+    return "".join(key(one.name, one.colour, one.kind) for one in series if one.kind != "faint")
+
+
 def _onto(value: float, low: float, high: float, start: float, end: float) -> float:
     """A value between low and high -> the pixel between start and end."""
     return start + (value - low) / ((high - low) or 1) * (end - start)

@@ -2,7 +2,6 @@
 decoded, with what counts marked."""
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -12,15 +11,29 @@ from rich.text import Text
 from torch import Tensor
 
 from genwright.core.attributes import decode
-from genwright.core.contracts import Batch, describe
+from genwright.core.content import FirstBatch, FirstSeen
+from genwright.core.contracts import describe
 from genwright.core.draws import Draws
+from genwright.core.registry import content_of
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.training.batches import check
 from genwright.training.engine import Engine
 from genwright.training.precision import timed
 
-ROWS, SHOWN = 3, 160  # examples, and tokens of each, that are printed
+ROWS = 3  # examples that are printed
+# the order of facts
+FACTS = (
+    "data",
+    "left out",
+    "split",
+    "vocabulary",
+    "attributes",
+    "model",
+    "batch",
+    "run",
+    "time",
+)
 
 
 @dataclass(frozen=True)
@@ -85,25 +98,19 @@ def preview(recipe: Recipe) -> Preview:
     rows = torch.arange(stream.size)
     batch = stream.batch(0, rows)
     prepared = objective.prepare(dict(batch), Draws(recipe.seed, 0, rows), engine)
-    shown = range(min(ROWS, stream.size))
+    shown = list(range(min(ROWS, stream.size)))
     where = [describe(stream, 0, rows[i : i + 1]) for i in shown]
-    words = "targets" in prepared and recipe.data.content == "text"
-    examples = [_pieces(prepared, i, dataset.codec) for i in shown] if words else []
-    pictures = batch["x"][: len(shown)] if "x" in batch and batch["x"].ndim == 4 else None
+    first = FirstBatch(recipe, dataset, objective, stream, batch, prepared, shown)
+    seen: FirstSeen = content_of(dataset.codec.content).first_seen(first)
     if "condition" in batch:
-        found = [decode(space.attributes, batch["condition"][i]) for i in shown]
-        said = [
-            ", ".join(f"{name}={'|'.join(values)}" for name, values in each.items())
-            for each in found
-        ]
-        where = [f"{place} ({words})" for place, words in zip(where, said, strict=True)]
-    return Preview(
-        recipe,
-        examples,
-        where,
-        _facts(recipe, dataset, objective, stream, prepared, engine),
-        pictures,
-    )
+        for place in shown:
+            known = decode(space.attributes, batch["condition"][place])
+            words = ", ".join(f"{name}={'|'.join(values)}" for name, values in known.items())
+            where[place] += f" ({words})"
+    facts = _facts(first, engine) | dict(seen.facts)
+    ordered = {name: facts[name] for name in FACTS if facts.get(name)}
+    ordered |= {name: value for name, value in facts.items() if name not in FACTS}
+    return Preview(recipe, seen.pieces, where, ordered, seen.pictures)
 
 
 def _blocks(picture: Tensor) -> Text:
@@ -120,77 +127,47 @@ def _blocks(picture: Tensor) -> Text:
     return out
 
 
-def _pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
-    """Runs of counted and of other tokens of one example, decoded. Of causal models the targets are
-    shown: what is to be said."""
-    inputs = batch["inputs"][row, :SHOWN].tolist()
-    targets = batch["targets"][row, :SHOWN].tolist()
-    shifted = len(targets) > 1 and all(
-        a == b or b < 0 for a, b in zip(inputs[1:], targets[:-1], strict=True)
-    )
-    tokens = [(inputs[0], False)] if shifted else []
-    for given, target in zip(
-        inputs[1:] + [targets[-1]] if shifted else inputs, targets, strict=True
-    ):
-        tokens.append((target if target >= 0 else max(given, 0), target >= 0))
-    runs = groupby(tokens, key=lambda pair: pair[1])
-    return [
-        (codec.decode([token for token, _ in run], special=True), counted) for counted, run in runs
-    ]
-
-
-def _facts(
-    recipe: Recipe, dataset: Any, objective: Any, stream: Any, prepared: Batch, engine: Engine
-) -> dict[str, str]:
+def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
+    """What every run can say of itself; a kind of content may say some of it better."""
+    recipe = first.recipe
     training = recipe.training
+    dataset = first.dataset
+    stream = first.stream
     unit = stream.unit
-    parameters = sum(
-        p.numel()
-        for module in objective.modules.values()
-        for p in module.to(engine.device).parameters()
-    )
+    train = dataset.summary["train"]["examples"]
+    held_out = dataset.summary["held_out"]["examples"]
+    known = dataset.codec.space.attributes
+    attributes = ", ".join(f"{name} ({len(values)} values)" for name, values in known.items())
+    seen = training.steps * stream.size * stream.units * first.objective.draws
+    epochs = seen / max(1, train)
+    parameters = _parameters(first.objective, engine)
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
-    train = dataset.summary["train"]
-    held_out = dataset.summary["held_out"]
-    seen = training.steps * stream.size * stream.units * objective.draws
-    few = {
-        k: v[: training.micro_batch or stream.size].to(engine.device) for k, v in prepared.items()
-    }
-    step = (
-        timed(objective, few, engine, 1)[0]
-        * stream.size
-        / min(stream.size, training.micro_batch or stream.size)
-    )
-    time_ = f"about {training.steps * step / 60:.1f} minutes here in fp32 ({step * 1000:,.0f} ms a step), evaluation aside"
-    model = (
-        f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB"
-    )
-    if recipe.data.content != "text":
-        return {
-            "data": f"{train['examples']:,} training {unit}, {held_out['examples']:,} held out",
-            "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
-            "split": "; ".join(assemble.on_both_sides(dataset)) or "no copies",
-            "attributes": ", ".join(
-                f"{name} ({len(values)} values)"
-                for name, values in dataset.codec.space.attributes.items()
-            )
-            or "none",
-            "model": model,
-            "run": f"{training.steps:,} steps of {stream.size} {unit}, {seen / max(1, train['examples']):,.1f} epochs",
-            "time": time_,
-        }
-    counted = int((prepared["targets"] >= 0).sum())
-    given = prepared["targets"].numel()
-    share = held_out["bytes"] / max(1, train["bytes"] + held_out["bytes"])
-    flop = objective.modules["model"].flops_per_token(stream.units) * seen
+    seconds = _seconds_a_step(first, engine)
     return {
-        "data": f"{dataset.summary['files']:,} files, {train['tokens']:,} training tokens ({train['bytes'] / 1e6:,.1f} MB), "
-        f"{held_out['tokens']:,} held out ({held_out['documents']:,} documents, {share:.1%} of the bytes)",
+        "data": f"{train:,} training {unit}, {held_out:,} held out",
         "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
         "split": "; ".join(assemble.on_both_sides(dataset)) or "no copies",
-        "vocabulary": f"{dataset.codec.space.vocabulary:,} tokens, {train['bytes'] / max(1, train['tokens']):.2f} bytes each",
-        "model": model,
-        "batch": f"{stream.size} x {stream.units} tokens, {counted:,} of {given:,} count in the loss ({counted / given:.0%})",
-        "run": f"{training.steps:,} steps, {seen:,} tokens, {seen / max(1, train['tokens']):.2f} epochs, {flop:.2e} FLOP",
-        "time": time_,
+        "attributes": attributes or "none",
+        "model": (
+            f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB"
+        ),
+        "run": f"{training.steps:,} steps of {stream.size} {unit}, {epochs:,.1f} epochs",
+        "time": (
+            f"about {training.steps * seconds / 60:.1f} minutes here in fp32 "
+            f"({seconds * 1000:,.0f} ms a step), evaluation aside"
+        ),
     }
+
+
+def _parameters(objective: Any, engine: Engine) -> int:
+    """How many there are; the modules are moved to the engine's device."""
+    modules = objective.modules.values()
+    return sum(p.numel() for module in modules for p in module.to(engine.device).parameters())
+
+
+def _seconds_a_step(first: FirstBatch, engine: Engine) -> float:
+    """The gradients of a step's first turn, measured on one micro-batch."""
+    size = first.stream.size
+    micro = first.recipe.training.micro_batch or size
+    few = {name: value[:micro].to(engine.device) for name, value in first.prepared.items()}
+    return timed(first.objective, few, engine, 1)[0] * size / min(size, micro)

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from genwright.core.content import Drawn, Event, Opened, Partial
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
+from genwright.core.registry import content_of, kinds
+from genwright.recipe.options import check_options
 from genwright.recipe.schema import Recipe, build
 from genwright.runs import assemble
+from genwright.runs.evaluate import evaluate
+from genwright.runs.evaluation import Evaluation
+from genwright.runs.report import write
 from genwright.training import checkpoint
 from genwright.training.engine import device_of
 from genwright.training.modules import into_module
 from genwright.training.records import read
-from genwright.training.settings import VISUAL
-
-if TYPE_CHECKING:
-    from genwright.models.transformer import Transformer
-
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +89,13 @@ class Run:
 
     @property
     def content(self) -> str:
-        """What it makes: "text", "music", "image" or "points"."""
+        """What kind of content it makes, as the registry knows it."""
         return self.codec.content
+
+    @cached_property
+    def kind(self) -> Any:
+        """Its kind of content: `runs.content.Content`."""
+        return content_of(self.content)
 
     @cached_property
     def checkpoint(self) -> Path:
@@ -155,13 +161,6 @@ class Run:
         data = assemble.data_of(self.recipe, self.folder)
         return data.prepare(assemble.codec_of(self.recipe, self.folder), expect=expected)
 
-    @cached_property
-    def eyes(self) -> Any:
-        """The feature extractor of its data, of pictures and points."""
-        from genwright.evaluation.features import extractor
-
-        return extractor(self.dataset(), getattr(self.recipe.data, "cache", None))
-
     @property
     def environment(self) -> dict[str, Any]:
         path = self.folder / "environment.json"
@@ -177,105 +176,95 @@ class Run:
     def records(self) -> list[dict[str, Any]]:
         return read(self.folder / "metrics.jsonl")
 
-    def sample(
-        self,
-        prompts: str | Sequence[str] = "",
-        n: int = 1,
-        on_token=None,
-        first: int = 0,
-        **settings: Any,
-    ) -> Any:
-        """Text: `n` samples of each prompt (or of one), from sample `first` on. settings: of
-        sampling (temperature, top_k, seed, ...), over the recipe's.
-        Music: scores; settings: bars=16, condition="key=G", harmonise, ... see `composing.draw`.
-        Pictures and points: a tensor (n, *shape); settings: condition="group=food", negative,
-        guidance, ... see `pictured.draw`."""
-        if self.content == "music":
-            from genwright.contents.music.composing import draw as compose
-
-            return compose(self, n, first=first, **settings)
-        if self.content in VISUAL:
-            from genwright.contents.images.pictured import draw
-
-            return draw(self, n, first=first, **settings)
-        from genwright.contents.text.generate import generate_all
-
-        return generate_all(
-            self.model,
-            self.codec,
-            prompts,
-            n=n,
-            settings=self.sampling(**settings),
-            on_piece=on_token,
-            start=first,
+    def opened(self, **settings: Any) -> Opened:
+        """What samples are drawn from. settings: of sampling, in place of the recipe's."""
+        return Opened(
+            self.objective, self.codec, self.sampling(**settings), self.dataset, str(self.folder)
         )
 
-    def check_prompts(self, prompts: str | Sequence[str]) -> None:
-        """Raises GenwrightError where this run cannot continue them: it fills gaps, or its codec
-        lacks a character."""
-        from genwright.sampling.step import needs_causal
+    def draw(self, options: Any, partial: bool = False) -> Iterator[Event]:
+        """Samples as a stream of events, as the options of its kind of content ask for; closing it
+        stops the drawing. partial: also what there is of a sample. Raises GenwrightError."""
+        return self.kind.sampler.draw(self.opened(), options, partial=partial)
 
-        needs_causal(self.model)
-        for prompt in [prompts] if isinstance(prompts, str) else prompts:
-            self.codec.encode(prompt)
+    def sample(
+        self,
+        prompts: Any = None,
+        n: int = 1,
+        on_token: Callable[[int, Any], None] | None = None,
+        first: int = 0,
+        **options: Any,
+    ) -> Any:
+        """`n` samples (of each prompt, where there are prompts), from sample `first` on, in the form
+        that is usual for them: texts, scores, a tensor (n, *shape).
 
-    def fill(self, text: str, top: int = 5, **settings: Any) -> Any:
-        """Fills each [MASK] of a text by its likeliest token, or as `settings` of sampling say
-        (temperature, seed, ...); the likeliest candidates of each with their probabilities."""
-        from genwright.contents.text.fill import fill
+        options: those of `genwright sample` for its kind of content, with _ for -, and settings of
+        `sampling` of the recipe. on_token(number, piece) receives what there is of a sample, where
+        it is drawn piece by piece. Raises GenwrightError."""
+        if prompts is not None:
+            options["prompts"] = prompts
+        kind = self.kind
+        known = {*kind.sampler.options.model_fields, *kind.sampler.options.aliases}
+        settings = {name: value for name, value in options.items() if name not in known}
+        given = {name: value for name, value in options.items() if name in known}
+        opened = self.opened(**settings)
+        events = kind.sampler.draw(
+            opened, kind.sampler_options(**given), n, first, partial=on_token is not None
+        )
+        samples = []
+        for event in events:
+            if isinstance(event, Drawn):
+                samples.append(event.sample)
+            elif isinstance(event, Partial) and on_token:
+                on_token(event.number, event.piece)
+        return kind.sampler.collected(samples)
 
-        if not settings.keys() - {"valid_utf8"}:
-            settings = {"temperature": 0.0, "repetition_penalty": 1.0} | settings
-        return fill(self.model, self.codec, text, top=top, settings=self.sampling(**settings))
+    def fill(self, text: str, top: int = 5, **options: Any) -> Any:
+        """What a masked model puts into the gaps of a text or a file, with the `top` likeliest
+        candidates of each where they are listed; options: as of `sample`."""
+        return self.sample(fill=text, candidates=top, **options)[0]
 
     def sampling(self, **settings: Any) -> Any:
         """The recipe's settings of sampling, some of them changed. Raises GenwrightError for one
         that there is not."""
-        return build(
-            type(self.recipe.sampling),
-            {**self.recipe.sampling.model_dump(), **settings},
-            "sampling",
-        )
+        changed = {**self.recipe.sampling.model_dump(), **settings}
+        return build(type(self.recipe.sampling), changed, "sampling")
 
     def evaluate(
-        self, inception: str | Path | None = None, samples: int | None = None, whole: bool = False
-    ) -> Any:
-        """Every figure beside its floors. Text and music: on the whole held-out split. Pictures and
-        points: on some of it, or on all (`whole`, with 500 importance samples each where
-        likelihoods are estimated). samples: how many are drawn; None: as many as for this
-        checkpoint before, else what takes about a minute.
-        inception: weights for a figure called FID."""
-        from genwright.runs.evaluate import evaluate
+        self,
+        inception: str | Path | None = None,
+        samples: int | None = None,
+        whole: bool = False,
+        **options: Any,
+    ) -> Evaluation:
+        """Every figure beside its floors, kept in the run's folder.
 
-        if inception is not None and self.content != "image":
-            raise GenwrightError(
-                "--inception is for pictures, and this run makes none", "leave it out"
-            )
-        if whole and self.content not in VISUAL:
-            raise GenwrightError(
-                f"--whole is not for {self.content}", "leave it out: it is always whole"
-            )
-        if samples and self.content == "text" and not self.recipe.objective.causal:
-            raise GenwrightError(
-                f"--samples is for what draws samples, and {self.folder} fills gaps", "leave it out"
-            )
-        return evaluate(self, inception, samples, whole)
+        samples: how many are drawn; None: as many as for this checkpoint before, else what takes
+        about a minute. The others are options of `genwright evaluate` for its kind of content;
+        inception: weights for a figure called FID; whole: all held-out examples are measured. Raises
+        GenwrightError for one that is not for it."""
+        given = options | {"inception": inception, "samples": samples, "whole": whole}
+        asked = {name: value for name, value in given.items() if value not in (None, False)}
+        check_options("evaluate", asked, self.content, str(self.folder))
+        return evaluate(self, self.kind.evaluate_options(**asked))
 
     def export(self, kind: str, folder: str | Path) -> Path:
-        """Writes the model for other programs. kind: "hf"."""
-        if kind != "hf":
-            raise GenwrightError(f"--to {kind} is not a known format", "use --to hf")
-        if self.content != "text":
+        """Writes the model for other programs. kind: a format that its kind of content knows.
+        Raises GenwrightError."""
+        formats = sorted({name for each in kinds("content").values() for name in each.exporters})
+        if kind not in formats:
             raise GenwrightError(
-                f"{self.folder} makes no text, and --to hf is for language models",
+                f"--to {kind} is not a known format", f"use --to {' or '.join(formats)}"
+            )
+        if kind not in self.kind.exporters:
+            raise GenwrightError(
+                f"--to {kind} is not for what {self.folder} makes",
                 "use the run's own safetensors",
             )
         target = Path(folder)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise GenwrightError(f"{target} exists already and is not empty", "name a new folder")
-        from genwright.models import hf
-
-        hf.export(cast("Transformer", self.model), self.codec.for_others(), target)
+        self.kind.exporters[kind](self, target)
         return target
 
     def report(self, path: str | Path | None = None) -> Path:
@@ -286,8 +275,6 @@ class Run:
 def report(folders: str | Path | Sequence[str | Path], path: str | Path | None = None) -> Path:
     """One self-contained HTML page about one run, or several compared. path: default report.html,
     in the run's folder if it is one."""
-    from genwright.runs.evaluate import write
-
     several = [folders] if isinstance(folders, (str, Path)) else list(folders)
     place = Path(several[0]) / "report.html" if len(several) == 1 else Path("report.html")
-    return write([load(f) for f in several], Path(path) if path else place)
+    return write([load(folder) for folder in several], Path(path) if path else place)

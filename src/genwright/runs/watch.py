@@ -7,36 +7,23 @@ thresholds are few and rough on purpose; tests/test_watching.py has, for each, a
 must ring and one in which it must not.
 """
 
-import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from genwright.contents.images import drawing as pictures
-from genwright.contents.images.evaluate import SEEN
-from genwright.contents.images.pictured import Drawer
-from genwright.contents.points.drawing import scatter
-from genwright.core.draws import Draws
-from genwright.evaluation.distances import Memory, frechet, mixture, prdc
-from genwright.evaluation.features import of_split
+from genwright.core.content import Watcher
+from genwright.core.contracts import Objective
 from genwright.evaluation.held_out import evaluating
-from genwright.reporting.png import write
+from genwright.training.engine import Engine
 from genwright.training.loop import Hook, Rollback
 from genwright.training.records import read
-from genwright.training.settings import VISUAL, Watching
+from genwright.training.settings import Watching
 from genwright.training.state import State
 
-NEIGHBOURS = 5  # of precision, recall, density, coverage
-# training examples, at most, among which copies are looked for while training; of more, `evaluate`
-# sees the others' too
-TRAIN = 20_000
-SHOWN = 64  # samples in a grid
 # what training steps record: their mean since the evaluation before is judged
 MEANS = ("wins", "used", "discriminator_loss")
 PATIENCE = 3  # evaluations in a row that a discriminator must win
@@ -46,110 +33,27 @@ SURE = 0.25
 
 
 class Watch:
-    """Called as watch(step) inside a held-out evaluation, on every rank; draws, writes
-    RUN/samples/step-*.png and returns the metrics.
-    dataset: what `prepare` returned. drawing: how samples are drawn. features: examples (n, *shape)
-    -> (n, d), made when it is needed."""
+    """Called as watch(step) inside a held-out evaluation, on every rank: samples are drawn, shown
+    in RUN/samples/step-* and measured."""
 
-    def __init__(
-        self,
-        folder: Path,
-        objective: Any,
-        dataset: Any,
-        engine: Any,
-        settings: Watching,
-        drawing: Any,
-        features: Callable[[], Callable[[Tensor], Tensor]],
-        seed: int = 0,
-    ):
+    def __init__(self, folder: Path, objective: Objective, watcher: Watcher, engine: Engine):
         self.folder = folder
         self.objective = objective
-        self.dataset = dataset
+        self.watcher = watcher
         self.engine = engine
-        self.settings = settings
-        self.drawing = drawing
-        self.features = functools.cache(features)
-        self.seed = seed
 
     def __call__(self, step: int) -> dict[str, float]:
-        """Metrics of `settings.samples` samples, the same on every rank."""
-        make = Drawer(self.objective, self.dataset.codec, self.drawing)
-        if not (self.settings.samples and make.able):
-            return {}
-        # one sample for each of the real examples' conditions, on the CPU
+        """Metrics of the samples, the same on every rank."""
         found: dict[str, float] = {}
+        samples: Tensor | None = None
         # sharded modules meet inside: all ranks draw
         if self.engine.main or self.engine.strategy == "fsdp":
             with evaluating(self.objective):
-                made = make(self.settings.samples, self.real[1] if make.conditional else None)
-        if self.engine.main:
-            shown = (
-                scatter(made, self.real[0]) if made.dim() == 2 else pictures.grid(made[:SHOWN], 8)
-            )
-            write(self.folder / "samples" / f"step-{step:08d}.png", shown)
-            found = self.measured(made)
+                samples = self.watcher.draw()
+        if self.engine.main and samples is not None:
+            self.watcher.write(samples, self.folder / "samples" / f"step-{step:08d}")
+            found = self.watcher.measured(samples)
         return self.engine.broadcast(found)
-
-    @cached_property
-    def real(self) -> tuple[Tensor, Tensor | None]:
-        """Training examples that samples are compared with, picked by the seed, and the conditions
-        of as many as there are samples."""
-        train = self.dataset.split("train")
-        order = (
-            Draws(self.seed, 0, torch.arange(len(train)))
-            .uniform("watched", 1)[:, 0]
-            .argsort()[: self.settings.samples]
-        )
-        return train.x(order), train.condition(
-            order[torch.arange(self.settings.samples) % len(order)]
-        )
-
-    @cached_property
-    def memory(self) -> Memory | None:
-        train = self.dataset.split("train")
-        held_out = self.dataset.split("held_out")
-        if len(train) < 2 or not len(held_out):
-            return None
-        fresh = self.dataset.held_out().order[: max(100, self.settings.samples)]
-        return Memory(
-            self.features()(of_split(train, TRAIN)[0]), self.features()(held_out.x(fresh))
-        )
-
-    def measured(self, made: Tensor) -> dict[str, float]:
-        """Metrics in the space of features; what a few examples cannot tell is left out."""
-        made = made.nan_to_num(0.0, 1e6, -1e6)
-        out: dict[str, float] = {}
-        if min(len(made), len(self.real[0])) > NEIGHBOURS:
-            real, fake = map(self.features(), (self.real[0], made))
-            out = prdc(real, fake, NEIGHBOURS) | {"frechet": frechet(real, fake)}
-            if self.memory:
-                out |= {"memorised": self.memory.share(fake), "memorised_floor": self.memory.floor}
-        if getattr(self.dataset, "means", None) is not None:
-            modes = mixture(made, self.dataset.means, self.dataset.std)
-            out |= {
-                "modes": float(modes.modes),
-                "high_quality": modes.high_quality,
-                "reverse_kl": modes.kl,
-            }
-        return out
-
-
-def sizes_of(recipe: Any, summary: Mapping[str, Any]) -> dict[str, str]:
-    """Metric of a held-out evaluation -> on how much it was measured, in words: for whoever shows
-    it beside figures of `evaluate`, which are of more samples. summary: of the data, with the
-    examples of its splits."""
-    weights = ", averaged weights" if recipe.training.ema else ""
-    train, held_out = (summary.get(split, {}).get("examples", 0) for split in ("train", "held_out"))
-    if recipe.data.content not in VISUAL:
-        return {"loss": f"marks: the whole held-out split{weights}"}
-    made = recipe.watching.samples
-    real = min(made, train)
-    compared = f"{made:,} samples against {real:,} training examples{weights}"
-    found = dict.fromkeys(("precision", "recall", "density", "coverage", "frechet"), compared)
-    found["memorised"] = f"{made:,} samples among {min(TRAIN, train):,} training examples{weights}"
-    found |= dict.fromkeys(("modes", "high_quality", "reverse_kl"), f"{made:,} samples{weights}")
-    found["loss"] = f"marks: {min(SEEN, held_out):,} held-out examples{weights}"
-    return found
 
 
 # ---- alarms

@@ -61,9 +61,6 @@ class Guard(Settings):
     """How often a run may roll back before it stops."""
 
 
-VISUAL = ("image", "points")  # content that is drawn and watched while it trains
-
-
 class Watching(Settings):
     samples: int = Field(500, ge=0, le=100_000)
     """Samples that are drawn and measured at each held-out evaluation; 0: none."""

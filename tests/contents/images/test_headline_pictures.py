@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 import genwright
-from genwright.contents.images import evaluate as images
-from genwright.contents.images.pictured import drawer
+from genwright.contents.images import recognised as images
+from genwright.contents.images.sampler import drawer_of
 from genwright.core.draws import Draws
 from genwright.objectives.likelihoods import binarised, fixed_draws
+from genwright.runs import held_out
 from independent import (
     frechet,
     frechet_by_roots,
@@ -219,7 +220,7 @@ def test_pictures_by_their_features_and_attributes(pictures, tmp_path, monkeypat
     figures = by_name(run.evaluate(samples=count))
     order = Draws(0, 0, torch.arange(count)).uniform("asked", 1)[:, 0].argsort()
     asked = held_out.condition(order)  # each held-out picture's once
-    made = drawer(run)(count, asked)
+    made = drawer_of(run.opened())(count, asked)
     seen = {"train": real(run, "train"), "held_out": real(run, "held_out"), "samples": made}
     features = {name: run.eyes.network(x)[1].double().numpy() for name, x in seen.items()}
     scores = {name: run.eyes.network(x)[0].double().softmax(1).numpy() for name, x in seen.items()}
@@ -274,7 +275,7 @@ def logistic_log(levels, mean, log_scale):
 def test_likelihood_of_pictures(likelihood, pictures, tmp_path, monkeypatch):
     """Bound and importance-sampled likelihood from the parameters that the network gives, one
     picture and one sample at a time."""
-    monkeypatch.setattr(images, "WEIGHTS", 20)
+    monkeypatch.setattr(held_out, "WEIGHTS", 20)
     given = {
         "objective.likelihood": likelihood,
         "objective.drop": 1.0,

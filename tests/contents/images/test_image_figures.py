@@ -9,15 +9,18 @@ import torch
 
 import genwright
 from genwright.contents.images import evaluate as images
+from genwright.contents.images import recognised
 from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
-from genwright.contents.images.evaluate import compare, evaluate_images
+from genwright.contents.images.evaluate import compare
+from genwright.contents.points import evaluate as points
 from genwright.contents.points.codec import Points
 from genwright.contents.points.data import PointsData
 from genwright.core.contracts import Space
 from genwright.data.examples import Split
-from genwright.evaluation import features
+from genwright.evaluation import arrays, features
 from genwright.evaluation.features import extractor
+from genwright.evaluation.pilot import SampleCounts
 
 ATTRIBUTES = {"kind": ("a", "b")}
 
@@ -47,7 +50,7 @@ def known(tmp_path_factory):
     space = Space(shape=(1, 8, 8), attributes=ATTRIBUTES)
     data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="two kinds", split=splits.get)
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((features, "LEAST"), (features, "MOST"), (images, "TAUGHT")):
+        for module, name in ((features, "LEAST"), (features, "MOST"), (recognised, "TAUGHT")):
             patch.setattr(module, name, 5000)
         yield data, extractor(data, tmp_path_factory.mktemp("cache"))
 
@@ -106,7 +109,7 @@ def test_noise_is_far_from_everything(known):
 
 def test_points_have_modes():
     data = PointsData(points=2000, held_out=500).prepare(Points())
-    found = {f.name: f for f in compare(data, data.draw(1000, 7), None, extractor(data))}
+    found = {f.name: f for f in points.compare(data, data.draw(1000, 7))}
     assert (
         found["modes"].value == 8
         and found["reverse KL"].value < 0.02
@@ -127,7 +130,7 @@ def test_a_run_from_its_folder(tmp_path, monkeypatch):
         "watching.samples": 0,
     }
     run = genwright.train("ring-gan", run=str(tmp_path / "ring"), quiet=True, **changes)
-    found = {f.name: f for f in evaluate_images(run)}
+    found = {f.name: f for f in run.evaluate().figures}
     assert {
         "modes",
         "high quality",
@@ -160,10 +163,7 @@ def test_samples_that_are_compared_are_of_all_that_were_asked_for():
     splits = {"train": sorted_split(1000, 1), "held_out": sorted_split(120, 2)}
     space = Space(shape=(2,), attributes=ATTRIBUTES)
     data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="clusters", split=splits.get)
-    found = {
-        f.name: f
-        for f in compare(data, sorted_split(800, 3).x(np.arange(800)), None, extractor(data))
-    }
+    found = {f.name: f for f in points.compare(data, sorted_split(800, 3).x(np.arange(800)))}
     assert (
         found["recall"].count == 120
         and found["recall"].value > 0.9
@@ -177,14 +177,10 @@ def test_copies_are_looked_for_among_all_training_examples(monkeypatch):
     x = data.split("train").x(np.arange(30_000))
     seen = np.linspace(0, 29_999, 20_000).astype(np.int64)
     copies = x[np.setdiff1d(np.arange(30_000), seen)[:1000]]
-    found = {f.name: f for f in compare(data, copies, None, extractor(data))}[
-        "memorised, by values"
-    ]
+    found = {f.name: f for f in points.compare(data, copies)}["memorised, by values"]
     assert found.value == 1 and "of 30,000 training examples" in found.detail
-    monkeypatch.setattr(images, "SEARCHED", 20_000)
-    found = {f.name: f for f in compare(data, copies, None, extractor(data))}[
-        "memorised, by values"
-    ]
+    monkeypatch.setattr(arrays, "SEARCHED", 20_000)
+    found = {f.name: f for f in points.compare(data, copies)}["memorised, by values"]
     assert found.value < 1 and "of 10,000 of the 30,000 training examples" in found.detail
 
 
@@ -201,27 +197,23 @@ def test_a_few_pictures_have_what_figures_they_can(known, train, held_out):
     )
 
 
-def of_a_run(monkeypatch, data, x, eyes, conditional=True, settings=None):
-    """(figures of a run that draws x whatever it is asked, what it was asked)."""
+def of_a_run(data, x, features, conditional=True):
+    """(figures of what draws x whatever it is asked, what it was asked)."""
     asked = []
 
     def make(count, condition=None, first=0):
         asked.append(condition)
         return x[torch.arange(first, first + count) % len(x)]
 
-    make.able, make.conditional = True, conditional
-    monkeypatch.setattr("genwright.contents.images.pictured.drawer", lambda run: make)
-    monkeypatch.setattr(images, "_held_out", lambda run, dataset, limit: [])
-    recipe = SimpleNamespace(objective=SimpleNamespace(kind="flow"), data=settings)
-    run = SimpleNamespace(dataset=lambda: data, recipe=recipe, content="image", eyes=eyes)
-    return {f.name: f for f in evaluate_images(run)}, torch.cat(asked) if conditional else asked[0]
+    make.conditional = conditional
+    samples, wanted = images.drawn_samples(data, make, SampleCounts())
+    found = {f.name: f for f in compare(data, samples, wanted, features)}
+    return found, torch.cat(asked) if conditional else asked[0]
 
 
-def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_hear(
-    known, monkeypatch
-):
+def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_hear(known):
     x, _ = drawn(200, 3)
-    found, asked = of_a_run(monkeypatch, known[0], x, known[1])
+    found, asked = of_a_run(known[0], x, known[1])
     held_out = known[0].split("held_out").condition(np.arange(200))
     assert len(asked) == 500 and torch.equal(asked[:100], asked[200:300]), (
         "all of them in turn, in a drawn order"
@@ -230,7 +222,7 @@ def test_samples_are_asked_for_what_was_not_trained_on_and_by_none_who_cannot_he
         asked[:200], held_out
     )
     assert "asked for what held-out pictures have" in found["recognised kind"].detail
-    found, asked = of_a_run(monkeypatch, known[0], x, known[1], conditional=False)
+    found, asked = of_a_run(known[0], x, known[1], conditional=False)
     assert asked is None and not any("kind" in name for name in found)
 
 
@@ -256,15 +248,14 @@ def test_stacked_digits_have_modes(tmp_path, monkeypatch):
     for module, name, value in (
         (features, "LEAST", 20_000),
         (images, "SAMPLES", 300),
-        (images, "REFERENCE", 300),
-        (images, "SEARCHED", 2),
+        (arrays, "REFERENCE", 300),
+        (arrays, "SEARCHED", 2),
     ):
         monkeypatch.setattr(module, name, value)
     settings = ImagesData(path=str(tmp_path / "d.npz"), stacked=True, cache=str(tmp_path))
     data = settings.prepare(ImageSettings(size=8, channels=3))
     made = torch.from_numpy(x[[1, 2, 3]] / 127.5 - 1).float()[None]
-    found, _ = of_a_run(
-        monkeypatch, data, made, extractor(data, tmp_path), conditional=False, settings=settings
-    )
+    samples = made.expand(300, -1, -1, -1)
+    found = {f.name: f for f in images.stacked_figures(settings, data, samples)}
     assert found["modes"].value == 1 and found["reverse KL"].value == pytest.approx(math.log(1000))
     assert found["modes"].ceilings["real"] > 220 and found["reverse KL"].ceilings["real"] < 1.5

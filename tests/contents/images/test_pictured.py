@@ -1,6 +1,8 @@
 """What `genwright sample` writes of a run of pictures or points, and what its report shows."""
 
 import io
+import re
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -9,12 +11,15 @@ from PIL import Image
 from rich.console import Console
 
 import watched as w
-from genwright.contents.images import pictured
+from genwright import api
+from genwright.contents.images import gallery
 from genwright.contents.images.codec import ImageCodec, ImageSettings
 from genwright.contents.points.codec import PointsCodec
 from genwright.core import progress
+from genwright.core.attributes import read_wanted
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
+from genwright.core.registry import content_of
 from genwright.runs.run import Run
 from genwright.sampling.drawing import Drawing
 
@@ -25,17 +30,38 @@ def run_of(folder, objective, dataset, codec, kind):
     for module in objective.modules.values():
         module.eval()
     recipe = SimpleNamespace(sampling=Drawing(steps=2), objective=SimpleNamespace(kind=kind))
+    recipe.data = SimpleNamespace(cache=None)
     made = SimpleNamespace(
         folder=folder,
         objective=objective,
         codec=codec,
         content=codec.content,
+        kind=content_of(codec.content),
         recipe=recipe,
         dataset=lambda: dataset,
         model=objective.modules.get("model"),
     )
-    made.sampling = lambda **settings: Run.sampling(made, **settings)
+    for name in ("sampling", "opened", "draw", "sample"):
+        setattr(made, name, partial(getattr(Run, name), made))
     return made
+
+
+@pytest.fixture(autouse=True)
+def pixels(monkeypatch):
+    """No classifier is taught for the nearest pictures."""
+    features = SimpleNamespace(features=lambda x: x.flatten(1))
+    monkeypatch.setattr(gallery, "extractor", lambda dataset, cache: features)
+
+
+def sample_pictures(run, **asked):
+    return api.sample(run, run.kind.sampler_options(**asked))
+
+
+def pictures_of(run):
+    """The titles of what a report shows."""
+    (section,) = run.kind.sections(run, None)
+    assert section.heading == "Pictures"
+    return re.findall(r"<figcaption><b>(.*?)</b>", section.html)
 
 
 @pytest.fixture
@@ -54,7 +80,7 @@ def names(paths):
 
 
 def test_a_grid_and_each_sample(vae, tmp_path):
-    paths = pictured.sample_pictures(vae, n=5, seed=2)
+    paths = sample_pictures(vae, n=5, seed=2)
     assert (
         names(paths) == ["grid.png", *(f"000{i}.png" for i in range(1, 6))]
         and paths[0].parent == tmp_path / "samples"
@@ -64,29 +90,29 @@ def test_a_grid_and_each_sample(vae, tmp_path):
         8,
     )
     before = [path.read_bytes() for path in paths]
-    more = pictured.sample_pictures(vae, n=7, seed=2, output=tmp_path / "more")
+    more = sample_pictures(vae, n=7, seed=2, output=tmp_path / "more")
     assert [path.read_bytes() for path in more[1:6]] == before[1:], (
         "a sample does not depend on how many there are"
     )
-    assert pictured.sample_pictures(vae, n=5, seed=3)[1].read_bytes() != before[1]
-    assert pictured.draw(vae, 5, seed=2).shape == (5, 1, 8, 8)
+    assert sample_pictures(vae, n=5, seed=3)[1].read_bytes() != before[1]
+    assert vae.sample(n=5, seed=2).shape == (5, 1, 8, 8)
 
 
 def test_ways_through_the_latent_space(vae, tmp_path):
-    walk = pictured.sample_pictures(vae, walk=6, n=3)
+    walk = sample_pictures(vae, walk=6, n=3)
     assert names(walk) == ["walk.png"] and Image.open(walk[0]).n_frames == 6
-    assert Image.open(pictured.sample_pictures(vae, interpolate=5, n=2)[0]).size == (
+    assert Image.open(sample_pictures(vae, interpolate=5, n=2)[0]).size == (
         5 * 99 + 3,
         2 * 99 + 3,
     )
-    sheet = Image.open(pictured.sample_pictures(vae, traverse=True, n=4)[0])
+    sheet = Image.open(sample_pictures(vae, traverse=True, n=4)[0])
     assert sheet.width > 7 * 99 + 60 and sheet.height == 4 * 99 + 3 + 22
     path = tmp_path / "given.png"
     Image.new("L", (8, 8), 200).save(path)
-    found = pictured.sample_pictures(vae, invert=path, n=3)
+    found = sample_pictures(vae, invert=path, n=3)
     assert names(found) == ["invert.png", *(f"invert-000{i}.png" for i in range(1, 6))]
     assert set(Image.open(found[1]).convert("L").getdata()) == {200}, "first the picture itself"
-    still = pictured.sample_pictures(vae, invert=path, n=2, strength=0.0)
+    still = sample_pictures(vae, invert=path, n=2, strength=0.0)
     assert (
         still[2].read_bytes()
         == still[3].read_bytes()
@@ -97,7 +123,7 @@ def test_ways_through_the_latent_space(vae, tmp_path):
 
 def test_points_are_one_picture_whatever_is_asked(gan):
     for asked in ({}, {"walk": 10}, {"traverse": True}, {"directions": True, "n": 2}):
-        (path,) = pictured.sample_pictures(gan, **asked)
+        (path,) = sample_pictures(gan, **asked)
         assert Image.open(path).size == (640, 640)
 
 
@@ -108,7 +134,7 @@ def test_points_are_one_picture_whatever_is_asked(gan):
         ({"directions": True}, "--directions needs a latent space with principal directions"),
         ({"condition": "group=cat"}, "no attribute 'group'"),
         ({"condition": "group"}, "'group' says no value of an attribute"),
-        ({"temperature": 1.0}, "sampling.temperature is not a setting"),
+        ({"temperature": 1.0}, "--temperature changes nothing in a run that draws from a latent"),
         ({"invert": "absent.png"}, "absent.png does not exist"),
         ({"solver": "euler"}, "--solver is of the equation that a flow solves"),
         ({"steps": 3}, "--steps is of the equation that a flow solves"),
@@ -118,7 +144,7 @@ def test_points_are_one_picture_whatever_is_asked(gan):
 )
 def test_what_a_run_cannot_do_is_a_sentence(vae, asked, sentence):
     with pytest.raises(GenwrightError, match=sentence):
-        pictured.sample_pictures(vae, **asked)
+        sample_pictures(vae, **asked)
     assert not (vae.folder / "samples").exists()
 
 
@@ -130,17 +156,17 @@ def test_a_quantiser_draws_nothing_of_its_own(tmp_path):
         ({"walk": 3}, "--walk needs a latent space"),
     ):
         with pytest.raises(GenwrightError, match=sentence):
-            pictured.sample_pictures(run, **asked)
-    assert [p.title for p in pictured.pictures_of(run)] == ["Reconstructions"]
+            sample_pictures(run, **asked)
+    assert pictures_of(run) == ["Reconstructions"]
 
 
 def test_conditions_are_read_and_reach_the_model(tmp_path):
-    assert pictured.chosen("kind=disc|bar,tone=dark") == {"kind": ["disc", "bar"], "tone": ["dark"]}
+    assert read_wanted("kind=disc|bar,tone=dark") == {"kind": ["disc", "bar"], "tone": ["dark"]}
     codec = ImageCodec(ImageSettings(size=8, channels=1), KINDS)
     run = run_of(tmp_path, w.vae(codec.space), w.squares(), codec, "variational")
     seen, decode = [], run.objective.decode
     run.objective.decode = lambda z, *given: seen.append(given) or decode(z, *given)
-    pictured.sample_pictures(
+    sample_pictures(
         run, n=2, condition="kind=bar,tone=dark|none", negative="tone=light", guidance=3.0
     )
     condition, negative, settings = seen[0]
@@ -151,16 +177,16 @@ def test_conditions_are_read_and_reach_the_model(tmp_path):
     )
     run.dataset().splits["train"].conditions = torch.ones(1000, 5).numpy()
     run.dataset().splits["held_out"].conditions = torch.ones(200, 5).numpy()
-    titles = [p.title for p in pictured.pictures_of(run)]
+    titles = pictures_of(run)
     assert titles[:3] == ["Samples by kind", "Samples by tone", "Nearest training examples"]
 
 
 def test_a_comma_of_a_value_is_written_twice():
-    assert pictured.chosen("name=cat,, sitting|dog,kind=disc,,") == {
+    assert read_wanted("name=cat,, sitting|dog,kind=disc,,") == {
         "name": ["cat, sitting", "dog"],
         "kind": ["disc,"],
     }
-    assert pictured.chosen({"name": "cat, sitting"}) == {"name": "cat, sitting"}
+    assert read_wanted({"name": "cat, sitting"}) == {"name": "cat, sitting"}
 
 
 def guided(folder, drop=0.1):
@@ -171,34 +197,35 @@ def guided(folder, drop=0.1):
     return run, seen
 
 
-def test_what_is_not_wanted_needs_guidance(tmp_path, capsys):
+def test_what_is_not_wanted_needs_guidance(tmp_path, caplog):
     run, seen = guided(tmp_path)
-    pictured.sample_pictures(run, n=1, negative="kind=bar")
-    assert (
-        seen[-1][2].guidance == 2
-        and capsys.readouterr().err == "note: what is not wanted needs guidance: it is 2\n"
-    )
-    pictured.sample_pictures(run, n=1, negative="kind=bar", guidance=3.0)
-    assert seen[-1][2].guidance == 3 and not capsys.readouterr().err
+    sample_pictures(run, n=1, negative="kind=bar")
+    assert seen[-1][2].guidance == 2 and caplog.messages == [
+        "what is not wanted needs guidance: it is 2"
+    ]
+    sample_pictures(run, n=1, negative="kind=bar", guidance=3.0)
+    assert seen[-1][2].guidance == 3 and len(caplog.messages) == 1
     with pytest.raises(GenwrightError, match="--negative changes nothing at guidance 1"):
-        pictured.sample_pictures(run, n=1, negative="kind=bar", guidance=1.0)
+        sample_pictures(run, n=1, negative="kind=bar", guidance=1.0)
     run.recipe.sampling = Drawing(guidance=4.0)
-    pictured.draw(run, 1, negative="kind=bar")
-    assert seen[-1][2].guidance == 4 and not capsys.readouterr().err
+    run.sample(n=1, negative="kind=bar")
+    assert seen[-1][2].guidance == 4 and len(caplog.messages) == 1
 
 
-def test_a_gan_has_no_guidance(gan):
+def test_a_gan_has_no_guidance(gan, tmp_path):
+    codec = ImageCodec(ImageSettings(size=8, channels=1))
+    gan = run_of(tmp_path, gan.objective, w.squares(), codec, "adversarial")
     with pytest.raises(GenwrightError, match="--guidance changes nothing in a GAN"):
-        pictured.sample_pictures(gan, guidance=1.0)
+        sample_pictures(gan, guidance=1.0)
 
 
 def test_a_run_that_never_saw_a_condition_follows_none(tmp_path):
     run, seen = guided(tmp_path, drop=1.0)
     for asked in ({"condition": "kind=bar"}, {"negative": "kind=bar"}):
         with pytest.raises(GenwrightError, match="never saw a condition"):
-            pictured.sample_pictures(run, **asked)
+            sample_pictures(run, **asked)
     run.dataset().splits["train"].conditions = torch.ones(1000, 5).numpy()
-    assert [p.title for p in pictured.pictures_of(run)][:2] == [
+    assert pictures_of(run)[:2] == [
         "Samples",
         "Nearest training examples",
     ]
@@ -212,14 +239,14 @@ def test_pictures_go_where_the_network_is():
         def __call__(self, x=None, codes=None):
             return (None, x.device.type == "meta") if codes is None else torch.tensor(codes)
 
-    assert pictured._coded(SimpleNamespace(model=Model()), torch.zeros(2, 1, 8, 8))
+    assert gallery._through_codes(Model(), torch.zeros(2, 1, 8, 8))
 
 
 @pytest.mark.parametrize("train, held_out", [(1, 0), (2, 1)])
 def test_a_report_of_very_few_pictures(tmp_path, train, held_out):
     codec = ImageCodec(ImageSettings(size=8, channels=1))
     run = run_of(tmp_path, w.vae(codec.space), w.squares(train, held_out), codec, "variational")
-    assert "Samples" in [p.title for p in pictured.pictures_of(run)]
+    assert "Samples" in pictures_of(run)
 
 
 def test_the_pictures_of_a_report(vae, gan, tmp_path):
@@ -227,7 +254,7 @@ def test_the_pictures_of_a_report(vae, gan, tmp_path):
 
     for step in (0, 100, 200, 300, 400):
         write(tmp_path / "samples" / f"step-{step:08d}.png", b"step %d" % step)
-    found = pictured.pictures_of(vae)
+    found = gallery.gallery(vae)
     assert [p.title for p in found] == [
         "Samples",
         "Nearest training examples",
@@ -241,7 +268,7 @@ def test_the_pictures_of_a_report(vae, gan, tmp_path):
     assert [p.png for p in found if p.small] == [b"step 0", b"step 200", b"step 400"] and all(
         p.caption for p in found
     )
-    assert [p.title for p in pictured.pictures_of(gan)] == [
+    assert pictures_of(gan) == [
         "Samples",
         "Step 0",
         "Step 200",
@@ -262,10 +289,7 @@ def test_a_report_traverses_the_top_of_a_ladder_and_no_noise_of_a_flow(tmp_path)
         (Variational().build({"model": ladder}, codec.space), "variational"),
         (Flow().build({"model": flow}, codec.space), "flow"),
     )
-    titles = [
-        [p.title for p in pictured.pictures_of(run_of(tmp_path, o, w.squares(), codec, kind))]
-        for o, kind in runs
-    ]
+    titles = [pictures_of(run_of(tmp_path, o, w.squares(), codec, kind)) for o, kind in runs]
     assert "Traversal" in titles[0] and "Traversal" not in titles[1]
 
 
@@ -273,9 +297,7 @@ def test_a_negative_reaches_the_variations_of_a_picture(tmp_path):
     run, seen = guided(tmp_path)
     path = tmp_path / "given.png"
     Image.new("L", (8, 8), 200).save(path)
-    pictured.sample_pictures(
-        run, n=2, invert=path, condition="kind=disc", negative="kind=bar", guidance=2.0
-    )
+    sample_pictures(run, n=2, invert=path, condition="kind=disc", negative="kind=bar", guidance=2.0)
     assert seen[-1][1][0].tolist() == [0, 1, 0, 0, 0]
 
 
@@ -283,7 +305,7 @@ def test_a_report_of_pictures_says_how_far_it_is(vae, monkeypatch):
     monkeypatch.setattr(progress, "EVERY", 0.0)
     out = io.StringIO()
     with progress.showing(False, Console(file=out, width=100)):
-        shown = pictured.pictures_of(vae)
+        shown = gallery.gallery(vae)
     said = out.getvalue().splitlines()
     assert [line for line in said if line.startswith("drawing pictures for the report: 6 of 6")]
     assert len(said) == 6 and {"Interpolation", "Traversal", "Reconstructions"} <= {

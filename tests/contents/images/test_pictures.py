@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from genwright.contents.images import drawing as pictures
+from genwright.contents.points import drawing as points_drawing
 from genwright.contents.points.drawing import scatter
 from genwright.reporting.png import write
 
@@ -66,14 +67,16 @@ def test_points_stand_where_they_are():
     real = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
     sheet = opened(scatter(torch.tensor([[1.0, -1.0], [99.0, 0.0]]), real))
     assert (
-        sheet.getpixel((64, 576)) == pictures.REAL and sheet.getpixel((576, 64)) == pictures.REAL
+        sheet.getpixel((64, 576)) == points_drawing.REAL
+        and sheet.getpixel((576, 64)) == points_drawing.REAL
     ), "y points up"
     assert (
-        sheet.getpixel((576, 576)) == pictures.MADE and sheet.getpixel((636, 320)) == pictures.MADE
+        sheet.getpixel((576, 576)) == points_drawing.MADE
+        and sheet.getpixel((636, 320)) == points_drawing.MADE
     ), "far outside: on the edge"
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path):
     path = tmp_path / "new" / "a.png"
-    assert write(path, b"one") == path and pictures.write(path, b"two").read_bytes() == b"two"
+    assert write(path, b"one") == path and write(path, b"two").read_bytes() == b"two"
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]

@@ -14,8 +14,7 @@ from composed import TINY, chorales, jsb, tunes
 from commands import command
 from genwright import load
 from genwright.cli import main
-from genwright.contents.music import composing
-from genwright.contents.music.composing import hidden_nats
+from genwright.contents.music import notes_likelihood, sampler
 from genwright.contents.music.midi_write import to_midi
 from genwright.contents.music.score import Meter, Note, Score, from_plain, to_plain
 from genwright.contents.music.write import to_musicxml
@@ -214,10 +213,8 @@ def test_refused_in_a_sentence(place, capsys, words):
 
 
 def test_scores_of_noise_are_of_the_pieces_shape():
-    from genwright.contents.music.composing import noise
-
     score = Score((tuple(Note(2 * i, 2, 60 + i % 7) for i in range(40)),), 80)
-    made = noise([score, score])
+    made = sampler.noise([score, score])
     assert [len(s.voices) for s in made] == [1, 1] and made[0] != made[1] and made[0].length == 80
     pitches = np.array([n.pitch for n in made[0].voices[0]])
     assert pitches.min() >= 60 and pitches.max() <= 66 and 25 <= len(pitches) <= 55
@@ -257,7 +254,7 @@ def test_nats_of_a_harmonisation_are_those_of_its_joint_probability(context):
         before=before, kept=lambda tokens, *_: kept, prefix=0, id={("mask",): 2}
     )
     dataset = SimpleNamespace(codec=codec, row=lambda piece: row, conditions=torch.zeros(1, 0))
-    found = hidden_nats(SimpleNamespace(model=model), dataset, 0, orders=4000)
+    found = notes_likelihood.hidden_nats(SimpleNamespace(model=model), dataset, 0, orders=4000)
     whole = (
         model.p[(model.states == torch.tensor(row)).all(1)]
         / model.p[model.states[:, 0] == row[0]].sum()
@@ -285,7 +282,8 @@ def test_an_evaluation_keeps_its_number_and_its_pieces(place, capsys, monkeypatc
     code, said, _ = command(capsys, "evaluate", place / "xml")
     again = json.loads(path.read_text())
     assert code == 0 and again == first, "as many again, and the same"
-    monkeypatch.setattr(composing, "rewrite", None)
+    monkeypatch.setattr(sampler, "rewrite", None)
+    monkeypatch.setattr(notes_likelihood, "rewrite", None)
     code, said, error = command(capsys, "report", place / "xml")
     assert code == 0, error
     page = (place / "xml" / "report.html").read_text()
@@ -305,8 +303,8 @@ def test_an_evaluation_keeps_its_number_and_its_pieces(place, capsys, monkeypatc
 def test_sample_i_is_the_same_whatever_their_number(place):
     for name in ("tunes", "xml"):
         run = load(place / name)
-        whole = composing.draw(run, 5, bars=2, temperature=1.0)
-        assert composing.draw(run, 2, bars=2, temperature=1.0, first=3) == whole[3:]
+        whole = run.sample(n=5, bars=2, temperature=1.0)
+        assert run.sample(n=2, bars=2, temperature=1.0, first=3) == whole[3:]
         assert len({score.voices for score in whole}) > 1
 
 

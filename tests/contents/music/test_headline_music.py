@@ -13,8 +13,7 @@ from composed import TINY, jsb
 from composed import chorales as four_voices
 
 import genwright
-from genwright.contents.music.compose import rewrite
-from genwright.contents.music.composing import BARS, draw
+from genwright.contents.music.compose import BARS, rewrite
 from independent import bigram, nats, near, unigram
 
 COUNT = 3  # samples
@@ -186,7 +185,7 @@ def test_voice_leading_and_what_pieces_are_like(chorales):
     run, found, pieces = chorales
     figures = by_name(found)
     plain = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
-    made = draw(run, COUNT, bars=BARS, seed=run.recipe.seed, **plain)
+    made = run.sample(n=COUNT, bars=BARS, seed=run.recipe.seed, **plain)
     samples = [sounding(score) for score in made]
     for frames, value in (
         (samples, lambda figure: figure.value),

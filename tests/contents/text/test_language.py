@@ -9,11 +9,11 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from genwright.contents.text.evaluate import _floors, bits_per_byte, evaluate_language
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.evaluation.figure import Figure, number, table
 from genwright.evaluation.held_out import measure
+from genwright.evaluation.language import _floors, bits_per_byte, evaluate_language
 from genwright.evaluation.token_floors import Floors
 from genwright.objectives.language import Causal, Masked
 

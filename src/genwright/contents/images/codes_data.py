@@ -31,6 +31,7 @@ class CodesDataset(ExampleDataset):
     def __init__(self, images: Any, found: CodesCodec, prefix: int):
         self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)
         self.images = images
+        self.settings = images.settings
         self.shards = images.shards
         self.summary = images.summary
         self.verify = images.verify

@@ -19,6 +19,8 @@ class SampleOptions(TokenOptions, NumberOptions, content="text", command="sample
     """How each sample begins; may be given several times. From Python also a list of tokens."""
     fill: str | None = Field(None, json_schema_extra=option(metavar="TEXT"))
     """A masked model fills each [MASK]."""
+    candidates: int | None = Field(None, ge=1)
+    """Of --fill: how many candidates of a gap are listed. Default: 5."""
     max_tokens: int | None = Field(None, ge=1)
     """Longest sample, in tokens."""
     repetition_penalty: float | None = Field(None, gt=0, le=100)

@@ -1,0 +1,101 @@
+"""Options of the command line, made from the settings classes of kinds of content
+(`core/options.py`): an option for each field, with its help; options of one name are one option."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import typer
+
+from genwright.core.options import Options, option_name
+from genwright.core.registry import options_of
+
+Parameters = Mapping[str, tuple[Any, Any]]  # name -> (annotation, default)
+
+
+def command_function(
+    command: str, function: Callable[..., None], doc: str, first: Parameters, last: Parameters
+) -> Callable[..., None]:
+    """A function that typer makes a command of: `function` with the parameters `first`, every
+    option of the command, and `last`. The options that were given are handed on as `given`."""
+    options = option_parameters(command)
+    every = {**first, **options, **last}
+
+    def call(**values: Any) -> None:
+        given = {name: values.pop(name) for name in options}
+        given = {name: value for name, value in given.items() if was_given(value)}
+        function(**values, given=given)
+
+    parameters = []
+    for name, (annotation, default) in every.items():
+        empty = inspect.Parameter.empty if default is ... else default
+        kind = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter(name, kind, default=empty, annotation=annotation))
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {name: annotation for name, (annotation, _) in every.items()}
+    call.__doc__ = doc
+    call.__name__ = command
+    return call
+
+
+def was_given(value: Any) -> bool:
+    """Whether an option was on the command line; options that were not are None, False or []."""
+    return value is not None and value is not False and value != []
+
+
+def option_parameters(command: str) -> dict[str, tuple[Any, Any]]:
+    """Field -> (annotation, default) for typer, of every kind of content."""
+    classes = options_of(command)
+    fields: dict[str, list[type[Options]]] = {}
+    for cls in classes.values():
+        for name in cls.model_fields:
+            fields.setdefault(name, []).append(cls)
+    every = len(classes)
+    return {name: _parameter(name, owners, every) for name, owners in fields.items()}
+
+
+def _parameter(name: str, owners: list[type[Options]], every: int) -> tuple[Any, Any]:
+    """An option of these classes, of so many."""
+    first = owners[0]
+    extra = first.model_fields[name].json_schema_extra
+    metavar = str(extra.get("metavar") or "") if isinstance(extra, dict) else ""
+    flags = option_name(first, name).split(",")
+    words = help_of(name, owners, every)
+    wanted = typed(first.model_fields[name].annotation)
+    default: Any = False if wanted is bool else None
+    option = typer.Option(*flags, help=words, metavar=metavar or None)
+    annotation = wanted if wanted is bool else Union[wanted, None]  # noqa: UP007
+    return Annotated[annotation, option], default
+
+
+def help_of(name: str, owners: list[type[Options]], every: int) -> str:
+    """What an option does; of some kinds of content, for which."""
+    said: dict[str, list[str]] = {}
+    for cls in owners:
+        words = " ".join((cls.model_fields[name].description or "").split())
+        said.setdefault(words, []).append(cls.things)
+    if len(said) == 1 and len(owners) == every:
+        return next(iter(said))
+    parts = []
+    for words, things in said.items():
+        whose = ", ".join(things)
+        start = words[:2].lower() if words[1:2].islower() else words[:2]
+        parts.append(f"{whose[:1].upper()}{whose[1:]}: {start}{words[2:]}")
+    return " ".join(parts)
+
+
+def typed(annotation: Any) -> Any:
+    """The type that a word of the command line is read as: the first of a union that is no None;
+    lists of it may be given several times. Bounds and choices are the settings class's."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return typed(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        return typed(members[0])
+    if origin in (tuple, list):
+        return list[typed(get_args(annotation)[0])]  # type: ignore[misc]
+    return annotation if annotation in (int, float, bool) else str

@@ -1,0 +1,58 @@
+"""Pictures as a kind of content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from genwright.contents.images.evaluate import evaluate_images
+from genwright.contents.images.gallery import gallery
+from genwright.contents.images.sampler import PictureSampler
+from genwright.contents.images.view import PictureView
+from genwright.contents.images.watcher import PictureWatcher
+from genwright.core.content import FirstBatch, FirstSeen, Opened, Section
+from genwright.core.registry import register
+from genwright.evaluation.array_watcher import watched_on
+from genwright.evaluation.figure import Figure
+from genwright.evaluation.pilot import SampleCounts
+from genwright.reporting.png import figure
+from genwright.runs.content import SEEN, Content, averaged_words
+
+if TYPE_CHECKING:
+    from genwright.recipe.schema import Recipe
+    from genwright.runs.evaluation import Evaluation
+    from genwright.runs.trained import TrainedRun
+
+
+class PictureContent(Content):
+    """Squares of grey or RGB, as pixels or as the codes of a VQ run."""
+
+    kind = "image"
+    thing = "picture"
+    sampler = PictureSampler()
+    view = PictureView()
+    held_out_seen = SEEN
+
+    def evaluate(
+        self, run: TrainedRun, options: Any, counts: SampleCounts
+    ) -> tuple[list[Figure], list[dict[str, Any]]]:
+        return evaluate_images(run, options, counts), []
+
+    def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
+        pictures = "".join(map(figure, gallery(run)))
+        return [Section("Pictures", f'<div class="figures">{pictures}</div>')] if pictures else []
+
+    def first_seen(self, first: FirstBatch) -> FirstSeen:
+        x = first.batch.get("x")
+        if x is None or x.ndim != 4:
+            return FirstSeen()
+        return FirstSeen(pictures=x[: len(first.rows)])
+
+    def watcher(self, opened: Opened, samples: int, seed: int) -> PictureWatcher:
+        return PictureWatcher(opened, samples, seed)
+
+    def watched_on(self, recipe: Recipe, summary: Mapping[str, Any]) -> dict[str, str]:
+        return watched_on(recipe.watching.samples, summary, SEEN, averaged_words(recipe))
+
+
+register("content", PictureContent.kind, PictureContent())

@@ -1,0 +1,58 @@
+"""Symbolic music as a kind of content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from genwright.contents.music.compose import BARS, first_bars
+from genwright.contents.music.evaluate import COMPARED, evaluate_music, samples_shown
+from genwright.contents.music.figures import HELD_OUT
+from genwright.contents.music.sampler import MusicSampler
+from genwright.contents.music.score import from_plain
+from genwright.contents.music.view import MusicView, piece_card, spread_cards
+from genwright.core.content import Section
+from genwright.core.progress import track
+from genwright.core.registry import register
+from genwright.evaluation.figure import Figure
+from genwright.evaluation.pilot import SampleCounts
+from genwright.runs.content import Content
+
+if TYPE_CHECKING:
+    from genwright.runs.evaluation import Evaluation
+    from genwright.runs.trained import TrainedRun
+
+
+class MusicContent(Content):
+    """Scores of one voice or several."""
+
+    kind = "music"
+    thing = "piece"
+    sampler = MusicSampler()
+    view = MusicView()
+
+    def evaluate(
+        self, run: TrainedRun, options: Any, counts: SampleCounts
+    ) -> tuple[list[Figure], list[dict[str, Any]]]:
+        return evaluate_music(run, counts)
+
+    def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
+        """Samples, harmonised melodies and a real piece; and the histograms of what was made beside
+        held-out music."""
+        dataset = run.dataset()
+        kept = evaluation.samples or samples_shown(run)
+        shown = [(str(piece["title"]), from_plain(piece["score"])) for piece in kept]
+        samples = [score for title, score in shown if title.startswith("Sample")]
+        real = dataset.scores("held_out", COMPARED)
+        for score in dataset.scores("held_out", 1):
+            shown.append(("Held-out music, for comparison", first_bars(score, BARS)))
+        cards = ""
+        for title, score in track(shown, "engraving pieces"):
+            cards += piece_card(title, score)
+        sets = {
+            f"these {len(samples)} samples": samples,
+            f"{HELD_OUT}, {len(real)} pieces": real,
+        }
+        return [Section("Music", cards + spread_cards(sets))]
+
+
+register("content", MusicContent.kind, MusicContent())

@@ -1,0 +1,207 @@
+"""Figures of sets of pieces beside each other: samples, real music, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from genwright.contents.music import tunes
+from genwright.contents.music.descriptors import (
+    densities,
+    descriptors,
+    histograms,
+    novelty,
+    overlap,
+)
+from genwright.contents.music.score import Score
+from genwright.contents.music.voice_floors import changed
+from genwright.contents.music.voice_leading import PARALLELS, cadences, chords, marks
+from genwright.evaluation.figure import Direction, Figure
+
+HELD_OUT = "held-out music"  # sets of real pieces
+TRAINING = "training music"
+SAMPLES = "samples"
+NOISE = "noise"
+PARALLEL_FIGURE = "parallel fifths, octaves and unisons"
+DESCRIBED = {  # descriptor -> its unit
+    "pitch-class entropy": "bits",
+    "scale consistency": "share",
+    "groove consistency": "share",
+}
+FAULTS = {  # figure -> the faults of voice-leading that it counts
+    PARALLEL_FIGURE: PARALLELS,
+    "hidden fifths": ("hidden fifth",),
+    "hidden octaves": ("hidden octave",),
+    "crossings": ("crossing",),
+    "wide spacings": ("spacing",),
+    "notes out of range": ("range",),
+}
+FRAMES = 64  # sixteenths, of which faults are counted
+
+Sets = Mapping[str, Sequence[Score]]
+
+
+def reference_of(sets: Sets) -> str:
+    """Which set of real pieces samples are compared with: held-out ones where there are any."""
+    return HELD_OUT if HELD_OUT in sets else TRAINING
+
+
+def beside(
+    name: str,
+    values: Mapping[str, float],
+    unit: str,
+    count: int,
+    detail: str,
+    counted: str = "pieces",
+    direction: Direction = "near",
+) -> Figure:
+    """A figure of samples, with noise as its floor and real music as its ceilings. values: set ->
+    value."""
+    ceilings = {kind: value for kind, value in values.items() if kind not in (SAMPLES, NOISE)}
+    floors = {NOISE: values[NOISE]}
+    return Figure(name, values[SAMPLES], unit, count, counted, floors, ceilings, direction, detail)
+
+
+def described_figures(sets: Sets, seed: int) -> list[Figure]:
+    """What pieces are like, and how much of it they share with held-out music."""
+    count = len(sets[SAMPLES])
+    reference = reference_of(sets)
+    rows = {kind: [descriptors(score) for score in scores] for kind, scores in sets.items()}
+    tables = {kind: histograms(scores) for kind, scores in sets.items()}
+    # what is compared -> set -> its rows and those of the reference
+    pairs: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
+    for name in tables[SAMPLES]:
+        pairs[name] = {
+            kind: (table[name], tables[reference][name]) for kind, table in tables.items()
+        }
+    figures = []
+    for name, unit in DESCRIBED.items():
+        values = {kind: np.array([row[name] for row in found]) for kind, found in rows.items()}
+        known = min(np.isfinite(row).sum() for row in values.values())
+        if known:
+            means = {kind: float(np.nanmean(row)) for kind, row in values.items()}
+            figures.append(beside(name, means, unit, count, "the mean over pieces"))
+        if known > 1:
+            pairs[name] = {kind: densities(row, values[reference]) for kind, row in values.items()}
+    for name, compared in pairs.items():
+        figures.append(_overlap_figure(name, compared, reference, count, seed))
+    return figures
+
+
+def _overlap_figure(
+    name: str,
+    compared: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    reference: str,
+    count: int,
+    seed: int,
+) -> Figure:
+    """The area that a distribution shares with the reference's."""
+    areas = {
+        kind: overlap(own, real, seed)
+        for kind, (own, real) in compared.items()
+        if kind != reference
+    }
+    _, low, high = areas[SAMPLES]
+    detail = (
+        f"area shared with {reference}; 95% interval {low:.3f} to {high:.3f} "
+        "(bootstrap over pieces)"
+    )
+    means = {kind: area for kind, (area, _, _) in areas.items()}
+    return beside(f"overlap of {name}", means, "share", count, detail, direction="higher")
+
+
+def frames_of(score: Score) -> np.ndarray:
+    """(sixteenths, voices) pitches."""
+    return score.grid()[0][:: max(1, score.per_quarter // 4)]
+
+
+def led_figures(sets: Sets) -> list[Figure]:
+    """Faults of voice-leading in 64 sixteenths, how often a voice changes its note, cadences and
+    triads; of four voices."""
+    grids = {kind: [frames_of(score) for score in scores] for kind, scores in sets.items()}
+    frames = {kind: sum(len(grid) for grid in found) for kind, found in grids.items()}
+    marked = {kind: [marks(grid) for grid in found] for kind, found in grids.items()}
+    figures = []
+    for name, faults in FAULTS.items():
+        values = {}
+        for kind, found in marked.items():
+            total = sum(int(marks_of[fault].sum()) for marks_of in found for fault in faults)
+            values[kind] = FRAMES * total / max(1, frames[kind])
+        detail = "frames are sixteenths"
+        figures.append(beside(name, values, "per 64 frames", frames[SAMPLES], detail, "frames"))
+    moved = {}
+    for kind, arrays in grids.items():
+        total = sum(int(changed(grid).sum()) for grid in arrays)
+        moved[kind] = total / max(1, 4 * frames[kind])
+    detail = "of a voice's frames, its pitch is new"
+    figures.append(beside("note changes", moved, "share", 4 * frames[SAMPLES], detail, "notes"))
+    figures += _share_figure("authentic cadences", sets, _are_authentic, "fermatas")
+    figures += _share_figure("major and minor triads", sets, _are_triads, "quarter notes")
+    return figures
+
+
+def _are_authentic(score: Score) -> list[bool]:
+    return [end.kind == "authentic" for end in cadences(score)]
+
+
+def _are_triads(score: Score) -> list[bool]:
+    return [quality in ("major", "minor") for _, quality in chords(score) if quality]
+
+
+def _share_figure(
+    name: str, sets: Sets, judge: Callable[[Score], list[bool]], counted: str
+) -> list[Figure]:
+    """A share of verdicts; none where a set has no verdict."""
+    verdicts = {
+        kind: [verdict for score in scores for verdict in judge(score)]
+        for kind, scores in sets.items()
+    }
+    if not all(verdicts.values()):
+        return []
+    shares = {kind: float(np.mean(found)) for kind, found in verdicts.items()}
+    detail = f"of {counted}, by the chord of the quarter note"
+    return [beside(name, shares, "share", len(verdicts[SAMPLES]), detail, counted)]
+
+
+def sung_figures(sets: Sets, seed: int) -> list[Figure]:
+    """The statistics of RL Tuner, of melodies."""
+    tables = {}
+    for kind, scores in sets.items():
+        tokens = np.stack([tunes.melody_tokens(score) for score in scores])
+        tables[kind] = tunes.statistics(tokens)
+    real = reference_of(sets)
+    figures = []
+    for name in tables[SAMPLES]:
+        bands = {
+            kind: tunes.value_and_band(*table[name], seed=seed) for kind, table in tables.items()
+        }
+        _, low, high = bands[real]
+        detail = (
+            f"first 32 sixteenths; {real} is within {low:.4g} to {high:.4g} "
+            "(95%, bootstrap over pieces)"
+        )
+        unit = "correlation" if name.startswith("autocorrelation") else "share"
+        values = {kind: band[0] for kind, band in bands.items()}
+        figures.append(beside(name, values, unit, len(sets[SAMPLES]), detail))
+    return [figure for figure in figures if np.isfinite(figure.value)]
+
+
+def new_figures(sets: Sets, train: Sequence[Score]) -> list[Figure]:
+    """How much of a piece stands in a training piece."""
+    found = {kind: novelty(scores, train) for kind, scores in sets.items() if kind != TRAINING}
+    longest = {kind: float(np.mean([row.bars for row in rows])) for kind, rows in found.items()}
+    alike = {kind: float(np.mean([row.share for row in rows])) for kind, rows in found.items()}
+    count = len(sets[SAMPLES])
+    most = max(row.bars for row in found[SAMPLES])
+    copied = f"note for note, transposed or not; {most} at most"
+    nearest = max(found[SAMPLES], key=lambda row: row.share)
+    shared = "runs of five notes of the top voice"
+    if nearest.share:
+        title = train[nearest.nearest].facts["title"]
+        shared += f"; at most {nearest.share:.0%}, of {title}"
+    name = "share of the tune in the nearest training piece"
+    return [
+        beside("longest run of copied bars", longest, "bars", count, copied),
+        beside(name, alike, "share", count, shared),
+    ]

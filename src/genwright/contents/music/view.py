@@ -1,0 +1,116 @@
+"""How music is shown: files of each piece, and notation, piano roll and player on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from genwright.contents.music.descriptors import histograms
+from genwright.contents.music.options import SampleOptions
+from genwright.contents.music.score import Score, edges, first_number
+from genwright.contents.music.shown import files_of, notation_svg, piano_roll_svg, player
+from genwright.contents.music.voice_leading import faults, labels
+from genwright.core.content import Event, Fragment, Mark, Opened, Part, Sample
+from genwright.reporting.svg import Series, chart, legend
+
+VOICES = "SATB"
+
+
+class MusicView:
+    """See `core.content.View`. Marks are ranges of steps."""
+
+    def write(
+        self,
+        samples: Sequence[Sample],
+        folder: Path,
+        options: SampleOptions | None,
+        opened: Opened | None,
+    ) -> list[Path]:
+        """Each piece as MIDI, MusicXML, notation and piano roll (SVG) and sound (WAV)."""
+        beginning = ""
+        soundfont = None
+        if options:
+            beginning = "harmonised-" if options.harmonise else "filled-" if options.fill else ""
+            soundfont = str(options.soundfont) if options.soundfont else None
+        paths: list[Path] = []
+        for number, sample in enumerate(samples, start=1):
+            paths += files_of(sample.content, folder, f"{beginning}{number:04d}", soundfont)
+        return paths
+
+    def terminal(self, out: TextIO, options: SampleOptions) -> Callable[[Event], None] | None:
+        """A terminal shows no music."""
+        return None
+
+    def show(self, sample: Sample, marks: Sequence[Mark] = ()) -> Fragment:
+        """Notation, player and piano roll of a `Score`; in the roll what is marked is ringed."""
+        ringed = [(mark.start, (), mark.note) for mark in marks]
+        return Fragment(piece_card(str(sample.prompt or ""), sample.content, ringed))
+
+    def parts(self, sample: Sample, codec: Any) -> list[Part]:
+        """Each voice of each bar; a range is of the codec's tokens where it writes rows of voices,
+        else of steps."""
+        score: Score = sample.content
+        every = edges(score)
+        first = first_number(score)
+        stride = codec.stride if codec.rows else 1
+        lead = codec.lead if codec.rows else 0
+        found = []
+        for bar, (start, stop) in enumerate(zip(every, every[1:], strict=False), start=first):
+            for voice in range(len(score.voices)):
+                name = f"bar {bar}, voice {voice + 1}"
+                offset = lead + voice if codec.rows else 0
+                found.append(Part(name, start * stride + offset, stop * stride))
+        return found
+
+
+Ringed = Sequence[tuple[int, Sequence[int], str]]  # step, voices, what is said of it
+
+
+def piece_card(title: str, score: Score, ringed: Ringed = ()) -> str:
+    """A piece as HTML; of four voices chords are named, and faults of voice-leading are ringed."""
+    if not any(score.voices):
+        return f'<div class="card music"><h3>{escape(title)}: without a note</h3></div>'
+    named: dict[int, str] = {}
+    rings = list(ringed)
+    note = ""
+    if len(score.voices) == 4:
+        named = labels(score)
+        found = faults(score)
+        for fault in found:
+            voices = "-".join(VOICES[voice] for voice in fault.voices)
+            words = f"{fault.kind}, bar {fault.bar} beat {fault.beat:g}, {voices}"
+            rings.append((fault.step, fault.voices, words))
+        if found:
+            note = (
+                f"<small>{len(found)} faults of voice-leading are ringed in the piano roll</small>"
+            )
+    roll = piano_roll_svg(score, rings)
+    folded = f"<details><summary>piano roll</summary>{roll}</details>"
+    return (
+        f'<div class="card music"><h3>{escape(title)}</h3>{player(score)}'
+        f"{notation_svg(score, named)}{folded}{note}</div>"
+    )
+
+
+def spread_cards(sets: Mapping[str, Sequence[Score]]) -> str:
+    """Histograms of pitch and duration, a curve for each set of pieces, as HTML."""
+    tables = {kind: histograms(scores) for kind, scores in sets.items() if scores}
+    across = {"pitch": "MIDI pitch", "duration": "duration in sixteenths"}
+    cards = ""
+    for name, words in across.items():
+        shares = {kind: table[name].mean(0) for kind, table in tables.items()}
+        heard = np.flatnonzero(sum(shares.values()))
+        if not heard.size:
+            continue
+        bins = range(heard[0], heard[-1] + 1)
+        series = [
+            Series(kind, bins, share[bins].tolist(), colour, "points")
+            for colour, (kind, share) in enumerate(shares.items())
+        ]
+        drawn = chart(series, label="share of notes", zero=True, across=words)
+        cards += f'<div class="card wide"><div class="legend">{legend(series)}</div>{drawn}</div>'
+    return cards

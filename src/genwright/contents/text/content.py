@@ -1,0 +1,139 @@
+"""Text as a kind of content."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from genwright.contents.text.evaluate import evaluate_text
+from genwright.contents.text.sampler import TextSampler
+from genwright.contents.text.view import TextView, fill_card, sample_card
+from genwright.core.content import FirstBatch, FirstSeen, Section
+from genwright.core.contracts import Batch
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import register
+from genwright.evaluation.figure import Figure
+from genwright.evaluation.pilot import SampleCounts
+from genwright.models import hf
+from genwright.models.transformer import Transformer
+from genwright.runs.content import Content
+
+if TYPE_CHECKING:
+    from genwright.runs.evaluation import Evaluation
+    from genwright.runs.trained import TrainedRun
+
+SHOWN = 8  # samples in a report
+TOKENS = 160  # of an example that `inspect` prints
+SAMPLES_NOTE = (
+    '<p class="soft"><mark class="prompt">The prompt</mark> was given, the rest is the model\'s. '
+    '<u class="copy">Underlined</u>: the longest piece that stands word for word in the training '
+    "data. Samples that continue a prompt were drawn as the recipe samples; the others at "
+    "temperature 1 from all tokens, as those that the figures of samples are made of.</p>"
+)
+
+
+def export_hf(run: TrainedRun, folder: Path) -> None:
+    """A folder that transformers' Auto classes load."""
+    hf.export(cast(Transformer, run.model), run.codec.for_others(), folder)
+
+
+class TextContent(Content):
+    """Text and code."""
+
+    kind = "text"
+    thing = "document"
+    sampler = TextSampler()
+    view = TextView()
+    exporters = {"hf": export_hf}
+
+    def evaluate(
+        self, run: TrainedRun, options: Any, counts: SampleCounts
+    ) -> tuple[list[Figure], list[dict[str, Any]]]:
+        if options.samples and not run.recipe.objective.causal:
+            raise GenwrightError(
+                f"--samples is for what draws samples, and {run.folder} fills gaps", "leave it out"
+            )
+        return evaluate_text(run, counts)
+
+    def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
+        """Samples of the evaluation, or passages whose gaps were filled."""
+        texts = [kept for kept in evaluation.samples if "text" in kept]
+        filled = [kept for kept in evaluation.samples if "gaps" in kept]
+        cards = "".join(sample_card(kept, evaluation.step) for kept in texts[:SHOWN])
+        fills = "".join(fill_card(kept) for kept in filled)
+        return [Section("Samples", cards, SAMPLES_NOTE), Section("Filled gaps", fills)]
+
+    def sizes(self, run: TrainedRun) -> dict[str, Any]:
+        flop = cast(Transformer, run.model).flops_per_token(run.recipe.data.context)
+        return {"FLOP per token, forward and backward": flop}
+
+    def first_seen(self, first: FirstBatch) -> FirstSeen:
+        if "targets" not in first.prepared:
+            return FirstSeen()
+        codec = first.dataset.codec
+        pieces = [marked_pieces(first.prepared, row, codec) for row in first.rows]
+        return FirstSeen(pieces=pieces, facts=_facts(first))
+
+
+def marked_pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
+    """Runs of counted and of other tokens of one example, decoded. Of causal models the targets are
+    shown: what is to be said."""
+    inputs = batch["inputs"][row, :TOKENS].tolist()
+    targets = batch["targets"][row, :TOKENS].tolist()
+    tokens: list[tuple[int, bool]] = []
+    if _shifted(inputs, targets):
+        tokens.append((inputs[0], False))
+        inputs = [*inputs[1:], targets[-1]]
+    for given, target in zip(inputs, targets, strict=True):
+        counted = target >= 0
+        tokens.append((target if counted else max(given, 0), counted))
+    pieces = []
+    for counted, run in groupby(tokens, key=lambda pair: pair[1]):
+        ids = [token for token, _ in run]
+        pieces.append((codec.decode(ids, special=True), counted))
+    return pieces
+
+
+def _shifted(inputs: list[int], targets: list[int]) -> bool:
+    """Whether a target is what comes next, as of causal models."""
+    if len(targets) < 2:
+        return False
+    pairs = zip(inputs[1:], targets[:-1], strict=True)
+    return all(given == target or target < 0 for given, target in pairs)
+
+
+def _facts(first: FirstBatch) -> dict[str, str]:
+    """Facts of text, in place of those that every run has."""
+    summary = first.dataset.summary
+    train = summary["train"]
+    held_out = summary["held_out"]
+    targets = first.prepared["targets"]
+    counted = int((targets >= 0).sum())
+    given = targets.numel()
+    size = first.stream.size
+    units = first.stream.units
+    steps = first.recipe.training.steps
+    seen = steps * size * units * first.objective.draws
+    share = held_out["bytes"] / max(1, train["bytes"] + held_out["bytes"])
+    flop = cast(Transformer, first.objective.modules["model"]).flops_per_token(units) * seen
+    vocabulary = first.dataset.codec.space.vocabulary
+    each = train["bytes"] / max(1, train["tokens"])
+    epochs = seen / max(1, train["tokens"])
+    return {
+        "data": (
+            f"{summary['files']:,} files, {train['tokens']:,} training tokens "
+            f"({train['bytes'] / 1e6:,.1f} MB), {held_out['tokens']:,} held out "
+            f"({held_out['documents']:,} documents, {share:.1%} of the bytes)"
+        ),
+        "attributes": "",  # none are known of text
+        "vocabulary": f"{vocabulary:,} tokens, {each:.2f} bytes each",
+        "batch": (
+            f"{size} x {units} tokens, {counted:,} of {given:,} count in the loss "
+            f"({counted / given:.0%})"
+        ),
+        "run": f"{steps:,} steps, {seen:,} tokens, {epochs:.2f} epochs, {flop:.2e} FLOP",
+    }
+
+
+register("content", TextContent.kind, TextContent())

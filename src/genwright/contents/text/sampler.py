@@ -1,0 +1,125 @@
+"""Text from a model: continued by a causal one, filled in by a masked one, as asked for by
+`SampleOptions`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from genwright.contents.text.fill import Filled, fill
+from genwright.contents.text.generate import Generated, generate
+from genwright.contents.text.options import SampleOptions
+from genwright.contents.text.sample_figures import noise
+from genwright.core.content import Drawn, Event, Opened, Partial, Sample
+from genwright.core.contracts import Batch
+from genwright.core.errors import GenwrightError
+from genwright.sampling.drawing import Decoding
+from genwright.sampling.step import needs_causal
+
+# what fills gaps, unless the options say how: always the likeliest token
+LIKELIEST = {"temperature": 0.0, "repetition_penalty": 1.0}
+CANDIDATES = 5  # of a gap
+
+
+def decoding(opened: Opened, options: SampleOptions) -> Decoding:
+    """The settings of sampling that the options ask for."""
+    settings = opened.changed(options)
+    assert isinstance(settings, Decoding)
+    if options.any_bytes:
+        settings = settings.model_copy(update={"valid_utf8": False})
+    return settings
+
+
+class TextSampler:
+    """See `core.content.Sampler`. Samples are `Generated` texts, or one `Filled` text."""
+
+    options = SampleOptions
+
+    def draw(
+        self,
+        opened: Opened,
+        options: SampleOptions,
+        n: int | None = None,
+        first: int = 0,
+        partial: bool = False,
+    ) -> Iterator[Event]:
+        """`n` samples of each prompt, from sample `first` of it on; pieces of them as they come.
+        Raises GenwrightError where the model cannot, or the codec lacks a character."""
+        if options.fill is not None:
+            if options.prompt:
+                raise GenwrightError(
+                    "--fill and --prompt were both given",
+                    "masked models take --fill, causal ones --prompt",
+                )
+            yield Drawn(Sample(self.filled(opened, options)))
+            return
+        model = opened.objective.modules["model"]
+        needs_causal(model)
+        prompts: Any = list(options.prompt) or [""]
+        for prompt in prompts:
+            if isinstance(prompt, str):
+                opened.codec.encode(prompt)  # all of them, before the first is drawn
+        settings = decoding(opened, options)
+        count = n or options.n or 1
+        number = 0
+        drawn = generate(model, opened.codec, prompts, count, settings, first, pieces=partial)
+        for event in drawn:
+            if isinstance(event, Generated):
+                yield Drawn(
+                    Sample(
+                        event,
+                        event.prompt,
+                        seed=settings.seed,
+                        number=number,
+                        tokens=event.tokens,
+                    )
+                )
+                number += 1
+            else:
+                yield Partial(event.row, event.text)
+
+    def filled(self, opened: Opened, options: SampleOptions) -> Filled:
+        """A text whose [MASK]s are filled by their likeliest tokens, or as the options say; the
+        likeliest candidates of each."""
+        model = opened.objective.modules["model"]
+        settings = decoding(opened, options)
+        assert options.fill is not None
+        said_how = options.model_fields_set - {"fill", "candidates", "any_bytes", "n"}
+        if not said_how:
+            settings = settings.model_copy(update=LIKELIEST)
+        top = options.candidates or CANDIDATES
+        return fill(model, opened.codec, options.fill, top=top, settings=settings)
+
+    def collected(self, samples: Sequence[Sample]) -> list[Any]:
+        """The generated texts, in order."""
+        return [sample.content for sample in samples]
+
+    def real(self, dataset: Any, split: str, n: int) -> list[Sample]:
+        """The documents of a split, the first n."""
+        found = []
+        for number, (name, tokens) in enumerate(dataset.documents(split)):
+            if number == n:
+                break
+            ids = tuple(np.asarray(tokens).tolist())
+            text = dataset.codec.decode(list(ids))
+            content = Generated("", text, ids, "end", 0.0)
+            found.append(Sample(content, name, number=number, tokens=ids))
+        return found
+
+    def noise(self, like: Sequence[Sample], seed: int) -> list[Sample]:
+        """Texts of the same lengths, of tokens drawn by their frequency in `like`."""
+        counts = np.bincount(np.concatenate([np.asarray(s.tokens, np.int64) for s in like]))
+        drawn = noise(counts / counts.sum(), [len(s.tokens) for s in like], seed)
+        return [
+            Sample(None, seed=seed, number=i, tokens=tuple(tokens.tolist()))
+            for i, tokens in enumerate(drawn)
+        ]
+
+    def batch(self, samples: Sequence[Sample], codec: Any) -> Batch:
+        """(n, longest) tokens, -1 where a sample has ended."""
+        rows = [torch.tensor(sample.tokens, dtype=torch.int64) for sample in samples]
+        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
+        return {"tokens": tokens}

@@ -1,0 +1,85 @@
+"""The data of a report: what a page says of runs, from what lies in their folders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genwright.core.errors import GenwrightError
+from genwright.reporting.page import RunData
+from genwright.reporting.provenance import (
+    data_facts,
+    differences,
+    own_description,
+    run_names,
+    trained_on,
+)
+from genwright.reporting.report import write_report
+from genwright.runs.evaluate import evaluate
+from genwright.runs.evaluation import Evaluation, latest
+from genwright.runs.trained import TrainedRun
+
+logger = logging.getLogger(__name__)
+
+
+def write(runs: Sequence[TrainedRun], path: Path) -> Path:
+    """The report of runs; what was not evaluated yet is, first. Raises GenwrightError."""
+    path = _page_at(path)
+    names = run_names([run.folder for run in runs])
+    data = []
+    for run, name in zip(runs, names, strict=True):
+        evaluation = latest(run) or evaluate(run, run.kind.evaluate_options())
+        data.append(run_data(run, name, evaluation))
+    for text in differences(data):
+        logger.warning(text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_report(data, path)
+
+
+def _page_at(path: Path) -> Path:
+    """Where a page can be written: a new file, a regular one that it replaces, or what a link leads
+    to. Raises GenwrightError."""
+    place = path.resolve() if path.is_symlink() else path
+    if not place.name or (place.exists() and not place.is_file()):
+        raise GenwrightError(
+            f"{path} cannot be written: it is no regular file", "choose another place with --output"
+        )
+    return place
+
+
+def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
+    """What the report says of a run, under this name."""
+    recipe = run.recipe
+    records = run.records
+    environment = dict(run.environment)
+    data = environment.pop("data", {})
+    summary = data.get("summary", {})
+    weights = f"{evaluation.weights} weights"
+    modules = run.objective.modules.values()
+    parameters = sum(p.numel() for module in modules for p in module.parameters())
+    sizes: dict[str, Any] = {
+        "parameters": parameters,
+        "checkpoint": f"step {evaluation.step}, {weights}",
+        **run.kind.sizes(run),
+    }
+    last = max((record["step"] for record in records), default=0)
+    steps = recipe.training.steps
+    status = "finished" if last >= steps else f"stopped at step {last} of {steps}"
+    return RunData(
+        name=name,
+        trained_on=trained_on(recipe, summary, run.kind.thing),
+        recipe_name=recipe.name,
+        description=own_description(recipe, environment.get("overrides", {})),
+        recipe=recipe.dump(),
+        records=records,
+        figures=evaluation.figures,
+        measured_at=f"step {evaluation.step:,}, {weights}",
+        watched=run.kind.watched_on(recipe, summary),
+        sections=run.kind.sections(run, evaluation),
+        data=data_facts(recipe, data),
+        sizes=sizes,
+        environment=environment,
+        status=status,
+    )
