@@ -316,7 +316,7 @@ def test_the_number_of_samples_is_kept_with_the_figures(trained, tmp_path):
     assert genwright.load(tmp_path / "run").evaluate().counts == {"samples": 32}
 
 
-def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, capsys):
+def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, caplog):
     folders = [tmp_path / name / "run" for name in ("a", "b")]
     for folder in folders:
         shutil.copytree(trained.folder, folder)
@@ -324,7 +324,7 @@ def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, capsys)
     assert (
         "<h1>a/run and b/run</h1>" in page
         and "different data" not in page
-        and capsys.readouterr().err == ""
+        and not caplog.messages
     )
     environment = folders[1] / "environment.json"
     kept = json.loads(environment.read_text())
@@ -334,7 +334,7 @@ def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, capsys)
         assert list((folder / "evaluations").glob("*.json"))
     page = genwright.report(folders, tmp_path / "two.html").read_text()
     assert "a/run and b/run saw different data (files: 12 and 11)" in page
-    assert "note: a/run and b/run saw different data" in capsys.readouterr().err
+    assert "a/run and b/run saw different data" in caplog.text
     with pytest.raises(GenwrightError, match="is given twice"):
         genwright.report([folders[0], folders[0]], tmp_path / "two.html")
 

@@ -124,7 +124,7 @@ def test_a_folder_that_is_no_run_is_left_as_it_was(tmp_path):
     assert (tmp_path / "run" / ".lock").read_text() == "also mine"
 
 
-def test_an_empty_checkpoint_is_passed_over_and_named(tmp_path, capsys):
+def test_an_empty_checkpoint_is_passed_over_and_named(tmp_path, caplog):
     write(tmp_path / "in", 0, 20)
     train(tmp_path, until=2)
     empty = tmp_path / "run" / "checkpoints" / "step-00000100"
@@ -135,7 +135,7 @@ def test_an_empty_checkpoint_is_passed_over_and_named(tmp_path, capsys):
     half.mkdir()
     (half / "weights.safetensors").write_bytes(b"half")
     assert genwright.load(tmp_path / "run").step == 4
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "step-00000200 is empty, and passed over" in said
     assert (
         "step-00000300 is damaged (manifest.json is missing or unreadable): falling back to an earlier one"

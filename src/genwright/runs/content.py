@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from genwright.core.content import (
     Drawn,
@@ -51,7 +51,12 @@ PART = 16  # samples that are drawn at once
 COMPARED = 1000  # real samples that samples are compared with
 SHOWN = 8  # samples in a report
 
-Exporter = Callable[[TrainedRun, Path], None]
+
+class Exporter(NamedTuple):
+    """A format of `genwright export`. write: writes a run into a new folder. of: what it is for."""
+
+    write: Callable[[TrainedRun, Path], None]
+    of: str
 
 
 class Content:
@@ -63,7 +68,7 @@ class Content:
     view: View
     # held-out examples that the objective measures while training; None: all
     held_out_seen: ClassVar[int | None] = None
-    # format of `genwright export` -> what writes a run into a folder
+    # formats of `genwright export`, by name
     exporters: ClassVar[Mapping[str, Exporter]] = {}
 
     @property

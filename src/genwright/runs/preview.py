@@ -134,8 +134,8 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
     dataset = first.dataset
     stream = first.stream
     unit = stream.unit
-    train = dataset.summary["train"]["examples"]
-    held_out = dataset.summary["held_out"]["examples"]
+    train = dataset.summary["train"].get("examples", 0)
+    held_out = dataset.summary["held_out"].get("examples", 0)
     known = dataset.codec.space.attributes
     attributes = ", ".join(f"{name} ({len(values)} values)" for name, values in known.items())
     seen = training.steps * stream.size * stream.units * first.objective.draws

@@ -251,20 +251,23 @@ class Run:
     def export(self, kind: str, folder: str | Path) -> Path:
         """Writes the model for other programs. kind: a format that its kind of content knows.
         Raises GenwrightError."""
-        formats = sorted({name for each in kinds("content").values() for name in each.exporters})
+        formats = {
+            name: exporter
+            for content in kinds("content").values()
+            for name, exporter in content.exporters.items()
+        }
         if kind not in formats:
-            raise GenwrightError(
-                f"--to {kind} is not a known format", f"use --to {' or '.join(formats)}"
-            )
+            known = " or ".join(sorted(formats))
+            raise GenwrightError(f"--to {kind} is not a known format", f"use --to {known}")
         if kind not in self.kind.exporters:
             raise GenwrightError(
-                f"--to {kind} is not for what {self.folder} makes",
+                f"--to {kind} is for {formats[kind].of}, which {self.folder} does not make",
                 "use the run's own safetensors",
             )
         target = Path(folder)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise GenwrightError(f"{target} exists already and is not empty", "name a new folder")
-        self.kind.exporters[kind](self, target)
+        self.kind.exporters[kind].write(self, target)
         return target
 
     def report(self, path: str | Path | None = None) -> Path:

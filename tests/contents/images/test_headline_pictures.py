@@ -16,6 +16,7 @@ import genwright
 from genwright.contents.images import recognised as images
 from genwright.contents.images.sampler import drawer_of
 from genwright.core.draws import Draws
+from genwright.evaluation.features import extractor
 from genwright.objectives.likelihoods import binarised, fixed_draws
 from genwright.runs import held_out
 from independent import (
@@ -222,8 +223,9 @@ def test_pictures_by_their_features_and_attributes(pictures, tmp_path, monkeypat
     asked = held_out.condition(order)  # each held-out picture's once
     made = drawer_of(run.opened())(count, asked)
     seen = {"train": real(run, "train"), "held_out": real(run, "held_out"), "samples": made}
-    features = {name: run.eyes.network(x)[1].double().numpy() for name, x in seen.items()}
-    scores = {name: run.eyes.network(x)[0].double().softmax(1).numpy() for name, x in seen.items()}
+    network = extractor(run.dataset(), run.recipe.data.cache).network
+    features = {name: network(x)[1].double().numpy() for name, x in seen.items()}
+    scores = {name: network(x)[0].double().softmax(1).numpy() for name, x in seen.items()}
     assert figures["Frechet distance"].value == pytest.approx(
         frechet(features["train"], features["samples"]), rel=1e-4
     )

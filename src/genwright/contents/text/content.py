@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from genwright.contents.text.evaluate import evaluate_text
 from genwright.contents.text.sampler import TextSampler
@@ -17,7 +17,7 @@ from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
 from genwright.models import hf
 from genwright.models.transformer import Transformer
-from genwright.runs.content import Content
+from genwright.runs.content import Content, Exporter
 
 if TYPE_CHECKING:
     from genwright.runs.evaluation import Evaluation
@@ -45,7 +45,7 @@ class TextContent(Content):
     thing = "document"
     sampler = TextSampler()
     view = TextView()
-    exporters = {"hf": export_hf}
+    exporters: ClassVar[dict[str, Exporter]] = {"hf": Exporter(export_hf, "language models")}
 
     def evaluate(
         self, run: TrainedRun, options: Any, counts: SampleCounts
