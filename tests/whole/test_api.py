@@ -322,9 +322,7 @@ def test_runs_with_folders_of_one_name_are_told_apart(trained, tmp_path, caplog)
         shutil.copytree(trained.folder, folder)
     page = genwright.report(folders, tmp_path / "two.html").read_text()
     assert (
-        "<h1>a/run and b/run</h1>" in page
-        and "different data" not in page
-        and not caplog.messages
+        "<h1>a/run and b/run</h1>" in page and "different data" not in page and not caplog.messages
     )
     environment = folders[1] / "environment.json"
     kept = json.loads(environment.read_text())

@@ -17,7 +17,7 @@ A split's last examples that do not fill a pack (`unit`) are left out, whatever 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
