@@ -13,11 +13,10 @@ from torch import Tensor
 from genwright.core.attributes import decode
 from genwright.core.content import FirstBatch, FirstSeen
 from genwright.core.contracts import describe
-from genwright.core.draws import Draws
 from genwright.core.registry import content_of
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
-from genwright.training.batches import check
+from genwright.training.batches import Batches
 from genwright.training.engine import Engine
 from genwright.training.precision import timed
 
@@ -94,10 +93,12 @@ def preview(recipe: Recipe) -> Preview:
     stream = dataset.stream(
         recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
     )
-    check(objective, stream.size, recipe.training, engine)
+    for module in objective.modules.values():
+        module.to(engine.device)
+    batches = Batches(objective, stream, recipe.training, engine, recipe.seed)
     rows = torch.arange(stream.size)
-    batch = stream.batch(0, rows)
-    prepared = objective.prepare(dict(batch), Draws(recipe.seed, 0, rows), engine)
+    batch = stream.batch(0, rows, objective)
+    prepared = {name: value.cpu() for name, value in batches.prepared(0).batch.items()}
     shown = list(range(min(ROWS, stream.size)))
     where = [describe(stream, 0, rows[i : i + 1]) for i in shown]
     first = FirstBatch(recipe, dataset, objective, stream, batch, prepared, shown)
@@ -166,7 +167,7 @@ def _parameters(objective: Any, engine: Engine) -> int:
 
 
 def _seconds_a_step(first: FirstBatch, engine: Engine) -> float:
-    """The gradients of a step's first turn, measured on one micro-batch."""
+    """The gradients of a step's turns, measured on one micro-batch."""
     size = first.stream.size
     micro = first.recipe.training.micro_batch or size
     few = {name: value[:micro].to(engine.device) for name, value in first.prepared.items()}

@@ -74,7 +74,9 @@ class Batches:
         objective = self.objective
         engine = self.engine
         batch = dict(self.stream.batch(position, self.own, objective))
-        weight = batch.pop(WEIGHT, None)
+        weight = batch.pop(WEIGHT, None)  # (own,)
+        if weight is not None:
+            weight = weight.cpu()  # which examples are left out is decided there
         if engine.device.type != "cpu":
             batch = {k: v.to(engine.device, non_blocking=True) for k, v in batch.items()}
         draws = Draws(self.seed, position, self.placed)

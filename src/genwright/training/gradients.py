@@ -28,7 +28,8 @@ class Gradients(Protocol):
 
     def begin(self, extra: dict[str, Any]) -> None:
         """Called at the start of every `loop.run`, with `State.extra`: what these gradients
-        remember from step to step is kept there, and so is saved and restored."""
+        remember from step to step is kept there (tensors, and values of JSON, the same on every
+        rank), and so is saved and restored."""
 
     def micro(self, loss: Callable[[Batch], Loss], batch: Batch, moving: Sequence[Weights]) -> Loss:
         """Adds the gradients of one micro-batch to those of the moving modules, not divided by

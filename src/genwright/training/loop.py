@@ -299,6 +299,9 @@ def run(
     state and the modules is changed, and torch's own generator is left as it was. Raises Rollback
     after `settings.guard.skips` non-finite steps in a row."""
     gradients = gradients or PlainGradients()
+    for name, value in state.extra.items():
+        if isinstance(value, Tensor):  # a checkpoint gives them on the CPU
+            state.extra[name] = value.to(engine.device)
     gradients.begin(state.extra)
     step = _Step(objective, stream, state, settings, engine, gradients)
     with torch.random.fork_rng([engine.device] if engine.device.type == "cuda" else []):
