@@ -2,7 +2,8 @@
 reached.
 
 1. Every document has a key of some columns (a digest of its content, its name). Documents that
-   agree in any column are one cluster: copies, or versions of one thing. A cluster is never divided.
+   agree in any column are one cluster: copies, or versions of one thing. A cluster is never
+   divided.
 2. Clusters are walked through in the order of a hash. One is held out where that brings the
    held-out amount (bytes, say) nearer to the wanted share, so that neither many small documents
    nor a few large ones decide how much is measured.

@@ -18,6 +18,7 @@ from genwright.contents.text import prepare, shards, units
 from genwright.contents.text.codec import BPE, Bytes, Characters, File
 from genwright.contents.text.data import TextData
 from genwright.data import file_parts, readers, scans
+from genwright.data.cache import FORMAT, digest_of
 
 WORDS = ["alpha", "beta", "gamma", "delta", "naïve", "“quoted”", "x", "=", "y[10]", "日本"]
 
@@ -309,6 +310,22 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
     command = [sys.executable, "-c", code, str(tmp_path / "rows.jsonl"), str(tmp_path / "cache")]
     # MB; the file has 23 MB
     assert float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 60
+
+
+def test_the_key_of_a_shard_is_what_it_was():
+    """Another key would prepare again what a person's cache holds; raise cache.FORMAT where that is
+    wanted, and take the keys here from the new code."""
+    a = readers.Part("/x/a.txt", "a.txt", "aa", 0, 1 << 62, 0, True, [1, 2, 3, 4], "bb", 9)
+    b = readers.Part("/x/b.jsonl", "b.jsonl", "cc", 5, 70, 3, False, [1, 2, 3, 4])
+    held = units.Unit([a, b], "text", skip=False, held=[0, 2])
+    cut = units.Unit([a, b], "text", skip=True, cut=100)
+    assert FORMAT == 4
+    assert digest_of(FORMAT, held.content, "codec", 256) == (
+        "15cc8c0f3f2c67aebce7db534a71be918774701d1a29427aca20b5f5eaaf164f"
+    )
+    assert digest_of(FORMAT, cut.content, "codec", None) == (
+        "4da7ab9284569c6d54a20aa1ab179cf81ee3e076a19fc7991c9ef2f30d8208d6"
+    )
 
 
 def test_workers_import_no_torch():

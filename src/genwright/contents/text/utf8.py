@@ -55,8 +55,8 @@ TRANSITIONS = _transitions()
 
 
 def automaton_of(tokens: Sequence[bytes | None]) -> Automaton:
-    """The automaton of a vocabulary. tokens: the bytes of each token id; None: a special token, which
-    stands between characters."""
+    """The automaton of a vocabulary. tokens: the bytes of each token id; None: a special token,
+    which stands between characters."""
     size = len(tokens)
     lengths = np.array([-1 if token is None else len(token) for token in tokens])
     # (states, vocabulary), after the bytes read so far
