@@ -23,7 +23,11 @@ from PIL.ImageFile import ImageFile
 from genwright.contents.images import sixteen_bits
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6  # colour types
+# colour types; 3 is a palette
+GREY = 0
+RGB = 2
+GREY_ALPHA = 4
+RGBA = 6
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
 _SRGB_GAMMA = 45455  # 1 / 2.2, times 100,000
 _LARGEST_PROFILE = 1 << 22  # bytes; more is a bomb
