@@ -7,8 +7,8 @@ import pytest
 
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.telling import can_lead, tells_nothing
+from genwright.reporting.head import sentence
 from genwright.reporting.page import RunData
-from genwright.reporting.report import sentence
 from genwright.runs.evaluation import Evaluation
 from pages import page_of
 

@@ -10,9 +10,11 @@ from genwright.contents.text.view import fill_card, marked, sample_card
 from genwright.core.content import Mark, Section
 from genwright.core.errors import GenwrightError
 from genwright.evaluation.figure import LOSS, Figure
+from genwright.reporting.curves import smooth, thin
+from genwright.reporting.head import sentence
 from genwright.reporting.page import RunData, rows
 from genwright.reporting.png import Picture, figure
-from genwright.reporting.report import sentence, smooth, thin, write_report
+from genwright.reporting.report import write_report
 from pages import page_of
 
 HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; </pre></style> ]]>"

@@ -40,18 +40,26 @@ class RunData:
     status: str = ""
 
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
 
 STYLE = files("genwright.reporting").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def document(title: str, body: str) -> str:
     """A whole HTML document around a body."""
+    head = (
+        f'<meta charset="utf-8">{GENERATOR}'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="referrer" content="no-referrer">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
+    )
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'{GENERATOR}<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name="referrer" content="no-referrer">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n{body}\n</main></body></html>\n"
+        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n'
+        f"<body><main>\n{body}\n</main></body></html>\n"
     )
 
 
@@ -69,6 +77,10 @@ def plain(value: Any) -> str:
     """A value as a person writes it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
-    return ", ".join(map(plain, value)) if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(plain, value))
+    return str(value)

@@ -73,29 +73,32 @@ def trained_on(recipe: Recipe, summary: Mapping[str, Any], thing: str = "example
     Example: "Trained on 1,437 pictures from the folder mine; 360 more are held out; with label (10
     values)."
     """
-    train, held_out = (_count(summary.get(split, {})) for split in ("train", "held_out"))
-    parts = [
-        f"Trained on {train:,} {_plural(thing, train)} from {_place(recipe)}"
-        if train
-        else f"Trained on {_place(recipe)}"
-    ]
-    if train:
-        parts.append(
-            f"{held_out:,} more {'is' if held_out == 1 else 'are'} held out"
-            if held_out
-            else "nothing is held out"
-        )
-    known = [
-        f"{name} ({len(values):,} values)" for name, values in summary.get("attributes", {}).items()
-    ]
+    train = _count(summary.get("train", {}))
+    held_out = _count(summary.get("held_out", {}))
+    parts = []
+    if not train:
+        parts.append(f"Trained on {_place(recipe)}")
+    else:
+        parts.append(f"Trained on {train:,} {_plural(thing, train)} from {_place(recipe)}")
+        if not held_out:
+            parts.append("nothing is held out")
+        else:
+            verb = "is" if held_out == 1 else "are"
+            parts.append(f"{held_out:,} more {verb} held out")
+    known = []
+    for name, values in summary.get("attributes", {}).items():
+        known.append(f"{name} ({len(values):,} values)")
+    if len(known) > ATTRIBUTES:
+        known[ATTRIBUTES:] = [f"{len(known) - ATTRIBUTES} more attributes"]
     if known:
-        more = [f"{len(known) - ATTRIBUTES} more attributes"] if len(known) > ATTRIBUTES else []
-        parts.append("with " + ", ".join(known[:ATTRIBUTES] + more))
+        parts.append(f"with {', '.join(known)}")
     return "; ".join(parts) + "."
 
 
 def _plural(thing: str, count: int) -> str:
-    return thing if count == 1 else f"{thing}s"
+    if count == 1:
+        return thing
+    return f"{thing}s"
 
 
 def _count(split: Mapping[str, Any]) -> int:

@@ -19,8 +19,8 @@ from genwright.core.contracts import Loss, Objective, Space
 from genwright.core.draws import Draws
 from genwright.evaluation.figure import LOSS, Figure, named
 from genwright.evaluation.language import BITS_PER_BYTE, bits_per_byte, evaluate_language
+from genwright.reporting.head import sentence
 from genwright.reporting.page import RunData
-from genwright.reporting.report import sentence
 from independent import bigram, distinct, longest_copy, nats, near, repetition, unigram
 
 transformers = pytest.importorskip("transformers")

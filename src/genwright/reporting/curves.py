@@ -1,0 +1,179 @@
+"""The curves of a report: the loss with its floors, then a small chart of everything else that was
+recorded while runs trained."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from genwright.evaluation.figure import EXAMPLE_LOSS, TOKEN_LOSSES, named
+from genwright.reporting.fragments import soft
+from genwright.reporting.page import RunData
+from genwright.reporting.svg import Series, chart, legend
+
+POINTS = 400  # of a curve: more than a screen shows
+SMALL = (330, 210)  # pixels of a small chart
+NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb", "memorised_floor"}
+LABELS = {
+    "rate": "learning rate / its peak",
+    "frechet": "Frechet distance",
+    "reverse_kl": "reverse KL",
+}
+NOTE = soft("Lines: each step of training. Marks: held-out data, or samples drawn on the way.")
+
+Row = dict[str, Any]  # numbers of one record by name, None where one was not finite, and its step
+
+
+class _Measured(NamedTuple):
+    """What a run's records say: of each step of training, and of held-out data."""
+
+    run: RunData
+    steps: list[Row]
+    held_out: list[Row]
+
+
+def curves(runs: Sequence[RunData]) -> str:
+    """All curves of some runs, as HTML; "" where nothing was recorded."""
+    measured = [_measured(run) for run in runs]
+    large = _loss_card(measured)
+    cards = ""
+    for key in _recorded(measured):
+        label = LABELS.get(key, key.replace("_", " ").replace("per second", "a second"))
+        is_speed = key.endswith("_per_second")
+        drawn = chart(_series(measured, key), label=label, size=SMALL, zero=is_speed)
+        if drawn:
+            cards += f'<div class="card">{drawn}{_sizes(runs, key)}</div>'
+    if not large and not cards:
+        return ""
+    return f'<h2>Curves</h2>{NOTE}{large}<div class="pair">{cards}</div>'
+
+
+def _measured(run: RunData) -> _Measured:
+    steps = []
+    held_out = []
+    for record in run.records:
+        if "step" not in record:
+            continue
+        if "held_out" in record:
+            held_out.append(_numbers({**record["held_out"], "step": record["step"]}))
+        else:
+            steps.append(_numbers(record))
+    return _Measured(run, steps, held_out)
+
+
+def _numbers(record: Mapping[str, Any]) -> Row:
+    """What a record says in numbers, or as None, where one was not finite."""
+    row = {}
+    for name, value in record.items():
+        if value is None or isinstance(value, (int, float)):
+            row[name] = value
+    return row
+
+
+def _recorded(measured: Sequence[_Measured]) -> list[str]:
+    """The names of what was recorded, in order: of steps, then of held-out data."""
+    names: dict[str, None] = {}
+    for rows in [run.steps for run in measured] + [run.held_out for run in measured]:
+        for row in rows:
+            names.update(dict.fromkeys(row))
+    return [name for name in names if name not in NO_CURVE]
+
+
+def _loss_card(measured: Sequence[_Measured]) -> str:
+    """The loss with its floors, wide."""
+    runs = [each.run for each in measured]
+    floors: dict[str, float] = {}
+    units = set()
+    for run in runs:
+        loss = named(run.figures, *TOKEN_LOSSES, EXAMPLE_LOSS)
+        if loss is None:
+            continue
+        units.add(loss.unit)
+        for name, value in loss.floors.items():
+            same = name not in floors or math.isclose(floors[name], value, rel_tol=1e-6)
+            floors[name if same else f"{name} ({run.name})"] = value
+    label = "loss"
+    if len(units) == 1:
+        label += f", {units.pop()}"
+    series = _series(measured, "loss")
+    drawn = chart(series, floors, label=label)
+    if not drawn:
+        return ""
+    names = f'<div class="legend">{legend(series)}</div>'
+    return f'<div class="card wide">{names}{drawn}{_sizes(runs, "loss")}</div>'
+
+
+def _series(measured: Sequence[_Measured], key: str) -> list[Series]:
+    """What was measured of a key at each step of training as lines, of held-out data, or samples
+    drawn on the way, as points."""
+    several = len(measured) > 1
+    series = []
+    for colour, of_run in enumerate(measured):
+        before = f"{of_run.run.name}: " if several else ""
+        steps, values = _curve(of_run.steps, key)
+        if key == "loss" and not several:
+            series.append(Series("each step", *thin(steps, values), colour, "faint"))
+        name = f"{before}training"
+        if key == "loss" or key.endswith("_per_second"):
+            name += " (smoothed)"
+            values = smooth(values)
+        series.append(Series(name, *thin(steps, values), colour))
+        is_of_samples = "samples" in of_run.run.watched.get(key, "")
+        name = f"{before}samples" if is_of_samples else f"{before}held out"
+        steps, values = _curve(of_run.held_out, key)
+        series.append(Series(name, steps, values, colour if several else 1, "points"))
+    return [one for one in series if one.x]
+
+
+def _curve(rows: Sequence[Row], key: str) -> tuple[list[float], list[float]]:
+    """(steps, values) of a key; what was not finite is NaN."""
+    steps = []
+    values = []
+    for row in rows:
+        if key in row:
+            steps.append(float(row["step"]))
+            values.append(math.nan if row[key] is None else float(row[key]))
+    return steps, values
+
+
+def thin(
+    x: Sequence[float], y: Sequence[float], points: int = POINTS
+) -> tuple[list[float], list[float]]:
+    """Every n-th point and the last, at most `points` + 1."""
+    if not x:
+        return [], []
+    every = math.ceil(len(x) / points)
+    kept = sorted({*range(0, len(x), every), len(x) - 1})
+    return [x[i] for i in kept], [y[i] for i in kept]
+
+
+def smooth(y: Sequence[float]) -> list[float]:
+    """Means over windows that widen with the step, to a thirtieth of all: no lag, and the steep
+    beginning stays steep. Values that are not finite are passed over."""
+    values = np.asarray(y, float)
+    known = np.isfinite(values)
+    places = np.arange(len(y))
+    half = np.minimum(places // 4, len(y) // 60)
+    low = places - half
+    high = np.minimum(places + half + 1, len(y))
+    sums = np.append(0, np.cumsum(np.where(known, values, 0)))
+    counts = np.append(0, np.cumsum(known))
+    total = sums[high] - sums[low]
+    count = counts[high] - counts[low]
+    means: list[float] = np.where(count > 0, total / np.maximum(count, 1), np.nan).tolist()
+    return means
+
+
+def _sizes(runs: Sequence[RunData], key: str) -> str:
+    """On how much a curve's held-out values were measured, which the table of figures may do on
+    more."""
+    sizes = {}
+    for run in runs:
+        recorded = any(key in record.get("held_out", ()) for record in run.records)
+        if key in run.watched and recorded:
+            sizes[run.name] = run.watched[key]
+    if len(set(sizes.values())) == 1:
+        return f"<small>{escape(next(iter(sizes.values())))}</small>"
+    return "".join(f"<small>{escape(name)}: {escape(text)}</small>" for name, text in sizes.items())
