@@ -72,18 +72,18 @@ class Draft:
         """The piece on a grid, and how many notes there were and what became of them. Raises
         BadMusic."""
         voices = self._voices()
-        end = self.end
+        ends = [self.end]
         for _, exact in voices:
-            for raw in exact:
-                end = max(end, raw.start + raw.length)
+            ends += [raw.start + raw.length for raw in exact]
+        end = max(ends)
         self._check_length(end)
 
         counts = Counter(self.lost)
         placed = tuple(_place(notes, per_quarter, counts) for _, notes in voices)
-        length = step_of(end, per_quarter)
+        stops = [step_of(end, per_quarter)]
         for on_grid in placed:
-            for note in on_grid:
-                length = max(length, note.start + note.length)
+            stops += [note.start + note.length for note in on_grid]
+        length = max(stops)
         meters = self._placed_meters(per_quarter, counts)
         bars = self._placed_bars(end, per_quarter, length)
         keys = self._placed_keys(per_quarter, counts)
@@ -294,11 +294,13 @@ def _place(notes: list[Raw], per_quarter: int, counts: Counter[str]) -> tuple[No
     placed: list[_Placed] = []
     counts["notes"] += len(notes)
     for raw in notes:
-        new = _Placed(step_of(raw.start, per_quarter), raw.start + raw.length, raw)
-        on_grid = _is_step(raw.start, per_quarter) and _is_step(new.end, per_quarter)
+        end = raw.start + raw.length
+        new = _Placed(step_of(raw.start, per_quarter), end, raw)
+        on_grid = _is_step(raw.start, per_quarter) and _is_step(end, per_quarter)
         counts["tuplets"] += raw.tuplet
         counts["notes moved"] += not on_grid or not raw.length
-        rival = _rival(placed, new)
+        alone = not placed or placed[-1].step != new.step
+        rival = None if alone else _rival(placed, new)
         if rival is None:
             placed.append(new)
             continue
