@@ -404,7 +404,7 @@ def test_keys(key, sharps, mode, scale):
     assert found.keys == ([] if sharps is None else [(0, sharps, mode)])
 
 
-@pytest.mark.parametrize("key", ["Bn", "H", "Es", "c", "G major tune", "Cx"])
+@pytest.mark.parametrize("key", ["Bn", "H", "Es", "c", "G major tune", "Cx", "CB"])
 def test_a_key_that_is_none_is_refused(key):
     with pytest.raises(BadMusic, match=f"sets the key '{key[:20]}', which is none of ABC"):
         draft(f"X:1\nK:{key}\nC\n")

@@ -77,40 +77,45 @@ class KeyField(NamedTuple):
 FREE = Metre(0, 4)
 
 
+_METRE_SIGNS = {"C": Metre(4, 4), "c": Metre(4, 4), "C|": Metre(2, 2), "c|": Metre(2, 2)}
+
+
 def metre(text: str) -> Metre | None:
-    """M:6/8, C, C|, none, (2+3)/8, 3/8+2/8 (3.1.6)."""
+    """M:6/8, C, C|, none, (2+3)/8, 3/8+2/8 (3.1.6); None where it is none of them."""
     text = text.strip()
-    if text in ("C", "c"):
-        return Metre(4, 4)
-    if text in ("C|", "c|"):
-        return Metre(2, 2)
+    if text in _METRE_SIGNS:
+        return _METRE_SIGNS[text]
     if text.lower() in ("none", ""):
         return FREE
     if not re.fullmatch(r"[\d+/() ]{1,60}", text):
         return None
-    parts = re.findall(r"\(?([\d+ ]+?)\)?\s*/\s*(\d{1,3})", text)
-    if not parts or re.sub(r"[() ]", "", text) != "".join(_joined(parts)):
+    parts = re.findall(r"\(?([\d+ ]+?)\)?\s*/\s*(\d{1,3})", text)  # (beats, unit) of each
+    plain = re.sub(r"[() ]", "", text)
+    if not parts or plain != "".join(_written(above, unit) for above, unit in parts):
         return None
-    beats = [[int(beat) for beat in above.split("+") if beat.strip()] for above, _ in parts]
     units = [int(unit) for _, unit in parts]
-    if any(beat > LARGEST_NUMBER for part in beats for beat in part) or not all(units):
+    if not all(units):
         return None
-    unit = max(units)
-    if any(unit % each for each in units):
-        return None
-    total = sum(sum(part) * unit // each for part, each in zip(beats, units, strict=True))
-    return Metre(total, unit) if total else None
+    largest = max(units)
+    beats = 0  # in the smallest unit
+    for (above, _), unit in zip(parts, units, strict=True):
+        counts = [int(count) for count in above.split("+") if count.strip()]
+        if largest % unit or any(count > LARGEST_NUMBER for count in counts):
+            return None
+        beats += sum(counts) * largest // unit
+    return Metre(beats, largest) if beats else None
 
 
-def _joined(parts: list[tuple[str, str]]) -> list[str]:
-    """The parts of a metre as they were written, without spaces and parentheses."""
-    return [f"{above}/{unit}".replace(" ", "") for above, unit in parts]
+def _written(above: str, unit: str) -> str:
+    """A part of a metre as it was written, without spaces and parentheses."""
+    return f"{above}/{unit}".replace(" ", "")
 
 
 def unit_length(text: str) -> Fraction:
     """L:1/8, in whole notes (3.1.7). Raises BadMusic."""
     match = re.fullmatch(r"\s*(\d{1,4})(?:\s*/\s*(\d{1,4}))?\s*", text)
-    above, below = (int(match[1]), int(match[2] or 1)) if match else (0, 0)
+    above = int(match[1]) if match else 0
+    below = int(match[2] or 1) if match else 0
     if not above or not below or max(above, below) > LARGEST_NUMBER:
         raise BadMusic(f"sets the unit note length {text.strip()[:20]!r}, which is none")
     return Fraction(above, below)
@@ -119,7 +124,9 @@ def unit_length(text: str) -> Fraction:
 def usual_length(metre: Metre) -> Fraction:
     """The unit note length where no L: sets one (3.1.7): a sixteenth in bars shorter than three
     quarters, else an eighth."""
-    return Fraction(1, 16) if 0 < metre.bar < Fraction(3, 4) else Fraction(1, 8)
+    if 0 < metre.bar < Fraction(3, 4):
+        return Fraction(1, 16)
+    return Fraction(1, 8)
 
 
 def tempo(text: str, unit: Fraction) -> float | None:
@@ -130,27 +137,31 @@ def tempo(text: str, unit: Fraction) -> float | None:
     match = re.fullmatch(r"(?:([\d/ ]+|C\d{0,3}|C\d/\d)\s*=)?\s*(\d{1,9}(?:\.\d{1,9})?)", text)
     if not match:
         return None
-    beats = (match[1] or "C").strip()
     speed = float(match[2])
-    if beats.startswith("C"):
-        return (
-            float(4 * unit * Fraction(beats[1:] or "1")) * speed
-            if not beats.endswith("/0")
-            else None
-        )
-    lengths = beats.split()
-    if not lengths or not all(
-        re.fullmatch(r"[1-9]\d{0,3}(/[1-9]\d{0,3})?", each) for each in lengths[:9]
-    ):
+    beat = _beat(match[1] or "C", unit)
+    if beat is None:
         return None
-    return (
-        float(4 * sum(map(Fraction, lengths[:9]), Fraction(0))) * speed
-        if len(lengths) < 9
-        else None
-    )
+    return float(4 * beat) * speed
 
 
-_PROPERTY = re.compile(  # a name in small letters, but no mode before an accidental, as in D mix =c
+def _beat(text: str, unit: Fraction) -> Fraction | None:
+    """How long the beat of a tempo is, in whole notes: 1/4, 1/4 3/8, and C, C3 in unit note
+    lengths; None where it says none."""
+    text = text.strip()
+    if text.startswith("C"):
+        if text.endswith("/0"):
+            return None
+        return unit * Fraction(text[1:] or "1")
+    lengths = text.split()
+    if not 0 < len(lengths) < 9:
+        return None
+    if not all(re.fullmatch(r"[1-9]\d{0,3}(/[1-9]\d{0,3})?", length) for length in lengths):
+        return None
+    return sum(map(Fraction, lengths), Fraction(0))
+
+
+# a name in small letters, but no mode before an accidental, as in D mix =c
+_PROPERTY = re.compile(
     r'(?<!\S)(?!maj|min|mix|dor|phr|lyd|loc|aeo|ion|exp|m\s*=)([a-z][a-z-]*)\s*=\s*("[^"]*"|[^\s"]+)'
 )
 _CLEF = re.compile(
@@ -172,21 +183,30 @@ def properties(text: str) -> tuple[Properties, str]:
             clef = word
         else:
             kept.append(word)
-    octave = found.get("octave")
-    semitones = found.get("transpose", found.get("t"))
-    clef_octave = unpitched = None
-    if clef is not None and (match := _CLEF.fullmatch(clef)):
-        clef_octave = (
-            {"8": 1, "15": 2}[match[1][1:]] * (-1 if match[1][0] in "-_" else 1) if match[1] else 0
-        )
-        unpitched = clef.lower().startswith(("perc", "p"))
-    unread = sum(name in _UNREAD for name in found) + (clef is not None and clef_octave is None)
-    moved = _small(octave, "octave"), clef_octave, _small(semitones, "transpose")
-    return Properties(*moved, unpitched, unread), " ".join(kept)
+    clef_octave, unpitched = _clef(clef)
+    unread = sum(name in _UNREAD for name in found)
+    if clef is not None and clef_octave is None:
+        unread += 1
+    octave = _small(found.get("octave"), "octave")
+    semitones = _small(found.get("transpose", found.get("t")), "transpose")
+    return Properties(octave, clef_octave, semitones, unpitched, unread), " ".join(kept)
+
+
+def _clef(text: str | None) -> tuple[int | None, bool | None]:
+    """(octaves up, whether it is one of percussion) of a clef; None for both where it is none."""
+    match = _CLEF.fullmatch(text) if text is not None else None
+    if text is None or match is None:
+        return None, None
+    octaves = 0
+    if match[1]:  # such as +8 or _15
+        octaves = 2 if match[1][1:] == "15" else 1
+        if match[1][0] in "-_":
+            octaves = -octaves
+    return octaves, text.lower().startswith(("perc", "p"))
 
 
 def _small(text: str | None, name: str) -> int | None:
-    """A number of octaves or semitones."""
+    """A number of octaves or semitones. name: of the property. Raises BadMusic."""
     if text is None:
         return None
     if not re.fullmatch(r"[+-]?\d{1,3}", text):
@@ -205,6 +225,7 @@ _KEY = re.compile(
     re.I | re.S,
 )
 _ACCIDENTALS = re.compile(r"(\^\^?|__?|=)([A-Ga-g])")
+_SHARPS_OF_SIGN = {"b": -7, "": 0, "#": 7}  # of the signature, beside that of the natural tonic
 
 
 def key(text: str) -> KeyField:
@@ -220,28 +241,38 @@ def key(text: str) -> KeyField:
     match = _KEY.fullmatch(words)
     if match is None or not match[1].isupper():
         if not _changes(words):
-            raise BadMusic(f"sets the key {text.strip()[:20]!r}, which is none of ABC")
+            raise _no_key(text)
         return _altered(signature(0), words, text, moved)
     tonic, sign, mode, rest_of_mode, changes = match.groups()
     mode = mode.lower()
-    if mode in ("", "m") and rest_of_mode:
-        raise BadMusic(f"sets the key {text.strip()[:20]!r}, which is none of ABC")
+    is_other_word = mode in ("", "m") and rest_of_mode
+    if is_other_word or sign not in _SHARPS_OF_SIGN:
+        raise _no_key(text)
     if mode == "exp":
         return _altered(signature(0), changes, text, moved)
-    sharps = FIFTHS.index(tonic) - 1 + 7 * "b #".index(sign or " ") - 7 + _MODES.get(mode, 0)
+    sharps = FIFTHS.index(tonic) - 1 + _SHARPS_OF_SIGN[sign] + _MODES.get(mode, 0)
     if changes.strip():
         return _altered(signature(sharps), changes, text, moved)
-    return KeyField(
-        signature(sharps),
-        sharps,
-        "major" if mode in _MAJOR else "minor" if mode in _MINOR else "",
-        moved,
-    )
+    return KeyField(signature(sharps), sharps, _mode_name(mode), moved)
+
+
+def _no_key(text: str) -> BadMusic:
+    return BadMusic(f"sets the key {text.strip()[:20]!r}, which is none of ABC")
+
+
+def _mode_name(mode: str) -> str:
+    """As a score calls a mode: major, minor, or "" for another."""
+    if mode in _MAJOR:
+        return "major"
+    if mode in _MINOR:
+        return "minor"
+    return ""
 
 
 def _changes(words: str) -> list[tuple[str, str]] | None:
     """The accidentals of a key, or None where there is something else."""
-    return None if _ACCIDENTALS.sub("", words).strip() else _ACCIDENTALS.findall(words)
+    others = _ACCIDENTALS.sub("", words)
+    return None if others.strip() else _ACCIDENTALS.findall(words)
 
 
 def _altered(alterations: dict[str, int], words: str, text: str, moved: Properties) -> KeyField:
@@ -249,7 +280,8 @@ def _altered(alterations: dict[str, int], words: str, text: str, moved: Properti
     so."""
     changes = _changes(words)
     if changes is None:
-        raise BadMusic(f"sets the key {text.strip()[:20]!r}, which is none of ABC")
-    alterations |= {letter.upper(): ALTERATIONS[sign] for sign, letter in changes}
+        raise _no_key(text)
+    for sign, letter in changes:
+        alterations[letter.upper()] = ALTERATIONS[sign]
     sharps = next((n for n in range(-7, 8) if signature(n) == alterations), None)
     return KeyField(alterations, sharps, "", moved)

@@ -32,14 +32,19 @@ def decoded(data: bytes) -> str:
     BadMusic."""
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
-            try:
-                return data.decode(encoding)
-            except UnicodeDecodeError:
-                raise BadMusic(f"is marked as {encoding.upper()}, but is none") from None
+            return _decoded_as(encoding, data)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def _decoded_as(encoding: str, data: bytes) -> str:
+    """The text of a file that says its encoding. Raises BadMusic where it is another."""
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        raise BadMusic(f"is marked as {encoding.upper()}, but is none") from None
 
 
 def tunes(data: bytes) -> list[str]:
@@ -62,18 +67,18 @@ def tunes(data: bytes) -> list[str]:
             in_header = in_header and not header
         elif in_header and (_FIELD.match(line) or line.startswith("%%")):
             header.append(line)
-    if sum(map(len, header)) * len(found) > LARGEST:
-        raise BadMusic(
-            f"has a file header of {sum(map(len, header)):,} characters for {len(found):,} tunes"
-        )
+    size = sum(len(line) for line in header)
+    if size * len(found) > LARGEST:
+        raise BadMusic(f"has a file header of {size:,} characters for {len(found):,} tunes")
     return ["\n".join(tune) for tune in found]
 
 
 def _fragments(lines: list[str]) -> list[str]:
-    """Of a file without X: what stands between empty lines and has a key (2.3.1), or all of it
-    where nothing has."""
+    """The tunes of a file without X: what stands between empty lines and has a key (2.3.1), or all
+    of it where nothing has."""
     blocks = re.split(r"\n\s*\n", "\n".join(lines).strip())
-    return [block for block in blocks if re.search(r"(?m)^K:", block)] or ["\n".join(blocks)]
+    with_key = [block for block in blocks if re.search(r"(?m)^K:", block)]
+    return with_key or ["\n".join(blocks)]
 
 
 def _without_mail_signs(text: str) -> str:
@@ -85,23 +90,27 @@ def _without_mail_signs(text: str) -> str:
 
 
 def _without_blocks(lines: list[str]) -> Iterator[str]:
-    """The lines that are not of %%begintext ... %%endtext and the like."""
-    end = ""
+    """The lines that are not of %%begintext ... %%endtext and the like. Raises BadMusic for a block
+    that does not end."""
+    kind = ""  # of the block that is open
     for line in lines:
-        if end:
-            end = "" if re.match(rf"%%\s*{end}\b", line) else end
-        elif block := _BLOCK.match(line):
-            end = f"end{block[1]}"
+        block = _BLOCK.match(line)
+        if kind:
+            if re.match(rf"%%\s*end{kind}\b", line):
+                kind = ""
+        elif block:
+            kind = block[1]
         else:
             yield line
-    if end:
-        raise BadMusic(f"holds %%begin{end[3:]} without %%{end}")
+    if kind:
+        raise BadMusic(f"holds %%begin{kind} without %%end{kind}")
 
 
 def lines(text: str) -> Iterator[tuple[str, str]]:
     """(the letter of a field, its text), ("%", a directive), ("", music code), without comments, +:
     joined to what it goes on."""
-    letter, parts = "", list[str]()  # what may go on in the next line
+    letter = ""
+    parts: list[str] = []  # of what may go on in the next line
     for line in text.split("\n"):
         new_letter, new_text = _line(line)
         if new_letter == "+" and letter not in ("", "%", "+"):
@@ -120,10 +129,12 @@ def _line(line: str) -> tuple[str, str]:
     if line.startswith("%%"):
         return "%", line[2:].strip()
     line = _COMMENT.sub("", line)
-    field = None if _NOT_A_FIELD.match(line) else _FIELD.match(line)
-    if field:
+    field = _FIELD.match(line)
+    if field and not _NOT_A_FIELD.match(line):
         return field[1], field[2].strip()
-    return "", line if line.strip() else ""
+    if not line.strip():
+        return "", ""
+    return "", line
 
 
 def looks_like_music(line: str) -> bool:

@@ -47,24 +47,33 @@ MOST_MACROS = 64
 _FACTS = {"T": "title", "C": "composer", "R": "type", "Z": "transcription"}
 _LINES = {"w": "lines of lyrics", "W": "lines of lyrics", "s": "lines of symbols"}
 _OTHER_PITCHES = re.compile(r"(MIDI\s+r?transpose|MIDI\s+drum|transpose)\b")
-_SYMBOLS = {
+_SYMBOLS = {  # letter or sign -> the decoration that it stands for (4.14)
     "~": "roll",
     "H": "fermata",
     "L": "accent",
     "M": "lowermordent",
     "O": "coda",
     "P": "uppermordent",
+    "S": "segno",
+    "T": "trill",
+    "u": "upbow",
+    "v": "downbow",
+    ".": "staccato",
 }
-_SYMBOLS |= {"S": "segno", "T": "trill", "u": "upbow", "v": "downbow", ".": "staccato"}
 # what a decoration may stand before
 _MARKED = (Note, Chord, Rest, Grace, Decoration, Quoted, Tuplet, Bar)
 _AGAIN = ("D.C.", "D.S.", "dacapo", "dacoda")  # decorations that send a player back
-_NAMED = (  # decorations of 4.14 and what is written beside them, in small letters
-    """trill trill( trill) lowermordent uppermordent mordent pralltriller roll turn turnx invertedturn invertedturnx arpeggio > accent
-    emphasis tenuto 0 1 2 3 4 5 + plus snap slide wedge staccato upbow downbow open thumb breath pppp ppp pp p mp mf f ff fff ffff sf
-    sfz crescendo( <( crescendo) <) diminuendo( >( diminuendo) >) segno coda fine shortphrase mediumphrase longphrase"""
+# decorations of 4.14 and what is written beside them, in small letters
+_DECORATION_NAMES = (
+    "trill trill( trill) lowermordent uppermordent mordent pralltriller roll turn turnx "
+    "invertedturn invertedturnx arpeggio > accent emphasis tenuto 0 1 2 3 4 5 + plus snap "
+    "slide wedge staccato upbow downbow open thumb breath pppp ppp pp p mp mf f ff fff ffff "
+    "sf sfz crescendo( <( crescendo) <) diminuendo( >( diminuendo) >) segno coda fine "
+    "shortphrase mediumphrase longphrase"
 )
-_NAMES = frozenset(_NAMED.split())
+_DECORATIONS = frozenset(_DECORATION_NAMES.split())
+_ANNOTATION = ("^", "_", "<", ">", "@")  # what an annotation begins with; a chord symbol does not
+_WITHOUT_LOSS = ("!", "$", "]")  # signs that say nothing of what sounds
 
 
 def read(text: str) -> Draft:
@@ -106,9 +115,8 @@ class _Reader:
     def field(self, letter: str, text: str) -> None:
         """An information field."""
         if letter in _FACTS:
-            self.result.facts.setdefault(
-                _FACTS[letter], shown(text.lower() if letter == "R" else text)
-            )
+            words = text.lower() if letter == "R" else text
+            self.result.facts.setdefault(_FACTS[letter], shown(words))
         elif letter == "I":
             self.directive(text)
         elif letter in _LINES:
@@ -130,9 +138,14 @@ class _Reader:
         """A field that changes how notes are read: of the header for all voices, else of the voice
         at hand."""
         voice = self.voice
-        setting = voice.setting if voice else self.start
-        now = voice.now if voice else Fraction(0)
-        leads = voice is None or voice is next(iter(self.voices.values()))
+        if voice is None:
+            setting = self.start
+            now = Fraction(0)
+            leads = True
+        else:
+            setting = voice.setting
+            now = voice.now
+            leads = self._is_first(voice)
         if letter == "M":
             self._metre(setting, text, now, leads)
         elif letter == "L":
@@ -144,7 +157,12 @@ class _Reader:
             self._key(setting, text, now, leads)
             self.in_body = True
 
+    def _is_first(self, voice: Voice) -> bool:
+        """Whether a voice is the first one, whose metres, keys and bars are the piece's."""
+        return voice is next(iter(self.voices.values()))
+
     def _metre(self, setting: Setting, text: str, now: Fraction, leads: bool) -> None:
+        """leads: it is the piece's metre too."""
         metre = abc_fields.metre(text)
         if metre is None:
             self.result.lost["fields not understood"] += 1
@@ -156,6 +174,7 @@ class _Reader:
             self.result.meters.append((now, metre.beats, metre.unit))
 
     def _key(self, setting: Setting, text: str, now: Fraction, leads: bool) -> None:
+        """leads: it is the piece's key too."""
         key = abc_fields.key(text)
         setting.take(key.properties)
         self.result.lost["fields not understood"] += key.properties.unread
@@ -169,6 +188,7 @@ class _Reader:
             self.result.keys.append((now, key.sharps, key.mode))
 
     def _tempo(self, text: str, unit: Fraction, now: Fraction) -> None:
+        """unit: the unit note length."""
         tempo = abc_fields.tempo(text, unit)
         if tempo is None:
             kind = "tempos in words" if text.strip().startswith('"') else "fields not understood"
@@ -179,6 +199,7 @@ class _Reader:
             self.result.tempo = tempo
 
     def _voice_field(self, text: str) -> None:
+        """Declares a voice in the header, goes to it in the body."""
         name, _, rest = text.strip().partition(" ")
         name = name[:20]
         if not name:
@@ -198,16 +219,21 @@ class _Reader:
         order."""
         for each in [*self.declared, name]:
             if each not in self.voices:
-                if len(self.voices) == MOST_VOICES:
-                    raise BadMusic(f"has more than {MOST_VOICES} voices, more than any orchestra")
-                setting = deepcopy(self.start)
-                found, _ = abc_fields.properties(" ".join(self.declared.get(each, [])))
-                setting.take(found)
-                self.result.lost["fields not understood"] += found.unread
-                self.voices[each] = Voice(setting)
+                self.voices[each] = self._new_voice(each)
         return self.voices[name]
 
+    def _new_voice(self, name: str) -> Voice:
+        """A voice as the header sets it. Raises BadMusic where there are too many."""
+        if len(self.voices) == MOST_VOICES:
+            raise BadMusic(f"has more than {MOST_VOICES} voices, more than any orchestra")
+        setting = deepcopy(self.start)
+        found, _ = abc_fields.properties(" ".join(self.declared.get(name, [])))
+        setting.take(found)
+        self.result.lost["fields not understood"] += found.unread
+        return Voice(setting)
+
     def _user_symbol(self, text: str) -> None:
+        """U: what a letter stands for."""
         match = re.fullmatch(r"\s*([~H-Wh-w])\s*=\s*(.*?)\s*", text)
         if match is None:
             self.result.lost["fields not understood"] += 1
@@ -216,24 +242,21 @@ class _Reader:
             self.symbols[match[1]] = "" if name in ("nil", "none") else name
 
     def _macro(self, text: str) -> None:
+        """m: what a macro replaces."""
         target, sign, _ = text.partition("=")
         if not sign or not target.strip():
             self.result.lost["fields not understood"] += 1
-        else:
-            if len(self.macros) == MOST_MACROS:
-                raise BadMusic(f"has more than {MOST_MACROS} macros")
-            self.macros.append(target.strip())
+            return
+        if len(self.macros) == MOST_MACROS:
+            raise BadMusic(f"has more than {MOST_MACROS} macros")
+        self.macros.append(target.strip())
 
     def directive(self, text: str) -> None:
         """The text of %%... or I:."""
-        words = text.split()
-        if (
-            words[:1] == ["propagate-accidentals"]
-            and words[1:2]
-            and words[1] in ("not", "octave", "pitch")
-        ):
+        name, value, *_ = [*text.split(), "", ""]
+        if name == "propagate-accidentals" and value in ("not", "octave", "pitch"):
             for setting in (self.start, *(voice.setting for voice in self.voices.values())):
-                setting.propagate = words[1]
+                setting.propagate = value
         elif _OTHER_PITCHES.match(text):
             self.result.lost["directives not followed"] += 1
 
@@ -251,10 +274,11 @@ class _Reader:
         before: Token | None = self.before
         for token in tokens(line.rstrip().removesuffix("\\")):
             self._check_mark(before, token)
-            if isinstance(token, Number) and not (
-                isinstance(before, Bar) and before is self.before
-            ):
-                self.result.lost["numbers without a note"] += 1
+            if isinstance(token, Number):
+                # of an ending, where the line before ends with a bar line
+                is_ending = isinstance(before, Bar) and before is self.before
+                if not is_ending:
+                    self.result.lost["numbers without a note"] += 1
             self._token(token)
             before = token
         self._check_mark(before, None)
@@ -263,16 +287,18 @@ class _Reader:
     def _check_mark(self, token: Token | None, after: Token | None) -> None:
         """Raises BadMusic for a letter that stands for nothing where nothing follows that it could
         mark, as in prose."""
-        if self._means_nothing(token) and (
-            not isinstance(after, _MARKED) or self._means_nothing(after)
-        ):
-            assert isinstance(token, Decoration)
+        if not isinstance(token, Decoration) or not self._means_nothing(token):
+            return
+        marks_something = isinstance(after, _MARKED) and not self._means_nothing(after)
+        if not marks_something:
             raise BadMusic(f"holds {token.text!r}, which is no note of ABC")
 
     def _means_nothing(self, token: Token | None) -> bool:
+        """Whether it is a letter that stands for no decoration."""
         return isinstance(token, Decoration) and token.symbol and token.text not in self.symbols
 
     def _token(self, token: Token) -> None:
+        """What a token of music code means for the voice at hand."""
         if isinstance(token, Field):
             self.field(token.letter, token.text)
             return
@@ -299,9 +325,8 @@ class _Reader:
         elif isinstance(token, Decoration):
             self._decoration(voice, token)
         elif isinstance(token, Quoted):
-            lost[
-                "annotations" if token.text[:1] in ("^", "_", "<", ">", "@") else "chord symbols"
-            ] += 1
+            kind = "annotations" if token.text.startswith(_ANNOTATION) else "chord symbols"
+            lost[kind] += 1
         elif isinstance(token, Grace):
             voice.grace(token.notes)
         elif isinstance(token, BarRest):
@@ -309,7 +334,7 @@ class _Reader:
         elif isinstance(token, Overlay):
             voice.overlay(token.bars)
         elif isinstance(token, Ignored):
-            lost["signs not understood"] += token.text not in ("!", "$", "]")
+            lost["signs not understood"] += token.text not in _WITHOUT_LOSS
         else:
             assert isinstance(token, Ending | Number)
 
@@ -319,7 +344,7 @@ class _Reader:
             voice.fermata = False
             self.result.lost["decorations"] += 1
         repeats = ":|" in token.text or token.text.startswith("::")
-        if repeats and voice is next(iter(self.voices.values())):
+        if repeats and self._is_first(voice):
             self.result.lost["repeats not played out"] += 1
 
     def _decoration(self, voice: Voice, token: Decoration) -> None:
@@ -328,7 +353,7 @@ class _Reader:
             voice.fermata = True
         elif name.startswith(_AGAIN):
             self.result.lost["repeats not played out"] += 1
-        elif name.lower() in _NAMES or name.startswith('"'):
+        elif name.lower() in _DECORATIONS or name.startswith('"'):
             self.result.lost["decorations"] += 1
         else:
             self.result.lost["signs not understood"] += 1
@@ -342,10 +367,11 @@ class _Reader:
             voice.finish()
             result.lost.update(voice.lost)
             result.end = max(result.end, voice.end)
-            result.voices.append((name, voice.layers[0].notes))
-            result.voices += [
-                (f"{name} &".strip(), layer.notes) for layer in voice.layers[1:] if layer.notes
-            ]
+            own, *overlays = voice.layers
+            result.voices.append((name, own.notes))
+            for layer in overlays:
+                if layer.notes:
+                    result.voices.append((f"{name} &".strip(), layer.notes))
         leading = next(iter(self.voices.values()), None)
         if leading:
             result.bars = [Fraction(0), *leading.bars]

@@ -48,15 +48,16 @@ _SPELLING = re.compile(
 
 def shown(text: str) -> str:
     """The text with its accents and signs."""
-    return _SPELLING.sub(_sign, text) if "\\" in text or "&" in text else text
+    return _SPELLING.sub(_sign, text)
 
 
 def _sign(match: re.Match[str]) -> str:
+    """The sign that a spelling stands for; the spelling itself where it stands for none."""
     found = match.groupdict()
-    if code := found["four"] or found["eight"]:
+    code = found["four"] or found["eight"]
+    if code:
         number = int(code, 16)
-        whole = number <= 0x10FFFF and not 0xD800 <= number < 0xE000 and number >= 32
-        return chr(number) if whole else match[0]
+        return chr(number) if _is_printed(number) else match[0]
     if found["sign"]:
         return found["sign"]
     if found["letters"]:
@@ -64,4 +65,12 @@ def _sign(match: re.Match[str]) -> str:
     if found["entity"]:
         return html5.get(match[0][1:], match[0])
     accented = unicodedata.normalize("NFC", found["letter"] + _ACCENTS[found["accent"]])
-    return accented if len(accented) == 1 else match[0]
+    if len(accented) > 1:  # Unicode has no such letter
+        return match[0]
+    return accented
+
+
+def _is_printed(number: int) -> bool:
+    """Whether a code point is a character and none that controls a terminal."""
+    is_surrogate = 0xD800 <= number < 0xE000
+    return 32 <= number <= 0x10FFFF and not is_surrogate

@@ -160,7 +160,8 @@ Token: TypeAlias = (
 
 _PATTERN = re.compile(
     r"""
-      (?P<space>    [ \t`]+ | y\d*/*\d* | \((?![\d&]) | \) )             # beams, spacers and slurs move nothing
+      # beams, spacers and slurs move nothing
+      (?P<space>    [ \t`]+ | y\d*/*\d* | \((?![\d&]) | \) )
     | (?P<note>     (?:\^\^? | __? | =)? [A-Ga-g] [,']* \d*/*\d* )
     | (?P<rest>     [zx] \d*/*\d* )
     | (?P<barrest>  [ZX] \d* )
@@ -218,9 +219,8 @@ def length(text: str) -> Fraction:
     if not text:
         return Fraction(1)
     slashes = text.count("/")
-    above, below = (
-        (text[: text.index("/")], text[text.rindex("/") + 1 :]) if slashes else (text, "1")
-    )
+    above, _, after = text.partition("/")
+    below = after.lstrip("/")
     if slashes > 1 and below or slashes > 8:
         raise BadMusic(f"holds the length {text[:20]!r}, which is no length of ABC")
     top = number(above, "the length") if above else 1
@@ -250,9 +250,11 @@ def _note(text: str) -> Note:
 
 
 def _bar(text: str) -> Iterator[Token]:
+    """A bar line, and the ending whose numbers may follow it."""
     line = text.rstrip("0123456789,-")
     yield Bar(line.lstrip("."))
-    if numbers := text[len(line) :]:
+    numbers = text[len(line) :]
+    if numbers:
         yield Ending(numbers)
 
 
@@ -263,10 +265,12 @@ def _broken(text: str) -> Broken:
 
 
 def _tuplet(text: str) -> Tuplet:
-    parts = [*text[1:].split(":"), "", ""]
-    p, q, r = (number(part, "the tuplet number") if part else None for part in parts[:3])
-    if p == 0 or q == 0 or r == 0:
+    numbers: list[int | None] = []
+    for part in text[1:].split(":"):
+        numbers.append(number(part, "the tuplet number") if part else None)
+    if 0 in numbers:
         raise BadMusic(f"holds the tuplet {text!r}, which is none")
+    p, q, r = [*numbers, None, None][:3]
     assert p is not None
     return Tuplet(p, q, r, text)
 
@@ -287,6 +291,7 @@ def _grace(text: str) -> Grace:
 def _chord(text: str, start: int) -> tuple[Chord, int]:
     """The chord whose opening bracket is at `start`, and where the text goes on."""
     stop = _chord_stop(text, start + 1)
+    written = text[start : stop + 1][:20]
     notes: list[Note] = []
     lengths: list[Fraction] = []
     ties: list[int] = []
@@ -302,12 +307,10 @@ def _chord(text: str, start: int) -> tuple[Chord, int]:
         elif isinstance(token, Decoration | Quoted):
             marks.append(token)
         else:
-            raise BadMusic(
-                f"holds the chord {text[start : stop + 1][:20]!r}, which is not made of notes"
-            )
+            raise BadMusic(f"holds the chord {written!r}, which is not made of notes")
     after = _CHORD_END.match(text, stop)
     if not notes or after is None:
-        raise BadMusic(f"holds the chord {text[start : stop + 1][:20]!r}, which has no notes")
+        raise BadMusic(f"holds the chord {written!r}, which has no notes")
     unequal = any(each != lengths[0] for each in lengths)
     chord = Chord(tuple(notes), lengths[0] * length(after[1]), unequal, tuple(ties), tuple(marks))
     return chord, after.end()
@@ -325,18 +328,18 @@ def _chord_stop(text: str, place: int) -> int:
     raise BadMusic(f"holds a chord that does not end: {text[-20:]!r}")
 
 
+_NOTES = re.compile(r"(?:[\^_=]*[A-Ga-g][,']*[\d/]*)+")
+_LOUD = ("f", "ff", "fff", "ffff")  # dynamics, which could be notes
+
+
 def _plus(text: str) -> Token:
     """Between plus signs stand a decoration of ABC 2.0, or, before 2.0, the notes of a chord
     (10.2)."""
-    if re.fullmatch(r"(?:[\^_=]*[A-Ga-g][,']*[\d/]*)+", text[1:-1]) and text[1:-1] not in (
-        "f",
-        "ff",
-        "fff",
-        "ffff",
-    ):
-        chord, _ = _chord(f"[{text[1:-1]}]", 0)
+    inner = text[1:-1]
+    if _NOTES.fullmatch(inner) and inner not in _LOUD:
+        chord, _ = _chord(f"[{inner}]", 0)
         return chord
-    return Decoration(text[1:-1], symbol=False)
+    return Decoration(inner, symbol=False)
 
 
 _MAKERS: dict[str, Callable[[str], Token]] = {

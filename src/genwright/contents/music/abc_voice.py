@@ -14,6 +14,7 @@
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -22,7 +23,7 @@ from genwright.contents.music.abc_tokens import Broken, Chord, Note, Tuplet
 from genwright.contents.music.draft import LONGEST, SEMITONES, BadMusic, Raw
 
 _MIDDLE_C = 60
-# p notes in the time of q; of 5, 7, 9 by the metre (4.13)
+# p notes in the time of q; those of 5, 7, 9 are by the metre (4.13)
 _TIME_OF = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
@@ -42,9 +43,14 @@ class Setting:
 
     def take(self, properties: Properties) -> None:
         """Changes what the properties of a K: or V: field name."""
-        for name in ("octave", "clef_octave", "semitones", "unpitched"):
-            if (value := getattr(properties, name)) is not None:
-                setattr(self, name, value)
+        if properties.octave is not None:
+            self.octave = properties.octave
+        if properties.clef_octave is not None:
+            self.clef_octave = properties.clef_octave
+        if properties.semitones is not None:
+            self.semitones = properties.semitones
+        if properties.unpitched is not None:
+            self.unpitched = properties.unpitched
 
 
 @dataclass
@@ -137,24 +143,32 @@ class Voice:
         """By what > or < multiplies the note that comes now, of `length` quarter notes: one of the
         two is shorter by 1/2, 1/4 or 1/8, the other longer by as much. Between unequal notes its
         effect is undefined (4.4): there is none, and it is counted."""
-        sign, last, self._broken = self._broken, self._last, None
+        sign = self._broken
+        last = self._last
+        self._broken = None
         if sign is None:
             return Fraction(1)
         if last is None or last.length != length:
             self.lost["broken rhythms not applied"] += 1
             return Fraction(1)
         shorter = Fraction(1, 2**sign.signs)
-        first, second = (2 - shorter, shorter) if sign.longer_first else (shorter, 2 - shorter)
-        moved = last.length * (first - 1)
+        longer = 2 - shorter
+        first = longer if sign.longer_first else shorter
+        second = shorter if sign.longer_first else longer
+        self._stretch(last, first)
+        return second
+
+    def _stretch(self, last: Event, factor: Fraction) -> None:
+        """Makes the latest note or chord longer, and what comes after it later."""
+        moved = last.length * (factor - 1)
         notes = self._current.notes
         for i in range(last.first, len(notes)):
-            notes[i] = notes[i]._replace(length=notes[i].length * first)
+            notes[i] = notes[i]._replace(length=notes[i].length * factor)
         for i in range(last.bars, len(self.bars)):  # bar lines between the two
             self.bars[i] += moved
         if self._starts[-1] == self.now:
             self._starts[-1] += moved
         self.now += moved
-        return second
 
     def tuplet(self, sign: Tuplet) -> None:
         """The next r notes, chords and rests last q / p of what is written; grace notes are not
@@ -162,13 +176,18 @@ class Voice:
         if self._left and not self._tuplet_is_new:
             raise BadMusic(f"holds the tuplet {sign.text!r} inside another")
         self.lost["signs not understood"] += self._left > 0  # a tuplet sign twice
-        usual = 3 if self.setting.metre.compound else 2
-        time_of = sign.q or _TIME_OF.get(sign.p) or (usual if sign.p in (5, 7, 9) else None)
+        time_of = sign.q or self._time_of(sign.p)
         if time_of is None:
             raise BadMusic(f"holds the tuplet {sign.text!r}, which does not say in what time it is")
         self._ratio = Fraction(time_of, sign.p)
         self._left = sign.r or sign.p
         self._tuplet_is_new = True
+
+    def _time_of(self, notes: int) -> int | None:
+        """In the time of how many a tuplet of so many notes stands, where it does not say."""
+        if notes in (5, 7, 9):
+            return 3 if self.setting.metre.compound else 2
+        return _TIME_OF.get(notes)
 
     def tie(self) -> None:
         """A hyphen after a note or chord."""
@@ -201,7 +220,10 @@ class Voice:
             raise BadMusic(
                 f"holds {'&' * min(bars, 20)!r}, which goes back to before the beginning"
             )
-        self._bar_end = max(self.now, self._bar_end) if self._layer else self.now
+        if self._layer:
+            self._bar_end = max(self.now, self._bar_end)
+        else:
+            self._bar_end = self.now
         self.now = self._starts[-bars]
         self._bars_left = bars
         self._layer += 1
@@ -278,11 +300,12 @@ class Voice:
     def _place(self, note: Note) -> tuple[str, int]:
         """For which notes its accidental holds: those of its letter, or of its letter and
         octave."""
-        return (
-            (note.letter, note.octave) if self.setting.propagate == "octave" else (note.letter, 0)
-        )
+        if self.setting.propagate == "octave":
+            return note.letter, note.octave
+        return note.letter, 0
 
-    def _tie(self, which: "tuple[int, ...] | range") -> None:
+    def _tie(self, which: Iterable[int]) -> None:
+        """which: of the latest notes."""
         assert self._last is not None
         for i in which:
             self._current.tied[self._last.keys[i]] = self._last.pitches[i]
