@@ -276,6 +276,33 @@ def test_a_device_is_trained_as_the_host_is_also_where_steps_are_not_finite(
     assert host[2].count("skipped") >= 2 and all(t.isfinite().all() for t in host[0].values())
 
 
+class SpoiledBandit(toys.Bandit):
+    """One batch whose rewards are no numbers."""
+
+    def batch(self, position, examples, policy=None):
+        batch = super().batch(position, examples, policy)
+        if position == 2:
+            batch["reward"] = batch["reward"] * float("nan")
+        return batch
+
+
+def test_a_turn_that_was_not_finite_is_the_last_of_its_step_where_it_is_seen(device, monkeypatch):
+    there = Stopping(LIMIT)
+    state, records = trained(there, stream=SpoiledBandit(), steps=5)
+    monkeypatch.undo()
+    here = Stopping(LIMIT)
+    wanted, others = trained(here, stream=SpoiledBandit(), steps=5)
+    assert here.epochs[2] == 1 and there.epochs[2] == 2  # asked for, and not played
+    assert torch.equal(weights_of(state), weights_of(wanted))
+    assert (
+        records[2]["skipped"]
+        == others[2]["skipped"]
+        == ("loss is not finite at step 3, position 2: pulls 2")
+    )
+    assert state.weights["policy"].updates == wanted.weights["policy"].updates
+    assert state.weights["policy"].updates == sum(here.epochs) - 1
+
+
 # ---- time
 
 

@@ -144,6 +144,8 @@ class _Step:
             if found.on_host and not found.finite:
                 break
             turn = following(plan, found)  # 5
+            if found.on_host and not found.finite:  # the objective has looked
+                break
         plan.close()
         return turns, measured
 
