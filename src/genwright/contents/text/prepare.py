@@ -75,11 +75,11 @@ class Preparation:
         self.files = len({part.path for part in parts})
         single = self.files == 1 and kind_of(parts[0].path) == "text"
         if self.settings.split == "tail":
-            cut_tail(units, self.settings, self.cache, self._run)
+            cut_tail(units, self.settings, self.cache, self._do_jobs)
         elif single and self.settings.held_out:
             raise one_document(self.settings)
         else:
-            self.held = hold_out_documents(units, self.settings, self.cache, self._run)
+            self.held = hold_out_documents(units, self.settings, self.cache, self._do_jobs)
         codec, folder = self._codec(codec_settings, units)
         end: int | None = codec.space.special["end"]
         if single and self.settings.split == "tail":
@@ -103,7 +103,7 @@ class Preparation:
             return 1
         return self.settings.workers or os.cpu_count() or 1
 
-    def _run(self, work: Work, jobs: Sequence[dict[str, Any]]) -> dict[int, Any]:
+    def _do_jobs(self, work: Work, jobs: Sequence[dict[str, Any]]) -> dict[int, Any]:
         """Does jobs of about a unit each: index of a job -> its result."""
         return dict(parallel(work, jobs, self._workers(UNIT * len(jobs))))
 
@@ -204,7 +204,7 @@ class Preparation:
             if not folder.is_dir():
                 job = {"unit": unit, "tokenizer": tokenizer, "end": end, "folder": str(folder)}
                 jobs.append(job)
-        self._run(WRITE, jobs)
+        self._do_jobs(WRITE, jobs)
         return {folder.name: facts_of(folder) for folder in folders}
 
     def _check(self, shards: Shards) -> None:

@@ -20,7 +20,7 @@ from genwright.data.split import HeldOut, keys_of
 from genwright.data.workers import Work
 
 # does jobs of about a unit each: index of a job -> its result
-Run = Callable[[Work, Sequence[dict[str, Any]]], dict[int, Any]]
+DoJobs = Callable[[Work, Sequence[dict[str, Any]]], dict[int, Any]]
 
 
 def one_document(settings: CorpusSettings) -> GenwrightError:
@@ -38,7 +38,7 @@ def one_document(settings: CorpusSettings) -> GenwrightError:
 
 
 def hold_out_documents(
-    units: Sequence[Unit], settings: CorpusSettings, cache: Path, run: Run
+    units: Sequence[Unit], settings: CorpusSettings, cache: Path, do_jobs: DoJobs
 ) -> HeldOut | None:
     """Holds out whole documents, equal ones together, until their bytes are the wanted share: sets
     each unit's `held`. None where nothing is wanted. Raises GenwrightError for a single
@@ -47,7 +47,7 @@ def hold_out_documents(
         for unit in units:
             unit.held = []
         return None
-    tables = _surveyed(units, cache, run)
+    tables = _surveyed(units, cache, do_jobs)
     entries = np.concatenate(tables)
     if np.count_nonzero(entries["size"]) == 1:
         raise one_document(settings)
@@ -60,7 +60,7 @@ def hold_out_documents(
     return held
 
 
-def _surveyed(units: Sequence[Unit], cache: Path, run: Run) -> list[np.ndarray]:
+def _surveyed(units: Sequence[Unit], cache: Path, do_jobs: DoJobs) -> list[np.ndarray]:
     """The entries of each unit (see `units.survey`). Rows are read for it, once: their tables are
     kept in the cache."""
     kept: dict[int, Path] = {}
@@ -72,7 +72,7 @@ def _surveyed(units: Sequence[Unit], cache: Path, run: Run) -> list[np.ndarray]:
     if missing:
         with writing(cache):
             (cache / "surveys").mkdir(parents=True, exist_ok=True)
-        run(SURVEY, [{"unit": units[n], "table": str(kept[n])} for n in missing])
+        do_jobs(SURVEY, [{"unit": units[n], "table": str(kept[n])} for n in missing])
     tables = []
     for number, unit in enumerate(units):
         if number in kept:
@@ -92,13 +92,13 @@ def _names(unit: Unit, table: np.ndarray) -> np.ndarray:
     return names
 
 
-def cut_tail(units: Sequence[Unit], settings: CorpusSettings, cache: Path, run: Run) -> None:
+def cut_tail(units: Sequence[Unit], settings: CorpusSettings, cache: Path, do_jobs: DoJobs) -> None:
     """Holds out the last share of all characters: sets each unit's `cut`."""
     identities = [unit.identity for unit in units]
     key = digest_of(FORMAT, settings.field, settings.on_bad_file == "skip", identities)
     kept = cache / "counts" / f"{key}.json"
     if not kept.is_file():
-        counted = run(COUNT, [{"unit": unit} for unit in units])
+        counted = do_jobs(COUNT, [{"unit": unit} for unit in units])
         with writing(cache):
             kept.parent.mkdir(parents=True, exist_ok=True)
             write_whole(kept, json_text([counted[number] for number in range(len(units))]))

@@ -61,7 +61,7 @@ class Entry(NamedTuple):
     piece: Piece
 
 
-class Sided(NamedTuple):
+class SplitPiece(NamedTuple):
     """A piece of a document on its side. split: index in SPLITS; part: index of the part."""
 
     split: int
@@ -109,17 +109,17 @@ def survey(unit: Unit) -> np.ndarray:
     return table
 
 
-def divide(unit: Unit, skipped: list[str], remarks: Remarks | None = None) -> Iterator[Sided]:
+def divide(unit: Unit, skipped: list[str], remarks: Remarks | None = None) -> Iterator[SplitPiece]:
     """The pieces of a unit, each on its side; with `cut` a piece may be parted in two."""
     if unit.cut is not None:
         yield from _cut(entries(unit, skipped, remarks), unit.cut)
         return
     held = set(unit.held or ())
     for number, part, piece in entries(unit, skipped, remarks):
-        yield Sided(int(number in held), part, piece)
+        yield SplitPiece(int(number in held), part, piece)
 
 
-def _cut(pieces: Iterator[Entry], characters: int) -> Iterator[Sided]:
+def _cut(pieces: Iterator[Entry], characters: int) -> Iterator[SplitPiece]:
     """The first characters are trained on, the rest is held out."""
     left = characters
     for _, part, (row, text, ends) in pieces:
@@ -127,9 +127,9 @@ def _cut(pieces: Iterator[Entry], characters: int) -> Iterator[Sided]:
         after = text[max(0, left) :]
         left -= len(text)
         if before:
-            yield Sided(0, part, Piece(row, before, ends and not after))
+            yield SplitPiece(0, part, Piece(row, before, ends and not after))
         if after:
-            yield Sided(1, part, Piece(row, after, ends))
+            yield SplitPiece(1, part, Piece(row, after, ends))
 
 
 def count_characters(unit: Unit) -> int:
