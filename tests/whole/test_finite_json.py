@@ -168,7 +168,7 @@ def test_a_checkpoint_with_nan_in_it_written_before_is_never_the_best(tmp_path):
 INSIDE = {
     "training/engine.py",
     "data/workers.py",
-    "api.py",
+    "runs/train.py",
     "data/cache.py",
     "contents/images/codec.py",
     "contents/text/codec.py",

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import genwright
-from genwright import api
 from genwright.contents.music.sampler import check_rules
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
@@ -20,9 +19,12 @@ from genwright.models.presets import TransformerSettings
 from genwright.recipe.mistyped import value_of
 from genwright.recipe.schema import Recipe
 from genwright.recipe.suggestions import settings_meant
+from genwright.runs.train import too_large
 from genwright.runs.watch import Watching, alarms
 from genwright.sampling.drawing import Decoding
 from genwright.training import loop
+from genwright.training.engine import Engine
+from genwright.training.session import Session
 from genwright.training.settings import Training
 
 TEXT = {
@@ -97,7 +99,7 @@ def test_a_run_that_is_clipped_is_not_told_to_clip(clip, words):
         sources=lambda position, examples: [Source("things") for _ in examples],
     )
     settings = Training(steps=3, clip=clip, optimizer={"kind": "adamw", "learning_rate": 0.1})
-    engine = api.Engine("cpu")
+    engine = Engine("cpu")
     with pytest.raises(loop.Rollback) as caught:
         loop.run(
             Plain(),
@@ -113,16 +115,14 @@ def test_a_run_that_is_clipped_is_not_told_to_clip(clip, words):
 
 def test_what_does_not_fit_into_memory_is_halved_until_one_example_is_left():
     recipe = Recipe.load("docs", {"training.batch_size": 16})
-    assert "set training.micro_batch=8 or less" in str(api._too_large(recipe, 1))
+    assert "set training.micro_batch=8 or less" in str(too_large(recipe, 1))
     less = recipe.overridden({"training.micro_batch": 3})
-    assert "with 3 examples at once; set training.micro_batch=1 or less" in str(
-        api._too_large(less, 1)
-    )
-    least = str(api._too_large(recipe.overridden({"training.micro_batch": 1}), 1))
+    assert "with 3 examples at once; set training.micro_batch=1 or less" in str(too_large(less, 1))
+    least = str(too_large(recipe.overridden({"training.micro_batch": 1}), 1))
     assert (
         "micro_batch" not in least and "lower the model's width or depth, or data.context" in least
     )
-    assert "data.context" not in str(api._too_large(Recipe.load("emoji-vae"), 1))
+    assert "data.context" not in str(too_large(Recipe.load("emoji-vae"), 1))
 
 
 def test_a_run_out_of_memory_says_so(tmp_path, monkeypatch):
@@ -131,7 +131,7 @@ def test_a_run_out_of_memory_says_so(tmp_path, monkeypatch):
             "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
         )
 
-    monkeypatch.setattr(api.Session, "train", fail)
+    monkeypatch.setattr(Session, "train", fail)
     recipe = Recipe.of({"name": "x", **TEXT})
     (tmp_path / "texts").mkdir()
     with pytest.raises(
@@ -228,7 +228,7 @@ def test_a_recipe_with_spaces_and_brackets_trains_and_says_how_to_go_on(
         return SimpleNamespace(step=0), "interrupted"
 
     with monkeypatch.context() as patched:
-        patched.setattr(api.Session, "train", interrupted)
+        patched.setattr(Session, "train", interrupted)
         genwright.train("my recipe (1).yaml", **changes)
     said = " ".join(capsys.readouterr().err.split())
     command = shlex.split(said[said.index("go on with: ") + len("go on with: ") :])

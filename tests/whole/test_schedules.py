@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from genwright import api
 from genwright.core.registry import settings_of
 from genwright.recipe.schema import Recipe
 from genwright.recipe.shipped import shipped
 from genwright.runs import assemble
+from genwright.runs.resume import resumed_recipe
 from genwright.training.schedules import momentum_at, rate_factor, shortened, warmup_steps
 from genwright.training.settings import Optimizer, Schedule
 
@@ -263,7 +263,7 @@ def test_a_run_that_recipes_started_in_steps_is_taken_up_in_steps():
         {"training.schedule.warmup": 200, "objective.warmup": 1000, "training.batch_size": 64}
     )
     said: list[str] = []
-    resumed = api._resumed(asked, saved, (), said.append)
+    resumed = resumed_recipe(asked, saved, (), said.append)
     assert (resumed.training.schedule.warmup, resumed.objective.warmup) == (200, 1000)
     assert said == [
         "objective.warmup stays 1000 steps, as the run was started",
@@ -271,4 +271,4 @@ def test_a_run_that_recipes_started_in_steps_is_taken_up_in_steps():
     ]
     # unless a person says otherwise
     with pytest.raises(Exception, match="started with another recipe"):
-        api._resumed(asked, saved, ("training.schedule.warmup",), said.append)
+        resumed_recipe(asked, saved, ("training.schedule.warmup",), said.append)

@@ -146,6 +146,12 @@ class Engine:
         buffer = torch.tensor(data or [0] * length, dtype=torch.uint8, device=self.device)
         return json.loads(bytes(self.sum_(buffer).tolist()))  # the other ranks' bytes are zero
 
+    def raise_on_all(self, error: GenwrightError | None) -> None:
+        """Raises the error of rank 0 on every rank, if there is one."""
+        parts = self.broadcast([error.what, error.remedy] if error else [])
+        if parts:
+            raise GenwrightError(*parts)
+
     def deal(self, batch_size: int, unit: int = 1) -> list[Tensor]:
         """For each rank, the example indices of the global batch that it computes; `gather` puts
         them together again."""

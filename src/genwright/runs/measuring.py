@@ -1,0 +1,91 @@
+"""What is measured on the schedule of evaluations while a run trains: the held-out split and, of
+what is drawn on the way, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from genwright.core.content import Opened
+from genwright.core.contracts import Objective
+from genwright.core.registry import content_of
+from genwright.evaluation.held_out import measure
+from genwright.recipe.schema import Recipe
+from genwright.runs.watch import Watch
+from genwright.training.engine import Engine
+
+AT_ONCE = 64  # examples that are measured at once, at most
+
+Measure = Callable[[int], dict[str, float]]  # step -> metrics, called on every rank
+
+
+def measuring(
+    recipe: Recipe,
+    folder: Path,
+    objective: Objective,
+    dataset: Any,
+    batch_size: int,
+    engine: Engine,
+    say: Callable[[str], None],
+) -> Measure | None:
+    """What is called for the figures of a step; None where there is nothing to measure.
+    batch_size: of training, which fits into memory."""
+    held_out = _of_held_out(recipe, objective, dataset, batch_size, engine, say)
+    watch = _of_samples(recipe, folder, objective, dataset, engine)
+    if held_out is None and watch is None:
+        return None
+
+    def measured(step: int) -> dict[str, float]:
+        found: dict[str, float] = {}
+        if held_out is not None:
+            found |= held_out(step)
+        if watch is not None:
+            found |= watch(step)
+        return found
+
+    return measured
+
+
+def _of_held_out(
+    recipe: Recipe,
+    objective: Objective,
+    dataset: Any,
+    batch_size: int,
+    engine: Engine,
+    say: Callable[[str], None],
+) -> Measure | None:
+    unit = max(1, objective.unit)
+    windows = dataset.held_out(lookahead=recipe.objective.lookahead)
+    if windows.windows < unit:
+        if unit == 1:
+            say("nothing is held out: this run has no held-out figures")
+        else:
+            say(f"fewer than {unit} examples are held out")
+        return None
+    at_once = min(AT_ONCE, recipe.training.micro_batch or batch_size)  # no figure depends on it
+    limit = content_of(dataset.codec.content).held_out_seen
+
+    def held_out(step: int) -> dict[str, float]:
+        return measure(
+            objective, windows, batch=at_once, seed=recipe.seed, engine=engine, limit=limit
+        )
+
+    return held_out
+
+
+def _of_samples(
+    recipe: Recipe, folder: Path, objective: Objective, dataset: Any, engine: Engine
+) -> Watch | None:
+    samples = recipe.watching.samples
+    if not samples:
+        return None
+
+    def the_dataset() -> Any:
+        return dataset
+
+    opened = Opened(objective, dataset.codec, recipe.sampling, the_dataset, folder.name)
+    watcher = content_of(dataset.codec.content).watcher(opened, samples, recipe.seed)
+    if watcher is None:
+        return None
+    return Watch(folder, objective, watcher, engine)

@@ -1,0 +1,295 @@
+"""Training a run, from a request to the last checkpoint in its folder.
+
+1. The recipe; of a run that is resumed, the one it was started with (`resume.py`).
+2. The data, prepared by one process for all.
+3. The networks and the objective, with the weights that are given to begin with.
+4. What is open yet: the precision, by a measurement, and the number of threads.
+5. What the run is, written into its folder (`folder.py`).
+6. The steps, with what is measured between them (`measuring.py`) and looked at (`watch.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from torch import Tensor
+
+from genwright.core.contracts import Objective, Stream
+from genwright.core.errors import GenwrightError, out_of_memory
+from genwright.data import workers
+from genwright.recipe.schema import Recipe
+from genwright.runs import assemble
+from genwright.runs.folder import check_folder, locked, write_new_run, write_resumed_run
+from genwright.runs.measuring import measuring
+from genwright.runs.request import Request
+from genwright.runs.resume import first_weights, taken_up
+from genwright.runs.run import Run
+from genwright.runs.start import from_weights
+from genwright.runs.watch import Alarms
+from genwright.training.batches import check
+from genwright.training.engine import Engine, cores
+from genwright.training.hooks import Live
+from genwright.training.launch import launch
+from genwright.training.modules import into_module
+from genwright.training.precision import choose
+from genwright.training.schedules import shortened
+from genwright.training.session import Session
+
+Say = Callable[[str], None]  # tells a person
+
+
+class Beginning(NamedTuple):
+    """What a run begins with. environment: as it was written when a resumed run was started, else
+    empty. weights: by module; source: where they are from, origin: what they are, in words."""
+
+    recipe: Recipe
+    environment: Mapping[str, Any]
+    weights: Mapping[str, Mapping[str, Tensor]]
+    source: str | None
+    origin: str
+
+
+def train_in_processes(request: Request, processes: int) -> None:
+    """Trains in so many processes on this machine. Raises GenwrightError."""
+    check_folder(request.folder, request.resume)
+    with tempfile.TemporaryDirectory() as temporary:
+        word = str(request.given)
+        if isinstance(request.given, Recipe):
+            path = Path(temporary) / "recipe.yaml"
+            path.write_text(request.given.dump(), encoding="utf-8")
+            word = str(path)
+        launch(["train", word, *_words_of(request)], processes)
+
+
+def _words_of(request: Request) -> list[str]:
+    """A request as words of a command line, those behind the recipe."""
+    words = [f"{name}:={json.dumps(value)}" for name, value in request.overrides.items()]
+    words += ["--run", str(request.folder)]
+    if request.resume:
+        words.append("--resume")
+    if request.quiet:
+        words.append("--quiet")
+    if request.until is not None:
+        words += ["--until", str(request.until)]
+    if request.start:
+        words += ["--from", request.start]
+    return words
+
+
+def train_here(request: Request) -> None:
+    """Trains in this process, or as one rank of those that the environment names. Raises
+    GenwrightError."""
+    training = request.recipe.training
+    engine = Engine(training.device, training.strategy)
+    with locked(request.folder, engine, request.resume):
+        _train(request, engine)
+    engine.close()  # not after an error: the others are gone then, nobody to wait for
+
+
+def _train(request: Request, engine: Engine) -> None:
+    folder = request.folder
+    console = Console(stderr=True, quiet=request.quiet or not engine.main)
+
+    def say(text: str) -> None:
+        console.print(f"[yellow]note:[/] {text}", highlight=False)
+
+    beginning = _beginning(request, say)
+    recipe = beginning.recipe
+    _set_threads(recipe, engine)
+    expected = beginning.environment.get("data", {}).get("digest")
+    dataset = prepared(recipe, folder, engine, expected, console.quiet)
+    for text in _remarks(recipe, dataset):
+        say(text)
+    space = assemble.space_of(recipe, dataset.codec)
+    recipe = assemble.resolve(recipe, space)
+    objective = assemble.objective(recipe, space)
+    for name, tensors in beginning.weights.items():
+        into_module(objective.modules[name], tensors, f"--from {beginning.source}")
+    stream = dataset.stream(
+        recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
+    )
+    check(objective, stream.size, recipe.training, engine)
+    recipe, seconds = _fix_precision(recipe, objective, stream, engine, console)
+    if engine.main:
+        _write(request, recipe, dataset, engine, beginning, seconds)
+    if recipe.training.compile:
+        why_not = assemble.compiled(objective, engine.device)
+        if why_not:
+            say(why_not)
+    measure = measuring(recipe, folder, objective, dataset, stream.size, engine, say)
+    live = None
+    if engine.main and not request.quiet:
+        last = min(recipe.training.steps, request.until or recipe.training.steps)
+        live = Live(console, escape(folder.name), last, stream.unit)
+    session = _session(recipe, folder, objective, stream, engine, measure, live, say)
+    step, ended = _run(session, request, recipe, live)
+    if ended == "interrupted":
+        words = ["genwright", "train", request.word, "--run", str(folder), "--resume"]
+        say(f"stopped at step {step}; go on with: {shlex.join(words)}")
+
+
+def _beginning(request: Request, say: Say) -> Beginning:
+    """The recipe, and the weights to begin with. Raises GenwrightError."""
+    if not request.resume:
+        if not request.start:
+            return Beginning(request.recipe, {}, {}, None, "")
+        recipe, weights, origin = from_weights(request.start, request.recipe)
+        return Beginning(recipe, {}, weights, request.start, origin)
+    environment = Run(request.folder).environment
+    recipe = taken_up(request, environment, say)
+    source = first_weights(request.folder, environment)
+    if source is None:
+        return Beginning(recipe, environment, {}, None, "")
+    _, weights, origin = from_weights(source, recipe)
+    return Beginning(recipe, environment, weights, source, origin)
+
+
+def _set_threads(recipe: Recipe, engine: Engine) -> None:
+    threads = recipe.training.threads
+    if threads or "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(threads or max(1, cores() // engine.size))
+
+
+def prepared(
+    recipe: Recipe, folder: Path, engine: Engine, expected: str | None, quiet: bool
+) -> Any:
+    """The dataset, prepared by rank 0 and opened by the others from the same cache. expected: the
+    digest of the data of a run that goes on, whose files are then verified. quiet: without
+    progress. Raises GenwrightError."""
+    data = assemble.data_of(recipe, folder)
+    codec = assemble.codec_of(recipe, folder)
+    dataset = None
+    problem = None
+    if engine.main:
+        try:
+            workers.quiet = quiet
+            dataset = data.prepare(codec, expect=expected)
+            if expected and hasattr(dataset, "verify"):
+                dataset.verify()
+        except GenwrightError as error:
+            problem = error
+    engine.raise_on_all(problem)
+    if dataset is None:
+        return data.prepare(codec, expect=expected)
+    return dataset
+
+
+def _remarks(recipe: Recipe, dataset: Any) -> list[str]:
+    """What a person should know of the data and of the length of the run."""
+    remarks = assemble.left_out(dataset.summary) + assemble.on_both_sides(dataset)
+    licence = dataset.summary.get("licence")
+    if licence and recipe.data.source != "files":
+        remarks.append(f"licence of the data: {licence}")
+    remarks += shortened(assemble.timed_parts(recipe), recipe.training.steps)
+    return remarks
+
+
+def _fix_precision(
+    recipe: Recipe, objective: Objective, stream: Stream, engine: Engine, console: Console
+) -> tuple[Recipe, dict[str, float]]:
+    """The recipe with its precision and threads, so that a resumed run has the same; and the
+    seconds of a turn in each precision, where that was measured."""
+    seconds: dict[str, float] = {}
+    training = recipe.training
+    if training.precision == "auto":
+        dtype, seconds = choose(objective, stream, training, engine, recipe.seed)
+        precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+        training = training.model_copy(update={"precision": precision})
+        timed = [f"{name} {found * 1e3:.0f} ms" for name, found in seconds.items()]
+        why = ", ".join(timed) or "gradients of gradients"
+        console.print(
+            f"precision: {precision} ({why}; training.precision fixes it)", highlight=False
+        )
+    threads = training.threads or torch.get_num_threads()
+    training = training.model_copy(update={"threads": threads})
+    return recipe.model_copy(update={"training": training}), seconds
+
+
+def _write(
+    request: Request,
+    recipe: Recipe,
+    dataset: Any,
+    engine: Engine,
+    beginning: Beginning,
+    seconds: Mapping[str, float],
+) -> None:
+    """What the run is, into its folder."""
+    if beginning.environment:
+        write_resumed_run(request.folder, recipe, beginning.environment, request.overrides)
+        return
+    facts: dict[str, Any] = {"overrides": dict(request.overrides), "precision": seconds}
+    if beginning.source and not request.resume:
+        facts["from"] = {"source": beginning.source, "what": beginning.origin}
+    write_new_run(request.folder, recipe, dataset, engine, facts)
+
+
+def _session(
+    recipe: Recipe,
+    folder: Path,
+    objective: Objective,
+    stream: Stream,
+    engine: Engine,
+    measure: Callable[[int], dict[str, float]] | None,
+    live: Live | None,
+    say: Say,
+) -> Session:
+    dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
+    session = Session(
+        folder,
+        objective,
+        stream,
+        recipe.training,
+        engine,
+        recipe.seed,
+        dtype,
+        measure,
+        hooks=[live] if live else [],
+        say=say,
+    )
+    metrics = folder / "metrics.jsonl"
+    session.watchers = [
+        Alarms(recipe.watching, engine, metrics, session.note, say, recipe.objective)
+    ]
+    return session
+
+
+def _run(session: Session, request: Request, recipe: Recipe, live: Live | None) -> tuple[int, str]:
+    """Trains; returns the last step, and how it ended. Raises GenwrightError."""
+    try:
+        state, ended = session.train(request.resume, request.until)
+    except Exception as error:
+        if out_of_memory(error):
+            raise too_large(recipe, max(1, session.objective.unit)) from error
+        raise
+    finally:
+        if live:
+            live.close()
+    return state.step, ended
+
+
+def too_large(recipe: Recipe, unit: int) -> GenwrightError:
+    """What to do about a run that does not fit into memory. unit: examples that must stay
+    together."""
+    training = recipe.training
+    at_once = training.micro_batch or training.batch_size or unit
+    smaller = "the model's width or depth"
+    if hasattr(recipe.data, "context"):
+        smaller += ", or data.context"
+    what = f"out of memory, with {at_once} examples at once"
+    if at_once <= unit:
+        return GenwrightError(what, f"lower {smaller}")
+    half = max(unit, at_once // 2 // unit * unit)
+    return GenwrightError(
+        what,
+        f"set training.micro_batch={half} or less (the result stays; --resume takes it),"
+        f" then lower {smaller}",
+    )
