@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genwright.contents.music.novelty import novelty as novelty
 from genwright.contents.music.score import Score, edges
 
 SCALE = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))

@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from genwright.contents.music import tunes
+from genwright.contents.music.chords import chords
 from genwright.contents.music.descriptors import (
     densities,
     descriptors,
     histograms,
-    novelty,
     overlap,
 )
+from genwright.contents.music.novelty import novelty
 from genwright.contents.music.score import Score
 from genwright.contents.music.voice_floors import changed
-from genwright.contents.music.voice_leading import PARALLELS, cadences, chords, marks
+from genwright.contents.music.voice_leading import PARALLELS, cadences, marks
 from genwright.evaluation.figure import Direction, Figure
 
 HELD_OUT = "held-out music"  # sets of real pieces

@@ -7,11 +7,9 @@ from genwright.contents.music.engraving import notation_svg
 from genwright.contents.music.midi_write import to_midi
 from genwright.contents.music.piano_roll import piano_roll_svg
 from genwright.contents.music.score import Score
-from genwright.contents.music.sound import player, to_wav
+from genwright.contents.music.sound import to_wav
 from genwright.contents.music.write import to_musicxml
 from genwright.reporting.png import write
-
-__all__ = ["files_of", "notation_svg", "piano_roll_svg", "player"]
 
 
 def files_of(

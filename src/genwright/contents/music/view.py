@@ -10,9 +10,12 @@ from typing import Any, TextIO
 import numpy as np
 
 from genwright.contents.music.descriptors import histograms
+from genwright.contents.music.engraving import notation_svg
 from genwright.contents.music.options import SampleOptions
+from genwright.contents.music.piano_roll import piano_roll_svg
 from genwright.contents.music.score import Score, edges, first_number
-from genwright.contents.music.shown import files_of, notation_svg, piano_roll_svg, player
+from genwright.contents.music.shown import files_of
+from genwright.contents.music.sound import player
 from genwright.contents.music.voice_leading import faults, labels
 from genwright.core.content import Event, Fragment, Mark, Opened, Part, Sample
 from genwright.reporting.svg import Series, chart, legend

@@ -14,14 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genwright.contents.music.chords import CHORDS, SYMBOLS, Chord, chords
+from genwright.contents.music.chords import SYMBOLS, Chord, chords
 from genwright.contents.music.descriptors import key_of
 from genwright.contents.music.rules import parallel
 from genwright.contents.music.score import REST, Key, Score, at, bar_of, edges, first_number
 from genwright.contents.music.spelling import spell
 from genwright.core.errors import GenwrightError
-
-__all__ = ["CHORDS", "chords"]
 
 SOPRANO = 0
 BASS = 3
