@@ -35,11 +35,15 @@ def bars(n, seed, attributes=ATTRIBUTES):
 
 def dataset(attributes=ATTRIBUTES, digest="bars"):
     splits = {"train": bars(600, 1, attributes), "held_out": bars(200, 2, attributes)}
-    return SimpleNamespace(
-        codec=SimpleNamespace(space=Space(shape=(1, 8, 8), attributes=attributes)),
-        digest=digest,
-        split=splits.get,
+    return stand_in(Space(shape=(1, 8, 8), attributes=attributes), digest, splits.get)
+
+
+def stand_in(space, digest="", split=None, originals=None):
+    found = SimpleNamespace(
+        codec=SimpleNamespace(space=space), digest=digest, split=split, unit="images"
     )
+    found.originals = originals or found
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +103,7 @@ def test_without_attributes_it_learns_turns(tmp_path):
 
 
 def test_points_are_their_own_features(tmp_path):
-    data = SimpleNamespace(codec=SimpleNamespace(space=Space(shape=(2,))), digest="", split=None)
+    data = stand_in(Space(shape=(2,)))
     points = torch.randn(4, 2)
     assert torch.equal(extractor(data, tmp_path).features(points), points) and not list(
         tmp_path.iterdir()
@@ -158,10 +162,8 @@ def test_a_person_who_waits_sees_how_far_it_is(tmp_path, capsys, monkeypatch):
     assert "telling apart" in (said := capsys.readouterr().err) and "images/s" in said
 
 
-def test_codes_are_looked_at_with_the_eyes_of_their_pictures(tmp_path):
+def test_codes_have_the_extractor_of_their_pictures(tmp_path):
     pictures = dataset()
     found = extractor(pictures, tmp_path)
-    codes = SimpleNamespace(
-        codec=SimpleNamespace(image=pictures.codec), digest="codes", images=pictures, split=None
-    )
+    codes = stand_in(Space(vocabulary=9, length=4), "codes", originals=pictures)
     assert extractor(codes, tmp_path).name == found.name

@@ -205,6 +205,11 @@ class ExampleDataset:
         """ "train" or "held_out", with random access."""
         return self.parts[name]
 
+    @property
+    def originals(self) -> "ExampleDataset":
+        """The examples as a person sees them: these, unless they are codes of others."""
+        return self
+
     def change(self, lookahead: int, training: bool) -> Change | None:
         """What alters a batch."""
         return None

@@ -13,6 +13,7 @@ Features favour what the attributes tell apart. Coordinates are their own featur
 """
 
 import json
+import logging
 import math
 import sys
 from collections.abc import Generator, Mapping
@@ -53,6 +54,7 @@ CHANNELS = (32, 64, 128)
 POOLED = 4  # pixels of a side, of what the last layer sees
 
 
+logger = logging.getLogger(__name__)
 NOTE = (
     "a small network learns to tell this data apart, once (about a minute); "
     "figures of samples are made with it"
@@ -247,11 +249,12 @@ def fit(
     single: Mapping[str, bool],
     seen: int,
     shown: bool = False,
+    unit: str = "examples",
 ) -> Network:
     """A network trained on about `seen` examples of a split, by the loop; the same for the same
     split. The caller's random numbers are left as they were. shown: a line of progress on
-    stderr."""
-    stream = ExampleStream(split, min(BATCH, len(split)), 0, "images")
+    stderr. unit: what examples are called there."""
+    stream = ExampleStream(split, min(BATCH, len(split)), 0, unit)
     steps = max(50, seen // BATCH)  # of few examples too: more would not teach more
     settings = Training(
         steps=steps,
@@ -271,7 +274,7 @@ def fit(
             line: Live | Steps = Steps(part)
             # while a run trains, which has no display of tasks
             if shown and part.display is None:
-                line = Live(Console(stderr=True), "telling apart", steps, "images")
+                line = Live(Console(stderr=True), "telling apart", steps, unit)
             run(objective, stream, state, steps, settings=settings, engine=engine, hooks=[line])
             line.close()
         state.release()
@@ -296,19 +299,17 @@ def spread(size: int, count: int) -> np.ndarray:
 def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     """The extractor of a dataset, from the cache (default $GENWRIGHT_CACHE or ~/.cache/genwright)
     or trained now, about a minute."""
-    # of a codec of codes: its pictures'
-    space = getattr(dataset.codec, "image", dataset.codec).space
+    originals = dataset.originals
+    space = originals.codec.space
     if len(space.shape) != 3:
         return Extractor(None, "the coordinates themselves", {})
     attributes = dict(space.attributes) or {ROTATIONS: TURNS}
-    # of the pictures, whatever codes they become
-    digest = getattr(dataset, "images", dataset).digest
-    name = digest_of(VERSION, digest, space.shape, attributes)[:12]
+    name = digest_of(VERSION, originals.digest, space.shape, attributes)[:12]
     root = cache_folder(cache) / "extractors"
     weights = root / f"{name}.safetensors"
     facts = root / f"{name}.json"
     if not (facts.is_file() and weights.is_file()):
-        print(f"note: {NOTE}", file=sys.stderr)
+        logger.info(NOTE)
         root.mkdir(parents=True, exist_ok=True)
         network, known = _trained(dataset, space.shape, attributes, name)
         write_whole(weights, save(network.state_dict()))
@@ -340,7 +341,7 @@ def _trained(
             single[name] = bool((condition[:, columns].sum(1) <= 1).all())
         common = condition.mean(0, keepdim=True)
     seen = min(MOST, max(LEAST, EPOCHS * len(train)))
-    network = fit(train, shape, attributes, single, seen, sys.stderr.isatty())
+    network = fit(train, shape, attributes, single, seen, sys.stderr.isatty(), dataset.unit)
     known: dict[str, Any] = {
         "name": f"CNN trained on {learned} of the train split ({mark})",
         "single": single,

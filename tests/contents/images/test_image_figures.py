@@ -48,7 +48,10 @@ def split(x, condition):
 def known(tmp_path_factory):
     splits = {"train": split(*drawn(500, 1)), "held_out": split(*drawn(200, 2))}
     space = Space(shape=(1, 8, 8), attributes=ATTRIBUTES)
-    data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="two kinds", split=splits.get)
+    data = SimpleNamespace(
+        codec=SimpleNamespace(space=space), digest="two kinds", split=splits.get, unit="images"
+    )
+    data.originals = data
     with pytest.MonkeyPatch.context() as patch:
         for module, name in ((features, "LEAST"), (features, "MOST"), (recognised, "TAUGHT")):
             patch.setattr(module, name, 5000)
@@ -163,6 +166,7 @@ def test_samples_that_are_compared_are_of_all_that_were_asked_for():
     splits = {"train": sorted_split(1000, 1), "held_out": sorted_split(120, 2)}
     space = Space(shape=(2,), attributes=ATTRIBUTES)
     data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="clusters", split=splits.get)
+    data.originals = data
     found = {f.name: f for f in points.compare(data, sorted_split(800, 3).x(np.arange(800)))}
     assert (
         found["recall"].count == 120

@@ -7,9 +7,6 @@ import torch
 from PIL import Image
 
 from genwright.contents.images import drawing as pictures
-from genwright.contents.points import drawing as points_drawing
-from genwright.contents.points.drawing import scatter
-from genwright.reporting.png import write
 
 
 def opened(data):
@@ -45,9 +42,6 @@ def test_labels_have_room_of_their_own():
 def test_what_is_not_a_picture_is_shown_all_the_same():
     x = torch.tensor([float("nan"), 5.0, -5.0, 0.0]).view(1, 1, 2, 2)
     assert np.asarray(opened(pictures.single(x[0])))[..., 0].tolist() == [[0, 255], [0, 128]]
-    assert opened(
-        scatter(torch.tensor([[float("nan"), float("inf")]]), torch.zeros(1, 2))
-    ).size == (640, 640)
 
 
 def test_an_animation_has_all_its_frames_and_repeats():
@@ -61,22 +55,3 @@ def test_an_animation_has_all_its_frames_and_repeats():
     )
     film.seek(6)
     assert film.convert("RGB").getpixel((5, 5)) == (255, 255, 255)
-
-
-def test_points_stand_where_they_are():
-    real = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
-    sheet = opened(scatter(torch.tensor([[1.0, -1.0], [99.0, 0.0]]), real))
-    assert (
-        sheet.getpixel((64, 576)) == points_drawing.REAL
-        and sheet.getpixel((576, 64)) == points_drawing.REAL
-    ), "y points up"
-    assert (
-        sheet.getpixel((576, 576)) == points_drawing.MADE
-        and sheet.getpixel((636, 320)) == points_drawing.MADE
-    ), "far outside: on the edge"
-
-
-def test_a_file_is_replaced_in_one_step(tmp_path):
-    path = tmp_path / "new" / "a.png"
-    assert write(path, b"one") == path and write(path, b"two").read_bytes() == b"two"
-    assert [p.name for p in path.parent.iterdir()] == ["a.png"]

@@ -39,6 +39,12 @@ class CodesDataset(ExampleDataset):
         self.digest = digest_of(images.digest, codec.digest)
         self.parts = {name: _encoded(images.split(name), codec) for name in SPLITS}
 
+    @property
+    def originals(self) -> ExampleDataset:
+        """The pictures."""
+        pictures: ExampleDataset = self.images
+        return pictures
+
     def split(self, name: str) -> Split:
         """The pictures themselves."""
         return self.images.split(name)

@@ -149,7 +149,7 @@ def stacked_figures(settings: ImagesData, dataset: Any, samples: Tensor) -> list
     """The modes of three digits, each named by a classifier of single ones; nothing where the
     digits have no labels."""
     single = settings.model_copy(update={"stacked": False})
-    codec = getattr(dataset.codec, "image", dataset.codec)
+    codec = dataset.originals.codec
     grey = codec.settings.model_copy(update={"channels": 1})
     classifier = extractor(single.prepare(grey), single.cache)
     if len(classifier.attributes.get("label", ())) != 10:

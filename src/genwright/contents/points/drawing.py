@@ -7,7 +7,7 @@ from torch import Tensor
 from genwright.reporting.png import png_bytes
 
 REAL = (150, 156, 164)
-MADE = (37, 99, 235)
+GENERATED = (37, 99, 235)
 OUTSIDE = 1e9  # where what is not a number stands
 
 
@@ -22,7 +22,7 @@ def scatter(samples: Tensor, real: Tensor, side: int = 640) -> bytes:
     # drawn twice as large, then reduced: smooth edges
     sheet = Image.new("RGB", (side * 2, side * 2), (255, 255, 255))
     pen = ImageDraw.Draw(sheet)
-    for points, colour, radius in ((real, REAL, 5), (samples, MADE, 3)):
+    for points, colour, radius in ((real, REAL, 5), (samples, GENERATED, 3)):
         known = points.detach().cpu().float().nan_to_num(OUTSIDE)
         places = (known - middle) * scale + side
         for x, y in places.clamp(6, side * 2 - 6).tolist():
