@@ -79,11 +79,22 @@ def test_the_estimate_falls_with_samples_and_does_not_depend_on_its_neighbours()
 def test_figures_have_floors_and_counts():
     objective = made(MlpVae(width=16, units=4))
     x = torch.zeros(12, 1, 8, 8)
-    found = {f.name: f for f in figures(objective, lambda a, b: {"x": x[a:b]}, 12, 20, floor=3.0)}
+    found = {
+        f.name: f
+        for f in figures(
+            objective,
+            lambda a, b: {"x": x[a:b]},
+            12,
+            20,
+            floors={"independent pixels": 3.0},
+            thing="picture",
+        )
+    }
     assert found["negative log-likelihood"].value <= found["negative ELBO"].value
     # every picture is the same
     assert found["active units"].value == 0 and found["active units"].ceilings["all"] == 4
     assert found["negative log-likelihood"].floors == {"independent pixels": 3.0}
+    assert found["negative ELBO"].unit == "nats/picture"
 
 
 def conditional(drop):

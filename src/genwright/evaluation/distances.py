@@ -194,7 +194,7 @@ class Memory:
     features.
 
     How near is told by the distance to the nearest training example over the mean distance to the
-    50 nearest (Carlini et al., arXiv 2301.13188, section 5.1): a blurred picture is near to
+    50 nearest (Carlini et al., arXiv 2301.13188, section 5.1): a blurred example is near to
     everything and no copy; a copy is much nearer to one example than to the next. A sample counts
     as memorised when its ratio is at most the 5% quantile of held-out examples' ratios, so a
     generator that invents reaches 5% (the floor), one that copies 100%. threshold: that ratio.

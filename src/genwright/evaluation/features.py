@@ -1,6 +1,6 @@
 """One feature extractor for a dataset: a small network trained on its real train split, named in
 every figure that uses it with its accuracy on held-out examples. No download, nobody else's
-pictures.
+examples.
 
 1. It learns the attributes that examples have: an attribute with one value by cross entropy, one
    with several by binary cross entropies. Examples without attributes: which of four ways they were

@@ -6,7 +6,7 @@ size that fits the processor's caches; weights are kept and summed in float64. L
 function of (seed, example, sample).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -19,11 +19,11 @@ from genwright.objectives.likelihoods import importance_bound
 from genwright.objectives.variational import ACTIVE
 
 # (start, stop) -> batch with "x" as `prepare` leaves it, and "condition" if any
-Pictures = Callable[[int, int], dict[str, Tensor]]
+Examples = Callable[[int, int], dict[str, Tensor]]
 
 
 class Estimate(NamedTuple):
-    """Per picture, nats, on the processor. nll: (n,) upper estimate of -log p(x). elbo: (n,) of the
+    """Per example, nats, on the processor. nll: (n,) upper estimate of -log p(x). elbo: (n,) of the
     same samples, their mean.
     kl: (n, units). mean: (n, units) of the posterior."""
 
@@ -36,20 +36,20 @@ class Estimate(NamedTuple):
 @torch.no_grad()
 def estimate(
     objective: Any,
-    pictures: Pictures,
+    examples: Examples,
     count: int,
     samples: int = 500,
     seed: int = 0,
     block: int = 2000,
 ) -> Estimate:
-    """-log p(x) of `count` pictures with `samples` importance samples each (Burda et al., arXiv
-    1509.00519). block: pictures times samples that are decoded at once; memory grows with it. The
+    """-log p(x) of `count` examples with `samples` importance samples each (Burda et al., arXiv
+    1509.00519). block: examples times samples that are decoded at once; memory grows with it. The
     estimate is high in expectation, and falls as samples grow."""
     rows = max(1, block // samples)
     at_once = min(samples, block)
     parts = []
     for begin in track(range(0, count, rows), "estimating likelihoods"):
-        batch = pictures(begin, min(count, begin + rows))
+        batch = examples(begin, min(count, begin + rows))
         parts.append(_estimate(objective, batch, begin, samples, seed, at_once))
     columns = [torch.cat(column).cpu() for column in zip(*parts, strict=True)]
     return Estimate(*columns)
@@ -58,7 +58,7 @@ def estimate(
 def _estimate(
     objective: Any, batch: dict[str, Tensor], begin: int, samples: int, seed: int, at_once: int
 ) -> Estimate:
-    """Of one batch, whose first picture is number `begin`; at_once: samples of each."""
+    """Of one batch, whose first example is number `begin`; at_once: samples of each."""
     network = objective.network
     units = objective.latent[0]
     x = batch["x"]
@@ -66,8 +66,8 @@ def _estimate(
     state = network(x, given)
     without_noise = x.new_zeros(len(x), 1, units)
     mean = network(None, given, state=state, noise=without_noise).latent[:, 0]
-    examples = torch.arange(begin, begin + len(x), device=x.device)
-    draws = Draws(seed, 0, examples)
+    numbers = torch.arange(begin, begin + len(x), device=x.device)
+    draws = Draws(seed, 0, numbers)
     log_weights = []
     kl = torch.zeros(())
     for first in range(0, samples, at_once):
@@ -96,7 +96,7 @@ def marginal_nll(train: Tensor, x: Tensor) -> float:
 
 
 def histogram_nll(train: Tensor, x: Tensor) -> float:
-    """Mean nats of pictures x (n, *shape) of 256 levels in [-1, 1] under independent values, each
+    """Mean nats of x (n, *shape) of 256 levels in [-1, 1] under independent values, each
     with the histogram that it has in `train` (m, *shape), mixed with a uniform share of 1/256: the
     floor of a model of levels that learns nothing more."""
     levels = _levels(train)  # (m, values)
@@ -141,7 +141,7 @@ def mutual_information_gap(means: Tensor, factors: Tensor, bins: int = 20) -> tu
     (mean over factors, gap of each). A gap is the mutual information of the best unit less the
     second best's, over the factor's entropy: 1 where one unit alone knows the factor, 0 where two
     know it equally. A factor that never varies has none and does not count. It falls with finer
-    bins, and rises with fewer pictures, so both are stated."""
+    bins, and rises with fewer examples, so both are stated."""
     table, entropies = information(means, factors, bins)
     # of one unit alone the second best knows 0
     nothing = torch.zeros(1, table.size(1), dtype=table.dtype)
@@ -153,8 +153,11 @@ def mutual_information_gap(means: Tensor, factors: Tensor, bins: int = 20) -> tu
     return float(gaps[varies].mean()), gaps
 
 
-def factor_figure(means: Tensor, factors: Tensor, names: Sequence[str], bins: int = 20) -> Figure:
-    """The gap, with each factor's in the detail, beside the gap to shuffled factors."""
+def factor_figure(
+    means: Tensor, factors: Tensor, names: Sequence[str], bins: int = 20, thing: str = "example"
+) -> Figure:
+    """The gap, with each factor's in the detail, beside the gap to shuffled factors. thing: what an
+    example is called."""
     gap, gaps = mutual_information_gap(means, factors, bins)
     order = Draws(0, 0, torch.arange(len(factors))).bits("shuffle").argsort()
     shuffled, _ = mutual_information_gap(means, factors[order], bins)
@@ -164,7 +167,7 @@ def factor_figure(means: Tensor, factors: Tensor, names: Sequence[str], bins: in
         gap,
         "of 0 to 1",
         len(means),
-        "pictures",
+        f"{thing}s",
         {"shuffled": shuffled},
         {"aligned": 1.0},
         "higher",
@@ -174,52 +177,60 @@ def factor_figure(means: Tensor, factors: Tensor, names: Sequence[str], bins: in
 
 def figures(
     objective: Any,
-    pictures: Pictures,
+    examples: Examples,
     count: int,
     samples: int = 500,
     seed: int = 0,
-    floor: float | None = None,
+    floors: Mapping[str, float] | None = None,
+    thing: str = "example",
 ) -> list[Figure]:
-    """Negative log-likelihood, ELBO and active units of `count` pictures, given their attributes
-    where the run is conditional, and then without them too. floor: `marginal_nll`."""
-    if objective.given(pictures(0, 1).get("condition")) is None:
-        found = estimate(objective, pictures, count, samples, seed)
-        return _figures(objective, found, "", samples, floor)
+    """Negative log-likelihood, ELBO and active units of `count` examples, given their attributes
+    where the run is conditional, and then without them too. floors: of the likelihood
+    (`marginal_nll`); thing: what an example is called."""
+    floors = floors or {}
+    if objective.given(examples(0, 1).get("condition")) is None:
+        found = estimate(objective, examples, count, samples, seed)
+        return _figures(objective, found, "", samples, floors, thing)
 
     def without_condition(start: int, stop: int) -> dict[str, Tensor]:
-        batch = pictures(start, stop)
+        batch = examples(start, stop)
         return batch | {"condition": batch["condition"] * 0}
 
-    known = estimate(objective, pictures, count, samples, seed)
+    known = estimate(objective, examples, count, samples, seed)
     unknown = estimate(objective, without_condition, count, samples, seed)
-    given = _figures(objective, known, ", given its attributes", samples, floor)
-    return given + _figures(objective, unknown, "", samples, floor)
+    given = _figures(objective, known, ", given its attributes", samples, floors, thing)
+    return given + _figures(objective, unknown, "", samples, floors, thing)
 
 
 def _figures(
-    objective: Any, found: Estimate, given: str, samples: int, floor: float | None
+    objective: Any,
+    found: Estimate,
+    given: str,
+    samples: int,
+    floors: Mapping[str, float],
+    thing: str,
 ) -> list[Figure]:
     """given: what the names say of the condition."""
     count = len(found.nll)
-    floors = {} if floor is None else {"independent pixels": floor}
     error = 0.0
     if count > 1:
         error = float(found.nll.std() / count**0.5)
+    how = f"{samples} importance samples a {thing}; standard error over {thing}s {error:.2f}"
     nll = Figure(
         f"negative log-likelihood{given}",
         float(found.nll.mean()),
-        "nats/picture",
+        f"nats/{thing}",
         count,
-        "pictures",
+        f"{thing}s",
         floors,
-        detail=f"{samples} importance samples a picture; standard error over pictures {error:.2f}",
+        detail=how,
     )
     elbo = Figure(
         f"negative ELBO{given}",
         -float(found.elbo.mean()),
-        "nats/picture",
+        f"nats/{thing}",
         count,
-        "pictures",
+        f"{thing}s",
         floors,
         detail="-ELBO, beta 1, the mean over the same samples",
     )
@@ -228,10 +239,10 @@ def _figures(
         active_units(found.mean),
         "units",
         count,
-        "pictures",
+        f"{thing}s",
         {"collapsed": 0.0},
         {"all": float(objective.latent[0])},
         "near",
-        "posterior mean varies over pictures by more than 0.01",
+        f"posterior mean varies over {thing}s by more than 0.01",
     )
     return [nll, elbo, units]

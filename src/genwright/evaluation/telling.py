@@ -2,7 +2,7 @@
 
 A figure stands between its floors (what needs no learning reaches) and its ceilings (what real data
 reaches). Where a floor reaches the ceiling, or either is not finite, the value between them says
-nothing: independent pixels may have a higher precision than real pictures. Such a figure stays in
+nothing: independent values may have a higher precision than real examples. Such a figure stays in
 the table, with the reason, but is no headline.
 """
 

@@ -84,7 +84,7 @@ class Content:
         """Figures, and samples that a report shows, as plain data. counts: how many samples are
         drawn; it is told how many were."""
         figures = held_out_figures(run, self.thing, None)
-        figures += objective_figures(run, False, COMPARED)
+        figures += objective_figures(run, False, COMPARED, self.thing, "values")
         opened = run.opened()
         sample_options = self.sampler_options()
 

@@ -104,16 +104,17 @@ class HeldOutLikelihood:
         prepared = self.objective.prepare_held_out(found, draws, Engine.alone(self.device))
         return found | {"x": prepared["x"]}
 
-    def figures(self) -> list[Figure]:
-        """Likelihood, bound, active units."""
+    def figures(self, thing: str, values: str) -> list[Figure]:
+        """Likelihood, bound, active units. thing, values: as of `objective_figures`."""
         seen = self.examples(0, BOUND)["x"].cpu()
         known = of_split(self.dataset.split("train"), REFERENCE)[0]
         if self.objective.settings.likelihood == "bernoulli":
             floor = likelihood.marginal_nll((known.mean(0) + 1) / 2, seen)
         else:
             floor = likelihood.histogram_nll(known, seen)
+        floors = {f"independent {values}": floor}
         return likelihood.figures(
-            self.objective, self.examples, self.count, self.weights, self.seed, floor
+            self.objective, self.examples, self.count, self.weights, self.seed, floors, thing
         )
 
     def posterior_means(self) -> Tensor:
@@ -122,12 +123,16 @@ class HeldOutLikelihood:
         return estimate.mean
 
 
-def objective_figures(run: TrainedRun, whole: bool, most: int) -> list[Figure]:
-    """What only this objective can say of held-out examples: likelihoods, or its codebook."""
+def objective_figures(
+    run: TrainedRun, whole: bool, most: int, thing: str, values: str
+) -> list[Figure]:
+    """What only this objective can say of held-out examples: likelihoods, or its codebook. thing,
+    values: what an example, and the numbers that it is made of, are called ("picture",
+    "pixels")."""
     if not len(run.dataset().split("held_out")):
         return []
     if isinstance(run.objective, VariationalObjective):
-        return HeldOutLikelihood(run, whole, most).figures()
+        return HeldOutLikelihood(run, whole, most).figures(thing, values)
     if isinstance(run.objective, QuantisedObjective):
         return [codebook_figure(run)]
     return []

@@ -61,7 +61,7 @@ def evaluate_images(
             "leave --samples out",
         )
     figures = held_out_figures(run, "picture", None if options.whole else SEEN)
-    figures += objective_figures(run, options.whole, SAMPLES)
+    figures += objective_figures(run, options.whole, SAMPLES, "picture", "pixels")
     figures += _factors(run, options.whole)
     if not drawer.draws:
         return figures
@@ -142,7 +142,7 @@ def _factors(run: TrainedRun, whole: bool) -> list[Figure]:
     held_out = HeldOutLikelihood(run, whole, SAMPLES)
     factors = Sprites.factors(split.numbers[held_out.order])
     means = held_out.posterior_means()
-    return [likelihood.factor_figure(means, torch.from_numpy(factors), FACTORS)]
+    return [likelihood.factor_figure(means, torch.from_numpy(factors), FACTORS, thing="picture")]
 
 
 def stacked_figures(settings: ImagesData, dataset: Any, samples: Tensor) -> list[Figure]:

@@ -38,7 +38,7 @@ def evaluate_points(
 ) -> list[Figure]:
     """Figures of a run. counts: how many samples are drawn; it is told how many were."""
     figures = held_out_figures(run, "point", None if options.whole else SEEN)
-    figures += objective_figures(run, options.whole, SAMPLES)
+    figures += objective_figures(run, options.whole, SAMPLES, "point", "coordinates")
     drawer = drawer_of(run.opened())
 
     def draw(first: int, count: int) -> Tensor:
