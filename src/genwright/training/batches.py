@@ -1,4 +1,15 @@
-"""A run's batches: this rank's rows of each, prepared, and split into micro-batches."""
+"""A run's batches: this rank's rows of each, prepared, and split into micro-batches.
+
+1. The stream gives this rank's rows. Weights of examples are taken off.
+2. The objective prepares them as a whole: `prepare`, then `observe` on one micro-batch after another,
+   where it has that, then `settle` on the whole again, where it has that.
+3. Examples of weight 0 are left out: no loss sees them. Weights other than 1 go with the batch, and
+   are applied to each loss (`weighting.py`).
+4. A part of the batch is cut into micro-batches.
+
+The price of weights: over several ranks, one exchange more for each draw of the stream, and on a GPU
+one wait for it.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -75,8 +86,6 @@ class Batches:
         engine = self.engine
         batch = dict(self.stream.batch(position, self.own, objective))
         weight = batch.pop(WEIGHT, None)  # (own,)
-        if weight is not None:
-            weight = weight.cpu()  # which examples are left out is decided there
         if engine.device.type != "cpu":
             batch = {k: v.to(engine.device, non_blocking=True) for k, v in batch.items()}
         draws = Draws(self.seed, position, self.placed)
@@ -85,7 +94,12 @@ class Batches:
             batch = batch | self._observed(objective.observe, batch)
         if weight is None:
             return Prepared(self._settled(batch, draws), None)
-        placed = weight.to(engine.device)
+        return self._weighed(batch, weight.cpu(), draws)
+
+    def _weighed(self, batch: Batch, weight: Tensor, draws: Draws) -> Prepared:
+        """Settles a batch whose examples have weights (own,), on the CPU, where it is decided which
+        of them are left out."""
+        placed = weight.to(self.engine.device)
         if WEIGHT in batch:  # the objective weighs too
             placed = placed * batch[WEIGHT]
         batch = {WEIGHT: placed} | self._settled(batch | {WEIGHT: placed}, draws)
@@ -148,7 +162,7 @@ class Batches:
         missing = int(not pieces)
         if self.engine.strategy == "fsdp":
             most = -(-max(map(len, local)) // self.micro)
-            missing = most - len(pieces)
+            missing = max(1, most) - len(pieces)
         # examples that count elsewhere, if there are any
         spare = index[: self.unit] if len(index) else torch.arange(self.unit)
         for _ in range(missing):
