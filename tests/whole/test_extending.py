@@ -1,0 +1,91 @@
+"""docs/extending.md: its example, written into a folder as it stands there, goes through every
+command."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "extending.md"
+ENTRY = "[genwright.plugins]\ndice = genwright_dice\n"
+METADATA = "Metadata-Version: 2.1\nName: genwright-dice\nVersion: 0.1\n"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the example's package, as an installer would leave it, and some hands."""
+    place = tmp_path_factory.mktemp("dice")
+    text = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^`([\w./]+)`\n```\w+\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 8
+    for name, content in blocks:
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    installed = place / "genwright_dice-0.1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(METADATA)
+    (installed / "entry_points.txt").write_text(ENTRY)
+    assert 'dice = "genwright_dice"' in (place / "pyproject.toml").read_text()
+    hands = [[1 + (i * j + i // 7) % 6 for j in range(5)] for i in range(200)]
+    lines = [" ".join(map(str, hand)) for hand in hands]
+    (place / "hands.txt").write_text("\n".join(lines) + "\n")
+    return place
+
+
+def command(place, *words):
+    """(exit code, stdout, stderr) of a command in a process of its own."""
+    paths = [str(place), str(ROOT / "src")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        [sys.executable, "-m", "genwright", *words],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_example_goes_through_every_command(place):
+    code, said, error = command(place, "inspect", "dice.yaml")
+    assert code == 0 and "180 training hands, 20 held out" in said, error
+    fast = ["training.steps=6", "training.evaluate_every=3", "training.precision=fp32", "--quiet"]
+    code, said, error = command(place, "train", "dice.yaml", *fast, "--until", "3")
+    assert code == 0 and "step 3 of 6" in said, error
+    code, said, error = command(place, "train", "dice.yaml", *fast, "--resume")
+    assert code == 0 and "done" in said, error
+    code, said, error = command(place, "sample", "runs/dice", "-n", "3", "--sorted")
+    assert code == 0, error
+    hands = [[int(face) for face in line.split()] for line in said.splitlines()]
+    assert len(hands) == 3 and all(hand == sorted(hand) and len(hand) == 5 for hand in hands)
+    code, said, error = command(place, "evaluate", "runs/dice", "--samples", "20")
+    assert code == 0 and "held-out loss" in said and "pips" in said, error
+    assert "noise" in said and "held-out data" in said
+    code, said, error = command(place, "report", "runs/dice")
+    page = (place / "runs" / "dice" / "report.html").read_text(encoding="utf-8")
+    assert code == 0 and "Trained on 180 hands" in page and "\N{DIE FACE-1}" in page, error
+
+
+def test_what_is_wrong_is_one_sentence(place):
+    code, _, error = command(place, "sample", "--help")
+    assert code == 0
+    (place / "bad.txt").write_text("1 2 3 4 9\n")
+    code, _, error = command(place, "inspect", "dice.yaml", "data.path=bad.txt")
+    assert code == 2 and "is no hand; give 5 numbers from 1 to 6." in error
+    code, _, error = command(place, "sample", "--help")
+    assert code == 0 and not error
+
+
+def test_a_plugin_that_cannot_be_imported_is_named(place, tmp_path):
+    broken = tmp_path / "genwright_broken-0.1.dist-info"
+    broken.mkdir()
+    (broken / "METADATA").write_text(METADATA.replace("dice", "broken"))
+    (broken / "entry_points.txt").write_text("[genwright.plugins]\nbad = not_there\n")
+    code, _, error = command(tmp_path, "recipe", "show", "code")
+    assert code == 2 and error.startswith("error: the plug-in bad of genwright-broken cannot")
+    assert "uninstall that package" in error
