@@ -102,6 +102,7 @@ def rotary(length: int, width: int, base: float, reverse: bool) -> Tensor:
 
 def rotate(x: Tensor, rope: Tensor) -> Tensor:
     """Rotates the pairs (i, i + D/2) of x (B, T, heads, D) by the angles of rope (2, T, 1, D)."""
-    cosines, signed_sines = rope[0], rope[1]
+    # the product first, then the roll: in this order the backward pass sums without a copy
+    own_half = x * rope[0]
     other_half = x.roll(x.size(-1) // 2, -1)
-    return torch.addcmul(x * cosines, other_half, signed_sines)
+    return torch.addcmul(own_half, other_half, rope[1])
