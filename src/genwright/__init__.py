@@ -8,13 +8,14 @@ is loaded.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from genwright.core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from genwright.api import inspect, train
     from genwright.core.errors import GenwrightError
     from genwright.recipe.schema import Recipe
     from genwright.runs.run import Run, load, report
 
-__version__ = "0.1.0"
 __all__ = ["GenwrightError", "Recipe", "Run", "inspect", "load", "report", "train"]
 
 _HOMES = {

@@ -28,7 +28,9 @@ def figure_table(runs: Sequence[RunData]) -> str:
         names.update(dict.fromkeys(table))
     if not names:
         return ""
-    lines = [_line([table.get(name) for table in tables]) for name in names]
+    lines = []
+    for name in names:
+        lines.append(_line([table.get(name) for table in tables]))
     head = f"<tr><th>measure</th>{_heads(runs)}</tr>"
     table_of_all = f'<div class="card"><table>{head}{"".join(lines)}</table></div>'
     return f"<h2>Figures</h2>{NOTE}{_checkpoints(runs)}{table_of_all}"

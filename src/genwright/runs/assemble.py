@@ -233,7 +233,7 @@ def environment(
     """Versions, hardware, commit, data: what a reader needs to judge or repeat a run."""
     from importlib.metadata import distributions
 
-    from genwright import __version__
+    from genwright.core.version import __version__
 
     named = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")
     packages = {found.name: found.version for found in distributions() if found.name in named}
