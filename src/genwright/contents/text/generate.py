@@ -76,16 +76,23 @@ class Reader:
     def feed(self, tokens: Sequence[int]) -> bool:
         """Takes the next tokens; returns whether the sample is over."""
         ended = self._end in tokens
-        tokens = tokens[: tokens.index(self._end) + 1] if ended else tokens
-        # one by one: what completes a stop string is the last
-        for piece in [[token] for token in tokens] if self._stop else [tokens]:
-            if not self.stopped:
-                self.tokens += piece
-                self._window += piece
-                self._show()
+        if ended:
+            tokens = tokens[: tokens.index(self._end) + 1]
+        if self._stop:
+            # one by one: what completes a stop string is the last
+            for token in tokens:
+                self._add([token])
+        else:
+            self._add(tokens)
         if ended:
             self.close("end")
         return self.stopped is not None
+
+    def _add(self, tokens: Sequence[int]) -> None:
+        if not self.stopped:
+            self.tokens += tokens
+            self._window += tokens
+            self._show()
 
     def close(self, stopped: Literal["end", "length"] = "length") -> None:
         """Nothing follows: bytes that never became a character are shown as such, unless only
@@ -102,21 +109,31 @@ class Reader:
         self.unfinished = self.stopped == "length" and self._whole and not settled
         if self.stopped and not self.unfinished:
             shown = self._codec.decode(self._window)
-        before, self.text = len(self.text), self.text + shown[self._known :]
+        before = len(self.text)
+        self.text += shown[self._known :]
         self._known = max(self._known, len(shown))
         if settled:
             self._settle()
-        found = [
-            at
-            for stop in self._stop
-            if (at := self.text.find(stop, max(0, before - len(stop) + 1))) >= 0
-        ]
-        if found:
-            self.text, self.stopped = self.text[: min(found)], "stop"
-        until = len(self.text) - (0 if self.stopped else self._held())
+        stop_at = self._first_stop(before)
+        if stop_at is not None:
+            self.text = self.text[:stop_at]
+            self.stopped = "stop"
+        until = len(self.text)
+        if not self.stopped:
+            until -= self._held()
         if self._emit and until > self._released:
             self._emit(self.text[self._released : until])
             self._released = until
+
+    def _first_stop(self, before: int) -> int | None:
+        """Where the first stop string begins that is not wholly within the first `before`
+        characters; None where there is none."""
+        places = []
+        for stop in self._stop:
+            place = self.text.find(stop, max(0, before - len(stop) + 1))
+            if place >= 0:
+                places.append(place)
+        return min(places, default=None)
 
     def _decoded(self) -> tuple[str, bool]:
         """The window's text but for the beginning of a character at its end, and whether there is
@@ -151,14 +168,11 @@ class Reader:
     def _held(self) -> int:
         """Length of the longest end of the text that a stop string begins with."""
         longest = max((len(stop) for stop in self._stop), default=1) - 1
-        return next(
-            (
-                n
-                for n in range(min(longest, len(self.text)), 0, -1)
-                if any(s.startswith(self.text[-n:]) for s in self._stop)
-            ),
-            0,
-        )
+        for length in range(min(longest, len(self.text)), 0, -1):
+            end = self.text[-length:]
+            if any(stop.startswith(end) for stop in self._stop):
+                return length
+        return 0
 
 
 class Piece(NamedTuple):
