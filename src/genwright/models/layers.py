@@ -83,6 +83,7 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width)) if kind != "plain" else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Over the last axis of x (..., width)."""
         if self.kind == "layer":
             return F.layer_norm(x, self.shape, self.weight, None, self.eps)
         return rms_norm(x, self.weight, self.eps)

@@ -52,8 +52,8 @@ class Drawn(NamedTuple):
 
     tokens: (rows, drawn) int64; 0 where not mask.
     logprobs: (rows, drawn), nats, under the distribution a token was drawn from: the model's after
-    constraint, penalty, temperature and truncation, so what is sampled is on-policy; at temperature 0
-    the model's own. That only valid content is drawn does not enter. 0 where not mask; None where
+    constraint, penalty, temperature and truncation, so what is sampled is on-policy; at temperature
+    0 the model's own. That only valid content is drawn does not enter. 0 where not mask; None where
     not asked for.
     mask: (rows, drawn) bool: drawn before the row was over, its end token included.
     """
@@ -92,13 +92,13 @@ def generate_tokens(
     """Draws up to `settings.max_tokens` tokens after each row of `tokens` (rows, length),
     left-padded where not `padding` (True: real).
 
-    draws: one example a row (`settings.seed`, `stop` and `valid_utf8` are not looked at). `end`
-    ends a row. automaton: of the codec, so that only valid content is drawn; a row that ends by its
-    length may end inside a unit of it (a character). Whether rows are over is asked every `every` tokens (default 8, on a
-    GPU 32); when half of them are, they leave the batch. Without `logprobs` the likeliest token is
-    found without the others' probabilities, which is faster. Raises GenwrightError where nothing
-    could be drawn (logits that are not finite, a constraint without a token), and for a model that
-    is not causal.
+    draws: one example a row (`settings.seed`, `stop` and `valid_utf8` are not looked at). end: the
+    token that ends a row. automaton: of the codec, so that only valid content is drawn; a row that
+    ends by its length may end inside a unit of it (a character). every: after so many tokens it is
+    asked whether rows are over (default 8, on a GPU 32); when half of them are, they leave the
+    batch. logprobs: without them the likeliest token is found without the others' probabilities,
+    which is faster. Raises GenwrightError where nothing could be drawn (logits that are not finite,
+    a constraint without a token), and for a model that is not causal.
     """
     stream = stream_tokens(
         model,

@@ -1,5 +1,5 @@
-"""How content is drawn, from a latent or token by token. Free of torch, so that the command line can
-show it at once."""
+"""How content is drawn, from a latent or token by token. Free of torch, so that the command line
+can show it at once."""
 
 from typing import Annotated, Literal
 
