@@ -187,7 +187,7 @@ def compare(name: str, a: argparse.Namespace, folder: Path) -> dict:
     bare = BARE[name](theirs, recipe, train.x(everything), train.condition(everything), a.batch)
     stream = dataset.stream(a.batch, recipe.seed)
     state = loop.start(ours, recipe.training, engine)
-    log = Records(folder / f"{name}.jsonl", print)
+    log = Records(folder / f"{name}.jsonl")
     times: dict[str, list[float]] = {"ours": [], "bare": []}
     done = 0
     for round_ in range(a.rounds + 1):

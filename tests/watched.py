@@ -169,7 +169,7 @@ def play(folder, objective, dataset, watching=None, until=None, hooks=(), **trai
         events.append((record["step"], record["event"]))
         records.append(record)
 
-    alarms = Alarms(watching, engine, folder / "metrics.jsonl", note, lambda text: None)
+    alarms = Alarms(watching, engine, folder / "metrics.jsonl", note)
     evaluate = Evaluate(held_out, settings.evaluate_every, settings.steps, records)
     state = loop.start(objective, settings, engine, seed=1)
     every = [records, evaluate, alarms, *hooks]

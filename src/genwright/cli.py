@@ -152,6 +152,8 @@ def train(
     from genwright import api
     from genwright.recipe.overrides import parse_overrides
 
+    if quiet:
+        logging.getLogger("genwright").setLevel(logging.CRITICAL)  # `_notes_shown` puts it back
     changes = parse_overrides(overrides or [])
     done = api.train(
         recipe,
@@ -179,9 +181,12 @@ def train(
 def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
     """The first batch, the sizes, the cost of a run."""
     from genwright import api
+    from genwright.core import progress
     from genwright.recipe.overrides import parse_overrides
 
-    print(api.inspect(recipe, **parse_overrides(overrides or [])))
+    with progress.showing():
+        seen = api.inspect(recipe, **parse_overrides(overrides or []))
+    print(seen)
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -355,10 +360,27 @@ def leave(code: int) -> NoReturn:
 
 
 class _Notes(logging.Handler):
-    """Shows what the library logs as lines on stderr."""
+    """Shows what the library logs as lines on stderr. A moving line of progress stays whole: while
+    there is one, rich takes what is printed to stderr and puts it above."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"note: {record.getMessage()}", file=sys.stderr)
+        text = record.getMessage()
+        if sys.stderr.isatty():
+            text = _coloured(text)
+        else:
+            text = f"note: {text}"
+        print(text, file=sys.stderr)
+
+
+def _coloured(text: str) -> str:
+    """A note for a terminal: broken between words, its first word in colour where there are any."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    with console.capture() as captured:
+        console.print(Text.assemble(("note:", "yellow"), " ", text))
+    return captured.get().rstrip("\n")
 
 
 @contextmanager

@@ -1,3 +1,4 @@
+import io
 import itertools
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
+from genwright.core.progress import showing
 from genwright.data.examples import Split
 from genwright.evaluation import features
 from genwright.evaluation.features import Network, Recognition, extractor, right, spans, turned
@@ -153,13 +155,13 @@ def test_any_square(shape):
     assert scores.shape == (2, 3) and found.shape == (2, 64)
 
 
-def test_a_person_who_waits_sees_how_far_it_is(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(features.sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(
-        features, "Console", lambda **words: Console(force_terminal=True, width=100, **words)
-    )
-    extractor(dataset(), tmp_path)
-    assert "telling apart" in (said := capsys.readouterr().err) and "images/s" in said
+def test_a_person_who_waits_sees_how_far_it_is(tmp_path, caplog):
+    caplog.set_level("INFO", "genwright")
+    shown = io.StringIO()
+    with showing(console=Console(file=shown, force_terminal=True, width=100)):
+        extractor(dataset(), tmp_path)
+    assert "teaching a classifier" in shown.getvalue()
+    assert caplog.messages == [features.NOTE]
 
 
 def test_codes_have_the_extractor_of_their_pictures(tmp_path):

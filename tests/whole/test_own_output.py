@@ -56,18 +56,16 @@ def texts(folder, count=20):
     return folder
 
 
-def test_a_run_inside_its_own_data_is_resumed_and_evaluated(tmp_path, monkeypatch, capsys):
+def test_a_run_inside_its_own_data_is_resumed_and_evaluated(tmp_path, monkeypatch, caplog):
     """`genwright train docs data.path=.`, with the cache in the same folder."""
     monkeypatch.chdir(texts(tmp_path / "project"))
     settings = TINY | {"data.path": ".", "data.cache": "cache"}
     run = genwright.train("docs", until=2, **settings)
     assert run.folder.resolve() == tmp_path / "project" / "runs" / "docs"
     assert run.dataset().summary["files"] == 20
-    capsys.readouterr()
+    caplog.set_level("INFO", "genwright")
     assert genwright.train("docs", resume=True, **settings).step == 4
-    assert "2 passed over, the first: cache (prepared data of genwright)" in " ".join(
-        capsys.readouterr().err.split()
-    )
+    assert "2 passed over, the first: cache (prepared data of genwright)" in caplog.text
     genwright.load("runs/docs").report("report.html")
     genwright.load("runs/docs").evaluate()
     other = genwright.train("docs", run="runs/other", until=2, quiet=True, **settings)

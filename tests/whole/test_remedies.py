@@ -215,7 +215,7 @@ def test_a_name_that_a_person_writes_is_not_changed(tmp_path):
 
 
 def test_a_recipe_with_spaces_and_brackets_trains_and_says_how_to_go_on(
-    tmp_path, monkeypatch, capsys
+    tmp_path, monkeypatch, caplog
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my texts (1)").mkdir()
@@ -227,10 +227,11 @@ def test_a_recipe_with_spaces_and_brackets_trains_and_says_how_to_go_on(
     def interrupted(self, *args):
         return SimpleNamespace(step=0), "interrupted"
 
+    caplog.set_level("INFO", "genwright")
     with monkeypatch.context() as patched:
         patched.setattr(Session, "train", interrupted)
         genwright.train("my recipe (1).yaml", **changes)
-    said = " ".join(capsys.readouterr().err.split())
+    said = caplog.messages[-1]
     command = shlex.split(said[said.index("go on with: ") + len("go on with: ") :])
     assert command == [
         "genwright",

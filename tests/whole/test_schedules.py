@@ -262,8 +262,7 @@ def test_a_run_that_recipes_started_in_steps_is_taken_up_in_steps():
     saved = asked.overridden(
         {"training.schedule.warmup": 200, "objective.warmup": 1000, "training.batch_size": 64}
     )
-    said: list[str] = []
-    resumed = resumed_recipe(asked, saved, (), said.append)
+    resumed, said = resumed_recipe(asked, saved, ())
     assert (resumed.training.schedule.warmup, resumed.objective.warmup) == (200, 1000)
     assert said == [
         "objective.warmup stays 1000 steps, as the run was started",
@@ -271,4 +270,4 @@ def test_a_run_that_recipes_started_in_steps_is_taken_up_in_steps():
     ]
     # unless a person says otherwise
     with pytest.raises(Exception, match="started with another recipe"):
-        resumed_recipe(asked, saved, ("training.schedule.warmup",), said.append)
+        resumed_recipe(asked, saved, ("training.schedule.warmup",))

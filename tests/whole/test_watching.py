@@ -235,7 +235,7 @@ def test_what_an_alarm_does(collapsed, tmp_path):
 
 def test_a_history_is_built_again_from_the_records(collapsed):
     folder, _, rows = collapsed
-    hook = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print, print)
+    hook = w.Alarms(Watching(), Engine("cpu"), folder / "metrics.jsonl", print)
     hook.follow(150, {"step": 150, "held_out": {"loss": 1.0}})
     assert rows_of(hook.records) == [*rows[:2], {"loss": 1.0}], (
         "exactly the steps before, each once"
@@ -345,11 +345,8 @@ def session(folder, on_alarm="warn"):
         engine,
         seed=1,
         measure=held_out,
-        say=lambda text: None,
     )
-    made.watchers = [
-        w.Alarms(watching, engine, folder / "metrics.jsonl", made.note, lambda text: None)
-    ]
+    made.watchers = [w.Alarms(watching, engine, folder / "metrics.jsonl", made.note)]
     return made
 
 

@@ -29,7 +29,6 @@ from typing import Any, NamedTuple
 
 from genwright.core.errors import GenwrightError
 
-quiet = False  # whether no progress is shown
 ENVIRONMENT = {  # of a worker
     # nothing is imported from the current folder while the interpreter starts
     "PYTHONSAFEPATH": "1",
@@ -61,23 +60,22 @@ class Answer(NamedTuple):
 
 
 def parallel(work: Work, jobs: Sequence[dict[str, Any]], workers: int) -> Iterable[tuple[int, Any]]:
-    """(index of the job, its result) as they are done, with a bar of progress on a terminal. One
+    """(index of the job, its result) as they are done, as a task whose progress can be shown. One
     worker: in this process.
 
     Raises what a job raised, where that is a GenwrightError; RuntimeError with the traceback for
     any other exception; GenwrightError that names the files for a worker that died.
     """
-    from rich.console import Console
-    from rich.progress import track
+    from genwright.core.progress import track  # here: no worker needs it
 
-    console = Console(stderr=True)
-    hidden = quiet or len(jobs) < 2 or not console.is_terminal
     # a daemon may start no process
     if workers <= 1 or len(jobs) <= 1 or multiprocessing.current_process().daemon:
         results = _in_turn(work, jobs)
     else:
         results = spread(work, jobs, workers)
-    return track(results, work.label, len(jobs), console=console, transient=True, disable=hidden)
+    if len(jobs) < 2:
+        return results
+    return track(results, work.label, len(jobs))
 
 
 def _in_turn(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterator[tuple[int, Any]]:

@@ -15,7 +15,6 @@ Features favour what the attributes tell apart. Coordinates are their own featur
 import json
 import logging
 import math
-import sys
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -36,7 +34,6 @@ from genwright.core.progress import Task, task
 from genwright.data.cache import digest_of
 from genwright.data.examples import ExampleStream, Split
 from genwright.training.engine import Engine
-from genwright.training.hooks import Live
 from genwright.training.loop import Hook, run
 from genwright.training.settings import Optimizer, Schedule, Training
 from genwright.training.state import State, start
@@ -238,9 +235,6 @@ class Steps(Hook):
         """Counts the step."""
         self.part.advance()
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 def fit(
     split: Split,
@@ -248,12 +242,10 @@ def fit(
     attributes: Mapping[str, tuple[str, ...]],
     single: Mapping[str, bool],
     seen: int,
-    shown: bool = False,
     unit: str = "examples",
 ) -> Network:
     """A network trained on about `seen` examples of a split, by the loop; the same for the same
-    split. The caller's random numbers are left as they were. shown: a line of progress on
-    stderr. unit: what examples are called there."""
+    split. The caller's random numbers are left as they were. unit: what examples are called."""
     stream = ExampleStream(split, min(BATCH, len(split)), 0, unit)
     steps = max(50, seen // BATCH)  # of few examples too: more would not teach more
     settings = Training(
@@ -271,12 +263,15 @@ def fit(
         objective = Recognition(network, attributes, single)
         state = start(objective, settings, engine)
         with task("teaching a classifier", steps) as part:
-            line: Live | Steps = Steps(part)
-            # while a run trains, which has no display of tasks
-            if shown and part.display is None:
-                line = Live(Console(stderr=True), "telling apart", steps, unit)
-            run(objective, stream, state, steps, settings=settings, engine=engine, hooks=[line])
-            line.close()
+            run(
+                objective,
+                stream,
+                state,
+                steps,
+                settings=settings,
+                engine=engine,
+                hooks=[Steps(part)],
+            )
         state.release()
     return network.eval().requires_grad_(False)
 
@@ -341,7 +336,7 @@ def _trained(
             single[name] = bool((condition[:, columns].sum(1) <= 1).all())
         common = condition.mean(0, keepdim=True)
     seen = min(MOST, max(LEAST, EPOCHS * len(train)))
-    network = fit(train, shape, attributes, single, seen, sys.stderr.isatty(), dataset.unit)
+    network = fit(train, shape, attributes, single, seen, dataset.unit)
     known: dict[str, Any] = {
         "name": f"CNN trained on {learned} of the train split ({mark})",
         "single": single,

@@ -3,6 +3,7 @@ what is drawn on the way, samples."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from genwright.evaluation.held_out import measure
 from genwright.recipe.schema import Recipe
 from genwright.runs.watch import Watch
 from genwright.training.engine import Engine
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 64  # examples that are measured at once, at most
 
@@ -27,11 +30,10 @@ def measuring(
     dataset: Any,
     batch_size: int,
     engine: Engine,
-    say: Callable[[str], None],
 ) -> Measure | None:
     """What is called for the figures of a step; None where there is nothing to measure.
     batch_size: of training, which fits into memory."""
-    held_out = _of_held_out(recipe, objective, dataset, batch_size, engine, say)
+    held_out = _of_held_out(recipe, objective, dataset, batch_size, engine)
     watch = _of_samples(recipe, folder, objective, dataset, engine)
     if held_out is None and watch is None:
         return None
@@ -53,15 +55,12 @@ def _of_held_out(
     dataset: Any,
     batch_size: int,
     engine: Engine,
-    say: Callable[[str], None],
 ) -> Measure | None:
     unit = max(1, objective.unit)
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
     if windows.windows < unit:
-        if unit == 1:
-            say("nothing is held out: this run has no held-out figures")
-        else:
-            say(f"fewer than {unit} examples are held out")
+        if engine.main:
+            log.warning(_too_few(unit))
         return None
     at_once = min(AT_ONCE, recipe.training.micro_batch or batch_size)  # no figure depends on it
     limit = content_of(dataset.codec.content).held_out_seen
@@ -72,6 +71,13 @@ def _of_held_out(
         )
 
     return held_out
+
+
+def _too_few(unit: int) -> str:
+    """unit: examples that are measured together."""
+    if unit == 1:
+        return "nothing is held out: this run has no held-out figures"
+    return f"fewer than {unit} examples are held out"
 
 
 def _of_samples(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,17 @@ CHANGEABLE = (
 SHOWN = 3  # settings that a message names
 
 
-def taken_up(
-    request: Request, environment: Mapping[str, Any], say: Callable[[str], None]
-) -> Recipe:
-    """The recipe with which a run goes on. environment: as it was written when the run was
-    started. Raises GenwrightError where the run is another one, or is further already than it
-    shall go."""
+def taken_up(request: Request, environment: Mapping[str, Any]) -> tuple[Recipe, list[str]]:
+    """The recipe with which a run goes on, and what a person should know of it. environment: as
+    it was written when the run was started. Raises GenwrightError where the run is another one, or
+    is further already than it shall go."""
     recipe = request.recipe
     saved = Recipe.load(request.folder / "recipe.yaml")
     if "from" in environment:  # the model and the tokenizer came with the weights
         recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
-    recipe = resumed_recipe(recipe, saved, request.named, say)
+    recipe, remarks = resumed_recipe(recipe, saved, request.named)
     _check_reached(recipe, request)
-    return recipe
+    return recipe, remarks
 
 
 def _check_reached(recipe: Recipe, request: Request) -> None:
@@ -65,10 +63,11 @@ def first_weights(folder: Path, environment: Mapping[str, Any]) -> str | None:
 
 
 def resumed_recipe(
-    asked: Recipe, saved: Recipe, named: Collection[str], say: Callable[[str], None]
-) -> Recipe:
-    """The saved recipe, with what a resumed run may change taken from the asked one. named: dotted
-    settings that the person names now. Raises GenwrightError for anything else that differs.
+    asked: Recipe, saved: Recipe, named: Collection[str]
+) -> tuple[Recipe, list[str]]:
+    """The saved recipe, with what a resumed run may change taken from the asked one, and remarks
+    for a person. named: dotted settings that the person names now. Raises GenwrightError for
+    anything else that differs.
 
     Warm-ups that recipes used to give in steps, and now give as shares of a run, stay as the run
     was started."""
@@ -76,9 +75,10 @@ def resumed_recipe(
     there = _flat(saved.model_dump(mode="json"))
     spans = _spans(asked)
     changed = []
+    remarks = []
     for name in _differing(asked, here, there, named):
         if name in spans and name not in named and 0 < here[name] < 1 <= there.get(name, 0):
-            say(f"{name} stays {there[name]:g} steps, as the run was started")
+            remarks.append(f"{name} stays {there[name]:g} steps, as the run was started")
         else:
             changed.append(name)
     if changed:
@@ -93,7 +93,7 @@ def resumed_recipe(
     for name, value in here.items():
         if name.startswith(CHANGEABLE) and value is not None:
             override(values, name, value)
-    return Recipe.of(values)
+    return Recipe.of(values), remarks
 
 
 def _differing(

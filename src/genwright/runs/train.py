@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,8 @@ from torch import Tensor
 
 from genwright.core.contracts import Objective, Stream
 from genwright.core.errors import GenwrightError, out_of_memory
-from genwright.data import workers
+from genwright.core.progress import showing
+from genwright.core.threads import threads
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.runs.folder import check_folder, locked, write_new_run, write_resumed_run
@@ -44,14 +46,17 @@ from genwright.training.precision import choose
 from genwright.training.schedules import shortened
 from genwright.training.session import Session
 
-Say = Callable[[str], None]  # tells a person
+log = logging.getLogger(__name__)
+
+Measure = Callable[[int], dict[str, float]]
 
 
 class Beginning(NamedTuple):
-    """What a run begins with. environment: as it was written when a resumed run was started, else
+    """What a run begins with. remarks: what a person should know of it. environment: as it was written when a resumed run was started, else
     empty. weights: by module; source: where they are from, origin: what they are, in words."""
 
     recipe: Recipe
+    remarks: list[str]
     environment: Mapping[str, Any]
     weights: Mapping[str, Mapping[str, Tensor]]
     source: str | None
@@ -96,19 +101,20 @@ def train_here(request: Request) -> None:
 
 
 def _train(request: Request, engine: Engine) -> None:
+    beginning = _beginning(request)
+    with threads(_thread_count(beginning.recipe, engine)):
+        _train_from(beginning, request, engine)
+
+
+def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
     folder = request.folder
-    console = Console(stderr=True, quiet=request.quiet or not engine.main)
-
-    def say(text: str) -> None:
-        console.print(f"[yellow]note:[/] {text}", highlight=False)
-
-    beginning = _beginning(request, say)
     recipe = beginning.recipe
-    _set_threads(recipe, engine)
+    quiet = request.quiet or not engine.main
     expected = beginning.environment.get("data", {}).get("digest")
-    dataset = prepared(recipe, folder, engine, expected, console.quiet)
-    for text in _remarks(recipe, dataset):
-        say(text)
+    _log(beginning.remarks, engine)
+    with showing(quiet):
+        dataset = prepared(recipe, folder, engine, expected)
+    _log(_remarks(recipe, dataset), engine)
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
@@ -118,60 +124,70 @@ def _train(request: Request, engine: Engine) -> None:
         recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
     )
     check(objective, stream.size, recipe.training, engine)
-    recipe, seconds = _fix_precision(recipe, objective, stream, engine, console)
+    recipe, seconds = _fix_precision(recipe, objective, stream, engine)
     if engine.main:
         _write(request, recipe, dataset, engine, beginning, seconds)
     if recipe.training.compile:
         why_not = assemble.compiled(objective, engine.device)
-        if why_not:
-            say(why_not)
-    measure = measuring(recipe, folder, objective, dataset, stream.size, engine, say)
+        if why_not and engine.main:
+            log.warning(why_not)
+    measure = measuring(recipe, folder, objective, dataset, stream.size, engine)
     live = None
-    if engine.main and not request.quiet:
+    if not quiet:
         last = min(recipe.training.steps, request.until or recipe.training.steps)
-        live = Live(console, escape(folder.name), last, stream.unit)
-    session = _session(recipe, folder, objective, stream, engine, measure, live, say)
+        live = Live(Console(stderr=True), escape(folder.name), last, stream.unit)
+    if measure and live:
+        measure = _with_progress(measure, live)
+    session = _session(recipe, folder, objective, stream, engine, measure, live)
     step, ended = _run(session, request, recipe, live)
     if ended == "interrupted":
         words = ["genwright", "train", request.word, "--run", str(folder), "--resume"]
-        say(f"stopped at step {step}; go on with: {shlex.join(words)}")
+        _log([f"stopped at step {step}; go on with: {shlex.join(words)}"], engine)
 
 
-def _beginning(request: Request, say: Say) -> Beginning:
+def _log(texts: Iterable[str], engine: Engine) -> None:
+    """Says it once, whatever the number of processes."""
+    if engine.main:
+        for text in texts:
+            log.info(text)
+
+
+def _beginning(request: Request) -> Beginning:
     """The recipe, and the weights to begin with. Raises GenwrightError."""
     if not request.resume:
         if not request.start:
-            return Beginning(request.recipe, {}, {}, None, "")
+            return Beginning(request.recipe, [], {}, {}, None, "")
         recipe, weights, origin = from_weights(request.start, request.recipe)
-        return Beginning(recipe, {}, weights, request.start, origin)
+        return Beginning(recipe, [], {}, weights, request.start, origin)
     environment = Run(request.folder).environment
-    recipe = taken_up(request, environment, say)
+    recipe, remarks = taken_up(request, environment)
     source = first_weights(request.folder, environment)
     if source is None:
-        return Beginning(recipe, environment, {}, None, "")
+        return Beginning(recipe, remarks, environment, {}, None, "")
     _, weights, origin = from_weights(source, recipe)
-    return Beginning(recipe, environment, weights, source, origin)
+    return Beginning(recipe, remarks, environment, weights, source, origin)
 
 
-def _set_threads(recipe: Recipe, engine: Engine) -> None:
-    threads = recipe.training.threads
-    if threads or "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(threads or max(1, cores() // engine.size))
+def _thread_count(recipe: Recipe, engine: Engine) -> int | None:
+    """How many threads the run computes with; None: as many as the process has, where its
+    environment says that."""
+    if recipe.training.threads:
+        return recipe.training.threads
+    if "OMP_NUM_THREADS" in os.environ:
+        return None
+    return max(1, cores() // engine.size)
 
 
-def prepared(
-    recipe: Recipe, folder: Path, engine: Engine, expected: str | None, quiet: bool
-) -> Any:
+def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None) -> Any:
     """The dataset, prepared by rank 0 and opened by the others from the same cache. expected: the
-    digest of the data of a run that goes on, whose files are then verified. quiet: without
-    progress. Raises GenwrightError."""
+    digest of the data of a run that goes on, whose files are then verified.
+    Raises GenwrightError."""
     data = assemble.data_of(recipe, folder)
     codec = assemble.codec_of(recipe, folder)
     dataset = None
     problem = None
     if engine.main:
         try:
-            workers.quiet = quiet
             dataset = data.prepare(codec, expect=expected)
             if expected and hasattr(dataset, "verify"):
                 dataset.verify()
@@ -194,7 +210,7 @@ def _remarks(recipe: Recipe, dataset: Any) -> list[str]:
 
 
 def _fix_precision(
-    recipe: Recipe, objective: Objective, stream: Stream, engine: Engine, console: Console
+    recipe: Recipe, objective: Objective, stream: Stream, engine: Engine
 ) -> tuple[Recipe, dict[str, float]]:
     """The recipe with its precision and threads, so that a resumed run has the same; and the
     seconds of a turn in each precision, where that was measured."""
@@ -206,9 +222,7 @@ def _fix_precision(
         training = training.model_copy(update={"precision": precision})
         timed = [f"{name} {found * 1e3:.0f} ms" for name, found in seconds.items()]
         why = ", ".join(timed) or "gradients of gradients"
-        console.print(
-            f"precision: {precision} ({why}; training.precision fixes it)", highlight=False
-        )
+        _log([f"precision: {precision} ({why}; training.precision fixes it)"], engine)
     threads = training.threads or torch.get_num_threads()
     training = training.model_copy(update={"threads": threads})
     return recipe.model_copy(update={"training": training}), seconds
@@ -232,15 +246,24 @@ def _write(
     write_new_run(request.folder, recipe, dataset, engine, facts)
 
 
+def _with_progress(measure: Measure, live: Live) -> Measure:
+    """Shows how far measuring is until the line of steps begins; the two would tear each other."""
+
+    def measured(step: int) -> dict[str, float]:
+        with showing(quiet=live.begun):
+            return measure(step)
+
+    return measured
+
+
 def _session(
     recipe: Recipe,
     folder: Path,
     objective: Objective,
     stream: Stream,
     engine: Engine,
-    measure: Callable[[int], dict[str, float]] | None,
+    measure: Measure | None,
     live: Live | None,
-    say: Say,
 ) -> Session:
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32
     session = Session(
@@ -253,12 +276,9 @@ def _session(
         dtype,
         measure,
         hooks=[live] if live else [],
-        say=say,
     )
     metrics = folder / "metrics.jsonl"
-    session.watchers = [
-        Alarms(recipe.watching, engine, metrics, session.note, say, recipe.objective)
-    ]
+    session.watchers = [Alarms(recipe.watching, engine, metrics, session.note, recipe.objective)]
     return session
 
 

@@ -7,6 +7,7 @@ thresholds are few and rough on purpose; tests/test_watching.py has, for each, a
 must ring and one in which it must not.
 """
 
+import logging
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,8 @@ from genwright.training.loop import Hook, Rollback
 from genwright.training.records import read
 from genwright.training.settings import Watching
 from genwright.training.state import State
+
+log = logging.getLogger(__name__)
 
 # what training steps record: their mean since the evaluation before is judged
 MEANS = ("wins", "used", "discriminator_loss")
@@ -162,14 +165,12 @@ class Alarms(Hook):
         engine: Any,
         metrics: Path,
         append: Callable[[dict[str, Any]], None],
-        say: Callable[[str], None],
         objective: Any = None,
     ):
         self.settings = settings
         self.engine = engine
         self.metrics = metrics
         self.append = append
-        self.say = say
         self.objective = objective
         self.records: list[dict[str, Any]] = []  # of all steps so far, what alarms look at
         self.step = -1
@@ -187,7 +188,7 @@ class Alarms(Hook):
         ):
             if self.engine.main:
                 self.append({"step": state.step, "event": text})
-                self.say(f"step {state.step}: {text}")
+                log.warning(f"step {state.step}: {text}")
             if self.settings.on_alarm == "rollback":
                 what, _, remedy = text.partition("; ")
                 raise Rollback(state.step, what, remedy)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from genwright.core.errors import GenwrightError
+from genwright.core.threads import threads
 from genwright.models.transformer import Transformer
 from genwright.sampling.folded import FoldedStepper, can_fold
 
@@ -79,12 +80,9 @@ def threads_for(model: nn.Module, rows: int) -> Iterator[None]:
     """One thread within, where a step is so little work that handing parts of it to others takes
     longer than doing it; and then a busy machine, on which others do not answer at once, cannot
     hold it up either."""
-    before = torch.get_num_threads()
-    if before == 1 or rows * sum(p.numel() for p in model.parameters()) >= _WORTH_SHARING:
+    alone = torch.get_num_threads() == 1
+    if alone or rows * sum(p.numel() for p in model.parameters()) >= _WORTH_SHARING:
         yield
         return
-    torch.set_num_threads(1)
-    try:
+    with threads(1):
         yield
-    finally:
-        torch.set_num_threads(before)

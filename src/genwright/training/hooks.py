@@ -87,6 +87,11 @@ class Live(Hook):
             auto_refresh=False,
         )
 
+    @property
+    def begun(self) -> bool:
+        """Whether a step was shown."""
+        return self.first >= 0
+
     def text(self, record: dict[str, Any]) -> str:
         """What is shown of a step, beside its number."""
         parts = []
@@ -101,7 +106,7 @@ class Live(Hook):
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         now = time.monotonic()
-        if self.first < 0:
+        if not self.begun:
             self._begin(state.step - 1, now - record["seconds"])
         self._take(record)
         if "skipped" in record:

@@ -40,12 +40,10 @@ class Records(Hook):
     """Appends records to a file: those of steps as the first of the hooks, on the rank that writes.
     When the disk is full, records wait in memory and are written once there is room.
 
-    path: of the file, which is made. say: where a warning for a person goes. mirrors: what is given
-    every record too."""
+    path: of the file, which is made. mirrors: what is given every record too."""
 
-    def __init__(self, path: Path, say: Callable[[str], None] = log.warning):
+    def __init__(self, path: Path):
         self.path = path
-        self.say = say
         self.warned = False  # about a disk that is full, since it last had room
         self.waiting: list[dict[str, Any]] = []
         self.length = path.stat().st_size if path.exists() else 0  # bytes
@@ -92,7 +90,7 @@ class Records(Hook):
         with suppress(OSError):
             os.truncate(self.path, self.length)  # half a line would be unreadable
         if not self.warned:
-            self.say(
+            log.warning(
                 f"metrics.jsonl cannot be written ({problem.strerror}); its records are kept in"
                 " memory until there is room"
             )

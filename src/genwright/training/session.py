@@ -34,8 +34,7 @@ class Session(Hook):
     """A run in its folder.
 
     folder: where metrics.jsonl and checkpoints/ lie. measure: held-out figures, called on every
-    rank. watchers: hooks that look at what was measured before the step is saved. say: warnings for
-    a person.
+    rank. watchers: hooks that look at what was measured before the step is saved.
 
     It is itself the hook that saves, every so many steps and at the last one, and that lets SIGTERM
     and Ctrl-C end the run after a step. A save that fails (full disk) is said; training goes on and
@@ -51,7 +50,6 @@ class Session(Hook):
     measure: Callable[[int], dict[str, float]] | None = None
     hooks: Sequence[Hook] = ()
     watchers: Sequence[Hook] = ()
-    say: Callable[[str], None] = log.warning
     gradients: Gradients | None = None  # None: plain ones
     records: Records | None = field(init=False, default=None)
     evaluate: Evaluate | None = field(init=False, default=None)
@@ -98,7 +96,7 @@ class Session(Hook):
 
     def _open_records(self) -> None:
         if self.engine.main:
-            self.records = Records(self.folder / "metrics.jsonl", self.say)
+            self.records = Records(self.folder / "metrics.jsonl")
         if self.measure:
             every = self.settings.evaluate_every
             self.evaluate = Evaluate(self.measure, every, self.settings.steps, self.records)
@@ -156,7 +154,7 @@ class Session(Hook):
                 checkpoint.prune(self.root, self.settings.keep)
             except GenwrightError as problem:
                 self.failure = str(problem)
-                self.say(self.failure)
+                log.warning(self.failure)
         self.failure = self.engine.broadcast(self.failure)
         if to_store:
             self.frozen = self.engine.broadcast(self.frozen)
@@ -191,7 +189,7 @@ class Session(Hook):
         step), the same on every rank; False where there is none."""
         newest = None
         if self.engine.main:
-            path = checkpoint.newest(self.root, self.say, before)
+            path = checkpoint.newest(self.root, log.warning, before)
             newest = str(path) if path else None
         found = self.engine.broadcast(newest)
         if found is None:
@@ -201,7 +199,7 @@ class Session(Hook):
         if self.records:
             self.records.cut(plain["metrics_bytes"])
             for place in checkpoint.set_aside(self.root, state.step):
-                self.say(f"a later checkpoint was set aside: {place}")
+                log.warning(f"a later checkpoint was set aside: {place}")
         self.engine.barrier()
         return True
 
@@ -229,4 +227,4 @@ class Session(Hook):
         )
         self.note({"step": state.step, "event": text})
         if self.engine.main:
-            self.say(text)
+            log.warning(text)

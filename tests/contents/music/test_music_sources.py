@@ -418,17 +418,16 @@ def test_what_is_written_is_read(tmp_path):
 # The grid
 
 
-def test_what_a_file_loses_on_the_grid_is_said(tmp_path, capsys):
+def test_what_a_file_loses_on_the_grid_is_said(tmp_path, caplog):
     from genwright.contents.music.midi_write import to_midi
 
+    caplog.set_level("INFO", "genwright")
     swift = Score((tuple(Note(3 * i, 3, 60 + i) for i in range(4)), (Note(0, 12, 48),)), 12, 12)
     read(tmp_path, "swift.mid", to_midi(swift))
-    assert "swift.mid on 4 steps a quarter note" not in capsys.readouterr().err, "sixteenths fit"
+    assert "swift.mid on 4 steps a quarter note" not in caplog.text, "sixteenths fit"
     odd = Score((tuple(Note(4 * i, 4, 60 + i) for i in range(3)), (Note(0, 12, 48),)), 12, 12)
     read(tmp_path, "odd.mid", to_midi(odd))
-    assert (
-        "odd.mid, of 4 notes, on 4 steps a quarter note: notes moved 3" in capsys.readouterr().err
-    )
+    assert "odd.mid, of 4 notes, on 4 steps a quarter note: notes moved 3" in caplog.text
 
 
 def test_what_the_grid_loses_is_counted():

@@ -6,8 +6,8 @@ A file that cannot be read is no reason to stop: each piece is a score, or the e
 there is none.
 """
 
+import logging
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -22,6 +22,8 @@ from genwright.core.errors import GenwrightError
 from genwright.core.files import irregular
 from genwright.data.source_files import SourceFile, collect
 from genwright.data.workers import Work, at_file
+
+log = logging.getLogger(__name__)
 
 
 class Collection(NamedTuple):
@@ -183,7 +185,7 @@ READ = Work(read, "reading music", _files_of)
 
 
 def read_file(path: str, per_quarter: int) -> list[Score]:
-    """The pieces of one file; what the grid loses of them is said on standard error. Raises
+    """The pieces of one file; what the grid loses of them is logged. Raises
     GenwrightError for the first that is none."""
     if not os.path.exists(path):
         raise GenwrightError(
@@ -199,7 +201,7 @@ def read_file(path: str, per_quarter: int) -> list[Score]:
         counts += piece.counts
     lost = lost_of(counts, per_quarter)
     if lost:
-        print(f"note: {path}, {lost}", file=sys.stderr)
+        log.info(f"{path}, {lost}")
     return scores
 
 
