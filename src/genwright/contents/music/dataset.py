@@ -81,7 +81,8 @@ class MusicDataset(ExampleDataset):
         known = [values for *_, values in rows]
         attributes = codec.space.attributes
         self.conditions = torch.stack([encode(attributes, values) for values in known])
-        self._ends = np.cumsum([0, *(size for _, size, *_ in rows)])  # piece i: ends i .. i + 1
+        self._sizes: list[int] = [size for _, size, *_ in rows]  # tokens of each piece
+        self._ends = np.cumsum([0, *self._sizes])  # piece i: ends i .. i + 1
 
         every_side = np.array(sides)
         self.pieces = {name: np.flatnonzero(every_side == name) for name in (*SPLITS, "test")}
@@ -221,7 +222,7 @@ class MusicDataset(ExampleDataset):
             return 0
         before = lookahead + self.codec.prefix
         width = before + self.context
-        total = before + len(self.row(piece))
+        total = before + self._sizes[piece]
         beyond = max(0, total - width)  # places that do not fit
         rows = self._align(beyond) // self.aligned + 1
         return int(drawn * rows) * self.aligned
@@ -253,10 +254,11 @@ class _Cut:
         shift_draws = draws.uniform("transposed", 1)[:, 0].tolist()
         rows = []
         offsets = []
+        first_places = begins.tolist()
         for i, piece in enumerate(pieces.tolist()):
             music = torch.from_numpy(self.dataset.row(piece).astype(np.int64))
             whole = torch.cat([before[i], music])
-            begin = int(begins[i])
+            begin = first_places[i]
             if self.training:
                 begin = self.dataset.window_start(piece, begin, place_draws[i], self.lookahead)
                 whole = self._transposed(whole, piece, shift_draws[i])
