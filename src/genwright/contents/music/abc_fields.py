@@ -162,11 +162,19 @@ def _beat(text: str, unit: Fraction) -> Fraction | None:
 
 # a name in small letters, but no mode before an accidental, as in D mix =c
 _PROPERTY = re.compile(
-    r'(?<!\S)(?!maj|min|mix|dor|phr|lyd|loc|aeo|ion|exp|m\s*=)([a-z][a-z-]*)\s*=\s*("[^"]*"|[^\s"]+)'
+    r"""
+    (?<!\S)
+    (?! maj|min|mix|dor|phr|lyd|loc|aeo|ion|exp|m\s*= )
+    ([a-z][a-z-]*) \s*=\s* ("[^"]*"|[^\s"]+)
+    """,
+    re.VERBOSE,
 )
 _CLEF = re.compile(
-    r"(?:treble|alto|tenor|bass|mezzosoprano|soprano|baritone|perc|none|[GCFP])?\d?([+^_-](?:8|15))?",
-    re.I,
+    r"""
+    (?:treble|alto|tenor|bass|mezzosoprano|soprano|baritone|perc|none|[GCFP])?
+    \d? ([+^_-](?:8|15))?
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 _CLEF_WORD = re.compile(r"(?:treble|alto|tenor|bass|perc)\d?(?:[+^_-](?:8|15))?", re.I)
 _UNREAD = ("score", "sound", "shift", "instrument", "map")

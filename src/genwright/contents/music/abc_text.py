@@ -39,9 +39,14 @@ _LETTERS = {
     "th": "þ",
 }
 _SPELLING = re.compile(
-    r"\\u(?P<four>[0-9A-Fa-f]{4}) | \\U(?P<eight>[0-9A-Fa-f]{8}) | \\(?P<sign>[\\%&])"
-    r" | \\(?P<letters>AA|aa|AE|ae|OE|oe|/O|/o|ss|DH|dh|TH|th) | \\(?P<accent>[`'^~\"cuvH=;.])(?P<letter>[A-Za-z])"
-    r" | (?P<entity>&[A-Za-z]{2,8};)",
+    r"""
+      \\u (?P<four> [0-9A-Fa-f]{4} )
+    | \\U (?P<eight> [0-9A-Fa-f]{8} )
+    | \\ (?P<sign> [\\%&] )
+    | \\ (?P<letters> AA|aa|AE|ae|OE|oe|/O|/o|ss|DH|dh|TH|th )
+    | \\ (?P<accent> [`'^~"cuvH=;.] ) (?P<letter> [A-Za-z] )
+    | (?P<entity> &[A-Za-z]{2,8}; )
+    """,
     re.VERBOSE,
 )
 

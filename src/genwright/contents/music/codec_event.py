@@ -41,7 +41,7 @@ class EventCodec(MusicCodec):
         return content, [("end",)]
 
     def encode(self, score: Score) -> list[int]:
-        """Raises GenwrightError."""
+        """What happens at each step, with `at` between the steps. Raises GenwrightError."""
         self.check(score)
         events = self._events(score)
         tokens: list[Token] = []
@@ -68,23 +68,23 @@ class EventCodec(MusicCodec):
         for step, token in self.signatures(score):
             events[step].append(token)
 
-        notes = []
-        for voice, its_notes in enumerate(score.voices):
-            notes += [(note.start, voice, note.pitch, note) for note in its_notes]
-        notes.sort(key=lambda entry: entry[:3])
+        in_order = []  # (start, voice, pitch, note)
+        for voice, notes in enumerate(score.voices):
+            in_order += [(note.start, voice, note.pitch, note) for note in notes]
+        in_order.sort(key=lambda entry: entry[:3])
         last_voice = _FIRST_VOICE
         last_velocity = _FIRST_VELOCITY
-        for start, voice, pitch, note in notes:
-            said = events[start]
+        for start, voice, pitch, note in in_order:
+            here = events[start]
             velocity = _VELOCITIES[min(32, (note.velocity + 2) // 4)]
             if voice != last_voice:
-                said.append(("voice", voice))
+                here.append(("voice", voice))
             if velocity != last_velocity:
-                said.append(("velocity", velocity))
-            said.append(("pitch", pitch))
-            said += self._steps("length", note.length)
+                here.append(("velocity", velocity))
+            here.append(("pitch", pitch))
+            here += self._steps("length", note.length)
             if note.fermata:
-                said.append(("fermata",))
+                here.append(("fermata",))
             last_voice = voice
             last_velocity = velocity
         return events

@@ -252,11 +252,12 @@ def metric_bars(meters: Sequence[tuple[Fraction, int, int]], end: Fraction) -> l
     """Where bars begin before `end`, each as long as its metre says; where a metre changes a bar
     begins. meters: (start, beats, unit) by start, the first of which holds from the beginning."""
     bars: list[Fraction] = []
-    for i, (start, beats, unit) in enumerate(meters):
-        first = start if i else Fraction(0)
-        until = min(end, meters[i + 1][0]) if i + 1 < len(meters) else end
+    starts = [Fraction(0), *(start for start, _, _ in meters[1:])]
+    stops = [*(min(end, start) for start in starts[1:]), end]
+    for (_, beats, unit), start, stop in zip(meters, starts, stops, strict=False):
         size = Fraction(4 * beats, unit)
-        bars += [first + size * bar for bar in range(math.ceil((until - first) / size))]
+        count = math.ceil((stop - start) / size)
+        bars += [start + size * bar for bar in range(count)]
     return bars
 
 

@@ -282,9 +282,9 @@ def _sum_of_meters(beats: Sequence[str], units: Sequence[str]) -> tuple[int, int
         return None
     unit = max(map(int, units))
     total = Fraction(0)
-    for its_beats, its_unit in zip(beats, units, strict=True):
-        count = sum(map(int, its_beats.split("+")))
-        total += Fraction(unit * count, int(its_unit))
+    for some_beats, some_unit in zip(beats, units, strict=True):
+        count = sum(map(int, some_beats.split("+")))
+        total += Fraction(unit * count, int(some_unit))
     if total.denominator > 1:
         return None
     return int(total), unit

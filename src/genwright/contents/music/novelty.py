@@ -54,8 +54,8 @@ def novelty(pieces: Sequence[Score], train: Sequence[Score]) -> list[Novelty]:
     found = []
     for piece in range(len(pieces)):
         first = len(TRANSPOSITIONS) * piece
-        its_spans = spans[first : first + len(TRANSPOSITIONS)]
-        start, bars, place = max(its_spans, key=lambda span: span.length)
+        piece_spans = spans[first : first + len(TRANSPOSITIONS)]
+        start, bars, place = max(piece_spans, key=lambda span: span.length)
         source = int(np.searchsorted(first_bars, place, "right")) - 1
         where = (-1, -1, -1)
         if bars:

@@ -106,8 +106,8 @@ def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about: Any) ->
     length, count = pitch.shape
     voices = []
     for voice in range(count):
-        its_onset = None if onset is None else onset[:, voice]
-        voices.append(_notes_of(pitch[:, voice], its_onset))
+        voice_onset = None if onset is None else onset[:, voice]
+        voices.append(_notes_of(pitch[:, voice], voice_onset))
     return Score(tuple(voices), length, **about)
 
 
