@@ -11,9 +11,10 @@ that goes without a word.
 3. midi-written, musicxml-written: scores that are written and read again, MIDI by symusic too: the
    same notes, tempos, metres and keys.
 
-The readers are called below the guard of `contents/music/sources.py`, which would turn any error into a
-sentence. Hypothesis generates, the same each time, and makes a failing example small; an example
-that takes more than SECONDS is a failure, one that never ends stops the command with a traceback.
+The readers are called below the guard of `contents/music/sources.py`, which would turn any error
+into a sentence. Hypothesis generates, the same each time, and makes a failing example small; an
+example that takes more than SECONDS is a failure, one that never ends stops the command with a
+traceback.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def drawn(codec, rules, prompts, steps, seed=0):
         codec.space, context=64
     )
     with torch.no_grad():
-        model.head.normal_(0, 0.5)
+        model.head.weight.normal_(0, 0.5)
     settings = Decoding(max_tokens=steps * codec.row_length, temperature=1.0)
     draws = Draws(seed, 0, torch.arange(len(prompts)))
     end = codec.space.special.get("end")
