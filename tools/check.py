@@ -10,10 +10,14 @@ read from the syntax tree, so that a comment or a docstring may speak of them.
 from __future__ import annotations
 
 import ast
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
+
+from density import table
 
 FILE_LINES, FUNCTION_LINES = 400, 60
 MODULES = {
@@ -152,13 +156,44 @@ def not_importable(folder: Path) -> list[str]:
     return [f"{folder}/{line}" for line in done.stdout.splitlines() if "cannot be imported" in line]
 
 
+def broken_imports() -> list[str]:
+    """What the contracts of rooms (`tool.importlinter` in pyproject.toml) forbid, as printed by
+    import-linter; and circles of files, of which there may be none."""
+    from importlinter.cli import lint_imports
+
+    said = io.StringIO()
+    with redirect_stdout(said):
+        code = lint_imports(no_cache=True, no_logo=True)
+    errors = [] if code == 0 else [f"import-linter:\n{said.getvalue().strip()}"]
+    return errors + [f"a circle of files: {' -> '.join(names)}" for names in circles()]
+
+
+def circles(package: str = "genwright") -> list[list[str]]:
+    """The files of a package that import each other, each in one list; imports for type checkers
+    count too."""
+    import grimp
+
+    graph = grimp.build_graph(package, cache_dir=None)
+    reached = {name: set(graph.find_upstream_modules(name)) for name in graph.modules}
+    found: dict[str, list[str]] = {}
+    for name in sorted(graph.modules):
+        others = sorted(other for other in reached[name] if name in reached[other])
+        if others:
+            together = sorted([name, *others])
+            found[together[0]] = together
+    return list(found.values())
+
+
 def main(folder: str = "src/genwright", scripts: str = "benchmarks") -> int:
     errors, warnings, total = check(Path(folder))
     errors += not_importable(Path(scripts))
+    if Path(folder).name == "genwright":
+        errors += broken_imports()
     for text in warnings:
         print(f"warning: {text}")
     for text in errors:
         print(f"error: {text}")
+    print(table(Path(folder)))
     print(f"{folder}: {total:,} lines, {len(errors)} errors, {len(warnings)} warnings")
     return 1 if errors else 0
 

@@ -15,6 +15,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+sys.path.insert(0, str(ROOT / "tools"))  # where its neighbour is found
 CHECK = runpy.run_path(str(ROOT / "tools" / "check.py"))
 
 
@@ -170,3 +171,25 @@ def test_make_says_what_is_missing(tmp_path):
     )
     assert done.returncode != 0 and "Python 3.9 is too old; install 3.11 or newer" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_the_density_of_pages_is_counted_by_hand(tmp_path):
+    """Two code lines: an assignment of two things, and a comprehension inside another."""
+    from density import Density
+
+    found = Density()
+    found.add('"""Doc."""\n\n# a comment\na, b = 1, 2\nc = [[x for x in y] for y in z if x or b]\n')
+    assert (found.files, found.lines, len(found.widths)) == (1, 5, 2)
+    assert (found.tuples, found.nested, found.conditionals) == (1, 1, 0)
+    assert found.statements == 3
+
+
+def test_a_circle_of_files_is_named(tmp_path, monkeypatch):
+    package = tmp_path / "going_round"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("from going_round import b\n")
+    (package / "b.py").write_text("from going_round.a import x\n")
+    (package / "c.py").write_text("from going_round import a\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert CHECK["circles"]("going_round") == [["going_round.a", "going_round.b"]]
