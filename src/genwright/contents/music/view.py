@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -54,20 +55,31 @@ class MusicView:
         return Fragment(piece_card(str(sample.prompt or ""), sample.content, ringed))
 
     def parts(self, sample: Sample, codec: Any) -> list[Part]:
-        """Each voice of each bar; a range is of the codec's tokens where it writes rows of voices,
-        else of steps."""
+        """Each voice of each bar. A range is of steps; of the tokens that the codec makes of the
+        piece, where it writes rows of voices: from the voice's first place to the end of the bar's
+        last row, other voices' places between."""
         score: Score = sample.content
-        every = edges(score)
-        first = first_number(score)
-        stride = codec.stride if codec.rows else 1
-        lead = codec.lead if codec.rows else 0
-        found = []
-        for bar, (start, stop) in enumerate(zip(every, every[1:], strict=False), start=first):
+        bars = edges(score)
+        parts = []
+        for number, (start, stop) in enumerate(pairwise(bars), start=first_number(score)):
             for voice in range(len(score.voices)):
-                name = f"bar {bar}, voice {voice + 1}"
-                offset = lead + voice if codec.rows else 0
-                found.append(Part(name, start * stride + offset, stop * stride))
-        return found
+                name = f"bar {number}, voice {voice + 1}"
+                if codec.rows:
+                    first = _row_of(score, codec, start) * codec.row_length
+                    end = (_row_of(score, codec, stop - 1) + 1) * codec.row_length
+                    parts.append(Part(name, first + codec.row_head + voice, end))
+                else:
+                    parts.append(Part(name, start, stop))
+        return parts
+
+
+def _row_of(score: Score, codec: Any, step: int) -> int:
+    """Which of a codec's rows is a step's: a change of metre or key, where the codec writes those,
+    is a row of its own before the step that it holds from."""
+    if not codec.row_head:
+        return step
+    changes = [meter.start for meter in score.meters] + [key.start for key in score.keys]
+    return step + sum(start <= step for start in changes)
 
 
 Ringed = Sequence[tuple[int, Sequence[int], str]]  # step, voices, what is said of it
