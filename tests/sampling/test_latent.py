@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from genwright.core.contracts import Space
+from genwright.core.contracts import Latent, Space
 from genwright.core.errors import GenwrightError
 from genwright.sampling import latent
 from genwright.sampling.drawing import Drawing
@@ -28,7 +28,7 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(torch.diag(torch.tensor([1.0, 4.0, 2.0, 0.0])[:size]))
 
 
-class Objective:
+class Objective(Latent):
     latent, axes = (4,), 4
 
     def __init__(self):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -11,8 +12,11 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from genwright.core import registry
+from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
+from genwright.data.settings import DataSettings
+from genwright.models.settings import NetworkSettings
 from genwright.recipe.explain import explain
 from genwright.recipe.overrides import override, parse_overrides
 from genwright.recipe.schema import Recipe, build
@@ -365,3 +369,38 @@ def test_a_settings_class_s_own_complaint_keeps_its_place():
         build(Pair, {"low": 3}, "data.pair")
     with pytest.raises(GenwrightError, match="data.pair is 3; write settings"):
         build(Pair, 3, "data.pair")
+
+
+# ---- what a plug-in derives from ----
+
+
+class Table(DataSettings):
+    """The least that data of a plug-in says."""
+
+    kind: Literal["table"] = "table"
+
+
+class Tall(NetworkSettings):
+    """The least that a network of a plug-in says."""
+
+    kind: Literal["tall"] = "tall"
+
+
+def test_data_and_networks_answer_what_a_run_asks_unless_they_say_otherwise(tmp_path):
+    space = Space(shape=(3,))
+    data = Table()
+    assert data.space(SimpleNamespace(space=space)) is space
+    assert data.starts() is None and data.usual == {} and data.length_field == ""
+    assert data.held_as(tmp_path / "held_out.npy") is data
+    network = Tall()
+    assert network.resolve(space, context=8) is network and network.suggestion(space) == {}
+
+
+@pytest.mark.parametrize("family", ["data", "model"])
+def test_settings_of_a_plug_in_that_lack_the_base_class_are_refused(family, monkeypatch):
+    class Bare(registry.Settings):
+        kind: Literal["bare"] = "bare"
+
+    monkeypatch.setitem(registry._known[family], "bare", Bare)
+    with pytest.raises(GenwrightError, match=r"Bare is no (Data|Network)Settings.*derive it from"):
+        Recipe.of({"name": "a", family: {"kind": "bare"}})

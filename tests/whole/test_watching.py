@@ -294,14 +294,14 @@ def test_pictures_are_a_grid_and_little_data_leaves_metrics_out(tmp_path):
 
 
 def test_samples_are_given_the_conditions_of_real_examples(tmp_path):
-    from genwright.core.contracts import Space
+    from genwright.core.contracts import Latent, Space
 
     dataset = w.cloud(10)
     dataset.codec.space = Space(shape=(2,), attributes={"kind": ("a", "b")})
     dataset.splits["train"].conditions = np.eye(2, dtype=np.uint8)[np.arange(10) % 2]
     seen = []
 
-    class Seen:
+    class Seen(Latent):
         latent = (2,)
         modules = {"net": torch.nn.Linear(2, 2)}
 

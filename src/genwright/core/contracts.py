@@ -94,6 +94,9 @@ class Objective(Protocol):
     unit: int = 1
     double_backward: bool = False
     held_out_block: int = 1  # held-out neighbours that `prepare_held_out` must see together
+    # whether samples are drawn in the precision of training, and not in fp32: where drawing takes
+    # many steps of the network, bf16 takes a third of the time
+    draws_in_training_precision: bool = False
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -165,14 +168,23 @@ class Objective(Protocol):
         return {}
 
 
-class Latent(Protocol):
-    """What an objective can do that makes content from a latent of known prior N(0, I): sample,
-    walk, traverse, invert. Content is `(n, *space.shape)` float32, in the range that its codec
-    gives. Called without gradients."""
+class Latent:
+    """What an objective is too that makes content from a latent of known prior N(0, I): what it
+    gives can be sampled, walked through, traversed, inverted. Content is `(n, *space.shape)`
+    float32, in the range that its codec gives. Called without gradients."""
 
     latent: tuple[int, ...]  # shape of one example's latent
     # how many of its dimensions, the first ones, may mean something by themselves; 0: none
-    axes: int
+    axes: int = 0
+    # whether the condition of an example reaches what is made
+    conditional: bool = True
+    # what draws latents for the examples of `draws`, where the data begin elsewhere than at
+    # N(0, I); `runs/assemble.py` sets it
+    start: Callable[[Draws], Tensor] | None = None
+
+    # Optional, as a method `directions(self, count: int) -> Tensor`: (count, *latent) unit vectors,
+    # the principal directions of what the latent does, the strongest first.
+    directions: Callable[[int], Tensor] | None = None
 
     def decode(
         self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any
@@ -180,10 +192,12 @@ class Latent(Protocol):
         """latent (n, *latent) -> content (n, *space.shape). condition, negative: (n,
         space.columns), see `core/attributes.py`.
         settings: sampling.drawing.Drawing."""
+        raise NotImplementedError
 
     def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Any) -> Tensor:
         """Content (n, *space.shape) -> latents (n, *latent) that `decode` makes (nearly) into
         it."""
+        raise NotImplementedError
 
 
 class Source(NamedTuple):

@@ -50,7 +50,6 @@ class Settings(BaseModel):
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
     content: ClassVar[str] = ""  # of data and codecs: which kind of content they are for
-    role: ClassVar[str] = ""  # of networks: what an objective can do with it
     # of objectives: tokens a window holds beyond the context, such as the last target
     lookahead: ClassVar[int] = 0
     # fields that are a number of steps or, below 1, a share of the run

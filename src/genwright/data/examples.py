@@ -210,6 +210,10 @@ class ExampleDataset:
         """The examples as a person sees them: these, unless they are codes of others."""
         return self
 
+    def verify(self) -> None:
+        """Raises GenwrightError where prepared files are no longer what was written; called before
+        a run goes on. Without being overridden: nothing is looked at."""
+
     def change(self, lookahead: int, training: bool) -> Change | None:
         """What alters a batch."""
         return None

@@ -12,9 +12,9 @@ from pydantic import Field, PrivateAttr
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder
-from genwright.core.registry import Settings
 from genwright.data.own_output import Own, holder, is_report, what_is
 from genwright.data.scans import roots_of
+from genwright.data.settings import DataSettings
 from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
 
 # Of files that are neither text nor rows. A file that is named, or matched by a glob, is read
@@ -43,7 +43,7 @@ def source_file(path: str, name: str) -> SourceFile:
     return SourceFile(path, os.fsencode(name).decode("utf-8", "backslashreplace"))
 
 
-class FilesData(Settings):
+class FilesData(DataSettings):
     """What data that may be a person's files have in common."""
 
     kind: str

@@ -28,8 +28,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core.contracts import Space
-from genwright.core.registry import Settings
 from genwright.models.convolution import initialised
+from genwright.models.settings import NetworkSettings
 
 State = tuple[Tensor, ...]  # for each layer of latents what the encoder says of it, (n, ...)
 # (layer, the decoder's state) -> latents (m, *sizes[layer])
@@ -205,7 +205,7 @@ class DenseAutoencoder(Autoencoder):
         return parameters
 
 
-class MlpVae(Settings, family="model"):
+class MlpVae(NetworkSettings, family="model"):
     """Settings of `mlp-vae`."""
 
     kind: Literal["mlp-vae"] = "mlp-vae"

@@ -17,9 +17,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core.contracts import Space
-from genwright.core.registry import Settings
 from genwright.models.autoencoder import Autoencoder, Draw, State
 from genwright.models.convolution import Block, blocks, conv, halved, up, widening
+from genwright.models.settings import NetworkSettings
 
 
 class Rung(nn.Module):
@@ -129,7 +129,7 @@ class Ladder(Autoencoder):
         return self.out(h).contiguous()
 
 
-class _Settings(Settings):
+class _Settings(NetworkSettings):
     width: int = Field(32, ge=1, le=1024)
     """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
     blocks: int = Field(1, ge=0, le=32)

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import Settings
 from genwright.models.convolution import initialised
+from genwright.models.settings import NetworkSettings
 
 
 class Layers(nn.Module):
@@ -131,7 +131,7 @@ class DenseDiscriminator(Discriminator):
         return self.layers(x.flatten(1) / self.scale)
 
 
-class Network(Settings):
+class Network(NetworkSettings):
     """What the two share."""
 
     width: int = Field(128, ge=1, le=16384)

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import Settings
+from genwright.models.settings import NetworkSettings
 from genwright.models.transformer import Transformer
 
 _NANOCHAT: dict[str, Any] = {
@@ -68,7 +68,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class TransformerSettings(Settings, family="model"):
+class TransformerSettings(NetworkSettings, family="model"):
     """What a transformer is made of. What is left open comes from the preset, or from `depth`."""
 
     kind: Literal["transformer"] = "transformer"

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import Settings
 from genwright.models.convolution import conv
 from genwright.models.mlp import Discriminator, Generator
+from genwright.models.settings import NetworkSettings
 
 _SLOPE = 0.2
 _GAIN = math.sqrt(2 / (1 + _SLOPE**2))  # keeps the variance through a leaky ReLU
@@ -51,7 +51,7 @@ class Block(nn.Module):
         return x + self.down(h)
 
 
-class Network(Settings):
+class Network(NetworkSettings):
     """What the two share."""
 
     width: int = Field(32, ge=1, le=1024)

@@ -17,9 +17,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core.contracts import Space
-from genwright.core.registry import Settings
 from genwright.models.convolution import halved, initialised
 from genwright.models.ops import attention
+from genwright.models.settings import NetworkSettings
 from genwright.models.velocity import Context, Velocity
 
 
@@ -121,7 +121,7 @@ class UNet(Velocity):
         return F.pixel_shuffle(self.last(F.silu(norm(h))), self.patch)
 
 
-class UNetSettings(Settings, family="model"):
+class UNetSettings(NetworkSettings, family="model"):
     """Settings of `unet`."""
 
     kind: Literal["unet"] = "unet"

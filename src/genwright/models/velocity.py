@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import Settings
+from genwright.models.settings import NetworkSettings
 
 _FASTEST = 256.0  # radians over the whole way, of the quickest feature of time
 
@@ -100,7 +100,7 @@ class DenseVelocity(Velocity):
         return velocity
 
 
-class MlpVelocity(Settings, family="model"):
+class MlpVelocity(NetworkSettings, family="model"):
     """Settings of `mlp-velocity`."""
 
     kind: Literal["mlp-velocity"] = "mlp-velocity"

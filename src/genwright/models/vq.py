@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import Settings
 from genwright.models.convolution import blocks, conv, halved, up, widening
+from genwright.models.settings import NetworkSettings
 
 
 class Bottleneck(nn.Module):
@@ -167,7 +167,7 @@ class VQAutoencoder(nn.Module):
         return self.decoder(maps.to(dtype)).float()
 
 
-class VQSettings(Settings, family="model"):
+class VQSettings(NetworkSettings, family="model"):
     """Pictures <-> a grid of codes."""
 
     role: ClassVar[str] = "vq"

@@ -21,7 +21,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core.attributes import drop
-from genwright.core.contracts import Batch, Loss, Mean, Metrics, Objective, Ranks, Space, Turn
+from genwright.core.contracts import (
+    Batch,
+    Latent,
+    Loss,
+    Mean,
+    Metrics,
+    Objective,
+    Ranks,
+    Space,
+    Turn,
+)
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
@@ -67,7 +77,7 @@ def gradient_penalty(square: Tensor) -> Tensor:
     return (torch.sqrt(square + 1e-12) - 1).square()
 
 
-class AdversarialObjective(Objective):
+class AdversarialObjective(Objective, Latent):
     """modules: {"generator", "discriminator"}. The probability of augmentation is a buffer of the
     discriminator."""
 

@@ -25,7 +25,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core import attributes
-from genwright.core.contracts import Batch, Loss, Mean, Objective, Ranks, Space
+from genwright.core.contracts import Batch, Latent, Loss, Mean, Objective, Ranks, Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import track
@@ -78,8 +78,10 @@ def solve(
     return x
 
 
-class FlowObjective(Objective):
+class FlowObjective(Objective, Latent):
     """modules: {"model": network}, called as network(x_t, time=t, condition=c)."""
+
+    draws_in_training_precision = True
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Flow):
         self.modules = modules

@@ -20,7 +20,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from genwright.core.attributes import drop
-from genwright.core.contracts import Batch, Loss, Mean, Metrics, Objective, Ranks, Space, Turn
+from genwright.core.contracts import (
+    Batch,
+    Latent,
+    Loss,
+    Mean,
+    Metrics,
+    Objective,
+    Ranks,
+    Space,
+    Turn,
+)
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
@@ -37,7 +47,7 @@ from genwright.sampling.drawing import Drawing
 ACTIVE = 0.01
 
 
-class VariationalObjective(Objective):
+class VariationalObjective(Objective, Latent):
     """modules: {"model": network}. latent: the shape of an example's latents, of prior N(0, I)."""
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Variational):

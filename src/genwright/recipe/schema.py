@@ -26,12 +26,17 @@ from pydantic import (
 
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings, default_kind, kinds, settings_of
+from genwright.data.settings import DataSettings
+from genwright.models.settings import NetworkSettings
 from genwright.recipe.overrides import changed, value_at
 from genwright.recipe.refusals import dotted_names, refusal
 from genwright.recipe.shipped import values_of
 from genwright.recipe.words import Word, read_words
 from genwright.recipe.yaml_text import write_yaml
 from genwright.training.settings import Training, Watching
+
+# what settings of a family derive from
+BASES: dict[str, type[Settings]] = {"data": DataSettings, "model": NetworkSettings}
 
 
 def build(cls: type[BaseModel], values: Any, where: str) -> Any:
@@ -58,7 +63,19 @@ def _part(family: str, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
         raise GenwrightError(f"{where} is {value!r}", "write settings as key: value, one a line")
     kind = value["kind"] if "kind" in value else _usual_kind(family, where)
-    return build(settings_of(family, kind, f"{where}.kind"), {**value, "kind": kind}, where)
+    cls = settings_of(family, kind, f"{where}.kind")
+    _check_base(family, cls)
+    return build(cls, {**value, "kind": kind}, where)
+
+
+def _check_base(family: str, cls: type[Any]) -> None:
+    """Raises GenwrightError for a class of a plug-in that lacks what a run asks of its family."""
+    base = BASES.get(family, Settings)
+    if not issubclass(cls, base):
+        raise GenwrightError(
+            f"{cls.__module__}.{cls.__name__} is no {base.__name__}, as settings of {family} are",
+            f"derive it from {base.__module__}.{base.__name__}",
+        )
 
 
 def _usual_kinds() -> dict[str, str]:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from genwright.core.contracts import Objective, Space
+from genwright.core.contracts import Latent, Objective, Space
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import Settings, kinds
+from genwright.data.settings import DataSettings
 from genwright.recipe.schema import Recipe
 from genwright.training.engine import Engine, cores
 from genwright.training.settings import Optimizer
@@ -33,10 +34,8 @@ def resolve(recipe: Recipe, space: Space) -> Recipe:
     parts = dict(recipe.networks)
     suggested = dict(FALLBACK)
     for name, (_, needs) in checked(recipe, space).items():
-        if hasattr(parts[name], "resolve"):
-            parts[name] = parts[name].resolve(space, **needs)
-        if hasattr(parts[name], "suggestion"):
-            suggested |= parts[name].suggestion(space)
+        parts[name] = parts[name].resolve(space, **needs)
+        suggested |= parts[name].suggestion(space)
     model = parts if isinstance(recipe.model, dict) else parts["model"]
     optimizers = {name: _rates(o, suggested) for name, o in training.optimizers.items()}
     changed = {"optimizer": _rates(training.optimizer, suggested), "optimizers": optimizers}
@@ -74,15 +73,14 @@ def codec_of(recipe: Recipe, folder: Path) -> Any:
     return recipe.codec
 
 
-def data_of(recipe: Recipe, folder: Path) -> Any:
+def data_of(recipe: Recipe, folder: Path) -> DataSettings:
     """The data's settings, with what is held out as the run in `folder` has it, if there is one
     that keeps that."""
+    data: DataSettings = recipe.data
     begun = (folder / "recipe.yaml").is_file()
-    return (
-        recipe.data.held_as(folder / HELD)
-        if begun and hasattr(recipe.data, "held_as")
-        else recipe.data
-    )
+    if begun:
+        return data.held_as(folder / HELD)
+    return data
 
 
 def left_out(summary: Mapping[str, Any]) -> list[str]:
@@ -161,7 +159,8 @@ def _remark(files: Mapping[str, int], one: str, many: str) -> list[str]:
 def space_of(recipe: Recipe, codec: Any) -> Space:
     """What the networks see: the codec's space, as the data's settings shape it (windows of
     tokens)."""
-    return recipe.data.space(codec) if hasattr(recipe.data, "space") else codec.space
+    data: DataSettings = recipe.data
+    return data.space(codec)
 
 
 def checked(recipe: Recipe, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -204,8 +203,8 @@ def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
 
 def objective(recipe: Recipe, space: Space) -> Objective:
     settings = recipe.objective.in_steps(recipe.training.steps)
-    built = settings.build(networks(recipe, space), space)
-    if hasattr(recipe.data, "starts"):  # a flow's samples begin where its training did
+    built: Objective = settings.build(networks(recipe, space), space)
+    if isinstance(built, Latent):  # samples begin where training did
         built.start = recipe.data.starts()
     return built
 

@@ -139,14 +139,15 @@ class Run:
 
     @cached_property
     def objective(self) -> Any:
-        """The objective with its trained networks, ready to be used: in fp32; a flow that was
-        trained in bf16 stays so, for its many steps then take a third of the time."""
+        """The objective with its trained networks, ready to be used: in fp32, unless it draws in
+        the precision of training and that was bf16."""
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
         device = self.device
+        in_bf16 = built.draws_in_training_precision and self.recipe.training.precision == "bf16"
         for name, tensors in self.tensors().items():
             into_module(built.modules[name], tensors, str(self.checkpoint))
             built.modules[name].to(device).eval().requires_grad_(False)
-            if self.recipe.training.precision == "bf16" and hasattr(built, "velocity"):
+            if in_bf16:
                 built.modules[name].to(torch.bfloat16)
         return built
 

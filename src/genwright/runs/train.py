@@ -189,7 +189,7 @@ def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None)
     if engine.main:
         try:
             dataset = data.prepare(codec, expect=expected)
-            if expected and hasattr(dataset, "verify"):
+            if expected:
                 dataset.verify()
         except GenwrightError as error:
             problem = error
@@ -302,8 +302,8 @@ def too_large(recipe: Recipe, unit: int) -> GenwrightError:
     training = recipe.training
     at_once = training.micro_batch or training.batch_size or unit
     smaller = "the model's width or depth"
-    if hasattr(recipe.data, "context"):
-        smaller += ", or data.context"
+    if recipe.data.length_field:
+        smaller += f", or data.{recipe.data.length_field}"
     what = f"out of memory, with {at_once} examples at once"
     if at_once <= unit:
         return GenwrightError(what, f"lower {smaller}")

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genwright.core.contracts import Space
+from genwright.core.contracts import Latent, Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 
@@ -21,14 +21,14 @@ BATCH = 64  # samples that are drawn at once
 AXES = 1024  # more latent dimensions than this have no meaning one by one: noise of single values
 
 
-def latents(objective: Any, count: int, settings: Any, first: int = 0) -> Tensor:
+def latents(objective: Latent, count: int, settings: Any, first: int = 0) -> Tensor:
     """Latents (count, *latent) of samples first, first + 1, ...: draws of the prior, or of whatever
     else a flow starts from (`start`). Truncation is the decoder's."""
     numbers = torch.arange(first, first + count, device=_device(objective))
     draws = Draws(settings.seed, 0, numbers)
-    start = getattr(objective, "start", None)
-    found: Tensor = start(draws) if start else draws.normal("latent", *objective.latent)
-    return found
+    if objective.start is not None:
+        return objective.start(draws)
+    return draws.normal("latent", *objective.latent)
 
 
 def _device(objective: Any) -> torch.device:
@@ -110,11 +110,12 @@ def traverse(base: Tensor, along: Tensor, values: Tensor) -> Tensor:
     return (rest[:, None] + coordinate).reshape(-1, *base.shape[1:])
 
 
-def top(objective: Any) -> int:
+def top(objective: Latent) -> int:
     """How many latent dimensions may mean something by themselves: those of the objective, unless
     they are too many."""
-    axes: int = objective.axes
-    return axes if axes <= AXES else 0
+    if objective.axes > AXES:
+        return 0
+    return objective.axes
 
 
 def axes(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genwright.core.contracts import Space
+from genwright.core.contracts import Latent, Space
 from genwright.core.errors import GenwrightError
 from genwright.sampling import latent
 from genwright.sampling.options import LatentOptions
@@ -33,7 +33,12 @@ class LatentDrawer:
     @property
     def through_latent(self) -> bool:
         """Whether there is a latent space."""
-        return callable(getattr(self.objective, "decode", None))
+        return isinstance(self.objective, Latent)
+
+    @property
+    def has_directions(self) -> bool:
+        """Whether the latent space has principal directions."""
+        return isinstance(self.objective, Latent) and self.objective.directions is not None
 
     @property
     def draws(self) -> bool:
@@ -43,7 +48,8 @@ class LatentDrawer:
     @property
     def conditional(self) -> bool:
         """Whether what it is asked for reaches what it makes."""
-        return self.space.columns > 0 and getattr(self.objective, "conditional", True)
+        reached = not isinstance(self.objective, Latent) or self.objective.conditional
+        return self.space.columns > 0 and reached
 
     def __call__(
         self,
@@ -98,7 +104,7 @@ def check_way(drawer: LatentDrawer, way: str) -> None:
         raise GenwrightError(
             f"--{way} needs a latent space, which this run has not", "leave it out"
         )
-    if way == "directions" and not hasattr(drawer.objective, "directions"):
+    if way == "directions" and not drawer.has_directions:
         what = (
             "--directions needs a latent space with principal directions (a GAN), "
             "which this run has not"

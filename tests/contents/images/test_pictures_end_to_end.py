@@ -151,6 +151,7 @@ def test_a_flow_that_was_trained_in_bf16_is_sampled_so(place, capsys, monkeypatc
     import torch
 
     import genwright
+    from genwright.objectives.flow import FlowObjective
 
     monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
     words = [w for w in SMALL if "precision" not in w and "steps" not in w]
@@ -173,6 +174,9 @@ def test_a_flow_that_was_trained_in_bf16_is_sampled_so(place, capsys, monkeypatc
     assert {p.dtype for p in run.model.parameters()} == {torch.bfloat16}
     drawn = run.sample(n=2, condition="class=dark")
     assert drawn.shape == (2, 3, 16, 16) and drawn.dtype == torch.float32 and drawn.isfinite().all()
+    monkeypatch.setattr(FlowObjective, "draws_in_training_precision", False)
+    loaded = genwright.load(place / "bf16")
+    assert {p.dtype for p in loaded.model.parameters()} == {torch.float32}, "the objective decides"
 
 
 def test_a_gan_of_pictures_through_every_way(place, capsys, monkeypatch):

@@ -34,7 +34,6 @@ class CodesDataset(ExampleDataset):
         self.settings = images.settings
         self.shards = images.shards
         self.summary = images.summary
-        self.verify = images.verify
         self.held = images.held
         self.digest = digest_of(images.digest, codec.digest)
         self.parts = {name: _encoded(images.split(name), codec) for name in SPLITS}
@@ -44,6 +43,10 @@ class CodesDataset(ExampleDataset):
         """The pictures."""
         pictures: ExampleDataset = self.images
         return pictures
+
+    def verify(self) -> None:
+        """As of the pictures."""
+        self.originals.verify()
 
     def split(self, name: str) -> Split:
         """The pictures themselves."""

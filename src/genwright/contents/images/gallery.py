@@ -105,7 +105,7 @@ def _interpolation(drawer: PictureDrawer) -> Picture:
 
 
 def _traversal(drawer: PictureDrawer) -> Picture:
-    lines, labels = drawer.along(ROWS, hasattr(drawer.objective, "directions"))
+    lines, labels = drawer.along(ROWS, drawer.has_directions)
     x = drawer.decoded(latent.traverse(drawer.latents(1), lines, VALUES))
     caption = (
         "One latent, with its coordinate along each line set from -3 to 3; the strongest first."

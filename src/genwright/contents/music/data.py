@@ -62,6 +62,7 @@ class MusicData(FilesData, family="data"):
     folders that hold versions of the same tunes (melody/12.mid, chords/12.mid); `name`: all files
     of one name; `folder`: all of a subfolder; `content`: nothing more."""
     content: ClassVar[str] = "music"
+    length_field: ClassVar[str] = "context"
     usual: ClassVar[dict[str, str]] = {"codec": "grid"}
 
     def space(self, codec: MusicCodec) -> Space:

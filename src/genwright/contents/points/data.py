@@ -25,9 +25,9 @@ from genwright.contents.points.codec import PointsCodec
 from genwright.core.contracts import Batch
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import Settings
 from genwright.data.cache import SPLITS, digest_of
 from genwright.data.examples import Change, ExampleDataset, Split
+from genwright.data.settings import DataSettings
 
 # scale, std
 _USUAL = {
@@ -64,7 +64,7 @@ def draw(source: str, draws: Draws, scale: float, std: float) -> Tensor:
     return scale * (points + std * draws.uniform("moon noise", 1)) - 1
 
 
-class PointsData(Settings, family="data"):
+class PointsData(DataSettings, family="data"):
     """Points in the plane, from a distribution that is known."""
 
     kind: Literal["points"] = "points"

@@ -24,6 +24,7 @@ class TextData(CorpusSettings, family="data", default=True):
     kind: Literal["text"] = "text"
     """Which data: documents of text, as windows of tokens."""
     content: ClassVar[str] = "text"
+    length_field: ClassVar[str] = "context"
     usual: ClassVar[dict[str, str]] = {
         "codec": "bpe",
         "model": "transformer",
