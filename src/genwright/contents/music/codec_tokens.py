@@ -7,6 +7,7 @@ shares with other tokens.
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ PITCHED = ("onset", "hold", "fermata", "pitch")  # kinds of token whose value is
 NONE = -2  # the pitch of a token, or of a voice, that has none yet: not even a rest
 AROUND = ("start", "none", "asked")  # kinds that may stand beside music without being unread
 MODES = ("major", "minor", "")
-KEYS = [Key(0, sharps, mode) for mode in MODES for sharps in range(-7, 8)]
+KEYS = [Key(0, sharps, mode) for mode, sharps in product(MODES, range(-7, 8))]
 # Periods of the waves that tell how high a pitch is, in semitones: half an octave to five.
 WAVES = (6.0, 10.0, 18.0, 32.0, 60.0)
 # The major keys of 7 flats to 7 sharps, then the tonics that only minor keys have.

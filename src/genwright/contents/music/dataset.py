@@ -98,11 +98,12 @@ class MusicDataset(ExampleDataset):
 
     def _summary(self, facts: dict[str, Any], known: Sequence[dict[str, str]]) -> dict[str, Any]:
         """What a person is told about the data. known: of each piece attribute -> value."""
-        often = Counter(pair for values in known for pair in values.items())
-        attributes = {
-            name: {value: often[name, value] for value in values}
-            for name, values in self.codec.space.attributes.items()
-        }
+        often: Counter[tuple[str, str]] = Counter()
+        for values in known:
+            often.update(values.items())
+        attributes: dict[str, dict[str, int]] = {}
+        for name, possible in self.codec.space.attributes.items():
+            attributes[name] = {value: often[name, value] for value in possible}
         lost = lost_of(facts["counts"], self.codec.settings.per_quarter)
         summary: dict[str, Any] = {}
         for side in SPLITS:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genwright.contents.music.score import Score, edges
+from genwright.contents.music.score import Score, edges, notes_of
 
 SCALE = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
 # how well each degree fits, from the tonic
@@ -21,8 +21,9 @@ LONGEST_DURATION = 32  # sixteenths; all that is longer counts there
 def key_of(weight: np.ndarray) -> int:
     """(12,) how long each pitch class sounds -> tonic 0 to 11, + 12 in minor: the profile of the
     highest correlation. 0 in silence."""
-    profiles = [np.roll(profile, tonic) for profile in (MAJOR, MINOR) for tonic in range(12)]
-    turned = np.stack(profiles)  # (24, 12)
+    major = [np.roll(MAJOR, tonic) for tonic in range(12)]
+    minor = [np.roll(MINOR, tonic) for tonic in range(12)]
+    turned = np.stack([*major, *minor])  # (24, 12)
     centred = turned - turned.mean(1, keepdims=True)
     likeness = centred @ (weight - np.mean(weight)) / np.linalg.norm(centred, axis=1)
     return int(likeness.argmax())
@@ -36,7 +37,7 @@ def descriptors(score: Score) -> dict[str, float]:
     groove consistency: 1 - the share of steps at which just one of two neighbouring bars of equal
         length has an onset, averaged over such pairs.
     nan where there is no note, or no pair."""
-    notes = [note for voice in score.voices for note in voice]
+    notes = notes_of(score)
     counts = np.bincount([note.pitch % 12 for note in notes], minlength=12)
     share = counts / (len(notes) or np.nan)  # (12,) of each pitch class
     entropy = abs((share * np.log2(np.maximum(share, 1e-12))).sum())
@@ -51,7 +52,7 @@ def descriptors(score: Score) -> dict[str, float]:
 def _groove_consistency(score: Score) -> float:
     """See `descriptors`."""
     bars = edges(score)
-    starts = [note.start for voice in score.voices for note in voice]
+    starts = [note.start for note in notes_of(score)]
     onset = np.isin(np.arange(bars[-1]), starts)  # (steps,)
     agreeing = []
     for first, second, end in zip(bars, bars[1:], bars[2:], strict=False):
@@ -66,11 +67,10 @@ def histograms(scores: Sequence[Score]) -> dict[str, np.ndarray]:
     pitch = np.zeros((len(scores), 128))
     duration = np.zeros((len(scores), LONGEST_DURATION + 1))
     for piece, score in enumerate(scores):
-        for voice in score.voices:
-            for note in voice:
-                sixteenths = round(4 * note.length / score.per_quarter)
-                pitch[piece, note.pitch] += 1
-                duration[piece, min(sixteenths, LONGEST_DURATION)] += 1
+        for note in notes_of(score):
+            sixteenths = round(4 * note.length / score.per_quarter)
+            pitch[piece, note.pitch] += 1
+            duration[piece, min(sixteenths, LONGEST_DURATION)] += 1
     return {"pitch": _shares(pitch), "duration": _shares(duration)}
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,7 +71,7 @@ def described_figures(sets: Sets, seed: int) -> list[Figure]:
     """What pieces are like, and how much of it they share with held-out music."""
     count = len(sets[SAMPLES])
     reference = reference_of(sets)
-    rows = {kind: [descriptors(score) for score in scores] for kind, scores in sets.items()}
+    described = {kind: _descriptor_table(scores) for kind, scores in sets.items()}
     tables = {kind: histograms(scores) for kind, scores in sets.items()}
     # what is compared -> set -> its rows and those of the reference
     pairs: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
@@ -78,7 +81,7 @@ def described_figures(sets: Sets, seed: int) -> list[Figure]:
         }
     figures = []
     for name, unit in DESCRIBED.items():
-        values = {kind: np.array([row[name] for row in found]) for kind, found in rows.items()}
+        values = {kind: table[name] for kind, table in described.items()}
         known = min(np.isfinite(row).sum() for row in values.values())
         if known:
             means = {kind: float(np.nanmean(row)) for kind, row in values.items()}
@@ -88,6 +91,12 @@ def described_figures(sets: Sets, seed: int) -> list[Figure]:
     for name, compared in pairs.items():
         figures.append(_overlap_figure(name, compared, reference, count, seed))
     return figures
+
+
+def _descriptor_table(scores: Sequence[Score]) -> dict[str, np.ndarray]:
+    """descriptor -> its value for each piece, (pieces,)."""
+    rows = [descriptors(score) for score in scores]
+    return {name: np.array([row[name] for row in rows]) for name in DESCRIBED}
 
 
 def _overlap_figure(
@@ -117,26 +126,44 @@ def frames_of(score: Score) -> np.ndarray:
     return score.grid()[0][:: max(1, score.per_quarter // 4)]
 
 
+class _Led(NamedTuple):
+    """Counts over pieces of four voices. frames: sixteenths. faults: kind -> how many. changes: of
+    a voice's pitch, from one frame to the next."""
+
+    frames: int
+    faults: Counter[str]
+    changes: int
+
+
+def _led(scores: Sequence[Score]) -> _Led:
+    frames = 0
+    faults: Counter[str] = Counter()
+    changes = 0
+    for score in scores:
+        pitch = frames_of(score)
+        frames += len(pitch)
+        changes += int(changed(pitch).sum())
+        for kind, marked in marks(pitch).items():
+            faults[kind] += int(marked.sum())
+    return _Led(frames, faults, changes)
+
+
 def led_figures(sets: Sets) -> list[Figure]:
     """Faults of voice-leading in 64 sixteenths, how often a voice changes its note, cadences and
     triads; of four voices."""
-    grids = {kind: [frames_of(score) for score in scores] for kind, scores in sets.items()}
-    frames = {kind: sum(len(grid) for grid in found) for kind, found in grids.items()}
-    marked = {kind: [marks(grid) for grid in found] for kind, found in grids.items()}
+    led = {kind: _led(scores) for kind, scores in sets.items()}
+    frames = led[SAMPLES].frames
     figures = []
     for name, faults in FAULTS.items():
         values = {}
-        for kind, found in marked.items():
-            total = sum(int(marks_of[fault].sum()) for marks_of in found for fault in faults)
-            values[kind] = FRAMES * total / max(1, frames[kind])
+        for kind, found in led.items():
+            total = sum(found.faults[fault] for fault in faults)
+            values[kind] = FRAMES * total / max(1, found.frames)
         detail = "frames are sixteenths"
-        figures.append(beside(name, values, "per 64 frames", frames[SAMPLES], detail, "frames"))
-    moved = {}
-    for kind, arrays in grids.items():
-        total = sum(int(changed(grid).sum()) for grid in arrays)
-        moved[kind] = total / max(1, 4 * frames[kind])
+        figures.append(beside(name, values, "per 64 frames", frames, detail, "frames"))
+    moved = {kind: found.changes / max(1, 4 * found.frames) for kind, found in led.items()}
     detail = "of a voice's frames, its pitch is new"
-    figures.append(beside("note changes", moved, "share", 4 * frames[SAMPLES], detail, "notes"))
+    figures.append(beside("note changes", moved, "share", 4 * frames, detail, "notes"))
     figures += _share_figure("authentic cadences", sets, _are_authentic, "fermatas")
     figures += _share_figure("major and minor triads", sets, _are_triads, "quarter notes")
     return figures
@@ -154,10 +181,9 @@ def _share_figure(
     name: str, sets: Sets, judge: Callable[[Score], list[bool]], counted: str
 ) -> list[Figure]:
     """A share of verdicts; none where a set has no verdict."""
-    verdicts = {
-        kind: [verdict for score in scores for verdict in judge(score)]
-        for kind, scores in sets.items()
-    }
+    verdicts: dict[str, list[bool]] = {}
+    for kind, scores in sets.items():
+        verdicts[kind] = list(chain.from_iterable(map(judge, scores)))
     if not all(verdicts.values()):
         return []
     shares = {kind: float(np.mean(found)) for kind, found in verdicts.items()}
@@ -191,8 +217,11 @@ def sung_figures(sets: Sets, seed: int) -> list[Figure]:
 def new_figures(sets: Sets, train: Sequence[Score]) -> list[Figure]:
     """How much of a piece stands in a training piece."""
     found = {kind: novelty(scores, train) for kind, scores in sets.items() if kind != TRAINING}
-    longest = {kind: float(np.mean([row.bars for row in rows])) for kind, rows in found.items()}
-    alike = {kind: float(np.mean([row.share for row in rows])) for kind, rows in found.items()}
+    longest = {}
+    alike = {}
+    for kind, rows in found.items():
+        longest[kind] = float(np.mean([row.bars for row in rows]))
+        alike[kind] = float(np.mean([row.share for row in rows]))
     count = len(sets[SAMPLES])
     most = max(row.bars for row in found[SAMPLES])
     copied = f"note for note, transposed or not; {most} at most"

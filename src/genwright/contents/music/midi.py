@@ -100,7 +100,9 @@ def _pickup(draft: Draft) -> None:
     second_bar = Fraction(4 * second_beats, second_unit)
     if first_bar != stop or stop >= second_bar:
         return
-    ends = [note.start + note.length for _, notes in draft.voices for note in notes]
+    ends: list[Fraction] = []
+    for _, notes in draft.voices:
+        ends += [note.start + note.length for note in notes]
     end = max(ends, default=stop)
     draft.bars = metric_bars(meters, min(end, Fraction(LONGEST)))
     draft.meters = [(Fraction(0), second_beats, second_unit), *meters[2:]]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from genwright.contents.music.engraving import PAPER
-from genwright.contents.music.score import Note, Score, apart, edges, first_number
+from genwright.contents.music.score import Note, Score, apart, edges, first_number, notes_of
 from genwright.contents.music.write import checked, names
 
 # --c0 .. --c5 of page.css, for an SVG that stands alone
@@ -29,7 +29,7 @@ class _Roll:
     """Where steps and pitches lie, and what is drawn there."""
 
     def __init__(self, score: Score):
-        pitches = [note.pitch for voice in score.voices for note in voice] or [60]
+        pitches = [note.pitch for note in notes_of(score)] or [60]
         self.score = score
         self.bars = edges(score)
         self.lowest = min(pitches)

@@ -85,7 +85,9 @@ def write_prepared(
     if not readings.pieces:
         check_bad(readings.bad, 0, how.skip)
     known = [_known_of(name, score, how.source) for name, score in readings.pieces]
-    often = Counter(pair for values in known for pair in values.items())
+    often: Counter[tuple[str, str]] = Counter()
+    for values in known:
+        often.update(values.items())
     attributes = _attributes_of(often, how.minimum)
     codec = codec_settings.learn((score for _, score in readings.pieces), attributes)
     tokens, facts = _encoded(codec, readings, known)

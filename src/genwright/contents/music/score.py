@@ -7,7 +7,7 @@ put on the grid is counted by who reads it (`draft`, `sources`).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -100,6 +100,11 @@ class Score:
         return pitch, onset
 
 
+def notes_of(score: Score) -> list[Note]:
+    """All notes, voice by voice."""
+    return list(chain.from_iterable(score.voices))
+
+
 def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about: Any) -> Score:
     """(length, voices) pitches, REST where a voice is silent -> a score. onset: (length, voices)
     bool, where notes start; None: wherever the pitch changes. about: Score's other fields."""
@@ -107,11 +112,11 @@ def of_grid(pitch: np.ndarray, onset: np.ndarray | None = None, **about: Any) ->
     voices = []
     for voice in range(count):
         voice_onset = None if onset is None else onset[:, voice]
-        voices.append(_notes_of(pitch[:, voice], voice_onset))
+        voices.append(_voice_of(pitch[:, voice], voice_onset))
     return Score(tuple(voices), length, **about)
 
 
-def _notes_of(pitch: np.ndarray, onset: np.ndarray | None) -> tuple[Note, ...]:
+def _voice_of(pitch: np.ndarray, onset: np.ndarray | None) -> tuple[Note, ...]:
     """The notes of one voice. pitch, onset: (length,)."""
     length = len(pitch)
     begins = pitch[1:] != pitch[:-1]
@@ -142,10 +147,8 @@ def bar_of(score: Score, time: int) -> tuple[Meter, int]:
 def edges(score: Score) -> list[int]:
     """Where each bar starts, and the end; by the metre (4/4 where there is none) where the score
     does not say."""
-    end = score.length
-    for voice in score.voices:
-        for note in voice:
-            end = max(end, note.start + note.length)
+    ends = [note.start + note.length for note in notes_of(score)]
+    end = max([score.length, *ends])
     starts = {0, *score.bars}
     if not score.bars:
         starts.update(_metric_bars(score, end))

@@ -137,7 +137,7 @@ def _part(
     """The bars of one staff. members: its voices; of two, the first has stems up, the second down.
     tempos, labels (step -> a chord): those that this staff shows."""
     layers = [signs_of(score, score.voices[voice], bars) for voice in members]
-    clef = _clef([note for voice in members for note in score.voices[voice]])
+    clef = _clef(list(chain(*(score.voices[voice] for voice in members))))
     stems = ("up", "down") if len(members) == 2 else ("",)
     attributes_before = ["", "", "", ""]
     number = first_number(score)
