@@ -61,3 +61,13 @@ def table():
 @pytest.fixture
 def letters():
     return Letters()
+
+
+def greedy_by_hand(model, prompt, count, end=10):
+    """The likeliest tokens after a prompt, one by one."""
+    row = list(prompt)
+    for _ in range(count):
+        row.append(int(model(torch.tensor([row]))[0, -1].argmax()))
+        if row[-1] == end:
+            break
+    return row[len(prompt) :]

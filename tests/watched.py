@@ -5,11 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from genwright.contents.images.watcher import PictureWatcher
-from genwright.contents.points.content import PointWatcher
 from genwright.core.content import Opened
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
+from genwright.core.registry import content_of
 from genwright.data.examples import ExampleStream, HeldOutExamples, Split
 from genwright.evaluation.held_out import measure
 from genwright.models.autoencoder import MlpVae
@@ -130,9 +129,8 @@ class Pixels:
 def watch(folder, objective, dataset, watching, drawing=None, seed=0, engine=None):
     """What watches a run of these points or pictures."""
     opened = Opened(objective, dataset.codec, drawing or Drawing(), lambda: dataset)
-    of_points = len(dataset.codec.space.shape) == 1
-    kind = PointWatcher if of_points else PictureWatcher
-    watcher = kind(opened, watching.samples, seed)
+    kind = "points" if len(dataset.codec.space.shape) == 1 else "image"
+    watcher = content_of(kind).watcher(opened, watching.samples, seed)
     watcher.measures.extractor = Pixels
     return Watch(folder, objective, watcher, engine or Engine("cpu"))
 

@@ -4,23 +4,14 @@ seeds decide."""
 import pytest
 import torch
 
-from genwright.contents.text.generate import generate_all as generate
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.sampling.decode import generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
+from stand_ins import greedy_by_hand
 
 GREEDY = Decoding(max_tokens=20, temperature=0)
 RANDOM = Decoding(max_tokens=20, temperature=1.0, seed=3)
-
-
-def greedy_by_hand(model, prompt, count, end=10):
-    row = list(prompt)
-    for _ in range(count):
-        row.append(int(model(torch.tensor([row]))[0, -1].argmax()))
-        if row[-1] == end:
-            break
-    return row[len(prompt) :]
 
 
 @pytest.mark.parametrize("every", [1, 3, None])
@@ -65,22 +56,6 @@ def test_without_logprobs_the_same_tokens(table):
     )
 
 
-def test_a_sample_is_the_same_alone_and_in_any_batch(table, letters):
-    prompts = ["a", "bcd", "", "jihgfedcba"]
-    whole = generate(table, letters, prompts, n=3, settings=RANDOM)
-    assert whole == generate(table, letters, prompts, n=3, settings=RANDOM, batch=5)
-    assert whole == generate(table, letters, prompts, n=3, settings=RANDOM, batch=1)
-    assert [sample.prompt for sample in whole] == [p for p in prompts for _ in range(3)]
-    assert len({sample.text for sample in whole}) > 6
-    shorter = RANDOM.model_copy(update={"max_tokens": 5})
-    assert [s.tokens[:5] for s in whole] == [
-        s.tokens for s in generate(table, letters, prompts, n=3, settings=shorter)
-    ]
-    assert whole != generate(
-        table, letters, prompts, n=3, settings=RANDOM.model_copy(update={"seed": 4})
-    )
-
-
 def test_draws_follow_the_models_distribution(table):
     rows = 4000
     decoding = Decoding(max_tokens=1, temperature=0.7, top_k=4)
@@ -95,38 +70,6 @@ def test_draws_follow_the_models_distribution(table):
     assert torch.allclose(drawn.logprobs[:, 0], p.log()[drawn.tokens[:, 0]], atol=1e-5)
 
 
-def test_a_stop_string_over_several_tokens_cuts_text(table, letters):
-    table.table.data[:, 10:] -= 9  # letters only
-    plain = generate(table, letters, ["abc"], settings=GREEDY)[0]
-    stop = plain.text[4:7]
-    place = plain.text.index(stop)
-    cut = generate(
-        table, letters, ["abc"], settings=GREEDY.model_copy(update={"stop": ("zz", stop)})
-    )[0]
-    assert cut.stopped == "stop" and cut.text == plain.text[:place]
-    assert cut.tokens == plain.tokens[: place + 3] and cut.logprob > plain.logprob
-
-
-def test_text_streams_in_order_and_without_the_stop_string(table, letters):
-    plain = generate(table, letters, ["a", "bb"], n=2, settings=RANDOM)
-    stops = RANDOM.model_copy(update={"stop": (plain[0].text[3:5],)})
-    streamed = [""] * 4
-
-    def add(row, piece):
-        assert piece
-        streamed[row] += piece
-
-    samples = generate(table, letters, ["a", "bb"], n=2, settings=stops, on_piece=add)
-    assert streamed == [sample.text for sample in samples]
-    assert samples == generate(table, letters, ["a", "bb"], n=2, settings=stops)
-
-
-def test_an_empty_prompt_begins_a_document(table, letters):
-    assert generate(table, letters, [""], settings=GREEDY)[0].tokens == tuple(
-        greedy_by_hand(table, [10], 20)
-    )
-
-
 def test_repetition_penalty_counts_the_prompt_but_not_its_filling(table):
     decoding = Decoding(max_tokens=6, temperature=0, repetition_penalty=50)
     tokens, real = pad_left([[1], [2, 3, 4]])
@@ -139,23 +82,6 @@ def test_repetition_penalty_counts_the_prompt_but_not_its_filling(table):
             logits[seen] = torch.where(logits[seen] < 0, logits[seen] * 50, logits[seen] / 50)
             row.append(int(logits.argmax()))
         assert new == row[len(prompt) :]
-
-
-def test_a_row_beyond_the_context_forgets_its_oldest_half(table, letters):
-    from stand_ins import Table
-
-    model = Table(context=8)
-    prompts = ["abcdefghijab", "cd", "efghijab"]
-    samples = generate(model, letters, prompts, settings=Decoding(max_tokens=15, temperature=0))
-    assert model.longest == 8
-    for prompt, sample in zip(prompts, samples, strict=True):
-        row, new = letters.encode(prompt), []
-        while len(new) < 15 and 10 not in new:
-            if len(row) > 8:
-                row = row[-max(8 - (15 - len(new)) + 1, 4) :]
-            new += greedy_by_hand(model, row, 1)
-            row.append(new[-1])
-        assert list(sample.tokens) == new
 
 
 def test_a_constraint_is_obeyed_and_in_the_probabilities(table):
@@ -218,30 +144,7 @@ def test_a_constraint_without_a_token_is_refused(table):
         )
 
 
-def test_weights_that_are_not_finite_are_refused(table, letters):
-    table.table.data.fill_(float("nan"))
-    for decoding in (GREEDY, RANDOM):
-        with pytest.raises(GenwrightError, match="not finite"):
-            generate(table, letters, ["a"], settings=decoding)
-        with pytest.raises(GenwrightError, match="not finite"):
-            generate_tokens(
-                table,
-                torch.tensor([[1]]),
-                None,
-                decoding,
-                Draws(0, 0, torch.arange(1)),
-                logprobs=False,
-            )
-
-
 def test_what_was_drawn_can_enter_a_gradient(table):
     drawn = generate_tokens(table, torch.tensor([[1]]), None, RANDOM, Draws(1, 0, torch.arange(1)))
     table(drawn.tokens).gather(2, drawn.tokens[..., None]).sum().backward()
     assert table.table.grad is not None
-
-
-def test_what_the_codec_refuses_is_its_sentence(table, letters):
-    with pytest.raises(GenwrightError, match="use a to j"):
-        generate(table, letters, ["xyz"], settings=GREEDY)
-    with pytest.raises(GenwrightError, match="outside the vocabulary of 12"):
-        generate(table, letters, [[1, 12]], settings=GREEDY)

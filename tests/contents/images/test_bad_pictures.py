@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -238,11 +239,9 @@ def test_bad_npz(tmp_path, arrays, what):
 
 
 def test_the_codec_must_be_of_pictures(tmp_path, folder):
-    from genwright.contents.text.codec import Bytes
-
     refused(
         "codec.kind is bytes, and this data is pictures; set codec=image",
         tmp_path,
-        Bytes(),
+        SimpleNamespace(kind="bytes"),
         path=str(folder),
     )

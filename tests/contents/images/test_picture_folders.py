@@ -249,12 +249,14 @@ def test_parts_that_other_data_does_not_heed_are_said(tmp_path):
             (tmp_path / part / f"{i}.abc").write_text(
                 f"X:1\nK:C\nCDEF GAB{'cdefgabCD'[i]}|{'CDEFGABcd'[i]}4 {part[-1].replace('n', 'g').replace('t', 'a')}4|"
             )
+    pytest.importorskip("genwright.contents.text")
     from genwright.contents.text.codec import Bytes
     from genwright.contents.text.data import TextData
 
     text = TextData(path=str(tmp_path), cache=str(tmp_path / "c"), held_out=0.3).prepare(Bytes())
     assert text.summary["remarks"][0].startswith("test, train are folders like any other")
     pytest.importorskip("music21")
+    pytest.importorskip("genwright.contents.music")
     from genwright.contents.music.codec_event import Event
     from genwright.contents.music.data import MusicData
 
@@ -349,6 +351,7 @@ def test_text_behind_links_is_read_too(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "x.txt").write_text("x")
     (tmp_path / "a" / "b").symlink_to(tmp_path / "b")
+    pytest.importorskip("genwright.contents.text")
     from genwright.contents.text.source_files import files
 
     assert files((str(tmp_path / "a"),), "", tmp_path) == [

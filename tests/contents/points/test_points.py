@@ -2,13 +2,13 @@
 protocols."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from genwright.contents.points.codec import Points, PointsCodec
 from genwright.contents.points.data import PointsData
-from genwright.contents.text.codec import Bytes
 from genwright.core.contracts import Source, describe
 from genwright.core.errors import GenwrightError
 
@@ -97,7 +97,7 @@ def test_points_are_their_own_documents():
 
 def test_prepare_and_codec(tmp_path):
     with pytest.raises(GenwrightError, match="set codec=points"):
-        PointsData().prepare(Bytes())
+        PointsData().prepare(SimpleNamespace(kind="bytes"))
     data = prepare(points=10)
     assert (
         PointsData(points=10).prepare(Points()).digest == data.digest != prepare(points=11).digest
