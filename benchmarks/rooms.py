@@ -68,7 +68,8 @@ def tested(place: Path, chosen: list[str]) -> dict[str, int]:
     rooms = [f"contents/{path.name}" for path in sorted((place / "tests" / "contents").iterdir())]
     wanted = chosen or [*KERNEL, "test_progress.py", *rooms]
     paths = [f"tests/{name}" for name in wanted if (place / "tests" / name).exists()]
-    done = run(place, "-m", "pytest", "-q", "-rfE", "-n", "2", *paths)
+    workers = "0" if chosen else "2"
+    done = run(place, "-m", "pytest", "-q", "-rfE", "-n", workers, *paths)
     summary = run_summary(done.stdout)
     if done.returncode:
         failed = re.findall(r"^(?:FAILED|ERROR) .*", done.stdout, re.MULTILINE)
