@@ -19,13 +19,14 @@ from genwright.objectives.adversarial import Adversarial
 from genwright.objectives.flow import Flow
 from genwright.objectives.quantised import VectorQuantised
 from genwright.objectives.variational import Variational
-from genwright.runs.watch import Alarms, Watch, Watching, rows_of
+from genwright.runs.alarms import Alarms, rows_of
+from genwright.runs.watch import Watch
 from genwright.sampling.drawing import Drawing
 from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.hooks import Evaluate
 from genwright.training.records import Records
-from genwright.training.settings import Optimizer, Schedule, Training
+from genwright.training.settings import Optimizer, Schedule, Training, Watching
 
 
 def split(x):

@@ -6,7 +6,7 @@ from collections import Counter
 from genwright.contents.music.codec_event import Event
 from genwright.contents.music.data import MusicData
 from genwright.contents.music.draft import lost_of
-from genwright.runs.assemble import left_out
+from genwright.runs.remarks import left_out
 
 HEAD = "L:1/4\nM:4/4\nK:C\n"
 # 8, 8 and 5 notes, a grace note apart

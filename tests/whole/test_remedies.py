@@ -19,13 +19,13 @@ from genwright.models.presets import TransformerSettings
 from genwright.recipe.mistyped import value_of
 from genwright.recipe.schema import Recipe
 from genwright.recipe.suggestions import settings_meant
+from genwright.runs.alarms import alarms
 from genwright.runs.train import too_large
-from genwright.runs.watch import Watching, alarms
 from genwright.sampling.drawing import Decoding
 from genwright.training import loop
 from genwright.training.engine import Engine
 from genwright.training.session import Session
-from genwright.training.settings import Training
+from genwright.training.settings import Training, Watching
 
 TEXT = {
     "data": {"context": 8, "held_out": 0.3},

@@ -164,7 +164,7 @@ def test_copies_across_a_split_of_the_source_s_own_are_said(tmp_path):
     from genwright.contents.images.data import ImagesData
     from genwright.contents.music.codec_grid import Jsb
     from genwright.contents.music.data import MusicData
-    from genwright.runs import assemble
+    from genwright.runs import remarks
 
     x = np.random.default_rng(0).integers(0, 256, (20, 4, 4), np.uint8)
     np.savez(tmp_path / "x.npz", x_train=x, x_test=np.concatenate([x[:3], x[:2] ^ 255]))
@@ -172,7 +172,7 @@ def test_copies_across_a_split_of_the_source_s_own_are_said(tmp_path):
         ImageSettings(size=4, channels=1)
     )
     said = "3 held out equal a training one, for the split is the source's own"
-    assert said in assemble.on_both_sides(data) and data.held is None
+    assert said in remarks.on_both_sides(data) and data.held is None
     pytest.importorskip("music21")
     pieces = [np.random.default_rng(i).integers(60, 72, (32, 4)).tolist() for i in range(6)]
     moved = (np.array(pieces[0]) + 1).tolist()
@@ -184,7 +184,7 @@ def test_copies_across_a_split_of_the_source_s_own_are_said(tmp_path):
     )
     assert (
         "1 held out equal a training one, for the split is the source's own"
-        in assemble.on_both_sides(music)
+        in remarks.on_both_sides(music)
     )
 
 

@@ -288,7 +288,7 @@ def test_rows_without_text_are_counted(tmp_path):
     import pyarrow
     import pyarrow.parquet
 
-    from genwright.runs.assemble import left_out
+    from genwright.runs.remarks import left_out
 
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_text('text,id\nx,1\n,2\n"",3\n\n')
@@ -308,7 +308,7 @@ def test_rows_without_text_are_counted(tmp_path):
 
 
 def test_quotes_of_a_tsv_are_kept_and_counted(tmp_path):
-    from genwright.runs.assemble import left_out
+    from genwright.runs.remarks import left_out
 
     (tmp_path / "a.tsv").write_text(
         'id\ttext\n1\t"in quotes"\n2\t"Hello," she said.\n3\t"\n4\t"more ""quotes"""\n'

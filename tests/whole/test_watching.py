@@ -11,12 +11,12 @@ from PIL import Image
 import watched as w
 from genwright.core.errors import GenwrightError
 from genwright.evaluation.held_out import measure
-from genwright.runs.watch import Watching, alarms, ringing, rows_of
+from genwright.runs.alarms import alarms, ringing, rows_of
 from genwright.training.engine import Engine
 from genwright.training.loop import Rollback
 from genwright.training.records import read, without_clock
 from genwright.training.session import Session
-from genwright.training.settings import Training
+from genwright.training.settings import Training, Watching
 
 FIRST_WORDS = (
     "mode collapse",

@@ -1,16 +1,13 @@
 """From a recipe to the parts of a run: data, codec, networks, objective; and every setting that was
 left open, resolved."""
 
-import platform
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genwright.core.contracts import Latent, Objective, Space
 from genwright.core.draws import key
@@ -18,12 +15,12 @@ from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import Settings, kinds
 from genwright.data.settings import DataSettings
 from genwright.recipe.schema import Recipe
-from genwright.training.engine import Engine, cores
 from genwright.training.settings import Optimizer
 
 # of a run: keys of what is held out, so that its split does not depend on the cache
 HELD = "held_out.npy"
-NAMED = 3  # things passed over that are named; environment.json lists them all
+COMPILERS = ("g++", "clang++", "cl")
+LARGEST_SEED = 2**63 - 1  # of torch
 FALLBACK = {"batch_size": 32, "learning_rate": 1e-3, "matrix_rate": 0.02}
 
 
@@ -37,29 +34,39 @@ def resolve(recipe: Recipe, space: Space) -> Recipe:
         parts[name] = parts[name].resolve(space, **needs)
         suggested |= parts[name].suggestion(space)
     model = parts if isinstance(recipe.model, dict) else parts["model"]
-    optimizers = {name: _rates(o, suggested) for name, o in training.optimizers.items()}
-    changed = {"optimizer": _rates(training.optimizer, suggested), "optimizers": optimizers}
-    training = training.model_copy(
-        update={**changed, "batch_size": training.batch_size or suggested["batch_size"]}
+    optimizers = {}
+    for name, optimizer in training.optimizers.items():
+        optimizers[name] = _with_rates(optimizer, suggested)
+    resolved = {
+        "optimizer": _with_rates(training.optimizer, suggested),
+        "optimizers": optimizers,
+        "batch_size": training.batch_size or suggested["batch_size"],
+    }
+    _check_named("training.optimizers", training.optimizers, parts)
+    _check_named("training.ema_of", training.ema_of, parts)
+    return recipe.model_copy(
+        update={"model": model, "training": training.model_copy(update=resolved)}
     )
-    for where, given in (
-        ("training.optimizers", training.optimizers),
-        ("training.ema_of", training.ema_of),
-    ):
-        for name in given:
-            if name not in parts:
-                raise GenwrightError(
-                    f"{where} names {name!r}, which is no network of this recipe",
-                    did_you_mean(name, parts),
-                )
-    return recipe.model_copy(update={"model": model, "training": training})
 
 
-def _rates(optimizer: Optimizer, suggested: Mapping[str, Any]) -> Optimizer:
+def _check_named(where: str, names: Iterable[str], networks: Collection[str]) -> None:
+    """Raises GenwrightError where a setting names a network that the recipe has not."""
+    for name in names:
+        if name not in networks:
+            raise GenwrightError(
+                f"{where} names {name!r}, which is no network of this recipe",
+                did_you_mean(name, networks),
+            )
+
+
+def _with_rates(optimizer: Optimizer, suggested: Mapping[str, Any]) -> Optimizer:
     """Open learning rates filled in."""
-    open_ = {"learning_rate"} if optimizer.learning_rate is None else set()
-    open_ |= {"matrix_rate"} - optimizer.model_fields_set
-    return optimizer.model_copy(update={name: suggested[name] for name in open_})
+    rates = {}
+    if optimizer.learning_rate is None:
+        rates["learning_rate"] = suggested["learning_rate"]
+    if "matrix_rate" not in optimizer.model_fields_set:
+        rates["matrix_rate"] = suggested["matrix_rate"]
+    return optimizer.model_copy(update=rates)
 
 
 def codec_of(recipe: Recipe, folder: Path) -> Any:
@@ -83,56 +90,6 @@ def data_of(recipe: Recipe, folder: Path) -> DataSettings:
     return data
 
 
-def left_out(summary: Mapping[str, Any]) -> list[str]:
-    """What preparing the data passed over, as sentences for a person."""
-    skipped = list(summary.get("skipped", ()))
-    rare = summary.get("rare", 0)
-    none = summary.get("unlabelled", 0)
-    out = []
-    if skipped:
-        out.append(f"{len(skipped):,} passed over, the first: {'; '.join(skipped[:NAMED])}")
-    out += summary.get("remarks", ())
-    out += _remark(
-        summary.get("empty", {}),
-        "1 row holds no text and is no document",
-        "{} rows hold no text and are no documents",
-    )
-    out += _remark(
-        summary.get("quoted", {}),
-        "1 cell stands in quotes, which .tsv keeps",
-        "{} cells stand in quotes, which .tsv keeps",
-    )
-    if rare:
-        out.append(f"attribute values that are too rare to be a condition (data.minimum): {rare:,}")
-    if none and summary.get("attributes"):
-        out.append(f"examples without an attribute: {none:,}")
-    return out
-
-
-def on_both_sides(dataset: Any) -> list[str]:
-    """Copies in the data, what stands both in training and among what is held out, and a share held
-    out that is far from what was asked for, as sentences for a person."""
-    summary = dataset.summary
-    held = dataset.held
-    copies = summary.get("copies", 0)
-    across = summary.get("copies across the split", 0)
-    near = summary.get("near-copies across the split", 0)
-    out = []
-    if copies:
-        out.append(f"copies of an earlier one: {copies:,}")
-    if across:
-        out.append(f"{across:,} held out equal a training one, for the split is the source's own")
-    if near:
-        out.append(
-            f"{near:,} held out share at least half of their tune with a training piece (near-copies)"
-        )
-    if held and not held.wanted / 2 <= held.share <= held.wanted * 2:
-        out.append(
-            f"{held.share:.1%} are held out, for data.held_out = {held.wanted:g} cannot be had from whole documents"
-        )
-    return out
-
-
 def timed_parts(recipe: Recipe) -> dict[str, Settings]:
     """The settings that may hold spans of steps or shares of the run, by dotted name."""
     training = recipe.training
@@ -141,19 +98,9 @@ def timed_parts(recipe: Recipe) -> dict[str, Settings]:
         "training.optimizer": training.optimizer,
         "objective": recipe.objective,
     }
-    return parts | {
-        f"training.optimizers.{name}": optimizer for name, optimizer in training.optimizers.items()
-    }
-
-
-def _remark(files: Mapping[str, int], one: str, many: str) -> list[str]:
-    """What is said of rows. files: how many of each file."""
-    if not files:
-        return []
-    rows = sum(files.values())
-    first = next(iter(files))
-    where = f"in {first}" if len(files) == 1 else f"in {len(files):,} files, the first: {first}"
-    return [f"{one if rows == 1 else many.format(f'{rows:,}')} ({where})"]
+    for name, optimizer in training.optimizers.items():
+        parts[f"training.optimizers.{name}"] = optimizer
+    return parts
 
 
 def space_of(recipe: Recipe, codec: Any) -> Space:
@@ -166,42 +113,45 @@ def space_of(recipe: Recipe, codec: Any) -> Space:
 def checked(recipe: Recipe, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
     """What the objective asks of each network: name -> (role, what it is built with). Raises
     GenwrightError where the recipe's networks are others, or cannot play their role."""
-    asked = recipe.objective.needs(space)
+    asked: dict[str, tuple[str, dict[str, Any]]] = recipe.objective.needs(space)
+    kind = recipe.objective.kind
     parts = recipe.networks
+    single = set(asked) == {"model"}
     if set(asked) != set(parts):
-        listed = (
-            ", ".join(f"model.{name}" for name in asked)
-            if set(asked) != {"model"}
-            else "a single network under model"
+        listed = ", ".join(f"model.{name}" for name in asked)
+        if single:
+            listed = "a single network under model"
+        raise GenwrightError(
+            f"objective {kind} trains {listed}; the recipe has {', '.join(parts)}",
+            "give each of them its kind",
         )
-        what = (
-            f"objective {recipe.objective.kind} trains {listed}; the recipe has {', '.join(parts)}"
-        )
-        raise GenwrightError(what, "give each of them its kind")
     for name, (role, _) in asked.items():
         if parts[name].role != role:
-            fit = sorted(kind for kind, cls in kinds("model").items() if cls.role == role)
-            where = "model" if set(asked) == {"model"} else f"model.{name}"
-            what = f"{where}.kind is {parts[name].kind}, which is no {role} network, and objective {recipe.objective.kind} needs one"
-            raise GenwrightError(what, f"choose one of: {', '.join(fit)}")
+            fit = sorted(known for known, cls in kinds("model").items() if cls.role == role)
+            where = "model" if single else f"model.{name}"
+            raise GenwrightError(
+                f"{where}.kind is {parts[name].kind}, which is no {role} network,"
+                f" and objective {kind} needs one",
+                f"choose one of: {', '.join(fit)}",
+            )
     return asked
 
 
 def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
     """The networks, initialised from the recipe's seed alone."""
     asked = checked(recipe, space)
-    made = {}
+    built = {}
     with torch.random.fork_rng():
         for name, part in recipe.networks.items():  # in whatever order: each has a seed of its own
-            torch.manual_seed(
-                key(recipe.seed, "weights", *([name] if name != "model" else []))
-                & 0x7FFFFFFFFFFFFFFF
-            )
-            made[name] = part.build(space, **asked[name][1])
-    return made
+            of = ("weights",) if name == "model" else ("weights", name)
+            torch.manual_seed(key(recipe.seed, *of) & LARGEST_SEED)
+            _, needs = asked[name]
+            built[name] = part.build(space, **needs)
+    return built
 
 
 def objective(recipe: Recipe, space: Space) -> Objective:
+    """What is learned, with its networks, as it is before the first step."""
     settings = recipe.objective.in_steps(recipe.training.steps)
     built: Objective = settings.build(networks(recipe, space), space)
     if isinstance(built, Latent):  # samples begin where training did
@@ -211,73 +161,22 @@ def objective(recipe: Recipe, space: Space) -> Objective:
 
 def compiled(built: Objective, device: torch.device) -> str:
     """Compiles the networks in place; returns why not, where there is no compiler."""
-    if device.type == "cpu" and not (
-        shutil.which("g++") or shutil.which("clang++") or shutil.which("cl")
-    ):
-        return (
-            "no C++ compiler was found (g++ or clang++): training goes on without training.compile"
-        )
+    goes_on = "training goes on without training.compile"
+    if device.type == "cpu" and not any(map(shutil.which, COMPILERS)):
+        return f"no C++ compiler was found (g++ or clang++): {goes_on}"
     try:
-        torch.compile(lambda x: x * 2 + 1)(torch.ones(8, device=device))
+        torch.compile(_doubled)(torch.ones(8, device=device))
     except Exception as problem:  # whatever a compiler's installation lacks
-        return f"compiling does not work here ({str(problem).strip().splitlines()[0][:200]}): training goes on without training.compile"
+        why = str(problem).strip().splitlines()[0][:200]
+        return f"compiling does not work here ({why}): {goes_on}"
     for module in built.modules.values():
         module.compile()
     return ""
 
 
-def environment(
-    recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Versions, hardware, commit, data: what a reader needs to judge or repeat a run."""
-    from importlib.metadata import distributions
-
-    from genwright.core.version import __version__
-
-    named = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")
-    packages = {found.name: found.version for found in distributions() if found.name in named}
-    return {
-        "genwright": __version__,
-        "commit": _commit(),
-        "python": sys.version.split()[0],
-        "packages": packages,
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": cores(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if engine.device.type == "cuda" else None,
-        "processes": engine.size,
-        "data": {
-            "digest": dataset.digest,
-            "shards": dict(dataset.shards),
-            "summary": dict(dataset.summary),
-        },
-        **extra,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        return platform.processor()
-
-
-def _commit() -> str | None:
-    """The commit of genwright's own source, where it runs from a checkout."""
-    here = Path(__file__).parent
-    try:
-        out = subprocess.run(
-            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return (
-        out.stdout.strip() if out.returncode == 0 and (here.parents[2] / ".git").exists() else None
-    )
+def _doubled(x: Tensor) -> Tensor:
+    """Something to compile."""
+    return x * 2 + 1
 
 
 def untrained(run: Any, device: torch.device) -> Objective:

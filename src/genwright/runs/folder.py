@@ -17,6 +17,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, write_whole
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
+from genwright.runs.environment import environment
 from genwright.training.engine import Engine
 
 LOCK = ".lock"
@@ -111,19 +112,20 @@ def write_new_run(
     dataset.codec.save(folder / "codec")
     if dataset.held is not None:
         _write_keys(folder / assemble.HELD, dataset.held.keys)
-    environment = assemble.environment(recipe, dataset, engine, extra)
-    _write_facts(folder, recipe, environment)
+    _write_facts(folder, recipe, environment(dataset, engine, extra))
 
 
 def write_resumed_run(
-    folder: Path, recipe: Recipe, environment: Mapping[str, Any], overrides: Mapping[str, Any]
+    folder: Path, recipe: Recipe, before: Mapping[str, Any], overrides: Mapping[str, Any]
 ) -> None:
-    """What a run is that goes on. environment: as it was written when the run was started."""
-    _write_facts(folder, recipe, dict(environment) | {"overrides": dict(overrides)})
+    """What a run is that goes on. before: its environment, as it was written when the run was
+    started."""
+    _write_facts(folder, recipe, dict(before) | {"overrides": dict(overrides)})
 
 
-def _write_facts(folder: Path, recipe: Recipe, environment: Mapping[str, Any]) -> None:
-    write_whole(folder / "environment.json", json_text(environment, indent=1))
+def _write_facts(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
+    """facts: what environment.json holds."""
+    write_whole(folder / "environment.json", json_text(facts, indent=1))
     write_whole(folder / "recipe.yaml", recipe.dump())  # last: what makes the folder a run
 
 

@@ -15,7 +15,7 @@ from genwright.core.content import FirstBatch, FirstSeen
 from genwright.core.contracts import describe
 from genwright.core.registry import content_of
 from genwright.recipe.schema import Recipe
-from genwright.runs import assemble
+from genwright.runs import assemble, remarks
 from genwright.training.batches import Batches
 from genwright.training.engine import Engine
 from genwright.training.precision import timed
@@ -146,8 +146,8 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
     seconds = _seconds_a_step(first, engine)
     return {
         "data": f"{train:,} training {unit}, {held_out:,} held out",
-        "left out": "; ".join(assemble.left_out(dataset.summary)) or "nothing",
-        "split": "; ".join(assemble.on_both_sides(dataset)) or "no copies",
+        "left out": "; ".join(remarks.left_out(dataset.summary)) or "nothing",
+        "split": "; ".join(remarks.on_both_sides(dataset)) or "no copies",
         "attributes": attributes or "none",
         "model": (
             f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB"

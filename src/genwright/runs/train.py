@@ -5,7 +5,7 @@
 3. The networks and the objective, with the weights that are given to begin with.
 4. What is open yet: the precision, by a measurement, and the number of threads.
 5. What the run is, written into its folder (`folder.py`).
-6. The steps, with what is measured between them (`measuring.py`) and looked at (`watch.py`).
+6. The steps, with what is measured between them (`measuring.py`) and looked at (`alarms.py`).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from genwright.core.errors import GenwrightError, out_of_memory
 from genwright.core.progress import showing
 from genwright.core.threads import threads
 from genwright.recipe.schema import Recipe
-from genwright.runs import assemble
+from genwright.runs import assemble, remarks
+from genwright.runs.alarms import Alarms
 from genwright.runs.folder import check_folder, locked, write_new_run, write_resumed_run
 from genwright.runs.measuring import measuring
 from genwright.runs.request import Request
 from genwright.runs.resume import first_weights, taken_up
 from genwright.runs.run import Run
 from genwright.runs.start import from_weights
-from genwright.runs.watch import Alarms
 from genwright.training.batches import check
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
@@ -52,8 +52,9 @@ Measure = Callable[[int], dict[str, float]]
 
 
 class Beginning(NamedTuple):
-    """What a run begins with. remarks: what a person should know of it. environment: as it was written when a resumed run was started, else
-    empty. weights: by module; source: where they are from, origin: what they are, in words."""
+    """What a run begins with. remarks: what a person should know of it. environment: as it was
+    written when a resumed run was started, else empty. weights: by module; source: where they are
+    from, origin: what they are, in words."""
 
     recipe: Recipe
     remarks: list[str]
@@ -160,12 +161,12 @@ def _beginning(request: Request) -> Beginning:
         recipe, weights, origin = from_weights(request.start, request.recipe)
         return Beginning(recipe, [], {}, weights, request.start, origin)
     environment = Run(request.folder).environment
-    recipe, remarks = taken_up(request, environment)
+    recipe, notes = taken_up(request, environment)
     source = first_weights(request.folder, environment)
     if source is None:
-        return Beginning(recipe, remarks, environment, {}, None, "")
+        return Beginning(recipe, notes, environment, {}, None, "")
     _, weights, origin = from_weights(source, recipe)
-    return Beginning(recipe, remarks, environment, weights, source, origin)
+    return Beginning(recipe, notes, environment, weights, source, origin)
 
 
 def _thread_count(recipe: Recipe, engine: Engine) -> int | None:
@@ -201,12 +202,12 @@ def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None)
 
 def _remarks(recipe: Recipe, dataset: Any) -> list[str]:
     """What a person should know of the data and of the length of the run."""
-    remarks = assemble.left_out(dataset.summary) + assemble.on_both_sides(dataset)
+    found = remarks.left_out(dataset.summary) + remarks.on_both_sides(dataset)
     licence = dataset.summary.get("licence")
     if licence and recipe.data.source != "files":
-        remarks.append(f"licence of the data: {licence}")
-    remarks += shortened(assemble.timed_parts(recipe), recipe.training.steps)
-    return remarks
+        found.append(f"licence of the data: {licence}")
+    found += shortened(assemble.timed_parts(recipe), recipe.training.steps)
+    return found
 
 
 def _fix_precision(

@@ -16,7 +16,7 @@ from genwright.core.attributes import decode
 from genwright.core.contracts import Source
 from genwright.core.errors import GenwrightError
 from genwright.data.parts import part_of_array, part_of_folder
-from genwright.runs import assemble
+from genwright.runs import remarks
 
 N = 30
 X = np.random.default_rng(1).integers(0, 256, (N, 6, 6), np.uint8)
@@ -99,7 +99,7 @@ def test_labels_that_cannot_be_used_are_named(tmp_path, labels, why):
         prepared(tmp_path, {"x": X, "y": labels})
     data = prepared(tmp_path, {"x": X, "y": labels}, on_bad_file="skip")
     assert data.codec.space.columns == 0 and data.summary["skipped"][0].startswith("y ")
-    assert assemble.left_out(data.summary)[0].startswith("1 passed over, the first: y ")
+    assert remarks.left_out(data.summary)[0].startswith("1 passed over, the first: y ")
 
 
 def test_what_is_not_called_train_is_held_out(tmp_path):
@@ -122,7 +122,7 @@ def test_what_is_not_called_train_is_held_out(tmp_path):
         Source("test 1", "d.npz", sha[:32]),
     ]
     assert labels_of(data, "held_out") == [{"label": [str(i)]} for i in (*Y[:5], *Y[:7])]
-    assert "held out, as the file says: val (5), test (7)" in assemble.left_out(data.summary)
+    assert "held out, as the file says: val (5), test (7)" in remarks.left_out(data.summary)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from genwright.contents.images.pictures import (
     read,
     square,
 )
-from genwright.runs import assemble
+from genwright.runs import remarks
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
@@ -252,7 +252,7 @@ def test_several_frames_and_other_colours_are_said(tmp_path):
         said[OTHER_COLOURS]
         == f"4 pictures {OTHER_COLOURS}: bomb.png, linear.png, photo.jpg, and 1 more"
     )
-    assert set(assemble.left_out(data.summary)) >= set(said.values())
+    assert set(remarks.left_out(data.summary)) >= set(said.values())
 
 
 def test_every_suffix_that_is_read_is_read(tmp_path):
