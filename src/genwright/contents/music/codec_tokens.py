@@ -88,9 +88,10 @@ def trait_table(tokens: Sequence[Token], pitch: Tensor) -> Tensor:
         _traits_of(token, height) for token, height in zip(tokens, pitch.tolist(), strict=True)
     ]
     traits = sorted(set().union(*token_traits), key=str)
-    has_trait = torch.tensor(
-        [[float(trait in own) for trait in traits] for own in token_traits]
-    )  # (vocabulary, traits)
+    column = {trait: number for number, trait in enumerate(traits)}
+    has_trait = torch.zeros(len(tokens), len(traits))
+    for number, own in enumerate(token_traits):
+        has_trait[number, [column[trait] for trait in own]] = 1.0
 
     angle = 2 * math.pi * pitch[:, None] / torch.tensor(WAVES)  # (vocabulary, waves)
     pitched = (pitch >= 0)[:, None]

@@ -93,6 +93,14 @@ def _may_follow(before: Token, token: Token) -> bool:
     return True
 
 
+def _table_of_rows(codec: MusicCodec) -> Tensor:
+    """(vocabulary, vocabulary) bool: whether a row may begin so after one that began so."""
+    table = torch.zeros(len(codec.tokens), len(codec.tokens), dtype=torch.bool)
+    for number, before in enumerate(codec.tokens):
+        table[number] = torch.tensor([_may_follow(before, token) for token in codec.tokens])
+    return table
+
+
 class Rules:
     """A `sampling.decode.Constraint` for codecs of rows; each row of tokens has `start` and the
     codec's prefix before the music.
@@ -111,9 +119,7 @@ class Rules:
         self.pitches, self.pitch_index = codec.pitch.unique(return_inverse=True)
         self.is_hold = torch.tensor([token[0] == "hold" for token in codec.tokens])
         self.is_none = torch.tensor([token[0] == "none" for token in codec.tokens])
-        self.may_follow = torch.tensor(
-            [[_may_follow(before, token) for token in codec.tokens] for before in codec.tokens]
-        )  # (vocabulary, vocabulary)
+        self.may_follow = _table_of_rows(codec)
 
     def _to(self, device: torch.device) -> None:
         """Moves the tables to the device of what is drawn."""
