@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from torch import Tensor
-
-from genwright.core.contracts import Space
-from genwright.core.draws import Draws
 from genwright.core.registry import Settings
+
+if TYPE_CHECKING:  # worker processes, which read files, import this and need no torch
+    from torch import Tensor
+
+    from genwright.core.contracts import Space
+    from genwright.core.draws import Draws
 
 
 class DataSettings(Settings):
