@@ -396,11 +396,13 @@ def test_data_and_networks_answer_what_a_run_asks_unless_they_say_otherwise(tmp_
     assert network.resolve(space, context=8) is network and network.suggestion(space) == {}
 
 
-@pytest.mark.parametrize("family", ["data", "model"])
+@pytest.mark.parametrize("family", ["codec", "data", "model"])
 def test_settings_of_a_plug_in_that_lack_the_base_class_are_refused(family, monkeypatch):
     class Bare(registry.Settings):
         kind: Literal["bare"] = "bare"
 
     monkeypatch.setitem(registry._known[family], "bare", Bare)
-    with pytest.raises(GenwrightError, match=r"Bare is no (Data|Network)Settings.*derive it from"):
+    with pytest.raises(
+        GenwrightError, match=r"Bare is no (Codec|Data|Network)Settings.*derive it from"
+    ):
         Recipe.of({"name": "a", family: {"kind": "bare"}})

@@ -18,6 +18,7 @@ import pkgutil
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -77,6 +78,21 @@ class Settings(BaseModel):
             if changed[name] >= steps:
                 changed[name] = steps / 2
         return self.model_copy(update=changed)
+
+
+class CodecSettings(Settings):
+    """Base of the settings of every codec. A codec is `content` of some kind, and is opened from
+    the folder that a run keeps it in (`load`)."""
+
+    def load(self, folder: str | Path) -> Any:
+        """The codec that was saved in a folder. Raises GenwrightError for damaged files."""
+        raise NotImplementedError
+
+    def kept_in(self, folder: Path) -> Self:
+        """These settings for a run that keeps its codec in `folder`, which need not be there yet:
+        what they name outside is read from the copy there. Without being overridden: these
+        settings, which name nothing outside."""
+        return self
 
 
 def span_steps(span: float, steps: int) -> float:

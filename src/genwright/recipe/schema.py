@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import Settings, default_kind, kinds, settings_of
+from genwright.core.registry import CodecSettings, Settings, default_kind, kinds, settings_of
 from genwright.data.settings import DataSettings
 from genwright.models.settings import NetworkSettings
 from genwright.recipe.overrides import changed, value_at
@@ -36,7 +36,11 @@ from genwright.recipe.yaml_text import write_yaml
 from genwright.training.settings import Training, Watching
 
 # what settings of a family derive from
-BASES: dict[str, type[Settings]] = {"data": DataSettings, "model": NetworkSettings}
+BASES: dict[str, type[Settings]] = {
+    "codec": CodecSettings,
+    "data": DataSettings,
+    "model": NetworkSettings,
+}
 
 
 def build(cls: type[BaseModel], values: Any, where: str) -> Any:

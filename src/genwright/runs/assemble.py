@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from genwright.core.contracts import Latent, Objective, Space
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError, did_you_mean
-from genwright.core.registry import Settings, kinds
+from genwright.core.registry import CodecSettings, Settings, kinds
 from genwright.data.settings import DataSettings
 from genwright.recipe.schema import Recipe
 from genwright.training.settings import Optimizer
@@ -69,15 +69,11 @@ def _with_rates(optimizer: Optimizer, suggested: Mapping[str, Any]) -> Optimizer
     return optimizer.model_copy(update=rates)
 
 
-def codec_of(recipe: Recipe, folder: Path) -> Any:
-    """The codec's settings; of a tokenizer or a VQ run that was given, the run's own copy, so that
-    it needs nothing outside."""
-    own = folder / "codec" / "tokenizer.json"
-    if recipe.codec.kind == "file" and own.is_file():
-        return recipe.codec.model_copy(update={"path": str(own)})
-    if recipe.codec.kind == "codes" and (folder / "codec" / "codes.json").is_file():
-        return recipe.codec.model_copy(update={"run": str(folder / "codec")})
-    return recipe.codec
+def codec_of(recipe: Recipe, folder: Path) -> CodecSettings:
+    """The codec's settings; what they name outside is read from the run's own copy, if there is
+    one, so that the run needs nothing outside."""
+    codec: CodecSettings = recipe.codec
+    return codec.kept_in(folder / "codec")
 
 
 def data_of(recipe: Recipe, folder: Path) -> DataSettings:

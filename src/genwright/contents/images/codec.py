@@ -19,7 +19,7 @@ from genwright.contents.images import pictures
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
-from genwright.core.registry import Settings
+from genwright.core.registry import CodecSettings
 
 FILE = "image.json"
 
@@ -89,7 +89,7 @@ def to_uint8(x: Tensor) -> Tensor:
     return values.nan_to_num(0).clamp(0, 255).to("cpu", torch.uint8)
 
 
-class ImageSettings(Settings, family="codec"):
+class ImageSettings(CodecSettings, family="codec"):
     """Pictures as squares."""
 
     kind: Literal["image"] = "image"

@@ -10,7 +10,7 @@ nothing outside.
 import hashlib
 import json
 from pathlib import Path
-from typing import ClassVar, Literal, cast
+from typing import ClassVar, Literal, Self, cast
 
 import torch
 from pydantic import Field
@@ -22,7 +22,7 @@ from genwright.contents.images.codec import ImageCodec, ImageSettings
 from genwright.core.attributes import placed
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import Settings
+from genwright.core.registry import CodecSettings
 from genwright.models.vq import VQAutoencoder, VQSettings
 
 FILE = "codes.json"
@@ -97,7 +97,7 @@ class CodesCodec:
         (folder / FILE).write_text(self.settings.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-class Codes(Settings, family="codec"):
+class Codes(CodecSettings, family="codec"):
     """Pictures as the codes of a VQ model that was trained before."""
 
     content: ClassVar[str] = "image"
@@ -107,6 +107,12 @@ class Codes(Settings, family="codec"):
     """The folder of that run; its network is copied into the new one."""
     prefix: int = Field(8, ge=1, le=1024)
     """Places before the codes, each for one attribute value that a picture is conditioned on."""
+
+    def kept_in(self, folder: Path) -> Self:
+        """With the network of that folder, if there is one."""
+        if not (folder / FILE).is_file():
+            return self
+        return self.model_copy(update={"run": str(folder)})
 
     def opened(self) -> CodesCodec:
         """The codec over the pictures that the VQ run saw. Raises GenwrightError where there is no

@@ -39,7 +39,7 @@ from genwright.core.attributes import placed
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
-from genwright.core.registry import Settings
+from genwright.core.registry import CodecSettings
 
 FILE = "music.json"
 FOUR_VOICES = ("Soprano", "Alto", "Tenor", "Bass")
@@ -345,7 +345,7 @@ def metres_and_keys(signatures: Iterable[tuple[int, Token]], length: int) -> dic
     return {"meters": tuple(meters), "keys": tuple(keys)}
 
 
-class MusicSettings(Settings):
+class MusicSettings(CodecSettings):
     """Settings that the codecs of music share."""
 
     content: ClassVar[str] = "music"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genwright.core.contracts import Space
 from genwright.core.files import json_text
-from genwright.core.registry import Settings
+from genwright.core.registry import CodecSettings
 
 
 class PointsCodec:
@@ -34,7 +34,7 @@ class PointsCodec:
         (folder / "points.json").write_text(text, encoding="utf-8")
 
 
-class Points(Settings, family="codec"):
+class Points(CodecSettings, family="codec"):
     """Points in the plane."""
 
     kind: Literal["points"] = "points"

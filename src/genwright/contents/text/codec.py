@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from genwright.core.automaton import Automaton
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
-from genwright.core.registry import Settings
+from genwright.core.registry import CodecSettings
 
 SPECIAL = {"end": "<|end|>", "mask": "[MASK]", "pad": "<|pad|>"}
 # How tokenizers of the field call these tokens, best first; tokenizer_config.json goes before them.
@@ -237,7 +237,7 @@ def _starts_bytes(token: str) -> bool:
     return not (first.isascii() and first.isalnum())
 
 
-class _TextSettings(Settings):
+class _TextSettings(CodecSettings):
     """What the codecs of text have in common. learns_from: "nothing", "train" (the training part of
     a corpus) or "all" of it."""
 
@@ -313,6 +313,13 @@ class File(_TextSettings, family="codec"):
     """Which codec: a tokenizer.json of any origin."""
     path: str
     """The tokenizer.json, or a folder that holds one."""
+
+    def kept_in(self, folder: Path) -> Self:
+        """With the tokenizer of that folder, if there is one."""
+        own = folder / "tokenizer.json"
+        if not own.is_file():
+            return self
+        return self.model_copy(update={"path": str(own)})
 
     def train(self, documents: Iterator[str]) -> TextCodec:
         """The codec of the file; nothing is learned. Raises GenwrightError."""
