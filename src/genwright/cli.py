@@ -5,21 +5,20 @@ Exit codes: 0 done; 2 something that the person can put right, said in one sente
 fault of the program; 130 interrupted.
 """
 
-import errno
 import logging
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from difflib import get_close_matches
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from genwright.core.errors import GenwrightError, did_you_mean, out_of_memory
+from genwright.command_errors import check_encoding, complaint
+from genwright.command_notes import notes_shown
+from genwright.core.errors import GenwrightError
 
 INTERRUPTED = 130  # exit code
 
@@ -153,7 +152,7 @@ def train(
     from genwright.recipe.overrides import parse_overrides
 
     if quiet:
-        logging.getLogger("genwright").setLevel(logging.CRITICAL)  # `_notes_shown` puts it back
+        logging.getLogger("genwright").setLevel(logging.CRITICAL)  # `notes_shown` puts it back
     changes = parse_overrides(overrides or [])
     done = api.train(
         recipe,
@@ -289,66 +288,6 @@ def report(
     print(f"{written}: written")
 
 
-def failure(error: BaseException) -> GenwrightError | None:
-    """What a person can do about an error that is not the program's fault; None for one that is."""
-    if isinstance(error, GenwrightError):
-        return error
-    if out_of_memory(error):
-        first = "lower training.micro_batch first (the result stays; --resume takes it)"
-        return GenwrightError(
-            "out of memory", f"{first}, then the model's width or depth, or data.context"
-        )
-    if isinstance(error, OSError):
-        what = (
-            f"{error.filename}: {error.strerror}"
-            if error.filename
-            else str(error.strerror or error)
-        )
-        remedies = {
-            errno.ENOSPC: "free some space, then go on with --resume",
-            errno.EROFS: "name a folder that can be written",
-        }
-        remedies |= dict.fromkeys(
-            (errno.EACCES, errno.EPERM), "change its permissions, or name another folder"
-        )
-        return (
-            GenwrightError(what, remedies.get(error.errno or 0, "check the path"))
-            if error.errno
-            else None
-        )
-    return None
-
-
-def _usage(error: Any, words: Sequence[str]) -> str:
-    """Typer's complaint about the words of a command line, as one sentence with a remedy."""
-    from genwright.recipe.mistyped import option_meant
-
-    named = getattr(error, "option_name", ""), getattr(getattr(error, "ctx", None), "info_name", "")
-    if remedy := option_meant(*named, words):
-        return f"{error.message.rstrip('.')}; {remedy}" + ("" if remedy.endswith("?") else ".")
-    text = error.format_message().strip().rstrip(".")
-    if near := list(getattr(error, "possibilities", None) or []):
-        text = error.message.rstrip(".")
-        if get_close_matches(
-            error.option_name.strip("-"), [name.strip("-") for name in near], n=1, cutoff=0.65
-        ):
-            text = f"{text}; {did_you_mean(error.option_name, near)}"
-    text = text.replace(". Did you mean", "; did you mean")
-    command = getattr(getattr(error, "ctx", None), "command_path", "genwright")
-    return text if "did you mean" in text else f"{text}; see `{command} --help`."
-
-
-def _check_encoding(word: str) -> None:
-    """Raises GenwrightError for a word whose bytes are no UTF-8: no recipe, record or page could
-    hold it."""
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        shown = os.fsencode(word).decode("utf-8", "backslashreplace")
-        remedy = "write it in UTF-8; of a file with such a name, give the folder"
-        raise GenwrightError(f"a word of the command line is not UTF-8: {shown}", remedy) from None
-
-
 def leave(code: int) -> NoReturn:
     """Exits; a rank does so at once: threads of torch's process groups can outlive the interpreter
     and abort its exit."""
@@ -357,45 +296,6 @@ def leave(code: int) -> NoReturn:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
-
-
-class _Notes(logging.Handler):
-    """Shows what the library logs as lines on stderr. A moving line of progress stays whole: while
-    there is one, rich takes what is printed to stderr and puts it above."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if sys.stderr.isatty():
-            text = _coloured(text)
-        else:
-            text = f"note: {text}"
-        print(text, file=sys.stderr)
-
-
-def _coloured(text: str) -> str:
-    """A note for a terminal: broken between words, its first word in colour where there are any."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True)
-    with console.capture() as captured:
-        console.print(Text.assemble(("note:", "yellow"), " ", text))
-    return captured.get().rstrip("\n")
-
-
-@contextmanager
-def _notes_shown() -> Iterator[None]:
-    """Inside, what the library logs is shown."""
-    log = logging.getLogger("genwright")
-    level = log.level
-    notes = _Notes()
-    log.addHandler(notes)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(notes)
-        log.setLevel(level)
 
 
 def _add_options(command: str) -> None:
@@ -432,11 +332,11 @@ def main(words: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     try:
         for word in given:
-            _check_encoding(word)
+            check_encoding(word)
         for command in ("sample", "evaluate"):
             if command in given:
                 _add_options(command)
-        with _notes_shown():
+        with notes_shown():
             code = app(
                 [word for word in given if word != "--debug"] or ["--help"],
                 prog_name="genwright",
@@ -452,7 +352,6 @@ def main(words: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        fault = f"{type(error).__name__}: {error}; this is a fault of genwright: run again with --debug, and report what it prints."
-        known = _usage(error, given) if hasattr(error, "format_message") else failure(error)
-        print("error: " + " ".join(str(known or fault).split()), file=sys.stderr)
-        leave(2 if known else 1)
+        sentence, is_known = complaint(error, given)
+        print(f"error: {sentence}", file=sys.stderr)
+        leave(2 if is_known else 1)

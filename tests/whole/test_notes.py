@@ -13,7 +13,7 @@ from rich.console import Console
 
 import genwright
 from commands import command
-from genwright import cli
+from genwright.command_notes import notes_shown
 from genwright.core.errors import GenwrightError
 from genwright.training.hooks import Live
 from genwright.training.session import Session
@@ -21,7 +21,13 @@ from genwright.training.state import State
 
 SOURCE = Path(genwright.__file__).parent
 # the command, the two displays of progress, and what is shown on a stream that a caller gives
-PRINTING = {"cli.py", "core/progress.py", "training/hooks.py", "contents/text/view.py"}
+PRINTING = {
+    "cli.py",
+    "command_notes.py",
+    "core/progress.py",
+    "training/hooks.py",
+    "contents/text/view.py",
+}
 REMARK = "nothing is held out: this run has no held-out figures"
 
 
@@ -81,7 +87,7 @@ def test_a_note_does_not_tear_the_line_of_steps(monkeypatch):
     live = Live(Console(stderr=True, force_terminal=True, width=90), "name", 10, "tokens")
     state = State(weights={}, seed=0)
     state.step = 1
-    with cli._notes_shown():
+    with notes_shown():
         live.after_step(state, {"seconds": 0.1, "loss": 1.0})
         logging.getLogger("genwright.test").warning("something [odd] was found")
         live.close()
