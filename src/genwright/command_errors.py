@@ -60,7 +60,7 @@ def _usage(error: Any, words: Sequence[str]) -> str:
     if remedy:
         end = "" if remedy.endswith("?") else "."
         return f"{error.message.rstrip('.')}; {remedy}{end}"
-    text = error.format_message().strip().rstrip(".")
+    text: str = error.format_message().strip().rstrip(".")
     near = list(getattr(error, "possibilities", None) or [])
     if near:
         text = error.message.rstrip(".")

@@ -32,26 +32,27 @@ class Evaluation:
 
     def __str__(self) -> str:
         if not self.figures:
-            return f"step {self.step}: nothing can be measured, for nothing is held out and there is too little to compare samples with"
+            return (
+                f"step {self.step}: nothing can be measured, for nothing is held out"
+                " and there is too little to compare samples with"
+            )
         console = Console(width=160)
         with console.capture() as captured:
             console.print(table(self.figures, f"step {self.step}, {self.weights} weights"))
-        notes = [
-            f"{reason[:1].upper()}{reason[1:]}."
-            for f in self.figures
-            if (reason := tells_nothing(f))
-        ]
-        drawn = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
-        again = (
-            f"drawn: {drawn}; this checkpoint is measured on as many again, unless --samples gives a number"
-            if drawn
-            else ""
-        )
-        return "\n\n".join(
-            part
-            for part in (captured.get().rstrip(), "\n".join(notes), details(self.figures), again)
-            if part
-        )
+        notes = []
+        for figure in self.figures:
+            reason = tells_nothing(figure)
+            if reason:
+                notes.append(f"{reason[:1].upper()}{reason[1:]}.")
+        again = ""
+        if self.counts:
+            drawn = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
+            again = (
+                f"drawn: {drawn}; this checkpoint is measured on as many again,"
+                " unless --samples gives a number"
+            )
+        parts = [captured.get().rstrip(), "\n".join(notes), details(self.figures), again]
+        return "\n\n".join(filter(None, parts))
 
     def to_json(self) -> dict[str, Any]:
         return {

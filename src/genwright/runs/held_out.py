@@ -37,7 +37,8 @@ UNITS = {"wins": "share", "used": "share", "perplexity": "codes", "active_units"
 def device_of(objective: Any) -> torch.device:
     """Where the networks of an objective are."""
     parameters = (p for module in objective.modules.values() for p in module.parameters())
-    return next(parameters).device
+    device: torch.device = next(parameters).device
+    return device
 
 
 def held_out_figures(run: TrainedRun, thing: str, limit: int | None = SEEN) -> list[Figure]:
@@ -144,7 +145,7 @@ def codebook_figure(run: TrainedRun) -> Figure:
     network = run.objective.modules["model"]
     device = device_of(run.objective)
     with torch.no_grad():
-        codes = torch.cat([network(part.to(device))[1].cpu() for part in x.split(64)])
+        codes = torch.cat([network(part.to(device))[1].cpu() for part in torch.split(x, 64)])
     counts = torch.bincount(codes.flatten(), minlength=network.bottleneck.size)
     used = int((counts > 0).sum())
     detail = f"exp of the entropy of all codes together; {used:,} of {len(counts):,} are used"

@@ -168,7 +168,8 @@ def _parameters(objective: Any, engine: Engine) -> int:
 
 def _seconds_a_step(first: FirstBatch, engine: Engine) -> float:
     """The gradients of a step's turns, measured on one micro-batch."""
-    size = first.stream.size
-    micro = first.recipe.training.micro_batch or size
+    size: int = first.stream.size
+    micro: int = first.recipe.training.micro_batch or size
     few = {name: value[:micro].to(engine.device) for name, value in first.prepared.items()}
-    return timed(first.objective, few, engine, 1)[0] * size / min(size, micro)
+    seconds: float = timed(first.objective, few, engine, 1)[0]
+    return seconds * size / min(size, micro)

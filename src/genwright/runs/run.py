@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genwright.core.content import Drawn, Event, Opened, Partial
+from genwright.core.content import Drawn, Event, Opened, Partial, Sampler
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
 from genwright.core.registry import content_of, kinds
@@ -90,7 +90,8 @@ class Run:
     @property
     def content(self) -> str:
         """What kind of content it makes, as the registry knows it."""
-        return self.codec.content
+        content: str = self.codec.content
+        return content
 
     @cached_property
     def kind(self) -> Any:
@@ -153,7 +154,8 @@ class Run:
 
     @property
     def model(self) -> nn.Module:
-        return self.objective.modules["model"]
+        model: nn.Module = self.objective.modules["model"]
+        return model
 
     def dataset(self) -> Any:
         """The data it was trained on, from the cache or prepared again; it must not have
@@ -167,11 +169,12 @@ class Run:
         path = self.folder / "environment.json"
         if not path.is_file():
             return {}
-        return read_json(
+        facts: dict[str, Any] = read_json(
             path.read_text(encoding="utf-8"),
             path,
             "put back a copy of it, or delete it: what it said is then not shown",
         )
+        return facts
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -186,7 +189,8 @@ class Run:
     def draw(self, options: Any, partial: bool = False) -> Iterator[Event]:
         """Samples as a stream of events, as the options of its kind of content ask for; closing it
         stops the drawing. partial: also what there is of a sample. Raises GenwrightError."""
-        return self.kind.sampler.draw(self.opened(), options, partial=partial)
+        sampler: Sampler = self.kind.sampler
+        return sampler.draw(self.opened(), options, partial=partial)
 
     def sample(
         self,

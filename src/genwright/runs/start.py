@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,26 +12,23 @@ from genwright.models import hf
 from genwright.recipe.schema import Recipe
 from genwright.runs.run import load
 
+Weights = dict[str, dict[str, torch.Tensor]]  # by module, then by name
 
-def from_weights(
-    source: str, recipe: Recipe
-) -> tuple[Recipe, dict[str, dict[str, torch.Tensor]], str]:
+
+def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
     """Weights to start from: a run's folder or a Hugging Face folder. Returns the recipe with that
-    model and tokenizer, the weights by module, and what they were."""
+    model and tokenizer, the weights, and what they were. Raises GenwrightError."""
     folder = Path(source)
+    weights: Weights = {}
     if (folder / "recipe.yaml").is_file():
         run = load(folder)
-        weights = {
-            name: {n: t.detach().clone() for n, t in tensors.items()}
-            for name, tensors in run.tensors().items()
-        }
-        changed = {"model": run.recipe.model}
+        for name, tensors in run.tensors().items():
+            weights[name] = {part: tensor.detach().clone() for part, tensor in tensors.items()}
+        model = run.recipe.model
         codec_file = folder / "codec" / "tokenizer.json"
         what = f"run {folder}, step {run.step}"
     elif (folder / "config.json").is_file():
-        settings, tensors = hf.load(folder)
-        weights = {"model": tensors}
-        changed = {"model": settings}
+        model, weights["model"] = hf.load(folder)
         codec_file = folder / "tokenizer.json"
         what = f"Hugging Face folder {folder}"
     else:
@@ -38,18 +36,30 @@ def from_weights(
             f"--from {source} is neither a run nor a Hugging Face folder",
             "give a folder with recipe.yaml or config.json",
         )
-    trained = changed["model"]
-    wanted_causal = getattr(recipe.objective, "causal", None)
-    if (
-        getattr(trained, "causal", None) is not None
-        and wanted_causal is not None
-        and trained.causal != wanted_causal
-    ):
-        kind, wanted = ("causal", "masked") if trained.causal else ("masked", "causal")
-        what = f"--from {source} is a {kind} model, and this recipe trains a {wanted} one"
-        raise GenwrightError(what, f"set objective={kind}, or start from a {wanted} model")
+    _check_direction(source, model, recipe.objective)
+    changed = {"model": model}
     if codec_file.is_file():
-        changed["codec"] = recipe.of(
-            {**recipe.model_dump(), "codec": {"kind": "file", "path": str(codec_file.resolve())}}
-        ).codec
+        changed["codec"] = _tokenizer(recipe, codec_file)
     return recipe.model_copy(update=changed), weights, what
+
+
+def _check_direction(source: str, model: Any, objective: Any) -> None:
+    """Raises GenwrightError for a sequence model that sees both sides of a token, where the
+    objective needs one that sees what stands before, and the other way round."""
+    is_causal = getattr(model, "causal", None)
+    needs_causal = getattr(objective, "causal", None)
+    if is_causal is None or needs_causal is None or is_causal == needs_causal:
+        return
+    kind = "causal" if is_causal else "masked"
+    wanted = "causal" if needs_causal else "masked"
+    raise GenwrightError(
+        f"--from {source} is a {kind} model, and this recipe trains a {wanted} one",
+        f"set objective={kind}, or start from a {wanted} model",
+    )
+
+
+def _tokenizer(recipe: Recipe, file: Path) -> Any:
+    """The settings of the codec that this tokenizer is."""
+    values = recipe.model_dump()
+    values["codec"] = {"kind": "file", "path": str(file.resolve())}
+    return recipe.of(values).codec
