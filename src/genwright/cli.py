@@ -167,13 +167,11 @@ def train(
     if "WORLD_SIZE" in os.environ:  # one of several processes: the one that started them speaks
         return
     if done.step < done.recipe.training.steps:
-        print(
-            f"{done.folder}: step {done.step} of {done.recipe.training.steps}; the same command with --resume goes on"
-        )
+        reached = f"step {done.step} of {done.recipe.training.steps}"
+        print(f"{done.folder}: {reached}; the same command with --resume goes on")
     else:
-        print(
-            f"{done.folder}: done; look at it with genwright sample, evaluate or report {shlex.quote(str(done.folder))}"
-        )
+        commands = f"genwright sample, evaluate or report {shlex.quote(str(done.folder))}"
+        print(f"{done.folder}: done; look at it with {commands}")
 
 
 @app.command()
