@@ -93,7 +93,7 @@ def test_unlikelihood_is_minus_log_of_what_remains_beside_faults():
 def test_unlikelihood_is_refused_where_no_fault_is_known():
     with pytest.raises(
         GenwrightError,
-        match=r"objective.unlikelihood is for music in voices.*codec.kind=grid or jsb",
+        match="objective.unlikelihood needs a codec that knows what breaks a rule",
     ):
         Causal(unlikelihood=1).build({"model": Table()}, SPACE)
 

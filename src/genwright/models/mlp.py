@@ -148,7 +148,7 @@ class Network(NetworkSettings):
         if not space.shape:
             raise GenwrightError(
                 "fully connected networks make content of a fixed shape, and this has none",
-                "use points or images",
+                "use data of one, or choose another model.kind",
             )
         return math.prod(space.shape)
 

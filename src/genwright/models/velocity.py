@@ -116,7 +116,7 @@ class MlpVelocity(NetworkSettings, family="model"):
         content that is no vector."""
         if len(space.shape) != 1:
             raise GenwrightError(
-                f"model.kind=mlp-velocity moves points, and this data has the shape {space.shape}",
+                f"model.kind=mlp-velocity moves vectors, and this data has the shape {space.shape}",
                 "use model.kind=unet",
             )
         return DenseVelocity(space.shape[0], space.columns, self.width, self.depth)

@@ -211,7 +211,7 @@ class Flow(Settings, family="objective"):
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
         if not space.shape:
             raise GenwrightError(
-                "objective flow carries pictures or points, and this data is a sequence",
+                "objective flow carries arrays of one shape, and this data is a sequence",
                 "use objective.kind=causal",
             )
         return {"model": ("velocity", {})}

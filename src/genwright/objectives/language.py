@@ -76,8 +76,10 @@ class CausalObjective(Language):
         super().__init__(modules, space)
         self.unlikelihood = unlikelihood
         if unlikelihood and space.faults is None:
-            what = "objective.unlikelihood is for music in voices by steps of time, whose faults are known"
-            raise GenwrightError(what, "leave it out, or use codec.kind=grid or jsb")
+            raise GenwrightError(
+                "objective.unlikelihood needs a codec that knows what breaks a rule of its content",
+                "leave it out, or choose another codec.kind",
+            )
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Inputs are all tokens but the last, targets all but the first; where there is no token

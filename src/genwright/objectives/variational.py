@@ -177,8 +177,8 @@ class Variational(Settings, family="objective"):
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> VariationalObjective:
         if len(space.shape) != 3:
             raise GenwrightError(
-                "objective.kind=variational has likelihoods of pictures only",
-                "use data.kind=images",
+                "objective.kind=variational needs data of shape (channels, height, width)",
+                "use such data, or choose another objective.kind",
             )
         if self.samples > 1 and self.free_bits:
             raise GenwrightError(

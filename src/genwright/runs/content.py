@@ -130,6 +130,11 @@ class Content:
         place of those that every run has."""
         return FirstSeen()
 
+    def split_remarks(self, summary: Mapping[str, Any]) -> list[str]:
+        """What a person should know of the held-out split, beside equal examples on both sides:
+        near copies, as this kind of content counts them. summary: of the data."""
+        return []
+
     # ---- while training
 
     def watcher(self, opened: Opened, samples: int, seed: int) -> Watcher | None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from genwright.core.registry import content_of
+
 NAMED = 3  # things passed over that are named; environment.json lists them all
 
 
@@ -39,17 +41,12 @@ def on_both_sides(dataset: Any) -> list[str]:
     held = dataset.held
     copies = summary.get("copies", 0)
     across = summary.get("copies across the split", 0)
-    near = summary.get("near-copies across the split", 0)
     out = []
     if copies:
         out.append(f"copies of an earlier one: {copies:,}")
     if across:
         out.append(f"{across:,} held out equal a training one, for the split is the source's own")
-    if near:
-        out.append(
-            f"{near:,} held out share at least half of their tune with a training piece"
-            " (near-copies)"
-        )
+    out += content_of(dataset.codec.content).split_remarks(summary)
     if held and not held.wanted / 2 <= held.share <= held.wanted * 2:
         out.append(
             f"{held.share:.1%} are held out, for data.held_out = {held.wanted:g} cannot be had"

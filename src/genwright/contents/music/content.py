@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genwright.contents.music.compose import BARS, first_bars
@@ -53,6 +54,15 @@ class MusicContent(Content):
             f"{HELD_OUT}, {len(real)} pieces": real,
         }
         return [Section("Music", cards + spread_cards(sets))]
+
+    def split_remarks(self, summary: Mapping[str, Any]) -> list[str]:
+        near = summary.get("near-copies across the split", 0)
+        if not near:
+            return []
+        return [
+            f"{near:,} held out share at least half of their tune with a training piece"
+            " (near-copies)"
+        ]
 
 
 register("content", MusicContent.kind, MusicContent())
