@@ -30,6 +30,9 @@ app.add_typer(recipe_app, name="recipe")
 
 
 class Weights(StrEnum):
+    """The choices of --weights: a running average over the steps, or the weights of the last
+    one."""
+
     ema = "ema"
     raw = "raw"
 

@@ -75,10 +75,11 @@ class Ranks(Protocol):
     rank: int
     size: int
 
-    def sum(self, tensor: Tensor) -> Tensor: ...  # element-wise over ranks
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The element-wise sum over all ranks, the same on each of them."""
 
-    # (examples, ...) of every rank, in the global order of examples
-    def gather(self, tensor: Tensor) -> Tensor: ...
+    def gather(self, tensor: Tensor) -> Tensor:
+        """(examples, ...) of every rank, in the global order of examples."""
 
 
 class Objective(Protocol):
@@ -294,8 +295,11 @@ class Codec(Protocol):
 
     space: Space
 
-    def encode(self, content: Any) -> list[int]: ...
+    def encode(self, content: Any) -> list[int]:
+        """Content to token ids, each below `space.vocabulary`."""
 
-    def decode(self, tokens: Sequence[int]) -> Any: ...
+    def decode(self, tokens: Sequence[int]) -> Any:
+        """Token ids to content. A model draws ids in any order, also such as no content has."""
 
-    def save(self, folder: Path) -> None: ...
+    def save(self, folder: Path) -> None:
+        """Writes all that loading needs into a folder, which is made, as data and never as code."""

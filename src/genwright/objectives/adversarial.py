@@ -101,6 +101,8 @@ class AdversarialObjective(Objective, Latent):
 
     @property
     def augmentation(self) -> Tensor:
+        """(): the probability in [0, 1] that an example is augmented, saved with the
+        discriminator."""
         return cast(Tensor, self.modules["discriminator"].augmentation)
 
     # -- training
@@ -119,6 +121,8 @@ class AdversarialObjective(Objective, Latent):
         return out
 
     def turns(self, step: int) -> Generator[Turn, Metrics, None]:
+        """The discriminator moves first, then the generator, against a discriminator already
+        updated."""
         weight = self.penalty_weight(step)
         yield Turn(("discriminator",), partial(self.discriminate, weight=weight))
         yield Turn(("generator",), self.generate)
@@ -197,6 +201,8 @@ class AdversarialObjective(Objective, Latent):
         return gradient_penalty(square_slopes(self.scores(x, batch, 0), x))
 
     def generate(self, batch: Batch) -> Loss:
+        """The generator's loss (examples,). Real scores are needed by the relativistic game only,
+        and get no gradient."""
         fake = self.scores(self.generated(batch, 1), batch, 2)
         real = fake.detach()
         if self.settings.loss == "relativistic":
@@ -303,6 +309,9 @@ def _wins(real: Tensor, fake: Tensor) -> Tensor:
 
 
 class Adversarial(Settings, family="objective"):
+    """Settings of a GAN; the relativistic loss with R1 and R2 is that of R3GAN (arXiv
+    2501.05441)."""
+
     kind: Literal["adversarial"] = "adversarial"
     """A generator against a discriminator."""
     loss: Literal["relativistic", "non-saturating", "hinge", "wasserstein"] = "relativistic"
@@ -337,12 +346,14 @@ class Adversarial(Settings, family="objective"):
     spans: ClassVar = ("halve",)
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Two networks; the discriminator is told how many examples it sees at once."""
         return {
             "generator": ("generator", {"latent": self.latent}),
             "discriminator": ("discriminator", {"packing": self.packing}),
         }
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> AdversarialObjective:
+        """Raises GenwrightError where augmentation is asked for and examples are not (C, H, W)."""
         if self.augment and len(space.shape) != 3:
             raise GenwrightError(
                 "objective.augment changes pictures, and this data has none",

@@ -93,9 +93,12 @@ class FlowObjective(Objective, Latent):
 
     @property
     def transports(self) -> bool:
+        """Whether noise is paired with examples over the whole batch (arXiv 2302.00482)."""
         return self.settings.pairing == "optimal-transport"
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        """Noise and times (n, ...) of each example; under optimal transport, noise is exchanged
+        among the examples of all ranks."""
         start = self._starts(batch, draws)
         if self.transports:
             condition = batch.get("condition")
@@ -178,6 +181,7 @@ class FlowObjective(Objective, Latent):
     def decode(
         self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing
     ) -> Tensor:
+        """Solves the flow from noise at time 0 to content at time 1, in `settings.steps` steps."""
         v = self.velocity(condition, negative, settings.guidance)
         return solve(v, latent * settings.truncation, 0.0, 1.0, settings.steps, settings.solver)
 
@@ -195,6 +199,8 @@ class FlowObjective(Objective, Latent):
 
 
 class Flow(Settings, family="objective"):
+    """Settings of flow matching (arXiv 2210.02747) on straight lines."""
+
     kind: Literal["flow"] = "flow"
     """Learn the velocity that carries noise to content (rectified flow)."""
     pairing: Literal["independent", "optimal-transport"] = "independent"
@@ -209,6 +215,8 @@ class Flow(Settings, family="objective"):
     sampling: ClassVar[type[Settings]] = Drawing
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+        """One velocity network. Raises GenwrightError for sequences, which have no shape to be
+        carried in."""
         if not space.shape:
             raise GenwrightError(
                 "objective flow carries arrays of one shape, and this data is a sequence",
@@ -217,4 +225,5 @@ class Flow(Settings, family="objective"):
         return {"model": ("velocity", {})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> FlowObjective:
+        """The velocity network must be `modules["model"]`; nothing more is checked here."""
         return FlowObjective(modules, space, self)

@@ -72,6 +72,11 @@ class Language(Objective):
 
 
 class CausalObjective(Language):
+    """Next-token prediction: loss in nats, counted in the tokens that have a target.
+
+    unlikelihood: weight of the penalty on tokens that break a rule (Welleck et al., arXiv
+    1908.04319). Raises GenwrightError where the codec knows no faults."""
+
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, unlikelihood: float = 0.0):
         super().__init__(modules, space)
         self.unlikelihood = unlikelihood
@@ -107,6 +112,11 @@ class CausalObjective(Language):
 
 
 class MaskedObjective(Language):
+    """Prediction of hidden tokens from both sides (BERT, arXiv 1810.04805), loss in nats a hidden
+    token.
+
+    Raises GenwrightError where the codec has no mask token."""
+
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Masked):
         super().__init__(modules, space)
         self.settings = settings
@@ -178,6 +188,8 @@ class _Language(Settings):
 
 
 class Causal(_Language, family="objective"):
+    """Settings of an autoregressive language model."""
+
     kind: Literal["causal"] = "causal"
     """Predict each token from those before it."""
     unlikelihood: float = Field(0.0, ge=0)
@@ -187,10 +199,13 @@ class Causal(_Language, family="objective"):
     causal: ClassVar[bool] = True
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> CausalObjective:
+        """Raises GenwrightError where `unlikelihood` is set and the codec knows no faults."""
         return CausalObjective(modules, space, self.unlikelihood)
 
 
 class Masked(_Language, family="objective"):
+    """Settings of a masked language model; what is neither masked nor replaced stays as it is."""
+
     kind: Literal["masked"] = "masked"
     """Predict hidden tokens from all others."""
     rate: float = Field(0.3, gt=0, le=1)
@@ -206,6 +221,8 @@ class Masked(_Language, family="objective"):
     """Choose whole words, not single tokens."""
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> MaskedObjective:
+        """Raises GenwrightError where the shares exceed 1 together, or the codec has no mask
+        token."""
         if self.mask_share + self.random_share > 1:
             raise GenwrightError(
                 "objective.mask_share + objective.random_share is over 1", "lower one of them"

@@ -101,6 +101,8 @@ class QuantisedObjective(Objective):
         return {"perplexity": float(perplexity(counts)), "used": float(used.float().mean())}
 
     def after_step(self, metrics: Metrics, sums: Mapping[str, Tensor]) -> dict[str, float]:
+        """Moves the codebook by the running means of its latents. Gives perplexity and share of
+        codes in use, as they were before."""
         counts = sums["counts"]
         found = self.figures(counts)  # before codes learn
         settings = self.settings
@@ -120,6 +122,9 @@ class QuantisedObjective(Objective):
 
 
 class VectorQuantised(Settings, family="objective"):
+    """Settings of a VQ-VAE (arXiv 1711.00937) whose codebook follows running means instead of
+    gradients."""
+
     kind: Literal["vector-quantised"] = "vector-quantised"
     """Reconstruct pictures through a grid of discrete codes."""
     reconstruction: Literal["l2", "l1"] = "l2"
@@ -134,7 +139,9 @@ class VectorQuantised(Settings, family="objective"):
     sampling: ClassVar = Drawing
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+        """One network, which holds encoder, codebook and decoder."""
         return {"model": ("vq", {})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> QuantisedObjective:
+        """The codebook is a buffer of `modules["model"]`; the space adds nothing."""
         return QuantisedObjective(modules, self)

@@ -62,6 +62,8 @@ class VariationalObjective(Objective, Latent):
         self.conditional = space.columns > 0 and settings.drop < 1
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
+        """x made black and white where the likelihood is Bernoulli; noise (n, samples, *latent) of
+        the posterior."""
         s = self.settings
         x = batch["x"]
         if s.likelihood == "bernoulli":
@@ -73,6 +75,7 @@ class VariationalObjective(Objective, Latent):
         return out
 
     def turns(self, step: int) -> Generator[Turn, Metrics, None]:
+        """One turn, whose weight of the KL term rises linearly from 0 over the warm-up."""
         s = self.settings
         warm = min(1.0, (step + 1) / s.warmup) if s.warmup else 1.0
         yield Turn(("model",), partial(self.loss, weight=s.beta * warm, free_bits=s.free_bits))
@@ -149,6 +152,9 @@ class VariationalObjective(Objective, Latent):
 
 
 class Variational(Settings, family="objective"):
+    """Settings of a VAE (arXiv 1312.6114), or with several samples of an IWAE (arXiv
+    1509.00519)."""
+
     kind: Literal["variational"] = "variational"
     """Raise a lower bound on the likelihood through a latent code."""
     likelihood: Literal["bernoulli", "logistic"] = "logistic"
@@ -172,9 +178,12 @@ class Variational(Settings, family="objective"):
     warmups: ClassVar = ("warmup",)
 
     def needs(self, space: Space) -> dict[str, tuple[str, dict[str, Any]]]:
+        """One network that gives one number a value (Bernoulli), or two (location and scale)."""
         return {"model": ("vae", {"outputs": 1 if self.likelihood == "bernoulli" else 2})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> VariationalObjective:
+        """Raises GenwrightError where examples are not (C, H, W), and for free bits with several
+        samples."""
         if len(space.shape) != 3:
             raise GenwrightError(
                 "objective.kind=variational needs data of shape (channels, height, width)",

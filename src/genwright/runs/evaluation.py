@@ -55,6 +55,7 @@ class Evaluation:
         return "\n\n".join(filter(None, parts))
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data that `from_json` reads back; the layout is part of the files of a run."""
         return {
             "step": self.step,
             "weights": self.weights,
@@ -65,6 +66,8 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+        """Also reads files without `counts`, which earlier versions wrote. Raises KeyError where
+        another field is missing."""
         figures = [Figure.from_json(f) for f in data["figures"]]
         return cls(
             data["step"],

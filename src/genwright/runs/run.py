@@ -81,10 +81,14 @@ class Run:
 
     @cached_property
     def recipe(self) -> Recipe:
+        """The recipe as the run resolved it, every default spelt out. Raises GenwrightError where
+        it cannot be read."""
         return Recipe.load(self.folder / "recipe.yaml")
 
     @cached_property
     def codec(self) -> Any:
+        """The codec as it was trained or chosen for this run. Raises GenwrightError where its files
+        are damaged."""
         return self.recipe.codec.load(self.folder / "codec")
 
     @property
@@ -100,6 +104,8 @@ class Run:
 
     @cached_property
     def checkpoint(self) -> Path:
+        """Folder of the chosen step, else of the newest whole checkpoint (damaged ones are skipped
+        with a warning). Raises GenwrightError where there is none."""
         root = self.folder / "checkpoints"
         if self._step is None:
             newest = checkpoint.newest(root, log.warning, only=self._stems)
@@ -123,6 +129,7 @@ class Run:
 
     @property
     def step(self) -> int:
+        """Updates made at the checkpoint, read from the name of its folder."""
         return int(self.checkpoint.name[5:])
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
@@ -154,6 +161,8 @@ class Run:
 
     @property
     def model(self) -> nn.Module:
+        """The network called "model". Raises KeyError for objectives that have none of that name (a
+        GAN)."""
         model: nn.Module = self.objective.modules["model"]
         return model
 
@@ -166,6 +175,8 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
+        """What was noted of machine, versions and data at the start; empty where the file is
+        missing. Raises GenwrightError where it is no JSON."""
         path = self.folder / "environment.json"
         if not path.is_file():
             return {}
@@ -178,6 +189,8 @@ class Run:
 
     @property
     def records(self) -> list[dict[str, Any]]:
+        """Records of all steps so far, oldest first; empty before the first one. Raises
+        GenwrightError for a line that is no JSON."""
         return read(self.folder / "metrics.jsonl")
 
     def opened(self, **settings: Any) -> Opened:

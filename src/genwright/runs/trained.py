@@ -17,37 +17,52 @@ class TrainedRun(Protocol):
     folder: Path
 
     @property
-    def step(self) -> int: ...
+    def step(self) -> int:
+        """Updates made at the checkpoint that is read."""
 
     @property
-    def weights(self) -> str: ...
+    def weights(self) -> str:
+        """ "ema" or "raw": which weights the networks have."""
 
     @property
-    def recipe(self) -> Recipe: ...
+    def recipe(self) -> Recipe:
+        """With every default spelt out."""
 
     @property
-    def codec(self) -> Any: ...
+    def codec(self) -> Any:
+        """A `core.contracts.Codec`, loaded from the run's folder."""
 
     @property
-    def objective(self) -> Any: ...
+    def objective(self) -> Any:
+        """A `core.contracts.Objective` with trained networks, in evaluation mode and without
+        gradients."""
 
     @property
-    def model(self) -> nn.Module: ...
+    def model(self) -> nn.Module:
+        """The network called "model"; not every objective has one."""
 
     @property
-    def environment(self) -> dict[str, Any]: ...
+    def environment(self) -> dict[str, Any]:
+        """Machine, versions and data as they were at the start; may be empty."""
 
     @property
-    def records(self) -> list[dict[str, Any]]: ...
+    def records(self) -> list[dict[str, Any]]:
+        """One for each step and evaluation, oldest first."""
 
     @property
     def kind(self) -> Any:
         """Its kind of content, a `content.Content`."""
 
-    def dataset(self) -> Any: ...
+    def dataset(self) -> Any:
+        """The prepared data. Raises GenwrightError where they have changed since training."""
 
-    def opened(self) -> Opened: ...
+    def opened(self) -> Opened:
+        """What a `Sampler` draws from, under the settings of the recipe."""
 
-    def sampling(self, **settings: Any) -> Any: ...
+    def sampling(self, **settings: Any) -> Any:
+        """The settings of sampling with some of them changed. Raises GenwrightError for an unknown
+        one."""
 
-    def sample(self, *arguments: Any, **options: Any) -> Any: ...
+    def sample(self, *arguments: Any, **options: Any) -> Any:
+        """Samples in the form that is usual for their kind of content; arguments as of
+        `Run.sample`."""

@@ -55,6 +55,8 @@ class PlainGradients:
         """Remembers nothing."""
 
     def micro(self, loss: Callable[[Batch], Loss], batch: Batch, moving: Sequence[Weights]) -> Loss:
+        """One backward pass of the sum; examples of count 0 are left out, even where their loss is
+        infinite."""
         out = loss(batch)
         # Examples that count for nothing are left out. Not multiplied: 0 times infinity is no number.
         total = out.total.masked_fill(out.count == 0, 0.0)

@@ -40,6 +40,8 @@ class Evaluate(Hook):
         self.records = records
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
+        """Puts the figures under "held_out" for later hooks, and adds a line with the seconds it
+        took."""
         if not due(state.step, self.every, self.last):
             return
         began = time.perf_counter()
@@ -105,6 +107,8 @@ class Live(Hook):
         return ", ".join(parts)
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
+        """Shows the record where enough time has passed, and always at the last step; skipped steps
+        are told at once."""
         now = time.monotonic()
         if not self.begun:
             self._begin(state.step - 1, now - record["seconds"])

@@ -61,9 +61,11 @@ class Hook:
     written as a line of metrics); what it adds to the record is seen by later hooks. `stop` is
     asked on every rank after every step."""
 
-    def after_step(self, state: State, record: dict[str, Any]) -> None: ...
+    def after_step(self, state: State, record: dict[str, Any]) -> None:
+        """Called after every step, an update or a skipped one, on each rank that has the hook."""
 
     def stop(self, state: State) -> bool:
+        """True ends the run after this step; all ranks must answer alike."""
         return False
 
 

@@ -52,6 +52,8 @@ class Records(Hook):
         self.memory = memory_mb()
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
+        """Adds memory_mb, the process's memory in MB (asked every 50 steps), and writes the
+        record."""
         if state.step % 50 == 0:  # asking the system costs more than a small step may
             self.memory = memory_mb()
         record["memory_mb"] = round(self.memory, 1)

@@ -61,6 +61,7 @@ class Session(Hook):
 
     @property
     def root(self) -> Path:
+        """Folder of all checkpoints, which need not exist yet."""
         return self.folder / "checkpoints"
 
     def train(self, resume: bool = False, until: int | None = None) -> tuple[State, str]:

@@ -10,6 +10,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Optimizer(Settings):
+    """Muon or AdamW and their settings; rates are peaks, which the schedule multiplies."""
+
     warmups: ClassVar = ("momentum_warmup",)
     kind: Literal["muon", "adamw"] = "muon"
     """`muon`: Muon for hidden matrices, AdamW for the rest; `adamw`: AdamW for all."""
@@ -40,6 +42,8 @@ class Optimizer(Settings):
 
 
 class Schedule(Settings):
+    """The factor in [0, 1] on all learning rates, as a function of the step alone."""
+
     warmups: ClassVar = ("warmup",)
     kind: Literal["wsd", "cosine", "constant"] = "wsd"
     """`wsd`: warm-up, stable, linear decay; `cosine`: warm-up, then half a cosine; `constant`:
@@ -55,6 +59,8 @@ class Schedule(Settings):
 
 
 class Guard(Settings):
+    """What happens when losses or gradients are not finite: skip, roll back, then stop."""
+
     skips: int = Field(5, ge=1)
     """Non-finite steps in a row before the run rolls back to its last scheduled checkpoint."""
     rollbacks: int = Field(2, ge=0)
@@ -62,6 +68,8 @@ class Guard(Settings):
 
 
 class Watching(Settings):
+    """What is looked for while a run trains, and what an alarm does."""
+
     samples: int = Field(500, ge=0, le=100_000)
     """Samples that are drawn and measured at each held-out evaluation; 0: none."""
     on_alarm: Literal["warn", "rollback", "stop"] = "warn"
@@ -80,6 +88,9 @@ class Watching(Settings):
 
 
 class Training(Settings):
+    """How a run is trained: sizes, optimisation, precision, schedule of evaluations and
+    checkpoints."""
+
     steps: int = Field(1000, ge=1)
     """Updates of the weights."""
     batch_size: int | None = Field(None, ge=1)

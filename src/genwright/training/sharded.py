@@ -67,6 +67,8 @@ class ShardedWeights(Weights):
     frozen: dict[str, DTensor]
 
     def lay_out(self) -> None:
+        """Shards the module over the ranks and keeps moments and average as shards too, each by
+        name."""
         named = dict(self.module.named_parameters())
         trained = {name for name, parameter in named.items() if parameter.requires_grad}
         if named:
@@ -83,9 +85,11 @@ class ShardedWeights(Weights):
             self.average = {n: p.detach().clone() for n, p in self.parameters.items()}
 
     def holding(self, requires_grad: Mapping[str, bool], in_training: Collection[str]) -> Held:
+        """A sharded module keeps its shards when it is let go; only gathered copies are dropped."""
         return Held({}, requires_grad, in_training, settle=drop_gathered)
 
     def zero(self) -> None:
+        """Frees the gradients, which the next backward makes anew."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
@@ -103,10 +107,13 @@ class ShardedWeights(Weights):
         return cast(DTensor, parameter.grad)
 
     def square_norm(self, engine: Engine) -> Tensor:
+        """() squared 2-norm over the shards of all ranks."""
         squares = [self.grad_of(name).to_local().square().sum() for name in self.parameters]
         return engine.sum_(torch.stack(squares).sum())
 
     def update(self, factor: float, scale: float | Tensor, finite: Tensor | None = None) -> None:
+        """Muon gathers whole matrices, since it needs all their rows; AdamW moves each shard by
+        itself."""
         for bucket in self.buckets:
             grads = [self.grad_of(name) for name in bucket.names]
             for grad in grads:
@@ -158,10 +165,13 @@ class ShardedWeights(Weights):
         )
 
     def move_average(self) -> None:
+        """Each rank moves its own shards, without communication."""
         for name, average in (self.average or {}).items():
             average.lerp_(self.parameters[name].detach(), self.average_share())
 
     def kept(self, kind: str) -> Mapping[str, Any]:
+        """Local shards by name. kind: "weights", "trained", "frozen", "ema", "first", else second
+        moments (of AdamW only: Muon has none)."""
         if kind == "weights":
             return {**self.kept("trained"), **self.kept("frozen")}
         if kind == "trained":
@@ -176,9 +186,11 @@ class ShardedWeights(Weights):
         return {name: tensor for name, tensor in self.second.items() if name not in by_muon}
 
     def tensors(self, kind: str) -> Mapping[str, Tensor]:
+        """Whole tensors, gathered: all ranks must call it together."""
         return {name: shard.full_tensor() for name, shard in self.kept(kind).items()}
 
     def load(self, kind: str, tensors: Mapping[str, Tensor]) -> None:
+        """Each rank takes its part of the whole tensors by name; gathered copies are dropped."""
         for name, target in self.kept(kind).items():
             self.put(target, tensors[name])
         self.refresh()
@@ -191,6 +203,7 @@ class ShardedWeights(Weights):
         target.copy_(part)
 
     def refresh(self) -> None:
+        """Gathers anew at the next use; the shards are the masters themselves."""
         drop_gathered(self.module)
 
 

@@ -36,22 +36,30 @@ class PictureContent(Content):
     def evaluate(
         self, run: TrainedRun, options: Any, counts: SampleCounts
     ) -> tuple[list[Figure], list[dict[str, Any]]]:
+        """Figures of pictures; none are kept for the report, whose gallery is drawn anew."""
         return evaluate_images(run, options, counts), []
 
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
+        """The files of the gallery, side by side; no section where the run has none."""
         pictures = "".join(map(figure, gallery(run)))
         return [Section("Pictures", f'<div class="figures">{pictures}</div>')] if pictures else []
 
     def first_seen(self, first: FirstBatch) -> FirstSeen:
+        """The chosen rows as the stream gave them; nothing where the batch holds codes and no
+        pictures (n, C, H, W)."""
         x = first.batch.get("x")
         if x is None or x.ndim != 4:
             return FirstSeen()
         return FirstSeen(pictures=x[: len(first.rows)])
 
     def watcher(self, opened: Opened, samples: int, seed: int) -> PictureWatcher:
+        """Draws `samples` pictures at each evaluation, all of one seed, so that they can be
+        compared."""
         return PictureWatcher(opened, samples, seed)
 
     def watched_on(self, recipe: Recipe, summary: Mapping[str, Any]) -> dict[str, str]:
+        """Says of precision, recall and the like how many samples were compared with how many real
+        pictures."""
         return watched_on(recipe.watching.samples, summary, SEEN, averaged_words(recipe))
 
 

@@ -24,6 +24,9 @@ class SampleOptions(
     command="sample",
     things="pictures",
 ):
+    """What `genwright sample` takes for pictures; which of them fit depends on how the run
+    draws."""
+
     condition: str | dict[str, Any] | None = Field(
         None, json_schema_extra=option(metavar="A=B,C=D")
     )
@@ -39,6 +42,8 @@ class SampleOptions(
 
 
 class EvaluateOptions(SampleCount, content="image", command="evaluate", things="pictures"):
+    """What `genwright evaluate` takes for pictures, beside the number of samples."""
+
     inception: str | Path | None = Field(None, json_schema_extra=option(metavar="FILE"))
     """Inception weights (safetensors): adds the FID."""
     whole: bool = False

@@ -49,6 +49,7 @@ class PictureDrawer(LatentDrawer):
 
     @property
     def draws(self) -> bool:
+        """False for a run that only encodes pictures or fills in codes."""
         if self.through_latent:
             return True
         if not isinstance(self.codec, CodesCodec):
@@ -62,6 +63,7 @@ class PictureDrawer(LatentDrawer):
         negative: Tensor | None = None,
         first: int = 0,
     ) -> Tensor:
+        """Pictures (count, C, H, W). Raises GenwrightError where the run draws none."""
         if self.through_latent:
             return super().__call__(count, condition, negative, first)
         if not self.draws:
@@ -254,6 +256,7 @@ class PictureSampler:
         return [Sample(picture, seed=seed, number=i) for i, picture in enumerate(mixed)]
 
     def batch(self, samples: Sequence[Sample], codec: Any) -> Batch:
+        """x (n, C, H, W), and condition (n, columns) where every sample has one."""
         x = self.collected(samples)
         conditions = [sample.condition for sample in samples]
         if any(condition is None for condition in conditions):

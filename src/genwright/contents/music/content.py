@@ -34,6 +34,8 @@ class MusicContent(Content):
     def evaluate(
         self, run: TrainedRun, options: Any, counts: SampleCounts
     ) -> tuple[list[Figure], list[dict[str, Any]]]:
+        """Figures of likelihood, notes and rules, and pieces that the report shows; takes some
+        minutes on two cores."""
         return evaluate_music(run, counts)
 
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
@@ -56,6 +58,7 @@ class MusicContent(Content):
         return [Section("Music", cards + spread_cards(sets))]
 
     def split_remarks(self, summary: Mapping[str, Any]) -> list[str]:
+        """How many held-out pieces share a tune with a training piece; nothing where none does."""
         near = summary.get("near-copies across the split", 0)
         if not near:
             return []

@@ -12,6 +12,8 @@ from genwright.sampling.options import FileOptions, NumberOptions, SampleCount, 
 class SampleOptions(
     FileOptions, TokenOptions, NumberOptions, content="music", command="sample", things="music"
 ):
+    """What `genwright sample` takes for music; `harmonise` and `fill` need a masked model."""
+
     condition: str | dict[str, Any] | None = Field(
         None, json_schema_extra=option(metavar="A=B,C=D")
     )
@@ -35,4 +37,4 @@ class SampleOptions(
 
 
 class EvaluateOptions(SampleCount, content="music", command="evaluate", things="music"):
-    pass
+    """Music has no option of its own: only the number of samples."""

@@ -47,9 +47,13 @@ class PointWatcher:
         return drawer(self.samples, conditions)
 
     def write(self, samples: Tensor, path: Path) -> None:
+        """A PNG of the samples (n, 2) over real points."""
         write(path.with_suffix(".png"), scatter(samples, self.measures.real[0]))
 
     def measured(self, samples: Tensor) -> dict[str, float]:
+        """Distances to real points, and for a mixture of known means also its modes: how many are
+        met, the share of samples near one, the reverse KL in nats. Non-finite coordinates count as
+        far away."""
         found = self.measures.measured(samples)
         if getattr(self.dataset, "means", None) is not None:
             finite = samples.nan_to_num(0.0, 1e6, -1e6)
@@ -72,6 +76,7 @@ class PointContent(Content):
     def evaluate(
         self, run: TrainedRun, options: Any, counts: SampleCounts
     ) -> tuple[list[Figure], list[dict[str, Any]]]:
+        """Figures of points; none are kept for the report."""
         return evaluate_points(run, options, counts), []
 
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
@@ -89,9 +94,13 @@ class PointContent(Content):
         return [Section("Pictures", f'<div class="figures">{html}</div>')]
 
     def watcher(self, opened: Opened, samples: int, seed: int) -> PointWatcher:
+        """Draws `samples` points at each evaluation, all of one seed, so that they can be
+        compared."""
         return PointWatcher(opened, samples, seed)
 
     def watched_on(self, recipe: Recipe, summary: Mapping[str, Any]) -> dict[str, str]:
+        """Says of precision, recall and the like how many samples were compared with how many real
+        points."""
         return watched_on(recipe.watching.samples, summary, SEEN, averaged_words(recipe))
 
 

@@ -6,9 +6,11 @@ from genwright.sampling.options import FileOptions, LatentOptions, NumberOptions
 class SampleOptions(
     FileOptions, LatentOptions, NumberOptions, content="points", command="sample", things="points"
 ):
-    pass
+    """What `genwright sample` takes for points: ways through the latent space, and numbers."""
 
 
 class EvaluateOptions(SampleCount, content="points", command="evaluate", things="points"):
+    """What `genwright evaluate` takes for points, beside the number of samples."""
+
     whole: bool = False
     """Every held-out point, 500 importance samples each."""

@@ -91,4 +91,5 @@ class PointSampler:
         return [Sample(point, seed=seed, number=i) for i, point in enumerate(mixed)]
 
     def batch(self, samples: Sequence[Sample], codec: Any) -> Batch:
+        """x (n, 2), without conditions."""
         return {"x": self.collected(samples)}

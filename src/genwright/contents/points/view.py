@@ -45,4 +45,5 @@ class PointView:
         return Fragment(f"<code>({x:.4g}, {y:.4g})</code>{notes}")
 
     def parts(self, sample: Sample, codec: Any) -> list[Part]:
+        """The two coordinates, one flat value each."""
         return [Part("x", 0, 1), Part("y", 1, 2)]

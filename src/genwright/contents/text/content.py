@@ -50,6 +50,8 @@ class TextContent(Content):
     def evaluate(
         self, run: TrainedRun, options: Any, counts: SampleCounts
     ) -> tuple[list[Figure], list[dict[str, Any]]]:
+        """Figures of text with its samples or filled passages. Raises GenwrightError where samples
+        are asked of a masked model."""
         if options.samples and not run.recipe.objective.causal:
             raise GenwrightError(
                 f"--samples is for what draws samples, and {run.folder} fills gaps", "leave it out"
@@ -65,10 +67,13 @@ class TextContent(Content):
         return [Section("Samples", cards, SAMPLES_NOTE), Section("Filled gaps", fills)]
 
     def sizes(self, run: TrainedRun) -> dict[str, Any]:
+        """Cost of a token in training at the context of the data."""
         flop = cast(Transformer, run.model).flops_per_token(run.recipe.data.context)
         return {"FLOP per token, forward and backward": flop}
 
     def first_seen(self, first: FirstBatch) -> FirstSeen:
+        """Tokens of the chosen rows, each with whether it counts in the loss; nothing for a batch
+        without targets."""
         if "targets" not in first.prepared:
             return FirstSeen()
         codec = first.dataset.codec

@@ -20,6 +20,7 @@ def text_of(sample: Sample) -> str:
 
 
 def characters(sample: Sample) -> float:
+    """How many code points the text has, without its prompt."""
     return float(len(text_of(sample)))
 
 

@@ -14,6 +14,8 @@ def _listed(value: Any) -> Any:
 
 
 class SampleOptions(TokenOptions, NumberOptions, content="text", command="sample", things="text"):
+    """What `genwright sample` takes for text; `fill` and `candidates` need a masked model."""
+
     aliases: ClassVar[dict[str, str]] = {"prompts": "prompt"}
     prompt: Annotated[tuple[str | tuple[int, ...], ...], BeforeValidator(_listed)] = ()
     """How each sample begins; may be given several times. From Python also a list of tokens."""
@@ -32,4 +34,4 @@ class SampleOptions(TokenOptions, NumberOptions, content="text", command="sample
 
 
 class EvaluateOptions(SampleCount, content="text", command="evaluate", things="text"):
-    pass
+    """Text has no option of its own: only the number of samples."""
