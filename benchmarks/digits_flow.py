@@ -1,8 +1,8 @@
-"""Digits by a flow, trained so many minutes: do its samples teach a classifier as well as real
+r"""Digits by a flow, trained so many minutes: do its samples teach a classifier as well as real
 digits do?
 
-    python benchmarks/digits_flow.py --data mnist.npz [--minutes 60 | --steps N] [--samples 10000]
-    [--set key=value ...] [--out FILE]
+    python benchmarks/digits_flow.py --data mnist.npz [--minutes 60 | --steps N] \
+        [--samples 10000] [--set key=value ...] [--out FILE]
 
 `genwright train digits-flow`, its speed measured over some steps and the steps that fit into the
 minutes trained (or, on a busy machine, `--steps`); then 1,000 samples for each label in 10 Euler

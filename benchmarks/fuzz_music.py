@@ -1,8 +1,8 @@
-"""Generated MIDI and MusicXML, 10,000 of each kind: no error but BadMusic, no hang, and no note
+r"""Generated MIDI and MusicXML, 10,000 of each kind: no error but BadMusic, no hang, and no note
 that goes without a word.
 
-    python benchmarks/fuzz_music.py [--examples 10000] [--kind midi] [--json
-    benchmarks/results/fuzz_music.json]
+    python benchmarks/fuzz_music.py [--examples 10000] [--kind midi] \
+        [--json benchmarks/results/fuzz_music.json]
 
 1. midi, musicxml: whole files with wild values, of which the generator knows every note: those read
    and those counted are all of them, and of MusicXML each stands where it should.

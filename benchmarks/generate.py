@@ -1,10 +1,9 @@
-"""Generating: tokens/s of `generate_tokens` beside transformers' `generate`, the same weights,
+r"""Generating: tokens/s of `generate_tokens` beside transformers' `generate`, the same weights,
 greedy, the same tokens out.
 
-    python benchmarks/generate.py [--preset nanochat] [--depth 4 --width 128 --heads 4]
-    [--vocabulary 65 4096] [--batch 1 16]
-                                  [--tokens 200] [--prompt 16] [--threads 2] [--repeats 7] [--json
-                                  result.json]
+    python benchmarks/generate.py [--preset nanochat] [--depth 4 --width 128 --heads 4] \
+        [--vocabulary 65 4096] [--batch 1 16] [--tokens 200] [--prompt 16] [--threads 2] \
+        [--repeats 7] [--json result.json]
 
 A model with random weights is exported, and transformers loads the export. The two take turns; each
 figure is the median of its repeats, whole calls: reading the prompt, preparing weights and choosing

@@ -1,8 +1,8 @@
-"""Training images/s of two GANs, a VAE, a flow and a VQ autoencoder beside the same networks in a
+r"""Training images/s of two GANs, a VAE, a flow and a VQ autoencoder beside the same networks in a
 bare PyTorch loop, in one process.
 
-    python benchmarks/images_speed.py [--steps 30] [--rounds 5] [--batch 32] [--families emoji-vq
-    ...] [--out FILE]
+    python benchmarks/images_speed.py [--steps 30] [--rounds 5] [--batch 32] \
+        [--families emoji-vq ...] [--out FILE]
 
 The bare loop is what a person would write: pictures in memory, `torch.randint` and `torch.randn`,
 the loss in a few lines, fused AdamW, an average of the weights where the recipe has one. No checks,

@@ -1,8 +1,8 @@
-"""Test negative log-likelihood of a variational model on MNIST after so many minutes of training
+r"""Test negative log-likelihood of a variational model on MNIST after so many minutes of training
 (Burda et al., arXiv 1509.00519).
 
-    python benchmarks/likelihood.py --data mnist.npz --minutes 20 [--model conv-vae] [--objective
-    samples=8 ...] [--out FILE]
+    python benchmarks/likelihood.py --data mnist.npz --minutes 20 [--model conv-vae] \
+        [--objective samples=8 ...] [--out FILE]
 
 Training: all 60,000 pictures, binarised anew at each sight, averaged weights, rate falling to zero
 at the end of the time (steps are chosen from the speed of the first ones, and again on the way).

@@ -1,8 +1,8 @@
-"""Modes, share of high quality and reverse KL on PacGAN's two mixtures of normals (Lin et al.,
+r"""Modes, share of high quality and reverse KL on PacGAN's two mixtures of normals (Lin et al.,
 arXiv 1712.04086, table 1).
 
-    python benchmarks/mixtures.py [ring grid] [--seeds 3] [--steps N] [--set key=value ...] [--out
-    FILE]
+    python benchmarks/mixtures.py [ring grid] [--seeds 3] [--steps N] [--set key=value ...] \
+        [--out FILE]
 
 PacGAN's protocol: 100,000 training points, batch 100, z ~ N(0, I_2), networks no larger than 4x400
 (generator) and 3x200 maxout of 5 (discriminator), 2,500 samples, high quality within 3 standard

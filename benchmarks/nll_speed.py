@@ -1,8 +1,9 @@
-"""Likelihood estimation against pythae's `VAE.get_nll`: the same network and weights, importance
+r"""Likelihood estimation against pythae's `VAE.get_nll`: the same network and weights, importance
 samples and batch.
 
-    python -m venv PY && PY/bin/pip install torch pythae python benchmarks/nll_speed.py --data
-    mnist.npz --rival PY/bin/python [--pictures 200] [--samples 500] [--out FILE]
+    python -m venv PY && PY/bin/pip install torch pythae
+    python benchmarks/nll_speed.py --data mnist.npz --rival PY/bin/python [--pictures 200] \
+        [--samples 500] [--out FILE]
 
 The network (784-512-512-50-512-512-784) is trained briefly first, so that the weights are not
 noise. pythae is timed with its batch of 100 samples of one picture, and with all samples of a

@@ -1,8 +1,8 @@
-"""Preparing text: MB/s and peak memory of `TextData.prepare` beside `datasets.map` with the same
+r"""Preparing text: MB/s and peak memory of `TextData.prepare` beside `datasets.map` with the same
 tokenizer and number of processes.
 
-    python benchmarks/prepare.py --megabytes 1000 [--data rows.jsonl] [--processes 2] [--json
-    result.json]
+    python benchmarks/prepare.py --megabytes 1000 [--data rows.jsonl] [--processes 2] \
+        [--json result.json]
 
 Both begin with empty caches and end with the tokens on disk. Ours is timed whole (finding, hashing,
 checking, splitting, tokenising, flushing to disk); of theirs only `map` counts, without the

@@ -1,8 +1,8 @@
-"""Our reading of ABC beside an independent reader's, abc2midi's, note by note: onset, length and
+r"""Our reading of ABC beside an independent reader's, abc2midi's, note by note: onset, length and
 pitch of every note of every tune.
 
-    python benchmarks/read_abc.py [--limit 60] [--workers 2] [--json
-    benchmarks/results/read_abc.json]
+    python benchmarks/read_abc.py [--limit 60] [--workers 2] \
+        [--json benchmarks/results/read_abc.json]
 
 The tunes: `folk-tunes` (Aird, O'Neill, Ryan), and the Essen collection, all of music21's installed
 corpus. abc2midi is the program that the package symusic carries. It is called once a tune, without

@@ -1,9 +1,9 @@
-"""Tinyshakespeare by characters, against nanoGPT's small CPU setting, in turns in one run on one
+r"""Tinyshakespeare by characters, against nanoGPT's small CPU setting, in turns in one run on one
 machine.
 
-    python benchmarks/shakespeare.py --data FILE [--seeds 10] [--rounds 3] [--bar 1.8857] [--nanogpt
-    FOLDER] [--out FILE] python benchmarks/shakespeare.py --data FILE --tune 130 150 170 [--seeds
-    10] [--out FILE]
+    python benchmarks/shakespeare.py --data FILE [--seeds 10] [--rounds 3] [--bar 1.8857] \
+        [--nanogpt FOLDER] [--out FILE]
+    python benchmarks/shakespeare.py --data FILE --tune 130 150 170 [--seeds 10] [--out FILE]
 
 1. `plain`: GPT-2's shape (4 layers, 4 heads, width 128, learned positions, layer norm, GELU, tied
    output), context 64, batch 12, AdamW 1e-3 with a cosine after 100 steps of warm-up, clipping,

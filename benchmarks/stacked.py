@@ -1,8 +1,8 @@
-"""Stacked MNIST: how many of 1,000 modes a GAN reaches after so many minutes, and the reverse KL,
+r"""Stacked MNIST: how many of 1,000 modes a GAN reaches after so many minutes, and the reverse KL,
 from 26,000 samples.
 
-    python benchmarks/stacked.py --data mnist.npz [--minutes 60 | --steps N] [--set
-    training.device=cuda ...] [--out FILE]
+    python benchmarks/stacked.py --data mnist.npz [--minutes 60 | --steps N] \
+        [--set training.device=cuda ...] [--out FILE]
 
 PacGAN's protocol (Lin et al., arXiv 1712.04086, table 2): each of three channels is a random digit;
 a classifier of single digits, trained here on the real training digits, names each channel of a

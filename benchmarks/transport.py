@@ -1,8 +1,8 @@
-"""Flow matching from eight Gaussians to two moons: squared 2-Wasserstein distance to 10,000 points
+r"""Flow matching from eight Gaussians to two moons: squared 2-Wasserstein distance to 10,000 points
 of the moons, plain and by optimal transport, in one Euler step and in many.
 
-    python benchmarks/transport.py [--seeds 3] [--steps 8000] [--plain-steps 32000] [--batch 512]
-    [--out FILE]
+    python benchmarks/transport.py [--seeds 3] [--steps 8000] [--plain-steps 32000] \
+        [--batch 512] [--out FILE]
 
 The protocol of Cheng and Schwing (arXiv 2503.10636, figure 1, `moons.py`), ten seeds: one Euler
 step 6.232 plain, 0.072 by optimal transport; an adaptive solver 0.120 and 0.050. Gaussians at

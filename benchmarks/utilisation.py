@@ -1,8 +1,8 @@
-"""Model FLOP utilisation of `gpt2-small` on one GPU, bf16, compiled: the recipe's own network and
+r"""Model FLOP utilisation of `gpt2-small` on one GPU, bf16, compiled: the recipe's own network and
 loop on random tokens.
 
-    python benchmarks/utilisation.py --peak 989 [--steps 20] [--micro 32] [--device cuda] [--set
-    key=value ...] [--out FILE]
+    python benchmarks/utilisation.py --peak 989 [--steps 20] [--micro 32] [--device cuda] \
+        [--set key=value ...] [--out FILE]
 
 FLOP a token: 6 for each weight that is multiplied and 12 H D a position (PaLM's appendix B),
 forward and backward, over the card's dense bf16 peak in TFLOP/s (`--peak`: H100 and H200 989, A100
