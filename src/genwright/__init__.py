@@ -1,5 +1,6 @@
-"""genwright trains generative models in one loop, described by one recipe. `train` and `load` are
-the whole of the Python door.
+"""genwright trains generative models in one loop, described by one recipe. What
+`__all__` names is the whole of its Python interface: `train`, `load`, `inspect` and `report`, and
+the classes `Run`, `Recipe` and `GenwrightError`.
 
 What is named here is imported when it is first used, so that the command line answers before torch
 is loaded.

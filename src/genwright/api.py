@@ -1,5 +1,5 @@
-"""The Python door: `train`, `inspect`, `sample`, and from `runs/run.py` `load`, `report` and `Run`.
-The command line calls nothing else."""
+"""The Python interface: `train`, `inspect`, `sample`, and from `runs/run.py` `load`, `report` and
+`Run`. The command line trains, draws and writes through it alone."""
 
 from __future__ import annotations
 

@@ -109,11 +109,11 @@ def _plain(value: Any) -> str:
     """A value as it would be written in a recipe."""
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(map(_plain, value)) + "]"
-    return (
-        {None: "null", True: "true", False: "false"}[value]
-        if value is None or isinstance(value, bool)
-        else str(value)
-    )
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
 
 
 @app.command()
@@ -318,13 +318,13 @@ def _add_options(command: str) -> None:
         function = _evaluate
         doc = evaluate.__doc__
         own = {"step": (Step, None), "weights": (Which, None), "quiet": (Quiet, False)}
-    made = command_function(command, function, doc or "", usual, own)
+    replacement = command_function(command, function, doc or "", usual, own)
     app.registered_commands = [
         each
         for each in app.registered_commands
         if (each.name or each.callback.__name__) != command  # type: ignore[union-attr]
     ]
-    app.command(command)(made)
+    app.command(command)(replacement)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -73,17 +73,17 @@ def _parameter(name: str, owners: list[type[Options]], every: int) -> tuple[Any,
 
 def help_of(name: str, owners: list[type[Options]], every: int) -> str:
     """What an option does; of some kinds of content, for which."""
-    said: dict[str, list[str]] = {}
+    things_of: dict[str, list[str]] = {}  # help -> the kinds of content that it is of
     for cls in owners:
         words = " ".join((cls.model_fields[name].description or "").split())
-        said.setdefault(words, []).append(cls.things)
-    if len(said) == 1 and len(owners) == every:
-        return next(iter(said))
+        things_of.setdefault(words, []).append(cls.things)
+    if len(things_of) == 1 and len(owners) == every:
+        return next(iter(things_of))
     parts = []
-    for words, things in said.items():
-        whose = ", ".join(things)
+    for words, things in things_of.items():
+        listed = ", ".join(things)
         start = words[:2].lower() if words[1:2].islower() else words[:2]
-        parts.append(f"{whose[:1].upper()}{whose[1:]}: {start}{words[2:]}")
+        parts.append(f"{listed[:1].upper()}{listed[1:]}: {start}{words[2:]}")
     return " ".join(parts)
 
 

@@ -91,10 +91,15 @@ def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, 
     return found
 
 
-def placed(condition: Tensor | None, count: int, size: int, first: int, none: int) -> Tensor:
-    """What stands before content that is tokens: (count, size) int64, a place for each value asked
-    for. condition: (count, columns), 1 where one is; None asks for nothing; of more than fit the
-    first. first: the token of column 0; none: of a free place."""
+def attribute_tokens(
+    condition: Tensor | None, count: int, size: int, first: int, none: int
+) -> Tensor:
+    """The tokens that stand before content and say which attributes are asked for: (count, size)
+    int64, one place for each value.
+
+    condition: (count, columns), 1 for each value that is asked for; None asks for nothing. Of more
+    values than places, the first are taken. first: the token of column 0. none: the token of a
+    place that is free."""
     out = torch.full((count, size), none)
     if condition is None or not size:
         return out
@@ -106,13 +111,13 @@ def placed(condition: Tensor | None, count: int, size: int, first: int, none: in
     return out
 
 
-def shown(condition: Tensor, draws: Draws) -> Tensor:
-    """Any subset of what is known of an example (n, columns): each value with probability min(1,
-    2u), where u is drawn evenly for every example, so that often all are shown and sometimes
+def random_subset(condition: Tensor, draws: Draws) -> Tensor:
+    """condition (n, columns) with some of its values left out at random: each stays with probability
+    min(1, 2u), where u is drawn evenly for every example, so that often all stay and sometimes
     none."""
     share = draws.uniform("share", 1)  # (n, 1)
-    is_shown = draws.uniform("shown", condition.shape[1]) < 2 * share
-    return condition * is_shown
+    stays = draws.uniform("shown", condition.shape[1]) < 2 * share
+    return condition * stays
 
 
 def drop(

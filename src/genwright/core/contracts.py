@@ -170,9 +170,10 @@ class Objective(Protocol):
 
 
 class Latent:
-    """What an objective is too that makes content from a latent of known prior N(0, I): what it
-    gives can be sampled, walked through, traversed, inverted. Content is `(n, *space.shape)`
-    float32, in the range that its codec gives. Called without gradients."""
+    """Second base of an objective that makes content from a latent with the prior N(0, I): its
+    latents can be sampled, walked between, traversed along an axis, and found for given content.
+    Content is `(n, *space.shape)` float32, in the range that its codec gives. Called without
+    gradients."""
 
     latent: tuple[int, ...]  # shape of one example's latent
     # how many of its dimensions, the first ones, may mean something by themselves; 0: none
@@ -191,8 +192,7 @@ class Latent:
         self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Any
     ) -> Tensor:
         """latent (n, *latent) -> content (n, *space.shape). condition, negative: (n,
-        space.columns), see `core/attributes.py`.
-        settings: sampling.drawing.Drawing."""
+        space.columns), see `core/attributes.py`. settings: a `sampling.drawing.Drawing`."""
         raise NotImplementedError
 
     def invert(self, x: Tensor, condition: Tensor | None, draws: Draws, settings: Any) -> Tensor:

@@ -59,7 +59,7 @@ def did_you_mean(word: str, known: Iterable[object]) -> str:
     return "known: " + ", ".join(names)
 
 
-def named(things: Sequence[object], between: str = ", ") -> str:
+def first_named(things: Sequence[object], between: str = ", ") -> str:
     """The first three of some things, and how many more there are."""
     first = between.join(map(str, things[:3]))
     if len(things) <= 3:

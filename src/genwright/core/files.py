@@ -52,8 +52,8 @@ def stamp_of(path: str | Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def changed(path: str) -> GenwrightError:
-    """What to say where a file is no longer what its digest was taken of."""
+def changed_error(path: str) -> GenwrightError:
+    """The error of a file that is no longer what its digest was taken of."""
     return GenwrightError(f"{path} changed while it was prepared", "run the same command again")
 
 
@@ -63,7 +63,7 @@ def check_unchanged(stamps: Mapping[str, list[int]]) -> None:
     was taken."""
     for path, stamp in stamps.items():
         if stamp_of(path) != stamp:
-            raise changed(path)
+            raise changed_error(path)
 
 
 def cache_folder(given: str | Path | None) -> Path:
@@ -121,7 +121,7 @@ def write_whole(path: Path, data: str | bytes) -> Path:
     return path
 
 
-def readable(path: Path) -> None:
+def make_readable(path: Path) -> None:
     """Gives a file the permissions that other new files get; safetensors writes for its owner
     alone."""
     mask = os.umask(0o022)  # it can only be read by setting it

@@ -8,7 +8,7 @@ is held out.
 import re
 from collections.abc import Iterable
 
-from genwright.core.errors import named
+from genwright.core.errors import first_named
 
 TRAIN = "train"
 _WORDS = {
@@ -107,7 +107,7 @@ def unheeded(names: Iterable[str]) -> list[str]:
             continue
         training = [folder for folder, part in parts.items() if part == TRAIN]
         return [
-            f"{named(list(parts))} are folders like any other, and files of each are trained on;"
-            f" name {named(training)} alone to leave out the rest"
+            f"{first_named(list(parts))} are folders like any other, and files of each are trained on;"
+            f" name {first_named(training)} alone to leave out the rest"
         ]
     return []

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from genwright.core.errors import GenwrightError
-from genwright.core.files import changed
+from genwright.core.files import changed_error
 from genwright.data import rows
 from genwright.data.encodings import NotText, as_utf8
 from genwright.data.rows import Record
@@ -194,7 +194,7 @@ def read(
         else:
             yield from _rows(part, field, skipped, remarks)
     except (UnicodeDecodeError, NotText):  # it was text when it was scanned
-        raise changed(part.path) from None
+        raise changed_error(part.path) from None
 
 
 def _text(part: Part) -> Iterator[Piece]:

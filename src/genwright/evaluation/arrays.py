@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from genwright.core.content import Direction
 from genwright.core.draws import Draws
 from genwright.evaluation.distances import (
     NEIGHBOURS,
@@ -25,7 +26,7 @@ from genwright.evaluation.distances import (
     sliced_wasserstein,
 )
 from genwright.evaluation.features import Extractor, of_split, spread
-from genwright.evaluation.figure import Direction, Figure
+from genwright.evaluation.figure import Figure
 
 NEAREST = 5  # neighbours of precision, recall, density, coverage
 REFERENCE = 5000  # training examples that samples are compared with

@@ -7,12 +7,13 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-Direction = Literal["lower", "higher", "near"]
+from genwright.core.content import Direction
+
 ARROWS = {"lower": "↓", "higher": "↑", "near": "≈"}
 
 # Names by which figures are found again, in reports and by other figures; never by their place or

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genwright.core.contracts import Codec, Space
 from genwright.core.errors import GenwrightError
-from genwright.core.files import json_text, readable
+from genwright.core.files import json_text, make_readable
 from genwright.models.hf_format import FORMATS, KEYS, SOFTCAP, Format, format_of
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.models.transformer import Transformer
@@ -42,7 +42,7 @@ def export(model: Transformer, codec: Codec | None, folder: str | Path) -> None:
         if model.settings.causal:
             (folder / "generation_config.json").write_text(json_text(ids, indent=2) + "\n")
         save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        readable(folder / "model.safetensors")
+        make_readable(folder / "model.safetensors")
         if codec is not None:
             codec.save(folder)
     except OSError as error:

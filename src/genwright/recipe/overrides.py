@@ -56,8 +56,9 @@ def override(values: dict[str, Any], key: str, value: Any) -> None:
     place[last] = value
 
 
-def changed(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings of a recipe with overrides set, in place. Raises GenwrightError."""
+def override_all(values: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Sets every override in nested settings of a recipe, in place; gives the settings back. Raises
+    GenwrightError."""
     for key, value in overrides.items():
         override(values, key, value)
     if "data.path" in overrides and "data.source" not in overrides:

@@ -28,7 +28,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.registry import CodecSettings, Settings, default_kind, kinds, settings_of
 from genwright.data.settings import DataSettings
 from genwright.models.settings import NetworkSettings
-from genwright.recipe.overrides import changed, value_at
+from genwright.recipe.overrides import override_all, value_at
 from genwright.recipe.refusals import dotted_names, refusal
 from genwright.recipe.shipped import values_of
 from genwright.recipe.words import Word, read_words
@@ -224,7 +224,7 @@ class Recipe(Settings):
         -> value. Raises GenwrightError."""
         values, stem = values_of(name_or_path)
         values.setdefault("name", _named_after(stem))
-        return cls.of(changed(values, overrides or {}))
+        return cls.of(override_all(values, overrides or {}))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Recipe:
@@ -233,7 +233,7 @@ class Recipe(Settings):
 
     def overridden(self, overrides: Mapping[str, Any]) -> Recipe:
         """This recipe with some settings changed, by dotted name. Raises GenwrightError."""
-        return Recipe.of(changed(self.model_dump(), overrides))
+        return Recipe.of(override_all(self.model_dump(), overrides))
 
     def settled(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """The overrides that made this recipe, each word of a command line replaced by the value

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genwright.core.content import Direction
 from genwright.core.draws import Draws
 from genwright.evaluation import likelihood
 from genwright.evaluation.arrays import REFERENCE
 from genwright.evaluation.features import of_split
-from genwright.evaluation.figure import Direction, Figure
+from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import POSITION, measure
 from genwright.objectives.quantised import QuantisedObjective, perplexity
 from genwright.objectives.variational import VariationalObjective

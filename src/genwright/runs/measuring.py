@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 64  # examples that are measured at once, at most
 
-Measure = Callable[[int], dict[str, float]]  # step -> metrics, called on every rank
+# step -> metrics, called on every rank
+MeasureStep = Callable[[int], dict[str, float]]
 
 
 def measuring(
@@ -30,7 +31,7 @@ def measuring(
     dataset: Any,
     batch_size: int,
     engine: Engine,
-) -> Measure | None:
+) -> MeasureStep | None:
     """What is called for the figures of a step; None where there is nothing to measure.
     batch_size: of training, which fits into memory."""
     held_out = _of_held_out(recipe, objective, dataset, batch_size, engine)
@@ -55,7 +56,7 @@ def _of_held_out(
     dataset: Any,
     batch_size: int,
     engine: Engine,
-) -> Measure | None:
+) -> MeasureStep | None:
     unit = max(1, objective.unit)
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
     if windows.windows < unit:

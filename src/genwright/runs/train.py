@@ -15,7 +15,7 @@ import logging
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ from genwright.recipe.schema import Recipe
 from genwright.runs import assemble, remarks
 from genwright.runs.alarms import Alarms
 from genwright.runs.folder import check_folder, locked, write_new_run, write_resumed_run
-from genwright.runs.measuring import measuring
+from genwright.runs.measuring import MeasureStep, measuring
 from genwright.runs.request import Request
 from genwright.runs.resume import first_weights, taken_up
 from genwright.runs.run import Run
@@ -47,8 +47,6 @@ from genwright.training.schedules import shortened
 from genwright.training.session import Session
 
 log = logging.getLogger(__name__)
-
-Measure = Callable[[int], dict[str, float]]
 
 
 class Beginning(NamedTuple):
@@ -247,7 +245,7 @@ def _write(
     write_new_run(request.folder, recipe, dataset, engine, facts)
 
 
-def _with_progress(measure: Measure, live: Live) -> Measure:
+def _with_progress(measure: MeasureStep, live: Live) -> MeasureStep:
     """Shows how far measuring is until the line of steps begins; the two would tear each other."""
 
     def measured(step: int) -> dict[str, float]:
@@ -263,7 +261,7 @@ def _session(
     objective: Objective,
     stream: Stream,
     engine: Engine,
-    measure: Measure | None,
+    measure: MeasureStep | None,
     live: Live | None,
 ) -> Session:
     dtype = torch.bfloat16 if recipe.training.precision == "bf16" else torch.float32

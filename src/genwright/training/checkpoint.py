@@ -25,7 +25,7 @@ from torch import Tensor
 
 from genwright.core.contracts import Objective
 from genwright.core.errors import GenwrightError
-from genwright.core.files import digest, flush, is_finite, json_text, readable
+from genwright.core.files import digest, flush, is_finite, json_text, make_readable
 from genwright.training.modules import persistent_buffers, renamed
 from genwright.training.state import State
 
@@ -124,7 +124,7 @@ def store_frozen(run: Path, named: Mapping[str, Tensor]) -> list[str]:
 def _write_tensors(path: Path, named: Mapping[str, Tensor]) -> None:
     # a copy of each, for safetensors refuses tensors that share memory
     save_file({n: t.detach().cpu().contiguous().clone() for n, t in named.items()}, path)
-    readable(path)
+    make_readable(path)
 
 
 def _sentence(problem: Exception, path: Path) -> Exception:

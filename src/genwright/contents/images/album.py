@@ -25,7 +25,7 @@ from genwright.contents.images.source_npz import STACKED, Stacked
 from genwright.contents.images.source_pictures import Found, Item
 from genwright.contents.images.source_sprites import COLOURS, SHAPES, SIZES, Sprites
 from genwright.core.contracts import DIGEST_DIGITS, Source
-from genwright.core.errors import GenwrightError, named
+from genwright.core.errors import GenwrightError, first_named
 from genwright.core.files import irregular, stamp_of
 from genwright.data.cache import digest_of, facts_of, grouped
 from genwright.data.parts import TRAIN
@@ -172,7 +172,7 @@ def _check_bad(bad: list[str], count: int, skips: bool) -> None:
     if len(bad) == count:
         remedy = "give other files"
     raise GenwrightError(
-        f"{len(bad)} of {count} pictures cannot be used: {named(bad, '; ')}", remedy
+        f"{len(bad)} of {count} pictures cannot be used: {first_named(bad, '; ')}", remedy
     )
 
 
@@ -219,7 +219,9 @@ def _remarks(facts: Sequence[dict[str, Any]]) -> list[str]:
     for facts_of_shard in facts:
         for remark, names in facts_of_shard["remarks"].items():
             names_of.setdefault(remark, []).extend(names)
-    return [f"{len(names):,} pictures {text}: {named(names)}" for text, names in names_of.items()]
+    return [
+        f"{len(names):,} pictures {text}: {first_named(names)}" for text, names in names_of.items()
+    ]
 
 
 # ---- an npz file
@@ -261,7 +263,7 @@ def _arrays(reading: Reading, folder: Path, path: str, sha: str) -> Album:
     facts = facts_of(folder)
     if facts["problems"] and not reading.skips:
         raise GenwrightError(
-            f"{path}: {named(facts['problems'], '; ')}",
+            f"{path}: {first_named(facts['problems'], '; ')}",
             "mend the file, or set data.on_bad_file=skip",
         )
     file = os.path.basename(path)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from genwright.contents.images.codec import ImageCodec, ImageSettings
-from genwright.core.attributes import placed
+from genwright.core.attributes import attribute_tokens
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import CodecSettings
@@ -86,7 +86,9 @@ class CodesCodec:
         """What stands before the codes: tokens (count, start + prefix). condition: (count,
         columns), 1 where a value is asked for; of more than fit the first ones are; None asks for
         nothing."""
-        before = placed(condition, count, self.prefix, self.codes, self.space.special["none"])
+        before = attribute_tokens(
+            condition, count, self.prefix, self.codes, self.space.special["none"]
+        )
         return torch.nn.functional.pad(before, (start, 0), value=self.space.special["start"])
 
     def save(self, folder: str | Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genwright.contents.images.codec_codes import CodesCodec
-from genwright.core.attributes import shown
+from genwright.core.attributes import random_subset
 from genwright.core.contracts import Batch
 from genwright.core.draws import Draws
 from genwright.data.cache import SPLITS, digest_of
@@ -21,7 +21,7 @@ _AT_ONCE = 1024  # pictures that are read together, to be made codes
 class CodesDataset(ExampleDataset):
     """Pictures as rows of codes: each is encoded once, and a batch is what its attributes say, then
     its codes, which alone count in a loss. In training any subset of a picture's values may stand
-    before it (`attributes.shown`); held-out pictures show all of theirs.
+    before it (`attributes.random_subset`); held-out pictures show all of theirs.
 
     `split` opens the pictures themselves; `parts` are their codes. images: their dataset, made as
     the pictures of `found` were."""
@@ -60,7 +60,7 @@ class CodesDataset(ExampleDataset):
             codes = batch["x"]
             condition = batch.get("condition")
             if condition is not None and training:
-                condition = shown(condition, draws)
+                condition = random_subset(condition, draws)
             before = self.codec.before(condition, len(codes), lookahead)
             tokens = torch.cat([before, codes], 1)
             counted = torch.arange(tokens.shape[1]) >= lookahead + self.codec.prefix

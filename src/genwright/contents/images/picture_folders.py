@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from genwright.core.errors import GenwrightError, named
+from genwright.core.errors import GenwrightError, first_named
 from genwright.data.parts import TRAIN, parts_of_folders
 
 
@@ -75,14 +75,14 @@ def _check(read: dict[str, Place], folders: list[list[str]], depth: int, shown: 
         others.append("pictures of its own")
     if others:
         raise Mixed(
-            f"{shown} holds {named(parts)} beside {named(others)}: "
+            f"{shown} holds {first_named(parts)} beside {first_named(others)}: "
             "is that a class, or a part that must not be trained on?",
             "leave only parts (train, val, test) or only classes there: rename or move the others",
         )
     if not any(place.part == TRAIN for place in read.values()):
         first = os.path.join(shown, parts[0])
         raise GenwrightError(
-            f"{shown} holds {named(parts)} and nothing that is called train, "
+            f"{shown} holds {first_named(parts)} and nothing that is called train, "
             "so all of it would be held out",
             f"to train on it, give the folder itself, as in data.path={first}",
         )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from genwright.contents.images.attribute_table import TABLES, Known, read_table
 from genwright.contents.images.picture_folders import Mixed, Place, held_note, places_of
 from genwright.contents.images.pictures import SUFFIXES, form_of
-from genwright.core.errors import GenwrightError, named
+from genwright.core.errors import GenwrightError, first_named
 from genwright.data.parts import TRAIN, part_of_folder
 from genwright.data.source_files import BINARY, collect, holds, own_output
 
@@ -129,10 +129,14 @@ def _passed_over(paths: tuple[str, ...], files: list[str], again: list[str]) -> 
     if folders:
         hidden = _hidden(folders | {os.path.dirname(path) for path in files})
         if hidden:
-            notes.append(f"hidden pictures are passed over ({len(hidden):,}): {named(hidden)}")
+            notes.append(
+                f"hidden pictures are passed over ({len(hidden):,}): {first_named(hidden)}"
+            )
     if again:
         count = f"{len(again):,}"
-        notes.append(f"files that are reached in two ways are read once ({count}): {named(again)}")
+        notes.append(
+            f"files that are reached in two ways are read once ({count}): {first_named(again)}"
+        )
     return notes
 
 
@@ -188,10 +192,10 @@ def _unread(others: list[str], alone: str | None, table: str | None) -> tuple[li
             problems.append(f"{name} {what}")
     notes = []
     if containers:
-        notes.append(f"not looked into: {named(containers)}")
+        notes.append(f"not looked into: {first_named(containers)}")
     if tables:
         notes.append(
-            f"not read: {named(tables)}; a table of attributes is named by data.attributes, "
+            f"not read: {first_named(tables)}; a table of attributes is named by data.attributes, "
             f"or called {TABLES[0]}"
         )
     return problems, notes

@@ -35,7 +35,7 @@ from genwright.contents.music.codec_tokens import (
     voice_of,
 )
 from genwright.contents.music.score import Key, Meter, Note, Score, moved_key
-from genwright.core.attributes import placed
+from genwright.core.attributes import attribute_tokens
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
@@ -220,9 +220,9 @@ class MusicCodec(ABC):
 
     def before(self, condition: Tensor | None, count: int, start: int = 1) -> Tensor:
         """What stands before the music: `start` times the token `start`, then the conditions:
-        (count, start + prefix) int64. condition: see `attributes.placed`."""
+        (count, start + prefix) int64. condition: see `attributes.attribute_tokens`."""
         first_asked = len(self.tokens) - 3 - self.space.columns
-        conditions = placed(condition, count, self.prefix, first_asked, self.id["none",])
+        conditions = attribute_tokens(condition, count, self.prefix, first_asked, self.id["none",])
         return torch.nn.functional.pad(conditions, (start, 0), value=self.id["start",])
 
     def transposition_range(self, score: Score) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from genwright.contents.music.draft import lost_of
 from genwright.contents.music.likeness import near_copies
 from genwright.contents.music.prepare import PIECES, TOKENS
 from genwright.contents.music.score import Score
-from genwright.core.attributes import encode, shown
+from genwright.core.attributes import encode, random_subset
 from genwright.core.contracts import DIGEST_DIGITS, Batch, Source
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -249,7 +249,7 @@ class _Cut:
         pieces, counted, begins = batch["x"].T
         known = self.dataset.conditions[pieces]  # (n, columns)
         if self.training:
-            known = shown(known, draws)
+            known = random_subset(known, draws)
         before = self.dataset.codec.before(known, len(pieces), self.lookahead)
         place_draws = draws.uniform("where", 1)[:, 0].tolist()
         shift_draws = draws.uniform("transposed", 1)[:, 0].tolist()

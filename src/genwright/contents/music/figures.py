@@ -21,7 +21,8 @@ from genwright.contents.music.novelty import novelty
 from genwright.contents.music.score import Score
 from genwright.contents.music.voice_floors import changed
 from genwright.contents.music.voice_leading import PARALLELS, cadences, marks
-from genwright.evaluation.figure import Direction, Figure
+from genwright.core.content import Direction
+from genwright.evaluation.figure import Figure
 
 HELD_OUT = "held-out music"  # sets of real pieces
 TRAINING = "training music"

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from genwright.core.content import Direction
 from genwright.core.draws import Draws
-from genwright.evaluation.figure import Direction, Figure
+from genwright.evaluation.figure import Figure
 from genwright.evaluation.token_floors import Sliceable
 from genwright.evaluation.token_samples import (
     Span,
