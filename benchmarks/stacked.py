@@ -29,8 +29,9 @@ import genwright
 from common import finish
 from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
+from genwright.contents.images.evaluate import stacked_modes
 from genwright.contents.images.sampler import drawer_of
-from genwright.evaluation.distances import kl_floor, stacked
+from genwright.evaluation.distances import kl_floor
 from genwright.evaluation.features import extractor
 from genwright.recipe.overrides import parse_overrides
 
@@ -92,7 +93,8 @@ def main() -> None:
             for i in starts
         ]
     )
-    found, reference = stacked(labels(x, classifier, attribute)), stacked(real)
+    found = stacked_modes(labels(x, classifier, attribute))
+    reference = stacked_modes(real)
     figures = {
         "modes": found.modes,
         "reverse KL": found.kl,

@@ -11,9 +11,9 @@ from genwright.evaluation.distances import (
     kernel_distance,
     kl_floor,
     mixture,
+    numbered_modes,
     reverse_kl,
     sliced_wasserstein,
-    stacked,
 )
 
 
@@ -136,11 +136,12 @@ def test_modes_by_hand():
     assert mixture(torch.zeros(4, 2), means, 0.01) == (0, 0.0, math.inf)
 
 
-def test_stacked_digits_by_hand():
-    labels = torch.cartesian_prod(*[torch.arange(10)] * 3)
-    assert stacked(labels).modes == 1000 and stacked(labels).kl == pytest.approx(0, abs=1e-12)
-    modes, _, kl = stacked(torch.tensor([[1, 2, 3], [1, 2, 3], [3, 2, 1], [9, 9, 9]]))
-    assert modes == 3 and kl == pytest.approx(math.log(1000) - 1.5 * math.log(2))
+def test_numbered_modes_by_hand():
+    every = numbered_modes(torch.arange(1000), 1000)
+    assert every.modes == 1000 and every.kl == pytest.approx(0, abs=1e-12)
+    modes, share, kl = numbered_modes(torch.tensor([123, 123, 321, 999]), 1000)
+    assert (modes, share) == (3, 1.0)
+    assert kl == pytest.approx(math.log(1000) - 1.5 * math.log(2))
     assert reverse_kl(torch.tensor([5, 0])) == pytest.approx(math.log(2))
 
 

@@ -258,14 +258,19 @@ def describe(stream: Stream, position: int, examples: Tensor) -> str:
 
 @dataclass(frozen=True)
 class Space:
-    """What a codec produces, checked against the model before work starts. `special`: name -> id;
-    never masked, never content.
+    """What a codec produces, checked against the model before work starts.
+
+    vocabulary: number of tokens, of sequences. special: name -> id, never masked, never content.
+
     shape: of one example that is no sequence: (channels, height, width) or (coordinates,). length:
-    tokens of one that is.
+    tokens of one example that is a sequence.
+
     automaton: what is valid content, of codecs whose tokens may be parts of its units (bytes of
     characters); made at the first call, which may take a moment.
+
     faults: (examples, time) tokens, -1 for none -> (examples, time, vocabulary) bool, what would
     break a rule of the content there.
+
     attributes: name -> its values, what content may be conditioned on: a column each, in this order
     (`core/attributes.py`)."""
 

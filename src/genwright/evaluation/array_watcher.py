@@ -1,5 +1,5 @@
-"""Samples that are arrays, measured on the way of a run: what a `core.content.Watcher` of pictures
-or points measures."""
+"""Samples that are arrays, measured on the way of a run: what a `core.content.Watcher` of them
+measures."""
 
 from __future__ import annotations
 

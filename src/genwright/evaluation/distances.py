@@ -260,11 +260,10 @@ def mixture(samples: Tensor, means: Tensor, std: float) -> Modes:
     return _modes(torch.bincount(mode[good], minlength=len(means)), float(good.double().mean()))
 
 
-def stacked(labels: Tensor) -> Modes:
-    """labels (n, 3): the digit that a classifier sees in each channel; every sample is of one of
-    1,000 modes."""
-    modes = labels @ torch.tensor([100, 10, 1], device=labels.device)
-    return _modes(torch.bincount(modes, minlength=1000), 1.0)
+def numbered_modes(mode: Tensor, count: int) -> Modes:
+    """mode (n,) int64: which of `count` modes each sample is of, by a classifier, say. All samples
+    count as of high quality."""
+    return _modes(torch.bincount(mode, minlength=count), 1.0)
 
 
 def _modes(counts: Tensor, high_quality: float) -> Modes:

@@ -38,6 +38,8 @@ from genwright.training.loop import Hook, run
 from genwright.training.settings import Optimizer, Schedule, Training
 from genwright.training.state import State, start
 
+log = logging.getLogger(__name__)
+
 VERSION = 1  # of the network and its training: raise it when either changes
 BATCH = 128
 FEATURES = 64
@@ -49,10 +51,7 @@ LEAST = 50_000
 MOST = 120_000
 CHANNELS = (32, 64, 128)
 POOLED = 4  # pixels of a side, of what the last layer sees
-
-
-logger = logging.getLogger(__name__)
-NOTE = (
+NOTE = (  # logged before a network is trained
     "a small network learns to tell this data apart, once (about a minute); "
     "figures of samples are made with it"
 )
@@ -135,7 +134,7 @@ class Recognition(Objective):
         return batch | {"x": moved.permute(0, 3, 1, 2).contiguous()}
 
     def turns(self, step: int) -> Generator[Turn, Metrics, None]:
-        """One."""
+        """One turn, of the whole network."""
         yield Turn(("extractor",), self.measured)
 
     def measured(self, batch: Batch) -> Loss:
@@ -304,7 +303,7 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
     weights = root / f"{name}.safetensors"
     facts = root / f"{name}.json"
     if not (facts.is_file() and weights.is_file()):
-        logger.info(NOTE)
+        log.info(NOTE)
         root.mkdir(parents=True, exist_ok=True)
         network, known = _trained(dataset, space.shape, attributes, name)
         write_whole(weights, save(network.state_dict()))

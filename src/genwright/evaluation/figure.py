@@ -28,15 +28,17 @@ TOKEN_LOSSES = (LOSS, MASKED_LOSS)  # nats a token; a run has one of them at mos
 
 @dataclass(frozen=True)
 class Figure:
-    """One number. unit: of the value ("nats/token"). count: how many of `counted` it was measured
-    on.
+    """One number, with what is needed to judge it.
 
-    floors: what needs no learning reaches (name -> value). ceilings: what the real thing reaches
-    (held-out text).
+    unit: of the value ("nats/token"). count: how many of `counted` it was measured on.
+
+    floors: name -> what is reached without learning. ceilings: name -> what real data reach.
+
     direction: which way is better; "near" means near the ceiling (diversity, copying), neither up
     nor down.
-    detail: one sentence on how it was measured.
-    headline: whether it stands at the head of a report, before the others.
+
+    detail: one sentence on how it was measured. headline: whether it stands at the head of a
+    report, before the others.
     """
 
     name: str

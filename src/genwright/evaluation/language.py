@@ -15,13 +15,13 @@ from typing import Any
 
 from torch import nn
 
+from genwright.core.content import Direction
 from genwright.core.contracts import Batch, Objective
 from genwright.evaluation.figure import (
     ACCURACY,
     LOSS,
     MASKED_ACCURACY,
     MASKED_LOSS,
-    Direction,
     Figure,
 )
 from genwright.evaluation.held_out import Means, measure
@@ -74,7 +74,7 @@ def evaluate_language(
         each=partial(_floors, floors),
     )
     before = dict(untrained() if callable(untrained) else untrained or {})
-    # the others are floors
+    # names with a comma are those of floors
     figures = {name: _figure(name, means, before, lookahead) for name in means if ", " not in name}
     loss = figures.pop("loss")
     out = [loss]

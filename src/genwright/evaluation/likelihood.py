@@ -23,9 +23,8 @@ Examples = Callable[[int, int], dict[str, Tensor]]
 
 
 class Estimate(NamedTuple):
-    """Per example, nats, on the processor. nll: (n,) upper estimate of -log p(x). elbo: (n,) of the
-    same samples, their mean.
-    kl: (n, units). mean: (n, units) of the posterior."""
+    """Per example, nats, on the processor. nll: (n,) upper estimate of -log p(x). elbo: (n,) the
+    mean over the same samples. kl: (n, units). mean: (n, units) of the posterior."""
 
     nll: Tensor
     elbo: Tensor

@@ -10,8 +10,8 @@ from genwright.recipe.explain import Row, explain
 from genwright.recipe.schema import Recipe
 from genwright.recipe.suggestions import settings_meant, written
 
-_TAKES_SETTINGS = ("train", "inspect", "show")
-# of these commands
+_TAKES_SETTINGS = ("train", "inspect", "show")  # commands
+# options that one of these commands has, or all have
 _OPTIONS = ("--run", "--resume", "--until", "--from", "--processes", "--quiet", "--help")
 
 

@@ -33,59 +33,59 @@ REAL = 0.5  # share of samples among real ones, from which on they look real
 Rows = Sequence[Mapping[str, float]]  # of each evaluation, oldest first: its numbers by name
 
 
-def alarms(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
+def alarms(rows: Rows, settings: Watching, objective: Any = None) -> list[str]:
     """What is wrong after the evaluations so far, whether or not it was before: "what happens; what
     to try" of each.
 
     objective: the settings of the run's, so that what it has already is not advised."""
     augmented = getattr(objective, "augment", False)
     found = [
-        _mode_collapse(rows, s),
-        _discriminator_has_won(rows, s, augmented),
+        _mode_collapse(rows, settings),
+        _discriminator_has_won(rows, settings, augmented),
         _posterior_collapse(rows),
-        _dead_codebook(rows, s),
-        _memorising(rows, s, augmented),
+        _dead_codebook(rows, settings),
+        _memorising(rows, settings, augmented),
     ]
     return [text for text in found if text is not None]
 
 
-def _of(rows: Rows, name: str) -> list[float]:
+def _values_of(rows: Rows, name: str) -> list[float]:
     """A number, of the evaluations that have it."""
     return [row[name] for row in rows if name in row]
 
 
-def _mode_collapse(rows: Rows, s: Watching) -> str | None:
+def _mode_collapse(rows: Rows, settings: Watching) -> str | None:
     """Twice in a row coverage was far below its best, or samples look real and cover little."""
-    covered = _of(rows, "coverage")
+    covered = _values_of(rows, "coverage")
     if len(covered) < 2:
         return None
     best = max(covered)
     now = max(covered[-2:])
-    fell = best >= FOUND and now < s.coverage * best
-    look_real = min(_of(rows, "precision")[-2:], default=0) >= REAL
+    fell = best >= FOUND and now < settings.coverage * best
+    look_real = min(_values_of(rows, "precision")[-2:], default=0) >= REAL
     if fell:
         before = f" after {best:.0%} at best"
-    elif look_real and now < s.coverage / 2:
+    elif look_real and now < settings.coverage / 2:
         before = ", however real they look"
     else:
         return None
     return (
-        f"mode collapse: {s.samples:,} samples cover {covered[-1]:.0%}"
+        f"mode collapse: {settings.samples:,} samples cover {covered[-1]:.0%}"
         f" of as many real ones{before};"
         " try a lower learning rate, more of objective.r1 and r2, objective.packing,"
         " or a smaller model for small data"
     )
 
 
-def _discriminator_has_won(rows: Rows, s: Watching, augmented: bool) -> str | None:
+def _discriminator_has_won(rows: Rows, settings: Watching, augmented: bool) -> str | None:
     """It ranks nearly every pair right for some evaluations and hardly doubts, and samples cover no
     more of the data."""
-    wins = _of(rows, "wins")
-    if len(wins) < PATIENCE or min(wins[-PATIENCE:]) <= s.wins:
+    wins = _values_of(rows, "wins")
+    if len(wins) < PATIENCE or min(wins[-PATIENCE:]) <= settings.wins:
         return None
-    if max(_of(rows, "discriminator_loss")[-PATIENCE:], default=0.0) > SURE:
+    if max(_values_of(rows, "discriminator_loss")[-PATIENCE:], default=0.0) > SURE:
         return None
-    covered = _of(rows, "coverage")[-PATIENCE:]
+    covered = _values_of(rows, "coverage")[-PATIENCE:]
     if len(covered) == PATIENCE and covered[-1] > covered[0] + 0.01:
         return None
     other = "a smaller discriminator" if augmented else "objective.augment=true"
@@ -99,8 +99,8 @@ def _discriminator_has_won(rows: Rows, s: Watching, augmented: bool) -> str | No
 
 def _posterior_collapse(rows: Rows) -> str | None:
     """Twice in a row the latents said next to nothing."""
-    units = _of(rows, "active_units")
-    kl = _of(rows, "kl")
+    units = _values_of(rows, "active_units")
+    kl = _values_of(rows, "kl")
     if len(units) < 2 or len(kl) < 2:
         return None
     if max(units[-2:]) >= 0.5 and max(kl[-2:]) >= 0.05:
@@ -112,10 +112,10 @@ def _posterior_collapse(rows: Rows) -> str | None:
     )
 
 
-def _dead_codebook(rows: Rows, s: Watching) -> str | None:
+def _dead_codebook(rows: Rows, settings: Watching) -> str | None:
     """Twice in a row few of the codes were used."""
-    used = _of(rows, "used")
-    if len(used) < 2 or max(used[-2:]) >= s.used:
+    used = _values_of(rows, "used")
+    if len(used) < 2 or max(used[-2:]) >= settings.used:
         return None
     return (
         f"dead codebook: only {used[-1]:.1%} of the codes are used;"
@@ -123,25 +123,25 @@ def _dead_codebook(rows: Rows, s: Watching) -> str | None:
     )
 
 
-def _memorising(rows: Rows, s: Watching, augmented: bool) -> str | None:
+def _memorising(rows: Rows, settings: Watching, augmented: bool) -> str | None:
     """Twice in a row more samples than fresh examples were nearest to a training example."""
     copied = [row for row in rows if "memorised" in row][-2:]
     if len(copied) < 2:
         return None
-    if min(row["memorised"] - row["memorised_floor"] for row in copied) <= s.memorised:
+    if min(row["memorised"] - row["memorised_floor"] for row in copied) <= settings.memorised:
         return None
     more = "" if augmented else ", or augmentation"
     return (
-        f"memorising: {copied[-1]['memorised']:.0%} of {s.samples:,} samples are nearer to a"
+        f"memorising: {copied[-1]['memorised']:.0%} of {settings.samples:,} samples are nearer to a"
         " training example than fresh ones are;"
         f" try fewer steps, a smaller model, more data{more}"
     )
 
 
-def ringing(rows: Rows, s: Watching, objective: Any = None) -> list[str]:
+def ringing(rows: Rows, settings: Watching, objective: Any = None) -> list[str]:
     """What begins to hold with the last row: an alarm rings once, until it has been quiet."""
-    before = {_name_of(text) for text in alarms(rows[:-1], s)}
-    return [text for text in alarms(rows, s, objective) if _name_of(text) not in before]
+    before = {_name_of(text) for text in alarms(rows[:-1], settings)}
+    return [text for text in alarms(rows, settings, objective) if _name_of(text) not in before]
 
 
 def _name_of(text: str) -> str:

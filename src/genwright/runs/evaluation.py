@@ -101,8 +101,7 @@ def counts_before(run: TrainedRun) -> dict[str, int]:
 
 
 def _written(found: Evaluation) -> str:
-    """JSON: figures a value a line, for a person; samples, which may be thousands of notes, a
-    sample a line."""
+    """JSON: figures a value a line, for a person; samples, which may be long, a sample a line."""
     plain = found.to_json()
     samples = ",\n".join(json_text(sample) for sample in plain.pop("samples"))
     head = json_text(plain, indent=1).removesuffix("\n}")

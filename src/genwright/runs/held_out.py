@@ -26,13 +26,13 @@ CODED = 2000  # held-out examples whose codes are counted
 BOUND = 256  # examples whose likelihood is estimated
 WEIGHTS = 128  # importance samples of each
 WHOLE = 500  # importance samples where all examples are measured: the field's custom
-LOSSES = {
+LOSS_UNITS = {  # kind of objective -> unit of its loss
     "causal": "nats/token",
     "masked": "nats/token",
     "flow": "squared error",
     "vector-quantised": "error",
 }
-UNITS = {"wins": "share", "used": "share", "perplexity": "codes", "active_units": "units"}
+METRIC_UNITS = {"wins": "share", "used": "share", "perplexity": "codes", "active_units": "units"}
 
 
 def device_of(objective: Any) -> torch.device:
@@ -58,7 +58,7 @@ def held_out_figures(run: TrainedRun, thing: str, limit: int | None = SEEN) -> l
     }
     trained = measure(run.objective, windows, **common)
     before = measure(untrained(run, device), windows, **common)
-    usual = LOSSES.get(recipe.objective.kind, "score")
+    usual = LOSS_UNITS.get(recipe.objective.kind, "score")
     if isinstance(run.objective, VariationalObjective):
         usual = f"nats/{thing}"
     figures = []
@@ -69,7 +69,7 @@ def held_out_figures(run: TrainedRun, thing: str, limit: int | None = SEEN) -> l
             Figure(
                 f"held-out {name.replace('_', ' ')}",
                 value,
-                UNITS.get(name) or usual,
+                METRIC_UNITS.get(name) or usual,
                 min(limit or windows.windows, windows.windows),
                 "held out",
                 {"untrained": before[name]},

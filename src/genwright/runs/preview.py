@@ -37,8 +37,11 @@ FACTS = (
 
 @dataclass(frozen=True)
 class Preview:
-    """recipe: resolved. examples: of text, for each, (text, counted) pieces in order. pictures: (n,
-    C, H, W) in [-1, 1]. facts: name -> value, for a person."""
+    """What `genwright inspect` shows; printed, it is a page for a person.
+
+    recipe: resolved. examples: of each example that can be shown as text, its pieces in order, each
+    with whether it counts in the loss. where: of each example, where it comes from. facts: name ->
+    value. pictures: (n, C, H, W) in [-1, 1], of examples that can be shown in colour."""
 
     recipe: Recipe
     examples: list[list[tuple[str, bool]]]
@@ -54,8 +57,8 @@ class Preview:
 
     def show(self, console: Console) -> None:
         """What counts in the loss is green and, where there is no colour, between « and »."""
-        marked = not console.is_terminal
-        if self.pictures is not None and not marked:
+        in_colour = console.is_terminal
+        if self.pictures is not None and in_colour:
             for where, picture in zip(self.where, self.pictures, strict=True):
                 console.print(Text(where, "bold"), _blocks(picture), "")
         elif not self.examples:
@@ -64,19 +67,16 @@ class Preview:
             console.print(Text(f"from {where}", "bold"))
             line = Text()
             for text, counted in pieces:
-                line.append(
-                    f"«{text}»" if marked and counted else text, "green" if counted else "dim"
-                )
+                if not counted:
+                    line.append(text, "dim")
+                elif in_colour:
+                    line.append(text, "green")
+                else:
+                    line.append(f"«{text}»", "green")
             console.print(line, "")
         if self.examples:
-            console.print(
-                Text(
-                    "« » or green: counted in the loss\n"
-                    if marked
-                    else "green: counted in the loss\n",
-                    "dim",
-                )
-            )
+            marks = "green" if in_colour else "« » or green"
+            console.print(Text(f"{marks}: counted in the loss\n", "dim"))
         width = max(map(len, self.facts))
         for name, value in self.facts.items():
             console.print(Text(f"{name:<{width}}  {value}"))

@@ -21,7 +21,7 @@ from genwright.runs.evaluate import evaluate
 from genwright.runs.evaluation import Evaluation, latest
 from genwright.runs.trained import TrainedRun
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def write(runs: Sequence[TrainedRun], path: Path) -> Path:
@@ -33,7 +33,7 @@ def write(runs: Sequence[TrainedRun], path: Path) -> Path:
         evaluation = latest(run) or evaluate(run, run.kind.evaluate_options())
         data.append(run_data(run, name, evaluation))
     for text in differences(data):
-        logger.warning(text)
+        log.warning(text)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_report(data, path)
 

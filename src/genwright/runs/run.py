@@ -141,7 +141,9 @@ class Run:
                 f"{self.folder} keeps no averaged weights",
                 "leave --weights out, or train with training.ema=0.99",
             )
-        named = files["weights"] | (files["ema"] if self.weights == "ema" else {})
+        named = files["weights"]
+        if self.weights == "ema":  # of what is averaged; the rest is as it was trained
+            named = named | files["ema"]
         modules = dict.fromkeys(name.partition(".")[0] for name in named)
         return {name: checkpoint.cut(named, f"{name}.") for name in modules}
 
@@ -269,11 +271,9 @@ class Run:
     def export(self, kind: str, folder: str | Path) -> Path:
         """Writes the model for other programs. kind: a format that its kind of content knows.
         Raises GenwrightError."""
-        formats = {
-            name: exporter
-            for content in kinds("content").values()
-            for name, exporter in content.exporters.items()
-        }
+        formats: dict[str, Any] = {}  # of all kinds of content, `runs.content.Exporter` each
+        for content in kinds("content").values():
+            formats |= content.exporters
         if kind not in formats:
             known = " or ".join(sorted(formats))
             raise GenwrightError(f"--to {kind} is not a known format", f"use --to {known}")

@@ -11,7 +11,7 @@ from genwright.contents.images import evaluate as images
 from genwright.contents.images import recognised
 from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
-from genwright.contents.images.evaluate import compare
+from genwright.contents.images.evaluate import compare, stacked_modes
 from genwright.core.contracts import Space
 from genwright.data.examples import Split
 from genwright.evaluation import arrays, features
@@ -181,3 +181,11 @@ def test_stacked_digits_have_modes(tmp_path, monkeypatch):
     found = {f.name: f for f in images.stacked_figures(settings, data, samples)}
     assert found["modes"].value == 1 and found["reverse KL"].value == pytest.approx(math.log(1000))
     assert found["modes"].ceilings["real"] > 220 and found["reverse KL"].ceilings["real"] < 1.5
+
+
+def test_modes_of_stacked_digits_by_hand():
+    labels = torch.cartesian_prod(*[torch.arange(10)] * 3)
+    every = stacked_modes(labels)
+    assert every.modes == 1000 and every.kl == pytest.approx(0, abs=1e-12)
+    modes, _, kl = stacked_modes(torch.tensor([[1, 2, 3], [1, 2, 3], [3, 2, 1], [9, 9, 9]]))
+    assert modes == 3 and kl == pytest.approx(math.log(1000) - 1.5 * math.log(2))

@@ -145,6 +145,13 @@ def _factors(run: TrainedRun, whole: bool) -> list[Figure]:
     return [likelihood.factor_figure(means, torch.from_numpy(factors), FACTORS, thing="picture")]
 
 
+def stacked_modes(labels: Tensor) -> distances.Modes:
+    """labels (n, 3): the digit that a classifier sees in each channel; every sample is of one of
+    1,000 modes."""
+    mode = labels @ torch.tensor([100, 10, 1], device=labels.device)
+    return distances.numbered_modes(mode, 1000)
+
+
 def stacked_figures(settings: ImagesData, dataset: Any, samples: Tensor) -> list[Figure]:
     """The modes of three digits, each named by a classifier of single ones; nothing where the
     digits have no labels."""
@@ -157,7 +164,7 @@ def stacked_figures(settings: ImagesData, dataset: Any, samples: Tensor) -> list
 
     def modes_of(x: Tensor) -> distances.Modes:
         digits = x.reshape(-1, 1, *x.shape[2:])  # (3 n, 1, height, width)
-        return distances.stacked(classifier.predict(digits).argmax(1).view(-1, 3))
+        return stacked_modes(classifier.predict(digits).argmax(1).view(-1, 3))
 
     n = len(samples)
     found = modes_of(samples)
