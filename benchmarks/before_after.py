@@ -1,0 +1,179 @@
+"""Speed of this tree beside another one (before a change): the same work through the public API, in
+turns.
+
+    python benchmarks/before_after.py --before SOURCES [--pairs 10] [--only text ...] [--out FILE]
+
+SOURCES: the `src` folder of the other tree. Each measurement is a process of its own, with one
+thread; what counts is its processor time around the work, imports and preparation aside, which a
+busy machine disturbs less than the clock. Work: training a causal transformer on text, a VAE, a GAN
+and a flow of pictures; drawing 16 texts, and one; figures of a VAE with its likelihoods. Ratio: this
+tree's seconds over the other's, the median over pairs with a 95% interval (bootstrap over pairs).
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from common import finish
+
+ROOT = Path(__file__).parent.parent
+SHAPE = {"model.depth": 4, "model.width": 128, "model.heads": 4, "data.context": 64}
+COMMON = {
+    "training.precision": "fp32",
+    "training.threads": 1,
+    "training.evaluate_every": 0,
+    "training.checkpoint_every": 0,
+    "watching.samples": 0,
+}
+# name -> (recipe, settings, steps that are timed, steps before)
+TRAINED = {
+    "text": ("docs", {**SHAPE, "training.batch_size": 12, "codec": "bytes"}, 50, 10),
+    "digits-vae": ("digits-vae", {"training.batch_size": 32}, 120, 10),
+    "digits-gan": ("digits-gan", {"training.batch_size": 32}, 40, 3),
+    "digits-flow": ("digits-flow", {"training.batch_size": 32}, 20, 3),
+}
+DRAWN = {"draw 16 texts": (16, 500), "draw one text": (1, 1500)}
+FIGURES = "figures of a VAE"
+EVERY = [*TRAINED, *DRAWN, FIGURES]
+
+WORKER = """
+import json, sys, time
+import torch
+torch.set_num_threads(1)
+import genwright
+job = json.loads(sys.argv[1])
+if job["work"] == "train":
+    done = genwright.train(job["recipe"], run=job["run"], quiet=True, until=job["first"],
+                           **job["settings"])
+    began = time.process_time()
+    genwright.train(job["recipe"], run=job["run"], quiet=True, resume=True, **job["settings"])
+elif job["work"] == "draw":
+    run = genwright.load(job["run"])
+    run.sample(prompts=["the "], n=1, max_tokens=4, seed=1)
+    began = time.process_time()
+    run.sample(prompts=["the "], n=job["n"], max_tokens=job["tokens"], seed=1)
+else:
+    run = genwright.load(job["run"])
+    run.objective
+    began = time.process_time()
+    run.evaluate(samples=64)
+print(time.process_time() - began)
+"""
+
+
+def seconds(sources: Path, job: dict, place: Path) -> float:
+    """Processor seconds of a job with one of the trees."""
+    environment = os.environ | {
+        "PYTHONPATH": str(sources),
+        "OMP_NUM_THREADS": "1",
+        "GENWRIGHT_CACHE": str(place / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER, json.dumps(job)],
+        env=environment,
+        cwd=place,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return float(done.stdout.split()[-1])
+
+
+def corpus(place: Path) -> None:
+    """Small data of our own: texts, and pictures of squares."""
+    words = ["the", "cat", "sat", "on", "a", "mat", "and", "saw", "no", "dog", "again"]
+    random = np.random.default_rng(0)
+    folder = place / "texts"
+    folder.mkdir()
+    for number in range(40):
+        chosen = random.choice(words, 1500)
+        (folder / f"{number}.txt").write_text(" ".join(chosen.tolist()))
+    x = random.integers(0, 60, (1200, 28, 28)).astype(np.uint8)
+    y = random.integers(0, 10, 1200)
+    for picture, digit in zip(x, y, strict=True):
+        picture[digit * 2 : digit * 2 + 6, 8:20] = 250
+    np.savez(place / "x.npz", x_train=x[:1000], y_train=y[:1000], x_test=x[1000:], y_test=y[1000:])
+
+
+def job_of(name: str, place: Path, run: Path) -> dict:
+    """What a worker is told to do. run: a new folder, or one that was trained before."""
+    if name in TRAINED:
+        recipe, settings, steps, first = TRAINED[name]
+        path = "texts" if name == "text" else "x.npz"
+        given = COMMON | settings | {"training.steps": first + steps, "data.path": path}
+        job = {"work": "train", "recipe": recipe, "settings": given, "first": first}
+    elif name in DRAWN:
+        n, tokens = DRAWN[name]
+        job = {"work": "draw", "n": n, "tokens": tokens}
+    else:
+        job = {"work": "figures"}
+    return job | {"run": str(run)}
+
+
+def pairs_of(name: str, before: Path, count: int, place: Path) -> list[tuple[float, float]]:
+    """(seconds before, seconds now), so many times, in turns whose order alternates."""
+    trees = {"before": before, "now": ROOT / "src"}
+    trained = {}
+    for tree, sources in trees.items():
+        if name not in TRAINED:  # each tree draws from a run of its own
+            made = "text" if name in DRAWN else "digits-vae"
+            trained[tree] = place / f"{tree}-{made}"
+            if not trained[tree].exists():
+                seconds(sources, job_of(made, place, trained[tree]), place)
+    found = []
+    for number in range(count + 1):  # the first pair warms caches and does not count
+        order = list(trees.items())
+        if number % 2:
+            order.reverse()
+        times = {}
+        for tree, sources in order:
+            run = trained.get(tree) or place / f"{name}-{tree}-{number}".replace(" ", "-")
+            times[tree] = seconds(sources, job_of(name, place, run), place)
+        if number:
+            found.append((times["before"], times["now"]))
+    return found
+
+
+def ratio(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """The median ratio and its 95% interval."""
+    ratios = np.array([now / before for before, now in pairs])
+    random = np.random.default_rng(0)
+    drawn = np.median(random.choice(ratios, (4000, len(ratios))), axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return {
+        "ratio": round(float(np.median(ratios)), 4),
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
+        "pairs": len(pairs),
+        "seconds before": round(float(np.median([before for before, _ in pairs])), 3),
+        "seconds now": round(float(np.median([now for _, now in pairs])), 3),
+    }
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--only", nargs="+", default=EVERY, choices=EVERY)
+    parser.add_argument("--out")
+    a = parser.parse_args(words)
+    figures = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        corpus(place)
+        for name in a.only:
+            figures[name] = ratio(pairs_of(name, a.before.resolve(), a.pairs, place))
+            print(f"{name}: {json.dumps(figures[name])}", flush=True)
+    finish("before_after", figures, a.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
