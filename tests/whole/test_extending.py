@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "extending.md"
-ENTRY = "[genwright.plugins]\ndice = genwright_dice\n"
+ENTRY = (
+    "[genwright.plugins]\ndice = genwright_dice.content\ndice-options = genwright_dice.options\n"
+)
 METADATA = "Metadata-Version: 2.1\nName: genwright-dice\nVersion: 0.1\n"
 
 
@@ -30,7 +32,7 @@ def place(tmp_path_factory):
     installed.mkdir()
     (installed / "METADATA").write_text(METADATA)
     (installed / "entry_points.txt").write_text(ENTRY)
-    assert 'dice = "genwright_dice"' in (place / "pyproject.toml").read_text()
+    assert 'dice = "genwright_dice.content"' in (place / "pyproject.toml").read_text()
     hands = [[1 + (i * j + i // 7) % 6 for j in range(5)] for i in range(200)]
     lines = [" ".join(map(str, hand)) for hand in hands]
     (place / "hands.txt").write_text("\n".join(lines) + "\n")
@@ -72,8 +74,6 @@ def test_the_example_goes_through_every_command(place):
 
 
 def test_what_is_wrong_is_one_sentence(place):
-    code, _, error = command(place, "sample", "--help")
-    assert code == 0
     (place / "bad.txt").write_text("1 2 3 4 9\n")
     code, _, error = command(place, "inspect", "dice.yaml", "data.path=bad.txt")
     assert code == 2 and "is no hand; give 5 numbers from 1 to 6." in error
@@ -89,3 +89,15 @@ def test_a_plugin_that_cannot_be_imported_is_named(place, tmp_path):
     code, _, error = command(tmp_path, "recipe", "show", "code")
     assert code == 2 and error.startswith("error: the plug-in bad of genwright-broken cannot")
     assert "uninstall that package" in error
+
+
+def test_help_of_options_imports_no_torch(place):
+    code = (
+        "import sys; from genwright.core.registry import options_of; found = options_of('sample');"
+        "print('dice' in found, 'torch' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(place), str(ROOT / "src")])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "True False\n", done.stderr

@@ -277,6 +277,7 @@ class Space:
     vocabulary: int = 0
     special: Mapping[str, int] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
+    bounded: bool = False  # whether the values of an array lie in [-1, 1]
     # (vocabulary,) bool: the token begins a new word (for whole-word masking)
     word_start: Tensor | None = None
     # tokens of words hold the space before them, and so does what fills a gap

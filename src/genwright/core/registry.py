@@ -17,7 +17,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -39,6 +39,7 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 Found = TypeVar("Found", bound=Callable[..., Any])
 PLUGINS = "genwright.plugins"  # the group of entry points
+OPTIONS = ".options"  # how the name of a module ends that holds options alone
 _known: dict[str, dict[str, Any]] = {family: {} for family in PLACES}
 _default: dict[str, str] = {}  # family -> the kind that is meant where none is named
 
@@ -132,23 +133,33 @@ def kinds(family: str) -> dict[str, Any]:
             packages = [f"contents.{room}" for room in rooms()]
         for package in packages:
             _import_files(package, beginning)
-    _import_plugins()
+    _import_plugins(of_options=family == "options")
     return _known[family]
 
 
 @cache
-def _import_plugins() -> None:
-    """Imports the modules that installed packages name."""
-    for entry in entry_points(group=PLUGINS):
+def _import_plugins(of_options: bool) -> None:
+    """Imports the modules that installed packages name. of_options: of a package that names its
+    module of options by itself (`package.options`) that one alone, so that help stays quick."""
+    entries = entry_points(group=PLUGINS)
+    light = {_package_of(entry) for entry in entries if entry.value.endswith(OPTIONS)}
+    for entry in entries:
+        is_light = entry.value.endswith(OPTIONS)
+        if _package_of(entry) in light and is_light != of_options:
+            continue
         try:
             entry.load()
         except Exception as problem:
-            package = entry.dist.name if entry.dist else entry.value
             raise GenwrightError(
-                f"the plug-in {entry.name} of {package} cannot be imported "
+                f"the plug-in {entry.name} of {_package_of(entry)} cannot be imported "
                 f"({type(problem).__name__}: {problem})",
                 "mend it, or uninstall that package",
             ) from problem
+
+
+def _package_of(entry: EntryPoint) -> str:
+    """The installed package that an entry point is of."""
+    return entry.dist.name if entry.dist else entry.value
 
 
 def default_kind(family: str) -> str | None:

@@ -182,12 +182,13 @@ class Variational(Settings, family="objective"):
         return {"model": ("vae", {"outputs": 1 if self.likelihood == "bernoulli" else 2})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> VariationalObjective:
-        """Raises GenwrightError where examples are not (C, H, W), and for free bits with several
-        samples."""
-        if len(space.shape) != 3:
+        """Raises GenwrightError where the values of examples are not in [-1, 1], and for free bits
+        with several samples."""
+        if len(space.shape) != 3 and not space.bounded:
             raise GenwrightError(
-                "objective.kind=variational needs data of shape (channels, height, width)",
-                "use such data, or choose another objective.kind",
+                "objective.kind=variational has likelihoods of values in [-1, 1], "
+                "and the values of this codec are not so",
+                "use a codec that scales them, or objective.kind=flow",
             )
         if self.samples > 1 and self.free_bits:
             raise GenwrightError(

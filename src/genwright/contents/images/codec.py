@@ -36,6 +36,7 @@ class ImageCodec:
         self.settings = settings
         self.space = Space(
             shape=(settings.channels, settings.size, settings.size),
+            bounded=True,
             attributes=dict(attributes or {}),
         )
         values = {name: list(values) for name, values in self.space.attributes.items()}
