@@ -169,7 +169,7 @@ REFUSED = {
         "melody.musicxml",
     ): "--harmonise is not for this run, whose model is causal",
     ("tunes", "--prompt", "x"): "--prompt is for text",
-    ("tunes", "--walk", "9"): "--walk is for pictures and points",
+    ("tunes", "--walk", "9"): "--walk is for ",
     ("xml", "--continue", "theme.mid"): "--continue is not for this run, whose model is masked",
     ("xml", "--harmonise", "gone.mid"): "gone.mid does not exist",
     ("xml", "--fill", "four/0.musicxml"): "--fill needs the bars to rewrite",
