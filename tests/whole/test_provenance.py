@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import content_of
+from genwright.core.registry import content_of, kinds
+from genwright.data.settings import DataSettings
 from genwright.evaluation.figure import Figure
 from genwright.recipe.schema import Recipe
 from genwright.reporting.page import RunData
@@ -16,6 +17,7 @@ from genwright.reporting.provenance import (
     own_description,
     run_names,
     trained_on,
+    what_is_read,
 )
 from pages import page_of
 
@@ -60,6 +62,22 @@ def test_what_a_run_was_trained_on():
         trained_on(several, words, "document")
         == "Trained on 12 documents from the files x.txt, y.txt, z.txt and 1 more; nothing is held out."
     )
+
+
+def test_every_kind_of_data_says_what_is_read_and_counted(monkeypatch):
+    class Crates(DataSettings):
+        source: str = "cellar"
+        what_is_read = (*DataSettings.what_is_read, "shelf")
+        counted = "crates"
+
+    monkeypatch.setitem(kinds("data"), "crates", Crates)
+    assert what_is_read()[:3] == ("kind", "source", "path") and what_is_read()[-1] == "shelf"
+    recipe = Recipe.load("ring-gan", {})
+    assert own_description(recipe, {"data.shelf": 3}) == ""
+    crates = recipe.model_copy(update={"data": Crates()})
+    sizes = {"train": {"crates": 12, "examples": 90}, "held_out": {"crates": 1, "examples": 7}}
+    said = "Trained on 12 crates from the source cellar; 1 more is held out."
+    assert trained_on(crates, sizes, "crate") == said
 
 
 def test_a_recipe_speaks_only_of_its_own_data():

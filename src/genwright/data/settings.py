@@ -23,6 +23,10 @@ class DataSettings(Settings):
     usual: ClassVar[dict[str, str]] = {}
     # the field that says how long an example is, if one does: a shorter one needs less memory
     length_field: ClassVar[str] = ""
+    # the fields that decide what is read: runs that differ in one saw different data
+    what_is_read: ClassVar[tuple[str, ...]] = ("kind", "source", "path")
+    # what a person counts of a split, by its name in the dataset's summary; not windows of it
+    counted: ClassVar[str] = "examples"
 
     def prepare(self, codec_settings: Any, expect: str | None = None) -> Any:
         """The dataset (docs/extending.md says what it has), from the cache or made now.

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genwright.core.errors import GenwrightError
+from genwright.core.registry import kinds, settings_of
 from genwright.recipe.shipped import shipped
 
 if TYPE_CHECKING:
     from genwright.recipe.schema import Recipe
     from genwright.reporting.page import RunData
 
-DATA = ("kind", "source", "path", "stacked", "field")  # settings that decide what is read
 SPLIT = ("held_out", "split")  # settings that decide what is held out
 ATTRIBUTES = 6  # that are named
 
@@ -49,11 +49,19 @@ def _telling_size(own: tuple[str, ...], others: Sequence[tuple[str, ...]]) -> in
     return len(own)
 
 
+def what_is_read() -> tuple[str, ...]:
+    """The settings that decide what is read, of any kind of data."""
+    names: list[str] = []
+    for cls in kinds("data").values():
+        names += cls.what_is_read
+    return tuple(dict.fromkeys(names))
+
+
 def data_facts(recipe: Recipe, data: Mapping[str, Any]) -> dict[str, Any]:
     """What a run read, as a nested mapping. data: what the run's environment keeps of it (digest,
     summary)."""
     settings = recipe.data.model_dump(mode="json")
-    facts: dict[str, Any] = {name: settings.get(name) or None for name in DATA}
+    facts: dict[str, Any] = {name: settings.get(name) or None for name in what_is_read()}
     paths = facts.get("path")
     if isinstance(paths, str):
         paths = [paths]
@@ -73,8 +81,9 @@ def trained_on(recipe: Recipe, summary: Mapping[str, Any], thing: str = "example
     Example: "Trained on 1,437 pictures from the folder mine; 360 more are held out; with label (10
     values)."
     """
-    train = _count(summary.get("train", {}))
-    held_out = _count(summary.get("held_out", {}))
+    counted = recipe.data.counted
+    train = _count(summary.get("train", {}), counted)
+    held_out = _count(summary.get("held_out", {}), counted)
     parts = []
     if not train:
         parts.append(f"Trained on {_place(recipe)}")
@@ -101,13 +110,10 @@ def _plural(thing: str, count: int) -> str:
     return f"{thing}s"
 
 
-def _count(split: Mapping[str, Any]) -> int:
-    """Of documents or pieces, which a person counts, rather than of the windows that are cut from
-    them."""
-    for name in ("documents", "pieces", "examples"):
-        if name in split:
-            return int(split[name])
-    return 0
+def _count(split: Mapping[str, Any], counted: str) -> int:
+    """The size of a split. counted: what a person counts of these data, as of
+    `DataSettings.counted`."""
+    return int(split.get(counted, split.get("examples", 0)))
 
 
 def _place(recipe: Recipe) -> str:
@@ -139,11 +145,11 @@ def _kind_of(paths: Sequence[str]) -> str:
 def own_description(recipe: Recipe, overrides: Mapping[str, Any]) -> str:
     """The recipe's description where it is about this run's data; "" where the data were replaced.
     overrides: settings that the command line changed."""
-    if "data" in overrides or any(f"data.{name}" in overrides for name in DATA):
+    if "data" in overrides or any(f"data.{name}" in overrides for name in what_is_read()):
         return ""
     if recipe.name in {name for name, _ in shipped()}:
         original = type(recipe).load(recipe.name).data
-        for name in DATA:
+        for name in what_is_read():
             if getattr(original, name, None) != getattr(recipe.data, name, None):
                 return ""
     return recipe.description
@@ -170,7 +176,7 @@ def _between(a: RunData, b: RunData) -> list[str]:
     pair = f"{a.name} and {b.name}"
     one = a.data
     other = b.data
-    read = [name for name in DATA if one.get(name) != other.get(name)]
+    read = [name for name in what_is_read() if one.get(name) != other.get(name)]
     sizes = [name for name in ("files", "train") if _size(one, name) != _size(other, name)]
     split = [name for name in SPLIT if one.get(f"setting {name}") != other.get(f"setting {name}")]
     codecs_differ = one.get("codec") != other.get("codec")
@@ -235,7 +241,7 @@ def _samples(a: RunData, b: RunData) -> list[str]:
 def _size(data: Mapping[str, Any], name: str) -> int:
     found = data.get(name) or 0
     if isinstance(found, Mapping):
-        return _count(found)
+        return _count(found, settings_of("data", data["kind"]).counted)
     return int(found)
 
 

@@ -64,6 +64,7 @@ class ImagesData(FilesData, family="data"):
     flips: bool = False
     """Whether half of the training pictures are mirrored; letters and music are not symmetric."""
     content: ClassVar[str] = "image"
+    what_is_read: ClassVar[tuple[str, ...]] = (*FilesData.what_is_read, "stacked")
     usual: ClassVar[dict[str, str]] = {"codec": "image", "model": "unet", "objective": "flow"}
 
     def prepare(

@@ -63,6 +63,7 @@ class MusicData(FilesData, family="data"):
     of one name; `folder`: all of a subfolder; `content`: nothing more."""
     content: ClassVar[str] = "music"
     length_field: ClassVar[str] = "context"
+    counted: ClassVar[str] = "pieces"
     usual: ClassVar[dict[str, str]] = {"codec": "grid"}
 
     def space(self, codec: MusicCodec) -> Space:

@@ -25,6 +25,8 @@ class TextData(CorpusSettings, family="data", default=True):
     """Which data: documents of text, as windows of tokens."""
     content: ClassVar[str] = "text"
     length_field: ClassVar[str] = "context"
+    what_is_read: ClassVar[tuple[str, ...]] = (*CorpusSettings.what_is_read, "field")
+    counted: ClassVar[str] = "documents"
     usual: ClassVar[dict[str, str]] = {
         "codec": "bpe",
         "model": "transformer",
