@@ -196,7 +196,7 @@ def sample(run: RunFolder) -> None:
 
 
 def _sample(
-    run: Path, more: list[str] | None, step: int | None, weights: Any, given: Given
+    run: Path, more: list[str] | None, step: int | None, weights: Weights | None, given: Given
 ) -> None:
     from genwright import api
     from genwright.core import progress
@@ -241,7 +241,9 @@ def evaluate(run: RunFolder) -> None:
     # replaced by `_add_options` where a command line names it
 
 
-def _evaluate(run: Path, step: int | None, weights: Any, quiet: bool, given: Given) -> None:
+def _evaluate(
+    run: Path, step: int | None, weights: Weights | None, quiet: bool, given: Given
+) -> None:
     from genwright import api
     from genwright.core import progress
 

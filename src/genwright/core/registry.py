@@ -85,6 +85,10 @@ class CodecSettings(Settings):
     """Base of the settings of every codec. A codec is `content` of some kind, and is opened from
     the folder that a run keeps it in (`load`)."""
 
+    # the file that brings a codec of this kind with weights to start from, read through a setting
+    # `path`; "" for codecs that come with no weights
+    file_of_weights: ClassVar[str] = ""
+
     def load(self, folder: str | Path) -> Any:
         """The codec that was saved in a folder. Raises GenwrightError for damaged files."""
         raise NotImplementedError

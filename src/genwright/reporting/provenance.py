@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import kinds, settings_of
+from genwright.data.settings import DataSettings
 from genwright.recipe.shipped import shipped
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def what_is_read() -> tuple[str, ...]:
     """The settings that decide what is read, of any kind of data."""
     names: list[str] = []
     for cls in kinds("data").values():
-        names += cls.what_is_read
+        if issubclass(cls, DataSettings):  # others are refused where a recipe uses them
+            names += cls.what_is_read
     return tuple(dict.fromkeys(names))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from genwright.core.errors import GenwrightError
+from genwright.core.registry import CodecSettings, kinds
 from genwright.models import hf
 from genwright.recipe.schema import Recipe
 from genwright.runs.run import load
@@ -25,11 +26,11 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
         for name, tensors in run.tensors().items():
             weights[name] = {part: tensor.detach().clone() for part, tensor in tensors.items()}
         model = run.recipe.model
-        codec_file = folder / "codec" / "tokenizer.json"
+        codec_folder = folder / "codec"
         what = f"run {folder}, step {run.step}"
     elif (folder / "config.json").is_file():
         model, weights["model"] = hf.load(folder)
-        codec_file = folder / "tokenizer.json"
+        codec_folder = folder
         what = f"Hugging Face folder {folder}"
     else:
         raise GenwrightError(
@@ -37,10 +38,8 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
             "give a folder with recipe.yaml or config.json",
         )
     _check_direction(source, model, recipe.objective)
-    changed = {"model": model}
-    if codec_file.is_file():
-        changed["codec"] = _tokenizer(recipe, codec_file)
-    return recipe.model_copy(update=changed), weights, what
+    codec = _codec_found(recipe, codec_folder)
+    return recipe.model_copy(update={"model": model, "codec": codec}), weights, what
 
 
 def _check_direction(source: str, model: Any, objective: Any) -> None:
@@ -58,8 +57,15 @@ def _check_direction(source: str, model: Any, objective: Any) -> None:
     )
 
 
-def _tokenizer(recipe: Recipe, file: Path) -> Any:
-    """The settings of the codec that this tokenizer is."""
-    values = recipe.model_dump()
-    values["codec"] = {"kind": "file", "path": str(file.resolve())}
-    return recipe.of(values).codec
+def _codec_found(recipe: Recipe, folder: Path) -> Any:
+    """The settings of the codec that lies in a folder of weights as one file, with which the model
+    learned; the recipe's own where there is none."""
+    for kind, settings in kinds("codec").items():
+        if not issubclass(settings, CodecSettings):  # of a plug-in that this recipe may not use
+            continue
+        file = folder / settings.file_of_weights
+        if settings.file_of_weights and file.is_file():
+            values = recipe.model_dump()
+            values["codec"] = {"kind": kind, "path": str(file.resolve())}
+            return recipe.of(values).codec
+    return recipe.codec

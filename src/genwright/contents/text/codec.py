@@ -309,6 +309,7 @@ class BPE(_TextSettings, family="codec"):
 class File(_TextSettings, family="codec"):
     """A tokenizer that exists already."""
 
+    file_of_weights: ClassVar[str] = "tokenizer.json"
     kind: Literal["file"] = "file"
     """Which codec: a tokenizer.json of any origin."""
     path: str
