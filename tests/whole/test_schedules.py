@@ -12,7 +12,7 @@ from genwright.core.registry import settings_of
 from genwright.recipe.schema import Recipe
 from genwright.recipe.shipped import shipped
 from genwright.runs import assemble
-from genwright.runs.resume import resumed_recipe
+from genwright.runs.resume import may_change, resumed_recipe
 from genwright.training.schedules import momentum_at, rate_factor, shortened, warmup_steps
 from genwright.training.settings import Optimizer, Schedule
 
@@ -271,3 +271,9 @@ def test_a_run_that_recipes_started_in_steps_is_taken_up_in_steps():
     # unless a person says otherwise
     with pytest.raises(Exception, match="started with another recipe"):
         resumed_recipe(asked, saved, ("training.schedule.warmup",))
+
+
+def test_what_a_resumed_run_may_change_is_told_by_whole_names():
+    allowed = ["training.steps", "data.cache", "watching", "watching.samples", "sampling.steps"]
+    refused = ["training.steps_of_what", "data.cached", "data.path", "training", "names", "model"]
+    assert all(map(may_change, allowed)) and not any(map(may_change, refused))

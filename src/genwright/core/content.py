@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TextIO
 
 from torch import Tensor
 
-from genwright.core.contracts import Batch
+from genwright.core.contracts import Batch, Objective, Stream
 from genwright.core.registry import Settings, register
 
 Direction = Literal["lower", "higher", "near"]
@@ -99,7 +99,7 @@ class Opened:
     dataset: gives the data it learned from, prepared when first asked for. name: what messages call
     it."""
 
-    objective: Any
+    objective: Objective
     codec: Any
     settings: Settings
     dataset: Callable[[], Any]
@@ -216,8 +216,8 @@ class FirstBatch:
 
     recipe: Any
     dataset: Any
-    objective: Any
-    stream: Any
+    objective: Objective
+    stream: Stream
     batch: Batch
     prepared: Batch
     rows: Sequence[int]

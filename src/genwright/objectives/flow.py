@@ -41,8 +41,7 @@ HELD_OUT_BLOCK = 256  # held-out examples that are paired with each other's nois
 
 def paired(start: Tensor, x: Tensor, *keys: Tensor | None) -> Tensor:
     """(n,) int64: for each row of x the row of `start` that optimal transport gives it, among the
-    rows whose keys are equal to its own.
-    keys: (n, ...) each; None is none."""
+    rows whose keys are equal to its own. keys: (n, ...) each; None is left out."""
     columns = [key.reshape(len(x), -1).double() for key in keys if key is not None]
     group = torch.zeros(len(x), dtype=torch.int64, device=x.device)  # (n,) rows of equal keys
     if columns:

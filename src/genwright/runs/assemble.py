@@ -15,6 +15,7 @@ from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import CodecSettings, Settings, kinds
 from genwright.data.settings import DataSettings
 from genwright.recipe.schema import Recipe
+from genwright.runs.trained import TrainedRun
 from genwright.training.settings import Optimizer
 
 # of a run: keys of what is held out, so that its split does not depend on the cache
@@ -139,8 +140,8 @@ def networks(recipe: Recipe, space: Space) -> dict[str, nn.Module]:
     built = {}
     with torch.random.fork_rng():
         for name, part in recipe.networks.items():  # in whatever order: each has a seed of its own
-            of = ("weights",) if name == "model" else ("weights", name)
-            torch.manual_seed(key(recipe.seed, *of) & LARGEST_SEED)
+            named = [] if name == "model" else [name]  # a single network has no name
+            torch.manual_seed(key(recipe.seed, "weights", *named) & LARGEST_SEED)
             _, needs = asked[name]
             built[name] = part.build(space, **needs)
     return built
@@ -175,7 +176,7 @@ def _doubled(x: Tensor) -> Tensor:
     return x * 2 + 1
 
 
-def untrained(run: Any, device: torch.device) -> Objective:
+def untrained(run: TrainedRun, device: torch.device) -> Objective:
     """A run's objective as it was before its first step."""
     fresh = objective(run.recipe, space_of(run.recipe, run.codec))
     for module in fresh.modules.values():

@@ -2,7 +2,6 @@
 decoded, with what counts marked."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from genwright.core.attributes import decode
 from genwright.core.content import FirstBatch, FirstSeen
-from genwright.core.contracts import describe
+from genwright.core.contracts import Objective, describe
 from genwright.core.registry import content_of
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble, remarks
@@ -160,7 +159,7 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
     }
 
 
-def _parameters(objective: Any, engine: Engine) -> int:
+def _parameters(objective: Objective, engine: Engine) -> int:
     """How many there are; the modules are moved to the engine's device."""
     modules = objective.modules.values()
     return sum(p.numel() for module in modules for p in module.to(engine.device).parameters())
@@ -168,7 +167,7 @@ def _parameters(objective: Any, engine: Engine) -> int:
 
 def _seconds_a_step(first: FirstBatch, engine: Engine) -> float:
     """The gradients of a step's turns, measured on one micro-batch."""
-    size: int = first.stream.size
+    size = first.stream.size
     micro: int = first.recipe.training.micro_batch or size
     few = {name: value[:micro].to(engine.device) for name, value in first.prepared.items()}
     seconds: float = timed(first.objective, few, engine, 1)[0]

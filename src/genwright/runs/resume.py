@@ -91,9 +91,15 @@ def resumed_recipe(
         )
     values = saved.model_dump(mode="json")
     for name, value in here.items():
-        if name.startswith(CHANGEABLE) and value is not None:
+        if may_change(name) and value is not None:
             override(values, name, value)
     return Recipe.of(values), remarks
+
+
+def may_change(name: str) -> bool:
+    """Whether a dotted setting, or a group that it is in, is one that a resumed run may change."""
+    groups = name.split(".")
+    return any(".".join(groups[:depth]) in CHANGEABLE for depth in range(1, len(groups) + 1))
 
 
 def _differing(
@@ -108,7 +114,7 @@ def _differing(
     rate_is_open = "matrix_rate" not in asked.training.optimizer.model_fields_set
     differing = []
     for name, value in here.items():
-        if name.startswith(CHANGEABLE) or (name == rate and rate_is_open):
+        if may_change(name) or (name == rate and rate_is_open):
             continue
         is_open = value in (None, "auto") and name not in named
         if value != there.get(name) and not is_open:

@@ -179,8 +179,8 @@ def _thread_count(recipe: Recipe, engine: Engine) -> int | None:
 
 def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None) -> Any:
     """The dataset, prepared by rank 0 and opened by the others from the same cache. expected: the
-    digest of the data of a run that goes on, whose files are then verified.
-    Raises GenwrightError."""
+    digest of the data of a run that goes on, whose files are then verified. Raises
+    GenwrightError."""
     data = assemble.data_of(recipe, folder)
     codec = assemble.codec_of(recipe, folder)
     dataset = None
