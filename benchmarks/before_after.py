@@ -6,8 +6,9 @@ turns.
 SOURCES: the `src` folder of the other tree. Each measurement is a process of its own, with one
 thread; what counts is its processor time around the work, imports and preparation aside, which a
 busy machine disturbs less than the clock. Work: training a causal transformer on text, a VAE, a GAN
-and a flow of pictures; drawing 16 texts, and one; figures of a VAE with its likelihoods. Ratio: this
-tree's seconds over the other's, the median over pairs with a 95% interval (bootstrap over pairs).
+and a flow of pictures; drawing 16 texts, and one; figures of a VAE with its likelihoods. Ratio:
+this tree's seconds over the other's, the median over pairs with a 95% interval (bootstrap over
+pairs).
 """
 
 import argparse

@@ -212,7 +212,10 @@ def xml_score(choices: bytes) -> Scored:
     for part in range(dice.within(1, 3)):
         transposed = dice.pick([0, 0, -2, 7, -12])
         rows = [
-            f"<attributes><divisions>{divisions}</divisions><transpose><chromatic>{transposed}</chromatic></transpose></attributes>"
+            (
+                f"<attributes><divisions>{divisions}</divisions><transpose>"
+                f"<chromatic>{transposed}</chromatic></transpose></attributes>"
+            )
         ]
         rows += [""] * (bars - 1)
         for bar in range(bars):

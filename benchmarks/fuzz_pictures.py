@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,7 +109,7 @@ def scanlines(drawn: Drawn) -> bytes:
     return out
 
 
-def written(drawn: Drawn, before: list[bytes] = [], after: list[bytes] = []) -> bytes:  # noqa: B006 - never changed
+def written(drawn: Drawn, before: Sequence[bytes] = (), after: Sequence[bytes] = ()) -> bytes:
     """The file. before, after: chunks that stand in front of and behind the pixels."""
     height, width = len(drawn.samples), len(drawn.samples[0])
     header = struct.pack(

@@ -221,7 +221,8 @@ def quotes(rows: list[tuple[str, str]], data: st.DataObject) -> None:
         lines[hurt] = lines[hurt][:-1]  # the last quote of the row is lost
     else:
         lines[hurt] = '"' + lines[hurt]  # one too many: `""a","b"`
-    place = f"a.csv line {2 + sum(line.count(chr(10)) + 1 for line in lines[:hurt])} (row {hurt} from 0)"
+    lines_before = sum(line.count("\n") + 1 for line in lines[:hurt])
+    place = f"a.csv line {2 + lines_before} (row {hurt} from 0)"
     lines.insert(0, "id,text")
     content = "\n".join(lines) + "\n"
     check_lines(content, tabs=False)

@@ -149,7 +149,8 @@ def main() -> None:
         sys.exit("error: this compares causal runs of text; give the folder of one")
     if run.recipe.data.isolate_documents:
         sys.exit(
-            "error: exported models know no isolated documents; give a run with data.isolate_documents=false"
+            "error: exported models know no isolated documents; "
+            "give a run with data.isolate_documents=false"
         )
     ours, other = said(run), recomputed(run)
     figures = {name: {"run": ours.get(name), "recomputed": value} for name, value in other.items()}

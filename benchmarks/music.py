@@ -1,12 +1,19 @@
 """Figures of music, of runs that were trained by `genwright train`.
 
-    python benchmarks/music.py likelihood RUN          nats a token of held-out pieces: all, and those whose top voice is none of training
-    python benchmarks/music.py parallels RUN -n 200    samples of 240 sixteenths, free and under the rules: parallels, changes of note
-    python benchmarks/music.py drift RUN -n 200        of codec jsb: parallels expected after real music, and those of samples by quarter
-    python benchmarks/music.py harmonise RUN           the test split's sopranos (held-out ones where there is none): nats, notes, faults
-    python benchmarks/music.py melodies RUN -n 2000    the statistics of RL Tuner, and the distance to the band of real tunes
-    python benchmarks/music.py corpus                  the chorales into shards, cold and from the cache; the round trip of every piece
-    python benchmarks/music.py speed RUN -n 16         `genwright sample` with all its files, in a process of its own
+    python benchmarks/music.py likelihood RUN
+        nats a token of held-out pieces: all, and those whose top voice is none of training
+    python benchmarks/music.py parallels RUN -n 200
+        samples of 240 sixteenths, free and under the rules: parallels, changes of note
+    python benchmarks/music.py drift RUN -n 200
+        of codec jsb: parallels expected after real music, and those of samples by quarter
+    python benchmarks/music.py harmonise RUN
+        the test split's sopranos (held-out ones where there is none): nats, notes, faults
+    python benchmarks/music.py melodies RUN -n 2000
+        the statistics of RL Tuner, and the distance to the band of real tunes
+    python benchmarks/music.py corpus
+        the chorales into shards, cold and from the cache; the round trip of every piece
+    python benchmarks/music.py speed RUN -n 16
+        `genwright sample` with all its files, in a process of its own
 
 `--out FILE` keeps the result. Data are those of the run's recipe. Samples of parallels, drift and
 melodies are drawn at temperature 1 from all tokens; `--min-p P` leaves out those that are less

@@ -46,15 +46,27 @@ TOLERANCE = Fraction(1, 160)  # quarter notes
 OPTIONS = ("-NGRA", "-NFER", "-NGUI", "-silent")
 Sound = tuple[Fraction, Fraction, int]  # onset, length, pitch
 EXPLAINED = {  # of each tune that differs, who is right by the standard, and why
-    "oneills1850/0732-0758_bs.abc#14": "K:Bn names no mode. abc2midi says so and plays B major; the tune is in B minor. "
-    "Refusing it is right.",
+    "oneills1850/0732-0758_bs.abc#14": (
+        "K:Bn names no mode. abc2midi says so and plays B major; the tune is in B minor. "
+        "Refusing it is right."
+    ),
     "oneills1850/0732-0758_mh.abc#14": "K:Bn, as in 0732-0758_bs.abc#14.",
-    "ryansMammoth/MollShurkiesJig.abc#1": "[Ac]<a3 is a broken rhythm of unequal notes, whose effect is undefined (4.4). "
-    "We apply none and count it, as abc2midi does between single notes; between a chord and a note it applies it all the same.",
-    "ryansMammoth/MyLadysGoonHasGairsOntStrathspey.abc#1": '["Coda" e3g( is a named ending, which the standard does not have. '
-    "We read it as one; abc2midi reads it as a chord that does not end.",
-    "essenFolksong/folkHaydn.abc#13": "K:Es is no key of ABC (E flat in German). abc2midi says so and plays E major. Refusing it is right.",
-    "essenFolksong/han2.abc#374": "K:H is no key of ABC (B in German). abc2midi plays nothing, we refuse it: both are right.",
+    "ryansMammoth/MollShurkiesJig.abc#1": (
+        "[Ac]<a3 is a broken rhythm of unequal notes, whose effect is undefined (4.4). "
+        "We apply none and count it, as abc2midi does between single notes; "
+        "between a chord and a note it applies it all the same."
+    ),
+    "ryansMammoth/MyLadysGoonHasGairsOntStrathspey.abc#1": (
+        '["Coda" e3g( is a named ending, which the standard does not have. '
+        "We read it as one; abc2midi reads it as a chord that does not end."
+    ),
+    "essenFolksong/folkHaydn.abc#13": (
+        "K:Es is no key of ABC (E flat in German). abc2midi says so and plays E major. "
+        "Refusing it is right."
+    ),
+    "essenFolksong/han2.abc#374": (
+        "K:H is no key of ABC (B in German). abc2midi plays nothing, we refuse it: both are right."
+    ),
     "essenFolksong/han2.abc#445": "K:H, as in han2.abc#374.",
 }
 

@@ -55,7 +55,10 @@ FOLDERS = (
     "webern",
 )
 EXPLAINED = {
-    "PMFC_13_04-Credo Cursor.xml": "a B with a printed sharp and no <alter>: the standard says that <alter> sounds, music21 takes the sign",
+    "PMFC_13_04-Credo Cursor.xml": (
+        "a B with a printed sharp and no <alter>: "
+        "the standard says that <alter> sounds, music21 takes the sign"
+    ),
 }
 ENDINGS = (".mxl", ".xml", ".musicxml")
 

@@ -78,7 +78,8 @@ def tested(place: Path, chosen: list[str]) -> dict[str, int]:
 
 
 def run_summary(said: str) -> dict[str, int]:
-    """ "3 passed, 1 skipped in 2 s" -> counts; dots are counted where pytest is told to be quiet."""
+    """ "3 passed, 1 skipped in 2 s" -> counts; dots are counted where pytest is told to be
+    quiet."""
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|skipped)", said)}
     if counts:
         return counts

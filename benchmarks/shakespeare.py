@@ -274,7 +274,8 @@ def run_ours(data: Path, words: list[str], steps: int, seed: int) -> dict:
         from safetensors import safe_open
 
         with safe_open(f"{work}/run/checkpoints/step-{steps:08d}/weights.safetensors", "pt") as f:
-            parameters = sum(math.prod(f.get_slice(name).get_shape()) for name in f.keys())  # noqa: SIM118 - not a dict
+            names = f.keys()
+            parameters = sum(math.prod(f.get_slice(name).get_shape()) for name in names)
         precision = (
             "bf16" if "precision: bf16" in Path(work, "run", "recipe.yaml").read_text() else "fp32"
         )
@@ -406,7 +407,8 @@ def main() -> None:
         finish("shakespeare", figures, a.out)
         if figures["seeds under the bar"] < a.seeds:
             sys.exit(
-                f"{a.seeds - figures['seeds under the bar']} of {a.seeds} seeds miss the bar of {a.bar}"
+                f"{a.seeds - figures['seeds under the bar']} of {a.seeds} seeds "
+                f"miss the bar of {a.bar}"
             )
 
 

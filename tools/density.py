@@ -94,7 +94,8 @@ def _docstring_lines(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         alone = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if alone and isinstance(node.value.value, str):  # type: ignore[attr-defined]
-            yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)  # type: ignore[attr-defined]
+            last = node.end_lineno or node.lineno  # type: ignore[attr-defined]
+            yield from range(node.lineno, last + 1)  # type: ignore[attr-defined]
 
 
 def _assigns_a_tuple(node: ast.AST) -> bool:

@@ -162,7 +162,8 @@ def test_a_real_job_names_its_files(monkeypatch):
 
 SCRIPT = """
 import os, signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background inherits that Ctrl-C is ignored
+# a test run in the background inherits that Ctrl-C is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with open(sys.argv[1], "a") as file:
     file.write("the script ran\\n")
 sys.path.insert(0, {here!r})

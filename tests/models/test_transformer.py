@@ -37,8 +37,9 @@ def random_model(preset="nanochat", context=32, **settings):
     return model
 
 
-# -- against transformers
-# -----------------------------------------------------------------------------------------------------
+# ---- against transformers
+
+
 def test_logits_loss_and_gradients_equal_transformers(pair):
     theirs, ours = pair
     x, y = tokens(3, 24), tokens(3, 24, seed=1)
@@ -82,8 +83,9 @@ def test_shifted_labels_give_the_causal_class_its_own_loss(case, tmp_path):
     close(ours(x[:, :-1], x[:, 1:]).mean(), theirs(x, labels=x).loss)
 
 
-# -- documents
-# ----------------------------------------------------------------------------------------------------------------
+# ---- documents
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_packed_documents_equal_separate_ones(case, tmp_path):
     _, ours = both(case, tmp_path)
@@ -109,8 +111,9 @@ def test_documents_that_come_back_are_the_same_document():
     torch.testing.assert_close(model(changed, documents=mixed)[0, ::2], out[0, ::2])
 
 
-# -- windows
-# ------------------------------------------------------------------------------------------------------------------
+# ---- windows
+
+
 @pytest.mark.parametrize(
     ("preset", "window", "first", "last"), [("nanochat", 3, 8, 10), ("modernbert", 2, 8, 12)]
 )
@@ -128,8 +131,8 @@ def test_a_window_is_as_wide_as_it_says(preset, window, first, last):
     assert seen == list(range(first, last + 1))
 
 
-# -- cache
-# --------------------------------------------------------------------------------------------------------------------
+# ---- cache
+
 VARIANTS = [(name, {}) for name in ("nanochat", "llama", "qwen3", "speedrun")] + [
     ("nanochat", {"kv_heads": 1}),
     ("nanochat", {"window": 4, "pattern": "SL"}),
@@ -196,8 +199,9 @@ def test_too_many_tokens_are_refused():
         model(tokens(1, 3), cache=model.new_cache(1, 2))
 
 
-# -- parts
-# --------------------------------------------------------------------------------------------------------------------
+# ---- parts
+
+
 @pytest.mark.parametrize("kind", ["rms", "plain", "layer"])
 def test_norms_by_hand(kind):
     norm = Norm(kind, 2, 1e-6)

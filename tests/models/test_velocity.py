@@ -70,7 +70,10 @@ def test_close_times_differ_in_bfloat16():
 def test_sizes_a_network_cannot_make():
     with pytest.raises(
         GenwrightError,
-        match=r"model.kind=unet .*multiples of 4 here.* not 3x30x30.*such a number, lower model.levels",
+        match=(
+            r"model.kind=unet .*multiples of 4 here.* not 3x30x30.*"
+            r"such a number, lower model.levels"
+        ),
     ):
         UNetSettings().build(Space(shape=(3, 30, 30)))
     with pytest.raises(

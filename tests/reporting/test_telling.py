@@ -78,12 +78,13 @@ def test_a_gan_that_draws_blobs_does_not_open_with_its_precision():
     said = sentence(RunData("blobs", figures=BLOBS))
     head, _, rest = said.partition(". ")
     assert head == (
-        "Its samples, beside what real data reaches: recall 31.0% (real 95.0%), density 1.2 (real 0.98), "
+        "Its samples, beside what real data reaches: "
+        "recall 31.0% (real 95.0%), density 1.2 (real 0.98), "
         "coverage 5.0% (real 97.0%; no better than independent pixels, 12.0%)"
     )
-    assert (
-        rest
-        == "Precision says nothing about these samples: for independent pixels it is 99.8%, for real 94.3%."
+    assert rest == (
+        "Precision says nothing about these samples: "
+        "for independent pixels it is 99.8%, for real 94.3%."
     )
     assert "says nothing" in sentence(RunData("x", figures=BLOBS[:1])) and "83.5%" not in sentence(
         RunData("x", figures=BLOBS[:1])
@@ -115,9 +116,9 @@ def test_a_loss_without_finite_floors_is_told_without_them():
 def test_the_terminal_says_it_too():
     said = str(Evaluation(10, "ema", BLOBS, []))
     assert (
-        "Precision says nothing about these samples: for independent pixels it is 99.8%, for real 94.3%."
-        in said
-    )
+        "Precision says nothing about these samples: "
+        "for independent pixels it is 99.8%, for real 94.3%."
+    ) in said
     assert said.count("says nothing") == 1
 
 

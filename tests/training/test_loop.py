@@ -139,7 +139,10 @@ def test_gradients_of_gradients_are_refused_under_fsdp_and_compile():
     objective, _, settings = toys.make("gan", compile=True)
     with pytest.raises(
         GenwrightError,
-        match="differentiates gradients, which training.compile=true cannot do; set training.compile=false",
+        match=(
+            "differentiates gradients, which training.compile=true cannot do; "
+            "set training.compile=false"
+        ),
     ):
         loop.start(objective, settings, Engine("cpu"))
 

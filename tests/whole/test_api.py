@@ -146,7 +146,8 @@ def test_fsdp_makes_the_same_run(trained, tiny, tmp_path):
 def test_a_process_group_that_somebody_else_made_is_accepted(trained, tiny, tmp_path):
     code = (
         "import sys, json, torch.distributed as dist, genwright\n"
-        "rank, store, run, overrides = int(sys.argv[1]), sys.argv[2], sys.argv[3], json.loads(sys.argv[4])\n"
+        "rank, store, run, overrides = int(sys.argv[1]), sys.argv[2], sys.argv[3], "
+        "json.loads(sys.argv[4])\n"
         "dist.init_process_group('gloo', init_method='file://' + store, rank=rank, world_size=2)\n"
         "genwright.train('docs', run=run, quiet=True, **overrides)\n"
         "assert dist.is_initialized()\n"
@@ -169,7 +170,10 @@ def test_an_existing_run_is_never_overwritten(trained, tiny):
     before = tree(trained.folder)
     with pytest.raises(
         GenwrightError,
-        match=r"exists already, and a run is never overwritten; go on with --resume, or choose another",
+        match=(
+            r"exists already, and a run is never overwritten; "
+            r"go on with --resume, or choose another"
+        ),
     ):
         genwright.train("docs", run=trained.folder, quiet=True, **tiny)
     assert tree(trained.folder) == before

@@ -59,13 +59,19 @@ RUNS: dict[str, list[str]] = {
     "fuzz_rows": ["--examples 40"],
     "fuzz_music": ["--examples 5"],
     "generate": [
-        "--depth 1 --width 16 --heads 2 --vocabulary 16 --batch 1 --prompt 4 --tokens 8 --threads 1 --repeats 1"
+        (
+            "--depth 1 --width 16 --heads 2 --vocabulary 16 --batch 1 --prompt 4 --tokens 8 "
+            "--threads 1 --repeats 1"
+        )
     ],
     "headlines": ["CAUSAL"],
     "images_speed": ["--steps 1 --rounds 2 --batch 4 --families ring-gan"],
     "kill": ["--runs 1 --gan 0"],
     "likelihood": [
-        "--data DIGITS --minutes 0.001 --samples 2 --test 4 --threads 1 --precision fp32 --model mlp-vae"
+        (
+            "--data DIGITS --minutes 0.001 --samples 2 --test 4 --threads 1 "
+            "--precision fp32 --model mlp-vae"
+        )
     ],
     "mixtures": [" ".join(["ring --seeds 1 --steps 2", *SET])],
     "music": [
@@ -92,7 +98,8 @@ RUNS: dict[str, list[str]] = {
     "trainer": ["--data TEXT --steps 4 --repeats 1 --threads 1 --eager --precision fp32"],
     "transport": ["--seeds 1 --steps 2 --plain-steps 2 --batch 8 --points 40"],
     "utilisation": [
-        "--peak 1 --steps 2 --batch 2 --micro 1 --device cpu --set training.compile=false model.depth=1 "
+        "--peak 1 --steps 2 --batch 2 --micro 1 --device cpu --set "
+        "training.compile=false model.depth=1 "
         "model.width=32 model.heads=2 data.context=16"
     ],
     "voice_leading": ["--data CHORALES"],

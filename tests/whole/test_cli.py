@@ -132,7 +132,10 @@ def test_every_command_explains_itself_without_cut_sentences(command, capsys):
 
 
 def test_train_passes_every_word_on(api, capsys):
-    words = "train code model.depth=6 training.clip=1e-3 --run runs/a --resume --until 7 --from runs/b --processes 2 --quiet seed=3"
+    words = (
+        "train code model.depth=6 training.clip=1e-3 --run runs/a --resume --until 7 --from "
+        "runs/b --processes 2 --quiet seed=3"
+    )
     code, out, _ = run(capsys, *words.split())
     name, args, kwargs = api.calls[0]
     assert (code, name, args) == (0, "train", ("code",))

@@ -1,5 +1,5 @@
-"""A run whose checkpoints name weights as they were named before projections were modules is sampled
-and resumed as if it had today's names."""
+"""A run whose checkpoints name weights as they were named before projections were modules is
+sampled and resumed as if it had today's names."""
 
 import json
 import shutil

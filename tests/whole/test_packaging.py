@@ -157,7 +157,8 @@ def test_make_says_what_is_missing(tmp_path):
     behind."""
     old = tmp_path / "python3"
     old.write_text(
-        f'#!/bin/sh\nshift; exec {sys.executable} -c "import sys; sys.version_info = (3, 9); exec(sys.argv[1])" "$@"\n'
+        f'#!/bin/sh\nshift; exec {sys.executable} -c "import sys; sys.version_info = (3, 9); '
+        'exec(sys.argv[1])" "$@"\n'
     )
     old.chmod(0o755)
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):

@@ -1,5 +1,5 @@
-"""A plug-in with a kind of content of its own (tests/plugin: rows of a CSV, by a VAE and by a causal
-model), written from docs/extending.md alone: its commands, as a person runs them."""
+"""A plug-in with a kind of content of its own (tests/plugin: rows of a CSV, by a VAE and by a
+causal model), written from docs/extending.md alone: its commands, as a person runs them."""
 
 import csv
 import io

@@ -41,7 +41,10 @@ SUMMARY = {
 
 def test_what_a_run_was_trained_on():
     mine = Recipe.load("digits-gan", {"data.path": "data/characters/zhuyin"})
-    said = "Trained on 1,437 pictures from the folder zhuyin; 360 more are held out; with label (2 values)."
+    said = (
+        "Trained on 1,437 pictures from the folder zhuyin; 360 more are held out; "
+        "with label (2 values)."
+    )
     assert trained_on(mine, SUMMARY, "picture") == said
     chorales = {
         "train": {"examples": 770, "pieces": 329},
@@ -58,9 +61,9 @@ def test_what_a_run_was_trained_on():
         == "Trained on 1 document from the file x.txt; 1 more is held out."
     )
     several = Recipe.load("shakespeare", {"data.path": ["a/x.txt", "b/y.txt", "z.txt", "w.txt"]})
-    assert (
-        trained_on(several, words, "document")
-        == "Trained on 12 documents from the files x.txt, y.txt, z.txt and 1 more; nothing is held out."
+    assert trained_on(several, words, "document") == (
+        "Trained on 12 documents from the files x.txt, y.txt, z.txt and 1 more; "
+        "nothing is held out."
     )
 
 

@@ -20,16 +20,21 @@ BIN = Path(sys.executable).parent
 NOT_HERE = re.compile(r"git clone |make (setup|test|check)\b")
 SMALL = (
     "training.steps=4 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 "
-    "data.context=32 data.held_out=0.002 model.depth=1 codec.vocabulary=400 codec.sample=1 sampling.max_tokens=20"
+    "data.context=32 data.held_out=0.002 model.depth=1 codec.vocabulary=400 codec.sample=1 "
+    "sampling.max_tokens=20"
 )
-DRAWN = "training.steps=2 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 watching.samples=0"
+DRAWN = (
+    "training.steps=2 training.batch_size=4 training.evaluate_every=0 "
+    "training.precision=fp32 watching.samples=0"
+)
 SMALLER = {
     "emoji-flow": f"{DRAWN} model.width=8 sampling.steps=2",
     "ring-gan": f"{DRAWN} data.points=500 data.held_out=100",
 }
 MUSIC = "model.depth=1 data.context=80 sampling.passes=2"
 SMALLER["chorales-masked"] = (
-    f"training.steps=2 training.batch_size=4 training.evaluate_every=0 training.precision=fp32 {MUSIC}"
+    "training.steps=2 training.batch_size=4 training.evaluate_every=0 "
+    f"training.precision=fp32 {MUSIC}"
 )
 MINUTES = 5
 
@@ -113,7 +118,10 @@ def test_every_command_of_the_readme_works(folder):
 
 def test_the_python_of_the_readme_works(folder):
     small = dict(word.split("=") for word in SMALL.split())
-    first = f"import genwright\n_train = genwright.train\ngenwright.train = lambda r, **k: _train(r, **k | {small!r})\n"
+    first = (
+        "import genwright\n_train = genwright.train\ngenwright.train = lambda r, **k: "
+        f"_train(r, **k | {small!r})\n"
+    )
     code = "\n".join(blocks("python"))
     assert "genwright.train(" in code and "genwright.load(" in code
     done = execute([sys.executable, "-c", first + code], folder)

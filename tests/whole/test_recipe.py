@@ -90,7 +90,10 @@ def test_a_shipped_recipe_loads_is_short_and_dumps_to_itself(name, tmp_path):
 
 def test_the_issue_s_recipes_are_shipped_and_listed_without_torch():
     assert set(SHIPPED) >= {"code", "docs", "docs-masked", "shakespeare", "gpt2-small"}
-    code = "import sys; from genwright.recipe.shipped import shipped; shipped(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from genwright.recipe.shipped import shipped; shipped(); "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -219,7 +222,10 @@ def test_an_unknown_recipe_suggests_a_near_one_and_a_path():
         ("training:\n  stepz: 5\n", "training.stepz is not a setting; did you mean 'steps'?"),
         (
             "data: {path: 2024}\n",
-            "data.path is 2024; it must be text (in quotes, if it looks like a number or begins with #)",
+            (
+                "data.path is 2024; it must be text (in quotes, if it looks like "
+                "a number or begins with #)"
+            ),
         ),
         (
             "data: {kind: images}\ncodec:\n  background: #ffcc00\n",

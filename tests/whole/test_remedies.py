@@ -175,7 +175,9 @@ def test_rules_say_what_they_need(caplog):
     assert "of a single voice --rules keeps the range" in caplog.text
     with pytest.raises(
         GenwrightError,
-        match="masked model writes all places at once; leave it out, or train with objective=causal",
+        match=(
+            "masked model writes all places at once; leave it out, or train with objective=causal"
+        ),
     ):
         check_rules(four, False)
     with pytest.raises(

@@ -290,9 +290,9 @@ def test_many_alarms_are_cut_short(tmp_path):
 def test_mark_by_hand():
     prompt, copied = Mark(0, 2, "prompt"), Mark(1, 3, "copied")
     assert marked("abcd<", [prompt]) == '<mark class="prompt">ab</mark>cd&lt;'
-    assert (
-        marked("abcd", [prompt, copied])
-        == '<mark class="prompt">a</mark><mark class="prompt"><u class="copy">b</u></mark><u class="copy">c</u>d'
+    assert marked("abcd", [prompt, copied]) == (
+        '<mark class="prompt">a</mark><mark class="prompt"><u class="copy">b</u></mark>'
+        '<u class="copy">c</u>d'
     )
     assert marked("abc", [Mark(-5, 99, "copied")]) == '<u class="copy">abc</u>'
 

@@ -78,7 +78,10 @@ def test_a_run_of_an_earlier_version_is_refused_in_one_sentence(tmp_path):
     environment["data"]["digest"] = "0" * 64
     path.write_text(json.dumps(environment))
     (tmp_path / "run" / "held_out.npy").unlink()
-    match = r"recorded digest 0{16}, .* or begin a new run \(one of an earlier version held out other data, and cannot go on\)"
+    match = (
+        r"recorded digest 0{16}, .* or begin a new run "
+        r"\(one of an earlier version held out other data, and cannot go on\)"
+    )
     with pytest.raises(GenwrightError, match=match):
         train(tmp_path, resume=True)
     with pytest.raises(GenwrightError, match=match):
@@ -138,9 +141,9 @@ def test_an_empty_checkpoint_is_passed_over_and_named(tmp_path, caplog):
     said = caplog.text
     assert "step-00000200 is empty, and passed over" in said
     assert (
-        "step-00000300 is damaged (manifest.json is missing or unreadable): falling back to an earlier one"
-        in said
-    )
+        "step-00000300 is damaged (manifest.json is missing or unreadable): "
+        "falling back to an earlier one"
+    ) in said
     assert train(tmp_path, resume=True, **{"training.steps": 6}).step == 6
 
 

@@ -245,7 +245,8 @@ def test_a_warmup_that_does_not_fit_is_said():
     recipe = Recipe.load("digits-flow", {"training.steps": 264, "training.schedule.warmup": 200})
     (said,) = shortened(assemble.timed_parts(recipe), 264)
     assert said.startswith(
-        "training.schedule.warmup: 200 steps of warm-up do not fit in a run of 264, and 158 are taken"
+        "training.schedule.warmup: 200 steps of warm-up do not fit in a run "
+        "of 264, and 158 are taken"
     )
     recipe = Recipe.load("emoji-vae", {"training.steps": 264, "objective.warmup": 1000})
     (said,) = shortened(assemble.timed_parts(recipe), 264)

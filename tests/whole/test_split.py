@@ -126,7 +126,9 @@ from genwright.data.split import held_out_of, keys_of, records_of
 start, stop = map(int, sys.argv[2:])
 for count in range(start + 2, stop):
     names = [f"d{i}" for i in range(start, count)]
-    held = held_out_of([keys_of(names)], np.ones(len(names)), 0.3, "document", records_of(Path(sys.argv[1]), [], "text"))
+    keys = [keys_of(names)]
+    records = records_of(Path(sys.argv[1]), [], "text")
+    held = held_out_of(keys, np.ones(len(names)), 0.3, "document", records)
 print(" ".join(name for name, side in zip(names, held) if side))
 """
 

@@ -48,17 +48,26 @@ def test_cells_that_no_comma_separates_are_named(tmp_path, header, why):
         (
             "a.csv",
             "1,well, the rest is lost",
-            r"has 3 cells, and the first line names 2 columns; put a cell that holds a comma in quotes",
+            (
+                r"has 3 cells, and the first line names 2 columns; "
+                r"put a cell that holds a comma in quotes"
+            ),
         ),
         (
             "a.csv",
             "1",
-            r"has 1 cell, and the first line names 2 columns; give every row a cell for each column",
+            (
+                r"has 1 cell, and the first line names 2 columns; "
+                r"give every row a cell for each column"
+            ),
         ),
         (
             "a.csv",
             '1,"he said "no" again"',
-            r'has text after the quote that closes a cell; close the quote; .* written twice, as ""',
+            (
+                r"has text after the quote that closes a cell; close the quote; "
+                r'.* written twice, as ""'
+            ),
         ),
         (
             "a.csv",

@@ -112,9 +112,9 @@ def attribute_tokens(
 
 
 def random_subset(condition: Tensor, draws: Draws) -> Tensor:
-    """condition (n, columns) with some of its values left out at random: each stays with probability
-    min(1, 2u), where u is drawn evenly for every example, so that often all stay and sometimes
-    none."""
+    """condition (n, columns) with some of its values left out at random: each stays with
+    probability min(1, 2u), where u is drawn evenly for every example, so that often all stay and
+    sometimes none."""
     share = draws.uniform("share", 1)  # (n, 1)
     stays = draws.uniform("shown", condition.shape[1]) < 2 * share
     return condition * stays

@@ -227,8 +227,8 @@ class FirstBatch:
 class FirstSeen:
     """What a person sees of the first batch.
 
-    pieces: of each example (text, whether it counts in the loss). pictures: (n, C, H, W) in [-1, 1],
-    which a terminal shows in colour. facts: name -> value."""
+    pieces: of each example (text, whether it counts in the loss). pictures: (n, C, H, W) in
+    [-1, 1], which a terminal shows in colour. facts: name -> value."""
 
     pieces: list[list[tuple[str, bool]]] = field(default_factory=list)
     pictures: Tensor | None = None

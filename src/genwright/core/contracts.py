@@ -48,7 +48,7 @@ class Loss(NamedTuple):
     """
 
     total: Tensor
-    count: Tensor  # type: ignore[assignment]  # the field hides tuple.count, which a Loss has no use for
+    count: Tensor  # type: ignore[assignment]  # hides tuple.count, which a Loss has no use for
     metrics: Mapping[str, Mean]
     sums: Mapping[str, Tensor] = {}  # noqa: RUF012 - never written to
 

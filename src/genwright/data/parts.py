@@ -107,7 +107,8 @@ def unheeded(names: Iterable[str]) -> list[str]:
             continue
         training = [folder for folder, part in parts.items() if part == TRAIN]
         return [
-            f"{first_named(list(parts))} are folders like any other, and files of each are trained on;"
-            f" name {first_named(training)} alone to leave out the rest"
+            f"{first_named(list(parts))} are folders like any other, "
+            "and files of each are trained on; "
+            f"name {first_named(training)} alone to leave out the rest"
         ]
     return []

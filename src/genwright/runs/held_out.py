@@ -1,5 +1,6 @@
 """Figures of the held-out split that the objective decides, whatever the content is: what it
-measures, beside the untrained network; likelihoods of a variational one; the codes of a codebook."""
+measures, beside the untrained network; likelihoods of a variational one; the codes of a
+codebook."""
 
 from __future__ import annotations
 

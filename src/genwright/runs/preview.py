@@ -149,7 +149,8 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
         "split": "; ".join(remarks.on_both_sides(dataset)) or "no copies",
         "attributes": attributes or "none",
         "model": (
-            f"{parameters:,} parameters; weights, gradients and optimizer state take {state:,.0f} MB"
+            f"{parameters:,} parameters; weights, gradients and optimizer state "
+            f"take {state:,.0f} MB"
         ),
         "run": f"{training.steps:,} steps of {stream.size} {unit}, {epochs:,.1f} epochs",
         "time": (

@@ -215,8 +215,8 @@ class Run:
         first: int = 0,
         **options: Any,
     ) -> Any:
-        """`n` samples (of each prompt, where there are prompts), from sample `first` on, in the form
-        that is usual for them: texts, scores, a tensor (n, *shape).
+        """`n` samples (of each prompt, where there are prompts), from sample `first` on, in the
+        form that is usual for them: texts, scores, a tensor (n, *shape).
 
         options: those of `genwright sample` for its kind of content, with _ for -, and settings of
         `sampling` of the recipe. on_token(number, piece) receives what there is of a sample, where
@@ -261,8 +261,8 @@ class Run:
 
         samples: how many are drawn; None: as many as for this checkpoint before, else what takes
         about a minute. The others are options of `genwright evaluate` for its kind of content;
-        inception: weights for a figure called FID; whole: all held-out examples are measured. Raises
-        GenwrightError for one that is not for it."""
+        inception: weights for a figure called FID; whole: all held-out examples are measured.
+        Raises GenwrightError for one that is not for it."""
         given = options | {"inception": inception, "samples": samples, "whole": whole}
         asked = {name: value for name, value in given.items() if value not in (None, False)}
         check_options("evaluate", asked, self.content, str(self.folder))

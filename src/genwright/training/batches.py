@@ -1,14 +1,14 @@
 """A run's batches: this rank's rows of each, prepared, and split into micro-batches.
 
 1. The stream gives this rank's rows. Weights of examples are taken off.
-2. The objective prepares them as a whole: `prepare`, then `observe` on one micro-batch after another,
-   where it has that, then `settle` on the whole again, where it has that.
+2. The objective prepares them as a whole: `prepare`, then `observe` on one micro-batch after
+   another, where it has that, then `settle` on the whole again, where it has that.
 3. Examples of weight 0 are left out: no loss sees them. Weights other than 1 go with the batch, and
    are applied to each loss (`weighting.py`).
 4. A part of the batch is cut into micro-batches.
 
-The price of weights: over several ranks, one exchange more for each draw of the stream, and on a GPU
-one wait for it.
+The price of weights: over several ranks, one exchange more for each draw of the stream, and on a
+GPU one wait for it.
 """
 
 from collections.abc import Callable, Iterator

@@ -58,7 +58,8 @@ class PlainGradients:
         """One backward pass of the sum; examples of count 0 are left out, even where their loss is
         infinite."""
         out = loss(batch)
-        # Examples that count for nothing are left out. Not multiplied: 0 times infinity is no number.
+        # Examples that count for nothing are left out. Not multiplied: 0 times infinity is no
+        # number.
         total = out.total.masked_fill(out.count == 0, 0.0)
         if total.requires_grad:
             torch.autograd.backward(total.sum())

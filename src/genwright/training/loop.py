@@ -221,7 +221,8 @@ class _Step:
     def update(self, moving: list[Weights], factor: float, scaled: Scaling) -> None:
         """One optimizer step of the moving modules, unless something was not finite."""
         if isinstance(scaled.finite, Tensor):
-            # A turn after one that was not finite, which nobody has seen yet, updates nothing either.
+            # A turn after one that was not finite, which nobody has seen yet, updates nothing
+            # either.
             self.finite = scaled.finite if self.finite is None else self.finite & scaled.finite
             for weights in moving:
                 weights.update(factor, scaled.scale, self.finite)

@@ -1,5 +1,5 @@
-"""What is done to a plain module before and after it is trained: the dtype it computes in, its saved
-weights, and how it becomes plain again."""
+"""What is done to a plain module before and after it is trained: the dtype it computes in, its
+saved weights, and how it becomes plain again."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass

@@ -93,7 +93,10 @@ def test_many_bad_pictures_are_counted_and_three_named(tmp_path, folder):
     for i in range(5):
         (folder / f"bad{i}.png").write_bytes(b"?")
     refused(
-        r"5 of 35 pictures cannot be used: bad0.png is no .*; bad1.png .*; bad2.png .*; and 2 more; mend",
+        (
+            r"5 of 35 pictures cannot be used: bad0.png is no .*; bad1.png .*; "
+            r"bad2.png .*; and 2 more; mend"
+        ),
         tmp_path,
         path=str(folder),
     )
@@ -135,7 +138,10 @@ def test_nothing_to_read(tmp_path, folder):
 def test_one_picture(tmp_path, folder):
     one = str(folder / "3.png")
     refused(
-        "there is a single picture, which cannot be held out and trained on; give more pictures, or",
+        (
+            "there is a single picture, which cannot be held out and trained on; "
+            "give more pictures, or"
+        ),
         tmp_path,
         path=one,
     )
@@ -151,7 +157,10 @@ def test_an_empty_class(tmp_path, folder):
     for i in range(30):
         (folder / f"{i}.png").rename(folder / "ab"[i % 2] / f"{i}.png")
     refused(
-        "the class void is empty: its folder holds no picture; put it right, or set data.on_bad_file",
+        (
+            "the class void is empty: its folder holds no picture; "
+            "put it right, or set data.on_bad_file"
+        ),
         tmp_path,
         path=str(folder),
     )

@@ -401,6 +401,9 @@ def test_workers_import_no_torch():
     import subprocess
     import sys
 
-    code = "import sys; from genwright.contents.images.pictures import DECODE; assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from genwright.contents.images.pictures import DECODE; "
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert pictures.DECODE.files({"files": [("a.png", "/data/a.png")]}) == ["/data/a.png"]

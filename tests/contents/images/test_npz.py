@@ -85,7 +85,10 @@ def test_labels_of_every_form(tmp_path, labels, wanted, split):
         (np.where(Y == 1, np.nan, Y), "y holds fractions"),
         (
             np.array(["a", "b", "c"], object)[Y],
-            "y holds no plain numbers or texts, and Python objects are never read back: save texts with astype",
+            (
+                "y holds no plain numbers or texts, and Python objects are never read back: "
+                "save texts with astype"
+            ),
         ),
         (np.array([b"\xff", b"b", b"c"])[Y], "y holds bytes that are no UTF-8"),
         (Y.astype(np.complex64), "y is of complex64, which is no label"),
@@ -256,7 +259,10 @@ def test_pictures_of_every_form(tmp_path, array, wanted):
         ),
         (
             {"x": X, "images": X},
-            r"holds several arrays that may be the pictures: x uint8 \(30, 6, 6\), images uint8 \(30, 6, 6\); call",
+            (
+                r"holds several arrays that may be the pictures: "
+                r"x uint8 \(30, 6, 6\), images uint8 \(30, 6, 6\); call"
+            ),
         ),
         ({"a": X, "b": X}, "holds several arrays that may be the pictures"),
         (

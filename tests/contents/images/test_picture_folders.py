@@ -148,7 +148,10 @@ def test_words_that_only_sound_like_parts_are_classes(root):
     [
         (
             ["cat", "dog", "test"],
-            "in holds test beside cat, dog: is that a class, or a part that must not be trained on.; leave only parts",
+            (
+                "in holds test beside cat, dog: is that a class, or a part that must not be "
+                "trained on.; leave only parts"
+            ),
         ),
         (["train", "test", "extra"], "in holds test, train beside extra: is that"),
         (["train", "Test", "."], "in holds Test, train beside pictures of its own"),
@@ -164,7 +167,10 @@ def test_words_that_only_sound_like_parts_are_classes(root):
         ),
         (
             ["test"],
-            "in holds test and nothing that is called train, .*; to train on it, give the folder itself, as in data.path=.*in/test",
+            (
+                "in holds test and nothing that is called train, .*; "
+                "to train on it, give the folder itself, as in data.path=.*in/test"
+            ),
         ),
         (["val", "test"], "in holds test, val and nothing that is called train"),
     ],
@@ -231,7 +237,10 @@ def test_parts_that_other_data_does_not_heed_are_said(tmp_path):
     from genwright.data.parts import unheeded
 
     assert unheeded(["train/a.txt", "test/b.txt"]) == [
-        "test, train are folders like any other, and files of each are trained on; name train alone to leave out the rest"
+        (
+            "test, train are folders like any other, and files of each are trained on; "
+            "name train alone to leave out the rest"
+        )
     ]
     assert (
         unheeded(["x/Train/a.mid", "x/Val/b.mid"])
@@ -239,7 +248,10 @@ def test_parts_that_other_data_does_not_heed_are_said(tmp_path):
         and not unheeded([])
     )
     assert unheeded(["cats_train/a.txt", "cats_test2/b.txt", "dogs/c.txt"]) == [
-        "cats_test2, cats_train are folders like any other, and files of each are trained on; name cats_train alone to leave out the rest"
+        (
+            "cats_test2, cats_train are folders like any other, and files of each are trained on; "
+            "name cats_train alone to leave out the rest"
+        )
     ]
     assert not unheeded(["steam_train/a.txt", "model_test/b.txt"])
     for part in ("train", "test"):
@@ -247,7 +259,8 @@ def test_parts_that_other_data_does_not_heed_are_said(tmp_path):
         for i in range(9):
             (tmp_path / part / f"{i}.txt").write_text(f"{part} {i}")
             (tmp_path / part / f"{i}.abc").write_text(
-                f"X:1\nK:C\nCDEF GAB{'cdefgabCD'[i]}|{'CDEFGABcd'[i]}4 {part[-1].replace('n', 'g').replace('t', 'a')}4|"
+                f"X:1\nK:C\nCDEF GAB{'cdefgabCD'[i]}|{'CDEFGABcd'[i]}4 "
+                f"{part[-1].replace('n', 'g').replace('t', 'a')}4|"
             )
     pytest.importorskip("genwright.contents.text")
     from genwright.contents.text.codec import Bytes
@@ -436,7 +449,10 @@ def test_what_is_no_picture_is_passed_over_and_tables_and_archives_are_noted(roo
         (root / name).write_bytes(b"any")
     assert prepared(root).summary["remarks"] == [
         "not looked into: more.zip, x.npz, y.NPY",
-        "not read: metadata.jsonl, train.csv; a table of attributes is named by data.attributes, or called attributes.csv",
+        (
+            "not read: metadata.jsonl, train.csv; a table of attributes is named by "
+            "data.attributes, or called attributes.csv"
+        ),
     ]
     (root / "train.csv").write_text("file,mood\n0.png,shy\n")
     with_table = prepared(root, attributes=str(root / "train.csv"), minimum=1)

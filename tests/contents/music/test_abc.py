@@ -67,7 +67,10 @@ def test_a_voice_goes_on_where_it_left_off_and_inline():
 
 
 def test_properties_of_voices_move_octaves_and_semitones():
-    head = 'X:1\nL:1/4\nV:1 name="Violin = first" octave=1\nV:2 clef=treble-8\nV:3 transpose=-2 clef=bass\nV:4 bass\nK:C\n'
+    head = (
+        'X:1\nL:1/4\nV:1 name="Violin = first" octave=1\nV:2 clef=treble-8\n'
+        "V:3 transpose=-2 clef=bass\nV:4 bass\nK:C\n"
+    )
     found = draft(head + "V:1\nC\nV:2\nC\nV:3\nC\nV:4\nC\nV:5 octave=-1 transpose=3\nC\n")
     assert [notes[0].pitch for _, notes in found.voices] == [72, 48, 58, 60, 51]
     assert pitches("C[K:transpose=5]C[K:octave=-1]C[K:clef=treble+8]C[K:treble]C") == [
@@ -164,7 +167,10 @@ def test_a_tune_ends_at_the_empty_line():
 
 
 def test_typeset_text_remarks_and_continued_fields_are_no_music():
-    text = "X:1\nT:A title\nH:It was heard\n+:CDE at a fair\nK:C\nC\n%%begintext\nAdd a bad egg\n\nX:9\nGAB\n%%endtext\nD\n"
+    text = (
+        "X:1\nT:A title\nH:It was heard\n+:CDE at a fair\nK:C\nC\n%%begintext\nAdd a bad egg\n\n"
+        "X:9\nGAB\n%%endtext\nD\n"
+    )
     text += "r:a bad egg\nw:ab-ba\n+:ce de\nE % a bad egg\n% abc\n%%text abc\nF\n"
     assert [pitch for _, _, pitch in sounds(text)] == [60, 62, 64, 65]
     assert lost(text) == {"lines of lyrics": 1}
@@ -191,7 +197,10 @@ def test_tunes_without_a_number_are_told_apart_by_empty_lines():
 
 
 def test_the_file_header_holds_for_all_tunes_and_other_text_for_none():
-    text = "%abc-2.1\nM:3/4\nL:1/8\nC:Somebody\n\nFree text, L:1/2 and\nM:2/4\n\nX:1\nK:C\nCD\n\nX:2\nL:1/4\nC:Another\nK:C\nCD\n"
+    text = (
+        "%abc-2.1\nM:3/4\nL:1/8\nC:Somebody\n\nFree text, L:1/2 and\nM:2/4\n\nX:1\nK:C\nCD\n\n"
+        "X:2\nL:1/4\nC:Another\nK:C\nCD\n"
+    )
     first, second = (abc_reader.read(tune) for tune in abc_file.tunes(text.encode()))
     assert [raw.length for raw in first.voices[0][1]] == [F(1, 2)] * 2 and [
         raw.length for raw in second.voices[0][1]

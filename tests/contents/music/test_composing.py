@@ -161,7 +161,10 @@ REFUSED = {
     (
         "tunes",
         "--rules",
-    ): "this run's codec writes one note after the other; leave it out, or train with codec.kind=grid",
+    ): (
+        "this run's codec writes one note after the other; "
+        "leave it out, or train with codec.kind=grid"
+    ),
     ("tunes", "--continue", "theme.mid", "--bars", "1"): "bars already; give --bars",
     (
         "tunes",
@@ -198,7 +201,10 @@ REFUSED = {
     (
         "xml",
         "--rules",
-    ): "this run's masked model writes all places at once; leave it out, or train with objective=causal",
+    ): (
+        "this run's masked model writes all places at once; "
+        "leave it out, or train with objective=causal"
+    ),
     ("xml", "--soundfont", "gone.sf2", "--bars", "1", "-n", "1"): "gone.sf2",
 }
 

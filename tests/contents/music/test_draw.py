@@ -161,6 +161,9 @@ def test_without_verovio_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "verovio", None)
     with pytest.raises(
         GenwrightError,
-        match=r"drawing notes needs verovio, which is not installed; pip install 'genwright\[music\]'",
+        match=(
+            r"drawing notes needs verovio, which is not installed; "
+            r"pip install 'genwright\[music\]'"
+        ),
     ):
         notation_svg(chorale())

@@ -77,7 +77,8 @@ def test_a_reader_that_trips_is_found_out(fuzz_music, kind, monkeypatch):
 
 def test_the_generator_of_musicxml_knows_its_notes(fuzz_music):
     score = fuzz_music.Scored(
-        "<score-partwise><part id='P'><measure><note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration></note></measure>"
+        "<score-partwise><part id='P'><measure><note><pitch><step>C</step><octave>4</octave>"
+        "</pitch><duration>2</duration></note></measure>"
         "</part></score-partwise>",
         Counter({(0, 2, 60): 1}),
         Counter(),

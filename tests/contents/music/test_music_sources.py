@@ -25,13 +25,19 @@ from genwright.contents.music.score import Key, Meter, Note, Score, Tempo
 from genwright.core.errors import GenwrightError
 from genwright.data.source_files import SourceFile
 
-DOCTYPE = '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">'
+DOCTYPE = (
+    '<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 3.1 Partwise//EN" '
+    '"http://www.musicxml.org/dtds/partwise.dtd">'
+)
 NOTE = "<note><pitch><step>{}</step><octave>{}</octave></pitch><duration>{}</duration>{}</note>"
 
 
 def xml(*parts: str, head: str = "", prolog: str = DOCTYPE) -> bytes:
     body = "".join(f'<part id="P{i}">{part}</part>' for i, part in enumerate(parts))
-    return f'<?xml version="1.0" encoding="UTF-8"?>{prolog}<score-partwise>{head}{body}</score-partwise>'.encode()
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?>{prolog}'
+        f"<score-partwise>{head}{body}</score-partwise>"
+    ).encode()
 
 
 def measure(*elements: str) -> str:
@@ -243,8 +249,14 @@ def test_chorales_have_four_voices_fermatas_and_a_licence():
 
 
 def test_musicxml_voices_chords_ties_and_transposition(tmp_path):
-    attributes = "<attributes><divisions>2</divisions><key><fifths>2</fifths><mode>major</mode></key><time><beats>3+2</beats>"
-    attributes += "<beat-type>4</beat-type></time><transpose><chromatic>-2</chromatic></transpose></attributes>"
+    attributes = (
+        "<attributes><divisions>2</divisions><key><fifths>2</fifths>"
+        "<mode>major</mode></key><time><beats>3+2</beats>"
+    )
+    attributes += (
+        "<beat-type>4</beat-type></time><transpose><chromatic>-2</chromatic>"
+        "</transpose></attributes>"
+    )
     second = note("C", 4, 10, "<voice>2</voice><tie type='start'/>")
     first = measure(
         attributes,
@@ -262,7 +274,10 @@ def test_musicxml_voices_chords_ties_and_transposition(tmp_path):
     tied = measure(
         note("C", 4, 2, "<voice>2</voice><tie type='stop'/><notations><fermata/></notations>")
     )
-    head = '<work><work-title> A  tune </work-title></work><identification><creator type="composer">N. N.</creator></identification>'
+    head = (
+        "<work><work-title> A  tune </work-title></work><identification>"
+        '<creator type="composer">N. N.</creator></identification>'
+    )
     head += (
         '<part-list><score-part id="P0"><part-name>Clarinet</part-name></score-part></part-list>'
     )
@@ -315,7 +330,10 @@ def packed(score: bytes, name: str = "score.xml") -> bytes:
 
 
 def test_abc_tune_type_key_tempo_chords_and_marks(tmp_path):
-    tune = 'X:1\nT:One\nT:Or another\nR:Jig\nM:6/8\nL:1/8\nQ:3/8=80\nK:Em\nE|">"G2A {c}B>c d|[EG]3-[EG]3:|\n\n'
+    tune = (
+        "X:1\nT:One\nT:Or another\nR:Jig\nM:6/8\nL:1/8\nQ:3/8=80\nK:Em\n"
+        'E|">"G2A {c}B>c d|[EG]3-[EG]3:|\n\n'
+    )
     second = "X:2\nT:Two\nM:C|\nK:D dorian\n(3ABc d2 d-e|\n"
     first, other = read(tmp_path, "a.abc", tune + second, 12)
     assert (
@@ -579,7 +597,10 @@ def test_a_folder_is_walked_and_a_bad_file_is_named(tmp_path):
         source_music.find("files")
     with pytest.raises(
         GenwrightError,
-        match="there is no music in .*; give a path that holds .krn, .mid, .midi, .musicxml, .mxl, .xml, .abc files",
+        match=(
+            "there is no music in .*; give a path that holds .krn, .mid, .midi, "
+            ".musicxml, .mxl, .xml, .abc files"
+        ),
     ):
         source_music.find("files", (str(tmp_path / "sub") + "/../empty",)) if (
             tmp_path / "empty"
@@ -590,14 +611,20 @@ def test_collections_need_music21(monkeypatch):
     monkeypatch.setattr(source_music, "find_spec", lambda name: None)
     with pytest.raises(
         GenwrightError,
-        match=r"data.source=chorales needs music21, which is not installed; pip install 'genwright\[music\]'",
+        match=(
+            r"data.source=chorales needs music21, which is not installed; "
+            r"pip install 'genwright\[music\]'"
+        ),
     ):
         source_music.find("chorales")
 
 
 LAUGHS = '<!DOCTYPE score-partwise [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]>'
 OUTSIDE = '<!DOCTYPE score-partwise [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
-PARAMETER = '<!DOCTYPE score-partwise SYSTEM "http://localhost:9/x.dtd" [<!ENTITY % a SYSTEM "http://localhost:9/a">%a;]>'
+PARAMETER = (
+    '<!DOCTYPE score-partwise SYSTEM "http://localhost:9/x.dtd" [<!ENTITY % a SYSTEM '
+    '"http://localhost:9/a">%a;]>'
+)
 HUGE = measure(note("C", 4, 1), "<forward><duration>1e300</duration></forward>")
 BAD = {
     "laughs.musicxml": (xml(measure(), prolog=LAUGHS), "declares entities in its doctype"),
@@ -688,7 +715,10 @@ def test_a_missing_reader_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "music21.humdrum.spineParser", None)
     with pytest.raises(
         GenwrightError,
-        match=r"a.krn needs a package that is not installed: music21.*; pip install 'genwright\[music\]'",
+        match=(
+            r"a.krn needs a package that is not installed: music21.*; "
+            r"pip install 'genwright\[music\]'"
+        ),
     ):
         read(tmp_path, "a.krn", "**kern\n4c\n*-\n")
 

@@ -23,7 +23,10 @@ BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 def note(step: str, octave: int, duration: int | str, more: str = "") -> str:
-    return f"<note><pitch><step>{step}</step><octave>{octave}</octave></pitch><duration>{duration}</duration>{more}</note>"
+    return (
+        f"<note><pitch><step>{step}</step><octave>{octave}</octave></pitch>"
+        f"<duration>{duration}</duration>{more}</note>"
+    )
 
 
 def rest(duration: int) -> str:
@@ -219,7 +222,10 @@ def test_a_step_back_behind_the_bar_is_counted():
 
 
 def metronome(inner: str, sound: str = "") -> str:
-    return f"<direction><direction-type><metronome>{inner}</metronome></direction-type>{sound}</direction>"
+    return (
+        f"<direction><direction-type><metronome>{inner}</metronome>"
+        f"</direction-type>{sound}</direction>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -228,13 +234,19 @@ def metronome(inner: str, sound: str = "") -> str:
         ("<beat-unit>quarter</beat-unit><per-minute>96</per-minute>", 96),
         ("<beat-unit>quarter</beat-unit><beat-unit-dot/><per-minute>80</per-minute>", 120),
         (
-            "<beat-unit>half</beat-unit><beat-unit-dot/><beat-unit-dot/><per-minute>40</per-minute>",
+            (
+                "<beat-unit>half</beat-unit><beat-unit-dot/><beat-unit-dot/>"
+                "<per-minute>40</per-minute>"
+            ),
             140,
         ),
         ("<beat-unit>eighth</beat-unit><per-minute>ca. 92.5</per-minute>", 46.25),
         ("<beat-unit>half</beat-unit><per-minute>60-66</per-minute>", 120),
         (
-            "<beat-unit>half</beat-unit><beat-unit-tied><beat-unit>eighth</beat-unit></beat-unit-tied><per-minute>40</per-minute>",
+            (
+                "<beat-unit>half</beat-unit><beat-unit-tied><beat-unit>eighth</beat-unit>"
+                "</beat-unit-tied><per-minute>40</per-minute>"
+            ),
             100,
         ),
     ],
@@ -332,7 +344,10 @@ def test_each_staff_may_have_its_own_transposition():
 
 
 def test_an_octave_sign_changes_no_pitch():
-    sign = '<direction><direction-type><octave-shift type="down" size="8"/></direction-type></direction>'
+    sign = (
+        '<direction><direction-type><octave-shift type="down" size="8"/>'
+        "</direction-type></direction>"
+    )
     assert read(xml(bars(sign + note("C", 6, 4))))[0].voices == ((Note(0, 16, 84),),)
 
 
@@ -373,7 +388,10 @@ def test_a_part_on_the_channel_of_drums_has_no_pitches():
 
 
 def test_metres_and_keys_are_those_of_the_first_part_with_a_pitch():
-    drums = "<attributes><key><fifths>0</fifths></key></attributes><note><unpitched/><duration>4</duration></note>"
+    drums = (
+        "<attributes><key><fifths>0</fifths></key></attributes><note><unpitched/>"
+        "<duration>4</duration></note>"
+    )
     score, _ = read(
         xml(
             bars(drums),
@@ -405,9 +423,13 @@ def test_keys_of_their_own_making_are_counted():
 
 
 def test_a_timewise_score_is_the_same():
-    by_time = "<measure><part id='A'>{}</part><part id='B'>{}</part></measure><measure><part id='B'>{}</part></measure>"
+    by_time = (
+        "<measure><part id='A'>{}</part><part id='B'>{}</part></measure>"
+        "<measure><part id='B'>{}</part></measure>"
+    )
     head = "<part-list><score-part id='B'><part-name>Bass</part-name></score-part></part-list>"
-    data = f"<score-timewise>{head}{by_time.format(note('C', 5, 4), note('C', 3, 4), note('D', 3, 4))}</score-timewise>"
+    measures = by_time.format(note("C", 5, 4), note("C", 3, 4), note("D", 3, 4))
+    data = f"<score-timewise>{head}{measures}</score-timewise>"
     score, _ = read(data)
     assert score.voices == (
         (Note(0, 16, 72),),

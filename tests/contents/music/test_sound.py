@@ -158,12 +158,17 @@ def test_nothing_is_written_of_what_cannot_be_played(tmp_path):
     pytest.importorskip("verovio")
     with pytest.raises(
         GenwrightError,
-        match="a tempo of 0 quarter notes a minute cannot be played; give one from 4 to 10000, such as 80",
+        match=(
+            "a tempo of 0 quarter notes a minute cannot be played; "
+            "give one from 4 to 10000, such as 80"
+        ),
     ):
         files_of(Score(((Note(0, 4, 60),),), 4, tempo=0.0), tmp_path, "x")
     with pytest.raises(
         GenwrightError,
-        match="the piece lasts 200 minutes; sound is made of at most 60: cut it, or raise its tempo",
+        match=(
+            "the piece lasts 200 minutes; sound is made of at most 60: cut it, or raise its tempo"
+        ),
     ):
         files_of(Score(((Note(0, 4, 60),),), 4 * 4 * 200, tempo=4.0), tmp_path, "x")
     with pytest.raises(GenwrightError, match="the score is empty"):
@@ -225,7 +230,10 @@ def test_a_soundfont_is_played_or_the_version_that_cannot_is_named(font):
     if symusic.__version__ == "0.6.0":
         with pytest.raises(
             GenwrightError,
-            match=r"this version of symusic cannot play \(0.6.0 cannot\); pip install 'symusic==0.5.9'",
+            match=(
+                r"this version of symusic cannot play \(0.6.0 cannot\); "
+                r"pip install 'symusic==0.5.9'"
+            ),
         ):
             to_wav(A, font)
     else:

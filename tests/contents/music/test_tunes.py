@@ -302,6 +302,8 @@ def test_far_notes_are_folded_and_finer_grids_read():
     assert melody_tokens(Score(((),), 8), 4).tolist() == [1] * 4
     with pytest.raises(
         GenwrightError,
-        match="a grid of 6 steps a quarter note has no sixteenths; read the piece on one of 4, 8, 12",
+        match=(
+            "a grid of 6 steps a quarter note has no sixteenths; read the piece on one of 4, 8, 12"
+        ),
     ):
         melody_tokens(melody((0, 1, 60), per_quarter=6))

@@ -263,6 +263,8 @@ def test_no_fermata_no_cadence():
 def test_only_four_voices():
     with pytest.raises(
         GenwrightError,
-        match="a piece of 3 voices has no voice-leading of four; give soprano, alto, tenor and bass",
+        match=(
+            "a piece of 3 voices has no voice-leading of four; give soprano, alto, tenor and bass"
+        ),
     ):
         faults(of_grid(np.full((8, 3), 60)))

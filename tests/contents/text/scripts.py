@@ -6,7 +6,10 @@ from tokenizers import AddedToken, Tokenizer, decoders, models
 from genwright.contents.text.codec import TextCodec
 from genwright.contents.text.utf8 import token_bytes
 
-SCRIPTS = "The naïve café. Съешь же ещё этих мягких французских булок. 天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。ようこそ 👋🏽🌍 مرحبا नमस्ते 𝄞𐍈\n"
+SCRIPTS = (
+    "The naïve café. Съешь же ещё этих мягких французских булок. "
+    "天地玄黄，宇宙洪荒。日月盈昃，辰宿列张。ようこそ 👋🏽🌍 مرحبا नमस्ते 𝄞𐍈\n"
+)
 
 
 def is_text(data: bytes) -> bool:

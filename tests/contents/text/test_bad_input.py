@@ -109,7 +109,10 @@ def test_broken_compression(tmp_path, corpus):
         ("{oops", "rows.jsonl line 3 .row 2 from 0. is not JSON"),
         (
             '{"body": "x"}',
-            r"rows.jsonl line 3 \(row 2 from 0\) has no field 'text' \(it has body\); set data.field",
+            (
+                r"rows.jsonl line 3 \(row 2 from 0\) has no field 'text' "
+                r"\(it has body\); set data.field"
+            ),
         ),
         ("[1]", "rows.jsonl line 3 .* is neither an object nor a string"),
         ('{"text": "\\ud800"}', "rows.jsonl line 3 .* holds half of a surrogate pair"),

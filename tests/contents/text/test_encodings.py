@@ -149,15 +149,24 @@ def test_one_mark_is_dropped_and_no_more(tmp_path):
         (marked("ab\0c", "utf-16-le"), "is binary: a zero character at offset 6"),
         (
             "Text, 日本".encode("utf-16-le"),
-            r"zero byte at offset 1 \(it seems to be UTF-16 \(little-endian\) without a byte-order mark",
+            (
+                r"zero byte at offset 1 \(it seems to be UTF-16 \(little-endian\) "
+                r"without a byte-order mark"
+            ),
         ),
         (
             "Text, 日本".encode("utf-16-be"),
-            r"zero byte at offset 0 \(it seems to be UTF-16 \(big-endian\) without a byte-order mark",
+            (
+                r"zero byte at offset 0 \(it seems to be UTF-16 \(big-endian\) "
+                r"without a byte-order mark"
+            ),
         ),
         (
             "Text, 日本".encode("utf-32-le"),
-            r"zero byte at offset 1 \(it seems to be UTF-32 \(little-endian\) without a byte-order mark",
+            (
+                r"zero byte at offset 1 \(it seems to be UTF-32 \(little-endian\) "
+                r"without a byte-order mark"
+            ),
         ),
         (
             "吾輩は猫である。\n名前".encode("utf-16-le"),

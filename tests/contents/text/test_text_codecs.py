@@ -15,7 +15,10 @@ from genwright.core.errors import GenwrightError
 from genwright.data.readers import safe_cut
 
 CORPUS = [
-    'def f(x, y=10):\n    """Returns x\'s value: 1234."""\n    return [x ** 2, y]  # naïve “quotes” — ok\n\n\n',
+    (
+        'def f(x, y=10):\n    """Returns x\'s value: 1234."""\n'
+        "    return [x ** 2, y]  # naïve “quotes” — ok\n\n\n"
+    ),
     "class A(B):\n\tdef __init__(self):\n\t\tself.items = {'true': None}\r\n        pass\n",
     "Über the café, 2024-11-22; x != y && <|end|> [MASK]\n日本語のテキスト\n",
 ] * 4

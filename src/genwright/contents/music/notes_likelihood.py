@@ -1,5 +1,5 @@
-"""How likely a model finds the notes of held-out pieces: of a causal one, all and those that change;
-of a masked one, the lower voices given the soprano."""
+"""How likely a model finds the notes of held-out pieces: of a causal one, all and those that
+change; of a masked one, the lower voices given the soprano."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ from genwright.runs.held_out import SEEN, held_out_figures, objective_figures
 if TYPE_CHECKING:
     from genwright.runs.trained import TrainedRun
 
-# drawn at most, unless another number is asked for: PacGAN's protocol (Lin et al., arXiv 1712.04086)
+# drawn at most, unless another number is asked for: PacGAN's protocol (Lin et al., arXiv
+# 1712.04086)
 SAMPLES = 2500
 LEAST = 64  # samples that are always drawn
 PART = 64  # samples that are drawn at once
