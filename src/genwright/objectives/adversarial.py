@@ -59,7 +59,7 @@ PENALTIES: Mapping[str, tuple[float, float]] = {
     "relativistic": (1.0, 1.0),
     "non-saturating": (1.0, 0.0),
 }
-SURE = 0.6  # ADA's target: mean sign of the scores of real examples
+AUGMENT_TARGET = 0.6  # ADA's target: mean sign of the scores of real examples
 # a constant added to all scores changes nothing: a score's own sign means nothing
 _RELATIVE = ("relativistic", "wasserstein")
 
@@ -220,11 +220,11 @@ class AdversarialObjective(Objective, Latent):
 
     def after_step(self, metrics: Metrics, sums: Mapping[str, Tensor]) -> None:
         """Adaptive augmentation: its probability rises while the discriminator is surer of real
-        examples than SURE."""
+        examples than AUGMENT_TARGET."""
         if not self.settings.augment:
             return
         step = self.settings.augment_step
-        if metrics["real_sign"] <= SURE:
+        if metrics["real_sign"] <= AUGMENT_TARGET:
             step = -step
         # above 0.8 augmentations leak into what is generated (Karras et al., arXiv 2006.06676,
         # section 2.2)

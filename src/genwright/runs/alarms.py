@@ -22,13 +22,13 @@ from genwright.training.state import State
 log = logging.getLogger(__name__)
 
 # what training steps record: their mean since the evaluation before is judged
-MEANS = ("wins", "used", "discriminator_loss")
+MEAN_OF_STEPS = ("wins", "used", "discriminator_loss")
 PATIENCE = 3  # evaluations in a row that a discriminator must win
 # nats: its loss below which it hardly doubts; while a generator learns well it may rank nearly all
 # pairs right, by little
-SURE = 0.25
-FOUND = 0.2  # share of the data that samples must once have covered, to have lost it
-REAL = 0.5  # share of samples among real ones, from which on they look real
+SURE_LOSS = 0.25
+ONCE_COVERED = 0.2  # share of the data that samples must once have covered, to have lost it
+LOOKS_REAL = 0.5  # share of samples among real ones, from which on they look real
 
 Rows = Sequence[Mapping[str, float]]  # of each evaluation, oldest first: its numbers by name
 
@@ -61,8 +61,8 @@ def _mode_collapse(rows: Rows, settings: Watching) -> str | None:
         return None
     best = max(covered)
     now = max(covered[-2:])
-    fell = best >= FOUND and now < settings.coverage * best
-    look_real = min(_values_of(rows, "precision")[-2:], default=0) >= REAL
+    fell = best >= ONCE_COVERED and now < settings.coverage * best
+    look_real = min(_values_of(rows, "precision")[-2:], default=0) >= LOOKS_REAL
     if fell:
         before = f" after {best:.0%} at best"
     elif look_real and now < settings.coverage / 2:
@@ -83,7 +83,7 @@ def _discriminator_has_won(rows: Rows, settings: Watching, augmented: bool) -> s
     wins = _values_of(rows, "wins")
     if len(wins) < PATIENCE or min(wins[-PATIENCE:]) <= settings.wins:
         return None
-    if max(_values_of(rows, "discriminator_loss")[-PATIENCE:], default=0.0) > SURE:
+    if max(_values_of(rows, "discriminator_loss")[-PATIENCE:], default=0.0) > SURE_LOSS:
         return None
     covered = _values_of(rows, "coverage")[-PATIENCE:]
     if len(covered) == PATIENCE and covered[-1] > covered[0] + 0.01:
@@ -159,7 +159,7 @@ def rows_of(records: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
             sums[name].append(value)
         if "held_out" in record:
             row = _finite(record["held_out"])
-            for name in MEANS:
+            for name in MEAN_OF_STEPS:
                 if sums[name]:
                     row[name] = math.fsum(sums[name]) / len(sums[name])
             rows.append(row)
@@ -226,7 +226,7 @@ class Alarms(Hook):
         if step > 0:
             lines.append(record)
         for line in lines:
-            kept = {name: line[name] for name in (*MEANS, "held_out") if name in line}
+            kept = {name: line[name] for name in (*MEAN_OF_STEPS, "held_out") if name in line}
             self.records.append(kept)
         self.step = step
 

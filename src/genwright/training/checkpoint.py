@@ -91,7 +91,7 @@ def save(
         flush(root)
     except Exception as problem:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise _sentence(problem, final) from problem
+        raise _explained(problem, final) from problem
     return final
 
 
@@ -116,7 +116,7 @@ def store_frozen(run: Path, named: Mapping[str, Tensor]) -> list[str]:
             flush(folder)
         except Exception as problem:
             temporary.unlink(missing_ok=True)
-            raise _sentence(problem, folder) from problem
+            raise _explained(problem, folder) from problem
         stored.append(f"{FROZEN}/{found}.safetensors")
     return stored
 
@@ -127,7 +127,9 @@ def _write_tensors(path: Path, named: Mapping[str, Tensor]) -> None:
     make_readable(path)
 
 
-def _sentence(problem: Exception, path: Path) -> Exception:
+def _explained(problem: Exception, path: Path) -> Exception:
+    """The error to raise for a failure to write: one with a remedy for a full disk and for missing
+    permission, any other as it is."""
     code = getattr(problem, "errno", None)
     text = str(problem)
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text or "os error 28" in text:
