@@ -60,8 +60,7 @@ def option_parameters(command: str) -> dict[str, tuple[Any, Any]]:
 def _parameter(name: str, owners: list[type[Options]], every: int) -> tuple[Any, Any]:
     """An option of these classes, of so many."""
     first = owners[0]
-    extra = first.model_fields[name].json_schema_extra
-    metavar = str(extra.get("metavar") or "") if isinstance(extra, dict) else ""
+    metavar = "|".join(dict.fromkeys(filter(None, (_metavar(cls, name) for cls in owners))))
     flags = option_name(first, name).split(",")
     words = help_of(name, owners, every)
     wanted = typed(first.model_fields[name].annotation)
@@ -69,6 +68,12 @@ def _parameter(name: str, owners: list[type[Options]], every: int) -> tuple[Any,
     option = typer.Option(*flags, help=words, metavar=metavar or None)
     annotation = wanted if wanted is bool else Union[wanted, None]  # noqa: UP007
     return Annotated[annotation, option], default
+
+
+def _metavar(cls: type[Options], name: str) -> str:
+    """What stands for an option's value; "" where only its type is said."""
+    extra = cls.model_fields[name].json_schema_extra
+    return str(extra.get("metavar") or "") if isinstance(extra, dict) else ""
 
 
 def help_of(name: str, owners: list[type[Options]], every: int) -> str:
@@ -82,7 +87,7 @@ def help_of(name: str, owners: list[type[Options]], every: int) -> str:
     parts = []
     for words, things in things_of.items():
         listed = ", ".join(things)
-        start = words[:2].lower() if words[1:2].islower() else words[:2]
+        start = words[:2] if words[1:2].isupper() else words[:2].lower()
         parts.append(f"{listed[:1].upper()}{listed[1:]}: {start}{words[2:]}")
     return " ".join(parts)
 

@@ -221,6 +221,8 @@ class Run:
         options: those of `genwright sample` for its kind of content, with _ for -, and settings of
         `sampling` of the recipe. on_token(number, piece) receives what there is of a sample, where
         it is drawn piece by piece. Raises GenwrightError."""
+        if n < 1:
+            raise GenwrightError(f"n is {n}", "ask for at least one sample")
         if prompts is not None:
             options["prompts"] = prompts
         kind = self.kind
@@ -264,7 +266,9 @@ class Run:
         inception: weights for a figure called FID; whole: all held-out examples are measured.
         Raises GenwrightError for one that is not for it."""
         given = options | {"inception": inception, "samples": samples, "whole": whole}
-        asked = {name: value for name, value in given.items() if value not in (None, False)}
+        asked = {
+            name: value for name, value in given.items() if value is not None and value is not False
+        }
         check_options("evaluate", asked, self.content, str(self.folder))
         return evaluate(self, self.kind.evaluate_options(**asked))
 

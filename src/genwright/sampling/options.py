@@ -1,6 +1,7 @@
 """Options of `genwright sample` that several kinds of content share. Free of torch."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -11,7 +12,8 @@ class NumberOptions(Options):
     """How many samples, and which."""
 
     n: int | None = Field(None, ge=1, json_schema_extra=option("-n"))
-    """How many samples."""
+    """How many samples, of each prompt where there are prompts. Default: 1 text, 4 pieces of music,
+    16 others."""
     seed: int | None = None
     """The same seed gives the same samples."""
 
@@ -34,7 +36,9 @@ class LatentOptions(Options):
 
     steps: int | None = Field(None, ge=1, le=10_000)
     """Of a flow: steps of the solver."""
-    solver: str | None = Field(None, json_schema_extra=option(metavar="euler|heun"))
+    solver: Literal["euler", "heun"] | None = Field(
+        None, json_schema_extra=option(metavar="euler|heun")
+    )
     """Of a flow: its solver."""
     truncation: float | None = Field(None, ge=0, le=2)
     """Below 1 samples are more typical and less varied."""
@@ -43,7 +47,7 @@ class LatentOptions(Options):
     traverse: bool = False
     """The n most active latent dimensions, from -3 to 3."""
     interpolate: int | None = Field(None, ge=2, json_schema_extra=option(metavar="N"))
-    """N samples from one latent to another."""
+    """So many samples from one latent to another."""
     directions: bool = False
     """Along the n principal directions of a GAN's latent space."""
 

@@ -45,6 +45,6 @@ class EvaluateOptions(SampleCount, content="image", command="evaluate", things="
     """What `genwright evaluate` takes for pictures, beside the number of samples."""
 
     inception: str | Path | None = Field(None, json_schema_extra=option(metavar="FILE"))
-    """Inception weights (safetensors): adds the FID."""
+    """Weights of an Inception network (safetensors): adds the FID."""
     whole: bool = False
     """Every held-out picture, 500 importance samples each."""

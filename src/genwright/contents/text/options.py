@@ -18,7 +18,7 @@ class SampleOptions(TokenOptions, NumberOptions, content="text", command="sample
 
     aliases: ClassVar[dict[str, str]] = {"prompts": "prompt"}
     prompt: Annotated[tuple[str | tuple[int, ...], ...], BeforeValidator(_listed)] = ()
-    """How each sample begins; may be given several times. From Python also a list of tokens."""
+    """How each sample begins; may be given several times."""
     fill: str | None = Field(None, json_schema_extra=option(metavar="TEXT"))
     """A masked model fills each [MASK]."""
     candidates: int | None = Field(None, ge=1)

@@ -56,6 +56,11 @@ class TextSampler:
                 )
             yield Drawn(Sample(self.filled(opened, options)))
             return
+        if options.candidates is not None:
+            raise GenwrightError(
+                "--candidates is how many candidates of a gap --fill lists",
+                "give --fill a text, or leave it out",
+            )
         model = opened.objective.modules["model"]
         needs_causal(model)
         prompts: Any = list(options.prompt) or [""]

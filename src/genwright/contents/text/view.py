@@ -102,13 +102,13 @@ class _TextPrinter:
         self.live = out.isatty()
         self.total = len(prompts) * (options.n or 1)
         self.row = 0
-        first = prompts[0]
-        self.begun = isinstance(first, str)
-        if isinstance(first, str):
-            self._begin(first)
+        self.first = prompts[0] if isinstance(prompts[0], str) else ""
+        self.begun = False  # whether the first sample's prompt is there
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Partial) and event.number == 0 and self.live:
+            if not self.begun:
+                self._begin(self.first)
             print(_safe(event.piece, self.out), end="", flush=True, file=self.out)
         elif isinstance(event, Drawn):
             self._sample(event.sample.content)
@@ -121,7 +121,9 @@ class _TextPrinter:
         self.row += 1
 
     def _begin(self, prompt: str) -> None:
-        """Of several samples the number, then the prompt, which the sample goes on from."""
+        """Of several samples the number, then the prompt, which the sample goes on from. Not before
+        there is something to go on with: what is refused prints nothing."""
+        self.begun = True
         if self.total > 1:
             print(f"--- {self.row + 1} of {self.total} ---", file=self.out)
         click.secho(_safe(prompt, self.out), bold=True, nl=False, file=self.out)
