@@ -39,8 +39,8 @@ TRAINED = {
     "digits-gan": ("digits-gan", {"training.batch_size": 32}, 40, 3),
     "digits-flow": ("digits-flow", {"training.batch_size": 32}, 20, 3),
 }
-DRAWN = {"draw 16 texts": (16, 500), "draw one text": (1, 1500)}
-FIGURES = "figures of a VAE"
+DRAWN = {"draw-16": (16, 500), "draw-1": (1, 1500)}
+FIGURES = "vae-figures"
 EVERY = [*TRAINED, *DRAWN, FIGURES]
 
 WORKER = """
@@ -103,22 +103,25 @@ def corpus(place: Path) -> None:
     np.savez(place / "x.npz", x_train=x[:1000], y_train=y[:1000], x_test=x[1000:], y_test=y[1000:])
 
 
-def job_of(name: str, place: Path, run: Path) -> dict:
+def job_of(name: str, place: Path, run: Path, scale: float) -> dict:
     """What a worker is told to do. run: a new folder, or one that was trained before."""
     if name in TRAINED:
         recipe, settings, steps, first = TRAINED[name]
         path = "texts" if name == "text" else "x.npz"
+        steps = max(1, round(scale * steps))
         given = COMMON | settings | {"training.steps": first + steps, "data.path": path}
         job = {"work": "train", "recipe": recipe, "settings": given, "first": first}
     elif name in DRAWN:
         n, tokens = DRAWN[name]
-        job = {"work": "draw", "n": n, "tokens": tokens}
+        job = {"work": "draw", "n": n, "tokens": max(1, round(scale * tokens))}
     else:
         job = {"work": "figures"}
     return job | {"run": str(run)}
 
 
-def pairs_of(name: str, before: Path, count: int, place: Path) -> list[tuple[float, float]]:
+def pairs_of(
+    name: str, before: Path, count: int, place: Path, scale: float
+) -> list[tuple[float, float]]:
     """(seconds before, seconds now), so many times, in turns whose order alternates."""
     trees = {"before": before, "now": ROOT / "src"}
     trained = {}
@@ -127,7 +130,7 @@ def pairs_of(name: str, before: Path, count: int, place: Path) -> list[tuple[flo
             made = "text" if name in DRAWN else "digits-vae"
             trained[tree] = place / f"{tree}-{made}"
             if not trained[tree].exists():
-                seconds(sources, job_of(made, place, trained[tree]), place)
+                seconds(sources, job_of(made, place, trained[tree], scale), place)
     found = []
     for number in range(count + 1):  # the first pair warms caches and does not count
         order = list(trees.items())
@@ -136,7 +139,7 @@ def pairs_of(name: str, before: Path, count: int, place: Path) -> list[tuple[flo
         times = {}
         for tree, sources in order:
             run = trained.get(tree) or place / f"{name}-{tree}-{number}".replace(" ", "-")
-            times[tree] = seconds(sources, job_of(name, place, run), place)
+            times[tree] = seconds(sources, job_of(name, place, run, scale), place)
         if number:
             found.append((times["before"], times["now"]))
     return found
@@ -162,6 +165,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--scale", type=float, default=1.0, help="of the work")
     parser.add_argument("--only", nargs="+", default=EVERY, choices=EVERY)
     parser.add_argument("--out")
     a = parser.parse_args(words)
@@ -170,7 +174,7 @@ def main(words: list[str] | None = None) -> int:
         place = Path(temporary)
         corpus(place)
         for name in a.only:
-            figures[name] = ratio(pairs_of(name, a.before.resolve(), a.pairs, place))
+            figures[name] = ratio(pairs_of(name, a.before.resolve(), a.pairs, place, a.scale))
             print(f"{name}: {json.dumps(figures[name])}", flush=True)
     finish("before_after", figures, a.out)
     return 0

@@ -40,6 +40,7 @@ SET = ["--set", *(f"{name}={value}" for name, value in WORDS.items())]
 # benchmark -> the words of each of its runs; NAME in capitals is a file or run of the fixtures
 # below
 RUNS: dict[str, list[str]] = {
+    "before_after": ["--before SOURCES --pairs 1 --only draw-1 --scale 0.02"],
     "coverage": ["--seeds 1 --points 40"],
     "digits_flow": [
         " ".join(
@@ -90,6 +91,7 @@ RUNS: dict[str, list[str]] = {
     "read_abc": ["--limit 4 --workers 1"],
     "read_chorales": ["--pieces 2"],
     "read_scores": ["--limit 2"],
+    "rooms": ["--rooms points --tests objectives/test_transport.py"],
     "shakespeare": [
         "--data TEXT --steps 2 --seeds 1 --rounds 1 --plain-steps 101 --skip-long",
         "--data TEXT --tune 2 --seeds 2 --rounds 1 --plain-steps 101",
@@ -158,6 +160,8 @@ def small_run(name: str, files: dict[str, Path]) -> Path:
     folder = files["FOLDER"] / name
     if folder.exists():
         return folder
+    if name == "SOURCES":
+        return ROOT / "src"
     if name == "EARLIER":
         made = run("earlier_runs", ["make", "--out", str(folder), "--only", "docs-llama"])
         assert made.returncode == 0, made.stderr[-3000:]

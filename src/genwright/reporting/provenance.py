@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import kinds, settings_of
+from genwright.core.registry import kinds
 from genwright.data.settings import DataSettings
 from genwright.recipe.shipped import shipped
 
@@ -240,10 +240,16 @@ def _samples(a: RunData, b: RunData) -> list[str]:
     return []
 
 
+def _counted(kind: str | None) -> str:
+    """What is counted of a kind of data; of one that is not known here, examples."""
+    counted: str = kinds("data").get(str(kind), DataSettings).counted
+    return counted
+
+
 def _size(data: Mapping[str, Any], name: str) -> int:
     found = data.get(name) or 0
     if isinstance(found, Mapping):
-        return _count(found, settings_of("data", data["kind"]).counted)
+        return _count(found, _counted(data.get("kind")))
     return int(found)
 
 
