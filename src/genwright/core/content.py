@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TextIO
+from typing import Any, Literal, NamedTuple, Protocol, TextIO, runtime_checkable
 
 from torch import Tensor
 
@@ -32,7 +32,7 @@ class Sample(NamedTuple):
     content: what the codec decodes to, or a tensor of its space. prompt: what it was asked to begin
     with, or a label. condition: (columns,), see `core/attributes.py`. seed, number: which draw it
     is. tokens, logprobs: (length,), where it was drawn token by token; logprobs are the model's
-    own."""
+    own. answer: what the data go on with after the prompt, where it was taken from them."""
 
     content: Any
     prompt: Any = None
@@ -41,6 +41,7 @@ class Sample(NamedTuple):
     number: int = 0
     tokens: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
+    answer: Any = None
 
 
 class Drawn(NamedTuple):
@@ -116,6 +117,46 @@ class Opened:
         return self.settings.model_copy(update=given)
 
 
+class Question(NamedTuple):
+    """What samples of a rollout begin with. tokens: what is read before the first drawn token, at
+    least one. prompt, condition, answer: as of `Sample`."""
+
+    tokens: tuple[int, ...]
+    prompt: Any = None
+    condition: Tensor | None = None
+    answer: Any = None
+
+
+@runtime_checkable
+class TokenSampler(Protocol):
+    """What a content's sampler has besides, where its samples are drawn token by token by a causal
+    model: then rewards can shape what it makes."""
+
+    def questions(self, opened: Opened, rollout: Any, split: str) -> Sequence[Question]:
+        """What samples may begin with, at least one. rollout: an `objectives.terms.Rollout`. split:
+        of the data that questions are taken from. Raises GenwrightError."""
+
+    def end(self, codec: Any) -> int | None:
+        """The token that ends a sample; None where only its length does."""
+
+    def drawn(
+        self,
+        codec: Any,
+        question: Question,
+        tokens: Sequence[int],
+        logprobs: Sequence[float],
+        ended: bool,
+        seed: int,
+        number: int,
+    ) -> Sample:
+        """The sample of drawn tokens, the end token included. They may be any ids in any order."""
+
+    def token_of(self, codec: Any, sample: Sample, place: Any) -> int:
+        """The index in `sample.tokens` of the token with which a part is complete, by a place that
+        measures of this content give: what is earned there is earned by it and by all tokens before
+        it."""
+
+
 class Sampler(Protocol):
     """How a kind of content is drawn. It needs no run's folder. options: an `Options` class."""
 
@@ -167,10 +208,12 @@ class View(Protocol):
 
 @dataclass(frozen=True)
 class Measure:
-    """A pure function of one sample. of: sample -> a number, a label (str), a vector, or {name of a
-    part: number}; NaN where it says nothing.
+    """A pure function of one sample. of: sample -> a number, a label (str), a vector, or {place of
+    a part: number}; NaN where it says nothing. A place is the name of a part, as of the view, or an
+    address of the content's own that its `TokenSampler.token_of` knows.
 
-    name, unit, direction, detail: as of a `Figure`. counted: what it is a mean over."""
+    name, unit, direction, detail: as of a `Figure`. counted: what it is a mean over. of_all: the
+    same of many samples at once, where that is cheaper (a classifier)."""
 
     name: str
     of: Callable[[Sample], Any]
@@ -179,6 +222,24 @@ class Measure:
     counted: str = "samples"
     detail: str = ""
     gives: Literal["number", "label", "vector", "parts"] = "number"
+    of_all: Callable[[Sequence[Sample]], Sequence[Any]] | None = None
+
+    def values(self, samples: Sequence[Sample]) -> list[Any]:
+        """What it gives of each sample."""
+        if self.of_all is not None:
+            return list(self.of_all(samples))
+        return [self.of(sample) for sample in samples]
+
+
+@dataclass(frozen=True)
+class MeasureKind:
+    """A measure that takes settings: a pattern, a list of words, a contour. make: an instance of
+    `settings` -> the measure."""
+
+    name: str
+    settings: type[Settings]
+    make: Callable[[Any], Measure]
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,6 +259,12 @@ def add_measures(content: str, *measures: Measure | SetMeasure) -> None:
     """Registers measures of a kind of content."""
     for each in measures:
         register("measure", f"{content} {each.name}", each)
+
+
+def add_measure_kinds(content: str, *known: MeasureKind) -> None:
+    """Registers measures of a kind of content that take settings."""
+    for each in known:
+        register("measure_kind", f"{content} {each.name}", each)
 
 
 class Section(NamedTuple):

@@ -95,6 +95,7 @@ class Objective(Protocol):
     unit: int = 1
     double_backward: bool = False
     held_out_block: int = 1  # held-out neighbours that `prepare_held_out` must see together
+    held_out_unit: int | None = None  # as `unit`, of held-out examples; None: the same
     # whether samples are drawn in the precision of training, and not in fp32: where drawing takes
     # many steps of the network, bf16 takes a third of the time
     draws_in_training_precision: bool = False
@@ -105,6 +106,11 @@ class Objective(Protocol):
         says otherwise. The others are frozen: in evaluation mode, without gradients, with buffers
         that stay as they are. They are saved once, not with every checkpoint."""
         return tuple(self.modules)
+
+    # Optional, as a method `begin(self) -> None`: called once a run, before its first step, when
+    # the weights that it starts from are in the modules (a frozen copy of them is made). A run that
+    # goes on finds what it did in its checkpoint.
+    begin: Callable[[], None] | None = None
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """All randomness and whole-batch work, before splitting: masks, latents, noise, times.

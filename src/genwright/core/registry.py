@@ -36,6 +36,8 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "content": (("contents.*", "content"),),
     "options": (("contents.*", "options"),),
     "measure": (("contents.*", "measures"),),
+    "measure_kind": (("contents.*", "measures"),),
+    "stream": (("rewards", "rollout"),),
 }
 Found = TypeVar("Found", bound=Callable[..., Any])
 PLUGINS = "genwright.plugins"  # the group of entry points
@@ -54,6 +56,10 @@ class Settings(BaseModel):
     content: ClassVar[str] = ""  # of data and codecs: which kind of content they are for
     # of objectives: tokens a window holds beyond the context, such as the last target
     lookahead: ClassVar[int] = 0
+    # likewise: the kind of stream it learns from (family "stream"); "": that of the data
+    streams: ClassVar[str] = ""
+    # likewise: whether it must begin with trained weights
+    begins: ClassVar[bool] = False
     # fields that are a number of steps or, below 1, a share of the run
     spans: ClassVar[tuple[str, ...]] = ()
     # likewise, and what they warm up must be reached in the run
@@ -203,9 +209,18 @@ def options_of(command: str) -> dict[str, Any]:
 
 def measures_of(content: str) -> dict[str, Any]:
     """Name -> measure, of a kind of content, in the order of their registration."""
+    return _of_content("measure", content)
+
+
+def measure_kinds_of(content: str) -> dict[str, Any]:
+    """Name -> measure that takes settings (`core.content.MeasureKind`), of a kind of content."""
+    return _of_content("measure_kind", content)
+
+
+def _of_content(family: str, content: str) -> dict[str, Any]:
     beginning = f"{content} "
     found = {}
-    for name, measure in kinds("measure").items():
+    for name, thing in kinds(family).items():
         if name.startswith(beginning):
-            found[name.removeprefix(beginning)] = measure
+            found[name.removeprefix(beginning)] = thing
     return found

@@ -52,6 +52,13 @@ def evaluating(objective: Objective) -> Iterator[None]:
             module.training = True
 
 
+def unit_of(objective: Objective) -> int:
+    """Held-out examples that must stay together."""
+    if objective.held_out_unit is not None:
+        return objective.held_out_unit
+    return max(1, objective.unit)
+
+
 class HeldOut(Protocol):
     """A held-out split, in a fixed order. windows: its examples, or windows of them."""
 
@@ -134,7 +141,7 @@ class _Measurement:
         self.held_out = held_out
         self.engine = engine
         self.seed = seed
-        self.unit = max(1, objective.unit)
+        self.unit = unit_of(objective)
         block = math.lcm(self.unit, objective.held_out_block)
         # examples that are measured together: whole packs
         self.at_once = max(1, batch // self.unit) * self.unit

@@ -106,7 +106,7 @@ def _in_groups(rows: Tensor, candidates: int) -> Tensor:
             f"{len(rows)} samples cannot be compared in groups of {candidates} candidates",
             "let objective.candidates be 2 or more, and every question have as many",
         )
-    return rows.unflatten(0, (-1, candidates))
+    return rows.view(-1, candidates, *rows.shape[1:])
 
 
 class PolicyLoss(NamedTuple):
@@ -217,12 +217,12 @@ class _FullKL(torch.autograd.Function):
         shift = reference_log_sum - log_sum
         difference = (logits - reference).add_(shift)  # (..., v), log p - log q
         probability = (logits - log_sum).exp_()
-        kl = torch.linalg.vecdot(probability, difference)
+        kl: Tensor = torch.linalg.vecdot(probability, difference)
         ctx.save_for_backward(logits, reference, log_sum, shift, kl)
         return kl
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         logits, reference, log_sum, shift, kl = ctx.saved_tensors
         difference = (logits - reference).add_(shift - kl[..., None])
@@ -234,7 +234,7 @@ def kl_full(logits: Tensor, reference_logits: Tensor) -> Tensor:
     """KL(policy || reference) of each token's distribution over the whole vocabulary, (n, t) in
     nats, at least 0 up to rounding; differentiable once, by `logits`. logits, reference_logits:
     (n, t, v), finite. Takes three passes over the vocabulary and memory for two."""
-    kl: Tensor = _FullKL.apply(logits, reference_logits.detach())
+    kl: Tensor = _FullKL.apply(logits, reference_logits.detach())  # type: ignore[no-untyped-call]
     return kl
 
 
@@ -245,24 +245,25 @@ class _Entropy(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor) -> Tensor:
         log_sum = logits.logsumexp(-1, keepdim=True)  # (..., 1)
         log_probability = logits - log_sum  # (..., v)
-        entropy = -torch.linalg.vecdot(log_probability.exp(), log_probability)
+        entropy: Tensor = -torch.linalg.vecdot(log_probability.exp(), log_probability)
         ctx.save_for_backward(logits, log_sum, entropy)
         return entropy
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         logits, log_sum, entropy = ctx.saved_tensors
         log_probability = logits - log_sum
         probability = log_probability.exp()
         slope = log_probability.add_(entropy[..., None])
-        return probability.mul_(slope).mul_(-gradient[..., None])
+        change: Tensor = probability.mul_(slope).mul_(-gradient[..., None])
+        return change
 
 
 def entropy(logits: Tensor) -> Tensor:
     """Entropy of each token's distribution, (n, t) in nats, 0 to log v; differentiable once.
     logits: (n, t, v), finite."""
-    nats: Tensor = _Entropy.apply(logits)
+    nats: Tensor = _Entropy.apply(logits)  # type: ignore[no-untyped-call]
     return nats
 
 

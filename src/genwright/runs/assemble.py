@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genwright.core.contracts import Latent, Objective, Space
+from genwright.core.content import Opened
+from genwright.core.contracts import Latent, Objective, Space, Stream
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError, did_you_mean
-from genwright.core.registry import CodecSettings, Settings, kinds
+from genwright.core.registry import CodecSettings, Settings, kinds, settings_of
 from genwright.data.settings import DataSettings
 from genwright.recipe.schema import Recipe
 from genwright.runs.trained import TrainedRun
@@ -154,6 +155,24 @@ def objective(recipe: Recipe, space: Space) -> Objective:
     if isinstance(built, Latent):  # samples begin where training did
         built.start = recipe.data.starts()
     return built
+
+
+def stream(recipe: Recipe, built: Objective, dataset: Any, name: str) -> Stream:
+    """What the objective learns from: examples of the data, or a stream of its own, such as what
+    the model writes. name: of the run. Raises GenwrightError."""
+    kind = recipe.objective.streams
+    if not kind:
+        found: Stream = dataset.stream(
+            recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
+        )
+        return found
+
+    def the_dataset() -> Any:
+        return dataset
+
+    opened = Opened(built, dataset.codec, recipe.sampling, the_dataset, name)
+    made: Stream = settings_of("stream", kind)(recipe, opened)
+    return made
 
 
 def compiled(built: Objective, device: torch.device) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from genwright.core.content import Opened
 from genwright.core.contracts import Objective
 from genwright.core.registry import content_of
-from genwright.evaluation.held_out import measure
+from genwright.evaluation.held_out import measure, unit_of
 from genwright.recipe.schema import Recipe
 from genwright.runs.watch import Watch
 from genwright.training.engine import Engine
@@ -57,7 +57,7 @@ def _of_held_out(
     batch_size: int,
     engine: Engine,
 ) -> MeasureStep | None:
-    unit = max(1, objective.unit)
+    unit = unit_of(objective)
     windows = dataset.held_out(lookahead=recipe.objective.lookahead)
     if windows.windows < unit:
         if engine.main:

@@ -89,9 +89,7 @@ def preview(recipe: Recipe) -> Preview:
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
-    stream = dataset.stream(
-        recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
-    )
+    stream = assemble.stream(recipe, objective, dataset, recipe.name)
     for module in objective.modules.values():
         module.to(engine.device)
     batches = Batches(objective, stream, recipe.training, engine, recipe.seed)

@@ -41,6 +41,7 @@ from genwright.training.batches import check
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
 from genwright.training.launch import launch
+from genwright.training.loop import Hook
 from genwright.training.modules import into_module
 from genwright.training.precision import choose
 from genwright.training.schedules import shortened
@@ -117,11 +118,8 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
-    for name, tensors in beginning.weights.items():
-        into_module(objective.modules[name], tensors, f"--from {beginning.source}")
-    stream = dataset.stream(
-        recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
-    )
+    begin_with(objective, beginning, recipe)
+    stream = assemble.stream(recipe, objective, dataset, folder.name)
     check(objective, stream.size, recipe.training, engine)
     recipe, seconds = _fix_precision(recipe, objective, stream, engine)
     if engine.main:
@@ -144,6 +142,17 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
         _log([f"stopped at step {step}; go on with: {shlex.join(words)}"], engine)
 
 
+def begin_with(objective: Objective, beginning: Beginning, recipe: Recipe) -> None:
+    """The weights that are given, into the networks that the recipe names. Raises
+    GenwrightError."""
+    for name in recipe.networks:
+        if name in beginning.weights:
+            tensors = beginning.weights[name]
+            into_module(objective.modules[name], tensors, f"--from {beginning.source}")
+    if objective.begin is not None:
+        objective.begin()
+
+
 def _log(texts: Iterable[str], engine: Engine) -> None:
     """Says it once, whatever the number of processes."""
     if engine.main:
@@ -155,6 +164,11 @@ def _beginning(request: Request) -> Beginning:
     """The recipe, and the weights to begin with. Raises GenwrightError."""
     if not request.resume:
         if not request.start:
+            if request.recipe.objective.begins:
+                raise GenwrightError(
+                    f"objective {request.recipe.objective.kind} goes on from a trained model",
+                    "name its run with --from, for example --from runs/folk-tunes",
+                )
             return Beginning(request.recipe, [], {}, {}, None, "")
         recipe, weights, origin = from_weights(request.start, request.recipe)
         return Beginning(recipe, [], {}, weights, request.start, origin)
@@ -275,6 +289,7 @@ def _session(
         dtype,
         measure,
         hooks=[live] if live else [],
+        recorders=[stream] if isinstance(stream, Hook) else [],
     )
     metrics = folder / "metrics.jsonl"
     session.watchers = [Alarms(recipe.watching, engine, metrics, session.note, recipe.objective)]

@@ -49,6 +49,7 @@ class Session(Hook):
     dtype: torch.dtype = torch.float32
     measure: Callable[[int], dict[str, float]] | None = None
     hooks: Sequence[Hook] = ()
+    recorders: Sequence[Hook] = ()
     watchers: Sequence[Hook] = ()
     gradients: Gradients | None = None  # None: plain ones
     records: Records | None = field(init=False, default=None)
@@ -104,7 +105,7 @@ class Session(Hook):
 
     def _run(self, state: State, goal: int) -> None:
         """The loop, taken up again after each roll-back."""
-        hooks: list[Hook] = []
+        hooks: list[Hook] = list(self.recorders)
         if self.records:
             hooks.append(self.records)
         if self.evaluate:

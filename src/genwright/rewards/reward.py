@@ -1,0 +1,117 @@
+"""The reward of samples: weighted measures, each at the tokens that earned it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genwright.core.content import Measure, Sample
+from genwright.core.errors import GenwrightError, did_you_mean
+from genwright.core.registry import measure_kinds_of, measures_of
+from genwright.objectives.terms import Term
+from genwright.recipe.schema import build
+
+NUMBERS = ("number", "parts")
+TokenOf = Callable[[Sample, Any], int]
+"""A sample and a place of it -> the index of its token, see `core.content.TokenSampler`."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What samples earned. earned: (n, width) float32, at each token. values: name of a term ->
+    (n,) float64, as measured, without its weight; NaN where a term says nothing."""
+
+    earned: Tensor
+    values: Mapping[str, Tensor]
+
+    @property
+    def total(self) -> Tensor:
+        """(n,) the reward of each sample."""
+        return self.earned.sum(1)
+
+
+def measure_of(term: Term, content: str) -> Measure:
+    """The measure of a term. Raises GenwrightError for one that there is not, whose settings are
+    wrong, or that gives no numbers."""
+    plain = measures_of(content)
+    with_settings = measure_kinds_of(content)
+    if term.measure in with_settings:
+        kind = with_settings[term.measure]
+        settings = build(kind.settings, term.options, f"options of {term.measure}")
+        found: Any = kind.make(settings)
+    elif term.measure in plain:
+        found = plain[term.measure]
+        if term.options:
+            raise GenwrightError(f"measure {term.measure} takes no options", "leave them out")
+    else:
+        raise GenwrightError(
+            f"there is no measure {term.measure!r} of {content}",
+            did_you_mean(term.measure, [*plain, *with_settings]),
+        )
+    if not isinstance(found, Measure) or found.gives not in NUMBERS:
+        raise GenwrightError(
+            f"measure {term.measure} gives no number for a sample, so it cannot be a reward",
+            "choose another one",
+        )
+    return found
+
+
+class Reward:
+    """Weighted measures of one kind of content. Raises GenwrightError as `measure_of`."""
+
+    def __init__(self, terms: Sequence[Term], content: str):
+        self.terms = {term.title: term for term in terms}
+        if len(self.terms) < len(terms):
+            raise GenwrightError("two terms of the reward have one name", "give them a `name`")
+        self.measures = {name: measure_of(term, content) for name, term in self.terms.items()}
+
+    def __call__(self, samples: Sequence[Sample], width: int, token_of: TokenOf) -> Scored:
+        """What samples of at most `width` tokens earned. Raises GenwrightError where a measure
+        fails, naming the sample."""
+        earned = torch.zeros(len(samples), width, dtype=torch.float64)
+        values = {}
+        for name, term in self.terms.items():
+            found = self.measures[name].values(samples)
+            values[name] = self._add(term, found, samples, earned, token_of)
+        return Scored(earned.float(), values)
+
+    def _add(
+        self,
+        term: Term,
+        found: Sequence[Any],
+        samples: Sequence[Sample],
+        earned: Tensor,
+        token_of: TokenOf,
+    ) -> Tensor:
+        """Adds what a term gives to `earned`; returns its value for each sample."""
+        dense = self.measures[term.title].gives == "parts"
+        values = torch.full((len(samples),), math.nan, dtype=torch.float64)
+        for i, (sample, value) in enumerate(zip(samples, found, strict=True)):
+            parts: Mapping[Any, float] = value if dense else {}
+            number = math.fsum(parts.values()) if dense else float(value)
+            values[i] = number
+            if dense and term.target is None:
+                for place, part in parts.items():
+                    earned[i, token_of(sample, place)] += term.weight * part
+                continue
+            if math.isnan(number):
+                number = _otherwise(term, i)
+            if term.target is not None:
+                number = -abs(number - term.target)
+            earned[i, len(sample.tokens) - 1] += term.weight * number
+        return values
+
+
+def _otherwise(term: Term, number: int) -> float:
+    """The value where a measure says nothing. Raises GenwrightError."""
+    if term.otherwise is None:
+        raise GenwrightError(
+            f"measure {term.title} says nothing (NaN) of sample {number} of the rollout",
+            "give the term a value for such samples: `otherwise: 0`",
+        )
+    return term.otherwise

@@ -1,0 +1,243 @@
+"""Rollouts as a stream: what the policy of this moment writes, decoded and rewarded.
+
+A batch is a pure function of (seed, position) and of the policy's weights, so a run that stopped
+goes on bit for bit where its rewards are pure. Samples are drawn as the policy learns: at
+temperature 1, from all tokens, without constraints; else their log-probabilities would be those of
+another distribution.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genwright.core.content import Measure, Opened, Question, Sample, TokenSampler
+from genwright.core.contracts import Batch, Objective, Source
+from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import content_of, measures_of, register
+from genwright.evaluation.held_out import evaluating
+from genwright.objectives.policy import Policy
+from genwright.recipe.schema import Recipe
+from genwright.rewards.reward import Reward, Scored
+from genwright.sampling.decode import Drawn, generate_tokens, pad_left
+from genwright.sampling.drawing import Decoding
+from genwright.training.loop import Hook
+from genwright.training.state import State
+
+NGRAM = 4  # tokens, of `distinct_4`
+
+
+@dataclass
+class Rolled:
+    """One rollout of this rank. questions: of each sample."""
+
+    samples: list[Sample]
+    scored: Scored
+    watched: Mapping[str, Tensor]
+    ended: Sequence[bool]
+
+
+class Rollouts(Hook):
+    """See the module; a `core.contracts.Stream`, and the hook that records what rollouts took.
+
+    last: the newest rollout, for hooks that look at it."""
+
+    units = 1
+    unit = "samples"
+
+    def __init__(self, settings: Policy, size: int, seed: int, opened: Opened, context: int):
+        """size: samples of a step. context: tokens that the model reads. Raises GenwrightError."""
+        self.settings = settings
+        self.size = size
+        self.seed = seed
+        self.codec = opened.codec
+        kind = content_of(self.codec.content)
+        if not isinstance(kind.sampler, TokenSampler):
+            raise GenwrightError(
+                f"samples of {kind.kind} are not drawn token by token, as objective policy needs",
+                "choose a recipe whose model draws tokens",
+            )
+        if size % settings.candidates:
+            raise GenwrightError(
+                f"training.batch_size={size} is no multiple of"
+                f" objective.candidates={settings.candidates}",
+                "a step has all candidates of each of its questions",
+            )
+        self.sampler: TokenSampler = kind.sampler
+        self.reward = Reward(settings.rewards, kind.kind)
+        self.watched = watched_measures(kind.kind, settings)
+        self.questions = self.sampler.questions(opened, settings.rollout, "train")
+        self.context = context
+        self.last: Rolled | None = None
+        self.seconds: dict[str, float] = {}
+
+    # ---- a stream
+
+    def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
+        """See `objectives.policy` for what is in it."""
+        began = time.perf_counter()
+        questions = self.asked(position, examples)
+        tokens, real, drawn = self.drawn(policy, questions, Draws(self.seed, position, examples))
+        samples = self.samples(questions, drawn, position, examples)
+        decoded = time.perf_counter()
+        width = drawn.tokens.shape[1]
+        scored = self.reward(samples, width, self._token_of)
+        watched = {name: _numbers(measure, samples) for name, measure in self.watched.items()}
+        self.seconds = {
+            "rollout_seconds": decoded - began,
+            "reward_seconds": time.perf_counter() - decoded,
+        }
+        ended = self._ended(drawn)
+        self.last = Rolled(samples, scored, watched, ended.tolist())
+        assert drawn.logprobs is not None
+        batch = {
+            "tokens": torch.cat([tokens, drawn.tokens], 1),
+            "padding": torch.cat([real, torch.ones_like(drawn.mask)], 1),
+            "mask": drawn.mask,
+            "logprobs": drawn.logprobs,
+            "reward": scored.earned,
+            "truncated": ~ended,
+            "distinct": distinct(samples, self.settings.candidates),
+        }
+        for name, values in scored.values.items():
+            batch[f"reward/{name}"] = values
+        for name, values in watched.items():
+            batch[f"watched/{name}"] = values
+        return batch
+
+    def sources(self, position: int, examples: Tensor) -> list[Source]:
+        """The questions."""
+        return [Source(_title(question)) for question in self.asked(position, examples)]
+
+    def asked(self, position: int, examples: Tensor) -> list[Question]:
+        """The question of each sample: candidates side by side have one."""
+        groups = examples.cpu() // self.settings.candidates
+        draws = Draws(self.seed, position, groups)
+        chosen = draws.integers("question", len(self.questions), 1)[:, 0]
+        return [self.questions[number] for number in chosen.tolist()]
+
+    def drawn(
+        self, policy: Objective, questions: Sequence[Question], draws: Draws
+    ) -> tuple[Tensor, Tensor, Drawn]:
+        """Tokens of the questions (n, prompt), whether they are real, and what was drawn behind
+        them, on the CPU. Raises GenwrightError where both do not fit into the context."""
+        model = policy.modules["model"]
+        device = next(model.parameters()).device
+        limit = self.settings.rollout.max_tokens
+        tokens, real = pad_left([question.tokens for question in questions])
+        if tokens.shape[1] + limit > self.context:
+            raise GenwrightError(
+                f"a prompt of {tokens.shape[1]} tokens and objective.rollout.max_tokens={limit} are"
+                f" more than the context of {self.context}",
+                "lower max_tokens, or give shorter prompts",
+            )
+        decoding = Decoding(max_tokens=limit, temperature=1.0, valid_utf8=False)
+        padding = None if bool(real.all()) else real.to(device)
+        placed = Draws(draws.seed, draws.position, draws.examples.to(device))
+        end = self.sampler.end(self.codec)
+        with evaluating(policy):
+            found = generate_tokens(
+                model, tokens.to(device), padding, decoding, placed, end=end, logprobs=True
+            )
+        assert found.logprobs is not None
+        return tokens, real, Drawn(found.tokens.cpu(), found.logprobs.cpu(), found.mask.cpu())
+
+    def samples(
+        self, questions: Sequence[Question], drawn: Drawn, position: int, examples: Tensor
+    ) -> list[Sample]:
+        """What was drawn, decoded."""
+        assert drawn.logprobs is not None
+        lengths = drawn.mask.sum(1).tolist()
+        rows = zip(drawn.tokens.tolist(), drawn.logprobs.tolist(), lengths, strict=True)
+        ended = self._ended(drawn).tolist()
+        samples = []
+        for i, (tokens, logprobs, length) in enumerate(rows):
+            samples.append(
+                self.sampler.drawn(
+                    self.codec,
+                    questions[i],
+                    tokens[:length],
+                    logprobs[:length],
+                    ended[i],
+                    self.seed,
+                    position * self.size + int(examples[i]),
+                )
+            )
+        return samples
+
+    def _ended(self, drawn: Drawn) -> Tensor:
+        """(n,) bool: samples that were over before their length ran out."""
+        end = self.sampler.end(self.codec)
+        if end is None:
+            return torch.ones(len(drawn.tokens), dtype=torch.bool)
+        return ((drawn.tokens == end) & drawn.mask).any(1)
+
+    def _token_of(self, sample: Sample, place: Any) -> int:
+        return self.sampler.token_of(self.codec, sample, place)
+
+    # ---- a hook, before what writes the records
+
+    def after_step(self, state: State, record: dict[str, Any]) -> None:
+        """Adds what the rollout and its rewards took."""
+        record |= self.seconds
+
+
+def watched_measures(content: str, settings: Policy) -> dict[str, Measure]:
+    """Measures of samples that are not rewarded: those that the recipe names, else all that give
+    numbers without settings."""
+    rewarded = {term.measure for term in settings.rewards}
+    found = {}
+    for name, measure in measures_of(content).items():
+        named = not settings.watched or name in settings.watched
+        numeric = isinstance(measure, Measure) and measure.gives in ("number", "parts")
+        if named and numeric and name not in rewarded:
+            found[name] = measure
+    return found
+
+
+def _numbers(measure: Measure, samples: Sequence[Sample]) -> Tensor:
+    """(n,) float64: its number for each sample, the sum of its parts; NaN where it says nothing."""
+    numbers = []
+    for value in measure.values(samples):
+        numbers.append(sum(value.values()) if measure.gives == "parts" else float(value))
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def distinct(samples: Sequence[Sample], candidates: int) -> Tensor:
+    """(n, 2) float64: on the first of a question's candidates, how many 4-grams of their tokens
+    differ, and how many there are; 0 on the others."""
+    counts = torch.zeros(len(samples), 2, dtype=torch.float64)
+    for first in range(0, len(samples), candidates):
+        grams = []
+        for sample in samples[first : first + candidates]:
+            tokens = np.asarray(sample.tokens, dtype=np.int64)
+            if len(tokens) >= NGRAM:
+                grams.append(np.lib.stride_tricks.sliding_window_view(tokens, NGRAM))
+        if grams:
+            every = np.concatenate(grams)
+            counts[first, 0] = len(np.unique(every, axis=0))
+            counts[first, 1] = len(every)
+    return counts
+
+
+def rollouts(recipe: Recipe, opened: Opened) -> Rollouts:
+    """The stream of a recipe whose objective is policy. Raises GenwrightError."""
+    size = recipe.training.batch_size
+    assert size  # of a recipe that is resolved
+    context = opened.dataset().space.length
+    return Rollouts(recipe.objective, size, recipe.seed, opened, context)
+
+
+register("stream", "rollouts", rollouts)
+
+
+def _title(question: Question) -> str:
+    """A question, for a person."""
+    return repr(question.prompt) if question.prompt else "an empty prompt"
