@@ -25,7 +25,9 @@ from genwright.objectives import flow
 from genwright.objectives.adversarial import Adversarial
 from genwright.objectives.flow import Flow
 from genwright.objectives.language import Causal, CausalObjective, Masked
+from genwright.objectives.policy import Policy
 from genwright.objectives.quantised import VectorQuantised
+from genwright.objectives.terms import Term
 from genwright.objectives.variational import Variational
 from genwright.training.engine import Engine
 
@@ -134,6 +136,7 @@ OBJECTIVES = {
     "causal, unlikelihood": lambda: tokens(Causal(unlikelihood=2.0)),
     "masked": lambda: tokens(Masked(rate=0.4)),
     "masked, words, rates vary": lambda: tokens(Masked(rate=0.9, vary=True, whole_words=True)),
+    "policy": lambda: tokens(Policy(rewards=(Term(measure="length"),))),
     "adversarial": lambda: gan(Adversarial(latent=3)),
     "adversarial, packing, conditions": lambda: gan(Adversarial(latent=3, packing=3), NAMED),
     "adversarial, wasserstein": lambda: gan(Adversarial(latent=3, loss="wasserstein", packing=2)),
