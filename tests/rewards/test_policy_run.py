@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from toy import END, add_toy, objective, settings, stream
+from toy import END, objective, settings, stream
 
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -17,11 +17,6 @@ from genwright.training.session import Session
 from genwright.training.settings import Optimizer, Training
 
 ADAM = Optimizer(kind="adamw", learning_rate=0.01)
-
-
-@pytest.fixture(autouse=True)
-def toy_content():
-    add_toy()
 
 
 def training(steps, **changes):
