@@ -231,7 +231,7 @@ def rollouts(recipe: Recipe, opened: Opened) -> Rollouts:
     """The stream of a recipe whose objective is policy. Raises GenwrightError."""
     size = recipe.training.batch_size
     assert size  # of a recipe that is resolved
-    context = opened.dataset().space.length
+    context = recipe.data.space(opened.codec).length
     return Rollouts(recipe.objective, size, recipe.seed, opened, context)
 
 

@@ -161,6 +161,12 @@ class MusicCodec(ABC):
         score, _ = self.read(tokens)
         return score
 
+    @abstractmethod
+    def token_table(self, tokens: Sequence[int]) -> np.ndarray:
+        """Any tokens -> (steps, voices) int64: of each step that `read` gives the score, with which
+        of the tokens it is known what the voice does there. Of a note that is its last token, at
+        the step where it begins."""
+
     def lost_notes(self, score: Score) -> int:
         """How many notes do not come back as they are (of a chord, say), velocities aside. Raises
         as `encode`."""

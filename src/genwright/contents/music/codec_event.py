@@ -9,9 +9,10 @@ the last are not kept.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from genwright.contents.music.codec import MusicCodec, MusicSettings, metres_and_keys
@@ -101,12 +102,38 @@ class EventCodec(MusicCodec):
         """Any tokens -> the score, and how many could not be read: those that say nothing where
         they stand, and pitches without a length."""
         reader = _Reader(self.voices, self.settings.reach)
+        for token in self._up_to_end(tokens):
+            reader.take(token)
+        return reader.score(self.settings.per_quarter)
+
+    def _up_to_end(self, tokens: Sequence[int]) -> Iterator[Token]:
+        """The tokens before the first `end`."""
         for number in map(int, tokens):
             token = self.tokens[number] if 0 <= number < len(self.tokens) else _UNKNOWN
             if token[0] == "end":
-                break
+                return
+            yield token
+
+    def token_table(self, tokens: Sequence[int]) -> np.ndarray:
+        """(steps, voices): where a note begins, its last token (its length, or a fermata); at other
+        steps what goes on beyond the step: the next `at`, or the end."""
+        reader = _Reader(self.voices, self.settings.reach)
+        passed: list[int] = []  # of each step so far the token that went beyond it
+        notes: dict[tuple[int, int], int] = {}  # step, voice -> the last token of a note
+        place = -1
+        for place, token in enumerate(self._up_to_end(tokens)):
             reader.take(token)
-        return reader.score(self.settings.per_quarter)
+            passed += [place] * (reader.step - len(passed))
+            if reader.kind_before in ("length", "fermata"):
+                note = reader.voices[reader.voice][-1]
+                notes[note.start, reader.voice] = place
+        score, _ = reader.score(self.settings.per_quarter)
+        end = min(place + 1, len(tokens) - 1)  # the end, or the last token where there is none
+        passed += [end] * (score.length - len(passed))
+        table = np.tile(np.array(passed, np.int64)[:, None], (1, self.voices))
+        for (step, voice), place in notes.items():
+            table[step, voice] = place
+        return table
 
 
 class _Reader:

@@ -130,6 +130,16 @@ class GridCodec(MusicCodec):
         )
         return replace(score, voices=voices), int(unread)
 
+    def token_table(self, tokens: Sequence[int]) -> np.ndarray:
+        """(steps, voices): the voice's place in the row of the step; of a row that is too short its
+        last token."""
+        given = self._up_to_end(tokens)
+        heads, _, _ = self._cut(given)
+        next_heads = np.append(heads[1:], len(given))
+        is_step = self.kinds[given[heads]] == "place"  # (rows,)
+        places = heads[is_step, None] + np.arange(1, self.row_length)  # (steps, voices)
+        return np.minimum(places, next_heads[is_step, None] - 1)
+
     def _up_to_end(self, tokens: Sequence[int]) -> np.ndarray:
         """The tokens before the first `end`, `mask` in the place of those that do not exist."""
         mask = self.id["mask",]  # the last token of the vocabulary
@@ -214,6 +224,13 @@ class JsbCodec(MusicCodec):
         unread = sum(token not in around for token in tokens) - rows.size
         pitch = np.where(rows == self.id["rest",], REST, self.low + rows % self.span)
         return of_grid(pitch, per_quarter=self.settings.per_quarter), unread
+
+    def token_table(self, tokens: Sequence[int]) -> np.ndarray:
+        """(steps, 4): the tokens of content, four a step."""
+        given = np.array([int(token) for token in tokens], np.int64)
+        content = np.flatnonzero((given >= 0) & (given < self.size))
+        whole = len(content) // 4 * 4
+        return content[:whole].reshape(-1, 4)
 
 
 class Grid(MusicSettings, family="codec"):

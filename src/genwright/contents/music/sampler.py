@@ -7,20 +7,24 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from genwright.contents.music.codec import MusicCodec
 from genwright.contents.music.compose import BARS, blank, compose, first_bars, rewrite
 from genwright.contents.music.options import SampleOptions
 from genwright.contents.music.score import Note, Score, edges, first_number
 from genwright.contents.music.sources import read_file
-from genwright.core.attributes import read_wanted, wanted_row
-from genwright.core.content import Advanced, Drawn, Event, Opened, Sample
+from genwright.core.attributes import random_subset, read_wanted, wanted_row
+from genwright.core.content import Advanced, Drawn, Event, Opened, Question, Sample
 from genwright.core.contracts import Batch
+from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
+from genwright.objectives.terms import Rollout
 from genwright.sampling.drawing import Decoding
 
 logger = logging.getLogger(__name__)
@@ -151,6 +155,76 @@ class MusicSampler:
             rows.append(torch.cat([before, tokens]))
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
         return {"tokens": tokens, "counted": tokens >= 0}
+
+    def questions(self, opened: Opened, rollout: Rollout, split: str) -> Sequence[Question]:
+        """What a rollout begins with: the places of conditions before a piece, empty; or, where
+        conditions are asked for, what is known of each piece of the split, some of it left out as
+        in training. Raises GenwrightError for prompts, which music has none of."""
+        if rollout.prompts or rollout.cut_after:
+            setting = "prompts" if rollout.prompts else "cut_after"
+            raise GenwrightError(
+                f"objective.rollout.{setting} is given, and music begins with no words",
+                "leave it out; conditions: true asks for keys and metres as the data have them",
+            )
+        codec: MusicCodec = opened.codec
+        if not rollout.conditions:
+            return [Question(_before(codec, None))]
+        if not codec.space.columns:
+            raise GenwrightError(
+                "objective.rollout.conditions is true, and nothing is known of these pieces",
+                "leave it out",
+            )
+        dataset = opened.dataset()
+        known = dataset.conditions[dataset.pieces[split]]  # (pieces, columns)
+        shown = random_subset(known, Draws(0, 0, torch.arange(len(known))))
+        return [Question(_before(codec, row), condition=row) for row in shown]
+
+    def end(self, codec: MusicCodec) -> int | None:
+        """The token that ends a piece; None for a codec that has none."""
+        return codec.id.get(("end",))
+
+    def drawn(
+        self,
+        codec: MusicCodec,
+        question: Question,
+        tokens: Sequence[int],
+        logprobs: Sequence[float],
+        ended: bool,
+        seed: int,
+        number: int,
+    ) -> Sample:
+        """The piece of drawn tokens, which may be any."""
+        score = replace(codec.decode(tokens), names=codec.voice_names)
+        return Sample(
+            score,
+            condition=question.condition,
+            seed=seed,
+            number=number,
+            tokens=tuple(tokens),
+            logprobs=tuple(logprobs),
+        )
+
+    def token_of(self, codec: MusicCodec, sample: Sample, place: tuple[int, int]) -> int:
+        """The index in `sample.tokens` of the token that settles what a voice does at a step; of a
+        note, at the step where it begins, its last token; beyond the piece the last token. place:
+        (step, voice)."""
+        step, voice = place
+        table = _token_table(codec, sample.tokens)  # (steps, voices)
+        if not 0 <= step < len(table):
+            return max(0, len(sample.tokens) - 1)
+        return int(table[step, min(max(voice, 0), table.shape[1] - 1)])
+
+
+@lru_cache(maxsize=64)
+def _token_table(codec: MusicCodec, tokens: tuple[int, ...]) -> np.ndarray:
+    """`MusicCodec.token_table`, which is asked for every part of a sample, one after another."""
+    return codec.token_table(tokens)
+
+
+def _before(codec: MusicCodec, condition: Tensor | None) -> tuple[int, ...]:
+    """What stands before the music. condition: (columns,)."""
+    wanted = None if condition is None else condition[None]
+    return tuple(codec.before(wanted, 1)[0].tolist())
 
 
 def check_request(opened: Opened, options: SampleOptions) -> None:
