@@ -40,15 +40,9 @@ def melody_tokens(score: Score, steps: int = STEPS) -> np.ndarray:
             f"a grid of {score.per_quarter} steps a quarter note has no sixteenths",
             "read the piece on one of 4, 8, 12",
         )
-    pitches, onsets = score.grid()
-    pitch = pitches[:, 0].astype(int)
-    onset = onsets[:, 0]
-    key = key_of(np.bincount(pitch[pitch != REST] % 12, minlength=12))
-
-    # (steps, grid steps of a sixteenth), silence after the piece
-    size = steps * score.per_quarter // 4
-    pitch = np.append(pitch, np.full(size, REST))[:size].reshape(steps, -1)
-    onset = np.append(onset, np.zeros(size, bool))[:size].reshape(steps, -1)
+    heard = score.grid()[0][:, 0].astype(int)  # (grid steps,) the whole voice
+    key = key_of(np.bincount(heard[heard != REST] % 12, minlength=12))
+    pitch, onset = _sixteenths(score, steps)
     first_pitch = pitch[np.arange(steps), onset.argmax(1)]  # of the notes that begin there
 
     begins = onset.any(1)
@@ -57,6 +51,25 @@ def melody_tokens(score: Score, steps: int = STEPS) -> np.ndarray:
     ends = silent & ~silent_before
     notes = PITCHED + _folded(first_pitch + _to_c(key) - LOWEST)
     return np.where(begins, notes, np.where(ends, OFF, HOLD))
+
+
+def melody_steps(score: Score, steps: int = STEPS) -> np.ndarray:
+    """(steps,) the step of the score's grid at which each of `melody_tokens` is settled: where its
+    note begins, else the last step of its sixteenth."""
+    _, onset = _sixteenths(score, steps)
+    each = onset.shape[1]  # grid steps of a sixteenth
+    inside = np.where(onset.any(1), onset.argmax(1), each - 1)
+    return np.arange(steps) * each + inside
+
+
+def _sixteenths(score: Score, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pitches and onsets of the first voice, (steps, grid steps of a sixteenth) each; silence after
+    the piece."""
+    pitches, onsets = score.grid()
+    size = steps * score.per_quarter // 4
+    pitch = np.append(pitches[:, 0].astype(int), np.full(size, REST))[:size]
+    onset = np.append(onsets[:, 0], np.zeros(size, bool))[:size]
+    return pitch.reshape(steps, -1), onset.reshape(steps, -1)
 
 
 def _to_c(key: int) -> int:
@@ -83,7 +96,9 @@ def statistics(tokens: np.ndarray) -> dict[str, Statistic]:
     pieces, steps = tokens.shape
     of_steps = _of_steps(tokens)
     of_pieces = _of_pieces(tokens)
-    resolved, doubled = _leaps(tokens)
+    resolves, doubles = leaps(tokens)  # (pieces, steps) each
+    resolved = resolves.sum(1)
+    doubled = doubles.sum(1)
 
     found: dict[str, Statistic] = {}
     for name, marked in of_steps.items():
@@ -107,12 +122,12 @@ def statistics(tokens: np.ndarray) -> dict[str, Statistic]:
 def _of_steps(tokens: np.ndarray) -> dict[str, np.ndarray]:
     """Statistics of steps: (pieces, steps) bool, or (pieces, bars) for bars from any step."""
     degree = (tokens - TONIC) % 12
-    motif = _motifs(tokens)
+    motif = different_pitches(tokens) >= MOTIF
     return {
-        "repeated": _repeated(tokens),
+        "repeated": repeated(tokens),
         "not in key": (tokens >= PITCHED) & ~SCALE[degree],
         "in motif": motif,
-        "in repeated motif": motif & _heard_before(tokens),
+        "in repeated motif": motif & heard_before(tokens),
     }
 
 
@@ -131,16 +146,21 @@ def _of_pieces(tokens: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _motifs(tokens: np.ndarray) -> np.ndarray:
-    """(pieces, bars) bool: a bar from that step holds MOTIF different pitches or more."""
+def different_pitches(tokens: np.ndarray) -> np.ndarray:
+    """(pieces, bars) how many different pitches a bar from that step holds; MOTIF make a motif. No
+    bars of strings shorter than BAR."""
+    if tokens.shape[1] < BAR:
+        return np.zeros((len(tokens), 0), int)
     pitches = np.where(tokens >= PITCHED, tokens, OFF)
     ordered = np.sort(sliding_window_view(pitches, BAR, axis=1), -1)  # (pieces, bars, BAR)
     is_new = np.diff(ordered, axis=-1, prepend=OFF) > 0
-    return is_new.sum(-1) >= MOTIF
+    return is_new.sum(-1)
 
 
-def _heard_before(tokens: np.ndarray) -> np.ndarray:
+def heard_before(tokens: np.ndarray) -> np.ndarray:
     """(pieces, bars) bool: the same bar ended before this one began."""
+    if tokens.shape[1] < BAR:
+        return np.zeros((len(tokens), 0), bool)
     # a bar as one number, its tokens being the digits
     codes = sliding_window_view(tokens, BAR, axis=1) @ VOCABULARY ** np.arange(BAR)
     same = codes[:, :, None] == codes[:, None]  # (pieces, bars, bars)
@@ -164,11 +184,11 @@ def value_and_band(
     return float(value), float(low), float(high)
 
 
-def _repeated(tokens: np.ndarray) -> np.ndarray:
+def repeated(tokens: np.ndarray) -> np.ndarray:
     """(pieces, steps) bool: the token was there more than 4 times since the last other pitch, more
     than 6 if a rest or hold came between, or it is the third rest. Holds count like pitches: the
     sixth in a row is one too many."""
-    repeated = np.zeros(tokens.shape, bool)
+    too_often = np.zeros(tokens.shape, bool)
     for step in range(1, tokens.shape[1]):
         back = tokens[:, step - 1 :: -1]  # (pieces, step), the newest first
         now = tokens[:, step, None]
@@ -178,17 +198,18 @@ def _repeated(tokens: np.ndarray) -> np.ndarray:
         between = (~same & reached).any(1)
         allowed = np.where(between, 6, 4)
         third_rest = (now[:, 0] == OFF) & (times > 1)
-        repeated[:, step] = (times > allowed) | third_rest
-    return repeated
+        too_often[:, step] = (times > allowed) | third_rest
+    return too_often
 
 
-def _leaps(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(pieces,) leaps resolved and doubled. A leap is open until a leap back, which resolves it
-    only after more than APART steps, or until a smaller step reaches where it came from, which
-    always does; a leap the same way doubles it."""
+def leaps(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(pieces, steps) bool: a leap is resolved there; a leap is doubled there.
+
+    A leap is open until a leap back, which resolves it only after more than APART steps, or until
+    a smaller step reaches where it came from, which always does; a leap the same way doubles it."""
     pieces = len(tokens)
-    resolved = np.zeros(pieces, int)
-    doubled = np.zeros(pieces, int)
+    resolved = np.zeros(tokens.shape, bool)
+    doubled = np.zeros(tokens.shape, bool)
     last = np.zeros(pieces, int)  # the last pitch, 0 before the first
     open_way = np.zeros(pieces, int)  # 1, -1: of the leap that is open, 0: none is
     origin = np.zeros(pieces, int)  # where that leap came from
@@ -203,8 +224,8 @@ def _leaps(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         reaches_origin = (now - origin) * open_way <= 0
         returns = pitched & ~leap & is_open & reaches_origin
 
-        resolved += (back & (since > APART)) | returns
-        doubled += leap & (open_way == way)
+        resolved[:, step] = (back & (since > APART)) | returns
+        doubled[:, step] = leap & (open_way == way)
         open_way = np.where(opens, way, open_way)
         open_way = np.where(back | returns, 0, open_way)
         origin = np.where(opens, last, origin)
