@@ -229,6 +229,13 @@ def distinct(samples: Sequence[Sample], candidates: int) -> Tensor:
 
 def rollouts(recipe: Recipe, opened: Opened) -> Rollouts:
     """The stream of a recipe whose objective is policy. Raises GenwrightError."""
+    if recipe.training.strategy == "fsdp":
+        # Ranks would wait for one another at every token, and their samples end at different ones.
+        raise GenwrightError(
+            "objective policy draws samples while it trains, which weights that are split over"
+            " processes (training.strategy=fsdp) cannot do",
+            "set training.strategy=ddp",
+        )
     size = recipe.training.batch_size
     assert size  # of a recipe that is resolved
     context = recipe.data.space(opened.codec).length
