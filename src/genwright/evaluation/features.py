@@ -242,10 +242,12 @@ def fit(
     single: Mapping[str, bool],
     seen: int,
     unit: str = "examples",
+    seed: int = 0,
 ) -> Network:
     """A network trained on about `seen` examples of a split, by the loop; the same for the same
-    split. The caller's random numbers are left as they were. unit: what examples are called."""
-    stream = ExampleStream(split, min(BATCH, len(split)), 0, unit)
+    split and seed. The caller's random numbers are left as they were. unit: what examples are
+    called."""
+    stream = ExampleStream(split, min(BATCH, len(split)), seed, unit)
     steps = max(50, seen // BATCH)  # of few examples too: more would not teach more
     settings = Training(
         steps=steps,
@@ -255,7 +257,7 @@ def fit(
         precision="fp32",
     )
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         columns = sum(len(values) for values in attributes.values())
         network = Network(shape, columns)
         engine = Engine.alone()
@@ -290,22 +292,25 @@ def spread(size: int, count: int) -> np.ndarray:
     return np.arange(count) * size // count
 
 
-def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
+def extractor(dataset: Any, cache: str | Path | None = None, seed: int = 0) -> Extractor:
     """The extractor of a dataset, from the cache (default $GENWRIGHT_CACHE or ~/.cache/genwright)
-    or trained now, about a minute."""
+    or trained now, about a minute. seed: of its first weights and of the order of its examples;
+    figures are made with 0, and what a model is rewarded by must be another one."""
     originals = dataset.originals
     space = originals.codec.space
     if len(space.shape) != 3:
         return Extractor(None, "the coordinates themselves", {})
     attributes = dict(space.attributes) or {ROTATIONS: TURNS}
     name = digest_of(VERSION, originals.digest, space.shape, attributes)[:12]
+    if seed:
+        name += f"-{seed}"
     root = cache_folder(cache) / "extractors"
     weights = root / f"{name}.safetensors"
     facts = root / f"{name}.json"
     if not (facts.is_file() and weights.is_file()):
         log.info(NOTE)
         root.mkdir(parents=True, exist_ok=True)
-        network, known = _trained(dataset, space.shape, attributes, name)
+        network, known = _trained(dataset, space.shape, attributes, name, seed)
         write_whole(weights, save(network.state_dict()))
         write_whole(facts, json_text(known))  # last: it says that both are whole
     with torch.device("meta"):
@@ -318,7 +323,11 @@ def extractor(dataset: Any, cache: str | Path | None = None) -> Extractor:
 
 
 def _trained(
-    dataset: Any, shape: tuple[int, ...], attributes: Mapping[str, tuple[str, ...]], mark: str
+    dataset: Any,
+    shape: tuple[int, ...],
+    attributes: Mapping[str, tuple[str, ...]],
+    mark: str,
+    seed: int,
 ) -> tuple[Network, dict[str, Any]]:
     """A network that has learned a dataset, and what an `Extractor` says of it."""
     train = dataset.split("train")
@@ -335,7 +344,7 @@ def _trained(
             single[name] = bool((condition[:, columns].sum(1) <= 1).all())
         common = condition.mean(0, keepdim=True)
     seen = min(MOST, max(LEAST, EPOCHS * len(train)))
-    network = fit(train, shape, attributes, single, seen, dataset.unit)
+    network = fit(train, shape, attributes, single, seen, dataset.unit, seed)
     known: dict[str, Any] = {
         "name": f"CNN trained on {learned} of the train split ({mark})",
         "single": single,
