@@ -181,6 +181,10 @@ def test_a_run_that_stopped_goes_on_bit_for_bit(tmp_path):
 def test_prompts_that_do_not_fit_are_refused():
     policy = settings(rollout=Rollout(max_tokens=11))
     built = objective(policy)
+    # a prompt of two tokens; the last token that is drawn is not read
+    batch = stream(policy, built).batch(0, torch.arange(16), built)
+    assert batch["mask"].shape[1] <= 11
+    policy = settings(rollout=Rollout(max_tokens=12))
     rollouts = stream(policy, built)
     with pytest.raises(GenwrightError, match="more than the context of 12"):
         rollouts.batch(0, torch.arange(16), built)

@@ -132,7 +132,8 @@ class Rollouts(Hook):
         device = next(model.parameters()).device
         limit = self.settings.rollout.max_tokens
         tokens, real = pad_left([question.tokens for question in questions])
-        if tokens.shape[1] + limit > self.context:
+        read = tokens.shape[1] + limit - 1  # the last token is drawn, and never read
+        if read > self.context:
             raise GenwrightError(
                 f"a prompt of {tokens.shape[1]} tokens and objective.rollout.max_tokens={limit} are"
                 f" more than the context of {self.context}",

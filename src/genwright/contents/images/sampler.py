@@ -12,6 +12,7 @@ from torch import Tensor
 from genwright.contents.images import draw_codes
 from genwright.contents.images.codec_codes import CodesCodec
 from genwright.contents.images.options import SampleOptions
+from genwright.contents.images.token_sampler import CodesInRollouts
 from genwright.core.attributes import wanted_row
 from genwright.core.content import Advanced, Drawn, Event, Opened, Sample
 from genwright.core.contracts import Batch
@@ -166,7 +167,7 @@ def _guidance(drawer: PictureDrawer) -> float:
     return drawer.guidance
 
 
-class PictureSampler:
+class PictureSampler(CodesInRollouts):
     """See `core.content.Sampler`. Samples are (C, H, W) float32 in [-1, 1]."""
 
     options = SampleOptions
