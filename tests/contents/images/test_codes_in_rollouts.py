@@ -166,8 +166,7 @@ def learned(tmp_path_factory):
                 "optimizer": {"kind": "adamw", "learning_rate": 0.01},
             },
         }
-        run = train(Recipe.of(recipe | parts), run=folder / name, start=start, quiet=True)
-        return run
+        return train(Recipe.of(recipe | parts), run=folder / name, start=start, quiet=True)
 
     coder = trained(
         "vq",
