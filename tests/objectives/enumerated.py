@@ -4,9 +4,10 @@ gradients are exact sums."""
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 VOCABULARY = 3
 END = 0
@@ -69,3 +70,40 @@ class Policy:
 def probabilities(logprobs: Tensor, mask: Tensor) -> Tensor:
     """(n,), of whole sequences."""
     return logprobs.where(mask, 0).sum(1).exp()
+
+
+class Network(nn.Module):
+    """The same kind of policy as a module that reads a prompt, padded on the left, and what was
+    drawn behind it; float64."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        values = Policy(seed)
+        self.start = nn.Parameter(values.start.detach())
+        self.embedding = nn.Parameter(values.embedding.detach())
+        self.recurrent = nn.Parameter(values.recurrent.detach())
+        self.head = nn.Parameter(values.head.detach())
+
+    def forward(self, tokens: Tensor, padding: Tensor | None = None) -> Tensor:
+        """(n, length, 3) logits of the token behind each of tokens (n, length); what is not real by
+        `padding` (n, length) leaves no trace."""
+        state = self.start.expand(len(tokens), WIDTH)
+        places = []
+        for place in range(tokens.size(1)):
+            after = torch.tanh(state @ self.recurrent.T + self.embedding[tokens[:, place]])
+            if padding is not None:
+                after = after.where(padding[:, place, None], state)
+            state = after
+            places.append(state @ self.head.T)
+        return torch.stack(places, 1)
+
+    def logprobs(self, prompt: Sequence[int], drawn: Tensor) -> Tensor:
+        """(n, t) of drawn tokens (n, t) behind a prompt, without any padding."""
+        before = torch.tensor(prompt).expand(len(drawn), -1)
+        logits = self(torch.cat([before, drawn], 1))[:, len(prompt) - 1 : -1]
+        return logits.log_softmax(-1).gather(2, drawn[..., None])[..., 0]
+
+    def gradient(self, value: Tensor) -> Tensor:
+        """d value / d parameters, as one vector."""
+        parts = torch.autograd.grad(value, list(self.parameters()), retain_graph=True)
+        return torch.cat([part.flatten() for part in parts])

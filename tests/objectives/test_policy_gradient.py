@@ -332,6 +332,85 @@ def test_sapo_fades_on_both_sides():
     assert not any(clipped)
 
 
+class Elsewhere:
+    """Sequences that another policy, `old`, draws: the policy in question has moved away from it.
+    A token's advantage is what it earns at once; chances: (n, t, v) of the policy, with gradient;
+    values: (n, t, v), what each possible token would earn."""
+
+    def __init__(self, world, seed=7):
+        self.world = world
+        old = Policy(seed)
+        self.old_logprobs = old.logprobs(world.tokens).detach()
+        self.old_chances = old.logits(world.tokens).softmax(-1).detach()
+        self.chances = world.logits.softmax(-1)
+        # how often `old` comes by each place of each sequence: a part of its prefix's probability
+        self.visits = probabilities(self.old_logprobs, world.mask)[:, None] * world.mask
+        earned = {}
+        for row in range(len(world.tokens)):
+            for place in range(int(world.length[row])):
+                prefix = tuple(world.tokens[row, : place + 1].tolist())
+                earned[prefix] = float(world.reward[row, place])
+        self.values = torch.zeros_like(world.logits)
+        for row in range(len(world.tokens)):
+            for place in range(int(world.length[row])):
+                before = tuple(world.tokens[row, :place].tolist())
+                for token in range(world.logits.size(2)):
+                    self.values[row, place, token] = earned[(*before, token)]
+
+    def exact(self, weight=None):
+        """The gradient of what the next token earns at the places where `old` comes by; weight: (n,
+        t, v), of each possible token."""
+        chances = self.chances if weight is None else self.chances * weight
+        at_places = (chances * self.values).sum(-1)
+        return self.world.policy.gradient((self.visits * at_places).sum())
+
+    def found(self, per_token):
+        """The expected gradient of a loss (n, t) of tokens that `old` draws."""
+        return self.world.policy.gradient((self.visits * per_token).sum())
+
+
+@pytest.mark.parametrize("low,high", [(0.2, 0.28), (0.5, 0.1), (0.1, 3.0)])
+def test_ppo_learns_from_tokens_within_their_bound_only(world, low, high):
+    """Against the exact gradient in which tokens count unless they went past the bound in the
+    direction that they are pushed to."""
+    elsewhere = Elsewhere(world)
+    old = elsewhere.old_logprobs
+    out = policy_loss(world.logprobs, old, world.reward, world.mask, low, high)
+    ratio = (elsewhere.chances / elsewhere.old_chances).detach()
+    risen = (elsewhere.values > 0) & (ratio > 1 + high)
+    fallen = (elsewhere.values < 0) & (ratio < 1 - low)
+    inside = ~(risen | fallen)
+    drawn = world.mask[..., None]
+    assert bool((risen & drawn).any()) and bool((fallen & drawn).any())
+    exact = -elsewhere.exact(inside)
+    assert close(elsewhere.found(out.loss), exact)
+    assert not close(exact, -elsewhere.exact(), 0.01)
+
+
+def test_wide_bounds_leave_the_whole_gradient_of_tokens_drawn_elsewhere(world):
+    elsewhere = Elsewhere(world)
+    old = elsewhere.old_logprobs
+    out = policy_loss(world.logprobs, old, world.reward, world.mask, 0.999999, 1e9)
+    assert not out.clipped.any()
+    assert close(elsewhere.found(out.loss), -elsewhere.exact())
+
+
+@pytest.mark.parametrize("truncate", [1e9, 1.5])
+def test_importance_weights_make_the_gradient_of_tokens_of_another_policy_right(world, truncate):
+    """Each token counts as often as the policy itself would draw it there, or `truncate` times as
+    often as it was drawn, where that is less."""
+    elsewhere = Elsewhere(world)
+    old = elsewhere.old_logprobs
+    weight = importance_weights(world.logprobs, old, world.mask, truncate)
+    found = elsewhere.found(weight * world.loss(world.reward))
+    ratio = (elsewhere.chances / elsewhere.old_chances).detach()
+    held = ratio.clamp(max=truncate) / ratio
+    assert close(found, -elsewhere.exact(held))
+    unweighted = elsewhere.found(world.loss(world.reward))
+    assert not close(unweighted, -elsewhere.exact(), 0.01)
+    assert close(-elsewhere.exact(held), -elsewhere.exact()) == (truncate > 1e3)
+
+
 def test_importance_weights_are_bounded_and_have_no_gradient():
     now = torch.tensor([[-1.0, -1.0, -1.0, 5.0]], requires_grad=True)
     sampled = torch.tensor([[-1.0, -3.0, -0.5, -math.inf]])
@@ -412,6 +491,17 @@ def test_full_kl_and_entropy_are_those_of_their_definitions():
         (exact,) = torch.autograd.grad((weight * expected).sum(), logits, retain_graph=True)
         assert close(slope, exact, 1e-12)
     assert close(kl_full(logits, logits.detach()), torch.zeros(2, 3), 1e-12)
+
+
+def test_entropy_gives_the_gradient_of_the_entropy_at_the_places_that_are_visited(world):
+    found = world.policy.gradient(
+        (world.weight[:, None] * entropy(world.logits).where(world.mask, 0)).sum()
+    )
+    chances = world.logits.softmax(-1)
+    of_places = -(chances * chances.log()).sum(-1)
+    exact = world.policy.gradient((world.weight[:, None] * world.mask * of_places).sum())
+    assert float(exact.abs().max()) > 0.01
+    assert close(found, exact)
 
 
 def test_full_kl_in_fp32_is_right_at_certain_tokens():
