@@ -39,6 +39,9 @@ class ToySampler:
         text = "".join(LETTERS[token] for token in tokens)
         return Sample(text, question.prompt, None, seed, number, tuple(tokens), tuple(logprobs))
 
+    def real(self, dataset, split, n):
+        return [Sample(text) for text in ("abcdef", "bcdefa", "cdefab", "fedcba")][:n]
+
     def token_of(self, codec, sample, place):
         return place
 
@@ -59,9 +62,14 @@ MEASURES = (
 )
 
 
+def as_text(sample):
+    return sample.content
+
+
 def add_toy():
     """Registers the content; what a test does first."""
-    register("content", "toy", SimpleNamespace(kind="toy", sampler=ToySampler()))
+    content = SimpleNamespace(kind="toy", sampler=ToySampler(), as_text=as_text)
+    register("content", "toy", content)
     for measure in MEASURES:
         register("measure", f"toy {measure.name}", measure)
 

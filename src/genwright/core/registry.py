@@ -38,6 +38,7 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "measure": (("contents.*", "measures"),),
     "measure_kind": (("contents.*", "measures"),),
     "stream": (("rewards", "rollout"),),
+    "watcher": (("rewards", "watching"),),
 }
 Found = TypeVar("Found", bound=Callable[..., Any])
 PLUGINS = "genwright.plugins"  # the group of entry points

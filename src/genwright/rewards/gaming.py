@@ -32,7 +32,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.evaluation.figure import number
 from genwright.objectives.terms import Term
 
@@ -51,7 +50,7 @@ HELD_OUT = "held_out.loss"
 WATCHED = "watched/"
 REMEDY = (
     "try more of objective.kl, a term for what went wrong, or fewer steps; where the change is"
-    " wanted, name the figure in objective.may_change"
+    " wanted, name the figure in watching.may_change"
 )
 
 Row = Mapping[str, float]  # of a step: its numbers by name
@@ -360,14 +359,6 @@ def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def real_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Real]:
-    """What a run has noted of real data; empty where it has not yet."""
-    for record in records:
-        if "real" in record:
-            return {name: Real(*pair) for name, pair in record["real"].items()}
-    return {}
-
-
 def measured_of(values: Mapping[str, Sequence[float]], shares: Iterable[str]) -> dict[str, Real]:
     """Name -> mean and spread over samples; what says nothing of any of them is left out. shares:
     names of those that are shares, whose spread is at least LEAST_SPREAD."""
@@ -383,4 +374,3 @@ def measured_of(values: Mapping[str, Sequence[float]], shares: Iterable[str]) ->
             spread = max(spread, LEAST_SPREAD)
         found[name] = Real(centre, spread)
     return found
-

@@ -38,6 +38,7 @@ NGRAM = 4  # tokens, of `distinct_4`
 class Rolled:
     """One rollout of this rank. questions: of each sample."""
 
+    questions: Sequence[Question]
     samples: list[Sample]
     scored: Scored
     watched: Mapping[str, Tensor]
@@ -57,6 +58,7 @@ class Rollouts(Hook):
         self.settings = settings
         self.size = size
         self.seed = seed
+        self.opened = opened
         self.codec = opened.codec
         kind = content_of(self.codec.content)
         if not isinstance(kind.sampler, TokenSampler):
@@ -89,13 +91,13 @@ class Rollouts(Hook):
         decoded = time.perf_counter()
         width = drawn.tokens.shape[1]
         scored = self.reward(samples, width, self._token_of)
-        watched = {name: _numbers(measure, samples) for name, measure in self.watched.items()}
+        watched = {name: numbers_of(measure, samples) for name, measure in self.watched.items()}
         self.seconds = {
             "rollout_seconds": decoded - began,
             "reward_seconds": time.perf_counter() - decoded,
         }
         ended = self._ended(drawn)
-        self.last = Rolled(samples, scored, watched, ended.tolist())
+        self.last = Rolled(questions, samples, scored, watched, ended.tolist())
         assert drawn.logprobs is not None
         batch = {
             "tokens": torch.cat([tokens, drawn.tokens], 1),
@@ -203,7 +205,7 @@ def watched_measures(content: str, settings: Policy) -> dict[str, Measure]:
     return found
 
 
-def _numbers(measure: Measure, samples: Sequence[Sample]) -> Tensor:
+def numbers_of(measure: Measure, samples: Sequence[Sample]) -> Tensor:
     """(n,) float64: its number for each sample, the sum of its parts; NaN where it says nothing."""
     numbers = []
     for value in measure.values(samples):

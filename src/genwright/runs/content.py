@@ -123,6 +123,10 @@ class Content:
         """Sizes of the model that a report names beside its parameters."""
         return {}
 
+    def as_text(self, sample: Sample) -> str:
+        """A sample as a text that a log can hold and a terminal show; "" where it is none."""
+        return sample.content if isinstance(sample.content, str) else ""
+
     # ---- inspect
 
     def first_seen(self, first: FirstBatch) -> FirstSeen:

@@ -104,13 +104,14 @@ class Run:
 
     @cached_property
     def checkpoint(self) -> Path:
-        """Folder of the chosen step, else of the newest whole checkpoint (damaged ones are skipped
-        with a warning). Raises GenwrightError where there is none."""
+        """Folder of the chosen step, else of the run's result: its newest whole checkpoint (damaged
+        ones are skipped with a warning), unless that names an earlier one. Raises GenwrightError
+        where there is none."""
         root = self.folder / "checkpoints"
         if self._step is None:
-            newest = checkpoint.newest(root, log.warning, only=self._stems)
-            if newest is not None:
-                return newest
+            found = checkpoint.result(root, log.warning, only=self._stems)
+            if found is not None:
+                return found
             raise GenwrightError(
                 f"{self.folder} has no checkpoint yet", "train it first, or wait for its first one"
             )

@@ -27,6 +27,7 @@ from torch import Tensor
 from genwright.core.contracts import Objective, Stream
 from genwright.core.errors import GenwrightError, out_of_memory
 from genwright.core.progress import showing
+from genwright.core.registry import kinds
 from genwright.core.threads import threads
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble, remarks
@@ -292,8 +293,18 @@ def _session(
         recorders=[stream] if isinstance(stream, Hook) else [],
     )
     metrics = folder / "metrics.jsonl"
-    session.watchers = [Alarms(recipe.watching, engine, metrics, session.note, recipe.objective)]
+    alarms = Alarms(recipe.watching, engine, metrics, session.note, recipe.objective)
+    session.watchers = [alarms, *_of_stream(recipe, stream, session)]
     return session
+
+
+def _of_stream(recipe: Recipe, stream: Stream, session: Session) -> list[Hook]:
+    """What looks at the run of a stream of its kind (family "watcher"). Raises GenwrightError."""
+    make = kinds("watcher").get(recipe.objective.streams)
+    if make is None:
+        return []
+    found: list[Hook] = make(stream, session, recipe.watching)
+    return found
 
 
 def _run(session: Session, request: Request, recipe: Recipe, live: Live | None) -> tuple[int, str]:

@@ -270,6 +270,27 @@ def newest(
     return None
 
 
+def result(
+    root: Path,
+    say: Callable[[str], None] = _nothing,
+    only: Collection[str] | None = None,
+) -> Path | None:
+    """The checkpoint that stands for a run: the one that its newest whole checkpoint names, where
+    what came later was no good, else that one. The arguments, and what is raised: as of
+    `newest`."""
+    last = newest(root, say, only=only)
+    if last is None:
+        return None
+    named = _state_of(last).get("result")
+    if named is None:
+        return last
+    found = folder_of(root, int(named))
+    if faults(found, only):
+        say(f"checkpoint {found}, the run's result, is damaged: falling back to the last one")
+        return last
+    return found
+
+
 # ---- what is kept
 
 
@@ -287,9 +308,10 @@ def set_aside(root: Path, after: int) -> list[Path]:
     return places
 
 
-def prune(root: Path, keep: int) -> None:
-    """Deletes all but the newest `keep` scheduled checkpoints, the best by held-out loss, and the
-    newest of all; then what is frozen and no checkpoint lists."""
+def prune(root: Path, keep: int, good: int | None = None) -> None:
+    """Deletes all but the newest `keep` scheduled checkpoints, the last of them up to step `good`,
+    the best by held-out loss, and the newest of all; then what is frozen and no checkpoint
+    lists."""
     states = {}
     for step in steps(root):
         try:
@@ -298,6 +320,8 @@ def prune(root: Path, keep: int) -> None:
             continue  # damaged: kept, for a person to look at
     scheduled = [step for step, state in states.items() if state.get("scheduled", True)]
     kept = set(scheduled[-keep:]) | {max(states, default=0)}
+    if good is not None:
+        kept.add(max((step for step in scheduled if step <= good), default=0))
     measured = [step for step, state in states.items() if is_finite(state.get("held_out"))]
     if measured:
         kept.add(min(measured, key=lambda step: (states[step]["held_out"], step)))

@@ -20,7 +20,7 @@ from genwright.training.state import State
 
 log = logging.getLogger(__name__)
 
-# fields, with `*_per_second`, that differ between equal runs
+# fields, with `*_seconds` and `*_per_second`, that differ between equal runs
 CLOCK = ("seconds", "memory_mb", "elapsed")
 
 
@@ -122,7 +122,11 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def without_clock(record: dict[str, Any]) -> dict[str, Any]:
     """What equal runs have in common."""
-    return {k: v for k, v in record.items() if k not in CLOCK and not k.endswith("_per_second")}
+    kept = {}
+    for name, value in record.items():
+        if name not in CLOCK and not name.endswith(("_seconds", "_per_second")):
+            kept[name] = value
+    return kept
 
 
 def tensorboard(folder: Path, step: int = 0) -> Callable[[dict[str, Any]], None]:

@@ -57,6 +57,8 @@ class Session(Hook):
     saved: int = field(init=False, default=-1)  # the last step that was saved
     frozen: list[str] | None = field(init=False, default=None)  # files of what is frozen, stored
     held_out: float | None = field(init=False, default=None)  # loss, if the last step measured it
+    good: int | None = field(init=False, default=None)  # up to which a checkpoint must be kept
+    result: int | None = field(init=False, default=None)  # the run's, where it is not the last step
     failure: str = field(init=False, default="")  # of the last save
     signal: int = field(init=False, default=0)  # that came
 
@@ -148,12 +150,14 @@ class Session(Hook):
         if self.engine.main:
             plain["scheduled"] = self._scheduled(state.step)
             plain["held_out"] = self.held_out
+            if self.result is not None:
+                plain["result"] = self.result
             plain["metrics_bytes"] = self.records.flush(to_disk=True) if self.records else 0
             try:
                 if self.frozen is None:
                     self.frozen = checkpoint.store_frozen(self.folder, files.pop("frozen", {}))
                 checkpoint.save(self.root, state.step, files, plain, self.frozen)
-                checkpoint.prune(self.root, self.settings.keep)
+                checkpoint.prune(self.root, self.settings.keep, self.good)
             except GenwrightError as problem:
                 self.failure = str(problem)
                 log.warning(self.failure)

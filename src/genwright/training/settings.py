@@ -75,6 +75,14 @@ class Watching(Settings):
     on_alarm: Literal["warn", "rollback", "stop"] = "warn"
     """`rollback`: back to the last checkpoint and past the data since (training.guard.rollbacks
     times); `stop`: save and stop."""
+    on_gaming: Literal["stop", "warn"] = "stop"
+    """A policy games its reward: `stop`: save and stop, with the last good checkpoint as the run's
+    result; `warn`: say so and go on."""
+    may_change: tuple[str, ...] = ()
+    """Figures that a policy may change as much as it likes, such as length or a measure: that is no
+    gaming."""
+    logged: int = Field(4, ge=0)
+    """Samples of a rollout that are written into rollouts.jsonl; of later steps, fewer steps."""
     coverage: float = Field(0.5, ge=0, le=1)
     """Mode collapse: coverage below this share of its best. 0: never."""
     wins: float = Field(0.98, ge=0.5, le=1)

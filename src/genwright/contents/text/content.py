@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from genwright.contents.text.evaluate import evaluate_text
+from genwright.contents.text.measures import text_of
 from genwright.contents.text.sampler import TextSampler
 from genwright.contents.text.view import TextView, fill_card, sample_card
-from genwright.core.content import FirstBatch, FirstSeen, Section
+from genwright.core.content import FirstBatch, FirstSeen, Sample, Section
 from genwright.core.contracts import Batch
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import register
@@ -65,6 +66,10 @@ class TextContent(Content):
         cards = "".join(sample_card(kept, evaluation.step) for kept in texts[:SHOWN])
         fills = "".join(fill_card(kept) for kept in filled)
         return [Section("Samples", cards, SAMPLES_NOTE), Section("Filled gaps", fills)]
+
+    def as_text(self, sample: Sample) -> str:
+        """Its own text, without its prompt."""
+        return text_of(sample)
 
     def sizes(self, run: TrainedRun) -> dict[str, Any]:
         """Cost of a token in training at the context of the data."""
