@@ -92,6 +92,23 @@ def test_returns_are_what_is_earned_from_each_token_on():
     assert returns(reward, mask).tolist() == [[7, 6, 4], [3, 2, 0]]
 
 
+def test_discounted_returns_count_what_is_later_for_less():
+    reward = torch.tensor([[1.0, 2.0, 4.0], [1.0, 2.0, math.nan]])
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    assert returns(reward, mask, 0.5).tolist() == [[3.0, 4.0, 4.0], [2.0, 2.0, 0.0]]
+    random = torch.Generator().manual_seed(0)
+    many = torch.randn(5, 40, generator=random, dtype=torch.float64)
+    drawn = torch.arange(40) < torch.tensor([40, 1, 17, 39, 8])[:, None]
+    weights = 0.9 ** (torch.arange(40) - torch.arange(40)[:, None]).double()  # (from, at)
+    expected = (many * drawn) @ weights.triu().T
+    assert close(returns(many, drawn, 0.9), expected * drawn, 1e-12)
+
+
+def test_a_discount_of_almost_one_is_almost_none(world):
+    whole = returns(world.reward, world.mask)
+    assert close(returns(world.reward, world.mask, 1 - 1e-9), whole)
+
+
 def test_constant_normaliser_gives_the_gradient_of_the_expected_reward(world):
     exact = world.expected(world.reward.sum(1))
     per_token = world.loss(returns(world.reward, world.mask))

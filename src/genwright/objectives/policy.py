@@ -78,7 +78,7 @@ class PolicyObjective(CausalObjective):
         """Advantages, from the rewards of a question's candidates, which all are on one rank."""
         s = self.settings
         mask = batch["mask"]
-        returns = pg.returns(batch["reward"], mask)
+        returns = pg.returns(batch["reward"], mask, s.discount)
         advantages = pg.advantages(returns, mask, s.candidates, s.baseline, scale=s.scale)
         settled = batch | {"advantages": advantages}
         if s.rollout.truncated == "leave out":
@@ -209,6 +209,9 @@ class Policy(Settings, family="objective"):
     """What a reward is compared with: the mean of the other candidates, or of all of them."""
     scale: bool = False
     """Divides advantages by the deviation of a question's rewards (GRPO)."""
+    discount: float = Field(1.0, gt=0, le=1)
+    """How much less each token later what is earned there counts for a token; below 1 for rewards
+    whose causes lie near (a fault between two notes): less noise, and blind to what is far."""
     normaliser: Literal["tokens", "constant", "sequence"] = "tokens"
     """What sums over tokens are divided by: all drawn tokens, max_tokens of each sample, or each
     sample's own length, which favours short samples where they are good and long ones where they

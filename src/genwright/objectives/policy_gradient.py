@@ -41,11 +41,19 @@ SOFT_UP = 1.0
 SOFT_DOWN = 1.05
 
 
-def returns(reward: Tensor, mask: Tensor) -> Tensor:
-    """Reward-to-go, (n, t): the sum of what is earned at a token and at all tokens after it.
-    reward: (n, t), in any unit. A token that was not drawn earns nothing and gets 0."""
+def returns(reward: Tensor, mask: Tensor, discount: float = 1.0) -> Tensor:
+    """Reward-to-go, (n, t): the sum of what is earned at a token and at all tokens after it, each
+    token later counting `discount` times as much. reward: (n, t), in any unit. A token that was not
+    drawn earns nothing and gets 0."""
     earned = reward.where(mask, 0)
-    to_go = earned.flip(1).cumsum(1).flip(1)
+    if discount == 1:
+        to_go = earned.flip(1).cumsum(1).flip(1)
+        return to_go.where(mask, 0)
+    to_go = torch.empty_like(earned)
+    later = torch.zeros_like(earned[:, 0])
+    for place in range(earned.shape[1] - 1, -1, -1):
+        later = earned[:, place] + discount * later
+        to_go[:, place] = later
     return to_go.where(mask, 0)
 
 
