@@ -112,12 +112,22 @@ class TextDataset:
 
     def documents(self, split: str) -> Iterator[tuple[str, np.ndarray]]:
         """(name, tokens) of each document of a split, in order."""
+        for number in range(self.document_count(split)):
+            yield self.document(split, number)
+
+    def document_count(self, split: str) -> int:
+        """How many documents a split has."""
+        return len(self._documents[split])
+
+    def document(self, split: str, number: int) -> tuple[str, np.ndarray]:
+        """(name, tokens) of one document of a split, counted from 0."""
         documents = self._documents[split]
         tokens = self.tokens(split)
-        starts = documents.starts.tolist()
-        stops = [*starts[1:], len(tokens)]
-        for document, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            yield documents.name(document), tokens[start:stop]
+        start = int(documents.starts[number])
+        stop = len(tokens)
+        if number + 1 < len(documents):
+            stop = int(documents.starts[number + 1])
+        return documents.name(number), tokens[start:stop]
 
 
 def _summary(

@@ -203,7 +203,7 @@ def generate(
     """
     settings = settings or Decoding()
     prompts = [prompts] if isinstance(prompts, str) else prompts
-    encoded = _encoded(codec, prompts)
+    encoded = [prompt_tokens(codec, prompt) for prompt in prompts]
     shown = [
         prompt if isinstance(prompt, str) else codec.decode(list(prompt)) for prompt in prompts
     ]
@@ -242,19 +242,17 @@ def generate_all(
     return found
 
 
-def _encoded(codec: Any, prompts: Sequence[Any]) -> list[list[int]]:
-    """The tokens of prompts; an empty one begins a document. Raises GenwrightError."""
+def prompt_tokens(codec: Any, prompt: str | Sequence[int]) -> list[int]:
+    """What the model reads of a prompt, at least one token; an empty one begins a document. Raises
+    GenwrightError."""
     end = codec.space.special["end"]
-    encoded = []
-    for prompt in prompts:
-        tokens = list(codec.encode(prompt) if isinstance(prompt, str) else prompt) or [end]
-        if not 0 <= min(tokens) <= max(tokens) < codec.space.vocabulary:
-            what = (
-                f"prompt {prompt!r} has a token outside the vocabulary of {codec.space.vocabulary}"
-            )
-            raise GenwrightError(what, "use the model's codec")
-        encoded.append(tokens)
-    return encoded
+    tokens = list(codec.encode(prompt) if isinstance(prompt, str) else prompt) or [end]
+    if not 0 <= min(tokens) <= max(tokens) < codec.space.vocabulary:
+        raise GenwrightError(
+            f"prompt {prompt!r} has a token outside the vocabulary of {codec.space.vocabulary}",
+            "use the model's codec",
+        )
+    return tokens
 
 
 class _Batch:

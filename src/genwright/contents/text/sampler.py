@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from genwright.contents.text.fill import Filled, fill
-from genwright.contents.text.generate import Generated, generate
+from genwright.contents.text.generate import Generated, Reader, generate
 from genwright.contents.text.options import SampleOptions
+from genwright.contents.text.questions import questions_of, token_at
 from genwright.contents.text.sample_figures import noise
-from genwright.core.content import Drawn, Event, Opened, Partial, Sample
+from genwright.core.content import Drawn, Event, Opened, Partial, Question, Sample
 from genwright.core.contracts import Batch
 from genwright.core.errors import GenwrightError
+from genwright.objectives.terms import Rollout
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.step import needs_causal
 
@@ -97,6 +99,54 @@ class TextSampler:
             settings = settings.model_copy(update=LIKELIEST)
         top = options.candidates or CANDIDATES
         return fill(model, opened.codec, options.fill, top=top, settings=settings)
+
+    # ---- samples of a rollout, drawn by whoever learns from them (`core.content.TokenSampler`)
+
+    def questions(self, opened: Opened, rollout: Rollout, split: str) -> Sequence[Question]:
+        """What samples begin with; see `questions.questions_of`. Raises GenwrightError."""
+        return questions_of(opened, rollout, split)
+
+    def end(self, codec: Any) -> int | None:
+        """The token that ends a document."""
+        token: int = codec.space.special["end"]
+        return token
+
+    def drawn(
+        self,
+        codec: Any,
+        question: Question,
+        tokens: Sequence[int],
+        logprobs: Sequence[float],
+        ended: bool,
+        seed: int,
+        number: int,
+    ) -> Sample:
+        """The text of drawn tokens. Bytes that are no characters are shown as U+FFFD."""
+        reader = Reader(codec, question.tokens, self.end(codec), (), None)
+        reader.feed(list(tokens))
+        reader.close()
+        content = Generated(
+            str(question.prompt or ""),
+            reader.text,
+            tuple(tokens),
+            "end" if ended else "length",
+            float(sum(logprobs)),
+        )
+        return Sample(
+            content,
+            question.prompt,
+            seed=seed,
+            number=number,
+            tokens=tuple(tokens),
+            logprobs=tuple(logprobs),
+            answer=question.answer,
+        )
+
+    def token_of(self, codec: Any, sample: Sample, place: Any) -> int:
+        """The token with which a character of the sample's text is there. place: its offset."""
+        return token_at(codec, sample, place)
+
+    # ---- samples as others take them
 
     def collected(self, samples: Sequence[Sample]) -> list[Any]:
         """The generated texts, in order."""

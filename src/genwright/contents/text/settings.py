@@ -15,8 +15,8 @@ class CorpusSettings(FilesData):
     kind: Literal["text"] = "text"
     """Which data: documents of text, as windows of tokens."""
     source: str = "files"
-    """`files` (see `path`), `python-stdlib`, `python-docs`, or `hf:NAME` (a Hugging Face
-    dataset)."""
+    """`files` (see `path`), `python-stdlib`, `python-docs`, `arithmetic` (problems, made up), or
+    `hf:NAME` (a Hugging Face dataset)."""
     path: str | tuple[str, ...] = ()
     """Files, folders or globs: text of any suffix, jsonl, csv, parquet; also .gz and .zst."""
     field: str = "text"
