@@ -47,7 +47,7 @@ def test_they_are_a_function_of_the_words_alone(tmp_path):
 def test_the_usual_problems():
     assert wanted_of("") == Wanted(2, "+", 5050, 0)
     assert wanted_of("digits=3").problems == 20_000
-    assert problems(wanted_of("problems=3")) == ["33+71=104", "1+2=3"] or True
+    assert len(problems(wanted_of("problems=3"))) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What rollouts of text begin with (`core.content.Question`), and which token a character came with.
+"""What rollouts of text begin with (`Question`), and which token a character came with.
 
 A question's tokens are those that `genwright sample` reads for the same prompt, so that what is
 learned is what is sampled: the prompt's own, or the end token, which begins a document, where there
