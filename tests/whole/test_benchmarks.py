@@ -91,6 +91,13 @@ RUNS: dict[str, list[str]] = {
     "read_abc": ["--limit 4 --workers 1"],
     "read_chorales": ["--pieces 2"],
     "read_scores": ["--limit 2"],
+    "rewards_text": [
+        (
+            "arithmetic --seeds 1 --samples 4 --problems 4 --base-set training.steps=2 "
+            "training.batch_size=4 model.width=32 model.depth=1 --set training.steps=2 "
+            "training.batch_size=8"
+        )
+    ],
     "rooms": ["--rooms points --tests objectives/test_transport.py"],
     "shakespeare": [
         "--data TEXT --steps 2 --seeds 1 --rounds 1 --plain-steps 101 --skip-long",
