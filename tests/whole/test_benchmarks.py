@@ -87,6 +87,7 @@ RUNS: dict[str, list[str]] = {
     "nll_speed": ["--data DIGITS --pictures 2 --samples 2 --minutes 0.001 --rounds 1 --threads 1"],
     "overhead": ["--steps 8 --depth 1 --batch 2 --threads 1"],
     "parity": ["--batches 1"],
+    "policy_losses": ["--seeds 1"],
     "prepare": ["--megabytes 0.3 --vocabulary 400 --processes 1 --scratch SCRATCH"],
     "read_abc": ["--limit 4 --workers 1"],
     "read_chorales": ["--pieces 2"],
