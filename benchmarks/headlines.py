@@ -31,7 +31,7 @@ import torch
 from common import finish
 from genwright.evaluation.figure import ACCURACY, LOSS, named
 from genwright.evaluation.language import BITS_PER_BYTE
-from genwright.runs.evaluation import latest
+from genwright.runs.checkpoint_figures import latest
 from genwright.runs.run import Run, load
 
 BAR = 1e-4

@@ -9,7 +9,7 @@ from genwright.evaluation.figure import Figure
 from genwright.evaluation.telling import can_lead, tells_nothing
 from genwright.reporting.head import sentence
 from genwright.reporting.page import RunData
-from genwright.runs.evaluation import Evaluation
+from genwright.runs.checkpoint_figures import Evaluation
 from pages import page_of
 
 

@@ -16,7 +16,7 @@ from genwright.core.files import json_text
 from genwright.evaluation.figure import Figure
 from genwright.reporting.page import RunData
 from genwright.reporting.report import write_report
-from genwright.runs.evaluation import Evaluation
+from genwright.runs.checkpoint_figures import Evaluation
 from genwright.training import checkpoint, loop
 from genwright.training.engine import Engine
 from genwright.training.records import Records, read

@@ -40,8 +40,8 @@ from genwright.evaluation.measures import measure_figures
 from genwright.evaluation.pilot import SampleCounts
 from genwright.recipe.options import read_options
 from genwright.recipe.schema import Recipe
-from genwright.runs.evaluation import Evaluation
-from genwright.runs.held_out import SEEN, held_out_figures, objective_figures
+from genwright.runs.checkpoint_figures import Evaluation
+from genwright.runs.objective_figures import SEEN, held_out_figures, objective_figures
 from genwright.runs.trained import TrainedRun
 from genwright.sampling.options import SampleCount
 

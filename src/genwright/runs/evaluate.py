@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from genwright.core.options import Options
 from genwright.evaluation.pilot import SampleCounts
-from genwright.runs.evaluation import Evaluation, counts_before, keep
+from genwright.runs.checkpoint_figures import Evaluation, counts_before, keep
 from genwright.runs.trained import TrainedRun
 
 

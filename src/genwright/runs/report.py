@@ -17,8 +17,8 @@ from genwright.reporting.provenance import (
     trained_on,
 )
 from genwright.reporting.report import write_report
+from genwright.runs.checkpoint_figures import Evaluation, latest
 from genwright.runs.evaluate import evaluate
-from genwright.runs.evaluation import Evaluation, latest
 from genwright.runs.trained import TrainedRun
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from genwright.core.registry import content_of, kinds
 from genwright.recipe.options import check_options
 from genwright.recipe.schema import Recipe, build
 from genwright.runs import assemble
+from genwright.runs.checkpoint_figures import Evaluation
 from genwright.runs.evaluate import evaluate
-from genwright.runs.evaluation import Evaluation
 from genwright.runs.report import write
 from genwright.training import checkpoint
 from genwright.training.engine import device_of

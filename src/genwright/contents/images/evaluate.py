@@ -33,7 +33,7 @@ from genwright.evaluation.features import ROTATIONS, Extractor, extractor, of_sp
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
 from genwright.objectives.variational import VariationalObjective
-from genwright.runs.held_out import (
+from genwright.runs.objective_figures import (
     SEEN,
     HeldOutLikelihood,
     held_out_figures,

@@ -19,7 +19,7 @@ from genwright.evaluation.pilot import SampleCounts
 from genwright.runs.content import Content
 
 if TYPE_CHECKING:
-    from genwright.runs.evaluation import Evaluation
+    from genwright.runs.checkpoint_figures import Evaluation
     from genwright.runs.trained import TrainedRun
 
 

@@ -25,7 +25,7 @@ from genwright.runs.content import SEEN, Content, averaged_words
 
 if TYPE_CHECKING:
     from genwright.recipe.schema import Recipe
-    from genwright.runs.evaluation import Evaluation
+    from genwright.runs.checkpoint_figures import Evaluation
     from genwright.runs.trained import TrainedRun
 
 SHOWN = 2000  # samples in a report

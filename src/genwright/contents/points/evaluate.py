@@ -22,7 +22,7 @@ from genwright.evaluation.arrays import (
 from genwright.evaluation.features import extractor
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
-from genwright.runs.held_out import SEEN, held_out_figures, objective_figures
+from genwright.runs.objective_figures import SEEN, held_out_figures, objective_figures
 
 if TYPE_CHECKING:
     from genwright.runs.trained import TrainedRun

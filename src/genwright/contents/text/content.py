@@ -21,7 +21,7 @@ from genwright.models.transformer import Transformer
 from genwright.runs.content import Content, Exporter
 
 if TYPE_CHECKING:
-    from genwright.runs.evaluation import Evaluation
+    from genwright.runs.checkpoint_figures import Evaluation
     from genwright.runs.trained import TrainedRun
 
 SHOWN = 8  # samples in a report
