@@ -167,10 +167,10 @@ def table(figures: Sequence[Figure], title: str = "") -> Table:
 
 
 def details(figures: Sequence[Figure]) -> str:
-    """How the figures were measured: a line for each way, after the names of those that it is
-    of."""
+    """How the figures were measured: a line for each way, after the names of those that it is of,
+    between semicolons, for names may hold commas."""
     names_of: dict[str, list[str]] = {}
     for figure in figures:
         if figure.detail:
             names_of.setdefault(figure.detail, []).append(figure.name)
-    return "\n".join(f"{', '.join(names)}: {detail}" for detail, names in names_of.items())
+    return "\n".join(f"{'; '.join(names)}: {detail}" for detail, names in names_of.items())
