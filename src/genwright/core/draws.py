@@ -60,9 +60,9 @@ class Draws:
         columns = torch.arange(first + 1, first + size + 1, device=self.examples.device) * _GOLDEN
         return mix(rows[:, None] + columns).view(len(self.examples), *shape)
 
-    def uniform(self, name: str, *shape: int) -> Tensor:
-        """float32 in [0, 1), 24 random bits."""
-        return _shift(self.bits(name, *shape), 40).float() * (1.0 / (1 << 24))
+    def uniform(self, name: str, *shape: int, first: int = 0) -> Tensor:
+        """float32 in [0, 1), 24 random bits. first: as of `bits`."""
+        return _shift(self.bits(name, *shape, first=first), 40).float() * (1.0 / (1 << 24))
 
     def normal(self, name: str, *shape: int, first: int = 0) -> Tensor:
         """float32, standard normal. first: as of `bits`."""

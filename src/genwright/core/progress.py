@@ -36,6 +36,7 @@ class Task:
         self.name = name
         self.total = total
         self.display = display
+        self.unit = ""  # what is counted, where that is not what the name says
         self.done = 0
         self.began = display.clock() if display else 0.0
         self.advanced = self.began
@@ -48,9 +49,10 @@ class Task:
             self.advanced = self.display.clock()
             self.display.update(self)
 
-    def expect(self, total: int) -> None:
-        """Says the total, once it is known."""
+    def expect(self, total: int, unit: str = "") -> None:
+        """Says the total, once it is known, and of what."""
         self.total = total
+        self.unit = unit
         if self.display:
             self.display.update(self)
 
@@ -63,9 +65,10 @@ class Task:
         return max(0.0, rest - (now - self.advanced))
 
     def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
         if self.total is None:
-            return f"{self.name}: {self.done:,}"
-        return f"{self.name}: {self.done:,} of {self.total:,}"
+            return f"{self.name}: {self.done:,}{unit}"
+        return f"{self.name}: {self.done:,} of {self.total:,}{unit}"
 
 
 class Display:
@@ -110,7 +113,8 @@ class Display:
         """Shows how far a task is; where there is no bar, a line now and then."""
         now = self.clock()
         if self.bars is not None and task.bar is not None:
-            self.bars.update(task.bar, completed=task.done, total=task.total)
+            name = f"{task.name}, {task.unit}" if task.unit else task.name
+            self.bars.update(task.bar, description=name, completed=task.done, total=task.total)
         elif now - self.printed >= EVERY:
             self.printed = now
             line = ", ".join(map(str, self.tasks)) + self._left(now)

@@ -9,7 +9,7 @@ most half a context, and what remains is encoded anew; this depends on the row a
 
 import sys
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -137,8 +137,9 @@ def stream_tokens(
     logprobs: bool = True,
 ) -> Generator[NewTokens, Sequence[bool] | None, tuple[Tensor, Tensor, Tensor]]:
     """As `generate_tokens`, an event every `every` tokens. It may be sent which of the event's rows
-    are over; closing it stops the drawing. Returns tokens, log-probabilities and mask, (rows,
-    max_tokens) each."""
+    are over; closing it stops the drawing. Returns tokens, log-probabilities and mask, (rows, at
+    most max_tokens) each: up to the last that any row drew, or a little further. Room is made as it
+    is needed, whatever `max_tokens` is."""
     needs_causal(model)
     batch = _Batch(model, tokens, padding, settings, draws, end, constraint, automaton, logprobs)
     if every is None:
@@ -155,10 +156,11 @@ class _Batch:
     until one of them outgrows its context, or half of them are over and leave. Attributes, of all
     rows of the batch:
 
-    tokens: (rows, total), prompts and what was drawn. scores: (rows, total) log-probabilities.
-    mask: (rows, total) bool, drawn while the row was living. living: (rows that are not over,)
+    tokens: (rows, room), prompts and what was drawn. scores: (rows, room) log-probabilities.
+    mask: (rows, room) bool, drawn while the row was living. living: (rows that are not over,)
     their numbers. place: where their next tokens go. begin: (rows,) where a prompt begins. start:
-    (rows,) the first token that a row still sees.
+    (rows,) the first token that a row still sees. room: at most total, prompts and all that may be
+    drawn.
     """
 
     def __init__(
@@ -187,18 +189,15 @@ class _Batch:
         self.stepper = stepper(model)
 
         device = tokens.device
-        self.tokens = F.pad(tokens, (0, settings.max_tokens))
-        self.scores = torch.zeros(rows, self.total, device=device)
-        self.mask = torch.zeros(rows, self.total, dtype=torch.bool, device=device)
+        self.tokens = tokens
+        self.scores = torch.zeros(rows, self.prompt, device=device)
+        self.mask = torch.zeros(rows, self.prompt, dtype=torch.bool, device=device)
         self.living = torch.arange(rows, device=device)
         self.place = self.prompt
         self.begin = torch.zeros(rows, dtype=torch.int64, device=device)
         if padding is not None:
             self.begin = self.prompt - padding.sum(1)
         self.start = self.begin
-        self.uniform: Tensor | None = None  # (rows, max_tokens)
-        if settings.temperature > 0:
-            self.uniform = draws.uniform("token", settings.max_tokens)
         self.valid: ValidTokens | None = None  # made when the model's vocabulary is known
 
     @property
@@ -207,7 +206,7 @@ class _Batch:
         return len(self.living) > 0 and self.place < self.total
 
     def drawn(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens, log-probabilities and mask, (rows, max_tokens) each."""
+        """Tokens, log-probabilities and mask, (rows, drawn) each."""
         prompt = self.prompt
         return self.tokens[:, prompt:], self.scores[:, prompt:], self.mask[:, prompt:]
 
@@ -218,9 +217,10 @@ class _Batch:
         asked = self.place  # what stands before it was in an event
         low = int(self.start[self.living].min())
         until = min(self.total, low + self.context + 1)
-        held = self.tokens[self.living]  # (living, total)
+        self._make_room(until)
+        held = self.tokens[self.living]  # (living, room)
         logits = self._read(held, low, until)
-        chooser = self._chooser(held, logits.shape[-1])
+        chooser = self._chooser(held, logits.shape[-1], until)
         over = torch.zeros(len(self.living), dtype=torch.bool, device=held.device)
         scores: list[Tensor] = []
         with threads_for(self.model, len(self.living)):
@@ -248,6 +248,17 @@ class _Batch:
             self.valid.starts[self.living] = chooser.starts
         self.living = self.living[~over]
 
+    def _make_room(self, until: int) -> None:
+        """Room for tokens up to a place, and for as many again as there are, so that it is seldom
+        made."""
+        room = self.tokens.shape[1]
+        if until <= room:
+            return
+        more = min(self.total, max(until, 2 * room)) - room
+        self.tokens = F.pad(self.tokens, (0, more))
+        self.scores = F.pad(self.scores, (0, more))
+        self.mask = F.pad(self.mask, (0, more))
+
     def _forget(self) -> None:
         """Moves `start` where a row has outgrown the context: enough to make room for the tokens
         still to come, but at most half a context is forgotten, in whole rows of places."""
@@ -266,8 +277,8 @@ class _Batch:
         padding = None if real.all() else real
         return self.stepper.start(held[:, low : self.place], padding, until - low - 1)
 
-    def _chooser(self, held: Tensor, vocabulary: int) -> "_Chooser":
-        """What chooses the tokens of the living rows."""
+    def _chooser(self, held: Tensor, vocabulary: int, until: int) -> "_Chooser":
+        """What chooses the tokens of the living rows, up to a place."""
         if self.automaton is not None and self.valid is None:
             self.valid = ValidTokens(
                 self.automaton.widened(vocabulary),
@@ -284,7 +295,8 @@ class _Batch:
         return _Chooser(
             rows=self.living,
             settings=self.settings,
-            uniform=None if self.uniform is None else self.uniform[self.living],
+            uniform=self._uniform(until),
+            first=self.place - self.prompt,
             seen=seen,
             constraint=self.constraint,
             end=self.end,
@@ -293,16 +305,27 @@ class _Batch:
             logprobs=self.logprobs,
         )
 
+    def _uniform(self, until: int) -> Tensor | None:
+        """(living, tokens up to a place) numbers in [0, 1) that choose tokens; None at
+        temperature 0, where nothing is drawn."""
+        if self.settings.temperature == 0:
+            return None
+        living = replace(self.draws, examples=self.draws.examples[self.living])
+        first = self.place - self.prompt
+        return living.uniform("token", until - self.place, first=first)
+
 
 @dataclass
 class _Chooser:
     """Chooses the next tokens of some rows, within a segment. rows: (n,) which of the batch.
-    uniform: (n, max_tokens), None at temperature 0. seen: (n, vocabulary) bool, the tokens that are
+    uniform: (n, tokens of the segment), None at temperature 0; first: the number of the first of
+    them in its sample. seen: (n, vocabulary) bool, the tokens that are
     penalised. starts: (n,), see `ValidTokens`."""
 
     rows: Tensor
     settings: Decoding
     uniform: Tensor | None
+    first: int
     seen: Tensor | None
     constraint: Constraint | None
     end: int | None
@@ -333,7 +356,7 @@ class _Chooser:
         """(n,) tokens and their log-probabilities, or, where nobody asks for these, logits: they
         show as well whether all is finite."""
         if self.uniform is not None:
-            return choose(logits, self.uniform[:, number])
+            return choose(logits, self.uniform[:, number - self.first])
         if self.logprobs:
             return likeliest(logits)
         highest, token = logits.max(-1)

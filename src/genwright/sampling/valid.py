@@ -9,6 +9,7 @@ what is valid is hardly ever asked twice, so that its samples and its speed stay
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +48,6 @@ class ValidTokens:
         # fit
         self.table = torch.where(self.fits, self.after * self.vocabulary, -1).flatten()
         self.starts = self._states_after(tokens, real, automaton.memory) * self.vocabulary
-        self.again: Tensor | None = None  # (rows, tokens) the second draws, made at the first use
 
     def _states_after(self, tokens: Tensor, real: Tensor | None, memory: int) -> Tensor:
         """(rows,) states after the prompts."""
@@ -84,9 +84,8 @@ class ValidTokens:
         seen = None if seen is None else seen[wrong]
         fitting = warp(logits.masked_fill(~self.fits[states], float("-inf")), self.settings, seen)
         if self.settings.temperature > 0:
-            if self.again is None:
-                self.again = self.draws.uniform("token again", self.settings.max_tokens)
-            found, chosen = choose(fitting, self.again[rows[wrong], number])
+            asked = replace(self.draws, examples=self.draws.examples[rows[wrong]])
+            found, chosen = choose(fitting, asked.uniform("token again", 1, first=number)[:, 0])
         else:
             found, chosen = likeliest(fitting)
         own = own_score(logits, self.settings, seen, found)

@@ -1,7 +1,7 @@
 """Music from a model: composed from the beginning or from a theme by a causal one, rewritten where
 it may be by a masked one."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,19 +12,29 @@ from genwright.contents.music.codec import MusicCodec
 from genwright.contents.music.codec_tokens import KEYS, key_name
 from genwright.contents.music.rules import Rules
 from genwright.contents.music.score import Meter, Note, Score, edges, first_number
+from genwright.core.content import Advanced
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
-from genwright.sampling.decode import generate_tokens
+from genwright.sampling.decode import NewTokens, result_of, stream_tokens
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.gibbs import gibbs
 from genwright.sampling.step import needs_causal
 
 BARS = 16  # of music without an end
+TOKENS = "tokens"  # what the progress of drawing counts
 USUAL_METER = Meter(0, 4, 4)
 
 
-@torch.no_grad()
 def compose(
+    model: Any, codec: MusicCodec, count: int, settings: Decoding, **how: Any
+) -> list[Score]:
+    """The pieces of `composing`, all at once; how: as it takes it."""
+    events = composing(model, codec, count, settings, **how)
+    return [event for event in events if isinstance(event, Score)]
+
+
+@torch.no_grad()
+def composing(
     model: Any,
     codec: MusicCodec,
     count: int,
@@ -36,9 +46,10 @@ def compose(
     rules: bool = False,
     batch: int = 64,
     first: int = 0,
-) -> list[Score]:
+) -> Iterator[Score | Advanced]:
     """Pieces first, first + 1, ..., `count` of them; piece i is a pure function of the seed and of
-    i.
+    i. And how far the drawing is: `batch` pieces are drawn at once, and the tokens of the longest
+    one are counted. Closing the iterator stops it.
 
     condition: (1, columns). theme: how they begin, kept. bars: how many, the theme's included;
     None: until the model ends, `settings.max_tokens` at most. rules: voices stay in their ranges,
@@ -59,13 +70,17 @@ def compose(
     before = codec.before(condition, 1)[0]
     prompt = torch.cat([before, torch.tensor(given, dtype=torch.int64)]).to(device)
 
-    scores = []
-    for numbers in torch.arange(count, device=device).split(batch):
+    batches = torch.arange(count, device=device).split(batch)
+    total = len(batches) * settings.max_tokens
+    for place, numbers in enumerate(batches):
         prompts = prompt.expand(len(numbers), -1)
         draws = Draws(settings.seed, 0, first + numbers)
-        drawn = generate_tokens(
+        stream = stream_tokens(
             model, prompts, None, settings, draws, end=end, constraint=constraint, logprobs=False
         )
+        done = place * settings.max_tokens
+        found = yield from _advancing(stream, done, total)
+        drawn = result_of(*found, end, False)
         lengths = drawn.mask.sum(1).tolist()
         for tokens, length in zip(drawn.tokens.tolist(), lengths, strict=True):
             score = codec.decode([*given, *tokens[:length]])
@@ -74,8 +89,25 @@ def compose(
                 score = replace(score, tempo=theme.tempo, tempos=theme.tempos)
             if bars:
                 score = first_bars(score, bars)
-            scores.append(score)
-    return scores
+            yield score
+        yield Advanced(done + settings.max_tokens, total, TOKENS)
+
+
+Found = tuple[Tensor, Tensor, Tensor]  # as `stream_tokens` returns it
+
+
+def _advancing(
+    stream: Generator[NewTokens, Sequence[bool] | None, Found], done: int, total: int
+) -> Generator[Advanced, None, Found]:
+    """Draws a batch; says how far it is. done: tokens before it."""
+    while True:
+        try:
+            new = next(stream)
+        except StopIteration as finished:
+            found: Found = finished.value
+            return found
+        done += new.tokens.shape[1]
+        yield Advanced(done, total, TOKENS)
 
 
 def _longest(codec: MusicCodec, settings: Decoding, bars: int | None, given: int) -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from genwright.core.automaton import Automaton
+from genwright.core.content import Advanced
 from genwright.core.contracts import Codec
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -192,13 +193,14 @@ def generate(
     *,
     batch: int = 64,
     pieces: bool = False,
-) -> Iterator[Piece | Generated]:
+) -> Iterator[Piece | Generated | Advanced]:
     """Samples start, start + 1, ... of each prompt, `n` of them, in order; sample i of prompt j is
     a pure function of (seed, j, i). A prompt is a text or a list of tokens; one text is one prompt.
 
     An empty prompt begins a document. `batch` rows are computed at once. pieces: also what there is
-    of a text, after each token; a `Generated` follows for each, when its batch is over. Closing the
-    iterator stops the drawing. Raises GenwrightError for a model that is not causal, and what the
+    of a text, after each token; else how far the drawing is, in tokens of the longest text of a
+    batch. A `Generated` follows for each text, when its batch is over. Closing the iterator stops
+    the drawing. Raises GenwrightError for a model that is not causal, and what the
     codec raises for text it cannot encode.
     """
     settings = settings or Decoding()
@@ -208,14 +210,19 @@ def generate(
         prompt if isinstance(prompt, str) else codec.decode(list(prompt)) for prompt in prompts
     ]
     device = next(model.parameters()).device
-    for first in range(0, len(prompts) * n, batch):
+    starts = range(0, len(prompts) * n, batch)
+    total = len(starts) * settings.max_tokens
+    for number, first in enumerate(starts):
         rows = range(first, min(first + batch, len(prompts) * n))
         held, real = pad_left([encoded[row // n] for row in rows], device)
         keys = torch.tensor([(row // n << 32) + start + row % n for row in rows], device=device)
         texts = _Batch(codec, [encoded[row // n] for row in rows], settings, pieces)
         drawing = texts.draw(model, held, real, Draws(settings.seed, 0, keys))
-        for row, text in drawing:
-            yield Piece(rows[row], text)
+        for taken in drawing:
+            for row, text in taken:
+                yield Piece(rows[row], text)
+            if not pieces:
+                yield Advanced(number * settings.max_tokens + texts.length, total, "tokens")
         for row, found in zip(rows, texts.finished(), strict=True):
             yield replace(found, prompt=shown[row // n])
 
@@ -237,7 +244,7 @@ def generate_all(
     for event in generate(model, codec, prompts, n, settings, start, batch=batch, pieces=pieces):
         if isinstance(event, Generated):
             found.append(event)
-        elif on_piece:
+        elif isinstance(event, Piece) and on_piece:
             on_piece(*event)
     return found
 
@@ -266,6 +273,7 @@ class _Batch:
         valid = settings.valid_utf8 and codec.space.automaton
         self.automaton: Automaton | None = codec.space.automaton() if valid else None
         self.new: list[tuple[int, str]] = []  # pieces that nobody has taken yet
+        self.length = 0  # tokens drawn so far, of the longest text
         self.readers = [
             Reader(
                 codec,
@@ -284,8 +292,8 @@ class _Batch:
 
     def draw(
         self, model: nn.Module, tokens: Tensor, padding: Tensor, draws: Draws
-    ) -> Iterator[tuple[int, str]]:
-        """Draws all of them; gives (row, text) as it is there."""
+    ) -> Iterator[list[tuple[int, str]]]:
+        """Draws all of them; gives (row, text) as they are there, now and then none."""
         stream = stream_tokens(
             model,
             tokens,
@@ -305,10 +313,12 @@ class _Batch:
                 drawn: tuple[Tensor, Tensor, Tensor] = finished.value
                 self.drawn = result_of(*drawn, self.end, True)
                 break
+            self.length += new.tokens.shape[1]
             over = self._feed(new) if read else None
-            yield from self._taken()
+            yield self._taken()
         self._finish()
-        yield from self._taken()
+        self.length = self.settings.max_tokens  # nothing is left to draw
+        yield self._taken()
 
     def _feed(self, new: NewTokens) -> list[bool]:
         """Which of the rows are over."""
