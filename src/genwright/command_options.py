@@ -10,9 +10,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 
-from genwright.core.options import Options, option_name
+from genwright.core.options import Options, listed, option_name
 from genwright.core.registry import options_of
+from genwright.sampling.drawing import Decoding, Drawing
 
+# settings of sampling, which a recipe decides where no option is given
+SAMPLING = {*Decoding.model_fields, *Drawing.model_fields}
 Parameters = Mapping[str, tuple[Any, Any]]  # name -> (annotation, default)
 
 
@@ -77,19 +80,73 @@ def _metavar(cls: type[Options], name: str) -> str:
 
 
 def help_of(name: str, owners: list[type[Options]], every: int) -> str:
-    """What an option does; of some kinds of content, for which."""
-    things_of: dict[str, list[str]] = {}  # help -> the kinds of content that it is of
+    """What an option does; for which kinds of content, where it is not for all of them in the same
+    way; its bounds, and what is meant without it."""
+    things_of: dict[str, list[str]] = {}  # help -> what it is for
     for cls in owners:
         words = " ".join((cls.model_fields[name].description or "").split())
-        things_of.setdefault(words, []).append(cls.things)
-    if len(things_of) == 1 and len(owners) == every:
-        return next(iter(things_of))
-    parts = []
-    for words, things in things_of.items():
-        listed = ", ".join(things)
-        start = words[:2] if words[1:2].isupper() else words[:2].lower()
-        parts.append(f"{listed[:1].upper()}{listed[1:]}: {start}{words[2:]}")
-    return " ".join(parts)
+        things_of.setdefault(words, []).append(cls.of(name))
+    parts: list[str] = []
+    whole = all(cls.of(name) == cls.things for cls in owners)
+    if len(things_of) == 1 and len(owners) == every and whole:
+        parts += things_of
+    else:
+        for words, things in things_of.items():
+            start = words[:2] if words[1:2].isupper() else words[:2].lower()
+            parts.append(f"{_capital(listed(things))}: {start}{words[2:]}")
+    return " ".join(filter(None, [*parts, bounds_of(name, owners), default_of(name, owners)]))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def bounds_of(name: str, owners: list[type[Options]]) -> str:
+    """What values an option takes, in words: "From 0 to 100."; "" where there are no bounds."""
+    found: dict[str, list[str]] = {}  # bounds -> what has them
+    for cls in owners:
+        words = _bounds(cls.model_fields[name].metadata)
+        found.setdefault(words, []).append(cls.of(name))
+    return _told(found)
+
+
+def _bounds(metadata: list[Any]) -> str:
+    """The bounds of a field of pydantic."""
+    known = {}
+    for bound in metadata:
+        for kind in ("ge", "gt", "le", "lt"):
+            if hasattr(bound, kind):
+                known[kind] = f"{getattr(bound, kind):,}"
+    if "ge" in known and "le" in known:
+        return f"from {known['ge']} to {known['le']}"
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    return " and ".join(f"{words[kind]} {known[kind]}" for kind in words if kind in known)
+
+
+def default_of(name: str, owners: list[type[Options]]) -> str:
+    """What is meant where an option is not given: "Default: as the recipe says."; "" where that is
+    nothing, or where its help says it."""
+    found: dict[str, list[str]] = {}  # default -> what has it
+    for cls in owners:
+        if name in cls.usual:
+            words = f"{cls.usual[name]}"
+        elif name in SAMPLING:
+            words = "as the recipe says"
+        else:
+            continue
+        found.setdefault(words, []).append(cls.of(name))
+    told = _told(found)
+    return f"Default: {told[:1].lower()}{told[1:]}" if told else ""
+
+
+def _told(found: Mapping[str, list[str]]) -> str:
+    """Words and what they are of, as a sentence: `1 (text), 4 (music).`"""
+    if not any(found):
+        return ""
+    if len(found) == 1:
+        return f"{_capital(next(iter(found)))}."
+    parts = [f"{words} ({listed(things)})" for words, things in found.items() if words]
+    return f"{_capital(', '.join(parts))}."
 
 
 def typed(annotation: Any) -> Any:

@@ -3,6 +3,7 @@ quick."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from genwright.core.registry import Settings, register
@@ -22,6 +23,9 @@ class Options(Settings):
     command: ClassVar[str] = ""
     aliases: ClassVar[dict[str, str]] = {}  # other names that calls from Python may use
     things: ClassVar[str] = ""
+    # field -> what is meant where it is not given, where that is neither its default nor the
+    # recipe's sampling; for the help
+    usual: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(
         cls, content: str = "", command: str = "", things: str = "", **config: Any
@@ -32,6 +36,23 @@ class Options(Settings):
             cls.command = command
             cls.things = things or content
             register("options", f"{command} {content}", cls)
+
+    @classmethod
+    def of(cls, field: str) -> str:
+        """What an option is for, in the plural: all that this kind of content is, unless a class
+        says that an option fits some of it."""
+        return cls.things
+
+    @classmethod
+    def parameters(cls, given: Sequence[str] = ()) -> dict[str, str]:
+        """Option -> its parameter in Python. given: names that a caller used, which may be
+        aliases."""
+        used = {field: alias for alias, field in cls.aliases.items() if alias in given}
+        names = {}
+        for field in cls.model_fields:
+            for option in option_name(cls, field).split(","):
+                names[option] = used.get(field, field)
+        return names
 
     def given(self) -> dict[str, Any]:
         """The options that were given."""
@@ -53,3 +74,10 @@ def option_name(cls: type[Options], field: str) -> str:
     extra = cls.model_fields[field].json_schema_extra
     named = extra.get("option") if isinstance(extra, dict) else None
     return str(named) if named else "--" + field.replace("_", "-")
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from genwright.core.errors import GenwrightError
-from genwright.core.options import Options, option_name
+from genwright.core.options import Options, listed, option_name
 from genwright.core.registry import options_of
 from genwright.recipe.refusals import refusal
 
@@ -39,5 +39,13 @@ def check_options(command: str, given: Iterable[str], content: str, run: str) ->
         if not fit:
             continue  # not an option at all, which is said elsewhere
         option = option_name(fit[0], name).split(",")[0]
-        things = " and ".join(cls.things for cls in fit)
+        things = listed([cls.of(name) for cls in fit])
         raise GenwrightError(f"{option} is for {things}, which {run} does not make", "leave it out")
+
+
+def parameters_of(command: str) -> dict[str, str]:
+    """Option -> its parameter in Python, of what a command takes for any kind of content."""
+    names: dict[str, str] = {}
+    for cls in options_of(command).values():
+        names |= cls.parameters()
+    return names

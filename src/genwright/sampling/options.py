@@ -12,8 +12,7 @@ class NumberOptions(Options):
     """How many samples, and which."""
 
     n: int | None = Field(None, ge=1, json_schema_extra=option("-n"))
-    """How many samples, of each prompt where there are prompts. Default: 1 text, 4 pieces of music,
-    16 others."""
+    """How many samples, of each prompt where there are prompts."""
     seed: int | None = None
     """The same seed gives the same samples."""
 

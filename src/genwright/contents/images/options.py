@@ -1,7 +1,7 @@
 """What commands take for a run that makes pictures."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ class SampleOptions(
     """What `genwright sample` takes for pictures; which of them fit depends on how the run
     draws."""
 
+    usual: ClassVar[dict[str, Any]] = {"n": 16, "strength": 0.3}
     condition: str | dict[str, Any] | None = Field(
         None, json_schema_extra=option(metavar="A=B,C=D")
     )
@@ -38,7 +39,16 @@ class SampleOptions(
     invert: str | Path | None = Field(None, json_schema_extra=option(metavar="FILE"))
     """Find the latent of a picture, then vary it."""
     strength: float | None = Field(None, ge=0, le=1)
-    """How far the variations of --invert go: 0 not at all, 1 all new. Default: 0.3."""
+    """How far the variations of --invert go: 0 not at all, 1 all new."""
+
+    @classmethod
+    def of(cls, field: str) -> str:
+        """Options of tokens are for runs that draw codes, those of a latent for the others."""
+        if field in TokenOptions.model_fields:
+            return "pictures as codes"
+        if field in LatentOptions.model_fields:
+            return "pictures from a latent"
+        return cls.things
 
 
 class EvaluateOptions(SampleCount, content="image", command="evaluate", things="pictures"):

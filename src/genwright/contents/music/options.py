@@ -1,7 +1,7 @@
 """What commands take for a run that makes music."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ class SampleOptions(
 ):
     """What `genwright sample` takes for music; `harmonise` and `fill` need a masked model."""
 
+    usual: ClassVar[dict[str, Any]] = {"n": 4}
     condition: str | dict[str, Any] | None = Field(
         None, json_schema_extra=option(metavar="A=B,C=D")
     )

@@ -1,5 +1,7 @@
 """What commands take for a run that makes points."""
 
+from typing import Any, ClassVar
+
 from genwright.sampling.options import FileOptions, LatentOptions, NumberOptions, SampleCount
 
 
@@ -7,6 +9,8 @@ class SampleOptions(
     FileOptions, LatentOptions, NumberOptions, content="points", command="sample", things="points"
 ):
     """What `genwright sample` takes for points: ways through the latent space, and numbers."""
+
+    usual: ClassVar[dict[str, Any]] = {"n": 16}
 
 
 class EvaluateOptions(SampleCount, content="points", command="evaluate", things="points"):

@@ -16,13 +16,14 @@ def _listed(value: Any) -> Any:
 class SampleOptions(TokenOptions, NumberOptions, content="text", command="sample", things="text"):
     """What `genwright sample` takes for text; `fill` and `candidates` need a masked model."""
 
-    aliases: ClassVar[dict[str, str]] = {"prompts": "prompt"}
+    aliases: ClassVar[dict[str, str]] = {"prompts": "prompt", "top": "candidates"}
+    usual: ClassVar[dict[str, Any]] = {"n": 1, "candidates": 5}
     prompt: Annotated[tuple[str | tuple[int, ...], ...], BeforeValidator(_listed)] = ()
     """How each sample begins; may be given several times."""
     fill: str | None = Field(None, json_schema_extra=option(metavar="TEXT"))
     """A masked model fills each [MASK]."""
     candidates: int | None = Field(None, ge=1)
-    """Of --fill: how many candidates of a gap are listed. Default: 5."""
+    """Of --fill: how many candidates of a gap are listed."""
     max_tokens: int | None = Field(None, ge=1)
     """Longest sample, in tokens."""
     repetition_penalty: float | None = Field(None, gt=0, le=100)
