@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genwright.core.content import Advanced, Drawn
+from genwright.core.content import Advanced, Drawn, Event
+from genwright.core.parameters import parameters_named
 from genwright.core.progress import task
 from genwright.recipe.schema import Recipe
 from genwright.runs.preview import Preview, preview
@@ -38,11 +40,12 @@ def train(
     start: a run or Hugging Face folder whose weights to begin with. processes: ranks on this
     machine. quiet: shows no progress. Raises GenwrightError.
     """
-    request = read_request(recipe, overrides, run, resume, until, start, quiet)
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
-        train_in_processes(request, processes)
-    else:
-        train_here(request)
+    with parameters_named():
+        request = read_request(recipe, overrides, run, resume, until, start, quiet)
+        if processes > 1 and "WORLD_SIZE" not in os.environ:
+            train_in_processes(request, processes)
+        else:
+            train_here(request)
     return load(request.folder)
 
 
@@ -50,17 +53,21 @@ def sample(run: Run, options: Any) -> list[Path]:
     """Draws what the options ask for and writes it as files, into the folder that they name or
     RUN/samples. Returns the paths. Raises GenwrightError."""
     folder = Path(options.output or run.folder / "samples")
-    samples = []
-    with task("drawing samples") as shown:
-        for event in run.draw(options):
-            if isinstance(event, Drawn):
-                samples.append(event.sample)
-            elif isinstance(event, Advanced):
-                if event.total:
-                    shown.expect(event.total)
-                shown.advance(event.done - shown.done)
+    events = shown_events(run.draw(options))
+    samples = [event.sample for event in events if isinstance(event, Drawn)]
     written: list[Path] = run.kind.view.write(samples, folder, options, run.opened())
     return written
+
+
+def shown_events(events: Iterator[Event]) -> Iterator[Event]:
+    """The events of drawing; while they pass by, how far it is is shown."""
+    with task("drawing samples") as shown:
+        for event in events:
+            if isinstance(event, Advanced):
+                if event.total:
+                    shown.expect(event.total, event.unit)
+                shown.advance(event.done - shown.done)
+            yield event
 
 
 def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Preview:

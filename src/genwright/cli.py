@@ -19,6 +19,7 @@ import typer
 from genwright.command_errors import check_encoding, complaint
 from genwright.command_notes import notes_shown
 from genwright.core.errors import GenwrightError
+from genwright.core.parameters import as_typed
 
 INTERRUPTED = 130  # exit code
 
@@ -210,8 +211,10 @@ def _sample(
     view = trained.kind.view
     show = view.terminal(sys.stdout, options)
     if show:
-        for event in trained.draw(options, partial=sys.stdout.isatty()):
-            show(event)
+        live = sys.stdout.isatty()  # then what is drawn is seen as it comes
+        with progress.showing(quiet=live):
+            for event in api.shown_events(trained.draw(options, partial=live)):
+                show(event)
         return
     with progress.showing():
         written = api.sample(trained, options)
@@ -339,7 +342,7 @@ def main(words: Sequence[str] | None = None) -> None:
         for command in ("sample", "evaluate"):
             if command in given:
                 _add_options(command)
-        with notes_shown():
+        with notes_shown(), as_typed():
             code = app(
                 [word for word in given if word != "--debug"] or ["--help"],
                 prog_name="genwright",

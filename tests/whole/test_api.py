@@ -172,7 +172,7 @@ def test_an_existing_run_is_never_overwritten(trained, tiny):
         GenwrightError,
         match=(
             r"exists already, and a run is never overwritten; "
-            r"go on with --resume, or choose another"
+            r"go on with resume=True, or choose another"
         ),
     ):
         genwright.train("docs", run=trained.folder, quiet=True, **tiny)
