@@ -214,7 +214,7 @@ def test_augmentation_follows_how_sure_the_discriminator_is():
 
 
 def test_augmentation_needs_pictures():
-    with pytest.raises(GenwrightError, match="changes pictures"):
+    with pytest.raises(GenwrightError, match="is for arrays"):
         built(augment=True)
 
 

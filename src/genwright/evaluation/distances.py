@@ -190,7 +190,7 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> dict[str, float]:
 
 
 class Memory:
-    """Which samples are copies, made once from train (n, ...) and held_out (m, ...), pixels or
+    """Which samples are copies, made once from train (n, ...) and held_out (m, ...), values or
     features.
 
     How near is told by the distance to the nearest training example over the mean distance to the

@@ -77,7 +77,7 @@ def halved(space: Space, kind: str, step: int, remedy: str, least: int = 1) -> t
     if not fits:
         shape = "x".join(map(str, space.shape)) or "sequences"
         what = (
-            f"model.kind={kind} makes pictures whose sides are multiples of {step} here, "
+            f"model.kind={kind} makes arrays whose sides are multiples of {step} here, "
             f"{smallest} or more, not {shape}"
         )
         raise GenwrightError(

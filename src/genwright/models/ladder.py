@@ -131,7 +131,7 @@ class Ladder(Autoencoder):
 
 class _Settings(NetworkSettings):
     width: int = Field(32, ge=1, le=1024)
-    """Channels at half the picture's size; twice as many at each further halving, up to 4 times."""
+    """Channels at half the full size; twice as many at each further halving, up to 4 times."""
     blocks: int = Field(1, ge=0, le=32)
     """Residual blocks at each size of the encoder, and of the decoder (`ladder-vae`: before the
     output)."""
@@ -158,7 +158,7 @@ class LadderVae(_Settings, family="model"):
     """Settings of `ladder-vae`."""
 
     kind: Literal["ladder-vae"] = "ladder-vae"
-    """Latents at every size of the picture, the small ones decided first."""
+    """Latents at every size of the grid, the small ones decided first."""
     units: int = Field(32, ge=1, le=4096)
     """Latent numbers in the vector at the top."""
     channels: int = Field(4, ge=1, le=256)

@@ -4,7 +4,7 @@ arXiv 2501.05441).
 No normalisation. A block is 1x1 up, act, grouped 3x3, act, 1x1 down, added to its input; the last
 map starts at zero and the others are scaled by the number of blocks as Fix-up asks (Zhang et al.,
 arXiv 1901.09321), so that a deep stack starts as a shallow one. Resolution doubles (halves)
-bilinearly between stages; channels halve (double), so that every stage costs about the same. Pixels
+bilinearly between stages; channels halve (double), so that every stage costs about the same. Places
 next to each other may be folded into channels (`patch`; Shi et al., arXiv 1609.05158), which spares
 the finest and dearest stage. The generator starts from a learned basis of the coarsest size, scaled
 by the latent; the discriminator ends in a map of that size, channel by channel. A condition enters
@@ -65,10 +65,10 @@ class Network(NetworkSettings):
     group: int = Field(0, ge=0, le=4096)
     """Channels a 3x3 convolution sees at once; 0: all, which on a CPU is the faster choice."""
     patch: Literal[1, 2] = 2
-    """Side of the squares of pixels that are folded into channels."""
+    """Side of the squares of places that are folded into channels."""
 
     def stages(self, space: Space) -> tuple[int, list[int]]:
-        """(coarsest side, channels of each stage, the coarsest first) for square pictures of side 4
+        """(coarsest side, channels of each stage, the coarsest first) for square arrays of side 4
         * 2^k, or 28, from 7. Raises GenwrightError for what cannot be made."""
         coarsest = {7 * 2**k: (7, k) for k in range(3)} | {4 * 2**k: (4, k) for k in range(9)}
         square = len(space.shape) == 3 and space.shape[1] == space.shape[2]
@@ -126,7 +126,7 @@ class ConvGenerator(Generator):
         self.out = conv(widths[-1], space.shape[0] * s.patch**2, 3)
         self.patch = s.patch
         nn.init.normal_(self.first.weight, std=1 / math.sqrt(self.inputs))
-        # the pixels of a square start equal, without a checkerboard (Aitken et al., arXiv
+        # the places of a square start equal, without a checkerboard (Aitken et al., arXiv
         # 1707.02937)
         with torch.no_grad():
             of_square = self.out.weight[:: s.patch**2]
@@ -160,7 +160,7 @@ class ResidualGenerator(Network, family="model"):
     """Settings of `residual-generator`."""
 
     kind: Literal["residual-generator"] = "residual-generator"
-    """Residual convolutional generator, for square pictures."""
+    """Residual convolutional generator, for square arrays (channels, side, side)."""
     role: ClassVar[str] = "generator"
 
     def build(self, space: Space, latent: int) -> ConvGenerator:
@@ -172,7 +172,7 @@ class ResidualDiscriminator(Network, family="model"):
     """Settings of `residual-discriminator`."""
 
     kind: Literal["residual-discriminator"] = "residual-discriminator"
-    """Residual convolutional discriminator, for square pictures."""
+    """Residual convolutional discriminator, for square arrays (channels, side, side)."""
     role: ClassVar[str] = "discriminator"
 
     def build(self, space: Space, packing: int = 1) -> ConvDiscriminator:

@@ -1,10 +1,10 @@
-"""The velocity of a flow between pictures: a small residual U-Net (Ronneberger et al., arXiv
-1505.04597; Ho et al., 2006.11239) whose blocks are modulated by time and condition (Perez et al.,
-1709.07871; Dhariwal and Nichol, 2105.05233).
+"""The velocity of a flow between arrays (n, channels, height, width): a small residual U-Net
+(Ronneberger et al., arXiv 1505.04597; Ho et al., 2006.11239) whose blocks are modulated by time and
+condition (Perez et al., 1709.07871; Dhariwal and Nichol, 2105.05233).
 
-Made for CPUs: pixels are cut into patches first, so that nothing runs at full resolution; channels
+Made for CPUs: places are cut into patches first, so that nothing runs at full resolution; channels
 lie last in memory, where 3x3 convolutions in bfloat16 run 4 to 6 times as fast as in fp32; norms
-are over the channels of a pixel; grids are halved and doubled by reshaping.
+are over the channels of a place; grids are halved and doubled by reshaping.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from genwright.models.velocity import Context, Velocity
 
 
 def norm(x: Tensor) -> Tensor:
-    """Over the channels of each pixel."""
+    """Over the channels of each place."""
     return F.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2]).permute(0, 3, 1, 2)
 
 
@@ -105,11 +105,11 @@ class UNet(Velocity):
     def __init__(self, channels: int, columns: int, settings: UNetSettings):
         super().__init__()
         self.patch = settings.patch
-        pixels = channels * settings.patch**2
+        in_patch = channels * settings.patch**2  # values
         width = settings.width
         self.context = Context(columns, 2 * width)
-        self.first = nn.Conv2d(pixels, width, 3, padding=1)
-        self.last = initialised(nn.Conv2d(width, pixels, 3, padding=1), 0.0)
+        self.first = nn.Conv2d(in_patch, width, 3, padding=1)
+        self.last = initialised(nn.Conv2d(width, in_patch, 3, padding=1), 0.0)
         self.level = Level(width, settings.levels - 1, 2 * width, settings)
 
     def forward(self, x: Tensor, time: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -125,7 +125,7 @@ class UNetSettings(NetworkSettings, family="model"):
     """Settings of `unet`."""
 
     kind: Literal["unet"] = "unet"
-    """A small U-Net that says where pictures move."""
+    """A small U-Net that says where arrays (channels, height, width) move."""
     width: int = Field(64, ge=8, le=2048, multiple_of=8)
     """Channels at the finest grid, twice as many at each coarser one."""
     levels: int = Field(2, ge=1, le=6)
@@ -133,7 +133,7 @@ class UNetSettings(NetworkSettings, family="model"):
     blocks: int = Field(2, ge=1, le=16)
     """Residual blocks of a grid on the way down, and as many on the way up."""
     patch: Literal[1, 2, 4] = 2
-    """Side of the square of pixels that the finest grid holds in one place; 1 is finer and four
+    """Side of the square of places that the finest grid holds in one place; 1 is finer and four
     times as slow as 2."""
     attention: bool = True
     """Whether places of the coarsest grid look at each other."""

@@ -128,7 +128,7 @@ class Scalars(Bottleneck):
 
 
 class VQAutoencoder(nn.Module):
-    """shape: (C, H, W) of a picture. grid: (h, w) of its codes."""
+    """shape: (C, H, W) of an example. grid: (h, w) of its codes."""
 
     def __init__(self, bottleneck: Codebook | Scalars, shape: tuple[int, ...], s: "VQSettings"):
         super().__init__()
@@ -146,9 +146,9 @@ class VQAutoencoder(nn.Module):
         self.decoder = nn.Sequential(conv(bottleneck.width, widths[-1]), *back)
 
     def forward(self, x: Tensor | None = None, codes: Tensor | None = None, decode: bool = False):
-        """Pictures (N, C, H, W) -> (latents (N, P, D), their codes (N, P)). Codes -> pictures. To
-        learn (`decode`): pictures that are encoded and decoded, with the gradient of the
-        bottleneck's output passed straight to its input -> (latents, codes, pictures, vectors of
+        """Arrays (N, C, H, W) -> (latents (N, P, D), their codes (N, P)). Codes -> arrays. To
+        learn (`decode`): arrays that are encoded and decoded, with the gradient of the
+        bottleneck's output passed straight to its input -> (latents, codes, arrays, vectors of
         the codes (N, P, D)). Latents and vectors in fp32, latents bounded."""
         if x is None:
             assert codes is not None
@@ -168,7 +168,7 @@ class VQAutoencoder(nn.Module):
 
 
 class VQSettings(NetworkSettings, family="model"):
-    """Pictures <-> a grid of codes."""
+    """Arrays (channels, height, width) <-> a grid of codes."""
 
     role: ClassVar[str] = "vq"
     kind: Literal["vq-autoencoder"] = "vq-autoencoder"
@@ -176,7 +176,7 @@ class VQSettings(NetworkSettings, family="model"):
     width: int = Field(32, ge=4, le=4096)
     """Channels after the first halving; each further one doubles them, up to four times this."""
     halvings: int = Field(2, ge=1, le=8)
-    """How often the picture's sides are halved: 2 makes 32x32 pixels 8x8 codes."""
+    """How often the sides are halved: 2 makes 32x32 places 8x8 codes."""
     blocks: int = Field(2, ge=0, le=64)
     """Residual blocks at each size, in the encoder and in the decoder."""
     bottleneck: Literal["vq", "fsq"] = "vq"

@@ -81,6 +81,8 @@ class AdversarialObjective(Objective, Latent):
     """modules: {"generator", "discriminator"}. The probability of augmentation is a buffer of the
     discriminator."""
 
+    metric_units: Mapping[str, str] = {"loss": "score", "wins": "share"}
+
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Adversarial):
         self.modules = modules
         self.space = space
@@ -341,7 +343,7 @@ class Adversarial(Settings, family="objective"):
     augment_step: float = Field(2e-4, gt=0, le=0.1)
     """How far a step moves the probability of augmentation."""
     flips: bool = False
-    """Augmentation mirrors pictures left to right: not for letters and digits."""
+    """Augmentation mirrors left to right: not for content that a mirror makes wrong, as writing."""
     sampling: ClassVar[type] = Drawing
     spans: ClassVar = ("halve",)
 
@@ -356,7 +358,7 @@ class Adversarial(Settings, family="objective"):
         """Raises GenwrightError where augmentation is asked for and examples are not (C, H, W)."""
         if self.augment and len(space.shape) != 3:
             raise GenwrightError(
-                "objective.augment changes pictures, and this data has none",
+                "objective.augment is for arrays (channels, height, width), and this data has none",
                 "set objective.augment=false",
             )
         return AdversarialObjective(modules, space, self)

@@ -1,8 +1,8 @@
 """Augmentation of what a discriminator sees (ADA, Karras et al., arXiv 2006.06676), with a few
 plain transforms.
 
-Each transform is applied to each picture with a probability; as both real and generated pictures go
-through the same, the generator learns the pictures as they are. All is linear in the pictures and
+Each transform is applied to each array with a probability; as both real and generated arrays go
+through the same, the generator learns the arrays as they are. All is linear in the arrays and
 made of gathers and products, so gradients can be differentiated again (torch's own `grid_sample`
 cannot). Random numbers come from outside.
 """
@@ -12,11 +12,11 @@ import math
 import torch
 from torch import Tensor
 
-NUMBERS = 14  # uniform random numbers for a picture: 5 decisions, then 9 amounts
+NUMBERS = 14  # uniform random numbers for an array: 5 decisions, then 9 amounts
 
 
 def augment(x: Tensor, numbers: Tensor, probability: Tensor, flips: bool = False) -> Tensor:
-    """Pictures (n, channels, height, width) in [-1, 1], transformed. numbers (n, NUMBERS) in [0,
+    """Arrays (n, channels, height, width) in [-1, 1], transformed. numbers (n, NUMBERS) in [0,
     1); probability: () of each of shift, turn and scale, cutout, colour and (with `flips`) left to
     right."""
     chosen = (numbers[:, :5] < probability).float()
@@ -35,10 +35,10 @@ def augment(x: Tensor, numbers: Tensor, probability: Tensor, flips: bool = False
 
 def resample(x: Tensor, angle: Tensor, scale: Tensor, mirror: Tensor, shift: Tensor) -> Tensor:
     """Bilinear resampling of (n, c, h, w) turned by `angle` (n,), enlarged by `scale`, mirrored
-    where -1, shifted by (n, 2) half sides (x, y). Beyond an edge the picture is reflected."""
+    where -1, shifted by (n, 2) half sides (x, y). Beyond an edge the array is reflected."""
     n, c, h, w = x.shape
     v, u = torch.meshgrid(_centres(h, x), _centres(w, x), indexing="ij")
-    u = u.flatten() - shift[:, :1]  # (n, pixels)
+    u = u.flatten() - shift[:, :1]  # (n, places)
     v = v.flatten() - shift[:, 1:]
     cos = (angle.cos() / scale)[:, None]
     sin = (angle.sin() / scale)[:, None]
@@ -46,26 +46,26 @@ def resample(x: Tensor, angle: Tensor, scale: Tensor, mirror: Tensor, shift: Ten
     row = _reflected((cos * v - sin * u + 1) * (h / 2), h)
     left = column.floor()
     top = row.floor()
-    right = column - left  # weight of the pixel to the right
+    right = column - left  # weight of the place to the right
     down = row - top
-    pixels = x.flatten(2)  # (n, c, pixels)
-    out = torch.zeros_like(pixels)
+    flat = x.flatten(2)  # (n, c, places)
+    out = torch.zeros_like(flat)
     for dy, weight_y in ((0, 1 - down), (1, down)):
         for dx, weight_x in ((0, 1 - right), (1, right)):
             y = (top + dy).clamp(max=h - 1)
-            index = y * w + (left + dx).clamp(max=w - 1)  # (n, pixels)
-            neighbour = pixels.gather(2, index.long()[:, None].expand(n, c, -1))
+            index = y * w + (left + dx).clamp(max=w - 1)  # (n, places)
+            neighbour = flat.gather(2, index.long()[:, None].expand(n, c, -1))
             out = out + neighbour * (weight_y * weight_x)[:, None]
     return out.view_as(x)
 
 
 def _centres(size: int, x: Tensor) -> Tensor:
-    """(size,) coordinates of the pixels' centres along a side, in (-1, 1), on the device of x."""
+    """(size,) coordinates of the places' centres along a side, in (-1, 1), on the device of x."""
     return (torch.arange(size, device=x.device) + 0.5) * 2 / size - 1
 
 
 def _reflected(place: Tensor, size: int) -> Tensor:
-    """Places in [0, size] (edges of pixels), reflected into it -> coordinates of pixel centres in
+    """Places in [0, size] (edges of places), reflected into it -> coordinates of their centres in
     [0, size - 1]."""
     place = (place.remainder(2 * size) - size).abs()
     return (size - place - 0.5).clamp(0, size - 1)

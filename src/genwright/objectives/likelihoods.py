@@ -1,6 +1,6 @@
-"""Likelihoods of pictures and bounds on them, as pure functions. All in nats.
+"""Likelihoods of arrays and bounds on them, as pure functions. All in nats.
 
-Bernoulli: a picture of 0 and 1, pixels independent given the latents. Discretised logistic: 256
+Bernoulli: an array of 0 and 1, values independent given the latents. Discretised logistic: 256
 levels, each with the mass that a logistic distribution puts between its neighbours' midpoints, the
 outermost with the whole tails (Kingma et al., arXiv 1606.04934).
 """
@@ -46,15 +46,15 @@ def importance_bound(log_weights: Tensor) -> Tensor:
 
 
 def binarised(x: Tensor, draws: Draws) -> Tensor:
-    """Pictures in [-1, 1] -> 0 and 1, each pixel 1 with its intensity as the probability
-    (Salakhutdinov and Murray, 2008), within 2^-16. Four pixels share the 64 bits of one draw."""
+    """Arrays in [-1, 1] -> 0 and 1, each value 1 with its intensity as the probability
+    (Salakhutdinov and Murray, 2008), within 2^-16. Four values share the 64 bits of one draw."""
     size = x[0].numel()
     bits = draws.bits("binarise", -(-size // 4)).view(torch.int16)[:, :size].view_as(x)
     return (bits.float() + 32768 < (x + 1) * 32768).float()
 
 
 def fixed_draws(x: Tensor) -> Draws:
-    """Draws that a picture's own 256 levels seed, so that it is binarised alike whenever and
+    """Draws that an example's own 256 levels seed, so that it is binarised alike whenever and
     wherever it is seen."""
     levels = ((x.flatten(1) + 1) * 127.5).round().long()  # (n, values), 0 to 255
     place = torch.arange(1, levels.size(1) + 1, device=x.device)

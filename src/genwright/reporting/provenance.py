@@ -80,7 +80,7 @@ def trained_on(recipe: Recipe, summary: Mapping[str, Any], thing: str = "example
     """What a run was trained on, as a sentence: how much, from where, with which attributes. thing:
     what an example is called.
 
-    Example: "Trained on 1,437 pictures from the folder mine; 360 more are held out; with label (10
+    Example: "Trained on 1,437 examples from the folder mine; 360 more are held out; with label (10
     values)."
     """
     counted = recipe.data.counted
@@ -209,7 +209,7 @@ def _between(a: RunData, b: RunData) -> list[str]:
             doubt = "; whether the contents are the same is not known where codecs differ"
         out.append(
             f"{pair} have different codecs ({codecs}): "
-            "what is counted in tokens, pixels or codes cannot be compared directly; "
+            "what is counted in tokens, values or codes cannot be compared directly; "
             f"bits per byte can, of the same data{doubt}"
         )
     return out + _samples(a, b)

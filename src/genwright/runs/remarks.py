@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from genwright.core.registry import content_of
+from genwright.core.dataset import Dataset
+from genwright.runs.content import registered
 
 NAMED = 3  # things passed over that are named; environment.json lists them all
 
@@ -17,16 +18,6 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     if skipped:
         out.append(f"{len(skipped):,} passed over, the first: {'; '.join(skipped[:NAMED])}")
     out += summary.get("remarks", ())
-    out += _remark(
-        summary.get("empty", {}),
-        "1 row holds no text and is no document",
-        "{} rows hold no text and are no documents",
-    )
-    out += _remark(
-        summary.get("quoted", {}),
-        "1 cell stands in quotes, which .tsv keeps",
-        "{} cells stand in quotes, which .tsv keeps",
-    )
     if rare:
         out.append(f"attribute values that are too rare to be a condition (data.minimum): {rare:,}")
     if none and summary.get("attributes"):
@@ -34,7 +25,7 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     return out
 
 
-def on_both_sides(dataset: Any) -> list[str]:
+def on_both_sides(dataset: Dataset) -> list[str]:
     """Copies in the data, what stands both in training and among what is held out, and a share held
     out that is far from what was asked for, as sentences for a person."""
     summary = dataset.summary
@@ -46,25 +37,10 @@ def on_both_sides(dataset: Any) -> list[str]:
         out.append(f"copies of an earlier one: {copies:,}")
     if across:
         out.append(f"{across:,} held out equal a training one, for the split is the source's own")
-    out += content_of(dataset.codec.content).split_remarks(summary)
+    out += registered(dataset.codec.content).split_remarks(summary)
     if held and not held.wanted / 2 <= held.share <= held.wanted * 2:
         out.append(
             f"{held.share:.1%} are held out, for data.held_out = {held.wanted:g} cannot be had"
             " from whole documents"
         )
     return out
-
-
-def _remark(files: Mapping[str, int], one: str, many: str) -> list[str]:
-    """What is said of rows. files: how many of each file. one, many: of one row, and of more."""
-    if not files:
-        return []
-    rows = sum(files.values())
-    first = next(iter(files))
-    where = f"in {first}"
-    if len(files) > 1:
-        where = f"in {len(files):,} files, the first: {first}"
-    what = one
-    if rows != 1:
-        what = many.format(f"{rows:,}")
-    return [f"{what} ({where})"]
