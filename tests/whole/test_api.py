@@ -255,7 +255,7 @@ def test_no_permission_is_a_sentence(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.mkdir", refuse)
     with pytest.raises(
         GenwrightError,
-        match=r"cannot be written \(Permission denied\); choose another folder with --run",
+        match=r"cannot be written \(Permission denied\); choose another folder with run",
     ):
         genwright.train("docs", run=tmp_path / "r", quiet=True, **tiny)
 
@@ -397,7 +397,7 @@ def test_masked_models_fill_evaluate_and_export(tiny, tmp_path):
     )
     filled = run.fill("alpha [MASK]eta")
     assert len(filled.candidates) == 1 and len(filled.candidates[0]) == 5
-    with pytest.raises(GenwrightError, match="--fill"):
+    with pytest.raises(GenwrightError, match='use fill="some \\[MASK\\] text"'):
         run.sample(prompts=["alpha"])
     found = run.evaluate()
     assert {"loss, held out, masked"} <= {f.name for f in found.figures}

@@ -34,6 +34,7 @@ def test_samples_of_an_evaluation_are_one_at_least():
 
 
 def test_an_option_of_another_content_is_refused_by_name():
-    with pytest.raises(GenwrightError, match="--walk is for pictures and points, which r does not"):
+    said = "--walk is for pictures from a latent and points, which r does not make"
+    with pytest.raises(GenwrightError, match=said):
         check_options("sample", ["walk"], "text", "r")
     check_options("sample", ["walk", "n", "seed"], "points", "r")

@@ -20,7 +20,8 @@ from typing import Any, Literal, NamedTuple, Protocol, TextIO, runtime_checkable
 
 from torch import Tensor
 
-from genwright.core.contracts import Batch, Objective, Stream
+from genwright.core.contracts import Batch, Codec, Objective, Stream
+from genwright.core.dataset import Dataset
 from genwright.core.registry import Settings, register
 
 Direction = Literal["lower", "higher", "near"]
@@ -58,10 +59,12 @@ class Partial(NamedTuple):
 
 
 class Advanced(NamedTuple):
-    """An event: the work is `done` of `total` (None: not known)."""
+    """An event: the work is `done` of `total` (None: not known). unit: what is counted, in the
+    plural, where that is not samples: "tokens". A total may be too high: samples may end early."""
 
     done: int
     total: int | None = None
+    unit: str = ""
 
 
 Event = Drawn | Partial | Advanced
@@ -101,9 +104,9 @@ class Opened:
     it."""
 
     objective: Objective
-    codec: Any
+    codec: Codec
     settings: Settings
-    dataset: Callable[[], Any]
+    dataset: Callable[[], Dataset]
     name: str = "this run"
 
     def changed(self, options: Settings) -> Settings:
@@ -177,13 +180,13 @@ class Sampler(Protocol):
     def collected(self, samples: Sequence[Sample]) -> Any:
         """What `Run.sample` gives to a person: the samples in the form that is usual for them."""
 
-    def real(self, dataset: Any, split: str, n: int) -> list[Sample]:
+    def real(self, dataset: Dataset, split: str, n: int) -> list[Sample]:
         """Real samples of a split, from all over it."""
 
     def noise(self, like: Sequence[Sample], seed: int) -> list[Sample]:
         """As many samples of the same shape that need no learning: a floor."""
 
-    def batch(self, samples: Sequence[Sample], codec: Any) -> Batch:
+    def batch(self, samples: Sequence[Sample], codec: Codec) -> Batch:
         """Back into the model's space, as `Objective.prepare_held_out` takes it."""
 
 
@@ -202,7 +205,7 @@ class View(Protocol):
     def show(self, sample: Sample, marks: Sequence[Mark] = ()) -> Fragment:
         """One sample for a page."""
 
-    def parts(self, sample: Sample, codec: Any) -> list[Part]:
+    def parts(self, sample: Sample, codec: Codec) -> list[Part]:
         """Its addressable pieces, in order."""
 
 
@@ -282,7 +285,7 @@ class FirstBatch:
     the stream gave it; prepared: as the objective is given it."""
 
     recipe: Any
-    dataset: Any
+    dataset: Dataset
     objective: Objective
     stream: Stream
     batch: Batch
@@ -294,11 +297,11 @@ class FirstBatch:
 class FirstSeen:
     """What a person sees of the first batch.
 
-    pieces: of each example (text, whether it counts in the loss). pictures: (n, C, H, W) in
+    pieces: of each example (text, whether it counts in the loss). rasters: (n, C, H, W) in
     [-1, 1], which a terminal shows in colour. facts: name -> value."""
 
     pieces: list[list[tuple[str, bool]]] = field(default_factory=list)
-    pictures: Tensor | None = None
+    rasters: Tensor | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
 

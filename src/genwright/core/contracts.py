@@ -7,7 +7,7 @@ loop in `training/loop.py` knows these contracts and no objective by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -39,7 +39,7 @@ class Loss(NamedTuple):
     """The loss of one micro-batch, per example, so that it can be summed, split, weighted, clipped
     and audited exactly.
 
-    total: (examples,) summed over the counted units of each example (tokens, pixels, or 1).
+    total: (examples,) summed over the counted units of each example (tokens, values, or 1).
     count: (examples,) how many units; the gradient of a step is d(sum of totals) / (sum of counts),
     over micro-batches and ranks.
     metrics: name -> what is recorded, without gradient.
@@ -96,6 +96,9 @@ class Objective(Protocol):
     double_backward: bool = False
     held_out_block: int = 1  # held-out neighbours that `prepare_held_out` must see together
     held_out_unit: int | None = None  # as `unit`, of held-out examples; None: the same
+    # Metric of a held-out evaluation -> its unit; "loss" is of those that are not named. The word
+    # "example" in a unit gives way to what the kind of content calls one.
+    metric_units: Mapping[str, str] = {"loss": "score"}  # noqa: RUF012 - never written to
     # whether samples are drawn in the precision of training, and not in fp32: where drawing takes
     # many steps of the network, bf16 takes a third of the time
     draws_in_training_precision: bool = False
@@ -302,16 +305,29 @@ class Space:
         return sum(map(len, self.attributes.values()))
 
 
+@runtime_checkable
 class Codec(Protocol):
     """content <-> tensors; saved with every run."""
 
-    space: Space
+    @property
+    def content(self) -> str:
+        """The kind of content that it is for, as the registry knows it."""
 
-    def encode(self, content: Any) -> list[int]:
-        """Content to token ids, each below `space.vocabulary`."""
+    @property
+    def digest(self) -> str:
+        """Changes when the meaning of tokens or values does."""
 
-    def decode(self, tokens: Sequence[int]) -> Any:
-        """Token ids to content. A model draws ids in any order, also such as no content has."""
+    @property
+    def space(self) -> Space:
+        """What networks see."""
 
-    def save(self, folder: Path) -> None:
+    def encode(self, content: Any, /) -> Any:
+        """One thing -> its token ids, each below `space.vocabulary`, or a tensor of
+        `space.shape`. Raises GenwrightError for what it cannot hold."""
+
+    def decode(self, encoded: Any, /) -> Any:
+        """Token ids -> content; a model draws ids in any order, also such as no content has. Or
+        (n, *space.shape) -> a list of contents."""
+
+    def save(self, folder: Path, /) -> None:
         """Writes all that loading needs into a folder, which is made, as data and never as code."""

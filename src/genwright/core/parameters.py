@@ -26,7 +26,8 @@ PARAMETERS: Mapping[str, str] = {
     "--until": "until",
     "--weights": "weights",
 }
-_OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+# an option, and the space before a value in quotes
+_OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)( (?=\"))?")
 _typed: ContextVar[bool] = ContextVar("typed", default=False)  # whether a command line is running
 
 
@@ -56,9 +57,13 @@ def parameters_named(more: Mapping[str, str] | None = None) -> Iterator[None]:
 
 
 def in_python(text: str, names: Mapping[str, str]) -> str:
-    """A message with its options as parameters; what is no option of `names` stays."""
+    """A message with its options as parameters, `--fill "text"` as `fill="text"`; what is no option
+    of `names` stays."""
 
     def named(found: re.Match[str]) -> str:
-        return names.get(found[0], found[0])
+        option, space = found.groups()
+        if option not in names:
+            return found[0]
+        return names[option] + ("=" if space else "")
 
     return _OPTION.sub(named, text)

@@ -19,11 +19,14 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from genwright.core.errors import GenwrightError, did_you_mean
+
+if TYPE_CHECKING:  # --help is quick without torch
+    from genwright.core.contracts import Codec
 
 # of each family: the packages that hold its files, and how their names begin; "contents.*" is every
 # room of contents
@@ -96,7 +99,7 @@ class CodecSettings(Settings):
     # `path`; "" for codecs that come with no weights
     file_of_weights: ClassVar[str] = ""
 
-    def load(self, folder: str | Path) -> Any:
+    def load(self, folder: str | Path) -> Codec:
         """The codec that was saved in a folder. Raises GenwrightError for damaged files."""
         raise NotImplementedError
 

@@ -6,7 +6,7 @@ finalisers of hash functions) that walks on while it lands outside of the range 
 Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genwright.core.contracts import Batch, Source
+from genwright.core.contracts import Batch, Codec, Source
 from genwright.core.draws import Draws, key
 from genwright.core.errors import GenwrightError
 from genwright.data.split import HeldOut
@@ -195,8 +195,13 @@ class HeldOutExamples:
 
 
 class ExampleDataset:
-    """What datasets of examples have in common: `parts`, their splits by name."""
+    """What datasets of examples have in common; see `core.dataset.Dataset`. parts: their splits by
+    name."""
 
+    codec: Codec
+    digest: str
+    shards: Mapping[str, str]
+    summary: Mapping[str, Any]
     parts: dict[str, Split]
     held: HeldOut | None = None  # where it was not the source that said so
     unit: str  # what its examples are called, in the plural

@@ -11,7 +11,8 @@ from genwright.core.registry import Settings
 if TYPE_CHECKING:  # worker processes, which read files, import this and need no torch
     from torch import Tensor
 
-    from genwright.core.contracts import Space
+    from genwright.core.contracts import Codec, Space
+    from genwright.core.dataset import Dataset
     from genwright.core.draws import Draws
 
 
@@ -28,19 +29,18 @@ class DataSettings(Settings):
     # what a person counts of a split, by its name in the dataset's summary; not windows of it
     counted: ClassVar[str] = "examples"
 
-    def prepare(self, codec_settings: Any, expect: str | None = None) -> Any:
-        """The dataset (docs/extending.md says what it has), from the cache or made now.
+    def prepare(self, codec_settings: Any, expect: str | None = None) -> Dataset:
+        """The dataset, from the cache or made now.
 
         codec_settings: of the codec, which may have to learn from the data. expect: the digest
         that a run was made with. Raises GenwrightError where the data cannot be used, or have
         another digest than is expected."""
         raise NotImplementedError
 
-    def space(self, codec: Any) -> Space:
+    def space(self, codec: Codec) -> Space:
         """What networks see of an example: the codec's space, unless these settings shape it (a
         window of tokens)."""
-        found: Space = codec.space
-        return found
+        return codec.space
 
     def starts(self) -> Callable[[Draws], Tensor] | None:
         """What draws latents (examples, *latent) for the examples of `draws`, where the way from

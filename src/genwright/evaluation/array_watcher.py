@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genwright.core.draws import Draws
+from genwright.data.examples import ExampleDataset
 from genwright.evaluation.arrays import NEAREST
 from genwright.evaluation.distances import Memory, frechet, prdc
 from genwright.evaluation.features import Extractor, of_split
@@ -26,7 +27,11 @@ class ArrayMeasures:
     needed, at the first evaluation."""
 
     def __init__(
-        self, dataset: Any, samples: int, extractor: Callable[[], Extractor], seed: int = 0
+        self,
+        dataset: ExampleDataset,
+        samples: int,
+        extractor: Callable[[], Extractor],
+        seed: int = 0,
     ):
         self.dataset = dataset
         self.samples = samples

@@ -9,13 +9,14 @@ right at each place, and nothing else).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from genwright.core.content import Direction
 from genwright.core.draws import Draws
+from genwright.data.examples import ExampleDataset
 from genwright.evaluation.distances import (
     NEIGHBOURS,
     QUANTILE,
@@ -61,13 +62,13 @@ def shuffled_values(x: Tensor, count: int, seed: int = 0) -> Tensor:
     return x.flatten(1).gather(0, rows).view(count, *x.shape[1:])
 
 
-def beside(dataset: Any) -> str:
+def beside(dataset: ExampleDataset) -> str:
     """The split of real examples that stand beside samples, and whose conditions these are asked
     for: a model that copied what it was trained on would be right about the training examples'."""
     return "held_out" if len(dataset.split("held_out")) >= FRESH else "train"
 
 
-def compared_sets(dataset: Any, samples: Tensor) -> ComparedSets:
+def compared_sets(dataset: ExampleDataset, samples: Tensor) -> ComparedSets:
     """The sets that samples (n, *shape) of a dataset are compared in."""
     reference, _ = of_split(dataset.split("train"), REFERENCE)
     held_out = beside(dataset) == "held_out"
@@ -87,7 +88,8 @@ def compared_sets(dataset: Any, samples: Tensor) -> ComparedSets:
 
 
 class ComparedFigures:
-    """Figures of sets beside each other. values: what an example's values are called ("pixels")."""
+    """Figures of sets beside each other. values: what an example's values are called
+    ("coordinates")."""
 
     def __init__(self, sets: ComparedSets, values: str):
         self.sets = sets
@@ -167,7 +169,9 @@ def _neighbour_figures(
     return figures
 
 
-def memorised_figures(dataset: Any, sets: ComparedSets, extractor: Extractor) -> list[Figure]:
+def memorised_figures(
+    dataset: ExampleDataset, sets: ComparedSets, extractor: Extractor
+) -> list[Figure]:
     """The share of samples that lie too near to a training example, by values and by features;
     none without held-out examples to compare them with."""
     train = dataset.split("train")

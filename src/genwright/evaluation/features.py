@@ -32,7 +32,7 @@ from genwright.core.draws import Draws
 from genwright.core.files import cache_folder, json_text, write_whole
 from genwright.core.progress import Task, task
 from genwright.data.cache import digest_of
-from genwright.data.examples import ExampleStream, Split
+from genwright.data.examples import ExampleDataset, ExampleStream, Split
 from genwright.training.engine import Engine
 from genwright.training.loop import Hook, run
 from genwright.training.settings import Optimizer, Schedule, Training
@@ -50,7 +50,7 @@ EPOCHS = 16  # of the train split
 LEAST = 50_000
 MOST = 120_000
 CHANNELS = (32, 64, 128)
-POOLED = 4  # pixels of a side, of what the last layer sees
+POOLED = 4  # places of a side, of what the last layer sees
 NOTE = (  # logged before a network is trained
     "a small network learns to tell this data apart, once (about a minute); "
     "figures of samples are made with it"
@@ -59,7 +59,7 @@ NOTE = (  # logged before a network is trained
 
 class Network(nn.Module):
     """(n, channels, height, width) -> scores (n, columns) and features (n, 64). Examples of 48
-    pixels a side and more have blocks of pixels moved into channels first, so that cost hardly
+    places a side and more have blocks of places moved into channels first, so that cost hardly
     depends on their size and nothing is lost."""
 
     def __init__(self, shape: tuple[int, ...], columns: int):
@@ -251,7 +251,7 @@ def fit(
     steps = max(50, seen // BATCH)  # of few examples too: more would not teach more
     settings = Training(
         steps=steps,
-        # of emoji it learns twice as much as AdamW in as many steps
+        # of small drawings it learns twice as much as AdamW in as many steps
         optimizer=Optimizer(kind="muon", matrix_rate=0.03, learning_rate=2e-3),
         schedule=Schedule(kind="cosine", warmup=0.05),
         precision="fp32",
@@ -292,7 +292,7 @@ def spread(size: int, count: int) -> np.ndarray:
     return np.arange(count) * size // count
 
 
-def extractor(dataset: Any, cache: str | Path | None = None, seed: int = 0) -> Extractor:
+def extractor(dataset: ExampleDataset, cache: str | Path | None = None, seed: int = 0) -> Extractor:
     """The extractor of a dataset, from the cache (default $GENWRIGHT_CACHE or ~/.cache/genwright)
     or trained now, about a minute. seed: of its first weights and of the order of its examples;
     figures are made with 0, and what a model is rewarded by must be another one."""
@@ -323,7 +323,7 @@ def extractor(dataset: Any, cache: str | Path | None = None, seed: int = 0) -> E
 
 
 def _trained(
-    dataset: Any,
+    dataset: ExampleDataset,
     shape: tuple[int, ...],
     attributes: Mapping[str, tuple[str, ...]],
     mark: str,
@@ -339,6 +339,7 @@ def _trained(
     else:
         learned = ", ".join(attributes)
         condition = train.condition(np.arange(len(train)))  # (n, columns)
+        assert condition is not None  # for there are attributes
         single = {}
         for name, columns in spans(attributes).items():
             single[name] = bool((condition[:, columns].sum(1) <= 1).all())

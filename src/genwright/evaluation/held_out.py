@@ -17,12 +17,13 @@ A split's last examples that do not fill a pack (`unit`) are left out, whatever 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from genwright.core.contracts import Batch, Objective
+from genwright.core.dataset import HeldOutSplit
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import task
@@ -57,16 +58,6 @@ def unit_of(objective: Objective) -> int:
     if objective.held_out_unit is not None:
         return objective.held_out_unit
     return max(1, objective.unit)
-
-
-class HeldOut(Protocol):
-    """A held-out split, in a fixed order. windows: its examples, or windows of them."""
-
-    windows: int
-
-    def batch(self, start: int, stop: int) -> Batch:
-        """Those from `start` to `stop`, on the CPU."""
-        ...
 
 
 # A batch as it was found and as it was prepared -> metric -> a sum, and of how many it is.
@@ -135,7 +126,7 @@ class _Measurement:
     """One pass over a split."""
 
     def __init__(
-        self, objective: Objective, held_out: HeldOut, engine: Engine, seed: int, batch: int
+        self, objective: Objective, held_out: HeldOutSplit, engine: Engine, seed: int, batch: int
     ):
         self.objective = objective
         self.held_out = held_out
@@ -187,7 +178,7 @@ class _Measurement:
 @torch.no_grad()
 def measure(
     objective: Objective,
-    held_out: HeldOut,
+    held_out: HeldOutSplit,
     *,
     batch: int = 32,
     seed: int = 0,

@@ -7,7 +7,7 @@ function of (seed, example, sample).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from genwright.core.draws import Draws
 from genwright.core.progress import track
 from genwright.evaluation.figure import Figure
 from genwright.objectives.likelihoods import importance_bound
-from genwright.objectives.variational import ACTIVE
+from genwright.objectives.variational import ACTIVE, VariationalObjective
 
 # (start, stop) -> batch with "x" as `prepare` leaves it, and "condition" if any
 Examples = Callable[[int, int], dict[str, Tensor]]
@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
 
 @torch.no_grad()
 def estimate(
-    objective: Any,
+    objective: VariationalObjective,
     examples: Examples,
     count: int,
     samples: int = 500,
@@ -55,7 +55,12 @@ def estimate(
 
 
 def _estimate(
-    objective: Any, batch: dict[str, Tensor], begin: int, samples: int, seed: int, at_once: int
+    objective: VariationalObjective,
+    batch: dict[str, Tensor],
+    begin: int,
+    samples: int,
+    seed: int,
+    at_once: int,
 ) -> Estimate:
     """Of one batch, whose first example is number `begin`; at_once: samples of each."""
     network = objective.network
@@ -86,7 +91,7 @@ def active_units(mean: Tensor) -> int:
 
 
 def marginal_nll(train: Tensor, x: Tensor) -> float:
-    """Mean nats of x (n, *shape) of 0 and 1 under independent pixels with the training set's means
+    """Mean nats of x (n, *shape) of 0 and 1 under independent values with the training set's means
     (in [0, 1], `train` (*shape)), the floor of a Bernoulli model that learns nothing more."""
     p = train.double().clamp(1e-4, 1 - 1e-4)
     x = x.double()
@@ -175,7 +180,7 @@ def factor_figure(
 
 
 def figures(
-    objective: Any,
+    objective: VariationalObjective,
     examples: Examples,
     count: int,
     samples: int = 500,
@@ -202,7 +207,7 @@ def figures(
 
 
 def _figures(
-    objective: Any,
+    objective: VariationalObjective,
     found: Estimate,
     given: str,
     samples: int,

@@ -80,6 +80,7 @@ def solve(
 class FlowObjective(Objective, Latent):
     """modules: {"model": network}, called as network(x_t, time=t, condition=c)."""
 
+    metric_units: Mapping[str, str] = {"loss": "squared error"}
     draws_in_training_precision = True
 
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Flow):

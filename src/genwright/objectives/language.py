@@ -31,6 +31,7 @@ class Language(Objective):
     """The shared path. modules: {"model": network}, which maps tokens and targets to the nll of
     each token."""
 
+    metric_units: Mapping[str, str] = {"loss": "nats/token"}
     # whether the loss counts correct predictions too, for which it needs the logits themselves
     accuracy = False
     unlikelihood = 0.0
@@ -193,8 +194,8 @@ class Causal(_Language, family="objective"):
     kind: Literal["causal"] = "causal"
     """Predict each token from those before it."""
     unlikelihood: float = Field(0.0, ge=0)
-    """Weight of making parallel fifths, octaves and unisons unlikely, in music of voices by steps
-    of time."""
+    """Weight of making tokens unlikely that break a rule of the content, where the codec knows
+    one."""
     lookahead: ClassVar[int] = 1
     causal: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""Learning discrete codes of pictures (VQ-VAE; van den Oord et al., arXiv 1711.00937):
+"""Learning discrete codes of arrays (VQ-VAE; van den Oord et al., arXiv 1711.00937):
 reconstruction, and latents that stay near their codes (commitment). A learned codebook follows no
 gradient: its entries are running means, moved after each step.
 
@@ -35,6 +35,8 @@ def perplexity(counts: Tensor) -> Tensor:
 class QuantisedObjective(Objective):
     """modules: {"model": VQAutoencoder}."""
 
+    metric_units: Mapping[str, str] = {"loss": "error", "used": "share", "perplexity": "codes"}
+
     def __init__(self, modules: Mapping[str, nn.Module], settings: VectorQuantised):
         self.modules = modules
         self.settings = settings
@@ -56,14 +58,14 @@ class QuantisedObjective(Objective):
         return batch
 
     def loss(self, batch: Batch) -> Loss:
-        """Per picture: mean reconstruction error of a pixel's channel, plus the weighted mean
-        square of latents minus their codes."""
-        out, z, codes = self._of_pictures(batch["x"])
+        """Per example: mean reconstruction error of a value, plus the weighted mean square of
+        latents minus their codes."""
+        out, z, codes = self._of_examples(batch["x"])
         sums = self.sums(z.detach(), codes, batch["place"], batch["code"])
         return out._replace(sums=sums)
 
-    def _of_pictures(self, x: Tensor) -> tuple[Loss, Tensor, Tensor]:
-        """The loss of pictures x (n, *shape), their latents (n, P, D) and codes (n, P)."""
+    def _of_examples(self, x: Tensor) -> tuple[Loss, Tensor, Tensor]:
+        """The loss of examples x (n, *shape), their latents (n, P, D) and codes (n, P)."""
         z, codes, decoded, vectors = self.modules["model"](x, decode=True)
         error = F.l1_loss if self.settings.reconstruction == "l1" else F.mse_loss
         reconstruction = error(decoded, x, reduction="none").flatten(1).mean(1)
@@ -112,8 +114,8 @@ class QuantisedObjective(Objective):
         return found
 
     def measured(self, batch: Batch) -> Loss:
-        """The same of held-out pictures, whose codes are counted."""
-        out, _, codes = self._of_pictures(batch["x"])
+        """The same of held-out examples, whose codes are counted."""
+        out, _, codes = self._of_examples(batch["x"])
         return out._replace(sums={"counts": self._counts(codes)})
 
     def held_out_figures(self, sums: Mapping[str, Tensor]) -> dict[str, float]:
@@ -126,7 +128,7 @@ class VectorQuantised(Settings, family="objective"):
     gradients."""
 
     kind: Literal["vector-quantised"] = "vector-quantised"
-    """Reconstruct pictures through a grid of discrete codes."""
+    """Reconstruct arrays (channels, height, width) through a grid of discrete codes."""
     reconstruction: Literal["l2", "l1"] = "l2"
     """Error of a reconstructed value in [-1, 1]: squared (`l2`) or absolute (`l1`)."""
     commitment: float = Field(0.25, ge=0, le=100)

@@ -50,6 +50,8 @@ ACTIVE = 0.01
 class VariationalObjective(Objective, Latent):
     """modules: {"model": network}. latent: the shape of an example's latents, of prior N(0, I)."""
 
+    metric_units: Mapping[str, str] = {"loss": "nats/example", "active_units": "units"}
+
     def __init__(self, modules: Mapping[str, nn.Module], space: Space, settings: Variational):
         network: Any = modules["model"]
         self.modules = modules
@@ -67,8 +69,8 @@ class VariationalObjective(Objective, Latent):
         s = self.settings
         x = batch["x"]
         if s.likelihood == "bernoulli":
-            of_pixels = draws if s.binarise == "dynamic" else fixed_draws(x)
-            x = binarised(x, of_pixels)
+            of_values = draws if s.binarise == "dynamic" else fixed_draws(x)
+            x = binarised(x, of_values)
         out = {"x": x, "noise": draws.normal("noise", s.samples, *self.latent)}
         if "condition" in batch and self.conditional:
             out["condition"] = drop(self.space.attributes, batch["condition"], draws, s.drop)
@@ -124,7 +126,7 @@ class VariationalObjective(Objective, Latent):
     def decode(
         self, latent: Tensor, condition: Tensor | None, negative: Tensor | None, settings: Drawing
     ) -> Tensor:
-        """Mean pictures. `guidance` other than 1 exaggerates what the condition changes in the
+        """Mean content. `guidance` other than 1 exaggerates what the condition changes in the
         likelihood's parameters, against `negative` or against no condition."""
         latent = latent * settings.truncation
         condition = self.given(condition)
@@ -158,14 +160,14 @@ class Variational(Settings, family="objective"):
     kind: Literal["variational"] = "variational"
     """Raise a lower bound on the likelihood through a latent code."""
     likelihood: Literal["bernoulli", "logistic"] = "logistic"
-    """Of pixels: `bernoulli` for black and white, `logistic` for 256 levels."""
+    """Of a value: `bernoulli` for black and white, `logistic` for 256 levels."""
     binarise: Literal["dynamic", "fixed"] = "dynamic"
     """Under `bernoulli`, grey becomes black or white by a draw: a new one each time, or one that
-    the picture itself seeds."""
+    the example itself seeds."""
     samples: int = Field(1, ge=1, le=1000)
     """Latents drawn for each example; over 1: the importance-weighted bound."""
     beta: float = Field(1.0, ge=0, le=1000)
-    """Weight of the KL divergence; above 1 units disentangle, and pictures blur."""
+    """Weight of the KL divergence; above 1 units disentangle, and samples blur."""
     warmup: float = Field(0.0, ge=0)
     """Over which part of the run the weight of the KL divergence rises to `beta`: below 1 a share,
     from 1 steps."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genwright.core.registry import Settings
 from genwright.training.engine import Engine
 from genwright.training.loop import Hook, Rollback
 from genwright.training.records import read
@@ -33,7 +34,7 @@ LOOKS_REAL = 0.5  # share of samples among real ones, from which on they look re
 Rows = Sequence[Mapping[str, float]]  # of each evaluation, oldest first: its numbers by name
 
 
-def alarms(rows: Rows, settings: Watching, objective: Any = None) -> list[str]:
+def alarms(rows: Rows, settings: Watching, objective: Settings | None = None) -> list[str]:
     """What is wrong after the evaluations so far, whether or not it was before: "what happens; what
     to try" of each.
 
@@ -138,7 +139,7 @@ def _memorising(rows: Rows, settings: Watching, augmented: bool) -> str | None:
     )
 
 
-def ringing(rows: Rows, settings: Watching, objective: Any = None) -> list[str]:
+def ringing(rows: Rows, settings: Watching, objective: Settings | None = None) -> list[str]:
     """What begins to hold with the last row: an alarm rings once, until it has been quiet."""
     before = {_name_of(text) for text in alarms(rows[:-1], settings)}
     return [text for text in alarms(rows, settings, objective) if _name_of(text) not in before]
@@ -187,7 +188,7 @@ class Alarms(Hook):
         engine: Engine,
         metrics: Path,
         append: Callable[[dict[str, Any]], None],
-        objective: Any = None,
+        objective: Settings | None = None,
     ):
         self.settings = settings
         self.engine = engine

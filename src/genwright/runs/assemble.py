@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from genwright.core.content import Opened
-from genwright.core.contracts import Latent, Objective, Space, Stream
+from genwright.core.contracts import Codec, Latent, Objective, Space, Stream
+from genwright.core.dataset import Dataset
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import CodecSettings, Settings, kinds, settings_of
@@ -101,7 +102,7 @@ def timed_parts(recipe: Recipe) -> dict[str, Settings]:
     return parts
 
 
-def space_of(recipe: Recipe, codec: Any) -> Space:
+def space_of(recipe: Recipe, codec: Codec) -> Space:
     """What the networks see: the codec's space, as the data's settings shape it (windows of
     tokens)."""
     data: DataSettings = recipe.data
@@ -157,17 +158,16 @@ def objective(recipe: Recipe, space: Space) -> Objective:
     return built
 
 
-def stream(recipe: Recipe, built: Objective, dataset: Any, name: str) -> Stream:
+def stream(recipe: Recipe, built: Objective, dataset: Dataset, name: str) -> Stream:
     """What the objective learns from: examples of the data, or a stream of its own, such as what
     the model writes. name: of the run. Raises GenwrightError."""
     kind = recipe.objective.streams
     if not kind:
-        found: Stream = dataset.stream(
-            recipe.training.batch_size, recipe.seed, lookahead=recipe.objective.lookahead
-        )
-        return found
+        size = recipe.training.batch_size
+        assert size  # of a recipe that is resolved
+        return dataset.stream(size, recipe.seed, lookahead=recipe.objective.lookahead)
 
-    def the_dataset() -> Any:
+    def the_dataset() -> Dataset:
         return dataset
 
     opened = Opened(built, dataset.codec, recipe.sampling, the_dataset, name)

@@ -34,7 +34,7 @@ from genwright.core.content import (
     View,
     Watcher,
 )
-from genwright.core.registry import measures_of, options_of
+from genwright.core.registry import content_of, measures_of, options_of
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.measures import measure_figures
 from genwright.evaluation.pilot import SampleCounts
@@ -95,7 +95,7 @@ class Content:
         parts = counts.draw("samples", draw, least=LEAST, most=SAMPLES, part=PART)
         samples = [sample for part in parts for sample in part]
         dataset = run.dataset()
-        split = "held_out" if len(dataset.split("held_out")) else "train"
+        split = "held_out" if dataset.held_out(run.recipe.objective.lookahead).windows else "train"
         real = self.sampler.real(dataset, split, COMPARED)
         noise = self.sampler.noise(real[: len(samples)], run.recipe.seed)
         figures += measure_figures(self.measures, samples, real, noise, split)
@@ -153,9 +153,21 @@ class Content:
         return {"loss": f"marks: the whole held-out split{averaged_words(recipe)}"}
 
 
+def kind_of(run: TrainedRun) -> Content:
+    """What kind of content a run makes. Raises GenwrightError where the registry knows none of that
+    name."""
+    return registered(run.codec.content)
+
+
+def registered(content: str) -> Content:
+    """The kind of content of this name. Raises GenwrightError for an unknown one."""
+    found: Content = content_of(content)
+    return found
+
+
 def averaged_words(recipe: Recipe) -> str:
     """Whether held-out figures in training are of averaged weights, as words to append."""
     return ", averaged weights" if recipe.training.ema else ""
 
 
-__all__ = ["SEEN", "Content", "Exporter", "averaged_words"]
+__all__ = ["SEEN", "Content", "Exporter", "averaged_words", "kind_of", "registered"]

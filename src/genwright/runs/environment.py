@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 
+from genwright.core.dataset import Dataset
 from genwright.core.version import __version__
 from genwright.training.engine import Engine, cores
 
 PACKAGES = ("torch", "numpy", "tokenizers", "safetensors", "pyarrow", "pydantic")
 
 
-def environment(dataset: Any, engine: Engine, extra: Mapping[str, Any]) -> dict[str, Any]:
+def environment(dataset: Dataset, engine: Engine, extra: Mapping[str, Any]) -> dict[str, Any]:
     """Versions, hardware, commit, data: what a reader needs to judge or repeat a run. extra: what
     else is kept beside them."""
     packages = {found.name: found.version for found in distributions() if found.name in PACKAGES}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from genwright.core.options import Options
 from genwright.evaluation.pilot import SampleCounts
 from genwright.runs.checkpoint_figures import Evaluation, counts_before, keep
+from genwright.runs.content import kind_of
 from genwright.runs.trained import TrainedRun
 
 
@@ -14,7 +15,7 @@ def evaluate(run: TrainedRun, options: Options) -> Evaluation:
     Samples: as many as the options say; else as many as for these weights before, or what takes
     about a minute (`evaluation.pilot`)."""
     counts = SampleCounts(getattr(options, "samples", None), counts_before(run))
-    figures, samples = run.kind.evaluate(run, options, counts)
+    figures, samples = kind_of(run).evaluate(run, options, counts)
     found = Evaluation(run.step, run.weights, figures, samples, counts.drawn)
     if figures:
         keep(run, found)

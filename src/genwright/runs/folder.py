@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, write_whole
 from genwright.recipe.schema import Recipe
@@ -105,7 +106,7 @@ def _unlock(folder: Path, handle: IO[str], fresh: bool) -> None:
 
 
 def write_new_run(
-    folder: Path, recipe: Recipe, dataset: Any, engine: Engine, extra: Mapping[str, Any]
+    folder: Path, recipe: Recipe, dataset: Dataset, engine: Engine, extra: Mapping[str, Any]
 ) -> None:
     """What a run is, before its first step. extra: what its environment.json holds besides
     versions, hardware and data."""

@@ -6,13 +6,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from genwright.core.content import Opened
 from genwright.core.contracts import Objective
-from genwright.core.registry import content_of
+from genwright.core.dataset import Dataset
 from genwright.evaluation.held_out import measure, unit_of
 from genwright.recipe.schema import Recipe
+from genwright.runs.content import registered
 from genwright.runs.watch import Watch
 from genwright.training.engine import Engine
 
@@ -28,7 +28,7 @@ def measuring(
     recipe: Recipe,
     folder: Path,
     objective: Objective,
-    dataset: Any,
+    dataset: Dataset,
     batch_size: int,
     engine: Engine,
 ) -> MeasureStep | None:
@@ -53,7 +53,7 @@ def measuring(
 def _of_held_out(
     recipe: Recipe,
     objective: Objective,
-    dataset: Any,
+    dataset: Dataset,
     batch_size: int,
     engine: Engine,
 ) -> MeasureStep | None:
@@ -64,7 +64,7 @@ def _of_held_out(
             log.warning(_too_few(unit))
         return None
     at_once = min(AT_ONCE, recipe.training.micro_batch or batch_size)  # no figure depends on it
-    limit = content_of(dataset.codec.content).held_out_seen
+    limit = registered(dataset.codec.content).held_out_seen
 
     def held_out(step: int) -> dict[str, float]:
         return measure(
@@ -82,17 +82,17 @@ def _too_few(unit: int) -> str:
 
 
 def _of_samples(
-    recipe: Recipe, folder: Path, objective: Objective, dataset: Any, engine: Engine
+    recipe: Recipe, folder: Path, objective: Objective, dataset: Dataset, engine: Engine
 ) -> Watch | None:
     samples = recipe.watching.samples
     if not samples:
         return None
 
-    def the_dataset() -> Any:
+    def the_dataset() -> Dataset:
         return dataset
 
     opened = Opened(objective, dataset.codec, recipe.sampling, the_dataset, folder.name)
-    watcher = content_of(dataset.codec.content).watcher(opened, samples, recipe.seed)
+    watcher = registered(dataset.codec.content).watcher(opened, samples, recipe.seed)
     if watcher is None:
         return None
     return Watch(folder, objective, watcher, engine)

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from genwright.core.content import Direction
+from genwright.core.contracts import Objective
 from genwright.core.draws import Draws
+from genwright.data.examples import ExampleDataset
 from genwright.evaluation import likelihood
 from genwright.evaluation.arrays import REFERENCE
 from genwright.evaluation.features import of_split
@@ -27,25 +29,23 @@ CODED = 2000  # held-out examples whose codes are counted
 BOUND = 256  # examples whose likelihood is estimated
 WEIGHTS = 128  # importance samples of each
 WHOLE = 500  # importance samples where all examples are measured: the field's custom
-LOSS_UNITS = {  # kind of objective -> unit of its loss
-    "causal": "nats/token",
-    "masked": "nats/token",
-    "flow": "squared error",
-    "vector-quantised": "error",
-}
-METRIC_UNITS = {"wins": "share", "used": "share", "perplexity": "codes", "active_units": "units"}
 
 
-def device_of(objective: Any) -> torch.device:
+def device_of(objective: Objective) -> torch.device:
     """Where the networks of an objective are."""
     parameters = (p for module in objective.modules.values() for p in module.parameters())
-    device: torch.device = next(parameters).device
-    return device
+    return next(parameters).device
+
+
+def unit_of(objective: Objective, metric: str, thing: str) -> str:
+    """The unit of a held-out metric. thing: what an example is called ("point")."""
+    units = objective.metric_units
+    return units.get(metric, units["loss"]).replace("example", thing)
 
 
 def held_out_figures(run: TrainedRun, thing: str, limit: int | None = SEEN) -> list[Figure]:
     """What the objective measures of held-out examples (the first `limit`), beside the untrained
-    network. thing: what an example is called ("picture")."""
+    network. thing: what an example is called ("point")."""
     recipe = run.recipe
     windows = run.dataset().held_out(recipe.objective.lookahead)
     if not windows.windows:
@@ -59,9 +59,6 @@ def held_out_figures(run: TrainedRun, thing: str, limit: int | None = SEEN) -> l
     }
     trained = measure(run.objective, windows, **common)
     before = measure(untrained(run, device), windows, **common)
-    usual = LOSS_UNITS.get(recipe.objective.kind, "score")
-    if isinstance(run.objective, VariationalObjective):
-        usual = f"nats/{thing}"
     figures = []
     for name, value in trained.items():
         falls = name in ("loss", "reconstruction")
@@ -70,7 +67,7 @@ def held_out_figures(run: TrainedRun, thing: str, limit: int | None = SEEN) -> l
             Figure(
                 f"held-out {name.replace('_', ' ')}",
                 value,
-                METRIC_UNITS.get(name) or usual,
+                unit_of(run.objective, name, thing),
                 min(limit or windows.windows, windows.windows),
                 "held out",
                 {"untrained": before[name]},
@@ -85,13 +82,21 @@ def held_out_figures(run: TrainedRun, thing: str, limit: int | None = SEEN) -> l
 class HeldOutLikelihood:
     """Likelihoods of held-out examples under a variational objective."""
 
-    def __init__(self, run: TrainedRun, whole: bool, most: int):
-        """whole: all examples, WHOLE importance samples each; else the first BOUND of `most`."""
-        self.objective = run.objective
-        self.dataset = run.dataset()
-        self.seed = run.recipe.seed
+    def __init__(
+        self,
+        objective: VariationalObjective,
+        dataset: ExampleDataset,
+        seed: int,
+        whole: bool,
+        most: int,
+    ):
+        """seed: of the run. whole: all examples, WHOLE importance samples each; else the first
+        BOUND of `most`."""
+        self.objective = objective
+        self.dataset = dataset
+        self.seed = seed
         self.split = self.dataset.split("held_out")
-        self.device = device_of(run.objective)
+        self.device = device_of(objective)
         self.order = self.dataset.held_out().order
         if not whole:
             self.order = self.order[:most]
@@ -130,22 +135,25 @@ def objective_figures(
     run: TrainedRun, whole: bool, most: int, thing: str, values: str
 ) -> list[Figure]:
     """What only this objective can say of held-out examples: likelihoods, or its codebook. thing,
-    values: what an example, and the numbers that it is made of, are called ("picture",
-    "pixels")."""
-    if not len(run.dataset().split("held_out")):
+    values: what an example, and the numbers that it is made of, are called ("point",
+    "coordinates")."""
+    objective = run.objective
+    dataset = run.dataset()
+    if not isinstance(dataset, ExampleDataset) or not len(dataset.split("held_out")):
         return []
-    if isinstance(run.objective, VariationalObjective):
-        return HeldOutLikelihood(run, whole, most).figures(thing, values)
-    if isinstance(run.objective, QuantisedObjective):
-        return [codebook_figure(run)]
+    if isinstance(objective, VariationalObjective):
+        likelihoods = HeldOutLikelihood(objective, dataset, run.recipe.seed, whole, most)
+        return likelihoods.figures(thing, values)
+    if isinstance(objective, QuantisedObjective):
+        return [codebook_figure(objective, dataset)]
     return []
 
 
-def codebook_figure(run: TrainedRun) -> Figure:
+def codebook_figure(objective: QuantisedObjective, dataset: ExampleDataset) -> Figure:
     """How evenly the codes of held-out examples are used."""
-    x = of_split(run.dataset().split("held_out"), CODED)[0]
-    network = run.objective.modules["model"]
-    device = device_of(run.objective)
+    x = of_split(dataset.split("held_out"), CODED)[0]
+    network = objective.model
+    device = device_of(objective)
     with torch.no_grad():
         codes = torch.cat([network(part.to(device))[1].cpu() for part in torch.split(x, 64)])
     counts = torch.bincount(codes.flatten(), minlength=network.bottleneck.size)

@@ -12,9 +12,10 @@ from torch import Tensor
 from genwright.core.attributes import decode
 from genwright.core.content import FirstBatch, FirstSeen
 from genwright.core.contracts import Objective, describe
-from genwright.core.registry import content_of
+from genwright.data.settings import DataSettings
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble, remarks
+from genwright.runs.content import registered
 from genwright.training.batches import Batches
 from genwright.training.engine import Engine
 from genwright.training.precision import timed
@@ -40,13 +41,13 @@ class Preview:
 
     recipe: resolved. examples: of each example that can be shown as text, its pieces in order, each
     with whether it counts in the loss. where: of each example, where it comes from. facts: name ->
-    value. pictures: (n, C, H, W) in [-1, 1], of examples that can be shown in colour."""
+    value. rasters: (n, C, H, W) in [-1, 1], of examples that can be shown in colour."""
 
     recipe: Recipe
     examples: list[list[tuple[str, bool]]]
     where: list[str]
     facts: dict[str, str]
-    pictures: Tensor | None = None
+    rasters: Tensor | None = None
 
     def __str__(self) -> str:
         console = Console(width=120)
@@ -57,9 +58,9 @@ class Preview:
     def show(self, console: Console) -> None:
         """What counts in the loss is green and, where there is no colour, between « and »."""
         in_colour = console.is_terminal
-        if self.pictures is not None and in_colour:
-            for where, picture in zip(self.where, self.pictures, strict=True):
-                console.print(Text(where, "bold"), _blocks(picture), "")
+        if self.rasters is not None and in_colour:
+            for where, raster in zip(self.where, self.rasters, strict=True):
+                console.print(Text(where, "bold"), _blocks(raster), "")
         elif not self.examples:
             console.print(*(f"from {where}" for where in self.where), "", sep="\n")
         for where, pieces in zip(self.where, self.examples, strict=False):
@@ -85,7 +86,8 @@ def preview(recipe: Recipe) -> Preview:
     """Prepares the data, builds the networks, times two steps' gradients. Writes nothing but the
     prepared data."""
     engine = Engine(recipe.training.device)
-    dataset = recipe.data.prepare(recipe.codec)
+    data: DataSettings = recipe.data
+    dataset = data.prepare(recipe.codec)
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
@@ -99,7 +101,7 @@ def preview(recipe: Recipe) -> Preview:
     shown = list(range(min(ROWS, stream.size)))
     where = [describe(stream, 0, rows[i : i + 1]) for i in shown]
     first = FirstBatch(recipe, dataset, objective, stream, batch, prepared, shown)
-    seen: FirstSeen = content_of(dataset.codec.content).first_seen(first)
+    seen: FirstSeen = registered(dataset.codec.content).first_seen(first)
     if "condition" in batch:
         for place in shown:
             known = decode(space.attributes, batch["condition"][place])
@@ -108,17 +110,17 @@ def preview(recipe: Recipe) -> Preview:
     facts = _facts(first, engine) | dict(seen.facts)
     ordered = {name: facts[name] for name in FACTS if facts.get(name)}
     ordered |= {name: value for name, value in facts.items() if name not in FACTS}
-    return Preview(recipe, seen.pieces, where, ordered, seen.pictures)
+    return Preview(recipe, seen.pieces, where, ordered, seen.rasters)
 
 
-def _blocks(picture: Tensor) -> Text:
-    """A picture (C, H, W) as half blocks, two pixels a character, at most 32 wide."""
-    height = min(32, picture.size(1))
-    width = min(32, picture.size(2))
-    small = F.adaptive_avg_pool2d(picture.expand(3, -1, -1), (height + height % 2, width))
-    pixels = ((small + 1) * 127.5).round().clamp(0, 255).int().permute(1, 2, 0).tolist()
+def _blocks(raster: Tensor) -> Text:
+    """A raster (C, H, W) as half blocks, two places a character, at most 32 wide."""
+    height = min(32, raster.size(1))
+    width = min(32, raster.size(2))
+    small = F.adaptive_avg_pool2d(raster.expand(3, -1, -1), (height + height % 2, width))
+    colours = ((small + 1) * 127.5).round().clamp(0, 255).int().permute(1, 2, 0).tolist()
     out = Text()
-    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
+    for upper, lower in zip(colours[::2], colours[1::2], strict=True):
         for a, b in zip(upper, lower, strict=True):
             out.append("\u2580", f"rgb({a[0]},{a[1]},{a[2]}) on rgb({b[0]},{b[1]},{b[2]})")
         out.append("\n")

@@ -18,6 +18,7 @@ from genwright.reporting.provenance import (
 )
 from genwright.reporting.report import write_report
 from genwright.runs.checkpoint_figures import Evaluation, latest
+from genwright.runs.content import kind_of
 from genwright.runs.evaluate import evaluate
 from genwright.runs.trained import TrainedRun
 
@@ -30,7 +31,7 @@ def write(runs: Sequence[TrainedRun], path: Path) -> Path:
     names = run_names([run.folder for run in runs])
     data = []
     for run, name in zip(runs, names, strict=True):
-        evaluation = latest(run) or evaluate(run, run.kind.evaluate_options())
+        evaluation = latest(run) or evaluate(run, kind_of(run).evaluate_options())
         data.append(run_data(run, name, evaluation))
     for text in differences(data):
         log.warning(text)
@@ -52,6 +53,7 @@ def _page_at(path: Path) -> Path:
 def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
     """What the report says of a run, under this name."""
     recipe = run.recipe
+    kind = kind_of(run)
     records = run.records
     environment = dict(run.environment)
     data = environment.pop("data", {})
@@ -62,22 +64,22 @@ def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
     sizes: dict[str, Any] = {
         "parameters": parameters,
         "checkpoint": f"step {evaluation.step}, {weights}",
-        **run.kind.sizes(run),
+        **kind.sizes(run),
     }
     last = max((record["step"] for record in records), default=0)
     steps = recipe.training.steps
     status = "finished" if last >= steps else f"stopped at step {last} of {steps}"
     return RunData(
         name=name,
-        trained_on=trained_on(recipe, summary, run.kind.thing),
+        trained_on=trained_on(recipe, summary, kind.thing),
         recipe_name=recipe.name,
         description=own_description(recipe, environment.get("overrides", {})),
         recipe=recipe.dump(),
         records=records,
         figures=evaluation.figures,
         measured_at=f"step {evaluation.step:,}, {weights}",
-        watched=run.kind.watched_on(recipe, summary),
-        sections=run.kind.sections(run, evaluation),
+        watched=kind.watched_on(recipe, summary),
+        sections=kind.sections(run, evaluation),
         data=data_facts(recipe, data),
         sizes=sizes,
         environment=environment,

@@ -11,14 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genwright.core.content import Drawn, Event, Opened, Partial, Sampler
+from genwright.core.content import Drawn, Event, Opened, Partial
+from genwright.core.contracts import Codec, Objective
+from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
-from genwright.core.registry import content_of, kinds
-from genwright.recipe.options import check_options
+from genwright.core.options import Options
+from genwright.core.parameters import parameters_named
+from genwright.core.registry import CodecSettings, Settings, kinds
+from genwright.recipe.options import check_options, parameters_of
 from genwright.recipe.schema import Recipe, build
 from genwright.runs import assemble
 from genwright.runs.checkpoint_figures import Evaluation
+from genwright.runs.content import Content, Exporter, kind_of
 from genwright.runs.evaluate import evaluate
 from genwright.runs.report import write
 from genwright.training import checkpoint
@@ -86,21 +91,21 @@ class Run:
         return Recipe.load(self.folder / "recipe.yaml")
 
     @cached_property
-    def codec(self) -> Any:
+    def codec(self) -> Codec:
         """The codec as it was trained or chosen for this run. Raises GenwrightError where its files
         are damaged."""
-        return self.recipe.codec.load(self.folder / "codec")
+        settings: CodecSettings = self.recipe.codec
+        return settings.load(self.folder / "codec")
 
     @property
     def content(self) -> str:
         """What kind of content it makes, as the registry knows it."""
-        content: str = self.codec.content
-        return content
+        return self.codec.content
 
     @cached_property
-    def kind(self) -> Any:
-        """Its kind of content: `runs.content.Content`."""
-        return content_of(self.content)
+    def kind(self) -> Content:
+        """Its kind of content."""
+        return kind_of(self)
 
     @cached_property
     def checkpoint(self) -> Path:
@@ -136,6 +141,10 @@ class Run:
     def tensors(self) -> dict[str, dict[str, Tensor]]:
         """The chosen weights and buffers, by module and name. What an optimizer needs is neither
         read nor verified. Raises GenwrightError for damaged files."""
+        with parameters_named():
+            return self._tensors()
+
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
         files = checkpoint.read_tensors(self.checkpoint, self._stems)
         if self.weights == "ema" and "ema" not in files:
             raise GenwrightError(
@@ -149,7 +158,7 @@ class Run:
         return {name: checkpoint.cut(named, f"{name}.") for name in modules}
 
     @cached_property
-    def objective(self) -> Any:
+    def objective(self) -> Objective:
         """The objective with its trained networks, ready to be used: in fp32, unless it draws in
         the precision of training and that was bf16."""
         built = assemble.objective(self.recipe, assemble.space_of(self.recipe, self.codec))
@@ -169,7 +178,7 @@ class Run:
         model: nn.Module = self.objective.modules["model"]
         return model
 
-    def dataset(self) -> Any:
+    def dataset(self) -> Dataset:
         """The data it was trained on, from the cache or prepared again; it must not have
         changed."""
         expected = self.environment.get("data", {}).get("digest")
@@ -205,8 +214,7 @@ class Run:
     def draw(self, options: Any, partial: bool = False) -> Iterator[Event]:
         """Samples as a stream of events, as the options of its kind of content ask for; closing it
         stops the drawing. partial: also what there is of a sample. Raises GenwrightError."""
-        sampler: Sampler = self.kind.sampler
-        return sampler.draw(self.opened(), options, partial=partial)
+        return self.kind.sampler.draw(self.opened(), options, partial=partial)
 
     def sample(
         self,
@@ -227,56 +235,57 @@ class Run:
         if prompts is not None:
             options["prompts"] = prompts
         kind = self.kind
-        known = {*kind.sampler.options.model_fields, *kind.sampler.options.aliases}
+        cls: type[Options] = kind.sampler.options
+        known = {*cls.model_fields, *cls.aliases}
         settings = {name: value for name, value in options.items() if name not in known}
         given = {name: value for name, value in options.items() if name in known}
-        opened = self.opened(**settings)
-        events = kind.sampler.draw(
-            opened, kind.sampler_options(**given), n, first, partial=on_token is not None
-        )
         samples = []
-        for event in events:
-            if isinstance(event, Drawn):
-                samples.append(event.sample)
-            elif isinstance(event, Partial) and on_token:
-                on_token(event.number, event.piece)
+        with parameters_named(cls.parameters(list(given))):
+            opened = self.opened(**settings)
+            events = kind.sampler.draw(
+                opened, kind.sampler_options(**given), n, first, partial=on_token is not None
+            )
+            for event in events:
+                if isinstance(event, Drawn):
+                    samples.append(event.sample)
+                elif isinstance(event, Partial) and on_token:
+                    on_token(event.number, event.piece)
         return kind.sampler.collected(samples)
 
-    def fill(self, text: str, top: int = 5, **options: Any) -> Any:
-        """What a masked model puts into the gaps of a text or a file, with the `top` likeliest
-        candidates of each where they are listed; options: as of `sample`."""
-        return self.sample(fill=text, candidates=top, **options)[0]
+    def fill(self, text: str, **options: Any) -> Any:
+        """What a masked model puts into the gaps of something that has some, as its kind of content
+        writes them (a text with [MASK], a file). options: as of `sample`. Raises GenwrightError."""
+        return self.sample(fill=text, **options)[0]
 
-    def sampling(self, **settings: Any) -> Any:
+    def sampling(self, **settings: Any) -> Settings:
         """The recipe's settings of sampling, some of them changed. Raises GenwrightError for one
         that there is not."""
         changed = {**self.recipe.sampling.model_dump(), **settings}
-        return build(type(self.recipe.sampling), changed, "sampling")
+        found: Settings = build(type(self.recipe.sampling), changed, "sampling")
+        return found
 
-    def evaluate(
-        self,
-        inception: str | Path | None = None,
-        samples: int | None = None,
-        whole: bool = False,
-        **options: Any,
-    ) -> Evaluation:
+    def evaluate(self, *, samples: int | None = None, **options: Any) -> Evaluation:
         """Every figure beside its floors, kept in the run's folder.
 
         samples: how many are drawn; None: as many as for this checkpoint before, else what takes
-        about a minute. The others are options of `genwright evaluate` for its kind of content;
-        inception: weights for a figure called FID; whole: all held-out examples are measured.
-        Raises GenwrightError for one that is not for it."""
-        given = options | {"inception": inception, "samples": samples, "whole": whole}
+        about a minute. options: the others of `genwright evaluate` for its kind of content, with _
+        for -. Raises GenwrightError for one that is not for it."""
+        given = {"samples": samples, **options}
         asked = {
             name: value for name, value in given.items() if value is not None and value is not False
         }
-        check_options("evaluate", asked, self.content, str(self.folder))
-        return evaluate(self, self.kind.evaluate_options(**asked))
+        with parameters_named(parameters_of("evaluate")):
+            check_options("evaluate", asked, self.content, str(self.folder))
+            return evaluate(self, self.kind.evaluate_options(**asked))
 
     def export(self, kind: str, folder: str | Path) -> Path:
         """Writes the model for other programs. kind: a format that its kind of content knows.
         Raises GenwrightError."""
-        formats: dict[str, Any] = {}  # of all kinds of content, `runs.content.Exporter` each
+        with parameters_named():
+            return self._exported(kind, folder)
+
+    def _exported(self, kind: str, folder: str | Path) -> Path:
+        formats: dict[str, Exporter] = {}  # of all kinds of content
         for content in kinds("content").values():
             formats |= content.exporters
         if kind not in formats:
@@ -301,6 +310,11 @@ class Run:
 def report(folders: str | Path | Sequence[str | Path], path: str | Path | None = None) -> Path:
     """One self-contained HTML page about one run, or several compared. path: default report.html,
     in the run's folder if it is one."""
+    with parameters_named():
+        return _reported(folders, path)
+
+
+def _reported(folders: str | Path | Sequence[str | Path], path: str | Path | None) -> Path:
     several = [folders] if isinstance(folders, (str, Path)) else list(folders)
     place = Path(several[0]) / "report.html" if len(several) == 1 else Path("report.html")
     return write([load(folder) for folder in several], Path(path) if path else place)

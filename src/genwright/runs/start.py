@@ -57,7 +57,7 @@ def _check_direction(source: str, model: Any, objective: Any) -> None:
     )
 
 
-def _codec_found(recipe: Recipe, folder: Path) -> Any:
+def _codec_found(recipe: Recipe, folder: Path) -> CodecSettings:
     """The settings of the codec that lies in a folder of weights as one file, with which the model
     learned; the recipe's own where there is none."""
     for kind, settings in kinds("codec").items():
@@ -67,5 +67,12 @@ def _codec_found(recipe: Recipe, folder: Path) -> Any:
         if settings.file_of_weights and file.is_file():
             values = recipe.model_dump()
             values["codec"] = {"kind": kind, "path": str(file.resolve())}
-            return recipe.of(values).codec
-    return recipe.codec
+            with_codec = recipe.of(values)
+            return _settings(with_codec)
+    return _settings(recipe)
+
+
+def _settings(recipe: Recipe) -> CodecSettings:
+    """Of the codec of a recipe."""
+    found: CodecSettings = recipe.codec
+    return found

@@ -25,6 +25,7 @@ from rich.markup import escape
 from torch import Tensor
 
 from genwright.core.contracts import Objective, Stream
+from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError, out_of_memory
 from genwright.core.progress import showing
 from genwright.core.registry import kinds
@@ -192,13 +193,13 @@ def _thread_count(recipe: Recipe, engine: Engine) -> int | None:
     return max(1, cores() // engine.size)
 
 
-def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None) -> Any:
+def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None) -> Dataset:
     """The dataset, prepared by rank 0 and opened by the others from the same cache. expected: the
     digest of the data of a run that goes on, whose files are then verified. Raises
     GenwrightError."""
     data = assemble.data_of(recipe, folder)
     codec = assemble.codec_of(recipe, folder)
-    dataset = None
+    dataset: Dataset | None = None
     problem = None
     if engine.main:
         try:
@@ -213,7 +214,7 @@ def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None)
     return dataset
 
 
-def _remarks(recipe: Recipe, dataset: Any) -> list[str]:
+def _remarks(recipe: Recipe, dataset: Dataset) -> list[str]:
     """What a person should know of the data and of the length of the run."""
     found = remarks.left_out(dataset.summary) + remarks.on_both_sides(dataset)
     licence = dataset.summary.get("licence")
@@ -245,7 +246,7 @@ def _fix_precision(
 def _write(
     request: Request,
     recipe: Recipe,
-    dataset: Any,
+    dataset: Dataset,
     engine: Engine,
     beginning: Beginning,
     seconds: Mapping[str, float],

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from torch import nn
 
 from genwright.core.content import Opened
+from genwright.core.contracts import Codec, Objective
+from genwright.core.dataset import Dataset
+from genwright.core.registry import Settings
 from genwright.recipe.schema import Recipe
 
 
@@ -29,13 +32,12 @@ class TrainedRun(Protocol):
         """With every default spelt out."""
 
     @property
-    def codec(self) -> Any:
-        """A `core.contracts.Codec`, loaded from the run's folder."""
+    def codec(self) -> Codec:
+        """As it was trained or chosen for this run, loaded from its folder."""
 
     @property
-    def objective(self) -> Any:
-        """A `core.contracts.Objective` with trained networks, in evaluation mode and without
-        gradients."""
+    def objective(self) -> Objective:
+        """With trained networks, in evaluation mode and without gradients."""
 
     @property
     def model(self) -> nn.Module:
@@ -49,17 +51,13 @@ class TrainedRun(Protocol):
     def records(self) -> list[dict[str, Any]]:
         """One for each step and evaluation, oldest first."""
 
-    @property
-    def kind(self) -> Any:
-        """Its kind of content, a `content.Content`."""
-
-    def dataset(self) -> Any:
+    def dataset(self) -> Dataset:
         """The prepared data. Raises GenwrightError where they have changed since training."""
 
     def opened(self) -> Opened:
         """What a `Sampler` draws from, under the settings of the recipe."""
 
-    def sampling(self, **settings: Any) -> Any:
+    def sampling(self, **settings: Any) -> Settings:
         """The settings of sampling with some of them changed. Raises GenwrightError for an unknown
         one."""
 

@@ -58,20 +58,23 @@ class CachedStepper:
         return logits[:, -1]
 
 
-def needs_causal(model: nn.Module) -> None:
-    """Raises GenwrightError for a model that sees both sides: it cannot go on from a prompt."""
+def needs_causal(model: nn.Module, instead: str = "use a run with objective=causal") -> None:
+    """Raises GenwrightError, with what to do instead, for a model that sees both sides: it cannot
+    go on from a prompt."""
     if not getattr(getattr(model, "settings", None), "causal", True):
         raise GenwrightError(
             "this model sees both sides of a token and cannot go on from a prompt",
-            'use --fill "some [MASK] text"',
+            instead,
         )
 
 
-def needs_bidirectional(model: nn.Module) -> None:
-    """Raises GenwrightError for a model that sees only what stands before: it cannot fill in."""
+def needs_bidirectional(model: nn.Module, instead: str = "use a run with objective=masked") -> None:
+    """Raises GenwrightError, with what to do instead, for a model that sees only what stands
+    before: it cannot fill gaps."""
     if getattr(getattr(model, "settings", None), "causal", False):
         raise GenwrightError(
-            "this model reads left to right and cannot fill in a [MASK]", 'use --prompt "some text"'
+            "this model reads left to right and cannot fill gaps",
+            instead,
         )
 
 

@@ -18,7 +18,7 @@ from genwright.contents.images.sampler import drawer_of
 from genwright.core.draws import Draws
 from genwright.evaluation.features import extractor
 from genwright.objectives.likelihoods import binarised, fixed_draws
-from genwright.runs import held_out
+from genwright.runs import objective_figures
 from independent import (
     frechet,
     frechet_by_roots,
@@ -277,7 +277,7 @@ def logistic_log(levels, mean, log_scale):
 def test_likelihood_of_pictures(likelihood, pictures, tmp_path, monkeypatch):
     """Bound and importance-sampled likelihood from the parameters that the network gives, one
     picture and one sample at a time."""
-    monkeypatch.setattr(held_out, "WEIGHTS", 20)
+    monkeypatch.setattr(objective_figures, "WEIGHTS", 20)
     given = {
         "objective.likelihood": likelihood,
         "objective.drop": 1.0,

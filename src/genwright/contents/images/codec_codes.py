@@ -136,6 +136,7 @@ class Codes(CodecSettings, family="codec"):
                 f"codec.run: {self.run} was trained with objective {kind}, which makes no codes",
                 "name the folder of a run with objective=vector-quantised",
             )
+        assert isinstance(run.codec, ImageCodec)
         return CodesCodec(run.codec, cast(VQAutoencoder, run.model), run.recipe.model, self.prefix)
 
     def load(self, folder: str | Path) -> CodesCodec:

@@ -27,6 +27,7 @@ class CodesDataset(ExampleDataset):
     the pictures of `found` were."""
 
     unit = "images"
+    codec: CodesCodec
 
     def __init__(self, images: Any, found: CodesCodec, prefix: int):
         self.codec = codec = CodesCodec(images.codec, found.network, found.settings, prefix)

@@ -50,7 +50,7 @@ class PictureContent(Content):
         x = first.batch.get("x")
         if x is None or x.ndim != 4:
             return FirstSeen()
-        return FirstSeen(pictures=x[: len(first.rows)])
+        return FirstSeen(rasters=x[: len(first.rows)])
 
     def watcher(self, opened: Opened, samples: int, seed: int) -> PictureWatcher:
         """Draws `samples` pictures at each evaluation, all of one seed, so that they can be

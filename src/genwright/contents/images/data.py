@@ -15,7 +15,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from genwright.contents.images.codec_codes import Codes
 from genwright.contents.images.codes_data import CodesDataset
 from genwright.contents.images.source_pictures import Item
 from genwright.core.contracts import Batch
+from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder
@@ -124,6 +125,7 @@ class ImagesDataset(ExampleDataset):
     one is kept."""
 
     unit = "images"
+    codec: ImageCodec
 
     def __init__(self, settings: ImagesData, codec: ImageSettings, album: Album):
         self.settings = settings
@@ -229,6 +231,11 @@ class ImagesDataset(ExampleDataset):
         """Reads every shard and compares its SHA-256. Raises GenwrightError for the first that
         differs."""
         verify(self.album.pixels.files)
+
+
+def picture_data(dataset: Dataset) -> ImagesDataset | CodesDataset:
+    """The data of a run that makes pictures, as what they are."""
+    return cast(ImagesDataset | CodesDataset, dataset)
 
 
 def _columns(items: Sequence[Item], digests: np.ndarray) -> list[np.ndarray]:

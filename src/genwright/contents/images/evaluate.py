@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genwright.contents.images import inception
-from genwright.contents.images.data import ImagesData
+from genwright.contents.images.data import ImagesData, picture_data
 from genwright.contents.images.options import EvaluateOptions
 from genwright.contents.images.recognised import attribute_figures
 from genwright.contents.images.sampler import PictureDrawer, drawer_of
@@ -53,7 +53,7 @@ def evaluate_images(
 ) -> list[Figure]:
     """Figures of a run. counts: how many samples are drawn; it is told how many were. Some minutes
     on two cores. Raises GenwrightError for a run that draws none and is asked for a number."""
-    dataset = run.dataset()
+    dataset = picture_data(run.dataset())
     drawer = drawer_of(run.opened())
     if counts.given and not drawer.draws:
         raise GenwrightError(
@@ -133,13 +133,14 @@ def _fid(compared: ComparedFigures, weights: str | Path) -> Figure:
 
 def _factors(run: TrainedRun, whole: bool) -> list[Figure]:
     """Of sprites, whose factors are known, the mutual information gap of a variational run."""
-    if not isinstance(run.objective, VariationalObjective):
+    objective = run.objective
+    if not isinstance(objective, VariationalObjective):
         return []
-    dataset = run.dataset()
+    dataset = picture_data(run.dataset())
     split = dataset.split("held_out")
     if dataset.settings.source != "sprites" or not len(split):
         return []
-    held_out = HeldOutLikelihood(run, whole, SAMPLES)
+    held_out = HeldOutLikelihood(objective, dataset, run.recipe.seed, whole, SAMPLES)
     factors = Sprites.factors(split.numbers[held_out.order])
     means = held_out.posterior_means()
     return [likelihood.factor_figure(means, torch.from_numpy(factors), FACTORS, thing="picture")]

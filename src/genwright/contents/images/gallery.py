@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from genwright.contents.images import drawing
+from genwright.contents.images.data import picture_data
 from genwright.contents.images.sampler import PictureDrawer, drawer_of
 from genwright.core.attributes import encode
+from genwright.core.contracts import Latent
 from genwright.core.progress import track
 from genwright.evaluation.distances import nearest
 from genwright.evaluation.features import extractor, of_split
@@ -35,7 +37,7 @@ FRAMES = 9  # of an interpolation
 def gallery(run: TrainedRun) -> list[Picture]:
     """Samples, their nearest training pictures, how they became what they are, ways through the
     latent space, reconstructions: whatever the run has."""
-    dataset = run.dataset()
+    dataset = picture_data(run.dataset())
     drawer = drawer_of(run.opened())
     shown: list[Callable[[], list[Picture]]] = []
     if drawer.draws:
@@ -44,7 +46,8 @@ def gallery(run: TrainedRun) -> list[Picture]:
     shown.append(lambda: kept_on_the_way(run.folder / "samples"))
     if drawer.through_latent:
         shown.append(lambda: [_interpolation(drawer)])
-        if latent.top(run.objective):
+        objective = run.objective
+        if isinstance(objective, Latent) and latent.top(objective):
             shown.append(lambda: [_traversal(drawer)])
     autoencoder = isinstance(run.objective, (VariationalObjective, QuantisedObjective))
     if autoencoder and len(dataset.split("held_out")):
@@ -83,7 +86,7 @@ def neighbours(
 ) -> Picture:
     """Samples above their nearest training pictures. features: (n, *shape) -> (n, d); default:
     those of the data's extractor."""
-    dataset = run.dataset()
+    dataset = picture_data(run.dataset())
     features = features or extractor(dataset, run.recipe.data.cache).features
     train = dataset.split("train")
     condition = of_split(train, SHOWN)[1] if drawer.conditional else None
@@ -114,7 +117,7 @@ def _traversal(drawer: PictureDrawer) -> Picture:
 
 
 def _reconstructions(run: TrainedRun, drawer: PictureDrawer) -> Picture:
-    real, condition = of_split(run.dataset().split("held_out"), SHOWN)
+    real, condition = of_split(picture_data(run.dataset()).split("held_out"), SHOWN)
     if drawer.through_latent:
         z = latent.invert(run.objective, drawer.space, real, condition, drawer.settings)
         decoded = drawer.decoded(z, condition)

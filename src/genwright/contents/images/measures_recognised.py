@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from genwright.contents.images.data import picture_data
 from genwright.contents.images.measures import pictures_of
 from genwright.core.attributes import spans
 from genwright.core.content import Measure, MeasureKind, Sample, add_measure_kinds
@@ -113,7 +114,7 @@ def classifier_of(settings: RecognisedSettings) -> tuple[Extractor, tuple[int, .
             f"measure recognised: {settings.run} is a run of {run.codec.content}",
             "name a run of pictures with attributes",
         )
-    dataset = run.dataset()
+    dataset = picture_data(run.dataset())
     attributes = dataset.originals.codec.space.attributes
     if settings.attribute not in attributes:
         remedy = "name a run of pictures with attributes"

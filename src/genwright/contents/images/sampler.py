@@ -34,8 +34,8 @@ from genwright.sampling.latent_drawer import (
 from genwright.sampling.options import TokenOptions
 
 logger = logging.getLogger(__name__)
-USUAL = 16  # samples, where no number is given
-STRENGTH = 0.3  # of variations, where it is not given
+USUAL: int = SampleOptions.usual["n"]  # samples, where no number is given
+STRENGTH: float = SampleOptions.usual["strength"]  # of variations
 STEERED = 2.0  # guidance, where something is not wanted and none is given
 
 

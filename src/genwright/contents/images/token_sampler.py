@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from genwright.contents.images.codec_codes import CodesCodec
+from genwright.contents.images.data import picture_data
 from genwright.core.content import Opened, Question, Sample
 from genwright.core.errors import GenwrightError
 from genwright.objectives.terms import Rollout
@@ -81,7 +82,7 @@ class CodesInRollouts:
         if not rollout.conditions:
             tokens = codec.before(None, 1)[0]
             return [Question(tuple(tokens.tolist()))]
-        side = opened.dataset().split(split)
+        side = picture_data(opened.dataset()).split(split)
         conditions = side.condition(np.arange(len(side)))
         if conditions is None or not len(conditions):
             raise GenwrightError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from genwright.contents.images import drawing
+from genwright.contents.images.data import picture_data
 from genwright.contents.images.sampler import drawer_of
 from genwright.core.content import Opened
 from genwright.evaluation.array_watcher import ArrayMeasures
@@ -23,8 +24,8 @@ class PictureWatcher:
     def __init__(self, opened: Opened, samples: int, seed: int):
         self.opened = opened
         self.samples = samples
-        dataset = opened.dataset()
-        cache = getattr(getattr(dataset, "settings", None), "cache", None)
+        dataset = picture_data(opened.dataset())
+        cache = dataset.settings.cache
         self.measures = ArrayMeasures(dataset, samples, lambda: extractor(dataset, cache), seed)
 
     def draw(self) -> Tensor | None:

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -36,7 +36,7 @@ from genwright.contents.music.codec_tokens import (
 )
 from genwright.contents.music.score import Key, Meter, Note, Score, moved_key
 from genwright.core.attributes import attribute_tokens
-from genwright.core.contracts import Space
+from genwright.core.contracts import Codec, Space
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
 from genwright.core.registry import CodecSettings
@@ -393,3 +393,8 @@ class MusicSettings(CodecSettings):
             raise GenwrightError(
                 f"the codec {path} is damaged ({problem})", "bring the file back or train again"
             ) from problem
+
+
+def music_codec(codec: Codec) -> MusicCodec:
+    """The codec of a run that makes music, as what it is."""
+    return cast(MusicCodec, codec)

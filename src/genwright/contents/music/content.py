@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genwright.contents.music.compose import BARS, first_bars
+from genwright.contents.music.dataset import pieces_of
 from genwright.contents.music.evaluate import COMPARED, evaluate_music, samples_shown
 from genwright.contents.music.figures import HELD_OUT
 from genwright.contents.music.sampler import MusicSampler
@@ -41,7 +42,7 @@ class MusicContent(Content):
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
         """Samples, harmonised melodies and a real piece; and the histograms of what was made beside
         held-out music."""
-        dataset = run.dataset()
+        dataset = pieces_of(run.dataset())
         kept = evaluation.samples or samples_shown(run)
         shown = [(str(piece["title"]), from_plain(piece["score"])) for piece in kept]
         samples = [score for title, score in shown if title.startswith("Sample")]

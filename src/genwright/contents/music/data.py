@@ -23,12 +23,12 @@ import numpy as np
 from pydantic import Field
 
 from genwright.contents.music import sources as source_music
-from genwright.contents.music.codec import MusicCodec, MusicSettings
+from genwright.contents.music.codec import MusicSettings, music_codec
 from genwright.contents.music.dataset import FORMAT, MusicDataset, Opened
 from genwright.contents.music.prepare import PIECES, Preparation, check_bad, write_prepared
 from genwright.contents.music.rules import faults
 from genwright.contents.music.tune_clusters import By, columns_of
-from genwright.core.contracts import Space
+from genwright.core.contracts import Codec, Space
 from genwright.core.files import cache_folder, stamp_of
 from genwright.data.cache import SPLITS, check_digest, digest_of, publish
 from genwright.data.own_output import mark_cache
@@ -66,12 +66,13 @@ class MusicData(FilesData, family="data"):
     counted: ClassVar[str] = "pieces"
     usual: ClassVar[dict[str, str]] = {"codec": "grid"}
 
-    def space(self, codec: MusicCodec) -> Space:
+    def space(self, codec: Codec) -> Space:
         """What windows of this data are, for a network."""
+        music = music_codec(codec)
         return replace(
-            codec.space,
-            length=codec.prefix + self.context,
-            faults=partial(faults, codec) if codec.rows else None,
+            music.space,
+            length=music.prefix + self.context,
+            faults=partial(faults, music) if music.rows else None,
         )
 
     def prepare(self, codec_settings: MusicSettings, expect: str | None = None) -> MusicDataset:

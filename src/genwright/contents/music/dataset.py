@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from genwright.contents.music.prepare import PIECES, TOKENS
 from genwright.contents.music.score import Score
 from genwright.core.attributes import encode, random_subset
 from genwright.core.contracts import DIGEST_DIGITS, Batch, Source
+from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, json_text, write_whole
@@ -58,6 +59,8 @@ class MusicDataset(ExampleDataset):
     skipped, what the grid lost, near-copies across the split, the licence."""
 
     unit = "windows"
+    codec: MusicCodec
+    summary: dict[str, Any]
 
     def __init__(
         self,
@@ -320,3 +323,8 @@ def by_piece(dataset: MusicDataset, split: str, lookahead: int) -> Iterator[tupl
         batch = windows.batch(np.array([window]))
         piece = int(batch["x"][0, 0])
         yield piece, cut(batch, Draws(0, -1, torch.tensor([window])))
+
+
+def pieces_of(dataset: Dataset) -> MusicDataset:
+    """The data of a run that makes music, as what they are."""
+    return cast(MusicDataset, dataset)

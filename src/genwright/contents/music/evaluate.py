@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from genwright.contents.music.codec import music_codec
 from genwright.contents.music.compose import BARS
+from genwright.contents.music.dataset import MusicDataset, pieces_of
 from genwright.contents.music.figures import (
     HELD_OUT,
     NOISE,
@@ -49,8 +51,8 @@ Plain = dict[str, Any]
 def evaluate_music(run: TrainedRun, counts: SampleCounts) -> tuple[list[Figure], list[Plain]]:
     """Figures; and pieces to be shown, as plain data. counts: how many samples are drawn; it is
     told how many were. Some minutes on two cores."""
-    dataset = run.dataset()
-    codec = run.codec
+    dataset = pieces_of(run.dataset())
+    codec = music_codec(run.codec)
     causal = run.recipe.objective.causal
     held_out = dataset.scores("held_out", COMPARED)
     figures = _likelihood(run, dataset) if held_out else []
@@ -67,10 +69,10 @@ def evaluate_music(run: TrainedRun, counts: SampleCounts) -> tuple[list[Figure],
     return figures, kept
 
 
-def _likelihood(run: TrainedRun, dataset: Any) -> list[Figure]:
+def _likelihood(run: TrainedRun, dataset: MusicDataset) -> list[Figure]:
     """What the model finds held-out pieces."""
     recipe = run.recipe
-    codec = run.codec
+    codec = music_codec(run.codec)
     lookahead = recipe.objective.lookahead
     engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
     window = (codec.prefix + recipe.data.context) * codec.space.vocabulary
@@ -89,7 +91,7 @@ def _likelihood(run: TrainedRun, dataset: Any) -> list[Figure]:
 def _drawn(run: TrainedRun, counts: SampleCounts, share: float) -> tuple[list[Score], list[Plain]]:
     """Pieces drawn at temperature 1, where the model itself is measured; and those that a report
     shows. share: of the time that drawing may take."""
-    bars = BARS if run.codec.rows else None
+    bars = BARS if music_codec(run.codec).rows else None
     plain: Plain = {
         "temperature": 1.0,
         "top_k": 0,
@@ -114,15 +116,15 @@ def samples_shown(
     drawn: pieces that are there already, by `settings`, which may be others."""
     if settings != run.recipe.sampling:
         with task("drawing pieces by the recipe's own settings", SHOWN) as part:
-            drawn = run.sample(n=SHOWN, bars=BARS if run.codec.rows else None)
+            drawn = run.sample(n=SHOWN, bars=BARS if music_codec(run.codec).rows else None)
             part.advance(SHOWN)
     return [kept_piece(f"Sample {i + 1}", score) for i, score in enumerate(drawn[:SHOWN])]
 
 
 def _of_samples(run: TrainedRun, samples: list[Score], held_out: list[Score]) -> list[Figure]:
     """Figures of samples that have a note, beside real music and noise."""
-    dataset = run.dataset()
-    codec = run.codec
+    dataset = pieces_of(run.dataset())
+    codec = music_codec(run.codec)
     seed = run.recipe.seed
     train = dataset.scores("train", COMPARED)
     sets: dict[str, Sequence[Score]] = {SAMPLES: samples}

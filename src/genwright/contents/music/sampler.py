@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genwright.contents.music.codec import MusicCodec
-from genwright.contents.music.compose import BARS, blank, compose, first_bars, rewrite
+from genwright.contents.music.codec import MusicCodec, music_codec
+from genwright.contents.music.compose import BARS, blank, composing, first_bars, rewrite
+from genwright.contents.music.dataset import pieces_of
 from genwright.contents.music.options import SampleOptions
 from genwright.contents.music.score import Note, Score, edges, first_number
 from genwright.contents.music.sources import read_file
@@ -28,7 +29,7 @@ from genwright.objectives.terms import Rollout
 from genwright.sampling.drawing import Decoding
 
 logger = logging.getLogger(__name__)
-USUAL = 4  # pieces, where no number is given
+USUAL: int = SampleOptions.usual["n"]  # pieces, where no number is given
 AT_ONCE = 64  # pieces that are drawn together
 MOST_BARS = 1000
 
@@ -58,18 +59,20 @@ class MusicSampler:
         assert isinstance(settings, Decoding)
         count = n or options.n or USUAL
         condition = wanted_row(opened.codec.space.attributes, options.condition)
-        for start in range(0, count, AT_ONCE):
-            size = min(AT_ONCE, count - start)
-            at = first + start
-            if is_causal(opened):
-                scores = self._composed(opened, options, settings, condition, size, at)
-            else:
-                scores = self._rewritten(opened, options, settings, condition, size, at)
-            for number, score in enumerate(scores, start=at):
-                if options.tempo is not None:
-                    score = replace(score, tempo=options.tempo, tempos=())
-                yield Drawn(Sample(score, condition=condition, seed=settings.seed, number=number))
-            yield Advanced(start + size, count)
+        pieces: Iterator[Score | Advanced]
+        if is_causal(opened):
+            pieces = self._composed(opened, options, settings, condition, count, first)
+        else:
+            pieces = self._rewritten(opened, options, settings, condition, count, first)
+        number = first
+        for piece in pieces:
+            if isinstance(piece, Advanced):
+                yield piece
+                continue
+            if options.tempo is not None:
+                piece = replace(piece, tempo=options.tempo, tempos=())
+            yield Drawn(Sample(piece, condition=condition, seed=settings.seed, number=number))
+            number += 1
 
     def _composed(
         self,
@@ -79,7 +82,7 @@ class MusicSampler:
         condition: Tensor | None,
         count: int,
         first: int,
-    ) -> list[Score]:
+    ) -> Iterator[Score | Advanced]:
         """New pieces, or pieces that begin with the theme."""
         bars = bars_asked(options.bars)
         theme = opened_score(options.theme, opened.codec) if options.theme else None
@@ -90,15 +93,16 @@ class MusicSampler:
                     f"{options.theme} has {own} bars already",
                     f"give --bars {own + 1} or more, for they count from its beginning",
                 )
-        return compose(
+        return composing(
             opened.objective.modules["model"],
-            opened.codec,
+            music_codec(opened.codec),
             count,
             settings,
             condition=condition,
             theme=theme,
             bars=bars,
             rules=options.rules,
+            batch=AT_ONCE,
             first=first,
         )
 
@@ -110,10 +114,25 @@ class MusicSampler:
         condition: Tensor | None,
         count: int,
         first: int,
+    ) -> Iterator[Score | Advanced]:
+        """AT_ONCE pieces at once."""
+        for start in range(0, count, AT_ONCE):
+            size = min(AT_ONCE, count - start)
+            yield from self._versions(opened, options, settings, condition, size, first + start)
+            yield Advanced(start + size, count)
+
+    def _versions(
+        self,
+        opened: Opened,
+        options: SampleOptions,
+        settings: Decoding,
+        condition: Tensor | None,
+        count: int,
+        first: int,
     ) -> list[Score]:
         """A piece with some bars written anew, a melody with the other voices, or new pieces."""
         model = opened.objective.modules["model"]
-        codec = opened.codec
+        codec = music_codec(opened.codec)
         if options.fill:
             piece = opened_score(options.fill, codec)
             codec.check(piece)
@@ -166,7 +185,7 @@ class MusicSampler:
                 f"objective.rollout.{setting} is given, and music begins with no words",
                 "leave it out; conditions: true asks for keys and metres as the data have them",
             )
-        codec: MusicCodec = opened.codec
+        codec = music_codec(opened.codec)
         if not rollout.conditions:
             return [Question(_before(codec, None))]
         if not codec.space.columns:
@@ -174,7 +193,7 @@ class MusicSampler:
                 "objective.rollout.conditions is true, and nothing is known of these pieces",
                 "leave it out",
             )
-        dataset = opened.dataset()
+        dataset = pieces_of(opened.dataset())
         known = dataset.conditions[dataset.pieces[split]]  # (pieces, columns)
         shown = random_subset(known, Draws(0, 0, torch.arange(len(known))))
         return [Question(_before(codec, row), condition=row) for row in shown]

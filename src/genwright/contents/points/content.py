@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from genwright.contents.points.data import points_of
 from genwright.contents.points.drawing import scatter
 from genwright.contents.points.evaluate import evaluate_points
 from genwright.contents.points.sampler import PointSampler, drawer_of
@@ -37,7 +38,7 @@ class PointWatcher:
     def __init__(self, opened: Opened, samples: int, seed: int):
         self.opened = opened
         self.samples = samples
-        self.dataset = opened.dataset()
+        self.dataset = points_of(opened.dataset())
         self.measures = ArrayMeasures(self.dataset, samples, lambda: extractor(self.dataset), seed)
 
     def draw(self) -> Tensor | None:
@@ -55,7 +56,7 @@ class PointWatcher:
         met, the share of samples near one, the reverse KL in nats. Non-finite coordinates count as
         far away."""
         found = self.measures.measured(samples)
-        if getattr(self.dataset, "means", None) is not None:
+        if self.dataset.means is not None:
             finite = samples.nan_to_num(0.0, 1e6, -1e6)
             modes = mixture(finite, self.dataset.means, self.dataset.std)
             found["modes"] = float(modes.modes)
@@ -83,7 +84,7 @@ class PointContent(Content):
         """Samples over real points, and how they came to be there."""
         with task("drawing points for the report", 1):
             samples = drawer_of(run.opened())(SHOWN)
-            real, _ = of_split(run.dataset().split("train"), REAL)
+            real, _ = of_split(points_of(run.dataset()).split("train"), REAL)
         caption = (
             "Samples in blue over real points in grey; "
             "a sample outside of the frame stands on its edge."

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from genwright.contents.points.codec import PointsCodec
 from genwright.core.contracts import Batch
+from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.data.cache import SPLITS, digest_of
@@ -116,6 +117,7 @@ class PointsDataset(ExampleDataset):
     """`means` (modes, 2), None for moons; `std`; see `PointsData`."""
 
     unit = "points"
+    codec: PointsCodec
 
     def __init__(self, settings: PointsData):
         self.settings = settings
@@ -151,3 +153,8 @@ class PointsDataset(ExampleDataset):
             return batch | {"start": start(draws)}
 
         return with_start
+
+
+def points_of(dataset: Dataset) -> PointsDataset:
+    """The data of a run that makes points, as what they are."""
+    return cast(PointsDataset, dataset)

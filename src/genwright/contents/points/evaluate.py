@@ -4,12 +4,13 @@ needs no learning (`evaluation/arrays.py`); of a mixture with known means its mo
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from genwright.contents.points.data import PointsDataset, points_of
 from genwright.contents.points.options import EvaluateOptions
 from genwright.contents.points.sampler import drawer_of
 from genwright.evaluation import distances
@@ -47,15 +48,15 @@ def evaluate_points(
 
     parts = counts.draw("samples", draw, least=LEAST, most=SAMPLES, part=PART)
     samples = torch.cat(parts).nan_to_num(0.0, 1e6, -1e6)
-    return figures + compare(run.dataset(), samples)
+    return figures + compare(points_of(run.dataset()), samples)
 
 
-def compare(dataset: Any, samples: Tensor) -> list[Figure]:
+def compare(dataset: PointsDataset, samples: Tensor) -> list[Figure]:
     """Figures of points (n, 2)."""
     sets = compared_sets(dataset, samples)
     features = extractor(dataset)
     figures = distance_figures(ComparedFigures(sets, "coordinates"), features)
-    if getattr(dataset, "means", None) is not None:
+    if dataset.means is not None:
         figures += mode_figures(samples, dataset.means, dataset.std)
     return figures + memorised_figures(dataset, sets, features)
 

@@ -23,7 +23,7 @@ from genwright.sampling.latent_drawer import (
     latents_along,
 )
 
-USUAL = 16  # samples, where no number is given
+USUAL: int = SampleOptions.usual["n"]  # samples, where no number is given
 
 
 def drawer_of(opened: Opened, options: SampleOptions | None = None) -> LatentDrawer:

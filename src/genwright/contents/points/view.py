@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 import torch
 
+from genwright.contents.points.data import points_of
 from genwright.contents.points.drawing import scatter
 from genwright.contents.points.options import SampleOptions
 from genwright.core.content import Event, Fragment, Mark, Opened, Part, Sample
@@ -31,7 +32,7 @@ class PointView:
         """One picture of all points over real ones."""
         way = asked_way(options) if options else ""
         points = torch.stack([sample.content for sample in samples])
-        real, _ = of_split(opened.dataset().split("train"), REAL)
+        real, _ = of_split(points_of(opened.dataset()).split("train"), REAL)
         return [write(folder / f"{way or 'grid'}.png", scatter(points, real))]
 
     def terminal(self, out: TextIO, options: SampleOptions) -> Callable[[Event], None] | None:

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from genwright.contents.text.encoding import CODE_POINTS, Encoder, byte_symbols, split_pieces
 from genwright.contents.text.utf8 import automaton_of, by_bytes, token_bytes
 from genwright.core.automaton import Automaton
-from genwright.core.contracts import Space
+from genwright.core.contracts import Codec, Space
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
 from genwright.core.registry import CodecSettings
@@ -334,3 +334,8 @@ def _first(documents: Iterator[str], size: int) -> Iterator[str]:
         size -= len(text)
         if size <= 0:
             return
+
+
+def text_codec(codec: Codec) -> TextCodec:
+    """The codec of a run that makes text, as what it is."""
+    return cast(TextCodec, codec)

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from genwright.contents.text.codec import text_codec
 from genwright.contents.text.evaluate import evaluate_text
 from genwright.contents.text.measures import text_of
 from genwright.contents.text.sampler import TextSampler
@@ -36,7 +37,7 @@ SAMPLES_NOTE = (
 
 def export_hf(run: TrainedRun, folder: Path) -> None:
     """A folder that transformers' Auto classes load."""
-    hf.export(cast(Transformer, run.model), run.codec.for_others(), folder)
+    hf.export(cast(Transformer, run.model), text_codec(run.codec).for_others(), folder)
 
 
 class TextContent(Content):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from genwright.contents.text.codec import TextCodec
 from genwright.contents.text.documents import Documents
+from genwright.contents.text.remarks import row_remarks
 from genwright.contents.text.settings import CorpusSettings
 from genwright.contents.text.windows import TextStream, Tokens, Windows
+from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
 from genwright.data.cache import SPLITS, damaged, digest_of, verify
 from genwright.data.examples import HeldOutExamples
@@ -143,6 +145,7 @@ def _summary(
         for facts in shards.values():
             rows.update(facts["remarks"].get(remark, {}))
         summary[remark] = dict(rows)
+    summary["remarks"] = row_remarks(summary)
     for split in SPLITS:
         counts = dict.fromkeys(_COUNTS, 0)
         for facts in shards.values():
@@ -150,3 +153,8 @@ def _summary(
                 counts[name] += facts[split][name]
         summary[split] = counts
     return summary
+
+
+def corpus_of(dataset: Dataset) -> TextDataset:
+    """The data of a run that makes text, as what they are."""
+    return cast(TextDataset, dataset)

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from genwright.contents.text.dataset import TextDataset, corpus_of
 from genwright.contents.text.fill import candidates
 from genwright.contents.text.generate import Generated
 from genwright.contents.text.python_code import PARSES, parses
 from genwright.contents.text.sample_figures import Judge, measure_samples
+from genwright.core.contracts import Objective
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import measure
 from genwright.evaluation.language import evaluate_language
 from genwright.evaluation.pilot import SampleCounts
 from genwright.evaluation.token_floors import Floors
 from genwright.evaluation.token_samples import Span
+from genwright.objectives.language import Language
 from genwright.runs.assemble import untrained
 from genwright.training.engine import Engine
 
@@ -40,7 +43,7 @@ Plain = dict[str, Any]
 def evaluate_text(run: TrainedRun, counts: SampleCounts) -> tuple[list[Figure], list[Plain]]:
     """Every figure beside its floors; and of causal models samples, of masked ones filled gaps, as
     plain data. counts: how many samples are drawn; it is told how many were."""
-    dataset = run.dataset()
+    dataset = corpus_of(run.dataset())
     recipe = run.recipe
     lookahead = recipe.objective.lookahead
     if not dataset.held_out(lookahead).windows:
@@ -53,7 +56,7 @@ def evaluate_text(run: TrainedRun, counts: SampleCounts) -> tuple[list[Figure], 
     return figures + of_samples, shown
 
 
-def _held_out(run: TrainedRun, dataset: Any, floors: Floors) -> list[Figure]:
+def _held_out(run: TrainedRun, dataset: TextDataset, floors: Floors) -> list[Figure]:
     """The model itself on held-out text."""
     recipe = run.recipe
     engine = Engine("cpu" if recipe.training.device == "cpu" else "auto")
@@ -61,19 +64,26 @@ def _held_out(run: TrainedRun, dataset: Any, floors: Floors) -> list[Figure]:
     # accuracy needs all logits of a batch
     batch = max(1, min(32, LOGITS // (recipe.data.context * dataset.codec.space.vocabulary)))
     common: Plain = {"batch": batch, "seed": recipe.seed, "engine": engine}
-    before: Any = untrained(run, engine.device)
+    before = _language(untrained(run, engine.device))
     before.accuracy = True
-    run.objective.accuracy = True
+    objective = _language(run.objective)
+    objective.accuracy = True
     start = measure(before, dataset.held_out(lookahead), **common)
     figures = evaluate_language(
-        run.objective, dataset, lookahead, untrained=start, floors=floors, **common
+        objective, dataset, lookahead, untrained=start, floors=floors, **common
     )
-    run.objective.accuracy = False
+    objective.accuracy = False
     return figures
 
 
+def _language(objective: Objective) -> Language:
+    """The objective of a run that makes text, as what it is."""
+    assert isinstance(objective, Language)
+    return objective
+
+
 def _sampled(
-    run: TrainedRun, dataset: Any, floors: Floors, counts: SampleCounts
+    run: TrainedRun, dataset: TextDataset, floors: Floors, counts: SampleCounts
 ) -> tuple[list[Figure], list[Plain]]:
     """Figures of samples drawn from nothing (a document's start), at temperature 1, where the model
     itself is measured; and what a person sees: the beginnings of some held-out documents continued
@@ -111,7 +121,7 @@ def _sampled(
     return figures, shown
 
 
-def _beginnings(dataset: Any) -> list[str]:
+def _beginnings(dataset: TextDataset) -> list[str]:
     """How some held-out documents begin, no two alike."""
     begins = (
         dataset.codec.decode(np.asarray(tokens[:PROMPT]).tolist())
@@ -128,14 +138,14 @@ def _characters(codec: Any, sample: Generated, span: Span) -> list[int]:
     return [before, before + inside]
 
 
-def _filled(run: TrainedRun, dataset: Any) -> list[Plain]:
+def _filled(run: TrainedRun, dataset: TextDataset) -> list[Plain]:
     """Passages of held-out text with some tokens hidden, and what the model puts there."""
     windows = dataset.held_out(0)
     places = np.linspace(0, windows.windows - 1, min(windows.windows, FILLED)).astype(int)
     return [_filled_window(run, dataset, windows, place) for place in places.tolist()]
 
 
-def _filled_window(run: TrainedRun, dataset: Any, windows: Any, place: int) -> Plain:
+def _filled_window(run: TrainedRun, dataset: TextDataset, windows: Any, place: int) -> Plain:
     codec = dataset.codec
     special = codec.space.special
     tokens = windows.batch(place, place + 1)["tokens"][0].tolist()

@@ -54,7 +54,7 @@ def fill(
     Raises GenwrightError for a model that reads one way, a text without [MASK], a codec without a
     mask token, a text too long, and what the codec raises for text it cannot encode.
     """
-    needs_bidirectional(model)
+    needs_bidirectional(model, 'use --prompt "some text"')
     if MASK not in text:
         raise GenwrightError(
             f"there is no {MASK} in the text to fill in", f"write {MASK} where a token is wanted"

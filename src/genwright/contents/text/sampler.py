@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from genwright.contents.text.fill import Filled, fill
-from genwright.contents.text.generate import Generated, Reader, generate
+from genwright.contents.text.fill import MASK, Filled, fill
+from genwright.contents.text.generate import Generated, Piece, Reader, generate
 from genwright.contents.text.options import SampleOptions
 from genwright.contents.text.questions import questions_of, token_at
 from genwright.contents.text.sample_figures import noise
@@ -23,7 +23,8 @@ from genwright.sampling.step import needs_causal
 
 # what fills gaps, unless the options say how: always the likeliest token
 LIKELIEST = {"temperature": 0.0, "repetition_penalty": 1.0}
-CANDIDATES = 5  # of a gap
+USUAL: int = SampleOptions.usual["n"]
+CANDIDATES: int = SampleOptions.usual["candidates"]  # of a gap
 
 
 def decoding(opened: Opened, options: SampleOptions) -> Decoding:
@@ -64,13 +65,13 @@ class TextSampler:
                 "give --fill a text, or leave it out",
             )
         model = opened.objective.modules["model"]
-        needs_causal(model)
+        needs_causal(model, f'use --fill "some {MASK} text"')
         prompts: Any = list(options.prompt) or [""]
         for prompt in prompts:
             if isinstance(prompt, str):
                 opened.codec.encode(prompt)  # all of them, before the first is drawn
         settings = decoding(opened, options)
-        count = n or options.n or 1
+        count = n or options.n or USUAL
         number = 0
         drawn = generate(model, opened.codec, prompts, count, settings, first, pieces=partial)
         for event in drawn:
@@ -85,8 +86,10 @@ class TextSampler:
                     )
                 )
                 number += 1
-            else:
+            elif isinstance(event, Piece):
                 yield Partial(event.row, event.text)
+            else:
+                yield event
 
     def filled(self, opened: Opened, options: SampleOptions) -> Filled:
         """A text whose [MASK]s are filled by their likeliest tokens, or as the options say; the
