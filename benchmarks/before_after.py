@@ -1,7 +1,8 @@
 """Speed of this tree beside another one (before a change): the same work through the public API, in
 turns.
 
-    python benchmarks/before_after.py --before SOURCES [--pairs 10] [--only text ...] [--out FILE]
+    python benchmarks/before_after.py --before SOURCES [--pairs 10] [--only text ...] [--by-step]
+        [--out FILE]
 
 SOURCES: the `src` folder of the other tree. Each measurement is a process of its own, with one
 thread; what counts is its processor time around the work, imports and preparation aside, which a
@@ -9,14 +10,20 @@ busy machine disturbs less than the clock. Work: training a causal transformer o
 and a flow of pictures; drawing 16 texts, and one; figures of a VAE with its likelihoods. Ratio:
 this tree's seconds over the other's, the median over pairs with a 95% interval (bootstrap over
 pairs).
+
+--by-step, of training alone: both trees train at once and take turns of a second, stopped and woken
+by signals, so that both meet the same machine. A pair is then the processor seconds of the same
+eight steps of each.
 """
 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +52,18 @@ EVERY = [*TRAINED, *DRAWN, FIGURES]
 
 WORKER = """
 import json, sys, time
+job = json.loads(sys.argv[1])
+begun = []  # processor seconds, when each step begins
+if job.get("by step"):
+    def clock():
+        now = time.process_time()
+        if sys._getframe(1).f_globals["__name__"].endswith("training.loop"):
+            begun.append(now)  # the loop looks at the clock before and behind each step
+        return now
+    time.perf_counter = clock
 import torch
 torch.set_num_threads(1)
 import genwright
-job = json.loads(sys.argv[1])
 if job["work"] == "train":
     done = genwright.train(job["recipe"], run=job["run"], quiet=True, until=job["first"],
                            **job["settings"])
@@ -64,27 +79,34 @@ else:
     run.objective
     began = time.process_time()
     run.evaluate(samples=64)
-print(time.process_time() - began)
+print(json.dumps(begun[::2]) if begun else time.process_time() - began)
 """
 
 
 def seconds(sources: Path, job: dict, place: Path) -> float:
     """Processor seconds of a job with one of the trees."""
+    done = started(sources, job, place)
+    out, errors = done.communicate()
+    if done.returncode:
+        raise RuntimeError(errors[-2000:])
+    return float(out.split()[-1])
+
+
+def started(sources: Path, job: dict, place: Path) -> subprocess.Popen:
+    """The process of a job with one of the trees."""
     environment = os.environ | {
         "PYTHONPATH": str(sources),
         "OMP_NUM_THREADS": "1",
         "GENWRIGHT_CACHE": str(place / "cache"),
     }
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-c", WORKER, json.dumps(job)],
         env=environment,
         cwd=place,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    return float(done.stdout.split()[-1])
 
 
 def corpus(place: Path) -> None:
@@ -145,6 +167,38 @@ def pairs_of(
     return found
 
 
+TURN = 1.0  # seconds
+TOGETHER = 8  # steps of a pair
+
+
+def by_step(name: str, before: Path, place: Path, scale: float) -> list[tuple[float, float]]:
+    """(seconds before, seconds now) of the same steps, of two trainings that take turns."""
+    workers = {}
+    runs = {"before": place / f"{name}-before", "now": place / f"{name}-now"}
+    for tree, sources in (("before", before), ("now", ROOT / "src")):
+        job = job_of(name, place, runs[tree], scale) | {"by step": True}
+        workers[tree] = started(sources, job, place)
+        if tree == "before":
+            workers[tree].send_signal(signal.SIGSTOP)
+    turn = "now"
+    while all(worker.poll() is None for worker in workers.values()):
+        time.sleep(TURN)
+        workers[turn].send_signal(signal.SIGSTOP)
+        turn = "before" if turn == "now" else "now"
+        workers[turn].send_signal(signal.SIGCONT)
+    found = []
+    for tree in ("before", "now"):
+        workers[tree].send_signal(signal.SIGCONT)
+        out, errors = workers[tree].communicate()
+        if workers[tree].returncode:
+            raise RuntimeError(errors[-2000:])
+        begun = np.array(json.loads(out.splitlines()[-1]))
+        steps = np.diff(begun)[TRAINED[name][3] :]  # with what is done between two steps
+        whole = steps[: len(steps) // TOGETHER * TOGETHER]
+        found.append(whole.reshape(-1, TOGETHER).sum(1).tolist())
+    return list(zip(*found, strict=True))
+
+
 def ratio(pairs: list[tuple[float, float]]) -> dict[str, float]:
     """The median ratio and its 95% interval."""
     ratios = np.array([now / before for before, now in pairs])
@@ -167,6 +221,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--scale", type=float, default=1.0, help="of the work")
     parser.add_argument("--only", nargs="+", default=EVERY, choices=EVERY)
+    parser.add_argument("--by-step", action="store_true")
     parser.add_argument("--out")
     a = parser.parse_args(words)
     figures = {}
@@ -174,7 +229,12 @@ def main(words: list[str] | None = None) -> int:
         place = Path(temporary)
         corpus(place)
         for name in a.only:
-            figures[name] = ratio(pairs_of(name, a.before.resolve(), a.pairs, place, a.scale))
+            before = a.before.resolve()
+            if a.by_step:
+                pairs = by_step(name, before, place, a.scale)
+            else:
+                pairs = pairs_of(name, before, a.pairs, place, a.scale)
+            figures[name] = ratio(pairs)
             print(f"{name}: {json.dumps(figures[name])}", flush=True)
     finish("before_after", figures, a.out)
     return 0

@@ -1,12 +1,15 @@
 """Kill tests: runs that are killed (SIGKILL) at a random instant and resumed must end bit for bit
 like the run never stopped.
 
-    python benchmarks/kill.py [--runs 100] [--gan 20] [--seed 0] [--out FILE]
+    python benchmarks/kill.py [--runs 100] [--gan 20] [--policy 20] [--seed 0] [--out FILE]
 
-A tiny language model trains on text that the script makes; the GAN is the toy of the tests.
+A tiny language model trains on text that the script makes; the GAN is the toy of the tests; the
+policy learns to add from a reward.
 Processes are forked from one that has imported everything, so that the instants fall into the run
 (and, since it saves often, into saving), not into imports. Each run is killed up to three times, at
-an instant uniform over the time that an undisturbed run takes, before it may finish.
+an instant uniform over the time that an undisturbed run takes, before it may finish. A policy is
+besides killed within a step that the dice choose: when its rollout is drawn and not yet decoded, in
+its reward, and between the updates of the step.
 """
 
 from __future__ import annotations
@@ -70,8 +73,74 @@ def gan(folder: Path, resume: bool, data: Path) -> None:
     )
 
 
-def child(run, folder: Path, data: Path) -> int:
-    """Forks a process that starts or resumes the run; gives its number."""
+ADDS = {
+    "data.context": 32,
+    "model.depth": 2,
+    "model.width": 32,
+    "model.heads": 2,
+    "training.batch_size": 16,
+    "training.precision": "fp32",
+    "training.threads": 1,
+}
+
+
+def adding(folder: Path, data: Path) -> None:
+    """What the policy begins with."""
+    steps = {"training.steps": 40}
+    cache = {"data.cache": str(data / "cache")}
+    genwright.train("arithmetic-base", run=folder, quiet=True, **ADDS, **steps, **cache)
+
+
+def policy(folder: Path, resume: bool, data: Path) -> None:
+    genwright.train(
+        "arithmetic",
+        run=folder,
+        resume=resume,
+        quiet=True,
+        start=None if resume else str(data / "adding"),
+        **ADDS,
+        **{
+            "data.cache": str(data / "cache"),
+            "objective.candidates": 4,
+            "objective.updates": 2,
+            "training.steps": STEPS,
+            "training.checkpoint_every": 5,
+            "training.evaluate_every": 7,
+        },
+    )
+
+
+def killed_within(phase: str, call: int):
+    """Lets this process kill itself at the call `call` of a phase: what the phase does is done, and
+    what follows it in the step is not."""
+    from genwright.rewards import reward, rollout
+    from genwright.training import weights
+
+    owner, name = {
+        "rollout": (rollout, "generate_tokens"),
+        "reward": (reward.Reward, "__call__"),
+        "update": (weights.Weights, "update"),
+    }[phase]
+    original = getattr(owner, name)
+    calls = 0
+
+    def counted(*args, **kwargs):
+        nonlocal calls
+        found = original(*args, **kwargs)
+        calls += 1
+        if calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    setattr(owner, name, counted)
+
+
+PHASES = ("rollout", "reward", "update")
+
+
+def child(run, folder: Path, data: Path, within: tuple[str, int] | None = None) -> int:
+    """Forks a process that starts or resumes the run; gives its number. within: the phase of a step
+    and the call of it at which the process kills itself."""
     pid = os.fork()
     if pid:
         return pid
@@ -82,6 +151,8 @@ def child(run, folder: Path, data: Path) -> int:
         )
         if not resume:
             shutil.rmtree(folder, ignore_errors=True)  # killed before there was anything to resume
+        if within:
+            killed_within(*within)
         run(folder, resume, data)
         code = 0
     except BaseException:
@@ -111,9 +182,15 @@ def trial(run, runs: int, data: Path, work: Path, dice: random.Random) -> dict:
     length = time.monotonic() - began
     expected = final(whole)
     kills, saving, same = 0, 0, 0
+    inside = dict.fromkeys(PHASES, 0)
     for i in range(runs):
         folder = work / f"{run.__name__}-{i}"
         for _ in range(dice.randint(1, 3)):
+            if run is policy:
+                phase = dice.choice(PHASES)
+                pid = child(run, folder, data, (phase, dice.randint(1, STEPS)))
+                # past its last step a run ends before it is killed
+                inside[phase] += os.waitpid(pid, 0)[1] == signal.SIGKILL
             pid = child(run, folder, data)
             time.sleep(dice.uniform(0.02, length))
             if os.waitpid(pid, os.WNOHANG)[0] == 0:
@@ -134,6 +211,7 @@ def trial(run, runs: int, data: Path, work: Path, dice: random.Random) -> dict:
         "kills": kills,
         "of them while saving": saving,
         "seconds of a whole run": round(length, 2),
+        **({"kills within a phase": inside} if run is policy else {}),
     }
 
 
@@ -141,6 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--gan", type=int, default=20)
+    parser.add_argument("--policy", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out")
     a = parser.parse_args()
@@ -152,11 +231,15 @@ def main() -> None:
         (work / "text" / f"{i}.txt").write_text(
             " ".join(f"{dice.randrange(1000)} is a number" for _ in range(60))
         )
+    if a.policy:
+        adding(work / "adding", work)
     language(work / "warm", False, work)  # the data is prepared once, and torch knows how to save
-    figures = {
-        "language model": trial(language, a.runs, work, work, dice),
-        "gan": trial(gan, a.gan, work, work, dice),
-    }
+    wanted = {"language model": (language, a.runs), "gan": (gan, a.gan)}
+    wanted["policy"] = (policy, a.policy)
+    figures = {}
+    for name, (run, runs) in wanted.items():
+        if runs:
+            figures[name] = trial(run, runs, work, work, dice)
     finish("kill", figures, a.out)
     bad = [n for n, f in figures.items() if f["runs"] != f["bit-equal"]]
     if bad:

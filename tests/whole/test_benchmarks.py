@@ -67,7 +67,7 @@ RUNS: dict[str, list[str]] = {
     ],
     "headlines": ["CAUSAL"],
     "images_speed": ["--steps 1 --rounds 2 --batch 4 --families ring-gan"],
-    "kill": ["--runs 1 --gan 0"],
+    "kill": ["--runs 1 --gan 0 --policy 1"],
     "likelihood": [
         (
             "--data DIGITS --minutes 0.001 --samples 2 --test 4 --threads 1 "
