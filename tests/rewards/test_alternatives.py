@@ -1,4 +1,4 @@
-"""Best-of-n against enumeration, and the best samples as data that a model learns from."""
+"""Best-of-n against enumeration, training on the best, and divergences against enumeration."""
 
 import math
 from itertools import combinations, product
@@ -6,24 +6,15 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 import torch
+from toy import END, LETTERS, ToyCodec, network, objective, settings, stream
 
-from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
-from genwright.models.presets import TransformerSettings
 from genwright.objectives.language import CausalObjective
-from genwright.rewards.alternatives import (
-    BestSamples,
-    as_examples,
-    best_of_n,
-    best_rows,
-    chances_of_best,
-    kl_of_best,
-    learn_from_best,
-)
-from genwright.sampling.decode import generate_tokens
-from genwright.sampling.drawing import Decoding
-from genwright.training.settings import Optimizer, Training
+from genwright.objectives.policy import MODEL, drawn_logits
+from genwright.objectives.policy_gradient import best_only
+from genwright.objectives.terms import Rollout, Term
+from genwright.rewards.alternatives import best_of_n, chances_of_best, kl_of_best, measured
 
 VALUES = torch.tensor([[3.0, 1.0, 2.0, 2.0, -1.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
 
@@ -60,7 +51,7 @@ class TestBestOf:
         other = torch.tensor([[7.0, 1.0, 2.0, 4.0, 9.0], [1.0, 2.0, 3.0, 4.0, math.nan]])
         found = best_of_n(VALUES, 5, {"other": other})
         # of the second question all are equal: each is kept as often as any
-        assert found.others["other"] == pytest.approx((7.0 + 0.2 * (1 + 2 + 3 + 4)) / 1.8)
+        assert found.parts["other"] == pytest.approx((7.0 + 0.2 * (1 + 2 + 3 + 4)) / 1.8)
         shared = chances_of_best(VALUES, 2)[0]
         assert shared[2] == shared[3] and float(shared[0]) == pytest.approx(4 / 10)
 
@@ -93,104 +84,119 @@ class TestBestOf:
             best_of_n(torch.tensor([[1.0, math.nan]]), 1)
 
 
-def rollout():
-    """Two questions of one and two tokens, two candidates each, up to three tokens drawn."""
-    return {
-        "tokens": torch.tensor(
-            [[0, 5, 1, 2, 3], [0, 5, 4, 9, 0], [6, 7, 8, 0, 0], [6, 7, 8, 8, 9]]
-        ),
-        "padding": torch.tensor(
-            [[0, 1, 1, 1, 1], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 1, 1, 1, 1]]
-        ).bool(),
-        "mask": torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 0], [1, 1, 1]]).bool(),
-        "reward": torch.tensor([[0, 0, 1.0], [1.0, 2.0, 0], [0.0, 0, 0], [0, 0, -1.0]]),
-    }
+class TestTrainingOnTheBest:
+    def test_the_best_are_weighted_and_nothing_else(self):
+        mask = torch.ones(6, 2, dtype=torch.bool)
+        mask[1, 1] = False
+        total = torch.tensor([1.0, 3.0, 3.0, 5.0, 5.0, 5.0])
+        expected = [[0, 0], [1.5, 0], [1.5, 1.5], [0, 0], [0, 0], [0, 0]]
+        assert best_only(total, mask, 3).tolist() == expected
+        total = torch.tensor([-1.0, -3.0, -2.0, 0.0, 2.0, 1.0])
+        assert best_only(total, mask, 3)[:, 0].tolist() == [3, 0, 0, 0, 3, 0]
 
+    def test_the_gradient_is_that_of_supervised_training_on_the_best(self):
+        policy = objective(settings(baseline="best", kl=0.0, rewards=(Term(measure="length"),)))
+        examples = torch.arange(16)
+        batch = stream(policy.settings, policy).batch(0, examples, policy)
+        settled = policy.settle(batch, Draws(0, 0, examples), None)
+        loss = policy.loss(settled)
+        (loss.total.sum() / loss.count.sum()).backward()
+        model = policy.modules[MODEL]
+        own = [p.grad.clone() for p in model.parameters() if p.grad is not None]
 
-class TestBestSamples:
-    def test_the_best_of_each_question_are_kept_and_of_equal_ones_the_first(self):
-        values = torch.tensor([1.0, 3.0, 3.0, 0.0, 2.0, 2.0])
-        assert best_rows(values, 3).tolist() == [1, 4]
-        assert best_rows(values, 3, keep=2).tolist() == [1, 2, 4, 5]
-        assert best_rows(values, 3, at_least=2.5).tolist() == [1]
-        assert best_rows(values, 3, at_least=9).tolist() == []
-        with pytest.raises(GenwrightError, match="best of 4"):
-            best_rows(values, 3, keep=4)
-
-    def test_a_rollout_becomes_examples_from_their_first_token_on(self):
-        found = as_examples(rollout(), torch.tensor([1, 2, 3]))
-        assert found["tokens"].tolist() == [
-            [5, 4, 9, -1, -1],
-            [6, 7, 8, -1, -1],
-            [6, 7, 8, 8, 9],
-        ]
-        assert found["counted"].long().tolist() == [
-            [0, 1, 1, 0, 0],
-            [0, 0, 1, 0, 0],
-            [0, 0, 1, 1, 1],
-        ]
-
-    def test_they_are_a_stream_of_which_every_epoch_shows_each_once(self):
-        best = BestSamples(candidates=2)
-        best.add(rollout())
-        best.add(rollout())
-        assert len(best) == 4 and best.seen == 8
-        stream = best.stream(4, seed=3)
-        batch = stream.batch(0, torch.arange(4))
-        assert sorted(batch["tokens"].tolist()) == [[5, 4, 9]] * 2 + [[6, 7, 8]] * 2
-        alone = stream.batch(0, torch.tensor([2]))
-        assert torch.equal(alone["tokens"][0], batch["tokens"][2])
-        assert len(stream.sources(0, torch.arange(2))) == 2
-        # the loss counts what was drawn and nothing else
-        prepared = CausalObjective({}, Space(vocabulary=10)).prepare(
-            batch, Draws(0, 0, torch.arange(4)), None
+        # the same by hand, of the kept samples alone
+        weights = settled["advantages"].amax(1)
+        rows = weights.nonzero()[:, 0]
+        kept = {name: value[rows] for name, value in batch.items()}
+        model.zero_grad()
+        tokens = kept["tokens"][:, -kept["mask"].shape[1] :]
+        nats = torch.nn.functional.cross_entropy(
+            drawn_logits(model, kept).transpose(1, 2), tokens, reduction="none"
         )
-        assert int((prepared["targets"] >= 0).sum()) == 2 * 2 + 2 * 1
-
-    def test_nothing_good_enough_is_said(self):
-        best = BestSamples(candidates=2, at_least=10)
-        best.add(rollout())
-        with pytest.raises(GenwrightError, match="no sample was good enough"):
-            best.stream(2, 0)
-
-    def test_a_reward_that_is_not_a_number_is_refused(self):
-        bad = rollout()
-        bad["reward"][1, 0] = math.nan
-        with pytest.raises(GenwrightError, match="not a number"):
-            BestSamples(candidates=2).add(bad)
+        drawn = int(batch["mask"].sum())
+        ((nats * kept["mask"]).sum(1) * weights[rows]).sum().div(drawn).backward()
+        expected = [p.grad for p in model.parameters() if p.grad is not None]
+        assert 0 < len(rows) < 16
+        for one, other in zip(own, expected, strict=True):
+            assert torch.allclose(one, other, atol=1e-6)
 
 
-def test_a_model_learns_what_was_kept():
-    """Rewarded is how often token 3 is drawn; end token 5."""
-    torch.manual_seed(0)
-    space = Space(vocabulary=6, special={"start": 0}, length=8)
-    model = TransformerSettings(depth=1, width=16, heads=2).build(space, context=8)
-    model.eval()
+def of_model(model):
+    return CausalObjective({MODEL: model}, ToyCodec.space)
 
-    def drawn(position):
-        prompts = torch.zeros(64, 1, dtype=torch.int64)
-        draws = Draws(0, position, torch.arange(64))
-        settings = Decoding(max_tokens=6, temperature=1.0, valid_utf8=False)
-        found = generate_tokens(model, prompts, None, settings, draws, end=5)
-        reward = ((found.tokens == 3) & found.mask).float()
-        real = torch.cat([torch.ones(64, 1, dtype=torch.bool), found.mask], 1)
-        return {
-            "tokens": torch.cat([prompts, found.tokens], 1),
-            "padding": real,
-            "mask": found.mask,
-            "reward": reward,
-        }
 
-    best = BestSamples(candidates=8)
-    for position in range(4):
-        best.add(drawn(position))
-    before = float(drawn(100)["reward"].sum(1).mean())
-    settings = Training(
-        steps=20,
-        batch_size=16,
-        precision="fp32",
-        optimizer=Optimizer(kind="adamw", learning_rate=0.01),
-    )
-    learn_from_best(model, space, best, settings, seed=1)
-    assert not model.training
-    assert float(drawn(100)["reward"].sum(1).mean()) > 1.5 * before
+def exact(model, reference, allowed):
+    """Reward, divergence and length of all samples of up to two tokens behind "a", where only
+    `allowed` may be drawn."""
+    vocabulary = len(LETTERS)
+    bars = torch.full((vocabulary,), -math.inf)
+    bars[list(allowed)] = 0.0
+
+    def logprobs(network, tokens):
+        logits = network(torch.tensor([tokens]))[0, -1].double()
+        return logits.log_softmax(-1)
+
+    totals = torch.zeros(3).double()
+
+    def visit(tokens, chance):
+        drawn = (logprobs(model, tokens) + bars).log_softmax(-1)
+        others = logprobs(reference, tokens)
+        for token in allowed:
+            p = float(drawn[token].exp()) * chance
+            now = [*tokens, token]
+            ratio = float(drawn[token] - others[token])
+            totals[1] += p * ratio
+            totals[2] += p
+            if token == END or len(now) == 3:
+                text = "".join(LETTERS[letter] for letter in now[1:])
+                totals[0] += p * text.count("a") / len(text)
+            else:
+                visit(now, p)
+
+    with torch.no_grad():
+        visit([0], 1.0)
+    return totals.tolist()
+
+
+class TestMeasured:
+    policy = settings(rollout=Rollout(max_tokens=2), candidates=4)
+
+    def found(self, model, reference, constraint=None, samples=3000):
+        policy = of_model(model)
+        rollouts = stream(self.policy, policy, size=64)
+        rollouts.questions = rollouts.questions[:1]
+        return measured(rollouts, policy, reference, samples, constraint), rollouts
+
+    def test_reward_and_divergence_are_those_of_all_samples(self):
+        model, reference = network(1), network(2)
+        found, _ = self.found(model, reference)
+        reward, kl, length = exact(model, reference, range(len(LETTERS)))
+        assert found.reward.shape == (752, 4)
+        spread = float(found.reward.std() / found.reward.numel() ** 0.5)
+        assert float(found.reward.mean()) == pytest.approx(reward, abs=4 * spread)
+        assert 0 < found.kl_error < 0.05 * found.kl
+        assert found.kl == pytest.approx(kl, abs=4 * found.kl_error)
+        assert found.length == pytest.approx(length, abs=0.05)
+        assert set(found.parts) == {"reward/share of a", "watched/length", "watched/b"}
+        assert torch.equal(found.parts["reward/share of a"], found.reward)
+
+    def test_a_model_is_at_no_distance_from_itself(self):
+        model = network(1)
+        found, _ = self.found(model, model, samples=64)
+        assert found.kl == pytest.approx(0, abs=1e-6)
+
+    def test_rules_cost_what_they_rule_out(self):
+        model = network(1)
+        allowed = (0, 2, END)
+
+        def constraint(tokens, rows):
+            may = torch.zeros(len(tokens), len(LETTERS), dtype=torch.bool)
+            may[:, list(allowed)] = True
+            return may
+
+        found, rollouts = self.found(model, model, constraint)
+        reward, kl, _ = exact(model, model, allowed)
+        assert found.kl == pytest.approx(kl, abs=4 * found.kl_error) and kl > 0.1
+        assert float(found.reward.mean()) == pytest.approx(reward, abs=0.03)
+        assert set("".join(sample.content for sample in rollouts.last.samples)) == set("ac.")
+        assert rollouts.constraint is None  # a policy would not learn under it

@@ -160,6 +160,15 @@ class TokenSampler(Protocol):
         it."""
 
 
+@runtime_checkable
+class RuledSampler(Protocol):
+    """What a `TokenSampler` has besides, where rules say token by token what may come next."""
+
+    def constraint(self, codec: Any) -> Callable[[Tensor, Tensor], Tensor] | None:
+        """What the rules allow, a `sampling.decode.Constraint`; None where this codec's tokens
+        cannot be ruled out one by one."""
+
+
 class Sampler(Protocol):
     """How a kind of content is drawn. It needs no run's folder. options: an `Options` class."""
 

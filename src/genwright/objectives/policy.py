@@ -78,8 +78,11 @@ class PolicyObjective(CausalObjective):
         """Advantages, from the rewards of a question's candidates, which all are on one rank."""
         s = self.settings
         mask = batch["mask"]
-        returns = pg.returns(batch["reward"], mask, s.discount)
-        advantages = pg.advantages(returns, mask, s.candidates, s.baseline, scale=s.scale)
+        if s.baseline == "best":
+            advantages = pg.best_only(batch["reward"].sum(1), mask, s.candidates)
+        else:
+            returns = pg.returns(batch["reward"], mask, s.discount)
+            advantages = pg.advantages(returns, mask, s.candidates, s.baseline, scale=s.scale)
         settled = batch | {"advantages": advantages}
         if s.rollout.truncated == "leave out":
             settled["mask"] = mask & ~batch["truncated"][:, None]
@@ -117,12 +120,7 @@ class PolicyObjective(CausalObjective):
 
     def _logits(self, name: str, batch: Batch) -> Tensor:
         """(n, drawn, vocabulary): what a network says of the drawn tokens, in fp32."""
-        tokens = batch["tokens"]
-        padding = batch["padding"]
-        first = tokens.shape[1] - batch["mask"].shape[1]  # of the drawn ones
-        real = None if bool(padding.all()) else padding[:, :-1]
-        logits: Tensor = self.modules[name](tokens[:, :-1], padding=real)
-        return logits[:, first - 1 :].float()
+        return drawn_logits(self.modules[name], batch)
 
     def observe(self, micro: Batch) -> Batch:
         """Of a network in bf16, the drawn tokens' log-probabilities as the loss will see them:
@@ -182,6 +180,16 @@ def drawn_tokens(batch: Batch) -> Tensor:
     return batch["tokens"][:, -batch["mask"].shape[1] :]
 
 
+def drawn_logits(network: nn.Module, batch: Batch) -> Tensor:
+    """(n, drawn, vocabulary): what a causal network says of the drawn tokens, in fp32."""
+    tokens = batch["tokens"]
+    padding = batch["padding"]
+    first = tokens.shape[1] - batch["mask"].shape[1]  # of the drawn ones
+    real = None if bool(padding.all()) else padding[:, :-1]
+    logits: Tensor = network(tokens[:, :-1], padding=real)
+    return logits[:, first - 1 :].float()
+
+
 def chosen(logits: Tensor, tokens: Tensor) -> Tensor:
     """Log-probabilities (n, drawn) of tokens (n, drawn). logits: (n, drawn, vocabulary)."""
     return logits.gather(2, tokens[..., None])[..., 0] - logits.logsumexp(-1)
@@ -205,8 +213,10 @@ class Policy(Settings, family="objective"):
     """What samples begin with, and how long they may be."""
     candidates: int = Field(8, ge=2)
     """Samples of each question, whose rewards are compared; training.batch_size is a multiple."""
-    baseline: Literal["leave-one-out", "group"] = "leave-one-out"
-    """What a reward is compared with: the mean of the other candidates, or of all of them."""
+    baseline: Literal["leave-one-out", "group", "best"] = "leave-one-out"
+    """What a reward is compared with: the mean of the other candidates, or of all of them. best:
+    the best candidate is learned as data are, and the others are not (rejection); its kl is 0 in
+    most work."""
     scale: bool = False
     """Divides advantages by the deviation of a question's rewards (GRPO)."""
     discount: float = Field(1.0, gt=0, le=1)

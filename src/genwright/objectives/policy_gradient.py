@@ -107,6 +107,19 @@ def dead_groups(total_reward: Tensor, candidates: int) -> Tensor:
     return spread <= 1e-6 * groups.abs().amax(1).clamp(min=1)
 
 
+def best_only(total_reward: Tensor, mask: Tensor, candidates: int) -> Tensor:
+    """In place of advantages, (n, t): what makes the loss that of supervised training on the best
+    candidate of each question (RAFT, Dong et al., arXiv 2304.06767). Equally good ones share
+    `candidates`, and the others have 0, as have all of a question whose candidates got the same, of
+    which none is better. total_reward: (n,). mask: (n, t)."""
+    groups = _in_groups(total_reward, candidates)  # (groups, candidates)
+    slack = 1e-6 * groups.abs().amax(1, keepdim=True).clamp(min=1)
+    best = groups >= groups.amax(1, keepdim=True) - slack
+    share = best * candidates / best.sum(1, keepdim=True)
+    share = share * ~dead_groups(total_reward, candidates)[:, None]
+    return share.flatten()[:, None] * mask
+
+
 def _in_groups(rows: Tensor, candidates: int) -> Tensor:
     """(n, ...) -> (groups, candidates, ...)."""
     if candidates < 2 or len(rows) % candidates:

@@ -1,51 +1,131 @@
-"""What reinforcement learning has to be compared with, at the same price: best-of-n, and supervised
-training on the best samples. Both need nothing but rollouts that are rewarded already.
+"""What a model that learned from rewards has to be compared with: the same reward, and how far it
+is from the model of before, of anything that draws samples.
 
-1. Best-of-n draws n samples of a question and keeps the best. From m >= n samples of each question
-   the reward that it reaches is estimated without bias, by averaging over all sets of n of them
-   (an order statistic: nothing is drawn anew). Its distance from the model is at most
+1. `measured` draws samples of a model (or under the rules of a content, which rule out tokens one
+   by one) and gives their rewards with the divergence from the reference. That is exact at every
+   place that was drawn: over the whole vocabulary for a model; under rules the logarithm of the
+   share that the rules leave, which is the same for every token that they allow.
+2. `best_of_n` draws n samples of a question and keeps the best. From m >= n samples of each
+   question the reward that it reaches is estimated without bias, by averaging over all sets of n of
+   them (an order statistic: nothing is drawn anew). Its distance from the model is at most
    log n - (n - 1) / n nats a sample, and exactly that where no two samples are equal (Beirami et
    al., arXiv 2401.01879). Of a reward that is 0 or 1 it is pass@n (Chen et al., 2107.03374).
-2. Rejection keeps the best samples of each question and learns them as data, by the same loop as
-   any other (RAFT: Dong et al., arXiv 2304.06767).
 
-The price of best-of-n is paid at every sample, that of rejection once.
+Training on the best samples (rejection) is `objective.baseline=best`. The price of best-of-n is
+paid at every sample, that of training once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
-from genwright.core.contracts import Batch, Source, Space
+from genwright.core.contracts import Batch, Objective
 from genwright.core.errors import GenwrightError
-from genwright.data.examples import ExampleStream
-from genwright.objectives.language import CausalObjective
-from genwright.training.engine import Engine
-from genwright.training.loop import Hook, run
-from genwright.training.settings import Training
-from genwright.training.state import start
+from genwright.objectives import policy_gradient as pg
+from genwright.objectives.policy import chosen, drawn_logits, drawn_tokens
+from genwright.rewards.rollout import Rollouts
+from genwright.sampling.decode import Constraint
 
-ABSENT = -1  # in a batch of tokens: there is none
+PARTS = ("reward/", "watched/")
+
+
+class Measured(NamedTuple):
+    """Samples of a model, `m` of each question.
+
+    reward: (questions, m) float64, of each sample. parts: "reward/TERM" and "watched/MEASURE" ->
+    (questions, m), without weights; NaN where they say nothing. kl: nats a sample from the
+    reference; kl_error: its standard error. entropy: nats a token. length: tokens a sample.
+    truncated: share cut by their length. distinct_4: share of 4-grams of a question's samples that
+    differ."""
+
+    reward: Tensor
+    parts: Mapping[str, Tensor]
+    kl: float
+    kl_error: float
+    entropy: float
+    length: float
+    truncated: float
+    distinct_4: float
+
+
+@torch.no_grad()
+def measured(
+    stream: Rollouts,
+    policy: Objective,
+    reference: nn.Module,
+    samples: int,
+    constraint: Constraint | None = None,
+) -> Measured:
+    """Draws at least `samples` samples of policy's network "model", in whole batches of the stream.
+    reference: what the divergence is from. constraint: what may be drawn, of reference itself.
+    Raises GenwrightError."""
+    stream.constraint = constraint
+    rollouts = []
+    try:
+        for position in range(math.ceil(samples / stream.size)):
+            batch = stream.batch(position, torch.arange(stream.size), policy)
+            rollouts.append(batch | _divergence(policy, reference, batch, constraint is not None))
+    finally:
+        stream.constraint = None
+    m = stream.settings.candidates
+    kl = _joined(rollouts, "kl")  # (n,)
+    length = _joined(rollouts, "length")
+    distinct = _joined(rollouts, "distinct").sum(0)  # (2,)
+    names = [name for name in rollouts[0] if name.startswith(PARTS)]
+    rewards = torch.cat([batch["reward"].double().sum(1) for batch in rollouts])
+    return Measured(
+        reward=rewards.view(-1, m),
+        parts={name: _joined(rollouts, name).view(-1, m) for name in names},
+        kl=float(kl.mean()),
+        kl_error=float(kl.std() / math.sqrt(len(kl))),
+        entropy=float(_joined(rollouts, "entropy").sum() / length.sum()),
+        length=float(length.mean()),
+        truncated=float(_joined(rollouts, "truncated").mean()),
+        distinct_4=float(distinct[0] / distinct[1]) if distinct[1] else math.nan,
+    )
+
+
+def _joined(rollouts: list[Batch], name: str) -> Tensor:
+    return torch.cat([batch[name].double() for batch in rollouts])
+
+
+def _divergence(policy: Objective, reference: nn.Module, batch: Batch, ruled: bool) -> Batch:
+    """kl and entropy: (n,), nats a sample. length: (n,), tokens. ruled: the samples were drawn from
+    what rules leave of the reference."""
+    mask = batch["mask"]
+    device = next(reference.parameters()).device
+    batch = {name: value.to(device) for name, value in batch.items()}
+    logits = drawn_logits(policy.modules["model"], batch)  # (n, drawn, vocabulary)
+    others = drawn_logits(reference, batch)
+    if ruled:
+        kl = batch["logprobs"] - chosen(others, drawn_tokens(batch))  # (n, drawn)
+    else:
+        kl = pg.kl_full(logits, others)
+    entropy = pg.entropy(logits)
+    return {
+        "kl": (kl.cpu().double() * mask).sum(1),
+        "entropy": (entropy.cpu().double() * mask).sum(1),
+        "length": mask.sum(1),
+    }
 
 
 class BestOf(NamedTuple):
     """What best-of-n reaches. n: samples of which the best is kept. kl: the bound on its distance
     from the model, nats a sample. reward: the mean reward of what is kept. error: its standard
-    error over questions, NaN of one question. others: name -> the mean of what else was measured of
+    error over questions, NaN of one question. parts: name -> the mean of what else was measured of
     the samples that are kept; NaN where nothing was."""
 
     n: int
     kl: float
     reward: float
     error: float
-    others: dict[str, float]
+    parts: dict[str, float]
 
 
 def kl_of_best(n: int) -> float:
@@ -102,137 +182,25 @@ def _check(values: Tensor, n: int) -> None:
         )
 
 
-def best_of_n(values: Tensor, n: int, others: Mapping[str, Tensor] | None = None) -> BestOf:
-    """What best-of-n reaches by the rewards `values` (questions, m), without bias. others: name ->
+def best_of_n(values: Tensor, n: int, parts: Mapping[str, Tensor] | None = None) -> BestOf:
+    """What best-of-n reaches by the rewards `values` (questions, m), without bias. parts: name ->
     (questions, m), what else was measured of the same samples; NaN says nothing, and is left out.
     Raises GenwrightError as `chances_of_best`."""
     chances = chances_of_best(values, n)
     # a chance of 0 times an infinite reward is none
     reward = (chances * values.double()).where(chances > 0, 0).sum(1)  # (questions,)
-    error = math.nan
-    if len(reward) > 1:
-        error = float(reward.std() / math.sqrt(len(reward)))
     means = {}
-    for name, measured in (others or {}).items():
-        known = ~measured.isnan()
+    for name, found in (parts or {}).items():
+        known = ~found.isnan()
         weight = chances * known
-        total = (chances * measured.double().where(known, 0)).sum()
+        total = (chances * found.double().where(known, 0)).sum()
         means[name] = float(total / weight.sum())
-    return BestOf(n, kl_of_best(n), float(reward.mean()), error, means)
+    return BestOf(n, kl_of_best(n), float(reward.mean()), error_of(reward), means)
 
 
-def best_rows(
-    values: Tensor, candidates: int, keep: int = 1, at_least: float | None = None
-) -> Tensor:
-    """(k,) int64: which of n samples are the best `keep` of their question; of equal ones the
-    first.
-
-    values: (n,), candidates of one question side by side. at_least: those below are not kept, also
-    where their question has no better one. Raises GenwrightError for a value that is not a number,
-    and where keep is not in 1 .. candidates."""
-    groups = values.view(-1, candidates)
-    _check(groups, keep)
-    best = groups.argsort(dim=1, descending=True, stable=True)[:, :keep].sort(1).values
-    first = torch.arange(len(groups))[:, None] * candidates
-    rows = (first + best).flatten()
-    if at_least is not None:
-        rows = rows[values[rows] >= at_least]
-    return rows
-
-
-def as_examples(batch: Batch, rows: Tensor) -> Batch:
-    """Rows of a rollout as objective causal takes them: tokens (k, length) int64 from the first
-    one on, -1 behind the last; counted (k, length) bool, what was drawn, the end token included.
-
-    batch: as `objectives/policy.py` says: tokens, padding, mask."""
-    mask = batch["mask"][rows]  # (k, drawn)
-    tokens = batch["tokens"][rows]
-    prompt = tokens.shape[1] - mask.shape[1]
-    asked = batch["padding"][rows][:, :prompt]
-    real = torch.cat([asked, mask], 1)
-    counted = torch.cat([torch.zeros_like(asked), mask], 1)
-    order = (~real).long().argsort(dim=1, stable=True)  # what is there comes first, in its order
-    length = int(real.sum(1).max()) if len(rows) else 0
-    aligned = tokens.masked_fill(~real, ABSENT).gather(1, order)[:, :length]
-    return {"tokens": aligned, "counted": counted.gather(1, order)[:, :length]}
-
-
-class BestSamples:
-    """The best samples of many rollouts, as examples to learn from (`data.examples.Examples`): fill
-    it with `add`, then `stream`.
-
-    keep, at_least: see `best_rows`."""
-
-    unit = "samples"
-
-    def __init__(self, candidates: int, keep: int = 1, at_least: float | None = None):
-        self.candidates = candidates
-        self.keep = keep
-        self.at_least = at_least
-        self.seen = 0  # samples that there were to choose from
-        self.tokens: list[Tensor] = []  # (length,) each
-        self.counted: list[Tensor] = []
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def add(self, batch: Batch) -> None:
-        """Takes the best of a rollout, by the sum of what their tokens earned. Raises
-        GenwrightError for a reward that is not a number."""
-        total = batch["reward"].double().sum(1)  # (n,)
-        rows = best_rows(total, self.candidates, self.keep, self.at_least)
-        self.seen += len(total)
-        examples = as_examples(batch, rows)
-        for tokens, counted in zip(examples["tokens"], examples["counted"], strict=True):
-            there = tokens != ABSENT
-            self.tokens.append(tokens[there])
-            self.counted.append(counted[there])
-
-    def batch(self, indices: np.ndarray) -> Batch:
-        """Those samples, -1 behind their ends."""
-        chosen = indices.tolist()
-        tokens = [self.tokens[i] for i in chosen]
-        counted = [self.counted[i] for i in chosen]
-        return {
-            "tokens": pad_sequence(tokens, batch_first=True, padding_value=ABSENT),
-            "counted": pad_sequence(counted, batch_first=True, padding_value=False),
-        }
-
-    def sources(self, indices: np.ndarray) -> list[Source]:
-        """Which of the kept samples each is."""
-        return [Source(f"kept sample {i}") for i in indices.tolist()]
-
-    def stream(self, size: int, seed: int) -> ExampleStream:
-        """Batches of `size` samples; every epoch visits each once. Raises GenwrightError where none
-        was kept."""
-        if not len(self):
-            raise GenwrightError(
-                "no sample was good enough to learn from",
-                "draw more samples, or lower what a sample must reach",
-            )
-        return ExampleStream(self, size, seed, self.unit)
-
-
-def learn_from_best(
-    model: nn.Module,
-    space: Space,
-    best: BestSamples,
-    settings: Training,
-    seed: int,
-    engine: Engine | None = None,
-    hooks: Sequence[Hook] = (),
-) -> None:
-    """Trains a causal model on the kept samples, in place, by the loop of every run: settings.steps
-    steps of settings.batch_size samples. Raises GenwrightError where none was kept."""
-    size = len(best)
-    if settings.batch_size is not None:
-        size = min(settings.batch_size, size)
-    stream = best.stream(max(1, size), seed)
-    engine = engine or Engine.alone()
-    objective = CausalObjective({"model": model}, space)
-    was_training = model.training
-    with torch.enable_grad():
-        state = start(objective, settings, engine, seed)
-        run(objective, stream, state, settings.steps, settings=settings, engine=engine, hooks=hooks)
-        state.release()
-    model.train(was_training)
+def error_of(values: Tensor) -> float:
+    """The standard error of the mean of (questions,) values, which are independent of one another;
+    NaN of one question."""
+    if len(values) < 2:
+        return math.nan
+    return float(values.std() / math.sqrt(len(values)))

@@ -26,7 +26,7 @@ from genwright.evaluation.held_out import evaluating
 from genwright.objectives.policy import Policy
 from genwright.recipe.schema import Recipe
 from genwright.rewards.reward import Reward, Scored
-from genwright.sampling.decode import Drawn, generate_tokens, pad_left
+from genwright.sampling.decode import Constraint, Drawn, generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
 from genwright.training.loop import Hook
 from genwright.training.state import State
@@ -48,13 +48,23 @@ class Rolled:
 class Rollouts(Hook):
     """See the module; a `core.contracts.Stream`, and the hook that records what rollouts took.
 
-    last: the newest rollout, for hooks that look at it."""
+    last: the newest rollout, for hooks that look at it. constraint: what may be drawn; None while a
+    policy learns."""
 
     units = 1
     unit = "samples"
 
-    def __init__(self, settings: Policy, size: int, seed: int, opened: Opened, context: int):
-        """size: samples of a step. context: tokens that the model reads. Raises GenwrightError."""
+    def __init__(
+        self,
+        settings: Policy,
+        size: int,
+        seed: int,
+        opened: Opened,
+        context: int,
+        split: str = "train",
+    ):
+        """size: samples of a step. context: tokens that the model reads. split: of the data that
+        questions are taken from. Raises GenwrightError."""
         self.settings = settings
         self.size = size
         self.seed = seed
@@ -75,8 +85,9 @@ class Rollouts(Hook):
         self.sampler: TokenSampler = kind.sampler
         self.reward = Reward(settings.rewards, kind.kind)
         self.watched = watched_measures(kind.kind, settings)
-        self.questions = self.sampler.questions(opened, settings.rollout, "train")
+        self.questions = self.sampler.questions(opened, settings.rollout, split)
         self.context = context
+        self.constraint: Constraint | None = None
         self.last: Rolled | None = None
         self.seconds: dict[str, float] = {}
 
@@ -147,7 +158,14 @@ class Rollouts(Hook):
         end = self.sampler.end(self.codec)
         with evaluating(policy):
             found = generate_tokens(
-                model, tokens.to(device), padding, decoding, placed, end=end, logprobs=True
+                model,
+                tokens.to(device),
+                padding,
+                decoding,
+                placed,
+                end=end,
+                constraint=self.constraint,
+                logprobs=True,
             )
         assert found.logprobs is not None
         return tokens, real, Drawn(found.tokens.cpu(), found.logprobs.cpu(), found.mask.cpu())
@@ -230,8 +248,9 @@ def distinct(samples: Sequence[Sample], candidates: int) -> Tensor:
     return counts
 
 
-def rollouts(recipe: Recipe, opened: Opened) -> Rollouts:
-    """The stream of a recipe whose objective is policy. Raises GenwrightError."""
+def rollouts(recipe: Recipe, opened: Opened, split: str = "train") -> Rollouts:
+    """The stream of a recipe whose objective is policy. split: of the data that questions are taken
+    from. Raises GenwrightError."""
     if recipe.training.strategy == "fsdp":
         # Ranks would wait for one another at every token, and their samples end at different ones.
         raise GenwrightError(
@@ -242,7 +261,7 @@ def rollouts(recipe: Recipe, opened: Opened) -> Rollouts:
     size = recipe.training.batch_size
     assert size  # of a recipe that is resolved
     context = recipe.data.space(opened.codec).length
-    return Rollouts(recipe.objective, size, recipe.seed, opened, context)
+    return Rollouts(recipe.objective, size, recipe.seed, opened, context, split)
 
 
 register("stream", "rollouts", rollouts)

@@ -5,12 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from tiny_codes import rewarded_codes
 
-from genwright.api import train
 from genwright.contents.images.codec import ImageCodec, ImageSettings
 from genwright.contents.images.codec_codes import CodesCodec
-from genwright.contents.images.data import ImagesData
 from genwright.contents.images.sampler import PictureSampler
 from genwright.contents.images.token_sampler import codes_from
 from genwright.core.attributes import encode
@@ -22,7 +20,6 @@ from genwright.data.examples import Split
 from genwright.models.vq import VQSettings
 from genwright.objectives.policy import chosen, drawn_tokens
 from genwright.objectives.terms import Rollout
-from genwright.recipe.schema import Recipe
 from genwright.rewards.rollout import rollouts
 from genwright.sampling.drawing import Decoding
 
@@ -138,61 +135,7 @@ def test_any_ids_make_a_picture(tokens, codes):
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
-    """Codes of pictures of two colours, a causal model of them, and a policy that begins with it
-    and is asked for what real pictures have."""
-    folder = tmp_path_factory.mktemp("learned")
-    for colour, rgb in {"red": (255, 0, 0), "blue": (0, 0, 255)}.items():
-        (folder / "data" / colour).mkdir(parents=True)
-        for i in range(8):
-            values = np.full((8, 8, 3), 255, np.uint8)
-            values[i % 4 : i % 4 + 3, 2:6] = rgb
-            values[7, i] = 0  # no two are equal
-            Image.fromarray(values).save(folder / "data" / colour / f"{i}.png")
-    data = ImagesData(
-        path=str(folder / "data"), cache=str(folder / "cache"), workers=1, held_out=0.2, minimum=1
-    )
-
-    def trained(name, start=None, **parts):
-        steps = parts.pop("steps")
-        recipe = {
-            "name": name,
-            "data": data.model_dump(),
-            "training": {
-                "steps": steps,
-                "batch_size": 8,
-                "threads": 1,
-                "device": "cpu",
-                "precision": "fp32",
-                "optimizer": {"kind": "adamw", "learning_rate": 0.01},
-            },
-        }
-        return train(Recipe.of(recipe | parts), run=folder / name, start=start, quiet=True)
-
-    coder = trained(
-        "vq",
-        steps=30,
-        codec={"kind": "image", "size": 8},
-        model={"kind": "vq-autoencoder", "width": 4, "blocks": 0, "codes": 10},
-        objective="vector-quantised",
-    )
-    base = trained(
-        "codes",
-        steps=30,
-        codec={"kind": "codes", "run": str(coder.folder), "prefix": 1},
-        model={"kind": "transformer", "depth": 1, "width": 16, "heads": 2},
-        objective="causal",
-    )
-    term = {"measure": "colour", "options": {"colour": "red"}, "otherwise": 0.0}
-    rollout = {"max_tokens": base.codec.places, "conditions": True}
-    policy = {"kind": "policy", "rewards": [term], "rollout": rollout, "candidates": 4}
-    return base, trained(
-        "policy",
-        start=str(base.folder),
-        steps=2,
-        codec={"kind": "codes", "run": str(coder.folder), "prefix": 1},
-        model={"kind": "transformer", "depth": 1, "width": 16, "heads": 2},
-        objective=policy,
-    )
+    return rewarded_codes(tmp_path_factory.mktemp("learned"))
 
 
 def test_a_policy_is_rewarded_for_its_pictures(learned):

@@ -11,6 +11,7 @@ from composed import TINY, chorales, jsb, tunes
 
 import genwright
 from genwright.contents.music.sampler import MusicSampler
+from genwright.rewards.frontier import frontier
 from genwright.runs import assemble
 
 RECIPES = {
@@ -107,3 +108,16 @@ def test_the_loss_means_the_distribution_that_is_sampled(trained):
     assert apart.max() < 1e-5
     again = stream.batch(3, examples, objective)
     assert all(torch.equal(batch[name], again[name]) for name in ("tokens", "reward"))
+
+
+def test_rules_are_an_alternative_where_the_codec_can_keep_them(trained):
+    found = frontier(trained.folder, best_of=[2], samples=16, train=False)
+    kinds = [point.kind for point in found.points]
+    if "contour" in str(trained.recipe.objective):  # notes one after the other
+        assert kinds == ["before", "best-of-n", "policy"]
+        assert MusicSampler().constraint(trained.codec) is None
+        return
+    assert kinds == ["before", "best-of-n", "rules", "policy"]
+    before, _, ruled, _ = found.points
+    assert before.parts["reward/parallels"] >= ruled.parts["reward/parallels"] == 0
+    assert ruled.kl > 1 and not ruled.is_bound

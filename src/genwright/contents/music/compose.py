@@ -65,7 +65,7 @@ def composing(
     settings = settings.model_copy(
         update={"max_tokens": _longest(codec, settings, bars, len(given))}
     )
-    constraint = _Constraint(codec, rules, bars)
+    constraint = Allowed(codec, rules, bars)
     device = next(model.parameters()).device
     before = codec.before(condition, 1)[0]
     prompt = torch.cat([before, torch.tensor(given, dtype=torch.int64)]).to(device)
@@ -119,7 +119,7 @@ def _longest(codec: MusicCodec, settings: Decoding, bars: int | None, given: int
     return max(1, codec.bar_tokens * bars_with_rest - given)
 
 
-class _Constraint:
+class Allowed:
     """A `sampling.decode.Constraint`: what may come next in music of so many bars."""
 
     def __init__(self, codec: MusicCodec, strict: bool, bars: int | None):

@@ -15,7 +15,14 @@ import torch
 from torch import Tensor
 
 from genwright.contents.music.codec import MusicCodec, music_codec
-from genwright.contents.music.compose import BARS, blank, composing, first_bars, rewrite
+from genwright.contents.music.compose import (
+    BARS,
+    Allowed,
+    blank,
+    composing,
+    first_bars,
+    rewrite,
+)
 from genwright.contents.music.dataset import pieces_of
 from genwright.contents.music.options import SampleOptions
 from genwright.contents.music.score import Note, Score, edges, first_number
@@ -201,6 +208,10 @@ class MusicSampler:
     def end(self, codec: MusicCodec) -> int | None:
         """The token that ends a piece; None for a codec that has none."""
         return codec.id.get(("end",))
+
+    def constraint(self, codec: MusicCodec) -> Allowed | None:
+        """Ranges, and no parallels, as --rules; None for a codec that writes note after note."""
+        return Allowed(codec, True, None) if codec.rows else None
 
     def drawn(
         self,
