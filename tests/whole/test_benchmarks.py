@@ -16,6 +16,7 @@ import pytest
 
 import genwright
 from genwright.contents.music.score import Score, of_grid
+from genwright.recipe.schema import Recipe
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
@@ -99,6 +100,7 @@ RUNS: dict[str, list[str]] = {
             "training.batch_size=8"
         )
     ],
+    "rewards_music": ["harmony JSB JSBREWARD -n 2", "phrases TUNES TUNESREWARD -n 2"],
     "rooms": ["--rooms points --tests objectives/test_transport.py"],
     "shakespeare": [
         "--data TEXT --steps 2 --seeds 1 --rounds 1 --plain-steps 101 --skip-long",
@@ -201,6 +203,18 @@ def small_run(name: str, files: dict[str, Path]) -> Path:
             "data.path": str(files["CHORALES"]),
         }
         genwright.train("jsb", run=folder, quiet=True, **few | size)
+    elif name.endswith("REWARD"):
+        before = small_run(name.removesuffix("REWARD"), files)
+        kept = genwright.load(before).recipe
+        rewards = ["phrase repetition"] if name == "TUNESREWARD" else ["parallels"]
+        objective = {
+            "kind": "policy",
+            "rewards": [{"measure": measure, "otherwise": 0} for measure in rewards],
+            "rollout": {"max_tokens": 40},
+            "candidates": 2,
+        }
+        recipe = Recipe.of(kept.model_dump(mode="json") | {"objective": objective})
+        genwright.train(recipe, run=folder, start=str(before), quiet=True)
     elif name == "MASKED":
         size = {
             "model.depth": 1,

@@ -80,13 +80,14 @@ def test_a_tune_has_no_voice_leading_of_four(name):
     assert [math.isnan(number) for number in values] == [True]
 
 
-def test_cadences_are_points_at_the_end_of_the_fermatas_quarter():
+def test_cadences_are_points_in_the_bass_of_the_fermata():
     piece = quarters(C, F, G, C, F, D_MINOR, fermatas=(3, 5))
-    assert MEASURES["cadence points"].of(piece) == {(15, 3): 1.0, (23, 3): -1.0}
+    assert MEASURES["cadence points"].of(piece) == {(12, 3): 1.0, (20, 3): -1.0}
+    assert MEASURES["phrase ends"].of(piece) == {(12, 3): 1.0, (20, 3): 1.0}
     assert MEASURES["authentic cadences"].of(piece) == 0.5
     assert MEASURES["fermatas"].of(piece) == 64 * 2 / 24
     half = quarters(C, F, C, G, fermatas=(3,))
-    assert MEASURES["cadence points"].of(half) == {(15, 3): 0.0}
+    assert MEASURES["cadence points"].of(half) == {(12, 3): 0.0}
     assert math.isnan(MEASURES["authentic cadences"].of(quarters(C, F, G, C)))
 
 

@@ -9,7 +9,7 @@ What is asked of a piece that has not four voices is NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -91,21 +91,21 @@ def _of_parts(
 
 
 def cadence_points(samples: Sequence[Sample]) -> list[Parts]:
-    """At the last sixteenth of each fermata's quarter note, in the bass: 1 for an authentic
-    cadence, -1 for none that has a name, 0 for a half or plagal one."""
-    found = []
-    for sample in samples:
-        score: Score = sample.content
-        if not has_four_voices(score):
-            found.append(dict(NOTHING))
-            continue
-        points: Parts = {}
-        for end in cadences(score):
-            quarter = end.step // score.per_quarter
-            last = (quarter + 1) * score.per_quarter - 1
-            points[last, BASS] = ENDINGS[end.kind]
-        found.append(points)
-    return found
+    """Where a fermata begins, in the bass: 1 for an authentic cadence, -1 for none that has a name,
+    0 for a half or plagal one."""
+    return [_at_fermatas(sample.content, ENDINGS) for sample in samples]
+
+
+def phrase_ends(samples: Sequence[Sample]) -> list[Parts]:
+    """1 where a fermata begins, in the bass."""
+    return [_at_fermatas(sample.content, dict.fromkeys(ENDINGS, 1.0)) for sample in samples]
+
+
+def _at_fermatas(score: Score, points: Mapping[str, float]) -> Parts:
+    """points: of each kind of cadence."""
+    if not has_four_voices(score):
+        return dict(NOTHING)
+    return {(end.step, BASS): points[end.kind] for end in cadences(score)}
 
 
 def authentic_share(sample: Sample) -> float:
@@ -156,6 +156,7 @@ add_measures(
     "music",
     *(fault_measure(name, kinds) for name, kinds in KINDS.items()),
     _of_parts("cadence points", cadence_points, "points", "near", "authentic 1, no cadence -1"),
+    _of_parts("phrase ends", phrase_ends, "fermatas", "near"),
     Measure("authentic cadences", authentic_share, "share", "near", "pieces", "of fermatas"),
     Measure("fermatas", fermatas_per_64, "per 64 frames", "near", "pieces"),
     Measure("common chord changes", common_share, "share", "near", "pieces", CHORD_DETAIL),

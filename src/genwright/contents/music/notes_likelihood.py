@@ -49,7 +49,7 @@ def notes_figures(run: TrainedRun, dataset: Any) -> list[Figure]:
     """Nats of the voices' tokens alone, of all and of those whose pitch changes, beside tables of
     counts of each voice; and of a frame."""
     codec = dataset.codec
-    losses = _losses_by_piece(run, dataset)
+    losses = losses_by_piece(run, dataset)
     total = sum(float(nll.double().sum()) for nll in losses.values())
     nats = np.concatenate(
         [codec.slots(dataset.row(piece), nll.double().numpy()) for piece, nll in losses.items()]
@@ -81,7 +81,7 @@ def notes_figures(run: TrainedRun, dataset: Any) -> list[Figure]:
     return figures
 
 
-def _losses_by_piece(run: TrainedRun, dataset: Any) -> dict[int, torch.Tensor]:
+def losses_by_piece(run: TrainedRun, dataset: Any) -> dict[int, torch.Tensor]:
     """Piece -> (counted tokens,) nats."""
     device = next(run.model.parameters()).device
     losses: dict[int, list[torch.Tensor]] = {}
