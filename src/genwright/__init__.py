@@ -1,6 +1,6 @@
 """genwright trains generative models in one loop, described by one recipe. What
-`__all__` names is the whole of its Python interface: `train`, `load`, `inspect` and `report`, and
-the classes `Run`, `Recipe` and `GenwrightError`.
+`__all__` names is the whole of its Python interface: `train`, `load`, `inspect` and `report`, the
+decorator `measure`, and the classes `Run`, `Recipe` and `GenwrightError`.
 
 What is named here is imported when it is first used, so that the command line answers before torch
 is loaded.
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from genwright.api import inspect, train
     from genwright.core.errors import GenwrightError
     from genwright.recipe.schema import Recipe
+    from genwright.rewards.user_file import measure
     from genwright.runs.run import Run, load, report
 
-__all__ = ["GenwrightError", "Recipe", "Run", "inspect", "load", "report", "train"]
+__all__ = ["GenwrightError", "Recipe", "Run", "inspect", "load", "measure", "report", "train"]
 
 _HOMES = {
     "GenwrightError": "genwright.core.errors",
     "Recipe": "genwright.recipe.schema",
     "inspect": "genwright.api",
+    "measure": "genwright.rewards.user_file",
     "train": "genwright.api",
 }
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from genwright.core.content import Advanced, Drawn, Event
 from genwright.core.parameters import parameters_named
 from genwright.core.progress import task
 from genwright.recipe.schema import Recipe
+from genwright.rewards.user_file import with_measures
 from genwright.runs.preview import Preview, preview
 from genwright.runs.request import read_recipe, read_request
 from genwright.runs.run import Run, load, report
@@ -29,6 +30,7 @@ def train(
     start: str | None = None,
     processes: int = 1,
     quiet: bool = False,
+    reward: str | Sequence[str] = (),
     **overrides: Any,
 ) -> Run:
     """Trains a recipe in a folder and returns the run.
@@ -38,10 +40,12 @@ def train(
     run: the folder (default runs/NAME), which must not exist unless `resume`. until: stop at that
     step as an interruption would.
     start: a run or Hugging Face folder whose weights to begin with. processes: ranks on this
-    machine. quiet: shows no progress. Raises GenwrightError.
+    machine. quiet: shows no progress. reward: "FILE:NAME", measures of your own that are rewarded;
+    the files are run. Raises GenwrightError.
     """
     with parameters_named():
         request = read_request(recipe, overrides, run, resume, until, start, quiet)
+        request = with_measures(request, [reward] if isinstance(reward, str) else reward)
         if processes > 1 and "WORLD_SIZE" not in os.environ:
             train_in_processes(request, processes)
         else:

@@ -145,6 +145,13 @@ def train(
             help="Start from a run's or a Hugging Face folder's weights.",
         ),
     ] = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE:NAME",
+            help="Reward by a function of your own too; the file is run. Needed again to resume.",
+        ),
+    ] = None,
     processes: Annotated[
         int,
         typer.Option(min=1, metavar="N", help="Processes on this machine that share each step."),
@@ -166,6 +173,7 @@ def train(
         start=start,
         processes=processes,
         quiet=quiet,
+        reward=reward or (),
         **changes,
     )
     if "WORLD_SIZE" in os.environ:  # one of several processes: the one that started them speaks

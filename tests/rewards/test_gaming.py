@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from toy import add_toy, objective, settings, stream
+from toy import objective, settings, stream
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
@@ -32,11 +32,6 @@ from genwright.training.session import Session
 from genwright.training.settings import Optimizer, Training, Watching
 
 REAL = {"watched/b": Real(0.2, 0.1)}
-
-
-@pytest.fixture(autouse=True)
-def toy_content():
-    add_toy()
 
 
 def rows(steps, seed=0, **drifts):
@@ -238,7 +233,6 @@ def events(folder):
 
 @pytest.fixture(scope="module")
 def gamed(tmp_path_factory):
-    add_toy()
     folder = tmp_path_factory.mktemp("gamed")
     state, ended = session_of(folder, Watching()).train()
     return folder, state, ended

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from toy import add_toy, objective, settings, stream
+from toy import objective, settings, stream
 
 from genwright.rewards.rollout_log import RolloutLog, cut_from, is_kept
 from genwright.training.engine import Engine
@@ -11,11 +11,6 @@ from genwright.training.session import Session
 from genwright.training.settings import Optimizer, Training
 
 ADAM = Optimizer(kind="adamw", learning_rate=0.01)
-
-
-@pytest.fixture(autouse=True)
-def toy_content():
-    add_toy()
 
 
 def session_of(folder, logged=2, steps=6):

@@ -66,9 +66,14 @@ def as_text(sample):
     return sample.content
 
 
+def plain(sample):
+    """What a person's own measure is given."""
+    return sample.content
+
+
 def add_toy():
     """Registers the content; what a test does first."""
-    content = SimpleNamespace(kind="toy", sampler=ToySampler(), as_text=as_text)
+    content = SimpleNamespace(kind="toy", sampler=ToySampler(), as_text=as_text, plain=plain)
     register("content", "toy", content)
     for measure in MEASURES:
         register("measure", f"toy {measure.name}", measure)

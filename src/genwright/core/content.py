@@ -225,7 +225,8 @@ class Measure:
     address of the content's own that its `TokenSampler.token_of` knows.
 
     name, unit, direction, detail: as of a `Figure`. counted: what it is a mean over. of_all: the
-    same of many samples at once, where that is cheaper (a classifier)."""
+    same of many samples at once, where that is cheaper (a classifier). floor: what is reached
+    without learning; "none" where noise says nothing of it (a length)."""
 
     name: str
     of: Callable[[Sample], Any]
@@ -235,12 +236,32 @@ class Measure:
     detail: str = ""
     gives: Literal["number", "label", "vector", "parts"] = "number"
     of_all: Callable[[Sequence[Sample]], Sequence[Any]] | None = None
+    floor: Literal["noise", "none"] = "noise"
 
     def values(self, samples: Sequence[Sample]) -> list[Any]:
         """What it gives of each sample."""
         if self.of_all is not None:
             return list(self.of_all(samples))
         return [self.of(sample) for sample in samples]
+
+
+class OwnMeasure(NamedTuple):
+    """A measure of a person's own. file, name: as the command line names them. sha256: of the
+    file."""
+
+    file: str
+    name: str
+    sha256: str
+    measure: Measure
+
+    @property
+    def word(self) -> str:
+        """As the command line names it."""
+        return f"{self.file}:{self.name}"
+
+    def to_json(self) -> dict[str, str]:
+        """What a run keeps of it."""
+        return {"name": self.name, "file": self.file, "sha256": self.sha256}
 
 
 @dataclass(frozen=True)

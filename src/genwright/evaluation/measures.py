@@ -179,6 +179,8 @@ def _figure(
     split: str,
 ) -> Figure:
     real = "held-out data" if split == "held_out" else "training data"
+    if isinstance(measure, Measure) and measure.floor == "none":
+        floor = math.nan
     return Figure(
         measure.name,
         value,

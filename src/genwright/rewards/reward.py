@@ -15,6 +15,7 @@ from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import measure_kinds_of, measures_of
 from genwright.objectives.terms import Term
 from genwright.recipe.schema import build
+from genwright.rewards.guard import shown, values_of
 
 NUMBERS = ("number", "parts")
 TokenOf = Callable[[Sample, Any], int]
@@ -35,10 +36,10 @@ class Scored:
         return self.earned.sum(1)
 
 
-def measure_of(term: Term, content: str) -> Measure:
-    """The measure of a term. Raises GenwrightError for one that there is not, whose settings are
-    wrong, or that gives no numbers."""
-    plain = measures_of(content)
+def measure_of(term: Term, content: str, own: Mapping[str, Measure] | None = None) -> Measure:
+    """The measure of a term. own: measures of a person's own, by name. Raises GenwrightError for
+    one that there is not, whose settings are wrong, or that gives no numbers."""
+    plain = {**measures_of(content), **(own or {})}
     with_settings = measure_kinds_of(content)
     if term.measure in with_settings:
         kind = with_settings[term.measure]
@@ -64,11 +65,21 @@ def measure_of(term: Term, content: str) -> Measure:
 class Reward:
     """Weighted measures of one kind of content. Raises GenwrightError as `measure_of`."""
 
-    def __init__(self, terms: Sequence[Term], content: str):
+    def __init__(
+        self,
+        terms: Sequence[Term],
+        content: str,
+        own: Mapping[str, Measure] | None = None,
+        seconds: float = 10.0,
+    ):
+        """own: measures of a person's own, by name. seconds: time limit of each measure."""
+        self.seconds = seconds
         self.terms = {term.title: term for term in terms}
         if len(self.terms) < len(terms):
             raise GenwrightError("two terms of the reward have one name", "give them a `name`")
-        self.measures = {name: measure_of(term, content) for name, term in self.terms.items()}
+        self.measures = {}
+        for name, term in self.terms.items():
+            self.measures[name] = measure_of(term, content, own)
 
     def __call__(self, samples: Sequence[Sample], width: int, token_of: TokenOf) -> Scored:
         """What samples of at most `width` tokens earned. Raises GenwrightError where a measure
@@ -76,7 +87,7 @@ class Reward:
         earned = torch.zeros(len(samples), width, dtype=torch.float64)
         values = {}
         for name, term in self.terms.items():
-            found = self.measures[name].values(samples)
+            found = values_of(name, self.measures[name], samples, self.seconds)
             values[name] = self._add(term, found, samples, earned, token_of)
         return Scored(earned.float(), values)
 
@@ -93,25 +104,47 @@ class Reward:
         values = torch.full((len(samples),), math.nan, dtype=torch.float64)
         for i, (sample, value) in enumerate(zip(samples, found, strict=True)):
             parts: Mapping[Any, float] = value if dense else {}
-            number = math.fsum(parts.values()) if dense else float(value)
+            number = math.fsum(parts.values()) if dense else value
             values[i] = number
             if dense and term.target is None:
                 for place, part in parts.items():
-                    earned[i, token_of(sample, place)] += term.weight * part
+                    token = _placed(token_of, sample, place, term, i)
+                    earned[i, token] += term.weight * part
                 continue
             if math.isnan(number):
-                number = _otherwise(term, i)
+                number = _otherwise(term, sample, i)
             if term.target is not None:
                 number = -abs(number - term.target)
             earned[i, len(sample.tokens) - 1] += term.weight * number
         return values
 
 
-def _otherwise(term: Term, number: int) -> float:
+def numbers(values: Sequence[Any]) -> list[float]:
+    """Of values of a measure, as of `guard.values_of`: the number of each sample, which of parts is
+    the sum of theirs."""
+    found = []
+    for value in values:
+        found.append(math.fsum(value.values()) if isinstance(value, Mapping) else value)
+    return found
+
+
+def _placed(token_of: TokenOf, sample: Sample, place: Any, term: Term, number: int) -> int:
+    """The token that a place is of. Raises GenwrightError where the sample has no such place."""
+    try:
+        return min(max(token_of(sample, place), 0), len(sample.tokens) - 1)
+    except (LookupError, TypeError, ValueError) as error:
+        raise GenwrightError(
+            f"reward {term.title} is earned at {place!r} of"
+            f" {shown(sample, number, 'the rollout')}, which has no such place",
+            "give places as docs/rewards.md says for this kind of content",
+        ) from error
+
+
+def _otherwise(term: Term, sample: Sample, number: int) -> float:
     """The value where a measure says nothing. Raises GenwrightError."""
     if term.otherwise is None:
         raise GenwrightError(
-            f"measure {term.title} says nothing (NaN) of sample {number} of the rollout",
+            f"reward {term.title} says nothing (NaN) of {shown(sample, number, 'the rollout')}",
             "give the term a value for such samples: `otherwise: 0`",
         )
     return term.otherwise

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genwright.core.content import Measure, Opened, Question, Sample, TokenSampler
+from genwright.core.content import Measure, Opened, OwnMeasure, Question, Sample, TokenSampler
 from genwright.core.contracts import Batch, Objective, Source
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -25,7 +25,8 @@ from genwright.core.registry import content_of, measures_of, register
 from genwright.evaluation.held_out import evaluating
 from genwright.objectives.policy import Policy
 from genwright.recipe.schema import Recipe
-from genwright.rewards.reward import Reward, Scored
+from genwright.rewards.guard import values_of
+from genwright.rewards.reward import Reward, Scored, numbers
 from genwright.sampling.decode import Constraint, Drawn, generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
 from genwright.training.loop import Hook
@@ -62,9 +63,10 @@ class Rollouts(Hook):
         opened: Opened,
         context: int,
         split: str = "train",
+        measures: Sequence[OwnMeasure] = (),
     ):
         """size: samples of a step. context: tokens that the model reads. split: of the data that
-        questions are taken from. Raises GenwrightError."""
+        questions are taken from. measures: of a person's own. Raises GenwrightError."""
         self.settings = settings
         self.size = size
         self.seed = seed
@@ -83,8 +85,9 @@ class Rollouts(Hook):
                 "a step has all candidates of each of its questions",
             )
         self.sampler: TokenSampler = kind.sampler
-        self.reward = Reward(settings.rewards, kind.kind)
-        self.watched = watched_measures(kind.kind, settings)
+        own = {each.name: each.measure for each in measures}
+        self.reward = Reward(settings.rewards, kind.kind, own, settings.rollout.time_limit)
+        self.watched = watched_measures(kind.kind, settings, own)
         self.questions = self.sampler.questions(opened, settings.rollout, split)
         self.context = context
         self.constraint: Constraint | None = None
@@ -102,7 +105,7 @@ class Rollouts(Hook):
         decoded = time.perf_counter()
         width = drawn.tokens.shape[1]
         scored = self.reward(samples, width, self._token_of)
-        watched = {name: numbers_of(measure, samples) for name, measure in self.watched.items()}
+        watched = self.measured(samples)
         self.seconds = {
             "rollout_seconds": decoded - began,
             "reward_seconds": time.perf_counter() - decoded,
@@ -193,6 +196,16 @@ class Rollouts(Hook):
             )
         return samples
 
+    def measured(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """What measures that are not rewarded give of samples, (n,) float64 each. Raises
+        GenwrightError."""
+        seconds = self.settings.rollout.time_limit
+        found = {}
+        for name, measure in self.watched.items():
+            values = values_of(name, measure, samples, seconds)
+            found[name] = torch.tensor(numbers(values), dtype=torch.float64)
+        return found
+
     def _ended(self, drawn: Drawn) -> Tensor:
         """(n,) bool: samples that were over before their length ran out."""
         end = self.sampler.end(self.codec)
@@ -210,12 +223,14 @@ class Rollouts(Hook):
         record |= self.seconds
 
 
-def watched_measures(content: str, settings: Policy) -> dict[str, Measure]:
+def watched_measures(
+    content: str, settings: Policy, own: Mapping[str, Measure]
+) -> dict[str, Measure]:
     """Measures of samples that are not rewarded: those that the recipe names, else all that give
-    numbers without settings."""
+    numbers without settings. own: measures of a person's own, by name."""
     rewarded = {term.measure for term in settings.rewards}
     found = {}
-    for name, measure in measures_of(content).items():
+    for name, measure in {**measures_of(content), **own}.items():
         named = not settings.watched or name in settings.watched
         numeric = isinstance(measure, Measure) and measure.gives in ("number", "parts")
         if named and numeric and name not in rewarded:
@@ -248,9 +263,11 @@ def distinct(samples: Sequence[Sample], candidates: int) -> Tensor:
     return counts
 
 
-def rollouts(recipe: Recipe, opened: Opened, split: str = "train") -> Rollouts:
-    """The stream of a recipe whose objective is policy. split: of the data that questions are taken
-    from. Raises GenwrightError."""
+def rollouts(
+    recipe: Recipe, opened: Opened, split: str = "train", measures: Sequence[OwnMeasure] = ()
+) -> Rollouts:
+    """The stream of a recipe whose objective is policy. split, measures: as of `Rollouts`. Raises
+    GenwrightError."""
     if recipe.training.strategy == "fsdp":
         # Ranks would wait for one another at every token, and their samples end at different ones.
         raise GenwrightError(
@@ -261,7 +278,7 @@ def rollouts(recipe: Recipe, opened: Opened, split: str = "train") -> Rollouts:
     size = recipe.training.batch_size
     assert size  # of a recipe that is resolved
     context = recipe.data.space(opened.codec).length
-    return Rollouts(recipe.objective, size, recipe.seed, opened, context, split)
+    return Rollouts(recipe.objective, size, recipe.seed, opened, context, split, measures)
 
 
 register("stream", "rollouts", rollouts)

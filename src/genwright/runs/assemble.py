@@ -2,14 +2,14 @@
 left open, resolved."""
 
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from genwright.core.content import Opened
+from genwright.core.content import Opened, OwnMeasure
 from genwright.core.contracts import Codec, Latent, Objective, Space, Stream
 from genwright.core.dataset import Dataset
 from genwright.core.draws import key
@@ -158,9 +158,16 @@ def objective(recipe: Recipe, space: Space) -> Objective:
     return built
 
 
-def stream(recipe: Recipe, built: Objective, dataset: Dataset, name: str) -> Stream:
+def stream(
+    recipe: Recipe,
+    built: Objective,
+    dataset: Dataset,
+    name: str,
+    measures: Sequence[OwnMeasure] = (),
+) -> Stream:
     """What the objective learns from: examples of the data, or a stream of its own, such as what
-    the model writes. name: of the run. Raises GenwrightError."""
+    the model writes. name: of the run. measures: of a person's own, which such a stream may use.
+    Raises GenwrightError."""
     kind = recipe.objective.streams
     if not kind:
         size = recipe.training.batch_size
@@ -171,7 +178,7 @@ def stream(recipe: Recipe, built: Objective, dataset: Dataset, name: str) -> Str
         return dataset
 
     opened = Opened(built, dataset.codec, recipe.sampling, the_dataset, name)
-    made: Stream = settings_of("stream", kind)(recipe, opened)
+    made: Stream = settings_of("stream", kind)(recipe, opened, measures=measures)
     return made
 
 

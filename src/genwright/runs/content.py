@@ -111,6 +111,12 @@ class Content:
         """Options of `genwright evaluate` for this kind of content. Raises GenwrightError."""
         return read_options(options_of("evaluate").get(self.kind, SampleCount), given)
 
+    # ---- rewards
+
+    def plain(self, sample: Sample) -> Any:
+        """What a person's own measure is given of a sample."""
+        return sample.content
+
     # ---- report
 
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genwright.core.content import OwnMeasure
 from genwright.recipe.schema import Recipe
 from genwright.runs.run import Run
 
@@ -15,7 +16,8 @@ from genwright.runs.run import Run
 class Request:
     """given: the recipe as it was named. recipe: with the overrides. folder: of the run. overrides:
     dotted settings that differ from the recipe, those from the start of a resumed run among them.
-    named: dotted settings that this call names. The others: as of `api.train`."""
+    named: dotted settings that this call names. measures: of the person's own. The others: as of
+    `api.train`."""
 
     given: str | Path | Recipe
     recipe: Recipe
@@ -26,6 +28,7 @@ class Request:
     until: int | None = None
     start: str | None = None
     quiet: bool = False
+    measures: tuple[OwnMeasure, ...] = ()
 
     @property
     def word(self) -> str:

@@ -89,6 +89,8 @@ def _words_of(request: Request) -> list[str]:
         words += ["--until", str(request.until)]
     if request.start:
         words += ["--from", request.start]
+    for own in request.measures:
+        words += ["--reward", own.word]
     return words
 
 
@@ -121,7 +123,7 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
     begin_with(objective, beginning, recipe)
-    stream = assemble.stream(recipe, objective, dataset, folder.name)
+    stream = assemble.stream(recipe, objective, dataset, folder.name, request.measures)
     check(objective, stream.size, recipe.training, engine)
     recipe, seconds = _fix_precision(recipe, objective, stream, engine)
     if engine.main:
@@ -141,6 +143,8 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
     step, ended = _run(session, request, recipe, live)
     if ended == "interrupted":
         words = ["genwright", "train", request.word, "--run", str(folder), "--resume"]
+        for own in request.measures:
+            words += ["--reward", own.word]
         _log([f"stopped at step {step}; go on with: {shlex.join(words)}"], engine)
 
 
@@ -258,6 +262,8 @@ def _write(
     facts: dict[str, Any] = {"overrides": dict(request.overrides), "precision": seconds}
     if beginning.source and not request.resume:
         facts["from"] = {"source": beginning.source, "what": beginning.origin}
+    if request.measures:
+        facts["rewards"] = [own.to_json() for own in request.measures]
     write_new_run(request.folder, recipe, dataset, engine, facts)
 
 

@@ -60,6 +60,10 @@ class TextContent(Content):
             )
         return evaluate_text(run, counts)
 
+    def plain(self, sample: Sample) -> str:
+        """The text, without its prompt."""
+        return text_of(sample)
+
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
         """Samples of the evaluation, or passages whose gaps were filled."""
         texts = [kept for kept in evaluation.samples if "text" in kept]
