@@ -196,13 +196,16 @@ class Rollouts(Hook):
             )
         return samples
 
-    def measured(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """What measures that are not rewarded give of samples, (n,) float64 each. Raises
+    def measured(
+        self, samples: Sequence[Sample], of: str = "the rollout", patience: float = 1.0
+    ) -> dict[str, Tensor]:
+        """What measures that are not rewarded give of samples, (n,) float64 each. of: what the
+        samples are of, in words. patience: how many time limits each may take. Raises
         GenwrightError."""
-        seconds = self.settings.rollout.time_limit
+        seconds = patience * self.settings.rollout.time_limit
         found = {}
         for name, measure in self.watched.items():
-            values = values_of(name, measure, samples, seconds)
+            values = values_of(name, measure, samples, seconds, of)
             found[name] = torch.tensor(numbers(values), dtype=torch.float64)
         return found
 
@@ -236,14 +239,6 @@ def watched_measures(
         if named and numeric and name not in rewarded:
             found[name] = measure
     return found
-
-
-def numbers_of(measure: Measure, samples: Sequence[Sample]) -> Tensor:
-    """(n,) float64: its number for each sample, the sum of its parts; NaN where it says nothing."""
-    numbers = []
-    for value in measure.values(samples):
-        numbers.append(sum(value.values()) if measure.gives == "parts" else float(value))
-    return torch.tensor(numbers, dtype=torch.float64)
 
 
 def distinct(samples: Sequence[Sample], candidates: int) -> Tensor:

@@ -30,7 +30,7 @@ from genwright.rewards.gaming import (
     row_of,
     rows_of,
 )
-from genwright.rewards.rollout import Rollouts, numbers_of
+from genwright.rewards.rollout import Rollouts
 from genwright.rewards.rollout_log import RolloutLog
 from genwright.training import checkpoint
 from genwright.training.loop import Hook
@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 SHOWN = 5  # samples that an alarm shows
 CHARACTERS = 160  # of a sample on a terminal
 REAL = 128  # real samples of which watched measures are known
+PATIENCE = 10.0  # times the time limit that each measure may take for them: they may be long
 GO_ON = "train --resume watching.on_gaming=warn"
 
 
@@ -176,8 +177,9 @@ def real_measures(stream: Rollouts) -> dict[str, Real]:
         return {}
     values = {}
     shares = []
+    measured = stream.measured(real, "real data", PATIENCE)
     for name, measure in stream.watched.items():
-        values[f"{WATCHED}{name}"] = numbers_of(measure, real).tolist()
+        values[f"{WATCHED}{name}"] = measured[name].tolist()
         if measure.unit == "share":
             shares.append(f"{WATCHED}{name}")
     return measured_of(values, shares)
