@@ -1,5 +1,5 @@
-"""What tests register of a toy content is forgotten behind each test, and behind each file of tests,
-so that no other test of the process meets a kind of content that is no whole one."""
+"""What tests register of a toy content is forgotten behind each test, and behind each file, so that
+no other test of the process meets a kind of content that is no whole one."""
 
 import pytest
 from toy import add_toy
