@@ -42,6 +42,7 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "measure_kind": (("contents.*", "measures"),),
     "stream": (("rewards", "rollout"),),
     "watcher": (("rewards", "watching"),),
+    "page": (("rewards", "page"),),
 }
 Found = TypeVar("Found", bound=Callable[..., Any])
 PLUGINS = "genwright.plugins"  # the group of entry points

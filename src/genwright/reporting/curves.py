@@ -42,7 +42,9 @@ def curves(runs: Sequence[RunData]) -> str:
     for key in _recorded(measured):
         label = LABELS.get(key, key.replace("_", " ").replace("per second", "a second"))
         is_speed = key.endswith("_per_second")
-        drawn = chart(_series(measured, key), label=label, size=SMALL, zero=is_speed)
+        drawn = chart(
+            _series(measured, key), _beside(runs, key), label=label, size=SMALL, zero=is_speed
+        )
         if drawn:
             cards += f'<div class="card">{drawn}{_sizes(runs, key)}</div>'
     if not large and not cards:
@@ -103,6 +105,15 @@ def _loss_card(measured: Sequence[_Measured]) -> str:
         return ""
     names = f'<div class="legend">{legend(series)}</div>'
     return f'<div class="card wide">{names}{drawn}{_sizes(runs, "loss")}</div>'
+
+
+def _beside(runs: Sequence[RunData], key: str) -> dict[str, float]:
+    """Lines in the curve of a key, with the run's name where there are several."""
+    lines = {}
+    for run in runs:
+        for name, value in run.lead.beside.get(key, {}).items():
+            lines[name if len(runs) == 1 else f"{name} ({run.name})"] = value
+    return lines
 
 
 def _series(measured: Sequence[_Measured], key: str) -> list[Series]:

@@ -28,8 +28,10 @@ def head(run: RunData) -> str:
     """The head of one run, as HTML."""
     intro = f"{escape(run.trained_on)} " if run.trained_on else ""
     status = f' <span class="status">{escape(run.status)}</span>' if run.status else ""
+    verdict = run.lead.verdict
+    first = f'<p class="lead"><b>{escape(verdict)}</b></p>' if verdict else ""
     lead = f'<p class="lead">{intro}{escape(sentence(run))}{status}</p>'
-    return f"{lead}{_about(run)}{_tiles(run)}{alarms(_events(run))}"
+    return f"{first}{lead}{_about(run)}{_tiles(run)}{alarms(_events(run))}"
 
 
 def _about(run: RunData) -> str:

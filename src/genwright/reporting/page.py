@@ -10,6 +10,7 @@ from typing import Any
 from genwright.core.content import Section
 from genwright.data.own_output import GENERATOR
 from genwright.evaluation.figure import Figure
+from genwright.reporting.lead import Lead
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class RunData:
     checkpoint and weights the figures are of. watched: metric of the records -> on how much it was
     measured. data, sizes, environment: nested mappings, shown as they are (data: sources, digests,
     tokens; sizes: parameters of the model). status: how it ended. sections: what its kind of
-    content shows."""
+    content shows. lead: what stands before all that, of a run that did more than learn its
+    data."""
 
     name: str
     trained_on: str = ""
@@ -38,6 +40,7 @@ class RunData:
     sizes: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     status: str = ""
+    lead: Lead = Lead()
 
 
 POLICY = (

@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from genwright.core.content import Section
 from genwright.core.errors import GenwrightError
 from genwright.core.files import write_whole
 from genwright.reporting.curves import curves
@@ -54,9 +55,10 @@ def _body(runs: Sequence[RunData], title: str) -> str:
     parts = [f"<h1>{escape(title)}</h1>", alarms(differences(runs))]
     for name, run in zip(chips, runs, strict=True):
         parts.append(name + head(run))
+    parts += _sections([run.lead.sections for run in runs], chips)
     parts.append(curves(runs))
     parts.append(figure_table(runs))
-    parts += _sections(runs, chips)
+    parts += _sections([run.sections for run in runs], chips)
     makers: dict[str, Callable[[RunData], str]] = {
         "Data": _data,
         "Speed": _speed,
@@ -68,14 +70,14 @@ def _body(runs: Sequence[RunData], title: str) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _sections(runs: Sequence[RunData], chips: Sequence[str]) -> list[str]:
-    """What kinds of content show, those of one heading together."""
+def _sections(of_runs: Sequence[Sequence[Section]], chips: Sequence[str]) -> list[str]:
+    """Sections of runs, those of one heading together."""
     notes: dict[str, str] = {}
     found: dict[str, list[str]] = {}
-    for index, run in enumerate(runs):
-        for section in run.sections:
+    for index, sections in enumerate(of_runs):
+        for section in sections:
             notes.setdefault(section.heading, section.note)
-            own = found.setdefault(section.heading, [""] * len(runs))
+            own = found.setdefault(section.heading, [""] * len(of_runs))
             own[index] += section.html
     return [headed(heading, notes[heading], own, chips) for heading, own in found.items()]
 

@@ -25,6 +25,7 @@ from genwright.core.content import (
     Drawn,
     FirstBatch,
     FirstSeen,
+    Mark,
     Measure,
     Opened,
     Sample,
@@ -132,6 +133,11 @@ class Content:
     def as_text(self, sample: Sample) -> str:
         """A sample as a text that a log can hold and a terminal show; "" where it is none."""
         return sample.content if isinstance(sample.content, str) else ""
+
+    def mark(self, sample: Sample, place: Any, kind: str, note: str) -> Mark | None:
+        """A mark, as its view shows it, at a place that its measures give; None where its view
+        shows none."""
+        return None
 
     # ---- inspect
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from genwright.core.errors import GenwrightError
+from genwright.core.registry import kinds
+from genwright.reporting.lead import Lead
 from genwright.reporting.page import RunData
 from genwright.reporting.provenance import (
     data_facts,
@@ -50,6 +52,16 @@ def _page_at(path: Path) -> Path:
     return place
 
 
+def lead_of(run: TrainedRun) -> Lead:
+    """What stands first on the page of a run that learned from a stream of its kind (family
+    "page"); nothing of one that learned its data."""
+    make = kinds("page").get(run.recipe.objective.streams)
+    if make is None:
+        return Lead()
+    found: Lead = make(run)
+    return found
+
+
 def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
     """What the report says of a run, under this name."""
     recipe = run.recipe
@@ -69,6 +81,7 @@ def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
     last = max((record["step"] for record in records), default=0)
     steps = recipe.training.steps
     status = "finished" if last >= steps else f"stopped at step {last} of {steps}"
+    first = lead_of(run)
     return RunData(
         name=name,
         trained_on=trained_on(recipe, summary, kind.thing),
@@ -76,7 +89,7 @@ def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
         description=own_description(recipe, environment.get("overrides", {})),
         recipe=recipe.dump(),
         records=records,
-        figures=evaluation.figures,
+        figures=[*first.figures, *evaluation.figures],
         measured_at=f"step {evaluation.step:,}, {weights}",
         watched=kind.watched_on(recipe, summary),
         sections=kind.sections(run, evaluation),
@@ -84,4 +97,5 @@ def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
         sizes=sizes,
         environment=environment,
         status=status,
+        lead=first,
     )

@@ -11,7 +11,7 @@ from genwright.contents.text.evaluate import evaluate_text
 from genwright.contents.text.measures import text_of
 from genwright.contents.text.sampler import TextSampler
 from genwright.contents.text.view import TextView, fill_card, sample_card
-from genwright.core.content import FirstBatch, FirstSeen, Sample, Section
+from genwright.core.content import FirstBatch, FirstSeen, Mark, Sample, Section
 from genwright.core.contracts import Batch
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import register
@@ -75,6 +75,11 @@ class TextContent(Content):
     def as_text(self, sample: Sample) -> str:
         """Its own text, without its prompt."""
         return text_of(sample)
+
+    def mark(self, sample: Sample, place: int, kind: str, note: str) -> Mark:
+        """place: of a character of the text, without the prompt."""
+        start = len(str(sample.prompt or "")) + place
+        return Mark(start, start + 1, kind, note)
 
     def sizes(self, run: TrainedRun) -> dict[str, Any]:
         """Cost of a token in training at the context of the data."""

@@ -1,0 +1,21 @@
+"""What stands first on the page of a run that did more than learn its data: a verdict, its figures,
+and sections before the curves. A room above this one makes it (family "page")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from genwright.core.content import Section
+from genwright.evaluation.figure import Figure
+
+
+@dataclass(frozen=True)
+class Lead:
+    """verdict: one sentence, plain text. figures: stand before the others. sections: before the
+    curves. beside: name of what was recorded -> name -> value, lines in its curve."""
+
+    verdict: str = ""
+    figures: Sequence[Figure] = ()
+    sections: Sequence[Section] = ()
+    beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -1,0 +1,204 @@
+"""What a policy earns, beside the model of before, real data and noise; measured anew.
+
+Policy and model of before answer the same questions with the same random numbers, at temperature 1
+from all tokens, as while the policy learned. Questions are of held-out data where there are some.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genwright.core.content import Question, Sample
+from genwright.core.draws import Draws
+from genwright.objectives.language import CausalObjective
+from genwright.objectives.policy import MODEL, REFERENCE
+from genwright.objectives.terms import Term
+from genwright.rewards.rollout import Rollouts, distinct, numbers_of, rollouts
+from genwright.runs.trained import TrainedRun
+
+SAMPLES = 128  # of each, at least as many as a question has candidates
+AT_ONCE = 64  # samples that are drawn together
+POSITION = -2  # of the draws: no step of training, and no evaluation, has it
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Some samples. terms: name -> (n,) values without weights, NaN where a measure says nothing.
+    watched: likewise, of what is not rewarded. reward: (n,) the weighted sum; NaN where a term of a
+    sample has no value. distinct_4: NaN where nothing was drawn token by token."""
+
+    samples: Sequence[Sample]
+    terms: Mapping[str, Tensor]
+    watched: Mapping[str, Tensor]
+    reward: Tensor
+    distinct_4: float = math.nan
+    truncated: float = math.nan
+
+    @property
+    def mean_reward(self) -> float:
+        """Over the samples that have one."""
+        return mean_of(self.reward)
+
+
+@dataclass(frozen=True)
+class BeforeAfter:
+    """before, after: n samples each, those of one place of one question and equal random numbers.
+    real, noise: of the data, and of no learning. split: of the data that questions and real samples
+    are from. candidates: samples of a question, side by side. terms: what is rewarded, by name."""
+
+    before: Measured
+    after: Measured
+    real: Measured
+    noise: Measured
+    split: str
+    candidates: int
+    terms: Mapping[str, Term]
+
+    @property
+    def count(self) -> int:
+        """Samples of before, and of after."""
+        return len(self.after.samples)
+
+
+def mean_of(values: Tensor) -> float:
+    """Of those that are numbers; NaN where none is."""
+    known = values[~values.isnan()]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def difference(before: Tensor, after: Tensor) -> tuple[float, float]:
+    """The mean of after minus before, and its standard error, over pairs that both have a number;
+    NaN where there are fewer than two."""
+    change = after - before
+    change = change[~change.isnan()]
+    if len(change) < 2:
+        return math.nan, math.nan
+    return float(change.mean()), float(change.std() / math.sqrt(len(change)))
+
+
+def measured(
+    stream: Rollouts, samples: Sequence[Sample], drawn: bool = False, ended: Sequence[bool] = ()
+) -> Measured:
+    """What the measures of a run give of samples. drawn: token by token, candidates side by side;
+    ended: whether each was over before its length ran out."""
+    terms = {}
+    for name, measure in stream.reward.measures.items():
+        terms[name] = numbers_of(measure, samples)
+    watched = {}
+    for name, measure in stream.watched.items():
+        watched[name] = numbers_of(measure, samples)
+    reward = total(stream.reward.terms, terms)
+    share = math.nan
+    if drawn:
+        different, all_of_them = distinct(samples, stream.settings.candidates).sum(0).tolist()
+        share = different / all_of_them if all_of_them else math.nan
+    truncated = 1 - sum(ended) / len(ended) if ended else math.nan
+    return Measured(samples, terms, watched, reward, share, truncated)
+
+
+def total(terms: Mapping[str, Term], values: Mapping[str, Tensor]) -> Tensor:
+    """(n,) the weighted sum of what terms gave; NaN where one says nothing and has no value for
+    that."""
+    parts = []
+    for name, term in terms.items():
+        value = values[name]
+        if term.otherwise is not None:
+            value = value.nan_to_num(nan=term.otherwise)
+        if term.target is not None:
+            value = -(value - term.target).abs()
+        parts.append(term.weight * value)
+    return torch.stack(parts).sum(0)
+
+
+def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
+    """Draws and measures. count: samples of before, and of after, about. Raises GenwrightError where
+    a measure is not known any more, or fails."""
+    opened = run.opened()
+    stream = rollouts(run.recipe, opened)
+    dataset = opened.dataset()
+    split = "held_out" if len(dataset.split("held_out")) else "train"
+    stream.questions = stream.sampler.questions(opened, stream.settings.rollout, split)
+    candidates = stream.settings.candidates
+    examples = torch.arange(max(1, count // candidates) * candidates)
+    questions = stream.asked(POSITION, examples)
+    found = {}
+    for name in (REFERENCE, MODEL):
+        network = run.objective.modules[name]
+        policy = CausalObjective({MODEL: network}, run.codec.space)
+        found[name] = _drawn(stream, policy, questions, examples)
+    real = real_samples(run, stream, questions, split)
+    noise = noise_samples(run, stream, real)
+    return BeforeAfter(
+        found[REFERENCE],
+        found[MODEL],
+        measured(stream, real),
+        measured(stream, noise),
+        split,
+        candidates,
+        stream.reward.terms,
+    )
+
+
+def _drawn(
+    stream: Rollouts, policy: CausalObjective, questions: Sequence[Question], examples: Tensor
+) -> Measured:
+    """What a model answers, some samples at once."""
+    samples: list[Sample] = []
+    ended: list[bool] = []
+    end = stream.sampler.end(stream.codec)
+    with torch.no_grad():
+        for part in examples.split(AT_ONCE):
+            asked = [questions[number] for number in part.tolist()]
+            draws = Draws(stream.seed, POSITION, part)
+            _, _, drawn = stream.drawn(policy, asked, draws)
+            samples += stream.samples(asked, drawn, 0, part)
+    for sample in samples:
+        ended.append(end is None or sample.tokens[-1:] == (end,))
+    return measured(stream, samples, True, ended)
+
+
+def real_samples(
+    run: TrainedRun, stream: Rollouts, questions: Sequence[Question], split: str
+) -> list[Sample]:
+    """What the data answer to these questions; where the questions have no answers, samples of the
+    split."""
+    if all(question.answer is not None for question in questions):
+        return [_answered(run, stream, number, q) for number, q in enumerate(questions)]
+    found: list[Sample] = run.kind.sampler.real(run.dataset(), split, len(questions))
+    return found
+
+
+def _answered(run: TrainedRun, stream: Rollouts, number: int, question: Question) -> Sample:
+    """The answer of the data as a sample."""
+    tokens = list(run.codec.encode(question.answer))
+    end = stream.sampler.end(run.codec)
+    if end is not None:
+        tokens.append(end)
+    return _of_tokens(run, stream, question, tokens, number)
+
+
+def noise_samples(run: TrainedRun, stream: Rollouts, real: Sequence[Sample]) -> list[Sample]:
+    """As many samples that need no learning, by the content's own way; of those that it gives as
+    tokens alone, what they mean."""
+    found = []
+    for number, sample in enumerate(run.kind.sampler.noise(real, run.recipe.seed)):
+        if sample.content is None:
+            asked = Question((), real[number].prompt, answer=real[number].answer)
+            sample = _of_tokens(run, stream, asked, sample.tokens, number)
+        found.append(sample)
+    return found
+
+
+def _of_tokens(
+    run: TrainedRun, stream: Rollouts, question: Question, tokens: Sequence[int], number: int
+) -> Sample:
+    unknown = [0.0] * len(tokens)
+    sampler: Any = stream.sampler
+    sample: Sample = sampler.drawn(run.codec, question, tokens, unknown, True, 0, number)
+    return sample

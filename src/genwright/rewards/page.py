@@ -1,0 +1,222 @@
+"""What stands first on the page of a run that learned from rewards: the verdict, and what it earns
+beside the model of before, real data and noise, all measured anew."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from torch import Tensor
+
+from genwright.core.content import Mark, Question, Sample, Section
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import register
+from genwright.evaluation.figure import Figure, number, shown
+from genwright.objectives.terms import Term
+from genwright.reporting.fragments import soft
+from genwright.reporting.lead import Lead
+from genwright.rewards.before_after import BeforeAfter, Measured, before_after, mean_of
+from genwright.rewards.reward import Reward
+from genwright.rewards.rollout_log import FILE
+from genwright.rewards.verdict import verdict
+from genwright.runs.trained import TrainedRun
+from genwright.training.records import read
+
+PAIRS = 4  # samples that are shown before and after
+ALARMED = 5  # samples of an alarm that are shown
+MEASURED_NOTE = soft(
+    "Measured for this page: model before and after answer the same questions with the same random"
+    " numbers, at temperature 1 from all tokens. ± is a standard error over samples, of the change"
+    " over pairs of them."
+)
+PAIRS_NOTE = soft(
+    "The first samples of the first questions, not chosen; left of before, right of after, of the"
+    " same random numbers. What measures have found is marked at its place."
+)
+
+
+def lead(run: TrainedRun) -> Lead:
+    """The first part of a run's page; where its rewards cannot be measured any more, it says
+    why."""
+    try:
+        found = before_after(run)
+    except GenwrightError as problem:
+        return Lead(f"What it earns could not be measured again: {problem}")
+    reward = Reward(run.recipe.objective.rewards, run.kind.kind)
+    sections = [
+        Section("What it earns", _table(run, found, reward), MEASURED_NOTE),
+        Section("Before and after", _pairs(run, found, reward), PAIRS_NOTE),
+        Section("When it was gamed", _alarmed(run)),
+    ]
+    beside = {}
+    for name, values in found.real.terms.items():
+        beside[f"reward/{name}"] = {"real data": mean_of(values)}
+    for name, values in found.real.watched.items():
+        beside[f"watched/{name}"] = {"real data": mean_of(values)}
+    return Lead(verdict(found, run.records, run.step), [figure(found)], sections, beside)
+
+
+def figure(found: BeforeAfter) -> Figure:
+    """The reward."""
+    return Figure(
+        "reward",
+        found.after.mean_reward,
+        "weighted sum",
+        found.count,
+        floors=_finite({"before": found.before.mean_reward, "noise": found.noise.mean_reward}),
+        ceilings=_finite({"real data": found.real.mean_reward}),
+        direction="higher",
+        detail="of the model after learning; before: the same questions and random numbers",
+        headline=True,
+    )
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+# ---- the table
+
+
+def _table(run: TrainedRun, found: BeforeAfter, reward: Reward) -> str:
+    """Terms and what is not rewarded, of real data, before, after, and noise."""
+    states = (found.real, found.before, found.after, found.noise)
+    counts = [f"<small>on {len(state.samples):,}</small>" for state in states]
+    names = ("real data", "before", "after", "noise")
+    heads = "".join(f"<th>{n}{c}</th>" for n, c in zip(names, counts, strict=True))
+    head = f"<tr><th>measure</th><th>unit</th>{heads}<th>change</th></tr>"
+    lines = [_row("<b>reward</b><small>the weighted sum</small>", "", _rewards(found))]
+    for name, term in reward.terms.items():
+        label = f"{escape(name)}<small>{escape(_role(term))}</small>"
+        values = [state.terms[name] for state in states]
+        lines.append(_row(label, reward.measures[name].unit, values))
+    for name, measure in run.kind.measures.items():
+        if name in found.after.watched:
+            values = [state.watched[name] for state in states]
+            lines.append(_row(f"{escape(name)}<small>not rewarded</small>", measure.unit, values))
+    lines += _whole(found)
+    return f'<div class="card"><table>{head}{"".join(lines)}</table></div>'
+
+
+def _rewards(found: BeforeAfter) -> list[Tensor]:
+    return [state.reward for state in (found.real, found.before, found.after, found.noise)]
+
+
+def _role(term: Term) -> str:
+    """How a term counts."""
+    if term.target is not None:
+        return f"rewarded near {number(term.target)}, weight {number(term.weight)}"
+    if term.weight < 0:
+        return f"avoided, weight {number(term.weight)}"
+    return f"rewarded, weight {number(term.weight)}"
+
+
+def _row(label: str, unit: str, values: Sequence[Tensor]) -> str:
+    """values: (n,) of real data, before, after, and noise."""
+    cells = "".join(f'<td class="value">{_mean_shown(of, unit)}</td>' for of in values)
+    _, before, after, _ = values
+    change = after - before
+    change = change[~change.isnan()]
+    text = ""
+    if len(change) > 1:
+        error = float(change.std()) / math.sqrt(len(change))
+        text = f"{_signed(float(change.mean()), unit)}<small>± {shown(error, unit)}</small>"
+    return f'<tr><td>{label}</td><td>{escape(unit)}</td>{cells}<td class="value">{text}</td></tr>'
+
+
+def _mean_shown(values: Tensor, unit: str) -> str:
+    """A mean with its standard error, and of how many where that is not all."""
+    known = values[~values.isnan()]
+    if not len(known):
+        return "-"
+    text = f"<b>{shown(float(known.mean()), unit)}</b>"
+    if len(known) > 1:
+        error = float(known.std()) / math.sqrt(len(known))
+        text += f"<small>± {shown(error, unit)}</small>"
+    if len(known) < len(values):
+        text += f"<small>of {len(known):,}</small>"
+    return text
+
+
+def _signed(value: float, unit: str) -> str:
+    text = shown(abs(value), unit)
+    return f"+{text}" if value >= 0 else f"−{text}"
+
+
+def _whole(found: BeforeAfter) -> list[str]:
+    """What is measured of all samples together."""
+    lines = []
+    of_all = {
+        "different 4-grams of tokens": [state.distinct_4 for state in (found.before, found.after)],
+        "cut by their length": [state.truncated for state in (found.before, found.after)],
+    }
+    for name, (before, after) in of_all.items():
+        cells = "".join(
+            f'<td class="value"><b>{shown(value, "share")}</b></td>' for value in (before, after)
+        )
+        change = f'<td class="value">{_signed(after - before, "share")}</td>'
+        label = f"<td>{name}<small>of all samples together</small></td><td>share</td>"
+        lines.append(f"<tr>{label}<td>-</td>{cells}<td>-</td>{change}</tr>")
+    return lines
+
+
+# ---- samples
+
+
+def _pairs(run: TrainedRun, found: BeforeAfter, reward: Reward) -> str:
+    """The first candidate of the first questions, before and after."""
+    rows = range(0, found.count, found.candidates)[:PAIRS]
+    html = ""
+    for row in rows:
+        before = _card(run, "before", found.before, row, reward)
+        after = _card(run, "after", found.after, row, reward)
+        html += f'<div class="pair samples">{before}{after}</div>'
+    return html
+
+
+def _card(run: TrainedRun, name: str, of: Measured, row: int, reward: Reward) -> str:
+    earned = [f"reward {number(float(of.reward[row]))}"]
+    for term, values in of.terms.items():
+        unit = reward.measures[term].unit
+        earned.append(f"{term} {shown(float(values[row]), unit)}")
+    title = f"{name}: {', '.join(earned)}"
+    sample = of.samples[row]
+    html = run.kind.view.show(sample, marks_of(run, sample, reward)).html
+    return f'<div class="card"><h3>{escape(title)}</h3>{html}</div>'
+
+
+def marks_of(run: TrainedRun, sample: Sample, reward: Reward) -> list[Mark]:
+    """Where terms that say where have found something; what costs is a fault."""
+    marks = []
+    for name, measure in reward.measures.items():
+        if measure.gives != "parts":
+            continue
+        for place, value in measure.values([sample])[0].items():
+            worth = reward.terms[name].weight * value
+            if worth:
+                kind = "earned" if worth > 0 else "fault"
+                mark = run.kind.mark(sample, place, kind, name)
+                marks += [] if mark is None else [mark]
+    return marks
+
+
+def _alarmed(run: TrainedRun) -> str:
+    """The samples that an alarm has shown."""
+    entries = [entry for entry in read(run.folder / FILE) if "alarm" in entry][:ALARMED]
+    html = ""
+    for entry in entries:
+        question = Question(tuple(entry["question"]), entry.get("prompt"))
+        tokens = entry["tokens"]
+        unknown = [0.0] * len(tokens)
+        ended = bool(entry["ended"])
+        sample = run.kind.sampler.drawn(
+            run.codec, question, tokens, unknown, ended, 0, entry["number"]
+        )
+        title = f"step {entry['step']:,}: reward {number(entry['reward'])}"
+        shown_html = run.kind.view.show(sample).html
+        html += f'<div class="card"><h3>{escape(title)}</h3>{shown_html}</div>'
+    return html
+
+
+register("page", "rollouts", lead)

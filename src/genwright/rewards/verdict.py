@@ -1,0 +1,111 @@
+"""What is to be said of a run that learned from rewards, in one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from genwright.evaluation.figure import number
+from genwright.rewards.before_after import BeforeAfter, difference, mean_of
+
+SURE = 2.0  # standard errors by which the reward must have changed
+FAR = 3.0  # and by which one of many other measures must have moved away from real data
+NAMED = 3  # measures that are named
+HELD_OUT = "held_out"
+GAMED = "gaming: "
+
+
+def verdict(found: BeforeAfter, records: Sequence[Mapping[str, Any]], step: int) -> str:
+    """records: of the run. step: of the checkpoint that was measured. Plain text."""
+    parts = [_reward(found)]
+    parts += filter(None, [_held_out(records, step), _moved(found)])
+    sentence = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+    return f"{_gamed(records, step)}{sentence[:1].upper()}{sentence[1:]}."
+
+
+def _gamed(records: Sequence[Mapping[str, Any]], step: int) -> str:
+    """The alarm, if one rang."""
+    for record in records:
+        text = str(record.get("event", ""))
+        if text.startswith(GAMED):
+            what = text.removeprefix(GAMED).partition(";")[0]
+            at = int(record["step"])
+            shown = "the last good one" if step < at else "of after that"
+            return (
+                f"It gamed its reward: at step {at:,} {what}. What follows is of step {step:,},"
+                f" {shown}. "
+            )
+    return ""
+
+
+def _reward(found: BeforeAfter) -> str:
+    before = found.before.mean_reward
+    after = found.after.mean_reward
+    change, error = difference(found.before.reward, found.after.reward)
+    values = f"from {number(before)} to {number(after)}"
+    if not abs(change) > SURE * error:
+        what = f"the reward did not change beyond chance ({values})"
+    elif change > 0:
+        what = f"the reward rose {values}"
+    else:
+        what = f"the reward fell {values}"
+    real = found.real.mean_reward
+    if math.isfinite(real):
+        what += f", where real data have {number(real)}"
+    return what
+
+
+def _held_out(records: Sequence[Mapping[str, Any]], step: int) -> str:
+    """How likely real data are, before and now; "" where that was not measured."""
+    losses = {}
+    for record in records:
+        if HELD_OUT in record and "loss" in record[HELD_OUT]:
+            losses[int(record["step"])] = record[HELD_OUT]["loss"]
+    if 0 not in losses or step not in losses or not losses[0]:
+        return ""
+    change = losses[step] / losses[0] - 1
+    return (
+        f"real held-out data cost {number(losses[step])} nats a token"
+        f" ({number(losses[0])} before, {change:+.1%})"
+    )
+
+
+def moved_away(found: BeforeAfter) -> list[str]:
+    """Measures that are not rewarded, and are further from real data than before, beyond chance;
+    those that moved most first."""
+    moved = []
+    for name, after in found.after.watched.items():
+        before = found.before.watched[name]
+        real = mean_of(found.real.watched[name])
+        further = abs(mean_of(after) - real) - abs(mean_of(before) - real)
+        error = _error(before, after)
+        if further > FAR * error:
+            moved.append((further / error if error else math.inf, name))
+    return [name for _, name in sorted(moved, reverse=True)]
+
+
+def _error(before: Tensor, after: Tensor) -> float:
+    """The standard error of the difference of two means; NaN where there is none."""
+    square = 0.0
+    for values in (before, after):
+        known = values[~values.isnan()]
+        if len(known) < 2:
+            return math.nan
+        square += float(known.var()) / len(known)
+    return math.sqrt(square)
+
+
+def _moved(found: BeforeAfter) -> str:
+    """What the reward has cost elsewhere."""
+    count = len(found.after.watched)
+    if not count:
+        return ""
+    moved = moved_away(found)
+    if not moved:
+        return f"none of {count} measures that were not rewarded moved away from real data"
+    names = ", ".join(moved[:NAMED])
+    more = f" and {len(moved) - NAMED} more" if len(moved) > NAMED else ""
+    return f"{len(moved)} of {count} measures that were not rewarded moved away: {names}{more}"
