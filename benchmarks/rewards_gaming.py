@@ -1,4 +1,4 @@
-"""Rewards that can be gamed, in miniature: whether and when the rule of `rewards/gaming.py` notices.
+"""Rewards that can be gamed, in miniature: when the rule of `rewards/gaming.py` notices it.
 
     python benchmarks/rewards_gaming.py [--out FILE] [--seeds 10] [--honest 12] [--steps 100]
 
@@ -469,7 +469,8 @@ def main() -> None:
     stayed = sum(found["whose hidden measure stayed"] for found in honest.values())
     false = sum(found["false alarms"] for found in honest.values())
     enough = all(
-        found["noticed in time"] >= 0.9 * found["with an onset"] and found["with an onset"] >= 0.9 * found["runs"]
+        found["noticed in time"] >= 0.9 * found["with an onset"]
+        and found["with an onset"] >= 0.9 * found["runs"]
         for found in cheats.values()
     )
     met = enough and stayed >= 30 and false <= 1

@@ -19,6 +19,7 @@ from genwright.core.draws import Draws
 from genwright.objectives.language import CausalObjective
 from genwright.objectives.policy import MODEL, REFERENCE
 from genwright.objectives.terms import Term
+from genwright.rewards.reward import Reward
 from genwright.rewards.rollout import Rollouts, distinct, numbers_of, rollouts
 from genwright.runs.trained import TrainedRun
 
@@ -50,7 +51,7 @@ class Measured:
 class BeforeAfter:
     """before, after: n samples each, those of one place of one question and equal random numbers.
     real, noise: of the data, and of no learning. split: of the data that questions and real samples
-    are from. candidates: samples of a question, side by side. terms: what is rewarded, by name."""
+    are from. candidates: samples of a question, side by side. reward: what is rewarded."""
 
     before: Measured
     after: Measured
@@ -58,7 +59,7 @@ class BeforeAfter:
     noise: Measured
     split: str
     candidates: int
-    terms: Mapping[str, Term]
+    reward: Reward | None = None
 
     @property
     def count(self) -> int:
@@ -117,12 +118,11 @@ def total(terms: Mapping[str, Term], values: Mapping[str, Tensor]) -> Tensor:
 
 
 def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
-    """Draws and measures. count: samples of before, and of after, about. Raises GenwrightError where
-    a measure is not known any more, or fails."""
+    """Draws and measures. count: samples of before, and of after, about. Raises GenwrightError
+    where a measure is not known any more, or fails."""
     opened = run.opened()
     stream = rollouts(run.recipe, opened)
-    dataset = opened.dataset()
-    split = "held_out" if len(dataset.split("held_out")) else "train"
+    split = "held_out" if run.kind.sampler.real(opened.dataset(), "held_out", 1) else "train"
     stream.questions = stream.sampler.questions(opened, stream.settings.rollout, split)
     candidates = stream.settings.candidates
     examples = torch.arange(max(1, count // candidates) * candidates)
@@ -141,7 +141,7 @@ def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
         measured(stream, noise),
         split,
         candidates,
-        stream.reward.terms,
+        stream.reward,
     )
 
 

@@ -43,7 +43,8 @@ def lead(run: TrainedRun) -> Lead:
         found = before_after(run)
     except GenwrightError as problem:
         return Lead(f"What it earns could not be measured again: {problem}")
-    reward = Reward(run.recipe.objective.rewards, run.kind.kind)
+    reward = found.reward
+    assert reward is not None  # of what was measured
     sections = [
         Section("What it earns", _table(run, found, reward), MEASURED_NOTE),
         Section("Before and after", _pairs(run, found, reward), PAIRS_NOTE),

@@ -12,7 +12,7 @@ from genwright.contents.music.figures import HELD_OUT
 from genwright.contents.music.sampler import MusicSampler
 from genwright.contents.music.score import from_plain
 from genwright.contents.music.view import MusicView, piece_card, spread_cards
-from genwright.core.content import Section
+from genwright.core.content import Mark, Sample, Section
 from genwright.core.progress import track
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
@@ -38,6 +38,11 @@ class MusicContent(Content):
         """Figures of likelihood, notes and rules, and pieces that the report shows; takes some
         minutes on two cores."""
         return evaluate_music(run, counts)
+
+    def mark(self, sample: Sample, place: tuple[int, int], kind: str, note: str) -> Mark:
+        """place: (step, voice)."""
+        step, _ = place
+        return Mark(step, step + 1, kind, note)
 
     def sections(self, run: TrainedRun, evaluation: Evaluation) -> list[Section]:
         """Samples, harmonised melodies and a real piece; and the histograms of what was made beside

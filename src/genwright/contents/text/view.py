@@ -66,7 +66,7 @@ def whole_text(sample: Sample) -> str:
 
 def marked(text: str, marks: Sequence[Mark]) -> str:
     """A text as HTML. Marks: "prompt" is highlighted, "copied" underlined; where they overlap
-    both."""
+    both. Of any other kind: highlighted, with its note on hovering."""
     places = {0, len(text)}
     for mark in marks:
         places.update((_inside(mark.start, text), _inside(mark.stop, text)))
@@ -74,11 +74,15 @@ def marked(text: str, marks: Sequence[Mark]) -> str:
     out = []
     for start, stop in zip(edges, edges[1:], strict=False):
         piece = escape(text[start:stop])
-        kinds = {mark.kind for mark in marks if mark.start <= start and stop <= mark.stop}
+        here = [mark for mark in marks if mark.start <= start and stop <= mark.stop]
+        kinds = {mark.kind for mark in here}
         if "copied" in kinds:
             piece = f'<u class="copy">{piece}</u>'
         if "prompt" in kinds:
             piece = f'<mark class="prompt">{piece}</mark>'
+        for kind in sorted(kinds - {"copied", "prompt"}):
+            notes = ", ".join(mark.note for mark in here if mark.kind == kind)
+            piece = f'<mark class="{escape(kind)}" title="{escape(notes)}">{piece}</mark>'
         out.append(piece)
     return "".join(out)
 
