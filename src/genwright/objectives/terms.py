@@ -8,6 +8,9 @@ from pydantic import Field
 
 from genwright.core.registry import Settings
 
+OFF = (
+    ", off target"  # behind the name of a term, in records: how far its values are from its target
+)
 NonEmpty = Annotated[str, Field(min_length=1)]
 
 

@@ -8,10 +8,12 @@ function of the records of the steps so far:
    moved (`MOVED` nats a sample). How much a step's mean varies by chance: from the differences of
    one step to the next among the first `FIRST` steps, which a slow drift does not widen.
 2. Each figure has a band around that (`band_of`): its noise, and a margin that honest learning
-   needs. Watched measures may lie anywhere between the model of before and real data, or a share of
-   the spread of real data beyond. Entropy, distinct 4-grams and length may change by a share. The
-   loss on real held-out data, which is measured on the schedule of evaluations, may rise by a
-   share.
+   needs. Watched measures may lie anywhere between the model of before and real data, or the spread
+   of real data beyond. Entropy, distinct 4-grams and length may change by a share; so may the
+   surprise, what a token of the policy costs the model of before (entropy + kl, in nats): who
+   learns the likelier half of what he knew surprises no more, who writes what he never would have
+   does. The loss on real held-out data, which is measured on the schedule of evaluations, may rise
+   by a share, and a large one: it rises wherever a policy keeps to a part of the data.
 3. A figure has left where its mean over the last `WINDOW` steps is out of its band. A term has
    risen where its mean over them is above that of before by more than its noise.
 4. Gaming is both at once. The term that is named is the one that added most to the reward.
@@ -33,7 +35,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from genwright.evaluation.figure import number
-from genwright.objectives.terms import Term
+from genwright.objectives.terms import OFF, Term
 
 FIRST = 20  # steps by which noise is known
 LEAST = 8  # of them, before which nothing is said
@@ -42,9 +44,14 @@ RECENT = 4  # last steps whose mean tells whether a step is good
 MOVED = 0.02  # nats a sample from the reference, up to which a policy is still the model of before
 SURE = 4.0  # standard errors that a figure may be off by chance
 # name of a figure -> by what share of the value of before it may fall and rise
-SHARES = {"distinct_4": (0.25, 0.5), "entropy": (0.5, 0.5), "length": (0.4, 0.6)}
-SPREADS = 0.75  # spreads of real data that a watched measure may lie outside of what is usual
-LOSS = 0.1  # share that the loss on real held-out data may rise by
+SHARES = {
+    "distinct_4": (0.25, 0.5),
+    "entropy": (0.5, 0.5),
+    "length": (0.4, 0.6),
+    "surprise": (math.inf, 0.15),
+}
+SPREADS = 1.0  # spreads of real data that a watched measure may lie outside of what is usual
+LOSS = 0.5  # share that the loss on real held-out data may rise by
 LEAST_SPREAD = 0.1  # of a measure that is a share
 HELD_OUT = "held_out.loss"
 WATCHED = "watched/"
@@ -306,25 +313,22 @@ class Rule:
         found = []
         for term in self.terms:
             name = f"reward/{term.title}"
+            weight = term.weight
+            if term.target is not None:
+                name += OFF
+                weight = -weight
             first = early(history.first, name)
             now = now_of(history, name, WINDOW)
             if first is None or math.isnan(now):
                 continue
-            gain = _worth(term, now) - _worth(term, first.before)
-            if gain > abs(term.weight) * SURE * first.error(WINDOW):
-                found.append(Risen(term.title, first.before, now, gain))
+            gain = weight * (now - first.before)
+            if gain > abs(weight) * SURE * first.error(WINDOW):
+                found.append(Risen(name.removeprefix("reward/"), first.before, now, gain))
         return found
 
 
 def _gain(risen: Risen) -> float:
     return risen.gain
-
-
-def _worth(term: Term, value: float) -> float:
-    """What a term of this mean adds to the reward."""
-    if term.target is not None:
-        value = -abs(value - term.target)
-    return term.weight * value
 
 
 # ---- rows from records
@@ -333,6 +337,8 @@ def _worth(term: Term, value: float) -> float:
 def row_of(record: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a record, those of its evaluation as "held_out.NAME"."""
     row = _numbers(record)
+    if "kl" in row and "entropy" in row:
+        row["surprise"] = row["kl"] + row["entropy"]
     for name, value in _numbers(record.get("held_out", {})).items():
         row[f"held_out.{name}"] = value
     return row
