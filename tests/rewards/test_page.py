@@ -173,6 +173,7 @@ def test_a_run_whose_reward_is_gone_says_so(run, monkeypatch, tmp_path):
     monkeypatch.delitem(registry._known["measure"], "text words")
     page = run.report(tmp_path / "page.html").read_text()
     assert "What it earns could not be measured again: there is no measure" in page
+    assert re.search(r"While it learned, its reward went from [\d.-]+ to [\d.-]+ \(means", page)
 
 
 # ---- the verdict, by hand

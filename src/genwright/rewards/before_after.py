@@ -19,12 +19,16 @@ from genwright.core.draws import Draws
 from genwright.objectives.language import CausalObjective
 from genwright.objectives.policy import MODEL, REFERENCE
 from genwright.objectives.terms import Term
-from genwright.rewards.reward import Reward
-from genwright.rewards.rollout import Rollouts, distinct, numbers_of, rollouts
+from genwright.rewards.guard import values_of
+from genwright.rewards.reward import Reward, numbers
+from genwright.rewards.rollout import Rollouts, distinct, rollouts
+from genwright.runs.content import kind_of
 from genwright.runs.trained import TrainedRun
 
 SAMPLES = 128  # of each, at least as many as a question has candidates
 AT_ONCE = 64  # samples that are drawn together
+PATIENCE = 10.0  # times the time limit of a step that each measure may take
+OF = {REFERENCE: "the model of before", MODEL: "the model after learning"}
 POSITION = -2  # of the draws: no step of training, and no evaluation, has it
 
 
@@ -84,16 +88,21 @@ def difference(before: Tensor, after: Tensor) -> tuple[float, float]:
 
 
 def measured(
-    stream: Rollouts, samples: Sequence[Sample], drawn: bool = False, ended: Sequence[bool] = ()
+    stream: Rollouts,
+    samples: Sequence[Sample],
+    of: str,
+    drawn: bool = False,
+    ended: Sequence[bool] = (),
 ) -> Measured:
-    """What the measures of a run give of samples. drawn: token by token, candidates side by side;
-    ended: whether each was over before its length ran out."""
+    """What the measures of a run give of samples. of: what they are, in words. drawn: token by
+    token, candidates side by side; ended: whether each was over before its length ran out. Raises
+    GenwrightError where a measure fails."""
+    seconds = PATIENCE * stream.settings.rollout.time_limit
     terms = {}
     for name, measure in stream.reward.measures.items():
-        terms[name] = numbers_of(measure, samples)
-    watched = {}
-    for name, measure in stream.watched.items():
-        watched[name] = numbers_of(measure, samples)
+        found = numbers(values_of(name, measure, samples, seconds, of))
+        terms[name] = torch.tensor(found, dtype=torch.float64)
+    watched = stream.measured(samples, of, PATIENCE)
     reward = total(stream.reward.terms, terms)
     share = math.nan
     if drawn:
@@ -121,9 +130,8 @@ def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
     """Draws and measures. count: samples of before, and of after, about. Raises GenwrightError
     where a measure is not known any more, or fails."""
     opened = run.opened()
-    stream = rollouts(run.recipe, opened)
-    split = "held_out" if run.kind.sampler.real(opened.dataset(), "held_out", 1) else "train"
-    stream.questions = stream.sampler.questions(opened, stream.settings.rollout, split)
+    split = "held_out" if kind_of(run).sampler.real(opened.dataset(), "held_out", 1) else "train"
+    stream = rollouts(run.recipe, opened, split)
     candidates = stream.settings.candidates
     examples = torch.arange(max(1, count // candidates) * candidates)
     questions = stream.asked(POSITION, examples)
@@ -131,14 +139,14 @@ def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
     for name in (REFERENCE, MODEL):
         network = run.objective.modules[name]
         policy = CausalObjective({MODEL: network}, run.codec.space)
-        found[name] = _drawn(stream, policy, questions, examples)
+        found[name] = _drawn(stream, policy, questions, examples, OF[name])
     real = real_samples(run, stream, questions, split)
     noise = noise_samples(run, stream, real)
     return BeforeAfter(
         found[REFERENCE],
         found[MODEL],
-        measured(stream, real),
-        measured(stream, noise),
+        measured(stream, real, "real data"),
+        measured(stream, noise, "noise"),
         split,
         candidates,
         stream.reward,
@@ -146,9 +154,13 @@ def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
 
 
 def _drawn(
-    stream: Rollouts, policy: CausalObjective, questions: Sequence[Question], examples: Tensor
+    stream: Rollouts,
+    policy: CausalObjective,
+    questions: Sequence[Question],
+    examples: Tensor,
+    of: str,
 ) -> Measured:
-    """What a model answers, some samples at once."""
+    """What a model answers, some samples at once. of: which, in words."""
     samples: list[Sample] = []
     ended: list[bool] = []
     end = stream.sampler.end(stream.codec)
@@ -160,7 +172,7 @@ def _drawn(
             samples += stream.samples(asked, drawn, 0, part)
     for sample in samples:
         ended.append(end is None or sample.tokens[-1:] == (end,))
-    return measured(stream, samples, True, ended)
+    return measured(stream, samples, of, True, ended)
 
 
 def real_samples(
@@ -170,7 +182,7 @@ def real_samples(
     split."""
     if all(question.answer is not None for question in questions):
         return [_answered(run, stream, number, q) for number, q in enumerate(questions)]
-    found: list[Sample] = run.kind.sampler.real(run.dataset(), split, len(questions))
+    found: list[Sample] = kind_of(run).sampler.real(run.dataset(), split, len(questions))
     return found
 
 
@@ -187,7 +199,7 @@ def noise_samples(run: TrainedRun, stream: Rollouts, real: Sequence[Sample]) -> 
     """As many samples that need no learning, by the content's own way; of those that it gives as
     tokens alone, what they mean."""
     found = []
-    for number, sample in enumerate(run.kind.sampler.noise(real, run.recipe.seed)):
+    for number, sample in enumerate(kind_of(run).sampler.noise(real, run.recipe.seed)):
         if sample.content is None:
             asked = Question((), real[number].prompt, answer=real[number].answer)
             sample = _of_tokens(run, stream, asked, sample.tokens, number)

@@ -9,11 +9,12 @@ function of the records of the steps so far:
    one step to the next among the first `FIRST` steps, which a slow drift does not widen.
 2. Each figure has a band around that (`band_of`): its noise, and a margin that honest learning
    needs. Watched measures may lie anywhere between the model of before and real data, or the spread
-   of real data beyond. Entropy, distinct 4-grams and length may change by a share; so may the
-   surprise, what a token of the policy costs the model of before (entropy + kl, in nats): who
-   learns the likelier half of what he knew surprises no more, who writes what he never would have
-   does. The loss on real held-out data, which is measured on the schedule of evaluations, may rise
-   by a share, and a large one: it rises wherever a policy keeps to a part of the data.
+   of real data beyond. Entropy, distinct 4-grams and length may change by a share. So may the
+   surprise, what a token of the policy costs the model of before (entropy + kl, in nats): a policy
+   that keeps to the likely part of what it knew surprises no more than before, one that writes what
+   it never would have does. The loss on real held-out data, which is measured on the schedule of
+   evaluations, may rise by a share, and a large one: it rises wherever a policy keeps to a part of
+   the data.
 3. A figure has left where its mean over the last `WINDOW` steps is out of its band. A term has
    risen where its mean over them is above that of before by more than its noise.
 4. Gaming is both at once. The term that is named is the one that added most to the reward.

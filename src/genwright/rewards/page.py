@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from genwright.rewards.before_after import BeforeAfter, Measured, before_after, 
 from genwright.rewards.reward import Reward
 from genwright.rewards.rollout_log import FILE
 from genwright.rewards.verdict import verdict
+from genwright.runs.content import kind_of
 from genwright.runs.trained import TrainedRun
 from genwright.training.records import read
 
@@ -42,7 +44,7 @@ def lead(run: TrainedRun) -> Lead:
     try:
         found = before_after(run)
     except GenwrightError as problem:
-        return Lead(f"What it earns could not be measured again: {problem}")
+        return Lead(f"What it earns could not be measured again: {problem} {recorded(run.records)}")
     reward = found.reward
     assert reward is not None  # of what was measured
     sections = [
@@ -56,6 +58,20 @@ def lead(run: TrainedRun) -> Lead:
     for name, values in found.real.watched.items():
         beside[f"watched/{name}"] = {"real data": mean_of(values)}
     return Lead(verdict(found, run.records, run.step), [figure(found)], sections, beside)
+
+
+def recorded(records: Sequence[Mapping[str, Any]]) -> str:
+    """The reward of the first and of the last steps, as they were recorded."""
+    rewards = [record["reward"] for record in records if "reward" in record]
+    if not rewards:
+        return ""
+    few = max(1, len(rewards) // 10)
+    first = math.fsum(rewards[:few]) / few
+    last = math.fsum(rewards[-few:]) / few
+    return (
+        f"While it learned, its reward went from {number(first)} to {number(last)}"
+        f" (means of {few} steps)."
+    )
 
 
 def figure(found: BeforeAfter) -> Figure:
@@ -92,7 +108,7 @@ def _table(run: TrainedRun, found: BeforeAfter, reward: Reward) -> str:
         label = f"{escape(name)}<small>{escape(_role(term))}</small>"
         values = [state.terms[name] for state in states]
         lines.append(_row(label, reward.measures[name].unit, values))
-    for name, measure in run.kind.measures.items():
+    for name, measure in kind_of(run).measures.items():
         if name in found.after.watched:
             values = [state.watched[name] for state in states]
             lines.append(_row(f"{escape(name)}<small>not rewarded</small>", measure.unit, values))
@@ -183,7 +199,7 @@ def _card(run: TrainedRun, name: str, of: Measured, row: int, reward: Reward) ->
         earned.append(f"{term} {shown(float(values[row]), unit)}")
     title = f"{name}: {', '.join(earned)}"
     sample = of.samples[row]
-    html = run.kind.view.show(sample, marks_of(run, sample, reward)).html
+    html = kind_of(run).view.show(sample, marks_of(run, sample, reward)).html
     return f'<div class="card"><h3>{escape(title)}</h3>{html}</div>'
 
 
@@ -197,7 +213,7 @@ def marks_of(run: TrainedRun, sample: Sample, reward: Reward) -> list[Mark]:
             worth = reward.terms[name].weight * value
             if worth:
                 kind = "earned" if worth > 0 else "fault"
-                mark = run.kind.mark(sample, place, kind, name)
+                mark = kind_of(run).mark(sample, place, kind, name)
                 marks += [] if mark is None else [mark]
     return marks
 
@@ -211,11 +227,11 @@ def _alarmed(run: TrainedRun) -> str:
         tokens = entry["tokens"]
         unknown = [0.0] * len(tokens)
         ended = bool(entry["ended"])
-        sample = run.kind.sampler.drawn(
+        sample = kind_of(run).sampler.drawn(
             run.codec, question, tokens, unknown, ended, 0, entry["number"]
         )
         title = f"step {entry['step']:,}: reward {number(entry['reward'])}"
-        shown_html = run.kind.view.show(sample).html
+        shown_html = kind_of(run).view.show(sample).html
         html += f'<div class="card"><h3>{escape(title)}</h3>{shown_html}</div>'
     return html
 

@@ -24,6 +24,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.registry import content_of, measures_of, register
 from genwright.evaluation.held_out import evaluating
 from genwright.objectives.policy import Policy
+from genwright.objectives.terms import OFF
 from genwright.recipe.schema import Recipe
 from genwright.rewards.guard import values_of
 from genwright.rewards.reward import Reward, Scored, numbers
@@ -124,6 +125,9 @@ class Rollouts(Hook):
         }
         for name, values in scored.values.items():
             batch[f"reward/{name}"] = values
+            target = self.reward.terms[name].target
+            if target is not None:
+                batch[f"reward/{name}{OFF}"] = (values - target).abs()
         for name, values in watched.items():
             batch[f"watched/{name}"] = values
         return batch
