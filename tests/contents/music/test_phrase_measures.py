@@ -39,7 +39,11 @@ def test_a_bar_that_stood_before_comes_again():
 
 
 def test_a_bar_comes_again_at_another_height():
-    assert again(UP, [pitch + 7 for pitch in UP]) == [False, True]
+    assert again(UP, DOWN, [pitch + 7 for pitch in UP]) == [False, False, True]
+
+
+def test_a_bar_that_is_said_again_at_once_is_no_form():
+    assert again(UP, UP, UP, DOWN, UP) == [False, False, False, False, True]
 
 
 def test_intervals_and_rhythm_both_belong_to_it():
@@ -68,10 +72,12 @@ def test_a_note_that_goes_on_beyond_the_bar_counts_to_the_bar_line():
 def test_bars_of_another_length_are_other_bars():
     notes = [Note(4 * place, 4, 60 + place) for place in range(6)]
     score = Score((tuple(notes),), 24, bars=(0, 12), meters=(Meter(0, 3, 4),))
-    assert repeated_bars(bars_of(score)) == [False, True]
+    first, second = bars_of(score)
+    assert first.pattern == second.pattern
     meters = (Meter(0, 3, 4), Meter(12, 4, 4))
     score = Score((tuple(notes),), 28, bars=(0, 12), meters=meters)
-    assert repeated_bars(bars_of(score)) == [False, False]
+    first, second = bars_of(score)
+    assert first.pattern != second.pattern
 
 
 def test_a_repeated_bar_stands_at_its_last_note():

@@ -31,7 +31,8 @@ Parts = dict[tuple[int, int], float]
 
 
 def phrase_repetition(sample: Sample) -> float:
-    """The share of bars that stood in the piece before; NaN of a piece of one bar."""
+    """The share of bars that stood in the piece before, and not right before; NaN of a piece of one
+    bar."""
     bars = bars_of(sample.content)
     if len(bars) < 2:
         return math.nan

@@ -54,14 +54,16 @@ def _pattern(notes: Sequence[Note], start: int, stop: int) -> Pattern | None:
     return tuple(pattern)
 
 
-def repeated_bars(bars: Sequence[Bar], apart: int = 1) -> list[bool]:
-    """Of each bar: whether its pattern stands in a bar before it, `apart` or more bars earlier."""
-    first_seen: dict[Pattern, int] = {}
+def repeated_bars(bars: Sequence[Bar]) -> list[bool]:
+    """Of each bar: whether its pattern stood in the piece before, but not in the bar right before
+    it. (Real tunes say one bar twice in a row once in a hundred bars; a model that is rewarded for
+    bars that come again would find that first.)"""
+    known: set[Pattern] = set()
+    before: Pattern | None = None
     found = []
-    for number, bar in enumerate(bars):
-        if bar.pattern is None:
-            found.append(False)
-            continue
-        first = first_seen.setdefault(bar.pattern, number)
-        found.append(number - first >= apart)
+    for bar in bars:
+        found.append(bar.pattern in known and bar.pattern != before)
+        if bar.pattern is not None:
+            known.add(bar.pattern)
+        before = bar.pattern
     return found
