@@ -559,6 +559,13 @@ def test_full_kl_gives_the_gradient_of_the_divergence_of_sequences(world, candid
     assert not close(world.policy.gradient(local), exact, 0.05)
 
 
+def test_divergence_to_come_is_discounted_like_rewards():
+    kl = torch.tensor([[0.1, 0.2, 0.4, 9.0]], dtype=torch.float64)
+    mask = torch.tensor([[True, True, True, False]])
+    expected = torch.tensor([[0.5 * 0.2 + 0.25 * 0.4, 0.5 * 0.4, 0, 0]], dtype=torch.float64)
+    assert close(kl_to_come(kl, mask, discount=0.5), expected, 1e-12)
+
+
 def test_divergence_to_come_may_be_made_before_micro_batches_part_the_groups(world):
     reference = Policy(3)
     rows = torch.arange(30)

@@ -107,7 +107,8 @@ class PolicyObjective(CausalObjective):
         )
         kl = pg.kl_full(logits, reference)  # (n, drawn)
         if s.kl:
-            loss = loss + s.kl * pg.kl_loss(kl, logprobs, mask, s.candidates)
+            to_come = pg.kl_to_come(kl, mask, s.candidates, s.discount)
+            loss = loss + s.kl * pg.kl_loss(kl, logprobs, mask, to_come=to_come)
         entropy = pg.entropy(logits)
         if s.entropy_floor:
             low = entropy.detach() < s.entropy_floor
@@ -221,7 +222,8 @@ class Policy(Settings, family="objective"):
     """Divides advantages by the deviation of a question's rewards (GRPO)."""
     discount: float = Field(1.0, gt=0, le=1)
     """How much less each token later what is earned there counts for a token; below 1 for rewards
-    whose causes lie near (a fault between two notes): less noise, and blind to what is far."""
+    whose causes lie near (a fault between two notes): less noise, and blind to what is far. The
+    divergence from the model of before counts likewise."""
     normaliser: Literal["tokens", "constant", "sequence"] = "tokens"
     """What sums over tokens are divided by: all drawn tokens, max_tokens of each sample, or each
     sample's own length, which favours short samples where they are good and long ones where they

@@ -288,12 +288,14 @@ def entropy(logits: Tensor) -> Tensor:
     return nats
 
 
-def kl_to_come(kl: Tensor, mask: Tensor, candidates: int = 1) -> Tensor:
+def kl_to_come(kl: Tensor, mask: Tensor, candidates: int = 1, discount: float = 1.0) -> Tensor:
     """(n, t), without gradient: the divergence of all tokens after each one, which drawing this one
     has led to; less that of the question's other candidates at the same place where `candidates` is
-    over 1, which leaves the expectation as it is and takes variance. kl: (n, t)."""
+    over 1, which leaves the expectation as it is and takes variance. kl: (n, t). discount: as of
+    `returns`, where rewards are discounted too: else the divergence of all the rest of a sample is
+    noise beside what is earned nearby."""
     divergence = kl.detach().where(mask, 0)
-    after = returns(divergence, mask) - divergence
+    after = returns(divergence, mask, discount) - divergence
     if candidates == 1:
         return after
     return advantages(after, mask, candidates)
