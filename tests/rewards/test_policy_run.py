@@ -13,6 +13,7 @@ from genwright.objectives.policy import chosen, drawn_tokens
 from genwright.objectives.terms import Rollout, Term
 from genwright.training import loop
 from genwright.training.engine import Engine
+from genwright.training.precision import choose
 from genwright.training.session import Session
 from genwright.training.settings import Optimizer, Training
 
@@ -78,6 +79,15 @@ def test_a_policy_that_samples_otherwise_is_refused():
     batch["logprobs"] = batch["logprobs"] - 0.01 * batch["mask"]
     with pytest.raises(GenwrightError, match="differ by 0.01 nats"):
         built.loss(batch)
+
+
+def test_bf16_may_be_tried_on_what_fp32_drew():
+    policy = settings()
+    built = objective(policy)
+    engine = Engine.alone(torch.device("cpu"))
+    dtype, seconds = choose(built, stream(policy, built), training(1), engine, 0)
+    assert dtype in (torch.float32, torch.bfloat16) and set(seconds) == {"fp32", "bf16"}
+    assert not built.checked  # of what learns
 
 
 def test_the_end_that_is_drawn_is_learned_from():
