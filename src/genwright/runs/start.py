@@ -21,11 +21,13 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
     model and tokenizer, the weights, and what they were. Raises GenwrightError."""
     folder = Path(source)
     weights: Weights = {}
+    learned = None
     if (folder / "recipe.yaml").is_file():
         run = load(folder)
         for name, tensors in run.tensors().items():
             weights[name] = {part: tensor.detach().clone() for part, tensor in tensors.items()}
         model = run.recipe.model
+        learned = run.recipe.codec
         codec_folder = folder / "codec"
         what = f"run {folder}, step {run.step}"
     elif (folder / "config.json").is_file():
@@ -38,7 +40,7 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
             "give a folder with recipe.yaml or config.json",
         )
     _check_direction(source, model, recipe.objective)
-    codec = _codec_found(recipe, codec_folder)
+    codec = _codec_found(recipe, codec_folder, learned)
     return recipe.model_copy(update={"model": model, "codec": codec}), weights, what
 
 
@@ -57,9 +59,10 @@ def _check_direction(source: str, model: Any, objective: Any) -> None:
     )
 
 
-def _codec_found(recipe: Recipe, folder: Path) -> CodecSettings:
-    """The settings of the codec that lies in a folder of weights as one file, with which the model
-    learned; the recipe's own where there is none."""
+def _codec_found(recipe: Recipe, folder: Path, learned: CodecSettings | None) -> CodecSettings:
+    """The settings of the codec with which a model learned, where the folder has what they need:
+    one file that comes with weights, or a copy of something outside of the run; else the recipe's
+    own. learned: those of the run that the weights are of."""
     for kind, settings in kinds("codec").items():
         if not issubclass(settings, CodecSettings):  # of a plug-in that this recipe may not use
             continue
@@ -69,6 +72,10 @@ def _codec_found(recipe: Recipe, folder: Path) -> CodecSettings:
             values["codec"] = {"kind": kind, "path": str(file.resolve())}
             with_codec = recipe.of(values)
             return _settings(with_codec)
+    if isinstance(learned, type(recipe.codec)) and isinstance(learned, CodecSettings):
+        kept = learned.kept_in(folder.resolve())
+        if kept is not learned:
+            return kept
     return _settings(recipe)
 
 

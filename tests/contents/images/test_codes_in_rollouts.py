@@ -138,6 +138,11 @@ def learned(tmp_path_factory):
     return rewarded_codes(tmp_path_factory.mktemp("learned"))
 
 
+def test_a_policy_goes_on_with_the_codes_of_the_model_that_it_begins_with(learned):
+    base, run = learned
+    assert run.codec.digest == base.codec.digest
+
+
 def test_a_policy_is_rewarded_for_its_pictures(learned):
     _, run = learned
     steps = [record for record in run.records if "reward" in record]

@@ -53,6 +53,7 @@ def rewarded_codes(folder, steps=2):
     rollout = {"max_tokens": base.codec.places, "conditions": True}
     policy = {"kind": "policy", "rewards": [RED], "rollout": rollout, "candidates": 4}
     start = str(base.folder)
+    other = {"kind": "codes", "run": "nowhere"}  # the codes of the model it begins with are meant
     return base, trained(
-        "policy", steps, start=start, codec=codec, model=TRANSFORMER, objective=policy
+        "policy", steps, start=start, codec=other, model=TRANSFORMER, objective=policy
     )
