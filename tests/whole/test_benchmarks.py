@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_codes import rewarded_codes
 
 import genwright
 from genwright.contents.music.score import Score, of_grid
@@ -93,6 +94,7 @@ RUNS: dict[str, list[str]] = {
     "read_abc": ["--limit 4 --workers 1"],
     "read_chorales": ["--pieces 2"],
     "read_scores": ["--limit 2"],
+    "rewards_images": ["CODESREWARD --samples 16 --sheet SHEET"],
     "rewards_text": [
         (
             "arithmetic --seeds 1 --samples 4 --problems 4 --base-set training.steps=2 "
@@ -162,6 +164,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
         "TEXT": text,
         "CHORALES": chorales(folder),
         "SCRATCH": scratch,
+        "SHEET": scratch / "sheet.png",
     }
 
 
@@ -203,6 +206,8 @@ def small_run(name: str, files: dict[str, Path]) -> Path:
             "data.path": str(files["CHORALES"]),
         }
         genwright.train("jsb", run=folder, quiet=True, **few | size)
+    elif name == "CODESREWARD":
+        return rewarded_codes(files["FOLDER"] / "codes")[1].folder
     elif name.endswith("REWARD"):
         before = small_run(name.removesuffix("REWARD"), files)
         kept = genwright.load(before).recipe

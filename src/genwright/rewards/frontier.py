@@ -50,7 +50,7 @@ FILE = "frontier.json"
 FOLDER = "frontier"
 BEST_OF = (2, 4, 8, 16)
 SAMPLES = 256
-AT_ONCE = 64  # samples that are drawn together, unless one question has more
+AT_ONCE = 64  # samples that are drawn together
 WEIGHTS = (0.0, 0.01, 0.1)  # of the divergence, where none are named
 GO_ON = {"watching.on_gaming": "warn"}  # a run beside this one is followed to its end
 
@@ -185,9 +185,8 @@ class _Work:
         self.quiet = quiet
         self.reference: nn.Module = run.objective.modules[REFERENCE]
         self.space: Space = assemble.space_of(run.recipe, run.codec)
-        held_out = run.kind.sampler.real(run.dataset(), "held_out", 1)
-        split = "held_out" if held_out else "train"
-        self.stream = _stream(run, self.candidates, min(AT_ONCE, samples), split)
+        self.stream = questions_of(run, self.candidates, min(AT_ONCE, samples))
+        split = self.stream.split
         self.found = Frontier(str(run.folder), run.step, samples, self.candidates, split)
 
     def all(self, weights: Sequence[float] | None, train: bool) -> Frontier:
@@ -345,13 +344,15 @@ class _Work:
         return load(folder)
 
 
-def _stream(run: Run, candidates: int, at_once: int, split: str) -> Rollouts:
-    """Questions of a run, with so many samples of each, and random numbers of their own. at_once:
-    samples that are drawn together, at most."""
-    size = candidates * max(1, at_once // candidates)
+def questions_of(run: Run, candidates: int, at_once: int = AT_ONCE) -> Rollouts:
+    """Questions of a run, held out where its data hold some out, with so many samples of each, and
+    random numbers of their own. at_once: samples that are drawn together, at most, unless one
+    question has more. Raises GenwrightError."""
+    held_out = run.kind.sampler.real(run.dataset(), "held_out", 1)
+    split = "held_out" if held_out else "train"
     changes = {
         "objective.candidates": candidates,
-        "training.batch_size": size,
+        "training.batch_size": candidates * max(1, at_once // candidates),
         "seed": key(run.recipe.seed, FOLDER) & assemble.LARGEST_SEED,
     }
     return rollouts(run.recipe.overridden(changes), run.opened(), split)

@@ -89,6 +89,7 @@ class Rollouts(Hook):
         own = {each.name: each.measure for each in measures}
         self.reward = Reward(settings.rewards, kind.kind, own, settings.rollout.time_limit)
         self.watched = watched_measures(kind.kind, settings, own)
+        self.split = split
         self.questions = self.sampler.questions(opened, settings.rollout, split)
         self.context = context
         self.constraint: Constraint | None = None
