@@ -277,6 +277,27 @@ def test_several_networks_are_named_parts():
         Recipe.of(values)
 
 
+@pytest.mark.parametrize(
+    "word, sentence",
+    [
+        (
+            "model.depth=1",
+            "model.depth is not a setting, for this recipe has several networks; "
+            "did you mean model.generator.depth or model.discriminator.depth?",
+        ),
+        (
+            "model.depht=1",
+            "model.depht is not a setting, for this recipe has several networks; "
+            "none of them has it: generator, discriminator",
+        ),
+        ("model.critic.depth=1", "model.critic.kind is not given; the networks of this recipe are"),
+        ("model.generator.depht=1", "model.generator.depht is not a setting; did you mean 'depth'"),
+    ],
+)
+def test_a_setting_of_no_network_is_blamed_and_not_the_networks(word, sentence):
+    assert said(word, name="ring-gan").startswith(sentence)
+
+
 # ---- dumping, explaining ----
 
 

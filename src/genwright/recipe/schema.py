@@ -10,7 +10,7 @@ before any work starts. `dump` writes every setting out; loading that gives an e
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -104,7 +104,42 @@ def _models(value: Any) -> Any:
     """One network, or several by name: then each of them says its kind."""
     if isinstance(value, Mapping) and value and all(map(_says_kind, value.values())):
         return {str(name): _part("model", part, f"model.{name}") for name, part in value.items()}
+    if isinstance(value, Mapping) and "kind" not in value:
+        _check_several(value)
     return _part("model", value, "model")
+
+
+def _check_several(value: Mapping[str, Any]) -> None:
+    """Raises GenwrightError for what is no network among several: a setting of which it is not said
+    whose it is, or a network without its kind."""
+    networks = {str(name): part for name, part in value.items() if _says_kind(part)}
+    if not networks:
+        return
+    for name, part in value.items():
+        if name in networks:
+            continue
+        if isinstance(part, Mapping):
+            known = ", ".join(networks)
+            raise GenwrightError(
+                f"model.{name}.kind is not given",
+                f"the networks of this recipe are {known}; a further one says its kind",
+            )
+        fit = [network for network, own in networks.items() if name in _fields_of(own)]
+        remedy = f"none of them has it: {', '.join(networks)}"
+        if fit:
+            dotted = " or ".join(f"model.{network}.{name}" for network in fit)
+            remedy = f"did you mean {dotted}?"
+        raise GenwrightError(
+            f"model.{name} is not a setting, for this recipe has several networks", remedy
+        )
+
+
+def _fields_of(network: Any) -> Collection[str]:
+    """The settings that a network has, of its settings or of nested ones that say its kind."""
+    if isinstance(network, Settings):
+        return type(network).model_fields
+    cls: type[Settings] = settings_of("model", network["kind"], "model.kind")
+    return cls.model_fields
 
 
 def _says_kind(part: Any) -> bool:
