@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -58,7 +59,6 @@ class TextCodec:
     def __init__(self, tokenizer: Tokenizer, special: dict[str, int]):
         self.tokenizer = tokenizer
         self._encoder = Encoder(tokenizer)
-        self._known_automaton: Automaton | None = None
         for i, token in tokenizer.get_added_tokens_decoder().items():
             if token.special and i not in special.values():
                 special = {**special, token.content: i}
@@ -76,13 +76,22 @@ class TextCodec:
     def __repr__(self) -> str:
         return f"TextCodec(vocabulary={self.space.vocabulary}, special={dict(self.space.special)})"
 
+    @cached_property
+    def _bytes(self) -> list[bytes | None]:
+        """Of each token; see `token_bytes`."""
+        special = set(self.space.special.values())
+        return token_bytes(self.tokenizer, self.space.vocabulary, special)
+
+    @cached_property
+    def _known_automaton(self) -> Automaton:
+        return automaton_of(self._bytes)
+
     def _automaton(self) -> Automaton:
-        if self._known_automaton is None:
-            special = set(self.space.special.values())
-            self._known_automaton = automaton_of(
-                token_bytes(self.tokenizer, self.space.vocabulary, special)
-            )
         return self._known_automaton
+
+    def bytes_of(self, token: int) -> bytes:
+        """The bytes of a token, of a tokenizer by bytes; none of a special token."""
+        return self._bytes[token] or b""
 
     def encode(self, text: str) -> list[int]:
         """No special token is added. Raises GenwrightError for what is no text."""

@@ -14,6 +14,7 @@ from genwright.contents.text.fill import candidates
 from genwright.contents.text.generate import Generated
 from genwright.contents.text.python_code import PARSES, parses
 from genwright.contents.text.sample_figures import Judge, measure_samples
+from genwright.core.automaton import Automaton
 from genwright.core.contracts import Objective
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.held_out import measure
@@ -150,11 +151,49 @@ def _filled_window(run: TrainedRun, dataset: TextDataset, windows: Any, place: i
     special = codec.space.special
     tokens = windows.batch(place, place + 1)["tokens"][0].tolist()
     tokens = [t for t in tokens[:48] if t >= 0 and t not in special.values()]
-    gaps = list(range(8, len(tokens), 12))
+    automaton = codec.space.automaton() if codec.space.automaton else None
+    if automaton:
+        tokens = whole_units(automaton, tokens)
+    gaps = gaps_in(tokens, automaton)
     given = torch.tensor([tokens], device=next(run.model.parameters()).device)
     given[0, gaps] = special["mask"]
-    found = candidates(run.model, codec, given, 5)
+    found = candidates(run.model, codec, given, 5, automaton)
     begins = [0, *(gap + 1 for gap in gaps)]
     ends = [*gaps, len(tokens)]
     parts = [codec.decode(tokens[a:b]) for a, b in zip(begins, ends, strict=True)]
     return {"parts": parts, "gaps": [[[c.text, c.probability] for c in gap] for gap in found]}
+
+
+def gaps_in(tokens: list[int], automaton: Automaton | None) -> list[int]:
+    """Every twelfth place from the ninth on. Where tokens may be parts of characters, all tokens of
+    the character that begins there or next: what stands around is whole then. tokens: as
+    `whole_units` leaves them."""
+    wanted = range(8, len(tokens), 12)
+    if automaton is None:
+        return list(wanted)
+    states = states_of(automaton, tokens)
+    edges = [place for place, state in enumerate(states) if state == 0]
+    found: list[int] = []
+    for first in wanted:
+        later = [edge for edge in edges if edge >= first]
+        if len(later) > 1:
+            found += range(later[0], later[1])
+    return found
+
+
+def whole_units(automaton: Automaton, tokens: list[int]) -> list[int]:
+    """Tokens without those at both ends that are parts of characters cut by the window's edges."""
+    first = 0
+    while first < len(tokens) and not automaton.fits[0, tokens[first]]:
+        first += 1
+    states = states_of(automaton, tokens[first:])
+    last = max(place for place, state in enumerate(states) if state == 0)
+    return tokens[first : first + last]
+
+
+def states_of(automaton: Automaton, tokens: list[int]) -> list[int]:
+    """The state before each token and, as the last one, after all of them."""
+    states = [0]
+    for token in tokens:
+        states.append(int(automaton.after[states[-1], token]))
+    return states

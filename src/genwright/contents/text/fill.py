@@ -18,6 +18,7 @@ from genwright.sampling.gibbs import fill_tokens, without
 from genwright.sampling.step import needs_bidirectional
 from genwright.sampling.valid import may_fill
 
+PARTIAL = "\ufffd"  # what a codec shows for bytes that are no character
 MASK = "[MASK]"  # how a gap is written in a text, whatever the tokenizer calls it
 
 
@@ -28,7 +29,7 @@ class Candidate:
     token: int
     """Its id."""
     text: str
-    """What it stands for."""
+    """What it stands for, see `spelled`."""
     probability: float
     """Among all tokens but the special ones, every gap still open."""
 
@@ -103,12 +104,20 @@ def candidates(
     found = []
     for ids, values in zip(best.indices.tolist(), best.values.tolist(), strict=True):
         of_gap = [
-            Candidate(token, codec.decode([token]), probability)
+            Candidate(token, spelled(codec, token), probability)
             for token, probability in zip(ids, values, strict=True)
             if probability >= 0
         ]
         found.append(tuple(of_gap))
     return tuple(found)
+
+
+def spelled(codec: Any, token: int) -> str:
+    """What a token stands for; of bytes that are no whole character, which bytes: "<E5><A4>"."""
+    text: str = codec.decode([token])
+    if PARTIAL not in text or codec.space.automaton is None:
+        return text
+    return "".join(f"<{byte:02X}>" for byte in codec.bytes_of(token))
 
 
 def _encode(codec: Any, text: str, mask: int) -> list[int]:
