@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import genwright
-from genwright.contents.music.sampler import check_rules
+from genwright.contents.music.options import SampleOptions
+from genwright.contents.music.sampler import check_request, check_rules
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
 from genwright.contents.text.generate import generate_all as generate
@@ -299,3 +300,11 @@ def test_settings_that_are_meant():
         None,
         None,
     ]
+
+
+def test_a_soundfont_that_is_not_there_is_named_before_anything_is_drawn(tmp_path):
+    model = SimpleNamespace(settings=SimpleNamespace(causal=True))
+    opened = SimpleNamespace(objective=SimpleNamespace(modules={"model": model}))
+    options = SampleOptions(soundfont=tmp_path / "no.sf2")
+    with pytest.raises(GenwrightError, match=r"--soundfont: there is no file .*no\.sf2; give the"):
+        check_request(opened, options)

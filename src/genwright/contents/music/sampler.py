@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -273,6 +274,10 @@ def check_request(opened: Opened, options: SampleOptions) -> None:
         raise GenwrightError(
             f"--{asked[0]} is not for this run, whose model is {kind}",
             f"use {other}, or another run",
+        )
+    if options.soundfont and not Path(options.soundfont).is_file():
+        raise GenwrightError(
+            f"--soundfont: there is no file {options.soundfont}", "give the path of a .sf2 file"
         )
     if options.rules:
         check_rules(opened.codec, causal)
