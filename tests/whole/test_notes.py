@@ -98,6 +98,15 @@ def test_a_note_does_not_tear_the_line_of_steps(monkeypatch):
     assert "1/10" in after, "and drawn again below"
 
 
+def test_the_line_of_steps_says_that_its_loss_is_smoothed():
+    live = Live(Console(file=io.StringIO(), width=90), "name", 10, "tokens")
+    state = State(weights={}, seed=0)
+    for loss in (1.0, 2.0):
+        state.step += 1
+        live.after_step(state, {"seconds": 0.1, "loss": loss})
+    assert live.text({}) == "smoothed loss 1.050"
+
+
 def test_nothing_but_the_command_prints():
     for path in SOURCE.rglob("*.py"):
         name = path.relative_to(SOURCE).as_posix()

@@ -98,7 +98,7 @@ class Live(Hook):
         """What is shown of a step, beside its number."""
         parts = []
         if not math.isnan(self.loss):
-            parts.append(f"loss {self.loss:.3f}{self.held_out}")
+            parts.append(f"smoothed loss {self.loss:.3f}{self.held_out}")
         speed = record.get(f"{self.unit}_per_second")
         if speed:
             parts.append(f"{speed:,.0f} {self.unit}/s")
