@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from genwright.runs.preview import Preview, preview
 from genwright.runs.request import read_recipe, read_request
 from genwright.runs.run import Run, load, report
 from genwright.runs.train import train_here, train_in_processes
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Run", "inspect", "load", "report", "sample", "train"]
 
@@ -59,7 +62,15 @@ def sample(run: Run, options: Any) -> list[Path]:
     folder = Path(options.output or run.folder / "samples")
     events = shown_events(run.draw(options))
     samples = [event.sample for event in events if isinstance(event, Drawn)]
-    written: list[Path] = run.kind.view.write(samples, folder, options, run.opened())
+    before = set(folder.iterdir()) if folder.is_dir() else set()
+    written = run.kind.view.write(samples, folder, options, run.opened())
+    replaced = before.intersection(written)
+    if replaced:
+        log.warning(
+            "what was in %s before was replaced, for example %s; --output DIR keeps both",
+            folder,
+            min(replaced).name,
+        )
     return written
 
 

@@ -7,14 +7,19 @@ import shutil
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 import genwright
+from genwright import api
+from genwright.contents.text.view import TextView
+from genwright.core.content import Advanced, Drawn, Sample
 from genwright.core.errors import GenwrightError
 from genwright.recipe.schema import Recipe
+from genwright.runs import train as runs_train
 from genwright.training import checkpoint
 from genwright.training.records import read, without_clock
 
@@ -661,3 +666,31 @@ def test_networks_start_alike_in_whatever_order_a_recipe_names_them():
     for name in parts:
         for a, b in zip(made[0][name].parameters(), made[1][name].parameters(), strict=True):
             assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("size", [4, None])
+def test_too_many_processes_are_refused_before_one_is_started(tiny, tmp_path, monkeypatch, size):
+    monkeypatch.setattr(runs_train, "launch", lambda *_: pytest.fail("they were started"))
+    settings = tiny | {"training.batch_size": size}
+    with pytest.raises(GenwrightError, match=r"batch_size=\d+ leaves a process without examples"):
+        genwright.train("docs", run=tmp_path / "r", processes=999, quiet=True, **settings)
+    assert not (tmp_path / "r").exists()
+
+
+def test_files_of_earlier_samples_are_replaced_with_a_word(tmp_path, caplog):
+    def draw(options):
+        yield Drawn(Sample("a text", number=0))
+        yield Advanced(1, 1)
+
+    kind = SimpleNamespace(view=TextView())
+    run = SimpleNamespace(folder=tmp_path, kind=kind, draw=draw, opened=lambda: None)
+    options = SimpleNamespace(output=None)
+    caplog.set_level("INFO", "genwright")
+    (path,) = api.sample(run, options)
+    assert path.read_text() == "a text" and not caplog.messages
+    path.write_text("of the person's own")
+    assert api.sample(run, options) == [path]
+    (message,) = caplog.messages
+    assert "was replaced" in message and path.name in message and "--output" in message
+    options.output = tmp_path / "others"
+    assert api.sample(run, options) != [path] and len(caplog.messages) == 1

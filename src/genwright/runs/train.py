@@ -39,7 +39,7 @@ from genwright.runs.request import Request
 from genwright.runs.resume import first_weights, taken_up
 from genwright.runs.run import Run
 from genwright.runs.start import from_weights
-from genwright.training.batches import check
+from genwright.training.batches import check, check_shares
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
 from genwright.training.launch import launch
@@ -68,6 +68,7 @@ class Beginning(NamedTuple):
 def train_in_processes(request: Request, processes: int) -> None:
     """Trains in so many processes on this machine. Raises GenwrightError."""
     check_folder(request.folder, request.resume)
+    check_processes(request, processes)
     with tempfile.TemporaryDirectory() as temporary:
         word = str(request.given)
         if isinstance(request.given, Recipe):
@@ -75,6 +76,21 @@ def train_in_processes(request: Request, processes: int) -> None:
             path.write_text(request.given.dump(), encoding="utf-8")
             word = str(path)
         launch(["train", word, *_words_of(request)], processes)
+
+
+def check_processes(request: Request, processes: int) -> None:
+    """Raises GenwrightError where a step has fewer examples than there are processes, before any of
+    them is started. Where the recipe leaves the batch size open, which then follows from the data,
+    only more processes than cores are worth asking."""
+    recipe = request.recipe
+    if recipe.training.batch_size is None and processes > cores():
+        data = assemble.data_of(recipe, request.folder)
+        with showing(quiet=request.quiet):
+            dataset = data.prepare(assemble.codec_of(recipe, request.folder))
+        recipe = assemble.resolve(recipe, assemble.space_of(recipe, dataset.codec))
+    size = recipe.training.batch_size
+    if size is not None:
+        check_shares(size, processes)
 
 
 def _words_of(request: Request) -> list[str]:

@@ -50,10 +50,16 @@ def check(objective: Objective, size: int, settings: Training, engine: Engine) -
     if size % unit or (settings.micro_batch or unit) % unit:
         what = f"training.batch_size and micro_batch must be multiples of {unit}"
         raise GenwrightError(what, "the objective keeps so many examples together")
-    if size < engine.size * unit:
+    check_shares(size, engine.size, unit)
+
+
+def check_shares(size: int, processes: int, unit: int = 1) -> None:
+    """Raises GenwrightError where a batch of `size` examples, `unit` of which stay together, is not
+    enough for so many processes."""
+    if size < processes * unit:
         raise GenwrightError(
             f"training.batch_size={size} leaves a process without examples",
-            f"use at least {engine.size * unit}",
+            f"use at least {processes * unit}",
         )
 
 
