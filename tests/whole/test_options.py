@@ -1,9 +1,17 @@
 """Options of `sample` and `evaluate`: made from settings classes, and refused where they would do
 nothing or something else."""
 
+from contextlib import nullcontext
+
 import pytest
 
+from genwright.command_options import help_of
+from genwright.contents.images import sampler as images
+from genwright.contents.music import sampler as music
+from genwright.contents.points import sampler as points
+from genwright.contents.text import sampler as text
 from genwright.core.errors import GenwrightError
+from genwright.core.parameters import as_typed, parameters_named
 from genwright.core.registry import options_of
 from genwright.recipe.options import check_options, read_options
 
@@ -38,3 +46,45 @@ def test_an_option_of_another_content_is_refused_by_name():
     with pytest.raises(GenwrightError, match=said):
         check_options("sample", ["walk"], "text", "r")
     check_options("sample", ["walk", "n", "seed"], "points", "r")
+
+
+def test_help_says_for_which_contents_an_option_is_and_its_bounds():
+    known = options_of("sample")
+    every = len(known)
+
+    def help_about(name):
+        owners = [cls for cls in known.values() if name in cls.model_fields]
+        return help_of(name, owners, every)
+
+    assert help_about("walk").startswith("Pictures from a latent and points: an animated walk")
+    assert help_about("walk").endswith("At least 2.")
+    assert help_about("top_k").startswith("Pictures as codes, music and text: only the k likeliest")
+    assert "More than 0 and at most 1." in help_about("top_p")
+    assert "From 0 to 2. Default: as the recipe says." in help_about("truncation")
+    assert help_about("n").endswith("Default: 16 (pictures and points), 4 (music), 1 (text).")
+    assert (
+        help_about("seed") == "The same seed gives the same samples. Default: as the recipe says."
+    )
+
+
+def test_what_is_meant_without_an_option_is_what_is_done():
+    assert [images.USUAL, music.USUAL, points.USUAL, text.USUAL] == [16, 4, 16, 1]
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_errors_name_parameters_in_python_and_options_on_a_command_line(typed):
+    own = options_of("sample")["text"].parameters()
+    remedy = 'use --fill "some text", -n 3 or --unknown 4'
+    named = parameters_named(own)
+    with pytest.raises(GenwrightError) as refused, as_typed() if typed else nullcontext(), named:
+        raise GenwrightError("--top-k is -1", remedy)
+    if not typed:
+        remedy = 'use fill="some text", n=3 or --unknown 4'
+    assert str(refused.value) == f"{'--top-k' if typed else 'top_k'} is -1; {remedy}."
+
+
+def test_an_alias_that_was_used_is_named():
+    cls = options_of("sample")["text"]
+    assert cls.parameters()["--prompt"] == "prompt"
+    assert cls.parameters(["prompts", "top"])["--prompt"] == "prompts"
+    assert cls.parameters(["prompts", "top"])["--candidates"] == "top"

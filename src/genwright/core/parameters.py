@@ -26,8 +26,8 @@ PARAMETERS: Mapping[str, str] = {
     "--until": "until",
     "--weights": "weights",
 }
-# an option, and the space before a value in quotes
-_OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)( (?=\"))?")
+# an option, and the space before a value that Python writes alike: in quotes, or a number
+_OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z-]*)( (?=\"|\d+(?![\w-])))?")
 _typed: ContextVar[bool] = ContextVar("typed", default=False)  # whether a command line is running
 
 
