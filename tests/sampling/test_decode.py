@@ -148,3 +148,18 @@ def test_what_was_drawn_can_enter_a_gradient(table):
     drawn = generate_tokens(table, torch.tensor([[1]]), None, RANDOM, Draws(1, 0, torch.arange(1)))
     table(drawn.tokens).gather(2, drawn.tokens[..., None]).sum().backward()
     assert table.table.grad is not None
+
+
+def test_room_is_made_as_it_is_needed_and_changes_nothing(table):
+    """A limit that no memory holds: rows end by themselves, with the tokens of a small limit."""
+    tokens, real = pad_left([[1], [2, 3, 4], [5, 6]])
+    draws = Draws(3, 0, torch.arange(3))
+    few = RANDOM.model_copy(update={"max_tokens": 300})
+    many = RANDOM.model_copy(update={"max_tokens": 10**12})
+    short = generate_tokens(table, tokens, real, few, draws, end=10)
+    long = generate_tokens(table, tokens, real, many, draws, end=10)
+    assert long.mask.sum() == short.mask.sum() and not long.mask[:, 300:].any()
+    for own, other in zip(long, short, strict=True):
+        width = min(own.shape[1], other.shape[1])
+        assert torch.equal(own[:, :width], other[:, :width])
+        assert not own[:, width:].any() and not other[:, width:].any()
