@@ -82,6 +82,18 @@ def test_a_fall_of_the_rest_alone_is_no_gaming():
         assert verdict_of(rows(100, seed, distinct_4=-0.007)) == (None, None)
 
 
+def test_the_first_success_of_a_reward_is_no_rise():
+    """Nothing earned in all first steps is no proof that rewards do not vary."""
+    found = rows(60, distinct_4=-0.007)
+    for row in found[1:]:
+        row["reward/a"] = 0.0
+    found[50]["reward/a"] = 0.1
+    assert verdict_of(found) == (None, None)
+    for row in found[51:]:
+        row["reward/a"] = 0.1  # and from then on always: that is one
+    assert verdict_of(found)[0] > 50
+
+
 @pytest.mark.parametrize(
     "name, drift, figure",
     [

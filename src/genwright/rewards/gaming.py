@@ -31,7 +31,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -323,7 +323,10 @@ class Rule:
             if first is None or math.isnan(now):
                 continue
             gain = weight * (now - first.before)
-            if gain > abs(weight) * SURE * first.error(WINDOW):
+            # A reward that nobody had earned yet did not vary: its first success is no rise.
+            noise = max(first.noise, noise_of(values_of(history.last, name)))
+            error = replace(first, noise=noise).error(WINDOW)
+            if gain > abs(weight) * SURE * error:
                 found.append(Risen(name.removeprefix("reward/"), first.before, now, gain))
         return found
 
