@@ -18,6 +18,8 @@ from genwright.objectives.terms import Term
 from genwright.reporting.fragments import soft
 from genwright.reporting.lead import Lead
 from genwright.rewards.before_after import BeforeAfter, Measured, before_after, mean_of
+from genwright.rewards.frontier import read_frontier
+from genwright.rewards.frontier_chart import frontier_html
 from genwright.rewards.reward import Reward
 from genwright.rewards.rollout_log import FILE
 from genwright.rewards.verdict import verdict
@@ -50,6 +52,7 @@ def lead(run: TrainedRun) -> Lead:
     sections = [
         Section("What it earns", _table(run, found, reward), MEASURED_NOTE),
         Section("Before and after", _pairs(run, found, reward), PAIRS_NOTE),
+        Section("Reward and divergence", _frontier(run, found)),
         Section("When it was gamed", _alarmed(run)),
     ]
     beside = {}
@@ -216,6 +219,14 @@ def marks_of(run: TrainedRun, sample: Sample, reward: Reward) -> list[Mark]:
                 mark = kind_of(run).mark(sample, place, kind, name)
                 marks += [] if mark is None else [mark]
     return marks
+
+
+def _frontier(run: TrainedRun, found: BeforeAfter) -> str:
+    """The run beside its alternatives, where that was measured (`genwright reward frontier`)."""
+    measured = read_frontier(run.folder)
+    if measured is None:
+        return ""
+    return frontier_html(measured, found.real.mean_reward)
 
 
 def _alarmed(run: TrainedRun) -> str:
