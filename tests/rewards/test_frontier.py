@@ -5,6 +5,7 @@ import json
 import pytest
 from tiny_codes import rewarded_codes
 
+from genwright.api import train
 from genwright.core.errors import GenwrightError
 from genwright.rewards.alternatives import kl_of_best
 from genwright.rewards.frontier import frontier, read_frontier
@@ -110,3 +111,29 @@ def test_a_model_of_before_that_is_another_one_is_refused(learned):
                 frontier(run.folder, weights=[], best_of=[2], samples=8, quiet=True)
         finally:
             path.write_text(json.dumps(facts))
+
+
+def test_measures_of_a_person_s_own_are_named_again(learned, tmp_path):
+    base, run = learned
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import genwright\n"
+        "@genwright.measure(content='image', unit='luma')\n"
+        "def light(pictures):\n"
+        "    return [float(x.mean()) for x in pictures]\n"
+    )
+    word = f"{file}:light"
+    recipe = run.recipe.overridden({"objective.rewards": []})
+    own = train(recipe, run=tmp_path / "own", start=str(base.folder), reward=word, quiet=True)
+    with pytest.raises(GenwrightError, match="which is not named now"):
+        frontier(own.folder, best_of=[2], samples=8)
+    found = frontier(own.folder, [0.5], [2], samples=8, quiet=True, reward=[word])
+    assert [point.name for point in found.points][:4] == [
+        "before",
+        "best of 2",
+        "kl weight 0.02",
+        "kl weight 0.5",
+    ]
+    assert found.points[0].parts["reward/light"] == pytest.approx(found.points[0].reward)
+    beside = load(own.folder / "frontier" / "kl-0.5")
+    assert [kept["name"] for kept in beside.environment["rewards"]] == ["light"]

@@ -26,7 +26,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from genwright.core.content import RuledSampler
+from genwright.core.content import OwnMeasure, RuledSampler
 from genwright.core.contracts import Space
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError
@@ -37,6 +37,7 @@ from genwright.objectives.policy import MODEL, REFERENCE, Policy
 from genwright.recipe.schema import Recipe
 from genwright.rewards.alternatives import Measured, best_of_n, error_of, measured
 from genwright.rewards.rollout import Rollouts, rollouts
+from genwright.rewards.user_file import own_measures, with_measures
 from genwright.runs import assemble
 from genwright.runs.request import read_request
 from genwright.runs.run import Run, load
@@ -151,22 +152,26 @@ def frontier(
     samples: int = SAMPLES,
     train: bool = True,
     quiet: bool = False,
+    reward: Sequence[str] = (),
 ) -> Frontier:
     """Measures a run that learned from rewards beside its alternatives, and writes
     RUN/frontier.json, anew after each.
 
     weights: of the divergence, of which each is trained (None: some usual ones). best_of: numbers
     of samples of which the best is kept. samples: drawn of each model, at least. train: False
-    measures only what needs no training. quiet: shows no progress of training. Raises
-    GenwrightError for a run of another objective, for samples that are too few, and where the model
-    of before is gone or has changed."""
-    return _Work(load(folder), best_of, samples, quiet).all(weights, train)
+    measures only what needs no training. quiet: shows no progress of training. reward: FILE:NAME of
+    the measures of a person's own that the run was started with. Raises GenwrightError for a run of
+    another objective, for samples that are too few, for other measures, and where the model of
+    before is gone or has changed."""
+    return _Work(load(folder), best_of, samples, quiet, reward).all(weights, train)
 
 
 class _Work:
     """The parts of `frontier`."""
 
-    def __init__(self, run: Run, best_of: Sequence[int], samples: int, quiet: bool):
+    def __init__(
+        self, run: Run, best_of: Sequence[int], samples: int, quiet: bool, reward: Sequence[str]
+    ):
         if not isinstance(run.recipe.objective, Policy):
             raise GenwrightError(
                 f"{run.folder} was trained with objective {run.recipe.objective.kind}",
@@ -183,9 +188,11 @@ class _Work:
             )
         self.samples = samples
         self.quiet = quiet
+        self.reward = reward
         self.reference: nn.Module = run.objective.modules[REFERENCE]
         self.space: Space = assemble.space_of(run.recipe, run.codec)
-        self.stream = questions_of(run, self.candidates, min(AT_ONCE, samples))
+        own = own_measures(reward, run.recipe, run.environment.get("rewards", []))
+        self.stream = questions_of(run, self.candidates, min(AT_ONCE, samples), own)
         split = self.stream.split
         self.found = Frontier(str(run.folder), run.step, samples, self.candidates, split)
 
@@ -237,13 +244,16 @@ class _Work:
     def with_rules(self) -> None:
         """The model of before under the rules of its content."""
         constraint = None
+        reason = "this kind of content has no rules that rule out tokens"
         if isinstance(self.stream.sampler, RuledSampler):
             constraint = self.stream.sampler.constraint(self.run.codec)
-        lengths = {len(question.tokens) for question in self.stream.questions}
-        if constraint is None or len(lengths) > 1:
-            reason = "this kind of content has no rules that rule out tokens"
-            if constraint is not None:
+            lengths = {len(question.tokens) for question in self.stream.questions}
+            if constraint is None:
+                reason = "the tokens of this run's codec cannot be ruled out one by one"
+            elif len(lengths) > 1:
+                constraint = None
                 reason = "rules need questions of one length"
+        if constraint is None:
             self.found.left_out.append(f"Nothing was drawn under rules: {reason}.")
             return
         found = self.measured(self.reference, constraint)
@@ -340,14 +350,22 @@ class _Work:
         if not resume or checkpoint.reached(folder / "checkpoints") < steps:
             log.info("training %s", folder)
             begin = None if resume else start
-            train_here(read_request(recipe, overrides, folder, resume, None, begin, self.quiet))
+            request = read_request(recipe, overrides, folder, resume, None, begin, self.quiet)
+            if is_policy:
+                request = with_measures(request, self.reward)
+            train_here(request)
         return load(folder)
 
 
-def questions_of(run: Run, candidates: int, at_once: int = AT_ONCE) -> Rollouts:
+def questions_of(
+    run: Run,
+    candidates: int,
+    at_once: int = AT_ONCE,
+    measures: Sequence[OwnMeasure] = (),
+) -> Rollouts:
     """Questions of a run, held out where its data hold some out, with so many samples of each, and
     random numbers of their own. at_once: samples that are drawn together, at most, unless one
-    question has more. Raises GenwrightError."""
+    question has more. measures: of a person's own. Raises GenwrightError."""
     held_out = run.kind.sampler.real(run.dataset(), "held_out", 1)
     split = "held_out" if held_out else "train"
     changes = {
@@ -355,7 +373,7 @@ def questions_of(run: Run, candidates: int, at_once: int = AT_ONCE) -> Rollouts:
         "training.batch_size": candidates * max(1, at_once // candidates),
         "seed": key(run.recipe.seed, FOLDER) & assemble.LARGEST_SEED,
     }
-    return rollouts(run.recipe.overridden(changes), run.opened(), split)
+    return rollouts(run.recipe.overridden(changes), run.opened(), split, measures)
 
 
 def _held_out(run: Run, step: int) -> float | None:
