@@ -13,6 +13,8 @@ from genwright.core.content import Advanced, Drawn, Event
 from genwright.core.parameters import parameters_named
 from genwright.core.progress import task
 from genwright.recipe.schema import Recipe
+from genwright.rewards.check import Check, check
+from genwright.rewards.listing import Listing, listing
 from genwright.rewards.user_file import with_measures
 from genwright.runs.preview import Preview, preview
 from genwright.runs.request import read_recipe, read_request
@@ -54,6 +56,27 @@ def train(
         else:
             train_here(request)
     return load(request.folder)
+
+
+def reward_list(word: str) -> Listing:
+    """What can be rewarded of a kind of content, or of what a run makes. Printable. Raises
+    GenwrightError."""
+    return listing(word)
+
+
+def reward_check(
+    run: str | Path,
+    recipe: str | Path | Recipe,
+    *,
+    reward: str | Sequence[str] = (),
+    n: int | None = None,
+    **overrides: Any,
+) -> Check:
+    """The rewards of a recipe on real data, on `n` samples of a run's model and on noise, before
+    anything is learned. Printable; kept in the run's folder. reward: as of `train`. Raises
+    GenwrightError."""
+    words = [reward] if isinstance(reward, str) else reward
+    return check(run, read_recipe(recipe, overrides), words, n)
 
 
 def sample(run: Run, options: Any) -> list[Path]:

@@ -28,6 +28,11 @@ recipe_app = typer.Typer(
     help="`recipe show NAME`: all its settings explained.", rich_markup_mode=None
 )
 app.add_typer(recipe_app, name="recipe")
+reward_app = typer.Typer(
+    help="`reward list` what can be rewarded; `reward check` a reward before it is learned from.",
+    rich_markup_mode=None,
+)
+app.add_typer(reward_app, name="reward")
 
 
 class Weights(StrEnum):
@@ -45,6 +50,14 @@ RecipeName = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Settings to change, for example training.steps=500."),
+]
+Rewards = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reward",
+        metavar="FILE:NAME",
+        help="Reward by a function of your own too; the file is run.",
+    ),
 ]
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run's folder, for example runs/code.")
@@ -145,13 +158,7 @@ def train(
             help="Start from a run's or a Hugging Face folder's weights.",
         ),
     ] = None,
-    reward: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE:NAME",
-            help="Reward by a function of your own too; the file is run. Needed again to resume.",
-        ),
-    ] = None,
+    reward: Rewards = None,
     processes: Annotated[
         int,
         typer.Option(min=1, metavar="N", help="Processes on this machine that share each step."),
@@ -184,6 +191,41 @@ def train(
     else:
         commands = f"genwright sample, evaluate or report {shlex.quote(str(done.folder))}"
         print(f"{done.folder}: done; look at it with {commands}")
+
+
+@reward_app.command("list")
+def reward_list(
+    of: Annotated[
+        str,
+        typer.Argument(metavar="CONTENT|RUN", help="For example text, music, or a run's folder."),
+    ],
+) -> None:
+    """The measures that a recipe can name as rewards."""
+    from genwright import api
+
+    print(api.reward_list(of))
+
+
+@reward_app.command("check")
+def reward_check(
+    run: RunFolder,
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    reward: Rewards = None,
+    n: Annotated[
+        int | None, typer.Option("-n", "--samples", min=1, help="Samples to draw. Default: 64.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Each reward of a recipe on real data, on a run's model, on noise; nothing is learned."""
+    from genwright import api
+    from genwright.core import progress
+    from genwright.recipe.overrides import parse_overrides
+
+    changes = parse_overrides(overrides or [])
+    with progress.showing(quiet):
+        found = api.reward_check(run, recipe, reward=reward or (), n=n, **changes)
+    print(found)
 
 
 @app.command()

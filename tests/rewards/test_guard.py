@@ -44,6 +44,8 @@ def test_values_are_numbers_however_they_are_given():
 
 def test_parts_are_pairs_or_a_mapping():
     pairs = [[(0, 1.0), (0, 2.0), (1, 0.5)], {}, {2: 1}]
+    nothing = given(lambda samples: [{}, {}, {0: math.nan, 1: 1.0}], gives="parts")[2]
+    assert math.isnan(sum(nothing.values()))
     assert given(lambda samples: pairs, gives="parts") == [{0: 3.0, 1: 0.5}, {}, {2: 1.0}]
 
 
@@ -76,7 +78,7 @@ def test_one_that_gives_no_number_names_the_sample(bad):
     assert "give a number" in said
 
 
-@pytest.mark.parametrize("bad", [3.0, [(0, math.nan)], [(0, "a")], [0], None, {0: math.inf}])
+@pytest.mark.parametrize("bad", [3.0, [(0, "a")], [0], None, {0: math.inf}])
 def test_parts_that_are_no_numbers_name_the_sample(bad):
     said = refused(lambda samples: [{}, {}, bad], gives="parts")
     assert "sample 2 of the rollout, 'f'" in said
@@ -172,3 +174,15 @@ def test_a_rollout_is_under_the_time_limit_of_its_settings():
         built = objective(policy)
         with pytest.raises(GenwrightError, match=r"endless was not done after 0.1 s"):
             stream(policy, built).batch(0, torch.arange(16), built)
+
+
+def test_parts_that_are_nan_say_nothing_of_the_sample():
+    measure = Measure("silent", lambda sample: {0: math.nan}, gives="parts")
+    register("measure", "toy silent", measure)
+    policy = settings(rewards=(Term(measure="silent"),))
+    built = objective(policy)
+    with pytest.raises(GenwrightError, match=r"says nothing \(NaN\) of sample 0 of the rollout"):
+        stream(policy, built).batch(0, torch.arange(16), built)
+    policy = settings(rewards=(Term(measure="silent", weight=2.0, otherwise=0.5),))
+    batch = stream(policy, built).batch(0, torch.arange(16), built)
+    assert batch["reward"].sum(1).tolist() == [1.0] * 16

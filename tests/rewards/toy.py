@@ -42,6 +42,9 @@ class ToySampler:
     def real(self, dataset, split, n):
         return [Sample(text) for text in ("abcdef", "bcdefa", "cdefab", "fedcba")][:n]
 
+    def shortened(self, codec, sample, length):
+        return sample._replace(content=sample.content[:length])
+
     def token_of(self, codec, sample, place):
         return place
 

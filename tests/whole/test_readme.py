@@ -157,7 +157,7 @@ def test_commands_in_the_docs_are_commands_of_the_program():
             words = shlex.split(command)
             if words[0] != "genwright":
                 continue
-            name = words[1:3] if words[1] == "recipe" else words[1:2]
+            name = words[1:3] if words[1] in ("recipe", "reward") else words[1:2]
             shown = execute(["genwright", *name, "--help"], ROOT)
             assert shown.returncode == 0, f"{page.name}: {command}"
             unknown = [

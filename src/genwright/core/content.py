@@ -154,6 +154,10 @@ class TokenSampler(Protocol):
     ) -> Sample:
         """The sample of drawn tokens, the end token included. They may be any ids in any order."""
 
+    def shortened(self, codec: Any, sample: Sample, length: int) -> Sample:
+        """A real sample as it were if it had been cut after so many tokens, with its tokens where
+        they mean something."""
+
     def token_of(self, codec: Any, sample: Sample, place: Any) -> int:
         """The index in `sample.tokens` of the token with which a part is complete, by a place that
         measures of this content give: what is earned there is earned by it and by all tokens before

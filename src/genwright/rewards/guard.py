@@ -106,7 +106,7 @@ def values_of(
                 f"reward {name} gives {problem} for {shown(sample, number, of)}",
                 "give a number, NaN where it says nothing"
                 if measure.gives == "number"
-                else "give (place, number) pairs of the parts, without NaN",
+                else "give (place, number) pairs of its parts",
             ) from problem
     return values
 
@@ -186,16 +186,13 @@ def _number(value: Any) -> float:
 
 
 def _parts(value: Any) -> dict[Any, float]:
-    """{place: number}, of a mapping or of pairs; several of one place are added. Raises as
-    `_number`."""
+    """{place: number}, of a mapping or of pairs; several of one place are added. NaN at any place
+    means that nothing is said of the sample. Raises as `_number`."""
     try:
         pairs = list(value.items()) if isinstance(value, Mapping) else [(p, v) for p, v in value]
     except (TypeError, ValueError):
         raise ValueError(repr(value)[:SHOWN]) from None
     found: dict[Any, float] = {}
     for place, given in pairs:
-        number = _number(given)
-        if math.isnan(number):
-            raise ValueError(f"NaN at {place!r}")
-        found[place] = found.get(place, 0.0) + number
+        found[place] = found.get(place, 0.0) + _number(given)
     return found

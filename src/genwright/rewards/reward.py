@@ -106,7 +106,7 @@ class Reward:
             parts: Mapping[Any, float] = value if dense else {}
             number = math.fsum(parts.values()) if dense else value
             values[i] = number
-            if dense and term.target is None:
+            if dense and term.target is None and not math.isnan(number):
                 for place, part in parts.items():
                     token = _placed(token_of, sample, place, term, i)
                     earned[i, token] += term.weight * part

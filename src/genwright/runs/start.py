@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from genwright.core.contracts import Codec
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import CodecSettings, kinds
 from genwright.models import hf
@@ -53,9 +54,27 @@ def _check_direction(source: str, model: Any, objective: Any) -> None:
         return
     kind = "causal" if is_causal else "masked"
     wanted = "causal" if needs_causal else "masked"
+    remedy = f"start from a {wanted} model"
+    if not objective.begins:
+        remedy = f"set objective={kind}, or {remedy}"
     raise GenwrightError(
-        f"--from {source} is a {kind} model, and this recipe trains a {wanted} one",
-        f"set objective={kind}, or start from a {wanted} model",
+        f"--from {source} is a {kind} model, and this recipe trains a {wanted} one", remedy
+    )
+
+
+def check_codec(source: str, codec: Codec) -> None:
+    """Raises GenwrightError where the tokens of a run that weights are from mean something else
+    than those of this codec, be there as many or not."""
+    folder = Path(source)
+    if not (folder / "recipe.yaml").is_file():
+        return
+    there: Codec = load(folder).codec
+    if not there.space.vocabulary or there.digest == codec.digest:
+        return
+    raise GenwrightError(
+        f"--from {source} knows {there.space.vocabulary:,} tokens that mean something else than the"
+        f" {codec.space.vocabulary:,} of this recipe's codec and data",
+        "take a recipe with the codec and the data of that run, or another run",
     )
 
 

@@ -38,7 +38,7 @@ from genwright.runs.measuring import MeasureStep, measuring
 from genwright.runs.request import Request
 from genwright.runs.resume import first_weights, taken_up
 from genwright.runs.run import Run
-from genwright.runs.start import from_weights
+from genwright.runs.start import check_codec, from_weights
 from genwright.training.batches import check, check_shares
 from genwright.training.engine import Engine, cores
 from genwright.training.hooks import Live
@@ -135,6 +135,8 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
     with showing(quiet):
         dataset = prepared(recipe, folder, engine, expected)
     _log(_remarks(recipe, dataset), engine)
+    if beginning.source:
+        check_codec(beginning.source, dataset.codec)
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)

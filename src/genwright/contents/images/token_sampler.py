@@ -118,6 +118,10 @@ class CodesInRollouts:
             question.answer,
         )
 
+    def shortened(self, codec: CodesCodec, sample: Sample, length: int) -> Sample:
+        """A real picture, all of which are of one length."""
+        return sample
+
     def token_of(self, codec: CodesCodec, sample: Sample, place: Any) -> int:
         """The last token: every code changes pixels all over the picture, so none of them can be
         named as the cause of a part."""

@@ -235,6 +235,15 @@ class MusicSampler:
             logprobs=tuple(logprobs),
         )
 
+    def shortened(self, codec: MusicCodec, sample: Sample, length: int) -> Sample:
+        """The beginning of a real piece."""
+        tokens = tuple(codec.encode(sample.content))
+        if len(tokens) <= length:
+            return sample._replace(tokens=tokens)
+        tokens = tokens[:length]
+        score = replace(codec.decode(tokens), names=codec.voice_names)
+        return sample._replace(content=score, tokens=tokens)
+
     def token_of(self, codec: MusicCodec, sample: Sample, place: tuple[int, int]) -> int:
         """The index in `sample.tokens` of the token that settles what a voice does at a step; of a
         note, at the step where it begins, its last token; beyond the piece the last token. place:

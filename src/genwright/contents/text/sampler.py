@@ -145,6 +145,16 @@ class TextSampler:
             answer=question.answer,
         )
 
+    def shortened(self, codec: Any, sample: Sample, length: int) -> Sample:
+        """The beginning of a real text."""
+        content = sample.content
+        text = content.text if isinstance(content, Generated) else str(content)
+        tokens = sample.tokens or tuple(codec.encode(text))
+        if len(tokens) > length:
+            tokens = tokens[:length]
+            text = codec.decode(list(tokens))
+        return sample._replace(content=text, tokens=tokens)
+
     def token_of(self, codec: Any, sample: Sample, place: Any) -> int:
         """The token with which a character of the sample's text is there. place: its offset."""
         return token_at(codec, sample, place)
