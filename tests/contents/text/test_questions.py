@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from genwright.contents.text.codec import BPE, Bytes, Characters
 from genwright.contents.text.data import TextData
-from genwright.contents.text.generate import generate_all
+from genwright.contents.text.generate import Generated, generate_all
 from genwright.contents.text.sampler import TextSampler
-from genwright.core.content import Opened, Question, TokenSampler
+from genwright.core.content import Opened, Question, Sample, TokenSampler
 from genwright.core.errors import GenwrightError
 from genwright.objectives.terms import Rollout
 from genwright.sampling.drawing import Decoding
@@ -163,3 +163,27 @@ def test_any_tokens_become_a_sample_whose_places_have_tokens(tokens):
     places = [SAMPLER.token_of(CODEC, sample, p) for p in range(len(sample.content.text) + 1)]
     assert places == sorted(places)
     assert all(0 <= token < len(tokens) for token in places)
+
+
+# ---- a floor
+
+
+def test_noise_answers_the_same_prompts_by_chance():
+    like = [
+        Sample(Generated("1+1=", "2", (3, 9), "end", 0.0), "1+1=", tokens=(3, 9), answer="2"),
+        Sample(Generated("5+6=", "11", (1, 1, 9), "end", 0.0), "5+6=", tokens=(1, 1, 9)),
+        Sample("", "", tokens=()),
+    ]
+    noise = SAMPLER.noise(like, 3)
+    assert [sample.prompt for sample in noise] == ["1+1=", "5+6=", ""]
+    assert [len(sample.content.text) for sample in noise] == [1, 2, 0]
+    assert [len(sample.tokens) for sample in noise] == [2, 3, 0]
+    assert noise[0].answer == "2"
+    assert set(noise[1].content.text) <= set("12") and set(noise[1].tokens) <= {1, 3, 9}
+    assert SAMPLER.noise(like, 3) == noise
+    assert SAMPLER.noise([Sample("abc")] * 20, 4) != SAMPLER.noise([Sample("abc")] * 20, 5)
+
+
+def test_noise_of_nothing_is_nothing():
+    assert SAMPLER.noise([], 0) == []
+    assert SAMPLER.noise([Sample("", "")], 0)[0].content.text == ""

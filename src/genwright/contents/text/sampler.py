@@ -178,16 +178,38 @@ class TextSampler:
         return found
 
     def noise(self, like: Sequence[Sample], seed: int) -> list[Sample]:
-        """Texts of the same lengths, of tokens drawn by their frequency in `like`."""
-        counts = np.bincount(np.concatenate([np.asarray(s.tokens, np.int64) for s in like]))
-        drawn = noise(counts / counts.sum(), [len(s.tokens) for s in like], seed)
-        return [
-            Sample(None, seed=seed, number=i, tokens=tuple(tokens.tolist()))
-            for i, tokens in enumerate(drawn)
-        ]
+        """Answers to the same prompts by chance: as many tokens and characters as those of `like`
+        have, each drawn by how often it stands there."""
+        texts = [_text(sample) for sample in like]
+        tokens = _by_chance([sample.tokens for sample in like], seed)
+        codes = _by_chance([tuple(map(ord, text)) for text in texts], seed + 1)
+        samples = []
+        for number, (sample, ids, characters) in enumerate(zip(like, tokens, codes, strict=True)):
+            prompt = str(sample.prompt or "")
+            content = Generated(prompt, "".join(map(chr, characters)), ids, "length", 0.0)
+            samples.append(
+                Sample(content, sample.prompt, None, seed, number, ids, answer=sample.answer)
+            )
+        return samples
 
     def batch(self, samples: Sequence[Sample], codec: Any) -> Batch:
         """(n, longest) tokens, -1 where a sample has ended."""
         rows = [torch.tensor(sample.tokens, dtype=torch.int64) for sample in samples]
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
         return {"tokens": tokens}
+
+
+def _text(sample: Sample) -> str:
+    """A sample's own text."""
+    content = sample.content
+    return content.text if isinstance(content, Generated) else str(content)
+
+
+def _by_chance(rows: Sequence[Sequence[int]], seed: int) -> list[tuple[int, ...]]:
+    """Rows of the same lengths, each number drawn by its frequency in all rows together."""
+    lengths = [len(row) for row in rows]
+    if not sum(lengths):
+        return [()] * len(lengths)
+    every = np.concatenate([np.asarray(row, np.int64) for row in rows])
+    counts = np.bincount(every)
+    return [tuple(row.tolist()) for row in noise(counts / counts.sum(), lengths, seed)]
