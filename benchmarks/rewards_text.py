@@ -3,17 +3,19 @@
     python benchmarks/rewards_text.py arithmetic [--seeds 3] [--samples 64] [--set training.steps=9]
     python benchmarks/rewards_text.py code [--run runs/code] [--seeds 1] [--samples 256]
 
-arithmetic: recipe `arithmetic-base`, then recipe `arithmetic` from it. Bar: pass@1 on problems that
-were never trained on from at most 40% to at least 90%, pass@16 not lower, for each seed. pass@k is
-the unbiased estimate from `--samples` samples of each problem at temperature 1. Beside it, from the
-same weights and for as many seconds of training: supervised training continued; rejection
-fine-tuning (supervised training on what the model had right of 8 samples of each training problem;
-drawing them counts). Best-of-8 is the model of before with somebody who picks the right one of 8
-samples: its pass@8.
+arithmetic: recipe `arithmetic-base`, then recipe `arithmetic` from it. Bar, for each seed: pass@1
+on problems that were trained on in neither order from at most 40% to at least 90%, and pass@16 not
+lower. pass@k is the unbiased estimate from `--samples` samples of each problem at temperature 1,
+its interval a bootstrap over problems. Beside it, from the same weights and for as many seconds of
+the processor: supervised training continued, on the data; and rejection fine-tuning, supervised
+training on what the model had right of 8 samples of each training problem, drawing included.
+Best-of-8 with somebody who knows the right sample is the model of before at pass@8.
 
-code: recipe `code-parses` from a run of `code`. The share of samples that parse before and after,
-beside real windows of the same lengths; distinct-4 at equal numbers of tokens; the loss on held-out
-code. There is no bar.
+code: recipe `code-parses` from a run of `code`. Before, after, real windows that begin a file
+(ceiling) and token noise (floor): which share parses, how varied they are at equal numbers of
+tokens, how much of them is copied; the loss on held-out code. There is no bar.
+
+Seconds are those of the processor on one thread, so that other work on the machine does not count.
 """
 
 from __future__ import annotations
@@ -24,49 +26,74 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 import genwright
 from common import finish
-from genwright.contents.text.evaluate import PYTHON
 from genwright.contents.text.generate import Generated, generate
 from genwright.contents.text.measures_answers import right_result
-from genwright.contents.text.sample_figures import windows
+from genwright.contents.text.python_code import parses
+from genwright.contents.text.sample_figures import noise, windows
 from genwright.core.content import Sample
-from genwright.evaluation.pass_at_k import mean_pass_at_k
-from genwright.evaluation.token_samples import distinct, repetition, until
+from genwright.evaluation.pass_at_k import pass_at_k
+from genwright.evaluation.token_floors import Floors
+from genwright.evaluation.token_samples import distinct, longest_spans, repetition, until
 from genwright.sampling.drawing import Decoding
 
 BEFORE_AT_MOST = 0.4
 AFTER_AT_LEAST = 0.9
 DRAWN = 8  # samples of each training problem that rejection fine-tuning picks from
 ROWS = 2048  # samples that are drawn together
+RESAMPLED = 2000  # times, of a bootstrap
+SHOWN = 8  # samples that a person sees
 PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+LAST = ("reward", "kl", "entropy", "length", "truncated", "dead_groups", "distinct_4")
 
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def seconds_of(run: genwright.Run) -> float:
-    """Seconds of a run's steps; evaluations and checkpoints do not count."""
-    return sum(record["seconds"] for record in run.records if "loss" in record)
+class Trained(NamedTuple):
+    """A run, and the seconds of the processor that it took."""
+
+    run: genwright.Run
+    seconds: float
 
 
-def steps_in(run: genwright.Run, seconds: float) -> int:
-    """How many of a run's steps take so long."""
-    steps = [record["seconds"] for record in run.records if "loss" in record]
-    return max(1, round(seconds / float(np.median(steps))))
+def train(recipe: str, folder: Path, settings: dict, start: Path | None = None) -> Trained:
+    """Trains where the folder holds no run yet."""
+    began = time.process_time()
+    source = None
+    if start is not None:
+        source = str(start)
+    run = genwright.train(recipe, run=folder, start=source, quiet=True, **settings)
+    return Trained(run, time.process_time() - began)
 
 
-def drawn(run: genwright.Run, prompts: list[str], n: int, seed: int) -> list[Generated]:
+def drawn(
+    run: genwright.Run, prompts: list[str], n: int, seed: int, length: int
+) -> list[Generated]:
     """`n` samples of each prompt at temperature 1, in order."""
-    settings = Decoding(max_tokens=run.recipe.sampling.max_tokens, seed=seed, **PLAIN)
+    settings = Decoding(max_tokens=length, seed=seed, **PLAIN)
     events = generate(run.model, run.codec, prompts, n, settings, batch=ROWS)
     return [event for event in events if isinstance(event, Generated)]
+
+
+def bootstrap(values: np.ndarray) -> list[float]:
+    """The 95% interval of a mean over (problems,) or samples."""
+    chosen = np.random.default_rng(0).integers(0, len(values), (RESAMPLED, len(values)))
+    low, high = np.quantile(values[chosen].mean(1), [0.025, 0.975])
+    return [round(float(low), 4), round(float(high), 4)]
+
+
+def last_step(run: genwright.Run) -> dict[str, float]:
+    """What the last step of a policy recorded."""
+    last = [record for record in run.records if "kl" in record][-1]
+    return {name: round(last[name], 4) for name in LAST}
 
 
 # ---- arithmetic
@@ -79,39 +106,73 @@ def problems_of(run: genwright.Run, split: str) -> list[str]:
     return [text.partition("=")[0] + "=" for text in texts]
 
 
-def measured(run: genwright.Run, problems: list[str], samples: int, k: tuple[int, ...]) -> dict:
-    """pass@k on problems."""
-    began = time.perf_counter()
-    texts = drawn(run, problems, samples, seed=1234)
-    right = [int(right_result(Sample(text, text.prompt))) for text in texts]
-    counts = np.array(right).reshape(len(problems), samples).sum(1).tolist()
-    found = {f"pass@{each}": round(mean_pass_at_k(samples, counts, each), 4) for each in k}
-    found["never right"] = round(float(np.mean(np.array(counts) == 0)), 4)
-    say(f"{run.folder.name:12} {found}  ({time.perf_counter() - began:.0f} s)")
+def in_both(run: genwright.Run) -> int:
+    """Held-out problems that were trained on, in any order of their numbers."""
+    sides = []
+    for split in ("train", "held_out"):
+        sides.append({frozenset(problem[:-1].split("+")) for problem in problems_of(run, split)})
+    return len(sides[0] & sides[1])
+
+
+def is_right(text: Generated) -> bool:
+    return right_result(Sample(text, text.prompt)) == 1
+
+
+class Passed(NamedTuple):
+    """k -> (problems,) pass@k of each problem; and some samples."""
+
+    at: dict[int, np.ndarray]
+    shown: list[str]
+
+    def figures(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for k, each in self.at.items():
+            found[f"pass@{k}"] = round(float(each.mean()), 4)
+            found[f"pass@{k}, 95%"] = bootstrap(each)
+        return found | {"samples": self.shown}
+
+
+def passed(run: genwright.Run, problems: list[str], samples: int) -> Passed:
+    """pass@k on problems, as far as there are samples for it."""
+    texts = drawn(run, problems, samples, seed=1234, length=run.recipe.sampling.max_tokens)
+    right = np.array([is_right(text) for text in texts]).reshape(len(problems), samples).sum(1)
+    at = {}
+    for k in (1, 8, 16):
+        if k <= samples:
+            at[k] = np.array([pass_at_k(samples, count, k) for count in right.tolist()])
+    shown = [text.prompt + text.text for text in texts[:: -(-len(texts) // SHOWN)]]
+    found = Passed(at, shown)
+    say(f"{run.folder.name:12} {found.figures()}")
     return found
 
 
-def rejection(base: genwright.Run, seconds: float, folder: Path, settings: dict) -> genwright.Run:
+def rejection(base: Trained, seconds: float, folder: Path, settings: dict) -> Trained:
     """Supervised training on what the model had right, for so many seconds together with drawing
     it."""
-    began = time.perf_counter()
-    texts = drawn(base, problems_of(base, "train"), DRAWN, seed=77)
-    kept = {text.prompt + text.text for text in texts if right_result(Sample(text, text.prompt))}
+    began = time.process_time()
+    length = base.run.recipe.sampling.max_tokens
+    texts = drawn(base.run, problems_of(base.run, "train"), DRAWN, seed=77, length=length)
+    kept = sorted({text.prompt + text.text for text in texts if is_right(text)})
+    if not kept:  # of a model that has learned nothing
+        kept = ["0+0=0"]
     rows = folder / "right.jsonl"
-    rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in sorted(kept)))
-    left = max(1.0, seconds - (time.perf_counter() - began))
+    rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in kept))
+    spent = time.process_time() - began
     data = {"data.source": "files", "data.path": str(rows), "data.held_out": 0.0}
-    own = {"training.steps": steps_in(base, left)}
-    return genwright.train(
-        "arithmetic-base",
-        run=folder / "rejection",
-        start=str(base.folder),
-        quiet=True,
-        **settings | data | own,
-    )
+    steps = {"training.steps": steps_in(base, seconds - spent)}
+    place = folder / "rejection"
+    found = train("arithmetic-base", place, settings | data | steps, base.run.folder)
+    return Trained(found.run, found.seconds + spent)
+
+
+def steps_in(base: Trained, seconds: float) -> int:
+    """How many steps of supervised training take so long."""
+    each = base.seconds / base.run.recipe.training.steps
+    return max(1, round(seconds / each))
 
 
 def one_seed(seed: int, arguments: argparse.Namespace, folder: Path) -> dict:
+    """Everything of one seed."""
     settings = {
         "seed": seed,
         "training.threads": arguments.threads,
@@ -120,58 +181,56 @@ def one_seed(seed: int, arguments: argparse.Namespace, folder: Path) -> dict:
         "watching.samples": 0,
     }
     of_base = settings | settings_of(arguments.base_set)
+    base = train("arithmetic-base", folder / "base", of_base)
+    problems = problems_of(base.run, "held_out")[: arguments.problems]
+    before = passed(base.run, problems, arguments.samples)
     of_policy = settings | settings_of(arguments.set)
-    k = tuple(each for each in (1, 8, 16) if each <= arguments.samples)
-    base = genwright.train("arithmetic-base", run=folder / "base", quiet=True, **of_base)
-    problems = problems_of(base, "held_out")[: arguments.problems]
-    found: dict[str, Any] = {"before": measured(base, problems, arguments.samples, k)}
-    policy = genwright.train(
-        "arithmetic", run=folder / "policy", start=str(base.folder), quiet=True, **of_policy
-    )
-    found["after"] = measured(policy, problems, arguments.samples, k)
-    seconds = seconds_of(policy)
-    longer = genwright.train(
-        "arithmetic-base",
-        run=folder / "supervised",
-        start=str(base.folder),
-        quiet=True,
-        **of_base | {"training.steps": steps_in(base, seconds)},
-    )
-    found["supervised, as long"] = measured(longer, problems, arguments.samples, k)
-    chosen = rejection(base, seconds, folder, of_base)
-    found["rejection fine-tuning, as long"] = measured(chosen, problems, arguments.samples, k)
-    found["seconds"] = {
-        "base": round(seconds_of(base), 1),
-        "policy": round(seconds, 1),
-        "supervised": round(seconds_of(longer), 1),
-        "rejection, training alone": round(seconds_of(chosen), 1),
-    }
+    policy = train("arithmetic", folder / "policy", of_policy, base.run.folder)
+    after = passed(policy.run, problems, arguments.samples)
+    longer = of_base | {"training.steps": steps_in(base, policy.seconds)}
+    supervised = train("arithmetic-base", folder / "supervised", longer, base.run.folder)
+    chosen = rejection(base, policy.seconds, folder, of_base)
+    found: dict[str, Any] = {"before": before.figures(), "after": after.figures()}
+    for k in after.at:
+        apart = after.at[k] - before.at[k]
+        found[f"pass@{k}, gained"] = round(float(apart.mean()), 4)
+        found[f"pass@{k}, gained, 95%"] = bootstrap(apart)
+    for name, other in (("supervised", supervised), ("rejection fine-tuning", chosen)):
+        found[f"{name}, as long"] = passed(other.run, problems, arguments.samples).figures()
+    runs = {"base": base, "policy": policy, "supervised": supervised, "rejection": chosen}
+    found["seconds"] = {name: round(run.seconds, 1) for name, run in runs.items()}
+    found["steps"] = {name: run.run.recipe.training.steps for name, run in runs.items()}
     found["problems"] = len(problems)
-    last = [record for record in policy.records if "kl" in record][-1]
-    found["last step"] = {
-        name: round(last[name], 4) for name in ("reward", "kl", "entropy", "dead_groups")
-    }
+    found["of them trained on"] = in_both(base.run)
+    found["last step"] = last_step(policy.run)
     return found
+
+
+def meets(found: dict) -> bool:
+    """Whether a seed's figures reach the bar."""
+    before = found["before"]
+    after = found["after"]
+    learned = before["pass@1"] <= BEFORE_AT_MOST and after["pass@1"] >= AFTER_AT_LEAST
+    return learned and after.get("pass@16", 0) >= before.get("pass@16", 0)
 
 
 def arithmetic(arguments: argparse.Namespace, folder: Path) -> tuple[dict, bool]:
     """The figures, and whether the bar is missed."""
-    figures = {}
-    missed = False
+    figures: dict[str, Any] = {}
+    met = True
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-        figures[f"seed {seed}"] = found = one_seed(seed, arguments, folder / f"seed-{seed}")
-        before, after = found["before"], found["after"]
-        met = before["pass@1"] <= BEFORE_AT_MOST and after["pass@1"] >= AFTER_AT_LEAST
-        if "pass@16" in after:
-            met = met and after["pass@16"] >= before["pass@16"]
-        missed = missed or not met
+        place = folder / f"seed-{seed}"
+        place.mkdir(parents=True, exist_ok=True)
+        found = one_seed(seed, arguments, place)
+        figures[f"seed {seed}"] = found
+        met = met and meets(found)
     figures["bar"] = {
         "pass@1 before, at most": BEFORE_AT_MOST,
         "pass@1 after, at least": AFTER_AT_LEAST,
         "pass@16": "not lower",
-        "met": not missed,
+        "met": met,
     }
-    return figures, missed
+    return figures, not met
 
 
 # ---- code
@@ -179,77 +238,95 @@ def arithmetic(arguments: argparse.Namespace, folder: Path) -> tuple[dict, bool]
 
 def of_code(run: genwright.Run, samples: int, length: int) -> list[np.ndarray]:
     """Tokens of samples that begin a document, before their end token."""
-    settings = Decoding(max_tokens=length, seed=4321, **PLAIN)
-    events = generate(run.model, run.codec, [""], samples, settings, batch=64)
     end = run.codec.space.special["end"]
-    return [
-        until(np.asarray(event.tokens, dtype=np.int64), end)
-        for event in events
-        if isinstance(event, Generated)
-    ]
+    found = drawn(run, [""], samples, seed=4321, length=length)
+    return [until(np.asarray(text.tokens, dtype=np.int64), end) for text in found]
 
 
-def figures_of(tokens: list[np.ndarray], codec: Any, most: int) -> dict:
-    """most: tokens of which distinct-4 is taken, the first ones."""
-    verdicts = [PYTHON.verdict(codec.decode(each.tolist())) for each in tokens]
-    judged = [verdict for verdict in verdicts if verdict is not None]
-    first, left = [], most
-    for each in tokens:
-        first.append(each[:left])
-        left -= len(first[-1])
+def first_tokens(samples: list[np.ndarray], count: int) -> list[np.ndarray]:
+    """The first `count` tokens of all samples together."""
+    found = []
+    for sample in samples:
+        found.append(sample[:count])
+        count -= len(found[-1])
+    return found
+
+
+def figures_of(samples: list[np.ndarray], base: genwright.Run, tokens: int) -> dict[str, Any]:
+    """Figures of one group. tokens: of which distinct-4 is taken, the first ones."""
+    codec = base.codec
+    texts = [codec.decode(sample.tolist()) for sample in samples]
+    verdicts = [parses(text) for text in texts]
+    right = np.array([verdict is True for verdict in verdicts], dtype=float)
+    wrong = np.array([verdict is False for verdict in verdicts], dtype=float)
+    train_tokens = base.dataset().tokens("train")
+    spans = longest_spans(samples, train_tokens, codec.space.vocabulary)
+    copied = []
+    for sample, span in zip(samples, spans, strict=True):
+        copied.append(span.length / max(1, len(sample)))
     return {
-        "parses": round(float(np.mean(judged)), 4) if judged else None,
-        "judged": len(judged),
-        "distinct-4": round(distinct(first, 4), 4),
-        "repetition": round(repetition(tokens), 4),
-        "tokens a sample": round(float(np.mean([len(each) for each in tokens])), 1),
+        "parses": round(float(right.mean()), 4),
+        "parses, 95%": bootstrap(right),
+        "has a syntax error": round(float(wrong.mean()), 4),
+        "nothing to judge": round(float((1 - right - wrong).mean()), 4),
+        "distinct-4": round(distinct(first_tokens(samples, tokens), 4), 4),
+        "repetition": round(repetition(samples), 4),
+        "copied in one piece, mean share": round(float(np.mean(copied)), 4),
+        "near copies, over half in one piece": round(float(np.mean(np.array(copied) > 0.5)), 4),
+        "tokens": round(float(np.mean([len(sample) for sample in samples])), 1),
+        "lines": round(float(np.mean([text.count("\n") for text in texts])), 1),
+        "equal to another": round(1 - len(set(texts)) / len(texts), 4),
+        "samples": len(samples),
+        "shown": texts[:SHOWN],
     }
+
+
+def beside(base: Trained, policy: Trained, arguments: argparse.Namespace) -> dict:
+    """Before, after, real windows of the same lengths that begin a document, token noise."""
+    run = base.run
+    dataset = run.dataset()
+    end = run.codec.space.special["end"]
+    length = arguments.length or policy.run.recipe.objective.rollout.max_tokens
+    before = of_code(run, arguments.samples, length)
+    after = of_code(policy.run, arguments.samples, length)
+    lengths = [len(sample) for sample in before]
+    real, whole = windows(dataset.tokens("held_out"), lengths, 0, end)
+    unigram = Floors(dataset.tokens("train"), run.codec.space.vocabulary).unigram.copy()
+    unigram[end] = 0
+    groups = {"before": before, "after": after, "real": real[:whole]}
+    groups["noise"] = noise(unigram, lengths, 0)
+    tokens = min(sum(map(len, group)) for group in groups.values())
+    found: dict[str, Any] = {name: figures_of(group, run, tokens) for name, group in groups.items()}
+    losses = [record["held_out"]["loss"] for record in policy.run.records if "held_out" in record]
+    found["tokens of distinct-4"] = tokens
+    found["held-out loss, nats a token"] = {"before": held_out_loss(run), "after": losses[-1]}
+    found["seconds"] = {"base": round(base.seconds, 1), "policy": round(policy.seconds, 1)}
+    found["steps"] = policy.run.step
+    found["last step"] = last_step(policy.run)
+    return found
+
+
+def held_out_loss(run: genwright.Run) -> float:
+    """The last one that a run recorded."""
+    return [record["held_out"]["loss"] for record in run.records if "held_out" in record][-1]
 
 
 def code(arguments: argparse.Namespace, folder: Path) -> tuple[dict, bool]:
     """The figures, and that no bar is missed, since there is none."""
-    settings = {"training.threads": arguments.threads}
+    settings = {"training.threads": arguments.threads, "watching.samples": 0}
     if arguments.run:
-        base = genwright.load(arguments.run)
+        base = Trained(genwright.load(arguments.run), 0.0)
     else:
-        base = genwright.train(
-            "code", run=folder / "code", quiet=True, **settings | settings_of(arguments.base_set)
-        )
-    figures = {}
+        base = train("code", folder / "code", settings | settings_of(arguments.base_set))
+    figures: dict[str, Any] = {"base settings": arguments.base_set, "settings": arguments.set}
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
-        policy = genwright.train(
-            "code-parses",
-            run=folder / f"code-parses-{seed}",
-            start=str(base.folder),
-            quiet=True,
-            **settings | {"seed": seed} | settings_of(arguments.set),
-        )
+        own = settings | {"seed": seed} | settings_of(arguments.set)
+        policy = train("code-parses", folder / f"code-parses-{seed}", own, base.run.folder)
         figures[f"seed {seed}"] = beside(base, policy, arguments)
-        say(json.dumps(figures[f"seed {seed}"], indent=1))
     return figures, False
 
 
-def beside(base: genwright.Run, policy: genwright.Run, arguments: argparse.Namespace) -> dict:
-    """Before, after, and real windows of the same lengths that begin a document."""
-    length = arguments.length
-    before = of_code(base, arguments.samples, length)
-    after = of_code(policy, arguments.samples, length)
-    dataset = base.dataset()
-    end = base.codec.space.special["end"]
-    lengths = [len(each) for each in before]
-    real, whole = windows(dataset.tokens("held_out"), lengths, 0, end)
-    groups = {"before": before, "after": after, "real": real[:whole]}
-    most = min(sum(map(len, tokens)) for tokens in groups.values())
-    found = {name: figures_of(tokens, base.codec, most) for name, tokens in groups.items()}
-    found["tokens of distinct-4"] = most
-    losses = [record["held_out"]["loss"] for record in policy.records if "held_out" in record]
-    found["held-out loss, nats a token"] = {"first": losses[0], "last": losses[-1]}
-    found["seconds"] = round(seconds_of(policy), 1)
-    last = [record for record in policy.records if "kl" in record][-1]
-    found["last step"] = {
-        name: round(last[name], 4) for name in ("reward", "kl", "entropy", "length", "dead_groups")
-    }
-    return found
+# ---- the command line
 
 
 def settings_of(words: list[str]) -> dict[str, Any]:
@@ -269,11 +346,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=["arithmetic", "code"])
-    parser.add_argument("--seeds", type=int, default=None, help="default: 3; of code 1")
+    parser.add_argument("--seeds", type=int, help="default: 3; of code 1")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--samples", type=int, default=None, help="default: 64; of code 256")
-    parser.add_argument("--problems", type=int, default=None, help="held-out ones; default: all")
-    parser.add_argument("--length", type=int, default=256, help="tokens of a sample of code")
+    parser.add_argument("--samples", type=int, help="default: 64; of code 256")
+    parser.add_argument("--problems", type=int, default=250, help="held-out ones, at most")
+    parser.add_argument(
+        "--length", type=int, help="tokens of a sample of code; default: the rollout's"
+    )
     parser.add_argument("--run", help="a run of recipe code; default: trained now")
     parser.add_argument("--folder", help="where runs are kept; default: nowhere")
     parser.add_argument("--threads", type=int, default=1)
@@ -281,14 +360,18 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], help="settings of the policy's run")
     parser.add_argument("--out")
     arguments = parser.parse_args()
-    is_code = arguments.what == "code"
-    arguments.seeds = arguments.seeds or (1 if is_code else 3)
-    arguments.samples = arguments.samples or (256 if is_code else 64)
+    work = arithmetic
+    seeds = 3
+    samples = 64
+    if arguments.what == "code":
+        work = code
+        seeds = 1
+        samples = 256
+    arguments.seeds = arguments.seeds or seeds
+    arguments.samples = arguments.samples or samples
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(arguments.folder or temporary)
-        work = code if is_code else arithmetic
-        figures, missed = work(arguments, folder)
+        figures, missed = work(arguments, Path(arguments.folder or temporary))
     finish(f"rewards_text {arguments.what}", figures, arguments.out)
     sys.exit(missed)
 

@@ -96,13 +96,22 @@ RUNS: dict[str, list[str]] = {
     "read_scores": ["--limit 2"],
     "rewards_images": ["CODESREWARD --samples 16 --sheet SHEET"],
     "rewards_text": [
-        (
-            "arithmetic --seeds 1 --samples 4 --problems 4 --base-set training.steps=2 "
-            "training.batch_size=4 model.width=32 model.depth=1 --set training.steps=2 "
-            "training.batch_size=8"
-        )
+        " ".join(
+            [
+                "arithmetic --seeds 1 --samples 16 --problems 4",
+                "--base-set training.steps=2 training.batch_size=4 model.width=32 model.depth=1",
+                "--set training.steps=2 training.batch_size=8",
+            ]
+        ),
+        " ".join(
+            [
+                "code --run CAUSAL --samples 8 --length 40",
+                *SET,
+                "training.steps=1 training.batch_size=8 codec=bytes data.context=64",
+                "objective.rollout.max_tokens=30",
+            ]
+        ),
     ],
-    "rewards_music": ["harmony JSB JSBREWARD -n 2", "phrases TUNES TUNESREWARD -n 2"],
     "rooms": ["--rooms points --tests objectives/test_transport.py"],
     "shakespeare": [
         "--data TEXT --steps 2 --seeds 1 --rounds 1 --plain-steps 101 --skip-long",

@@ -21,6 +21,8 @@ from genwright.contents.text.python_code import judge, parses
 from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import measure_kinds_of, measures_of
+from genwright.objectives.terms import Term
+from genwright.rewards.reward import Reward
 
 
 def sample(text, prompt="", answer=None, tokens=()):
@@ -108,6 +110,22 @@ def test_a_pattern_that_takes_for_ever_can_be_stopped():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(
+    "measure, options",
+    [
+        ("pattern", {"pattern": '"(a+)+b'}),
+        ("JSON schema", {"json_schema": {"pattern": "(a+)+b"}}),
+    ],
+)
+def test_such_a_pattern_ends_a_run_with_a_sentence(measure, options):
+    if measure == "JSON schema":
+        pytest.importorskip("jsonschema")
+    reward = Reward([Term(measure=measure, options=options)], "text", seconds=0.1)
+    samples = [sample('"ab"', tokens=(1,)), sample('"' + "a" * 60 + '"', tokens=(1,))]
+    with pytest.raises(GenwrightError, match=f"reward {measure} was not done after 0.1 s"):
+        reward(samples, 1, lambda sample, place: 0)
 
 
 # ---- JSON
