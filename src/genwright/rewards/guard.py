@@ -1,6 +1,6 @@
 """Calls measures so that whatever they do wrong ends in one sentence that names the sample.
 
-1. All samples at once, under a time limit.
+1. All samples at once, under a time limit and without gradients.
 2. Where that fails, one sample after another under the same limit, until one fails: it is named.
 3. What is given is looked at: as many values as samples, each a finite number, NaN (nothing is
    said), or a number at each of some parts.
@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from genwright.core.content import Measure, Sample
@@ -120,7 +121,7 @@ def shown(sample: Sample, number: int, of: str) -> str:
 
 
 def _limited(call: Callable[[], Result], seconds: float) -> Result:
-    with time_limit(seconds):
+    with time_limit(seconds), torch.no_grad():
         return call()
 
 

@@ -29,6 +29,8 @@ PATIENCE = 3  # evaluations in a row that a discriminator must win
 # pairs right, by little
 SURE_LOSS = 0.25
 ONCE_COVERED = 0.2  # share of the data that samples must once have covered, to have lost it
+DEAD = "dead_groups"  # share of a step's questions whose candidates all earned the same
+CONSTANT = 20  # steps in a row in which all of them did
 LOOKS_REAL = 0.5  # share of samples among real ones, from which on they look real
 
 Rows = Sequence[Mapping[str, float]]  # of each evaluation, oldest first: its numbers by name
@@ -145,6 +147,21 @@ def ringing(rows: Rows, settings: Watching, objective: Settings | None = None) -
     return [text for text in alarms(rows, settings, objective) if _name_of(text) not in before]
 
 
+def constant(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong where the last steps had nothing to learn from, as soon as it is so for long
+    enough, and once. records: of steps and evaluations, oldest first."""
+    dead = [record[DEAD] == 1 for record in records if DEAD in record]
+    if DEAD not in records[-1] or not all(dead[-CONSTANT:]) or len(dead) < CONSTANT:
+        return []
+    if dead[-CONSTANT - 1 : -CONSTANT] == [True]:
+        return []
+    return [
+        f"constant reward: in {CONSTANT} steps all candidates of each question earned the same, so"
+        " nothing was learned; look at each term with `genwright reward check`, reward part of what"
+        " is wanted, or ask easier questions"
+    ]
+
+
 def _name_of(text: str) -> str:
     """The first words of an alarm, which are always the same."""
     return text.split(":")[0]
@@ -203,11 +220,15 @@ class Alarms(Hook):
         """Looks at what was measured, where something was."""
         if self.engine.main:
             self.follow(state.step, record)
-        if "held_out" not in record or not state.step:
+        evaluated = "held_out" in record and state.step > 0
+        # all ranks have one record, so that they agree on whether there is something to look at
+        if not evaluated and record.get(DEAD) != 1:
             return
         texts: list[str] = []
         if self.engine.main:
-            texts = ringing(rows_of(self.records), self.settings, self.objective)
+            texts = constant(self.records)
+            if evaluated:
+                texts += ringing(rows_of(self.records), self.settings, self.objective)
         for text in self.engine.broadcast(texts):
             if self.engine.main:
                 self.append({"step": state.step, "event": text})
@@ -227,7 +248,7 @@ class Alarms(Hook):
         if step > 0:
             lines.append(record)
         for line in lines:
-            kept = {name: line[name] for name in (*MEAN_OF_STEPS, "held_out") if name in line}
+            kept = {name: line[name] for name in (*MEAN_OF_STEPS, DEAD, "held_out") if name in line}
             self.records.append(kept)
         self.step = step
 

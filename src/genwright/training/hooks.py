@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
@@ -60,6 +60,26 @@ def averaged(state: State, call: Callable[[], Result]) -> Result:
         return call()
 
 
+def smoothed(before: float, now: float | None) -> float:
+    """A running mean with one value more. before: NaN at first. now: None or NaN where there is
+    none."""
+    if now is None or math.isnan(now):
+        return before
+    if math.isnan(before):
+        return now
+    return SMOOTHING * before + (1 - SMOOTHING) * now
+
+
+def shares(record: Mapping[str, Any]) -> list[str]:
+    """What parts of a step took of its time, in words: those that its record names NAME_seconds."""
+    found = []
+    for name, seconds in record.items():
+        if name.endswith("_seconds"):
+            share = seconds / max(record["seconds"], 1e-9)
+            found.append(f"{name.removesuffix('_seconds')} {share:.0%} of the time")
+    return found
+
+
 class Live(Hook):
     """The live line of a run: step, loss, held-out loss, speed, memory, time left. On a terminal it
     moves, at most four times a second, so that looking costs nothing; elsewhere it is a line now
@@ -78,6 +98,7 @@ class Live(Hook):
         self.first = -1  # the step before the run's first one
         self.began = 0.0  # when that ended
         self.loss = math.nan  # running mean
+        self.reward = math.nan  # likewise, of runs that have one
         self.held_out = ""
         self.progress = Progress(
             TextColumn("[bold]{task.description}"),
@@ -99,12 +120,14 @@ class Live(Hook):
         parts = []
         if not math.isnan(self.loss):
             parts.append(f"smoothed loss {self.loss:.3f}{self.held_out}")
+        if not math.isnan(self.reward):
+            parts.append(f"reward {self.reward:.3f}")
         speed = record.get(f"{self.unit}_per_second")
         if speed:
             parts.append(f"{speed:,.0f} {self.unit}/s")
         if "memory_mb" in record:
             parts.append(f"{record['memory_mb']:,.0f} MB")
-        return ", ".join(parts)
+        return ", ".join([*parts, *shares(record)])
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         """Shows the record where enough time has passed, and always at the last step; skipped steps
@@ -139,13 +162,9 @@ class Live(Hook):
             self.progress.start()
 
     def _take(self, record: dict[str, Any]) -> None:
-        """Takes up the losses of a step, where there are any."""
-        loss = record.get("loss")
-        if loss is not None and not math.isnan(loss):
-            if math.isnan(self.loss):
-                self.loss = loss
-            else:
-                self.loss = SMOOTHING * self.loss + (1 - SMOOTHING) * loss
+        """Takes up the losses and the reward of a step, where there are any."""
+        self.loss = smoothed(self.loss, record.get("loss"))
+        self.reward = smoothed(self.reward, record.get("reward"))
         held_out = record.get("held_out", {})
         if "loss" in held_out:
             self.held_out = f" (held out {held_out['loss']:.3f})"

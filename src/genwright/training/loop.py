@@ -56,6 +56,11 @@ class Rollback(Exception):
         super().__init__(reason)
 
 
+class NoBatch(GenwrightError):
+    """The stream or the objective could not make the first batch of a step: the state is still that
+    behind the step before."""
+
+
 class Hook:
     """What a caller wants done during a run. `after_step` gets the step's record (numbers only,
     written as a line of metrics); what it adds to the record is seen by later hooks. `stop` is
@@ -139,7 +144,7 @@ class _Step:
         turn = next(plan, None)
         while turn is not None:
             if turn.draw not in batches:
-                batches[turn.draw] = self.batches.prepared(position * draws + turn.draw)  # 1
+                batches[turn.draw] = self.prepared(position * draws + turn.draw, turns)  # 1
             found = self.turn(turn, batches[turn.draw], position, factor, len(turns))
             turns.append(turn)
             measured.append(found)
@@ -150,6 +155,16 @@ class _Step:
                 break
         plan.close()
         return turns, measured
+
+    def prepared(self, position: int, played: list[Turn]) -> Prepared:
+        """The batch at a position. played: the step's turns before it. Raises NoBatch where it
+        cannot be made and nothing was updated yet."""
+        try:
+            return self.batches.prepared(position)
+        except GenwrightError as error:
+            if played:
+                raise
+            raise NoBatch(error.what, error.remedy) from error
 
     def turn(
         self, turn: Turn, prepared: Prepared, position: int, factor: float, number: int

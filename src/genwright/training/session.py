@@ -128,6 +128,18 @@ class Session(Hook):
                 return
             except Rollback as event:
                 self._roll_back(state, event)
+            except loop.NoBatch:
+                self._keep(state)
+                raise
+
+    def _keep(self, state: State) -> None:
+        """Saves the steps before one whose batch could not be made. Of several processes it is one
+        that fails, and the others do not meet it in a save."""
+        if self.engine.size > 1 or self.saved == state.step:
+            return
+        self.save(state)
+        if not self.failure:
+            log.warning(f"the run is saved as it was behind step {state.step}")
 
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         """Saves, where a checkpoint is due. Not among bad steps, for a roll-back must not end
