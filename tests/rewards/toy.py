@@ -23,6 +23,9 @@ class ToyCodec:
     content = "toy"
     space = Space(len(LETTERS), {"end": END}, length=CONTEXT)
 
+    def encode(self, text):
+        return [LETTERS.index(letter) for letter in text]
+
 
 class ToySampler:
     """Questions begin with one letter, or with two."""

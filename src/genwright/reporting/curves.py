@@ -15,7 +15,7 @@ from genwright.reporting.svg import Series, chart, legend
 
 POINTS = 400  # of a curve: more than a screen shows
 SMALL = (330, 210)  # pixels of a small chart
-NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb", "memorised_floor"}
+NO_CURVE = {"step", "loss", "seconds", "elapsed", "memory_mb", "memorised_floor", "nearest_floor"}
 LABELS = {
     "rate": "learning rate / its peak",
     "frechet": "Frechet distance",

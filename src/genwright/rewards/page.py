@@ -60,6 +60,10 @@ def lead(run: TrainedRun) -> Lead:
         beside[f"reward/{name}"] = {"real data": mean_of(values)}
     for name, values in found.real.watched.items():
         beside[f"watched/{name}"] = {"real data": mean_of(values)}
+    floors = [line["held_out"].get("nearest_floor") for line in run.records if "held_out" in line]
+    known = [floor for floor in floors if floor is not None]
+    if known:
+        beside["nearest"] = {"held-out data": known[-1]}
     return Lead(verdict(found, run.records, run.step), [figure(found)], sections, beside)
 
 

@@ -8,6 +8,7 @@ another distribution.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from genwright.objectives.policy import Policy
 from genwright.objectives.terms import OFF
 from genwright.recipe.schema import Recipe
 from genwright.rewards.guard import values_of
+from genwright.rewards.nearest import Nearest
 from genwright.rewards.reward import Reward, Scored, numbers
 from genwright.sampling.decode import Constraint, Drawn, generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
@@ -34,6 +36,8 @@ from genwright.training.loop import Hook
 from genwright.training.state import State
 
 NGRAM = 4  # tokens, of `distinct_4`
+EXAMPLES = 2000  # of training, that samples are compared with
+HELD_OUT = 64  # examples that are compared with them too
 
 
 @dataclass
@@ -94,6 +98,8 @@ class Rollouts(Hook):
         self.context = context
         self.constraint: Constraint | None = None
         self.last: Rolled | None = None
+        self.nearest: Nearest | None = None  # made when it is first asked
+        self.nearest_floor = math.nan
         self.seconds: dict[str, float] = {}
 
     # ---- a stream
@@ -223,6 +229,30 @@ class Rollouts(Hook):
 
     def _token_of(self, sample: Sample, place: Any) -> int:
         return self.sampler.token_of(self.codec, sample, place)
+
+    # ---- on the schedule of evaluations
+
+    def measured_at(self, step: int) -> dict[str, float]:
+        """How near the newest rollout is to training examples (`nearest.Nearest`), and how near
+        held-out examples are; empty before the first one."""
+        if self.last is None:
+            return {}
+        if self.nearest is None:
+            self.nearest = Nearest(self._real("train", EXAMPLES))
+            held_out = self._real("held_out", HELD_OUT)
+            limit = self.settings.rollout.max_tokens
+            self.nearest_floor = self.nearest.mean(tokens[:limit] for tokens in held_out)
+        found = {
+            "nearest": self.nearest.mean(sample.tokens for sample in self.last.samples),
+            "nearest_floor": self.nearest_floor,
+        }
+        return {name: value for name, value in found.items() if not math.isnan(value)}
+
+    def _real(self, split: str, count: int) -> list[Sequence[int]]:
+        """The tokens of real samples."""
+        sampler = content_of(self.codec.content).sampler
+        real: list[Sample] = sampler.real(self.opened.dataset(), split, count)
+        return [sample.tokens or self.codec.encode(sample.content) for sample in real]
 
     # ---- a hook, before what writes the records
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from genwright.core.content import Opened
-from genwright.core.contracts import Objective
+from genwright.core.contracts import Objective, Stream
 from genwright.core.dataset import Dataset
 from genwright.evaluation.held_out import measure, unit_of
 from genwright.recipe.schema import Recipe
@@ -24,19 +25,28 @@ AT_ONCE = 64  # examples that are measured at once, at most
 MeasureStep = Callable[[int], dict[str, float]]
 
 
+@runtime_checkable
+class MeasuredStream(Protocol):
+    """A stream that has something to measure of what it gave last."""
+
+    def measured_at(self, step: int) -> dict[str, float]:
+        """Metrics, on the schedule of evaluations."""
+
+
 def measuring(
     recipe: Recipe,
     folder: Path,
     objective: Objective,
     dataset: Dataset,
-    batch_size: int,
+    stream: Stream,
     engine: Engine,
 ) -> MeasureStep | None:
-    """What is called for the figures of a step; None where there is nothing to measure.
-    batch_size: of training, which fits into memory."""
-    held_out = _of_held_out(recipe, objective, dataset, batch_size, engine)
+    """What is called for the figures of a step; None where there is nothing to measure. stream: of
+    training, whose batches fit into memory."""
+    held_out = _of_held_out(recipe, objective, dataset, stream.size, engine)
     watch = _of_samples(recipe, folder, objective, dataset, engine)
-    if held_out is None and watch is None:
+    of_stream = isinstance(stream, MeasuredStream)
+    if held_out is None and watch is None and not of_stream:
         return None
 
     def measured(step: int) -> dict[str, float]:
@@ -45,6 +55,8 @@ def measuring(
             found |= held_out(step)
         if watch is not None:
             found |= watch(step)
+        if isinstance(stream, MeasuredStream):
+            found |= stream.measured_at(step)
         return found
 
     return measured

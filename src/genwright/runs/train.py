@@ -150,7 +150,7 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
         why_not = assemble.compiled(objective, engine.device)
         if why_not and engine.main:
             log.warning(why_not)
-    measure = measuring(recipe, folder, objective, dataset, stream.size, engine)
+    measure = measuring(recipe, folder, objective, dataset, stream, engine)
     live = None
     if not quiet:
         last = min(recipe.training.steps, request.until or recipe.training.steps)
