@@ -1,0 +1,292 @@
+"""What a person does with rewards: a measure of their own, a look at it before anything is learned,
+a run that is resumed, and what is refused."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+import genwright
+import genwright.api
+from commands import command
+from genwright.core.contracts import Space
+from genwright.core.errors import GenwrightError
+from genwright.rewards.user_file import with_measures
+from genwright.runs.request import read_request
+from genwright.runs.start import check_codec
+from genwright.runs.train import _words_of
+
+TINY = {
+    "model.depth": 1,
+    "model.width": 32,
+    "model.heads": 2,
+    "training.threads": 1,
+    "training.precision": "fp32",
+    "training.evaluate_every": 0,
+    "watching.samples": 0,
+}
+MARK = "a mark that no run may hold"
+FILE = f'''
+"""{MARK}"""
+
+import genwright
+import genwright.api
+
+
+@genwright.measure(content="text", unit="share", better="higher")
+def sevens(texts):
+    return [text.count("7") / max(1, len(text)) for text in texts]
+
+
+@genwright.measure(content="text", better="higher", gives="parts", unit="digits")
+def digits(texts):
+    return [[(i, 1.0) for i, c in enumerate(text) if c.isdigit()] for text in texts]
+
+
+@genwright.measure(content="text", better="lower", whole=True)
+def far(samples):
+    return [float(s.content.text.strip() != str(s.answer).strip())
+            if hasattr(s.content, "text") else 0.0 for s in samples]
+
+
+@genwright.measure(content="text")
+def same(texts):
+    return [0.5 for _ in texts]
+'''
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("rewards")
+
+
+@pytest.fixture(scope="module")
+def few(folder):
+    return TINY | {"data.cache": str(folder / "cache")}
+
+
+@pytest.fixture(scope="module")
+def base(folder, few):
+    run = folder / "base"
+    return genwright.train("arithmetic-base", run=run, quiet=True, **few | {"training.steps": 30})
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def policy(few):
+    return few | {"training.steps": 4, "training.batch_size": 16, "training.checkpoint_every": 2}
+
+
+def refused(call, **arguments):
+    with pytest.raises(GenwrightError) as error:
+        call(**arguments)
+    return str(error.value)
+
+
+def learn(folder, base, policy, **more):
+    given = {"run": folder, "start": str(base.folder), "quiet": True, **policy, **more}
+    return genwright.train("arithmetic", **given)
+
+
+def words_of(settings):
+    return [f"{name}={value}" for name, value in settings.items()]
+
+
+# ---- a measure of a person's own
+
+
+def test_a_run_is_rewarded_by_a_function_and_keeps_none_of_its_code(tmp_path, base, policy, mine):
+    run = learn(tmp_path / "run", base, policy, reward=f"{mine}:sevens")
+    assert [term.measure for term in run.recipe.objective.rewards] == ["right result", "sevens"]
+    last = [record for record in run.records if "kl" in record][-1]
+    assert last["reward"] == pytest.approx(last["reward/right result"] + last["reward/sevens"])
+    kept = run.environment["rewards"]
+    digest = hashlib.sha256(mine.read_bytes()).hexdigest()
+    assert kept == [{"name": "sevens", "file": str(mine), "sha256": digest}]
+    for path in run.folder.rglob("*"):
+        assert path.is_dir() or MARK.encode() not in path.read_bytes()
+    assert genwright.load(run.folder).sample(prompts=["1+1="])  # without the file
+
+
+def test_a_resumed_run_is_named_the_same_file(tmp_path, base, policy, mine):
+    whole = learn(tmp_path / "whole", base, policy, reward=f"{mine}:sevens")
+    folder = tmp_path / "run"
+    learn(folder, base, policy, reward=f"{mine}:sevens", until=3)
+    again = {"run": folder, "resume": True, "quiet": True, **policy}
+
+    def resume(**more):
+        return genwright.train("arithmetic", **again, **more)
+
+    assert "which is not named now; name it again: --reward" in refused(resume)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    mine.write_text(FILE + "\n# another one\n")
+    assert "put it back as it was" in refused(resume, reward=f"{mine}:sevens")
+    mine.unlink()
+    assert "cannot be read (No such file" in refused(resume, reward=f"{mine}:sevens")
+    mine.write_text(FILE)
+    assert "without --reward" in refused(resume, reward=[f"{mine}:sevens", f"{mine}:same"])
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    moved = mine.rename(tmp_path / "moved.py")
+    run = resume(reward=f"{moved}:sevens")
+    one = whole.tensors()["model"]
+    other = run.tensors()["model"]
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_dense_and_whole_measures_are_learned_from(tmp_path, base, policy, mine):
+    run = learn(
+        tmp_path / "run",
+        base,
+        policy | {"training.steps": 1},
+        reward=[f"{mine}:digits", f"{mine}:far"],
+    )
+    weights = {term.measure: term.weight for term in run.recipe.objective.rewards}
+    assert weights == {"right result": 1.0, "digits": 1.0, "far": -1.0}
+    record = [record for record in run.records if "kl" in record][-1]
+    assert 0 < record["reward/digits"] <= 6
+    assert record["reward/far"] == pytest.approx(1 - record["reward/right result"])
+
+
+def test_processes_are_named_it_too(tmp_path, few, mine):
+    request = read_request("arithmetic", {}, tmp_path / "run", False, None, "runs/base", True)
+    words = _words_of(with_measures(request, [f"{mine}:sevens"]))
+    assert words[-2:] == ["--reward", f"{mine}:sevens"]
+
+
+# ---- reward check and list
+
+
+def test_a_check_measures_real_data_the_model_and_noise(base, few, mine, capsys):
+    code, out, _ = command(
+        capsys, "reward", "check", base.folder, "arithmetic", "--reward", f"{mine}:same",
+        "-n", 40, "--quiet", *words_of(few),
+    )  # fmt: skip
+    assert code == 0
+    lines = out.splitlines()
+    row = next(line for line in lines if line.startswith("right result"))
+    assert "100.0% ± 0.0%" in row
+    assert "40, 40, 40" in row
+    assert "same: it does not vary on the model's samples, so nothing is learned from it." in lines
+    kept = json.loads((base.folder / "reward_checks" / "arithmetic.json").read_text())
+    real, model, noise = (kept["terms"][0][which]["mean"] for which in ("real", "model", "noise"))
+    assert real == 1.0
+    assert 0 <= noise <= model < 1
+    assert kept["terms"][0]["best"] == 1.0
+    assert kept["terms"][0]["milliseconds"] > 0
+    assert kept["split"] == "held_out"
+    assert not list(base.folder.parent.glob("arithmetic"))  # no run is begun
+
+
+def test_a_check_draws_the_same_again(base, few):
+    found = [genwright.api.reward_check(base.folder, "arithmetic", n=16, **few) for _ in range(2)]
+    assert found[0].terms[0].model == found[1].terms[0].model
+    assert found[0].dead == found[1].dead
+
+
+def test_noise_that_beats_real_data_is_a_warning(base, few, tmp_path):
+    path = tmp_path / "gamed.py"
+    path.write_text(
+        "import genwright\n"
+        '@genwright.measure(content="text", whole=True)\n'
+        "def odd(samples):\n"
+        "    texts = [getattr(s.content, 'text', s.content) for s in samples]\n"
+        "    return [float(t != s.answer) for t, s in zip(texts, samples, strict=True)]\n"
+    )
+    words = f"{path}:odd"
+    found = genwright.api.reward_check(base.folder, "arithmetic", reward=words, n=16, **few)
+    odd = found.terms[1]
+    assert odd.real.mean == 0
+    assert odd.noise.mean > 0
+    assert "so it can be gamed" in str(found)
+
+
+def test_the_measures_of_a_kind_of_content_are_listed(base, capsys):
+    code, of_text, _ = command(capsys, "reward", "list", "text")
+    assert code == 0
+    assert "right result" in of_text
+    assert "options: pattern, whole = True, strip = True" in of_text
+    assert "ending" not in of_text  # a label
+    assert command(capsys, "reward", "list", base.folder)[1] == of_text
+    code, _, said = command(capsys, "reward", "list", "txt")
+    assert code == 2
+    assert "'txt' is neither a run nor a kind of content; did you mean 'text'?" in said
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"objective.rewards": [{"measure": "right resul"}]}, "did you mean 'right result'?"),
+        ({"objective.rewards": [{"measure": "ending"}]}, "gives no number for a sample"),
+        (
+            {"objective.rewards": [{"measure": "pattern", "options": {"patern": "a"}}]},
+            "options of pattern.patern is not a setting; did you mean 'pattern'?",
+        ),
+        ({"objective.rewards": [{"measure": "pattern"}]}, "options of pattern.pattern"),
+        (
+            {"objective.rewards": [{"measure": "length", "options": {"a": 1}}]},
+            "measure length takes no options",
+        ),
+        ({"objective.rewards": []}, "objective.rewards is empty"),
+        ({"objective.rollout.max_tokens": 64}, "give at most"),
+        ({"objective.candidates": 5}, "no multiple of objective.candidates=5"),
+    ],
+)
+def test_bad_settings_are_refused_before_anything_is_written(
+    tmp_path, base, policy, changes, words
+):
+    said = refused(lambda: learn(tmp_path / "run", base, policy | changes))
+    assert words in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_prompt_longer_than_the_context_is_refused(tmp_path, base, policy):
+    changes = {"objective.rollout.prompts": ["1+1=" * 20], "objective.rollout.cut_after": ""}
+    said = refused(lambda: learn(tmp_path / "run", base, policy | changes))
+    assert "has 80 tokens, which with rollout.max_tokens = 6 is longer than the context" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_policy_begins_with_a_trained_model(tmp_path, policy):
+    said = refused(
+        lambda: genwright.train("arithmetic", run=tmp_path / "run", quiet=True, **policy)
+    )
+    assert "objective policy goes on from a trained model; name its run with" in said
+
+
+class OtherCodec:
+    """As many tokens as arithmetic has, which mean something else."""
+
+    digest = "other"
+    space = Space(vocabulary=15, special={"end": 14})
+
+
+def test_weights_of_other_tokens_are_refused(base):
+    check_codec(str(base.folder), base.codec)
+    with pytest.raises(
+        GenwrightError, match=r"knows 15 tokens that mean something else than the 15"
+    ):
+        check_codec(str(base.folder), OtherCodec())
+
+
+def test_a_masked_model_is_refused(tmp_path, few, base, policy):
+    masked = few | {"training.steps": 1, "objective": "masked", "model.causal": False}
+    run = genwright.train("arithmetic-base", run=tmp_path / "masked", quiet=True, **masked)
+    said = refused(lambda: learn(tmp_path / "run", run, policy))
+    assert "is a masked model, and this recipe trains a causal one; start from a causal" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_check_refuses_a_recipe_without_rewards(base, few):
+    call = genwright.api.reward_check
+    said = refused(lambda: call(base.folder, "arithmetic-base", **few))
+    assert "recipe arithmetic-base rewards nothing: its objective is causal" in said
