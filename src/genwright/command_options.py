@@ -140,7 +140,7 @@ def default_of(name: str, owners: list[type[Options]]) -> str:
 
 
 def _told(found: Mapping[str, list[str]]) -> str:
-    """Words and what they are of, as a sentence: `1 (text), 4 (music).`"""
+    """Words and what they are of, as a sentence: `1 (of some), 4 (of others).`"""
     if not any(found):
         return ""
     if len(found) == 1:

@@ -79,7 +79,7 @@ class TransformerSettings(NetworkSettings, family="model"):
     depth: int = Field(4, ge=1, le=1000)
     """Layers; what else is left open follows from it."""
     vocabulary: int | None = Field(None, ge=1)
-    """Rows of the embedding; imported weights may have more than their tokenizer has tokens.
+    """Rows of the embedding; imported weights may have more than their codec has tokens.
     Default: the codec's."""
     width: int | None = Field(None, ge=2, le=2**17)
     """Features of the residual stream. Default: 64 * depth."""

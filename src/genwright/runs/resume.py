@@ -38,7 +38,7 @@ def taken_up(request: Request, environment: Mapping[str, Any]) -> tuple[Recipe, 
     is further already than it shall go."""
     recipe = request.recipe
     saved = Recipe.load(request.folder / "recipe.yaml")
-    if "from" in environment:  # the model and the tokenizer came with the weights
+    if "from" in environment:  # the model and the codec came with the weights
         recipe = recipe.model_copy(update={"model": saved.model, "codec": saved.codec})
     recipe, remarks = resumed_recipe(recipe, saved, request.named)
     _check_reached(recipe, request)

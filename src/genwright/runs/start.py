@@ -19,7 +19,7 @@ Weights = dict[str, dict[str, torch.Tensor]]  # by module, then by name
 
 def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
     """Weights to start from: a run's folder or a Hugging Face folder. Returns the recipe with that
-    model and tokenizer, the weights, and what they were. Raises GenwrightError."""
+    model and codec, the weights, and what they were. Raises GenwrightError."""
     folder = Path(source)
     weights: Weights = {}
     learned = None

@@ -191,7 +191,7 @@ def _beginning(request: Request) -> Beginning:
             if request.recipe.objective.begins:
                 raise GenwrightError(
                     f"objective {request.recipe.objective.kind} goes on from a trained model",
-                    "name its run with --from, for example --from runs/folk-tunes",
+                    "name its run with --from, for example --from runs/base",
                 )
             return Beginning(request.recipe, [], {}, {}, None, "")
         recipe, weights, origin = from_weights(request.start, request.recipe)
