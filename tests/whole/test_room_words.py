@@ -36,7 +36,8 @@ MAY_SAY = {
     "rewards/user_file.py": r"of music as scores, of images as tensors",
     "data/source_files.py": r"\.jpe?g|\.mid ",  # suffixes of files that are not read as text
     "recipe/suggestions.py": r'^    "\w+": "\w+",$',  # what other programs call settings
-    "cli.py": r"emoji=False",  # an option of rich
+    # an option of rich, and examples of what may be named
+    "cli.py": r"emoji=False|For example text, music",
     "runs/environment.py": r"^PACKAGES = ",  # whose versions are kept
 }
 

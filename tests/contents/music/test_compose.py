@@ -12,9 +12,10 @@ from composed import chorale
 
 from genwright.contents.music.codec_event import Event
 from genwright.contents.music.codec_grid import Grid, Jsb
-from genwright.contents.music.compose import blank, compose, first_bars, rewrite
+from genwright.contents.music.compose import blank, compose, composing, first_bars, rewrite
 from genwright.contents.music.score import Meter, Tempo, edges, of_grid
 from genwright.contents.music.voice_leading import faults
+from genwright.core.content import Advanced
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
@@ -54,6 +55,30 @@ def test_so_many_bars_whatever_the_model_knows(settings):
         assert all(score.length == 32 for score in found)
     alone = compose(model(codec, True), codec, 1, PLAIN, bars=2)
     assert alone[0] == found[0] and found[0] != found[1]
+
+
+def test_tokens_say_how_far_drawing_is_whatever_the_limit():
+    codec = Event().learn(SCORES)
+    causal = model(codec, True, context=64)
+    limit = 10**9
+    asked = PLAIN.model_copy(update={"max_tokens": limit})
+    events = composing(causal, codec, 3, asked, batch=2)
+    early = [next(events) for _ in range(5)]
+    assert [event.done for event in early] == sorted({event.done for event in early})
+    assert all(event.total == 2 * limit and event.unit == "tokens" for event in early)
+    assert 0 < early[-1].done < 1000
+    events.close()  # nobody waits for the others
+
+
+def test_what_is_drawn_in_the_end_is_all_that_was_expected():
+    codec = Grid().learn(SCORES)
+    events = list(composing(model(codec, True), codec, 3, PLAIN, bars=1, batch=2))
+    advanced = [event for event in events if isinstance(event, Advanced)]
+    scores = [event for event in events if not isinstance(event, Advanced)]
+    assert advanced[-1].done == advanced[-1].total and len(scores) == 3
+    places = [event.done for event in advanced]
+    assert places == sorted(places) and len(places) > 4
+    assert scores == compose(model(codec, True), codec, 3, PLAIN, bars=1)
 
 
 def test_a_theme_is_kept_and_gone_on_with():

@@ -82,7 +82,9 @@ def test_samples_that_are_compared_are_of_all_that_were_asked_for():
 
     splits = {"train": sorted_split(1000, 1), "held_out": sorted_split(120, 2)}
     space = Space(shape=(2,), attributes=ATTRIBUTES)
-    data = SimpleNamespace(codec=SimpleNamespace(space=space), digest="clusters", split=splits.get)
+    data = SimpleNamespace(
+        codec=SimpleNamespace(space=space), digest="clusters", split=splits.get, means=None
+    )
     data.originals = data
     found = {f.name: f for f in points.compare(data, sorted_split(800, 3).x(np.arange(800)))}
     assert (

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from genwright.contents.text.fill import MASK
 from genwright.core.automaton import Automaton
 from genwright.core.content import Advanced
 from genwright.core.contracts import Codec
@@ -18,7 +19,9 @@ from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.sampling.decode import Drawn, NewTokens, pad_left, result_of, stream_tokens
 from genwright.sampling.drawing import Decoding
+from genwright.sampling.step import needs_causal
 
+INSTEAD = f'use --fill "some {MASK} text"'  # of a model that is not causal
 _PARTIAL = "�"  # what a codec shows for bytes that are not (yet) a character
 # tokens decoded again before the new ones, for codecs whose spaces depend on what stands before
 _CONTEXT = 4
@@ -204,6 +207,7 @@ def generate(
     codec raises for text it cannot encode.
     """
     settings = settings or Decoding()
+    needs_causal(model, INSTEAD)
     prompts = [prompts] if isinstance(prompts, str) else prompts
     encoded = [prompt_tokens(codec, prompt) for prompt in prompts]
     shown = [

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from genwright.contents.text.fill import MASK, Filled, fill
-from genwright.contents.text.generate import Generated, Piece, Reader, generate
+from genwright.contents.text.fill import Filled, fill
+from genwright.contents.text.generate import INSTEAD, Generated, Piece, Reader, generate
 from genwright.contents.text.options import SampleOptions
 from genwright.contents.text.questions import questions_of, token_at
 from genwright.contents.text.sample_figures import noise
@@ -65,7 +65,7 @@ class TextSampler:
                 "give --fill a text, or leave it out",
             )
         model = opened.objective.modules["model"]
-        needs_causal(model, f'use --fill "some {MASK} text"')
+        needs_causal(model, INSTEAD)
         prompts: Any = list(options.prompt) or [""]
         for prompt in prompts:
             if isinstance(prompt, str):
