@@ -12,6 +12,7 @@ from genwright.objectives.policy_gradient import (
     advantages,
     dead_groups,
     entropy,
+    fault_chance,
     importance_weights,
     kl_full,
     kl_loss,
@@ -557,6 +558,24 @@ def test_full_kl_gives_the_gradient_of_the_divergence_of_sequences(world, candid
     # without what the tokens lead to it is another gradient
     local = (probability * kl.where(world.mask[rows], 0).sum(1).view(-1, candidates).mean(1)).sum()
     assert not close(world.policy.gradient(local), exact, 0.05)
+
+
+def test_the_chance_of_faults_has_the_gradient_of_a_reward_for_each_fault(world):
+    """Of one that the token alone answers for: what came before it is given."""
+    random = torch.Generator().manual_seed(3)
+    vocabulary = world.logits.shape[-1]
+    known = {}  # what was drawn before a place -> which tokens are faults there
+    faults = torch.zeros(*world.tokens.shape, vocabulary, dtype=torch.bool)
+    for row, tokens in enumerate(world.tokens.tolist()):
+        for place in range(LONGEST):
+            drawn = torch.rand(vocabulary, generator=random) < 0.4
+            faults[row, place] = known.setdefault(tuple(tokens[:place]), drawn)
+    own = faults.gather(2, world.tokens[..., None])[..., 0].double()
+    weight = world.weight[:, None] * world.mask
+    expected = world.policy.gradient((weight * world.logprobs * own).sum())
+    found = world.policy.gradient((weight * fault_chance(world.logits, faults)).sum())
+    assert close(found, expected)
+    assert float(expected.abs().max()) > 1e-2
 
 
 def test_divergence_to_come_is_discounted_like_rewards():

@@ -109,6 +109,9 @@ class PolicyObjective(CausalObjective):
         if s.kl:
             to_come = pg.kl_to_come(kl, mask, s.candidates, s.discount)
             loss = loss + s.kl * pg.kl_loss(kl, logprobs, mask, to_come=to_come)
+        chance = self._fault_chance(logits, batch)
+        if chance is not None:
+            loss = loss + s.faults * chance
         entropy = pg.entropy(logits)
         if s.entropy_floor:
             low = entropy.detach() < s.entropy_floor
@@ -117,7 +120,17 @@ class PolicyObjective(CausalObjective):
         total, count = pg.normalised(loss, mask, s.normaliser, s.rollout.max_tokens)
         metrics = self._metrics(batch, kl, entropy, ratio, clipped)
         metrics["loss"] = Mean(total.detach(), count)
+        if chance is not None:
+            metrics["faults"] = _over_tokens(chance, mask)
         return Loss(total, count, metrics)
+
+    def _fault_chance(self, logits: Tensor, batch: Batch) -> Tensor | None:
+        """(n, drawn) where faults are weighted."""
+        if not self.settings.faults or self.space.faults is None:
+            return None
+        first = batch["tokens"].shape[1] - batch["mask"].shape[1]  # of the drawn ones
+        faults = self.space.faults(batch["tokens"])[:, first:]  # (n, drawn, vocabulary)
+        return pg.fault_chance(logits, faults)
 
     def _logits(self, name: str, batch: Batch) -> Tensor:
         """(n, drawn, vocabulary): what a network says of the drawn tokens, in fp32."""
@@ -235,6 +248,10 @@ class Policy(Settings, family="objective"):
     """How far a ratio may fall below 1 and still be learned from."""
     clip_high: float = Field(0.28, gt=0)
     """How far a ratio may rise above 1 and still be learned from."""
+    faults: float = Field(0.0, ge=0)
+    """Weight of the chance of tokens that break a rule which the codec knows (of rows of music:
+    parallels). What a reward of -1 a fault teaches, but from all tokens that could have been drawn,
+    so with far less noise; its later consequences do not count."""
     kl: float = Field(0.02, ge=0)
     """Weight of the divergence from the model of before, in nats a sample."""
     entropy_floor: float = Field(0.0, ge=0)
@@ -252,9 +269,15 @@ class Policy(Settings, family="objective"):
         return {MODEL: ("sequence", {"context": space.length, "causal": True})}
 
     def build(self, modules: Mapping[str, nn.Module], space: Space) -> PolicyObjective:
-        """Raises GenwrightError where nothing is rewarded."""
+        """Raises GenwrightError where nothing is rewarded, and where `faults` is set and the codec
+        knows none."""
         if not self.rewards:
             raise GenwrightError(
                 "objective.rewards is empty", "name a measure, or give one with --reward FILE:NAME"
+            )
+        if self.faults and space.faults is None:
+            raise GenwrightError(
+                "objective.faults needs a codec that knows what breaks a rule of its content",
+                "leave it out, or choose another codec.kind",
             )
         return PolicyObjective(modules, space, self)

@@ -288,6 +288,17 @@ def entropy(logits: Tensor) -> Tensor:
     return nats
 
 
+def fault_chance(logits: Tensor, faults: Tensor) -> Tensor:
+    """The chance of each token's distribution to draw one of `faults`, (n, t), differentiable.
+    logits: (n, t, v). faults: (n, t, v) bool.
+
+    Its gradient is in expectation that of a reward of -1 for each fault which the token itself
+    answers for (a discount of 0), with the sum over all tokens that could have been drawn in place
+    of the one that was (Sutton et al., 2001, unpublished; Allen et al., arXiv 1709.00503): faults
+    that are seldom drawn are learned from at every place where they might have been."""
+    return (logits.softmax(-1) * faults).sum(-1)
+
+
 def kl_to_come(kl: Tensor, mask: Tensor, candidates: int = 1, discount: float = 1.0) -> Tensor:
     """(n, t), without gradient: the divergence of all tokens after each one, which drawing this one
     has led to; less that of the question's other candidates at the same place where `candidates` is

@@ -11,6 +11,9 @@ from composed import TINY, chorales, jsb, tunes
 
 import genwright
 from genwright.contents.music.sampler import MusicSampler
+from genwright.core.content import Question
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import measures_of
 from genwright.rewards.frontier import frontier
 from genwright.runs import assemble
 
@@ -121,3 +124,30 @@ def test_rules_are_an_alternative_where_the_codec_can_keep_them(trained):
     before, _, ruled, _ = found.points
     assert before.parts["reward/parallels"] >= ruled.parts["reward/parallels"] == 0
     assert ruled.kl > 1 and not ruled.is_bound
+
+
+def test_the_chance_of_faults_is_that_of_tokens_that_would_be_parallel(trained):
+    """Of drawn tokens those are faults which complete parallels, by the measure that counts them;
+    a codec that knows no faults is refused."""
+    recipe = trained.recipe
+    settings = recipe.objective.model_copy(update={"faults": 1.0})
+    dataset = trained.dataset()
+    space = recipe.data.space(dataset.codec)
+    if recipe.codec.kind == "event":
+        with pytest.raises(GenwrightError, match=r"objective\.faults needs a codec"):
+            settings.build(trained.opened().objective.modules, space)
+        return
+    codec = dataset.codec
+    before = codec.before(None, 1)[0].tolist()
+    parallels = measures_of("music")["parallels"]
+    sampler = MusicSampler()
+    count = 0
+    for piece in dataset.pieces["train"]:
+        tokens = dataset.row(piece).tolist()
+        sample = sampler.drawn(codec, Question((0,)), tokens, [0.0] * len(tokens), True, 0, 0)
+        places = {sampler.token_of(codec, sample, place) for place in parallels.of(sample)}
+        faults = space.faults(torch.tensor([before + tokens]))[0, len(before) :]
+        completes = faults[torch.arange(len(tokens)), tokens]
+        assert set(completes.nonzero()[:, 0].tolist()) == places
+        count += len(places)
+    assert count > 0
