@@ -14,6 +14,7 @@ from genwright.core.parameters import parameters_named
 from genwright.core.progress import task
 from genwright.recipe.schema import Recipe
 from genwright.rewards.check import Check, check
+from genwright.rewards.frontier import Frontier, frontier
 from genwright.rewards.listing import Listing, listing
 from genwright.rewards.user_file import with_measures
 from genwright.runs.preview import Preview, preview
@@ -77,6 +78,26 @@ def reward_check(
     GenwrightError."""
     words = [reward] if isinstance(reward, str) else reward
     return check(run, read_recipe(recipe, overrides), words, n)
+
+
+def reward_frontier(
+    run: str | Path,
+    *,
+    kl: Sequence[float] | None = None,
+    best_of: Sequence[int] | None = None,
+    n: int | None = None,
+    reward: str | Sequence[str] = (),
+    train: bool = True,
+    quiet: bool = False,
+) -> Frontier:
+    """A run that learned from rewards beside its alternatives (`rewards/frontier.py`). Printable;
+    kept in the run's folder, with the runs that are trained for it.
+
+    kl: weights of the divergence to train with; best_of: numbers of samples of which the best is
+    kept; n: samples of each model; None: the usual ones. reward: as of `train`. train: False
+    measures what needs no training. Raises GenwrightError."""
+    words = [reward] if isinstance(reward, str) else reward
+    return frontier(run, kl, best_of, n, train, quiet, words)
 
 
 def sample(run: Run, options: Any) -> list[Path]:

@@ -29,7 +29,8 @@ recipe_app = typer.Typer(
 )
 app.add_typer(recipe_app, name="recipe")
 reward_app = typer.Typer(
-    help="`reward list` what can be rewarded; `reward check` a reward before it is learned from.",
+    help="`reward list` what can be rewarded; `reward check` a reward before it is learned from;"
+    " `reward frontier` a run that learned, beside what could have been done instead.",
     rich_markup_mode=None,
 )
 app.add_typer(reward_app, name="reward")
@@ -225,6 +226,44 @@ def reward_check(
     changes = parse_overrides(overrides or [])
     with progress.showing(quiet):
         found = api.reward_check(run, recipe, reward=reward or (), n=n, **changes)
+    print(found)
+
+
+@reward_app.command("frontier")
+def reward_frontier(
+    run: RunFolder,
+    kl: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="WEIGHT",
+            min=0,
+            help="Train with this objective.kl too; may be given again. Default: 0, 0.01, 0.1.",
+        ),
+    ] = None,
+    best_of: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="N",
+            min=2,
+            help="Keep the best of N samples; may be given again. Default: 2, 4, 8, 16.",
+        ),
+    ] = None,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", "--samples", min=1, help="Samples of each model. Default: 256."),
+    ] = None,
+    reward: Rewards = None,
+    train: Annotated[
+        bool, typer.Option(help="Train the runs that a rewarded one is compared with.")
+    ] = True,
+    quiet: Quiet = False,
+) -> None:
+    """A run that learned from rewards beside its alternatives: reward, and way from before."""
+    from genwright import api
+
+    found = api.reward_frontier(
+        run, kl=kl, best_of=best_of, n=n, reward=reward or (), train=train, quiet=quiet
+    )
     print(found)
 
 

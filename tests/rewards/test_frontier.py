@@ -5,6 +5,7 @@ import json
 import pytest
 from tiny_codes import rewarded_codes
 
+from commands import command
 from genwright.api import train
 from genwright.core.errors import GenwrightError
 from genwright.rewards.alternatives import kl_of_best
@@ -85,6 +86,18 @@ def test_without_training_it_is_the_run_beside_what_needs_none(learned):
     found = frontier(run.folder, best_of=[2], samples=8, train=False)
     assert [point.name for point in found.points] == ["before", "best of 2", "kl weight 0.02"]
     assert found.left_out[-1] == "No run beside this one was trained."
+
+
+def test_a_person_asks_for_it(learned, capsys):
+    _, run = learned
+    words = ["--best-of", 2, "-n", 8, "--no-train", "--quiet"]
+    code, out, _ = command(capsys, "reward", "frontier", run.folder, *words)
+    assert code == 0
+    lines = out.splitlines()
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["before", "best of 2", "kl weight 0.02"]
+    assert lines[-1] == "No run beside this one was trained."
+    code, _, err = command(capsys, "reward", "frontier", run.folder, "-n", 8, "--no-train")
+    assert code == 2 and "too few to keep the best of 16" in err
 
 
 def test_what_cannot_be_compared_is_refused(learned, tmp_path):

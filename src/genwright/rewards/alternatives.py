@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from genwright.core.contracts import Batch, Objective
 from genwright.core.errors import GenwrightError
+from genwright.core.progress import track
 from genwright.objectives import policy_gradient as pg
 from genwright.objectives.policy import chosen, drawn_logits, drawn_tokens
 from genwright.rewards.rollout import Rollouts
@@ -68,7 +69,8 @@ def measured(
     stream.constraint = constraint
     rollouts = []
     try:
-        for position in range(math.ceil(samples / stream.size)):
+        positions = range(math.ceil(samples / stream.size))
+        for position in track(positions, "drawing batches of samples"):
             batch = stream.batch(position, torch.arange(stream.size), policy)
             rollouts.append(batch | _divergence(policy, reference, batch, constraint is not None))
     finally:

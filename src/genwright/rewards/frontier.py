@@ -31,6 +31,7 @@ from genwright.core.contracts import Space
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, read_json, write_whole
+from genwright.core.progress import showing
 from genwright.evaluation.figure import number
 from genwright.objectives.language import CausalObjective
 from genwright.objectives.policy import MODEL, REFERENCE, Policy
@@ -104,8 +105,11 @@ class Frontier:
     points: list[Point] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
     def lines(self) -> list[str]:
-        """A table for a terminal."""
+        """A table for a terminal, and what was left out."""
         rows = [("", "reward", "nats from before", "distinct-4", "cost")]
         for point in self.points:
             rows.append(_row(point))
@@ -148,8 +152,8 @@ def read_frontier(folder: str | Path) -> Frontier | None:
 def frontier(
     folder: str | Path,
     weights: Sequence[float] | None = None,
-    best_of: Sequence[int] = BEST_OF,
-    samples: int = SAMPLES,
+    best_of: Sequence[int] | None = None,
+    samples: int | None = None,
     train: bool = True,
     quiet: bool = False,
     reward: Sequence[str] = (),
@@ -157,13 +161,15 @@ def frontier(
     """Measures a run that learned from rewards beside its alternatives, and writes
     RUN/frontier.json, anew after each.
 
-    weights: of the divergence, of which each is trained (None: some usual ones). best_of: numbers
-    of samples of which the best is kept. samples: drawn of each model, at least. train: False
+    weights: of the divergence, of which each is trained. best_of: numbers of samples of which the
+    best is kept. samples: drawn of each model, at least. None: the usual ones. train: False
     measures only what needs no training. quiet: shows no progress of training. reward: FILE:NAME of
     the measures of a person's own that the run was started with. Raises GenwrightError for a run of
     another objective, for samples that are too few, for other measures, and where the model of
     before is gone or has changed."""
-    return _Work(load(folder), best_of, samples, quiet, reward).all(weights, train)
+    numbers = BEST_OF if best_of is None else best_of
+    count = SAMPLES if samples is None else samples
+    return _Work(load(folder), numbers, count, quiet, reward).all(weights, train)
 
 
 class _Work:
@@ -313,7 +319,8 @@ class _Work:
 
     def measured(self, network: nn.Module, constraint: Any = None) -> Measured:
         policy = CausalObjective({MODEL: network}, self.space)
-        return measured(self.stream, policy, self.reference, self.samples, constraint)
+        with showing(self.quiet):
+            return measured(self.stream, policy, self.reference, self.samples, constraint)
 
     def add(self, point: Point) -> None:
         self.found.points.append(point)
