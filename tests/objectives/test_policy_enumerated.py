@@ -10,6 +10,7 @@ from enumerated import END, Network, probabilities, sequences
 
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
+from genwright.core.errors import GenwrightError
 from genwright.objectives.policy import Policy
 from genwright.objectives.terms import Rollout, Term
 from genwright.training.engine import Engine
@@ -50,7 +51,7 @@ class World:
         random = torch.Generator().manual_seed(11)
         self.asked = [Asked(self.network, prompt, random) for prompt in QUESTIONS]
 
-    def objective(self, reference=3, **changes):
+    def objective(self, reference=3, space=SPACE, **changes):
         """The objective on this network; `reference`: the seed of the other one."""
         given = {
             "rewards": (Term(measure="any"),),
@@ -58,7 +59,7 @@ class World:
             "candidates": 2,
             "kl": 0.0,
         }
-        built = Policy(**(given | changes)).build({"model": self.network}, SPACE)
+        built = Policy(**(given | changes)).build({"model": self.network}, space)
         built.modules["reference"].load_state_dict(Network(reference).state_dict())
         return built
 
@@ -208,6 +209,42 @@ def test_truncated_samples_that_are_left_out_teach_nothing_but_are_compared_with
     assert 0.2 < over < 0.9
     exact = -world.expected(above_if_over) / (LONGEST * over)
     assert close(world.gradient(built, dense=False), exact)
+
+
+def repeats(tokens):
+    """Rule of a content: at every second place, counted from where a row begins, the token of the
+    place before may not come again. (n, time) -> (n, time, 3)."""
+    wrong = torch.zeros(*tokens.shape, 3, dtype=torch.bool)
+    for place in range(1, tokens.shape[1], 2):
+        before = tokens[:, place - 1]
+        wrong[before >= 0, place, before[before >= 0]] = True
+    return wrong
+
+
+@pytest.mark.parametrize("normaliser", ["tokens", "constant"])
+def test_faults_cost_as_many_as_are_drawn(world, normaliser):
+    """What is known of every token of a place teaches, in expectation, what a reward teaches that
+    counts the faults among the drawn ones, whatever the question's length."""
+    space = Space(3, {"end": END}, length=8, faults=repeats)
+    built = world.objective(space=space, faults=0.7, normaliser=normaliser)
+
+    def cost(asked):
+        before = torch.tensor(asked.prompt).expand(len(asked.tokens), -1)
+        rows = torch.cat([before, asked.tokens], 1)
+        wrong = repeats(rows).gather(2, rows[..., None])[..., 0][:, len(asked.prompt) :]
+        number = (wrong & asked.mask).sum(1)
+        assert bool(number.any())
+        return 0.7 * number - asked.whole
+
+    divisor = LONGEST if normaliser == "constant" else world.mean(length)
+    exact = world.expected(cost) / divisor
+    assert not close(exact, -world.expected(whole) / divisor, 0.01)
+    assert close(world.gradient(built), exact)
+
+
+def test_faults_need_a_codec_that_knows_them(world):
+    with pytest.raises(GenwrightError, match="knows what breaks a rule"):
+        world.objective(faults=1.0)
 
 
 def test_entropy_below_the_floor_is_raised_where_the_policy_comes_by(world):

@@ -111,7 +111,9 @@ class PolicyObjective(CausalObjective):
             loss = loss + s.kl * pg.kl_loss(kl, logprobs, mask, to_come=to_come)
         chance = self._fault_chance(logits, batch)
         if chance is not None:
-            loss = loss + s.faults * chance
+            to_come = pg.kl_to_come(chance, mask, s.candidates, s.discount)
+            # an expectation over a place's tokens, as the divergence is, with what follows from it
+            loss = loss + s.faults * pg.kl_loss(chance, logprobs, mask, to_come=to_come)
         entropy = pg.entropy(logits)
         if s.entropy_floor:
             low = entropy.detach() < s.entropy_floor
@@ -128,9 +130,7 @@ class PolicyObjective(CausalObjective):
         """(n, drawn) where faults are weighted."""
         if not self.settings.faults or self.space.faults is None:
             return None
-        first = batch["tokens"].shape[1] - batch["mask"].shape[1]  # of the drawn ones
-        faults = self.space.faults(batch["tokens"])[:, first:]  # (n, drawn, vocabulary)
-        return pg.fault_chance(logits, faults)
+        return pg.fault_chance(logits, faults_of_places(self.space, batch))
 
     def _logits(self, name: str, batch: Batch) -> Tensor:
         """(n, drawn, vocabulary): what a network says of the drawn tokens, in fp32."""
@@ -188,6 +188,24 @@ class PolicyObjective(CausalObjective):
                 known = ~values.isnan()
                 metrics[name] = Mean(values.where(known, 0), known.long())
         return metrics
+
+
+def faults_of_places(space: Space, batch: Batch) -> Tensor:
+    """(n, drawn, vocabulary) bool: which tokens would break a rule of the content at each drawn
+    place (`Space.faults`)."""
+    assert space.faults is not None
+    mask = batch["mask"]
+    drawn = mask.shape[1]
+    padding = batch["padding"]
+    there = torch.cat([padding[:, :-drawn], mask], 1)
+    tokens = batch["tokens"].masked_fill(~there, -1)  # (n, time)
+    found = torch.zeros(*mask.shape, space.vocabulary, dtype=torch.bool, device=mask.device)
+    empty = (~padding).sum(1)  # (n,) places in front of a question
+    for count in sorted(set(empty.tolist())):
+        rows = empty == count
+        # rules count the places of a row from where the sample begins
+        found[rows] = space.faults(tokens[rows, count:])[:, -drawn:]
+    return found
 
 
 def drawn_tokens(batch: Batch) -> Tensor:
@@ -251,7 +269,7 @@ class Policy(Settings, family="objective"):
     faults: float = Field(0.0, ge=0)
     """Weight of the chance of tokens that break a rule which the codec knows (of rows of music:
     parallels). What a reward of -1 a fault teaches, but from all tokens that could have been drawn,
-    so with far less noise; its later consequences do not count."""
+    so with far less noise."""
     kl: float = Field(0.02, ge=0)
     """Weight of the divergence from the model of before, in nats a sample."""
     entropy_floor: float = Field(0.0, ge=0)
