@@ -25,6 +25,7 @@ from genwright.rewards.gaming import (
     unmoved,
 )
 from genwright.rewards.watching import watchers
+from genwright.runs.run import Run
 from genwright.training import checkpoint
 from genwright.training.engine import Engine
 from genwright.training.records import read
@@ -269,6 +270,7 @@ def test_gaming_ends_the_run_and_keeps_the_last_good_checkpoint(gamed):
     assert result.name != last.name
     step = int(result.name[5:])
     assert step < state.step and step % 5 == 0
+    assert Run(folder).step == step, "what is sampled and measured"
     assert f"the checkpoint of step {step}, the last good one" in event["event"]
 
 

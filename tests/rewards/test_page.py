@@ -158,6 +158,10 @@ def test_the_page_shows_terms_samples_and_what_real_data_have(run, found, tmp_pa
         assert f"<h2>{heading}</h2>" in page
     assert page.index("What it earns") < page.index("<h2>Curves</h2>")
     assert page.count(">before: reward") == page.count(">after: reward") == 4
+    curves = page[page.index("<h2>Curves") :]
+    assert curves.index(">reward/listed<") < curves.index(">kl<") < curves.index(">clipped<")
+    wide = curves[curves.index("card wide") : curves.index(">reward<")]
+    assert "training" not in wide, "what a policy minimises is no likelihood"
     row = re.search(r"<tr><td>listed<small>rewarded, weight 2.*?</tr>", page, re.S).group(0)
     values = [found.real, found.before, found.after, found.noise]
     shares = [f"{float(of.terms['listed'].nanmean()):.1%}" for of in values]
@@ -168,6 +172,15 @@ def test_the_page_shows_terms_samples_and_what_real_data_have(run, found, tmp_pa
     assert "held-out data" in page[page.index("<h2>Curves") :]
     assert "real data" in page[page.index("<h2>Curves") :]
     assert "<script" not in page
+
+
+def test_the_page_shows_what_an_alarm_has_shown(run, tmp_path):
+    events = [record for record in run.records if str(record.get("event")).startswith("gaming: ")]
+    page = run.report(tmp_path / "page.html").read_text()
+    assert f"It gamed its reward: at step {events[0]['step']} listed rose" in page
+    assert "What follows is of step 25, after that" in page
+    shown = page[page.index("When it was gamed") : page.index("<h2>Curves</h2>")]
+    assert shown.count("<pre>") == 5
 
 
 def test_a_run_whose_reward_is_gone_says_so(run, monkeypatch, tmp_path):

@@ -82,6 +82,29 @@ def test_pruning_keeps_the_newest_and_the_best_and_what_is_damaged(tmp_path):
     assert checkpoint.steps(tmp_path) == [10, 20, 30, 40, 43]
 
 
+def test_pruning_keeps_the_last_good_one(tmp_path):
+    for step in (0, 10, 20, 30, 40):
+        write(tmp_path, step, scheduled=True, held_out=None)
+    checkpoint.prune(tmp_path, 2, good=29)
+    assert checkpoint.steps(tmp_path) == [20, 30, 40]
+    checkpoint.prune(tmp_path, 1, good=24)
+    assert checkpoint.steps(tmp_path) == [20, 40]
+
+
+def test_the_newest_may_name_an_earlier_one_as_the_result(tmp_path):
+    assert checkpoint.result(tmp_path) is None
+    for step in (10, 20):
+        write(tmp_path, step, scheduled=True)
+    assert checkpoint.result(tmp_path).name == "step-00000020"
+    write(tmp_path, 25, scheduled=False, result=10)
+    assert checkpoint.result(tmp_path).name == "step-00000010"
+    assert checkpoint.newest(tmp_path).name == "step-00000025", "from where a run goes on"
+    (checkpoint.folder_of(tmp_path, 10) / "weights.safetensors").write_bytes(b"")
+    said = []
+    assert checkpoint.result(tmp_path, said.append).name == "step-00000025"
+    assert "is damaged" in said[0]
+
+
 class Full:
     """A disk that is full after some files."""
 

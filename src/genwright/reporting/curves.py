@@ -75,8 +75,12 @@ def _numbers(record: Mapping[str, Any]) -> Row:
 
 
 def _recorded(measured: Sequence[_Measured]) -> list[str]:
-    """The names of what was recorded, in order: of steps, then of held-out data."""
+    """The names of what was recorded, in order: what comes first by a run's lead, then of steps,
+    then of held-out data."""
     names: dict[str, None] = {}
+    there = {name for each in measured for row in (*each.steps, *each.held_out) for name in row}
+    for each in measured:
+        names.update(dict.fromkeys(name for name in each.run.lead.curves if name in there))
     for rows in [run.steps for run in measured] + [run.held_out for run in measured]:
         for row in rows:
             names.update(dict.fromkeys(row))
@@ -124,6 +128,8 @@ def _series(measured: Sequence[_Measured], key: str) -> list[Series]:
     for colour, of_run in enumerate(measured):
         before = f"{of_run.run.name}: " if several else ""
         steps, values = _curve(of_run.steps, key)
+        if key == "loss" and of_run.run.lead.own_loss:
+            steps, values = [], []
         if key == "loss" and not several:
             series.append(Series("each step", *thin(steps, values), colour, "faint"))
         name = f"{before}training"

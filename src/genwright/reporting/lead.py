@@ -13,9 +13,13 @@ from genwright.evaluation.figure import Figure
 @dataclass(frozen=True)
 class Lead:
     """verdict: one sentence, plain text. figures: stand before the others. sections: before the
-    curves. beside: name of what was recorded -> name -> value, lines in its curve."""
+    curves. beside: name of what was recorded -> name -> value, lines in its curve. curves: names of
+    what was recorded whose curves come first. own_loss: what its steps record as loss is no
+    likelihood, and cannot be drawn with that of held-out data."""
 
     verdict: str = ""
     figures: Sequence[Figure] = ()
     sections: Sequence[Section] = ()
     beside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curves: Sequence[str] = ()
+    own_loss: bool = False

@@ -66,6 +66,11 @@ class BeforeAfter:
     reward: Reward | None = None
 
     @property
+    def states(self) -> tuple[Measured, Measured, Measured, Measured]:
+        """Real data, before, after, and noise."""
+        return (self.real, self.before, self.after, self.noise)
+
+    @property
     def count(self) -> int:
         """Samples of before, and of after."""
         return len(self.after.samples)

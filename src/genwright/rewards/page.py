@@ -22,12 +22,14 @@ from genwright.rewards.frontier import read_frontier
 from genwright.rewards.frontier_chart import frontier_html
 from genwright.rewards.reward import Reward
 from genwright.rewards.rollout_log import FILE
-from genwright.rewards.verdict import verdict
+from genwright.rewards.verdict import known, moved_away, verdict
 from genwright.runs.content import kind_of
 from genwright.runs.trained import TrainedRun
 from genwright.training.records import read
 
 PAIRS = 4  # samples that are shown before and after
+# curves that come first, behind those of the reward
+CURVES = ("kl", "entropy", "distinct_4", "length", "truncated", "dead_groups", "nearest")
 ALARMED = 5  # samples of an alarm that are shown
 MEASURED_NOTE = soft(
     "Measured for this page: model before and after answer the same questions with the same random"
@@ -46,7 +48,11 @@ def lead(run: TrainedRun) -> Lead:
     try:
         found = before_after(run)
     except GenwrightError as problem:
-        return Lead(f"What it earns could not be measured again: {problem} {recorded(run.records)}")
+        return Lead(
+            f"What it earns could not be measured again: {problem} {recorded(run.records)}",
+            curves=["reward", *CURVES],
+            own_loss=True,
+        )
     reward = found.reward
     assert reward is not None  # of what was measured
     sections = [
@@ -61,10 +67,17 @@ def lead(run: TrainedRun) -> Lead:
     for name, values in found.real.watched.items():
         beside[f"watched/{name}"] = {"real data": mean_of(values)}
     floors = [line["held_out"].get("nearest_floor") for line in run.records if "held_out" in line]
-    known = [floor for floor in floors if floor is not None]
-    if known:
-        beside["nearest"] = {"held-out data": known[-1]}
-    return Lead(verdict(found, run.records, run.step), [figure(found)], sections, beside)
+    measured = [floor for floor in floors if floor is not None]
+    if measured:
+        beside["nearest"] = {"held-out data": measured[-1]}
+    return Lead(
+        verdict(found, run.records, run.step),
+        [figure(found)],
+        sections,
+        beside,
+        ["reward", *(f"reward/{name}" for name in reward.terms), *CURVES],
+        own_loss=True,
+    )
 
 
 def recorded(records: Sequence[Mapping[str, Any]]) -> str:
@@ -104,27 +117,44 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def _table(run: TrainedRun, found: BeforeAfter, reward: Reward) -> str:
-    """Terms and what is not rewarded, of real data, before, after, and noise."""
-    states = (found.real, found.before, found.after, found.noise)
-    counts = [f"<small>on {len(state.samples):,}</small>" for state in states]
-    names = ("real data", "before", "after", "noise")
-    heads = "".join(f"<th>{n}{c}</th>" for n, c in zip(names, counts, strict=True))
-    head = f"<tr><th>measure</th><th>unit</th>{heads}<th>change</th></tr>"
+    """Terms, of real data, before, after, and noise; what is not rewarded and moved away from real
+    data; and, folded, what else is measured."""
     lines = [_row("<b>reward</b><small>the weighted sum</small>", "", _rewards(found))]
     for name, term in reward.terms.items():
         label = f"{escape(name)}<small>{escape(_role(term))}</small>"
-        values = [state.terms[name] for state in states]
+        values = [state.terms[name] for state in found.states]
         lines.append(_row(label, reward.measures[name].unit, values))
-    for name, measure in kind_of(run).measures.items():
-        if name in found.after.watched:
-            values = [state.watched[name] for state in states]
-            lines.append(_row(f"{escape(name)}<small>not rewarded</small>", measure.unit, values))
+    units = {name: measure.unit for name, measure in kind_of(run).measures.items()}
+    moved = moved_away(found)
+    others = [name for name in known(found) if name not in moved]
+    lines += [_watched_row(found, name, units, "moved away from real data") for name in moved]
     lines += _whole(found)
+    html = _of_states(found, lines)
+    if others:
+        rows = [_watched_row(found, name, units, "not rewarded") for name in others]
+        summary = f"<summary>{len(others)} more measures that are not rewarded</summary>"
+        html += f"<details>{summary}{_of_states(found, rows)}</details>"
+    return html
+
+
+def _of_states(found: BeforeAfter, lines: Sequence[str]) -> str:
+    """A table with the columns of `_row`."""
+    names = ("real data", "before", "after", "noise")
+    heads = ""
+    for name, state in zip(names, found.states, strict=True):
+        heads += f"<th>{name}<br>of {len(state.samples):,}</th>"
+    head = f"<tr><th>measure</th><th>unit</th>{heads}<th>change</th></tr>"
     return f'<div class="card"><table>{head}{"".join(lines)}</table></div>'
 
 
+def _watched_row(found: BeforeAfter, name: str, units: Mapping[str, str], role: str) -> str:
+    """units: of the content's measures; a person's own may be missing."""
+    values = [state.watched[name] for state in found.states]
+    return _row(f"{escape(name)}<small>{role}</small>", units.get(name, ""), values)
+
+
 def _rewards(found: BeforeAfter) -> list[Tensor]:
-    return [state.reward for state in (found.real, found.before, found.after, found.noise)]
+    return [state.reward for state in found.states]
 
 
 def _role(term: Term) -> str:

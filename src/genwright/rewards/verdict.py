@@ -33,7 +33,7 @@ def _gamed(records: Sequence[Mapping[str, Any]], step: int) -> str:
         if text.startswith(GAMED):
             what = text.removeprefix(GAMED).partition(";")[0]
             at = int(record["step"])
-            shown = "the last good one" if step < at else "of after that"
+            shown = "the last good one" if step < at else "after that"
             return (
                 f"It gamed its reward: at step {at:,} {what}. What follows is of step {step:,},"
                 f" {shown}. "
@@ -73,11 +73,22 @@ def _held_out(records: Sequence[Mapping[str, Any]], step: int) -> str:
     )
 
 
+def known(found: BeforeAfter) -> list[str]:
+    """The measures that are not rewarded and say something of real data, before and after."""
+    names = []
+    for name in found.after.watched:
+        states = (found.real, found.before, found.after)
+        if not any(math.isnan(mean_of(state.watched[name])) for state in states):
+            names.append(name)
+    return names
+
+
 def moved_away(found: BeforeAfter) -> list[str]:
     """Measures that are not rewarded, and are further from real data than before, beyond chance;
     those that moved most first."""
     moved = []
-    for name, after in found.after.watched.items():
+    for name in known(found):
+        after = found.after.watched[name]
         before = found.before.watched[name]
         real = mean_of(found.real.watched[name])
         further = abs(mean_of(after) - real) - abs(mean_of(before) - real)
@@ -100,7 +111,7 @@ def _error(before: Tensor, after: Tensor) -> float:
 
 def _moved(found: BeforeAfter) -> str:
     """What the reward has cost elsewhere."""
-    count = len(found.after.watched)
+    count = len(known(found))
     if not count:
         return ""
     moved = moved_away(found)
