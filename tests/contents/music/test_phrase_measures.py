@@ -87,6 +87,14 @@ def test_a_repeated_bar_stands_at_its_last_note():
     assert places == {(44, 0): 1.0, (60, 0): 1.0, (76, 0): 1.0}
 
 
+def test_bars_said_twice_and_all_bars_stand_at_their_last_notes():
+    sample = Sample(tune(UP, UP, DOWN, [60], [60], DOWN))
+    assert MEASURES["bars said twice"].of(sample) == {(28, 0): 1.0}
+    bars = MEASURES["bars"].of(sample)
+    assert bars == {(step, 0): 1.0 for step in (12, 28, 44, 48, 64, 92)}
+    assert MEASURES["repeated bars"].of(sample) == {(92, 0): 1.0}
+
+
 def test_one_bar_says_nothing():
     sample = Sample(tune(UP))
     assert math.isnan(MEASURES["phrase repetition"].of(sample))

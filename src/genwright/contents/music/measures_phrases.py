@@ -4,11 +4,12 @@ to be followed."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from genwright.contents.music.phrases import bars_of, repeated_bars
+from genwright.contents.music.phrases import Bar, bars_of, repeated_bars, said_twice
 from genwright.contents.music.score import REST, Score
 from genwright.core.content import (
     Measure,
@@ -43,9 +44,26 @@ def repeated_places(sample: Sample) -> Parts:
     """1 at the last note of each bar that stood in the piece before. (Not its share of all bars: a
     place's value must not depend on what comes after it, which would go without the credit.)"""
     bars = bars_of(sample.content)
+    return _at_last_notes(bars, repeated_bars(bars))
+
+
+def twice_places(sample: Sample) -> Parts:
+    """1 at the last note of each bar that is as the one right before it: a cheap way to repeat."""
+    bars = bars_of(sample.content)
+    return _at_last_notes(bars, said_twice(bars))
+
+
+def bar_places(sample: Sample) -> Parts:
+    """1 at the last note of each bar: against rewards for bars, so that longer pieces earn no more
+    than others."""
+    bars = bars_of(sample.content)
+    return _at_last_notes(bars, [True] * len(bars))
+
+
+def _at_last_notes(bars: Sequence[Bar], marked: Sequence[bool]) -> Parts:
     found: Parts = {}
-    for bar, again in zip(bars, repeated_bars(bars), strict=True):
-        if again:
+    for bar, is_marked in zip(bars, marked, strict=True):
+        if is_marked:
             found[bar.last, MELODY_VOICE] = 1.0
     return found
 
@@ -111,6 +129,8 @@ add_measures(
     "music",
     Measure("phrase repetition", phrase_repetition, "share", "near", "pieces", "of bars"),
     Measure("repeated bars", repeated_places, "bars", "near", "places", gives="parts"),
+    Measure("bars said twice", twice_places, "bars", "near", "places", gives="parts"),
+    Measure("bars", bar_places, "bars", "near", "places", gives="parts"),
 )
 add_measure_kinds(
     "music",

@@ -67,3 +67,13 @@ def repeated_bars(bars: Sequence[Bar]) -> list[bool]:
             known.add(bar.pattern)
         before = bar.pattern
     return found
+
+
+def said_twice(bars: Sequence[Bar]) -> list[bool]:
+    """Of each bar: whether it is as the one right before it."""
+    found = []
+    before: Pattern | None = None
+    for bar in bars:
+        found.append(bar.pattern is not None and bar.pattern == before)
+        before = bar.pattern
+    return found
