@@ -291,7 +291,7 @@ def checked(
         found, seconds = measured(stream, name, measure, samples)
         earned = [earnings(term, values) for values in found]
         totals = [total + part for total, part in zip(totals, earned[1], strict=True)]
-        means = tuple(spread_of(values).mean for values in earned)
+        spreads = [spread_of(values) for values in earned]
         real, model, noise = (spread_of(values) for values in found)
         terms.append(
             Checked(
@@ -302,10 +302,10 @@ def checked(
                 real,
                 model,
                 noise,
-                (means[0], means[1], means[2]),
+                (spreads[0].mean, spreads[1].mean, spreads[2].mean),
                 best_of(term, measure),
                 1000 * seconds / max(1, len(samples[1])),
-                remarks_on(term, measure, (real, model, noise), means),
+                remarks_on(term, measure, (real, model, noise), spreads),
             )
         )
     candidates = stream.settings.candidates
@@ -376,15 +376,17 @@ def dead_share(totals: Sequence[float], candidates: int) -> float:
 
 
 def remarks_on(
-    term: Term, measure: Measure, found: Sequence[Spread], earned: Sequence[float]
+    term: Term, measure: Measure, found: Sequence[Spread], earned: Sequence[Spread]
 ) -> list[str]:
     """What a person should know of a term. found, earned: of real data, model and noise."""
     real, model, noise = found
     remarks = []
-    if measure.floor == "noise" and earned[2] > earned[0]:
+    beaten = compared(earned[2], earned[0])
+    if measure.floor == "noise" and beaten in ("more", "as much"):
+        than = "more than" if beaten == "more" else "as much as"
         remarks.append(
-            "noise earns more than real data by it"
-            f" ({number(earned[2])} against {number(earned[0])}), so it can be gamed"
+            f"noise earns {than} real data by it ({number(earned[2].mean)} against"
+            f" {number(earned[0].mean)}), so it can be gamed"
         )
     if model.count and model.spread == 0:
         remarks.append("it does not vary on the model's samples, so nothing is learned from it")
@@ -395,10 +397,22 @@ def remarks_on(
         )
     if not real.count:
         remarks.append("it says nothing of real data")
-    elif model.spread and earned[1] > earned[0]:
+    elif compared(earned[1], earned[0]) == "more":
         remarks.append("the model earns more than real data by it already")
     remarks += _of_direction(term, measure, real)
     return remarks
+
+
+def compared(one: Spread, other: Spread) -> str:
+    """Whether one kind of samples earns "more" than another, "as much" or "less": by more than two
+    standard errors; "" where nothing is said of one of them."""
+    if not one.count or not other.count:
+        return ""
+    error = math.sqrt(one.spread**2 / one.count + other.spread**2 / other.count)
+    apart = one.mean - other.mean
+    if abs(apart) <= 2 * error:
+        return "as much"
+    return "more" if apart > 0 else "less"
 
 
 def _of_direction(term: Term, measure: Measure, real: Spread) -> list[str]:
