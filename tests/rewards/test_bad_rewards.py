@@ -8,6 +8,7 @@ from genwright.core.content import Measure
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import register
 from genwright.objectives.terms import Term
+from genwright.reporting.report import _shares
 from genwright.runs.alarms import CONSTANT, Alarms, constant
 from genwright.training import checkpoint
 from genwright.training.engine import Engine
@@ -103,7 +104,7 @@ def test_a_reward_that_varies_rings_no_alarm(tmp_path):
 
 def test_the_share_of_rewards_in_a_step_is_shown():
     record = {"seconds": 2.0, "rollout_seconds": 1.0, "reward_seconds": 0.25, "loss": 1.0}
-    assert shares(record) == ["rollout 50% of the time", "reward 12% of the time"]
+    assert shares(record) == ["rollout 50%", "reward 12% of the time"]
     assert shares({"seconds": 2.0}) == []
 
 
@@ -120,3 +121,11 @@ def test_rewards_are_measured_without_gradients():
     batch = stream(policy, built).batch(0, torch.arange(16), built)
     assert not any(value.requires_grad for value in batch.values())
     assert seen and not any(seen)
+
+
+def test_the_share_of_rewards_is_in_the_report():
+    steps = [
+        {"seconds": 2.0, "rollout_seconds": 1.0, "reward_seconds": 0.5},
+        {"seconds": 2.0, "rollout_seconds": 1.4, "reward_seconds": 0.3},
+    ]
+    assert _shares(steps) == {"rollout": pytest.approx(0.6), "reward": pytest.approx(0.2)}

@@ -7,7 +7,7 @@ text from a run escaped.
 
 import re
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from html import escape
 from pathlib import Path
@@ -114,10 +114,23 @@ def _speed(run: RunData) -> str:
                     found.append(value)
     for unit, found in speeds.items():
         values[f"{unit} a second, median"] = round(statistics.median(found))
+    for part, share in _shares(steady).items():
+        values[f"{part}, of a step"] = f"{share:.0%}"
     memory = [record["memory_mb"] for record in steps if record.get("memory_mb")]
     if memory:
         values["memory at most"] = f"{max(memory):,.0f} MB"
     return table_of(values)
+
+
+def _shares(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The share of the time that parts of a step took, of those that records name NAME_seconds."""
+    every: dict[str, list[float]] = {}
+    for record in steps:
+        for name, seconds in record.items():
+            if name.endswith("_seconds"):
+                every.setdefault(name.removesuffix("_seconds"), []).append(seconds)
+    total = sum(record["seconds"] for record in steps)
+    return {part: sum(found) / total for part, found in every.items()}
 
 
 def _recipe(run: RunData) -> str:

@@ -76,7 +76,9 @@ def shares(record: Mapping[str, Any]) -> list[str]:
     for name, seconds in record.items():
         if name.endswith("_seconds"):
             share = seconds / max(record["seconds"], 1e-9)
-            found.append(f"{name.removesuffix('_seconds')} {share:.0%} of the time")
+            found.append(f"{name.removesuffix('_seconds')} {share:.0%}")
+    if found:
+        found[-1] += " of the time"
     return found
 
 
