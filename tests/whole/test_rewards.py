@@ -3,6 +3,9 @@ a run that is resumed, and what is refused."""
 
 import hashlib
 import json
+import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,9 +13,12 @@ import torch
 import genwright
 import genwright.api
 from commands import command
+from genwright.contents.music.score import Key, Note, Score
+from genwright.core.content import Sample
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
-from genwright.rewards.user_file import with_measures
+from genwright.rewards.guard import values_of
+from genwright.rewards.user_file import load_measure, read_named, with_measures
 from genwright.runs.request import read_request
 from genwright.runs.start import check_codec
 from genwright.runs.train import _words_of
@@ -290,3 +296,34 @@ def test_a_check_refuses_a_recipe_without_rewards(base, few):
     call = genwright.api.reward_check
     said = refused(lambda: call(base.folder, "arithmetic-base", **few))
     assert "recipe arithmetic-base rewards nothing: its objective is causal" in said
+
+
+# ---- docs/rewards.md
+
+PAGE = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_recipe_of_the_page_is_the_shipped_one(tmp_path):
+    path = tmp_path / "tunes.yaml"
+    path.write_text(blocks("yaml")[0])
+    recipe = genwright.Recipe.load(path)
+    assert recipe.objective == genwright.Recipe.load("folk-phrases").objective
+
+
+def test_the_functions_of_the_page_are_measures(tmp_path):
+    path = tmp_path / "ends.py"
+    path.write_text("\n".join(blocks("python")))
+    melody = (Note(0, 4, 62), Note(4, 4, 79), Note(8, 4, 67))
+    minor = Score((melody,), 12, keys=(Key(0, 1, "minor"),))
+    major = Score((melody,), 12, keys=(Key(0, 1, "major"),))
+    samples = [Sample(major), Sample(minor), Sample(Score((), 4))]
+    tonic = load_measure(read_named(f"{path}:ends_on_tonic"), "music").measure
+    values = values_of("tonic", tonic, samples, 5.0)
+    assert values[:2] == [1.0, 0.0]
+    assert math.isnan(values[2])
+    leaps = load_measure(read_named(f"{path}:wide_leaps"), "music").measure
+    assert values_of("leaps", leaps, samples, 5.0) == [{(4, 0): 1.0}, {(4, 0): 1.0}, {}]
