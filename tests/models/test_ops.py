@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from genwright.models.ops import attention, rms_norm, squared_relu
+from genwright.models import ops
+from genwright.models.ops import attention, product, rms_norm, squared_relu, swiglu
 
 
 def both(f, plain, *inputs):
@@ -43,6 +44,100 @@ def test_rms_norm(scale):
 def test_gradients_by_differences():
     x = normal(2, 3, 8).double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: squared_relu(x), x)
+
+
+def differentiated_twice(f, plain, *inputs):
+    """Of the two, the gradient of the squared gradient."""
+    results = []
+    for g in (f, plain):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        first = torch.autograd.grad(g(*leaves).square().sum(), leaves, create_graph=True)
+        squares = sum(gradient.square().sum() for gradient in first)
+        results.append(torch.autograd.grad(squares, leaves))
+    return results
+
+
+def test_rms_norm_can_be_differentiated_twice():
+    x = normal(3, 16)
+    gain = 1 + 0.1 * normal(16, seed=2)
+    found = differentiated_twice(
+        lambda x, w: rms_norm(x, w, 1e-6), lambda x, w: F.rms_norm(x, (16,), w, 1e-6), x, gain
+    )
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+    frozen = rms_norm(x.requires_grad_(), gain, 1e-6)
+    (alone,) = torch.autograd.grad(frozen.sum(), x)
+    assert alone.shape == x.shape
+
+
+def plain_swiglu(both):
+    gate, up = both.chunk(2, -1)
+    return gate * gate.sigmoid() * up
+
+
+def test_swiglu():
+    x = normal(2, 5, 12)
+    for a, b in zip(*both(swiglu, plain_swiglu, x), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+    for a, b in zip(*differentiated_twice(swiglu, plain_swiglu, x), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(swiglu(x), plain_swiglu(x))
+
+
+@pytest.fixture
+def through_onednn(monkeypatch):
+    """Every product, also small ones, and on processors where it is no faster."""
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(ops, "_LARGE", 0)
+    monkeypatch.setattr(ops, "onednn_is_faster", lambda: True)
+    taken = []
+    real = ops._onednn
+
+    def noted(x, weight):
+        taken.append(x.shape)
+        return real(x, weight)
+
+    monkeypatch.setattr(ops, "_onednn", noted)
+    return taken
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 8), (7, 8), (1, 1, 8)])
+@pytest.mark.parametrize("outputs", [4, 20])
+def test_products_through_onednn(through_onednn, shape, outputs):
+    x = normal(*shape)
+    weight = normal(outputs, 8, seed=2)
+    for a, b in zip(*both(product, F.linear, x, weight), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    assert len(through_onednn) == 3  # forward, and by both inputs
+    for a, b in zip(*differentiated_twice(product, F.linear, x, weight), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-4)
+
+
+def test_products_through_onednn_do_what_is_asked_only(through_onednn):
+    x = normal(6, 8)
+    weight = normal(4, 8, seed=2).requires_grad_()
+    product(x, weight).sum().backward()
+    assert len(through_onednn) == 2 and weight.grad is not None
+    with torch.no_grad():
+        assert not product(x, weight).requires_grad
+    taken = len(through_onednn)
+    product(x.double(), weight.double())
+    product(x.bfloat16(), weight.bfloat16())
+    torch.func.vmap(product, (0, None))(x[:, None], weight.detach())
+    assert len(through_onednn) == taken
+
+
+def test_products_in_place(through_onednn):
+    x = normal(6, 8)
+    matrix = normal(8, 4, seed=2)
+    out = torch.empty(6, 4)
+    torch.testing.assert_close(ops.product_into(x, matrix, out), x @ matrix)
+    before = normal(6, 4, seed=3)
+    added = ops.add_product_(before.clone(), x, matrix)
+    torch.testing.assert_close(added, before + x @ matrix)
+    assert len(through_onednn) == 2
 
 
 def test_squared_relu():

@@ -9,7 +9,7 @@ from torch import nn
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
-from genwright.models.layers import Linear, is_plain, products
+from genwright.models.layers import Linear, is_plain, joined
 from genwright.models.presets import PRESETS, TransformerSettings
 from genwright.sampling.decode import generate_tokens
 from genwright.sampling.drawing import Decoding
@@ -118,8 +118,8 @@ def test_what_makes_a_projection_no_longer_plain():
     nn.utils.parametrize.register_parametrization(parametrised, "weight", nn.Identity())
     assert not is_plain(parametrised)
     x = torch.randn(2, 3)
-    found = products(x, parametrised, parametrised)
-    torch.testing.assert_close(found[1], F.linear(x, parametrised.weight))
+    found = joined(x, parametrised, parametrised)
+    torch.testing.assert_close(found[:, 4:], F.linear(x, parametrised.weight))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

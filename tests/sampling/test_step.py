@@ -9,6 +9,7 @@ from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.models.presets import TransformerSettings
+from genwright.sampling import cached_attention
 from genwright.sampling.decode import generate_tokens, pad_left
 from genwright.sampling.drawing import Decoding
 from genwright.sampling.folded import FoldedStepper
@@ -67,6 +68,45 @@ def test_steps_equal_forward(variant, padded):
         again = step.start(tokens[:, :7], None if real is None else real[:, :7], 20)
         assert (again - expected[:, 6]).abs().max() < 2e-5
         assert (step.step(tokens[:, 7]) - expected[:, 7]).abs().max() < 2e-5
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("variant", VARIANTS[:4], ids=str)
+@torch.inference_mode()
+def test_sums_of_rows_are_attention(variant, padded, monkeypatch):
+    """The form of attention that many rows take, here in blocks of few positions."""
+    monkeypatch.setattr(cached_attention, "_MANY", 1)
+    monkeypatch.setattr(cached_attention, "_BLOCK", 4)
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        pytest.skip("this processor always multiplies")
+    model = build(**variant)
+    tokens = torch.randint(19, (3, 14))
+    real = torch.arange(14) >= torch.tensor([[0], [3], [1]]) if padded else None
+    expected = model(tokens, padding=real)
+    step = FoldedStepper(model)
+    logits = [step.start(tokens[:, :6], None if real is None else real[:, :6], 14)]
+    assert isinstance(step.attention, cached_attention.BaggedAttention)
+    logits += [step.step(tokens[:, i]) for i in range(6, 14)]
+    assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@torch.inference_mode()
+def test_a_prompt_of_several_rows_is_read_once(padded):
+    model = build(preset="nanochat")
+    which = torch.tensor([1, 0, 1, 1, 0, 0])
+    tokens = torch.randint(19, (2, 14))[which]
+    tokens[:, 6:] = torch.randint(19, (6, 8))
+    real = torch.arange(14) >= torch.tensor([[0], [3]])[which] if padded else None
+    expected = model(tokens, padding=real)
+    seen = []
+    handle = model.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    step = FoldedStepper(model)
+    logits = [step.start(tokens[:, :6], None if real is None else real[:, :6], 14)]
+    handle.remove()
+    logits += [step.step(tokens[:, i]) for i in range(6, 14)]
+    assert seen == [2]
+    assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5
 
 
 def test_places_want_prompts_of_one_length():

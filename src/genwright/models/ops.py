@@ -1,33 +1,224 @@
-"""Three operations of the transformer in the form that is quick on a CPU run eagerly, where a step
-at small sizes costs as many passes over memory as its operations make, forward and backward. Of
-`F.rms_norm` and `relu().square()` autograd makes more.
+"""Operations of the transformer in the form that is quick on a CPU run eagerly, where a step at
+small sizes costs as many passes over memory as its operations make, forward and backward. Of
+`F.rms_norm`, `relu().square()` and `silu(gate) * up` autograd makes more.
+
+Products go through oneDNN on AMD's processors with AVX-512: torch gives them to MKL, which computes
+there at less than half of oneDNN's speed (95 against 215 GFLOP/s on one core). Both are in fp32
+throughout; their rounding differs.
 
 The fused attention of CPUs is slow backward in bfloat16 (6 to 10 times the products themselves at
 64 positions, 2.5 times at 256), so that there the scores are made in full.
 """
 
 import math
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 _DENSE = 512  # positions up to which scores are made in full on a CPU in bfloat16
+# multiplications from which a product is worth oneDNN's longer way to begin (10 us)
+_LARGE = 2_000_000
+_PLAIN = (Tensor, nn.Parameter)
+
+
+@cache
+def onednn_is_faster() -> bool:
+    """Whether this machine multiplies faster through oneDNN than through MKL: an AMD processor with
+    AVX-512, and a torch that has both."""
+    if not (torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()):
+        return False
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    about = Path("/proc/cpuinfo")
+    return about.exists() and "AuthenticAMD" in about.read_text(encoding="utf-8")
+
+
+def _eager(x: Tensor) -> bool:
+    """Whether what is done to x is done at once, and to a plain tensor: nothing traces it, maps it
+    or shards it."""
+    if type(x) not in _PLAIN or torch.compiler.is_compiling():
+        return False
+    return not torch._C._are_functorch_transforms_active()
+
+
+def _differentiable(
+    plain: Callable[..., Tensor], gradient: Tensor, *inputs: Any
+) -> tuple[Tensor | None, ...]:
+    """The gradient of `plain(*inputs)` by each input (None of what needs none), which can itself be
+    differentiated: for functions whose own backward pass cannot."""
+    wanted = []
+    for number, value in enumerate(inputs):
+        if isinstance(value, Tensor) and value.requires_grad:
+            wanted.append(number)
+    found = torch.autograd.grad(
+        plain(*inputs), [inputs[number] for number in wanted], gradient, create_graph=True
+    )
+    of_inputs: list[Tensor | None] = [None] * len(inputs)
+    for number, value in zip(wanted, found, strict=True):
+        of_inputs[number] = value
+    return tuple(of_inputs)
+
+
+def _by_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether x (..., inputs) times weight (outputs, inputs) goes through oneDNN."""
+    if x.numel() * weight.shape[0] < _LARGE or not x.is_cpu:
+        return False
+    if x.dtype != torch.float32 or weight.dtype != torch.float32:
+        return False
+    return onednn_is_faster() and _eager(x) and _eager(weight)
+
+
+def _onednn(x: Tensor, weight: Tensor) -> Tensor:
+    """x (..., inputs) @ weight (outputs, inputs).T, without a gradient."""
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+    return found
+
+
+class _Product(torch.autograd.Function):
+    """`product` through oneDNN."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _onednn(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable(F.linear, gradient, x, weight)
+        of_x: Tensor | None = None
+        of_weight: Tensor | None = None
+        if ctx.needs_input_grad[0]:
+            of_x = _onednn(gradient, weight.t())
+        if ctx.needs_input_grad[1]:
+            rows = x.flatten(0, -2)  # (N, inputs)
+            slopes = gradient.flatten(0, -2)  # (N, outputs)
+            # the wider one as columns of the product
+            if slopes.shape[1] > rows.shape[1]:
+                of_weight = _onednn(rows.t(), slopes.t()).t()
+            else:
+                of_weight = _onednn(slopes.t(), rows.t())
+        return of_x, of_weight
+
+
+def product_into(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
+    """x (rows, inputs) @ matrix (inputs, outputs), written to `out` (rows, outputs); without a
+    gradient."""
+    if _by_onednn(x, matrix.t()):
+        return out.copy_(_onednn(x, matrix.t()))
+    return torch.mm(x, matrix, out=out)
+
+
+def add_product_(x: Tensor, rows: Tensor, matrix: Tensor) -> Tensor:
+    """Adds rows (rows, inputs) @ matrix (inputs, outputs) to x (rows, outputs), in place; without
+    a gradient."""
+    if _by_onednn(rows, matrix.t()):
+        return x.add_(_onednn(rows, matrix.t()))
+    return x.addmm_(rows, matrix)
+
+
+def product(x: Tensor, weight: Tensor) -> Tensor:
+    """x (..., inputs) @ weight (outputs, inputs).T, as `F.linear`."""
+    if not _by_onednn(x, weight):
+        return F.linear(x, weight)
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        found: Tensor = _Product.apply(x, weight)
+        return found
+    return _onednn(x, weight)
+
+
+def _rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
+    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    y = x * (norm.square() / x.size(-1) + eps).rsqrt().to(x.dtype)
+    return y if weight is None else y * weight
+
+
+class _RMSNorm(torch.autograd.Function):
+    """`_rms_norm` in fp32 with a gradient of few passes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = (norm.square() / x.size(-1) + eps).rsqrt()  # (..., 1)
+        unit = x * scale
+        ctx.save_for_backward(x, weight, unit, scale)
+        ctx.eps = eps
+        return unit if weight is None else unit * weight
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, unit, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable(_rms_norm, gradient, x, weight, ctx.eps)
+        of_weight: Tensor | None = None
+        of_unit = gradient
+        if weight is not None:
+            of_unit = gradient * weight
+            if ctx.needs_input_grad[1]:
+                of_weight = (gradient * unit).flatten(0, -2).sum(0)
+        along = torch.linalg.vecdot(of_unit, unit)[..., None]
+        of_x = torch.addcmul(of_unit, unit, along, value=-1 / x.size(-1)).mul_(scale)
+        return of_x, of_weight, None
 
 
 def rms_norm(x: Tensor, weight: Tensor | None, eps: float) -> Tensor:
     """Over the last axis; statistics in fp32. weight: gains, or None."""
     if not (x.is_cpu and torch.is_grad_enabled()):
         return F.rms_norm(x, x.shape[-1:], weight, eps)
-    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-    y = x * (norm.square() / x.size(-1) + eps).rsqrt().to(x.dtype)
-    return y if weight is None else y * weight
+    if x.dtype == torch.float32 and _eager(x) and (weight is None or _eager(weight)):
+        normed: Tensor = _RMSNorm.apply(x, weight, eps)
+        return normed
+    return _rms_norm(x, weight, eps)
 
 
 def squared_relu(x: Tensor) -> Tensor:
     """Element-wise relu(x)^2."""
     positive = F.relu(x)
     return positive * positive
+
+
+def _swiglu(both: Tensor) -> Tensor:
+    gate, up = both.chunk(2, -1)
+    return F.silu(gate) * up
+
+
+class _SwiGLU(torch.autograd.Function):
+    """`_swiglu`, whose gradient is written in place: no halves are put together again."""
+
+    @staticmethod
+    def forward(ctx: Any, both: Tensor) -> Tensor:
+        gate, up = both.chunk(2, -1)
+        opened = F.silu(gate)
+        ctx.save_for_backward(both, opened)
+        return opened * up
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor | None:
+        both, opened = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable(_swiglu, gradient, both)[0]
+        gate, up = both.chunk(2, -1)
+        out = torch.empty_like(both)
+        of_gate, of_up = out.chunk(2, -1)
+        torch.mul(gradient, opened, out=of_up)
+        torch.ops.aten.silu_backward.grad_input(gradient * up, gate, grad_input=of_gate)
+        return out
+
+
+def swiglu(both: Tensor) -> Tensor:
+    """both: (..., 2 * hidden), gate and up side by side -> silu(gate) * up, (..., hidden)."""
+    if both.is_cpu and torch.is_grad_enabled() and _eager(both):
+        found: Tensor = _SwiGLU.apply(both)
+        return found
+    return _swiglu(both)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:

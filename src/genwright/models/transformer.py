@@ -22,8 +22,8 @@ from torch.utils.checkpoint import checkpoint
 
 from genwright.core.errors import GenwrightError
 from genwright.models.cache import Cache
-from genwright.models.layers import Linear, Norm, heads, products, rotary, rotate
-from genwright.models.ops import attention, squared_relu
+from genwright.models.layers import Linear, Norm, heads, joined, rotary, rotate
+from genwright.models.ops import attention, squared_relu, swiglu
 
 IGNORED = -100  # a target that does not count
 # logits (tokens x vocabulary) that are held at once in a loss; more are recomputed in chunks
@@ -121,9 +121,11 @@ class Block(nn.Module):
         """x: (B, T, W), normed."""
         if self.gate is None:
             return self.down(squared_relu(self.up(x)))
-        gate, up = products(x, self.gate, self.up)
-        activation = F.silu if self.settings.activation == "swiglu" else F.gelu
-        return self.down(activation(gate) * up)
+        both = joined(x, self.gate, self.up)  # (B, T, 2 * hidden)
+        if self.settings.activation == "swiglu":
+            return self.down(swiglu(both))
+        gate, up = both.chunk(2, -1)
+        return self.down(F.gelu(gate) * up)
 
 
 class Transformer(nn.Module):

@@ -10,7 +10,8 @@ operations:
    eps)) times sqrt(width) * gain, and the stream's last column is that constant.
 3. The two halves of a rotated pair lie side by side, so that a rotation is one complex product that
    carries the attention's scale too.
-4. Keys are stored transposed, and results written into buffers that live as long as the generation.
+4. Keys are stored transposed (`cached_attention.py`), and results written into buffers that live as
+   long as the generation.
 
 What it cannot do (layer norm, windows, GEGLU, a dense head, bf16, projections that are hooked or
 replaced) goes through the module's own cache (`step.CachedStepper`); tests hold both to `forward`.
@@ -28,7 +29,9 @@ from torch import Tensor
 
 from genwright.models.cache import Cache
 from genwright.models.layers import is_plain
+from genwright.models.ops import add_product_, product, product_into
 from genwright.models.transformer import Block, Transformer
+from genwright.sampling.cached_attention import cached_attention
 
 
 @dataclass(frozen=True)
@@ -117,41 +120,44 @@ class FoldedStepper:
 
     def start(self, tokens: Tensor, real: Tensor | None, length: int) -> Tensor:
         """As `CachedStepper.start`. The module reads the prompt; its cache is then copied into the
-        layout of the steps."""
+        layout of the steps. Rows with one prompt, as samples of one question, are read once."""
         rows, time = tokens.shape
-        cache = self.model.new_cache(rows, time)
+        read = tokens if real is None else torch.cat([tokens, real.long()], 1)
+        distinct, which = torch.unique(read, dim=0, return_inverse=True)  # which: (rows,)
+        shared = 2 * len(distinct) <= rows
+        if shared:
+            tokens = distinct[:, :time]
+            real = None if real is None else distinct[:, time:].bool()
+        cache = self.model.new_cache(len(tokens), time)
         logits = self.model(tokens, padding=real, cache=cache, last=True)[:, -1]
-        self._take(cache, rows, time, length)
-        self._buffers(rows)
+        if shared:
+            logits = logits[which]
+            cache.keys = cache.keys[:, which]
+            cache.values = cache.values[:, which]
+            cache.hidden = None if cache.hidden is None else cache.hidden[which]
+        self._take(cache, length)
+        self._buffers(rows, cache.keys)
         self._angles(length)
         return logits
 
-    def _take(self, cache: Cache, rows: int, time: int, length: int) -> None:
-        """Keys (depth, B * K, D, room), values (depth, B * K, length, D) and padding of what was
-        read. `end`: positions that are filled."""
-        s = self.settings
-        # an odd number of cache lines, so that the D places of one position do not share a set of
-        # the processor's cache
-        room = length // 32 * 32 + 48
-        merged = rows * s.kv_heads
-        scaled = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25
-        self.keys = cache.keys.new_empty(s.depth, merged, self.width, room)
-        self.keys[..., :time] = scaled
-        self.values = cache.keys.new_empty(s.depth, merged, length, self.width)
-        self.values[:, :, :time] = cache.values.flatten(1, 2)
-        self.end = time
-        self.hidden: Tensor | None = None  # (B * K, 1, length), added to scores
+    def _take(self, cache: Cache, length: int) -> None:
+        """Keys, values and padding of what was read. `end`: positions that are filled."""
+        keys = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25  # (depth, M, D, P)
+        time = cache.end
+        hidden: Tensor | None = None  # (B * K, 1, length), added to scores
         if cache.hidden is not None:
-            hidden = F.pad(cache.hidden.flatten(1), (0, length - time))
-            self.hidden = hidden.repeat_interleave(s.kv_heads, 0)[:, None]
+            padding = F.pad(cache.hidden.flatten(1), (0, length - time))
+            hidden = padding.repeat_interleave(self.settings.kv_heads, 0)[:, None]
+        self.attention = cached_attention(cache, keys, length, self.groups, hidden)
+        self.end = time
 
-    def _buffers(self, rows: int) -> None:
+    def _buffers(self, rows: int, like: Tensor) -> None:
         """What a step writes into, and its views."""
         s = self.settings
         width = self.width
         groups = self.groups
-        new = self.keys.new_empty
-        self.stream = self.keys.new_zeros(rows, s.width + 16)  # 16: rows keep their alignment
+        new = like.new_empty
+        self.stream = like.new_zeros(rows, s.width + 16)  # 16: rows keep their alignment
         # so that the length of a row is hypot(|x|, sqrt(width * eps))
         self.stream[:, s.width] = math.sqrt(s.width * s.norm_eps)
         self.x = self.stream[:, : s.width]
@@ -199,35 +205,24 @@ class FoldedStepper:
         first = x.clone() if self.layers[0].mix is not None else x
         place = self.end
         self.end = place + 1
-        # of every layer: where this position goes, and all that is there with it
-        new_keys = self.keys.select(3, place).unbind()
-        new_values = self.values.select(2, place).unbind()
-        keys = self.keys[..., : self.end].unbind()
-        values = self.values[:, :, : self.end].unbind()
-        hidden = None if self.hidden is None else self.hidden[..., : self.end]
+        self.attention.begin(place)
         gated = self.settings.activation == "swiglu"
         for i, layer in enumerate(self.layers):
             if layer.mix is not None:
                 x.mul_(layer.mix[0]).addcmul_(first, layer.mix[1])
-            torch.mm(self._normed(), layer.qkv, out=self.qkv)
+            product_into(self._normed(), layer.qkv, self.qkv)
             if layer.values is not None:
                 self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
             self._rotate(layer.qk_gain, self.ropes[place])
-            new_keys[i].copy_(self.key)
-            new_values[i].copy_(self.value)
-            if hidden is None:
-                scores = torch.bmm(self.query, keys[i])  # (B * K, G, positions)
-            else:
-                scores = torch.baddbmm(hidden, self.query, keys[i])
-            torch.bmm(scores.softmax(-1), values[i], out=self.mixed)
-            x.addmm_(self.flat_mixed, layer.output)
-            torch.mm(self._normed(), layer.up, out=self.up)
+            self.attention.attend(i, self.query, self.key, self.value, self.mixed)
+            add_product_(x, self.flat_mixed, layer.output)
+            product_into(self._normed(), layer.up, self.up)
             if gated:
                 active = F.silu(self.gate).mul_(self.open)
             else:
                 active = self.up.relu_().square_()
-            x.addmm_(active, layer.down)
-        logits = torch.mm(self._normed(), self.head)
+            add_product_(x, active, layer.down)
+        logits = product(self._normed(), self.head.t())
         return logits if self.cap is None else logits.tanh_().mul_(self.cap)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
