@@ -90,6 +90,12 @@ RUNS: dict[str, list[str]] = {
     "overhead": ["--steps 8 --depth 1 --batch 2 --threads 1"],
     "parity": ["--batches 1"],
     "policy_losses": ["--seeds 1"],
+    "policy_speed": [
+        (
+            "--pairs 1 --depth 1 --width 16 --heads 2 --vocabulary 16 --prompts 2 --prompt 3 "
+            "--candidates 2 --tokens 6 --micro 2"
+        )
+    ],
     "prepare": ["--megabytes 0.3 --vocabulary 400 --processes 1 --scratch SCRATCH"],
     "read_abc": ["--limit 4 --workers 1"],
     "read_chorales": ["--pieces 2"],
