@@ -16,7 +16,7 @@ from genwright.recipe.schema import Recipe
 from genwright.rewards.check import Check, check
 from genwright.rewards.frontier import Frontier, frontier
 from genwright.rewards.listing import Listing, listing
-from genwright.rewards.user_file import with_measures
+from genwright.rewards.user_file import name_measures, with_measures
 from genwright.runs.preview import Preview, preview
 from genwright.runs.request import read_recipe, read_request
 from genwright.runs.run import Run, load, report
@@ -98,6 +98,14 @@ def reward_frontier(
     measures what needs no training. Raises GenwrightError."""
     words = [reward] if isinstance(reward, str) else reward
     return frontier(run, kl, best_of, n, train, quiet, words)
+
+
+def named_again(folders: Sequence[str | Path], reward: str | Sequence[str]) -> list[Run]:
+    """Runs, opened, with the measures of your own that they learned from, for `report`. reward: as
+    of `train`. Raises GenwrightError."""
+    runs = [load(folder) for folder in folders]
+    name_measures(runs, [reward] if isinstance(reward, str) else reward)
+    return runs
 
 
 def sample(run: Run, options: Any) -> list[Path]:

@@ -372,6 +372,13 @@ def report(
     output: Annotated[
         Path | None, typer.Option(help="Default: RUN/report.html, or report.html for several.")
     ] = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE:NAME",
+            help="A function of your own that a run learned from; the file is run.",
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write an HTML page about one run, or several."""
@@ -379,7 +386,8 @@ def report(
     from genwright.core import progress
 
     with progress.showing(quiet):
-        written = api.report(runs, output)
+        opened = api.named_again(runs, reward or ())
+        written = api.report(opened, output)
     print(f"{written}: written")
 
 

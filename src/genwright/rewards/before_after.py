@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,9 +18,11 @@ from genwright.core.draws import Draws
 from genwright.objectives.language import CausalObjective
 from genwright.objectives.policy import MODEL, REFERENCE
 from genwright.objectives.terms import Term
+from genwright.rewards.floors import noise_samples, real_samples
 from genwright.rewards.guard import values_of
 from genwright.rewards.reward import Reward, numbers
 from genwright.rewards.rollout import Rollouts, distinct, rollouts
+from genwright.rewards.user_file import measures_of_run
 from genwright.runs.content import kind_of
 from genwright.runs.trained import TrainedRun
 
@@ -136,7 +137,7 @@ def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
     where a measure is not known any more, or fails."""
     opened = run.opened()
     split = "held_out" if kind_of(run).sampler.real(opened.dataset(), "held_out", 1) else "train"
-    stream = rollouts(run.recipe, opened, split)
+    stream = rollouts(run.recipe, opened, split, measures_of_run(run))
     candidates = stream.settings.candidates
     examples = torch.arange(max(1, count // candidates) * candidates)
     questions = stream.asked(POSITION, examples)
@@ -145,8 +146,8 @@ def before_after(run: TrainedRun, count: int = SAMPLES) -> BeforeAfter:
         network = run.objective.modules[name]
         policy = CausalObjective({MODEL: network}, run.codec.space)
         found[name] = _drawn(stream, policy, questions, examples, OF[name])
-    real = real_samples(run, stream, questions, split)
-    noise = noise_samples(run, stream, real)
+    real = real_samples(stream, questions, opened.dataset(), split)
+    noise = noise_samples(stream, real, run.recipe.seed)
     return BeforeAfter(
         found[REFERENCE],
         found[MODEL],
@@ -178,44 +179,3 @@ def _drawn(
     for sample in samples:
         ended.append(end is None or sample.tokens[-1:] == (end,))
     return measured(stream, samples, of, True, ended)
-
-
-def real_samples(
-    run: TrainedRun, stream: Rollouts, questions: Sequence[Question], split: str
-) -> list[Sample]:
-    """What the data answer to these questions; where the questions have no answers, samples of the
-    split."""
-    if all(question.answer is not None for question in questions):
-        return [_answered(run, stream, number, q) for number, q in enumerate(questions)]
-    found: list[Sample] = kind_of(run).sampler.real(run.dataset(), split, len(questions))
-    return found
-
-
-def _answered(run: TrainedRun, stream: Rollouts, number: int, question: Question) -> Sample:
-    """The answer of the data as a sample."""
-    tokens = list(run.codec.encode(question.answer))
-    end = stream.sampler.end(run.codec)
-    if end is not None:
-        tokens.append(end)
-    return _of_tokens(run, stream, question, tokens, number)
-
-
-def noise_samples(run: TrainedRun, stream: Rollouts, real: Sequence[Sample]) -> list[Sample]:
-    """As many samples that need no learning, by the content's own way; of those that it gives as
-    tokens alone, what they mean."""
-    found = []
-    for number, sample in enumerate(kind_of(run).sampler.noise(real, run.recipe.seed)):
-        if sample.content is None:
-            asked = Question((), real[number].prompt, answer=real[number].answer)
-            sample = _of_tokens(run, stream, asked, sample.tokens, number)
-        found.append(sample)
-    return found
-
-
-def _of_tokens(
-    run: TrainedRun, stream: Rollouts, question: Question, tokens: Sequence[int], number: int
-) -> Sample:
-    unknown = [0.0] * len(tokens)
-    sampler: Any = stream.sampler
-    sample: Sample = sampler.drawn(run.codec, question, tokens, unknown, True, 0, number)
-    return sample

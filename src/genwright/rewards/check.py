@@ -23,18 +23,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from genwright.core.content import Measure, Opened, OwnMeasure, Sample
+from genwright.core.content import Measure, Opened, OwnMeasure, Question, Sample
 from genwright.core.contracts import Objective
 from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, write_whole
 from genwright.core.progress import task, track
-from genwright.core.registry import content_of
 from genwright.evaluation.figure import ARROWS, number, shown
 from genwright.objectives.policy import MODEL, Policy
 from genwright.objectives.terms import Term
 from genwright.recipe.schema import Recipe
+from genwright.rewards.floors import noise_samples, real_samples
 from genwright.rewards.guard import values_of
 from genwright.rewards.reward import numbers
 from genwright.rewards.rollout import Rollouts, rollouts
@@ -185,8 +185,8 @@ def check(folder: str | Path, recipe: Recipe, words: Sequence[str], count: int |
             "give one whose objective is policy, for example folk-phrases",
         )
     stream, objective, dataset, split = opened_stream(str(folder), recipe, own)
-    model = drawn_samples(stream, objective, count or SAMPLES)
-    real = real_samples(stream, dataset, split, len(model))
+    model, questions = drawn_samples(stream, objective, count or SAMPLES)
+    real = real_samples(stream, questions, dataset, split)
     noise = noise_samples(stream, real, recipe.seed)
     found = checked(stream, (real, model, noise), split)
     result = Check(str(folder), recipe.name, *found)
@@ -220,9 +220,13 @@ def opened_stream(
     return rollouts(recipe, opened, split, own), objective, dataset, split
 
 
-def drawn_samples(stream: Rollouts, objective: Objective, count: int) -> list[Sample]:
-    """At least `count` samples of the model, all candidates of each question."""
+def drawn_samples(
+    stream: Rollouts, objective: Objective, count: int
+) -> tuple[list[Sample], list[Question]]:
+    """At least `count` samples of the model, all candidates of each question; and the questions, of
+    each sample."""
     found: list[Sample] = []
+    every: list[Question] = []
     position = 0
     with task("drawing samples", count) as shown_task, torch.no_grad():
         while len(found) < count:
@@ -233,46 +237,15 @@ def drawn_samples(stream: Rollouts, objective: Objective, count: int) -> list[Sa
             draws = Draws(stream.seed, position, examples)
             _, _, drawn = stream.drawn(objective, questions, draws)
             found += stream.samples(questions, drawn, position, examples)
+            every += questions
             position += 1
             shown_task.advance(min(size, missing))
-    return found
+    return found, every
 
 
 def _whole(count: int, candidates: int) -> int:
     """A number of samples that is a whole number of questions."""
     return -(-count // candidates) * candidates
-
-
-def real_samples(stream: Rollouts, dataset: Dataset, split: str, count: int) -> list[Sample]:
-    """Real data no longer than a sample may be: answers, where questions have some."""
-    sampler = stream.sampler
-    limit = stream.settings.rollout.max_tokens
-    found = []
-    if stream.questions[0].answer is not None:
-        number_of = min(count, len(stream.questions))
-        for number in range(number_of):
-            question = stream.questions[number * len(stream.questions) // number_of]
-            sample = Sample(
-                question.answer, question.prompt, question.condition, number=number
-            )._replace(answer=question.answer)
-            found.append(sampler.shortened(stream.codec, sample, limit))
-        return found
-    for sample in content_of(stream.codec.content).sampler.real(dataset, split, count):
-        found.append(sampler.shortened(stream.codec, sample._replace(prompt=None), limit))
-    return found
-
-
-def noise_samples(stream: Rollouts, real: Sequence[Sample], seed: int) -> list[Sample]:
-    """Noise of the shape of real samples, to the same questions."""
-    found = []
-    noise = content_of(stream.codec.content).sampler.noise(real, seed)
-    for like, sample in zip(real, noise, strict=True):
-        if sample.content is None:
-            sample = sample._replace(content=stream.codec.decode(list(sample.tokens)))
-        found.append(
-            sample._replace(prompt=like.prompt, condition=like.condition, answer=like.answer)
-        )
-    return found
 
 
 # ---- what is found

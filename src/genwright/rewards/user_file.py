@@ -31,6 +31,7 @@ from genwright.objectives.terms import Term
 from genwright.recipe.schema import Recipe
 from genwright.runs.request import Request
 from genwright.runs.run import Run
+from genwright.runs.trained import TrainedRun
 
 Function = Callable[[Sequence[Any]], Sequence[Any]]
 CHOICES = {
@@ -269,6 +270,36 @@ def check_same(named: Sequence[NamedFile], kept: Sequence[Mapping[str, str]]) ->
                 f" {now.sha256[:DIGITS]}, and was {before['sha256'][:DIGITS]}",
                 "put it back as it was, or start another run from this one: --from RUN --run DIR",
             )
+
+
+def name_measures(runs: Sequence[Run], words: Sequence[str]) -> None:
+    """Gives runs that learned from a person's own measures those that are named again. Raises
+    GenwrightError where none of them did from one, and for a file that has changed."""
+    named = {each.name: each for each in (read_named(word) for word in words)}
+    used: set[str] = set()
+    for run in runs:
+        kept = {each["name"]: each for each in run.environment.get("rewards", [])}
+        own = [named[name] for name in kept if name in named]
+        check_same(own, [kept[each.name] for each in own])
+        run.measures = [load_measure(each, run.content) for each in own]
+        used.update(kept)
+    for name, each in named.items():
+        if name not in used:
+            raise GenwrightError(f"no run here learned from --reward {each.word}", "leave it out")
+
+
+def measures_of_run(run: TrainedRun) -> Sequence[OwnMeasure]:
+    """A person's own measures that a run learned from. Raises GenwrightError for one whose file is
+    not named now."""
+    there = {own.name for own in run.measures}
+    for kept in run.environment.get("rewards", []):
+        if kept["name"] not in there:
+            word = f"{kept['file']}:{kept['name']}"
+            raise GenwrightError(
+                f"it learned from {kept['name']} of {kept['file']}, which is not named now",
+                f"name it: genwright report {run.folder} --reward {word}",
+            )
+    return run.measures
 
 
 def with_terms(recipe: Recipe, measures: Sequence[OwnMeasure]) -> Recipe:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genwright.core.content import Drawn, Event, Opened, Partial
+from genwright.core.content import Drawn, Event, Opened, OwnMeasure, Partial
 from genwright.core.contracts import Codec, Objective
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
@@ -54,7 +54,8 @@ def load(
 
 class Run:
     """A run's folder, opened. recipe, codec, model, step, folder; nothing is read before it is
-    needed, and of a checkpoint nothing but the weights. The arguments: as of `load`."""
+    needed, and of a checkpoint nothing but the weights. The arguments: as of `load`. measures: of a
+    person's own, that whoever opened it has named."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Run:
         self._step = step
         self._weights = weights
         self._device = device
+        self.measures: Sequence[OwnMeasure] = ()
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, step={self.step})"
@@ -307,14 +309,19 @@ class Run:
         return report(self.folder, path)
 
 
-def report(folders: str | Path | Sequence[str | Path], path: str | Path | None = None) -> Path:
-    """One self-contained HTML page about one run, or several compared. path: default report.html,
-    in the run's folder if it is one."""
+def report(
+    folders: str | Path | Run | Sequence[str | Path | Run], path: str | Path | None = None
+) -> Path:
+    """One self-contained HTML page about one run, or several compared. folders: of runs, or runs
+    that are opened. path: default report.html, in the run's folder if it is one."""
     with parameters_named():
         return _reported(folders, path)
 
 
-def _reported(folders: str | Path | Sequence[str | Path], path: str | Path | None) -> Path:
-    several = [folders] if isinstance(folders, (str, Path)) else list(folders)
-    place = Path(several[0]) / "report.html" if len(several) == 1 else Path("report.html")
-    return write([load(folder) for folder in several], Path(path) if path else place)
+def _reported(
+    folders: str | Path | Run | Sequence[str | Path | Run], path: str | Path | None
+) -> Path:
+    several = [folders] if isinstance(folders, (str, Path, Run)) else list(folders)
+    runs = [each if isinstance(each, Run) else load(each) for each in several]
+    place = runs[0].folder / "report.html" if len(runs) == 1 else Path("report.html")
+    return write(runs, Path(path) if path else place)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import nn
 
-from genwright.core.content import Opened
+from genwright.core.content import Opened, OwnMeasure
 from genwright.core.contracts import Codec, Objective
 from genwright.core.dataset import Dataset
 from genwright.core.registry import Settings
@@ -15,9 +16,10 @@ from genwright.recipe.schema import Recipe
 
 
 class TrainedRun(Protocol):
-    """A run's folder, opened; see `run.Run`."""
+    """A run's folder, opened; see `run.Run`. measures: of a person's own, that are named now."""
 
     folder: Path
+    measures: Sequence[OwnMeasure]
 
     @property
     def step(self) -> int:

@@ -162,3 +162,17 @@ def test_music_has_no_prompts_of_words():
         SAMPLER.questions(opened(ASKING), Rollout(max_tokens=10, cut_after="="), "train")
     with pytest.raises(GenwrightError, match="nothing is known"):
         SAMPLER.questions(opened(GRID), Rollout(max_tokens=10, conditions=True), "train")
+
+
+@settings(max_examples=10)
+@given(polyphonic())
+def test_a_real_piece_is_cut_where_a_sample_would_be(score):
+    codec = GRID
+    tokens = tuple(codec.encode(score))
+    whole = SAMPLER.shortened(codec, Sample(score), len(tokens))
+    assert whole.content == score
+    assert whole.tokens == tokens
+    half = len(tokens) // 2
+    cut = SAMPLER.shortened(codec, Sample(score), half)
+    assert cut.tokens == tokens[:half]
+    assert cut.content.voices == codec.decode(tokens[:half]).voices

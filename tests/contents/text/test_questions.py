@@ -187,3 +187,13 @@ def test_noise_answers_the_same_prompts_by_chance():
 def test_noise_of_nothing_is_nothing():
     assert SAMPLER.noise([], 0) == []
     assert SAMPLER.noise([Sample("", "")], 0)[0].content.text == ""
+
+
+def test_a_real_text_is_cut_where_a_sample_would_be(letters):
+    tokens = tuple(letters.encode("abcdef"))
+    real = Sample(Generated("", "abcdef", tokens, "end", 0.0), tokens=tokens)
+    sampler = TextSampler()
+    assert sampler.shortened(letters, real, 6) is real
+    cut = sampler.shortened(letters, real, 4)
+    assert cut.content.text == "abcd"
+    assert cut.tokens == tokens[:4]

@@ -147,13 +147,11 @@ class TextSampler:
 
     def shortened(self, codec: Any, sample: Sample, length: int) -> Sample:
         """The beginning of a real text."""
-        content = sample.content
-        text = content.text if isinstance(content, Generated) else str(content)
-        tokens = sample.tokens or tuple(codec.encode(text))
-        if len(tokens) > length:
-            tokens = tokens[:length]
-            text = codec.decode(list(tokens))
-        return sample._replace(content=text, tokens=tokens)
+        if len(sample.tokens) <= length:
+            return sample
+        tokens = sample.tokens[:length]
+        content = Generated("", codec.decode(list(tokens)), tokens, "length", 0.0)
+        return sample._replace(content=content, tokens=tokens)
 
     def token_of(self, codec: Any, sample: Sample, place: Any) -> int:
         """The token with which a character of the sample's text is there. place: its offset."""
