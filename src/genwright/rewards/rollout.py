@@ -35,6 +35,7 @@ from genwright.sampling.drawing import Decoding
 from genwright.training.loop import Hook
 from genwright.training.state import State
 
+WHOLE = 2**62  # tokens: more than any example has
 NGRAM = 4  # tokens, of `distinct_4`
 EXAMPLES = 2000  # of training, that samples are compared with
 HELD_OUT = 64  # examples that are compared with them too
@@ -249,10 +250,10 @@ class Rollouts(Hook):
         return {name: value for name, value in found.items() if not math.isnan(value)}
 
     def _real(self, split: str, count: int) -> list[Sequence[int]]:
-        """The tokens of real samples."""
+        """The tokens of real samples; none of content that its codec does not encode."""
         sampler = content_of(self.codec.content).sampler
         real: list[Sample] = sampler.real(self.opened.dataset(), split, count)
-        return [sample.tokens or self.codec.encode(sample.content) for sample in real]
+        return [self.sampler.shortened(self.codec, sample, WHOLE).tokens for sample in real]
 
     # ---- a hook, before what writes the records
 

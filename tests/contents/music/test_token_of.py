@@ -164,13 +164,13 @@ def test_music_has_no_prompts_of_words():
         SAMPLER.questions(opened(GRID), Rollout(max_tokens=10, conditions=True), "train")
 
 
-@settings(max_examples=10)
-@given(polyphonic())
+@settings(deadline=None, max_examples=10)
+@given(monophonic())
 def test_a_real_piece_is_cut_where_a_sample_would_be(score):
     codec = GRID
     tokens = tuple(codec.encode(score))
     whole = SAMPLER.shortened(codec, Sample(score), len(tokens))
-    assert whole.content == score
+    assert whole.content is score
     assert whole.tokens == tokens
     half = len(tokens) // 2
     cut = SAMPLER.shortened(codec, Sample(score), half)
