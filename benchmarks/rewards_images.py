@@ -2,14 +2,14 @@
 
     genwright train emoji-vq; genwright train emoji-codes
     genwright train emoji-colour --from runs/emoji-codes
-    python benchmarks/rewards_images.py RUN [--samples 512] [--train] [--sheet FILE.png]
+    python benchmarks/rewards_images.py RUN [--samples 512] [--kl 0.01 0.2] [--sheet FILE.png]
 
 Before and after are the run's frozen reference and its policy, asked for the same held-out
 conditions with the same random numbers, at temperature 1. Floor: pictures of codes by chance;
 ceiling: held-out drawings, passed through the same codes. A judge that is not rewarded says whether
 what was asked for is recognised: the classifier of `genwright evaluate`, another one than the
 reward's. Diversity: distinct-4 of codes, recall of training drawings in the judge's features, and
-near copies of training drawings. `--train` trains the other points of the frontier too.
+near copies of training drawings. `--kl` trains the other points of the frontier too.
 
 Bars, of the run: its first term at least as high as of best-of-8 of the model of before, which
 costs 8 draws a picture; recognised by the judge, and distinct-4, at least 95% of before; nats a
@@ -206,7 +206,9 @@ def main() -> None:
     )
     parser.add_argument("run", help="a run of recipe emoji-colour")
     parser.add_argument("--samples", type=int, default=512)
-    parser.add_argument("--train", action="store_true", help="all points of the frontier")
+    parser.add_argument(
+        "--kl", type=float, nargs="*", help="train what the run is compared with, and these weights"
+    )
     parser.add_argument("--sheet", help="a picture of samples before and after")
     parser.add_argument("--out")
     arguments = parser.parse_args()
@@ -230,7 +232,8 @@ def main() -> None:
         "held-out nats a token": {"before": nats_of(run, 0), "after": nats_of(run, run.step)},
         "seconds of training": round(sum(line["seconds"] for line in run.records if "kl" in line)),
     }
-    found = frontier(run.folder, best_of=[2, 4, 8, 16], samples=samples, train=arguments.train)
+    train = arguments.kl is not None
+    found = frontier(run.folder, arguments.kl, [2, 4, 8, 16], samples, train)
     for line in found.lines():
         say(line)
     keys = ("name", "reward", "error", "kl", "is_bound", "distinct_4", "held_out", "seconds")

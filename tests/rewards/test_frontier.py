@@ -11,6 +11,7 @@ from genwright.core.errors import GenwrightError
 from genwright.rewards.alternatives import kl_of_best
 from genwright.rewards.frontier import frontier, read_frontier
 from genwright.runs.run import load
+from genwright.training.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,18 @@ def test_what_is_trained_already_is_measured_as_it_is(whole, learned):
     found = frontier(run.folder, weights=[0.0], best_of=[2, 4], samples=32, quiet=True)
     assert (folder / "metrics.jsonl").read_bytes() == before
     assert found.points[3:5] == whole.points[3:5]
+
+
+def test_a_run_beside_it_that_was_stopped_is_no_point(learned, monkeypatch):
+    _, run = learned
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "stop", lambda self, state: state.step == 2)
+        with pytest.raises(GenwrightError, match=r"kl-0.3 was stopped at step 2 of 6"):
+            frontier(run.folder, [0.3], [2], samples=8, quiet=True)
+    assert [point.name for point in read_frontier(run.folder).points][-1] == "kl weight 0.02"
+    found = frontier(run.folder, [0.3], [2], samples=8, quiet=True)
+    assert "kl weight 0.3" in [point.name for point in found.points]
+    assert load(run.folder / "frontier" / "kl-0.3").step == 6
 
 
 def test_without_training_it_is_the_run_beside_what_needs_none(learned):

@@ -361,6 +361,12 @@ class _Work:
             if is_policy:
                 request = with_measures(request, self.reward)
             train_here(request)
+            reached = checkpoint.reached(folder / "checkpoints")
+            if reached < steps:
+                raise GenwrightError(
+                    f"the run in {folder} was stopped at step {reached} of {steps}",
+                    "the same command goes on from there",
+                )
         return load(folder)
 
 

@@ -12,7 +12,7 @@ from genwright.contents.images.codec_codes import CodesCodec
 from genwright.contents.images.sampler import PictureSampler
 from genwright.contents.images.token_sampler import codes_from
 from genwright.core.attributes import encode
-from genwright.core.content import Opened, Question, TokenSampler
+from genwright.core.content import Opened, Question, Sample, TokenSampler
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -81,6 +81,14 @@ def test_questions_have_the_conditions_of_real_pictures():
     ]
     with pytest.raises(IndexError):
         questions[3]
+
+
+def test_a_real_picture_has_its_codes():
+    own = codec()
+    x = torch.rand(3, 8, 8) * 2 - 1
+    found = sampler.shortened(own, Sample(x, number=3), 100)
+    assert list(found.tokens) == own.codes_of(x[None])[0].tolist()
+    assert torch.equal(found.content, x) and found.number == 3
 
 
 @pytest.mark.parametrize(

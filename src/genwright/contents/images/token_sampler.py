@@ -119,8 +119,9 @@ class CodesInRollouts:
         )
 
     def shortened(self, codec: CodesCodec, sample: Sample, length: int) -> Sample:
-        """A real picture, all of which are of one length."""
-        return sample
+        """A real picture with its codes; all are of one length."""
+        codes = codec.codes_of(sample.content[None])[0]
+        return sample._replace(tokens=tuple(codes.tolist()))
 
     def token_of(self, codec: CodesCodec, sample: Sample, place: Any) -> int:
         """The last token: every code changes pixels all over the picture, so none of them can be
