@@ -74,7 +74,7 @@ def test_bf16_stays_near_fp32_and_leaves_latents_exact(kind):
 @pytest.mark.parametrize("kind", ["conv-vae", "ladder-vae"])
 @pytest.mark.parametrize("shape", [(1, 30, 30), (1, 7, 7), (1, 6, 6), (1, 28, 30), (2,)])
 def test_a_resolution_that_cannot_be_made_is_said(kind, shape):
-    with pytest.raises(GenwrightError, match="makes pictures whose sides are multiples"):
+    with pytest.raises(GenwrightError, match="makes arrays whose sides are multiples"):
         network(kind, shape)
 
 

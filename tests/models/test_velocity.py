@@ -77,7 +77,7 @@ def test_sizes_a_network_cannot_make():
     ):
         UNetSettings().build(Space(shape=(3, 30, 30)))
     with pytest.raises(
-        GenwrightError, match="model.kind=unet makes pictures .* not 2; .*another model.kind"
+        GenwrightError, match="model.kind=unet makes arrays .* not 2; .*another model.kind"
     ):
         UNetSettings().build(Space(shape=(2,)))
     with pytest.raises(GenwrightError, match="use model.kind=unet"):

@@ -138,8 +138,8 @@ def test_a_code_takes_the_running_mean_of_its_latents_and_idle_ones_begin_anew()
     [
         (PICTURES, {"halvings": 4}, "16x8"),
         (Space(shape=(3, 30, 30)), {}, "30x30"),
-        (Space(shape=(2,)), {}, "pictures"),
-        (Space(vocabulary=9), {}, "pictures"),
+        (Space(shape=(2,)), {}, "arrays"),
+        (Space(vocabulary=9), {}, "arrays"),
         (PICTURES, {"bottleneck": "fsq", "levels": (8, 1)}, "levels"),
     ],
 )

@@ -35,6 +35,7 @@ from genwright.core.content import (
     View,
     Watcher,
 )
+from genwright.core.options import Options
 from genwright.core.registry import content_of, measures_of, options_of
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.measures import measure_figures
@@ -102,15 +103,16 @@ class Content:
         figures += measure_figures(self.measures, samples, real, noise, split)
         return figures, []
 
-    def sampler_options(self, **given: Any) -> Any:
+    def sampler_options(self, **given: Any) -> Options:
         """Options of `genwright sample` for this kind of content. Raises GenwrightError."""
-        cls = self.sampler.options
+        cls: type[Options] = self.sampler.options
         named = {cls.aliases.get(name, name): value for name, value in given.items()}
         return read_options(cls, named)
 
-    def evaluate_options(self, **given: Any) -> Any:
+    def evaluate_options(self, **given: Any) -> Options:
         """Options of `genwright evaluate` for this kind of content. Raises GenwrightError."""
-        return read_options(options_of("evaluate").get(self.kind, SampleCount), given)
+        cls: type[Options] = options_of("evaluate").get(self.kind, SampleCount)
+        return read_options(cls, given)
 
     # ---- rewards
 

@@ -213,7 +213,7 @@ class Run:
             self.objective, self.codec, self.sampling(**settings), self.dataset, str(self.folder)
         )
 
-    def draw(self, options: Any, partial: bool = False) -> Iterator[Event]:
+    def draw(self, options: Options, partial: bool = False) -> Iterator[Event]:
         """Samples as a stream of events, as the options of its kind of content ask for; closing it
         stops the drawing. partial: also what there is of a sample. Raises GenwrightError."""
         return self.kind.sampler.draw(self.opened(), options, partial=partial)

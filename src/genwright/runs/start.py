@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from genwright.core.contracts import Codec
 from genwright.core.errors import GenwrightError
-from genwright.core.registry import CodecSettings, kinds
+from genwright.core.registry import CodecSettings, Settings, kinds
 from genwright.models import hf
 from genwright.recipe.schema import Recipe
 from genwright.runs.run import load
@@ -45,7 +44,7 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
     return recipe.model_copy(update={"model": model, "codec": codec}), weights, what
 
 
-def _check_direction(source: str, model: Any, objective: Any) -> None:
+def _check_direction(source: str, model: Settings, objective: Settings) -> None:
     """Raises GenwrightError for a sequence model that sees both sides of a token, where the
     objective needs one that sees what stands before, and the other way round."""
     is_causal = getattr(model, "causal", None)
