@@ -21,7 +21,16 @@ from common import finish
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("images", "music", "points", "text")
-KERNEL = ("data", "evaluation", "models", "objectives", "reporting", "sampling", "training")
+KERNEL = (
+    "data",
+    "evaluation",
+    "models",
+    "objectives",
+    "reporting",
+    "rewards",
+    "sampling",
+    "training",
+)
 IMPORT_ALL = """
 import importlib, pkgutil
 import genwright
@@ -49,7 +58,7 @@ def copy_without(room: str, place: Path) -> None:
 
 def run(place: Path, *words: str) -> subprocess.CompletedProcess:
     """Python in the copy, which finds no other genwright."""
-    environment = os.environ | {"PYTHONPATH": str(place / "src"), "PYTHONSAFEPATH": "1"}
+    environment = os.environ | {"PYTHONPATH": str(place / "src")}
     command = [sys.executable, *words]
     return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
 
