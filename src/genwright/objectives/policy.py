@@ -267,9 +267,9 @@ class Policy(Settings, family="objective"):
     clip_high: float = Field(0.28, gt=0)
     """How far a ratio may rise above 1 and still be learned from."""
     faults: float = Field(0.0, ge=0)
-    """Weight of the chance of tokens that break a rule which the codec knows (of rows of music:
-    parallels). What a reward of -1 a fault teaches, but from all tokens that could have been drawn,
-    so with far less noise."""
+    """Weight of the chance of tokens that break a rule of the content, where the codec knows one.
+    What a reward of -1 a fault teaches, but from all tokens that could have been drawn, so with far
+    less noise."""
     kl: float = Field(0.02, ge=0)
     """Weight of the divergence from the model of before, in nats a sample."""
     entropy_floor: float = Field(0.0, ge=0)
