@@ -298,6 +298,8 @@ def test_a_check_refuses_a_recipe_without_rewards(base, few):
     call = genwright.api.reward_check
     said = refused(lambda: call(base.folder, "arithmetic-base", **few))
     assert "recipe arithmetic-base rewards nothing: its objective is causal" in said
+    said = refused(lambda: call(base.folder / "nowhere", "arithmetic", **few))
+    assert "nowhere is not a run: it has no recipe.yaml" in said
 
 
 # ---- docs/rewards.md

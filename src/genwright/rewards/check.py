@@ -40,6 +40,7 @@ from genwright.rewards.reward import numbers
 from genwright.rewards.rollout import Rollouts, rollouts
 from genwright.rewards.user_file import own_measures, with_terms
 from genwright.runs import assemble
+from genwright.runs.run import load
 from genwright.runs.start import check_codec, from_weights
 from genwright.training.engine import Engine
 from genwright.training.modules import into_module
@@ -177,6 +178,7 @@ def check(folder: str | Path, recipe: Recipe, words: Sequence[str], count: int |
     GenwrightError."""
     if count is not None and count < 1:
         raise GenwrightError(f"-n is {count}", "ask for at least one sample")
+    load(folder)
     own = own_measures(words, recipe)
     recipe = with_terms(recipe, own)
     if not isinstance(recipe.objective, Policy):

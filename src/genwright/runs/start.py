@@ -71,7 +71,7 @@ def check_codec(source: str, codec: Codec) -> None:
     if not there.space.vocabulary or there.digest == codec.digest:
         return
     raise GenwrightError(
-        f"--from {source} knows {there.space.vocabulary:,} tokens that mean something else than the"
+        f"{source} knows {there.space.vocabulary:,} tokens that mean something else than the"
         f" {codec.space.vocabulary:,} of this recipe's codec and data",
         "take a recipe with the codec and the data of that run, or another run",
     )
