@@ -230,11 +230,11 @@ def harmony(before, after, count: int) -> dict:
     recipe = after.recipe
     dataset = after.dataset()
     real = dataset.scores("held_out")
-    many = drawn(before, max(count, 4 * count // BEST_OF * BEST_OF), bars=BARS)
+    many = drawn(before, max(count, BEST_OF), bars=BARS)
     sets = {
         "before": Drawn(many.scores[:count], many.seconds),
         "after": drawn(after, count, bars=BARS),
-        "rules": drawn(before, max(1, count // 2), bars=BARS, rules=True),
+        "rules": drawn(before, max(1, count // 4), bars=BARS, rules=True),
         f"best of {BEST_OF}": best_of(recipe, many),
         REAL: Drawn([first_bars(score, BARS) for score in real]),
         "held-out music, whole": Drawn(real),
