@@ -98,17 +98,18 @@ def values_of(
             f"reward {name} gives {len(found)} values for {len(samples)} samples of {of}",
             "give one for each, in their order",
         )
+    read: Callable[[Any], Any] = _number
+    remedy = "give a number, NaN where it says nothing"
+    if measure.gives == "parts":
+        read = _parts
+        remedy = "give (place, number) pairs of its parts"
     values = []
     for number, (sample, value) in enumerate(zip(samples, found, strict=True)):
         try:
-            values.append(_parts(value) if measure.gives == "parts" else _number(value))
-        except (TypeError, ValueError, RuntimeError) as problem:
-            raise GenwrightError(
-                f"reward {name} gives {problem} for {shown(sample, number, of)}",
-                "give a number, NaN where it says nothing"
-                if measure.gives == "number"
-                else "give (place, number) pairs of its parts",
-            ) from problem
+            values.append(read(value))
+        except ValueError as problem:
+            what = f"reward {name} gives {problem} for {shown(sample, number, of)}"
+            raise GenwrightError(what, remedy) from problem
     return values
 
 
@@ -171,8 +172,7 @@ def _what(problem: BaseException) -> str:
 
 
 def _number(value: Any) -> float:
-    """A number, or NaN. Raises ValueError, TypeError or RuntimeError for anything else, in words of
-    what it is."""
+    """A number, or NaN. Raises ValueError for anything else, which says what it is."""
     if isinstance(value, str | bytes) or value is None:
         raise ValueError(repr(value)[:SHOWN])
     if isinstance(value, Tensor) and value.numel() != 1:
@@ -189,8 +189,9 @@ def _number(value: Any) -> float:
 def _parts(value: Any) -> dict[Any, float]:
     """{place: number}, of a mapping or of pairs; several of one place are added. NaN at any place
     means that nothing is said of the sample. Raises as `_number`."""
+    pairs = value.items() if isinstance(value, Mapping) else value
     try:
-        pairs = list(value.items()) if isinstance(value, Mapping) else [(p, v) for p, v in value]
+        pairs = [(place, given) for place, given in pairs]
     except (TypeError, ValueError):
         raise ValueError(repr(value)[:SHOWN]) from None
     found: dict[Any, float] = {}

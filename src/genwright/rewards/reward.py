@@ -50,10 +50,10 @@ def measure_of(term: Term, content: str, own: Mapping[str, Measure] | None = Non
         if term.options:
             raise GenwrightError(f"measure {term.measure} takes no options", "leave them out")
     else:
-        raise GenwrightError(
-            f"there is no measure {term.measure!r} of {content}",
-            did_you_mean(term.measure, [*plain, *with_settings]),
-        )
+        what = f"there is no measure {term.measure!r} of {content}"
+        if term.measure.isidentifier():  # as a function is called
+            what += f", and no --reward FILE:{term.measure}"
+        raise GenwrightError(what, did_you_mean(term.measure, [*plain, *with_settings]))
     if not isinstance(found, Measure) or found.gives not in NUMBERS:
         raise GenwrightError(
             f"measure {term.measure} gives no number for a sample, so it cannot be a reward",
