@@ -3,8 +3,9 @@
     python benchmarks/rewards_text.py arithmetic [--seeds 3] [--samples 64] [--set training.steps=9]
     python benchmarks/rewards_text.py code [--run runs/code] [--seeds 1] [--samples 256]
 
-arithmetic: recipe `arithmetic-base`, then recipe `arithmetic` from it. Bar, for each seed: pass@1
-on problems that were trained on in neither order from at most 40% to at least 90%, and pass@16 not
+arithmetic: recipe `arithmetic-base`, stopped before it has more than 35% of training problems
+right, then recipe `arithmetic` from it. Bar, for each seed: pass@1 on problems that were trained on
+in neither order from at most 40% to at least 90%, and pass@16 not
 lower. pass@k is the unbiased estimate from `--samples` samples of each problem at temperature 1,
 its interval a bootstrap over problems. Beside it, from the same weights and for as many seconds of
 the processor: supervised training continued, on the data; and rejection fine-tuning, supervised
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -38,13 +40,19 @@ from genwright.contents.text.measures_answers import right_result
 from genwright.contents.text.python_code import parses
 from genwright.contents.text.sample_figures import noise, windows
 from genwright.core.content import Sample
+from genwright.evaluation.held_out import measure
 from genwright.evaluation.pass_at_k import pass_at_k
 from genwright.evaluation.token_floors import Floors
 from genwright.evaluation.token_samples import distinct, longest_spans, repetition, until
 from genwright.sampling.drawing import Decoding
+from genwright.training.engine import Engine
 
 BEFORE_AT_MOST = 0.4
 AFTER_AT_LEAST = 0.9
+AT_MOST = 0.35  # right of training problems, where the base is stopped
+EVERY = 20  # steps between its checkpoints
+SHORT = (20, 80)  # steps of two runs that tell what a step costs
+TRIED = 200  # training problems that tell when to stop
 DRAWN = 8  # samples of each training problem that rejection fine-tuning picks from
 ROWS = 2048  # samples that are drawn together
 RESAMPLED = 2000  # times, of a bootstrap
@@ -65,13 +73,18 @@ class Trained(NamedTuple):
 
 
 def train(recipe: str, folder: Path, settings: dict, start: Path | None = None) -> Trained:
-    """Trains where the folder holds no run yet."""
+    """Trains, unless the folder holds this run already."""
+    kept = folder / "seconds.json"
+    if kept.exists():
+        return Trained(genwright.load(folder), json.loads(kept.read_text()))
     began = time.process_time()
     source = None
     if start is not None:
         source = str(start)
     run = genwright.train(recipe, run=folder, start=source, quiet=True, **settings)
-    return Trained(run, time.process_time() - began)
+    seconds = time.process_time() - began
+    kept.write_text(json.dumps(seconds))
+    return Trained(run, seconds)
 
 
 def drawn(
@@ -146,29 +159,54 @@ def passed(run: genwright.Run, problems: list[str], samples: int) -> Passed:
     return found
 
 
-def rejection(base: Trained, seconds: float, folder: Path, settings: dict) -> Trained:
+def stopped(run: genwright.Run, folder: Path) -> genwright.Run:
+    """The base at its last checkpoint before it had more than `AT_MOST` of some training problems
+    right: how soon that is differs much between seeds."""
+    if folder.exists():
+        return genwright.load(folder)
+    problems = problems_of(run, "train")[:TRIED]
+    chosen = 0
+    for place in sorted((run.folder / "checkpoints").iterdir()):
+        step = int(place.name.removeprefix("step-"))
+        share = float(passed(genwright.load(run.folder, step), problems, 4).at[1].mean())
+        if share > AT_MOST:
+            break
+        chosen = step
+    shutil.copytree(run.folder, folder)
+    for place in (folder / "checkpoints").iterdir():
+        if int(place.name.removeprefix("step-")) > chosen:
+            shutil.rmtree(place)
+    return genwright.load(folder)
+
+
+def step_seconds(folder: Path, settings: dict, start: Path) -> float:
+    """What a step of supervised training costs: by the difference between a short run and a longer
+    one, so that what comes before the first step does not count."""
+    spent = []
+    for steps in SHORT:
+        own = settings | {"training.steps": steps}
+        spent.append(train("arithmetic-base", folder / f"short-{steps}", own, start).seconds)
+    return max(1e-3, (spent[1] - spent[0]) / (SHORT[1] - SHORT[0]))
+
+
+def rejection(
+    base: genwright.Run, seconds: float, each: float, folder: Path, settings: dict
+) -> Trained:
     """Supervised training on what the model had right, for so many seconds together with drawing
-    it."""
+    it. each: seconds of a step."""
     began = time.process_time()
-    length = base.run.recipe.sampling.max_tokens
-    texts = drawn(base.run, problems_of(base.run, "train"), DRAWN, seed=77, length=length)
-    kept = sorted({text.prompt + text.text for text in texts if is_right(text)})
-    if not kept:  # of a model that has learned nothing
-        kept = ["0+0=0"]
     rows = folder / "right.jsonl"
-    rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in kept))
+    if not rows.exists():
+        length = base.recipe.sampling.max_tokens
+        texts = drawn(base, problems_of(base, "train"), DRAWN, seed=77, length=length)
+        kept = sorted({text.prompt + text.text for text in texts if is_right(text)})
+        kept = kept or ["0+0=0"]  # of a model that has learned nothing
+        rows.write_text("".join(json.dumps({"text": text}) + "\n" for text in kept))
     spent = time.process_time() - began
     data = {"data.source": "files", "data.path": str(rows), "data.held_out": 0.0}
-    steps = {"training.steps": steps_in(base, seconds - spent)}
+    steps = {"training.steps": max(1, round((seconds - spent) / each))}
     place = folder / "rejection"
-    found = train("arithmetic-base", place, settings | data | steps, base.run.folder)
-    return Trained(found.run, found.seconds + spent)
-
-
-def steps_in(base: Trained, seconds: float) -> int:
-    """How many steps of supervised training take so long."""
-    each = base.seconds / base.run.recipe.training.steps
-    return max(1, round(seconds / each))
+    return train("arithmetic-base", place, settings | data | steps, base.folder)
 
 
 def one_seed(seed: int, arguments: argparse.Namespace, folder: Path) -> dict:
@@ -181,15 +219,18 @@ def one_seed(seed: int, arguments: argparse.Namespace, folder: Path) -> dict:
         "watching.samples": 0,
     }
     of_base = settings | settings_of(arguments.base_set)
-    base = train("arithmetic-base", folder / "base", of_base)
-    problems = problems_of(base.run, "held_out")[: arguments.problems]
-    before = passed(base.run, problems, arguments.samples)
+    many = {"training.checkpoint_every": EVERY, "training.keep": 1000}
+    whole = train("arithmetic-base", folder / "base", of_base | many)
+    base = stopped(whole.run, folder / "stopped")
+    problems = problems_of(base, "held_out")[: arguments.problems]
+    before = passed(base, problems, arguments.samples)
     of_policy = settings | settings_of(arguments.set)
-    policy = train("arithmetic", folder / "policy", of_policy, base.run.folder)
+    policy = train("arithmetic", folder / "policy", of_policy, base.folder)
     after = passed(policy.run, problems, arguments.samples)
-    longer = of_base | {"training.steps": steps_in(base, policy.seconds)}
-    supervised = train("arithmetic-base", folder / "supervised", longer, base.run.folder)
-    chosen = rejection(base, policy.seconds, folder, of_base)
+    each = step_seconds(folder, of_base, base.folder)
+    longer = of_base | {"training.steps": max(1, round(policy.seconds / each))}
+    supervised = train("arithmetic-base", folder / "supervised", longer, base.folder)
+    chosen = rejection(base, policy.seconds, each, folder, of_base)
     found: dict[str, Any] = {"before": before.figures(), "after": after.figures()}
     for k in after.at:
         apart = after.at[k] - before.at[k]
@@ -197,11 +238,16 @@ def one_seed(seed: int, arguments: argparse.Namespace, folder: Path) -> dict:
         found[f"pass@{k}, gained, 95%"] = bootstrap(apart)
     for name, other in (("supervised", supervised), ("rejection fine-tuning", chosen)):
         found[f"{name}, as long"] = passed(other.run, problems, arguments.samples).figures()
-    runs = {"base": base, "policy": policy, "supervised": supervised, "rejection": chosen}
-    found["seconds"] = {name: round(run.seconds, 1) for name, run in runs.items()}
-    found["steps"] = {name: run.run.recipe.training.steps for name, run in runs.items()}
+    found["seconds"] = {
+        "base": round(base.step * each, 1),
+        "policy": round(policy.seconds, 1),
+        "supervised": round(supervised.seconds, 1),
+        "rejection, without drawing": round(chosen.seconds, 1),
+    }
+    runs = {"policy": policy.run, "supervised": supervised.run, "rejection": chosen.run}
+    found["steps"] = {"base": base.step} | {name: run.step for name, run in runs.items()}
     found["problems"] = len(problems)
-    found["of them trained on"] = in_both(base.run)
+    found["of them trained on"] = in_both(base)
     found["last step"] = last_step(policy.run)
     return found
 
@@ -297,9 +343,11 @@ def beside(base: Trained, policy: Trained, arguments: argparse.Namespace) -> dic
     groups["noise"] = noise(unigram, lengths, 0)
     tokens = min(sum(map(len, group)) for group in groups.values())
     found: dict[str, Any] = {name: figures_of(group, run, tokens) for name, group in groups.items()}
-    losses = [record["held_out"]["loss"] for record in policy.run.records if "held_out" in record]
     found["tokens of distinct-4"] = tokens
-    found["held-out loss, nats a token"] = {"before": held_out_loss(run), "after": losses[-1]}
+    found["held-out loss, nats a token"] = {
+        "before": held_out_loss(run),
+        "after": held_out_loss(policy.run),
+    }
     found["seconds"] = {"base": round(base.seconds, 1), "policy": round(policy.seconds, 1)}
     found["steps"] = policy.run.step
     found["last step"] = last_step(policy.run)
@@ -307,8 +355,10 @@ def beside(base: Trained, policy: Trained, arguments: argparse.Namespace) -> dic
 
 
 def held_out_loss(run: genwright.Run) -> float:
-    """The last one that a run recorded."""
-    return [record["held_out"]["loss"] for record in run.records if "held_out" in record][-1]
+    """Of real code, nats a token."""
+    examples = run.dataset().held_out(1)
+    found = measure(run.objective, examples, batch=32, seed=0, engine=Engine("cpu"))
+    return round(found["loss"], 4)
 
 
 def code(arguments: argparse.Namespace, folder: Path) -> tuple[dict, bool]:
