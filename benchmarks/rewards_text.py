@@ -227,25 +227,24 @@ def one_seed(seed: int, arguments: argparse.Namespace, folder: Path) -> dict:
     of_policy = settings | settings_of(arguments.set)
     policy = train("arithmetic", folder / "policy", of_policy, base.folder)
     after = passed(policy.run, problems, arguments.samples)
-    each = step_seconds(folder, of_base, base.folder)
-    longer = of_base | {"training.steps": max(1, round(policy.seconds / each))}
-    supervised = train("arithmetic-base", folder / "supervised", longer, base.folder)
-    chosen = rejection(base, policy.seconds, each, folder, of_base)
+    step = step_seconds(folder, of_base, base.folder)
+    steps = arguments.supervised_steps or max(1, round(policy.seconds / step))
+    longer = of_base | {"training.steps": steps}
+    others = {"supervised": train("arithmetic-base", folder / "supervised", longer, base.folder)}
+    if arguments.rejection:
+        chosen = rejection(base, policy.seconds, step, folder, of_base)
+        others["rejection fine-tuning"] = chosen
     found: dict[str, Any] = {"before": before.figures(), "after": after.figures()}
     for k in after.at:
         apart = after.at[k] - before.at[k]
         found[f"pass@{k}, gained"] = round(float(apart.mean()), 4)
         found[f"pass@{k}, gained, 95%"] = bootstrap(apart)
-    for name, other in (("supervised", supervised), ("rejection fine-tuning", chosen)):
-        found[f"{name}, as long"] = passed(other.run, problems, arguments.samples).figures()
-    found["seconds"] = {
-        "base": round(base.step * each, 1),
-        "policy": round(policy.seconds, 1),
-        "supervised": round(supervised.seconds, 1),
-        "rejection, without drawing": round(chosen.seconds, 1),
-    }
-    runs = {"policy": policy.run, "supervised": supervised.run, "rejection": chosen.run}
-    found["steps"] = {"base": base.step} | {name: run.step for name, run in runs.items()}
+    for name, other in others.items():
+        found[name] = passed(other.run, problems, arguments.samples).figures()
+    runs = {"policy": policy} | others
+    seconds = {name: round(each.seconds, 1) for name, each in runs.items()}
+    found["seconds"] = {"base": round(base.step * step, 1)} | seconds
+    found["steps"] = {"base": base.step} | {name: each.run.step for name, each in runs.items()}
     found["problems"] = len(problems)
     found["of them trained on"] = in_both(base)
     found["last step"] = last_step(policy.run)
