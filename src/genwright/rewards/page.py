@@ -132,7 +132,7 @@ def _table(run: TrainedRun, found: BeforeAfter, reward: Reward) -> str:
     html = _of_states(found, lines)
     if others:
         rows = [_watched_row(found, name, units, "not rewarded") for name in others]
-        summary = f"<summary>{len(others)} more measures that are not rewarded</summary>"
+        summary = f"<summary>not rewarded, and measured too: {len(others)}</summary>"
         html += f"<details>{summary}{_of_states(found, rows)}</details>"
     return html
 

@@ -116,6 +116,8 @@ def _moved(found: BeforeAfter) -> str:
         return ""
     moved = moved_away(found)
     if not moved:
+        if count == 1:
+            return "the one measure that was not rewarded did not move away from real data"
         return f"none of {count} measures that were not rewarded moved away from real data"
     names = ", ".join(moved[:NAMED])
     more = f" and {len(moved) - NAMED} more" if len(moved) > NAMED else ""
