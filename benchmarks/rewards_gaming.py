@@ -226,6 +226,9 @@ class Sentences:
     def real(self, dataset, split, n):
         return [sample_of((*words, END)) for words in DATA[:n]]
 
+    def shortened(self, codec, sample, tokens):
+        return sample_of(sample.tokens[:tokens])
+
     def token_of(self, codec, sample, place):
         """place: of a character of the text."""
         return len(str(sample.content)[: place + 1].split()) - 1

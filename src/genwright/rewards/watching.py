@@ -16,8 +16,9 @@ import torch
 
 from genwright.core.content import Measure
 from genwright.core.errors import GenwrightError, did_you_mean
-from genwright.core.registry import content_of, register
+from genwright.core.registry import register
 from genwright.evaluation.figure import number
+from genwright.rewards.floors import real_samples
 from genwright.rewards.gaming import (
     HELD_OUT,
     SHARES,
@@ -170,9 +171,8 @@ def check_names(names: Sequence[str], watched: Mapping[str, Measure]) -> None:
 
 def real_measures(stream: Rollouts) -> dict[str, Real]:
     """What real samples of the data give by the measures that are watched, by figure's name."""
-    kind = content_of(stream.codec.content)
-    dataset = stream.opened.dataset()
-    real = kind.sampler.real(dataset, "train", REAL)
+    asked = [stream.questions[number * len(stream.questions) // REAL] for number in range(REAL)]
+    real = real_samples(stream, asked, stream.opened.dataset(), "train")
     if not real:
         return {}
     values = {}
