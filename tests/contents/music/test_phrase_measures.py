@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from genwright.contents.music.compose import first_bars
 from genwright.contents.music.measures_phrases import Contour, contour_measure
 from genwright.contents.music.phrases import bars_of, repeated_bars
-from genwright.contents.music.score import Meter, Note, Score
+from genwright.contents.music.score import Meter, Note, Score, first_number
 from genwright.core.content import Sample
 from genwright.core.registry import measures_of
 
@@ -140,3 +141,10 @@ def test_heights_are_means_of_what_sounds():
 
     heights = part_heights(Score((notes,), 16), 2)
     np.testing.assert_allclose(heights, [(2 * 60 + 4 * 64) / 6, 70])
+
+
+def test_an_empty_piece_has_no_bars_and_can_be_cut():
+    empty = Score(((),), 0)
+    assert bars_of(empty) == []
+    assert first_bars(empty, 4) == empty
+    assert first_number(empty) == 1

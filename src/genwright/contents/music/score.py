@@ -169,7 +169,9 @@ def _metric_bars(score: Score, end: int) -> list[int]:
 
 
 def first_number(score: Score) -> int:
-    """The number of the first bar: 0 for a pickup, else 1."""
+    """The number of the first bar: 0 for a pickup, else 1; of an empty piece 1."""
+    if not score.length:
+        return 1
     first_bar = edges(score)[1]
     _, whole_bar = bar_of(score, 0)
     return 1 if first_bar >= whole_bar else 0
