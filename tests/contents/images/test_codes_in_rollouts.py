@@ -20,6 +20,7 @@ from genwright.data.examples import Split
 from genwright.models.vq import VQSettings
 from genwright.objectives.policy import chosen, drawn_tokens
 from genwright.objectives.terms import Rollout
+from genwright.rewards.frontier import frontier
 from genwright.rewards.rollout import rollouts
 from genwright.sampling.drawing import Decoding
 
@@ -184,3 +185,13 @@ def test_rollouts_of_a_run_are_what_its_model_says(learned):
             sample.content,
             base.codec.pictures(torch.tensor([codes_from(base.codec, sample.tokens)]))[0],
         )
+
+
+def test_the_page_shows_pictures_before_and_after(learned):
+    _, run = learned
+    frontier(run.folder, best_of=[2], samples=8, train=False, quiet=True)
+    page = run.report().read_text(encoding="utf-8")
+    before, _, after = page.partition("Before and after")
+    assert "What it earns" in before and "watched/saturation" not in before
+    assert after.count("data:image/png") >= 2
+    assert "Reward and divergence" in page and "best of 2" in page
