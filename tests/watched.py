@@ -41,6 +41,8 @@ class Dataset:
     def __init__(self, train, held_out, content):
         self.splits = {"train": split(train), "held_out": split(held_out)}
         self.codec = SimpleNamespace(space=Space(shape=tuple(train.shape[1:])), content=content)
+        self.settings = SimpleNamespace(cache=None)
+        self.means = None
 
     def split(self, name):
         return self.splits[name]

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genwright.core.content import Advanced, Drawn, Event
+from genwright.core.content import Drawn
 from genwright.core.parameters import parameters_named
-from genwright.core.progress import task
 from genwright.recipe.schema import Recipe
 from genwright.rewards.check import Check, check
 from genwright.rewards.frontier import Frontier, frontier
 from genwright.rewards.listing import Listing, listing
 from genwright.rewards.user_file import name_measures, with_measures
+from genwright.runs.drawing import shown_events
 from genwright.runs.preview import Preview, preview
 from genwright.runs.request import read_recipe, read_request
 from genwright.runs.run import Run, load, report
@@ -124,17 +124,6 @@ def sample(run: Run, options: Any) -> list[Path]:
             min(replaced).name,
         )
     return written
-
-
-def shown_events(events: Iterator[Event]) -> Iterator[Event]:
-    """The events of drawing; while they pass by, how far it is is shown."""
-    with task("drawing samples") as shown:
-        for event in events:
-            if isinstance(event, Advanced):
-                if event.total:
-                    shown.expect(event.total, event.unit)
-                shown.advance(event.done - shown.done)
-            yield event
 
 
 def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Preview:

@@ -29,6 +29,7 @@ recipe_app = typer.Typer(
 )
 app.add_typer(recipe_app, name="recipe")
 reward_app = typer.Typer(
+    short_help="What can be rewarded, and what a reward has done.",
     help="`reward list` what can be rewarded; `reward check` a reward before it is learned from;"
     " `reward frontier` a run that learned, beside what could have been done instead.",
     rich_markup_mode=None,
@@ -291,6 +292,7 @@ def _sample(
     from genwright import api
     from genwright.core import progress
     from genwright.recipe.options import check_options
+    from genwright.runs.drawing import shown_events
 
     trained = api.load(run, step=step, weights=weights)
     check_options("sample", given, trained.content, str(run))
@@ -302,7 +304,7 @@ def _sample(
     if show:
         live = sys.stdout.isatty()  # then what is drawn is seen as it comes
         with progress.showing(quiet=live):
-            for event in api.shown_events(trained.draw(options, partial=live)):
+            for event in shown_events(trained.draw(options, partial=live)):
                 show(event)
         return
     with progress.showing():

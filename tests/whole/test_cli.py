@@ -146,6 +146,7 @@ def test_train_passes_every_word_on(api, capsys):
         "start": "runs/b",
         "processes": 2,
         "quiet": True,
+        "reward": (),
         "model.depth": "6",  # words, which the types of their settings turn into values
         "training.clip": "1e-3",
         "seed": "3",
@@ -206,7 +207,7 @@ def test_the_other_commands_call_their_function(api, capsys, tmp_path):
     assert (
         run(capsys, "report", "r", "s", "--output", "x.html")[1] == "the printed result: written\n"
     )
-    assert [str(path) for path in api.calls[-1][1][0]] == ["r", "s"] and str(
+    assert [str(path) for path in api.calls[-2][1][0]] == ["r", "s"] and str(
         api.calls[-1][1][1]
     ) == "x.html"
 
@@ -231,9 +232,9 @@ def test_a_run_of_pictures_gets_the_options_of_pictures(api, capsys, monkeypatch
         (
             "text",
             "--walk 5",
-            "--walk is for pictures and points, which r does not make; leave it out.",
+            "--walk is for pictures from a latent and points, which r does not make; leave it out.",
         ),
-        ("text", "--directions", "--directions is for pictures and points"),
+        ("text", "--directions", "--directions is for pictures from a latent and points"),
     ):
         monkeypatch.setattr(api, "content", content)
         code, out, err = run(capsys, "sample", "r", *option.split())

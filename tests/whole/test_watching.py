@@ -273,7 +273,7 @@ def test_a_grid_and_metrics_of_a_fixed_seed(tmp_path):
         "high_quality",
         "reverse_kl",
     }
-    del dataset.means
+    dataset.means = None
     assert objective.modules["generator"].training, "left as it was"
     path = tmp_path / "samples" / "step-00000500.png"
     assert Image.open(path).size == (640, 640) and [p.name for p in path.parent.iterdir()] == [

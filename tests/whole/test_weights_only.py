@@ -70,8 +70,9 @@ def test_drawing_needs_no_optimizer_and_resuming_does(trained, tmp_path, harm):
 @pytest.mark.parametrize(
     "weights, opened",
     [
-        (None, {"manifest.json", "weights.safetensors", "ema.safetensors"}),
-        ("raw", {"manifest.json", "weights.safetensors"}),
+        # state.json is small, and names the step that is the run's result
+        (None, {"manifest.json", "state.json", "weights.safetensors", "ema.safetensors"}),
+        ("raw", {"manifest.json", "state.json", "weights.safetensors"}),
     ],
 )
 def test_only_weights_are_opened(trained, tmp_path, monkeypatch, weights, opened):

@@ -50,7 +50,8 @@ class TextData(CorpusSettings, family="data", default=True):
             preparation.files,
             preparation.skipped,
         )
-        dataset.summary |= preparation.copies | {"remarks": preparation.remarks}
+        dataset.summary |= preparation.copies
+        dataset.summary["remarks"] += preparation.remarks
         dataset.held = preparation.held
         check_digest(dataset.digest, expect)
         return dataset

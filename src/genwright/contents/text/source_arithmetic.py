@@ -12,14 +12,13 @@ taken from the larger one.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from genwright.core.draws import key
 from genwright.core.errors import GenwrightError
-from genwright.core.files import write_whole
+from genwright.core.files import json_text, write_whole
 from genwright.core.registry import source
 from genwright.data.cache import digest_of, publish
 from genwright.data.source_files import SourceFile, walk
@@ -56,7 +55,7 @@ def arithmetic(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFil
 
 
 def _write(draft: Path, wanted: Wanted) -> None:
-    rows = [json.dumps({"text": problem}) + "\n" for problem in problems(wanted)]
+    rows = [json_text({"text": problem}) + "\n" for problem in problems(wanted)]
     write_whole(draft / FILE, "".join(rows))
 
 
