@@ -360,6 +360,13 @@ def held_out_loss(run: genwright.Run) -> float:
     return round(found["loss"], 4)
 
 
+def sizes(run: genwright.Run) -> dict[str, Any]:
+    """What a person wants to know of the base."""
+    recipe = run.recipe
+    found = {"step": run.step, "context": recipe.data.context}
+    return found | {"model": recipe.model.model_dump(exclude_none=True)}
+
+
 def code(arguments: argparse.Namespace, folder: Path) -> tuple[dict, bool]:
     """The figures, and that no bar is missed, since there is none."""
     settings = {"training.threads": arguments.threads, "watching.samples": 0}
@@ -367,10 +374,11 @@ def code(arguments: argparse.Namespace, folder: Path) -> tuple[dict, bool]:
         base = Trained(genwright.load(arguments.run), 0.0)
     else:
         base = train("code", folder / "code", settings | settings_of(arguments.base_set))
-    figures: dict[str, Any] = {"base settings": arguments.base_set, "settings": arguments.set}
+    figures: dict[str, Any] = {"base": sizes(base.run), "settings": arguments.set}
     for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
         own = settings | {"seed": seed} | settings_of(arguments.set)
         policy = train("code-parses", folder / f"code-parses-{seed}", own, base.run.folder)
+        figures["rewards"] = [dict(term) for term in policy.run.recipe.objective.rewards]
         figures[f"seed {seed}"] = beside(base, policy, arguments)
     return figures, False
 
