@@ -410,6 +410,12 @@ def main() -> None:
     parser.add_argument(
         "--length", type=int, help="tokens of a sample of code; default: the rollout's"
     )
+    parser.add_argument(
+        "--supervised-steps", type=int, help="default: as many as take as long as the policy's"
+    )
+    parser.add_argument(
+        "--rejection", action=argparse.BooleanOptionalAction, default=True, help="fine-tuning"
+    )
     parser.add_argument("--run", help="a run of recipe code; default: trained now")
     parser.add_argument("--folder", help="where runs are kept; default: nowhere")
     parser.add_argument("--threads", type=int, default=1)
