@@ -46,13 +46,13 @@ MOVED = 0.02  # nats a sample from the reference, up to which a policy is still 
 SURE = 4.0  # standard errors that a figure may be off by chance
 # name of a figure -> by what share of the value of before it may fall and rise
 SHARES = {
-    "distinct_4": (0.25, 0.5),
+    "distinct_4": (0.4, 0.5),
     "entropy": (0.5, 0.5),
     "length": (0.4, 0.6),
-    "surprise": (math.inf, 0.15),
+    "surprise": (math.inf, 0.2),
 }
 SPREADS = 1.0  # spreads of real data that a watched measure may lie outside of what is usual
-LOSS = 0.5  # share that the loss on real held-out data may rise by
+LOSS = 0.75  # share that the loss on real held-out data may rise by
 LEAST_SPREAD = 0.1  # of a measure that is a share
 HELD_OUT = "held_out.loss"
 WATCHED = "watched/"
