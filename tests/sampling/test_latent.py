@@ -122,33 +122,3 @@ def test_inversion_returns_and_variation_keeps_the_prior():
         latent.vary(noise[:1], noise, 0.0), noise[:1].expand(4000, 16)
     ) and torch.equal(latent.vary(noise[:1], noise, 1.0), noise)
     assert latent.vary(torch.randn(4000, 16), noise, 0.6).std() == pytest.approx(1, abs=0.02)
-
-
-def test_a_flow_that_starts_elsewhere_is_sampled_from_there():
-    from genwright.recipe.schema import Recipe
-    from genwright.runs import assemble
-    from genwright.sampling.drawing import Drawing
-
-    values = {
-        "name": "x",
-        "data": {
-            "kind": "points",
-            "source": "moons",
-            "start": "8gaussians",
-            "points": 10,
-            "held_out": 0,
-        },
-    }
-    recipe = Recipe.of(values | {"model": {"kind": "mlp-velocity", "width": 8}})
-    dataset = recipe.data.prepare(recipe.codec)
-    z = latent.latents(assemble.objective(recipe, dataset.codec.space), 500, Drawing())
-    assert (z.norm(dim=1) - 5).abs().mean() < 0.5, "eight normals at distance 5"
-    usual = Recipe.of(
-        values | {"data": {"kind": "points"}, "model": {"kind": "mlp-velocity", "width": 8}}
-    )
-    assert (
-        latent.latents(assemble.objective(usual, dataset.codec.space), 500, Drawing())
-        .norm(dim=1)
-        .mean()
-        < 2
-    )
