@@ -59,7 +59,10 @@ def test_rollouts_are_measured_on_the_schedule_of_evaluations(monkeypatch):
     texts = {"train": [whole[0].content, "abcdefabcdef"], "held_out": ["fedcbafedcba"]}
 
     def real(dataset, split, n):
-        return [Sample(text) for text in texts[split]]
+        found = []
+        for text in texts[split]:
+            found.append(Sample(text, tokens=tuple(LETTERS.index(letter) for letter in text)))
+        return found
 
     monkeypatch.setattr(rollouts.sampler, "real", real)
     examples = [[LETTERS.index(letter) for letter in text] for text in texts["train"]]
