@@ -50,6 +50,7 @@ from genwright.training.engine import Engine
 BEFORE_AT_MOST = 0.4
 AFTER_AT_LEAST = 0.9
 AT_MOST = 0.35  # right of training problems, where the base is stopped
+BASE = 500  # steps of the base, at most
 EVERY = 20  # steps between its checkpoints
 SHORT = (20, 80)  # steps of two runs that tell what a step costs
 TRIED = 200  # training problems that tell when to stop
@@ -218,9 +219,10 @@ def one_seed(seed: int, arguments: argparse.Namespace, folder: Path) -> dict:
         "training.checkpoint_every": 0,
         "watching.samples": 0,
     }
-    of_base = settings | settings_of(arguments.base_set)
-    many = {"training.checkpoint_every": EVERY, "training.keep": 1000}
-    whole = train("arithmetic-base", folder / "base", of_base | many)
+    # longer than the recipe, whose schedule ends before some seeds have as many right
+    many = {"training.steps": BASE, "training.checkpoint_every": EVERY, "training.keep": 1000}
+    of_base = settings | many | settings_of(arguments.base_set)
+    whole = train("arithmetic-base", folder / "base", of_base)
     base = stopped(whole.run, folder / "stopped")
     problems = problems_of(base, "held_out")[: arguments.problems]
     before = passed(base, problems, arguments.samples)
