@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from tiny_codes import rewarded_codes
 
 from commands import command
 from genwright.api import train
@@ -13,10 +12,12 @@ from genwright.rewards.frontier import frontier, read_frontier
 from genwright.runs.run import load
 from genwright.training.session import Session
 
+tiny_codes = pytest.importorskip("tiny_codes")  # of the room of images
+
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
-    return rewarded_codes(tmp_path_factory.mktemp("frontier"), steps=6)
+    return tiny_codes.rewarded_codes(tmp_path_factory.mktemp("frontier"), steps=6)
 
 
 @pytest.fixture(scope="module")

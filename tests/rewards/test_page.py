@@ -11,7 +11,9 @@ import genwright
 from genwright.rewards.before_after import before_after, difference, total
 from genwright.rewards.page import figure
 from genwright.rewards.verdict import moved_away, verdict
+from rooms_here import needs
 
+pytestmark = needs("text")
 WORDS = ("red", "green")
 COLOURS = ("red", "blue", "green", "grey")
 FEW = {

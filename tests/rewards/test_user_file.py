@@ -21,6 +21,7 @@ from genwright.rewards.user_file import (
     with_terms,
 )
 from genwright.sampling.drawing import Decoding
+from rooms_here import needs
 
 FILE = """
 import genwright
@@ -167,6 +168,7 @@ def test_a_file_that_cannot_be_run_is_refused(tmp_path, text, words):
     assert not [name for name in set(sys.modules) - before if "reward_" in name]
 
 
+@needs("text")
 def test_a_term_is_added_where_the_recipe_names_none(mine):
     own = [loaded(mine, name) for name in ("vowels", "bees")]
     terms = with_terms(recipe_of(), own).objective.rewards
@@ -177,22 +179,26 @@ def test_a_term_is_added_where_the_recipe_names_none(mine):
     ]
 
 
+@needs("text")
 def test_a_recipe_may_say_how_it_is_used(mine):
     own = [loaded(mine, "vowels"), loaded(mine, "half")]
     recipe = recipe_of(rewards=[{"measure": "half", "target": 0.4}], watched=["vowels"])
     assert with_terms(recipe, own).objective == recipe.objective
 
 
+@needs("text")
 def test_what_is_best_near_a_value_needs_a_target(mine):
     assert "target" in refused(with_terms, recipe_of(), [loaded(mine, "half")])
 
 
+@needs("text")
 def test_another_objective_is_refused(mine):
     recipe = Recipe.of({"name": "r"})
     words = refused(own_measures, [f"{mine}:vowels"], recipe)
     assert "--reward is for objective policy, and this recipe's is causal" in words
 
 
+@needs("text")
 def test_two_of_one_name_are_refused(mine):
     assert "two functions of one name" in refused(own_measures, [f"{mine}:vowels"] * 2, recipe_of())
 
@@ -207,6 +213,7 @@ def test_a_resumed_run_is_named_the_same_files(mine):
     assert "was started without --reward" in refused(check_same, [named], [])
 
 
+@needs("text")
 def test_a_file_that_changed_is_refused_and_not_run(mine, tmp_path):
     kept = [own.to_json() for own in [loaded(mine, "vowels")]]
     ran = tmp_path / "ran"

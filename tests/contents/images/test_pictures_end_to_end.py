@@ -6,6 +6,7 @@ from PIL import Image
 
 from commands import command
 from genwright.cli import main
+from rooms_here import needs
 
 SMALL = [
     "codec.size=16",
@@ -94,11 +95,15 @@ def test_the_whole_way(place, run, capsys, monkeypatch):
     [
         (["sample", "RUN", "--condition", "colour=red"], "there is no attribute 'colour'"),
         (["sample", "RUN", "--condition", "class=lihgt"], "did you mean 'light'"),
-        (["sample", "RUN", "--prompt", "x"], "--prompt is for text"),
+        pytest.param(
+            ["sample", "RUN", "--prompt", "x"], "--prompt is for text", marks=needs("text")
+        ),
         (["sample", "RUN", "--traverse"], "use --walk or --interpolate"),
         (["sample", "RUN", "--walk", "4", "--traverse"], "one of them at a time"),
         (["sample", "RUN", "--invert", "nowhere.png"], "nowhere.png"),
-        (["export", "RUN", "somewhere"], "--to hf is for language models"),
+        pytest.param(
+            ["export", "RUN", "somewhere"], "--to hf is for language models", marks=needs("text")
+        ),
         (["train", "emoji-flow", "data.path=MINE", "codec.size=18"], "18"),
         (["train", "emoji-gan", "data.path=MINE", "codec.size=50"], "50"),
         (
@@ -106,7 +111,11 @@ def test_the_whole_way(place, run, capsys, monkeypatch):
             "model.generator, model.discriminator",
         ),
         (["train", "emoji-flow", "data.path=MINE", "model=conv-vae"], "no velocity network"),
-        (["train", "emoji-flow", "data.path=MINE", "codec=bytes"], "codec bytes is for text"),
+        pytest.param(
+            ["train", "emoji-flow", "data.path=MINE", "codec=bytes"],
+            "codec bytes is for text",
+            marks=needs("text"),
+        ),
         (["train", "emoji-flow", "data.path=EMPTY"], "no picture"),
         (
             [

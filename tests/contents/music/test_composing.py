@@ -19,6 +19,7 @@ from genwright.contents.music.midi_write import to_midi
 from genwright.contents.music.score import Meter, Note, Score, from_plain, to_plain
 from genwright.contents.music.write import to_musicxml
 from genwright.core import progress
+from rooms_here import needs
 
 pytest.importorskip("music21")
 pytest.importorskip("verovio")
@@ -171,7 +172,6 @@ REFUSED = {
         "--harmonise",
         "melody.musicxml",
     ): "--harmonise is not for this run, whose model is causal",
-    ("tunes", "--prompt", "x"): "--prompt is for text",
     ("tunes", "--walk", "9"): "--walk is for ",
     ("xml", "--continue", "theme.mid"): "--continue is not for this run, whose model is masked",
     ("xml", "--harmonise", "gone.mid"): "gone.mid does not exist",
@@ -207,6 +207,12 @@ REFUSED = {
     ),
     ("xml", "--soundfont", "gone.sf2", "--bars", "1", "-n", "1"): "gone.sf2",
 }
+
+
+@needs("text")
+def test_an_option_of_text_is_refused(place, capsys):
+    code, _, error = command(capsys, "sample", place / "tunes", "--prompt", "x")
+    assert code == 2 and "--prompt is for text" in error
 
 
 @pytest.mark.parametrize("words", REFUSED, ids=" ".join)
