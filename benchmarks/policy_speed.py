@@ -43,7 +43,7 @@ import numpy as np
 import torch
 
 from common import finish
-from genwright.core.content import Measure, Opened, Question, Sample
+from genwright.core.content import Measure, Opened, Question
 from genwright.core.contracts import Space
 from genwright.core.registry import register
 from genwright.models.hf import export
@@ -84,10 +84,8 @@ class Letters:
     def end(self, codec):
         return self.vocabulary
 
-    def drawn(self, codec, question, tokens, logprobs, ended, seed, number):
-        prompt = question.prompt
-        text = characters(tokens)
-        return Sample(text, prompt, None, seed, number, tuple(tokens), tuple(logprobs))
+    def decoded(self, codec, question, tokens, logprobs, ended):
+        return characters(tokens)
 
     def shortened(self, codec, sample, length):
         return sample._replace(content=sample.content[:length])

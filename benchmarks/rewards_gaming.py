@@ -221,8 +221,8 @@ class Sentences:
     def end(self, codec):
         return END
 
-    def drawn(self, codec, question, tokens, logprobs, ended, seed, number):
-        return sample_of(tuple(tokens), seed, number)
+    def decoded(self, codec, question, tokens, logprobs, ended):
+        return sample_of(tuple(tokens)).content
 
     def real(self, dataset, split, n):
         return [sample_of((*words, END)) for words in DATA[:n]]

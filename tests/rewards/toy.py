@@ -38,9 +38,8 @@ class ToySampler:
     def end(self, codec):
         return END
 
-    def drawn(self, codec, question, tokens, logprobs, ended, seed, number):
-        text = "".join(LETTERS[token] for token in tokens)
-        return Sample(text, question.prompt, None, seed, number, tuple(tokens), tuple(logprobs))
+    def decoded(self, codec, question, tokens, logprobs, ended):
+        return "".join(LETTERS[token] for token in tokens)
 
     def real(self, dataset, split, n):
         return [Sample(text) for text in ("abcdef", "bcdefa", "cdefab", "fedcba")][:n]

@@ -142,17 +142,16 @@ class TokenSampler(Protocol):
     def end(self, codec: Any) -> int | None:
         """The token that ends a sample; None where only its length does."""
 
-    def drawn(
+    def decoded(
         self,
         codec: Any,
         question: Question,
         tokens: Sequence[int],
         logprobs: Sequence[float],
         ended: bool,
-        seed: int,
-        number: int,
-    ) -> Sample:
-        """The sample of drawn tokens, the end token included. They may be any ids in any order."""
+    ) -> Any:
+        """The content of a sample, from what was drawn behind its question, the end token included:
+        any ids in any order. ended: before its length ran out."""
 
     def shortened(self, codec: Any, sample: Sample, length: int) -> Sample:
         """A real sample as it were if it had been cut after so many tokens, with its tokens where
@@ -162,6 +161,29 @@ class TokenSampler(Protocol):
         """The index in `sample.tokens` of the token with which a part is complete, by a place that
         measures of this content give: what is earned there is earned by it and by all tokens before
         it."""
+
+
+def drawn_sample(
+    sampler: TokenSampler,
+    codec: Any,
+    question: Question,
+    tokens: Sequence[int],
+    logprobs: Sequence[float],
+    ended: bool,
+    seed: int = 0,
+    number: int = 0,
+) -> Sample:
+    """The sample of drawn tokens, with what it was asked for; see `TokenSampler.decoded`."""
+    return Sample(
+        sampler.decoded(codec, question, tokens, logprobs, ended),
+        question.prompt,
+        question.condition,
+        seed,
+        number,
+        tuple(tokens),
+        tuple(logprobs),
+        question.answer,
+    )
 
 
 @runtime_checkable

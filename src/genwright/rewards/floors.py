@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genwright.core.content import Question, Sample, Sampler
+from genwright.core.content import Question, Sample, Sampler, drawn_sample
 from genwright.core.dataset import Dataset
 from genwright.core.registry import content_of
 from genwright.rewards.rollout import Rollouts
@@ -56,4 +56,6 @@ def _answered(stream: Rollouts, number: int, question: Question) -> Sample:
 
 def _of_tokens(stream: Rollouts, question: Question, tokens: Sequence[int], number: int) -> Sample:
     unknown = [0.0] * len(tokens)
-    return stream.sampler.drawn(stream.codec, question, tokens, unknown, True, 0, number)
+    return drawn_sample(
+        stream.sampler, stream.codec, question, tokens, unknown, True, number=number
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from genwright.core.content import Mark, Question, Sample, Section, TokenSampler
+from genwright.core.content import Mark, Question, Sample, Section, TokenSampler, drawn_sample
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure, number, shown
@@ -274,7 +274,9 @@ def _alarmed(run: TrainedRun) -> str:
         ended = bool(entry["ended"])
         sampler = kind_of(run).sampler
         assert isinstance(sampler, TokenSampler)  # of a run that learned from rewards
-        sample = sampler.drawn(run.codec, question, tokens, unknown, ended, 0, entry["number"])
+        sample = drawn_sample(
+            sampler, run.codec, question, tokens, unknown, ended, number=entry["number"]
+        )
         title = f"step {entry['step']:,}: reward {number(entry['reward'])}"
         shown_html = kind_of(run).view.show(sample).html
         html += f'<div class="card"><h3>{escape(title)}</h3>{shown_html}</div>'

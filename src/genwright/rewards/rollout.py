@@ -18,7 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genwright.core.content import Measure, Opened, OwnMeasure, Question, Sample, TokenSampler
+from genwright.core.content import (
+    Measure,
+    Opened,
+    OwnMeasure,
+    Question,
+    Sample,
+    TokenSampler,
+    drawn_sample,
+)
 from genwright.core.contracts import Batch, Objective, Source
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -196,7 +204,8 @@ class Rollouts(Hook):
         samples = []
         for i, (tokens, logprobs, length) in enumerate(rows):
             samples.append(
-                self.sampler.drawn(
+                drawn_sample(
+                    self.sampler,
                     self.codec,
                     questions[i],
                     tokens[:length],

@@ -21,9 +21,14 @@ GAMED = "gaming: "
 def verdict(found: BeforeAfter, records: Sequence[Mapping[str, Any]], step: int) -> str:
     """records: of the run. step: of the checkpoint that was measured. Plain text."""
     parts = [_reward(found)]
-    parts += filter(None, [_held_out(records, step), _moved(found)])
-    sentence = f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
-    return f"{_gamed(records, step)}{sentence[:1].upper()}{sentence[1:]}."
+    for more in (_held_out(records, step), _moved(found)):
+        if more:
+            parts.append(more)
+    sentence = parts[-1]
+    if len(parts) > 1:
+        sentence = f"{', '.join(parts[:-1])} and {sentence}"
+    capital = sentence[:1].upper() + sentence[1:]
+    return f"{_gamed(records, step)}{capital}."
 
 
 def _gamed(records: Sequence[Mapping[str, Any]], step: int) -> str:

@@ -12,7 +12,7 @@ from genwright.contents.images.codec_codes import CodesCodec
 from genwright.contents.images.sampler import PictureSampler
 from genwright.contents.images.token_sampler import codes_from
 from genwright.core.attributes import encode
-from genwright.core.content import Opened, Question, Sample, TokenSampler
+from genwright.core.content import Opened, Question, Sample, TokenSampler, drawn_sample
 from genwright.core.contracts import Space
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
@@ -114,7 +114,7 @@ def test_pictures_of_pixels_are_refused():
 def test_a_sample_is_the_picture_of_its_codes():
     own = codec(ATTRIBUTES)
     question = Question((13, 14, 14, 14), condition=torch.ones(3))
-    drawn = sampler.drawn(own, question, [1, 2, 3, 9], [-1.0] * 4, True, 5, 7)
+    drawn = drawn_sample(sampler, own, question, [1, 2, 3, 9], [-1.0] * 4, True, 5, 7)
     assert torch.equal(drawn.content, own.pictures(torch.tensor([[1, 2, 3, 9]]))[0])
     assert drawn.content.shape == (3, 8, 8) and drawn.content.abs().max() <= 1
     assert drawn.tokens == (1, 2, 3, 9) and drawn.logprobs == (-1.0,) * 4
@@ -137,7 +137,7 @@ def test_a_sample_is_the_picture_of_its_codes():
 def test_any_ids_make_a_picture(tokens, codes):
     own = codec(ATTRIBUTES)
     assert codes_from(own, tokens) == codes
-    drawn = sampler.drawn(own, Question((13,)), tokens, [0.0] * len(tokens), True, 0, 0)
+    drawn = drawn_sample(sampler, own, Question((13,)), tokens, [0.0] * len(tokens), True)
     assert torch.equal(drawn.content, own.pictures(torch.tensor([codes]))[0])
     assert drawn.tokens == tuple(tokens)  # what was drawn is what is learned from
 

@@ -11,7 +11,7 @@ from composed import TINY, chorales, jsb, tunes
 
 import genwright
 from genwright.contents.music.sampler import MusicSampler
-from genwright.core.content import Question
+from genwright.core.content import Question, drawn_sample
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import measures_of
 from genwright.rewards.frontier import frontier
@@ -144,7 +144,9 @@ def test_the_chance_of_faults_is_that_of_tokens_that_would_be_parallel(trained):
     count = 0
     for piece in dataset.pieces["train"]:
         tokens = dataset.row(piece).tolist()
-        sample = sampler.drawn(codec, Question((0,)), tokens, [0.0] * len(tokens), True, 0, 0)
+        sample = drawn_sample(
+            sampler, codec, Question((0,)), tokens, [0.0] * len(tokens), True, 0, 0
+        )
         places = {sampler.token_of(codec, sample, place) for place in parallels.of(sample)}
         faults = space.faults(torch.tensor([before + tokens]))[0, len(before) :]
         completes = faults[torch.arange(len(tokens)), tokens]

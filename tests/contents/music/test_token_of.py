@@ -11,7 +11,7 @@ from test_music_codecs import ASKING, EVENT, GRID, JSB, monophonic, polyphonic
 
 from genwright.contents.music.sampler import MusicSampler
 from genwright.contents.music.score import Note, Score
-from genwright.core.content import Opened, Question, Sample
+from genwright.core.content import Opened, Question, Sample, drawn_sample
 from genwright.core.errors import GenwrightError
 from genwright.objectives.terms import Rollout
 
@@ -20,7 +20,7 @@ SAMPLER = MusicSampler()
 
 def drawn(codec, score) -> Sample:
     tokens = codec.encode(score)
-    return SAMPLER.drawn(codec, Question((0,)), tokens, [0.0] * len(tokens), True, 0, 0)
+    return drawn_sample(SAMPLER, codec, Question((0,)), tokens, [0.0] * len(tokens), True)
 
 
 def notes_at(score: Score, start: int, voice: int) -> Counter:
@@ -93,10 +93,10 @@ def test_what_goes_on_is_settled_when_time_has_gone_beyond_it():
 def test_a_cut_row_and_a_missing_end_are_settled_by_the_last_token():
     score = Score(((Note(0, 2, 60),),) * 4, 2)
     tokens = GRID.encode(score)[:-3]  # the last row has its place and two voices
-    sample = SAMPLER.drawn(GRID, Question((0,)), tokens, [0.0] * len(tokens), False, 0, 0)
+    sample = drawn_sample(SAMPLER, GRID, Question((0,)), tokens, [0.0] * len(tokens), False)
     assert [SAMPLER.token_of(GRID, sample, (1, voice)) for voice in range(4)] == [6, 7, 7, 7]
     events = EVENT.encode(Score(((Note(0, 2, 60),),), 2, 12))[:2]
-    sample = SAMPLER.drawn(EVENT, Question((0,)), events, [0.0] * 2, False, 0, 0)
+    sample = drawn_sample(SAMPLER, EVENT, Question((0,)), events, [0.0] * 2, False)
     assert [SAMPLER.token_of(EVENT, sample, (step, 0)) for step in range(3)] == [1, 1, 1]
 
 
@@ -106,7 +106,7 @@ def test_any_tokens_in_any_order_have_a_place_for_everything(codec, data):
     some = st.integers(-2, len(codec.tokens) + 2)
     tokens = data.draw(st.lists(some, min_size=1, max_size=60))
     ended = data.draw(st.booleans())
-    sample = SAMPLER.drawn(codec, Question((0,)), tokens, [0.0] * len(tokens), ended, 0, 0)
+    sample = drawn_sample(SAMPLER, codec, Question((0,)), tokens, [0.0] * len(tokens), ended, 0, 0)
     table = codec.token_table(tokens)
     assert table.shape == (sample.content.length, codec.voices)
     for _ in range(5):

@@ -8,7 +8,7 @@ from genwright.contents.text.codec import BPE, Bytes, Characters
 from genwright.contents.text.data import TextData
 from genwright.contents.text.generate import Generated, generate_all
 from genwright.contents.text.sampler import TextSampler
-from genwright.core.content import Opened, Question, Sample, TokenSampler
+from genwright.core.content import Opened, Question, Sample, TokenSampler, drawn_sample
 from genwright.core.errors import GenwrightError
 from genwright.objectives.terms import Rollout
 from genwright.sampling.drawing import Decoding
@@ -117,14 +117,16 @@ def test_a_sample_is_what_sample_would_have_given(letters):
         count = len(wanted.tokens)
         logprobs = [wanted.logprob / count] * count
         ended = wanted.stopped == "end"
-        found = SAMPLER.drawn(letters, question, wanted.tokens, logprobs, ended, 5, 0)
+        found = drawn_sample(SAMPLER, letters, question, wanted.tokens, logprobs, ended, 5, 0)
         assert found.content.text == wanted.text and found.content.stopped == wanted.stopped
         assert found.tokens == wanted.tokens and found.prompt == wanted.prompt
         assert found.content.logprob == pytest.approx(wanted.logprob)
 
 
 def sample_of(codec, tokens, prompt=""):
-    return SAMPLER.drawn(codec, Question((0,), prompt), tokens, [0.0] * len(tokens), False, 0, 0)
+    return drawn_sample(
+        SAMPLER, codec, Question((0,), prompt), tokens, [0.0] * len(tokens), False, 0, 0
+    )
 
 
 def test_the_token_of_a_character():

@@ -95,28 +95,17 @@ class CodesInRollouts:
         """None: a picture is over when every place has a code."""
         return None
 
-    def drawn(
+    def decoded(
         self,
         codec: CodesCodec,
         question: Question,
         tokens: Sequence[int],
         logprobs: Sequence[float],
         ended: bool,
-        seed: int,
-        number: int,
-    ) -> Sample:
+    ) -> Tensor:
         """The picture (C, H, W) in [-1, 1] of any ids."""
         codes = torch.tensor([codes_from(codec, tokens)])
-        return Sample(
-            codec.pictures(codes)[0],
-            question.prompt,
-            question.condition,
-            seed,
-            number,
-            tuple(tokens),
-            tuple(logprobs),
-            question.answer,
-        )
+        return codec.pictures(codes)[0]
 
     def shortened(self, codec: CodesCodec, sample: Sample, length: int) -> Sample:
         """A real picture with its codes; all are of one length."""

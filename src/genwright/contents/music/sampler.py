@@ -214,26 +214,16 @@ class MusicSampler:
         """Ranges, and no parallels, as --rules; None for a codec that writes note after note."""
         return Allowed(codec, True, None) if codec.rows else None
 
-    def drawn(
+    def decoded(
         self,
         codec: MusicCodec,
         question: Question,
         tokens: Sequence[int],
         logprobs: Sequence[float],
         ended: bool,
-        seed: int,
-        number: int,
-    ) -> Sample:
+    ) -> Score:
         """The piece of drawn tokens, which may be any."""
-        score = replace(codec.decode(tokens), names=codec.voice_names)
-        return Sample(
-            score,
-            condition=question.condition,
-            seed=seed,
-            number=number,
-            tokens=tuple(tokens),
-            logprobs=tuple(logprobs),
-        )
+        return replace(codec.decode(tokens), names=codec.voice_names)
 
     def shortened(self, codec: MusicCodec, sample: Sample, length: int) -> Sample:
         """The beginning of a real piece."""

@@ -114,35 +114,24 @@ class TextSampler:
         token: int = codec.space.special["end"]
         return token
 
-    def drawn(
+    def decoded(
         self,
         codec: Any,
         question: Question,
         tokens: Sequence[int],
         logprobs: Sequence[float],
         ended: bool,
-        seed: int,
-        number: int,
-    ) -> Sample:
+    ) -> Generated:
         """The text of drawn tokens. Bytes that are no characters are shown as U+FFFD."""
         reader = Reader(codec, question.tokens, self.end(codec), (), None)
         reader.feed(list(tokens))
         reader.close()
-        content = Generated(
+        return Generated(
             str(question.prompt or ""),
             reader.text,
             tuple(tokens),
             "end" if ended else "length",
             float(sum(logprobs)),
-        )
-        return Sample(
-            content,
-            question.prompt,
-            seed=seed,
-            number=number,
-            tokens=tuple(tokens),
-            logprobs=tuple(logprobs),
-            answer=question.answer,
         )
 
     def shortened(self, codec: Any, sample: Sample, length: int) -> Sample:
