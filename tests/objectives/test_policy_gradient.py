@@ -578,6 +578,23 @@ def test_the_chance_of_faults_has_the_gradient_of_a_reward_for_each_fault(world)
     assert float(expected.abs().max()) > 1e-2
 
 
+def test_a_divergence_by_rounding_has_no_gradient():
+    """Optimizers divide by the size of a gradient: what rounding leaves would be a whole step."""
+    random = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(4, 5, 7, generator=random)
+    as_computed = (logits + 1 - 1).requires_grad_()
+    assert not torch.equal(as_computed, logits)
+    (gradient,) = torch.autograd.grad(kl_full(as_computed, logits).sum(), as_computed)
+    assert not gradient.any()
+    moved = (logits + 1e-4 * torch.randn(logits.shape, generator=random)).requires_grad_()
+    (gradient,) = torch.autograd.grad(kl_full(moved, logits).sum(), moved)
+    log_p = moved.detach().double().log_softmax(-1)
+    difference = log_p - logits.double().log_softmax(-1)
+    kl = (log_p.exp() * difference).sum(-1, keepdim=True)
+    exact = log_p.exp() * (difference - kl)
+    assert (gradient.double() - exact).abs().max() < 0.01 * exact.abs().max()
+
+
 def test_divergence_to_come_is_discounted_like_rewards():
     kl = torch.tensor([[0.1, 0.2, 0.4, 9.0]], dtype=torch.float64)
     mask = torch.tensor([[True, True, True, False]])

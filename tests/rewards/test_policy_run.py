@@ -222,3 +222,12 @@ def test_a_measure_that_says_nothing_needs_a_value(monkeypatch):
     policy = settings(rewards=(Term(measure="silent", otherwise=0.5),))
     batch = stream(policy, built).batch(0, torch.arange(16), built)
     assert batch["reward"].sum(1).tolist() == [0.5] * 16
+
+
+def test_nothing_moves_where_all_candidates_earn_the_same():
+    policy = settings(rewards=(Term(measure="length", weight=0.0),), kl=0.3)
+    before = objective(policy).modules["model"].state_dict()
+    built, records = trained(3, policy)
+    after = built.modules["model"].state_dict()
+    assert all(record["dead_groups"] == 1 for record in records)
+    assert all(torch.equal(before[name], after[name]) for name in before)
