@@ -10,14 +10,24 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from genwright.command_arguments import (
+    Overrides,
+    Quiet,
+    RecipeName,
+    Rewards,
+    RunFolder,
+    Step,
+    Weights,
+    Which,
+)
 from genwright.command_errors import check_encoding, complaint
 from genwright.command_notes import notes_shown
+from genwright.command_rewards import reward_app
 from genwright.core.errors import GenwrightError
 from genwright.core.parameters import as_typed
 
@@ -28,48 +38,10 @@ recipe_app = typer.Typer(
     help="`recipe show NAME`: all its settings explained.", rich_markup_mode=None
 )
 app.add_typer(recipe_app, name="recipe")
-reward_app = typer.Typer(
-    short_help="What can be rewarded, and what a reward has done.",
-    help="`reward list` what can be rewarded; `reward check` a reward before it is learned from;"
-    " `reward frontier` a run that learned, beside what could have been done instead.",
-    rich_markup_mode=None,
-)
 app.add_typer(reward_app, name="reward")
 
 
-class Weights(StrEnum):
-    """The choices of --weights: a running average over the steps, or the weights of the last
-    one."""
-
-    ema = "ema"
-    raw = "raw"
-
-
-RecipeName = Annotated[
-    str,
-    typer.Argument(metavar="RECIPE", help="A shipped recipe's name, or the path of a YAML file."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Settings to change, for example training.steps=500."),
-]
-Rewards = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--reward",
-        metavar="FILE:NAME",
-        help="Reward by a function of your own too; the file is run.",
-    ),
-]
-RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run's folder, for example runs/code.")
-]
-Step = Annotated[int | None, typer.Option(help="Checkpoint to use. Default: the newest whole one.")]
-Which = Annotated[
-    Weights | None, typer.Option(help="Which weights. Default: ema where there is one.")
-]
 Given = dict[str, Any]  # options of a kind of content that were given, by the name of their field
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress display.")]
 
 
 def _version(wanted: bool) -> None:
@@ -193,79 +165,6 @@ def train(
     else:
         commands = f"genwright sample, evaluate or report {shlex.quote(str(done.folder))}"
         print(f"{done.folder}: done; look at it with {commands}")
-
-
-@reward_app.command("list")
-def reward_list(
-    of: Annotated[
-        str,
-        typer.Argument(metavar="CONTENT|RUN", help="For example text, music, or a run's folder."),
-    ],
-) -> None:
-    """The measures that a recipe can name as rewards."""
-    from genwright import api
-
-    print(api.reward_list(of))
-
-
-@reward_app.command("check")
-def reward_check(
-    run: RunFolder,
-    recipe: RecipeName,
-    overrides: Overrides = None,
-    reward: Rewards = None,
-    n: Annotated[
-        int | None, typer.Option("-n", "--samples", min=1, help="Samples to draw. Default: 64.")
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Each reward of a recipe on real data, on a run's model, on noise; nothing is learned."""
-    from genwright import api
-    from genwright.core import progress
-    from genwright.recipe.overrides import parse_overrides
-
-    changes = parse_overrides(overrides or [])
-    with progress.showing(quiet):
-        found = api.reward_check(run, recipe, reward=reward or (), n=n, **changes)
-    print(found)
-
-
-@reward_app.command("frontier")
-def reward_frontier(
-    run: RunFolder,
-    kl: Annotated[
-        list[float] | None,
-        typer.Option(
-            metavar="WEIGHT",
-            min=0,
-            help="Train with this objective.kl too; may be given again. Default: 0, 0.01, 0.1.",
-        ),
-    ] = None,
-    best_of: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="N",
-            min=2,
-            help="Keep the best of N samples; may be given again. Default: 2, 4, 8, 16.",
-        ),
-    ] = None,
-    n: Annotated[
-        int | None,
-        typer.Option("-n", "--samples", min=1, help="Samples of each model. Default: 256."),
-    ] = None,
-    reward: Rewards = None,
-    train: Annotated[
-        bool, typer.Option(help="Train the runs that a rewarded one is compared with.")
-    ] = True,
-    quiet: Quiet = False,
-) -> None:
-    """A run that learned from rewards beside its alternatives: reward, and way from before."""
-    from genwright import api
-
-    found = api.reward_frontier(
-        run, kl=kl, best_of=best_of, n=n, reward=reward or (), train=train, quiet=quiet
-    )
-    print(found)
 
 
 @app.command()
