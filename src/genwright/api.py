@@ -13,7 +13,8 @@ from genwright.core.content import Drawn
 from genwright.core.parameters import parameters_named
 from genwright.recipe.schema import Recipe
 from genwright.rewards.check import Check, check
-from genwright.rewards.frontier import Frontier, frontier
+from genwright.rewards.frontier import frontier
+from genwright.rewards.frontier_points import Frontier
 from genwright.rewards.listing import Listing, listing
 from genwright.rewards.user_file import name_measures, with_measures
 from genwright.runs.drawing import shown_events

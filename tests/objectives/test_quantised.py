@@ -10,7 +10,7 @@ from genwright.core.contracts import Source, Space
 from genwright.core.draws import Draws
 from genwright.models.vq import VQSettings
 from genwright.objectives.quantised import VectorQuantised, perplexity
-from genwright.training import checkpoint, loop
+from genwright.training import loop, state_tensors
 from genwright.training.engine import Engine
 from genwright.training.settings import Optimizer, Training
 
@@ -58,7 +58,7 @@ def trained(objective, steps, *, start=None, micro_batch=None, size=12, records=
     engine = Engine("cpu")
     state = loop.start(objective, settings, engine, seed=3)
     if start:
-        checkpoint.put(objective, state, *start)
+        state_tensors.put(objective, state, *start)
 
     class Keep(loop.Hook):
         def after_step(self, state, record):
@@ -68,7 +68,7 @@ def trained(objective, steps, *, start=None, micro_batch=None, size=12, records=
     loop.run(
         objective, Shapes(size), state, steps, settings=settings, engine=engine, hooks=[Keep()]
     )
-    files, plain = checkpoint.take(objective, state)
+    files, plain = state_tensors.take(objective, state)
     return {
         file: {n: t.clone() for n, t in tensors.items()} for file, tensors in files.items()
     }, plain

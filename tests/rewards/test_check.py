@@ -6,14 +6,16 @@ import pytest
 
 from genwright.core.content import Measure
 from genwright.objectives.terms import Term
-from genwright.rewards.check import best_of, compared, dead_share, earnings, remarks_on, spread_of
+from genwright.rewards.check import best_of, compared, dead_share, remarks_on, spread_of
 
 
 def said_of(term=None, real=(0.9, 0.8), model=(0.2, 0.4), noise=(0.0, 0.1), **measure):
     term = term or Term(measure="m")
     given = {"direction": "higher"} | measure
     found = [spread_of(values) for values in (real, model, noise)]
-    earned = [spread_of(earnings(term, values)) for values in (real, model, noise)]
+    earned = []
+    for values in (real, model, noise):
+        earned.append(spread_of([term.worth(value) for value in values]))
     return remarks_on(term, Measure("m", lambda sample: 0.0, **given), found, earned)
 
 

@@ -8,7 +8,8 @@ from commands import command
 from genwright.api import train
 from genwright.core.errors import GenwrightError
 from genwright.rewards.alternatives import kl_of_best
-from genwright.rewards.frontier import frontier, read_frontier
+from genwright.rewards.frontier import frontier
+from genwright.rewards.frontier_points import read_frontier
 from genwright.runs.run import load
 from genwright.training.session import Session
 

@@ -3,8 +3,8 @@
 import math
 import re
 
-from genwright.rewards.frontier import Frontier, Point
 from genwright.rewards.frontier_chart import frontier_html
+from genwright.rewards.frontier_points import Frontier, Point
 
 POINTS = [
     Point("before", "before", 0.2, 0.01, 0.0, held_out=1.5, distinct_4=0.9),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -35,6 +36,15 @@ class Term(Settings):
     def title(self) -> str:
         """What records and reports call it."""
         return self.name or self.measure
+
+    def worth(self, value: float) -> float:
+        """What a sample earns by this value of its measure; NaN where the measure says nothing and
+        the term has no value for that."""
+        if math.isnan(value) and self.otherwise is not None:
+            value = self.otherwise
+        if self.target is not None:
+            value = -abs(value - self.target)
+        return self.weight * value
 
 
 class Rollout(Settings):

@@ -123,12 +123,8 @@ def total(terms: Mapping[str, Term], values: Mapping[str, Tensor]) -> Tensor:
     that."""
     parts = []
     for name, term in terms.items():
-        value = values[name]
-        if term.otherwise is not None:
-            value = value.nan_to_num(nan=term.otherwise)
-        if term.target is not None:
-            value = -(value - term.target).abs()
-        parts.append(term.weight * value)
+        earned = [term.worth(value) for value in values[name].tolist()]
+        parts.append(torch.tensor(earned, dtype=torch.float64))
     return torch.stack(parts).sum(0)
 
 

@@ -264,7 +264,7 @@ def checked(
     for name, term in track(list(stream.reward.terms.items()), "measuring rewards"):
         measure = stream.reward.measures[name]
         found, seconds = measured(stream, name, measure, samples)
-        earned = [earnings(term, values) for values in found]
+        earned = [[term.worth(value) for value in values] for values in found]
         totals = [total + part for total, part in zip(totals, earned[1], strict=True)]
         spreads = [spread_of(values) for values in earned]
         real, model, noise = (spread_of(values) for values in found)
@@ -316,18 +316,6 @@ def measured(
             seconds = time.perf_counter() - began
         found.append(numbers(values))
     return found, seconds
-
-
-def earnings(term: Term, values: Sequence[float]) -> list[float]:
-    """What samples earn by a term; NaN where it says nothing and the recipe does not either."""
-    found = []
-    for value in values:
-        if math.isnan(value) and term.otherwise is not None:
-            value = term.otherwise
-        if term.target is not None:
-            value = -abs(value - term.target)
-        found.append(term.weight * value)
-    return found
 
 
 def best_of(term: Term, measure: Measure) -> float | None:

@@ -7,7 +7,7 @@ from html import escape
 
 from genwright.evaluation.figure import number
 from genwright.reporting.svg import Series, chart, legend
-from genwright.rewards.frontier import Frontier, Kind, Point
+from genwright.rewards.frontier_points import Frontier, Kind, Point
 
 KINDS: dict[Kind, str] = {
     "policy": "weights of the divergence (objective.kl)",

@@ -18,8 +18,8 @@ from genwright.objectives.terms import Term
 from genwright.reporting.fragments import soft
 from genwright.reporting.lead import Lead
 from genwright.rewards.before_after import BeforeAfter, Measured, before_after, mean_of
-from genwright.rewards.frontier import read_frontier
 from genwright.rewards.frontier_chart import frontier_html
+from genwright.rewards.frontier_points import read_frontier
 from genwright.rewards.reward import Reward
 from genwright.rewards.rollout_log import FILE
 from genwright.rewards.verdict import known, moved_away, verdict

@@ -111,11 +111,9 @@ class Reward:
                     token = _placed(token_of, sample, place, term, i)
                     earned[i, token] += term.weight * part
                 continue
-            if math.isnan(number):
-                number = _otherwise(term, sample, i)
-            if term.target is not None:
-                number = -abs(number - term.target)
-            earned[i, len(sample.tokens) - 1] += term.weight * number
+            if math.isnan(number) and term.otherwise is None:
+                raise _silent(term, sample, i)
+            earned[i, len(sample.tokens) - 1] += term.worth(number)
         return values
 
 
@@ -140,11 +138,9 @@ def _placed(token_of: TokenOf, sample: Sample, place: Any, term: Term, number: i
         ) from error
 
 
-def _otherwise(term: Term, sample: Sample, number: int) -> float:
-    """The value where a measure says nothing. Raises GenwrightError."""
-    if term.otherwise is None:
-        raise GenwrightError(
-            f"reward {term.title} says nothing (NaN) of {shown(sample, number, 'the rollout')}",
-            "give the term a value for such samples: `otherwise: 0`",
-        )
-    return term.otherwise
+def _silent(term: Term, sample: Sample, number: int) -> GenwrightError:
+    """The complaint of a measure that says nothing, in a recipe that does not either."""
+    return GenwrightError(
+        f"reward {term.title} says nothing (NaN) of {shown(sample, number, 'the rollout')}",
+        "give the term a value for such samples: `otherwise: 0`",
+    )

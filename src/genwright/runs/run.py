@@ -26,7 +26,7 @@ from genwright.runs.checkpoint_figures import Evaluation
 from genwright.runs.content import Content, Exporter, kind_of
 from genwright.runs.evaluate import evaluate
 from genwright.runs.report import write
-from genwright.training import checkpoint
+from genwright.training import checkpoint, state_tensors
 from genwright.training.engine import device_of
 from genwright.training.modules import into_module
 from genwright.training.records import read
@@ -157,7 +157,7 @@ class Run:
         if self.weights == "ema":  # of what is averaged; the rest is as it was trained
             named = named | files["ema"]
         modules = dict.fromkeys(name.partition(".")[0] for name in named)
-        return {name: checkpoint.cut(named, f"{name}.") for name in modules}
+        return {name: state_tensors.cut(named, f"{name}.") for name in modules}
 
     @cached_property
     def objective(self) -> Objective:

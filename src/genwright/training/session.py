@@ -16,7 +16,7 @@ import torch
 
 from genwright.core.contracts import Objective, Stream
 from genwright.core.errors import GenwrightError
-from genwright.training import checkpoint, loop
+from genwright.training import checkpoint, loop, state_tensors
 from genwright.training.engine import Engine
 from genwright.training.gradients import Gradients
 from genwright.training.hooks import Evaluate, due
@@ -157,7 +157,7 @@ class Session(Hook):
         """One checkpoint; every rank calls it, rank 0 writes. What went wrong is kept in
         `failure`."""
         to_store = self.frozen is None
-        files, plain = checkpoint.take(self.objective, state, frozen=to_store)
+        files, plain = state_tensors.take(self.objective, state, frozen=to_store)
         self.failure = ""
         if self.engine.main:
             plain["scheduled"] = self._scheduled(state.step)
@@ -213,7 +213,7 @@ class Session(Hook):
         if found is None:
             return False
         files, plain = checkpoint.load(Path(found))
-        checkpoint.put(self.objective, state, files, plain)
+        state_tensors.put(self.objective, state, files, plain)
         if self.records:
             self.records.cut(plain["metrics_bytes"])
             for place in checkpoint.set_aside(self.root, state.step):
