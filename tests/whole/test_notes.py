@@ -20,10 +20,11 @@ from genwright.training.session import Session
 from genwright.training.state import State
 
 SOURCE = Path(genwright.__file__).parent
-# the command, the two displays of progress, and what is shown on a stream that a caller gives
+# the commands, the two displays of progress, and what is shown on a stream that a caller gives
 PRINTING = {
     "cli.py",
     "command_notes.py",
+    "command_rewards.py",
     "core/progress.py",
     "training/hooks.py",
     "contents/text/view.py",

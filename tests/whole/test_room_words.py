@@ -37,7 +37,8 @@ MAY_SAY = {
     "data/source_files.py": r"\.jpe?g|\.mid ",  # suffixes of files that are not read as text
     "recipe/suggestions.py": r'^    "\w+": "\w+",$',  # what other programs call settings
     # an option of rich, and examples of what may be named
-    "cli.py": r"emoji=False|For example text, music",
+    "cli.py": r"emoji=False",
+    "command_rewards.py": r"For example text, music",
     "runs/environment.py": r"^PACKAGES = ",  # whose versions are kept
 }
 
