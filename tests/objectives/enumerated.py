@@ -84,9 +84,12 @@ class Network(nn.Module):
         self.recurrent = nn.Parameter(values.recurrent.detach())
         self.head = nn.Parameter(values.head.detach())
 
-    def forward(self, tokens: Tensor, padding: Tensor | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, padding: Tensor | None = None, targets: Tensor | None = None
+    ) -> Tensor:
         """(n, length, 3) logits of the token behind each of tokens (n, length); what is not real by
-        `padding` (n, length) leaves no trace."""
+        `padding` (n, length) leaves no trace. With targets, (n, length) nats of them, 0 where they
+        are -100."""
         state = self.start.expand(len(tokens), WIDTH)
         places = []
         for place in range(tokens.size(1)):
@@ -95,7 +98,11 @@ class Network(nn.Module):
                 after = after.where(padding[:, place, None], state)
             state = after
             places.append(state @ self.head.T)
-        return torch.stack(places, 1)
+        logits = torch.stack(places, 1)
+        if targets is None:
+            return logits
+        logprobs = logits.log_softmax(-1).gather(2, targets.clamp(min=0)[..., None])[..., 0]
+        return -logprobs.where(targets >= 0, 0)
 
     def logprobs(self, prompt: Sequence[int], drawn: Tensor) -> Tensor:
         """(n, t) of drawn tokens (n, t) behind a prompt, without any padding."""

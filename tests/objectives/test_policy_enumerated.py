@@ -247,6 +247,49 @@ def test_faults_need_a_codec_that_knows_them(world):
         world.objective(faults=1.0)
 
 
+@pytest.mark.parametrize("normaliser", ["tokens", "constant", "sequence"])
+@pytest.mark.parametrize("weights", [None, (1.0, 0.0, 2.0)])
+def test_real_examples_add_the_mean_loss_of_their_tokens(world, normaliser, weights):
+    """However many tokens were drawn, and whatever they are divided by; in micro-batches too."""
+    windows = torch.tensor([[0, 1, 2, 1, 0], [2, 2, 1, 0, -1], [1, 0, 0, -1, -1]])
+    batch, _ = world.batch()
+    rows = len(batch["mask"])
+    order = torch.arange(rows) % len(windows)
+    batch["data/tokens"] = windows[order]
+    of_row = torch.ones(rows)
+    if weights is not None:
+        of_row = torch.tensor(weights)[order]
+        batch["data/weight"] = of_row
+    draws = Draws(0, 0, torch.arange(rows))
+
+    def gradient(built, size):
+        settled = built.settle(built.prepare(batch, draws, alone()), draws, alone())
+        total = 0
+        count = 0
+        for part in torch.arange(rows).split(size):
+            loss = built.loss({name: value[part] for name, value in settled.items()})
+            total = total + world.network.gradient(loss.total.double().sum())
+            count = count + loss.count.double().sum()
+        return total / count
+
+    inputs = windows[order, :-1]
+    targets = windows[order, 1:]
+    logprobs = world.network(inputs.clamp(min=0)).log_softmax(-1)
+    nats = -logprobs.gather(2, targets.clamp(min=0)[..., None])[..., 0]
+    counted = (targets >= 0) * of_row[:, None]
+    exact = 0.6 * world.network.gradient((nats * counted).sum() / counted.sum())
+    without = gradient(world.objective(normaliser=normaliser), rows)
+    with_data = world.objective(normaliser=normaliser, data=0.6)
+    assert float(exact.abs().max()) > 0.01
+    for size in (rows, 62):
+        assert close(gradient(with_data, size) - without, exact)
+    settled = with_data.settle(with_data.prepare(batch, draws, alone()), draws, alone())
+    found = with_data.loss(settled).metrics["data_loss"]
+    mean = float(found.total.sum() / found.count.sum())
+    expected = float(((nats * counted).sum() / counted.sum()).detach())
+    assert mean == pytest.approx(expected, abs=1e-6)
+
+
 def test_entropy_below_the_floor_is_raised_where_the_policy_comes_by(world):
     floor = 1.05
     plain = world.objective(normaliser="constant")

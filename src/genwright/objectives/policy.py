@@ -10,9 +10,12 @@ reward: (n, drawn), what each token earned. terms: (n, terms), what measures gav
     (n, measures), likewise of what is not rewarded; NaN where they say nothing.
 truncated: (n,) bool, cut by its length. distinct: (n, 2), 4-grams of a question's candidates that
     differ, and how many there are, on the first of them.
+data/NAME: (n, ...), with `data`: entries of a batch of real examples, as objective causal takes
+    them, one beside each sample.
 
 The loss is the negative of: advantage x (clipped) ratio, minus `kl` times the divergence from the
-frozen reference, whose gradient is that of the divergence between whole sequences.
+frozen reference, whose gradient is that of the divergence between whole sequences. With `data`,
+the mean loss of real examples is added, as in Ouyang et al., arXiv 2203.02155.
 """
 
 from __future__ import annotations
@@ -30,12 +33,16 @@ from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
 from genwright.objectives import policy_gradient as pg
+from genwright.models.transformer import IGNORED
 from genwright.objectives.language import CausalObjective
 from genwright.objectives.terms import Rollout, Term
 from genwright.sampling.drawing import Decoding
+from genwright.training.weighting import WEIGHT, weighted
 
 MODEL = "model"
 REFERENCE = "reference"
+DATA = "data/"  # before the names of what a batch says of real examples
+SHARE = f"{DATA}share"  # what one nat of them counts, beside those of drawn tokens
 AGREED = 1e-4  # nats by which sampler and objective may differ in fp32
 
 
@@ -63,8 +70,11 @@ class PolicyObjective(CausalObjective):
     # ---- what is learned from
 
     def prepare(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
-        """Rollouts as they are."""
-        return batch
+        """Rollouts as they are; real examples beside them as objective causal prepares them."""
+        real = _of_data(batch)
+        if not real:
+            return batch
+        return batch | _as_data(super().prepare(real, draws, ranks))
 
     def prepare_held_out(self, batch: Batch, draws: Draws, ranks: Ranks) -> Batch:
         """Real examples, as objective causal prepares them."""
@@ -86,7 +96,21 @@ class PolicyObjective(CausalObjective):
         settled = batch | {"advantages": advantages}
         if s.rollout.truncated == "leave out":
             settled["mask"] = mask & ~batch["truncated"][:, None]
+        if s.data:
+            settled[SHARE] = self._data_share(settled, ranks)
         return settled
+
+    def _data_share(self, batch: Batch, ranks: Ranks) -> Tensor:
+        """(n,) the same number n times: `data` times the step's count over that of real tokens. The
+        loop divides by the first alone, and the mean of real tokens is meant."""
+        s = self.settings
+        drawn = pg.counts(batch["mask"], s.normaliser, s.rollout.max_tokens).sum()
+        real = (batch[f"{DATA}targets"] != IGNORED).sum(1).double()
+        if f"{DATA}{WEIGHT}" in batch:
+            real = real * batch[f"{DATA}{WEIGHT}"]
+        both = ranks.sum(torch.stack([drawn.double(), real.sum()]))
+        share = s.data * both[0] / both[1].clamp(min=1)
+        return share.float().expand(len(batch["mask"]))
 
     def turns(self, step: int) -> Generator[Turn, Metrics, None]:
         """One turn of all samples, `updates` times; a ratio far from 1 at the first of all means
@@ -95,7 +119,7 @@ class PolicyObjective(CausalObjective):
             yield Turn((MODEL,), self.loss)
 
     def loss(self, batch: Batch) -> Loss:
-        """What is minimised, over the drawn tokens; see the module."""
+        """What is minimised, over the drawn tokens, and real ones with `data`; see the module."""
         s = self.settings
         mask = batch["mask"]
         logits = self._logits(MODEL, batch)  # (n, drawn, vocabulary)
@@ -124,6 +148,10 @@ class PolicyObjective(CausalObjective):
         metrics["loss"] = Mean(total.detach(), count)
         if chance is not None:
             metrics["faults"] = _over_tokens(chance, mask)
+        if s.data:
+            real = weighted(super().loss, _of_data(batch))
+            metrics["data_loss"] = real.metrics["loss"]
+            total = total + batch[SHARE] * real.total
         return Loss(total, count, metrics)
 
     def _fault_chance(self, logits: Tensor, batch: Batch) -> Tensor | None:
@@ -188,6 +216,20 @@ class PolicyObjective(CausalObjective):
                 known = ~values.isnan()
                 metrics[name] = Mean(values.where(known, 0), known.long())
         return metrics
+
+
+def _of_data(batch: Batch) -> Batch:
+    """What a batch says of real examples, by the names that it has in a batch of theirs."""
+    return {
+        name.removeprefix(DATA): value
+        for name, value in batch.items()
+        if name.startswith(DATA) and name != SHARE
+    }
+
+
+def _as_data(real: Batch) -> Batch:
+    """A batch of real examples, by the names that it has beside samples."""
+    return {f"{DATA}{name}": value for name, value in real.items()}
 
 
 def faults_of_places(space: Space, batch: Batch) -> Tensor:
@@ -272,6 +314,9 @@ class Policy(Settings, family="objective"):
     less noise."""
     kl: float = Field(0.02, ge=0)
     """Weight of the divergence from the model of before, in nats a sample."""
+    data: float = Field(0.0, ge=0)
+    """Weight of the loss of real examples of the data, one beside each sample: what they cost the
+    model shall not rise while it learns from rewards. Adds a pass over as many windows."""
     entropy_floor: float = Field(0.0, ge=0)
     """Nats a token, below which more entropy is rewarded."""
     entropy_weight: float = Field(0.01, ge=0)

@@ -363,10 +363,17 @@ def normalised(
     over samples (GRPO); biased: what counts is no longer what a sample earns but that divided by
     its length, and long failures cost less than short ones."""
     total = per_token.where(mask, 0).sum(1)
+    if kind == "sequence":
+        total = total / mask.sum(1).clamp(min=1)
+    return total, counts(mask, kind, constant).to(total.dtype)
+
+
+def counts(mask: Tensor, kind: Normaliser = "tokens", constant: float = 1.0) -> Tensor:
+    """(n,) float: what each sample adds to the count that `normalised` divides by."""
     length = mask.sum(1)
-    there = (length > 0).to(total.dtype)
     if kind == "tokens":
-        return total, length.to(total.dtype)
+        return length.float()
+    there = (length > 0).float()
     if kind == "constant":
-        return total, constant * there
-    return total / length.clamp(min=1), there
+        return constant * there
+    return there

@@ -27,12 +27,12 @@ from genwright.core.content import (
     TokenSampler,
     drawn_sample,
 )
-from genwright.core.contracts import Batch, Objective, Source
+from genwright.core.contracts import Batch, Objective, Source, Stream
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import content_of, measures_of, register
 from genwright.evaluation.held_out import evaluating
-from genwright.objectives.policy import Policy
+from genwright.objectives.policy import DATA, Policy
 from genwright.objectives.terms import OFF
 from genwright.recipe.schema import Recipe
 from genwright.rewards.guard import values_of
@@ -105,6 +105,10 @@ class Rollouts(Hook):
         self.split = split
         self.questions = self.sampler.questions(opened, settings.rollout, split)
         self.context = context
+        self.examples: Stream | None = None  # real ones, that are learned beside samples
+        if settings.data:
+            lookahead = settings.lookahead
+            self.examples = opened.dataset().stream(size, seed, lookahead=lookahead)
         self.constraint: Constraint | None = None
         self.last: Rolled | None = None
         self.nearest: Nearest | None = None  # made when it is first asked
@@ -146,6 +150,9 @@ class Rollouts(Hook):
                 batch[f"reward/{name}{OFF}"] = (values - target).abs()
         for name, values in watched.items():
             batch[f"watched/{name}"] = values
+        if self.examples is not None:
+            for name, values in self.examples.batch(position, examples).items():
+                batch[f"{DATA}{name}"] = values
         return batch
 
     def sources(self, position: int, examples: Tensor) -> list[Source]:
