@@ -21,7 +21,7 @@ from genwright.training.gradients import PlainGradients
 from genwright.training.settings import Optimizer, Training
 
 SIZE = 16
-POLICY = settings(kl=0.3, updates=2)
+POLICY = settings(kl=0.3, updates=2, data=0.5)
 
 
 class Given:

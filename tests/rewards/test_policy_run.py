@@ -166,9 +166,18 @@ def test_distinct_4_is_that_of_a_count():
         assert batch["distinct"][first].tolist() == [len(set(grams)), len(grams)]
 
 
-def test_a_run_that_stopped_goes_on_bit_for_bit(tmp_path):
+def test_real_examples_are_learned_beside_samples():
+    _, with_data = trained(40, settings(data=1.0))
+    _, without = trained(1)
+    assert "data_loss" not in without[0]
+    assert with_data[0]["data_loss"] > 1.5  # of log 7 = 1.95 nats
+    assert with_data[-1]["data_loss"] < 0.7
+
+
+@pytest.mark.parametrize("data", [0.0, 1.0])
+def test_a_run_that_stopped_goes_on_bit_for_bit(tmp_path, data):
     def session(folder):
-        policy = settings()
+        policy = settings(data=data)
         built = objective(policy)
         engine = Engine.alone(torch.device("cpu"))
         given = training(6, checkpoint_every=3)
