@@ -33,7 +33,17 @@ def assert_same(one, two, names):
         assert two[name] == pytest.approx(one[name], abs=1e-5), name
 
 
-MEANT = ("loss", "data_loss", "reward", "reward/share of a", "kl", "entropy", "length", "distinct_4", "ratio")
+MEANT = (
+    "loss",
+    "data_loss",
+    "reward",
+    "reward/share of a",
+    "kl",
+    "entropy",
+    "length",
+    "distinct_4",
+    "ratio",
+)
 
 
 def test_two_processes_have_the_gradient_of_one_on_a_given_rollout(tmp_path):

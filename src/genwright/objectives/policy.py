@@ -32,8 +32,8 @@ from genwright.core.contracts import Batch, Loss, Mean, Metrics, Ranks, Space, T
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
-from genwright.objectives import policy_gradient as pg
 from genwright.models.transformer import IGNORED
+from genwright.objectives import policy_gradient as pg
 from genwright.objectives.language import CausalObjective
 from genwright.objectives.terms import Rollout, Term
 from genwright.sampling.drawing import Decoding
