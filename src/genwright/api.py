@@ -12,6 +12,7 @@ from typing import Any
 from genwright.core.content import Drawn
 from genwright.core.parameters import parameters_named
 from genwright.recipe.schema import Recipe
+from genwright.rewards.alarm import ending
 from genwright.rewards.check import Check, check
 from genwright.rewards.frontier import frontier
 from genwright.rewards.frontier_points import Frontier
@@ -58,6 +59,12 @@ def train(
         else:
             train_here(request)
     return load(request.folder)
+
+
+def ended_early(run: Run) -> str:
+    """How a run ended that was stopped for gaming its reward, with its result and what can be done;
+    "" of any other run."""
+    return ending(run)
 
 
 def reward_list(word: str) -> Listing:

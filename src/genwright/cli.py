@@ -159,7 +159,10 @@ def train(
     )
     if "WORLD_SIZE" in os.environ:  # one of several processes: the one that started them speaks
         return
-    if done.step < done.recipe.training.steps:
+    stopped = api.ended_early(done)
+    if stopped:
+        print(f"{done.folder}: {stopped}")
+    elif done.step < done.recipe.training.steps:
         reached = f"step {done.step} of {done.recipe.training.steps}"
         print(f"{done.folder}: {reached}; the same command with --resume goes on")
     else:

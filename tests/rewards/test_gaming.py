@@ -5,16 +5,21 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from toy import objective, settings, stream
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
 from genwright.objectives.terms import Term
+from genwright.rewards.alarm import place
 from genwright.rewards.gaming import (
     FIRST,
-    LEAST,
+    HELD_OUT,
+    OF_POLICY,
     WINDOW,
+    Band,
     History,
+    Left,
     Real,
     Rule,
     band_of,
@@ -22,6 +27,7 @@ from genwright.rewards.gaming import (
     measured_of,
     noise_of,
     rows_of,
+    setting_of,
     unmoved,
 )
 from genwright.rewards.watching import watchers
@@ -30,9 +36,10 @@ from genwright.training import checkpoint
 from genwright.training.engine import Engine
 from genwright.training.records import read
 from genwright.training.session import Session
-from genwright.training.settings import Optimizer, Training, Watching
+from genwright.training.settings import Bands, Optimizer, Training, Watching
 
 REAL = {"watched/b": Real(0.2, 0.1)}
+LEAST = Bands().first_step
 
 
 def rows(steps, seed=0, **drifts):
@@ -114,7 +121,7 @@ def test_both_together_are_gaming_and_name_term_and_figure(name, drift, figure):
     assert step is not None and step > LEAST
     assert verdict.term.name == "a"
     assert [left.name for left in verdict.left] == [figure]
-    assert "gaming: a rose from 0.5" in verdict.text and f"while {figure}" in verdict.text
+    assert verdict.text.startswith("a rose from 0.5") and f" while {figure} " in verdict.text
 
 
 def test_the_loss_on_real_data_counts_from_one_evaluation_to_the_next():
@@ -201,9 +208,9 @@ def test_the_model_of_before_is_that_of_steps_that_have_not_moved():
 def test_a_history_is_as_long_as_what_the_rule_needs():
     history = History(rows(500))
     assert (len(history.first), len(history.last), history.steps) == (FIRST, WINDOW, 500)
-    band = band_of(history, "length", {})
+    band = band_of(history, "length", {}, Bands())
     assert band.low < 6.2 and band.high > 15.8
-    assert band_of(history, "watched/c", REAL) is None
+    assert band_of(history, "watched/c", REAL, Bands()) is None
 
 
 def test_rows_join_lines_of_a_step():
@@ -221,6 +228,88 @@ def test_rows_join_lines_of_a_step():
 def test_real_data_have_a_spread():
     found = measured_of({"x": [1.0, 3.0, math.nan], "y": [math.nan], "z": [0.5, 0.5]}, ["z"])
     assert found == {"x": Real(2.0, 1.0), "z": Real(0.5, 0.1)}
+
+
+# ---- what a person sets
+
+
+def test_a_band_says_by_how_much_it_was_left_and_which_setting_it_is_of():
+    left = Left("watched/b", 1.062, Band(2.875, 1.095, 4.5))
+    assert left.text == (
+        "watched/b fell from 2.875 to 1.062, which is 0.033 below its band (1.095 to 4.5, by"
+        " watching.bands.measures)"
+    )
+    left = Left("held_out.loss", 3.75, Band(2.0, -math.inf, 3.5))
+    assert left.text.endswith(
+        "rose from 2 to 3.75, which is 0.25 above its band (at most 3.5, by"
+        " watching.bands.held_out_loss)"
+    )
+
+
+def test_every_figure_of_every_policy_has_a_setting():
+    for name in (*OF_POLICY, HELD_OUT, "watched/b"):
+        setting = setting_of(name).removeprefix("watching.bands.")
+        assert setting in Bands.model_fields
+
+
+@pytest.mark.parametrize(
+    "drift, narrow, wide",
+    [
+        ({"distinct_4": -0.007}, {"distinct_4": (0.1, 0.5)}, {"distinct_4": (0.99, 0.5)}),
+        ({"entropy": -0.012}, {"entropy": (0.1, 0.5)}, {"entropy": (0.99, 0.5)}),
+        ({"length": 0.1}, {"length": (0.4, 0.1)}, {"length": (0.4, 2.0)}),
+        ({"kl": 0.02}, {"surprise": 0.02}, {"surprise": 3.0}),
+        ({"b": 0.003}, {"measures": 0.1}, {"measures": 10.0}),
+    ],
+)
+def test_a_narrower_band_is_left_earlier_and_a_wider_one_never(drift, narrow, wide):
+    found = rows(100, a=0.01, **drift)
+    usual, _ = verdict_of(found)
+    earlier, verdict = verdict_of(found, Rule([Term(measure="a")], REAL, (), Bands(**narrow)))
+    assert earlier < usual
+    assert verdict_of(found, Rule([Term(measure="a")], REAL, (), Bands(**wide))) == (None, None)
+    for left in verdict.left:
+        assert setting_of(left.name) in left.text
+
+
+def test_the_band_of_the_loss_on_real_data_can_be_narrowed():
+    found = rows(60, a=0.01)
+    found[20]["held_out.loss"] = 2.25
+    rule = Rule([Term(measure="a")], REAL, (), Bands(held_out_loss=0.1))
+    step, verdict = verdict_of(found, rule)
+    assert step == 20 and verdict.left[0].band.high == pytest.approx(2.2)
+    assert verdict_of(found) == (None, None)
+
+
+def test_the_first_step_that_is_judged_is_a_setting():
+    found = rows(60, a=0.05, distinct_4=-0.05)
+    steps = []
+    for first in (4, 8, 30):
+        rule = Rule([Term(measure="a")], REAL, (), Bands(first_step=first))
+        steps.append(verdict_of(found, rule)[0])
+    assert steps[0] <= steps[1] < steps[2] == 30
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"first_step": 3},
+        {"length": (1.2, 0.5)},
+        {"held_out_loss": -0.1},
+        {"surprise": math.inf},
+        {"entropy": (0.5,)},
+    ],
+)
+def test_bands_are_checked(wrong):
+    with pytest.raises(ValidationError):
+        Bands(**wrong)
+
+
+def test_the_result_of_a_run_is_said_as_it_is():
+    assert place(10, 12) == "the checkpoint of step 10, the last good one"
+    assert place(0, 14).startswith("the checkpoint of step 0, the model of before, for steps were")
+    assert "lower training.checkpoint_every" in place(0, 14)
+    assert place(0, 0).endswith("the model of before, for no later step is known to be good")
 
 
 # ---- runs
@@ -274,7 +363,8 @@ def test_gaming_ends_the_run_and_keeps_the_last_good_checkpoint(gamed):
     step = int(result.name[5:])
     assert step < state.step and step % 5 == 0
     assert Run(folder).step == step, "what is sampled and measured"
-    assert f"the checkpoint of step {step}, the last good one" in event["event"]
+    assert f"its result is {place(step, event['good'])}" in event["event"]
+    assert (event["gamed"], event["result"]) == ("share of a", step)
 
 
 def test_an_alarm_shows_the_samples_that_earned_most(gamed):

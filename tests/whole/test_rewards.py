@@ -167,6 +167,48 @@ def test_processes_are_named_it_too(tmp_path, few, mine):
     assert words[-2:] == ["--reward", f"{mine}:sevens"]
 
 
+# ---- a run that games its reward
+
+GAMES = {
+    "training.steps": 60,
+    "training.batch_size": 16,
+    "training.checkpoint_every": 5,
+    "training.optimizer.learning_rate": 0.02,
+    "objective.kl": 0,
+    "watching.may_change": [],
+}
+
+
+def test_a_run_that_was_stopped_for_gaming_says_what_it_found_and_what_helps(
+    tmp_path, base, few, mine, capsys
+):
+    """Nobody is told to go on with --resume, which would end at once again."""
+    folder = tmp_path / "run"
+    words = [f"--reward={mine}:sevens", "--run", folder, *words_of(few | GAMES)]
+    code, out, said = command(capsys, "train", "arithmetic", "--from", base.folder, *words)
+    assert code == 0
+    run = genwright.load(folder)
+    event = [record for record in run.records if "event" in record][-1]
+    step = event["step"]
+    assert event["gamed"] == "sevens" and "gaming: sevens rose from" in said
+    assert run.step == event["result"] < step
+    line = out.strip()
+    assert line.startswith(f"{folder}: stopped at step {step} of 60, for it gamed sevens: ")
+    assert f"the run's result is the checkpoint of step {run.step}, " in line
+    assert "in another run weigh sevens less, raise objective.kl, or reward what went" in line
+    assert "--resume" not in out
+    assert "go on with" not in said
+    code, again, _ = command(capsys, "train", "arithmetic", "--resume", "--quiet", *words)
+    assert code == 0
+    assert again.startswith(f"{folder}: stopped at step {step + 1} of 60, for it gamed sevens")
+    page = run.report(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"stopped at step {step + 1} of 60, shown as of step {run.step}" in page
+    assert f"It gamed its reward: at step {step} sevens rose from" in page
+    words += ["watching.on_gaming=warn", f"training.steps={step + 2}"]
+    code, out, _ = command(capsys, "train", "arithmetic", "--resume", *words)
+    assert out.startswith(f"{folder}: done; look at it with")
+
+
 # ---- reward check and list
 
 

@@ -8,20 +8,20 @@ function of the records of the steps so far:
    moved (`MOVED` nats a sample). How much a step's mean varies by chance: from the differences of
    one step to the next among the first `FIRST` steps, which a slow drift does not widen.
 2. Each figure has a band around that (`band_of`): its noise, and a margin that honest learning
-   needs. Watched measures may lie anywhere between the model of before and real data, or the spread
-   of real data beyond. Entropy, distinct 4-grams and length may change by a share. So may the
-   surprise, what a token of the policy costs the model of before (entropy + kl, in nats): a policy
-   that keeps to the likely part of what it knew surprises no more than before, one that writes what
-   it never would have does. The loss on real held-out data, which is measured on the schedule of
-   evaluations, may rise by a share, and a large one: it rises wherever a policy keeps to a part of
-   the data.
+   needs (`training.settings.Bands`). Watched measures may lie anywhere between the model of before
+   and real data, or the spread of real data beyond. Entropy, distinct 4-grams and length may change
+   by a share. So may the surprise, what a token of the policy costs the model of before (entropy +
+   kl, in nats): a policy that keeps to the likely part of what it knew surprises no more than
+   before, one that writes what it never would have does. The loss on real held-out data, which is
+   measured on the schedule of evaluations, may rise by a share, and a large one: it rises wherever
+   a policy keeps to a part of the data.
 3. A figure has left where its mean over the last `WINDOW` steps is out of its band. A term has
    risen where its mean over them is above that of before by more than its noise.
 4. Gaming is both at once. The term that is named is the one that added most to the reward.
 5. The last good step is the last at which all figures were inside narrower bands, of half the
    margin. The run's result is the last scheduled checkpoint up to there.
 
-The margins were chosen on runs of `benchmarks/rewards_gaming.py` with seeds that it does not
+The usual margins were chosen on runs of `benchmarks/rewards_gaming.py` with seeds that it does not
 report. What the rule cannot see: what no figure of it measures, and what was there from the first
 step on.
 """
@@ -37,29 +37,17 @@ from typing import Any, NamedTuple
 
 from genwright.evaluation.figure import number
 from genwright.objectives.terms import OFF, Term
+from genwright.training.settings import Bands
 
 FIRST = 20  # steps by which noise is known
-LEAST = 8  # of them, before which nothing is said
 WINDOW = 8  # last steps whose mean is judged
 RECENT = 4  # last steps whose mean tells whether a step is good
 MOVED = 0.02  # nats a sample from the reference, up to which a policy is still the model of before
 SURE = 4.0  # standard errors that a figure may be off by chance
-# name of a figure -> by what share of the value of before it may fall and rise
-SHARES = {
-    "distinct_4": (0.4, 0.5),
-    "entropy": (0.5, 0.5),
-    "length": (0.4, 0.6),
-    "surprise": (math.inf, 0.2),
-}
-SPREADS = 1.0  # spreads of real data that a watched measure may lie outside of what is usual
-LOSS = 0.75  # share that the loss on real held-out data may rise by
 LEAST_SPREAD = 0.1  # of a measure that is a share
 HELD_OUT = "held_out.loss"
 WATCHED = "watched/"
-REMEDY = (
-    "try more of objective.kl, a term for what went wrong, or fewer steps; where the change is"
-    " wanted, name the figure in watching.may_change"
-)
+OF_POLICY = ("distinct_4", "entropy", "length", "surprise")  # figures that every policy has
 
 Row = Mapping[str, float]  # of a step: its numbers by name
 Rows = Sequence[Row]  # of steps, oldest first
@@ -88,6 +76,21 @@ class Left(NamedTuple):
     now: float
     band: Band
 
+    @property
+    def text(self) -> str:
+        """Where it went, and by how much too far."""
+        before, low, high = self.band
+        went = "rose" if self.now > high else "fell"
+        beyond = self.now - high if self.now > high else low - self.now
+        side = "above" if self.now > high else "below"
+        allowed = f"{number(low)} to {number(high)}"
+        if math.isinf(low):
+            allowed = f"at most {number(high)}"
+        return (
+            f"{self.name} {went} from {number(before)} to {number(self.now)}, which is"
+            f" {number(beyond)} {side} its band ({allowed}, by {setting_of(self.name)})"
+        )
+
 
 class Risen(NamedTuple):
     """A term that is better than before. gain: what that adds to the reward."""
@@ -107,22 +110,22 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """A sentence with a remedy."""
+        """What was found: the term, what it was paid with, and how far that has gone."""
         term = self.term
         rose = "rose" if term.now > term.before else "fell, as it shall,"
-        figures = ", and ".join(_went(each) for each in self.left)
+        figures = ", and ".join(each.text for each in self.left)
         return (
-            f"gaming: {term.name} {rose} from {number(term.before)} to {number(term.now)}"
-            f" while {figures}; {REMEDY}"
+            f"{term.name} {rose} from {number(term.before)} to {number(term.now)} while {figures}"
         )
 
 
-def _went(left: Left) -> str:
-    """Where a figure went, in words."""
-    before, low, high = left.band
-    if left.now > high:
-        return f"{left.name} rose to {number(left.now)} ({number(before)}, at most {number(high)})"
-    return f"{left.name} fell to {number(left.now)} ({number(before)}, at least {number(low)})"
+def setting_of(name: str) -> str:
+    """The setting that says how far a figure may go."""
+    if name == HELD_OUT:
+        return "watching.bands.held_out_loss"
+    if name in OF_POLICY:
+        return f"watching.bands.{name}"
+    return "watching.bands.measures"
 
 
 # ---- what the model of before is like
@@ -225,6 +228,7 @@ def band_of(
     history: History,
     name: str,
     real: Mapping[str, Real],
+    bands: Bands,
     window: int = WINDOW,
     share: float = 1.0,
 ) -> Band | None:
@@ -232,23 +236,33 @@ def band_of(
     against it. share: of the margin that honest learning needs."""
     if name == HELD_OUT:
         before = history.before
-        return Band(before, -math.inf, before + share * LOSS * abs(before))
+        return Band(before, -math.inf, before + share * bands.held_out_loss * abs(before))
     found = early(history.first, name)
     if found is None:
         return None
     by_chance = SURE * found.error(window)
-    if name in SHARES:
-        down, up = SHARES[name]
+    if name in OF_POLICY:
+        down, up = margins(bands)[name]
         low = found.before * (1 - share * down) - by_chance
         high = found.before * (1 + share * up) + by_chance
         return Band(found.before, low, high)
     usual = real.get(name)
     if usual is None or not usual.spread > 0:
         return None
-    margin = share * SPREADS * usual.spread + by_chance
+    margin = share * bands.measures * usual.spread + by_chance
     low = min(found.before, usual.mean) - margin
     high = max(found.before, usual.mean) + margin
     return Band(found.before, low, high)
+
+
+def margins(bands: Bands) -> dict[str, tuple[float, float]]:
+    """Name of a figure that every policy has -> the shares that it may fall and rise by."""
+    return {
+        "distinct_4": bands.distinct_4,
+        "entropy": bands.entropy,
+        "length": bands.length,
+        "surprise": (math.inf, bands.surprise),
+    }
 
 
 def now_of(history: History, name: str, window: int) -> float:
@@ -264,25 +278,27 @@ def now_of(history: History, name: str, window: int) -> float:
 
 class Rule:
     """The rule of a run. terms: what is rewarded. real: watched measures of real data, by the name
-    of their figure. may_change: names of figures that may leave their bands."""
+    of their figure. may_change: names of figures that may leave their bands. bands: the margins."""
 
     def __init__(
         self,
         terms: Sequence[Term],
         real: Mapping[str, Real],
         may_change: Iterable[str] = (),
+        bands: Bands = Bands(),  # noqa: B008 - settings do not change
     ):
         self.terms = terms
         self.real = real
+        self.bands = bands
         free = set(may_change)
         self.figures = []
-        for name in (*SHARES, HELD_OUT, *real):
+        for name in (*OF_POLICY, HELD_OUT, *real):
             if name not in free and name.removeprefix(WATCHED) not in free:
                 self.figures.append(name)
 
     def verdict(self, history: History) -> Verdict | None:
         """What is gamed at the last of these steps; None where nothing is."""
-        if history.steps < LEAST:
+        if history.steps < self.bands.first_step:
             return None
         left = self.left(history, WINDOW, 1.0)
         if not left:
@@ -295,7 +311,7 @@ class Rule:
     def is_good(self, history: History) -> bool:
         """Whether all figures are well inside their bands at the last of these steps; so is step 0,
         and it is not known of the first steps after it."""
-        if history.steps < LEAST:
+        if history.steps < self.bands.first_step:
             return history.steps == 0
         return not self.left(history, RECENT, 0.5)
 
@@ -303,7 +319,7 @@ class Rule:
         """The figures that are out of their bands; window, share: as of `band_of`."""
         found = []
         for name in self.figures:
-            band = band_of(history, name, self.real, window, share)
+            band = band_of(history, name, self.real, self.bands, window, share)
             now = now_of(history, name, window)
             if band is not None and (now < band.low or now > band.high):
                 found.append(Left(name, now, band))

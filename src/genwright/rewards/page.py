@@ -22,7 +22,7 @@ from genwright.rewards.frontier_chart import frontier_html
 from genwright.rewards.frontier_points import read_frontier
 from genwright.rewards.reward import Reward
 from genwright.rewards.rollout_log import FILE
-from genwright.rewards.verdict import known, moved_away, verdict
+from genwright.rewards.verdict import gamed, known, moved_away, verdict
 from genwright.runs.content import kind_of
 from genwright.runs.trained import TrainedRun
 from genwright.training.records import read
@@ -49,7 +49,8 @@ def lead(run: TrainedRun) -> Lead:
         found = before_after(run)
     except GenwrightError as problem:
         return Lead(
-            f"What it earns could not be measured again: {problem} {recorded(run.records)}",
+            f"{gamed(run.records, run.step)}What it earns could not be measured again: {problem}"
+            f" {recorded(run.records)}",
             curves=["reward", *CURVES],
             own_loss=True,
         )

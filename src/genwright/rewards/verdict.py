@@ -9,13 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from genwright.evaluation.figure import number
+from genwright.rewards.alarm import GAMED
 from genwright.rewards.before_after import BeforeAfter, difference, mean_of
 
 SURE = 2.0  # standard errors by which the reward must have changed
 FAR = 3.0  # and by which one of many other measures must have moved away from real data
 NAMED = 3  # measures that are named
 HELD_OUT = "held_out"
-GAMED = "gaming: "
 
 
 def verdict(found: BeforeAfter, records: Sequence[Mapping[str, Any]], step: int) -> str:
@@ -28,17 +28,23 @@ def verdict(found: BeforeAfter, records: Sequence[Mapping[str, Any]], step: int)
     if len(parts) > 1:
         sentence = f"{', '.join(parts[:-1])} and {sentence}"
     capital = sentence[:1].upper() + sentence[1:]
-    return f"{_gamed(records, step)}{capital}."
+    return f"{gamed(records, step)}{capital}."
 
 
-def _gamed(records: Sequence[Mapping[str, Any]], step: int) -> str:
-    """The alarm, if one rang."""
+def gamed(records: Sequence[Mapping[str, Any]], step: int) -> str:
+    """Sentences on the first alarm, with a space behind; "" where none rang. The arguments: as of
+    `verdict`."""
     for record in records:
         text = str(record.get("event", ""))
         if text.startswith(GAMED):
             what = text.removeprefix(GAMED).partition(";")[0]
             at = int(record["step"])
-            shown = "the last good one" if step < at else "after that"
+            if step == 0:
+                shown = "the model of before, for no checkpoint behind it was good"
+            elif step < at:
+                shown = "the last good one"
+            else:
+                shown = "after that"
             return (
                 f"It gamed its reward: at step {at:,} {what}. What follows is of step {step:,},"
                 f" {shown}. "

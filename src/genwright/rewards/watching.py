@@ -18,10 +18,11 @@ from genwright.core.content import Measure
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import register
 from genwright.evaluation.figure import number
+from genwright.rewards.alarm import event_of
 from genwright.rewards.floors import real_samples
 from genwright.rewards.gaming import (
     HELD_OUT,
-    SHARES,
+    OF_POLICY,
     WATCHED,
     History,
     Real,
@@ -46,15 +47,14 @@ SHOWN = 5  # samples that an alarm shows
 CHARACTERS = 160  # of a sample on a terminal
 REAL = 128  # real samples of which watched measures are known
 PATIENCE = 10.0  # times the time limit that each measure may take for them: they may be long
-GO_ON = "train --resume watching.on_gaming=warn"
 
 
 class Found(NamedTuple):
-    """What rank 0 tells the others after a step. good: the last good step. text: of an alarm, "" of
-    none. result: the step of the checkpoint that is the run's result, where the run shall stop."""
+    """What rank 0 tells the others after a step. good: the last good step. rings: whether an alarm
+    does. result: the step of the checkpoint that is the run's result, where the run shall stop."""
 
     good: int
-    text: str
+    rings: bool
     result: int | None
 
 
@@ -85,8 +85,8 @@ class Gaming(Hook):
         self.session.good = found.good
         self.session.result = found.result
         self.stopping = found.result is not None
-        if found.text and self.session.engine.main:
-            self.say(state.step, found)
+        if found.rings and self.verdict is not None:  # which is known on rank 0
+            self.say(state.step, self.verdict, found)
 
     def stop(self, state: State) -> bool:
         """Whether gaming ends the run."""
@@ -98,7 +98,12 @@ class Gaming(Hook):
         """What follows from a step's record, and from all before it."""
         if self.rule is None:
             real = real_measures(self.stream)
-            self.rule = Rule(self.stream.settings.rewards, real, self.settings.may_change)
+            self.rule = Rule(
+                self.stream.settings.rewards,
+                real,
+                self.settings.may_change,
+                self.settings.bands,
+            )
         if step != self.history.steps + 1 or step == 1:
             self.history = History()
             self.good = 0
@@ -110,12 +115,12 @@ class Gaming(Hook):
         was_gamed = self.verdict is not None
         self.take(self.rule, row_of(record))
         if self.verdict is None:
-            return Found(self.good, "", None)
+            return Found(self.good, False, None)
         if self.settings.on_gaming == "stop":
             place = checkpoint.newest(self.session.root, before=self.good)
             result = 0 if place is None else int(place.name[5:])
-            return Found(self.good, self.verdict.text, result)
-        return Found(self.good, "" if was_gamed else self.verdict.text, None)
+            return Found(self.good, True, result)
+        return Found(self.good, not was_gamed, None)
 
     def take(self, rule: Rule, row: Mapping[str, float]) -> None:
         """Takes in one step more."""
@@ -124,16 +129,11 @@ class Gaming(Hook):
         if rule.is_good(self.history):
             self.good = self.history.steps
 
-    def say(self, step: int, found: Found) -> None:
+    def say(self, step: int, verdict: Verdict, found: Found) -> None:
         """Writes and shows an alarm with its samples."""
-        text = found.text
-        if found.result is not None:
-            text += (
-                f". The run ends; its result is the checkpoint of step {found.result:,}, the last"
-                f" good one; to go on all the same: {GO_ON}"
-            )
-        self.session.note({"step": step, "event": text})
-        log.warning(f"step {step}: {text}")
+        event = event_of(step, verdict, found.good, found.result)
+        self.session.note(event)
+        log.warning(f"step {step}: {event['event']}")
         rows = self.best_rows()
         self.samples.write(step, rows, alarm="gaming")
         for row in rows:
@@ -160,7 +160,7 @@ class Gaming(Hook):
 
 def check_names(names: Sequence[str], watched: Mapping[str, Measure]) -> None:
     """Raises GenwrightError for a name that is none of a figure."""
-    known = [*SHARES, HELD_OUT, *watched]
+    known = [*OF_POLICY, HELD_OUT, *watched]
     for name in names:
         if name.removeprefix(WATCHED) not in known:
             raise GenwrightError(

@@ -81,6 +81,8 @@ def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
     last = max((record["step"] for record in records), default=0)
     steps = recipe.training.steps
     status = "finished" if last >= steps else f"stopped at step {last} of {steps}"
+    if evaluation.step < last:
+        status += f", shown as of step {evaluation.step}"
     first = lead_of(run)
     return RunData(
         name=name,

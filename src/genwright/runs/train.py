@@ -159,7 +159,7 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
         measure = _with_progress(measure, live)
     session = _session(recipe, folder, objective, stream, engine, measure, live)
     step, ended = _run(session, request, recipe, live)
-    if ended == "interrupted":
+    if ended == "interrupted" and session.result is None:
         words = ["genwright", "train", request.word, "--run", str(folder), "--resume"]
         for own in request.measures:
             words += ["--reward", own.word]

@@ -7,6 +7,8 @@ from pydantic import Field
 from genwright.core.registry import Settings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+Fall = Annotated[float, Field(ge=0, le=1)]
+Rise = Annotated[float, Field(ge=0, le=1000)]
 
 
 class Optimizer(Settings):
@@ -67,6 +69,29 @@ class Guard(Settings):
     """How often a run may roll back before it stops."""
 
 
+class Bands(Settings):
+    """How far figures of a policy may go while its reward rises, until that is called gaming. A
+    share is of what the figure was at first; chance (4 standard errors) widens all but the loss."""
+
+    first_step: int = Field(8, ge=4)
+    """Step that is judged first; before it, too little is known of what varies by chance."""
+    distinct_4: tuple[Fall, Rise] = (0.4, 0.5)
+    """Different 4-grams among the candidates of a question: shares that they may fall and rise
+    by."""
+    entropy: tuple[Fall, Rise] = (0.5, 0.5)
+    """Nats a token: shares that it may fall and rise by."""
+    length: tuple[Fall, Rise] = (0.4, 0.6)
+    """Tokens a sample: shares that it may fall and rise by."""
+    surprise: Rise = 0.2
+    """What a token costs the model of before (entropy + kl, in nats): share that it may rise by."""
+    held_out_loss: Rise = 0.75
+    """Nats a token of real held-out data: share that it may rise by. It is measured every
+    training.evaluate_every steps."""
+    measures: Rise = 1.0
+    """Watched measures: standard deviations of real samples that they may lie beyond real data, and
+    beyond what they were."""
+
+
 class Watching(Settings):
     """What is looked for while a run trains, and what an alarm does."""
 
@@ -81,6 +106,8 @@ class Watching(Settings):
     may_change: tuple[str, ...] = ()
     """Figures that a policy may change as much as it likes, such as length or a measure: that is no
     gaming."""
+    bands: Bands = Bands()
+    """How far the others may go."""
     logged: int = Field(4, ge=0)
     """Samples of a rollout that are written into rollouts.jsonl; of later steps, fewer steps."""
     coverage: float = Field(0.5, ge=0, le=1)
