@@ -1,0 +1,180 @@
+"""What a corpus is, as settings: the file corpus.yaml.
+
+    name: mine
+    sources: [{kind: files, path: notes/}, {kind: html, path: pages/, licence: CC-BY-4.0}]
+    filters: [gopher, c4, {personal-data: redact}, {attribute: words, at_most: 20000}]
+    deduplicate: {similarity: 0.8, recall: 0.95}
+    mix: {weights: {source: {notes: 2, pages: 1}}, tokens: 5e7, held_out: 0.02}
+
+Worker processes import this module: it must not import torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from genwright.core.corpus import RawSource, Rule, RuleSet, rules_of
+from genwright.core.errors import GenwrightError, did_you_mean
+from genwright.core.registry import Settings, settings_of
+
+OWN = "own"  # beginning of the reasons of a person's own rules
+UNIT_INTERVAL = {"ge": 0, "le": 1}
+
+
+class Near(Settings):
+    """How near copies are found."""
+
+    similarity: float = Field(0.8, gt=0, le=1)
+    """Jaccard similarity, of their sets of five words, from which a document is a near copy."""
+    recall: float = Field(0.95, gt=0, lt=1)
+    """Share of the near copies of exactly that similarity that are to be found, expected."""
+    memory: float = Field(1e9, ge=1e6)
+    """Bytes that finding them may take, about, in all processes together."""
+
+
+class Mix(Settings):
+    """What of a corpus is trained on, how often, and what is held out."""
+
+    weights: dict[str, dict[str, float]] = {}
+    """Label -> value -> how often its documents are repeated, on average, beside others: source,
+    licence, language. 0 leaves them out; values that are not named have 1."""
+    tokens: float | None = Field(None, gt=0)
+    """Budget, in tokens of about four bytes; without one, all there is, once."""
+    held_out: float = Field(0.02, ge=0, lt=1)
+    """Share of the bytes that is never trained on: whole clusters of copies."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Which documents are taken where the budget is less than there is."""
+
+
+class Source(Settings):
+    """Where raw files come from. raw: the settings of its kind (`core.corpus.RawSource`)."""
+
+    name: str
+    licence: str = ""
+    """An SPDX identifier, of documents that say none of their own."""
+    raw: Any
+
+
+class Filter(Settings):
+    """A rule set by name, with an option; or a rule of a person's own."""
+
+    rules: str = ""
+    option: str = ""
+    attribute: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Filter:
+        if self.attribute and self.at_least is None and self.at_most is None:
+            raise GenwrightError(
+                f"the filter of {self.attribute} has no bound", "give at_least, at_most or both"
+            )
+        return self
+
+
+def _source(value: Any) -> Any:
+    """{kind, path, ..., name, licence} -> a `Source`."""
+    if isinstance(value, Source):
+        return value
+    if not isinstance(value, Mapping):
+        raise GenwrightError(f"sources has {value!r}", "write each as {kind: files, path: FOLDER}")
+    given = dict(value)
+    licence = given.pop("licence", "")
+    name = given.pop("name", "")
+    cls = settings_of("raw", given.get("kind", "files"), "the kind of a source")
+    raw = cls(**given)
+    path = getattr(raw, "path", "")
+    first = path if isinstance(path, str) else next(iter(path), "")
+    return Source(name=name or Path(first).name or str(given["kind"]), licence=licence, raw=raw)
+
+
+def _filter(value: Any) -> Any:
+    """gopher | {personal-data: redact} | {attribute: words, at_most: 9} -> a `Filter`."""
+    if isinstance(value, str):
+        return Filter(rules=value)
+    if isinstance(value, Mapping) and "attribute" not in value and "rules" not in value:
+        if len(value) != 1:
+            raise GenwrightError(
+                f"filters has {dict(value)!r}", "write one rule set an entry: {personal-data: drop}"
+            )
+        ((name, option),) = value.items()
+        return Filter(rules=str(name), option=str(option))
+    return value
+
+
+class CorpusRecipe(Settings):
+    """What a corpus is made of."""
+
+    name: str
+    """What it is called; the default folder is corpora/NAME."""
+    content: str = "text"  # type: ignore[misc]  # of settings a class variable, here one of them
+    """The kind of content."""
+    sources: tuple[Annotated[Source, BeforeValidator(_source)], ...] = Field(min_length=1)
+    """Where raw files come from."""
+    filters: tuple[Annotated[Filter, BeforeValidator(_filter)], ...] = ()
+    """What a document must satisfy to be kept, in order: the first rule that it breaks is the
+    reason it is dropped for."""
+    deduplicate: Near | None = Near()
+    """How near copies are found, which are dropped but for one; null: no copy is dropped."""
+    mix: Mix = Mix()
+    """What of it is trained on."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> CorpusRecipe:
+        names = [source.name for source in self.sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise GenwrightError(
+                    f"two sources are called {name!r}", "give each a name of its own: name: WORD"
+                )
+        self.rule_sets()
+        return self
+
+    def rule_sets(self) -> list[RuleSet]:
+        """The rules of the filters, in order. Raises GenwrightError for unknown ones."""
+        known = rules_of(self.content)
+        found = []
+        for each in self.filters:
+            if each.attribute:
+                found.append(_own_rule(each))
+                continue
+            if each.rules not in known:
+                raise GenwrightError(
+                    f"filters names {each.rules!r}", did_you_mean(each.rules, known)
+                )
+            found.append(_with_option(known[each.rules], each.option))
+        return found
+
+
+def _own_rule(given: Filter) -> RuleSet:
+    reason = f"{OWN}.{given.attribute}"
+    rule = Rule(reason, given.attribute, given.at_least, given.at_most)
+    return RuleSet(reason, (rule,), ())
+
+
+def _with_option(rules: RuleSet, option: str) -> RuleSet:
+    """A set as an option has it."""
+    if rules.make is None:
+        if option:
+            raise GenwrightError(
+                f"the filter {rules.name} has no option {option!r}", f"write only {rules.name}"
+            )
+        return rules
+    return rules.make(option or next(iter(rules.options), ""))
+
+
+def raw_source(kind: str, settings: Mapping[str, Any]) -> RawSource:
+    """The source of these settings, in a worker process."""
+    cls: Any = settings_of("raw", kind)
+    made: RawSource = cls(**settings)
+    return made
+
+
+def titles(sets: Sequence[RuleSet]) -> list[str]:
+    """The reasons that documents may be dropped for, in the order in which rules are asked."""
+    return [rule.reason for each in sets for rule in each.rules]
