@@ -90,9 +90,15 @@ def test_sums_of_rows_are_attention(variant, padded, monkeypatch):
     assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5
 
 
+@pytest.mark.parametrize("sums_of_rows", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
 @torch.inference_mode()
-def test_a_prompt_of_several_rows_is_read_once(padded):
+def test_a_prompt_of_several_rows_is_read_once(padded, sums_of_rows, monkeypatch):
+    if sums_of_rows:
+        monkeypatch.setattr(cached_attention, "_MANY", 1)
+        monkeypatch.setattr(cached_attention, "_BLOCK", 4)
+        if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+            pytest.skip("this processor always multiplies")
     model = build(preset="nanochat")
     which = torch.tensor([1, 0, 1, 1, 0, 0])
     tokens = torch.randint(19, (2, 14))[which]
@@ -104,6 +110,9 @@ def test_a_prompt_of_several_rows_is_read_once(padded):
     step = FoldedStepper(model)
     logits = [step.start(tokens[:, :6], None if real is None else real[:, :6], 14)]
     handle.remove()
+    if sums_of_rows:
+        # keys of each prompt are kept once: (prompts * heads * blocks * head width, 4)
+        assert step.attention.prompt_keys[0].shape == (2 * 4 * 2 * 8, 4)
     logits += [step.step(tokens[:, i]) for i in range(6, 14)]
     assert seen == [2]
     assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5

@@ -5,22 +5,24 @@
 which streams through the cache at two to three times the speed of products of single rows: what a
 query takes from values is the sum of their rows, weighted by its chances; and its scores against a
 block of keys that lie transposed are the sum of the block's rows, weighted by the query's features.
-It takes longer to begin, so that it pays from many rows on.
+It takes longer to begin, so that it pays from many rows on. From many rows on, too, the time goes
+by in reading the cache; so rows that have one prompt read one copy of it.
 
-Shapes: M rows times key-value heads, G queries a key, D head width, P positions so far.
+Shapes: M rows times key-value heads, N the same of prompts that differ, G queries a key, D head
+width, P positions so far.
 """
 
+import math
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from genwright.models.cache import Cache
-
 # features of all queries of a step from which sums of rows pay
 _MANY = 4096
 _BLOCK = 64  # positions of keys that lie together
+_ALIGNED = 16  # what the size of a smaller block is a multiple of: a cache line
 
 
 class CachedAttention(Protocol):
@@ -30,22 +32,33 @@ class CachedAttention(Protocol):
     def begin(self, place: int) -> None:
         """A step begins, whose new position is `place`; all before it are filled."""
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
-        """Keeps a layer's new key and value (M, D), and writes what its queries (M, G, D) take from
-        all values to `out` (M, G, D)."""
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Keeps a layer's new key and value (M, D); (M, G, D), what its queries (M, G, D) take from
+        all values."""
 
 
 def cached_attention(
-    cache: Cache, keys: Tensor, length: int, groups: int, hidden: Tensor | None
+    keys: Tensor,
+    values: Tensor,
+    prompt_of: Tensor | None,
+    length: int,
+    groups: int,
+    hidden: Tensor | None,
 ) -> CachedAttention:
-    """The faster form. cache: what was read. keys: (depth, M, D, P) of it, transposed, rotated and
-    scaled. length: positions there is to be room for. groups: G. hidden: (M, 1, length), added to
-    scores, or None."""
-    values = cache.values.flatten(1, 2)  # (depth, M, P, D)
-    merged = keys.shape[1] * keys.shape[2]
+    """The faster form. keys: (depth, N, D, P) of what was read, transposed, rotated and scaled.
+    values: (depth, N, P, D) of it. prompt_of: (M,) int64, which of the N each of M goes on from;
+    None: each from its own. length: positions there is to be room for. groups: G. hidden: (M, 1,
+    length), added to scores, or None."""
+    prompts, width = keys.shape[1:3]
+    merged = prompts if prompt_of is None else len(prompt_of)
     vectorised = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
-    if groups == 1 and merged >= _MANY and keys.is_cpu and vectorised:
-        return BaggedAttention(keys, values, length, hidden)
+    if groups == 1 and merged * width >= _MANY and keys.is_cpu and vectorised:
+        if prompt_of is None:
+            prompt_of = torch.arange(prompts)
+        return BaggedAttention(keys, values, prompt_of, length, hidden)
+    if prompt_of is not None:
+        keys = keys[:, prompt_of]
+        values = values[:, prompt_of]
     return BatchedAttention(keys, values, length, hidden)
 
 
@@ -73,7 +86,7 @@ class BatchedAttention:
         self.held_values = self.values[:, :, :end].unbind()
         self.hidden = None if self.all_hidden is None else self.all_hidden[..., :end]
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """See `CachedAttention`."""
         self.new_keys[layer].copy_(key)
         self.new_values[layer].copy_(value)
@@ -81,60 +94,110 @@ class BatchedAttention:
             scores = torch.bmm(query, self.held_keys[layer])  # (M, G, P)
         else:
             scores = torch.baddbmm(self.hidden, query, self.held_keys[layer])
-        torch.bmm(scores.softmax(-1), self.held_values[layer], out=out)
+        return torch.bmm(scores.softmax(-1), self.held_values[layer])
 
 
 class BaggedAttention:
-    """See the module; one query a key. Keys lie in blocks: (depth, blocks, M, D, _BLOCK); what is
-    not filled yet is 0."""
+    """See the module; one query a key. Positions of prompts, which several rows share, lie apart
+    from those of what is drawn:
 
-    def __init__(self, keys: Tensor, values: Tensor, length: int, hidden: Tensor | None):
-        depth, merged, width, time = keys.shape
-        blocks = -(-length // _BLOCK)
-        padded = F.pad(keys, (0, blocks * _BLOCK - time))
-        self.keys = padded.unflatten(3, (blocks, _BLOCK)).permute(0, 3, 1, 2, 4).contiguous()
-        self.values = keys.new_empty(depth, merged, length, width)
-        self.values[:, :, :time] = values
+    keys: (depth, rows, positions of a block), D rows to a block: (N, blocks, D) of prompts, and
+    (blocks, M, D) of what is drawn. values: (depth, rows, D), a row to a position: (N, P) of
+    prompts, followed by (blocks, M, _BLOCK) of what is drawn. A block of all M is followed by the
+    next block of all, so that what is filled lies together: it is read up to twice as fast as with
+    gaps. What is not filled is never looked at.
+    """
+
+    def __init__(
+        self,
+        keys: Tensor,
+        values: Tensor,
+        prompt_of: Tensor,
+        length: int,
+        hidden: Tensor | None,
+    ):
+        depth, prompts, width, time = keys.shape
+        merged = len(prompt_of)
+        blocks = -(-(length - time) // _BLOCK)
+        self.merged = merged
+        self.width = width
+        self.time = time
         self.all_hidden = hidden
-        # rows of features that a block's scores are sums of, and of positions for values
-        self.features = torch.arange(blocks * merged * width)
-        self.first_feature = torch.arange(0, blocks * merged * width, width)
-        positions = torch.arange(merged)[:, None] * length + torch.arange(length)
-        self.all_positions = positions  # (M, length)
-        self.feature_rows = self.keys.view(depth, -1, _BLOCK).unbind()
-        self.value_rows = self.values.view(depth, -1, width).unbind()
+
+        block = min(_BLOCK, -(-time // _ALIGNED) * _ALIGNED)
+        self.prompt_blocks = -(-time // block)
+        padded = F.pad(keys, (0, self.prompt_blocks * block - time))
+        in_blocks = padded.unflatten(3, (self.prompt_blocks, block)).transpose(2, 3)
+        self.prompt_keys = in_blocks.reshape(depth, -1, block).unbind()
+        # (M, blocks, D): the rows that the scores of each of M are sums of
+        features = _numbers(prompts, self.prompt_blocks, width)[prompt_of]
+        self.prompt_features = features.flatten()
+        self.first_of_prompt = _starts(merged * self.prompt_blocks, width)
+
+        self.keys = keys.new_empty(depth, blocks, merged, width, _BLOCK)
+        self.drawn_keys = self.keys.view(depth, -1, _BLOCK).unbind()
+        self.features = _numbers(blocks, merged, width).transpose(0, 1)
+        self.blocks = 0  # of what is drawn so far
+
+        read = prompts * time
+        values_of_all = keys.new_empty(depth, read + blocks * merged * _BLOCK, width)
+        values_of_all[:, :read] = values.flatten(1, 2)
+        self.all_values = values_of_all.unbind()
+        self.values = values_of_all[:, read:].view(depth, blocks, merged, _BLOCK, width)
+        # (M, positions): the rows that what each of M takes is a sum of
+        positions = _numbers(blocks, merged, _BLOCK).transpose(0, 1).flatten(1) + read
+        self.positions = torch.cat([_numbers(prompts, time)[prompt_of], positions], 1)
 
     def begin(self, place: int) -> None:
         """See `CachedAttention`."""
-        _, _, merged, width, _ = self.keys.shape
         self.end = place + 1
-        self.blocks = place // _BLOCK + 1
-        self.new_keys = self.keys[:, place // _BLOCK, :, :, place % _BLOCK].unbind()
-        self.new_values = self.values.select(2, place).unbind()
-        self.scored = self.features[: self.blocks * merged * width]
-        self.first_scored = self.first_feature[: self.blocks * merged]
-        self.summed = self.all_positions[:, : self.end].flatten()
-        self.first_summed = torch.arange(0, merged * self.end, self.end)
+        self.drawn = self.end - self.time
+        block, column = divmod(place - self.time, _BLOCK)
+        self.new_keys = self.keys[:, block, :, :, column].unbind()
+        self.new_values = self.values[:, block, :, column].unbind()
+        if block + 1 != self.blocks:
+            self.blocks = block + 1
+            self.drawn_features = self.features[:, : self.blocks].flatten()
+            self.first_of_drawn = _starts(self.merged * self.blocks, self.width)
+        self.summed = self.positions[:, : self.end].flatten()
+        self.first_summed = _starts(self.merged, self.end)
         self.hidden = None if self.all_hidden is None else self.all_hidden[:, 0, : self.end]
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """See `CachedAttention`."""
         self.new_keys[layer].copy_(key)
         self.new_values[layer].copy_(value)
-        merged = len(key)
-        repeated = query.reshape(1, -1).expand(self.blocks, -1)  # each block's weights
-        in_blocks = _weighted_sums(
-            self.feature_rows[layer], self.scored, self.first_scored, repeated.flatten()
-        )  # (blocks * M, _BLOCK)
-        side_by_side = in_blocks.view(self.blocks, merged, _BLOCK).transpose(0, 1)
-        scores = side_by_side.reshape(merged, -1)[:, : self.end]
-        if self.hidden is not None:
-            scores = scores + self.hidden
-        chances = scores.softmax(-1)  # (M, P)
-        found = _weighted_sums(
-            self.value_rows[layer], self.summed, self.first_summed, chances.flatten()
+        to_prompt = _weighted_sums(
+            self.prompt_keys[layer],
+            self.prompt_features,
+            self.first_of_prompt,
+            query.expand(-1, self.prompt_blocks, -1).flatten(),
+        )  # (M * blocks, positions of a block)
+        to_drawn = _weighted_sums(
+            self.drawn_keys[layer],
+            self.drawn_features,
+            self.first_of_drawn,
+            query.expand(-1, self.blocks, -1).flatten(),
         )
-        out.copy_(found[:, None])
+        to_prompt = to_prompt.view(self.merged, -1)[:, : self.time]
+        to_drawn = to_drawn.view(self.merged, -1)[:, : self.drawn]
+        scores = torch.cat([to_prompt, to_drawn], 1)  # (M, P)
+        if self.hidden is not None:
+            scores.add_(self.hidden)
+        found = _weighted_sums(
+            self.all_values[layer], self.summed, self.first_summed, scores.softmax(-1).flatten()
+        )  # (M, D)
+        return found[:, None]
+
+
+def _numbers(*shape: int) -> Tensor:
+    """0, 1, 2, ... in a shape, int32: half the reading of int64."""
+    return torch.arange(math.prod(shape), dtype=torch.int32).view(shape)
+
+
+def _starts(count: int, size: int) -> Tensor:
+    """(count,) int32: where each of `count` sums of `size` rows begins."""
+    return torch.arange(0, count * size, size, dtype=torch.int32)
 
 
 def _weighted_sums(rows: Tensor, chosen: Tensor, first: Tensor, weights: Tensor) -> Tensor:

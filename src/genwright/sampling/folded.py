@@ -132,24 +132,30 @@ class FoldedStepper:
         logits = self.model(tokens, padding=real, cache=cache, last=True)[:, -1]
         if shared:
             logits = logits[which]
-            cache.keys = cache.keys[:, which]
-            cache.values = cache.values[:, which]
-            cache.hidden = None if cache.hidden is None else cache.hidden[which]
-        self._take(cache, length)
+        self._take(cache, which if shared else None, length)
         self._buffers(rows, cache.keys)
         self._angles(length)
         return logits
 
-    def _take(self, cache: Cache, length: int) -> None:
-        """Keys, values and padding of what was read. `end`: positions that are filled."""
-        keys = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25  # (depth, M, D, P)
-        time = cache.end
+    def _take(self, cache: Cache, which: Tensor | None, length: int) -> None:
+        """Keys, values and padding of what was read. which: (B,), the row of the cache that each
+        row goes on from; None: its own. `end`: positions that are filled."""
+        heads = self.settings.kv_heads
+        # (depth, N * K, D, P) of N rows that were read
+        keys = cache.keys.flatten(1, 2)[..., self.pairs].mT * self.width**-0.25
+        values = cache.values.flatten(1, 2)  # (depth, N * K, P, D)
+        padding = cache.hidden
+        prompt_of: Tensor | None = None  # (B * K,)
+        if which is not None:
+            first = which[:, None] * heads  # (B, 1)
+            prompt_of = (first + torch.arange(heads, device=which.device)).flatten()
+            padding = None if padding is None else padding[which]
         hidden: Tensor | None = None  # (B * K, 1, length), added to scores
-        if cache.hidden is not None:
-            padding = F.pad(cache.hidden.flatten(1), (0, length - time))
-            hidden = padding.repeat_interleave(self.settings.kv_heads, 0)[:, None]
-        self.attention = cached_attention(cache, keys, length, self.groups, hidden)
-        self.end = time
+        if padding is not None:
+            longer = F.pad(padding.flatten(1), (0, length - cache.end))
+            hidden = longer.repeat_interleave(heads, 0)[:, None]
+        self.attention = cached_attention(keys, values, prompt_of, length, self.groups, hidden)
+        self.end = cache.end
 
     def _buffers(self, rows: int, like: Tensor) -> None:
         """What a step writes into, and its views."""
@@ -179,8 +185,6 @@ class FoldedStepper:
         turned = torch.view_as_real(self.turned).flatten(2)
         self.query = turned[:, :groups]
         self.key = turned[:, groups]
-        self.mixed = new(rows * s.kv_heads, groups, width)
-        self.flat_mixed = self.mixed.view(rows, -1)
         self.up = new(rows, self.layers[0].up.shape[1])
         self.gate, self.open = self.up.tensor_split(2, 1)  # where the MLP is gated
 
@@ -214,8 +218,8 @@ class FoldedStepper:
             if layer.values is not None:
                 self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
             self._rotate(layer.qk_gain, self.ropes[place])
-            self.attention.attend(i, self.query, self.key, self.value, self.mixed)
-            add_product_(x, self.flat_mixed, layer.output)
+            mixed = self.attention.attend(i, self.query, self.key, self.value)
+            add_product_(x, mixed.view(len(x), -1), layer.output)
             product_into(self._normed(), layer.up, self.up)
             if gated:
                 active = F.silu(self.gate).mul_(self.open)
