@@ -112,7 +112,7 @@ class CorpusRecipe(Settings):
 
     name: str
     """What it is called; the default folder is corpora/NAME."""
-    content: str = "text"  # type: ignore[misc]  # of settings a class variable, here one of them
+    kind: str = "text"
     """The kind of content."""
     sources: tuple[Annotated[Source, BeforeValidator(_source)], ...] = Field(min_length=1)
     """Where raw files come from."""
@@ -137,18 +137,22 @@ class CorpusRecipe(Settings):
 
     def rule_sets(self) -> list[RuleSet]:
         """The rules of the filters, in order. Raises GenwrightError for unknown ones."""
-        known = rules_of(self.content)
-        found = []
-        for each in self.filters:
-            if each.attribute:
-                found.append(_own_rule(each))
-                continue
-            if each.rules not in known:
-                raise GenwrightError(
-                    f"filters names {each.rules!r}", did_you_mean(each.rules, known)
-                )
-            found.append(_with_option(known[each.rules], each.option))
-        return found
+        return rule_sets(self.kind, self.filters)
+
+
+def rule_sets(content: str, filters: Sequence[Filter]) -> list[RuleSet]:
+    """The rules that filters of a kind of content name, in order. Raises GenwrightError for unknown
+    ones."""
+    known = rules_of(content)
+    found = []
+    for each in filters:
+        if each.attribute:
+            found.append(_own_rule(each))
+            continue
+        if each.rules not in known:
+            raise GenwrightError(f"filters names {each.rules!r}", did_you_mean(each.rules, known))
+        found.append(_with_option(known[each.rules], each.option))
+    return found
 
 
 def _own_rule(given: Filter) -> RuleSet:
@@ -173,8 +177,3 @@ def raw_source(kind: str, settings: Mapping[str, Any]) -> RawSource:
     cls: Any = settings_of("raw", kind)
     made: RawSource = cls(**settings)
     return made
-
-
-def titles(sets: Sequence[RuleSet]) -> list[str]:
-    """The reasons that documents may be dropped for, in the order in which rules are asked."""
-    return [rule.reason for each in sets for rule in each.rules]

@@ -55,7 +55,7 @@ def scan(path: str) -> dict[str, Any]:
         else:
             with open(path, "rb") as raw:
                 sha = hashlib.file_digest(raw, "sha256")
-            parts = _scan_parquet(path) if kind_of(path) == "parquet" else _scan_whole(path, text)
+            parts = _scan_rows(path, text)
     except NotText as error:
         bad = str(error)
     except Exception as error:  # each way of compression raises its own
@@ -139,6 +139,16 @@ def _hashed(chunks: Iterable[bytes], sha: Any) -> Iterator[bytes]:
 def _read_through(chunks: Iterable[bytes]) -> None:
     for _ in chunks:
         pass
+
+
+def _scan_rows(path: str, text: Text) -> list[list[int]]:
+    """The parts of a file that is no plain text."""
+    kind = kind_of(path)
+    if kind == "parquet":
+        return _scan_parquet(path)
+    if kind == "selection":
+        return [[0, WHOLE, 0]]
+    return _scan_whole(path, text)
 
 
 def _scan_whole(path: str, text: Text) -> list[list[int]]:

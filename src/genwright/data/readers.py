@@ -1,7 +1,8 @@
 """Files -> documents, a block at a time, so that a file of any size needs little memory.
 
 A file is read by its suffix (below an optional .gz or .zst): rows of .jsonl/.ndjson, .csv/.tsv and
-.parquet are documents each, anything else is one document of text. A file may be read in parts (see
+.parquet, and what a .selection takes of a corpus, are documents each, anything else is one document
+of text. A file may be read in parts (see
 `file_parts`). A leading byte-order mark is dropped.
 
 Worker processes import this module: it must not import torch.
@@ -18,12 +19,20 @@ from genwright.core.files import changed_error
 from genwright.data import rows
 from genwright.data.encodings import NotText, as_utf8
 from genwright.data.rows import Record
+from genwright.data.selection import SELECTION, selected
 from genwright.data.tables import LONGEST, BadTable, Fault, Table
 
 BLOCK = 1 << 20  # bytes read at once
 WHOLE = 1 << 62  # the end of a range that takes the whole file
 LONGEST_BLOCK = 1 << 22  # text without line ends is cut here at the latest
-KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
+KINDS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    SELECTION: "selection",
+}
 COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 _CUT = re.compile(rb"\n[!-~]")
 _NEAR = 50  # line ends that are looked at one by one
@@ -63,7 +72,7 @@ class Piece(NamedTuple):
 
 
 def kind_of(path: str) -> str:
-    """ "jsonl", "csv", "parquet" or, of a file that is one document, "text"."""
+    """ "jsonl", "csv", "parquet", "selection" or, of a file that is one document, "text"."""
     return KINDS.get(_suffix(path), "text")
 
 
@@ -239,6 +248,8 @@ def _records(part: Part, field: str) -> Iterator[Record]:
         return rows.of_table(open_table(part.path), field)
     if kind == "jsonl":
         return rows.of_lines(lines_of(part.path, part.start, part.end), field, part.row)
+    if kind == "selection":
+        return (Record(row, f"row {row}", text) for row, text in selected(part.path))
     return rows.of_parquet(part.path, range(part.start, part.end), field, part.row)
 
 

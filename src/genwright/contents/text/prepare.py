@@ -38,6 +38,7 @@ from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
 from genwright.data.readers import Part, kind_of
 from genwright.data.scans import scanned
+from genwright.data.selection import side_of
 from genwright.data.source_files import SourceFile, own_output
 from genwright.data.split import HeldOut
 from genwright.data.workers import Work, parallel
@@ -68,13 +69,15 @@ class Preparation:
     def run(self, codec_settings: Any) -> tuple[TextCodec, Shards]:
         """The codec, and the shards in order. Raises GenwrightError for what cannot be used."""
         files = self._find()
-        if self.settings.source == "files" and self.settings.split == "documents":
-            self.remarks = unheeded(file.name for file in files)
         parts = self._parts(files)
+        if self.settings.source == "files" and self.settings.split == "documents":
+            self.remarks = unheeded(file.name for file in files if side_of(file.path) is None)
         units = self._units(parts)
         self.files = len({part.path for part in parts})
         single = self.files == 1 and kind_of(parts[0].path) == "text"
-        if self.settings.split == "tail":
+        if all(side_of(part.path) is not None for part in parts):
+            self._heed_corpus(units)
+        elif self.settings.split == "tail":
             cut_tail(units, self.settings, self.cache, self._do_jobs)
         elif single and self.settings.held_out:
             raise one_document(self.settings)
@@ -88,6 +91,15 @@ class Preparation:
         self._check(shards)
         self.copies = count_copies(self.cache / "shards", shards)
         return codec, shards
+
+    def _heed_corpus(self, units: list[Unit]) -> None:
+        """A corpus has decided what is held out."""
+        for unit in units:
+            unit.held = []
+        if self.settings.split == "tail":
+            self.remarks.append(
+                "the corpus says what is held out, so that data.split=tail is not heeded"
+            )
 
     def _find(self) -> list[SourceFile]:
         mark_cache(self.cache)

@@ -7,6 +7,7 @@ from genwright.core.errors import GenwrightError, optional
 from genwright.core.registry import source
 from genwright.data.cache import digest_of, publish
 from genwright.data.scans import digests
+from genwright.data.selection import selections
 from genwright.data.source_files import BINARY, SourceFile, collect, may_be_read, walk
 
 
@@ -19,12 +20,22 @@ def _is_text(path: str) -> bool:
 
 @source("files")
 def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
-    """Files, folders and globs (`**` goes into folders) that data.path names. Raises GenwrightError
-    for a path that is not there."""
+    """Files, folders and globs (`**` goes into folders) that data.path names; of a corpus what its
+    mix has taken. Raises GenwrightError for a path that is not there, and for a corpus beside
+    others."""
     if not paths:
         raise GenwrightError(
             "data.path is not set", "give a file, a folder or a glob, as in data.path=notes/"
         )
+    corpora = [path for path in paths if selections(path)]
+    if corpora and len(paths) > 1:
+        raise GenwrightError(
+            f"data.path names the corpus {corpora[0]} beside others",
+            "name it alone, or make one corpus of all (genwright data build)",
+        )
+    if corpora:
+        found = selections(corpora[0])
+        return [SourceFile(str(path), f"{path.parent.name}/{path.name}") for path in found]
     return collect(paths, _is_text)
 
 

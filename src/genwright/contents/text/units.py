@@ -19,6 +19,7 @@ import numpy as np
 from genwright.core.files import write_whole
 from genwright.data.cache import writing
 from genwright.data.readers import Part, Piece, Remarks, kind_of, read
+from genwright.data.selection import side_of
 from genwright.data.workers import Work, at_file
 
 # key: the first 64 bits of the text's SHA-256; size: its bytes; part: of a part of a whole file
@@ -115,8 +116,10 @@ def divide(unit: Unit, skipped: list[str], remarks: Remarks | None = None) -> It
         yield from _cut(entries(unit, skipped, remarks), unit.cut)
         return
     held = set(unit.held or ())
+    sides = [side_of(part.path) for part in unit.parts]
     for number, part, piece in entries(unit, skipped, remarks):
-        yield SplitPiece(int(number in held), part, piece)
+        side = sides[part]  # of a corpus, which has decided
+        yield SplitPiece(int(number in held) if side is None else side, part, piece)
 
 
 def _cut(pieces: Iterator[Entry], characters: int) -> Iterator[SplitPiece]:

@@ -1,0 +1,118 @@
+"""Attributes of documents, in files beside their shards: same rows, same order.
+
+    attributes/GROUP-VERSION/KEY.parquet
+
+Worker processes import this module: it must not import torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from genwright.core.corpus import Attributes, Column, RuleSet, attributes_of
+from genwright.core.errors import GenwrightError, did_you_mean
+from genwright.core.files import flush
+from genwright.curation.store import Shard, batches_of
+from genwright.data.cache import writing
+from genwright.data.workers import Work
+
+EDITS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64()), ("text", pa.string())]))
+TYPES = {"number": pa.float64(), "label": pa.string(), "edits": EDITS}
+
+
+def folder_of(group: Attributes) -> str:
+    """The name of a group's folder, which says its version."""
+    return f"{group.name.replace(' ', '-')}-{group.version}"
+
+
+def needed(content: str, sets: Iterable[RuleSet]) -> list[Attributes]:
+    """The groups whose attributes rules ask for, each once. Raises GenwrightError for an attribute
+    that nobody gives."""
+    known = attributes_of(content)
+    by_column = {column.name: group for group in known.values() for column in group.columns}
+    found: dict[str, Attributes] = {}
+    for each in sets:
+        for name in each.attributes:
+            found[name] = known[name]
+        for column in (*each.edits, *(rule.attribute for rule in each.rules)):
+            if column not in by_column:
+                raise GenwrightError(
+                    f"no attribute of {content} is called {column!r}",
+                    did_you_mean(column, by_column),
+                )
+            found[by_column[column].name] = by_column[column]
+    return list(found.values())
+
+
+def column_of(content: str, name: str) -> tuple[Attributes, Column]:
+    """The group and the column of an attribute. Raises GenwrightError."""
+    known = attributes_of(content)
+    for group in known.values():
+        for column in group.columns:
+            if column.name == name:
+                return group, column
+    names = [column.name for group in known.values() for column in group.columns]
+    raise GenwrightError(f"no attribute of {content} is called {name!r}", did_you_mean(name, names))
+
+
+def write_attributes(folder: str, key: str, content: str, group: str) -> None:
+    """Computes a group of attributes of a shard, whole or not at all."""
+    shard = Shard(Path(folder), key)
+    attributes = attributes_of(content)[group]
+    path = shard.attributes(folder_of(attributes))
+    schema = pa.schema([(column.name, TYPES[column.kind]) for column in attributes.columns])
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{key}.{os.getpid()}.tmp")
+        try:
+            with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+                for batch in batches_of(shard.documents, ["text", "data"]):
+                    writer.write_table(_values(attributes, _contents(batch), schema))
+            flush(draft)
+            draft.replace(path)
+            flush(path.parent)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _contents(batch: pa.RecordBatch) -> list[Any]:
+    """What attributes are computed of: texts, or bytes where documents are no text."""
+    texts: list[Any] = batch.column("text").to_pylist()
+    data = batch.column("data")
+    if not pc.sum(pc.binary_length(data)).as_py():
+        return texts
+    return [raw or text for text, raw in zip(texts, data.to_pylist(), strict=True)]
+
+
+def _values(attributes: Attributes, contents: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    """One batch, as it is written. Raises RuntimeError for values of another number."""
+    values = attributes.of(contents)
+    columns = []
+    for column in attributes.columns:
+        given = values[column.name]
+        if len(given) != len(contents):
+            raise RuntimeError(
+                f"attribute {column.name} has {len(given)} values of {len(contents)} documents"
+            )
+        if column.kind == "number":
+            columns.append(pa.array(np.asarray(given, np.float64)))
+        elif column.kind == "label":
+            columns.append(pa.array(list(given), pa.string()))
+        else:
+            columns.append(pa.array([[edit._asdict() for edit in each] for each in given], EDITS))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _no_files(job: dict[str, Any]) -> list[str]:
+    return [str(Shard(Path(job["folder"]), job["key"]).documents)]
+
+
+COMPUTE = Work(write_attributes, "measuring", _no_files)

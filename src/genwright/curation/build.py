@@ -1,0 +1,204 @@
+"""From corpus.yaml to a corpus: documents, attributes, near copies, mix; each step only where its
+result is not there yet, so that work that was stopped goes on, and a raw file that was added costs
+little more than itself.
+
+    corpora/NAME/corpus.yaml     the recipe
+                 sources.json    the shards of each source, in order
+                 scans/          digests of raw files
+                 documents/, attributes/, near/, mix/
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genwright.core.corpus import RawFile
+from genwright.core.errors import GenwrightError
+from genwright.core.files import json_text, stamp_of, write_whole
+from genwright.curation.attributes import COMPUTE, folder_of, needed
+from genwright.curation.mix import MixCounts, mix
+from genwright.curation.settings import CorpusRecipe, Source
+from genwright.curation.store import UNIT, WRITE, Shard, key_of
+from genwright.data.cache import grouped
+from genwright.data.scans import digests, roots_of
+from genwright.data.workers import Work, parallel
+from genwright.recipe.schema import build as settings_from
+from genwright.recipe.yaml_text import read_yaml, write_yaml
+
+log = logging.getLogger(__name__)
+RECIPE = "corpus.yaml"
+SOURCES = "sources.json"
+NOT_CONTENT = ("path",)  # settings of a source that say where, and not what
+Map = Callable[[Work, Sequence[dict[str, Any]]], Iterable[tuple[int, Any]]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus on disk. shards: of all sources, in order."""
+
+    folder: Path
+    recipe: CorpusRecipe
+    shards: tuple[Shard, ...] = ()
+
+    @property
+    def unread(self) -> list[tuple[str, str, str]]:
+        """(file, place, why) of what could not be read."""
+        found = []
+        for shard in self.shards:
+            found += [(file, place, what) for file, place, what in shard.facts["unread"]]
+        return found
+
+
+def read_corpus_recipe(path: str | Path) -> CorpusRecipe:
+    """The recipe in a file corpus.yaml, or in a corpus. Raises GenwrightError."""
+    file = Path(path)
+    if file.is_dir():
+        file = file / RECIPE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise GenwrightError(
+            f"{file} cannot be read ({error.strerror})", "give a file like corpus.yaml, or a corpus"
+        ) from None
+    values = read_yaml(text, str(file))
+    values.setdefault("name", file.parent.name if file.name == RECIPE else file.stem)
+    recipe: CorpusRecipe = settings_from(CorpusRecipe, values, "")
+    return recipe
+
+
+def open_corpus(folder: str | Path) -> Corpus:
+    """A corpus that was built. Raises GenwrightError."""
+    folder = Path(folder)
+    listed = folder / SOURCES
+    if not listed.is_file():
+        raise GenwrightError(
+            f"{folder} is no corpus, or it was never read to its end",
+            "make it by genwright data build corpus.yaml",
+        )
+    keys = json.loads(listed.read_text(encoding="utf-8"))
+    shards = tuple(Shard(folder, key) for each in keys for key in each["shards"])
+    return Corpus(folder, read_corpus_recipe(folder), shards)
+
+
+def build(
+    recipe: CorpusRecipe,
+    folder: Path,
+    workers: int = 0,
+    limit: int | None = None,
+) -> tuple[Corpus, MixCounts]:
+    """Makes a corpus, or brings it up to date. workers: processes, 0: one a core. limit: documents
+    of each source, at most. Raises GenwrightError."""
+    count = workers or os.cpu_count() or 1
+
+    def spread(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterable[tuple[int, Any]]:
+        return parallel(work, jobs, count)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / RECIPE, dumped(recipe))
+    shards = read_sources(recipe, folder, spread, limit)
+    corpus = Corpus(folder, recipe, tuple(shards))
+    measure(corpus, spread)
+    return corpus, mix(corpus.folder, corpus.recipe, corpus.shards, spread)
+
+
+def dumped(recipe: CorpusRecipe) -> str:
+    """A recipe as YAML, which reads back as the same."""
+    values = recipe.model_dump(mode="json", exclude={"sources", "filters"})
+    sources = []
+    for each in recipe.sources:
+        raw = each.raw.model_dump(mode="json")
+        sources.append({"name": each.name, "licence": each.licence, **raw})
+    values["sources"] = sources
+    values["filters"] = [
+        each.model_dump(mode="json", exclude_defaults=True) for each in recipe.filters
+    ]
+    return write_yaml(values)
+
+
+def read_sources(
+    recipe: CorpusRecipe, folder: Path, spread: Map, limit: int | None = None
+) -> list[Shard]:
+    """The shards of all sources, in order; those that are not there are read. Raises
+    GenwrightError for a source without a raw file."""
+    listed = []
+    jobs: dict[str, dict[str, Any]] = {}
+    for source in recipe.sources:
+        keys = []
+        for job in jobs_of(source, folder, limit):
+            keys.append(job["key"])
+            if not Shard(folder, job["key"]).documents.is_file():
+                jobs[job["key"]] = job
+        listed.append({"source": source.name, "shards": keys})
+    for _ in spread(WRITE, list(jobs.values())):
+        pass
+    write_whole(folder / SOURCES, json_text(listed, indent=1))
+    return [Shard(folder, key) for each in listed for key in each["shards"]]
+
+
+def jobs_of(source: Source, folder: Path, limit: int | None) -> list[dict[str, Any]]:
+    """What makes the shards of one source: raw files in groups that hardly change when a file is
+    added. Raises GenwrightError."""
+    found = source.raw.find()
+    if not found:
+        raise GenwrightError(
+            f"the source {source.name} holds no file that is read",
+            "correct its path, or leave it out",
+        )
+    stamps = {file.path: stamp_of(file.path) for file in found}
+    paths = getattr(source.raw, "path", "")
+    roots = roots_of([paths] if isinstance(paths, str) else paths)
+    contents = digests([file.path for file in found], folder, roots)
+
+    def size(file: RawFile) -> float:
+        stamp = stamps[file.path]
+        return float(max(stamp[0] if stamp else 0, 1))
+
+    settings = source.raw.model_dump(mode="json")
+    decisive = {name: value for name, value in settings.items() if name not in NOT_CONTENT}
+    jobs = []
+    for group in grouped(found, size, lambda file: file.name, UNIT):
+        files = [(file, contents[file.path]) for file in group]
+        kind = settings["kind"]
+        key = key_of(source.name, source.licence, kind, decisive, files, limit)
+        listed = [
+            [file.path, file.name, file.licence, digest, stamps[file.path]]
+            for file, digest in files
+        ]
+        jobs.append(
+            {
+                "folder": str(folder),
+                "key": key,
+                "source": source.name,
+                "licence": source.licence,
+                "kind": kind,
+                "settings": settings,
+                "files": listed,
+                "limit": limit,
+            }
+        )
+    return jobs
+
+
+def measure(corpus: Corpus, spread: Map) -> None:
+    """Computes the attributes that the filters need, of the shards that have none yet."""
+    content = corpus.recipe.kind
+    jobs = []
+    for group in needed(content, corpus.recipe.rule_sets()):
+        for shard in corpus.shards:
+            if not shard.attributes(folder_of(group)).is_file():
+                jobs.append(
+                    {
+                        "folder": str(corpus.folder),
+                        "key": shard.key,
+                        "content": content,
+                        "group": group.name,
+                    }
+                )
+    for _ in spread(COMPUTE, jobs):
+        pass

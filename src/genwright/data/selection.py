@@ -1,0 +1,101 @@
+"""What of a shard of documents is read, in which order, how often and with which edits: a small
+Parquet file beside a large one that is never changed.
+
+    CORPUS/mix/train/KEY.selection, CORPUS/mix/held_out/KEY.selection
+
+Columns: row (int64, of the shard), times (int64), edits (start, stop and text of each, in order and
+apart). Its metadata name the shard, relative to it. A row that is read is a document; it is named
+by its row in the shard.
+
+Worker processes import this module: it must not import torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from genwright.core.corpus import Edit, edited
+from genwright.core.errors import GenwrightError
+from genwright.core.files import flush
+from genwright.data.cache import SPLITS, writing
+
+SELECTION = ".selection"  # suffix
+MIX = "mix"  # folder of a corpus that holds its selections
+DOCUMENTS = b"documents"
+EDITS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64()), ("text", pa.string())]))
+SCHEMA = pa.schema([("row", pa.int64()), ("times", pa.int64()), ("edits", EDITS)])
+
+
+def side_of(path: str) -> int | None:
+    """Which split a selection is of, as an index of `cache.SPLITS`: its folder says it. None of
+    any other file."""
+    place = Path(path)
+    if place.suffix != SELECTION or place.parent.name not in SPLITS:
+        return None
+    return SPLITS.index(place.parent.name)
+
+
+def selections(folder: str) -> list[Path]:
+    """The selections of a corpus, in order; none where a folder is no corpus."""
+    found = []
+    for split in SPLITS:
+        found += sorted((Path(folder) / MIX / split).glob(f"*{SELECTION}"))
+    return found
+
+
+def write_selection(
+    path: Path,
+    documents: Path,
+    rows: np.ndarray,
+    times: np.ndarray,
+    edits: Sequence[Sequence[Edit]],
+) -> None:
+    """Writes a selection, whole or not at all. documents: the shard; rows: of it, rising."""
+    place = os.path.relpath(documents, path.parent)
+    schema = SCHEMA.with_metadata({DOCUMENTS: place.encode()})
+    listed = pa.array([[edit._asdict() for edit in each] for each in edits], EDITS)
+    columns = [pa.array(rows, pa.int64()), pa.array(times, pa.int64()), listed]
+    with writing(path.parent):
+        draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        try:
+            pq.write_table(pa.Table.from_arrays(columns, schema=schema), draft, compression="zstd")
+            flush(draft)
+            draft.replace(path)
+            flush(path.parent)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def selected(path: str | Path) -> Iterator[tuple[int, str]]:
+    """(row, text) of what a selection takes, in order. Raises GenwrightError for a shard that is
+    not there."""
+    table = pq.read_table(path)
+    place = Path(path).parent / (table.schema.metadata or {})[DOCUMENTS].decode()
+    if not place.is_file():
+        raise GenwrightError(
+            f"{path} is a selection of {place}, which is not there", "build the corpus again"
+        )
+    rows: list[int] = table["row"].to_pylist()
+    times: list[int] = table["times"].to_pylist()
+    edits: list[list[dict[str, Any]]] = table["edits"].to_pylist()
+    at = 0
+    first = 0  # row of the group
+    with pq.ParquetFile(place) as file:
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if at < len(rows) and rows[at] < first + count:
+                texts = file.read_row_group(group, ["text"])["text"]
+                while at < len(rows) and rows[at] < first + count:
+                    text = texts[rows[at] - first].as_py()
+                    text = edited(text, [Edit(**each) for each in edits[at]])
+                    for _ in range(times[at]):
+                        yield rows[at], text
+                    at += 1
+            first += count
