@@ -37,7 +37,7 @@ import genwright
 from common import finish
 from genwright.contents.text.generate import Generated, generate
 from genwright.contents.text.measures_answers import right_result
-from genwright.contents.text.python_code import parses
+from genwright.contents.text.python_code import does_something, parses
 from genwright.contents.text.sample_figures import noise, windows
 from genwright.core.content import Sample
 from genwright.evaluation.held_out import measure
@@ -306,6 +306,7 @@ def figures_of(samples: list[np.ndarray], base: genwright.Run, tokens: int) -> d
     verdicts = [parses(text) for text in texts]
     right = np.array([verdict is True for verdict in verdicts], dtype=float)
     wrong = np.array([verdict is False for verdict in verdicts], dtype=float)
+    more = [does_something(text) for text in texts]
     train_tokens = base.dataset().tokens("train")
     spans = longest_spans(samples, train_tokens, codec.space.vocabulary)
     copied = []
@@ -315,6 +316,7 @@ def figures_of(samples: list[np.ndarray], base: genwright.Run, tokens: int) -> d
         "parses": round(float(right.mean()), 4),
         "parses, 95%": bootstrap(right),
         "has a syntax error": round(float(wrong.mean()), 4),
+        "parses, and is more than strings": round(float(np.mean(more)), 4),
         "nothing to judge": round(float((1 - right - wrong).mean()), 4),
         "distinct-4": round(distinct(first_tokens(samples, tokens), 4), 4),
         "repetition": round(repetition(samples), 4),

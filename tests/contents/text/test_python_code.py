@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from genwright.contents.text.python_code import parses
+from genwright.contents.text.python_code import does_something, parses
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,21 @@ def test_beginnings_of_real_programs_never_count_as_wrong():
         text = (folder / name).read_text(encoding="utf-8")
         assert all(parses(text[:n]) is not False for n in range(100, 3000, 97)), name
         assert parses(text) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ('"""What it is."""\n# and more\n', False),
+        ('"""What it is."""\nimport os\n', True),
+        ('"a"\n"b"\nx', False),
+        ("x = 'a'\n", True),
+        ("f('a')\n", True),
+        ("1 +\n", False),
+        ("# nothing\n", False),
+        ("x = (\n", False),
+        ("b'a'\n", True),
+    ],
+)
+def test_strings_alone_do_nothing(text, more):
+    assert does_something(text) is more

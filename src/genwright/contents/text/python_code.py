@@ -16,10 +16,11 @@ _LINE_END = re.compile(r"\r\n|\r|\n")  # what ends a line for the parser
 
 class Verdict(NamedTuple):
     """parses: see `parses`. fault: where the syntax error is, an offset in the text; None where
-    there is none."""
+    there is none. program: what is left, where it parses."""
 
     parses: bool | None
     fault: int | None = None
+    program: ast.Module | None = None
 
 
 def parses(text: str) -> bool | None:
@@ -31,6 +32,20 @@ def parses(text: str) -> bool | None:
     None: nothing is left to judge, as when a docstring is longer than the text.
     """
     return judge(text).parses
+
+
+def does_something(text: str) -> bool:
+    """Whether the text parses and holds a statement that is more than a string: a docstring with
+    comments parses too."""
+    program = judge(text).program
+    if program is None:
+        return False
+    return not all(_is_string(statement) for statement in program.body)
+
+
+def _is_string(statement: ast.stmt) -> bool:
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def judge(text: str) -> Verdict:
@@ -50,7 +65,7 @@ def judge(text: str) -> Verdict:
                 lines.pop()
                 continue
             if program.body:
-                return Verdict(True)
+                return Verdict(True, program=program)
             return Verdict(None)
     return Verdict(None)
 
