@@ -23,6 +23,7 @@ SOURCE = Path(genwright.__file__).parent
 # the commands, the two displays of progress, and what is shown on a stream that a caller gives
 PRINTING = {
     "cli.py",
+    "command_data.py",
     "command_notes.py",
     "command_rewards.py",
     "core/progress.py",

@@ -94,17 +94,31 @@ def build(
 ) -> tuple[Corpus, MixCounts]:
     """Makes a corpus, or brings it up to date. workers: processes, 0: one a core. limit: documents
     of each source, at most. Raises GenwrightError."""
-    count = workers or os.cpu_count() or 1
-
-    def spread(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterable[tuple[int, Any]]:
-        return parallel(work, jobs, count)
-
+    spread = _over(workers)
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / RECIPE, dumped(recipe))
     shards = read_sources(recipe, folder, spread, limit)
     corpus = Corpus(folder, recipe, tuple(shards))
     measure(corpus, spread)
     return corpus, mix(corpus.folder, corpus.recipe, corpus.shards, spread)
+
+
+def remix(corpus: Corpus, workers: int = 0) -> MixCounts:
+    """Decides again on every document, by the recipe as it is now. Attributes that new filters need
+    are computed. Raises GenwrightError."""
+    spread = _over(workers)
+    measure(corpus, spread)
+    return mix(corpus.folder, corpus.recipe, corpus.shards, spread)
+
+
+def _over(workers: int) -> Map:
+    """What does jobs over so many processes; 0: one a core."""
+    count = workers or os.cpu_count() or 1
+
+    def spread(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterable[tuple[int, Any]]:
+        return parallel(work, jobs, count)
+
+    return spread
 
 
 def dumped(recipe: CorpusRecipe) -> str:

@@ -1,0 +1,82 @@
+"""The commands of corpora: build one from raw files, decide again what of it is trained on, and
+look at what became of it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genwright.command_arguments import Quiet
+
+data_app = typer.Typer(
+    short_help="Build a corpus from raw files, and see what became of it.",
+    help="`data build corpus.yaml` makes a corpus; `data mix` decides again what of it is trained"
+    " on; `data dropped`, `data trace` show why. Train on it with data.path=CORPUS.",
+    rich_markup_mode=None,
+)
+CorpusFolder = Annotated[
+    Path, typer.Argument(metavar="CORPUS", help="A corpus, for example corpora/mine.")
+]
+Workers = Annotated[int, typer.Option(min=0, help="Processes. Default: one a core.")]
+
+
+@data_app.command("build")
+def data_build(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="CORPUS.YAML", help="What it is made of; or a corpus.")
+    ],
+    corpus: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Its folder. Default: corpora/NAME.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Documents of a shard, at most: for a first look.")
+    ] = None,
+    workers: Workers = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Make a corpus, or bring it up to date: only what is missing is done."""
+    from genwright import api
+    from genwright.core import progress
+
+    with progress.showing(quiet):
+        found = api.data_build(recipe, corpus=corpus, limit=limit, workers=workers)
+    print(found)
+
+
+@data_app.command("mix")
+def data_mix(corpus: CorpusFolder, workers: Workers = 0, quiet: Quiet = False) -> None:
+    """Decide again what is trained on, after corpus.yaml in it was edited."""
+    from genwright import api
+    from genwright.core import progress
+
+    with progress.showing(quiet):
+        found = api.data_mix(corpus, workers=workers)
+    print(found)
+
+
+@data_app.command("dropped")
+def data_dropped(
+    corpus: CorpusFolder,
+    reason: Annotated[
+        str, typer.Option(help="For example gopher, or gopher.words. Default: all.")
+    ] = "",
+    n: Annotated[int, typer.Option("-n", "--documents", min=1, help="How many.")] = 20,
+) -> None:
+    """Documents that were dropped, by chance, each with the value that was out of bounds."""
+    from genwright import api
+
+    print(api.data_dropped(corpus, reason=reason, n=n))
+
+
+@data_app.command("trace")
+def data_trace(
+    corpus: CorpusFolder,
+    document: Annotated[
+        str,
+        typer.Argument(help="An id, or its first digits; or SHARD:ROW, as a run's batch has it."),
+    ],
+) -> None:
+    """Where a document comes from, down to the raw file, and what became of it."""
+    from genwright import api
+
+    print(api.data_trace(corpus, document))

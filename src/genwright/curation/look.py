@@ -1,0 +1,305 @@
+"""What became of a corpus, to look at: what was dropped and why, and where a document comes
+from."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from genwright.core.corpus import Rule
+from genwright.core.errors import GenwrightError, did_you_mean
+from genwright.core.files import digest
+from genwright.curation.attributes import folder_of, needed
+from genwright.curation.build import Corpus
+from genwright.curation.mix import chance, counts_of, values_of
+from genwright.curation.store import Shard
+from genwright.data.selection import MIX, SELECTION
+
+SHOWN = 200  # characters of a document, in a list
+SHORTEST = 6  # digits of an id that name a document
+
+
+@dataclass(frozen=True)
+class DroppedDocument:
+    """One document that was dropped. why: the value that broke the rule, with its bound."""
+
+    id: str
+    source: str
+    file: str
+    place: str
+    reason: str
+    why: str
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.source}/{self.file}" + (f", {self.place}" if self.place else "")
+        why = f"{self.reason}: {self.why}" if self.why else self.reason
+        return f"{self.id[:12]}  {where}\n  {why}\n  {shortened(self.text)}"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Documents of those that were dropped, chosen by chance, always the same. total: how many
+    there are."""
+
+    documents: list[DroppedDocument]
+    total: int
+    reason: str
+
+    def __str__(self) -> str:
+        what = f"for {self.reason}" if self.reason else "in all"
+        lines = [f"{self.total:,} documents were dropped {what}; {len(self.documents)} by chance:"]
+        return "\n".join([*lines, *map(str, self.documents)])
+
+
+def shortened(text: str, length: int = SHOWN) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text[: 4 * length].split())
+    return line if len(line) <= length else f"{line[:length]} ..."
+
+
+def dropped(corpus: Corpus, reason: str = "", n: int = 20) -> Dropped:
+    """Documents that were dropped. reason: this one alone, or all of one set of rules. Raises
+    GenwrightError for a reason that no document was dropped for."""
+    counted = counts_of(corpus.folder)["dropped"]
+    wanted = [name for name in counted if name == reason or name.startswith(f"{reason}.")]
+    if not reason:
+        wanted = list(counted)
+    elif not wanted:
+        raise GenwrightError(
+            f"no document was dropped for {reason!r}",
+            did_you_mean(reason, counted) if counted else "none was dropped at all",
+        )
+    chosen: list[tuple[float, str, str]] = []  # (chance, shard, row) of those with the least
+    for shard in corpus.shards:
+        table = pq.read_table(_list_of(shard), columns=["id", "reason"])
+        reasons = np.array(table["reason"].to_pylist(), dtype=object)
+        rows = np.flatnonzero(np.isin(reasons, wanted))
+        if not len(rows):
+            continue
+        ids = np.array(table["id"].to_pylist(), dtype=object)[rows]
+        for number, row in zip(chance(ids, 0, "shown").tolist(), rows.tolist(), strict=True):
+            chosen.append((number, shard.key, str(row)))
+        chosen = heapq.nsmallest(n, chosen)
+    found = [_dropped(corpus, Shard(corpus.folder, key), int(row)) for _, key, row in chosen]
+    return Dropped(found, sum(counted[name] for name in wanted), reason)
+
+
+def _list_of(shard: Shard) -> Path:
+    path = shard.folder / MIX / "list" / f"{shard.key}.parquet"
+    if not path.is_file():
+        raise GenwrightError(f"{shard.folder} has no mix yet", "run genwright data mix")
+    return path
+
+
+def _dropped(corpus: Corpus, shard: Shard, row: int) -> DroppedDocument:
+    known = _document(shard, row)
+    reason = _decision(shard, row)["reason"]
+    return DroppedDocument(
+        known["id"].hex(),
+        known["source"],
+        known["file"],
+        known["place"],
+        reason,
+        _why(corpus, shard, row, reason),
+        known["text"],
+    )
+
+
+def _document(shard: Shard, row: int) -> dict[str, Any]:
+    """A row of a shard."""
+    first = 0
+    with pq.ParquetFile(shard.documents) as file:
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if row < first + count:
+                table = file.read_row_group(group).slice(row - first, 1)
+                found: dict[str, Any] = table.to_pylist()[0]
+                return found
+            first += count
+    raise IndexError(f"row {row} of {first}")
+
+
+def _decision(shard: Shard, row: int) -> dict[str, Any]:
+    found: dict[str, Any] = pq.read_table(_list_of(shard)).slice(row, 1).to_pylist()[0]
+    return found
+
+
+def _why(corpus: Corpus, shard: Shard, row: int, reason: str) -> str:
+    """The value that broke a rule, with its bound; "" where it was no rule."""
+    for each in corpus.recipe.rule_sets():
+        for rule in each.rules:
+            if rule.reason == reason:
+                value = values_of(shard, corpus.recipe.kind, rule.attribute)[row]
+                return f"{rule.attribute} is {_written(value)}, {_bounds(rule)}"
+    return ""
+
+
+def _written(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else repr(value)
+
+
+def _bounds(rule: Rule) -> str:
+    parts = []
+    if rule.at_least is not None:
+        parts.append(f"at least {rule.at_least:g}")
+    if rule.at_most is not None:
+        parts.append(f"at most {rule.at_most:g}")
+    return " and ".join(parts)
+
+
+# ---- one document
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a document comes from, and what became of it. state: of the raw file now."""
+
+    facts: dict[str, str]
+    attributes: dict[str, str] = field(default_factory=dict)
+    text: str = ""
+
+    def __str__(self) -> str:
+        width = max(map(len, [*self.facts, *self.attributes]))
+        lines = [f"{name:<{width}}  {value}" for name, value in self.facts.items()]
+        lines += [f"{name:<{width}}  {value}" for name, value in self.attributes.items()]
+        return "\n".join([*lines, "", shortened(self.text, 600)])
+
+
+def trace(corpus: Corpus, word: str) -> Trace:
+    """A document by its id (its first digits are enough), or as a batch of a run names it,
+    SHARD.selection:ROW. Raises GenwrightError."""
+    shard, row = find(corpus, word)
+    known = _document(shard, row)
+    decision = _decision(shard, row)
+    path, state = _raw_file(shard, known)
+    facts = {
+        "document": known["id"].hex(),
+        "source": known["source"],
+        "raw file": path,
+        "in it": known["place"] or "all of it",
+        "sha256 of the file": f"{known['file_digest']} ({state})",
+        "licence": known["licence"] or "not known",
+        "date": known["date"] or "not known",
+        "language": known["language"] or "not known",
+        "bytes": f"{known['bytes']:,}",
+        "shard": f"{shard.key}, row {row}",
+        "mix": _became(decision),
+    }
+    why = _why(corpus, shard, row, decision["reason"])
+    if why:
+        facts["why"] = why
+    attributes = {}
+    for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
+        table = pq.read_table(shard.attributes(folder_of(group))).slice(row, 1)
+        for name, value in table.to_pylist()[0].items():
+            attributes[name] = f"{len(value)} edits" if isinstance(value, list) else _written(value)
+    return Trace(facts, attributes, known["text"])
+
+
+def _became(decision: dict[str, Any]) -> str:
+    if decision["reason"]:
+        return f"dropped for {decision['reason']}"
+    return f"{decision['split'].replace('_', ' ')}, {decision['times']} times"
+
+
+def _raw_file(shard: Shard, known: dict[str, Any]) -> tuple[str, str]:
+    """The path of a document's raw file, and whether it is still what was read."""
+    for name, sha, path in shard.facts["files"]:
+        if name == known["file"] and sha == known["file_digest"]:
+            if not Path(path).is_file():
+                return path, "the file is gone"
+            return path, "unchanged" if digest(Path(path)) == sha else "the file has changed since"
+    return known["file"], "not listed"
+
+
+def find(corpus: Corpus, word: str) -> tuple[Shard, int]:
+    """The shard and the row of a document; see `trace`. Raises GenwrightError."""
+    name, _, row = word.rpartition(":")
+    key = Path(name).name.removesuffix(SELECTION)
+    for shard in corpus.shards:
+        if shard.key == key and row.isdecimal():
+            if int(row) >= shard.facts["documents"]:
+                break
+            return shard, int(row)
+    beginning = word.lower()
+    if len(beginning) >= SHORTEST and set(beginning) <= set("0123456789abcdef"):
+        matches = list(_matches(corpus, beginning))
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise GenwrightError(
+                f"{len(matches)} documents begin with {word}", "give more digits of the id"
+            )
+    raise GenwrightError(
+        f"{corpus.folder} has no document {word!r}",
+        f"give an id (at least {SHORTEST} digits), as genwright data dropped shows it, or"
+        " SHARD:ROW, as a batch of a run names it",
+    )
+
+
+def _matches(corpus: Corpus, beginning: str) -> Iterator[tuple[Shard, int]]:
+    for shard in corpus.shards:
+        ids = pq.read_table(shard.documents, columns=["id"])["id"].to_pylist()
+        for row, own in enumerate(ids):
+            if own.hex().startswith(beginning):
+                yield shard, row
+
+
+# ---- all of it
+
+
+@dataclass(frozen=True)
+class Built:
+    """A corpus in numbers, after a build or a mix; printed, a table."""
+
+    folder: Path
+    counts: dict[str, Any]
+    unread: list[tuple[str, str, str]]
+
+    def __str__(self) -> str:
+        counts = self.counts
+        kept = counts["kept"]
+        size = counts["kept_bytes"]
+        lines = [
+            f"{self.folder}: {counts['documents']:,} documents, {megabytes(counts['bytes'])}",
+            f"  trained on   {kept['train']:>10,}  {megabytes(size['train'])}",
+            f"  held out     {kept['held_out']:>10,}  {megabytes(size['held_out'])}",
+        ]
+        for reason, count in sorted(counts["dropped"].items(), key=lambda each: -each[1]):
+            lines.append(f"  dropped      {count:>10,}  {reason}")
+        if counts["edits"]:
+            lines.append(f"  edits        {counts['edits']:>10,}  in documents that are kept")
+        if self.unread:
+            lines.append(f"  not read     {len(self.unread):>10,}")
+            lines += [f"    {_named(*each)}" for each in self.unread[:5]]
+            if len(self.unread) > 5:
+                lines.append(f"    and {len(self.unread) - 5:,} more, in documents/*.json")
+        return "\n".join(lines)
+
+
+def _named(file: str, place: str, what: str) -> str:
+    where = f"{file}, {place}," if place else file
+    return f"{where} {what}"
+
+
+def megabytes(count: float) -> str:
+    """Bytes for a person."""
+    return f"{count / 1e6:,.2f} MB"
+
+
+def built(corpus: Corpus) -> Built:
+    """The numbers of a corpus as its last mix left it. Raises GenwrightError."""
+    return Built(corpus.folder, counts_of(corpus.folder), corpus.unread)
+
+
+def to_json(thing: Built) -> str:
+    """The numbers for another program."""
+    return json.dumps({"folder": str(thing.folder), **thing.counts, "unread": thing.unread})
