@@ -127,6 +127,18 @@ class Decoder:
         return f" (it seems to be {NAMES[encoding]} without a byte-order mark: save it as UTF-8)"
 
 
+def checked(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks of a whole file, unchanged. Raises NotText where they are no text."""
+    decoder = None
+    for chunk in chunks:
+        if decoder is None:
+            decoder = Decoder(encoding_of(chunk))
+        decoder.decode(chunk)
+        yield chunk
+    if decoder is not None:
+        decoder.finish()
+
+
 def as_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """A whole file's bytes -> the same text in UTF-8. Raises NotText for broken UTF-16 or UTF-32;
     UTF-8 passes unread."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genwright.core.files import irregular
-from genwright.data.encodings import Decoder, NotText, as_utf8, encoding_of
+from genwright.data.encodings import NotText, as_utf8, checked, encoding_of
 from genwright.data.readers import COMPRESSED, WHOLE, blocks_of, kind_of, raw_chunks
 from genwright.data.rows import first_line
 from genwright.data.workers import Work, at_file
@@ -118,18 +118,6 @@ class Text:
         return self._sha.hexdigest()
 
 
-def _checked(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The chunks of a whole file, unchanged. Raises NotText where they are no text."""
-    decoder = None
-    for chunk in chunks:
-        if decoder is None:
-            decoder = Decoder(encoding_of(chunk))
-        decoder.decode(chunk)
-        yield chunk
-    if decoder is not None:
-        decoder.finish()
-
-
 def _hashed(chunks: Iterable[bytes], sha: Any) -> Iterator[bytes]:
     for chunk in chunks:
         sha.update(chunk)
@@ -153,7 +141,7 @@ def _scan_rows(path: str, text: Text) -> list[list[int]]:
 
 def _scan_whole(path: str, text: Text) -> list[list[int]]:
     """The single part of a file that cannot be read from the middle."""
-    _read_through(text.through(as_utf8(_checked(raw_chunks(path)))))
+    _read_through(text.through(as_utf8(checked(raw_chunks(path)))))
     return [[0, WHOLE, 0]]
 
 
@@ -161,7 +149,7 @@ def _scan_text(path: str, sha: Any, text: Text) -> list[list[int]]:
     """The parts of a file of text or jsonl that is not compressed."""
     with open(path, "rb") as file:
         head = file.read(4)
-    chunks = _checked(_hashed(raw_chunks(path), sha))
+    chunks = checked(_hashed(raw_chunks(path), sha))
     if encoding_of(head) != "utf-8":
         _read_through(text.through(as_utf8(chunks)))
         return [[0, os.path.getsize(path), 0]]

@@ -37,7 +37,7 @@ COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 _CUT = re.compile(rb"\n[!-~]")
 _NEAR = 50  # line ends that are looked at one by one
 _INSIDE = bytes(range(0x80, 0xC0))  # bytes of UTF-8 that begin no character
-_MARK = b"\xef\xbb\xbf"  # the byte-order mark in UTF-8
+MARK = b"\xef\xbb\xbf"  # the byte-order mark in UTF-8
 
 
 # what a person may not expect ("empty", "quoted") -> file -> how many rows
@@ -73,10 +73,10 @@ class Piece(NamedTuple):
 
 def kind_of(path: str) -> str:
     """ "jsonl", "csv", "parquet", "selection" or, of a file that is one document, "text"."""
-    return KINDS.get(_suffix(path), "text")
+    return KINDS.get(suffix_of(path), "text")
 
 
-def _suffix(path: str) -> str:
+def suffix_of(path: str) -> str:
     """The suffix below that of a compression."""
     inner = Path(path)
     if inner.suffix.lower() in COMPRESSED:
@@ -153,7 +153,7 @@ def blocks_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield carry
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Lines without their ends, in time that is linear in the bytes. Of a line longer than LONGEST
     only so much that this is seen."""
     pieces: list[bytes] = []  # of the line that is not at its end
@@ -173,14 +173,14 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def open_table(path: str) -> Table:
     """The table in a .csv or .tsv file. Raises BadTable."""
-    return Table(utf8_chunks(path), tabs=_suffix(path) == ".tsv")
+    return Table(utf8_chunks(path), tabs=suffix_of(path) == ".tsv")
 
 
 def lines_of(path: str, start: int = 0, end: int = WHOLE) -> Iterator[bytes]:
     """The lines of a range of a file, in UTF-8, without the mark at its beginning."""
-    for number, line in enumerate(_lines(utf8_chunks(path, start, end))):
+    for number, line in enumerate(split_lines(utf8_chunks(path, start, end))):
         if number == 0 and start == 0:
-            line = line.removeprefix(_MARK)
+            line = line.removeprefix(MARK)
         yield line
 
 
@@ -221,7 +221,7 @@ def _text(part: Part) -> Iterator[Piece]:
 
 def _rows(part: Part, field: str, skipped: list[str] | None, remarks: Remarks) -> Iterator[Piece]:
     """The documents of a part that is rows."""
-    tabs = _suffix(part.path) == ".tsv"
+    tabs = suffix_of(part.path) == ".tsv"
     try:
         for number, place, content in _records(part, field):
             if isinstance(content, Fault):

@@ -65,16 +65,21 @@ def _column(field: str, columns: list[str]) -> int:
     return columns.index(field)
 
 
-def of_lines(lines: Iterable[bytes], field: str, first: int = 0) -> Iterator[Record]:
-    """The rows of jsonl. first: the number of the first line."""
-    for number, row in json_rows(lines, first):
+def of_lines(
+    lines: Iterable[bytes], field: str, first: int = 0, checked: bool = True
+) -> Iterator[Record]:
+    """The rows of jsonl. first: the number of the first line. checked: see `json_rows`."""
+    for number, row in json_rows(lines, first, checked):
         content = row if isinstance(row, Fault) else _text_of(row, field)
         yield Record(number, _place(number + 1, number), content)
 
 
-def json_rows(lines: Iterable[bytes], first: int = 0) -> Iterator[tuple[int, Any]]:
+def json_rows(
+    lines: Iterable[bytes], first: int = 0, checked: bool = True
+) -> Iterator[tuple[int, Any]]:
     """(number of a line, what it holds: a value of JSON, or the Fault that says why it is none)
-    without blank lines."""
+    without blank lines. checked: the lines are known to be UTF-8, and UnicodeDecodeError is raised
+    where they no longer are; otherwise such a line is a Fault."""
     for number, line in enumerate(lines, start=first):
         if not line.strip():
             continue
@@ -85,6 +90,11 @@ def json_rows(lines: Iterable[bytes], first: int = 0) -> Iterator[tuple[int, Any
             value = of_json(line)
         except BadRow as error:
             value = error.fault
+        except UnicodeDecodeError as error:
+            if checked:
+                raise
+            byte = line[error.start]
+            value = Fault(f"is not UTF-8: byte 0x{byte:02x} at its byte {error.start:,}", "mend it")
         yield number, value
 
 
@@ -107,9 +117,11 @@ def _text_of(row: Any, field: str) -> str | None | Fault:
     return row
 
 
-def of_parquet(path: str, groups: Iterable[int], field: str, first: int = 0) -> Iterator[Record]:
-    """The rows of some row groups of a Parquet file; `first` is the number of the first row. Raises
-    BadTable where it cannot be opened or has no such column."""
+def of_parquet(
+    path: str, groups: Iterable[int] | None, field: str, first: int = 0
+) -> Iterator[Record]:
+    """The rows of some row groups of a Parquet file (None: of all); `first` is the number of the
+    first row. Raises BadTable where it cannot be opened or has no such column."""
     import pyarrow.parquet
 
     with open(path, "rb") as file:
@@ -122,6 +134,8 @@ def of_parquet(path: str, groups: Iterable[int], field: str, first: int = 0) -> 
             ) from None
         _column(field, names)
         number = first
+        if groups is None:
+            groups = range(table.metadata.num_row_groups)
         for group in groups:
             rows = table.metadata.row_group(group).num_rows
             yield from _group_rows(table, group, field, number)

@@ -102,21 +102,38 @@ class FilesData(DataSettings):
         return roots_of(self.paths)
 
 
+def is_text(path: str) -> bool:
+    """Whether a file of a folder is read as text or rows: below the suffix of a compression, any
+    but those that hold neither."""
+    inner = Path(path.removesuffix(".gz").removesuffix(".zst"))
+    return inner.suffix.lower() not in BINARY and may_be_read(path)
+
+
 def walk(
-    folder: str, passed_over: frozenset[str] = frozenset(), own: list[Own] | None = None
+    folder: str,
+    passed_over: frozenset[str] = frozenset(),
+    own: list[Own] | None = None,
+    closed: list[SourceFile] | None = None,
 ) -> Iterator[SourceFile]:
     """The files of a folder, named relative to it; hidden ones, the folders named in `passed_over`
     and what this program wrote (see `own_output`) left out. own: the folders and reports of this
     program are added to it.
 
     Folders behind symbolic links follow after the others. Each is entered once, and none that holds
-    `folder` itself, so that no link leads round in a circle or to all of the disk. Raises OSError
-    for a folder that cannot be listed."""
+    `folder` itself, so that no link leads round in a circle or to all of the disk. closed: gets the
+    folders that cannot be listed; where it is not given, they raise OSError."""
+
+    def unlisted(error: OSError) -> None:
+        if closed is None:
+            raise error
+        where = os.fsdecode(error.filename)
+        closed.append(source_file(where, _relative(where, folder)))
+
     root = os.path.realpath(folder)
     entered: set[str] = set()  # real paths
     waiting = [folder]
     while waiting:
-        for where, folders, files in os.walk(waiting.pop(0), onerror=_give_up):
+        for where, folders, files in os.walk(waiting.pop(0), onerror=unlisted):
             real = os.path.realpath(where)
             if real in entered:
                 folders.clear()
@@ -195,25 +212,26 @@ def _below(path: str, root: str) -> str:
     return Path(os.path.relpath(path, root or ".")).as_posix()
 
 
-def _give_up(error: OSError) -> None:
-    raise error
-
-
 def holds(outer: str, inner: str) -> bool:
     """Whether a folder is another one, or holds it at any depth. Both real paths."""
     return inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep)
 
 
 def collect(
-    paths: tuple[str, ...], wanted: Callable[[str], bool], again: list[str] | None = None
+    paths: tuple[str, ...],
+    wanted: Callable[[str], bool],
+    again: list[str] | None = None,
+    closed: list[SourceFile] | None = None,
+    where: str = "data.path",
 ) -> list[SourceFile]:
     """Files, globs, and of folders the files whose path is `wanted`; each once, no two of one name.
-    again: gets the names of files that links of one folder reach a second time. Raises
-    GenwrightError for a path that is not there."""
+
+    again: gets the names of files that links of one folder reach a second time; closed: see `walk`;
+    where: the setting that names the paths. Raises GenwrightError for a path that is not there."""
     found: dict[str, SourceFile] = {}  # real path -> file
     for path in map(os.path.expanduser, paths):
         first: dict[str, SourceFile] = {}
-        for file in _files_at(path, wanted, several=len(paths) > 1):
+        for file in _files_at(path, wanted, len(paths) > 1, closed, where):
             real = os.path.realpath(file.path)
             if real not in first:
                 first[real] = file
@@ -223,18 +241,24 @@ def collect(
     return _distinct(list(found.values()))
 
 
-def _files_at(path: str, wanted: Callable[[str], bool], several: bool) -> list[SourceFile]:
+def _files_at(
+    path: str,
+    wanted: Callable[[str], bool],
+    several: bool,
+    closed: list[SourceFile] | None,
+    where: str,
+) -> list[SourceFile]:
     """The files that one path means. several: it is one of several, of which two may be folders
     that hold files of one name: those are named with their folder."""
     if os.path.isdir(path):
-        files = [file for file in walk(path) if wanted(file.path)]
+        files = [file for file in walk(path, closed=closed) if wanted(file.path)]
         if not several:
             return files
         above = os.path.basename(os.path.abspath(path))
         return [source_file(file.path, f"{above}/{file.name}") for file in files]
     if os.path.exists(path):
         return [source_file(path, os.path.basename(path))]
-    return _matches(path)
+    return _matches(path, where)
 
 
 def _distinct(files: list[SourceFile]) -> list[SourceFile]:
@@ -253,7 +277,7 @@ def _distinct(files: list[SourceFile]) -> list[SourceFile]:
     return distinct
 
 
-def _matches(pattern: str) -> list[SourceFile]:
+def _matches(pattern: str, where: str) -> list[SourceFile]:
     """The files that a glob matches, without what this program wrote."""
     is_glob = glob.has_magic(pattern)
     root = _root_of(pattern)
@@ -265,7 +289,7 @@ def _matches(pattern: str) -> list[SourceFile]:
     if not matched:
         what = "matches no file" if is_glob else "does not exist"
         raise GenwrightError(
-            f"data.path: {pattern} {what}", "give a file, a folder or a glob that is there"
+            f"{where}: {pattern} {what}", "give a file, a folder or a glob that is there"
         )
     return matched
 

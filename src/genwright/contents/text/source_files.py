@@ -8,14 +8,7 @@ from genwright.core.registry import source
 from genwright.data.cache import digest_of, publish
 from genwright.data.scans import digests
 from genwright.data.selection import selections
-from genwright.data.source_files import BINARY, SourceFile, collect, may_be_read, walk
-
-
-def _is_text(path: str) -> bool:
-    """Whether a file of a folder is read: below the suffix of a compression, any but those that
-    hold no text."""
-    inner = Path(path.removesuffix(".gz").removesuffix(".zst"))
-    return inner.suffix.lower() not in BINARY and may_be_read(path)
+from genwright.data.source_files import SourceFile, collect, is_text, walk
 
 
 @source("files")
@@ -36,7 +29,7 @@ def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
     if corpora:
         found = selections(corpora[0])
         return [SourceFile(str(path), f"{path.parent.name}/{path.name}") for path in found]
-    return collect(paths, _is_text)
+    return collect(paths, is_text)
 
 
 @source("hf")

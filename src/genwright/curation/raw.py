@@ -1,0 +1,176 @@
+"""What sources of raw files have in common: bytes -> documents, and what cannot be read -> a
+sentence, so that one damaged file stops nothing and nothing is lost unsaid.
+
+Bytes are read by `genwright.data.readers`, as in training, a block at a time. A text that is longer
+than a limit is several documents, cut where no token crosses: memory does not grow with a file.
+
+Worker processes import this module: it must not import torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from genwright.core.corpus import Document, RawFile, Unread
+from genwright.core.errors import GenwrightError
+from genwright.core.files import irregular, stamp_of
+from genwright.data import readers, rows
+from genwright.data.encodings import NotText, as_utf8, checked
+from genwright.data.rows import Record, first_line
+from genwright.data.source_files import SourceFile
+from genwright.data.tables import BadTable, Fault, Table
+
+MEGABYTE = 1 << 20
+LONGEST = 8  # megabytes of text in a document, about, unless a source says something else
+LISTED = 100  # rows of a file that are named one by one; of more the number is given
+
+Found = Document | Unread
+
+
+def raw_files(found: Iterable[SourceFile], what: str, path: str | tuple[str, ...]) -> list[RawFile]:
+    """Files as raw files, sorted by name. what: they hold, in the plural; path: that they were
+    looked for in. Raises GenwrightError where there is none."""
+    files = [RawFile(file.path, file.name) for file in found]
+    if not files:
+        named = path if isinstance(path, str) else ", ".join(path)
+        raise GenwrightError(f"the source {named} holds no {what}", "give another path or kind")
+    return sorted(files, key=_name)
+
+
+def _name(file: RawFile) -> str:
+    return file.name
+
+
+# ---- what cannot be read ----
+
+
+def guarded(path: str, found: Iterable[Found]) -> Iterator[Found]:
+    """What is found in a file; and why nothing is, or no more is, as `Unread`. found: is not
+    iterated where the path is no regular file."""
+    what = _closed(path) or irregular(path)
+    if what:
+        yield Unread("", what)
+        return
+    stamp = stamp_of(path)
+    yield from named(found)
+    if stamp_of(path) != stamp:
+        yield Unread("", "changed while it was read: build again")
+
+
+def named(found: Iterable[Found], place: str = "") -> Iterator[Found]:
+    """The same, up to where reading it fails, which is named at this place. Lack of memory is
+    raised: it says nothing of the file."""
+    last = ""  # place of the last document
+    try:
+        for each in found:
+            if isinstance(each, Document):
+                last = each.place
+            yield each
+    except MemoryError:
+        raise
+    except Exception as error:  # every way of compression, and every table, raises its own
+        what = why(error)
+        if last and last != place:
+            what = f"{what}; what follows {last} is not read"
+        yield Unread(place, what)
+
+
+def why(error: Exception) -> str:
+    """What is wrong, to follow the name of a file. It names no path: that would be another on
+    another machine."""
+    if isinstance(error, NotText):
+        return str(error)
+    if isinstance(error, BadTable):
+        return error.what
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    return f"cannot be read ({first_line(error)})"
+
+
+def _closed(path: str) -> str:
+    """Why a folder could not be entered; "" for what is none."""
+    if not os.path.isdir(path):
+        return ""
+    try:
+        os.listdir(path)
+    except OSError as error:
+        return f"is a folder that cannot be listed ({error.strerror})"
+    return "is a folder that could not be listed before, and now can: build again"
+
+
+# ---- bytes -> documents ----
+
+
+def documents_of(
+    name: str, chunks: Iterable[bytes], field: str, longest: float = LONGEST
+) -> Iterator[Found]:
+    """The documents of a file that is read from its beginning: rows of .jsonl, .csv and .tsv, or
+    one text.
+
+    name: of the file, whose suffix says what it is; chunks: its bytes, decompressed; field: of
+    rows, which one holds the text; longest: megabytes of a document. Raises NotText, BadTable and
+    what `chunks` raises."""
+    kind = readers.kind_of(name)
+    if kind == "csv":
+        tabs = readers.suffix_of(name) == ".tsv"
+        table = Table(as_utf8(checked(chunks)), tabs)
+        yield from of_records(rows.of_table(table, field))
+    elif kind == "jsonl":
+        lines = readers.split_lines(_without_mark(as_utf8(chunks)))
+        yield from of_records(rows.of_lines(lines, field, checked=False))
+    else:
+        yield from _texts(chunks, int(longest * MEGABYTE))
+
+
+def of_parquet(path: str, field: str) -> Iterator[Found]:
+    """The rows of a Parquet file. Raises BadTable."""
+    yield from of_records(rows.of_parquet(path, None, field))
+
+
+def of_records(records: Iterable[Record]) -> Iterator[Found]:
+    """Rows as documents. A row without text is none, and the number of those is given at the end;
+    so is that of faults beyond the first LISTED."""
+    empty = 0
+    faults = 0
+    for number, place, content in records:
+        if isinstance(content, Fault):
+            faults += 1
+            if faults <= LISTED:
+                yield Unread(place, content.passed_over)
+        elif content:
+            yield Document(content, f"row {number}")
+        else:
+            empty += 1
+    if faults > LISTED:
+        yield Unread("", f"has {faults - LISTED:,} more rows that cannot be read")
+    if empty:
+        yield Unread("", f"has {empty:,} rows without text")
+
+
+def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """UTF-8 without the byte-order mark at its beginning."""
+    begun = False
+    for chunk in chunks:
+        if chunk and not begun:
+            chunk = chunk.removeprefix(readers.MARK)
+            begun = True
+        yield chunk
+
+
+def _texts(chunks: Iterable[bytes], longest: int) -> Iterator[Document]:
+    """A text as one document, or as several of at most `longest` bytes, about."""
+    blocks: list[bytes] = []  # of the document that is not at its end
+    size = 0
+    parts = 0
+    for block in readers.blocks_of(_without_mark(as_utf8(checked(chunks)))):
+        if blocks and size + len(block) > longest:
+            parts += 1
+            yield Document(b"".join(blocks).decode(), f"part {parts}")
+            blocks = []
+            size = 0
+        blocks.append(block)
+        size += len(block)
+    if blocks:
+        place = f"part {parts + 1}" if parts else ""
+        yield Document(b"".join(blocks).decode(), place)
