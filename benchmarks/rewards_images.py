@@ -37,7 +37,7 @@ from genwright.core.content import Sample
 from genwright.evaluation.distances import Memory, prdc
 from genwright.evaluation.features import Extractor, extractor, of_split
 from genwright.objectives.language import CausalObjective
-from genwright.rewards.alternatives import best_of_n, measured
+from genwright.rewards.alternatives import alternative, best_of_n
 from genwright.rewards.frontier import frontier, questions_of
 
 BEST_OF = 8
@@ -122,20 +122,10 @@ def noise_samples(codec: CodesCodec, like: list[Sample]) -> list[Sample]:
     return [each._replace(content=x) for each, x in zip(like, pictures, strict=True)]
 
 
-def drawn(stream, network, samples: int) -> list[Sample]:
-    """The samples of which `measured` gives the figures."""
-    policy = CausalObjective({"model": network}, None)
-    found = []
-    for position in range(math.ceil(samples / stream.size)):
-        stream.batch(position, torch.arange(stream.size), policy)
-        found += stream.last.samples
-    return found
-
-
 def of_model(run, stream, judge: Judge, network, samples: int) -> tuple[dict, list[Sample]]:
     policy = CausalObjective({"model": network}, None)
-    found = measured(stream, policy, run.objective.modules["reference"], samples)
-    pictures = drawn(stream, network, samples)
+    found = alternative(stream, policy, run.objective.modules["reference"], samples)
+    pictures = list(found.samples)
     figures: dict = {"reward": mean(found.reward)}
     figures |= scores(stream, pictures)
     figures |= judge.figures(pictures)

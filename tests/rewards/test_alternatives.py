@@ -14,7 +14,7 @@ from genwright.objectives.language import CausalObjective
 from genwright.objectives.policy import MODEL, drawn_logits
 from genwright.objectives.policy_gradient import best_only
 from genwright.objectives.terms import Rollout, Term
-from genwright.rewards.alternatives import best_of_n, chances_of_best, kl_of_best, measured
+from genwright.rewards.alternatives import alternative, best_of_n, chances_of_best, kl_of_best
 
 VALUES = torch.tensor([[3.0, 1.0, 2.0, 2.0, -1.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
 
@@ -158,14 +158,14 @@ def exact(model, reference, allowed):
     return totals.tolist()
 
 
-class TestMeasured:
+class TestAlternative:
     policy = settings(rollout=Rollout(max_tokens=2), candidates=4)
 
     def found(self, model, reference, constraint=None, samples=3000):
         policy = of_model(model)
         rollouts = stream(self.policy, policy, size=64)
         rollouts.questions = rollouts.questions[:1]
-        return measured(rollouts, policy, reference, samples, constraint), rollouts
+        return alternative(rollouts, policy, reference, samples, constraint), rollouts
 
     def test_reward_and_divergence_are_those_of_all_samples(self):
         model, reference = network(1), network(2)
@@ -179,6 +179,20 @@ class TestMeasured:
         assert found.length == pytest.approx(length, abs=0.05)
         assert set(found.parts) == {"reward/share of a", "watched/length", "watched/b"}
         assert torch.equal(found.parts["reward/share of a"], found.reward)
+
+    def test_samples_are_those_that_a_policy_would_learn_from(self):
+        """Drawn and rewarded in one way, whoever asks."""
+        model = network(1)
+        found, rollouts = self.found(model, model, samples=128)
+        policy = of_model(model)
+        samples = []
+        rewards = []
+        for position in range(2):
+            batch = rollouts.batch(position, torch.arange(64), policy)
+            samples += rollouts.last.samples
+            rewards.append(batch["reward"].double().sum(1))
+        assert list(found.samples) == samples
+        assert torch.allclose(found.reward.flatten(), torch.cat(rewards), atol=1e-6)
 
     def test_a_model_is_at_no_distance_from_itself(self):
         model = network(1)
@@ -198,5 +212,5 @@ class TestMeasured:
         reward, kl, _ = exact(model, model, allowed)
         assert found.kl == pytest.approx(kl, abs=4 * found.kl_error) and kl > 0.1
         assert float(found.reward.mean()) == pytest.approx(reward, abs=0.03)
-        assert set("".join(sample.content for sample in rollouts.last.samples)) == set("ac.")
+        assert set("".join(sample.content for sample in found.samples)) == set("ac.")
         assert rollouts.constraint is None  # a policy would not learn under it

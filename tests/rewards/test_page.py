@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import genwright
-from genwright.rewards.before_after import before_after, difference, total
+from genwright.rewards.before_after import before_after, difference
+from genwright.rewards.measured import total
 from genwright.rewards.page import figure
 from genwright.rewards.verdict import moved_away, verdict
 from rooms_here import needs
@@ -201,7 +202,7 @@ def test_a_run_whose_reward_is_gone_says_so(run, monkeypatch, tmp_path):
 
 
 def seen(reward, watched=None):
-    from genwright.rewards.before_after import Measured
+    from genwright.rewards.measured import Measured
 
     values = torch.tensor(reward, dtype=torch.float64)
     watched = {name: torch.tensor(v, dtype=torch.float64) for name, v in (watched or {}).items()}

@@ -1,10 +1,10 @@
 """What a model that learned from rewards has to be compared with: the same reward, and how far it
 is from the model of before, of anything that draws samples.
 
-1. `measured` draws samples of a model (or under the rules of a content, which rule out tokens one
-   by one) and gives their rewards with the divergence from the reference. That is exact at every
-   place that was drawn: over the whole vocabulary for a model; under rules the logarithm of the
-   share that the rules leave, which is the same for every token that they allow.
+1. `alternative` draws samples of a model (or under the rules of a content, which rule out tokens
+   one by one) and gives their rewards with the divergence from the reference. That is exact at
+   every place that was drawn: over the whole vocabulary for a model; under rules the logarithm of
+   the share that the rules leave, which is the same for every token that they allow.
 2. `best_of_n` draws n samples of a question and keeps the best. From m >= n samples of each
    question the reward that it reaches is estimated without bias, by averaging over all sets of n of
    them (an order statistic: nothing is drawn anew). Its distance from the model is at most
@@ -18,33 +18,34 @@ paid at every sample, that of training once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from genwright.core.content import Sample
 from genwright.core.contracts import Batch, Objective
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import track
 from genwright.objectives import policy_gradient as pg
 from genwright.objectives.policy import chosen, drawn_logits, drawn_tokens
-from genwright.rewards.rollout import Rollouts
+from genwright.rewards.measured import measured
+from genwright.rewards.rollout import Rollouts, recorded
 from genwright.sampling.decode import Constraint
 
-PARTS = ("reward/", "watched/")
 
-
-class Measured(NamedTuple):
+class Alternative(NamedTuple):
     """Samples of a model, `m` of each question.
 
-    reward: (questions, m) float64, of each sample. parts: "reward/TERM" and "watched/MEASURE" ->
-    (questions, m), without weights; NaN where they say nothing. kl: nats a sample from the
-    reference; kl_error: its standard error. entropy: nats a token. length: tokens a sample.
-    truncated: share cut by their length. distinct_4: share of 4-grams of a question's samples that
-    differ."""
+    samples: candidates of a question side by side. reward: (questions, m) float64, of each of them.
+    parts: "reward/TERM" and "watched/MEASURE" -> (questions, m), without weights; NaN where they
+    say nothing. kl: nats a sample from the reference; kl_error: its standard error. entropy: nats a
+    token. length: tokens a sample. truncated: share cut by their length. distinct_4: share of
+    4-grams of a question's samples that differ."""
 
+    samples: Sequence[Sample]
     reward: Tensor
     parts: Mapping[str, Tensor]
     kl: float
@@ -56,45 +57,51 @@ class Measured(NamedTuple):
 
 
 @torch.no_grad()
-def measured(
+def alternative(
     stream: Rollouts,
     policy: Objective,
     reference: nn.Module,
     samples: int,
     constraint: Constraint | None = None,
-) -> Measured:
+) -> Alternative:
     """Draws at least `samples` samples of policy's network "model", in whole batches of the stream.
     reference: what the divergence is from. constraint: what may be drawn, of reference itself.
     Raises GenwrightError."""
     stream.constraint = constraint
-    rollouts = []
+    drawn: list[Sample] = []
+    ended: list[bool] = []
+    distances = []
     try:
         positions = range(math.ceil(samples / stream.size))
         for position in track(positions, "drawing batches of samples"):
-            batch = stream.batch(position, torch.arange(stream.size), policy)
-            rollouts.append(batch | _divergence(policy, reference, batch, constraint is not None))
+            answers = stream.answers(policy, position, torch.arange(stream.size))
+            drawn += answers.samples
+            ended += answers.ended.tolist()
+            ruled = constraint is not None
+            distances.append(_divergence(policy, reference, answers.batch, ruled))
     finally:
         stream.constraint = None
     m = stream.settings.candidates
-    kl = _joined(rollouts, "kl")  # (n,)
-    length = _joined(rollouts, "length")
-    distinct = _joined(rollouts, "distinct").sum(0)  # (2,)
-    names = [name for name in rollouts[0] if name.startswith(PARTS)]
-    rewards = torch.cat([batch["reward"].double().sum(1) for batch in rollouts])
-    return Measured(
-        reward=rewards.view(-1, m),
-        parts={name: _joined(rollouts, name).view(-1, m) for name in names},
+    found = measured(stream, drawn, "the samples", ended)
+    _check_values(found.reward.view(-1, m))
+    parts = recorded(stream.reward.terms, found.terms, found.watched)
+    kl = _joined(distances, "kl")  # (n,)
+    length = _joined(distances, "length")
+    return Alternative(
+        samples=drawn,
+        reward=found.reward.view(-1, m),
+        parts={name: values.view(-1, m) for name, values in parts.items()},
         kl=float(kl.mean()),
         kl_error=float(kl.std() / math.sqrt(len(kl))),
-        entropy=float(_joined(rollouts, "entropy").sum() / length.sum()),
+        entropy=float(_joined(distances, "entropy").sum() / length.sum()),
         length=float(length.mean()),
-        truncated=float(_joined(rollouts, "truncated").mean()),
-        distinct_4=float(distinct[0] / distinct[1]) if distinct[1] else math.nan,
+        truncated=found.truncated,
+        distinct_4=found.distinct_4,
     )
 
 
-def _joined(rollouts: list[Batch], name: str) -> Tensor:
-    return torch.cat([batch[name].double() for batch in rollouts])
+def _joined(distances: list[Batch], name: str) -> Tensor:
+    return torch.cat([batch[name].double() for batch in distances])
 
 
 def _divergence(policy: Objective, reference: nn.Module, batch: Batch, ruled: bool) -> Batch:
@@ -176,6 +183,11 @@ def _check(values: Tensor, n: int) -> None:
             f"best of {n} cannot be told from {m} samples of a question",
             f"draw more samples of each question, or take n from 1 to {m}",
         )
+    _check_values(values)
+
+
+def _check_values(values: Tensor) -> None:
+    """Raises GenwrightError for a reward that is not a number. values: (questions, m)."""
     if values.isnan().any():
         row, column = values.isnan().nonzero()[0].tolist()
         raise GenwrightError(

@@ -26,7 +26,6 @@ from rich.text import Text
 from genwright.core.content import Measure, Opened, OwnMeasure, Question, Sample
 from genwright.core.contracts import Objective
 from genwright.core.dataset import Dataset
-from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, write_whole
 from genwright.core.progress import task, track
@@ -235,11 +234,9 @@ def drawn_samples(
             missing = count - len(found)
             size = min(stream.size, _whole(missing, stream.settings.candidates))
             examples = torch.arange(size)
-            questions = stream.asked(position, examples)
-            draws = Draws(stream.seed, position, examples)
-            _, _, drawn = stream.drawn(objective, questions, draws)
-            found += stream.samples(questions, drawn, position, examples)
-            every += questions
+            answers = stream.answers(objective, position, examples)
+            found += answers.samples
+            every += answers.questions
             position += 1
             shown_task.advance(min(size, missing))
     return found, every

@@ -33,7 +33,7 @@ from genwright.core.progress import showing
 from genwright.objectives.language import CausalObjective
 from genwright.objectives.policy import MODEL, REFERENCE, Policy
 from genwright.recipe.schema import Recipe
-from genwright.rewards.alternatives import Measured, best_of_n, error_of, measured
+from genwright.rewards.alternatives import Alternative, alternative, best_of_n, error_of
 from genwright.rewards.frontier_points import Frontier, Kind, Point, write_frontier
 from genwright.rewards.rollout import Rollouts, rollouts
 from genwright.rewards.user_file import own_measures, with_measures
@@ -201,7 +201,7 @@ class _Work:
         run = self.trained("supervised", base.recipe, {"training.steps": steps}, start)
         self.add_run("supervised", "supervised, as long", run, None)
 
-    def point(self, name: str, kind: Kind, found: Measured, **parts: Any) -> Point:
+    def point(self, name: str, kind: Kind, found: Alternative, **parts: Any) -> Point:
         """What was measured of a model."""
         best = {str(n): best_of_n(found.reward, n).reward for n in (1, *self.best_of)}
         means = {part: float(values.nanmean()) for part, values in found.parts.items()}
@@ -222,10 +222,10 @@ class _Work:
             **parts,
         )
 
-    def measured(self, network: nn.Module, constraint: Any = None) -> Measured:
+    def measured(self, network: nn.Module, constraint: Any = None) -> Alternative:
         policy = CausalObjective({MODEL: network}, self.space)
         with showing(self.quiet):
-            return measured(self.stream, policy, self.reference, self.samples, constraint)
+            return alternative(self.stream, policy, self.reference, self.samples, constraint)
 
     def add(self, point: Point) -> None:
         self.found.points.append(point)

@@ -17,9 +17,10 @@ from genwright.evaluation.figure import Figure, number, shown
 from genwright.objectives.terms import Term
 from genwright.reporting.fragments import soft
 from genwright.reporting.lead import Lead
-from genwright.rewards.before_after import BeforeAfter, Measured, before_after, mean_of
+from genwright.rewards.before_after import BeforeAfter, before_after
 from genwright.rewards.frontier_chart import frontier_html
 from genwright.rewards.frontier_points import read_frontier
+from genwright.rewards.measured import Measured, mean_of
 from genwright.rewards.reward import Reward
 from genwright.rewards.rollout_log import FILE
 from genwright.rewards.verdict import gamed, known, moved_away, verdict

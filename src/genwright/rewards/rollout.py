@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.registry import content_of, measures_of, register
 from genwright.evaluation.held_out import evaluating
 from genwright.objectives.policy import DATA, Policy
-from genwright.objectives.terms import OFF
+from genwright.objectives.terms import OFF, Term
 from genwright.recipe.schema import Recipe
 from genwright.rewards.guard import values_of
 from genwright.rewards.nearest import Nearest
@@ -58,6 +58,16 @@ class Rolled:
     scored: Scored
     watched: Mapping[str, Tensor]
     ended: Sequence[bool]
+
+
+class Answers(NamedTuple):
+    """What a policy drew, nothing of it measured yet. batch: "tokens", "padding", "mask" and
+    "logprobs", see `objectives.policy`. ended: (n,) bool, over before their length ran out."""
+
+    questions: list[Question]
+    samples: list[Sample]
+    batch: Batch
+    ended: Tensor
 
 
 class Rollouts(Hook):
@@ -120,36 +130,24 @@ class Rollouts(Hook):
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """See `objectives.policy` for what is in it."""
         began = time.perf_counter()
-        questions = self.asked(position, examples)
-        tokens, real, drawn = self.drawn(policy, questions, Draws(self.seed, position, examples))
-        samples = self.samples(questions, drawn, position, examples)
+        found = self.answers(policy, position, examples)
+        samples = found.samples
         decoded = time.perf_counter()
-        width = drawn.tokens.shape[1]
+        width = found.batch["mask"].shape[1]
         scored = self.reward(samples, width, self._token_of)
         watched = self.measured(samples)
         self.seconds = {
             "rollout_seconds": decoded - began,
             "reward_seconds": time.perf_counter() - decoded,
         }
-        ended = self._ended(drawn)
-        self.last = Rolled(questions, samples, scored, watched, ended.tolist())
-        assert drawn.logprobs is not None
+        self.last = Rolled(found.questions, samples, scored, watched, found.ended.tolist())
         batch = {
-            "tokens": torch.cat([tokens, drawn.tokens], 1),
-            "padding": torch.cat([real, torch.ones_like(drawn.mask)], 1),
-            "mask": drawn.mask,
-            "logprobs": drawn.logprobs,
+            **found.batch,
             "reward": scored.earned,
-            "truncated": ~ended,
+            "truncated": ~found.ended,
             "distinct": distinct(samples, self.settings.candidates),
         }
-        for name, values in scored.values.items():
-            batch[f"reward/{name}"] = values
-            target = self.reward.terms[name].target
-            if target is not None:
-                batch[f"reward/{name}{OFF}"] = (values - target).abs()
-        for name, values in watched.items():
-            batch[f"watched/{name}"] = values
+        batch |= recorded(self.reward.terms, scored.values, watched)
         if self.examples is not None:
             for name, values in self.examples.batch(position, examples).items():
                 batch[f"{DATA}{name}"] = values
@@ -158,6 +156,21 @@ class Rollouts(Hook):
     def sources(self, position: int, examples: Tensor) -> list[Source]:
         """The questions."""
         return [Source(_title(question)) for question in self.asked(position, examples)]
+
+    def answers(self, policy: Objective, position: int, examples: Tensor) -> Answers:
+        """What a policy draws of these samples. position: of the draws; below 0 it is of no step,
+        and samples are numbered by `examples` alone. Raises GenwrightError as `drawn`."""
+        questions = self.asked(position, examples)
+        tokens, real, drawn = self.drawn(policy, questions, Draws(self.seed, position, examples))
+        assert drawn.logprobs is not None
+        batch = {
+            "tokens": torch.cat([tokens, drawn.tokens], 1),
+            "padding": torch.cat([real, torch.ones_like(drawn.mask)], 1),
+            "mask": drawn.mask,
+            "logprobs": drawn.logprobs,
+        }
+        samples = self.samples(questions, drawn, max(position, 0), examples)
+        return Answers(questions, samples, batch, self._ended(drawn))
 
     def asked(self, position: int, examples: Tensor) -> list[Question]:
         """The question of each sample: candidates side by side have one."""
@@ -276,6 +289,22 @@ class Rollouts(Hook):
     def after_step(self, state: State, record: dict[str, Any]) -> None:
         """Adds what the rollout and its rewards took."""
         record |= self.seconds
+
+
+def recorded(
+    terms: Mapping[str, Term], values: Mapping[str, Tensor], watched: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """(n,) each, under the names that they have in records. values, watched: what terms and other
+    measures gave, by name."""
+    found = {}
+    for name, of_term in values.items():
+        found[f"reward/{name}"] = of_term
+        target = terms[name].target
+        if target is not None:
+            found[f"reward/{name}{OFF}"] = (of_term - target).abs()
+    for name, of_measure in watched.items():
+        found[f"watched/{name}"] = of_measure
+    return found
 
 
 def watched_measures(

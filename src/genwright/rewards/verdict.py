@@ -10,7 +10,8 @@ from torch import Tensor
 
 from genwright.evaluation.figure import number
 from genwright.rewards.alarm import GAMED
-from genwright.rewards.before_after import BeforeAfter, difference, mean_of
+from genwright.rewards.before_after import BeforeAfter, difference
+from genwright.rewards.measured import mean_of
 
 SURE = 2.0  # standard errors by which the reward must have changed
 FAR = 3.0  # and by which one of many other measures must have moved away from real data
