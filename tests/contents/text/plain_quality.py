@@ -2,6 +2,7 @@
 ones must equal. Written from the papers' definitions, of strings and sets, without arrays or
 hashes."""
 
+import re
 from collections import Counter
 
 NAN = float("nan")
@@ -87,3 +88,60 @@ def gopher(text: str) -> dict[str, float]:
     for n in range(5, 11):
         found[f"duplicate-{n}-grams"] = share(repeated(words, n), letters)
     return found
+
+
+CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
+NOTICES = {
+    "javascript",
+    "terms of use",
+    "privacy policy",
+    "cookie policy",
+    "uses cookies",
+    "use of cookies",
+    "use cookies",
+}
+STOPS = ".?!。？！"
+QUOTES = "\"'”’"
+CLOSING = QUOTES + ")]}»」"
+
+
+def ends_a_sentence(word: str) -> bool:
+    return any(
+        word[-1 - closed :][:1] in STOPS
+        and all(mark in CLOSING for mark in word[len(word) - closed :])
+        for closed in range(3)
+        if closed < len(word)
+    )
+
+
+def c4_line(line: str) -> tuple[bool, int]:
+    """Whether a line stays, and how many sentences it has then."""
+    words = CITATION.sub("", line).split()
+    if len(words) < 5 or words[-1][-1] not in STOPS + QUOTES:
+        return False, 0
+    lowered = line.replace("İ", "?").lower()
+    if any(notice in lowered for notice in NOTICES):
+        return False, 0
+    return True, sum(map(ends_a_sentence, words[:-1])) + 1
+
+
+def c4(text: str) -> dict:
+    """What is left of a text, and the attributes."""
+    left = []
+    found = {"c4-sentences": 0, "c4-curly-brackets": 0, "c4-lorem-ipsum": 0}
+    for line in text.splitlines(keepends=True):
+        stays, sentences = c4_line(line)
+        if stays:
+            left.append(CITATION.sub("", line))
+            found["c4-sentences"] += sentences
+            found["c4-curly-brackets"] += line.count("{")
+            found["c4-lorem-ipsum"] += line.replace("İ", "?").lower().count("lorem ipsum")
+    return {"left": "".join(left), **found}
+
+
+def fineweb(text: str) -> dict[str, float]:
+    lines = lines_of(text)
+    return {
+        "ended-lines": share(sum(line[-1] in STOPS + QUOTES for line in lines), len(lines)),
+        "short-lines": share(sum(len(line) < 30 for line in lines), len(lines)),
+    }

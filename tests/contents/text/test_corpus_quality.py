@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_quality import gopher
+from plain_quality import c4, fineweb, gopher
 
 from genwright.contents.text.corpus_quality import QUALITY, quality
 from genwright.contents.text.corpus_quality_pieces import TOGETHER
 from genwright.contents.text.corpus_quality_repeats import sorted_by_hash
-from genwright.core.corpus import attributes_of, rules_of
+from genwright.core.corpus import attributes_of, edited, rules_of
 
 MODULES = ("argparse", "ast", "asyncio", "collections", "csv", "datetime", "decimal", "difflib")
 
@@ -39,8 +39,11 @@ def of(text: str) -> dict[str, float]:
 def assert_equal_to_plain(texts: list[str]) -> None:
     found = quality(texts)
     for at, text in enumerate(texts):
-        expected = gopher(text)
-        assert set(expected) <= set(found)
+        expected = {**gopher(text), **c4(text), **fineweb(text)}
+        edits = found["c4-lines"][at]
+        assert edited(text, edits) == expected.pop("left")
+        assert all(edit.start < edit.stop for edit in edits)
+        assert {*expected, "c4-lines"} == set(found)
         for name, value in expected.items():
             np.testing.assert_equal(found[name][at], value, f"{name} of {text!r}")
 
@@ -55,11 +58,22 @@ BETWEEN = st.sampled_from(
 REPETITIVE = st.lists(st.tuples(WORD, BETWEEN), max_size=60).map(
     lambda pairs: "".join(word + between for word, between in pairs)
 )
+# lines of C4: some that stay, some that go for each reason, with citation markers in odd places
+LINE_WORD = st.sampled_from(
+    ["one", "Two.", "three", 'four?"', "five", "JavaScript", "Lorem", "Ipsum", "lorem ipsum", "{"]
+    + ["use cookies", "Privacy Policy", "javascrİpt", "[1]", "six[22].", "[edit]", "(x.)", "y!)]'"]
+    + ["[citation needed]", "e.g.[3]", "[]", "…", "z..."]
+)
+C4_LINE = st.lists(LINE_WORD, max_size=9).map(" ".join)
+PAGE = st.lists(st.tuples(C4_LINE, st.sampled_from(["", ".", "!'", '"', ".[7]", ". "])), max_size=8)
+C4_PAGE = st.tuples(PAGE, st.sampled_from(["\n", "\r\n", "\n\n ", "\r"])).map(
+    lambda page: page[1].join(line + end for line, end in page[0])
+)
 ANY_TEXT = st.text(max_size=60)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.one_of(REPETITIVE, ANY_TEXT), max_size=5))
+@given(st.lists(st.one_of(REPETITIVE, C4_PAGE, ANY_TEXT), max_size=5))
 def test_the_vectorised_rules_equal_the_plain_ones(texts):
     assert_equal_to_plain(texts)
 
@@ -73,7 +87,7 @@ def test_a_document_has_the_same_values_whatever_is_beside_it():
     together = quality(texts)
     shuffled = quality(texts[::-1])
     for name, values in together.items():
-        np.testing.assert_array_equal(values, shuffled[name][::-1])
+        np.testing.assert_equal(values, shuffled[name][::-1])
     for at in range(0, len(texts), 7):
         for name, value in of(texts[at]).items():
             np.testing.assert_equal(together[name][at], value)
@@ -182,17 +196,163 @@ def test_what_nothing_can_be_said_of():
     assert np.isnan(found["mean-word-length"]) and np.isnan(found["duplicate-lines"])
 
 
+# worked cases of C4: by hand, from section 2.2 of arXiv 1910.10683
+
+
+def left_by_c4(text: str) -> str:
+    return edited(text, of(text)["c4-lines"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "This line has just five.",
+        "Is it also one line?",
+        "  An indented line stays so!  ",
+        'She said "this one, too"',
+        "And she said \N{LEFT DOUBLE QUOTATION MARK}this, too\N{RIGHT DOUBLE QUOTATION MARK}",
+        "A period ends this one...",
+        "word " * 4 + "w" * 2000 + ".",
+        "The policy on cookies is private.",
+        "Java scripts are terms of our use.",
+    ],
+)
+def test_lines_that_c4_keeps(line):
+    assert left_by_c4(f"Menu\n{line}\n") == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Only four words here.",
+        "This one does not end",
+        "Neither does this one here:",
+        "Neither does this one (here)",
+        "Please switch on JavaScript to see this.",
+        "This page uses cookies of many kinds.",
+        "Read our Privacy Policy before you go.",
+        "By reading you accept the TERMS OF USE of it.",
+        "",
+        " \t",
+    ],
+)
+def test_lines_that_c4_drops(line):
+    kept = "Some line that does stay here."
+    assert left_by_c4(f"{kept}\n{line}\n{kept}") == f"{kept}\n{kept}"
+    assert left_by_c4(f"{line}\r\n{kept}\r\n{line}") == f"{kept}\r\n"
+
+
+def test_c4_removes_citation_markers_before_it_looks_at_a_line():
+    text = (
+        "It was built in 1900.[1][23]\n"
+        "It was [edit] here in May[citation needed].\n"
+        "[a] [1b] stay here, too.\n"
+        "Here are four [4] words.\n"
+    )
+    left = "It was built in 1900.\nIt was  here in May.\n[a] [1b] stay here, too.\n"
+    assert left_by_c4(text) == left
+
+
+def test_edits_are_in_order_and_apart():
+    text = (
+        "Menu\nHome\n\nThe first line[1] of this page.\nNext\n\nAnd[2] the second one[3] here.\nEnd"
+    )
+    edits = of(text)["c4-lines"]
+    assert [text[edit.start : edit.stop] for edit in edits] == [
+        "Menu\nHome\n\n",
+        "[1]",
+        "Next\n\n",
+        "[2]",
+        "[3]",
+        "End",
+    ]
+    assert {edit.text for edit in edits} == {""}
+
+
+def test_sentences_are_counted_on_the_lines_that_stay():
+    text = (
+        "One. Two. Three. Four. Five\n"  # goes: no mark at its end
+        "One here. Two (there.) Three?! Four\n"  # goes
+        'He said "Stop." Then (see 4.2.) he "went!"\n'  # Stop." 4.2.) went!"
+        'The line ends in "quotation marks"\n'  # one, at its end
+    )
+    assert of(text)["c4-sentences"] == 4
+
+
+def test_curly_brackets_and_placeholders_are_counted_on_the_lines_that_stay():
+    found = of(
+        "function() {\n"
+        "Lorem ipsum dolor\n"
+        "This stays, and has two { { brackets.\n"
+        "So does Lorem Ipsum of lorem ipsum.\n"
+    )
+    assert found["c4-curly-brackets"] == 2
+    assert found["c4-lorem-ipsum"] == 2
+
+
+# worked cases of FineWeb: by hand, from section 3.6 of arXiv 2406.17557
+
+
+def test_lines_that_end_with_punctuation_and_short_lines():
+    text = f'{"x" * 29}.\n\n{"x" * 28}.\n{"x" * 40}\n  {"x" * 29}  \n{"y" * 30}!"\n'
+    found = of(text)
+    assert found["ended-lines"] == 3 / 5
+    assert found["short-lines"] == 2 / 5
+
+
+def lines(ended: int, others: int, long: int = 100) -> str:
+    numbered = [f"{at:<{long}}|" for at in range(others)] + [
+        f"{at:<{long}}." for at in range(ended)
+    ]
+    return "\n".join(numbered)
+
+
+@pytest.mark.parametrize(
+    "text,reasons",
+    [
+        (lines(13, 87), set()),
+        (lines(12, 88), {"fineweb.ended-lines"}),  # .12 is dropped
+        (lines(66, 0, 20) + "\n" + lines(34, 0), set()),
+        (lines(67, 0, 20) + "\n" + lines(33, 0), {"fineweb.short-lines"}),  # .67 is dropped
+        (lines(10, 0) + "\n" + lines(1, 0), set()),  # 1 of 11
+        (lines(9, 0) + "\n" + lines(1, 0), {"fineweb.duplicate-line-characters"}),  # 1 of 10
+    ],
+)
+def test_fineweb_drops_by_its_numbers(text, reasons):
+    assert broken("fineweb", text) == reasons
+
+
 # rules
 
 
-def broken(name: str, text: str) -> set[str]:
+def broken(name: str, text: str, option: str = "") -> set[str]:
     """The reasons for which a rule set drops a text."""
-    found = quality([text])
-    return {
-        rule.reason
-        for rule in rules_of("text")[name].rules
-        if rule.breaks(found[rule.attribute])[0]
-    }
+    rules = rules_of("text")[name]
+    if rules.make is not None:
+        rules = rules.make(option)
+    found = {}
+    for group in rules.attributes:
+        found.update(attributes_of("text")[group].of([text]))
+    return {rule.reason for rule in rules.rules if rule.breaks(found[rule.attribute])[0]}
+
+
+THREE = "This is the first sentence. This is the second one.\nAnd this is the third.\n"
+
+
+@pytest.mark.parametrize(
+    "text,reasons",
+    [
+        (THREE, set()),
+        (THREE.replace("one.", "one"), {"c4.sentences"}),
+        ("", {"c4.sentences"}),
+        (THREE + "A line with a { in it.", {"c4.curly-bracket"}),
+        (THREE + "A line with a } in it.", set()),
+        (THREE + "while (true) {\n", set()),
+        (THREE + "Here stands Lorem Ipsum in it.", {"c4.lorem-ipsum"}),
+    ],
+)
+def test_c4_drops_pages_by_its_rules(text, reasons):
+    assert broken("c4", text) == reasons
 
 
 def numbered(words: int) -> str:
@@ -234,5 +394,7 @@ def test_attributes_and_rules_are_registered():
     assert attributes_of("text")["quality"] is QUALITY
     names = {column.name for column in QUALITY.columns}
     assert len(names) == len(QUALITY.columns)
-    for rule in rules_of("text")["gopher"].rules:
-        assert rule.attribute in names
+    for name in ("gopher", "c4", "fineweb"):
+        rules = rules_of("text")[name]
+        assert rules.attributes == ("quality",)
+        assert {rule.attribute for rule in rules.rules} | set(rules.edits) <= names

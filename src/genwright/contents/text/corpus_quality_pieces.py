@@ -25,7 +25,13 @@ from functools import cache, cached_property
 
 import numpy as np
 
-SPACE, LINE_END, LETTER, TERMINAL, CLOSING, BULLET = (1 << bit for bit in range(6))
+SPACE = 1
+LINE_END = 2
+LETTER = 4
+STOP = 8
+ENDING = 16
+CLOSING = 32
+BULLET = 64
 LINE_ENDS = "\n\v\f\r\x1c\x1d\x1e\x85\N{LINE SEPARATOR}\N{PARAGRAPH SEPARATOR}"
 # of sentences: period, question mark, exclamation mark, in Latin and in East Asian writing
 STOPS = ".?!\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH QUESTION MARK}\N{FULLWIDTH EXCLAMATION MARK}"
@@ -54,7 +60,8 @@ def character_table() -> np.ndarray:
     table[np.fromiter(spaces, bool, _CODE_POINTS)] |= SPACE
     marks = (
         (LINE_END, LINE_ENDS),
-        (TERMINAL, STOPS),
+        (STOP, STOPS),
+        (ENDING, STOPS + QUOTES),
         (CLOSING, QUOTES + BRACKETS),
         (BULLET, BULLETS),
     )
@@ -162,7 +169,8 @@ class Pieces:
 
     @cached_property
     def line_start(self) -> np.ndarray:
-        """(all lines + 1,) where each line begins, blank ones too, and where the last one ends."""
+        """(all lines + 1,) where each line begins, blank ones too, and the place behind the last.
+        Each document begins a line."""
         ends = np.flatnonzero((self.flags & LINE_END) != 0)
         characters = self.characters[ends]
         is_return = characters[:-1] == ord("\r")
@@ -175,14 +183,14 @@ class Pieces:
         return np.searchsorted(self.word_start, self.line_start)
 
     @cached_property
-    def lines_all(self) -> np.ndarray:
+    def number_of_line(self) -> np.ndarray:
         """(lines,) the number of each line among all, which have blank ones too."""
         return np.flatnonzero(np.diff(self._first_word_of_line))
 
     @cached_property
     def line_first_word(self) -> np.ndarray:
         """(lines + 1,)"""
-        return np.append(self._first_word_of_line[self.lines_all], len(self.word_start))
+        return np.append(self._first_word_of_line[self.number_of_line], len(self.word_start))
 
     @cached_property
     def line_words(self) -> np.ndarray:
@@ -224,7 +232,7 @@ class Pieces:
     @cached_property
     def paragraph_first_line(self) -> np.ndarray:
         """(paragraphs + 1,)"""
-        lines = self.lines_all
+        lines = self.number_of_line
         if not len(lines):
             return np.zeros(1, np.int64)
         follows = (np.diff(lines) == 1) & (np.diff(self.line_document) == 0)
