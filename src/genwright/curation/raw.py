@@ -28,6 +28,10 @@ LISTED = 100  # rows of a file that are named one by one; of more the number is 
 Found = Document | Unread
 
 
+class Unreadable(Exception):
+    """What is wrong with a file or an entry, to follow its name."""
+
+
 def raw_files(found: Iterable[SourceFile], what: str, path: str | tuple[str, ...]) -> list[RawFile]:
     """Files as raw files, sorted by name. what: they hold, in the plural; path: that they were
     looked for in. Raises GenwrightError where there is none."""
@@ -58,9 +62,11 @@ def guarded(path: str, found: Iterable[Found]) -> Iterator[Found]:
         yield Unread("", "changed while it was read: build again")
 
 
-def named(found: Iterable[Found], place: str = "") -> Iterator[Found]:
-    """The same, up to where reading it fails, which is named at this place. Lack of memory is
-    raised: it says nothing of the file."""
+def named(
+    found: Iterable[Found], place: str = "", raised: tuple[type[Exception], ...] = ()
+) -> Iterator[Found]:
+    """The same, up to where reading it fails, which is named at this place. raised: errors that are
+    raised; lack of memory always is, for it says nothing of the file."""
     last = ""  # place of the last document
     try:
         for each in found:
@@ -68,6 +74,8 @@ def named(found: Iterable[Found], place: str = "") -> Iterator[Found]:
                 last = each.place
             yield each
     except MemoryError:
+        raise
+    except raised:
         raise
     except Exception as error:  # every way of compression, and every table, raises its own
         what = why(error)
@@ -79,7 +87,7 @@ def named(found: Iterable[Found], place: str = "") -> Iterator[Found]:
 def why(error: Exception) -> str:
     """What is wrong, to follow the name of a file. It names no path: that would be another on
     another machine."""
-    if isinstance(error, NotText):
+    if isinstance(error, (NotText, Unreadable)):
         return str(error)
     if isinstance(error, BadTable):
         return error.what

@@ -1,0 +1,184 @@
+"""Archives: zip, tar (also .tgz, .tar.gz, .tar.zst), and single files that are compressed (.gz,
+.zst).
+
+Each entry is a document, or rows where it is .jsonl, .csv or .tsv. Entries are streamed, nothing is
+written to disk, links are not followed, and an archive in an archive is not opened. How much may
+come out is bounded. As in a folder, hidden entries and those whose suffix says that they hold no
+text are passed over; whatever else is not read is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from genwright.core.corpus import Document, RawFile, Unread
+from genwright.core.registry import Settings
+from genwright.curation.entries import Broken, Entry, Expanded, Limits, Packed
+from genwright.curation.entries_tar import tar_entries
+from genwright.curation.entries_zip import zip_entries
+from genwright.curation.raw import (
+    LONGEST,
+    MEGABYTE,
+    Found,
+    Unreadable,
+    documents_of,
+    guarded,
+    named,
+    raw_files,
+)
+from genwright.data.readers import kind_of
+from genwright.data.source_files import BINARY, SourceFile, collect, is_text
+
+SINGLE = "single"
+
+
+class Form(NamedTuple):
+    """What an archive is. kind: "zip", "tar" or "single"; compression: as pyarrow calls it, or
+    ""."""
+
+    kind: str
+    compression: str = ""
+
+
+FORMS = {
+    ".zip": Form("zip"),
+    ".tar": Form("tar"),
+    ".tgz": Form("tar", "gzip"),
+    ".tar.gz": Form("tar", "gzip"),
+    ".tzst": Form("tar", "zstd"),
+    ".tar.zst": Form("tar", "zstd"),
+    ".gz": Form(SINGLE, "gzip"),
+    ".zst": Form(SINGLE, "zstd"),
+}
+# an entry that is one of these is an archive in an archive
+NESTED = frozenset((*FORMS, ".7z", ".rar", ".jar", ".whl", ".egg", ".bz2", ".xz", ".tbz2", ".txz"))
+
+
+def form_of(name: str) -> Form | None:
+    """What an archive of this name is; None for what is none that is read."""
+    suffixes = [suffix.lower() for suffix in Path(name).suffixes]
+    return FORMS.get("".join(suffixes[-2:])) or FORMS.get("".join(suffixes[-1:]))
+
+
+def _is_wanted(path: str) -> bool:
+    """Whether a file of a folder is an archive that may hold text."""
+    form = form_of(path)
+    if form is None:
+        return False
+    return form.kind != SINGLE or is_text(path)
+
+
+class Archive(Settings, family="raw"):
+    """Entries of archives."""
+
+    kind: Literal["archive"] = "archive"
+    """Which source: entries of archives."""
+    path: str | tuple[str, ...]
+    """Archives, folders that hold some, and globs."""
+    field: str = "text"
+    """Of rows, which field or column holds the text."""
+    longest: float = Field(LONGEST, ge=1, le=256)
+    """Megabytes of text in one document, about; a longer text is several ("part 1", ...)."""
+    entries: int = Field(100_000, ge=1, le=10_000_000)
+    """Entries that are read of one archive. Those of a zip file take about 1 kB of memory each."""
+    largest: float = Field(4096, gt=0)
+    """Megabytes that one entry may expand to."""
+    expanded: float = Field(1 << 18, gt=0)
+    """Megabytes that all entries of an archive may expand to, together."""
+    ratio: float = Field(200, ge=1)
+    """How many times its size an archive, or an entry of zip, may expand, beyond 8 MB."""
+
+    def find(self) -> list[RawFile]:
+        """The archives, and the folders that cannot be listed, which `read` then names. Raises
+        GenwrightError for a path that is not there, and where there is no archive."""
+        paths = (self.path,) if isinstance(self.path, str) else self.path
+        closed: list[SourceFile] = []
+        found = collect(paths, _is_wanted, closed=closed, where="the path of a source")
+        return raw_files([*found, *closed], "archive", self.path)
+
+    def read(self, file: RawFile) -> Iterator[Found]:
+        """The documents of an archive, in the order of its entries."""
+        return guarded(file.path, self._documents(file.path))
+
+    def _documents(self, path: str) -> Iterator[Found]:
+        form = form_of(path)
+        if form is None:
+            raise Unreadable("is no archive that is read (" + ", ".join(FORMS) + ")")
+        if form.kind == "zip":
+            for entry in zip_entries(path, self._limits):
+                yield from self._of_entry(entry)
+            return
+        with open(path, "rb") as file:
+            packed = Packed(file)
+            expanded = Expanded(self._limits, lambda: packed.count)
+            stream = _decompressed(packed, form.compression)
+            if form.kind == SINGLE:
+                yield from self._of_single(path, expanded.chunks(stream))
+            else:
+                for entry in tar_entries(stream, self._limits, expanded):
+                    yield from self._of_entry(entry)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(
+            self.entries,
+            int(self.largest * MEGABYTE),
+            int(self.expanded * MEGABYTE),
+            self.ratio,
+        )
+
+    def _of_single(self, path: str, chunks: Iterator[bytes]) -> Iterator[Found]:
+        """The documents of a file that is compressed."""
+        name = str(Path(path).with_suffix(""))
+        what = _not_opened(name)
+        if what:
+            raise Unreadable(what)
+        return documents_of(name, chunks, self.field, self.longest)
+
+    def _of_entry(self, entry: Entry) -> Iterator[Found]:
+        """The documents of an entry, or why it is not read. Raises Broken."""
+        parts = [part for part in entry.name.split("/") if part != "."]
+        name = "/".join(parts)
+        place = f"entry {name}"
+        what = entry.what or _not_opened(name)
+        if what:
+            yield Unread(place, what)
+            return
+        is_hidden = any(part.startswith(".") for part in parts)
+        if is_hidden or Path(name).suffix.lower() in BINARY:
+            return
+        found = documents_of(name, entry.chunks, self.field, self.longest)
+        yield from named(_placed(found, place), place, raised=(Broken,))
+
+
+def _decompressed(packed: Packed, compression: str) -> Packed:
+    """What has `read` and gives the bytes without compression."""
+    if not compression:
+        return packed
+    import pyarrow
+
+    stream: Packed = pyarrow.CompressedInputStream(packed, compression)
+    return stream
+
+
+def _not_opened(name: str) -> str:
+    """Why what is in an archive under this name is not opened, or ""."""
+    if Path(name).suffix.lower() in NESTED:
+        return "is an archive in an archive, and is not opened: unpack it"
+    if kind_of(name) == "parquet":
+        return "is a Parquet file in an archive, and is not opened: unpack it"
+    return ""
+
+
+def _placed(found: Iterator[Found], place: str) -> Iterator[Found]:
+    """Documents with the entry before their own place."""
+    for each in found:
+        where = f"{place}, {each.place}" if each.place else place
+        if isinstance(each, Document):
+            yield each._replace(place=where)
+        else:
+            yield Unread(where, each.what)
