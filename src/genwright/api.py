@@ -12,6 +12,7 @@ from typing import Any
 from genwright.core.content import Drawn
 from genwright.core.parameters import parameters_named
 from genwright.curation.build import build, open_corpus, read_corpus_recipe, remix
+from genwright.curation.engines import Engine
 from genwright.curation.look import Built, Dropped, Trace, built, dropped, trace
 from genwright.recipe.schema import Recipe
 from genwright.rewards.alarm import ending
@@ -116,25 +117,26 @@ def data_build(
     corpus: str | Path | None = None,
     limit: int | None = None,
     workers: int = 0,
+    engine: Engine = "local",
 ) -> Built:
     """Makes a corpus of raw files, or brings it up to date. Printable.
 
     recipe: a file like corpus.yaml, or a corpus. corpus: its folder (default corpora/NAME, or the
     corpus that was given). limit: documents of a shard, at most. workers: processes, 0: one a core.
-    Raises GenwrightError."""
+    engine: "local", or "ray" (tasks of Ray). Raises GenwrightError."""
     settings = read_corpus_recipe(recipe)
     folder = Path(corpus or Path("corpora") / settings.name)
     if corpus is None and Path(recipe).is_dir():
         folder = Path(recipe)
-    made, _ = build(settings, folder, workers, limit)
+    made, _ = build(settings, folder, workers, limit, engine)
     return built(made)
 
 
-def data_mix(corpus: str | Path, *, workers: int = 0) -> Built:
+def data_mix(corpus: str | Path, *, workers: int = 0, engine: Engine = "local") -> Built:
     """Decides again what of a corpus is trained on, by its corpus.yaml as it is now. Printable.
     Raises GenwrightError."""
     made = open_corpus(corpus)
-    remix(made, workers)
+    remix(made, workers, engine)
     return built(made)
 
 

@@ -1,6 +1,7 @@
 """The commands of corpora: build one from raw files, decide again what of it is trained on, and
 look at what became of it."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,16 @@ data_app = typer.Typer(
 CorpusFolder = Annotated[
     Path, typer.Argument(metavar="CORPUS", help="A corpus, for example corpora/mine.")
 ]
+
+
+class Where(StrEnum):
+    """The choices of --engine."""
+
+    local = "local"
+    ray = "ray"
+
+
+Engine = Annotated[Where, typer.Option(help="Processes of this machine, or tasks of Ray.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes. Default: one a core.")]
 
 
@@ -32,6 +43,7 @@ def data_build(
         int | None, typer.Option(min=1, help="Documents of a shard, at most: for a first look.")
     ] = None,
     workers: Workers = 0,
+    engine: Engine = Where.local,
     quiet: Quiet = False,
 ) -> None:
     """Make a corpus, or bring it up to date: only what is missing is done."""
@@ -39,7 +51,9 @@ def data_build(
     from genwright.core import progress
 
     with progress.showing(quiet):
-        found = api.data_build(recipe, corpus=corpus, limit=limit, workers=workers)
+        found = api.data_build(
+            recipe, corpus=corpus, limit=limit, workers=workers, engine=engine.value
+        )
     print(found)
 
 

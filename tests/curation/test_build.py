@@ -18,6 +18,7 @@ from genwright.curation.mix import counts_of
 from genwright.curation.settings import CorpusRecipe
 from genwright.curation.store import WRITE
 from genwright.data.selection import selected, selections
+from rooms_here import needs
 
 
 def recipe(folder, **changes):
@@ -222,6 +223,7 @@ def test_an_empty_source_is_refused(tmp_path):
         build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
 
 
+@needs("text")
 def test_a_corpus_is_trained_on_as_its_mix_says(tmp_path):
     every = write_files(tmp_path / "raw", 8)
     corpus, counts = build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,12 @@ from genwright.core.corpus import RawFile
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, stamp_of, write_whole
 from genwright.curation.attributes import COMPUTE, folder_of, needed
+from genwright.curation.engines import Engine, Map, engine
 from genwright.curation.mix import MixCounts, mix
 from genwright.curation.settings import CorpusRecipe, Source
 from genwright.curation.store import UNIT, WRITE, Shard, key_of
-from genwright.data.cache import grouped
+from genwright.data.cache import grouped, writing
 from genwright.data.scans import digests, roots_of
-from genwright.data.workers import Work, parallel
 from genwright.recipe.schema import build as settings_from
 from genwright.recipe.yaml_text import read_yaml, write_yaml
 
@@ -35,7 +34,6 @@ log = logging.getLogger(__name__)
 RECIPE = "corpus.yaml"
 SOURCES = "sources.json"
 NOT_CONTENT = ("path",)  # settings of a source that say where, and not what
-Map = Callable[[Work, Sequence[dict[str, Any]]], Iterable[tuple[int, Any]]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def read_corpus_recipe(path: str | Path) -> CorpusRecipe:
 
 def open_corpus(folder: str | Path) -> Corpus:
     """A corpus that was built. Raises GenwrightError."""
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     listed = folder / SOURCES
     if not listed.is_file():
         raise GenwrightError(
@@ -91,34 +89,27 @@ def build(
     folder: Path,
     workers: int = 0,
     limit: int | None = None,
+    by: Engine = "local",
 ) -> tuple[Corpus, MixCounts]:
-    """Makes a corpus, or brings it up to date. workers: processes, 0: one a core. limit: documents
-    of each source, at most. Raises GenwrightError."""
-    spread = _over(workers)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / RECIPE, dumped(recipe))
-    shards = read_sources(recipe, folder, spread, limit)
-    corpus = Corpus(folder, recipe, tuple(shards))
-    measure(corpus, spread)
-    return corpus, mix(corpus.folder, corpus.recipe, corpus.shards, spread)
+    """Makes a corpus, or brings it up to date. workers, by: see `engines.engine`. limit: documents
+    of a shard, at most. Raises GenwrightError."""
+    folder = folder.absolute()  # for a worker elsewhere
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / RECIPE, dumped(recipe))
+    with engine(by, workers) as spread:
+        shards = read_sources(recipe, folder, spread, limit)
+        corpus = Corpus(folder, recipe, tuple(shards))
+        measure(corpus, spread)
+        return corpus, mix(corpus.folder, corpus.recipe, corpus.shards, spread)
 
 
-def remix(corpus: Corpus, workers: int = 0) -> MixCounts:
+def remix(corpus: Corpus, workers: int = 0, by: Engine = "local") -> MixCounts:
     """Decides again on every document, by the recipe as it is now. Attributes that new filters need
     are computed. Raises GenwrightError."""
-    spread = _over(workers)
-    measure(corpus, spread)
-    return mix(corpus.folder, corpus.recipe, corpus.shards, spread)
-
-
-def _over(workers: int) -> Map:
-    """What does jobs over so many processes; 0: one a core."""
-    count = workers or os.cpu_count() or 1
-
-    def spread(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterable[tuple[int, Any]]:
-        return parallel(work, jobs, count)
-
-    return spread
+    with engine(by, workers) as spread:
+        measure(corpus, spread)
+        return mix(corpus.folder, corpus.recipe, corpus.shards, spread)
 
 
 def dumped(recipe: CorpusRecipe) -> str:
@@ -158,7 +149,8 @@ def read_sources(
 def jobs_of(source: Source, folder: Path, limit: int | None) -> list[dict[str, Any]]:
     """What makes the shards of one source: raw files in groups that hardly change when a file is
     added. Raises GenwrightError."""
-    found = source.raw.find()
+    # absolute: a worker may stand elsewhere
+    found = [file._replace(path=os.path.abspath(file.path)) for file in source.raw.find()]
     if not found:
         raise GenwrightError(
             f"the source {source.name} holds no file that is read",

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from genwright.core.corpus import Edit, RuleSet
 from genwright.core.errors import GenwrightError
 from genwright.core.files import flush, json_text, write_whole
 from genwright.curation.attributes import column_of, folder_of
+from genwright.curation.engines import Map
 from genwright.curation.settings import CorpusRecipe, Filter, Mix, rule_sets
 from genwright.curation.store import Shard, batches_of
 from genwright.data.cache import SPLITS, writing
@@ -40,7 +41,6 @@ BYTES_A_TOKEN = 4  # about, of English text and a vocabulary of some thousands
 UNWANTED = "mix.weight"  # reason of documents whose weight is 0
 BUDGET = "mix.budget"  # of those that the budget leaves out
 LABELS = ("source", "licence", "language")
-Map = Callable[[Work, Sequence[dict[str, Any]]], Iterable[tuple[int, Any]]]
 
 
 @dataclass
