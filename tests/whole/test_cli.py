@@ -56,6 +56,9 @@ class Recorder:
         self.calls.append(("draw", options.given(), partial))
         return iter([Drawn(Sample(FILLED))] if options.fill else self.events)
 
+    def ended_early(self, run):
+        return ""
+
     def __getattr__(self, name):
         def call(*args, **kwargs):
             self.calls.append((name, args, kwargs))
