@@ -12,6 +12,7 @@ from corpora import write_files
 import genwright
 from genwright.core.errors import GenwrightError
 from genwright.curation import build as building
+from genwright.curation import engines
 from genwright.curation.attributes import COMPUTE
 from genwright.curation.build import build, open_corpus, read_corpus_recipe
 from genwright.curation.mix import counts_of
@@ -101,7 +102,7 @@ def test_a_second_build_reads_nothing_again(tmp_path, monkeypatch):
     before = bytes_of(tmp_path / "c")
     monkeypatch.setattr(building, "WRITE", None)  # whoever used it would fail
     monkeypatch.setattr(building, "COMPUTE", None)
-    monkeypatch.setattr(building, "parallel", _refusing_none)
+    monkeypatch.setattr(engines, "parallel", _refusing_none)
     build(own, tmp_path / "c", workers=1)
     assert bytes_of(tmp_path / "c") == before
 
@@ -116,7 +117,7 @@ def test_a_bound_changes_without_anything_being_measured_again(tmp_path, monkeyp
     build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
     monkeypatch.setattr(building, "WRITE", None)
     monkeypatch.setattr(building, "COMPUTE", None)
-    monkeypatch.setattr(building, "parallel", _refusing_none)
+    monkeypatch.setattr(engines, "parallel", _refusing_none)
     own = [{"attribute": "toy words", "at_most": 5}]
     _, counts = build(recipe(tmp_path / "raw", filters=own), tmp_path / "c", workers=1)
     assert set(counts.dropped) == {"own.toy words"}
