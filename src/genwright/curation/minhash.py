@@ -35,6 +35,7 @@ WIDE_SPACES = (
     "\u2028\u2029\u202f\u205f\u3000"
 )
 PLACES = 8  # groups of 8 bytes of a word that are hashed as arrays; longer words one by one
+HALF_BIT = 1 << 63  # of the keys of half of the bands, so that two halves can be compared
 EMPTY = np.uint32(0xFFFFFFFF)  # a bin into which no shingle fell
 
 
@@ -223,7 +224,7 @@ def _throw(
 
 def band_keys(sketch: np.ndarray, bands: int, rows: int) -> np.ndarray:
     """(documents, bands) uint64: equal in two documents where all rows of the band are; different
-    in different bands."""
+    in different bands. The highest bit is 1 in every other band (`HALF_BIT`)."""
     used = sketch[:, : bands * rows].reshape(len(sketch), bands, rows)
     keys = np.tile(_OF_BAND[:bands], (len(sketch), 1))
     for row in range(rows):
@@ -231,6 +232,8 @@ def band_keys(sketch: np.ndarray, bands: int, rows: int) -> np.ndarray:
         keys ^= keys >> _HALF
         keys *= _OF_SHINGLE
     keys ^= keys >> _HALF
+    keys >>= np.uint64(1)
+    keys[:, 1::2] |= np.uint64(HALF_BIT)
     return keys
 
 

@@ -1,0 +1,133 @@
+"""Near copies, stage 1: of each shard of documents the keys of its bands, and who its documents
+are; then the numbers of all documents.
+
+    signatures-BANDSxROWS-VERSION/KEY/
+        bands.*       runs of (key of a band, row)
+        copies.*      runs of (the first 8 bytes of the content's SHA-256, row)
+        identity      (rows, 3) uint64: place of the source in sources.json, the id as two numbers
+        content       (rows, 4) uint64: SHA-256 of the content
+        sources.json  the sources of the shard
+
+They are of the shard alone: they stay when other shards come and go. A document has a number: its
+row, after the rows of all shards before its own.
+
+Worker processes import this module: it must not import torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from genwright.core.files import json_text, write_whole
+from genwright.curation.minhash import EMPTY, VERSION, Bands, band_keys, shingles, signatures
+from genwright.curation.runs import RunWriter, array_in
+from genwright.curation.store import batches_of
+from genwright.data.cache import publish
+from genwright.data.workers import Work
+
+BYTES = 1 << 19  # of text that is hashed at once, about: it stays in a processor's cache
+AT_ONCE = 1 << 16  # documents that are copied at once
+RECORD = 40  # bytes that a record of a run takes while it is sorted
+
+
+def folder_of(folder: Path, bands: Bands) -> Path:
+    """Where the signatures of these bands are."""
+    return folder / f"signatures-{bands.bands}x{bands.rows}-{VERSION}"
+
+
+def write_signatures(documents: str, folder: str, bands: int, rows: int, memory: float) -> None:
+    """Writes the folder of one shard. documents: its Parquet file; memory: bytes that may be held
+    of records."""
+
+    def fill(draft: Path) -> None:
+        limit = int(memory / RECORD / 2)
+        by_band = RunWriter(draft, "bands", limit)
+        by_content = RunWriter(draft, "copies", limit)
+        sources: dict[str, int] = {}
+        row = 0
+        with open(draft / "identity", "wb") as identity, open(draft / "content", "wb") as content:
+            for batch in batches_of(Path(documents), ["id", "content", "source", "text"]):
+                places = [
+                    sources.setdefault(name, len(sources))
+                    for name in batch.column("source").to_pylist()
+                ]
+                ids = _numbers(batch.column("id"), 2)
+                sums = _numbers(batch.column("content"), 4)
+                np.column_stack([np.array(places, np.uint64), ids]).tofile(identity)
+                sums.tofile(content)
+                by_content.add(sums[:, 0], np.arange(row, row + len(sums)))
+                for texts in pieces(batch.column("text")):
+                    _add_keys(by_band, texts, row, bands, rows)
+                    row += len(texts)
+        by_band.close()
+        by_content.close()
+        (draft / "sources.json").write_text(json_text(list(sources)), encoding="utf-8")
+
+    publish(Path(folder), fill)
+
+
+def _add_keys(writer: RunWriter, texts: list[str], row: int, bands: int, rows: int) -> None:
+    """The keys of some documents; none of those without words. row: of the first."""
+    sketch = signatures(shingles(texts), bands * rows)
+    keys = band_keys(sketch, bands, rows)  # (documents, bands)
+    has_words = np.flatnonzero(sketch[:, 0] != EMPTY)
+    writer.add(keys[has_words].reshape(-1), np.repeat(row + has_words, bands))
+
+
+def pieces(column: pa.Array) -> Iterator[list[str]]:
+    """Texts, about BYTES of them at once."""
+    offsets = np.frombuffer(column.buffers()[1], np.int64)
+    ends = offsets[column.offset : column.offset + len(column) + 1]
+    start = 0
+    while start < len(column):
+        stop = int(np.searchsorted(ends, ends[start] + BYTES, "right")) - 1
+        stop = max(stop, start + 1)
+        stop = min(stop, len(column))
+        yield column[start:stop].to_pylist()
+        start = stop
+
+
+def _numbers(column: pa.Array, width: int) -> np.ndarray:
+    """(rows, width) uint64 that compare as the bytes of fixed size of a column do."""
+    size = 8 * width * len(column)
+    start = 8 * width * column.offset
+    raw = column.buffers()[1][start : start + size]
+    return np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, width)
+
+
+def number_documents(shards: Sequence[Path], folder: Path) -> list[int]:
+    """Writes `identity` and `content` of all documents, by number; of sources the place in the
+    order in which they first occur. shards: their signatures. Returns the number at which each
+    shard begins, and at last how many there are."""
+    order: dict[str, int] = {}
+    starts = [0]
+    drafts = {name: folder / f"{name}.tmp" for name in ("identity", "content")}
+    with open(drafts["identity"], "wb") as identity, open(drafts["content"], "wb") as content:
+        for shard in shards:
+            names = json.loads((shard / "sources.json").read_text(encoding="utf-8"))
+            places = np.array([order.setdefault(name, len(order)) for name in names], np.uint64)
+            own = array_in(shard / "identity", width=3)
+            sums = array_in(shard / "content", width=4)
+            for first in range(0, len(own), AT_ONCE):
+                part = np.array(own[first : first + AT_ONCE])
+                part[:, 0] = places[part[:, 0].astype(np.int64)]
+                part.tofile(identity)
+                np.array(sums[first : first + AT_ONCE]).tofile(content)
+            starts.append(starts[-1] + len(own))
+    for name, draft in drafts.items():
+        draft.replace(folder / name)
+    write_whole(folder / "starts.json", json_text(starts))
+    return starts
+
+
+def _files(job: dict[str, Any]) -> list[str]:
+    return [job["documents"]]
+
+
+SIGN = Work(write_signatures, "sketching documents", _files)
