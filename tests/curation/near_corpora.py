@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from test_minhash import plain_jaccard
 
 from genwright.curation.store import SCHEMA
-from test_minhash import plain_jaccard
 
 
 class Made(NamedTuple):
@@ -91,10 +91,7 @@ def expected(documents: list[Made], sources: str, similarity: float) -> dict[byt
         first = first_of[made.content]
         if first is made:
             continue
-        if first.id in result:
-            result[made.id] = result[first.id]
-        else:
-            result[made.id] = (first.id, 1.0, "exact")
+        result[made.id] = result.get(first.id, (first.id, 1.0, "exact"))
     for made in kept:
         if any(value[0] == made.id for value in result.values()):
             result[made.id] = (made.id, 1.0, "kept")

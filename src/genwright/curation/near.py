@@ -89,7 +89,7 @@ def near_copies(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "near.json").unlink(missing_ok=True)
     jobs = _Jobs(workers, spread, sum(shard.stat().st_size for shard in shards))
-    signed = _sign(shards, folder, bands, memory, jobs)
+    signed = _sign(shards, folder, bands, jobs)
     exchange = _exchange(shards, signed, folder, key, memory)
     _find_copies(exchange, jobs)
     _find_candidates(exchange, bands, jobs)
@@ -152,9 +152,7 @@ class _Jobs:
             pass
 
 
-def _sign(
-    shards: Sequence[Path], folder: Path, bands: Bands, memory: float, run: _Jobs
-) -> list[Path]:
+def _sign(shards: Sequence[Path], folder: Path, bands: Bands, run: _Jobs) -> list[Path]:
     """The folders of signatures, of which those that are not there are made."""
     within = folder_of(folder, bands)
     signed = [within / shard.stem for shard in shards]
@@ -170,7 +168,6 @@ def _sign(
                 "folder": str(own),
                 "bands": bands.bands,
                 "rows": bands.rows,
-                "memory": memory,
             }
         )
     run.run(SIGN, jobs, size * 4)  # their text is compressed

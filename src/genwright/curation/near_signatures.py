@@ -33,7 +33,7 @@ from genwright.data.workers import Work
 
 BYTES = 1 << 19  # of text that is hashed at once, about: it stays in a processor's cache
 AT_ONCE = 1 << 16  # documents that are copied at once
-RECORD = 40  # bytes that a record of a run takes while it is sorted
+RUN = 1 << 18  # records of a run; never by the memory there is, for these files are the same always
 
 
 def folder_of(folder: Path, bands: Bands) -> Path:
@@ -41,14 +41,12 @@ def folder_of(folder: Path, bands: Bands) -> Path:
     return folder / f"signatures-{bands.bands}x{bands.rows}-{VERSION}"
 
 
-def write_signatures(documents: str, folder: str, bands: int, rows: int, memory: float) -> None:
-    """Writes the folder of one shard. documents: its Parquet file; memory: bytes that may be held
-    of records."""
+def write_signatures(documents: str, folder: str, bands: int, rows: int) -> None:
+    """Writes the folder of one shard. documents: its Parquet file."""
 
     def fill(draft: Path) -> None:
-        limit = int(memory / RECORD / 2)
-        by_band = RunWriter(draft, "bands", limit)
-        by_content = RunWriter(draft, "copies", limit)
+        by_band = RunWriter(draft, "bands", RUN)
+        by_content = RunWriter(draft, "copies", RUN)
         sources: dict[str, int] = {}
         row = 0
         with open(draft / "identity", "wb") as identity, open(draft / "content", "wb") as content:
