@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 _DENSE = 512  # positions up to which scores are made in full on a CPU in bfloat16
 # multiplications from which a product is worth oneDNN's longer way to begin (10 us)
-_LARGE = 2_000_000
+_LARGE = 1_000_000
 _PLAIN = (Tensor, nn.Parameter)
 
 
