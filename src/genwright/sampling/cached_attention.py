@@ -15,6 +15,7 @@ width, P positions so far.
 import math
 from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -134,13 +135,13 @@ class BaggedAttention:
         self.prompt_features = features.flatten()
         self.first_of_prompt = _starts(merged * self.prompt_blocks, width)
 
-        self.keys = keys.new_empty(depth, blocks, merged, width, _BLOCK)
+        self.keys = _room(depth, blocks, merged, width, _BLOCK)
         self.drawn_keys = self.keys.view(depth, -1, _BLOCK).unbind()
         self.features = _numbers(blocks, merged, width).transpose(0, 1)
         self.blocks = 0  # of what is drawn so far
 
         read = prompts * time
-        values_of_all = keys.new_empty(depth, read + blocks * merged * _BLOCK, width)
+        values_of_all = _room(depth, read + blocks * merged * _BLOCK, width)
         values_of_all[:, :read] = values.flatten(1, 2)
         self.all_values = values_of_all.unbind()
         self.values = values_of_all[:, read:].view(depth, blocks, merged, _BLOCK, width)
@@ -188,6 +189,12 @@ class BaggedAttention:
             self.all_values[layer], self.summed, self.first_summed, scores.softmax(-1).flatten()
         )  # (M, D)
         return found[:, None]
+
+
+def _room(*shape: int) -> Tensor:
+    """What is not filled yet, float32. NumPy asks the system for it in large pages where there are
+    any; in small ones (torch's way) the first use of each takes a twentieth of a generation."""
+    return torch.from_numpy(np.empty(shape, dtype=np.float32))
 
 
 def _numbers(*shape: int) -> Tensor:

@@ -185,8 +185,6 @@ class FoldedStepper:
         turned = torch.view_as_real(self.turned).flatten(2)
         self.query = turned[:, :groups]
         self.key = turned[:, groups]
-        self.up = new(rows, self.layers[0].up.shape[1])
-        self.gate, self.open = self.up.tensor_split(2, 1)  # where the MLP is gated
 
     def _angles(self, length: int) -> None:
         """`ropes`: (length, D / 2) complex, the rotation of each position and the attention's
@@ -220,11 +218,12 @@ class FoldedStepper:
             self._rotate(layer.qk_gain, self.ropes[place])
             mixed = self.attention.attend(i, self.query, self.key, self.value)
             add_product_(x, mixed.view(len(x), -1), layer.output)
-            product_into(self._normed(), layer.up, self.up)
+            up = product(self._normed(), layer.up.t())
             if gated:
-                active = F.silu(self.gate).mul_(self.open)
+                gate, open = up.chunk(2, 1)
+                active = F.silu(gate).mul_(open)
             else:
-                active = self.up.relu_().square_()
+                active = up.relu_().square_()
             add_product_(x, active, layer.down)
         logits = product(self._normed(), self.head.t())
         return logits if self.cap is None else logits.tanh_().mul_(self.cap)
