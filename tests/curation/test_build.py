@@ -247,3 +247,13 @@ def test_a_corpus_is_trained_on_as_its_mix_says(tmp_path):
     source = dataset.stream(2, 0).sources(0, torch.arange(2))[0]
     assert ".selection" in source.file
     assert len(every) > counts.kept["train"]
+
+
+@needs("text")
+def test_a_corpus_that_holds_nothing_out_says_what_to_change(tmp_path):
+    write_files(tmp_path / "raw", 2)
+    own = recipe(tmp_path / "raw", mix={"held_out": 0.0})
+    corpus, _ = build(own, tmp_path / "c", workers=1)
+    settings = {"data.path": str(corpus.folder), "data.cache": str(tmp_path / "cache")}
+    with pytest.raises(GenwrightError, match="nothing of the corpus is held out; change mix.held"):
+        genwright.inspect("code", **{**settings, "data.source": "files", "codec": "bytes"})

@@ -61,6 +61,7 @@ class Preparation:
         self.cache = cache_folder(settings.cache)
         self.skip = settings.on_bad_file == "skip"
         self.files = 0
+        self.of_corpus = False  # which has decided what is held out
         self.skipped: list[str] = []
         self.held: HeldOut | None = None
         self.copies = {"copies": 0, "copies across the split": 0}
@@ -75,7 +76,8 @@ class Preparation:
         units = self._units(parts)
         self.files = len({part.path for part in parts})
         single = self.files == 1 and kind_of(parts[0].path) == "text"
-        if all(side_of(part.path) is not None for part in parts):
+        self.of_corpus = all(side_of(part.path) is not None for part in parts)
+        if self.of_corpus:
             self._heed_corpus(units)
         elif self.settings.split == "tail":
             cut_tail(units, self.settings, self.cache, self._do_jobs)
@@ -228,6 +230,13 @@ class Preparation:
             raise self._empty()
         if trained and (held_out or not self.settings.held_out):
             return
+        if self.of_corpus:
+            missing = "is trained on" if held_out else "is held out"
+            raise GenwrightError(
+                f"nothing of the corpus {missing}",
+                "change mix.held_out in its corpus.yaml and run genwright data mix, or set"
+                " data.held_out=0 to measure nothing",
+            )
         documents = sum(_total(shards, split, "documents") for split in SPLITS)
         if documents == 1:
             raise one_document(self.settings)
