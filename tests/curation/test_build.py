@@ -140,7 +140,7 @@ def test_an_added_file_gives_what_a_fresh_build_gives(tmp_path):
     left = {
         name: digest
         for name, digest in bytes_of(tmp_path / "c").items()
-        if Path(name).parts[0] in ("corpus.yaml", "sources.json", "mix")
+        if Path(name).parts[0] in ("corpus.yaml", "sources.json", "mix", "near")
         or Path(name).stem.split(".")[0] in used
     }
     assert left == bytes_of(tmp_path / "f")
@@ -164,16 +164,18 @@ def test_weights_and_a_budget_decide_how_often(tmp_path):
         {"kind": "listed", "path": str(tmp_path / "b"), "name": "b"},
     ]
     mixed = {"weights": {"source": {"a": 2.5}}, "held_out": 0.0}
-    own = recipe(None, sources=sources, filters=[], mix=mixed)
+    own = recipe(None, sources=sources, filters=[], mix=mixed, deduplicate=None)
     corpus, counts = build(own, tmp_path / "c", workers=1)
     of_a = sum(len(t.encode()) for t in texts_of(corpus)[: 6 * 30])
     of_b = counts.bytes - of_a
     assert counts.repeated_bytes == pytest.approx(2.5 * of_a + of_b, rel=0.03)
     budget = counts.repeated_bytes / 4 / 3
-    own = recipe(None, sources=sources, filters=[], mix=mixed | {"tokens": budget})
+    own = recipe(
+        None, sources=sources, filters=[], mix=mixed | {"tokens": budget}, deduplicate=None
+    )
     _, less = build(own, tmp_path / "c", workers=1)
     assert less.repeated_bytes / 4 == pytest.approx(budget, rel=0.1)
-    own = recipe(None, sources=sources, filters=[], mix=mixed | {"tokens": 1e9})
+    own = recipe(None, sources=sources, filters=[], mix=mixed | {"tokens": 1e9}, deduplicate=None)
     with pytest.raises(GenwrightError, match="mix.tokens asks for 1,000,000,000 tokens, and there"):
         build(own, tmp_path / "c", workers=1)
     assert counts_of(tmp_path / "c")["repeated_bytes"] == less.repeated_bytes  # the mix of before

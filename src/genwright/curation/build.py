@@ -21,8 +21,10 @@ from genwright.core.corpus import RawFile
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, stamp_of, write_whole
 from genwright.curation.attributes import COMPUTE, folder_of, needed
+from genwright.curation.copies import NEAR_FOLDER
 from genwright.curation.engines import Engine, Map, engine
 from genwright.curation.mix import MixCounts, mix
+from genwright.curation.near import near_copies
 from genwright.curation.settings import CorpusRecipe, Source
 from genwright.curation.store import UNIT, WRITE, Shard, key_of
 from genwright.data.cache import grouped, writing
@@ -101,6 +103,7 @@ def build(
         shards = read_sources(recipe, folder, spread, limit)
         corpus = Corpus(folder, recipe, tuple(shards))
         measure(corpus, spread)
+        find_copies(corpus, spread, workers)
         return corpus, mix(corpus.folder, corpus.recipe, corpus.shards, spread)
 
 
@@ -109,6 +112,7 @@ def remix(corpus: Corpus, workers: int = 0, by: Engine = "local") -> MixCounts:
     are computed. Raises GenwrightError."""
     with engine(by, workers) as spread:
         measure(corpus, spread)
+        find_copies(corpus, spread, workers)
         return mix(corpus.folder, corpus.recipe, corpus.shards, spread)
 
 
@@ -189,6 +193,19 @@ def jobs_of(source: Source, folder: Path, limit: int | None) -> list[dict[str, A
             }
         )
     return jobs
+
+
+def find_copies(corpus: Corpus, spread: Map, workers: int) -> None:
+    """Finds exact and near copies, unless the recipe wants none dropped."""
+    if corpus.recipe.deduplicate is None:
+        return
+    near_copies(
+        [shard.documents for shard in corpus.shards],
+        corpus.folder / NEAR_FOLDER,
+        corpus.recipe.deduplicate,
+        workers or os.cpu_count() or 1,
+        spread,
+    )
 
 
 def measure(corpus: Corpus, spread: Map) -> None:

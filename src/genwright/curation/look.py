@@ -18,7 +18,8 @@ from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import digest
 from genwright.curation.attributes import folder_of, needed
 from genwright.curation.build import Corpus
-from genwright.curation.mix import chance, counts_of, values_of
+from genwright.curation.mix import counts_of
+from genwright.curation.mix_jobs import chance, values_of
 from genwright.curation.store import Shard
 from genwright.data.selection import MIX, SELECTION
 
@@ -277,6 +278,11 @@ class Built:
             lines.append(f"  dropped      {count:>10,}  {reason}")
         if counts["edits"]:
             lines.append(f"  edits        {counts['edits']:>10,}  in documents that are kept")
+        if counts["crossing"]:
+            lines.append(
+                f"  across       {counts['crossing']:>10,}  pairs of similar documents on both"
+                " sides of the split"
+            )
         if self.unread:
             lines.append(f"  not read     {len(self.unread):>10,}")
             lines += [f"    {_named(*each)}" for each in self.unread[:5]]

@@ -12,40 +12,35 @@ All is decided shard by shard; totals are all that is known of the whole.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from genwright.core.corpus import Edit, RuleSet
 from genwright.core.errors import GenwrightError
 from genwright.core.files import flush, json_text, write_whole
-from genwright.curation.attributes import column_of, folder_of
+from genwright.curation.copies import CLUSTERS, PAIRS, Promoted, equal_ones
 from genwright.curation.engines import Map
-from genwright.curation.settings import CorpusRecipe, Filter, Mix, rule_sets
-from genwright.curation.store import Shard, batches_of
-from genwright.data.cache import SPLITS, writing
-from genwright.data.selection import MIX, SELECTION, write_selection
-from genwright.data.workers import Work
+from genwright.curation.mix_jobs import DECIDE, DRAFT, DROP, SELECT, SIDES, write_table
+from genwright.curation.settings import CorpusRecipe, Mix
+from genwright.curation.store import Shard
+from genwright.data.cache import SPLITS
+from genwright.data.selection import MIX
 
-DRAFT = "mix.draft"  # folder of a mix that is not done
 COUNTS = "counts.json"
 BYTES_A_TOKEN = 4  # about, of English text and a vocabulary of some thousands
-UNWANTED = "mix.weight"  # reason of documents whose weight is 0
-BUDGET = "mix.budget"  # of those that the budget leaves out
-LABELS = ("source", "licence", "language")
 
 
 @dataclass
 class MixCounts:
-    """What a mix has of everything. by_source: source -> counts; dropped: reason -> documents."""
+    """What a mix has of everything. by_source: source -> counts; dropped: reason -> documents.
+    crossing: pairs that were found to be similar, somewhat less than copies are, of which one is
+    held out and the other trained on."""
 
     documents: int = 0
     bytes: int = 0
@@ -53,6 +48,7 @@ class MixCounts:
     kept_bytes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     repeated_bytes: int = 0
     edits: int = 0
+    crossing: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     by_source: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -80,19 +76,29 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
     shutil.rmtree(draft, ignore_errors=True)  # of a mix that was stopped
     common = {"folder": str(folder), "recipe": _plain(recipe)}
     jobs = [common | {"key": shard.key} for shard in shards]
+    broken: list[bytes] = []
+    for _, ids in spread(DECIDE, jobs):
+        broken += ids
+    _write_sides(draft / SIDES, sides_before(folder))
     left = 0.0  # bytes, times their weights
-    for _, total in spread(DECIDE, jobs):
-        left += total
-    scale = _scale(recipe.mix, left)
+    promoted: list[Promoted] = []
+    for _, found in spread(DROP, [job | {"broken": broken} for job in jobs]):
+        left += found[0]
+        promoted += [Promoted(*each) for each in found[1]]
+    again = equal_ones(promoted)
+    scale = _scale(recipe.mix, left - sum(again.values()))
     counts = MixCounts()
-    found = dict(spread(SELECT, [job | {"scale": scale} for job in jobs]))
+    more = {"scale": scale, "again": list(again)}
+    counted = dict(spread(SELECT, [job | more for job in jobs]))
     for number in range(len(jobs)):
-        counts.add(found[number])
+        counts.add(counted[number])
     if not counts.kept["train"]:
         raise _nothing(counts)
     rules = [[rule.reason, rule.detail] for each in sets for rule in each.rules]
+    counts.crossing = crossing(folder, draft / "list", shards, recipe)
     told = counts.__dict__ | {"rules": rules, "scale": scale}
     shutil.rmtree(draft / "decided")
+    (draft / SIDES).unlink()
     write_whole(draft / COUNTS, json_text(told, indent=1))
     _replace(folder / MIX, draft)
     return counts
@@ -111,7 +117,7 @@ def _replace(folder: Path, draft: Path) -> None:
 
 def _plain(recipe: CorpusRecipe) -> dict[str, Any]:
     """What a job is given of a recipe."""
-    return recipe.model_dump(mode="json", include={"kind", "filters", "mix"})
+    return recipe.model_dump(mode="json", include={"kind", "filters", "mix", "deduplicate"})
 
 
 def _scale(settings: Mix, left: float) -> float:
@@ -139,210 +145,50 @@ def _nothing(counts: MixCounts) -> GenwrightError:
     )
 
 
-# ---- rules
+def sides_before(folder: Path) -> dict[int, str]:
+    """Cluster -> the side that the last mix has put members of it on: trained on, where any was."""
+    path = folder / CLUSTERS
+    if not path.is_file():
+        return {}
+    members = pq.read_table(path, columns=["id", "cluster"])
+    sides: dict[int, str] = {}
+    for listed in sorted((folder / MIX / "list").glob("*.parquet")):
+        known = pq.read_table(listed, columns=["id", "split"])
+        for split in SPLITS[::-1]:
+            ids = known.filter(pc.equal(known["split"], split))["id"]
+            found = members.filter(pc.is_in(members["id"], value_set=ids.combine_chunks()))
+            for cluster in found["cluster"].to_pylist():
+                if sides.get(cluster) != SPLITS[0]:
+                    sides[cluster] = split
+    return sides
 
 
-def decide(folder: str, key: str, recipe: dict[str, Any]) -> float:
-    """Writes the first rule that each document of a shard breaks. Gives the bytes of the others,
-    times their weights."""
-    shard = Shard(Path(folder), key)
-    settings = _recipe(recipe)
-    rows = _metadata(shard)
-    reasons = broken_rules(shard, recipe["kind"], settings.sets, len(rows["bytes"]))
-    weights = weights_of(settings.mix, rows)
-    reasons[(reasons == "") & (weights == 0)] = UNWANTED
-    path = shard.folder / DRAFT / "decided" / f"{key}.parquet"
-    _write_table(path, pa.table({"reason": pa.array(reasons.tolist(), pa.string())}))
-    kept = reasons == ""
-    return float((rows["bytes"] * weights)[kept].sum())
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """What a job needs of a recipe."""
-
-    content: str
-    sets: list[RuleSet]
-    mix: Mix
-
-
-def _recipe(values: Mapping[str, Any]) -> _Settings:
-    filters = [Filter(**each) for each in values["filters"]]
-    content = values["kind"]
-    return _Settings(content, rule_sets(content, filters), Mix(**values["mix"]))
-
-
-def _metadata(shard: Shard) -> dict[str, np.ndarray]:
-    """Of each document: bytes (int64), labels (str), id and content (bytes, as objects)."""
-    columns = ["id", "content", "bytes", *LABELS]
-    table = pq.read_table(shard.documents, columns=columns)
-    found: dict[str, np.ndarray] = {"bytes": table["bytes"].to_numpy()}
-    for name in ("id", "content", *LABELS):
-        found[name] = np.array(table[name].to_pylist(), dtype=object)
-    return found
-
-
-def broken_rules(shard: Shard, content: str, sets: Sequence[RuleSet], documents: int) -> np.ndarray:
-    """(documents,) of str objects: the reason of the first rule that each document breaks, ""
-    for none."""
-    reasons = np.full(documents, "", dtype=object)
-    for each in sets:
-        for rule in each.rules:
-            broken = rule.breaks(values_of(shard, content, rule.attribute))
-            reasons[broken & (reasons == "")] = rule.reason
-    return reasons
-
-
-def values_of(shard: Shard, content: str, attribute: str) -> np.ndarray:
-    """(documents,) of an attribute of a shard: float64, or str objects of labels."""
-    group, column = column_of(content, attribute)
-    table = pq.read_table(shard.attributes(folder_of(group)), columns=[attribute])
-    if column.kind == "number":
-        return table[attribute].to_numpy()
-    return np.array(table[attribute].to_pylist(), dtype=object)
-
-
-def weights_of(settings: Mix, rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(documents,) how often each is taken, on average, without a budget."""
-    count = len(rows["bytes"])
-    weights = np.ones(count)
-    for label, by_value in settings.weights.items():
-        if label not in LABELS:
-            raise GenwrightError(
-                f"mix.weights names {label!r}", f"it must be one of {', '.join(LABELS)}"
-            )
-        weights *= [by_value.get(value, 1.0) for value in rows[label].tolist()]
-    return weights
-
-
-# ---- what is taken
-
-
-def select(folder: str, key: str, recipe: dict[str, Any], scale: float) -> dict[str, Any]:
-    """Writes the list and the selections of a shard. Gives its counts."""
-    shard = Shard(Path(folder), key)
-    settings = _recipe(recipe)
-    rows = _metadata(shard)
-    place = shard.folder / DRAFT
-    decided = pq.read_table(place / "decided" / f"{key}.parquet")
-    reasons = np.array(decided["reason"].to_pylist(), dtype=object)
-    held_out = chance(rows["content"], settings.mix.seed, "side") < settings.mix.held_out
-    expected = weights_of(settings.mix, rows) * scale
-    expected[held_out] = 1.0  # once: what is held out is measured, not repeated
-    whole = np.floor(expected)
-    more = chance(rows["id"], settings.mix.seed, "times") < expected - whole
-    times = (whole + more).astype(np.int64)
-    reasons[(reasons == "") & (times == 0)] = BUDGET
-    times[reasons != ""] = 0
-    split = np.where(held_out, SPLITS[1], SPLITS[0])
-    listed = pa.table(
-        {
-            "row": pa.array(np.arange(len(times)), pa.int64()),
-            "id": pa.array(rows["id"].tolist(), pa.binary(16)),
-            "split": pa.array(split.tolist(), pa.string()),
-            "times": pa.array(times, pa.int64()),
-            "reason": pa.array(reasons.tolist(), pa.string()),
-        }
-    )
-    _write_table(place / "list" / f"{key}.parquet", listed)
-    edits = edits_of(shard, settings.content, settings.sets)
-    made = 0
-    for number, name in enumerate(SPLITS):
-        taken = np.flatnonzero((times > 0) & (held_out == bool(number)))
-        if not len(taken):
-            continue
-        own = [edits[row] if edits is not None else [] for row in taken.tolist()]
-        made += sum(map(len, own))
-        path = place / name / f"{key}{SELECTION}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_selection(path, shard.documents, taken, times[taken], own)
-    return _counts(rows, times, split, reasons, made)
-
-
-def _counts(
-    rows: Mapping[str, np.ndarray],
-    times: np.ndarray,
-    split: np.ndarray,
-    reasons: np.ndarray,
-    edits: int,
-) -> dict[str, Any]:
-    """What `MixCounts.add` takes."""
-    size = rows["bytes"]
-    kept = times > 0
-    by_source: dict[str, dict[str, int]] = {}
-    for source in sorted(set(rows["source"].tolist())):
-        own = rows["source"] == source
-        by_source[source] = {
-            "documents": int(own.sum()),
-            "bytes": int(size[own].sum()),
-            "kept": int((own & kept).sum()),
-            "kept bytes": int(size[own & kept].sum()),
-        }
-    return {
-        "documents": len(size),
-        "bytes": int(size.sum()),
-        "kept": {name: int((kept & (split == name)).sum()) for name in SPLITS},
-        "kept_bytes": {name: int(size[kept & (split == name)].sum()) for name in SPLITS},
-        "repeated_bytes": int((size * times).sum()),
-        "edits": edits,
-        "dropped": dict(sorted(Counter(reasons[reasons != ""].tolist()).items())),
-        "by_source": by_source,
+def _write_sides(path: Path, sides: Mapping[int, str]) -> None:
+    clusters = sorted(sides)
+    columns = {
+        "cluster": pa.array(clusters, pa.uint64()),
+        "held_out": pa.array([sides[cluster] == SPLITS[1] for cluster in clusters], pa.bool_()),
     }
+    write_table(path, pa.table(columns))
 
 
-def chance(names: np.ndarray, seed: int, use: str) -> np.ndarray:
-    """(documents,) numbers in [0, 1) that the documents' own bytes decide, the seed, and what the
-    number is for. names: of bytes objects, at least eight each, themselves digests."""
-    first = np.array([int.from_bytes(name[:8], "little") for name in names.tolist()], np.uint64)
-    salt = int.from_bytes(f"{seed} {use}".encode()[:32].ljust(8, b"\0"), "little")
-    with np.errstate(over="ignore"):
-        mixed = first ^ np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
-        # the finaliser of splitmix64 (Steele et al., "Fast splittable pseudorandom number
-        # generators", 2014)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)).astype(np.float64) / 2**53
-
-
-def edits_of(shard: Shard, content: str, sets: Sequence[RuleSet]) -> list[list[Edit]] | None:
-    """The edits of each document, of all sets together; None where no set makes any."""
-    names = list(dict.fromkeys(name for each in sets for name in each.edits))
-    if not names:
-        return None
-    by_column = []
-    for name in names:
-        group, _ = column_of(content, name)
-        rows: list[list[Edit]] = []
-        for batch in batches_of(shard.attributes(folder_of(group)), [name]):
-            for given in batch.column(name).to_pylist():
-                rows.append([Edit(**each) for each in given or ()])
-        by_column.append(rows)
-    return [joined(each) for each in zip(*by_column, strict=True)]
-
-
-def joined(several: Sequence[Sequence[Edit]]) -> list[Edit]:
-    """The edits of several lists as one, in order and apart. Where two meet the longer one stays: a
-    line that is dropped takes what stands in it along; of two alike the one of the first list."""
-    every = [edit for edits in several for edit in edits]
-    found: list[Edit] = []
-    for edit in sorted(every, key=lambda each: (each.start - each.stop, each.start)):
-        if all(edit.stop <= other.start or other.stop <= edit.start for other in found):
-            found.append(edit)
-    return sorted(found)
-
-
-def _write_table(path: Path, table: pa.Table) -> None:
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            pq.write_table(table, draft, compression="zstd")
-            flush(draft)
-            draft.replace(path)
-            flush(path.parent)
-        finally:
-            draft.unlink(missing_ok=True)
+def crossing(folder: Path, lists: Path, shards: Sequence[Shard], recipe: CorpusRecipe) -> int:
+    """Pairs of documents that nearly are near copies, and are both kept, on two sides. lists: the
+    folder of the list."""
+    path = folder / PAIRS
+    if not path.is_file() or recipe.deduplicate is None:
+        return 0
+    near = pq.read_table(path, columns=["later_id", "earlier_id"])
+    pairs = list(zip(near["later_id"].to_pylist(), near["earlier_id"].to_pylist(), strict=True))
+    wanted = {each for pair in pairs for each in pair}
+    sides: dict[bytes, str] = {}
+    for shard in shards:
+        listed = pq.read_table(lists / f"{shard.key}.parquet", columns=["id", "split", "times"])
+        for row in listed.to_pylist() if wanted else ():
+            if row["times"] and row["id"] in wanted:
+                sides[row["id"]] = row["split"]
+    both = [(sides.get(one), sides.get(other)) for one, other in pairs]
+    return sum(1 for one, other in both if one and other and one != other)
 
 
 def counts_of(folder: Path) -> dict[str, Any]:
@@ -351,11 +197,3 @@ def counts_of(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise GenwrightError(f"{folder} has no mix yet", "run genwright data mix")
     return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _documents(job: dict[str, Any]) -> list[str]:
-    return [str(Shard(Path(job["folder"]), job["key"]).documents)]
-
-
-DECIDE = Work(decide, "deciding", _documents)
-SELECT = Work(select, "mixing", _documents)
