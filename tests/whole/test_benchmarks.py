@@ -57,6 +57,7 @@ RUNS: dict[str, list[str]] = {
     "emoji": ["--run EMOJI"],
     "exact": [""],
     "families": ["--families points --kills 0"],
+    "filters_speed": ["--pages 20 --rounds 1"],
     "fuzz_abc": ["--examples 20"],
     "fuzz_pictures": ["--examples 40"],
     "fuzz_rows": ["--examples 40"],

@@ -1,7 +1,8 @@
 """The attribute group `quality` of texts: what the rule sets gopher, c4 and fineweb ask for, from
 one pass over the words and lines of many documents.
 
-Worker processes import this module: it needs numpy alone.
+Worker processes import this module: it needs numpy alone. Memory: some 60 bytes a character of the
+longest text, at worst 130 (lines of one letter), and no less than some 20 megabytes.
 """
 
 from __future__ import annotations
@@ -18,23 +19,28 @@ from genwright.contents.text.corpus_quality_fineweb import fineweb
 from genwright.contents.text.corpus_quality_gopher import COLUMNS as GOPHER
 from genwright.contents.text.corpus_quality_gopher import gopher
 from genwright.contents.text.corpus_quality_pieces import Pieces, batches
-from genwright.core.corpus import Attributes, add_attributes
+from genwright.core.corpus import Attributes, Edit, add_attributes
 
 
 def quality(texts: Sequence[str]) -> dict[str, Any]:
     """Name of a column -> its values, of each document: (documents,) float64, or a list of edits
     each."""
-    found: dict[str, list[Any]] = {column.name: [] for column in QUALITY.columns}
+    numbers: dict[str, list[np.ndarray]] = {}
+    edits: dict[str, list[list[Edit]]] = {}
+    for column in QUALITY.columns:
+        if column.kind == "edits":
+            edits[column.name] = []
+        else:
+            numbers[column.name] = [np.zeros(0)]
     for batch in batches(texts):
         pieces = Pieces.of(batch)
         for family in (gopher, c4, fineweb):
             for name, values in family(pieces).items():
-                found[name].extend(values)
-    together: dict[str, Any] = {}
-    for column in QUALITY.columns:
-        values = found[column.name]
-        together[column.name] = values if column.kind == "edits" else np.array(values, float)
-    return together
+                if name in edits:
+                    edits[name].extend(values)
+                else:
+                    numbers[name].append(values)
+    return {**{name: np.concatenate(parts) for name, parts in numbers.items()}, **edits}
 
 
 QUALITY = Attributes("quality", GOPHER + C4 + FINEWEB, quality)
