@@ -37,7 +37,7 @@ import genwright
 from common import finish
 from genwright.contents.text.generate import Generated, generate
 from genwright.contents.text.measures_answers import right_result
-from genwright.contents.text.python_code import does_something, parses
+from genwright.contents.text.python_code import code_lines, does_something, parses
 from genwright.contents.text.sample_figures import noise, windows
 from genwright.core.content import Sample
 from genwright.evaluation.held_out import measure
@@ -317,6 +317,7 @@ def figures_of(samples: list[np.ndarray], base: genwright.Run, tokens: int) -> d
         "parses, 95%": bootstrap(right),
         "has a syntax error": round(float(wrong.mean()), 4),
         "parses, and is more than strings": round(float(np.mean(more)), 4),
+        "lines of code, share": round(float(np.nanmean([code_lines(text) for text in texts])), 4),
         "nothing to judge": round(float((1 - right - wrong).mean()), 4),
         "distinct-4": round(distinct(first_tokens(samples, tokens), 4), 4),
         "repetition": round(repetition(samples), 4),

@@ -1,9 +1,10 @@
+import math
 import os
 from pathlib import Path
 
 import pytest
 
-from genwright.contents.text.python_code import does_something, parses
+from genwright.contents.text.python_code import code_lines, does_something, parses
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,27 @@ def test_beginnings_of_real_programs_never_count_as_wrong():
 )
 def test_strings_alone_do_nothing(text, more):
     assert does_something(text) is more
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("x = 1\ny = 2\nz", 1.0),
+        ("x = 1\n# a comment\n\ny = 2\n", 0.5),
+        ('"""What\nit is."""\nimport os\n', 1 / 3),
+        ('x = """\na\nb\n"""\n', 0.25),
+        ("def f(a,\n      b):\n    return a\n", 1.0),
+        ('def f():\n    """Long\n    string."""\n    return 1\n', 0.5),
+        ("x = 1\n)\ny = 2\nz = 3\n", 0.25),
+        ("x = 1\ny = (\n  2,\n", 1 / 3),
+        ("# nothing\n", 0.0),
+        ("if x:\n    y\nelse:\n    z\n", 0.75),
+        (")\n", 0.0),
+    ],
+)
+def test_lines_of_code(text, share):
+    assert code_lines(text) == pytest.approx(share)
+
+
+def test_without_a_whole_line_nothing_is_said_of_its_code():
+    assert math.isnan(code_lines("x = 1"))

@@ -1,9 +1,9 @@
-"""Where a text stops being a Python program, as a measure."""
+"""Where a text stops being a Python program, and how much of it is code, as measures."""
 
 from __future__ import annotations
 
 from genwright.contents.text.measures import text_of
-from genwright.contents.text.python_code import judge
+from genwright.contents.text.python_code import code_lines, judge
 from genwright.core.content import Measure, Sample, add_measures
 
 SYNTAX_ERROR = "syntax error"
@@ -16,8 +16,20 @@ def syntax_error(sample: Sample) -> dict[int, float]:
     return {} if fault is None else {fault: 1.0}
 
 
+def share_of_code(sample: Sample) -> float:
+    """See `python_code.code_lines`."""
+    return code_lines(text_of(sample))
+
+
 add_measures(
     "text",
+    Measure(
+        "lines of code",
+        share_of_code,
+        "share of lines",
+        "near",
+        detail="of Python, up to the first syntax error; not comments and long strings",
+    ),
     Measure(
         SYNTAX_ERROR,
         syntax_error,

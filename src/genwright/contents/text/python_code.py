@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import codeop
 import contextlib
+import math
 import re
 import warnings
 from typing import NamedTuple
@@ -41,6 +42,49 @@ def does_something(text: str) -> bool:
     if program is None:
         return False
     return not all(_is_string(statement) for statement in program.body)
+
+
+def code_lines(text: str) -> float:
+    """The share of the lines of a text that are code, 0 to 1: of its longest beginning that parses,
+    lines that hold a part of a statement which is more than a string. Lines of comments, of strings
+    that go over several lines, and empty ones are none, nor is what comes behind an error. The
+    partial last line does not count; NaN where there is no whole line."""
+    lines = text.split("\n")[:-1]
+    if not lines:
+        return math.nan
+    program = _beginning(lines)
+    found: set[int] = set()
+    strings: set[int] = set()
+    for node in ast.walk(program):
+        if isinstance(node, ast.stmt) and not _is_string(node):
+            found.update(_own_lines(node))
+        if isinstance(node, (ast.Constant, ast.JoinedStr)) and _is_long(node):
+            strings.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
+    return len(found - strings) / len(lines)
+
+
+def _beginning(lines: list[str]) -> ast.Module:
+    """The longest beginning of some lines that parses."""
+    with warnings.catch_warnings(action="ignore"):
+        for count in range(len(lines), 0, -1):
+            with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+                return ast.parse("\n".join(lines[:count]) + "\n")
+    return ast.Module([], [])
+
+
+def _own_lines(statement: ast.stmt) -> range:
+    """The lines of a statement; of one that holds others, those before the first of them."""
+    last = statement.end_lineno or statement.lineno
+    body = getattr(statement, "body", None)
+    if isinstance(body, list) and body:
+        last = max(statement.lineno, body[0].lineno - 1)
+    return range(statement.lineno, last + 1)
+
+
+def _is_long(node: ast.Constant | ast.JoinedStr) -> bool:
+    """Whether a string goes over several lines."""
+    text = isinstance(node, ast.JoinedStr) or isinstance(node.value, (str, bytes))
+    return text and (node.end_lineno or node.lineno) > node.lineno
 
 
 def _is_string(statement: ast.stmt) -> bool:
