@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genwright.contents.music.progressions import SOMETIMES, USUAL, chord_changes
-from genwright.contents.music.score import Key, Note, Score, of_grid
+from genwright.contents.music.score import REST, Key, Note, Score, of_grid
 from genwright.contents.music.voice_leading import PARALLELS
 from genwright.core.content import Sample
 from genwright.core.registry import measures_of
@@ -71,8 +71,16 @@ def test_many_pieces_at_once_are_as_each_alone():
     assert measure.of_all(pieces) == [measure.of(piece) for piece in pieces]
 
 
+def test_rests_stand_where_a_voice_is_silent():
+    alone = (72, REST, 64, REST)
+    assert of("rests", C, alone, C) == {(1, 1): 1.0, (1, 3): 1.0}
+    assert of("rests", C, F) == {}
+    frames = np.repeat([C, alone], 3, axis=0)
+    assert of("rests", *frames, per_quarter=12) == {(3, 1): 1.0, (3, 3): 1.0}
+
+
 @pytest.mark.parametrize(
-    "name", ["parallels", "crossing", "cadence points", "authentic cadences", "fermatas"]
+    "name", ["parallels", "crossing", "cadence points", "authentic cadences", "fermatas", "rests"]
 )
 def test_a_tune_has_no_voice_leading_of_four(name):
     value = MEASURES[name].of(Sample(Score(((Note(0, 4, 60),),), 4)))

@@ -15,7 +15,7 @@ import numpy as np
 
 from genwright.contents.music.figures import frames_of
 from genwright.contents.music.progressions import chord_changes
-from genwright.contents.music.score import Score
+from genwright.contents.music.score import REST, Score
 from genwright.contents.music.shared import OfScores
 from genwright.contents.music.voice_leading import (
     BASS,
@@ -108,6 +108,20 @@ def _at_fermatas(score: Score, points: Mapping[str, float]) -> Parts:
     return {(end.step, BASS): points[end.kind] for end in cadences(score)}
 
 
+def rests(samples: Sequence[Sample]) -> list[Parts]:
+    """1 at each sixteenth in which a voice rests. Voices that rest make no faults."""
+    found: list[Parts] = []
+    for sample in samples:
+        score: Score = sample.content
+        if not has_four_voices(score):
+            found.append(dict(NOTHING))
+            continue
+        each = max(1, score.per_quarter // 4)  # steps of a frame
+        silent = np.argwhere(frames_of(score) == REST).tolist()
+        found.append({(frame * each, voice): 1.0 for frame, voice in silent})
+    return found
+
+
 def authentic_share(sample: Sample) -> float:
     """The share of fermatas that are authentic cadences; NaN without a fermata."""
     score: Score = sample.content
@@ -157,6 +171,7 @@ add_measures(
     *(fault_measure(name, kinds) for name, kinds in KINDS.items()),
     _of_parts("cadence points", cadence_points, "points", "near", "authentic 1, no cadence -1"),
     _of_parts("phrase ends", phrase_ends, "fermatas", "near"),
+    _of_parts("rests", rests, "sixteenths", "near", "in which a voice rests"),
     Measure("authentic cadences", authentic_share, "share", "near", "pieces", "of fermatas"),
     Measure("fermatas", fermatas_per_64, "per 64 frames", "near", "pieces"),
     Measure("common chord changes", common_share, "share", "near", "pieces", CHORD_DETAIL),
