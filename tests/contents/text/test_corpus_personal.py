@@ -133,6 +133,17 @@ NOT_FOUND = [
     "https://user:password@host.org postgres://user:${PASSWORD}@db.org:5432/x",
     "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\n-----END PUBLIC",
     "eyJub3QiOiJhIHRva2VuIn0.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc",
+    "Boston, MA 02110-1301 USA; -2147417832; RPC_E_CALL: Final = -2147417832",
+    "rng = default_rng(2435908729190400); seed = 4012888888881881; (1, 4012888888881881, -53)",
+    'sp.check_call(["truncate", "-s", "5368709120"]);',
+    "1.0.0.127.in-addr.arpa",
+    "Python 4.36.15.3",
+    'ObjectIdentifier("1.3.101.110") 00 43 49 82 71 25 29 21 3f',
+    '"clientToken": "a1b2c3d4-5678-90ab-cdef-EXAMPLE22222", "nextToken": "aB3dE6gH9jK2mN5pQ8sT1"',
+    "muon 206.766 9880, 1.648 777 2536 e-41, DFARS 252.227-7014, Monthly 77, 259-264 1970.",
+    "1FC7; 0397 0342 0345; 0046 0066 0069; 0069 0307 0303; [0123 0123456]; 13,178,002.113936031",
+    "[`0608873052`], merge 0650614982, octal 017700000001, Some text 0123456789, 01001000155",
+    "upgrade to V8 5.0.71.47, is at 4.5.103.35; github://org:repo@/x; http://abc:abc@host.org/",
     "$1,234,567,890 12,345,678.90 1_000_000_000 50%",
 ]  # fmt: skip
 
@@ -161,7 +172,7 @@ def test_what_looks_alike_is_not_found(text):
     [
         ("phone 2125550123", "2125550123"),
         ("Tel. 0306 40615", "0306 40615"),
-        ("call 0301234567 now", "0301234567"),
+        ("call us at 0301234567 now", "0301234567"),
         ("fax: 212 555 0123 7", "212 555 0123"),
     ],
 )

@@ -18,14 +18,20 @@ LOOK_BACK = 32  # characters before a number in which a word says what it is
 # words before a number, and what they say of it
 _PHONE = (
     r"tel|phone|phones|telephone|telefon|t[ée]l[ée]phone|t[ée]l|fon|fax|telefax|mobile?|mob|"
-    r"cell|cellphone|handy|call|calls|ring|dial|text|sms|whatsapp|signal|hotline|durchwahl|"
-    r"rufnummer|ruf|anrufen|appelez|appeler|portable|fixe|contact|voicemail|landline"
+    r"cellphone|handy|whatsapp|hotline|durchwahl|rufnummer|landline|voicemail"
+)
+# words with other meanings, which must stand right before: "call me at", not "CALL: Final ="
+_CALL = re.compile(
+    r"(?<![^\W])(?<!\.)(?:cell|calls?|ring|dial|ruf|anrufen|appele[rz]|portable|"
+    r"fixe|contact)(?: (?:me|us|him|her|them|at|on|now|back|to|unter|au|number|is)){0,3}"
+    r"(?:</?[a-z]+>|[^\w\n]){0,6}\Z",
+    re.IGNORECASE,
 )
 _OTHER = (
     r"order|orders|invoice|isbn|issn|ean|upc|doi|id|ids|ref|reference|version|serial|sku|part|"
     r"item|account|acct|ticket|tracking|customer|article|case|issue|patent|imei|vat|tax|"
     r"bestellnummer|bestellung|rechnung|commande|facture|kundennummer|artikel|uuid|sha|hash|"
-    r"code|zip|seed|offset|timestamp|parcel|batch|lot|model|arxiv|pmid|oclc|barcode"
+    r"code|zip|seed|rng|merge|commit|revision|offset|timestamp|parcel|batch|lot|model|arxiv|pmid|oclc|barcode"
 )
 _WORDS = re.compile(rf"(?<![^\W_])(?:({_PHONE})|({_OTHER}))(?![^\W\d_])", re.IGNORECASE)
 
@@ -57,8 +63,11 @@ def before(text: str, start: int, characters: int = LOOK_BACK) -> str:
 def says_phone(text: str, start: int) -> bool | None:
     """What the nearest word before a number says: that it is a telephone number (True), that it is
     something else (False), or nothing (None)."""
+    front = before(text, start)
+    if _CALL.search(front):
+        return True
     said = None
-    for word in _WORDS.finditer(before(text, start)):
+    for word in _WORDS.finditer(front):
         said = word.group(1) is not None
     return said
 

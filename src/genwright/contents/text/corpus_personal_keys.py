@@ -60,7 +60,7 @@ _PRIVATE_KEY = re.compile(
 _LINE_OF_KEY = re.compile(r"[A-Za-z0-9+/]{40}")
 _TOKEN = re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*(?:\.[\w-]+){0,2}")
 _IN_ADDRESS = re.compile(
-    r"://(?P<user>[^\s:/@<>\"'`?#\[\](){}]{1,64}):(?P<word>[^\s/@<>\"'`]{3,99})@"
+    r"://(?P<user>[^\s:/@<>\"'`?#\[\](){}]{1,64}):(?P<word>[^\s/@<>\"'`]{4,99})@(?=[A-Za-z0-9\[])"
 )
 _STANDS_FOR = re.compile(
     r"[$%{}\[\]*\\|()]|\.\.\.|x{3}|pass(?:w(?:or)?d)?$|pwd$|secret$|token$|(?:your|my|some|the)[_-]?\w+"
@@ -68,21 +68,23 @@ _STANDS_FOR = re.compile(
     re.IGNORECASE,
 )
 _VALUE = re.compile(
-    r"[=:]>?[ \t]*(?:Bearer |Basic |token )?[\"'`]?(?P<value>[A-Za-z0-9+/_\-.~=]{16,512})"
+    r"[=:]>?[ \t]*(?:Bearer |Basic |token )?[\"'`]?"
+    r"(?P<value>[A-Za-z0-9+/_\-.~]{16,4096}(?:==?(?![A-Za-z0-9]))?)"
 )
 _SECRET = re.compile(
-    r"(?:secret|token|passw(?:or)?d|passphrase|pwd|api[-_ ]?key|access[-_ ]?key|private[-_ ]?key|"
-    r"account[-_ ]?key|auth[-_ ]?key|signing[-_ ]?key|encryption[-_ ]?key|credentials?|"
-    r"authorization)(?:[-_ ]?(?:key|id|value|base|prod|dev|live|test|v?[0-9]+)){0,3}"
-    r"[\"'`\])]{0,2}[ \t]*$",
+    r"(?:secret|token|passw(?:or)?d|passphrase|pwd|api[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?|"
+    r"(?:private|secret|account|auth|signing|encryption)[-_ ]?key|credentials?|authorization)"
+    r"(?:[-_ ]?(?:key|value|base64|prod|dev|live|test|v?[0-9]+)){0,3}[\"'`\])]{0,2}[ \t]*$",
     re.IGNORECASE,
 )
+# names of what is no secret: digests, words of a vocabulary, places in a list, numbers of a request
 _NO_SECRET = re.compile(
-    r"hash|digest|checksum|sha[0-9]|md5|fingerprint|public|tokeni[sz]|(?:page|next|continuation|"
-    r"sync|cursor|csrf|special|pad|eos|bos|unk|mask)[-_ ]?token",
+    r"hash|digest|checksum|sha[0-9]|md5|fingerprint|public|tokeni[sz]|"
+    r"(?:page|next|continuation|sync|cursor|forward|backward|previous|marker|csrf|special|pad|eos|"
+    r"bos|unk|mask|client|request|creation|idempotency|purchase|import)[-_ ]?token",
     re.IGNORECASE,
 )
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}", re.IGNORECASE)
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")  # as words of a name are parted
 NAME_BEFORE = 48  # characters before a value in which its name stands
@@ -139,30 +141,31 @@ def _names_algorithm(part: str) -> bool:
 def _passwords_in_addresses(text: str) -> Iterator[Hit]:
     for match in _IN_ADDRESS.finditer(text):
         word = match.group("word")
-        if not _STANDS_FOR.match(word) and not _STANDS_FOR.search(match.group("user")):
+        user = match.group("user")
+        if word != user and not _STANDS_FOR.match(word) and not _STANDS_FOR.search(user):
             yield Hit(match.start("word"), match.end("word"), "key")
 
 
 def _named_values(text: str) -> Iterator[Hit]:
     for match in _VALUE.finditer(text):
-        value = match.group("value")
+        value = match.group("value").rstrip(".-~")  # of the sentence
         if not _looks_drawn(value):
             continue
         name = text[max(0, match.start() - NAME_BEFORE) : match.start()].rpartition("\n")[2]
         if _SECRET.search(name) and not _NO_SECRET.search(name):
-            yield Hit(match.start("value"), match.end("value"), "key")
+            yield Hit(match.start("value"), match.start("value") + len(value), "key")
 
 
 def _looks_drawn(value: str) -> bool:
     """Whether a value looks drawn at random: long, of letters and digits that change as they do
     not in words, names and paths."""
-    if len(value) < 16 or value.isalpha() or value.isdigit() or _UUID.fullmatch(value):
-        return False
-    if not any(sign.isdigit() for sign in value) or not any(sign.isalpha() for sign in value):
+    if len(value) < 16 or value.isdigit() or _UUID.search(value):
         return False
     joined = "".join(sign for sign in value if sign.isalnum())
     changes = sum(1 for _ in _PART.finditer(joined)) - 1
     kinds = len(set(value))
     if _HEXADECIMAL.fullmatch(value):
-        return len(value) >= 32 and kinds >= 8 and changes >= len(value) / 5
-    return kinds >= 11 and changes >= len(joined) / (3 if len(joined) < 20 else 4)
+        return len(value) >= 32 and kinds >= 8 and changes >= len(value) / 6
+    has_digits = any(sign.isdigit() for sign in joined)
+    is_sure = has_digits and len(joined) >= 20
+    return kinds >= 11 and changes >= len(joined) / (4 if is_sure else 3)

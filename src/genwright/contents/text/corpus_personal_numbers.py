@@ -2,8 +2,8 @@
 
 1. IPv4 (RFC 791, four numbers to 255) and IPv6 (RFC 4291): only global ones, as Python's
    `ipaddress` knows them; not those for documentation (RFC 5737, 3849), private ones (RFC 1918), or
-   loopback. Four numbers that are all small are a version or a section unless a word says that they
-   are an address.
+   loopback. Four numbers that are all small, or of which the first two are, are a version or a
+   section unless a word says that they are an address.
 2. Payment cards (ISO/IEC 7812): an issuer's prefix and its lengths, then Luhn's check digit.
 3. IBAN (ISO 13616): the length of its country (registry of SWIFT), then the remainder 1 of 97.
 
@@ -16,15 +16,15 @@ import re
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from genwright.contents.text.corpus_personal_context import Hit, before, says_phone, stands_alone
+from genwright.contents.text.corpus_personal_context import Hit, before, stands_alone
 
-SMALL = 31  # four numbers up to this are rather a version than an address
+SMALL = 63  # four numbers up to this are rather a version than an address (one in 250 of these)
 
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9])")
 _RESOLVERS = ("8.8.8.8", "8.8.4.4", "9.9.9.9")
 _VERSION = re.compile(
-    r"(?:version|ver|release|firmware|driver|build|upgrade|update|section|chapter|oid|v|[=<>~!]=|"
-    r"[<>]|\bto|\bsince|\bfrom version)[ \t\"':=.(]*$",
+    r"(?:(?<![a-z])(?:version|ver|release|firmware|driver|build|upgrade|update|section|chapter|oid|objectidentifier|v)|[=<>~!]=|"
+    r"(?<=[\s\"'])[<>]|\bto|\bsince|\bfrom version)[ \t\"':=.(]*$",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
@@ -33,7 +33,9 @@ _ADDRESS = re.compile(
     r"|://$",
     re.IGNORECASE,
 )
-_SUFFIX = re.compile(r"[-+]?[A-Za-z_]|[-+][0-9]|\.(?:[0-9]|tar|zip|whl|dll|so|exe|jar|deb|rpm)")
+_SUFFIX = re.compile(
+    r"\.in-addr|[-+]?[A-Za-z_]|[-+][0-9]|\.(?:[0-9]|tar|zip|whl|dll|so|exe|jar|deb|rpm)"
+)
 _IPV6_MIDDLE = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _IPV6_SIGNS = frozenset("0123456789abcdefABCDEF:.")
 
@@ -42,6 +44,14 @@ _CARD = re.compile(
     r"|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}"
     r"|[0-9]{12,19}"
 )
+_CARD_WORD = re.compile(
+    r"(?:card|visa|maestro|mastercard|amex|discover|unionpay|karte|carte|tarjeta|pan)(?![a-z])"
+    r"[^0-9]*\Z",
+    re.IGNORECASE,
+)
+_SEED = re.compile(r"(?:seed|rng|random\w*)[\W_]*\Z", re.IGNORECASE)
+_SHORT_BEFORE = re.compile(r"(?<![0-9])[0-9]{1,6}, \Z")
+_SHORT_AFTER = re.compile(r", -?[0-9]{1,6}(?![0-9])")
 # prefixes from and to, of the same number of digits; lengths
 _ISSUERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("4", "4", (16, 19)),  # Visa
@@ -100,8 +110,10 @@ def _is_address_v4(text: str, start: int, stop: int) -> bool:
     front = before(text, start)
     if _VERSION.search(front):
         return False
+    first, second, *_ = address.packed
+    is_like_version = max(address.packed) <= SMALL or (first <= 9 and second <= 19)
     is_known = text[start:stop] in _RESOLVERS
-    return is_known or max(address.packed) > SMALL or _ADDRESS.search(front) is not None
+    return is_known or not is_like_version or _ADDRESS.search(front) is not None
 
 
 def addresses_v6(text: str) -> Iterator[Hit]:
@@ -164,7 +176,19 @@ def _is_card(text: str, start: int, stop: int) -> bool:
     digits = number.replace(" ", "").replace("-", "")
     if not issued(digits) or not luhn(digits) or len(set(digits)) == 1:
         return False
-    return says_phone(text, start) is None or len(digits) > 15
+    if number != digits:
+        return True
+    front = before(text, start)
+    if _CARD_WORD.search(front):
+        return True
+    return len(digits) <= 16 and not _SEED.search(front) and not _in_tuple(text, start, stop)
+
+
+def _in_tuple(text: str, start: int, stop: int) -> bool:
+    """Whether shorter numbers stand on both sides, as in (0, 6458161865649291, -53)."""
+    return bool(_SHORT_BEFORE.search(text, max(0, start - 8), start)) and bool(
+        _SHORT_AFTER.match(text, stop)
+    )
 
 
 def _goes_on(text: str, start: int, stop: int) -> bool:

@@ -45,6 +45,9 @@ _AMERICAN = (
 )
 _TRUNK = rf"(?P<trunk>(?:\(0[1-9][0-9]*\)|0[1-9][0-9]*)(?:{_BETWEEN}?[0-9]+){{0,5}})"
 _NUMBER = re.compile(rf"{_INTERNATIONAL}|{_AMERICAN}|{_TRUNK}")
+_BYTE_BEFORE = re.compile(r"(?<![^\s])(?:[0-9][0-9a-fA-F]|[a-fA-F][0-9]) \Z")
+_BYTE_AFTER = re.compile(r" (?:[0-9][0-9a-fA-F]|[a-fA-F][0-9])(?![^\s])")
+_DATE = re.compile(r"(?:[0-9][-./][0-9]{1,2}[-./](?:[0-9]{2}|[0-9]{4})|[0-9]:[0-9]{2}),? \Z")
 _FIRST_DIGITS = re.compile(r"[^0-9]*[0-9]+")
 _DIGITS = re.compile(r"[0-9]+")
 
@@ -62,13 +65,13 @@ _AFTER = {
     "36": (8, 9),
     "39": (6, 12),
     "41": (9, 9),
-    "43": (7, 13),
+    "43": (5, 13),
     "44": (9, 10),
     "45": (8, 8),
     "46": (7, 10),
     "47": (8, 8),
     "48": (9, 9),
-    "49": (6, 12),
+    "49": (5, 13),
     "52": (10, 11),
     "55": (10, 11),
     "61": (9, 9),
@@ -85,6 +88,8 @@ _AFTER = {
     "852": (8, 8),
     "972": (8, 9),
 }
+_BEGINS_WITH_ZERO = ("39", "378", "225", "241", "242")  # Italy and others
+_WITH_TRUNK_ZERO = ("33", "44", "49")
 _LISTED_CODES = """
 1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65
 66 81 82 84 86 90 91 92 93 94 95 98 211 212 213 216 218 220 221 222 223 224 225 226 227 228 229 230
@@ -149,18 +154,19 @@ def _international(text: str, start: int, stop: int) -> int:
     has_plus = prefix == 0
     digits = ""
     best = 0
+    first = 3 if has_plus else _first_length(groups, prefix)
     for group, end in groups:
         is_trunk_zero = group == "0" and text[end : end + 1] == ")"
         if not is_trunk_zero:
             digits += group
-        if _fits_e164(digits[prefix:]):
+        if _fits_e164(digits[prefix:], first):
             best = end
     if not best or _goes_on(text, best, stop) or len(set(digits)) < 3:
         return 0
     said = says_phone(text, start)
     if not has_plus:  # 00 and 011 begin other numbers too
         is_grouped = len(groups) > 1
-        if said is False or not (said or is_grouped):
+        if said is False or not (said or is_grouped) or _in_dump(text, start, best):
             return 0
     return best
 
@@ -172,13 +178,26 @@ def _prefix_length(written: str) -> int:
     return 3 if written.startswith(("011", "(011")) else 2
 
 
-def _fits_e164(digits: str) -> bool:
-    """Whether digits are a country code that is given out and as many as may follow it."""
-    for length in (1, 2, 3):
+def _first_length(groups: list[tuple[str, int]], prefix: int) -> int:
+    """How many digits the first group has behind 00 or 011, which may be a group of their own."""
+    length = len(groups[0][0]) - prefix
+    if length <= 0 and len(groups) > 1:
+        return len(groups[1][0])
+    return length
+
+
+def _fits_e164(digits: str, first: int) -> bool:
+    """Whether digits are a country code that is given out and as many as may follow it. first: how
+    many of them, at most, the code may have."""
+    for length in range(1, min(first, 3) + 1):
         code = digits[:length]
         if code in _CODES:
             at_least, at_most = _AFTER.get(code, (8 - length, 15 - length))
             after = digits[length:]
+            if code in _WITH_TRUNK_ZERO:
+                after = after.removeprefix("0")  # +44 020 ..., against E.123, but often
+            if after.startswith("0") and code not in _BEGINS_WITH_ZERO:
+                return False
             if code == "1" and not _is_american(after):
                 return False
             return at_least <= len(after) <= at_most
@@ -204,19 +223,36 @@ def _american(text: str, start: int, stop: int) -> int:
     said = says_phone(text, start)
     if said is False or not _is_american(digits[-10:]) or len(set(digits)) < 3:
         return 0
+    if len(groups) == 1 and text[start - 1 : start] == "-":  # a number below 0
+        return 0
+    written = text[start:stop]
+    if not _are_american_signs(written):
+        return 0
     if said:
         return stop
     if len(groups) < 3:  # nothing between the digits, or only once
-        return stop if "(" in text[start:stop] else 0
-    has_mark = any(sign not in SPACES and not sign.isdigit() for sign in text[start:stop])
+        return stop if "(" in written else 0
+    has_mark = any(sign not in SPACES and not sign.isdigit() for sign in written)
     return stop if has_mark or not _among_numbers(text, start, stop) else 0
 
 
+def _are_american_signs(written: str) -> bool:
+    """Whether the signs between groups go together: points with points alone (206.766 9880 is a
+    fraction), and no space after a hyphen (259-264 1970 are pages and a year)."""
+    signs = "".join(sign for sign in written if not sign.isdigit())
+    if "." in signs and set(signs) - set(".()" + SPACES):
+        return False
+    if "." in signs and "(" not in signs and len(set(signs)) > 1:
+        return False
+    return not (signs[-1:] in SPACES and "-" in signs[-2:] and "(" not in signs) or not signs
+
+
 def _among_numbers(text: str, start: int, stop: int) -> bool:
-    """Whether other digits stand near on both sides or next to it, as in a table."""
-    front = text[max(0, start - 3) : start]
+    """Whether a number stands next to it, as in a table; a date or a time before it is none."""
+    front = text[max(0, start - 12) : start]
     back = text[stop : stop + 3]
-    return any(sign.isdigit() for sign in front + back)
+    is_after = front[-3:].rstrip(" ,")[-1:].isdigit() and not _DATE.search(front)
+    return is_after or back.lstrip(" ,")[:1].isdigit()
 
 
 def _trunk(text: str, start: int, stop: int) -> int:
@@ -226,20 +262,23 @@ def _trunk(text: str, start: int, stop: int) -> int:
         return 0
     groups = _groups(text, start, stop)
     digits = "".join(group for group, _ in groups)
-    if len(set(digits)) < 3 or "0123456789" in digits[:-1]:
+    if len(set(digits)) < 3:
         return 0
     lengths = tuple(len(group) for group, _ in groups)
     written = text[start:stop]
     is_one = len(lengths) == 1
     if is_one:
-        return stop if _unparted(digits, bool(said)) else 0
+        is_name = text[start - 1 : start] == "`" or "012345678" in digits  # of a commit; a count
+        return stop if _unparted(digits, bool(said)) and (said or not is_name) else 0
     if lengths == (2, 2, 2, 2, 2):
         return (
             stop if said or _french(text, start, stop, [int(group) for group, _ in groups]) else 0
         )
     if "." in written and not said:
         return 0
-    fits = lengths in _BRITISH_GROUPS.get(digits[:2], ()) or _german(digits, lengths)
+    if lengths == (5, 4) and "-" in written and not said:  # a ZIP code of the United States
+        return 0
+    fits = _british(digits, lengths) or _german(digits, lengths)
     if not fits:
         return 0
     has_mark = any(sign in "(/-" for sign in written)
@@ -250,6 +289,8 @@ def _unparted(digits: str, is_said: bool) -> bool:
     """Whether digits with nothing between them are a number that begins with 0."""
     if is_said:
         return 9 <= len(digits) <= 13
+    if len(set(digits)) < 4:  # as of numbers to the base 8
+        return False
     if len(digits) == 10 and digits[:2] in ("06", "07"):  # French, mobile
         return not _is_isbn(digits)
     if len(digits) == 11 and digits[1] in "1237":  # British, any; German, mobile
@@ -273,7 +314,8 @@ def _french(text: str, start: int, stop: int, pairs: list[int]) -> bool:
     sign = next(iter(signs))
     front = text[max(0, start - 4) : start]
     back = text[stop : stop + 3]
-    is_longer_before = front[-1:] == sign and _is_pair(front[-3:-1]) and not front[:-3].isalnum()
+    is_free = front[:-3] in ("", sign, " ", "\n", "\t", "(", "[", "{")
+    is_longer_before = front[-1:] == sign and _is_pair(front[-3:-1]) and is_free
     is_longer_after = back[:1] == sign and _is_pair(back[1:])
     return steps != {1} and not is_longer_before and not is_longer_after
 
@@ -283,17 +325,33 @@ def _is_pair(written: str) -> bool:
     return len(written) == 2 and all(sign in "0123456789abcdefABCDEF" for sign in written)
 
 
+def _british(digits: str, lengths: tuple[int, ...]) -> bool:
+    """Whether groups are as a British number of this beginning has them."""
+    if digits[:2] == "01" and lengths[0] == 4 and "1" not in digits[2:4]:
+        return False  # of four digits are only 011x and 01x1
+    return lengths in _BRITISH_GROUPS.get(digits[:2], ())
+
+
+def _in_dump(text: str, start: int, stop: int) -> bool:
+    """Whether a byte in hexadecimal stands right before or after."""
+    return bool(_BYTE_BEFORE.search(text, max(0, start - 4), start)) or bool(
+        _BYTE_AFTER.match(text, stop)
+    )
+
+
 def _german(digits: str, lengths: tuple[int, ...]) -> bool:
     """Whether groups are an area code and a number as Germany writes them: the number together, in
     pairs or threes, perhaps an extension at the end."""
     area = lengths[0]
-    if not 3 <= area <= 6 or not 9 <= len(digits) <= 13:
+    if not 3 <= area <= 6 or not 9 <= len(digits) <= 14:
         return False
     if digits[1] == "1" and digits[2] not in "35678":  # 01: mobile and services
         return False
     rest = lengths[1:]
     if len(rest) == 1:
         return 4 <= rest[0] <= 9
-    if all(1 < length <= 4 for length in rest) and len(rest) <= 4:
-        return True
+    if rest == (4, 4):
+        return area == 3 or digits[1] == "1"
+    if all(1 < length <= 3 for length in rest[:-1]) and rest[-1] <= 4 and len(rest) <= 4:
+        return rest[-1] > 1 or len(rest) == 2
     return len(rest) == 2 and 3 <= rest[0] <= 8 and 1 <= rest[1] <= 4
