@@ -43,6 +43,7 @@ SET = ["--set", *(f"{name}={value}" for name, value in WORDS.items())]
 # below
 RUNS: dict[str, list[str]] = {
     "before_after": ["--before SOURCES --pairs 1 --only draw-1 --scale 0.02"],
+    "corpus_again": ["--megabytes 1 --workers 1"],
     "corpus_kill": ["--runs 1 --files 4 --workers 1"],
     "coverage": ["--seeds 1 --points 40"],
     "digits_flow": [

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import Attributes, Column, RuleSet, attributes_of
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import flush
-from genwright.curation.store import Shard, batches_of
+from genwright.curation.store import Shard, batches_of, read_table
 from genwright.data.cache import writing
 from genwright.data.workers import Work
 
@@ -52,15 +52,32 @@ def needed(content: str, sets: Iterable[RuleSet]) -> list[Attributes]:
     return list(found.values())
 
 
-def column_of(content: str, name: str) -> tuple[Attributes, Column]:
-    """The group and the column of an attribute. Raises GenwrightError."""
-    known = attributes_of(content)
-    for group in known.values():
+def columns_of(content: str) -> dict[str, tuple[Attributes, Column]]:
+    """Name of an attribute -> its group and its column, of a kind of content."""
+    found = {}
+    for group in attributes_of(content).values():
         for column in group.columns:
-            if column.name == name:
-                return group, column
-    names = [column.name for group in known.values() for column in group.columns]
-    raise GenwrightError(f"no attribute of {content} is called {name!r}", did_you_mean(name, names))
+            found[column.name] = (group, column)
+    return found
+
+
+def values_of(shard: Shard, content: str, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Attribute -> (documents,) float64, or str objects of labels. names: of attributes that are
+    computed."""
+    known = columns_of(content)
+    wanted: dict[Path, list[Column]] = {}
+    for name in dict.fromkeys(names):
+        group, column = known[name]
+        wanted.setdefault(shard.attributes(folder_of(group)), []).append(column)
+    found: dict[str, np.ndarray] = {}
+    for path, columns in wanted.items():
+        table = read_table(path, [column.name for column in columns])
+        for column in columns:
+            if column.kind == "number":
+                found[column.name] = table[column.name].to_numpy()
+            else:
+                found[column.name] = np.array(table[column.name].to_pylist(), dtype=object)
+    return found
 
 
 def write_attributes(folder: str, key: str, content: str, group: str) -> None:

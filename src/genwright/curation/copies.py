@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
+
+from genwright.curation.store import read_table
 
 EXACT = "copies.exact"  # reasons
 NEAR = "copies.near"
@@ -48,8 +50,8 @@ def copies_of(folder: Path, key: str) -> Copies:
     if not path.is_file():
         nothing = np.zeros(0, dtype=object)
         return Copies(np.zeros(0, np.int64), nothing, nothing, np.zeros(0, np.uint64))
-    columns = ["shard", "row", "kept", "kind", "cluster"]
-    table = pq.read_table(path, columns=columns, filters=[("shard", "==", key)])
+    table = read_table(path, ["shard", "row", "kept", "kind", "cluster"])
+    table = table.filter(pc.equal(table["shard"].cast("string"), key))
     reasons = [REASONS.get(kind, "") for kind in table["kind"].to_pylist()]
     return Copies(
         table["row"].to_numpy(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genwright.core.corpus import Edit, RuleSet
-from genwright.curation.attributes import column_of, folder_of
+from genwright.curation.attributes import columns_of, folder_of
 from genwright.curation.store import Shard, batches_of
 
 
@@ -17,9 +17,10 @@ def edits_of(shard: Shard, content: str, sets: Sequence[RuleSet]) -> list[list[E
     names = list(dict.fromkeys(name for each in sets for name in each.edits))
     if not names:
         return None
+    known = columns_of(content)
     by_column = []
     for name in names:
-        group, _ = column_of(content, name)
+        group, _ = known[name]
         rows: list[list[Edit]] = []
         for batch in batches_of(shard.attributes(folder_of(group)), [name]):
             for given in batch.column(name).to_pylist():

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import Rule
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import digest
-from genwright.curation.attributes import folder_of, needed
+from genwright.curation.attributes import folder_of, needed, values_of
 from genwright.curation.build import Corpus
 from genwright.curation.mix import counts_of
-from genwright.curation.mix_jobs import chance, values_of
+from genwright.curation.mix_jobs import chance
 from genwright.curation.store import Shard
 from genwright.data.selection import MIX, SELECTION
 
@@ -138,7 +138,8 @@ def _why(corpus: Corpus, shard: Shard, row: int, reason: str) -> str:
     for each in corpus.recipe.rule_sets():
         for rule in each.rules:
             if rule.reason == reason:
-                value = values_of(shard, corpus.recipe.kind, rule.attribute)[row]
+                values = values_of(shard, corpus.recipe.kind, [rule.attribute])
+                value = values[rule.attribute][row]
                 return f"{rule.attribute} is {_written(value)}, {_bounds(rule)}"
     return ""
 

@@ -13,26 +13,29 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from genwright.core.errors import GenwrightError
-from genwright.core.files import flush, json_text, write_whole
-from genwright.curation.copies import CLUSTERS, PAIRS, Promoted, equal_ones
+from genwright.core.files import digest, flush, json_text, write_whole
+from genwright.curation.attributes import needed
+from genwright.curation.copies import CLUSTERS, NEAR_FOLDER, PAIRS, Promoted, equal_ones
 from genwright.curation.engines import Map
 from genwright.curation.mix_jobs import DECIDE, DRAFT, DROP, SELECT, SIDES, write_table
 from genwright.curation.settings import CorpusRecipe, Mix
-from genwright.curation.store import Shard
-from genwright.data.cache import SPLITS
+from genwright.curation.store import Shard, read_table
+from genwright.data.cache import SPLITS, digest_of
 from genwright.data.selection import MIX
+from genwright.data.workers import Work, parallel
 
 COUNTS = "counts.json"
+FORMAT = 1  # raise it when the same corpus would be mixed in another way
+FEW = 500  # shards that are mixed in this process
 BYTES_A_TOKEN = 4  # about, of English text and a vocabulary of some thousands
 
 
@@ -72,6 +75,11 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
     """Decides on every document of a corpus. Raises GenwrightError for a budget that is more than
     there is, and where nothing is left."""
     sets = recipe.rule_sets()
+    key = _key(folder, recipe, shards)
+    if (folder / MIX / COUNTS).is_file() and counts_of(folder)["key"] == key:
+        return _counts_again(folder)
+    if len(shards) < FEW:
+        spread = _in_turn
     draft = folder / DRAFT
     shutil.rmtree(draft, ignore_errors=True)  # of a mix that was stopped
     common = {"folder": str(folder), "recipe": _plain(recipe)}
@@ -96,12 +104,38 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
         raise _nothing(counts)
     rules = [[rule.reason, rule.detail] for each in sets for rule in each.rules]
     counts.crossing = crossing(folder, draft / "list", shards, recipe)
-    told = counts.__dict__ | {"rules": rules, "scale": scale}
+    told = counts.__dict__ | {"rules": rules, "scale": scale, "key": key}
     shutil.rmtree(draft / "decided")
     (draft / SIDES).unlink()
     write_whole(draft / COUNTS, json_text(told, indent=1))
     _replace(folder / MIX, draft)
     return counts
+
+
+def _in_turn(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterable[tuple[int, Any]]:
+    """Jobs in this process: to start others would take longer."""
+    return parallel(work, jobs, 1)
+
+
+def _key(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard]) -> str:
+    """A digest of all that a mix depends on, but for the sides of clusters in the one before."""
+    groups = [[group.name, group.version] for group in needed(recipe.kind, recipe.rule_sets())]
+    rules = [
+        [rule.reason, rule.attribute, rule.at_least, rule.at_most]
+        for each in recipe.rule_sets()
+        for rule in each.rules
+    ]
+    found = ""
+    if recipe.deduplicate is not None and (folder / NEAR_FOLDER / "near.json").is_file():
+        found = digest(folder / CLUSTERS)
+    keys = [shard.key for shard in shards]
+    return digest_of(FORMAT, _plain(recipe), groups, rules, found, keys)
+
+
+def _counts_again(folder: Path) -> MixCounts:
+    """The counts of a mix that is there."""
+    known = counts_of(folder)
+    return MixCounts(**{each.name: known[each.name] for each in fields(MixCounts)})
 
 
 def _replace(folder: Path, draft: Path) -> None:
@@ -150,10 +184,10 @@ def sides_before(folder: Path) -> dict[int, str]:
     path = folder / CLUSTERS
     if not path.is_file():
         return {}
-    members = pq.read_table(path, columns=["id", "cluster"])
+    members = read_table(path, ["id", "cluster"])
     sides: dict[int, str] = {}
     for listed in sorted((folder / MIX / "list").glob("*.parquet")):
-        known = pq.read_table(listed, columns=["id", "split"])
+        known = read_table(listed, ["id", "split"])
         for split in SPLITS[::-1]:
             ids = known.filter(pc.equal(known["split"], split))["id"]
             found = members.filter(pc.is_in(members["id"], value_set=ids.combine_chunks()))
@@ -178,12 +212,12 @@ def crossing(folder: Path, lists: Path, shards: Sequence[Shard], recipe: CorpusR
     path = folder / PAIRS
     if not path.is_file() or recipe.deduplicate is None:
         return 0
-    near = pq.read_table(path, columns=["later_id", "earlier_id"])
+    near = read_table(path, ["later_id", "earlier_id"])
     pairs = list(zip(near["later_id"].to_pylist(), near["earlier_id"].to_pylist(), strict=True))
     wanted = {each for pair in pairs for each in pair}
     sides: dict[bytes, str] = {}
     for shard in shards:
-        listed = pq.read_table(lists / f"{shard.key}.parquet", columns=["id", "split", "times"])
+        listed = read_table(lists / f"{shard.key}.parquet", ["id", "split", "times"])
         for row in listed.to_pylist() if wanted else ():
             if row["times"] and row["id"] in wanted:
                 sides[row["id"]] = row["split"]

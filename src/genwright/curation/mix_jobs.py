@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import RuleSet
 from genwright.core.errors import GenwrightError
 from genwright.core.files import flush
-from genwright.curation.attributes import column_of, folder_of
+from genwright.curation.attributes import values_of
 from genwright.curation.copies import EXACT, broken_kept, copies_of, drop_copies
 from genwright.curation.edits import edits_of
 from genwright.curation.settings import Filter, Mix, rule_sets
-from genwright.curation.store import Shard
+from genwright.curation.store import Shard, read_table
 from genwright.data.cache import SPLITS, writing
 from genwright.data.selection import SELECTION, write_selection
 from genwright.data.workers import Work
@@ -69,20 +69,12 @@ def broken_rules(shard: Shard, content: str, sets: Sequence[RuleSet], documents:
     """(documents,) of str objects: the reason of the first rule that each document breaks, ""
     for none."""
     reasons = np.full(documents, "", dtype=object)
-    for each in sets:
-        for rule in each.rules:
-            broken = rule.breaks(values_of(shard, content, rule.attribute))
-            reasons[broken & (reasons == "")] = rule.reason
+    rules = [rule for each in sets for rule in each.rules]
+    values = values_of(shard, content, [rule.attribute for rule in rules])
+    for rule in rules:
+        broken = rule.breaks(values[rule.attribute])
+        reasons[broken & (reasons == "")] = rule.reason
     return reasons
-
-
-def values_of(shard: Shard, content: str, attribute: str) -> np.ndarray:
-    """(documents,) of an attribute of a shard: float64, or str objects of labels."""
-    group, column = column_of(content, attribute)
-    table = pq.read_table(shard.attributes(folder_of(group)), columns=[attribute])
-    if column.kind == "number":
-        return table[attribute].to_numpy()
-    return np.array(table[attribute].to_pylist(), dtype=object)
 
 
 def weights_of(settings: Mix, rows: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -172,7 +164,7 @@ def _held_out(shard: Shard, content: np.ndarray, settings: Mix) -> np.ndarray:
     held_out = chance(names, settings.seed, "side") < settings.held_out
     if not settings.held_out or not len(copies.rows):
         return held_out
-    recorded = pq.read_table(shard.folder / DRAFT / SIDES)
+    recorded = read_table(shard.folder / DRAFT / SIDES)
     known = recorded["cluster"].to_numpy()
     place = np.searchsorted(known, copies.clusters)
     found = np.flatnonzero(np.isin(copies.clusters, known))
@@ -230,7 +222,7 @@ def chance(names: np.ndarray, seed: int, use: str) -> np.ndarray:
 def _metadata(shard: Shard) -> dict[str, np.ndarray]:
     """Of each document: bytes (int64), labels (str), id and content (bytes, as objects)."""
     columns = ["id", "content", "bytes", *LABELS]
-    table = pq.read_table(shard.documents, columns=columns)
+    table = read_table(shard.documents, columns)
     found: dict[str, np.ndarray] = {"bytes": table["bytes"].to_numpy()}
     for name in ("id", "content", *LABELS):
         found[name] = np.array(table[name].to_pylist(), dtype=object)
@@ -239,24 +231,27 @@ def _metadata(shard: Shard) -> dict[str, np.ndarray]:
 
 def _write_reasons(shard: Shard, reasons: np.ndarray) -> None:
     path = shard.folder / DRAFT / "decided" / f"{shard.key}.parquet"
-    write_table(path, pa.table({"reason": pa.array(reasons.tolist(), pa.string())}))
+    reason = pa.array(reasons.tolist(), pa.string())
+    write_table(path, pa.table({"reason": reason}), lasting=False)
 
 
 def _reasons(shard: Shard) -> np.ndarray:
     path = shard.folder / DRAFT / "decided" / f"{shard.key}.parquet"
-    return np.array(pq.read_table(path)["reason"].to_pylist(), dtype=object)
+    return np.array(read_table(path)["reason"].to_pylist(), dtype=object)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Writes a table, whole or not at all."""
+def write_table(path: Path, table: pa.Table, lasting: bool = True) -> None:
+    """Writes a table, whole or not at all. lasting: waits until it is on the disk."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             pq.write_table(table, draft, compression="zstd")
-            flush(draft)
+            if lasting:
+                flush(draft)
             draft.replace(path)
-            flush(path.parent)
+            if lasting:
+                flush(path.parent)
         finally:
             draft.unlink(missing_ok=True)
 

@@ -195,6 +195,13 @@ def batches_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.
             yield from table.combine_chunks().to_batches()
 
 
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole Parquet file of a corpus. columns: these alone. (`pyarrow.parquet.read_table` would
+    import pandas first, where it is installed.)"""
+    with pq.ParquetFile(path) as file:
+        return file.read(None if columns is None else list(columns))
+
+
 def files_of(job: dict[str, Any]) -> list[str]:
     """The paths that a job of `write_shard` reads."""
     return [path for path, *_ in job["files"]]
