@@ -23,11 +23,13 @@ from genwright.core.registry import kinds, register
 
 class RawFile(NamedTuple):
     """What a source reads at once. path: where it is; name: what it is called in the source, the
-    same wherever the folder stands. licence: what is known of it before it is read."""
+    same wherever the folder stands. licence, date: as of `Document`, where they are known before it
+    is read."""
 
     path: str
     name: str
     licence: str = ""
+    date: str = ""
 
 
 class Document(NamedTuple):

@@ -177,7 +177,7 @@ def jobs_of(source: Source, folder: Path, limit: int | None) -> list[dict[str, A
         kind = settings["kind"]
         key = key_of(source.name, source.licence, kind, decisive, files, limit)
         listed = [
-            [file.path, file.name, file.licence, digest, stamps[file.path]]
+            [file.path, file.name, file.licence, file.date, digest, stamps[file.path]]
             for file, digest in files
         ]
         jobs.append(

@@ -82,7 +82,7 @@ def key_of(
     limit: int | None,
 ) -> str:
     """The key of a shard. settings: of the raw source, without its paths; files: with digests."""
-    read = [[file.name, file.licence, digest] for file, digest in files]
+    read = [[file.name, file.licence, file.date, digest] for file, digest in files]
     return digest_of(FORMAT, source, licence, kind, dict(settings), read, limit)[:32]
 
 
@@ -96,9 +96,9 @@ def write_shard(
     files: list[list[Any]],
     limit: int | None,
 ) -> None:
-    """Reads raw files and writes a shard, whole or not at all. files: path, name, licence, digest
-    and stamp of each. limit: documents, at most. Raises GenwrightError for a file that changed
-    since its digest was taken."""
+    """Reads raw files and writes a shard, whole or not at all. files: path, name, licence, date,
+    digest and stamp of each. limit: documents, at most. Raises GenwrightError for a file that
+    changed since its digest was taken."""
     raw = raw_source(kind, settings)
     shard = Shard(Path(folder), key)
     unread: list[list[str]] = []
@@ -115,12 +115,12 @@ def write_shard(
                     writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
                     counted["documents"] += len(batch)
                     counted["bytes"] += sum(row["bytes"] for row in batch)
-            check_unchanged({path: stamp for path, _, _, _, stamp in files})
+            check_unchanged({path: stamp for path, *_, stamp in files})
             flush(draft)
             facts = {
                 "source": source,
                 "kind": kind,
-                "files": [[name, digest, path] for path, name, _, digest, _ in files],
+                "files": [[name, digest, path] for path, name, _, _, digest, _ in files],
                 "unread": unread,
                 **counted,
             }
@@ -135,18 +135,19 @@ def _rows(
     raw: Any, source: str, licence: str, files: Sequence[Sequence[Any]], unread: list[list[str]]
 ) -> Iterator[dict[str, Any]]:
     """The rows of raw files; what cannot be read is added to `unread`."""
-    for number, (path, name, known, digest, _) in enumerate(files):
+    for number, (path, name, known, date, digest, _) in enumerate(files):
         at_file(number)
-        for found in raw.read(RawFile(path, name, known)):
+        for found in raw.read(RawFile(path, name, known, date)):
             if isinstance(found, Unread):
                 unread.append([name, found.place, found.what])
-            else:
-                yield _row(found, source, name, digest, found.licence or known or licence)
+                continue
+            found = found._replace(
+                licence=found.licence or known or licence, date=found.date or date
+            )
+            yield _row(found, source, name, digest)
 
 
-def _row(
-    document: Document, source: str, file: str, file_digest: str, licence: str
-) -> dict[str, Any]:
+def _row(document: Document, source: str, file: str, file_digest: str) -> dict[str, Any]:
     text = document.text.encode("utf-8", "surrogatepass")
     content = hashlib.sha256(document.data or text).digest()
     place = json.dumps([source, file, document.place]).encode()
@@ -157,7 +158,7 @@ def _row(
         "file": file,
         "file_digest": file_digest,
         "place": document.place,
-        "licence": licence,
+        "licence": document.licence,
         "date": document.date,
         "language": document.language,
         "bytes": len(document.data or text),
