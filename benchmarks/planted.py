@@ -2,7 +2,7 @@ r"""Corpora of any size in which it is known what there is to find: near copies 
 similarity, exact copies, and text that a caller plants (personal data).
 
     python benchmarks/planted.py FOLDER --megabytes 1000 [--seed 0] [--near .1] [--exact .02] \
-        [--similarity .8 .82] [--form documents|jsonl]
+        [--similarity .8 .82 --similarity .65 .79] [--form documents|jsonl]
 
 A document is a pure function of (seed, number), so that a corpus streams to disk, and a copy of a
 document that was written long ago is made by making that one again. Words follow Zipf's law over
@@ -37,13 +37,13 @@ TRIES = 40  # to reach a similarity, before another original is taken
 
 
 class Plan(NamedTuple):
-    """What is planted. near, exact: shares of documents that are copies; similarity: of near ones,
-    from, to below; plant: of a document's random numbers -> text to be put into it at a random
-    place, with whatever the caller wants to know of it, or nothing."""
+    """What is planted. near, exact: shares of documents that are copies; ranges: similarities of
+    near ones, (from, to below) of each kind, as many of each; plant: of a document's random numbers
+    -> (label, text) of each thing that is put into it at a random place."""
 
     near: float = 0.1
     exact: float = 0.02
-    similarity: tuple[float, float] = (0.8, 0.82)
+    ranges: tuple[tuple[float, float], ...] = ((0.8, 0.82),)
     plant: Callable[[np.random.Generator], list[tuple[str, str]]] | None = None
 
 
@@ -159,7 +159,8 @@ def document(seed: int, number: int, plan: Plan = PLAN) -> Planted:
         original = _original(source, plan)
         if kind < plan.exact:
             return original._replace(original=at, similarity=1.0)
-        found = near_copy(original.text.split(" "), rng, *plan.similarity)
+        low, high = plan.ranges[int(rng.integers(len(plan.ranges)))]
+        found = near_copy(original.text.split(" "), rng, low, high)
         if found:
             words, value = found
             return Planted(" ".join(words), at, value, original.planted)
@@ -248,12 +249,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--megabytes", type=float, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--near", type=float, default=Plan().near)
-    parser.add_argument("--exact", type=float, default=Plan().exact)
-    parser.add_argument("--similarity", type=float, nargs=2, default=Plan().similarity)
+    parser.add_argument("--near", type=float, default=PLAN.near)
+    parser.add_argument("--exact", type=float, default=PLAN.exact)
+    parser.add_argument(
+        "--similarity", type=float, nargs=2, action="append", help="may be given several times"
+    )
     parser.add_argument("--form", choices=["documents", "jsonl"], default="documents")
     words = parser.parse_args()
-    plan = Plan(words.near, words.exact, tuple(words.similarity))
+    ranges = tuple((low, high) for low, high in words.similarity or PLAN.ranges)
+    plan = Plan(words.near, words.exact, ranges)
     if words.form == "jsonl":
         words.folder.mkdir(parents=True, exist_ok=True)
         count = write_jsonl(words.folder / "rows.jsonl", words.seed, words.megabytes, plan)

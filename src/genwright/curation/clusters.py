@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from genwright.core.errors import GenwrightError
-from genwright.core.files import flush, read_json
+from genwright.core.files import read_json
 from genwright.curation.minhash import expected_recall
 from genwright.curation.near_pairs import NONE
 from genwright.curation.runs import array_in
@@ -367,9 +367,7 @@ def _write(found: Stored, state: _State, labels: np.ndarray, path: Path) -> tupl
                     pa.DictionaryArray.from_arrays(kinds.astype(np.int32), pa.array(KINDS)),
                 ]
                 writer.write_table(pa.Table.from_arrays(columns, schema=CLUSTERS))
-        flush(draft)
         draft.replace(path)
-        flush(path.parent)
     finally:
         draft.unlink(missing_ok=True)
     return int(counts[EXACT]), int(counts[NEAR])

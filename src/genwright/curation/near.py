@@ -3,20 +3,25 @@ clusters.parquet.
 
     NEAR/signatures-*/KEY/     keys of bands of a shard (near_signatures.py); they stay
          verified-*/KEY        true similarities of its pairs (near_verify.py); they stay
-         exchange-*/           what jobs hand on (near_pairs.py); gone at the end
          identity, copies      of all documents, by number: order and id; what it is a copy of
          pairs.parquet         pairs from a similarity a little below what was asked for
-         near.json             what was asked for and found; written last
          clusters.parquet      which documents stay and which are copies (clusters.py)
+         near.json             what was asked for and found; written last
+         work-*/               what jobs hand on, and all of the above until the end
 
-Each job writes one folder or file, whole or not at all, and is done only where that is not there:
-work that was stopped goes on. What a shard costs is paid once; when one is added, what is done
-again is to sort all keys, and to compare the pairs that are new.
+Each job writes one folder, whole or not at all, and is done only where that is not there: work that
+was stopped goes on. What a shard costs is paid once; when one is added, what is done again is to
+sort all keys, and to compare the pairs that are new.
+
+Files are flushed to the disk together, at the end: to wait for each would take longer than the
+work. What is not flushed is in a folder named by the machine's start, and is not trusted after the
+next.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -26,7 +31,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from genwright.core.files import flush, json_text, read_json, write_whole
+from genwright.core.files import json_text, read_json, write_whole
 from genwright.curation.clusters import PAIRS, ROWS, Stored, id_column, stored, write_clusters
 from genwright.curation.minhash import VERSION, Bands, bands_and_rows, expected_recall
 from genwright.curation.near_pairs import (
@@ -36,7 +41,7 @@ from genwright.curation.near_pairs import (
     ranges,
     write_copies,
 )
-from genwright.curation.near_signatures import SIGN, folder_of, number_documents
+from genwright.curation.near_signatures import SIGN, name_of, number_documents
 from genwright.curation.near_verify import FOUND, SETS, VERIFY, WANTED, mark_needed
 from genwright.curation.runs import array_in
 from genwright.curation.settings import Near
@@ -47,6 +52,7 @@ log = logging.getLogger(__name__)
 PERMUTATIONS = 126  # numbers of a sketch, at most
 PROCESS = 100e6  # bytes that a process takes before it works
 LEAST = 16e6  # bytes that a job is given where the memory is less than that
+VERIFIED = f"verified-{VERSION}"  # the folder of similarities
 SMALL = 64 << 20  # bytes: less work is done in this process, for others take longer to start
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 Spread = Callable[[Work, Sequence[dict[str, Any]]], Iterable[tuple[int, Any]]]
@@ -88,23 +94,25 @@ def near_copies(
         return path
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "near.json").unlink(missing_ok=True)
-    jobs = _Jobs(workers, spread, sum(shard.stat().st_size for shard in shards))
-    signed = _sign(shards, folder, bands, jobs)
-    exchange = _exchange(shards, signed, folder, key, memory)
-    _find_copies(exchange, jobs)
-    _find_candidates(exchange, bands, jobs)
+    work = _work_folder(folder)
+    run = _Jobs(workers, spread)
+    signed = _sign(shards, folder, work, bands, run)
+    exchange = _exchange(shards, signed, folder, work / digest_of(key, memory)[:16], memory)
+    _find_copies(exchange, run)
+    _find_candidates(exchange, bands, run)
     names = [shard.stem for shard in shards]
-    found = Stored(folder, names, exchange.starts, settings.similarity, bands.bands, bands.rows)
-    _verify(exchange, found.floor, jobs)
-    _write_pairs(exchange, folder / "pairs.parquet")
-    for name in ("identity", "copies"):
-        shutil.copyfile(exchange.folder / name, folder / f"{name}.tmp")
-        (folder / f"{name}.tmp").replace(folder / name)
-    counts = write_clusters(found, settings.similarity, path, memory)
-    _delete_others(folder, signed, exchange)
+    found = Stored(
+        exchange.folder, names, exchange.starts, settings.similarity, bands.bands, bands.rows
+    )
+    _verify(exchange, found.floor, run)
+    _write_pairs(exchange, exchange.folder / "pairs.parquet")
+    counts = write_clusters(found, settings.similarity, exchange.folder / path.name, memory)
+    os.sync()
+    _keep(shards, folder, exchange)
     values = found._asdict() | {"key": key, "counts": counts._asdict(), "curve": curve(bands)}
     del values["folder"]
     write_whole(folder / "near.json", json_text(values, indent=1))
+    shutil.rmtree(work, ignore_errors=True)
     return path
 
 
@@ -130,16 +138,14 @@ def _finished(folder: Path) -> str:
 
 
 class _Jobs:
-    """Runs the jobs of a stage. size: bytes of all documents: few of them are not worth the start
-    of other processes."""
+    """Runs the jobs of a stage."""
 
-    def __init__(self, workers: int, spread: Spread | None, size: int):
+    def __init__(self, workers: int, spread: Spread | None):
         self.workers = workers
         self.spread = spread
-        self.size = size
 
     def run(self, work: Work, jobs: Sequence[dict[str, Any]], size: float) -> None:
-        """Does all jobs. size: bytes that they read, about."""
+        """Does all jobs. size: bytes that they read, about: few are not worth other processes."""
         if not jobs:
             return
         if size < SMALL or (self.spread is None and self.workers <= 1):
@@ -152,44 +158,48 @@ class _Jobs:
             pass
 
 
-def _sign(shards: Sequence[Path], folder: Path, bands: Bands, run: _Jobs) -> list[Path]:
-    """The folders of signatures, of which those that are not there are made."""
-    within = folder_of(folder, bands)
-    signed = [within / shard.stem for shard in shards]
+def _work_folder(folder: Path) -> Path:
+    """For what is not flushed to the disk. That of an earlier start of the machine goes."""
+    boot = ""
+    if BOOT.is_file():
+        boot = BOOT.read_text(encoding="ascii").strip()
+    work = folder / f"work-{digest_of(boot)[:16]}"
+    for other in folder.glob("work-*"):
+        if other != work:
+            shutil.rmtree(other, ignore_errors=True)
+    work.mkdir(exist_ok=True)
+    return work
+
+
+def _sign(shards: Sequence[Path], folder: Path, work: Path, bands: Bands, run: _Jobs) -> list[Path]:
+    """The folders of signatures, of which those that are not there are made in `work`."""
+    signed = []
     jobs = []
     size = 0
-    for shard, own in zip(shards, signed, strict=True):
+    for shard in shards:
+        own = folder / name_of(bands) / shard.stem
+        if not own.is_dir():
+            own = work / name_of(bands) / shard.stem
+        signed.append(own)
         if own.is_dir():
             continue
         size += shard.stat().st_size
-        jobs.append(
-            {
-                "documents": str(shard),
-                "folder": str(own),
-                "bands": bands.bands,
-                "rows": bands.rows,
-            }
-        )
+        job = {"documents": str(shard), "folder": str(own)}
+        jobs.append(job | {"bands": bands.bands, "rows": bands.rows})
     run.run(SIGN, jobs, size * 4)  # their text is compressed
     return signed
 
 
 def _exchange(
-    shards: Sequence[Path], signed: Sequence[Path], folder: Path, key: str, memory: float
+    shards: Sequence[Path], signed: Sequence[Path], folder: Path, own: Path, memory: float
 ) -> Exchange:
-    """The folder for what jobs hand on. One of another search, or from before the machine last
-    started, is not trusted and goes."""
-    boot = ""
-    if BOOT.is_file():
-        boot = BOOT.read_text(encoding="ascii").strip()
-    name = f"exchange-{digest_of(key, memory, boot)[:16]}"
-    for other in folder.glob("exchange-*"):
-        if other.name != name:
+    """The folder `own`, for what jobs of this search hand on; those of others go."""
+    for other in own.parent.iterdir():
+        if other != own and not other.name.startswith("signatures-"):
             shutil.rmtree(other, ignore_errors=True)
-    own = folder / name
     own.mkdir(exist_ok=True)
     starts = number_documents(signed, own)
-    verified = [folder / f"verified-{VERSION}" / shard.stem for shard in shards]
+    verified = [folder / VERIFIED / shard.stem for shard in shards]
     exchange = Exchange(own, starts, list(signed), list(shards), verified, memory)
     exchange.write()
     return exchange
@@ -258,21 +268,36 @@ def _write_pairs(exchange: Exchange, path: Path) -> None:
                     pa.array(part["halves"]),
                 ]
                 writer.write_table(pa.Table.from_arrays(columns, schema=PAIRS))
-    flush(draft)
     draft.replace(path)
 
 
-def _delete_others(folder: Path, signed: Sequence[Path], exchange: Exchange) -> None:
-    """Deletes what is of shards that are no longer there, and what jobs handed on."""
-    used = {path.name for path in signed}
+def _keep(shards: Sequence[Path], folder: Path, exchange: Exchange) -> None:
+    """Moves what stays to its place, and deletes what is of shards that are no longer there. It may
+    be stopped, and done again."""
+    (folder / VERIFIED).mkdir(exist_ok=True)
+    for number, kept in enumerate(exchange.verified):
+        _move(exchange.folder / "found" / str(number) / "all", kept)
+    signatures = folder / exchange.signatures[0].parent.name
+    signatures.mkdir(exist_ok=True)
+    for own in exchange.signatures:
+        _move(own, signatures / own.name)
+    for name in ("identity", "copies", "pairs.parquet", "clusters.parquet"):
+        _move(exchange.folder / name, folder / name)
+    used = {shard.stem for shard in shards}
     for family in folder.glob("signatures-*"):
         for own in family.iterdir():
-            if family != signed[0].parent or own.name not in used:
+            if family != signatures or own.name not in used:
                 shutil.rmtree(own, ignore_errors=True)
-    for path in (folder / f"verified-{VERSION}").iterdir():
+        if family != signatures:
+            family.rmdir()
+    for path in (folder / VERIFIED).iterdir():
         if path.name not in used:
             path.unlink()
-    shutil.rmtree(exchange.folder, ignore_errors=True)
+
+
+def _move(path: Path, target: Path) -> None:
+    if path != target and path.exists():
+        path.replace(target)
 
 
 def _curve_text(bands: Bands) -> str:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genwright.core.files import json_text, read_json, write_whole
+from genwright.core.files import json_text, read_json
 from genwright.curation.minhash import HALF_BIT
 from genwright.curation.runs import RunWriter, array_in, records_in, whole_folder
 from genwright.data.workers import Work
@@ -67,7 +67,9 @@ class Exchange(NamedTuple):
             "verified": [str(path) for path in self.verified],
             "memory": self.memory,
         }
-        write_whole(self.folder / "exchange.json", json_text(values))
+        draft = self.folder / "exchange.tmp"
+        draft.write_text(json_text(values), encoding="utf-8")
+        draft.replace(self.folder / "exchange.json")
 
 
 def opened(folder: str | Path) -> Exchange:

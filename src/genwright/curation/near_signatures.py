@@ -24,11 +24,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from genwright.core.files import json_text, write_whole
+from genwright.core.files import json_text
 from genwright.curation.minhash import EMPTY, VERSION, Bands, band_keys, shingles, signatures
-from genwright.curation.runs import RunWriter, array_in
+from genwright.curation.runs import RunWriter, array_in, keep_heap, whole_folder
 from genwright.curation.store import batches_of
-from genwright.data.cache import publish
 from genwright.data.workers import Work
 
 BYTES = 1 << 19  # of text that is hashed at once, about: it stays in a processor's cache
@@ -36,15 +35,15 @@ AT_ONCE = 1 << 16  # documents that are copied at once
 RUN = 1 << 18  # records of a run; never by the memory there is, for these files are the same always
 
 
-def folder_of(folder: Path, bands: Bands) -> Path:
-    """Where the signatures of these bands are."""
-    return folder / f"signatures-{bands.bands}x{bands.rows}-{VERSION}"
+def name_of(bands: Bands) -> str:
+    """The folder of the signatures of these bands."""
+    return f"signatures-{bands.bands}x{bands.rows}-{VERSION}"
 
 
 def write_signatures(documents: str, folder: str, bands: int, rows: int) -> None:
     """Writes the folder of one shard. documents: its Parquet file."""
-
-    def fill(draft: Path) -> None:
+    keep_heap()
+    with whole_folder(Path(folder)) as draft:
         by_band = RunWriter(draft, "bands", RUN)
         by_content = RunWriter(draft, "copies", RUN)
         sources: dict[str, int] = {}
@@ -66,8 +65,6 @@ def write_signatures(documents: str, folder: str, bands: int, rows: int) -> None
         by_band.close()
         by_content.close()
         (draft / "sources.json").write_text(json_text(list(sources)), encoding="utf-8")
-
-    publish(Path(folder), fill)
 
 
 def _add_keys(writer: RunWriter, texts: list[str], row: int, bands: int, rows: int) -> None:
@@ -120,7 +117,6 @@ def number_documents(shards: Sequence[Path], folder: Path) -> list[int]:
             starts.append(starts[-1] + len(own))
     for name, draft in drafts.items():
         draft.replace(folder / name)
-    write_whole(folder / "starts.json", json_text(starts))
     return starts
 
 

@@ -5,16 +5,14 @@ Of each shard, whose documents are the later ones of its pairs:
 1. its pairs, each once, from all runs; those whose similarity is known from an earlier build are
    not looked at again;
 2. the sets of shingles of documents that occur in the others, from their texts, into files;
-3. the similarities, into VERIFIED/KEY: records (row, id of the earlier one, similarity), in order,
-   of all pairs that are candidates now. It stays for the next build.
+3. the similarities: records (row, id of the earlier one, similarity), in order, of all pairs that
+   are candidates now. They stay for the next build.
 
 Worker processes import this module: it must not import torch.
 """
 
 from __future__ import annotations
 
-import filecmp
-import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -22,13 +20,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from genwright.core.files import flush
 from genwright.curation.minhash import jaccard, shingles
 from genwright.curation.near_pairs import PAIR, Exchange, opened
 from genwright.curation.near_signatures import pieces
-from genwright.curation.runs import array_in, count_in, records_in, whole_folder
+from genwright.curation.runs import array_in, count_in, keep_heap, records_in, whole_folder
 from genwright.curation.store import batches_of
-from genwright.data.cache import writing
 from genwright.data.workers import Work
 
 VERIFIED = np.dtype(
@@ -156,6 +152,7 @@ def mark_needed(exchange: Exchange) -> list[int]:
 def write_sets(folder: str, shard: int) -> None:
     """Writes the sets of shingles of the documents of a shard that are needed: `rows`, `ends` of
     each set, `hashes` one after another, ascending and distinct."""
+    keep_heap()
     exchange = opened(folder)
     needed = array_in(exchange.folder / "needed", np.uint8)
     needed = needed[exchange.starts[shard] : exchange.starts[shard + 1]]
@@ -230,28 +227,23 @@ def _similarities(sets: _Sets, pairs: np.ndarray) -> np.ndarray:
 
 
 def verify(folder: str, shard: int, floor: float) -> None:
-    """Writes the similarities of all pairs of a shard, and those of at least `floor` as FOUND."""
+    """Writes the similarities of all pairs of a shard: `all` as VERIFIED, and those of at least
+    `floor` as FOUND in `pairs`."""
     exchange = opened(folder)
-    path = exchange.verified[shard]
     sets = _Sets(exchange)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with writing(path.parent), whole_folder(Path(folder) / "found" / str(shard)) as results:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(draft, "wb") as kept, open(results / "pairs", "wb") as found:
-                for start, stop in blocks(exchange, shard):
-                    pairs, halves = _candidates(exchange, start, stop)
-                    similarity = _known(exchange, shard, pairs)
-                    unknown = np.isnan(similarity)
-                    similarity[unknown] = _similarities(sets, pairs[unknown])
-                    _records(exchange, shard, pairs, similarity).tofile(kept)
-                    high = similarity >= floor
-                    _found(pairs[high], similarity[high], halves[high]).tofile(found)
-            if not path.is_file() or not filecmp.cmp(draft, path, shallow=False):
-                flush(draft)
-                draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+    with (
+        whole_folder(Path(folder) / "found" / str(shard)) as draft,
+        open(draft / "all", "wb") as every,
+        open(draft / "pairs", "wb") as found,
+    ):
+        for start, stop in blocks(exchange, shard):
+            pairs, halves = _candidates(exchange, start, stop)
+            similarity = _known(exchange, shard, pairs)
+            unknown = np.isnan(similarity)
+            similarity[unknown] = _similarities(sets, pairs[unknown])
+            _records(exchange, shard, pairs, similarity).tofile(every)
+            high = similarity >= floor
+            _found(pairs[high], similarity[high], halves[high]).tofile(found)
 
 
 def _records(
