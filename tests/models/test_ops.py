@@ -91,6 +91,7 @@ def through_onednn(monkeypatch):
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this torch has no oneDNN")
     monkeypatch.setattr(ops, "_LARGE", 0)
+    monkeypatch.setattr(ops, "_LARGE_OF_MANY", 0)
     monkeypatch.setattr(ops, "onednn_is_faster", lambda: True)
     taken = []
     real = ops._onednn
@@ -137,7 +138,26 @@ def test_products_in_place(through_onednn):
     before = normal(6, 4, seed=3)
     added = ops.add_product_(before.clone(), x, matrix)
     torch.testing.assert_close(added, before + x @ matrix)
-    assert len(through_onednn) == 2
+    left = out.clone()
+    torch.testing.assert_close(ops.product_near(x, matrix, out), x @ matrix)
+    assert len(through_onednn) == 3 and out.equal(left)
+
+
+def test_small_products_are_written_where_they_are_wanted():
+    x = normal(6, 8)
+    matrix = normal(8, 4, seed=2)
+    out = torch.empty(6, 4)
+    assert ops.product_near(x, matrix, out) is out
+    torch.testing.assert_close(out, x @ matrix)
+
+
+@pytest.mark.parametrize(
+    ("rows", "inputs", "outputs", "taken"),
+    [(64, 128, 128, True), (16, 128, 768, False), (16, 128, 1024, True), (1, 128, 128, False)],
+)
+def test_products_that_are_worth_it_go_through_onednn(monkeypatch, rows, inputs, outputs, taken):
+    monkeypatch.setattr(ops, "onednn_is_faster", lambda: True)
+    assert ops._by_onednn(normal(rows, inputs), normal(outputs, inputs)) == taken
 
 
 def test_squared_relu():

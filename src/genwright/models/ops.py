@@ -21,8 +21,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _DENSE = 512  # positions up to which scores are made in full on a CPU in bfloat16
-# multiplications from which a product is worth oneDNN's longer way to begin (10 us)
-_LARGE = 1_000_000
+# multiplications from which a product is worth oneDNN's longer way to begin (10 us), which grows
+# with the matrix: of few rows, and of many
+_LARGE = 2_000_000
+_LARGE_OF_MANY = 1_000_000
+_MANY = 64  # rows
 _PLAIN = (Tensor, nn.Parameter)
 
 
@@ -68,7 +71,10 @@ def _differentiable(
 
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether x (..., inputs) times weight (outputs, inputs) goes through oneDNN."""
-    if x.numel() * weight.shape[0] < _LARGE or not x.is_cpu:
+    multiplications = x.numel() * weight.shape[0]
+    if multiplications < _LARGE_OF_MANY or not x.is_cpu:
+        return False
+    if multiplications < _LARGE and x.numel() < _MANY * x.shape[-1]:
         return False
     if x.dtype != torch.float32 or weight.dtype != torch.float32:
         return False
@@ -114,6 +120,13 @@ def product_into(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
     gradient."""
     if _by_onednn(x, matrix.t()):
         return out.copy_(_onednn(x, matrix.t()))
+    return torch.mm(x, matrix, out=out)
+
+
+def product_near(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
+    """As `product_into`, but oneDNN's result is returned where it lies, and `out` is left."""
+    if _by_onednn(x, matrix.t()):
+        return _onednn(x, matrix.t())
     return torch.mm(x, matrix, out=out)
 
 

@@ -33,9 +33,9 @@ class CachedAttention(Protocol):
     def begin(self, place: int) -> None:
         """A step begins, whose new position is `place`; all before it are filled."""
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Keeps a layer's new key and value (M, D); (M, G, D), what its queries (M, G, D) take from
-        all values."""
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
+        """Keeps a layer's new key and value (M, D), and writes what its queries (M, G, D) take from
+        all values to `out` (M, G, D)."""
 
 
 def cached_attention(
@@ -87,7 +87,7 @@ class BatchedAttention:
         self.held_values = self.values[:, :, :end].unbind()
         self.hidden = None if self.all_hidden is None else self.all_hidden[..., :end]
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
         """See `CachedAttention`."""
         self.new_keys[layer].copy_(key)
         self.new_values[layer].copy_(value)
@@ -95,7 +95,7 @@ class BatchedAttention:
             scores = torch.bmm(query, self.held_keys[layer])  # (M, G, P)
         else:
             scores = torch.baddbmm(self.hidden, query, self.held_keys[layer])
-        return torch.bmm(scores.softmax(-1), self.held_values[layer])
+        torch.bmm(scores.softmax(-1), self.held_values[layer], out=out)
 
 
 class BaggedAttention:
@@ -164,7 +164,7 @@ class BaggedAttention:
         self.first_summed = _starts(self.merged, self.end)
         self.hidden = None if self.all_hidden is None else self.all_hidden[:, 0, : self.end]
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, out: Tensor) -> None:
         """See `CachedAttention`."""
         self.new_keys[layer].copy_(key)
         self.new_values[layer].copy_(value)
@@ -188,7 +188,7 @@ class BaggedAttention:
         found = _weighted_sums(
             self.all_values[layer], self.summed, self.first_summed, scores.softmax(-1).flatten()
         )  # (M, D)
-        return found[:, None]
+        out.copy_(found[:, None])
 
 
 def _room(*shape: int) -> Tensor:

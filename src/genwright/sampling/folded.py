@@ -29,7 +29,7 @@ from torch import Tensor
 
 from genwright.models.cache import Cache
 from genwright.models.layers import is_plain
-from genwright.models.ops import add_product_, product, product_into
+from genwright.models.ops import add_product_, product, product_into, product_near
 from genwright.models.transformer import Block, Transformer
 from genwright.sampling.cached_attention import cached_attention
 
@@ -185,6 +185,10 @@ class FoldedStepper:
         turned = torch.view_as_real(self.turned).flatten(2)
         self.query = turned[:, :groups]
         self.key = turned[:, groups]
+        self.mixed = new(rows * s.kv_heads, groups, width)
+        self.flat_mixed = self.mixed.view(rows, -1)
+        self.up = new(rows, self.layers[0].up.shape[1])
+        self.gate, self.open = self.up.tensor_split(2, 1)  # where the MLP is gated
 
     def _angles(self, length: int) -> None:
         """`ropes`: (length, D / 2) complex, the rotation of each position and the attention's
@@ -208,7 +212,6 @@ class FoldedStepper:
         place = self.end
         self.end = place + 1
         self.attention.begin(place)
-        gated = self.settings.activation == "swiglu"
         for i, layer in enumerate(self.layers):
             if layer.mix is not None:
                 x.mul_(layer.mix[0]).addcmul_(first, layer.mix[1])
@@ -216,17 +219,22 @@ class FoldedStepper:
             if layer.values is not None:
                 self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
             self._rotate(layer.qk_gain, self.ropes[place])
-            mixed = self.attention.attend(i, self.query, self.key, self.value)
-            add_product_(x, mixed.view(len(x), -1), layer.output)
-            up = product(self._normed(), layer.up.t())
-            if gated:
-                gate, open = up.chunk(2, 1)
-                active = F.silu(gate).mul_(open)
-            else:
-                active = up.relu_().square_()
-            add_product_(x, active, layer.down)
+            self.attention.attend(i, self.query, self.key, self.value, self.mixed)
+            add_product_(x, self.flat_mixed, layer.output)
+            add_product_(x, self._active(layer), layer.down)
         logits = product(self._normed(), self.head.t())
         return logits if self.cap is None else logits.tanh_().mul_(self.cap)
+
+    def _active(self, layer: Layer) -> Tensor:
+        """What a layer's MLP makes of the stream before it is multiplied by `down`, (B, hidden)."""
+        up = product_near(self._normed(), layer.up, self.up)
+        if self.settings.activation != "swiglu":
+            return up.relu_().square_()
+        gate = self.gate
+        open = self.open
+        if up is not self.up:
+            gate, open = up.chunk(2, 1)
+        return F.silu(gate).mul_(open)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         """The stream (B, W) of tokens (B,), in its buffer."""
