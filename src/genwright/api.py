@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ from genwright.curation.look import Built, Dropped, Trace, built, dropped, trace
 from genwright.recipe.schema import Recipe
 from genwright.rewards.alarm import ending
 from genwright.rewards.check import Check, check
+from genwright.rewards.examples import examples_of, run_of
 from genwright.rewards.frontier import frontier
 from genwright.rewards.frontier_points import Frontier
 from genwright.rewards.listing import Listing, listing
-from genwright.rewards.user_file import name_measures, with_measures
+from genwright.rewards.user_file import (
+    measures_to_look_at,
+    name_measures,
+    with_measures,
+    with_terms,
+)
 from genwright.runs.drawing import shown_events
 from genwright.runs.preview import Preview, preview
 from genwright.runs.request import read_recipe, read_request
@@ -178,7 +185,18 @@ def sample(run: Run, options: Any) -> list[Path]:
     return written
 
 
-def inspect(recipe: str | Path | Recipe, **overrides: Any) -> Preview:
+def inspect(
+    recipe: str | Path | Recipe, *, reward: str | Sequence[str] = (), **overrides: Any
+) -> Preview:
     """The first batch decoded, with what counts in the loss marked; sizes; what the run will cost.
-    Printable."""
-    return preview(read_recipe(recipe, overrides))
+    Of a recipe with rewards also what they say of real examples; and of samples, where `recipe` is
+    a run's folder. Printable. reward: "FILE:NAME", functions of your own that are looked at
+    likewise, whatever the objective; the files are run. Raises GenwrightError."""
+    read = read_recipe(recipe, overrides)
+    run = run_of(recipe)
+    kept = [] if run is None else run.environment.get("rewards", [])
+    own = measures_to_look_at([reward] if isinstance(reward, str) else reward, read, kept)
+    read = with_terms(read, own)
+    seen = preview(read, own)
+    found = examples_of(read, own, run)
+    return seen if found is None else replace(seen, more=str(found))

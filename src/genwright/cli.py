@@ -161,26 +161,43 @@ def train(
     )
     if "WORLD_SIZE" in os.environ:  # one of several processes: the one that started them speaks
         return
-    stopped = api.ended_early(done)
-    if stopped:
-        print(f"{done.folder}: {stopped}")
-    elif done.step < done.recipe.training.steps:
-        reached = f"step {done.step} of {done.recipe.training.steps}"
-        print(f"{done.folder}: {reached}; the same command with --resume goes on")
-    else:
-        commands = f"genwright sample, evaluate or report {shlex.quote(str(done.folder))}"
-        print(f"{done.folder}: done; look at it with {commands}")
+    print(f"{done.folder}: {api.ended_early(done) or _ended(done)}")
+
+
+def _ended(done: Any) -> str:
+    """How far a run is, and what can be done with it. done: an `api.Run`."""
+    steps = done.recipe.training.steps
+    if done.step < steps:
+        return f"step {done.step} of {steps}; the same command with --resume goes on"
+    folder = shlex.quote(str(done.folder))
+    return f"done; look at it with genwright sample, evaluate or report {folder}"
 
 
 @app.command()
-def inspect(recipe: RecipeName, overrides: Overrides = None) -> None:
-    """The first batch, the sizes, the cost of a run."""
+def inspect(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE|RUN", help="A recipe's name or YAML file, or a run's folder."
+        ),
+    ],
+    overrides: Overrides = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reward",
+            metavar="FILE:NAME",
+            help="Show what a function of your own says of examples; the file is run.",
+        ),
+    ] = None,
+) -> None:
+    """The first batch, sizes, cost; what rewards say of examples."""
     from genwright import api
     from genwright.core import progress
     from genwright.recipe.overrides import parse_overrides
 
     with progress.showing():
-        seen = api.inspect(recipe, **parse_overrides(overrides or []))
+        seen = api.inspect(recipe, reward=reward or (), **parse_overrides(overrides or []))
     print(seen)
 
 

@@ -197,7 +197,7 @@ def test_the_other_commands_call_their_function(api, capsys, tmp_path):
         "weights"
     ] == "ema"
     assert run(capsys, "inspect", "code", "seed=1")[1] == "the printed result\n"
-    assert api.calls[-1] == ("inspect", ("code",), {"seed": "1"})
+    assert api.calls[-1] == ("inspect", ("code",), {"seed": "1", "reward": ()})
     assert run(capsys, "export", "r", "--to", "hf", "out")[0] == 0
     assert api.calls[-1][0] == "export" and [str(word) for word in api.calls[-1][1]] == [
         "hf",

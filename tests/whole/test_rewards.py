@@ -269,6 +269,71 @@ def test_the_measures_of_a_kind_of_content_are_listed(base, capsys):
     assert "'txt' is neither a run nor a kind of content; did you mean 'text'?" in said
 
 
+# ---- inspect: what rewards say of single examples
+
+
+def test_inspect_shows_what_each_term_says_of_real_examples(few, mine, capsys):
+    words = [f"--reward={mine}:digits", *words_of(few), "training.batch_size=8"]
+    code, out, _ = command(capsys, "inspect", "arithmetic", *words)
+    assert code == 0
+    facts, _, below = out.partition("what rewards say of held-out data\n")
+    assert "epochs" not in facts, "a step has none of the data's examples"
+    blocks = below.strip().split("\n\n")
+    assert len(blocks) == 3
+    for block in blocks:
+        title, answer, right, digits = block.splitlines()
+        left, other = re.fullmatch(r"real \d, to '(\d+)\+(\d+)='", title).groups()
+        answer = answer.strip()
+        assert int(answer) == int(left) + int(other)
+        assert right.split("  ")[-1] == "100.0%, earns 1"
+        found = re.findall(r"1 at character (\d) '(\d)'", digits)
+        assert found == [(str(i), digit) for i, digit in enumerate(answer)]
+        assert f"{len(answer)} digits, earns {len(answer)}: " in digits
+
+
+def test_inspect_looks_at_samples_of_a_run_by_any_function(few, base, mine, capsys):
+    """Of a run that learned from no rewards too; what earns is not said of it."""
+    words = ["--reward", f"{mine}:digits", *words_of(few)]
+    code, out, _ = command(capsys, "inspect", base.folder, *words)
+    assert code == 0
+    below = out.partition(f"samples of {base.folder} at step {base.step}")[2]
+    titles = re.findall(r"^(?:real|sample) \d", below, flags=re.MULTILINE)
+    assert titles == ["real 1", "real 2", "real 3", "sample 1", "sample 2", "sample 3"]
+    assert "earns" not in below
+    for text, count in re.findall(r"^  (\S.*)\n    digits  (\d+) digits", below, flags=re.M):
+        assert sum(c.isdigit() for c in text) == int(count)
+    assert "what rewards say" not in command(capsys, "inspect", base.folder, *words_of(few))[1]
+
+
+def test_inspect_of_a_policy_shows_what_it_answers(tmp_path, few, base, policy, mine, capsys):
+    run = learn(tmp_path / "run", base, policy, reward=f"{mine}:sevens")
+    words = [*words_of(few), "training.batch_size=8"]
+    code, _, said = command(capsys, "inspect", run.folder, *words)
+    assert code == 2
+    assert f"which is not named now; name it again: --reward {mine}:sevens" in said
+    mine.write_text(FILE + "\n")  # to be looked at it may have changed
+    out = command(capsys, "inspect", run.folder, "--reward", f"{mine}:sevens", *words)[1]
+    samples = re.findall(r"^sample \d, to '.*='\n  (.*)\n.*\n +sevens +([\d.]+)%", out, flags=re.M)
+    assert samples
+    for text, share in samples:
+        assert float(share) == pytest.approx(100 * text.count("7") / len(text), abs=0.05)
+
+
+def test_inspect_names_the_example_on_which_a_function_fails(few, base, tmp_path, capsys):
+    path = tmp_path / "bad.py"
+    path.write_text(
+        "import genwright\n"
+        '@genwright.measure(content="text")\n'
+        "def bad(texts):\n"
+        "    return [1 / texts[0].count('x')]\n"
+    )
+    words = ["--reward", f"{path}:bad", *words_of(few)]
+    code, _, said = command(capsys, "inspect", base.folder, *words)
+    assert code == 2
+    assert "reward bad fails on sample 0 of the real data" in said
+    assert "line 4" in said
+
+
 # ---- what is refused
 
 

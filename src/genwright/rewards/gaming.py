@@ -33,6 +33,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from genwright.evaluation.figure import number
@@ -306,7 +307,7 @@ class Rule:
         risen = self.risen(history)
         if not risen:
             return None
-        return Verdict(max(risen, key=_gain), left)
+        return Verdict(max(risen, key=attrgetter("gain")), left)
 
     def is_good(self, history: History) -> bool:
         """Whether all figures are well inside their bands at the last of these steps; so is step 0,
@@ -345,10 +346,6 @@ class Rule:
             if gain > abs(weight) * SURE * error:
                 found.append(Risen(name.removeprefix("reward/"), first.before, now, gain))
         return found
-
-
-def _gain(risen: Risen) -> float:
-    return risen.gain
 
 
 # ---- rows from records

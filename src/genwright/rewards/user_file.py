@@ -175,6 +175,14 @@ def read_named(word: str) -> NamedFile:
     return NamedFile(file, name, content)
 
 
+def read_all(words: Iterable[str]) -> list[NamedFile]:
+    """Reads each FILE:NAME. Raises GenwrightError also for two of one name."""
+    named = [read_named(word) for word in words]
+    if len({each.name for each in named}) < len(named):
+        raise GenwrightError("--reward names two functions of one name", "rename one of them")
+    return named
+
+
 def module_of(named: NamedFile) -> ModuleType:
     """Runs the file. Raises GenwrightError where that fails."""
     title = f"genwright_reward_{named.sha256[:DIGITS]}"
@@ -232,10 +240,7 @@ def load_measure(named: NamedFile, content: str) -> OwnMeasure:
 def own_measures(words: Iterable[str], recipe: Recipe, kept: Any = None) -> list[OwnMeasure]:
     """The measures that are named on a command line. kept: of a run that is resumed, what it keeps
     of those that it was started with. Raises GenwrightError."""
-    named = [read_named(word) for word in words]
-    names = [each.name for each in named]
-    if len(set(names)) < len(names):
-        raise GenwrightError("--reward names two functions of one name", "rename one of them")
+    named = read_all(words)
     if named and not isinstance(recipe.objective, Policy):
         raise GenwrightError(
             f"--reward is for objective policy, and this recipe's is {recipe.objective.kind}",
@@ -253,10 +258,7 @@ def check_same(named: Sequence[NamedFile], kept: Sequence[Mapping[str, str]]) ->
     here = {each.name: each for each in named}
     for name, before in there.items():
         if name not in here:
-            raise GenwrightError(
-                f"the run is rewarded by {name} of {before['file']}, which is not named now",
-                f"name it again: --reward {before['file']}:{name}",
-            )
+            raise _not_named(before)
     for name, now in here.items():
         if name not in there:
             raise GenwrightError(
@@ -286,6 +288,28 @@ def name_measures(runs: Sequence[Run], words: Sequence[str]) -> None:
     for name, each in named.items():
         if name not in used:
             raise GenwrightError(f"no run here learned from --reward {each.word}", "leave it out")
+
+
+def measures_to_look_at(
+    words: Iterable[str], recipe: Recipe, kept: Sequence[Mapping[str, str]] = ()
+) -> list[OwnMeasure]:
+    """The measures that are named, for a recipe of any objective: to be looked at, not learned
+    from. kept: what the run keeps of those that it learned from, if it is one; they must be named,
+    and may have changed since. Raises GenwrightError."""
+    named = read_all(words)
+    there = {each.name for each in named}
+    for each in kept:
+        if each["name"] not in there:
+            raise _not_named(each)
+    return [load_measure(each, recipe.codec.content) for each in named]
+
+
+def _not_named(kept: Mapping[str, str]) -> GenwrightError:
+    """The complaint of a run. kept: of a measure that it learned from."""
+    return GenwrightError(
+        f"the run is rewarded by {kept['name']} of {kept['file']}, which is not named now",
+        f"name it again: --reward {kept['file']}:{kept['name']}",
+    )
 
 
 def measures_of_run(run: TrainedRun) -> Sequence[OwnMeasure]:

@@ -136,6 +136,14 @@ class Content:
         """A sample as a text that a log can hold and a terminal show; "" where it is none."""
         return sample.content if isinstance(sample.content, str) else ""
 
+    def in_words(self, sample: Sample) -> str:
+        """A sample as lines of text for a terminal; "" where that shows none."""
+        return self.as_text(sample)
+
+    def place_in_words(self, sample: Sample, place: Any) -> str:
+        """A place that measures of this content give, for a person."""
+        return str(place)
+
     def mark(self, sample: Sample, place: Any, kind: str, note: str) -> Mark | None:
         """A mark, as its view shows it, at a place that its measures give; None where its view
         shows none."""

@@ -1,6 +1,7 @@
 """`genwright inspect`: what a run would see and cost, before it is started: the first batch,
 decoded, with what counts marked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from rich.text import Text
 from torch import Tensor
 
 from genwright.core.attributes import decode
-from genwright.core.content import FirstBatch, FirstSeen
+from genwright.core.content import FirstBatch, FirstSeen, OwnMeasure
 from genwright.core.contracts import Objective, describe
 from genwright.data.settings import DataSettings
 from genwright.recipe.schema import Recipe
@@ -41,13 +42,15 @@ class Preview:
 
     recipe: resolved. examples: of each example that can be shown as text, its pieces in order, each
     with whether it counts in the loss. where: of each example, where it comes from. facts: name ->
-    value. rasters: (n, C, H, W) in [-1, 1], of examples that can be shown in colour."""
+    value. rasters: (n, C, H, W) in [-1, 1], of examples that can be shown in colour. more: what
+    stands below all that."""
 
     recipe: Recipe
     examples: list[list[tuple[str, bool]]]
     where: list[str]
     facts: dict[str, str]
     rasters: Tensor | None = None
+    more: str = ""
 
     def __str__(self) -> str:
         console = Console(width=120)
@@ -62,7 +65,9 @@ class Preview:
             for where, raster in zip(self.where, self.rasters, strict=True):
                 console.print(Text(where, "bold"), _blocks(raster), "")
         elif not self.examples:
-            console.print(*(f"from {where}" for where in self.where), "", sep="\n")
+            for where in dict.fromkeys(self.where):
+                console.print(Text(f"from {where}"))
+            console.print()
         for where, pieces in zip(self.where, self.examples, strict=False):
             console.print(Text(f"from {where}", "bold"))
             line = Text()
@@ -80,18 +85,20 @@ class Preview:
         width = max(map(len, self.facts))
         for name, value in self.facts.items():
             console.print(Text(f"{name:<{width}}  {value}"))
+        if self.more:
+            console.print(Text(f"\n{self.more}"), soft_wrap=True)
 
 
-def preview(recipe: Recipe) -> Preview:
+def preview(recipe: Recipe, measures: Sequence[OwnMeasure] = ()) -> Preview:
     """Prepares the data, builds the networks, times two steps' gradients. Writes nothing but the
-    prepared data."""
+    prepared data. measures: of a person's own, that the recipe is rewarded by."""
     engine = Engine(recipe.training.device)
     data: DataSettings = recipe.data
     dataset = data.prepare(recipe.codec)
     space = assemble.space_of(recipe, dataset.codec)
     recipe = assemble.resolve(recipe, space)
     objective = assemble.objective(recipe, space)
-    stream = assemble.stream(recipe, objective, dataset, recipe.name)
+    stream = assemble.stream(recipe, objective, dataset, recipe.name, measures)
     for module in objective.modules.values():
         module.to(engine.device)
     batches = Batches(objective, stream, recipe.training, engine, recipe.seed)
@@ -139,12 +146,18 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
     known = dataset.codec.space.attributes
     attributes = ", ".join(f"{name} ({len(values)} values)" for name, values in known.items())
     seen = training.steps * stream.size * stream.units * first.objective.draws
-    epochs = seen / max(1, train)
+    steps = f"{training.steps:,} steps of {stream.size} {unit}"
+    data = ""
+    if train or held_out:
+        examples = "examples" if recipe.objective.streams else unit
+        data = f"{train:,} training {examples}, {held_out:,} held out"
+    if not recipe.objective.streams:  # else a step has none of the data's examples
+        steps += f", {seen / max(1, train):,.1f} epochs"
     parameters = _parameters(first.objective, engine)
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
     seconds = _seconds_a_step(first, engine)
     return {
-        "data": f"{train:,} training {unit}, {held_out:,} held out",
+        "data": data,
         "left out": "; ".join(remarks.left_out(dataset.summary)) or "nothing",
         "split": "; ".join(remarks.on_both_sides(dataset)) or "no copies",
         "attributes": attributes or "none",
@@ -152,7 +165,7 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
             f"{parameters:,} parameters; weights, gradients and optimizer state "
             f"take {state:,.0f} MB"
         ),
-        "run": f"{training.steps:,} steps of {stream.size} {unit}, {epochs:,.1f} epochs",
+        "run": steps,
         "time": (
             f"about {training.steps * seconds / 60:.1f} minutes here in fp32 "
             f"({seconds * 1000:,.0f} ms a step), evaluation aside"

@@ -9,6 +9,7 @@ from genwright.contents.music.compose import BARS, first_bars
 from genwright.contents.music.dataset import pieces_of
 from genwright.contents.music.evaluate import COMPARED, evaluate_music, samples_shown
 from genwright.contents.music.figures import HELD_OUT
+from genwright.contents.music.in_words import piece_in_words, place_in_words
 from genwright.contents.music.sampler import MusicSampler
 from genwright.contents.music.score import from_plain
 from genwright.contents.music.view import MusicView, piece_card, spread_cards
@@ -38,6 +39,17 @@ class MusicContent(Content):
         """Figures of likelihood, notes and rules, and pieces that the report shows; takes some
         minutes on two cores."""
         return evaluate_music(run, counts)
+
+    def in_words(self, sample: Sample) -> str:
+        """Its first bars, voice by voice."""
+        return piece_in_words(sample.content)
+
+    def place_in_words(self, sample: Sample, place: Any) -> str:
+        """place: (step, voice), or what a measure calls it."""
+        if isinstance(place, str):
+            return place
+        step, voice = place
+        return place_in_words(sample.content, step, voice)
 
     def mark(self, sample: Sample, place: tuple[int, int], kind: str, note: str) -> Mark:
         """place: (step, voice)."""

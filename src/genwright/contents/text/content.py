@@ -76,6 +76,13 @@ class TextContent(Content):
         """Its own text, without its prompt."""
         return text_of(sample)
 
+    def place_in_words(self, sample: Sample, place: Any) -> str:
+        """place: of a character of the text, without the prompt."""
+        text = text_of(sample)
+        if isinstance(place, int) and 0 <= place < len(text):
+            return f"character {place} {text[place]!r}"
+        return f"{place!r}, which is beyond the text"
+
     def mark(self, sample: Sample, place: int, kind: str, note: str) -> Mark:
         """place: of a character of the text, without the prompt."""
         start = len(str(sample.prompt or "")) + place
