@@ -215,7 +215,7 @@ def within(shards: list[Path], megabytes: float, out: Path) -> None:
     begin = peak[0]
     watcher.start()
     with tempfile.TemporaryDirectory(prefix="near-", dir=out.parent) as folder:
-        pairs = ours(shards, Path(folder), megabytes * 1e6)
+        pairs = ours(shards, Path(folder), max(megabytes * 1e6, 1e6))
     done.set()
     watcher.join()
     figures = {"begin": begin, "peak": peak[0], "pairs": sorted(pairs)}

@@ -21,7 +21,7 @@ from genwright.recipe.schema import Recipe
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
-NO_BENCHMARK = {"common.py", "personal_forms.py"}
+NO_BENCHMARK = {"common.py", "personal_forms.py", "planted.py"}
 EXACT = {"earlier_runs", "headlines"}  # whose bar tiny settings must reach too
 MINUTES = 5
 FEW = {
@@ -89,6 +89,7 @@ RUNS: dict[str, list[str]] = {
         "corpus",
         "speed JSB -n 1",
     ],
+    "near_copies": ["--megabytes 1 --rounds 1 --memory 0.2"],
     "nll_speed": ["--data DIGITS --pictures 2 --samples 2 --minutes 0.001 --rounds 1 --threads 1"],
     "overhead": ["--steps 8 --depth 1 --batch 2 --threads 1"],
     "parity": ["--batches 1"],
