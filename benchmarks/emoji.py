@@ -31,11 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--bar", type=float, default=0.8, help="of the accuracy on real drawings")
+    parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--sheets", type=Path, help="a folder for the pictures of the report")
     parser.add_argument("--out")
     a = parser.parse_args()
     run = genwright.load(a.run)
-    found = [f for f in run.evaluate(samples=2000).figures if f.name.startswith(WANTED)]
+    found = [f for f in run.evaluate(samples=a.samples).figures if f.name.startswith(WANTED)]
     figures: dict = {
         "step": run.step,
         "minutes": sum(r.get("seconds", 0) for r in run.records if "rate" in r) / 60,

@@ -92,7 +92,7 @@ def test_a_worker_that_is_killed_is_named_with_its_file(how):
     assert "lower data.workers" in caught.value.remedy
     if how != signal.SIGTERM:  # with which the pool ends the others
         assert how.name in caught.value.what and "/data/4.txt" not in caught.value.what
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120  # no wait for a time to run out, on a busy machine too
 
 
 def test_a_worker_that_leaves_is_named_with_its_exit_code():

@@ -126,7 +126,7 @@ def test_loss_is_summed_per_example_and_equals_cross_entropy():
     )
     assert loss.count.tolist() == [8, 4, 0, 8]
     assert loss.total[2].item() == 0
-    assert float(loss.total.sum() / loss.count.sum()) == pytest.approx(float(mean), abs=1e-6)
+    assert (loss.total.sum() / loss.count.sum()).item() == pytest.approx(mean.item(), abs=1e-6)
     objective.accuracy = True
     again = objective.loss(batch)
     assert torch.allclose(again.total, loss.total, atol=1e-5)

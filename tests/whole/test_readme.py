@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forked import Forks
 from genwright.contents.music.score import Key, Meter, of_grid
 from genwright.contents.music.write import to_musicxml
 
@@ -63,7 +64,16 @@ def shortened(command: str) -> list[str]:
     return words
 
 
-def execute(words: list[str], folder: Path) -> subprocess.CompletedProcess:
+@pytest.fixture(scope="module")
+def forks():
+    with Forks(seconds=60 * MINUTES) as forks:
+        yield forks
+
+
+def execute(
+    words: list[str], folder: Path, forks: Forks | None = None
+) -> subprocess.CompletedProcess:
+    """A command in a process of its own; of genwright among `forks`, where they are given."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     ours = {
         "PATH": path,
@@ -72,6 +82,8 @@ def execute(words: list[str], folder: Path) -> subprocess.CompletedProcess:
         "COLUMNS": "100",
         "MAKEFLAGS": "",
     }
+    if forks and words[0] == "genwright":
+        return forks.run(words, folder, ours)
     environment = os.environ | ours
     return subprocess.run(
         words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60 * MINUTES
@@ -106,11 +118,11 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_every_command_of_the_readme_works(folder):
+def test_every_command_of_the_readme_works(folder, forks):
     ran = [command for command in commands() if not NOT_HERE.match(command)]
     assert len(ran) > 10 and "make demo" in ran
     for command in ran:
-        done = execute(shortened(command), folder)
+        done = execute(shortened(command), folder, forks)
         assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     assert (folder / "runs/code/report.html").stat().st_size > 5_000
     assert (folder / "exported/config.json").is_file() and (folder / "compared.html").is_file()
@@ -149,7 +161,7 @@ def test_every_page_that_is_linked_exists():
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
-def test_commands_in_the_docs_are_commands_of_the_program():
+def test_commands_in_the_docs_are_commands_of_the_program(forks):
     """Every `genwright ...` line of docs/ names a command and options that exist (they are not
     run)."""
     for page in sorted(ROOT.glob("docs/*.md")):
@@ -158,7 +170,7 @@ def test_commands_in_the_docs_are_commands_of_the_program():
             if words[0] != "genwright":
                 continue
             name = words[1:3] if words[1] in ("recipe", "reward") else words[1:2]
-            shown = execute(["genwright", *name, "--help"], ROOT)
+            shown = execute(["genwright", *name, "--help"], ROOT, forks)
             assert shown.returncode == 0, f"{page.name}: {command}"
             unknown = [
                 word

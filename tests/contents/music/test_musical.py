@@ -187,6 +187,6 @@ def test_hundreds_of_pieces_take_seconds():
         [of_grid(chorale(seed, 16)) for seed in range(400)],
         [of_grid(chorale(1000 + seed, 16)) for seed in range(200)],
     )
-    began = time.perf_counter()
+    began = time.process_time()
     assert max(found.bars for found in novelty(made, train)) == 0
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
