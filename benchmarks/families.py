@@ -1,7 +1,7 @@
 """Every family of pictures and points, stopped at chosen instants and taken up again, on two
 processes, and a GAN killed at random.
 
-    python benchmarks/families.py [--kills 20] [--seed 0] [--out FILE]
+    python benchmarks/families.py [--kills 20] [--instants turn ...] [--seed 0] [--out FILE]
 
 Each run is killed (SIGKILL, by itself) in the middle of a turn, of saving and of a held-out
 evaluation, and resumed: its weights, averages, optimizer state and records must be bit for bit
@@ -19,6 +19,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -34,6 +35,7 @@ from genwright.training.records import read, without_clock
 from kill import child, equal, trial
 
 STEPS = 20
+INSTANTS = ("turn", "save", "evaluation")  # in the middle of which a run is killed
 COMMON = {
     "training.steps": STEPS,
     "training.batch_size": 8,
@@ -178,7 +180,7 @@ def final(folder: Path):
     return tensors, [without_clock(r) for r in read(folder / "metrics.jsonl")]
 
 
-def stopped(name: str, work: Path) -> dict:
+def stopped(name: str, work: Path, instants: Sequence[str]) -> dict:
     """Whether each instant, and two processes, give the same run."""
 
     def plain(folder, resume, data):
@@ -187,7 +189,7 @@ def stopped(name: str, work: Path) -> dict:
     whole = work / f"{name}-whole"
     assert os.waitpid(child(plain, whole, work), 0)[1] == 0, name
     expected, out = final(whole), {}
-    for instant in ("turn", "save", "evaluation"):
+    for instant in instants:
         folder = work / f"{name}-{instant}"
         status = os.waitpid(child(armed(instant, name, work), folder, work), 0)[1]
         assert status == signal.SIGKILL, f"{name} was not killed in its {instant}: {status}"
@@ -214,6 +216,7 @@ def stopped(name: str, work: Path) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--instants", nargs="*", choices=INSTANTS, default=INSTANTS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--families", nargs="*", default=list(FAMILIES))
     parser.add_argument("--out")
@@ -224,7 +227,7 @@ def main() -> None:
     pictures(work / "pictures.npz")
     figures: dict = {}
     for name in a.families:
-        figures[name] = stopped(name, work)
+        figures[name] = stopped(name, work, a.instants)
         print(name, figures[name], file=sys.stderr)
 
     def gan(folder: Path, resume: bool, data: Path) -> None:
@@ -239,7 +242,7 @@ def main() -> None:
         n
         for n, f in figures.items()
         if f.get("two processes differ by", 0) > 1e-5
-        or not all(f.get(f"mid-{i}", True) for i in ("turn", "save", "evaluation"))
+        or not all(f.get(f"mid-{i}", True) for i in INSTANTS)
     ]
     bad += [n for n, f in figures.items() if f.get("runs") != f.get("bit-equal")]
     if bad:

@@ -10,8 +10,9 @@
         the test split's sopranos (held-out ones where there is none): nats, notes, faults
     python benchmarks/music.py melodies RUN -n 2000
         the statistics of RL Tuner, and the distance to the band of real tunes
-    python benchmarks/music.py corpus
-        the chorales into shards, cold and from the cache; the round trip of every piece
+    python benchmarks/music.py corpus [FILES]
+        the chorales (or the music of FILES) into shards, cold and from the cache; the round trip
+        of every piece
     python benchmarks/music.py speed RUN -n 16
         `genwright sample` with all its files, in a process of its own
 
@@ -204,12 +205,18 @@ def melodies(run, count: int) -> dict:
     }
 
 
-def corpus(count: int) -> dict:
+def corpus(path: str | None) -> dict:
+    """path: of other music than the chorales."""
+    from genwright.contents.music import sources as source_music
+    from genwright.contents.music.score import Score
     from genwright.recipe.schema import Recipe
 
     out: dict = {}
     with tempfile.TemporaryDirectory() as cache:
-        recipe = Recipe.load("chorales", {"data.cache": cache})
+        settings = {"data.cache": cache}
+        if path:
+            settings |= {"data.source": "files", "data.path": path}
+        recipe = Recipe.load("chorales", settings)
         for name in ("cold", "cached"):
             began, cpu = time.perf_counter(), time.process_time()
             dataset = recipe.data.prepare(recipe.codec)
@@ -223,12 +230,9 @@ def corpus(count: int) -> dict:
             "left out": len(dataset.summary["skipped"]),
         }
         codec, lost = dataset.codec, []
-        from genwright.contents.music import sources as source_music
-        from genwright.contents.music.score import Score
-
-        read = source_music.pieces(
-            "chorales", source_music.find("chorales"), recipe.codec.per_quarter
-        )
+        source = recipe.data.source
+        files = source_music.find(source, (path,) if path else ())
+        read = source_music.pieces(source, files, recipe.codec.per_quarter)
 
         def bare(score):
             return replace(score, tempo=0.0, tempos=(), names=(), facts={})
@@ -292,7 +296,7 @@ def main() -> None:
         "speed": 16,
     }.get(a.what, 0)
     if a.what == "corpus":
-        figures = corpus(count)
+        figures = corpus(a.run)
     else:
         run = genwright.load(a.run)
         figures = (

@@ -40,7 +40,7 @@ SET = ["--set", *(f"{name}={value}" for name, value in WORDS.items())]
 # benchmark -> the words of each of its runs; NAME in capitals is a file or run of the fixtures
 # below
 RUNS: dict[str, list[str]] = {
-    "before_after": ["--before SOURCES --pairs 1 --only draw-1 --scale 0.02"],
+    "before_after": ["--before SOURCES --pairs 1 --only text --scale 0.02"],
     "corpus_again": ["--megabytes 1 --workers 1"],
     "corpus_kill": ["--runs 1 --files 4 --workers 1"],
     "coverage": ["--seeds 1 --points 40"],
@@ -56,7 +56,7 @@ RUNS: dict[str, list[str]] = {
     "earlier_runs": ["compare EARLIER"],
     "emoji": ["--run EMOJI --samples 20"],
     "exact": [""],
-    "families": ["--families points --kills 0"],
+    "families": ["--families points --kills 0 --instants save"],
     "filters_speed": ["--pages 20 --rounds 1"],
     "fuzz_abc": ["--examples 20"],
     "fuzz_pictures": ["--examples 40"],
@@ -70,7 +70,7 @@ RUNS: dict[str, list[str]] = {
     ],
     "headlines": ["CAUSAL"],
     "images_speed": ["--steps 1 --rounds 2 --batch 4 --families ring-gan"],
-    "kill": ["--runs 1 --gan 0 --policy 1"],
+    "kill": ["--runs 0 --gan 0 --policy 1"],
     "likelihood": [
         (
             "--data DIGITS --minutes 0.001 --samples 2 --test 4 --threads 1 "
@@ -84,7 +84,7 @@ RUNS: dict[str, list[str]] = {
         "drift JSB -n 2",
         "harmonise MASKED -n 1",
         "melodies TUNES -n 3",
-        "corpus",
+        "corpus CHORALES",
         "speed JSB -n 1",
     ],
     "near_copies": ["--megabytes 1 --rounds 1 --memory 0.2"],
@@ -196,7 +196,7 @@ def small_run(name: str, files: dict[str, Path], forks: Forks) -> Path:
     if name == "SOURCES":
         return ROOT / "src"
     if name == "EARLIER":
-        made = run(forks, "earlier_runs", ["make", "--out", str(folder), "--only", "docs-llama"])
+        made = run(forks, "earlier_runs", ["make", "--out", str(folder), "--only", "ring-gan"])
         assert made.returncode == 0, made.stderr[-3000:]
         return folder
     few = FEW | {"data.cache": str(files["FOLDER"] / "cache")}
