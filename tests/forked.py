@@ -1,9 +1,9 @@
 """Commands in processes of their own, forked from one that has imported the program already: its
 imports, two seconds of every start, are paid for once.
 
-A command finds what a new process gives it: its words, folder and environment, `__main__`, and the
-interpreter's end. Only its modules may be there before it imports them, so what is about imports
-takes a new process.
+A command finds what a new process gives it: its words, folder and environment, `__main__`, and what
+is to be done at its end. Only its modules may be there before it imports them, so what is about
+imports takes a new process.
 """
 
 import json
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVER = """
-import json, os, runpy, sys
+import atexit, gc, json, os, runpy, sys, traceback
 import genwright.api
 import genwright.cli
 from genwright.core.registry import PLACES, kinds
@@ -25,6 +25,8 @@ from genwright.evaluation import features
 features.LEAST, features.MOST = 2_000, 4_000  # as in conftest.py
 for family in PLACES:
     kinds(family)
+gc.collect()
+gc.freeze()  # no collection of a child writes to, and so copies, the memory of all modules
 while True:
     line = sys.stdin.readline()
     if not line:
@@ -42,14 +44,28 @@ for number, path in enumerate((os.devnull, job["out"], job["err"])):
 os.chdir(job["folder"])
 os.environ.update(job["environment"])
 name, *words = job["words"]
-if name == "genwright":
-    sys.path[0] = os.getcwd()
-    sys.argv[1:] = words
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
-else:
-    sys.path[0] = os.path.dirname(name)
-    sys.argv = [name, *words]
-    runpy.run_path(name, run_name="__main__")
+code = None
+try:
+    if name == "genwright":
+        sys.path[0] = os.getcwd()
+        sys.argv[1:] = words
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(name)
+        sys.argv = [name, *words]
+        runpy.run_path(name, run_name="__main__")
+except SystemExit as stopped:
+    code = stopped.code
+except BaseException:
+    traceback.print_exc()
+    code = 1
+if not isinstance(code, int | None):
+    print(code, file=sys.stderr)
+    code = 1
+atexit._run_exitfuncs()
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(code or 0)  # to take all modules apart would take longer than most commands
 """
 
 
