@@ -128,7 +128,7 @@ def documents_of(
         lines = readers.split_lines(_without_mark(as_utf8(chunks)))
         yield from of_records(rows.of_lines(lines, field, checked=False))
     else:
-        yield from _texts(chunks, int(longest * MEGABYTE))
+        yield from texts_of(chunks, longest)
 
 
 def of_parquet(path: str, field: str) -> Iterator[Found]:
@@ -166,13 +166,14 @@ def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _texts(chunks: Iterable[bytes], longest: int) -> Iterator[Document]:
-    """A text as one document, or as several of at most `longest` bytes, about."""
+def texts_of(chunks: Iterable[bytes], longest: float = LONGEST) -> Iterator[Document]:
+    """A text as one document, or as several of at most so many megabytes, about. Raises NotText."""
+    largest = int(longest * MEGABYTE)
     blocks: list[bytes] = []  # of the document that is not at its end
     size = 0
     parts = 0
     for block in readers.blocks_of(_without_mark(as_utf8(checked(chunks)))):
-        if blocks and size + len(block) > longest:
+        if blocks and size + len(block) > largest:
             parts += 1
             yield Document(b"".join(blocks).decode(), f"part {parts}")
             blocks = []
