@@ -15,6 +15,7 @@ from genwright.core.parameters import parameters_named
 from genwright.curation.build import build, open_corpus, read_corpus_recipe, remix
 from genwright.curation.engines import Engine
 from genwright.curation.look import Built, Dropped, Trace, built, dropped, trace
+from genwright.curation.page import PAGE, write_page
 from genwright.recipe.schema import Recipe
 from genwright.rewards.alarm import ending
 from genwright.rewards.check import Check, check
@@ -145,6 +146,12 @@ def data_mix(corpus: str | Path, *, workers: int = 0, engine: Engine = "local") 
     made = open_corpus(corpus)
     remix(made, workers, engine)
     return built(made)
+
+
+def data_report(corpus: str | Path, output: str | Path | None = None) -> Path:
+    """Writes a page about a corpus, as its last mix left it, and returns its path. output: default
+    CORPUS/report.html. Raises GenwrightError."""
+    return write_page(open_corpus(corpus), Path(output or Path(corpus) / PAGE))
 
 
 def data_dropped(corpus: str | Path, *, reason: str = "", n: int = 20) -> Dropped:

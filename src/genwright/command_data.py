@@ -12,7 +12,7 @@ from genwright.command_arguments import Quiet
 data_app = typer.Typer(
     short_help="Build a corpus from raw files, and see what became of it.",
     help="`data build corpus.yaml` makes a corpus; `data mix` decides again what of it is trained"
-    " on; `data dropped`, `data trace` show why. Train on it with data.path=CORPUS.",
+    " on; `data report`, `data dropped`, `data trace` show why. Train on it with data.path=CORPUS.",
     rich_markup_mode=None,
 )
 CorpusFolder = Annotated[
@@ -66,6 +66,21 @@ def data_mix(corpus: CorpusFolder, workers: Workers = 0, quiet: Quiet = False) -
     with progress.showing(quiet):
         found = api.data_mix(corpus, workers=workers)
     print(found)
+
+
+@data_app.command("report")
+def data_report(
+    corpus: CorpusFolder,
+    output: Annotated[Path | None, typer.Option(help="Default: CORPUS/report.html.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write an HTML page about a corpus: what became of everything, and why."""
+    from genwright import api
+    from genwright.core import progress
+
+    with progress.showing(quiet):
+        written = api.data_report(corpus, output)
+    print(f"{written}: written")
 
 
 @data_app.command("dropped")

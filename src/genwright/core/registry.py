@@ -186,6 +186,7 @@ def default_kind(family: str) -> str | None:
     return _default.get(family)
 
 
+@cache  # what is asked for every shard and rule must not read folders each time
 def _import_files(package: str, beginning: str) -> None:
     """Imports the files of a package whose names begin so."""
     found = importlib.import_module(f"genwright.{package}")

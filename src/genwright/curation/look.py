@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def dropped(corpus: Corpus, reason: str = "", n: int = 20) -> Dropped:
         )
     chosen: list[tuple[float, str, str]] = []  # (chance, shard, row) of those with the least
     for shard in corpus.shards:
-        table = pq.read_table(_list_of(shard), columns=["id", "reason"])
+        table = pq.read_table(list_of(shard), columns=["id", "reason"])
         reasons = np.array(table["reason"].to_pylist(), dtype=object)
         rows = np.flatnonzero(np.isin(reasons, wanted))
         if not len(rows):
@@ -89,19 +89,23 @@ def dropped(corpus: Corpus, reason: str = "", n: int = 20) -> Dropped:
         for number, row in zip(chance(ids, 0, "shown").tolist(), rows.tolist(), strict=True):
             chosen.append((number, shard.key, str(row)))
         chosen = heapq.nsmallest(n, chosen)
-    found = [_dropped(corpus, Shard(corpus.folder, key), int(row)) for _, key, row in chosen]
+    found = [
+        dropped_document(corpus, Shard(corpus.folder, key), int(row)) for _, key, row in chosen
+    ]
     return Dropped(found, sum(counted[name] for name in wanted), reason)
 
 
-def _list_of(shard: Shard) -> Path:
+def list_of(shard: Shard) -> Path:
+    """The file that says what became of a shard's documents. Raises GenwrightError."""
     path = shard.folder / MIX / "list" / f"{shard.key}.parquet"
     if not path.is_file():
         raise GenwrightError(f"{shard.folder} has no mix yet", "run genwright data mix")
     return path
 
 
-def _dropped(corpus: Corpus, shard: Shard, row: int) -> DroppedDocument:
-    known = _document(shard, row)
+def dropped_document(corpus: Corpus, shard: Shard, row: int) -> DroppedDocument:
+    """A document that was dropped, with the value that broke the rule."""
+    known = row_of(shard.documents, row)
     reason = _decision(shard, row)["reason"]
     return DroppedDocument(
         known["id"].hex(),
@@ -114,14 +118,16 @@ def _dropped(corpus: Corpus, shard: Shard, row: int) -> DroppedDocument:
     )
 
 
-def _document(shard: Shard, row: int) -> dict[str, Any]:
-    """A row of a shard."""
+def row_of(path: Path, row: int, columns: Sequence[str] | None = None) -> dict[str, Any]:
+    """A row of a Parquet file of a corpus, of which only the rows around it are read. columns:
+    these alone."""
     first = 0
-    with pq.ParquetFile(shard.documents) as file:
+    with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             if row < first + count:
-                table = file.read_row_group(group).slice(row - first, 1)
+                names = None if columns is None else list(columns)
+                table = file.read_row_group(group, names).slice(row - first, 1)
                 found: dict[str, Any] = table.to_pylist()[0]
                 return found
             first += count
@@ -129,7 +135,7 @@ def _document(shard: Shard, row: int) -> dict[str, Any]:
 
 
 def _decision(shard: Shard, row: int) -> dict[str, Any]:
-    found: dict[str, Any] = pq.read_table(_list_of(shard)).slice(row, 1).to_pylist()[0]
+    found: dict[str, Any] = pq.read_table(list_of(shard)).slice(row, 1).to_pylist()[0]
     return found
 
 
@@ -137,10 +143,12 @@ def _why(corpus: Corpus, shard: Shard, row: int, reason: str) -> str:
     """The value that broke a rule, with its bound; "" where it was no rule."""
     for each in corpus.recipe.rule_sets():
         for rule in each.rules:
-            if rule.reason == reason:
-                values = values_of(shard, corpus.recipe.kind, [rule.attribute])
-                value = values[rule.attribute][row]
-                return f"{rule.attribute} is {_written(value)}, {_bounds(rule)}"
+            if rule.reason != reason:
+                continue
+            values = values_of(shard, corpus.recipe.kind, [rule.attribute])
+            value = values[rule.attribute][row]
+            if rule.breaks(np.array([value]))[0]:
+                return f"{rule.attribute} is {_written(value)}, {bounds_of(rule)}"
     return ""
 
 
@@ -148,12 +156,13 @@ def _written(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else repr(value)
 
 
-def _bounds(rule: Rule) -> str:
+def bounds_of(rule: Rule) -> str:
+    """The bounds of a rule, in words."""
     parts = []
     if rule.at_least is not None:
-        parts.append(f"at least {rule.at_least:g}")
+        parts.append(f"at least {rule.at_least:,.6g}")
     if rule.at_most is not None:
-        parts.append(f"at most {rule.at_most:g}")
+        parts.append(f"at most {rule.at_most:,.6g}")
     return " and ".join(parts)
 
 
@@ -179,7 +188,7 @@ def trace(corpus: Corpus, word: str) -> Trace:
     """A document by its id (its first digits are enough), or as a batch of a run names it,
     SHARD.selection:ROW. Raises GenwrightError."""
     shard, row = find(corpus, word)
-    known = _document(shard, row)
+    known = row_of(shard.documents, row)
     decision = _decision(shard, row)
     path, state = _raw_file(shard, known)
     facts = {

@@ -104,7 +104,12 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
         raise _nothing(counts)
     rules = [[rule.reason, rule.detail] for each in sets for rule in each.rules]
     counts.crossing = crossing(folder, draft / "list", shards, recipe)
-    told = counts.__dict__ | {"rules": rules, "scale": scale, "key": key}
+    told = counts.__dict__ | {
+        "rules": rules,
+        "scale": scale,
+        "recipe": _plain(recipe),
+        "key": key,
+    }
     shutil.rmtree(draft / "decided")
     (draft / SIDES).unlink()
     write_whole(draft / COUNTS, json_text(told, indent=1))

@@ -1,5 +1,6 @@
 """Small pieces of HTML that several parts of a report are made of. Texts are escaped here."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -55,3 +56,18 @@ def soft(text: str) -> str:
 def sentence_case(text: str) -> str:
     """With its first letter in upper case."""
     return text[:1].upper() + text[1:]
+
+
+def tile(value: str, name: str, unit: str = "") -> str:
+    """A figure that leads, in large letters."""
+    return (
+        f'<div class="tile"><b>{escape(value)}</b>'
+        f"<span>{escape(name)}<br>{escape(unit)}</span></div>"
+    )
+
+
+def recipe_of(text: str, summary: str) -> str:
+    """A recipe in YAML, its keys marked, which opens under a summary."""
+    keys_marked = re.sub(r"(?m)^([ -]*)([\w.-]+):", r'\1<b class="key">\2</b>:', escape(text))
+    heading = f"<summary>{escape(summary)}</summary>"
+    return f'<details class="card">{heading}<pre>{keys_marked}</pre></details>'

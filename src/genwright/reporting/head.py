@@ -8,7 +8,7 @@ from html import escape
 
 from genwright.evaluation.figure import TOKEN_LOSSES, Figure, marks, named, number, shown
 from genwright.evaluation.telling import can_lead, no_better_than, tells_nothing
-from genwright.reporting.fragments import alarms, sentence_case, soft
+from genwright.reporting.fragments import alarms, sentence_case, soft, tile
 from genwright.reporting.page import RunData
 from genwright.reporting.svg import short
 
@@ -126,17 +126,17 @@ def _beside_ceilings(figure: Figure) -> str:
 def _tiles(run: RunData) -> str:
     tiles = []
     for figure in _leading(run.figures):
-        tiles.append(_tile(shown(figure.value, figure.unit), figure.name, figure.unit))
+        tiles.append(tile(shown(figure.value, figure.unit), figure.name, figure.unit))
     count = run.sizes.get("parameters")
     if count:
         text = short(count) if isinstance(count, int) else str(count)
-        tiles.append(_tile(text, "parameters"))
+        tiles.append(tile(text, "parameters"))
     steps = [record for record in run.records if "held_out" not in record and "step" in record]
     if steps:
-        tiles.append(_tile(f"{steps[-1]['step']:,}", "steps"))
+        tiles.append(tile(f"{steps[-1]['step']:,}", "steps"))
     seconds = sum(record.get("seconds") or 0 for record in run.records)
     if seconds:
-        tiles.append(_tile(str(timedelta(seconds=round(seconds))), "of training"))
+        tiles.append(tile(str(timedelta(seconds=round(seconds))), "of training"))
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 
@@ -151,10 +151,3 @@ def _leading(figures: Sequence[Figure]) -> list[Figure]:
         return headlines
     compared = [figure for figure in telling if figure.ceilings]
     return (compared or telling)[:TILES]
-
-
-def _tile(value: str, name: str, unit: str = "") -> str:
-    return (
-        f'<div class="tile"><b>{escape(value)}</b>'
-        f"<span>{escape(name)}<br>{escape(unit)}</span></div>"
-    )

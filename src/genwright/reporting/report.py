@@ -5,7 +5,6 @@ One self-contained file: inline SVG, no script (its Content-Security-Policy forb
 text from a run escaped.
 """
 
-import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -18,7 +17,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.files import write_whole
 from genwright.reporting.curves import curves
 from genwright.reporting.figure_table import figure_table
-from genwright.reporting.fragments import alarms, chip, headed, table_of
+from genwright.reporting.fragments import alarms, chip, headed, recipe_of, table_of
 from genwright.reporting.head import head
 from genwright.reporting.page import RunData, document
 from genwright.reporting.provenance import differences
@@ -136,6 +135,4 @@ def _shares(steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def _recipe(run: RunData) -> str:
     if not run.recipe:
         return ""
-    keys_marked = re.sub(r"(?m)^([ -]*)([\w.-]+):", r'\1<b class="key">\2</b>:', escape(run.recipe))
-    summary = "<summary>the resolved recipe; it runs again to the same losses</summary>"
-    return f'<details class="card">{summary}<pre>{keys_marked}</pre></details>'
+    return recipe_of(run.recipe, "the resolved recipe; it runs again to the same losses")

@@ -71,28 +71,30 @@ def legend(series: Sequence[Series]) -> str:
     return "".join(key(one.name, one.colour, one.kind) for one in series if one.kind != "faint")
 
 
-def _onto(value: float, low: float, high: float, start: float, end: float) -> float:
+def onto(value: float, low: float, high: float, start: float, end: float) -> float:
     """A value between low and high -> the pixel between start and end."""
     return start + (value - low) / ((high - low) or 1) * (end - start)
 
 
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float, title: str = "") -> str:
+def line(kind: str, x1: float, y1: float, x2: float, y2: float, title: str = "") -> str:
+    """A straight line. kind: its class; title: shown when it is hovered."""
     return (
         f'<line class="{kind}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1:.1f}" y2="{y2:.1f}">'
-        f"{_title(title)}</line>"
+        f"{hover(title)}</line>"
     )
 
 
-def _title(words: str) -> str:
+def hover(text: str) -> str:
     """What is shown when a mark is hovered."""
-    if not words:
+    if not text:
         return ""
-    return f"<title>{escape(words)}</title>"
+    return f"<title>{escape(text)}</title>"
 
 
-def _text(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> str:
+def words(kind: str, x: float, y: float, text: str, anchor: str = "middle") -> str:
+    """A text at a place. kind: its class; anchor: start, middle or end is at x."""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{kind}" {place}>{escape(words)}</text>'
+    return f'<text class="{kind}" {place}>{escape(text)}</text>'
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,10 @@ class _Frame:
     last: float
 
     def x(self, step: float) -> float:
-        return _onto(step, self.first, self.last, self.left, self.right)
+        return onto(step, self.first, self.last, self.left, self.right)
 
     def y(self, value: float) -> float:
-        return _onto(value, self.low, self.high, self.bottom, self.top)
+        return onto(value, self.low, self.high, self.bottom, self.top)
 
 
 def chart(
@@ -180,14 +182,14 @@ def _axes(frame: _Frame, label: str, across: str) -> list[str]:
     parts = []
     for tick in ticks(frame.low, frame.high, (bottom - frame.top) // 45):
         y = frame.y(tick)
-        parts.append(_line("grid", left, y, right, y))
-        parts.append(_text("tick", left - 8, y + 4, short(tick), "end"))
+        parts.append(line("grid", left, y, right, y))
+        parts.append(words("tick", left - 8, y + 4, short(tick), "end"))
     for tick in ticks(frame.first, frame.last, (right - left) // 80):
         x = frame.x(tick)
-        parts.append(_line("axis", x, bottom, x, bottom + 4))
-        parts.append(_text("tick", x, bottom + 18, short(tick)))
-    parts.append(_line("axis", left, bottom, right, bottom))
-    parts.append(_text("label", (left + right) / 2, bottom + 35, across))
+        parts.append(line("axis", x, bottom, x, bottom + 4))
+        parts.append(words("tick", x, bottom + 18, short(tick)))
+    parts.append(line("axis", left, bottom, right, bottom))
+    parts.append(words("label", (left + right) / 2, bottom + 35, across))
     upright = f'transform="translate(14 {(frame.top + bottom) / 2}) rotate(-90)"'
     parts.append(f'<text class="label" {upright} text-anchor="middle">{escape(label)}</text>')
     return parts
@@ -203,9 +205,9 @@ def _floors(frame: _Frame, floors: Mapping[str, float]) -> list[str]:
             above = y - 5
         else:  # below its line, for the name above is too near
             above = y + 13
-        parts.append(_line("floor", frame.left, y, frame.right, y))
+        parts.append(line("floor", frame.left, y, frame.right, y))
         text = f"{name} {number(floors[name])}"
-        parts.append(_text("floor-name", frame.right - 4, above, text, "end"))
+        parts.append(words("floor-name", frame.right - 4, above, text, "end"))
     return parts
 
 
@@ -244,9 +246,7 @@ def _curve(series: Series, frame: _Frame) -> str:
 
 def _dot(colour: int, x: float, y: float, radius: float, title: str = "") -> str:
     style = f"fill:var(--c{colour % COLOURS})"
-    return (
-        f'<circle style="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{_title(title)}</circle>'
-    )
+    return f'<circle style="{style}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{hover(title)}</circle>'
 
 
 def scale(
@@ -270,10 +270,10 @@ def scale(
     low = min(every)
     high = max(every)
     worst, best = (192, 8) if falling else (8, 192)
-    parts = [_line("axis", 8, 10, 192, 10)]
+    parts = [line("axis", 8, 10, 192, 10)]
     for kind, name, known in marks:
-        x = _onto(known, low, high, worst, best)
-        parts.append(_line(kind, x, 4, x, 16, f"{name} {number(known)}"))
-    parts.append(_dot(colour, _onto(value, low, high, worst, best), 10, 5.5))
+        x = onto(known, low, high, worst, best)
+        parts.append(line(kind, x, 4, x, 16, f"{name} {number(known)}"))
+    parts.append(_dot(colour, onto(value, low, high, worst, best), 10, 5.5))
     head = '<svg class="scale" viewBox="0 0 200 20" aria-hidden="true">'
     return f"{head}{''.join(parts)}</svg>"

@@ -1,0 +1,243 @@
+"""The page of a corpus: what became of everything and why, for a person who never saw the terminal.
+
+One self-contained file as reports of runs are: inline SVG, no script, every text escaped. Its
+numbers are counted again from the decisions on disk, document by document, and must be those of
+the mix.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from genwright.core.errors import GenwrightError
+from genwright.core.files import write_whole
+from genwright.core.version import __version__
+from genwright.curation.attributes import needed
+from genwright.curation.build import Corpus, dumped
+from genwright.curation.mix import BYTES_A_TOKEN, counts_of
+from genwright.curation.page_edits import Edits, count_edits
+from genwright.curation.page_numbers import DROPPED, FATES, Numbers, numbers_of
+from genwright.curation.page_parts import (
+    edits_section,
+    in_bytes,
+    reasons,
+    share,
+    table,
+    tables,
+    values,
+)
+from genwright.curation.settings import CorpusRecipe, Filter, Mix, Near
+from genwright.data.cache import SPLITS
+from genwright.reporting.fragments import alarms, recipe_of, soft, table_of, tile
+from genwright.reporting.page import document
+from genwright.reporting.svg import short
+
+PAGE = "report.html"
+LEADING = 3  # reasons in the first sentence
+LISTED = 30  # of what could not be read
+
+
+def write_page(corpus: Corpus, path: Path) -> Path:
+    """Writes the page of a corpus as its last mix left it. Raises GenwrightError where there is no
+    mix, where it is of other documents, or where the page cannot be written."""
+    counts = counts_of(corpus.folder)
+    recipe = _as_mixed(corpus.recipe, counts)
+    mixed = Corpus(corpus.folder, recipe, corpus.shards)
+    numbers = numbers_of(mixed)
+    edits = count_edits(mixed)
+    _check(corpus, numbers, edits, counts)
+    page = document(
+        f"{recipe.name} - genwright", _body(mixed, numbers, edits, _remarks(corpus, recipe))
+    )
+    try:
+        write_whole(path, page)
+    except OSError as problem:
+        raise GenwrightError(
+            f"{path} cannot be written ({problem.strerror})", "choose another place with --output"
+        ) from problem
+    return path
+
+
+def _as_mixed(recipe: CorpusRecipe, counts: Mapping[str, Any]) -> CorpusRecipe:
+    """The recipe by which the mix decided, which may have been edited since."""
+    known = counts.get("recipe")
+    if not known:
+        return recipe
+    filters = tuple(Filter(**each) for each in known["filters"])
+    near = known["deduplicate"]
+    changes = {
+        "kind": known["kind"],
+        "filters": filters,
+        "deduplicate": None if near is None else Near(**near),
+        "mix": Mix(**known["mix"]),
+    }
+    return recipe.model_copy(update=changes)
+
+
+def _remarks(corpus: Corpus, mixed: CorpusRecipe) -> list[str]:
+    """What a reader should know before the numbers."""
+    if corpus.recipe == mixed:
+        return []
+    return [
+        "corpus.yaml was edited since the mix was made. This page shows what was decided before;"
+        " genwright data mix decides again."
+    ]
+
+
+def _check(corpus: Corpus, numbers: Numbers, edits: Edits, counts: Mapping[str, Any]) -> None:
+    """Raises GenwrightError where what was counted is not what the mix counted."""
+    total = numbers.total
+    counted = {
+        "documents": total.documents,
+        "bytes": total.bytes,
+        "kept": {split: numbers.fates[split].documents for split in SPLITS},
+        "dropped": {reason: count.documents for reason, count in numbers.reasons.items()},
+        "edits": sum(edits.kinds.values()),
+    }
+    for name, value in counted.items():
+        if value != counts[name]:
+            raise GenwrightError(
+                f"the mix of {corpus.folder} is of other documents: its {name} are"
+                f" {counts[name]}, and there are {value}",
+                "run genwright data mix again",
+            )
+
+
+def _body(corpus: Corpus, numbers: Numbers, edits: Edits, remarks: list[str]) -> str:
+    unread, listed = _unread(corpus)
+    parts = [
+        f"<h1>{escape(corpus.recipe.name)}</h1>",
+        _head(numbers, edits, unread),
+        alarms(remarks),
+        tables(numbers, _sources(corpus)),
+        reasons(corpus, numbers),
+        values(corpus, numbers),
+        edits_section(corpus, edits),
+        listed,
+        _recipe(corpus),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+# ---- the head
+
+
+def sentence(numbers: Numbers) -> str:
+    """What there is and what became of it, in plain words; plain text."""
+    total = numbers.total
+    fates = numbers.fates
+    sources = len(numbers.by["source"])
+    text = (
+        f"{counted(total.documents, 'document')}, {in_bytes(total.bytes)},"
+        f" from {counted(sources, 'source')}: "
+    )
+    parts = []
+    names = {SPLITS[0]: "to be trained on", SPLITS[1]: "held out", DROPPED: "dropped"}
+    for fate in FATES:
+        count = fates[fate].documents
+        parts.append(f"{count:,} {names[fate]} ({share(count, total.documents)})")
+    text += f"{parts[0]}, {parts[1]} and {parts[2]}."
+    most = sorted(numbers.reasons.items(), key=lambda each: (-each[1].documents, each[0]))
+    if most:
+        named = [f"{reason} ({count.documents:,})" for reason, count in most[:LEADING]]
+        text += f" The most frequent reasons: {', '.join(named)}."
+    return text
+
+
+def counted(count: int, name: str) -> str:
+    """A number of things. name: of one of them."""
+    if count == 1:
+        return f"1 {name}"
+    return f"{count:,} {name}s"
+
+
+def _head(numbers: Numbers, edits: Edits, unread: int) -> str:
+    fates = numbers.fates
+    tiles = [
+        tile(f"{numbers.total.documents:,}", "documents", in_bytes(numbers.total.bytes)),
+        tile(f"{fates[SPLITS[0]].documents:,}", "trained on", in_bytes(fates[SPLITS[0]].bytes)),
+        tile(f"{fates[SPLITS[1]].documents:,}", "held out", in_bytes(fates[SPLITS[1]].bytes)),
+        tile(f"{fates[DROPPED].documents:,}", "dropped", in_bytes(fates[DROPPED].bytes)),
+        tile(f"{sum(edits.kinds.values()):,}", "edits", "in documents that are kept"),
+        tile(f"{unread:,}", "not read", "files, or parts of them"),
+    ]
+    repeated = numbers.repeated
+    note = soft(
+        f"With the repetitions of the mix, {in_bytes(repeated)} are read for training, about"
+        f" {short(repeated // BYTES_A_TOKEN)} tokens of {BYTES_A_TOKEN} bytes."
+    )
+    lead = f'<p class="lead">{escape(sentence(numbers))}</p>'
+    return f'{lead}<div class="tiles">{"".join(tiles)}</div>{note}'
+
+
+# ---- where it comes from
+
+
+def _sources(corpus: Corpus) -> dict[str, str]:
+    """What each source is, as HTML."""
+    files: dict[str, int] = {}
+    for shard in corpus.shards:
+        facts = shard.facts
+        files[facts["source"]] = files.get(facts["source"], 0) + len(facts["files"])
+    found = {}
+    for source in corpus.recipe.sources:
+        settings = source.raw.model_dump(mode="json")
+        path = settings.get("path", "")
+        if not isinstance(path, str):
+            path = ", ".join(path)
+        about = f"{settings['kind']} {path}, {files.get(source.name, 0):,} raw files"
+        if source.licence:
+            about += f", {source.licence} unless they say another licence"
+        found[source.name] = escape(about)
+    return found
+
+
+def _unread(corpus: Corpus) -> tuple[int, str]:
+    """How much could not be read, and the first of it, as HTML."""
+    count = 0
+    lines: list[list[str]] = []
+    for shard in corpus.shards:
+        facts = shard.facts
+        count += len(facts["unread"])
+        for file, place, what in facts["unread"][: LISTED - len(lines)]:
+            name = f"{facts['source']}/{file}"
+            if place:
+                name += f", {place}"
+            lines.append([escape(name), escape(what)])
+    heading = "<h2>What could not be read</h2>"
+    if not count:
+        return 0, heading + soft("Everything was read.")
+    listed = table(("where", "why"), lines, 0)
+    if count > len(lines):
+        listed += soft(f"and {count - len(lines):,} more, in documents/*.json")
+    return count, heading + listed
+
+
+def _recipe(corpus: Corpus) -> str:
+    """The recipe and the versions by which the corpus was made."""
+    versions: dict[str, Any] = {
+        "genwright": __version__,
+        "pyarrow": pa.__version__,
+        "python": platform.python_version(),
+    }
+    for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
+        versions[f"attributes {group.name}"] = f"version {group.version}"
+    text = dumped(corpus.recipe)
+    recipe = recipe_of(text, "corpus.yaml; it builds the same corpus of the same raw files")
+    return f"<h2>Recipe</h2>{_rule_sets(corpus)}{recipe}<h2>Versions</h2>{table_of(versions)}"
+
+
+def _rule_sets(corpus: Corpus) -> str:
+    """The sets of rules, and where their numbers come from."""
+    lines = []
+    for each in corpus.recipe.rule_sets():
+        lines.append([escape(each.name), escape(each.source), f"{len(each.rules):,}"])
+    if not lines:
+        return soft("No filter is named: every document satisfies it.")
+    return table(("filter", "its numbers come from", "rules"), lines, 1)

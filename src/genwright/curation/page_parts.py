@@ -1,0 +1,335 @@
+"""The parts of a corpus's page, as HTML: tables of what became of documents, reasons with examples,
+histograms of attributes, edits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+
+from genwright.core.corpus import Column, Rule
+from genwright.curation.attributes import column_of
+from genwright.curation.build import Corpus
+from genwright.curation.copies import EXACT, NEAR
+from genwright.curation.look import bounds_of, dropped_document, row_of
+from genwright.curation.mix_jobs import BUDGET, UNWANTED
+from genwright.curation.page_edits import Edits, edits_in, shown_edit, shown_text
+from genwright.curation.page_numbers import (
+    DROPPED,
+    FATES,
+    MEASURED,
+    Count,
+    Fates,
+    Numbers,
+    rules_in,
+    summed,
+    total,
+)
+from genwright.curation.page_values import Bins, Spread
+from genwright.curation.store import Shard
+from genwright.data.cache import SPLITS
+from genwright.reporting.bars import Bound, Counts, Part, histogram, stacked
+from genwright.reporting.fragments import ROWS, soft
+from genwright.reporting.svg import key, short
+
+NAMES = {SPLITS[0]: "trained on", SPLITS[1]: "held out", DROPPED: "dropped"}
+COLOURS = {SPLITS[0]: 0, SPLITS[1]: 2, DROPPED: 1}
+VALUES = 20  # of a label that have a row of their own
+EXPLAINED = 40  # reasons with examples, the most frequent ones
+OPEN = 3  # reasons whose examples stand open
+NO_RULES = {
+    UNWANTED: "mix.weights gives it the weight 0",
+    EXACT: "its text is that of another document, which stays",
+    NEAR: "nearly the text of another document, which stays",
+    BUDGET: "left out by chance, for mix.tokens asks for less than there is",
+}
+UNKNOWN = "not known"
+
+
+def share(part: float, whole: float) -> str:
+    """A part in percent of the whole.
+
+    >>> share(1, 3), share(1, 100000), share(0, 0)
+    ('33.3%', '< 0.1%', '0%')
+    """
+    if not part:
+        return "0%"
+    if part < 0.001 * whole:
+        return "< 0.1%"
+    return f"{part / whole:.1%}"
+
+
+def in_bytes(count: int) -> str:
+    """Bytes for a person, in three digits or all of them.
+
+    >>> in_bytes(999), in_bytes(1234), in_bytes(12_345_678)
+    ('999 B', '1.23 kB', '12.3 MB')
+    """
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5 or unit == "GB":
+            break
+        size /= 1000
+    if unit == "B":
+        return f"{count} B"
+    digits = max(0, 2 - int(math.log10(size)))
+    return f"{size:,.{digits}f} {unit}"
+
+
+def table(heads: Sequence[str], lines: Sequence[Sequence[str]], numbers: int) -> str:
+    """A table. lines: cells as HTML, the last `numbers` of which are numbers. Rows beyond ROWS open
+    on demand."""
+    plain = len(heads) - numbers
+    rows = []
+    for line in lines:
+        cells = ""
+        for place, cell in enumerate(line):
+            kind = ' class="number"' if place >= plain else ' class="text"'
+            cells += f"<td{kind}>{cell}</td>"
+        rows.append(f"<tr>{cells}</tr>")
+    head = ""
+    for place, name in enumerate(heads):
+        kind = ' class="number"' if place >= plain else ""
+        head += f"<th{kind}>{escape(name)}</th>"
+    rest = ""
+    if len(rows) > ROWS + 1:
+        summary = f"<summary>{len(rows) - ROWS:,} more</summary>"
+        rest = f"<details>{summary}<table>{''.join(rows[ROWS:])}</table></details>"
+        rows = rows[:ROWS]
+    return f'<div class="card"><table><tr>{head}</tr>{"".join(rows)}</table>{rest}</div>'
+
+
+# ---- what became of everything
+
+
+def legend() -> str:
+    """The colours of what became of documents."""
+    names = "".join(key(NAMES[fate], COLOURS[fate]) for fate in FATES)
+    return f'<div class="legend">{names}</div>'
+
+
+def bar(fates: Fates, measure: Callable[[Count], int]) -> str:
+    """What became of documents as a bar. measure: documents, or bytes."""
+    return stacked([Part(NAMES[fate], measure(fates[fate]), COLOURS[fate]) for fate in FATES])
+
+
+def tables(numbers: Numbers, sources: Mapping[str, str]) -> str:
+    """What became of everything: by source, and by every label. sources: name -> what it is, as
+    HTML."""
+    parts = [f"<h2>What became of everything</h2>{legend()}"]
+    parts.append(_fates_table("source", numbers.by["source"], sources))
+    for label, by_value in numbers.by.items():
+        if label == "source" or not by_value:
+            continue
+        name = label.removeprefix(MEASURED)
+        told = ", as an attribute says it" if label.startswith(MEASURED) else ""
+        parts.append(f"<h3>By {escape(name)}{told}</h3>")
+        if set(by_value) == {""}:
+            parts.append(soft(f"The {escape(name)} of no document is known."))
+        else:
+            parts.append(_fates_table(name, by_value, {}))
+    return "".join(parts)
+
+
+def _fates_table(label: str, by_value: Mapping[str, Fates], about: Mapping[str, str]) -> str:
+    """Values of a label, the most frequent first, the rest in one row, all together in the last."""
+    ordered = sorted(by_value.items(), key=lambda each: (-total(each[1]).documents, each[0]))
+    lines = []
+    for value, fates in ordered[:VALUES]:
+        name = escape(value or UNKNOWN)
+        if value in about:
+            name += f"<small>{about[value]}</small>"
+        lines.append(_fates_line(name, fates))
+    rest = ordered[VALUES:]
+    if rest:
+        lines.append(_fates_line(f"{len(rest):,} others", summed(fates for _, fates in rest)))
+    if len(ordered) > 1:
+        lines.append(_fates_line("<b>all</b>", summed(by_value.values())))
+    heads = (label, "documents, bytes", "documents", "bytes", *(NAMES[fate] for fate in FATES))
+    return table(heads, lines, 5)
+
+
+def _fates_line(name: str, fates: Fates) -> list[str]:
+    whole = total(fates)
+    by_documents = bar(fates, lambda count: count.documents)
+    by_bytes = bar(fates, lambda count: count.bytes)
+    cells = [name, by_documents + by_bytes, f"{whole.documents:,}", in_bytes(whole.bytes)]
+    for fate in FATES:
+        count = fates[fate]
+        portion = share(count.documents, whole.documents)
+        cells.append(f"{count.documents:,}<small>{portion}</small>")
+    return cells
+
+
+# ---- why
+
+
+def in_words(corpus: Corpus, rule: Rule) -> str:
+    """What a rule demands, with its bounds, as HTML."""
+    _, column = column_of(corpus.recipe.kind, rule.attribute)
+    exactly = f"{rule.attribute} {bounds_of(rule)}"
+    about = _about(column)
+    if about:
+        exactly += f" ({about})"
+    if not rule.detail:
+        return escape(exactly)
+    return f"{escape(rule.detail)}<small>{escape(exactly)}</small>"
+
+
+def _about(column: Column) -> str:
+    """The unit of an attribute and what it is of."""
+    if column.detail.startswith("of ") and column.unit:
+        return f"{column.unit} {column.detail}"
+    return ", ".join(text for text in (column.unit, column.detail) if text)
+
+
+def reasons(corpus: Corpus, numbers: Numbers) -> str:
+    """Why documents were dropped, with examples."""
+    heading = "<h2>Why documents were dropped</h2>"
+    if not numbers.reasons:
+        return heading + soft("None was dropped.")
+    rules: dict[str, list[Rule]] = {}
+    for rule in rules_in(corpus):
+        rules.setdefault(rule.reason, []).append(rule)
+    ordered = sorted(numbers.reasons.items(), key=lambda each: (-each[1].documents, each[0]))
+    most = ordered[0][1].documents
+    lines = []
+    for reason, count in ordered:
+        colour = f"width:{count.documents / most:.1%};background:var(--c{COLOURS[DROPPED]})"
+        words = [in_words(corpus, rule) for rule in rules.get(reason, ())]
+        line = [
+            f'{escape(reason)}<div class="stack"><i style="{colour}"></i></div>',
+            "".join(words) or escape(NO_RULES.get(reason, "")),
+            f"{count.documents:,}",
+            share(count.documents, numbers.total.documents),
+            in_bytes(count.bytes),
+            f"{numbers.breaking[reason]:,}" if reason in rules else "",
+        ]
+        lines.append(line)
+    note = soft(
+        "A document is dropped for the first rule that it breaks, in the order of the filters; copies"
+        " are looked for among the others. The last column counts all that break the rule, those"
+        " that were dropped for an earlier one among them."
+    )
+    heads = ("reason", "what must hold", "documents", "of all", "bytes", "break it")
+    parts = [heading, note, table(heads, lines, 4)]
+    parts.append("<h3>Examples, chosen by chance</h3>")
+    for place, (reason, count) in enumerate(ordered[:EXPLAINED]):
+        parts.append(_examples(corpus, numbers, reason, count, place < OPEN))
+    if len(ordered) > EXPLAINED:
+        parts.append(soft("Of rarer reasons, genwright data dropped CORPUS shows examples."))
+    return "".join(parts)
+
+
+def _examples(corpus: Corpus, numbers: Numbers, reason: str, count: Count, is_open: bool) -> str:
+    """Some documents that were dropped for a reason."""
+    shown = ""
+    for place in numbers.examples[reason]:
+        shard = Shard(corpus.folder, place.key)
+        row = int(place.row)
+        found = dropped_document(corpus, shard, row)
+        where = f"{found.source}/{found.file}"
+        if found.place:
+            where += f", {found.place}"
+        line = f"<b>{escape(found.why)}</b> " if found.why else ""
+        line += f'<span class="soft">{escape(where)} ({found.id[:12]})</span>'
+        text = shown_text(found.text, edits_in(corpus, shard, row))
+        text = text or '<span class="soft">(no text)</span>'
+        shown += f'<div>{line}</div><pre class="text">{text}</pre>'
+    summary = f"<summary><b>{escape(reason)}</b>: {len(numbers.examples[reason])} of "
+    summary += f"{count.documents:,}</summary>"
+    state = " open" if is_open else ""
+    return f'<details class="card"{state}>{summary}{shown}</details>'
+
+
+# ---- what the rules measure
+
+
+def values(corpus: Corpus, numbers: Numbers) -> str:
+    """Histograms of the attributes that rules ask for."""
+    if not numbers.bins:
+        return ""
+    rules = rules_in(corpus)
+    cards = []
+    for name, bins in numbers.bins.items():
+        own = [rule for rule in rules if rule.attribute == name]
+        _, column = column_of(corpus.recipe.kind, name)
+        cards.append(_histogram(numbers.spreads[name], bins, own, column))
+    note = soft(
+        "Documents by the value of each attribute. Dashed lines are the bounds of rules; what is"
+        " dropped between them broke another rule. Scales are logarithmic where their marks say so."
+    )
+    colours = key("kept", COLOURS[SPLITS[0]]) + key("dropped", COLOURS[DROPPED])
+    grid = f'<div class="grid2">{"".join(cards)}</div>'
+    return f'<h2>What the rules measure</h2>{note}<div class="legend">{colours}</div>{grid}'
+
+
+def _histogram(spread: Spread, bins: Bins, rules: Sequence[Rule], column: Column) -> str:
+    about = _about(column)
+    heading = f"<h3>{escape(column.name)}{': ' if about else ''}{escape(about)}</h3>"
+    counts = [
+        Counts("kept", bins.kept.tolist(), COLOURS[SPLITS[0]], bins.zeros[0]),
+        Counts("dropped", bins.dropped.tolist(), COLOURS[DROPPED], bins.zeros[1]),
+    ]
+    bounds = []
+    for rule in rules:
+        if rule.at_least is not None:
+            name = f"at least {short(rule.at_least)}"
+            bounds.append(Bound(rule.at_least, name, rule.reason))
+        if rule.at_most is not None:
+            name = f"at most {short(rule.at_most)}"
+            bounds.append(Bound(rule.at_most, name, rule.reason))
+    apart = "0" if sum(bins.zeros) else ""
+    label = column.unit or column.name
+    chart = histogram(bins.edges.tolist(), counts, bounds, log=bins.log, label=label, apart=apart)
+    facts = []
+    if spread.low <= spread.high:
+        middle = spread.quantile(0.5)
+        facts.append(f"{_value(spread.low)} to {_value(spread.high)}, median {_value(middle)}")
+    if spread.missing:
+        kept, dropped = bins.missing
+        facts.append(f"no value: {kept:,} kept, {dropped:,} dropped")
+    return f'<div class="card">{heading}{chart}{soft(escape("; ".join(facts)))}</div>'
+
+
+def _value(value: float) -> str:
+    return f"{float(f'{value:.4g}'):,.10g}"
+
+
+# ---- edits
+
+
+def edits_section(corpus: Corpus, edits: Edits) -> str:
+    """What is replaced in documents that are kept, by kind, with examples."""
+    if not edits.kinds:
+        return ""
+    count = sum(edits.kinds.values())
+    intro = soft(
+        f"{count:,} edits in {edits.documents:,} of the documents that are kept replace"
+        f" {edits.characters:,} characters when these are read. What stood in the place of"
+        " another text is not shown here."
+    )
+    ordered = sorted(edits.kinds.items(), key=lambda each: (-each[1], each[0]))
+    lines = []
+    for kind, number in ordered:
+        _, column = column_of(corpus.recipe.kind, kind.column)
+        name = f"{escape(kind.column)}<small>{escape(column.detail)}</small>"
+        text = f"<code>{escape(kind.text)}</code>" if kind.text else "nothing"
+        lines.append([name, text, f"{number:,}", share(number, count)])
+    heads = ("edits", "what is read in the place", "how many", "of all")
+    parts = ["<h2>What is replaced in documents</h2>", intro, table(heads, lines, 2)]
+    for place, (kind, _) in enumerate(ordered[:VALUES]):
+        shown = ""
+        for where in edits.examples[kind]:
+            shard = Shard(corpus.folder, where.key)
+            row = int(where.row)
+            known = row_of(shard.documents, row, ["text", "source", "file", "place"])
+            name = f"{known['source']}/{known['file']}"
+            if known["place"]:
+                name += f", {known['place']}"
+            text = shown_edit(known["text"], edits_in(corpus, shard, row), where.edit)
+            shown += f'<div class="soft">{escape(name)}</div><pre class="text">{text}</pre>'
+        summary = f"<summary>{escape(kind.column)}: {escape(kind.text or 'taken out')}</summary>"
+        state = " open" if place < OPEN else ""
+        parts.append(f'<details class="card"{state}>{summary}{shown}</details>')
+    return "".join(parts)
