@@ -208,8 +208,8 @@ def reasons(corpus: Corpus, numbers: Numbers) -> str:
         lines.append(line)
     note = soft(
         "A document is dropped for the first rule that it breaks, in the order of the filters;"
-        " copies are looked for among the others. The last column counts all that break the rule, those"
-        " that were dropped for an earlier one among them."
+        " copies are looked for among the others. The last column counts all that break the rule,"
+        " those that were dropped for an earlier one among them."
     )
     heads = ("reason", "what must hold", "documents", "of all", "bytes", "break it")
     parts = [heading, note, table(heads, lines, 4)]
