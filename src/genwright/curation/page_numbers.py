@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import Rule
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import track
-from genwright.curation.attributes import column_of, folder_of, needed
+from genwright.curation.attributes import columns_of, folder_of, needed
 from genwright.curation.build import Corpus
 from genwright.curation.look import list_of
 from genwright.curation.mix_jobs import chance
@@ -151,7 +151,9 @@ def numbers_of(corpus: Corpus) -> Numbers:
             for reason, own in by_reason.items():
                 found.breaking[reason] += _breaking(batch, own)
     for name, own in bounded.items():
-        found.bins[name] = bins_of(found.spreads[name], own, column_of(corpus.recipe.kind, name)[1])
+        found.bins[name] = bins_of(
+            found.spreads[name], own, columns_of(corpus.recipe.kind)[name][1]
+        )
     for shard in track(corpus.shards, "sorting values into bins"):
         for batch in batches(corpus, shard, (), list(bounded)):
             kept = batch["times"].to_numpy() > 0
@@ -170,7 +172,7 @@ def batches(
     if columns:
         by_path[shard.documents] = list(columns)
     for name in attributes:
-        group, _ = column_of(corpus.recipe.kind, name)
+        group, _ = columns_of(corpus.recipe.kind)[name]
         path = shard.attributes(folder_of(group))
         if not path.is_file():
             raise GenwrightError(

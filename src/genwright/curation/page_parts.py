@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from genwright.core.corpus import Column, Rule
-from genwright.curation.attributes import column_of
+from genwright.curation.attributes import columns_of
 from genwright.curation.build import Corpus
 from genwright.curation.copies import EXACT, NEAR
 from genwright.curation.look import bounds_of, dropped_document, row_of
@@ -166,7 +166,7 @@ def _fates_line(name: str, fates: Fates) -> list[str]:
 
 def in_words(corpus: Corpus, rule: Rule) -> str:
     """What a rule demands, with its bounds, as HTML."""
-    _, column = column_of(corpus.recipe.kind, rule.attribute)
+    _, column = columns_of(corpus.recipe.kind)[rule.attribute]
     exactly = f"{rule.attribute} {bounds_of(rule)}"
     about = _about(column)
     if about:
@@ -253,7 +253,7 @@ def values(corpus: Corpus, numbers: Numbers) -> str:
     cards = []
     for name, bins in numbers.bins.items():
         own = [rule for rule in rules if rule.attribute == name]
-        _, column = column_of(corpus.recipe.kind, name)
+        _, column = columns_of(corpus.recipe.kind)[name]
         cards.append(_histogram(numbers.spreads[name], bins, own, column))
     note = soft(
         "Documents by the value of each attribute. Dashed lines are the bounds of rules; what is"
@@ -312,7 +312,7 @@ def edits_section(corpus: Corpus, edits: Edits) -> str:
     ordered = sorted(edits.kinds.items(), key=lambda each: (-each[1], each[0]))
     lines = []
     for kind, number in ordered:
-        _, column = column_of(corpus.recipe.kind, kind.column)
+        _, column = columns_of(corpus.recipe.kind)[kind.column]
         name = f"{escape(kind.column)}<small>{escape(column.detail)}</small>"
         text = f"<code>{escape(kind.text)}</code>" if kind.text else "nothing"
         lines.append([name, text, f"{number:,}", share(number, count)])
