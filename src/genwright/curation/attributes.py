@@ -8,7 +8,7 @@ Worker processes import this module: it must not import torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import Attributes, Column, RuleSet, attributes_of
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import flush
+from genwright.curation.settings import Filter, rule_sets
 from genwright.curation.store import Shard, batches_of, read_table
 from genwright.data.cache import writing
 from genwright.data.workers import Work
@@ -80,9 +81,13 @@ def values_of(shard: Shard, content: str, names: Iterable[str]) -> dict[str, np.
     return found
 
 
-def write_attributes(folder: str, key: str, content: str, group: str) -> None:
-    """Computes a group of attributes of a shard, whole or not at all."""
+def write_attributes(
+    folder: str, key: str, content: str, group: str, filters: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Computes a group of attributes of a shard, whole or not at all. filters: of the recipe: some
+    bring attributes of their own, such as those of a list of words."""
     shard = Shard(Path(folder), key)
+    rule_sets(content, [Filter(**each) for each in filters])
     attributes = attributes_of(content)[group]
     path = shard.attributes(folder_of(attributes))
     schema = pa.schema([(column.name, TYPES[column.kind]) for column in attributes.columns])

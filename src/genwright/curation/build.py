@@ -211,6 +211,7 @@ def find_copies(corpus: Corpus, spread: Map, workers: int) -> None:
 def measure(corpus: Corpus, spread: Map) -> None:
     """Computes the attributes that the filters need, of the shards that have none yet."""
     content = corpus.recipe.kind
+    filters = [each.model_dump(mode="json") for each in corpus.recipe.filters]
     jobs = []
     for group in needed(content, corpus.recipe.rule_sets()):
         for shard in corpus.shards:
@@ -221,6 +222,7 @@ def measure(corpus: Corpus, spread: Map) -> None:
                         "key": shard.key,
                         "content": content,
                         "group": group.name,
+                        "filters": filters,
                     }
                 )
     for _ in spread(COMPUTE, jobs):

@@ -274,9 +274,10 @@ def test_sentences_are_counted_on_the_lines_that_stay():
         "One. Two. Three. Four. Five\n"  # goes: no mark at its end
         "One here. Two (there.) Three?! Four\n"  # goes
         'He said "Stop." Then (see 4.2.) he "went!"\n'  # Stop." 4.2.) went!"
+        'Once (he said "Go.") and (once [said "Go."]) he left.\n'  # Go.") left.
         'The line ends in "quotation marks"\n'  # one, at its end
     )
-    assert of(text)["c4-sentences"] == 4
+    assert of(text)["c4-sentences"] == 6
 
 
 def test_curly_brackets_and_placeholders_are_counted_on_the_lines_that_stay():
