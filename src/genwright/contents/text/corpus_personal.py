@@ -62,7 +62,7 @@ _LOCAL_LENGTH = 64  # RFC 5321, 4.5.3.1.1
 _DOMAIN = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _QUOTED = re.compile(r"\"[^\"\\\r\n<>@]{1,62}\"\Z")
 _ACCOUNT = re.compile(r"://[^\s/?#@<>\"']*\Z")
-_MESSAGE_ID = re.compile(r"(?:message-id|in-reply-to|references): *<?\Z", re.IGNORECASE)
+_MESSAGE_ID = re.compile(r"(?:(?:-id|in-reply-to|references):| id) *<?\Z", re.IGNORECASE)
 
 
 def emails(text: str) -> Iterator[Hit]:
@@ -125,7 +125,7 @@ def _is_free(text: str, start: int, stop: int) -> bool:
     """Whether what has the form of an address is one: no account before a host in an address, no
     path of git, no call in a program, no name of a message."""
     front = text[max(0, start - 80) : start]
-    if front.endswith("@") or _ACCOUNT.search(front) or _MESSAGE_ID.search(front):
+    if front.endswith(("@", "$")) or _ACCOUNT.search(front) or _MESSAGE_ID.search(front):
         return False
     after = text[stop : stop + 2]
     if after[:1] in ("(", "@"):

@@ -163,6 +163,8 @@ def _international(text: str, start: int, stop: int) -> int:
             best = end
     if not best or _goes_on(text, best, stop) or len(set(digits)) < 3:
         return 0
+    if len(groups) == 2 and len(groups[0][0]) > 3 and "." in written:  # a fraction
+        return 0
     said = says_phone(text, start)
     if not has_plus:  # 00 and 011 begin other numbers too
         is_grouped = len(groups) > 1
