@@ -107,13 +107,15 @@ class Attributes:
 class Rule:
     """What documents must satisfy: at_least <= attribute <= at_most, each where it is given. A NaN
     satisfies every rule. reason: "SET.NAME", under which a document is dropped. detail: for a
-    person, in words."""
+    person, in words. otherwise: of an attribute that is a label, the label of the document itself
+    (licence, language, source) that stands in its place where it is ""."""
 
     reason: str
     attribute: str
     at_least: float | None = None
     at_most: float | None = None
     detail: str = ""
+    otherwise: str = ""
 
     def breaks(self, values: np.ndarray) -> np.ndarray:
         """(documents,) bool: which are dropped. values: (documents,), of the attribute."""

@@ -163,6 +163,8 @@ def bounds_of(rule: Rule) -> str:
         parts.append(f"at least {rule.at_least:,.6g}")
     if rule.at_most is not None:
         parts.append(f"at most {rule.at_most:,.6g}")
+    if not parts:
+        return rule.detail
     return " and ".join(parts)
 
 

@@ -57,7 +57,7 @@ def decide(folder: str, key: str, recipe: dict[str, Any]) -> list[bytes]:
     shard = Shard(Path(folder), key)
     settings = _recipe(recipe)
     rows = _metadata(shard)
-    reasons = broken_rules(shard, recipe["kind"], settings.sets, len(rows["bytes"]))
+    reasons = broken_rules(shard, recipe["kind"], settings.sets, rows)
     reasons[(reasons == "") & (weights_of(settings.mix, rows) == 0)] = UNWANTED
     _write_reasons(shard, reasons)
     if not recipe["deduplicate"]:
@@ -65,14 +65,19 @@ def decide(folder: str, key: str, recipe: dict[str, Any]) -> list[bytes]:
     return broken_kept(copies_of(shard.folder, key), rows["id"], reasons)
 
 
-def broken_rules(shard: Shard, content: str, sets: Sequence[RuleSet], documents: int) -> np.ndarray:
+def broken_rules(
+    shard: Shard, content: str, sets: Sequence[RuleSet], rows: Mapping[str, np.ndarray]
+) -> np.ndarray:
     """(documents,) of str objects: the reason of the first rule that each document breaks, ""
-    for none."""
-    reasons = np.full(documents, "", dtype=object)
+    for none. rows: the labels of the documents, among others."""
+    reasons = np.full(len(rows["bytes"]), "", dtype=object)
     rules = [rule for each in sets for rule in each.rules]
     values = values_of(shard, content, [rule.attribute for rule in rules])
     for rule in rules:
-        broken = rule.breaks(values[rule.attribute])
+        asked = values[rule.attribute]
+        if rule.otherwise:
+            asked = np.where(asked == "", rows[rule.otherwise], asked)
+        broken = rule.breaks(asked)
         reasons[broken & (reasons == "")] = rule.reason
     return reasons
 
