@@ -27,6 +27,7 @@ from genwright.curation import page_numbers
 from genwright.curation.build import build, open_corpus
 from genwright.curation.look import dropped
 from genwright.curation.mix import counts_of
+from genwright.curation.page_copies import count_copies
 from genwright.curation.page_edits import SHOWN, EditKind, count_edits, shown_edit, shown_text
 from genwright.curation.page_numbers import FATES, numbers_of
 from genwright.curation.page_parts import in_bytes
@@ -429,3 +430,51 @@ def test_the_command_says_where_the_page_is(sources, tmp_path, capsys):
 )
 def test_bytes_in_words(count, text):
     assert in_bytes(count) == text
+
+
+# ---- copies
+
+
+def shingles(text: str) -> set:
+    words = text.lower().split()
+    return {tuple(words[at : at + 5]) for at in range(len(words) - 4)}
+
+
+def test_copies_are_those_of_plain_python(tmp_path):
+    texts = []
+    for number in range(12):
+        texts.append(" ".join(f"w{number}x{place}" for place in range(60)))
+    texts += [texts[0], texts[0], texts[1]]  # exact copies
+    for number, changed in ((2, 1), (2, 2), (3, 1), (4, 3)):  # words at the end that differ
+        texts.append(" ".join([*texts[number].split()[:-changed], *["other"] * changed]))
+    one_file(tmp_path / "raw", "\n".join(texts))
+    near = {"similarity": 0.9, "recall": 0.99}
+    own = recipe(tmp_path / "raw", filters=[], mix={"held_out": 0.0}, deduplicate=near)
+    corpus, _ = build(own, tmp_path / "c", workers=1)
+    sets = [shingles(text) for text in dict.fromkeys(texts)]
+    pairs = []
+    for one, other in itertools.combinations(sets, 2):
+        pairs.append(len(one & other) / len(one | other))
+    found = count_copies(corpus)
+    numbers = numbers_of(corpus)
+    assert numbers.reasons["copies.exact"].documents == 3
+    assert numbers.reasons["copies.near"].documents == 3  # the pair of number 4 is just below
+    stored = [similarity for similarity in pairs if similarity >= 0.8]
+    assert found.pairs.sum() == len(stored) == 5
+    for similarity in stored:
+        assert found.pairs[int((similarity - found.floor) / 0.01 + 1e-6)]
+    sizes = [sum(member.kind != "kept" for member in members) for members in found.largest]
+    assert sizes == [2, 2, 1, 1]
+    html = page_of(tmp_path / "c")
+    assert sum(bars_in(html, "pairs")) == len(stored)
+    seen = text_of(html)
+    assert "Exact copies of another document: 3. Near copies: 3;" in seen
+    assert "Dropped as copies: 3 exact and 3 near ones" in seen
+    least = min(similarity for similarity in stored if similarity >= 0.9)
+    assert f"3 documents, 2 copies; similarity {least:.3f}" in seen
+    assert f"{texts[2]}</pre>" in html and f"{texts[-3]}</pre>" in html
+
+
+def test_a_corpus_whose_copies_were_not_looked_for_says_so(sources):
+    folder, _ = sources
+    assert "Copies were not looked for" in page_of(folder)

@@ -40,9 +40,9 @@ class DroppedDocument:
     text: str
 
     def __str__(self) -> str:
-        where = f"{self.source}/{self.file}" + (f", {self.place}" if self.place else "")
+        place = where(self.source, self.file, self.place)
         why = f"{self.reason}: {self.why}" if self.why else self.reason
-        return f"{self.id[:12]}  {where}\n  {why}\n  {shortened(self.text)}"
+        return f"{self.id[:12]}  {place}\n  {why}\n  {shortened(self.text)}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,14 @@ class Dropped:
         what = f"for {self.reason}" if self.reason else "in all"
         lines = [f"{self.total:,} documents were dropped {what}; {len(self.documents)} by chance:"]
         return "\n".join([*lines, *map(str, self.documents)])
+
+
+def where(source: str, file: str, place: str) -> str:
+    """Where a document stands, for a person."""
+    name = f"{source}/{file}"
+    if place:
+        name += f", {place}"
+    return name
 
 
 def shortened(text: str, length: int = SHOWN) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from genwright.core.files import write_whole
 from genwright.core.version import __version__
 from genwright.curation.attributes import needed
 from genwright.curation.build import Corpus, dumped
+from genwright.curation.look import where
 from genwright.curation.mix import BYTES_A_TOKEN, counts_of
+from genwright.curation.page_copies import Copies, copies_section, count_copies
 from genwright.curation.page_edits import Edits, count_edits
 from genwright.curation.page_numbers import DROPPED, FATES, Numbers, numbers_of
 from genwright.curation.page_parts import (
@@ -51,10 +54,10 @@ def write_page(corpus: Corpus, path: Path) -> Path:
     mixed = Corpus(corpus.folder, recipe, corpus.shards)
     numbers = numbers_of(mixed)
     edits = count_edits(mixed)
+    copies = count_copies(mixed)
     _check(corpus, numbers, edits, counts)
-    page = document(
-        f"{recipe.name} - genwright", _body(mixed, numbers, edits, _remarks(corpus, recipe))
-    )
+    found = _Found(mixed, numbers, edits, copies, counts.get("crossing", 0))
+    page = document(f"{recipe.name} - genwright", _body(found, _remarks(corpus, recipe)))
     try:
         write_whole(path, page)
     except OSError as problem:
@@ -109,16 +112,31 @@ def _check(corpus: Corpus, numbers: Numbers, edits: Edits, counts: Mapping[str, 
             )
 
 
-def _body(corpus: Corpus, numbers: Numbers, edits: Edits, remarks: list[str]) -> str:
+@dataclass(frozen=True)
+class _Found:
+    """What a page is made of. corpus: with the recipe of the mix; crossing: pairs of similar
+    documents on both sides of the split."""
+
+    corpus: Corpus
+    numbers: Numbers
+    edits: Edits
+    copies: Copies | None
+    crossing: int
+
+
+def _body(found: _Found, remarks: list[str]) -> str:
+    corpus = found.corpus
+    numbers = found.numbers
     unread, listed = _unread(corpus)
     parts = [
         f"<h1>{escape(corpus.recipe.name)}</h1>",
-        _head(numbers, edits, unread),
+        _head(numbers, found.edits, unread),
         alarms(remarks),
         tables(numbers, _sources(corpus)),
         reasons(corpus, numbers),
         values(corpus, numbers),
-        edits_section(corpus, edits),
+        copies_section(corpus, numbers, found.copies, found.crossing),
+        edits_section(corpus, found.edits),
         listed,
         _recipe(corpus),
     ]
@@ -206,10 +224,7 @@ def _unread(corpus: Corpus) -> tuple[int, str]:
         facts = shard.facts
         count += len(facts["unread"])
         for file, place, what in facts["unread"][: LISTED - len(lines)]:
-            name = f"{facts['source']}/{file}"
-            if place:
-                name += f", {place}"
-            lines.append([escape(name), escape(what)])
+            lines.append([escape(where(facts["source"], file, place)), escape(what)])
     heading = "<h2>What could not be read</h2>"
     if not count:
         return 0, heading + soft("Everything was read.")

@@ -11,7 +11,7 @@ from genwright.core.corpus import Column, Rule
 from genwright.curation.attributes import columns_of
 from genwright.curation.build import Corpus
 from genwright.curation.copies import EXACT, NEAR
-from genwright.curation.look import bounds_of, dropped_document, row_of
+from genwright.curation.look import bounds_of, dropped_document, row_of, where
 from genwright.curation.mix_jobs import BUDGET, UNWANTED
 from genwright.curation.page_edits import Edits, edits_in, shown_edit, shown_text
 from genwright.curation.page_numbers import (
@@ -228,11 +228,9 @@ def _examples(corpus: Corpus, numbers: Numbers, reason: str, count: Count, is_op
         shard = Shard(corpus.folder, place.key)
         row = int(place.row)
         found = dropped_document(corpus, shard, row)
-        where = f"{found.source}/{found.file}"
-        if found.place:
-            where += f", {found.place}"
+        name = where(found.source, found.file, found.place)
         line = f"<b>{escape(found.why)}</b> " if found.why else ""
-        line += f'<span class="soft">{escape(where)} ({found.id[:12]})</span>'
+        line += f'<span class="soft">{escape(name)} ({found.id[:12]})</span>'
         text = shown_text(found.text, edits_in(corpus, shard, row))
         text = text or '<span class="soft">(no text)</span>'
         shown += f'<div>{line}</div><pre class="text">{text}</pre>'
@@ -318,18 +316,16 @@ def edits_section(corpus: Corpus, edits: Edits) -> str:
         lines.append([name, text, f"{number:,}", share(number, count)])
     heads = ("edits", "what is read in the place", "how many", "of all")
     parts = ["<h2>What is replaced in documents</h2>", intro, table(heads, lines, 2)]
-    for place, (kind, _) in enumerate(ordered[:VALUES]):
+    for nth, (kind, _) in enumerate(ordered[:VALUES]):
         shown = ""
-        for where in edits.examples[kind]:
-            shard = Shard(corpus.folder, where.key)
-            row = int(where.row)
+        for place in edits.examples[kind]:
+            shard = Shard(corpus.folder, place.key)
+            row = int(place.row)
             known = row_of(shard.documents, row, ["text", "source", "file", "place"])
-            name = f"{known['source']}/{known['file']}"
-            if known["place"]:
-                name += f", {known['place']}"
-            text = shown_edit(known["text"], edits_in(corpus, shard, row), where.edit)
+            name = where(known["source"], known["file"], known["place"])
+            text = shown_edit(known["text"], edits_in(corpus, shard, row), place.edit)
             shown += f'<div class="soft">{escape(name)}</div><pre class="text">{text}</pre>'
         summary = f"<summary>{escape(kind.column)}: {escape(kind.text or 'taken out')}</summary>"
-        state = " open" if place < OPEN else ""
+        state = " open" if nth < OPEN else ""
         parts.append(f'<details class="card"{state}>{summary}{shown}</details>')
     return "".join(parts)

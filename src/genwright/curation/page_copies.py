@@ -1,0 +1,176 @@
+"""What a corpus's page says of copies: how many there are, how similar pairs of documents are, and
+the largest clusters with two of their documents side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from genwright.core.files import read_json
+from genwright.core.progress import track
+from genwright.curation.build import Corpus
+from genwright.curation.copies import CLUSTERS, EXACT, NEAR, NEAR_FOLDER, PAIRS
+from genwright.curation.look import row_of, where
+from genwright.curation.page_edits import edits_in, shown_text
+from genwright.curation.page_numbers import ROWS, Count, Numbers
+from genwright.curation.store import Shard
+from genwright.reporting.bars import Bound, Counts, histogram
+from genwright.reporting.fragments import soft
+from genwright.reporting.svg import key
+
+STEP = 0.01  # of similarity, in the histogram
+LARGEST = 5  # clusters that are shown
+STAYS = "kept"  # kind of a member that is no copy
+
+
+class Member(NamedTuple):
+    """A document of a cluster. kept: the id of the document that it is a copy of; its own where it
+    is none. similarity: to that one. kind: kept, exact or near."""
+
+    id: bytes
+    shard: str
+    row: int
+    kept: bytes
+    similarity: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Copies:
+    """facts: of the search (near.json). pairs: (bins,) of similar documents that are no exact
+    copies, by similarity from `floor` on. largest: the clusters with the most copies."""
+
+    facts: Mapping[str, Any]
+    floor: float
+    pairs: np.ndarray
+    largest: list[list[Member]]
+
+
+def count_copies(corpus: Corpus) -> Copies | None:
+    """The copies of a corpus; None where none were looked for. In memory it takes 16 bytes for each
+    cluster. Raises GenwrightError for a damaged file."""
+    path = corpus.folder / NEAR_FOLDER / "near.json"
+    if corpus.recipe.deduplicate is None or not path.is_file():
+        return None
+    facts = read_json(path.read_text(encoding="utf-8"), path, "build the corpus again")
+    pairs_path = corpus.folder / PAIRS
+    with pq.ParquetFile(pairs_path) as file:
+        columns = file.iter_batches(ROWS, columns=["similarity"])
+        bins = np.zeros(round(1 / STEP), np.int64)
+        for batch in track(columns, "counting pairs"):
+            places = np.floor(batch["similarity"].to_numpy() / STEP + 1e-9).astype(np.int64)
+            places = np.minimum(places, len(bins) - 1)
+            bins += np.bincount(places, minlength=len(bins))
+    found = np.flatnonzero(bins)
+    first = min([*found.tolist(), round(facts["similarity"] / STEP)])
+    return Copies(facts, first * STEP, bins[first:], _largest(corpus))
+
+
+def _largest(corpus: Corpus) -> list[list[Member]]:
+    """The members of the clusters with the most copies, most first."""
+    names = np.zeros(0, np.uint64)
+    counts = np.zeros(0, np.int64)
+    with pq.ParquetFile(corpus.folder / CLUSTERS) as file:
+        for batch in file.iter_batches(ROWS, columns=["cluster", "kind"]):
+            is_copy = pc.not_equal(pc.cast(batch["kind"], pa.string()), STAYS)
+            own = batch["cluster"].filter(is_copy).to_numpy()
+            every = np.concatenate([names, own])
+            weights = np.concatenate([counts, np.ones(len(own), np.int64)])
+            names, places = np.unique(every, return_inverse=True)
+            counts = np.bincount(places, weights, minlength=len(names)).astype(np.int64)
+    order = np.lexsort((names, -counts))[:LARGEST]
+    chosen = names[order].tolist()
+    members: dict[int, list[Member]] = {cluster: [] for cluster in chosen}
+    with pq.ParquetFile(corpus.folder / CLUSTERS) as file:
+        for batch in file.iter_batches(ROWS):
+            wanted = pc.is_in(batch["cluster"], value_set=pa.array(chosen, pa.uint64()))
+            for row in batch.filter(wanted).to_pylist():
+                cluster = row.pop("cluster")
+                members[cluster].append(Member(**row))
+    return list(members.values())
+
+
+# ---- as HTML
+
+
+def copies_section(corpus: Corpus, numbers: Numbers, copies: Copies | None, crossing: int) -> str:
+    """Exact and near copies. crossing: pairs of similar documents on both sides of the split."""
+    heading = "<h2>Copies</h2>"
+    if copies is None:
+        return heading + soft("Copies were not looked for (deduplicate: null).")
+    parts = [heading, soft(escape(sentence(numbers, copies, crossing))), _pairs(copies)]
+    shown = [_side_by_side(corpus, members) for members in copies.largest]
+    if shown:
+        title = "The largest clusters: a document that stays, and its least similar copy"
+        parts.append(f"<h3>{title}</h3>")
+        parts += shown
+    return "".join(parts)
+
+
+def sentence(numbers: Numbers, copies: Copies, crossing: int) -> str:
+    """How many copies there are, and how surely they were found; plain text."""
+    counts = copies.facts["counts"]
+    dropped = {}
+    for reason in (EXACT, NEAR):
+        dropped[reason] = numbers.reasons.get(reason, Count()).documents
+    text = (
+        f"Exact copies of another document: {counts['exact']:,}. Near copies: {counts['near']:,};"
+        " their sets of five successive words have a Jaccard similarity of at least"
+        f" {copies.facts['similarity']:g} to those of a document that stays, which is computed and"
+        f" not estimated. Dropped as copies: {dropped[EXACT]:,} exact and {dropped[NEAR]:,} near"
+        " ones; a rule had dropped the others, or what they resemble."
+        f" Of the pairs of just that similarity {counts['expected']:.1%} are expected to be found;"
+    )
+    measured = counts["measured"]
+    if measured is None or measured != measured:
+        text += " there are too few to measure it."
+    else:
+        text += f" {measured:.1%} of those up to .05 above it were, as two searches tell."
+    return f"{text} Pairs of similar documents on both sides of the split: {crossing:,}."
+
+
+def _pairs(copies: Copies) -> str:
+    """The similarities of pairs."""
+    edges = copies.floor + STEP * np.arange(len(copies.pairs) + 1)
+    wanted = copies.facts["similarity"]
+    bound = Bound(wanted, f"near copies from {wanted:g}")
+    counts = Counts("pairs", copies.pairs.tolist(), 0)
+    chart = histogram(edges.tolist(), [counts], [bound], label="Jaccard similarity")
+    if not chart:
+        return soft("No two documents that differ are that similar, or nearly.")
+    colour = f'<div class="legend">{key("pairs of documents", 0)}</div>'
+    return f'<div class="grid2"><div class="card">{colour}{chart}</div></div>'
+
+
+def _side_by_side(corpus: Corpus, members: list[Member]) -> str:
+    """The document of a cluster that stays, and its least similar copy."""
+    by_id = {member.id: member for member in members}
+    copies = [member for member in members if member.kind != STAYS]
+    copy = min(copies, key=_unlike)
+    stays = by_id.get(copy.kept)
+    counted = f"{len(copies):,} copies"
+    if len(copies) == 1:
+        counted = "1 copy"
+    title = f"{len(members):,} documents, {counted}; similarity {copy.similarity:.3f}"
+    sides = [_side(corpus, member) for member in (stays, copy) if member is not None]
+    both = f'<div class="pair">{"".join(sides)}</div>'
+    return f'<details class="card" open><summary>{title}</summary>{both}</details>'
+
+
+def _unlike(member: Member) -> tuple[float, bytes]:
+    return member.similarity, member.id
+
+
+def _side(corpus: Corpus, member: Member) -> str:
+    shard = Shard(corpus.folder, member.shard)
+    known = row_of(shard.documents, member.row, ["text", "source", "file", "place"])
+    name = escape(where(known["source"], known["file"], known["place"]))
+    text = shown_text(known["text"], edits_in(corpus, shard, member.row))
+    return f'<div><div class="soft">{name}</div><pre class="text">{text}</pre></div>'
