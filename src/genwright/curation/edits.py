@@ -5,6 +5,7 @@ Worker processes import this module: it must not import torch.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 
 from genwright.core.corpus import Edit, RuleSet
@@ -33,8 +34,10 @@ def joined(several: Sequence[Sequence[Edit]]) -> list[Edit]:
     """The edits of several lists as one, in order and apart. Where two meet the longer one stays: a
     line that is dropped takes what stands in it along; of two alike the one of the first list."""
     every = [edit for edits in several for edit in edits]
-    found: list[Edit] = []
+    found: list[Edit] = []  # in order and apart, so only the two neighbours can meet another
     for edit in sorted(every, key=lambda each: (each.start - each.stop, each.start)):
-        if all(edit.stop <= other.start or other.stop <= edit.start for other in found):
-            found.append(edit)
-    return sorted(found)
+        place = bisect(found, edit)
+        is_free = place == 0 or found[place - 1].stop <= edit.start
+        if is_free and (place == len(found) or edit.stop <= found[place].start):
+            found.insert(place, edit)
+    return found

@@ -42,7 +42,7 @@ def assert_equal_to_plain(texts: list[str]) -> None:
         expected = {**gopher(text), **c4(text), **fineweb(text)}
         edits = found["c4-lines"][at]
         assert edited(text, edits) == expected.pop("left")
-        assert all(edit.start < edit.stop for edit in edits)
+        assert all(edit.start < edit.stop <= len(text) for edit in edits)
         assert {*expected, "c4-lines"} == set(found)
         for name, value in expected.items():
             np.testing.assert_equal(found[name][at], value, f"{name} of {text!r}")

@@ -108,8 +108,7 @@ def _lines(pieces: Pieces) -> _Lines:
     last = pieces.word_stop - 1
     stops = (pieces.flags[last] & STOP) != 0
     closed = np.flatnonzero(pieces.flags[last] & CLOSING)
-    for back in range(1, CLOSING_MARKS + 1):
-        closed = closed[last[closed] - back >= pieces.word_start[closed]]
+    for back in range(1, CLOSING_MARKS + 1):  # before a word stands white space, which is no mark
         mark = pieces.flags[last[closed] - back]
         stops[closed[(mark & STOP) != 0]] = True
         closed = closed[(mark & CLOSING) != 0]
@@ -146,13 +145,13 @@ def _without_citations(
         text = pieces.texts[document]
         begin = pieces.line_begin[line] - offset
         texts.append(CITATION.sub("", text[begin : pieces.line_end[line] - offset]))
-    shorter = Pieces.of(texts)  # each has one line, or none where nothing is left
+    # each has one line, or none where nothing is left: those end in "]", and go in any case
+    shorter = Pieces.of(texts)
     found = _lines(shorter)
     rest = cited[shorter.line_document]
     words = lines.words.copy()
     sentences = lines.sentences.copy()
     ended = lines.ended.copy()
-    words[cited] = 0
     words[rest] = found.words
     sentences[rest] = found.sentences
     ended[rest] = found.ended
