@@ -9,8 +9,10 @@
 
 `--out FILE` keeps the result. BEFORE and AFTER are folders of runs; both are measured on the data
 of AFTER and sampled from the same seeds. Intervals (95%) and standard errors are of a bootstrap
-over pieces. `seconds a piece` is what drawing one took: best-of-n pays for all it draws, the rules
-for asking what may come next, a policy for neither. Exits with 1 where a bar is missed.
+over pieces. `draws a piece` and `seconds a piece` are what one took: best-of-n pays for all it
+draws, the rules for asking what may come next, a policy for neither. So at equal cost best-of-n is
+the best of one, the run before; `at equal cost` says who wins there, and what best-of-n reaches for
+its price. Exits with 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -55,16 +57,18 @@ Count = Callable[[Score], tuple[float, float]]  # of a piece: what is counted, o
 
 @dataclass
 class Drawn:
-    """Pieces, and what drawing one of them took."""
+    """Pieces, and what one of them took: pieces that were drawn for it, 0 of what was not drawn;
+    and seconds."""
 
     scores: Sequence[Score]
     seconds: float = float("nan")
+    draws: int = 0
 
 
 def drawn(run, count: int, **options) -> Drawn:
     began = time.perf_counter()
     scores = run.sample(n=count, seed=SEED, **PLAIN, **options)
-    return Drawn(scores, (time.perf_counter() - began) / count)
+    return Drawn(scores, (time.perf_counter() - began) / count, 1)
 
 
 def best_of(recipe, many: Drawn) -> Drawn:
@@ -72,7 +76,7 @@ def best_of(recipe, many: Drawn) -> Drawn:
     count = len(many.scores) // BEST_OF
     reward = rewards(recipe, many.scores[: count * BEST_OF]).reshape(count, BEST_OF)
     best = reward.argmax(1) + BEST_OF * np.arange(count)
-    return Drawn([many.scores[place] for place in best], BEST_OF * many.seconds)
+    return Drawn([many.scores[place] for place in best], BEST_OF * many.seconds, BEST_OF)
 
 
 def rewards(recipe, scores: Sequence[Score]) -> np.ndarray:
@@ -179,6 +183,37 @@ def likelihood(before, after, dataset, voices: bool) -> dict:
     return figures
 
 
+# ---- at equal cost
+
+
+def at_equal_cost(figures: dict, what: str, off: dict[str, float]) -> dict:
+    """Alternatives of which a piece takes one draw, best first, beside best-of-n, and that in
+    words. figures: of each set. what: the figure that they are compared by. off: name of a set ->
+    how far it is from what is wanted, by that figure."""
+    rows = {}
+    for name, of_set in figures.items():
+        if of_set["draws a piece"]:
+            cost = {key: of_set[key] for key in ("draws a piece", "seconds a piece", "reward")}
+            rows[name] = cost | {what: of_set[what]["value"]}
+    one_draw = [name for name in rows if rows[name]["draws a piece"] == 1]
+    one_draw.sort(key=off.__getitem__)
+    shown = [_cost_in_words(name, what, rows[name]) for name in one_draw]
+    name = f"best of {BEST_OF}"
+    beside = f"is no better, at {BEST_OF} draws a piece"
+    if off[name] < off[one_draw[0]]:
+        beside = f"is better, at {BEST_OF} draws a piece"
+    words = (
+        f"By {what}, at equal cost (one draw a piece; best of n is then best of 1, the run"
+        f" before), {one_draw[0]} wins: {'; '.join(shown)}."
+        f" Beside it: {_cost_in_words(name, what, rows[name])}; it {beside}."
+    )
+    return {"sets": rows, "best first": one_draw, "in words": words}
+
+
+def _cost_in_words(name: str, what: str, row: dict) -> str:
+    return f"{name} has {row[what]:.3g}, {row['seconds a piece']:.2g} s a piece"
+
+
 # ---- four voices
 
 
@@ -232,7 +267,7 @@ def harmony(before, after, count: int) -> dict:
     real = dataset.scores("held_out")
     many = drawn(before, max(count, BEST_OF), bars=BARS)
     sets = {
-        "before": Drawn(many.scores[:count], many.seconds),
+        "before": Drawn(many.scores[:count], many.seconds, 1),
         "after": drawn(after, count, bars=BARS),
         "rules": drawn(before, max(1, count // 4), bars=BARS, rules=True),
         f"best of {BEST_OF}": best_of(recipe, many),
@@ -246,6 +281,7 @@ def harmony(before, after, count: int) -> dict:
         figures[name] = {kind: rate(of, scores) for kind, of in VOICES.items()}
         figures[name] |= {
             "pieces": len(scores),
+            "draws a piece": found.draws,
             "seconds a piece": found.seconds,
             "reward": float(rewards(recipe, scores).mean()),
         }
@@ -256,7 +292,9 @@ def harmony(before, after, count: int) -> dict:
         "bars of a piece": BARS,
         "seed": SEED,
     }
-    return result | {"reached": harmony_bars(result)}
+    off = {name: found[PARALLEL]["value"] for name, found in figures.items()}
+    cost = at_equal_cost(figures, PARALLEL, off)
+    return result | {"reached": harmony_bars(result), "at equal cost": cost}
 
 
 def harmony_bars(result: dict) -> dict[str, bool]:
@@ -312,7 +350,7 @@ def phrases(before, after, count: int) -> dict:
     held_out = dataset.scores("held_out")
     many = drawn(before, max(count, BEST_OF))
     sets = {
-        "before": Drawn(many.scores[:count], many.seconds),
+        "before": Drawn(many.scores[:count], many.seconds, 1),
         "after": drawn(after, count),
         f"best of {BEST_OF}": best_of(recipe, many),
         REAL: Drawn(held_out),
@@ -332,6 +370,7 @@ def phrases(before, after, count: int) -> dict:
             "bars as the one before": rate(droned, scores),
             "bars": float(np.mean([len(bars_of(score)) for score in scores])),
             "pieces": len(scores),
+            "draws a piece": found.draws,
             "seconds a piece": found.seconds,
             "reward": float(rewards(recipe, scores).mean()),
         }
@@ -342,7 +381,9 @@ def phrases(before, after, count: int) -> dict:
         "nats": likelihood(before, after, dataset, voices=False),
         "seed": SEED,
     }
-    return result | {"reached": phrases_bars(result)}
+    off = {name: distance(figures, PHRASES, name) for name in figures}
+    cost = at_equal_cost(figures, PHRASES, off)
+    return result | {"reached": phrases_bars(result), "at equal cost": cost}
 
 
 def repetition(scores: Sequence[Score]) -> dict:
