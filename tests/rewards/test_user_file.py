@@ -250,3 +250,18 @@ def test_rollouts_may_watch_it(mine):
 def test_a_measure_that_nobody_gave_is_unknown():
     said = refused(rollouts, settings(rewards=(Term(measure="vowels"),)), [])
     assert "there is no measure 'vowels' of toy" in said
+
+
+@pytest.mark.parametrize("given", ["None", "0.5", "'abc'"])
+def test_a_function_that_gives_no_list_is_named(tmp_path, given):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import genwright\n"
+        '@genwright.measure(content="toy")\n'
+        "def one(texts):\n"
+        f"    return {given}\n"
+    )
+    with pytest.raises(GenwrightError) as error:
+        loaded(path, "one").measure.values([Sample("abc"), Sample("de"), Sample("f")])
+    assert f"reward one of {path} gives {given} for 3 samples" in str(error.value)
+    assert "return a list with a value for each" in str(error.value)

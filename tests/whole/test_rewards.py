@@ -21,7 +21,7 @@ from genwright.rewards.guard import values_of
 from genwright.rewards.reward import measure_of
 from genwright.rewards.user_file import load_measure, read_named, with_measures
 from genwright.runs.request import read_request
-from genwright.runs.start import check_codec
+from genwright.runs.start import check_codec, from_weights
 from genwright.runs.train import _words_of
 
 TINY = {
@@ -391,6 +391,19 @@ def test_weights_of_other_tokens_are_refused(base):
         GenwrightError, match=r"knows 15 tokens that mean something else than the 15"
     ):
         check_codec(str(base.folder), OtherCodec())
+
+
+def test_a_run_of_another_kind_of_content_is_refused(base):
+    with pytest.raises(GenwrightError, match="base makes text, and this recipe music; start from"):
+        from_weights(str(base.folder), genwright.Recipe.load("folk-phrases"))
+
+
+def test_an_option_that_is_spelled_wrong_is_put_right(base, capsys):
+    code, _, said = command(
+        capsys, "train", "arithmetic", "--from", base.folder, "--rewrd", "mine.py:sevens"
+    )
+    assert code == 2
+    assert "No such option: --rewrd; did you mean '--reward'?" in said
 
 
 def test_a_masked_model_is_refused(tmp_path, few, base, policy):

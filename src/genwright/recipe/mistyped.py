@@ -12,7 +12,16 @@ from genwright.recipe.suggestions import settings_meant, written
 
 _TAKES_SETTINGS = ("train", "inspect", "show")  # commands
 # options that one of these commands has, or all have
-_OPTIONS = ("--run", "--resume", "--until", "--from", "--processes", "--quiet", "--help")
+_OPTIONS = (
+    "--run",
+    "--resume",
+    "--until",
+    "--from",
+    "--reward",
+    "--processes",
+    "--quiet",
+    "--help",
+)
 
 
 def value_of(option: str, words: Sequence[str]) -> str | None:

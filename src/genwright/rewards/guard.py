@@ -94,8 +94,9 @@ def values_of(
         _pass_on(problem)
         raise _failure(name, measure, samples, seconds, of, problem) from problem
     if len(found) != len(samples):
+        given = "1 value" if len(found) == 1 else f"{len(found)} values"
         raise GenwrightError(
-            f"reward {name} gives {len(found)} values for {len(samples)} samples of {of}",
+            f"reward {name} gives {given} for {len(samples)} samples of {of}",
             "give one for each, in their order",
         )
     read: Callable[[Any], Any] = _number

@@ -64,9 +64,14 @@ class Declared:
         plain = content_of(self.content).plain
 
         def of_all(samples: Sequence[Sample]) -> Sequence[Any]:
-            if self.whole:
-                return self.function(list(samples))
-            return self.function([plain(sample) for sample in samples])
+            given = list(samples) if self.whole else [plain(sample) for sample in samples]
+            values: Any = self.function(given)
+            if values is None or isinstance(values, str | int | float):
+                raise GenwrightError(
+                    f"reward {name} of {file} gives {values!r} for {len(samples)} samples",
+                    "return a list with a value for each, in their order",
+                )
+            return values
 
         def of(sample: Sample) -> Any:
             return of_all([sample])[0]

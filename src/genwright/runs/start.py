@@ -28,6 +28,7 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
             weights[name] = {part: tensor.detach().clone() for part, tensor in tensors.items()}
         model = run.recipe.model
         learned = run.recipe.codec
+        _check_content(source, learned.content, recipe.data.content)
         codec_folder = folder / "codec"
         what = f"run {folder}, step {run.step}"
     elif (folder / "config.json").is_file():
@@ -42,6 +43,15 @@ def from_weights(source: str, recipe: Recipe) -> tuple[Recipe, Weights, str]:
     _check_direction(source, model, recipe.objective)
     codec = _codec_found(recipe, codec_folder, learned)
     return recipe.model_copy(update={"model": model, "codec": codec}), weights, what
+
+
+def _check_content(source: str, made: str, wanted: str) -> None:
+    """Raises GenwrightError for a run of another kind of content than the recipe's."""
+    if made and wanted and made != wanted:
+        raise GenwrightError(
+            f"--from {source} makes {made}, and this recipe {wanted}",
+            f"start from a run that makes {wanted}",
+        )
 
 
 def _check_direction(source: str, model: Settings, objective: Settings) -> None:
