@@ -117,8 +117,15 @@ class Rule:
     detail: str = ""
     otherwise: str = ""
 
+    def asked(self, values: np.ndarray, labels: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(documents,) what `breaks` judges: values of the attribute, and the documents' own labels
+        where `otherwise` says so. labels: name -> (documents,) of str objects."""
+        if not self.otherwise:
+            return values
+        return np.where(values == "", labels[self.otherwise], values)
+
     def breaks(self, values: np.ndarray) -> np.ndarray:
-        """(documents,) bool: which are dropped. values: (documents,), of the attribute."""
+        """(documents,) bool: which are dropped. values: (documents,), as of `asked`."""
         broken = np.zeros(len(values), bool)
         if self.at_least is not None:
             broken |= values < self.at_least

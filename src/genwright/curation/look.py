@@ -154,9 +154,13 @@ def _why(corpus: Corpus, shard: Shard, row: int, reason: str) -> str:
             if rule.reason != reason:
                 continue
             values = values_of(shard, corpus.recipe.kind, [rule.attribute])
-            value = values[rule.attribute][row]
-            if rule.breaks(np.array([value]))[0]:
-                return f"{rule.attribute} is {_written(value)}, {bounds_of(rule)}"
+            value = values[rule.attribute][row : row + 1]
+            name = rule.attribute
+            if rule.otherwise and value[0] == "":
+                name = rule.otherwise
+                value = np.array([row_of(shard.documents, row, [name])[name]], dtype=object)
+            if rule.breaks(value)[0]:
+                return f"{name} is {_written(value[0])}, {bounds_of(rule)}"
     return ""
 
 

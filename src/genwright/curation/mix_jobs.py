@@ -74,10 +74,7 @@ def broken_rules(
     rules = [rule for each in sets for rule in each.rules]
     values = values_of(shard, content, [rule.attribute for rule in rules])
     for rule in rules:
-        asked = values[rule.attribute]
-        if rule.otherwise:
-            asked = np.where(asked == "", rows[rule.otherwise], asked)
-        broken = rule.breaks(asked)
+        broken = rule.breaks(rule.asked(values[rule.attribute], rows))
         reasons[broken & (reasons == "")] = rule.reason
     return reasons
 

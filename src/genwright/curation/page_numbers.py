@@ -132,7 +132,8 @@ def numbers_of(corpus: Corpus) -> Numbers:
     labels = labels_in(corpus)
     bounded: dict[str, list[Rule]] = {}  # attribute -> its rules
     for rule in rules:
-        bounded.setdefault(rule.attribute, []).append(rule)
+        if rule.attribute not in labels:
+            bounded.setdefault(rule.attribute, []).append(rule)
     found = Numbers(
         by={label: {} for label in (*DOCUMENT_LABELS, *(MEASURED + label for label in labels))},
         breaking=dict.fromkeys((rule.reason for rule in rules), 0),
@@ -206,8 +207,12 @@ def batches(
 def _breaking(batch: pa.Table, rules: Sequence[Rule]) -> int:
     """How many documents break one of the rules."""
     broken = np.zeros(len(batch), bool)
+    labels = {}
+    for name in DOCUMENT_LABELS:
+        labels[name] = np.array(batch[name].to_pylist(), dtype=object)
     for rule in rules:
-        broken |= rule.breaks(batch[MEASURED + rule.attribute].to_numpy())
+        values = batch[MEASURED + rule.attribute].to_numpy()
+        broken |= rule.breaks(rule.asked(values, labels))
     return int(broken.sum())
 
 
