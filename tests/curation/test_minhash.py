@@ -21,6 +21,7 @@ from genwright.curation.minhash import (
     shingles,
     signatures,
 )
+from genwright.curation.near_verify import distinct_hashes
 
 SPACES = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
 
@@ -179,3 +180,14 @@ def test_share_of_candidates_is_the_closed_form():
     found = (keys[0::2] == keys[1::2]).any(1).mean()
     expected = expected_recall(true, bands, rows)
     assert abs(found - expected) < 4 * (expected * (1 - expected) / pairs) ** 0.5
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 5), max_size=8), max_size=6))
+def test_distinct_hashes_are_the_sets(documents):
+    offsets = np.cumsum([0, *map(len, documents)])
+    hashes = np.array(list(itertools.chain(*documents)), np.uint64)
+    distinct, ends = distinct_hashes(minhash.Shingles(hashes, offsets))
+    starts = [0, *ends.tolist()]
+    found = [distinct[start:stop].tolist() for start, stop in zip(starts, ends, strict=False)]
+    assert found == [sorted(set(each)) for each in documents]

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from genwright.curation.minhash import jaccard, shingles
+from genwright.curation.minhash import Shingles, jaccard, shingles
 from genwright.curation.near_pairs import PAIR, Exchange, opened
 from genwright.curation.near_signatures import pieces
 from genwright.curation.runs import array_in, count_in, keep_heap, records_in, whole_folder
@@ -162,13 +162,24 @@ def write_sets(folder: str, shard: int) -> None:
         rows.astype(np.int64).tofile(draft / "rows")
         with open(draft / "hashes", "wb") as hashes, open(draft / "ends", "wb") as ends:
             for texts in _texts(exchange.documents[shard], needed):
-                found = shingles(texts)
-                for at in range(len(texts)):
-                    own = found.hashes[found.offsets[at] : found.offsets[at + 1]]
-                    distinct = np.unique(own)
-                    distinct.tofile(hashes)
-                    end += len(distinct)
-                    np.array([end]).tofile(ends)
+                distinct, own_ends = distinct_hashes(shingles(texts))
+                distinct.tofile(hashes)
+                (end + own_ends).tofile(ends)
+                end += len(distinct)
+
+
+def distinct_hashes(found: Shingles) -> tuple[np.ndarray, np.ndarray]:
+    """The sets of shingles of some documents: (hashes,) one set after another, each ascending and
+    distinct; (documents,) where each ends. Sorts `found.hashes`."""
+    hashes, offsets = found
+    for start, stop in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        hashes[start:stop].sort()
+    first = np.ones(len(hashes), bool)
+    first[1:] = hashes[1:] != hashes[:-1]
+    first[offsets[:-1][offsets[:-1] < len(hashes)]] = True
+    counted = np.zeros(len(hashes) + 1, np.int64)
+    np.cumsum(first, out=counted[1:])
+    return hashes[first], counted[offsets[1:]]
 
 
 def _texts(documents: Path, needed: np.ndarray) -> Iterator[list[str]]:
