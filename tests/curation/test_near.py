@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from near_corpora import Made, corpus, expected, write_shards
+from near_corpora import Made, corpus, expected, write_shard, write_shards
 
 import genwright.curation.near_verify
 from genwright.curation.near import near_copies
@@ -177,3 +177,15 @@ def test_stopped_at_every_step_and_gone_on(tmp_path, monkeypatch):
             assert stops < 500
     assert stops > 5
     assert contents_of(tmp_path / "near") == contents_of(tmp_path / "fresh")
+
+
+def test_shards_without_documents_and_no_shards(tmp_path):
+    documents = by_source(corpus(5))
+    shards = write_shards(tmp_path / "documents", documents, 30)
+    whole = decided(near_copies(shards, tmp_path / "whole", CERTAIN))
+    empty = write_shard(tmp_path / "documents" / "empty.parquet", [])
+    assert decided(near_copies([empty, *shards], tmp_path / "near", CERTAIN)) == whole
+    assert decided(near_copies([empty], tmp_path / "near", CERTAIN)) == {}
+    assert decided(near_copies([], tmp_path / "near", CERTAIN)) == {}
+    left = {path.name for path in (tmp_path / "near").iterdir()}
+    assert not [name for name in left if name.startswith(("work", "clusters-"))]

@@ -108,7 +108,7 @@ def near_copies(
     _write_pairs(exchange, exchange.folder / "pairs.parquet")
     counts = write_clusters(found, settings.similarity, exchange.folder / path.name, memory)
     os.sync()
-    _keep(shards, folder, exchange)
+    _keep(folder, folder / name_of(bands), exchange)
     values = found._asdict() | {"key": key, "counts": counts._asdict(), "curve": curve(bands)}
     del values["folder"]
     write_whole(folder / "near.json", json_text(values, indent=1))
@@ -271,19 +271,20 @@ def _write_pairs(exchange: Exchange, path: Path) -> None:
     draft.replace(path)
 
 
-def _keep(shards: Sequence[Path], folder: Path, exchange: Exchange) -> None:
+def _keep(folder: Path, signatures: Path, exchange: Exchange) -> None:
     """Moves what stays to its place, and deletes what is of shards that are no longer there. It may
-    be stopped, and done again."""
+    be stopped, and done again. signatures: where those of these bands stay."""
     (folder / VERIFIED).mkdir(exist_ok=True)
     for number, kept in enumerate(exchange.verified):
         _move(exchange.folder / "found" / str(number) / "all", kept)
-    signatures = folder / exchange.signatures[0].parent.name
     signatures.mkdir(exist_ok=True)
     for own in exchange.signatures:
         _move(own, signatures / own.name)
     for name in ("identity", "copies", "pairs.parquet", "clusters.parquet"):
         _move(exchange.folder / name, folder / name)
-    used = {shard.stem for shard in shards}
+    used = {path.name for path in exchange.verified}
+    for left in folder.glob("clusters-*"):  # of a search at another similarity that was killed
+        shutil.rmtree(left, ignore_errors=True)
     for family in folder.glob("signatures-*"):
         for own in family.iterdir():
             if family != signatures or own.name not in used:
