@@ -146,7 +146,7 @@ def _pairs(copies: Copies) -> str:
     if not chart:
         return soft("No two documents that differ are that similar, or nearly.")
     colour = f'<div class="legend">{key("pairs of documents", 0)}</div>'
-    return f'<div class="grid2"><div class="card">{colour}{chart}</div></div>'
+    return f'<div class="card half">{colour}{chart}</div>'
 
 
 def _side_by_side(corpus: Corpus, members: list[Member]) -> str:

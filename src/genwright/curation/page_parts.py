@@ -211,7 +211,7 @@ def reasons(corpus: Corpus, numbers: Numbers) -> str:
         " copies are looked for among the others. The last column counts all that break the rule,"
         " those that were dropped for an earlier one among them."
     )
-    heads = ("reason", "what must hold", "documents", "of all", "bytes", "break it")
+    heads = ("reason", "rule", "documents", "of all", "bytes", "break it")
     parts = [heading, note, table(heads, lines, 4)]
     parts.append("<h3>Examples, chosen by chance</h3>")
     for place, (reason, count) in enumerate(ordered[:EXPLAINED]):
@@ -269,17 +269,16 @@ def _histogram(spread: Spread, bins: Bins, rules: Sequence[Rule], column: Column
         Counts("kept", bins.kept.tolist(), COLOURS[SPLITS[0]], bins.zeros[0]),
         Counts("dropped", bins.dropped.tolist(), COLOURS[DROPPED], bins.zeros[1]),
     ]
-    bounds = []
-    for rule in rules:
-        if rule.at_least is not None:
-            name = f"at least {short(rule.at_least)}"
-            bounds.append(Bound(rule.at_least, name, rule.reason))
-        if rule.at_most is not None:
-            name = f"at most {short(rule.at_most)}"
-            bounds.append(Bound(rule.at_most, name, rule.reason))
     apart = "0" if sum(bins.zeros) else ""
     label = column.unit or column.name
-    chart = histogram(bins.edges.tolist(), counts, bounds, log=bins.log, label=label, apart=apart)
+    chart = histogram(
+        bins.edges.tolist(),
+        counts,
+        _bounds(rules, spread.whole),
+        log=bins.log,
+        label=label,
+        apart=apart,
+    )
     facts = []
     if spread.low <= spread.high:
         middle = spread.quantile(0.5)
@@ -288,6 +287,21 @@ def _histogram(spread: Spread, bins: Bins, rules: Sequence[Rule], column: Column
         kept, dropped = bins.missing
         facts.append(f"no value: {kept:,} kept, {dropped:,} dropped")
     return f'<div class="card">{heading}{chart}{soft(escape("; ".join(facts)))}</div>'
+
+
+def _bounds(rules: Sequence[Rule], whole: bool) -> list[Bound]:
+    """The bounds of rules as lines. whole: the values are whole numbers, and a line stands between
+    those that satisfy the rule and those that do not."""
+    away = 0.5 if whole else 0.0
+    bounds = []
+    for rule in rules:
+        if rule.at_least is not None:
+            name = f"at least {short(rule.at_least)}"
+            bounds.append(Bound(rule.at_least - away, name, rule.reason))
+        if rule.at_most is not None:
+            name = f"at most {short(rule.at_most)}"
+            bounds.append(Bound(rule.at_most + away, name, rule.reason))
+    return bounds
 
 
 def _value(value: float) -> str:

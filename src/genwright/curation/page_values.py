@@ -117,6 +117,7 @@ def _empty(edges: np.ndarray, log: bool) -> Bins:
 def _linear_edges(low: float, high: float, whole: bool) -> np.ndarray:
     """Edges from low to high; of whole numbers half way between them."""
     if whole:
+        low = math.floor(low)  # a bound need not be whole
         step = max(1, math.ceil((high - low + 1) / BINS))
         count = math.ceil((high - low + 1) / step)
         return low - 0.5 + step * np.arange(count + 1)

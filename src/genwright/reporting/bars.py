@@ -152,7 +152,10 @@ def _count_ticks(axes: _Axes) -> list[float]:
 
 def _value_ticks(axes: _Axes) -> list[float]:
     if not axes.log:
-        return ticks(axes.first, axes.last, 6)
+        found = ticks(axes.first, axes.last, 6)
+        if axes.first % 1 == 0.5:  # edges half way between whole numbers
+            found = [tick for tick in found if tick == round(tick)]
+        return found
     low = math.ceil(math.log10(axes.first) - 1e-9)
     high = math.floor(math.log10(axes.last) + 1e-9)
     step = max(1, (high - low) // 6)
