@@ -399,3 +399,34 @@ def test_attributes_and_rules_are_registered():
         rules = rules_of("text")[name]
         assert rules.attributes == ("quality",)
         assert {rule.attribute for rule in rules.rules} | set(rules.edits) <= names
+
+
+def test_the_bounds_of_repetition_are_those_of_table_a1():
+    most = {rule.attribute: rule.at_most for rule in rules_of("text")["gopher"].rules}
+    table = {
+        "duplicate-lines": 0.30,
+        "duplicate-paragraphs": 0.30,
+        "duplicate-line-characters": 0.20,
+        "duplicate-paragraph-characters": 0.20,
+        "top-2-gram": 0.20,
+        "top-3-gram": 0.18,
+        "top-4-gram": 0.16,
+        "duplicate-5-grams": 0.15,
+        "duplicate-6-grams": 0.14,
+        "duplicate-7-grams": 0.13,
+        "duplicate-8-grams": 0.12,
+        "duplicate-9-grams": 0.11,
+        "duplicate-10-grams": 0.10,
+    }
+    assert {name: most[name] for name in table} == table
+
+
+@pytest.mark.parametrize("n,enough", [(2, 40), (3, 69), (4, 105)])
+def test_gopher_drops_a_frequent_n_gram_above_its_bound(n, enough):
+    """An n-gram of 5 n characters ten times, among words of 10 characters: n = 2 is 100 of 500 with
+    40 of them, which is .20; n = 3 is 150 of 840, n = 4 is 200 of 1,250, which is .16."""
+    gram = " ".join(["abcde", "fghij", "klmno", "pqrst"][:n])
+    for others, drops in ((enough, False), (enough - 1, True)):
+        words = [f"filler{at:04}" for at in range(others)]
+        text = " ".join([f"{words[at]} {gram}" for at in range(10)] + words[10:])
+        assert (f"gopher.top-{n}-gram" in broken("gopher", text)) == drops
