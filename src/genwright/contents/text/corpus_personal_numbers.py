@@ -4,7 +4,9 @@
    `ipaddress` knows them; not those for documentation (RFC 5737, 3849), private ones (RFC 1918), or
    loopback. Four numbers that are all small, or of which the first two are, are a version or a
    section unless a word says that they are an address.
-2. Payment cards (ISO/IEC 7812): an issuer's prefix and its lengths, then Luhn's check digit.
+2. Payment cards (ISO/IEC 7812): an issuer's prefix and its lengths, then Luhn's check digit. 17 to
+   19 digits without a sign between them, which seeds and keys of tables have too, need a word
+   before them ("card", "Visa").
 3. IBAN (ISO 13616): the length of its country (registry of SWIFT), then the remainder 1 of 97.
 
 Worker processes import this module: it must not import torch.
