@@ -238,3 +238,21 @@ def test_workers_read_without_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\nTrue\nFalse False False\n", done.stderr
     assert settings_of("raw", "files") is Files
+
+
+def test_a_row_group_is_not_held_in_memory_as_a_whole(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pyarrow.table({"text": [os.urandom(16_384).hex() for _ in range(1500)]})
+    pyarrow.parquet.write_table(table, path, compression="none", use_dictionary=False)
+    assert pyarrow.parquet.read_metadata(path).num_row_groups == 1
+    size = path.stat().st_size
+    del table
+    pool = pyarrow.proxy_memory_pool(pyarrow.default_memory_pool())
+    usual = pyarrow.default_memory_pool()
+    pyarrow.set_memory_pool(pool)
+    try:
+        found = Files(path=str(path)).read(RawFile(str(path), "a.parquet"))
+        assert sum(1 for _ in found) == 1500
+    finally:
+        pyarrow.set_memory_pool(usual)
+    assert size > 48_000_000 and pool.max_memory() < 0.8 * size

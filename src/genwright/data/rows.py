@@ -2,8 +2,8 @@
 
 1. A row of .csv or .tsv is checked by `genwright.data.tables`.
 2. A row of jsonl is an object with the field, or a string; it must be I-JSON (RFC 7493).
-3. Parquet is read a row group at a time, with its checksums where it has some: what is damaged
-   costs the rest of its row group.
+3. Parquet is read a page at a time, with its checksums where it has some: what is damaged costs the
+   rest of its row group.
 
 Worker processes import this module: it must not import torch.
 """
@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 from genwright.data.tables import LONGEST, BadTable, Fault, Table
 
 _LISTED = 200  # characters of a list of names
+_READ = 1 << 20  # bytes of a Parquet file that are read at once
+_ROWS = 1024  # rows of it that are decoded at once, or fewer where they are long
+_DECODED = 8 << 20  # bytes of it that are decoded at once, about
 
 
 class Record(NamedTuple):
@@ -126,7 +129,13 @@ def of_parquet(
 
     with open(path, "rb") as file:
         try:
-            table = pyarrow.parquet.ParquetFile(file, page_checksum_verification=True)
+            table = pyarrow.parquet.ParquetFile(
+                file,
+                page_checksum_verification=True,
+                # a page at a time: row groups may have hundreds of megabytes
+                pre_buffer=False,
+                buffer_size=_READ,
+            )
             names = table.schema_arrow.names
         except Exception as error:  # pyarrow raises errors of many kinds for damaged files
             raise BadTable(
@@ -146,10 +155,13 @@ def _group_rows(table: Any, group: int, field: str, first: int) -> Iterator[Reco
     """The rows of one row group; `first` is the number of the first. What is damaged is one bad row
     that says up to where."""
     number = first
-    end = first + table.metadata.row_group(group).num_rows
+    facts = table.metadata.row_group(group)
+    end = first + facts.num_rows
     place = f"row group {group}"  # of what is damaged
+    fitting = _DECODED * facts.num_rows // max(facts.total_byte_size, 1)  # rows
+    rows = min(max(fitting, 1), _ROWS)
     try:
-        for batch in table.iter_batches(batch_size=1024, row_groups=[group], columns=[field]):
+        for batch in table.iter_batches(batch_size=rows, row_groups=[group], columns=[field]):
             for value in batch.column(0):
                 yield Record(number, f"row {number:,} (from 0)", _of_arrow(value, field))
                 number += 1
