@@ -144,6 +144,7 @@ def test_words_with_a_letter_and_stop_words():
     assert found["words-with-letter"] == 6 / 11
     assert found["stop-words"] == 2  # the, of
     assert of("other bean toe off sand thatch")["stop-words"] == 0
+    assert of("be\0 to")["stop-words"] == 1
 
 
 def test_duplicate_lines_and_paragraphs():
