@@ -29,7 +29,7 @@ from genwright.curation.look import dropped
 from genwright.curation.mix import counts_of
 from genwright.curation.page_copies import count_copies
 from genwright.curation.page_edits import SHOWN, EditKind, count_edits, shown_edit, shown_text
-from genwright.curation.page_numbers import FATES, numbers_of
+from genwright.curation.page_numbers import FATES, numbers_of, total
 from genwright.curation.page_parts import in_bytes
 from genwright.curation.page_values import Spread, bins_of
 from genwright.data.selection import selected, selections
@@ -478,3 +478,27 @@ def test_copies_are_those_of_plain_python(tmp_path):
 def test_a_corpus_whose_copies_were_not_looked_for_says_so(sources):
     folder, _ = sources
     assert "Copies were not looked for" in page_of(folder)
+
+
+def test_rules_over_labels_are_counted_with_what_the_source_says(tmp_path):
+    """What a text says of its licence counts; where it says none, the licence of its source."""
+    texts = ["SPDX-License-Identifier: GPL-3.0-only and words", "SPDX-License-Identifier: MIT"]
+    one_file(tmp_path / "a", "\n".join([*texts, "no licence is named here"]))
+    one_file(tmp_path / "b", "nothing is known of this one")
+    given = [
+        {"kind": "listed", "path": str(tmp_path / "a"), "licence": "MIT"},
+        {"kind": "listed", "path": str(tmp_path / "b")},
+    ]
+    own = recipe(None, sources=given, filters=[{"licence": "MIT"}], mix={"held_out": 0.0})
+    corpus, _ = build(own, tmp_path / "c", workers=1)
+    numbers = numbers_of(corpus)
+    assert numbers.breaking == {"licence.unknown": 1, "licence.not-allowed": 1}
+    found = {
+        value: total(fates).documents
+        for value, fates in numbers.by["measured licence_found"].items()
+    }
+    assert found == {"GPL-3.0-only": 1, "MIT": 1, "": 2}
+    html = page_of(tmp_path / "c")
+    assert "one of MIT<small>licence_found (SPDX expression" in html
+    assert "licence.unknown" in html
+    assert "By licence_found, as an attribute says it" in html

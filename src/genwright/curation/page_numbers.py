@@ -152,9 +152,8 @@ def numbers_of(corpus: Corpus) -> Numbers:
             for reason, own in by_reason.items():
                 found.breaking[reason] += _breaking(batch, own)
     for name, own in bounded.items():
-        found.bins[name] = bins_of(
-            found.spreads[name], own, columns_of(corpus.recipe.kind)[name][1]
-        )
+        _, column = columns_of(corpus.recipe.kind)[name]
+        found.bins[name] = bins_of(found.spreads[name], own, column)
     for shard in track(corpus.shards, "sorting values into bins"):
         for batch in batches(corpus, shard, (), list(bounded)):
             kept = batch["times"].to_numpy() > 0
@@ -206,14 +205,23 @@ def batches(
 
 def _breaking(batch: pa.Table, rules: Sequence[Rule]) -> int:
     """How many documents break one of the rules."""
-    broken = np.zeros(len(batch), bool)
     labels = {}
-    for name in DOCUMENT_LABELS:
-        labels[name] = np.array(batch[name].to_pylist(), dtype=object)
+    if any(rule.otherwise for rule in rules):
+        labels = {name: _labels(batch, name) for name in DOCUMENT_LABELS}
+    broken = np.zeros(len(batch), bool)
     for rule in rules:
-        values = batch[MEASURED + rule.attribute].to_numpy()
+        name = MEASURED + rule.attribute
+        if pa.types.is_floating(batch[name].type):
+            values = batch[name].to_numpy()
+        else:
+            values = _labels(batch, name)
         broken |= rule.breaks(rule.asked(values, labels))
     return int(broken.sum())
+
+
+def _labels(batch: pa.Table, name: str) -> np.ndarray:
+    """(documents,) of str objects."""
+    return np.array([value or "" for value in batch[name].to_pylist()], dtype=object)
 
 
 def _count(found: Numbers, batch: pa.Table) -> None:

@@ -167,7 +167,10 @@ def _fates_line(name: str, fates: Fates) -> list[str]:
 def in_words(corpus: Corpus, rule: Rule) -> str:
     """What a rule demands, with its bounds, as HTML."""
     _, column = columns_of(corpus.recipe.kind)[rule.attribute]
-    exactly = f"{rule.attribute} {bounds_of(rule)}"
+    exactly = rule.attribute
+    bounds = bounds_of(rule)
+    if bounds != rule.detail:  # of a rule without bounds they are its detail
+        exactly += f" {bounds}"
     about = _about(column)
     if about:
         exactly += f" ({about})"
