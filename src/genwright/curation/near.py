@@ -50,7 +50,7 @@ from genwright.data.workers import Work, parallel
 
 log = logging.getLogger(__name__)
 PERMUTATIONS = 126  # numbers of a sketch, at most
-PROCESS = 100e6  # bytes that a process takes before it works
+PROCESS = 110e6  # bytes that a process takes before it works
 LEAST = 16e6  # bytes that a job is given where the memory is less than that
 VERIFIED = f"verified-{VERSION}"  # the folder of similarities
 SMALL = 64 << 20  # bytes: less work is done in this process, for others take longer to start

@@ -20,7 +20,7 @@ import numpy as np
 
 from genwright.data.cache import writing
 
-HEAP = 31 << 20  # bytes
+HEAP = 8 << 20  # bytes; a batch takes less than twice that
 
 
 def keep_heap() -> None:
