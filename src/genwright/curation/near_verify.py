@@ -22,7 +22,7 @@ import numpy as np
 
 from genwright.curation.minhash import Shingles, jaccard, shingles
 from genwright.curation.near_pairs import PAIR, Exchange, opened
-from genwright.curation.near_signatures import pieces
+from genwright.curation.near_signatures import BYTES
 from genwright.curation.runs import array_in, count_in, keep_heap, records_in, whole_folder
 from genwright.curation.store import batches_of
 from genwright.data.workers import Work
@@ -188,8 +188,18 @@ def _texts(documents: Path, needed: np.ndarray) -> Iterator[list[str]]:
     for batch in batches_of(documents, ["text"]):
         here = np.flatnonzero(needed[row : row + len(batch)])
         row += len(batch)
-        if len(here):
-            yield from pieces(batch.column("text").take(here))
+        column = batch.column("text")
+        texts: list[str] = []
+        size = 0
+        for at in here.tolist():  # `take` would load all functions of Arrow, 60 MB
+            texts.append(column[at].as_py())
+            size += len(texts[-1])
+            if size >= BYTES:
+                yield texts
+                texts = []
+                size = 0
+        if texts:
+            yield texts
 
 
 class _Sets:
