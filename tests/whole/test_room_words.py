@@ -35,6 +35,7 @@ MAY_SAY = {
     # what a function of a person's own is given, for each kind that comes with the program
     "rewards/user_file.py": r"of music as scores, of images as tensors",
     "data/source_files.py": r"\.jpe?g|\.mid ",  # suffixes of files that are not read as text
+    "curation/sources/html.py": r"area base br col embed",  # elements of HTML that have no end
     "recipe/suggestions.py": r'^    "\w+": "\w+",$',  # what other programs call settings
     # an option of rich, and examples of what may be named
     "cli.py": r"emoji=False",

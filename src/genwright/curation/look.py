@@ -4,7 +4,6 @@ from."""
 from __future__ import annotations
 
 import heapq
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -328,8 +327,3 @@ def megabytes(count: float) -> str:
 def built(corpus: Corpus) -> Built:
     """The numbers of a corpus as its last mix left it. Raises GenwrightError."""
     return Built(corpus.folder, counts_of(corpus.folder), corpus.unread)
-
-
-def to_json(thing: Built) -> str:
-    """The numbers for another program."""
-    return json.dumps({"folder": str(thing.folder), **thing.counts, "unread": thing.unread})

@@ -150,7 +150,7 @@ def _rows(
 def _row(document: Document, source: str, file: str, file_digest: str) -> dict[str, Any]:
     text = document.text.encode("utf-8", "surrogatepass")
     content = hashlib.sha256(document.data or text).digest()
-    place = json.dumps([source, file, document.place]).encode()
+    place = json_text([source, file, document.place]).encode()
     return {
         "id": hashlib.blake2b(content + place, digest_size=16).digest(),
         "content": content,
