@@ -14,6 +14,7 @@ from genwright.core.content import Drawn
 from genwright.core.parameters import parameters_named
 from genwright.curation.build import build, open_corpus, read_corpus_recipe, remix
 from genwright.curation.engines import Engine
+from genwright.curation.groups import Clusters, clusters
 from genwright.curation.look import Built, Dropped, Trace, built, dropped, trace
 from genwright.curation.page import PAGE, write_page
 from genwright.recipe.schema import Recipe
@@ -158,6 +159,12 @@ def data_dropped(corpus: str | Path, *, reason: str = "", n: int = 20) -> Droppe
     """Documents of a corpus that were dropped, by chance. Printable. reason: one, or a set of
     rules; "": all. Raises GenwrightError."""
     return dropped(open_corpus(corpus), reason, n)
+
+
+def data_clusters(corpus: str | Path, *, similarity: float | None = None, n: int = 5) -> Clusters:
+    """The largest clusters of copies in a corpus. Printable. similarity: another one than that of
+    its recipe, from what is stored. Raises GenwrightError."""
+    return clusters(open_corpus(corpus), similarity, n)
 
 
 def data_trace(corpus: str | Path, document: str) -> Trace:

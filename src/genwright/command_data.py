@@ -97,6 +97,21 @@ def data_dropped(
     print(api.data_dropped(corpus, reason=reason, n=n))
 
 
+@data_app.command("clusters")
+def data_clusters(
+    corpus: CorpusFolder,
+    similarity: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Another than the recipe's; nothing is computed again."),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", "--clusters", min=1, help="How many.")] = 5,
+) -> None:
+    """Copies: how many there are, and the largest clusters of them."""
+    from genwright import api
+
+    print(api.data_clusters(corpus, similarity=similarity, n=n))
+
+
 @data_app.command("trace")
 def data_trace(
     corpus: CorpusFolder,

@@ -6,17 +6,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from genwright.core.files import read_json
 from genwright.core.progress import track
 from genwright.curation.build import Corpus
 from genwright.curation.copies import CLUSTERS, EXACT, NEAR, NEAR_FOLDER, PAIRS
+from genwright.curation.groups import STAYS, Member, largest
 from genwright.curation.look import row_of, where
 from genwright.curation.page_edits import edits_in, shown_text
 from genwright.curation.page_numbers import ROWS, Count, Numbers
@@ -27,19 +26,6 @@ from genwright.reporting.svg import key
 
 STEP = 0.01  # of similarity, in the histogram
 LARGEST = 5  # clusters that are shown
-STAYS = "kept"  # kind of a member that is no copy
-
-
-class Member(NamedTuple):
-    """A document of a cluster. kept: the id of the document that it is a copy of; its own where it
-    is none. similarity: to that one. kind: kept, exact or near."""
-
-    id: bytes
-    shard: str
-    row: int
-    kept: bytes
-    similarity: float
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -70,31 +56,7 @@ def count_copies(corpus: Corpus) -> Copies | None:
             bins += np.bincount(places, minlength=len(bins))
     found = np.flatnonzero(bins)
     first = min([*found.tolist(), round(facts["similarity"] / STEP)])
-    return Copies(facts, first * STEP, bins[first:], _largest(corpus))
-
-
-def _largest(corpus: Corpus) -> list[list[Member]]:
-    """The members of the clusters with the most copies, most first."""
-    names = np.zeros(0, np.uint64)
-    counts = np.zeros(0, np.int64)
-    with pq.ParquetFile(corpus.folder / CLUSTERS) as file:
-        for batch in file.iter_batches(ROWS, columns=["cluster", "kind"]):
-            is_copy = pc.not_equal(pc.cast(batch["kind"], pa.string()), STAYS)
-            own = batch["cluster"].filter(is_copy).to_numpy()
-            every = np.concatenate([names, own])
-            weights = np.concatenate([counts, np.ones(len(own), np.int64)])
-            names, places = np.unique(every, return_inverse=True)
-            counts = np.bincount(places, weights, minlength=len(names)).astype(np.int64)
-    order = np.lexsort((names, -counts))[:LARGEST]
-    chosen = names[order].tolist()
-    members: dict[int, list[Member]] = {cluster: [] for cluster in chosen}
-    with pq.ParquetFile(corpus.folder / CLUSTERS) as file:
-        for batch in file.iter_batches(ROWS):
-            wanted = pc.is_in(batch["cluster"], value_set=pa.array(chosen, pa.uint64()))
-            for row in batch.filter(wanted).to_pylist():
-                cluster = row.pop("cluster")
-                members[cluster].append(Member(**row))
-    return list(members.values())
+    return Copies(facts, first * STEP, bins[first:], largest(corpus.folder / CLUSTERS, LARGEST))
 
 
 # ---- as HTML
