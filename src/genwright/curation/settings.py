@@ -33,7 +33,8 @@ class Near(Settings):
     recall: float = Field(0.95, gt=0, lt=1)
     """Share of the near copies of exactly that similarity that are to be found, expected."""
     memory: float = Field(1e9, ge=1e6)
-    """Bytes that finding them may take, about, in all processes together."""
+    """Bytes that finding them may take, about, in all processes together; a process needs 125 MB
+    whatever is asked for."""
 
 
 class Mix(Settings):
