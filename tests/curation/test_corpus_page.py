@@ -34,6 +34,7 @@ from genwright.curation.page_parts import in_bytes
 from genwright.curation.page_values import Spread, bins_of
 from genwright.data.selection import selected, selections
 from pages import Page
+from rooms_here import needs
 
 
 def page_of(folder) -> str:
@@ -480,6 +481,7 @@ def test_a_corpus_whose_copies_were_not_looked_for_says_so(sources):
     assert "Copies were not looked for" in page_of(folder)
 
 
+@needs("text")
 def test_rules_over_labels_are_counted_with_what_the_source_says(tmp_path):
     """What a text says of its licence counts; where it says none, the licence of its source."""
     texts = ["SPDX-License-Identifier: GPL-3.0-only and words", "SPDX-License-Identifier: MIT"]

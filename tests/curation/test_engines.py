@@ -16,6 +16,7 @@ from genwright.core.errors import GenwrightError
 from genwright.curation.build import build
 from genwright.curation.engines import engine
 from genwright.data.workers import Work
+from rooms_here import needs
 
 SOURCES = [{"kind": "files", "path": "raw", "name": "notes"}]
 
@@ -49,6 +50,7 @@ def alone(raw, tmp_path_factory):
     return bytes_of(made.folder)
 
 
+@needs("text")
 def test_two_processes_make_the_same(tmp_path, alone):
     build(plain(), tmp_path / "c", workers=2)
     assert bytes_of(tmp_path / "c") == alone
@@ -71,6 +73,7 @@ def ray():
     ray.shutdown()
 
 
+@needs("text")
 def test_ray_makes_the_same(tmp_path, alone, ray):
     build(plain(), tmp_path / "c", workers=2, by="ray")
     assert bytes_of(tmp_path / "c") == alone
