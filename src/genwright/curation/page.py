@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 
 from genwright.core.errors import GenwrightError
-from genwright.core.files import write_whole
 from genwright.core.version import __version__
 from genwright.curation.attributes import needed
 from genwright.curation.build import Corpus, dumped
@@ -37,8 +36,8 @@ from genwright.curation.page_parts import (
 )
 from genwright.curation.settings import CorpusRecipe, Filter, Mix, Near
 from genwright.data.cache import SPLITS
+from genwright.reporting import page
 from genwright.reporting.fragments import alarms, recipe_of, soft, table_of, tile
-from genwright.reporting.page import document
 from genwright.reporting.svg import short
 
 PAGE = "report.html"
@@ -57,14 +56,7 @@ def write_page(corpus: Corpus, path: Path) -> Path:
     copies = count_copies(mixed)
     _check(corpus, numbers, edits, counts)
     found = _Found(mixed, numbers, edits, copies, counts.get("crossing", 0))
-    page = document(f"{recipe.name} - genwright", _body(found, _remarks(corpus, recipe)))
-    try:
-        write_whole(path, page)
-    except OSError as problem:
-        raise GenwrightError(
-            f"{path} cannot be written ({problem.strerror})", "choose another place with --output"
-        ) from problem
-    return path
+    return page.write(path, recipe.name, _body(found, _remarks(corpus, recipe)))
 
 
 def _as_mixed(recipe: CorpusRecipe, counts: Mapping[str, Any]) -> CorpusRecipe:

@@ -10,7 +10,7 @@ Worker processes import this module: it must not import torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from genwright.core.corpus import Document, RawFile, Unread
 from genwright.core.errors import GenwrightError
@@ -18,7 +18,7 @@ from genwright.core.files import irregular, stamp_of
 from genwright.data import readers, rows
 from genwright.data.encodings import NotText, as_utf8, checked
 from genwright.data.rows import Record, first_line
-from genwright.data.source_files import SourceFile
+from genwright.data.source_files import SourceFile, collect
 from genwright.data.tables import BadTable, Fault, Table
 
 MEGABYTE = 1 << 20
@@ -32,12 +32,18 @@ class Unreadable(Exception):
     """What is wrong with a file or an entry, to follow its name."""
 
 
-def raw_files(found: Iterable[SourceFile], what: str, path: str | tuple[str, ...]) -> list[RawFile]:
-    """Files as raw files, sorted by name. what: they hold, in the plural; path: that they were
-    looked for in. Raises GenwrightError where there is none."""
-    files = [RawFile(file.path, file.name) for file in found]
+def found_at(
+    path: str | tuple[str, ...], wanted: Callable[[str], bool], what: str
+) -> list[RawFile]:
+    """The files that the path of a source means, and the folders that cannot be listed, which its
+    reader then names. wanted: which files of a folder; what: they hold, in the plural. Raises
+    GenwrightError for a path that is not there, and where there is no file."""
+    paths = (path,) if isinstance(path, str) else path
+    closed: list[SourceFile] = []
+    found = collect(paths, wanted, closed=closed, where="the path of a source")
+    files = [RawFile(file.path, file.name) for file in (*found, *closed)]
     if not files:
-        named = path if isinstance(path, str) else ", ".join(path)
+        named = ", ".join(paths)
         raise GenwrightError(f"the source {named} holds no {what}", "give another path or kind")
     return sorted(files, key=_name)
 

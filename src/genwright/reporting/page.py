@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from genwright.core.content import Section
+from genwright.core.errors import GenwrightError
+from genwright.core.files import write_whole
 from genwright.data.own_output import GENERATOR
 from genwright.evaluation.figure import Figure
 from genwright.reporting.lead import Lead
@@ -64,6 +67,18 @@ def document(title: str, body: str) -> str:
         f'<!doctype html>\n<html lang="en"><head>{head}</head>\n'
         f"<body><main>\n{body}\n</main></body></html>\n"
     )
+
+
+def write(path: Path, title: str, body: str) -> Path:
+    """Writes a page as one file, whole or not at all. Raises GenwrightError where it cannot be
+    written."""
+    try:
+        write_whole(path, document(f"{title} - genwright", body))
+    except OSError as problem:
+        raise GenwrightError(
+            f"{path} cannot be written ({problem.strerror})", "choose another place with --output"
+        ) from problem
+    return path
 
 
 def rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -14,12 +14,12 @@ from typing import Any
 
 from genwright.core.content import Section
 from genwright.core.errors import GenwrightError
-from genwright.core.files import write_whole
+from genwright.reporting import page
 from genwright.reporting.curves import curves
 from genwright.reporting.figure_table import figure_table
 from genwright.reporting.fragments import alarms, chip, headed, recipe_of, table_of
 from genwright.reporting.head import head
-from genwright.reporting.page import RunData, document
+from genwright.reporting.page import RunData
 from genwright.reporting.provenance import differences
 
 
@@ -28,16 +28,8 @@ def write_report(runs: Sequence[RunData], path: str | Path) -> Path:
     or where it cannot be written."""
     if not runs:
         raise GenwrightError("a report needs a run", "name at least one run's folder")
-    path = Path(path)
     title = _title([run.name for run in runs])
-    page = document(f"{title} - genwright", _body(runs, title))
-    try:
-        write_whole(path, page)
-    except OSError as problem:
-        raise GenwrightError(
-            f"{path} cannot be written ({problem.strerror})", "choose another place with --output"
-        ) from problem
-    return path
+    return page.write(Path(path), title, _body(runs, title))
 
 
 def _title(names: Sequence[str]) -> str:

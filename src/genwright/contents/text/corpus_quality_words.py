@@ -105,12 +105,14 @@ def word_list_attributes(listed: WordList) -> Attributes:
 
 
 def _measured(listed: WordList, texts: Sequence[str]) -> dict[str, Any]:
+    """See `word_list_attributes`; a text without a word has no share."""
     counts = [listed.occurrences(text) for text in texts]
-    table = np.array(counts, float).reshape(-1, 3)  # occurrences, words inside, words
-    shares = np.full(len(table), math.nan)
-    np.divide(table[:, 1], table[:, 2], out=shares, where=table[:, 2] > 0)
+    table = np.array(counts, float).reshape(-1, 3)
+    occurrences, inside, words = table.T
+    shares = np.full(len(texts), math.nan)
+    np.divide(inside, words, out=shares, where=words > 0)
     name = f"words-{listed.digest}"
-    return {f"{name}-occurrences": table[:, 0], f"{name}-share": shares}
+    return {f"{name}-occurrences": occurrences, f"{name}-share": shares}
 
 
 def rules_of_list(option: str) -> RuleSet:

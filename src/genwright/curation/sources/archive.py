@@ -26,12 +26,12 @@ from genwright.curation.raw import (
     Found,
     Unreadable,
     documents_of,
+    found_at,
     guarded,
     named,
-    raw_files,
 )
 from genwright.data.readers import kind_of
-from genwright.data.source_files import BINARY, SourceFile, collect, is_text
+from genwright.data.source_files import BINARY, is_text
 
 SINGLE = "single"
 
@@ -95,10 +95,7 @@ class Archive(Settings, family="raw"):
     def find(self) -> list[RawFile]:
         """The archives, and the folders that cannot be listed, which `read` then names. Raises
         GenwrightError for a path that is not there, and where there is no archive."""
-        paths = (self.path,) if isinstance(self.path, str) else self.path
-        closed: list[SourceFile] = []
-        found = collect(paths, _is_wanted, closed=closed, where="the path of a source")
-        return raw_files([*found, *closed], "archive", self.path)
+        return found_at(self.path, _is_wanted, "archive")
 
     def read(self, file: RawFile) -> Iterator[Found]:
         """The documents of an archive, in the order of its entries."""

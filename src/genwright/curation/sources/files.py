@@ -14,9 +14,9 @@ from pydantic import Field
 
 from genwright.core.corpus import RawFile
 from genwright.core.registry import Settings
-from genwright.curation.raw import LONGEST, Found, documents_of, guarded, of_parquet, raw_files
+from genwright.curation.raw import LONGEST, Found, documents_of, found_at, guarded, of_parquet
 from genwright.data.readers import kind_of, raw_chunks
-from genwright.data.source_files import SourceFile, collect, is_text
+from genwright.data.source_files import is_text
 
 
 class Files(Settings, family="raw", default=True):
@@ -34,10 +34,7 @@ class Files(Settings, family="raw", default=True):
     def find(self) -> list[RawFile]:
         """The files, and the folders that cannot be listed, which `read` then names. Raises
         GenwrightError for a path that is not there, and where there is no file."""
-        paths = (self.path,) if isinstance(self.path, str) else self.path
-        closed: list[SourceFile] = []
-        found = collect(paths, is_text, closed=closed, where="the path of a source")
-        return raw_files([*found, *closed], "text", self.path)
+        return found_at(self.path, is_text, "text")
 
     def read(self, file: RawFile) -> Iterator[Found]:
         """The documents of a file, in order."""

@@ -24,10 +24,10 @@ from pydantic import Field
 from genwright.core.corpus import Document, RawFile
 from genwright.core.errors import optional
 from genwright.core.registry import Settings
-from genwright.curation.raw import MEGABYTE, Found, Unreadable, guarded, raw_files
+from genwright.curation.raw import MEGABYTE, Found, Unreadable, found_at, guarded
 from genwright.data.encodings import NAMES, encoding_of
 from genwright.data.readers import MARK, raw_chunks, suffix_of
-from genwright.data.source_files import SourceFile, collect, may_be_read
+from genwright.data.source_files import may_be_read
 
 SUFFIXES = frozenset((".html", ".htm", ".xhtml", ".shtml"))
 DEEPEST = 1000  # elements in one another; browsers stop at about 500
@@ -99,10 +99,7 @@ class Html(Settings, family="raw"):
         """The pages, and the folders that cannot be listed, which `read` then names. Raises
         GenwrightError for a path that is not there, and where there is no page."""
         _resiliparse()
-        paths = (self.path,) if isinstance(self.path, str) else self.path
-        closed: list[SourceFile] = []
-        found = collect(paths, _is_page, closed=closed, where="the path of a source")
-        return raw_files([*found, *closed], "web page", self.path)
+        return found_at(self.path, _is_page, "web page")
 
     def read(self, file: RawFile) -> Iterator[Found]:
         """The main text of a page. Raises GenwrightError where resiliparse is not installed."""
