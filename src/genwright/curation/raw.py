@@ -41,9 +41,15 @@ def found_at(
     paths = (path,) if isinstance(path, str) else path
     closed: list[SourceFile] = []
     found = collect(paths, wanted, closed=closed, where="the path of a source")
-    files = [RawFile(file.path, file.name) for file in (*found, *closed)]
+    return raw_files([*found, *closed], what, path)
+
+
+def raw_files(found: Iterable[SourceFile], what: str, path: str | tuple[str, ...]) -> list[RawFile]:
+    """Files as raw files, sorted by name. what: they hold, in the plural; path: that they were
+    looked for in. Raises GenwrightError where there is none."""
+    files = [RawFile(file.path, file.name) for file in found]
     if not files:
-        named = ", ".join(paths)
+        named = path if isinstance(path, str) else ", ".join(path)
         raise GenwrightError(f"the source {named} holds no {what}", "give another path or kind")
     return sorted(files, key=_name)
 
