@@ -79,6 +79,7 @@ def commented(text, sign="# "):
     [
         (MIT, "MIT"),
         (commented(MIT), "MIT"),
+        (MIT.replace("this permission notice", "this permission notice (and the next)"), "MIT"),
         ("/*\n" + commented(MIT, " * ") + "*/", "MIT"),
         (BSD_2 + BSD_END, "BSD-2-Clause"),
         (BSD_2 + BSD_CLAUSE_3 + BSD_END, "BSD-3-Clause"),

@@ -24,14 +24,15 @@ KEPT = 128  # hashes of a licence, at most
 SHARE = 0.75  # of a fingerprint that must be there
 _WORD = re.compile(r"[a-z0-9]+")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio
-# licence -> (words, licence where the words are not there, where they are)
+# licence -> (words, the licence that it is where these words are there). Short, for people put
+# words in between: "this permission notice (including the next paragraph) shall be included"
 _TOLD_APART: dict[str, tuple[tuple[str, str], ...]] = {
     "BSD-2-Clause": (
         ("advertising materials mentioning features", "BSD-4-Clause"),
         ("to endorse or promote products derived from this software", "BSD-3-Clause"),
     ),
-    "0BSD": (("copyright notice and this permission notice appear in all", "ISC"),),
-    "MIT-0": (("notice and this permission notice shall be included", "MIT"),),
+    "0BSD": (("copyright notice and this permission notice appear", "ISC"),),
+    "MIT-0": (("copyright notice and this permission notice", "MIT"),),
     "GPL-3.0-only": (("gnu affero general public license version 3", "AGPL-3.0-only"),),
 }
 # of these only the one stays of which most is there: each holds much of the others
