@@ -109,6 +109,7 @@ NOT_FOUND = [
     "version 1.2.3.4, v10.20.30.40, package==1.22.33.44, 120.0.6099.109, 1.2.3-4.5",
     "192.168.1.1 10.0.0.1 127.0.0.1 172.16.0.9 203.0.113.7 255.255.255.255 224.0.0.1 300.1.2.3",
     "OID 1.3.6.1.4.1, 2.5.4.3; section 3.2.1.4",
+    '<path d="M4.7 4.1 2.15A4.01 4.01 0 0111 18c0 1.52-.87 2.83-2.12 3.51.98.32 2.03.5 3.11.5z">',
     "::1 fe80::1 2001:db8::1 std::abs(x) a[1::2] x[2001::2] 12:30:45 00:1b:44:11:3a:b7",
     "d41d8cd98f00b204e9800998ecf8427e da39a3ee5e6b4b0d3255bfef95601890afd80709",
     "sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -317,3 +318,9 @@ def test_worker_processes_find_without_torch():
         "found('a@b.de'); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_addresses_in_a_row_of_addresses_are_found() -> None:
+    text = "load 1.25 74.125.79.104 74.125.79.105 74.125.79.106 0.75"
+    listed = [text[hit.start : hit.stop] for hit in found(text)]
+    assert listed == ["74.125.79.104", "74.125.79.105", "74.125.79.106"]

@@ -38,6 +38,9 @@ _ADDRESS = re.compile(
 _SUFFIX = re.compile(
     r"\.in-addr|[-+]?[A-Za-z_]|[-+][0-9]|\.(?:[0-9]|tar|zip|whl|dll|so|exe|jar|deb|rpm)"
 )
+# drawings of SVG run numbers together: "-2.12 3.51.98.32 2.03.5" are seven
+_DECIMAL_BEFORE = re.compile(r"(?<![0-9.])[0-9]*\.[0-9]+[ ,]\Z")
+_DECIMAL_AFTER = re.compile(r"[ ,]-?[0-9]*\.[0-9]+(?:\.[0-9]+)?(?![0-9]|\.[0-9])")
 _IPV6_MIDDLE = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _IPV6_SIGNS = frozenset("0123456789abcdefABCDEF:.")
 
@@ -111,6 +114,8 @@ def _is_address_v4(text: str, start: int, stop: int) -> bool:
         return False
     front = before(text, start)
     if _VERSION.search(front):
+        return False
+    if _DECIMAL_BEFORE.search(front) and _DECIMAL_AFTER.match(text, stop):
         return False
     first, second, *_ = address.packed
     is_like_version = max(address.packed) <= SMALL or (first <= 9 and second <= 19)
