@@ -12,11 +12,6 @@ from typing import Any
 
 from genwright.core.content import Drawn
 from genwright.core.parameters import parameters_named
-from genwright.curation.build import build, open_corpus, read_corpus_recipe, remix
-from genwright.curation.engines import Engine
-from genwright.curation.groups import Clusters, clusters
-from genwright.curation.look import Built, Dropped, Trace, built, dropped, trace
-from genwright.curation.page import PAGE, write_page
 from genwright.recipe.schema import Recipe
 from genwright.rewards.alarm import ending
 from genwright.rewards.check import Check, check
@@ -118,59 +113,6 @@ def reward_frontier(
     measures what needs no training. Raises GenwrightError."""
     words = [reward] if isinstance(reward, str) else reward
     return frontier(run, kl, best_of, n, train, quiet, words)
-
-
-def data_build(
-    recipe: str | Path,
-    *,
-    corpus: str | Path | None = None,
-    limit: int | None = None,
-    workers: int = 0,
-    engine: Engine = "local",
-) -> Built:
-    """Makes a corpus of raw files, or brings it up to date. Printable.
-
-    recipe: a file like corpus.yaml, or a corpus. corpus: its folder (default corpora/NAME, or the
-    corpus that was given). limit: documents of a shard, at most. workers: processes, 0: one a core.
-    engine: "local", or "ray" (tasks of Ray). Raises GenwrightError."""
-    settings = read_corpus_recipe(recipe)
-    folder = Path(corpus or Path("corpora") / settings.name)
-    if corpus is None and Path(recipe).is_dir():
-        folder = Path(recipe)
-    made, _ = build(settings, folder, workers, limit, engine)
-    return built(made)
-
-
-def data_mix(corpus: str | Path, *, workers: int = 0, engine: Engine = "local") -> Built:
-    """Decides again what of a corpus is trained on, by its corpus.yaml as it is now. Printable.
-    Raises GenwrightError."""
-    made = open_corpus(corpus)
-    remix(made, workers, engine)
-    return built(made)
-
-
-def data_report(corpus: str | Path, output: str | Path | None = None) -> Path:
-    """Writes a page about a corpus, as its last mix left it, and returns its path. output: default
-    CORPUS/report.html. Raises GenwrightError."""
-    return write_page(open_corpus(corpus), Path(output or Path(corpus) / PAGE))
-
-
-def data_dropped(corpus: str | Path, *, reason: str = "", n: int = 20) -> Dropped:
-    """Documents of a corpus that were dropped, by chance. Printable. reason: one, or a set of
-    rules; "": all. Raises GenwrightError."""
-    return dropped(open_corpus(corpus), reason, n)
-
-
-def data_clusters(corpus: str | Path, *, similarity: float | None = None, n: int = 5) -> Clusters:
-    """The largest clusters of copies in a corpus. Printable. similarity: another one than that of
-    its recipe, from what is stored. Raises GenwrightError."""
-    return clusters(open_corpus(corpus), similarity, n)
-
-
-def data_trace(corpus: str | Path, document: str) -> Trace:
-    """Where a document of a corpus comes from. Printable. document: its id, or SHARD:ROW. Raises
-    GenwrightError."""
-    return trace(open_corpus(corpus), document)
 
 
 def named_again(folders: Sequence[str | Path], reward: str | Sequence[str]) -> list[Run]:

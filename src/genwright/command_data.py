@@ -47,11 +47,11 @@ def data_build(
     quiet: Quiet = False,
 ) -> None:
     """Make a corpus, or bring it up to date: only what is missing is done."""
-    from genwright import api
+    from genwright import api_data
     from genwright.core import progress
 
     with progress.showing(quiet):
-        found = api.data_build(
+        found = api_data.data_build(
             recipe, corpus=corpus, limit=limit, workers=workers, engine=engine.value
         )
     print(found)
@@ -60,11 +60,11 @@ def data_build(
 @data_app.command("mix")
 def data_mix(corpus: CorpusFolder, workers: Workers = 0, quiet: Quiet = False) -> None:
     """Decide again what is trained on, after corpus.yaml in it was edited."""
-    from genwright import api
+    from genwright import api_data
     from genwright.core import progress
 
     with progress.showing(quiet):
-        found = api.data_mix(corpus, workers=workers)
+        found = api_data.data_mix(corpus, workers=workers)
     print(found)
 
 
@@ -75,11 +75,11 @@ def data_report(
     quiet: Quiet = False,
 ) -> None:
     """Write an HTML page about a corpus: what became of everything, and why."""
-    from genwright import api
+    from genwright import api_data
     from genwright.core import progress
 
     with progress.showing(quiet):
-        written = api.data_report(corpus, output)
+        written = api_data.data_report(corpus, output)
     print(f"{written}: written")
 
 
@@ -92,9 +92,9 @@ def data_dropped(
     n: Annotated[int, typer.Option("-n", "--documents", min=1, help="How many.")] = 20,
 ) -> None:
     """Documents that were dropped, by chance, each with the value that was out of bounds."""
-    from genwright import api
+    from genwright import api_data
 
-    print(api.data_dropped(corpus, reason=reason, n=n))
+    print(api_data.data_dropped(corpus, reason=reason, n=n))
 
 
 @data_app.command("clusters")
@@ -107,9 +107,9 @@ def data_clusters(
     n: Annotated[int, typer.Option("-n", "--clusters", min=1, help="How many.")] = 5,
 ) -> None:
     """Copies: how many there are, and the largest clusters of them."""
-    from genwright import api
+    from genwright import api_data
 
-    print(api.data_clusters(corpus, similarity=similarity, n=n))
+    print(api_data.data_clusters(corpus, similarity=similarity, n=n))
 
 
 @data_app.command("trace")
@@ -121,6 +121,6 @@ def data_trace(
     ],
 ) -> None:
     """Where a document comes from, down to the raw file, and what became of it."""
-    from genwright import api
+    from genwright import api_data
 
-    print(api.data_trace(corpus, document))
+    print(api_data.data_trace(corpus, document))

@@ -2,6 +2,8 @@
 reason, and what was stopped, changed or built by other numbers of workers gives the same."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -259,3 +261,17 @@ def test_a_corpus_that_holds_nothing_out_says_what_to_change(tmp_path):
     settings = {"data.path": str(corpus.folder), "data.cache": str(tmp_path / "cache")}
     with pytest.raises(GenwrightError, match="nothing of the corpus is held out; change mix.held"):
         genwright.inspect("code", **{**settings, "data.source": "files", "codec": "bytes"})
+
+
+def test_a_setting_in_the_wrong_place_is_named_with_the_right_one(tmp_path):
+    words = "name: mine\nsources: [{kind: listed, path: x}]\nheld_out: 0.1\n"
+    (tmp_path / "corpus.yaml").write_text(words)
+    with pytest.raises(GenwrightError, match="held_out is not a setting") as raised:
+        read_corpus_recipe(tmp_path / "corpus.yaml")
+    assert "mix.held_out" in raised.value.remedy
+
+
+def test_building_needs_no_torch():
+    """To import torch takes longer than to build a corpus again that hardly changed."""
+    code = "import genwright.api_data, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)

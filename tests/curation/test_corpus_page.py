@@ -12,7 +12,7 @@ from corpora import write_files
 from test_build import recipe
 
 from commands import command
-from genwright import api
+from genwright import api_data
 from genwright.core.corpus import (
     Attributes,
     Column,
@@ -38,7 +38,7 @@ from rooms_here import needs
 
 
 def page_of(folder) -> str:
-    html = api.data_report(folder).read_text(encoding="utf-8")
+    html = api_data.data_report(folder).read_text(encoding="utf-8")
     assert "script" not in Page(html).tags  # which also checks that tags nest
     return html
 
@@ -290,12 +290,12 @@ def test_a_corpus_of_one_document_and_no_rule(tmp_path):
 
 def test_a_corpus_without_a_mix_is_refused(tmp_path):
     with pytest.raises(GenwrightError, match="is no corpus"):
-        api.data_report(tmp_path)
+        api_data.data_report(tmp_path)
     one_file(tmp_path / "raw", "too short\n")
     with pytest.raises(GenwrightError, match="is left to train on"):
         build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
     with pytest.raises(GenwrightError, match="has no mix yet"):
-        api.data_report(tmp_path / "c")
+        api_data.data_report(tmp_path / "c")
 
 
 def test_a_thousand_reasons_are_all_counted(tmp_path):
@@ -349,7 +349,7 @@ def test_a_mix_of_other_documents_is_refused(sources):
     counts = counts_of(folder)
     path.write_text(json.dumps(counts | {"documents": counts["documents"] + 1}))
     with pytest.raises(GenwrightError, match="its documents are 211, and there are 210"):
-        api.data_report(folder)
+        api_data.data_report(folder)
 
 
 @pytest.mark.parametrize("seed", range(4))

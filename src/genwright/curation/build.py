@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from genwright.curation.settings import CorpusRecipe, Source
 from genwright.curation.store import UNIT, WRITE, Shard, key_of
 from genwright.data.cache import grouped, writing
 from genwright.data.scans import digests, roots_of
-from genwright.recipe.schema import build as settings_from
+from genwright.recipe.refusals import dotted_names
+from genwright.recipe.settings import settings_from
 from genwright.recipe.yaml_text import read_yaml, write_yaml
 
 log = logging.getLogger(__name__)
@@ -68,8 +70,12 @@ def read_corpus_recipe(path: str | Path) -> CorpusRecipe:
         ) from None
     values = read_yaml(text, str(file))
     values.setdefault("name", file.parent.name if file.name == RECIPE else file.stem)
-    recipe: CorpusRecipe = settings_from(CorpusRecipe, values, "")
+    recipe: CorpusRecipe = settings_from(CorpusRecipe, values, "", _every_setting)
     return recipe
+
+
+def _every_setting() -> Iterator[str]:
+    yield from dotted_names(CorpusRecipe)
 
 
 def open_corpus(folder: str | Path) -> Corpus:

@@ -19,7 +19,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
-    ValidationError,
     ValidationInfo,
     model_validator,
 )
@@ -29,9 +28,10 @@ from genwright.core.registry import CodecSettings, Settings, default_kind, kinds
 from genwright.data.settings import DataSettings
 from genwright.models.settings import NetworkSettings
 from genwright.recipe.overrides import override_all, value_at
-from genwright.recipe.refusals import dotted_names, refusal
+from genwright.recipe.refusals import dotted_names
+from genwright.recipe.settings import settings_from
 from genwright.recipe.shipped import values_of
-from genwright.recipe.words import Word, read_words
+from genwright.recipe.words import Word
 from genwright.recipe.yaml_text import write_yaml
 from genwright.training.settings import Training, Watching
 
@@ -46,14 +46,7 @@ BASES: dict[str, type[Settings]] = {
 def build(cls: type[BaseModel], values: Any, where: str) -> Any:
     """An instance of a settings class. Raises GenwrightError that names the dotted setting, `where`
     being the class's own place."""
-    if not isinstance(values, Mapping):
-        raise GenwrightError(
-            f"{where or 'the recipe'} is {values!r}", "write settings as key: value, one a line"
-        )
-    try:
-        return cls.model_validate(read_words(cls, values, where))
-    except ValidationError as error:
-        raise refusal(cls, error, where, _everywhere) from None
+    return settings_from(cls, values, where, _everywhere)
 
 
 def _part(family: str, value: Any, where: str) -> Any:
