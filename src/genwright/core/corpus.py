@@ -1,8 +1,9 @@
 """The words that a corpus is made of, as types: raw files, documents, attributes, edits, rules.
 
 1. A raw source finds files and reads documents out of them; what it cannot read it names.
-2. Attributes are computed of documents, once, and kept beside them: numbers, labels, or edits. A
-   document is never rewritten: an edit says what stands in place of some of its characters.
+2. Attributes are computed of documents, once, and kept beside them: numbers, labels, edits, notes.
+   A document is never rewritten: an edit says what stands in place of some of its characters. What
+   attributes need that is computed once a corpus (`Preparation`) is kept beside them, too.
 3. A rule is an attribute with bounds. Which rules hold is decided last, so that a bound changes
    without anything being computed again.
 
@@ -14,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from genwright.core.registry import kinds, register
+from genwright.core.registry import Settings, kinds, register
 
 
 class RawFile(NamedTuple):
@@ -73,13 +75,17 @@ class Edit(NamedTuple):
     text: str
 
 
-Kind = Literal["number", "label", "edits"]
+Kind = Literal["number", "label", "edits", "note"]
+# contents of documents (of text: str) -> name of a column -> (documents,) float64, or a list of
+# labels or notes, or a list of lists of `Edit`, in order and apart
+Compute = Callable[[Sequence[Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Column:
     """One attribute. name: as rules and reports call it, unique among those of a content. kind:
-    what it gives of a document: a number (NaN: nothing can be said), a label, or edits. unit,
+    what it gives of a document: a number (NaN: nothing can be said), a label, edits, or a note: a
+    text that is shown with the document, and that no rule asks for and no page counts. unit,
     detail: for a person."""
 
     name: str
@@ -88,19 +94,32 @@ class Column:
     detail: str = ""
 
 
+class Preparation(Protocol):
+    """What attributes need that is computed once a corpus, before any document is measured, and
+    kept in a folder of it: the n-grams of evaluation sets, a trained classifier. All that decides
+    it must be in the name of the attributes, as a digest."""
+
+    def write(self, folder: Path) -> Sequence[str]:
+        """Fills an empty folder. Gives sentences for a person about what it found. Raises
+        GenwrightError."""
+
+    def read(self, folder: Path) -> Compute:
+        """What computes the attributes, by a folder that was filled; in each process."""
+
+
 @dataclass(frozen=True)
 class Attributes:
     """Attributes that are computed together, because they share work.
 
-    of: contents of documents (of text: str) -> name of a column -> (documents,) float64, or a list
-    of labels, or a list of lists of `Edit`, in order and apart. A pure function of each document
-    alone: it does not matter which others are beside it. version: raise it when the same document
-    would get other values."""
+    of: what computes them (see `Compute`), a pure function of each document alone: it does not
+    matter which others are beside it. version: raise it when the same document would get other
+    values. prepared: in place of `of`, what has to be computed before."""
 
     name: str
     columns: tuple[Column, ...]
-    of: Callable[[Sequence[Any]], Mapping[str, Any]]
+    of: Compute | None = None
     version: int = 1
+    prepared: Preparation | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +127,8 @@ class Rule:
     """What documents must satisfy: at_least <= attribute <= at_most, each where it is given. A NaN
     satisfies every rule. reason: "SET.NAME", under which a document is dropped. detail: for a
     person, in words. otherwise: of an attribute that is a label, the label of the document itself
-    (licence, language, source) that stands in its place where it is ""."""
+    (licence, language, source) that stands in its place where it is "". note: a column of the same
+    group that says more about the value, which is shown beside it."""
 
     reason: str
     attribute: str
@@ -116,6 +136,7 @@ class Rule:
     at_most: float | None = None
     detail: str = ""
     otherwise: str = ""
+    note: str = ""
 
     def asked(self, values: np.ndarray, labels: Mapping[str, np.ndarray]) -> np.ndarray:
         """(documents,) what `breaks` judges: values of the attribute, and the documents' own labels
@@ -139,7 +160,10 @@ class RuleSet:
     """Rules of one paper or purpose, which a person names at once. source: of the numbers.
     attributes: names of the `Attributes` that they need. edits: columns whose edits are made in the
     documents that stay. options: what may be asked for with it (`personal-data: redact`), the first
-    being meant where nothing is said; make: an option -> the set as it is then."""
+    being meant where nothing is said. settings: in place of options, a class of settings
+    (`contamination: {path: evals/}`); a word alone is its first field. make: an option, or such
+    settings -> the set as it is then. apart: files and folders that no source may read, such as
+    evaluation sets."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -147,7 +171,9 @@ class RuleSet:
     source: str = ""
     edits: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    make: Callable[[str], RuleSet] | None = None
+    make: Callable[[Any], RuleSet] | None = None
+    settings: type[Settings] | None = None
+    apart: tuple[str, ...] = ()
 
 
 def add_attributes(content: str, *groups: Attributes) -> None:

@@ -1,14 +1,17 @@
 """Attributes of documents, in files beside their shards: same rows, same order.
 
     attributes/GROUP-VERSION/KEY.parquet
+    prepared/GROUP-VERSION/                what a group needs that is computed once a corpus
 
 Worker processes import this module: it must not import torch.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from genwright.core.corpus import Attributes, Column, RuleSet, attributes_of
+from genwright.core.corpus import Attributes, Column, Compute, RuleSet, attributes_of
 from genwright.core.errors import GenwrightError, did_you_mean
-from genwright.core.files import flush
+from genwright.core.files import flush, json_text
 from genwright.curation.settings import Filter, rule_sets
 from genwright.curation.store import Shard, batches_of, read_table
-from genwright.data.cache import writing
+from genwright.data.cache import publish, writing
 from genwright.data.workers import Work
 
 EDITS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64()), ("text", pa.string())]))
-TYPES = {"number": pa.float64(), "label": pa.string(), "edits": EDITS}
+TYPES = {"number": pa.float64(), "label": pa.string(), "edits": EDITS, "note": pa.string()}
+PREPARED = "prepared"  # folder of a corpus
+ABOUT = "about.json"  # what there is to say about what was prepared
 
 
 def folder_of(group: Attributes) -> str:
@@ -51,6 +56,37 @@ def needed(content: str, sets: Iterable[RuleSet]) -> list[Attributes]:
                 )
             found[by_column[column].name] = by_column[column]
     return list(found.values())
+
+
+def prepare(folder: Path, groups: Iterable[Attributes]) -> None:
+    """Computes what groups need that is computed once a corpus, where it is not there yet. folder:
+    of the corpus. Raises GenwrightError."""
+    for group in groups:
+        place = folder / PREPARED / folder_of(group)
+        if group.prepared is not None and not place.is_dir():
+            publish(place, partial(_write_prepared, group))
+
+
+def _write_prepared(group: Attributes, folder: Path) -> None:
+    assert group.prepared is not None
+    about = group.prepared.write(folder)
+    (folder / ABOUT).write_text(json_text(list(about), indent=1), encoding="utf-8")
+
+
+def about_prepared(folder: Path, group: Attributes) -> list[str]:
+    """What there is to say about what a group needed; a sentence each. folder: of the corpus."""
+    path = folder / PREPARED / folder_of(group) / ABOUT
+    if not path.is_file():
+        return []
+    return [str(line) for line in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _compute(folder: Path, group: Attributes) -> Compute:
+    """What computes a group of attributes. folder: of the corpus."""
+    if group.prepared is not None:
+        return group.prepared.read(folder / PREPARED / folder_of(group))
+    assert group.of is not None
+    return group.of
 
 
 def columns_of(content: str) -> dict[str, tuple[Attributes, Column]]:
@@ -96,8 +132,10 @@ def write_attributes(
         draft = path.with_name(f"{key}.{os.getpid()}.tmp")
         try:
             with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
+                compute = _compute(shard.folder, attributes)
                 for batch in batches_of(shard.documents, ["text", "data"]):
-                    writer.write_table(_values(attributes, _contents(batch), schema))
+                    values = compute(_contents(batch))
+                    writer.write_table(_table(attributes, values, len(batch), schema))
             flush(draft)
             draft.replace(path)
             flush(path.parent)
@@ -114,19 +152,21 @@ def _contents(batch: pa.RecordBatch) -> list[Any]:
     return [raw or text for text, raw in zip(texts, data.to_pylist(), strict=True)]
 
 
-def _values(attributes: Attributes, contents: Sequence[Any], schema: pa.Schema) -> pa.Table:
-    """One batch, as it is written. Raises RuntimeError for values of another number."""
-    values = attributes.of(contents)
+def _table(
+    attributes: Attributes, values: Mapping[str, Any], documents: int, schema: pa.Schema
+) -> pa.Table:
+    """The values of one batch, as they are written. Raises RuntimeError for values of another
+    number."""
     columns = []
     for column in attributes.columns:
         given = values[column.name]
-        if len(given) != len(contents):
+        if len(given) != documents:
             raise RuntimeError(
-                f"attribute {column.name} has {len(given)} values of {len(contents)} documents"
+                f"attribute {column.name} has {len(given)} values of {documents} documents"
             )
         if column.kind == "number":
             columns.append(pa.array(np.asarray(given, np.float64)))
-        elif column.kind == "label":
+        elif column.kind in ("label", "note"):
             columns.append(pa.array(list(given), pa.string()))
         else:
             columns.append(pa.array([[edit._asdict() for edit in each] for each in given], EDITS))

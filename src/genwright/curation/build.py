@@ -5,7 +5,7 @@ little more than itself.
     corpora/NAME/corpus.yaml     the recipe
                  sources.json    the shards of each source, in order
                  scans/          digests of raw files
-                 documents/, attributes/, near/, mix/
+                 documents/, attributes/, prepared/, near/, mix/
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genwright.core.corpus import RawFile
+from genwright.core.corpus import RawFile, RuleSet
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, stamp_of, write_whole
-from genwright.curation.attributes import COMPUTE, folder_of, needed
+from genwright.curation.attributes import COMPUTE, folder_of, needed, prepare
 from genwright.curation.copies import NEAR_FOLDER
 from genwright.curation.engines import Engine, Map, engine
 from genwright.curation.mix import MixCounts, mix
@@ -143,9 +143,11 @@ def read_sources(
     GenwrightError for a source without a raw file."""
     listed = []
     jobs: dict[str, dict[str, Any]] = {}
+    sets = recipe.rule_sets()
     for source in recipe.sources:
         keys = []
         for job in jobs_of(source, folder, limit):
+            check_apart(sets, source.name, [path for path, *_ in job["files"]])
             keys.append(job["key"])
             if not Shard(folder, job["key"]).documents.is_file():
                 jobs[job["key"]] = job
@@ -201,6 +203,22 @@ def jobs_of(source: Source, folder: Path, limit: int | None) -> list[dict[str, A
     return jobs
 
 
+def check_apart(sets: Sequence[RuleSet], source: str, paths: Sequence[str]) -> None:
+    """Raises GenwrightError where a source reads what rules demand to be kept apart from it. paths:
+    of raw files of the source."""
+    for rules in sets:
+        roots = {os.path.realpath(os.path.expanduser(path)) for path in rules.apart}
+        for path in paths if roots else ():
+            real = os.path.realpath(path)
+            above = [str(folder) for folder in Path(real).parents]
+            if not roots.isdisjoint([real, *above]):
+                raise GenwrightError(
+                    f"the source {source} reads {path}, which the filter {rules.name} compares"
+                    " documents with",
+                    "keep what the filter reads outside of the sources",
+                )
+
+
 def find_copies(corpus: Corpus, spread: Map, workers: int) -> None:
     """Finds exact and near copies, unless the recipe wants none dropped."""
     if corpus.recipe.deduplicate is None:
@@ -219,7 +237,14 @@ def measure(corpus: Corpus, spread: Map) -> None:
     content = corpus.recipe.kind
     filters = [each.model_dump(mode="json") for each in corpus.recipe.filters]
     jobs = []
-    for group in needed(content, corpus.recipe.rule_sets()):
+    sets = corpus.recipe.rule_sets()
+    if any(each.apart for each in sets):
+        for shard in corpus.shards:
+            facts = shard.facts
+            check_apart(sets, facts["source"], [path for _, _, path in facts["files"]])
+    groups = needed(content, sets)
+    prepare(corpus.folder, groups)
+    for group in groups:
         for shard in corpus.shards:
             if not shard.attributes(folder_of(group)).is_file():
                 jobs.append(

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import Rule
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import digest
-from genwright.curation.attributes import folder_of, needed, values_of
+from genwright.curation.attributes import about_prepared, columns_of, folder_of, needed, values_of
 from genwright.curation.build import Corpus
 from genwright.curation.mix import counts_of
 from genwright.curation.mix_jobs import chance
@@ -110,8 +110,9 @@ def list_of(shard: Shard) -> Path:
     return path
 
 
-def dropped_document(corpus: Corpus, shard: Shard, row: int) -> DroppedDocument:
-    """A document that was dropped, with the value that broke the rule."""
+def dropped_document(corpus: Corpus, shard: Shard, row: int, noted: bool = True) -> DroppedDocument:
+    """A document that was dropped, with the value that broke the rule. noted: with what is noted
+    of it, which may quote the text."""
     known = row_of(shard.documents, row)
     reason = _decision(shard, row)["reason"]
     return DroppedDocument(
@@ -120,7 +121,7 @@ def dropped_document(corpus: Corpus, shard: Shard, row: int) -> DroppedDocument:
         known["file"],
         known["place"],
         reason,
-        _why(corpus, shard, row, reason),
+        _why(corpus, shard, row, reason, noted),
         known["text"],
     )
 
@@ -146,8 +147,9 @@ def _decision(shard: Shard, row: int) -> dict[str, Any]:
     return found
 
 
-def _why(corpus: Corpus, shard: Shard, row: int, reason: str) -> str:
-    """The value that broke a rule, with its bound; "" where it was no rule."""
+def _why(corpus: Corpus, shard: Shard, row: int, reason: str, noted: bool = True) -> str:
+    """The value that broke a rule, with its bound and, where `noted`, what is noted of it; "" where
+    it was no rule."""
     for each in corpus.recipe.rule_sets():
         for rule in each.rules:
             if rule.reason != reason:
@@ -159,8 +161,19 @@ def _why(corpus: Corpus, shard: Shard, row: int, reason: str) -> str:
                 name = rule.otherwise
                 value = np.array([row_of(shard.documents, row, [name])[name]], dtype=object)
             if rule.breaks(value)[0]:
-                return f"{name} is {_written(value[0])}, {bounds_of(rule)}"
+                why = f"{name} is {_written(value[0])}, {bounds_of(rule)}"
+                note = _note(corpus, shard, row, rule) if noted else ""
+                return f"{why}: {note}" if note else why
     return ""
+
+
+def _note(corpus: Corpus, shard: Shard, row: int, rule: Rule) -> str:
+    """What is noted of a document beside the attribute of a rule."""
+    if not rule.note:
+        return ""
+    group, _ = columns_of(corpus.recipe.kind)[rule.note]
+    found = row_of(shard.attributes(folder_of(group)), row, [rule.note])
+    return str(found[rule.note] or "")
 
 
 def _written(value: Any) -> str:
@@ -282,11 +295,13 @@ def _matches(corpus: Corpus, beginning: str) -> Iterator[tuple[Shard, int]]:
 
 @dataclass(frozen=True)
 class Built:
-    """A corpus in numbers, after a build or a mix; printed, a table."""
+    """A corpus in numbers, after a build or a mix; printed, a table. prepared: what there is to say
+    about what its filters needed."""
 
     folder: Path
     counts: dict[str, Any]
     unread: list[tuple[str, str, str]]
+    prepared: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         counts = self.counts
@@ -299,6 +314,7 @@ class Built:
         ]
         for reason, count in sorted(counts["dropped"].items(), key=lambda each: -each[1]):
             lines.append(f"  dropped      {count:>10,}  {reason}")
+        lines += [f"  filter       {line}" for line in self.prepared]
         if counts["edits"]:
             lines.append(f"  edits        {counts['edits']:>10,}  in documents that are kept")
         if counts["crossing"]:
@@ -326,4 +342,7 @@ def megabytes(count: float) -> str:
 
 def built(corpus: Corpus) -> Built:
     """The numbers of a corpus as its last mix left it. Raises GenwrightError."""
-    return Built(corpus.folder, counts_of(corpus.folder), corpus.unread)
+    prepared = []
+    for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
+        prepared += about_prepared(corpus.folder, group)
+    return Built(corpus.folder, counts_of(corpus.folder), corpus.unread, prepared)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from genwright.core.corpus import Column, Rule
-from genwright.curation.attributes import columns_of
+from genwright.curation.attributes import about_prepared, columns_of
 from genwright.curation.build import Corpus
 from genwright.curation.copies import EXACT, NEAR
 from genwright.curation.look import bounds_of, dropped_document, row_of, where
@@ -230,11 +230,13 @@ def _examples(corpus: Corpus, numbers: Numbers, reason: str, count: Count, is_op
     for place in numbers.examples[reason]:
         shard = Shard(corpus.folder, place.key)
         row = int(place.row)
-        found = dropped_document(corpus, shard, row)
+        edits = edits_in(corpus, shard, row)
+        hides = any(edit.text for edit in edits)  # a note could quote what is not to be seen
+        found = dropped_document(corpus, shard, row, noted=not hides)
         name = where(found.source, found.file, found.place)
         line = f"<b>{escape(found.why)}</b> " if found.why else ""
         line += f'<span class="soft">{escape(name)} ({found.id[:12]})</span>'
-        text = shown_text(found.text, edits_in(corpus, shard, row))
+        text = shown_text(found.text, edits)
         text = text or '<span class="soft">(no text)</span>'
         shown += f'<div>{line}</div><pre class="text">{text}</pre>'
     summary = f"<summary><b>{escape(reason)}</b>: {len(numbers.examples[reason])} of "
@@ -254,8 +256,9 @@ def values(corpus: Corpus, numbers: Numbers) -> str:
     cards = []
     for name, bins in numbers.bins.items():
         own = [rule for rule in rules if rule.attribute == name]
-        _, column = columns_of(corpus.recipe.kind)[name]
-        cards.append(_histogram(numbers.spreads[name], bins, own, column))
+        group, column = columns_of(corpus.recipe.kind)[name]
+        about = about_prepared(corpus.folder, group)
+        cards.append(_histogram(numbers.spreads[name], bins, own, column, about))
     note = soft(
         "Documents by the value of each attribute. Dashed lines are the bounds of rules; what is"
         " dropped between them broke another rule. Scales are logarithmic where their marks say so."
@@ -265,9 +268,13 @@ def values(corpus: Corpus, numbers: Numbers) -> str:
     return f'<h2>What the rules measure</h2>{note}<div class="legend">{colours}</div>{grid}'
 
 
-def _histogram(spread: Spread, bins: Bins, rules: Sequence[Rule], column: Column) -> str:
+def _histogram(
+    spread: Spread, bins: Bins, rules: Sequence[Rule], column: Column, prepared: Sequence[str]
+) -> str:
+    """The values of an attribute. prepared: what there is to say about what it needed."""
     about = _about(column)
     heading = f"<h3>{escape(column.name)}{': ' if about else ''}{escape(about)}</h3>"
+    heading += "".join(f"<p>{escape(line)}</p>" for line in prepared)
     counts = [
         Counts("kept", bins.kept.tolist(), COLOURS[SPLITS[0]], bins.zeros[0]),
         Counts("dropped", bins.dropped.tolist(), COLOURS[DROPPED], bins.zeros[1]),

@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from genwright.core.corpus import RawSource, Rule, RuleSet, rules_of
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import Settings, settings_of
+from genwright.recipe.settings import settings_from
 
 OWN = "own"  # beginning of the reasons of a person's own rules
 UNIT_INTERVAL = {"ge": 0, "le": 1}
@@ -61,10 +62,11 @@ class Source(Settings):
 
 
 class Filter(Settings):
-    """A rule set by name, with an option; or a rule of a person's own."""
+    """A rule set by name, with an option or with settings; or a rule of a person's own."""
 
     rules: str = ""
     option: str = ""
+    settings: dict[str, Any] = {}
     attribute: str = ""
     at_least: float | None = None
     at_most: float | None = None
@@ -95,7 +97,8 @@ def _source(value: Any) -> Any:
 
 
 def _filter(value: Any) -> Any:
-    """gopher | {personal-data: redact} | {attribute: words, at_most: 9} -> a `Filter`."""
+    """gopher | {personal-data: redact} | {contamination: {path: evals/}} | {attribute: words,
+    at_most: 9} -> a `Filter`."""
     if isinstance(value, str):
         return Filter(rules=value)
     if isinstance(value, Mapping) and "attribute" not in value and "rules" not in value:
@@ -104,6 +107,8 @@ def _filter(value: Any) -> Any:
                 f"filters has {dict(value)!r}", "write one rule set an entry: {personal-data: drop}"
             )
         ((name, option),) = value.items()
+        if isinstance(option, Mapping):
+            return Filter(rules=str(name), settings=dict(option))
         return Filter(rules=str(name), option=str(option))
     return value
 
@@ -152,7 +157,16 @@ def rule_sets(content: str, filters: Sequence[Filter]) -> list[RuleSet]:
             continue
         if each.rules not in known:
             raise GenwrightError(f"filters names {each.rules!r}", did_you_mean(each.rules, known))
-        found.append(_with_option(known[each.rules], each.option))
+        rules = known[each.rules]
+        if rules.settings is not None:
+            found.append(_with_settings(rules, rules.settings, each))
+        elif each.settings:
+            raise GenwrightError(
+                f"the filter {rules.name} has no settings {each.settings!r}",
+                f"write only {rules.name}, or {{{rules.name}: OPTION}}",
+            )
+        else:
+            found.append(_with_option(rules, each.option))
     return found
 
 
@@ -171,6 +185,16 @@ def _with_option(rules: RuleSet, option: str) -> RuleSet:
             )
         return rules
     return rules.make(option or next(iter(rules.options), ""))
+
+
+def _with_settings(rules: RuleSet, cls: type[Settings], given: Filter) -> RuleSet:
+    """A set as its settings have it. cls: their class. Raises GenwrightError."""
+    values = dict(given.settings)
+    if given.option:
+        values = {next(iter(cls.model_fields)): given.option}
+    settings = settings_from(cls, values, f"filters.{rules.name}", list)
+    assert rules.make is not None
+    return rules.make(settings)
 
 
 def raw_source(kind: str, settings: Mapping[str, Any]) -> RawSource:
