@@ -136,10 +136,12 @@ def source(kind: str) -> Callable[[Found], Found]:
     return add
 
 
-def rooms() -> list[str]:
+@cache  # what is asked for every shard and rule must not read folders each time
+def rooms() -> tuple[str, ...]:
     """The names of the rooms of contents, in order."""
     package = importlib.import_module("genwright.contents")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+    found = pkgutil.iter_modules(package.__path__)
+    return tuple(sorted(module.name for module in found if module.ispkg))
 
 
 def kinds(family: str) -> dict[str, Any]:
@@ -186,7 +188,7 @@ def default_kind(family: str) -> str | None:
     return _default.get(family)
 
 
-@cache  # what is asked for every shard and rule must not read folders each time
+@cache
 def _import_files(package: str, beginning: str) -> None:
     """Imports the files of a package whose names begin so."""
     found = importlib.import_module(f"genwright.{package}")

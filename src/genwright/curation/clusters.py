@@ -357,8 +357,10 @@ def _write(found: Stored, state: _State, labels: np.ndarray, path: Path) -> tupl
                 kinds[kept == own] = STAYS
                 counts += np.bincount(kinds, minlength=len(KINDS))
                 shard = np.searchsorted(starts, own, "right") - 1
+                here = slice(int(shard[0]), int(shard[-1]) + 1)
+                of_these = (shard - shard[0]).astype(np.int32)
                 columns = [
-                    pa.DictionaryArray.from_arrays(shard.astype(np.int32), shards),
+                    pa.DictionaryArray.from_arrays(of_these, shards[here]),
                     pa.array(own - starts[shard]),
                     id_column(identity[own]),
                     pa.array(np.array(labels[own])),

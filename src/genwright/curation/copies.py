@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from genwright.curation.store import read_table
+from genwright.curation.store import read_rows
 
 EXACT = "copies.exact"  # reasons
 NEAR = "copies.near"
@@ -21,6 +22,8 @@ REASONS = {"exact": EXACT, "near": NEAR}
 NEAR_FOLDER = "near"  # in a corpus
 CLUSTERS = Path(NEAR_FOLDER, "clusters.parquet")
 PAIRS = Path(NEAR_FOLDER, "pairs.parquet")
+BATCH = 1 << 16  # rows that are read at once
+Range = tuple[int, int]  # first row, and the one behind the last
 
 
 class Copies(NamedTuple):
@@ -44,14 +47,36 @@ class Promoted(NamedTuple):
     weight: float
 
 
-def copies_of(folder: Path, key: str) -> Copies:
-    """The copies of a shard. folder: of the corpus; empty where none were looked for."""
+def ranges_of(folder: Path) -> dict[str, Range]:
+    """Key of a shard -> which rows of the clusters are of it; shards without copies are left out.
+    folder: of the corpus."""
     path = folder / CLUSTERS
+    found: dict[str, Range] = {}
     if not path.is_file():
+        return found
+    first = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH, columns=["shard"], use_threads=False):
+            column = batch.column("shard")
+            codes = column.indices.to_numpy()
+            begins = np.flatnonzero(np.diff(codes, prepend=-1))
+            ends = [*begins[1:].tolist(), len(codes)]
+            for start, stop in zip(begins.tolist(), ends, strict=True):
+                key = column.dictionary[codes[start]].as_py()
+                known = found.get(key, (first + start, 0))
+                found[key] = (known[0], first + stop)
+            first += len(codes)
+    return found
+
+
+def copies_of(folder: Path, rows: Range) -> Copies:
+    """The copies of a shard. folder: of the corpus; rows: as `ranges_of` gives them, (0, 0) where
+    there are none."""
+    start, stop = rows
+    if start == stop:
         nothing = np.zeros(0, dtype=object)
         return Copies(np.zeros(0, np.int64), nothing, nothing, np.zeros(0, np.uint64))
-    table = read_table(path, ["shard", "row", "kept", "kind", "cluster"])
-    table = table.filter(pc.equal(table["shard"].cast("string"), key))
+    table = read_rows(folder / CLUSTERS, start, stop, ["row", "kept", "kind", "cluster"])
     reasons = [REASONS.get(kind, "") for kind in table["kind"].to_pylist()]
     return Copies(
         table["row"].to_numpy(),
@@ -61,11 +86,11 @@ def copies_of(folder: Path, key: str) -> Copies:
     )
 
 
-def broken_kept(copies: Copies, ids: np.ndarray, reasons: np.ndarray) -> list[bytes]:
+def broken_kept(copies: Copies, ids: pa.ChunkedArray, reasons: np.ndarray) -> list[bytes]:
     """The ids of kept documents of clusters that a rule drops. ids, reasons: (documents,) of the
     shard."""
     stays = copies.rows[copies.reasons == ""]
-    return [ids[row] for row in stays.tolist() if reasons[row]]
+    return [ids[row].as_py() for row in stays[reasons[stays] != ""].tolist()]
 
 
 def drop_copies(copies: Copies, reasons: np.ndarray, broken: Iterable[bytes]) -> list[int]:

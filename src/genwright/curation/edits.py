@@ -6,28 +6,40 @@ Worker processes import this module: it must not import torch.
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
 
 from genwright.core.corpus import Edit, RuleSet
 from genwright.curation.attributes import columns_of, folder_of
 from genwright.curation.store import Shard, batches_of
 
 
-def edits_of(shard: Shard, content: str, sets: Sequence[RuleSet]) -> list[list[Edit]] | None:
-    """The edits of each document, of all sets together; None where no set makes any."""
+def edits_of(shard: Shard, content: str, sets: Sequence[RuleSet]) -> dict[int, list[Edit]]:
+    """Row -> the edits of that document, of all sets together; rows without any are left out."""
     names = list(dict.fromkeys(name for each in sets for name in each.edits))
-    if not names:
-        return None
     known = columns_of(content)
-    by_column = []
+    by_row: dict[int, list[list[Edit]]] = {}
     for name in names:
         group, _ = known[name]
-        rows: list[list[Edit]] = []
+        first = 0  # row of the batch
         for batch in batches_of(shard.attributes(folder_of(group)), [name]):
-            for given in batch.column(name).to_pylist():
-                rows.append([Edit(**each) for each in given or ()])
-        by_column.append(rows)
-    return [joined(each) for each in zip(*by_column, strict=True)]
+            for row, edits in _of_rows(batch.column(name)):
+                by_row.setdefault(first + row, []).append(edits)
+            first += len(batch)
+    return {row: joined(several) for row, several in by_row.items()}
+
+
+def _of_rows(column: pa.ListArray) -> Iterator[tuple[int, list[Edit]]]:
+    """(row, edits) of the rows that have any."""
+    ends = np.asarray(column.offsets)
+    first = int(ends[0])
+    edits = column.values.slice(first, int(ends[-1]) - first)
+    every = list(map(Edit, *(edits.field(name).to_pylist() for name in Edit._fields)))
+    ends = ends - first
+    for row in np.flatnonzero(ends[1:] > ends[:-1]).tolist():
+        yield row, every[ends[row] : ends[row + 1]]
 
 
 def joined(several: Sequence[Sequence[Edit]]) -> list[Edit]:

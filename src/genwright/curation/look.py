@@ -17,9 +17,9 @@ from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import digest
 from genwright.curation.attributes import about_prepared, columns_of, folder_of, needed, values_of
 from genwright.curation.build import Corpus
+from genwright.curation.chance import chance, numbers_in
 from genwright.curation.mix import counts_of
-from genwright.curation.mix_jobs import chance
-from genwright.curation.store import Shard
+from genwright.curation.store import Shard, read_table
 from genwright.data.selection import MIX, SELECTION
 
 SHOWN = 200  # characters of a document, in a list
@@ -87,13 +87,13 @@ def dropped(corpus: Corpus, reason: str = "", n: int = 20) -> Dropped:
         )
     chosen: list[tuple[float, str, str]] = []  # (chance, shard, row) of those with the least
     for shard in corpus.shards:
-        table = pq.read_table(list_of(shard), columns=["id", "reason"])
+        table = read_table(list_of(shard), ["id", "reason"])
         reasons = np.array(table["reason"].to_pylist(), dtype=object)
         rows = np.flatnonzero(np.isin(reasons, wanted))
         if not len(rows):
             continue
-        ids = np.array(table["id"].to_pylist(), dtype=object)[rows]
-        for number, row in zip(chance(ids, 0, "shown").tolist(), rows.tolist(), strict=True):
+        numbers = chance(numbers_in(table["id"]), 0, "shown")[rows]
+        for number, row in zip(numbers.tolist(), rows.tolist(), strict=True):
             chosen.append((number, shard.key, str(row)))
         chosen = heapq.nsmallest(n, chosen)
     found = [
@@ -143,7 +143,7 @@ def row_of(path: Path, row: int, columns: Sequence[str] | None = None) -> dict[s
 
 
 def _decision(shard: Shard, row: int) -> dict[str, Any]:
-    found: dict[str, Any] = pq.read_table(list_of(shard)).slice(row, 1).to_pylist()[0]
+    found: dict[str, Any] = read_table(list_of(shard)).slice(row, 1).to_pylist()[0]
     return found
 
 
@@ -235,7 +235,7 @@ def trace(corpus: Corpus, word: str) -> Trace:
         facts["why"] = why
     attributes = {}
     for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
-        table = pq.read_table(shard.attributes(folder_of(group))).slice(row, 1)
+        table = read_table(shard.attributes(folder_of(group))).slice(row, 1)
         for name, value in table.to_pylist()[0].items():
             attributes[name] = f"{len(value)} edits" if isinstance(value, list) else _written(value)
     return Trace(facts, attributes, known["text"])
@@ -284,7 +284,7 @@ def find(corpus: Corpus, word: str) -> tuple[Shard, int]:
 
 def _matches(corpus: Corpus, beginning: str) -> Iterator[tuple[Shard, int]]:
     for shard in corpus.shards:
-        ids = pq.read_table(shard.documents, columns=["id"])["id"].to_pylist()
+        ids = read_table(shard.documents, ["id"])["id"].to_pylist()
         for row, own in enumerate(ids):
             if own.hex().startswith(beginning):
                 yield shard, row

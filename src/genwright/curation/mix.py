@@ -12,19 +12,30 @@ All is decided shard by shard; totals are all that is known of the whole.
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush, json_text, write_whole
 from genwright.curation.attributes import needed
-from genwright.curation.copies import CLUSTERS, NEAR_FOLDER, PAIRS, Promoted, equal_ones
+from genwright.curation.clusters import stored
+from genwright.curation.copies import (
+    CLUSTERS,
+    NEAR_FOLDER,
+    PAIRS,
+    Promoted,
+    Range,
+    equal_ones,
+    ranges_of,
+)
 from genwright.curation.engines import Map
 from genwright.curation.mix_jobs import DECIDE, DRAFT, DROP, SELECT, SIDES, write_table
 from genwright.curation.settings import CorpusRecipe, Mix
@@ -83,11 +94,14 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
     draft = folder / DRAFT
     shutil.rmtree(draft, ignore_errors=True)  # of a mix that was stopped
     common = {"folder": str(folder), "recipe": _plain(recipe)}
-    jobs = [common | {"key": shard.key} for shard in shards]
+    ranges = ranges_of(folder)
+    jobs = []
+    for shard in shards:
+        jobs.append(common | {"key": shard.key, "copies": ranges.get(shard.key, (0, 0))})
     broken: list[bytes] = []
     for _, ids in spread(DECIDE, jobs):
         broken += ids
-    _write_sides(draft / SIDES, sides_before(folder))
+    _write_sides(draft / SIDES, sides_before(folder, ranges, {shard.key for shard in shards}))
     left = 0.0  # bytes, times their weights
     promoted: list[Promoted] = []
     for _, found in spread(DROP, [job | {"broken": broken} for job in jobs]):
@@ -103,7 +117,7 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
     if not counts.kept["train"]:
         raise _nothing(counts)
     rules = [[rule.reason, rule.detail] for each in sets for rule in each.rules]
-    counts.crossing = crossing(folder, draft / "list", shards, recipe)
+    counts.crossing = crossing(folder, draft / "list", recipe)
     told = counts.__dict__ | {
         "rules": rules,
         "scale": scale,
@@ -113,6 +127,7 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
     shutil.rmtree(draft / "decided")
     (draft / SIDES).unlink()
     write_whole(draft / COUNTS, json_text(told, indent=1))
+    os.sync()  # once: to wait for each file would take longer than the work
     _replace(folder / MIX, draft)
     return counts
 
@@ -184,22 +199,35 @@ def _nothing(counts: MixCounts) -> GenwrightError:
     )
 
 
-def sides_before(folder: Path) -> dict[int, str]:
-    """Cluster -> the side that the last mix has put members of it on: trained on, where any was."""
+def sides_before(
+    folder: Path, ranges: Mapping[str, Range], shards: Collection[str]
+) -> dict[int, str]:
+    """Cluster -> the side that the last mix has put members of it on: trained on, where any was.
+    ranges: of the clusters, by shard; shards: keys of those that there are now."""
     path = folder / CLUSTERS
     if not path.is_file():
         return {}
-    members = read_table(path, ["id", "cluster"])
-    sides: dict[int, str] = {}
+    members = read_table(path, ["row", "id", "cluster"])
+    rows = members["row"].to_numpy()
+    clusters = members["cluster"].to_numpy()
+    trained: set[int] = set()
+    held_out: set[int] = set()
     for listed in sorted((folder / MIX / "list").glob("*.parquet")):
-        known = read_table(listed, ["id", "split"])
-        for split in SPLITS[::-1]:
-            ids = known.filter(pc.equal(known["split"], split))["id"]
-            found = members.filter(pc.is_in(members["id"], value_set=ids.combine_chunks()))
-            for cluster in found["cluster"].to_pylist():
-                if sides.get(cluster) != SPLITS[0]:
-                    sides[cluster] = split
-    return sides
+        if listed.stem in shards:
+            own = slice(*ranges.get(listed.stem, (0, 0)))
+            if own.start == own.stop:
+                continue
+            split = read_table(listed, ["split"])["split"]
+            is_held_out = pc.equal(split, SPLITS[1]).to_numpy()[rows[own]]
+            held_out.update(clusters[own][is_held_out].tolist())
+            trained.update(clusters[own][~is_held_out].tolist())
+        else:  # its documents may be in other shards now
+            known = read_table(listed, ["id", "split"])
+            for split, found in zip(SPLITS, (trained, held_out), strict=True):
+                ids = known.filter(pc.equal(known["split"], split))["id"]
+                same = pc.is_in(members["id"], value_set=ids.combine_chunks())
+                found.update(clusters[same.to_numpy()].tolist())
+    return dict.fromkeys(held_out, SPLITS[1]) | dict.fromkeys(trained, SPLITS[0])
 
 
 def _write_sides(path: Path, sides: Mapping[int, str]) -> None:
@@ -211,23 +239,29 @@ def _write_sides(path: Path, sides: Mapping[int, str]) -> None:
     write_table(path, pa.table(columns))
 
 
-def crossing(folder: Path, lists: Path, shards: Sequence[Shard], recipe: CorpusRecipe) -> int:
+def crossing(folder: Path, lists: Path, recipe: CorpusRecipe) -> int:
     """Pairs of documents that nearly are near copies, and are both kept, on two sides. lists: the
     folder of the list."""
     path = folder / PAIRS
     if not path.is_file() or recipe.deduplicate is None:
         return 0
-    near = read_table(path, ["later_id", "earlier_id"])
-    pairs = list(zip(near["later_id"].to_pylist(), near["earlier_id"].to_pylist(), strict=True))
-    wanted = {each for pair in pairs for each in pair}
-    sides: dict[bytes, str] = {}
-    for shard in shards:
-        listed = read_table(lists / f"{shard.key}.parquet", ["id", "split", "times"])
-        for row in listed.to_pylist() if wanted else ():
-            if row["times"] and row["id"] in wanted:
-                sides[row["id"]] = row["split"]
-    both = [(sides.get(one), sides.get(other)) for one, other in pairs]
-    return sum(1 for one, other in both if one and other and one != other)
+    near = read_table(path, ["later", "earlier"])
+    pairs = np.stack([near["later"].to_numpy(), near["earlier"].to_numpy()])  # (2, pairs)
+    numbers, places = np.unique(pairs.astype(np.int64), return_inverse=True)
+    sides = np.zeros(len(numbers), np.int8)  # 0: not kept, 1: trained on, 2: held out
+    known = stored(folder / NEAR_FOLDER)
+    bounds = np.searchsorted(numbers, known.starts).tolist()
+    for number, key in enumerate(known.shards):
+        own = slice(bounds[number], bounds[number + 1])
+        if own.start == own.stop:
+            continue
+        listed = read_table(lists / f"{key}.parquet", ["split", "times"])
+        rows = numbers[own] - known.starts[number]
+        is_held_out = pc.equal(listed["split"], SPLITS[1]).to_numpy()[rows]
+        is_kept = listed["times"].to_numpy()[rows] > 0
+        sides[own] = np.where(is_kept, 1 + is_held_out, 0)
+    one, other = sides[places].reshape(2, -1)
+    return int(((one > 0) & (other > 0) & (one != other)).sum())
 
 
 def counts_of(folder: Path) -> dict[str, Any]:

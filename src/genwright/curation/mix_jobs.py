@@ -19,9 +19,16 @@ import pyarrow.parquet as pq
 
 from genwright.core.corpus import RuleSet
 from genwright.core.errors import GenwrightError
-from genwright.core.files import flush
 from genwright.curation.attributes import values_of
-from genwright.curation.copies import EXACT, broken_kept, copies_of, drop_copies
+from genwright.curation.chance import chance, numbers_in
+from genwright.curation.copies import (
+    EXACT,
+    Copies,
+    Range,
+    broken_kept,
+    copies_of,
+    drop_copies,
+)
 from genwright.curation.edits import edits_of
 from genwright.curation.settings import Filter, Mix, rule_sets
 from genwright.curation.store import Shard, read_table
@@ -51,83 +58,118 @@ def _recipe(values: Mapping[str, Any]) -> _Settings:
     return _Settings(content, rule_sets(content, filters), Mix(**values["mix"]))
 
 
-def decide(folder: str, key: str, recipe: dict[str, Any]) -> list[bytes]:
+def decide(folder: str, key: str, recipe: dict[str, Any], copies: Range) -> list[bytes]:
     """Writes the first rule that each document of a shard breaks. Gives the ids of documents that
-    would stay as the kept ones of their copies, and break a rule."""
+    would stay as the kept ones of their copies, and break a rule. copies: as of `copies_of`."""
     shard = Shard(Path(folder), key)
     settings = _recipe(recipe)
-    rows = _metadata(shard)
-    reasons = broken_rules(shard, recipe["kind"], settings.sets, rows)
-    reasons[(reasons == "") & (weights_of(settings.mix, rows) == 0)] = UNWANTED
+    table = read_table(shard.documents, ["id", *_labels_asked(settings)])
+    labels = _labels_in(table)
+    reasons = broken_rules(shard, settings.content, settings.sets, labels, len(table))
+    if settings.mix.weights:
+        reasons[(reasons == "") & (weights_of(settings.mix, labels) == 0)] = UNWANTED
     _write_reasons(shard, reasons)
     if not recipe["deduplicate"]:
         return []
-    return broken_kept(copies_of(shard.folder, key), rows["id"], reasons)
+    return broken_kept(copies_of(shard.folder, copies), table["id"], reasons)
 
 
 def broken_rules(
-    shard: Shard, content: str, sets: Sequence[RuleSet], rows: Mapping[str, np.ndarray]
+    shard: Shard,
+    content: str,
+    sets: Sequence[RuleSet],
+    labels: Mapping[str, np.ndarray],
+    count: int,
 ) -> np.ndarray:
     """(documents,) of str objects: the reason of the first rule that each document breaks, ""
-    for none. rows: the labels of the documents, among others."""
-    reasons = np.full(len(rows["bytes"]), "", dtype=object)
+    for none. labels: of the documents, (documents,) each; count: of documents."""
+    reasons = np.full(count, "", dtype=object)
+    unbroken = np.ones(count, bool)
     rules = [rule for each in sets for rule in each.rules]
     values = values_of(shard, content, [rule.attribute for rule in rules])
     for rule in rules:
-        broken = rule.breaks(rule.asked(values[rule.attribute], rows))
-        reasons[broken & (reasons == "")] = rule.reason
+        broken = rule.breaks(rule.asked(values[rule.attribute], labels))
+        reasons[broken & unbroken] = rule.reason
+        unbroken &= ~broken
     return reasons
 
 
-def weights_of(settings: Mix, rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(documents,) how often each is taken, on average, without a budget."""
-    count = len(rows["bytes"])
-    weights = np.ones(count)
+def weights_of(settings: Mix, labels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How often each document is taken, on average, without a budget: (documents,), or (1,) where
+    all have the same. labels: (documents,) of those that have weights."""
+    weights = np.ones(1)
     for label, by_value in settings.weights.items():
+        weights = weights * [by_value.get(value, 1.0) for value in labels[label].tolist()]
+    return weights
+
+
+def _labels_asked(settings: _Settings) -> list[str]:
+    """The labels that weights and rules ask for. Raises GenwrightError for unknown ones."""
+    for label in settings.mix.weights:
         if label not in LABELS:
             raise GenwrightError(
                 f"mix.weights names {label!r}", f"it must be one of {', '.join(LABELS)}"
             )
-        weights *= [by_value.get(value, 1.0) for value in rows[label].tolist()]
-    return weights
+    of_rules = [rule.otherwise for each in settings.sets for rule in each.rules if rule.otherwise]
+    return list(dict.fromkeys([*settings.mix.weights, *of_rules]))
+
+
+def _labels_in(table: pa.Table) -> dict[str, np.ndarray]:
+    """Of each label that was read: (documents,) of str objects."""
+    found = {}
+    for name in LABELS:
+        if name in table.column_names:
+            found[name] = np.array(table[name].to_pylist(), dtype=object)
+    return found
 
 
 def drop(
-    folder: str, key: str, recipe: dict[str, Any], broken: list[bytes]
+    folder: str, key: str, recipe: dict[str, Any], copies: Range, broken: list[bytes]
 ) -> tuple[float, list[tuple[bytes, bytes, float]]]:
     """Drops the copies of a shard. Gives the bytes of what is left, times their weights, and the
     near copies that stay because what they resemble does not (`copies.Promoted`)."""
     shard = Shard(Path(folder), key)
     settings = _recipe(recipe)
-    rows = _metadata(shard)
+    table = read_table(shard.documents, ["bytes", *settings.mix.weights])
+    weight = table["bytes"].to_numpy() * weights_of(settings.mix, _labels_in(table))
     reasons = _reasons(shard)
     promoted = []
-    weight = rows["bytes"] * weights_of(settings.mix, rows)
     if recipe["deduplicate"]:
-        for row in drop_copies(copies_of(shard.folder, key), reasons, broken):
-            promoted.append((rows["id"][row], rows["content"][row], float(weight[row])))
+        rows = drop_copies(copies_of(shard.folder, copies), reasons, broken)
         _write_reasons(shard, reasons)
+        if rows:
+            named = read_table(shard.documents, ["id", "content"])
+            for row in rows:
+                names = (named["id"][row].as_py(), named["content"][row].as_py())
+                promoted.append((*names, float(weight[row])))
     return float(weight[reasons == ""].sum()), promoted
 
 
 def select(
-    folder: str, key: str, recipe: dict[str, Any], scale: float, again: list[bytes]
+    folder: str,
+    key: str,
+    recipe: dict[str, Any],
+    copies: Range,
+    scale: float,
+    again: list[bytes],
 ) -> dict[str, Any]:
     """Writes the list and the selections of a shard. Gives its counts. again: ids of documents that
     equal others which stay."""
     shard = Shard(Path(folder), key)
     settings = _recipe(recipe)
-    rows = _metadata(shard)
+    columns = dict.fromkeys(["id", "content", "bytes", "source", *settings.mix.weights])
+    table = read_table(shard.documents, list(columns))
     place = shard.folder / DRAFT
     reasons = _reasons(shard)
     if again:
-        equal = np.isin(rows["id"], np.array(again, dtype=object))
+        equal = np.isin(_objects(table["id"]), np.array(again, dtype=object))
         reasons[equal & (reasons == "")] = EXACT
-    held_out = _held_out(shard, rows["content"], settings.mix)
-    expected = weights_of(settings.mix, rows) * scale
+    held_out = _held_out(shard, copies_of(shard.folder, copies), table["content"], settings.mix)
+    labels = _labels_in(table)
+    expected = np.full(len(table), scale) * weights_of(settings.mix, labels)
     expected[held_out] = 1.0  # once: what is held out is measured, not repeated
     whole = np.floor(expected)
-    more = chance(rows["id"], settings.mix.seed, "times") < expected - whole
+    more = chance(numbers_in(table["id"]), settings.mix.seed, "times") < expected - whole
     times = (whole + more).astype(np.int64)
     reasons[(reasons == "") & (times == 0)] = BUDGET
     times[reasons != ""] = 0
@@ -135,7 +177,7 @@ def select(
     listed = pa.table(
         {
             "row": pa.array(np.arange(len(times)), pa.int64()),
-            "id": pa.array(rows["id"].tolist(), pa.binary(16)),
+            "id": table["id"],
             "split": pa.array(split.tolist(), pa.string()),
             "times": pa.array(times, pa.int64()),
             "reason": pa.array(reasons.tolist(), pa.string()),
@@ -143,26 +185,23 @@ def select(
     )
     write_table(place / "list" / f"{key}.parquet", listed)
     edits = edits_of(shard, settings.content, settings.sets)
-    made = 0
     for number, name in enumerate(SPLITS):
         taken = np.flatnonzero((times > 0) & (held_out == bool(number)))
         if not len(taken):
             continue
-        own = [edits[row] if edits is not None else [] for row in taken.tolist()]
-        made += sum(map(len, own))
         path = place / name / f"{key}{SELECTION}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_selection(path, shard.documents, taken, times[taken], own)
-    return _counts(rows, times, split, reasons, made)
+        write_selection(path, shard.documents, taken, times[taken], edits, lasting=False)
+    made = sum(len(own) for row, own in edits.items() if times[row])
+    return _counts(labels["source"], table["bytes"].to_numpy(), times, split, reasons, made)
 
 
-def _held_out(shard: Shard, content: np.ndarray, settings: Mix) -> np.ndarray:
+def _held_out(shard: Shard, copies: Copies, content: pa.ChunkedArray, settings: Mix) -> np.ndarray:
     """(documents,) bool. Equal documents have one side, and all of a cluster of near copies,
-    whether or not copies are dropped: the side that its members had before, else one by chance."""
-    names = content.copy()
-    copies = copies_of(shard.folder, shard.key)
-    for row, cluster in zip(copies.rows.tolist(), copies.clusters.tolist(), strict=True):
-        names[row] = cluster.to_bytes(8, "big")
+    whether or not copies are dropped: the side that its members had before, else one by chance.
+    content: (documents,) of bytes."""
+    names = numbers_in(content)
+    names[copies.rows] = copies.clusters.byteswap()
     held_out = chance(names, settings.seed, "side") < settings.held_out
     if not settings.held_out or not len(copies.rows):
         return held_out
@@ -170,24 +209,24 @@ def _held_out(shard: Shard, content: np.ndarray, settings: Mix) -> np.ndarray:
     known = recorded["cluster"].to_numpy()
     place = np.searchsorted(known, copies.clusters)
     found = np.flatnonzero(np.isin(copies.clusters, known))
-    sides = recorded["held_out"].to_numpy(zero_copy_only=False)
+    sides = recorded["held_out"].to_numpy()
     held_out[copies.rows[found]] = sides[place[found]]
     return held_out
 
 
 def _counts(
-    rows: Mapping[str, np.ndarray],
+    sources: np.ndarray,
+    size: np.ndarray,
     times: np.ndarray,
     split: np.ndarray,
     reasons: np.ndarray,
     edits: int,
 ) -> dict[str, Any]:
-    """What `MixCounts.add` takes."""
-    size = rows["bytes"]
+    """What `MixCounts.add` takes. sources, size (bytes), ...: (documents,) each."""
     kept = times > 0
     by_source: dict[str, dict[str, int]] = {}
-    for source in sorted(set(rows["source"].tolist())):
-        own = rows["source"] == source
+    for source in sorted(set(sources.tolist())):
+        own = sources == source
         by_source[source] = {
             "documents": int(own.sum()),
             "bytes": int(size[own].sum()),
@@ -206,54 +245,31 @@ def _counts(
     }
 
 
-def chance(names: np.ndarray, seed: int, use: str) -> np.ndarray:
-    """(documents,) numbers in [0, 1) that the documents' own bytes decide, the seed, and what the
-    number is for. names: of bytes objects, at least eight each, themselves digests."""
-    first = np.array([int.from_bytes(name[:8], "little") for name in names.tolist()], np.uint64)
-    salt = int.from_bytes(f"{seed} {use}".encode()[:32].ljust(8, b"\0"), "little")
-    with np.errstate(over="ignore"):
-        mixed = first ^ np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
-        # the finaliser of splitmix64 (Steele et al., "Fast splittable pseudorandom number
-        # generators", 2014)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)).astype(np.float64) / 2**53
-
-
-def _metadata(shard: Shard) -> dict[str, np.ndarray]:
-    """Of each document: bytes (int64), labels (str), id and content (bytes, as objects)."""
-    columns = ["id", "content", "bytes", *LABELS]
-    table = read_table(shard.documents, columns)
-    found: dict[str, np.ndarray] = {"bytes": table["bytes"].to_numpy()}
-    for name in ("id", "content", *LABELS):
-        found[name] = np.array(table[name].to_pylist(), dtype=object)
-    return found
+def _objects(column: pa.ChunkedArray) -> np.ndarray:
+    """(documents,) of Python's objects."""
+    return np.array(column.to_pylist(), dtype=object)
 
 
 def _write_reasons(shard: Shard, reasons: np.ndarray) -> None:
     path = shard.folder / DRAFT / "decided" / f"{shard.key}.parquet"
     reason = pa.array(reasons.tolist(), pa.string())
-    write_table(path, pa.table({"reason": reason}), lasting=False)
+    write_table(path, pa.table({"reason": reason}))
 
 
 def _reasons(shard: Shard) -> np.ndarray:
     path = shard.folder / DRAFT / "decided" / f"{shard.key}.parquet"
-    return np.array(read_table(path)["reason"].to_pylist(), dtype=object)
+    return _objects(read_table(path)["reason"])
 
 
-def write_table(path: Path, table: pa.Table, lasting: bool = True) -> None:
-    """Writes a table, whole or not at all. lasting: waits until it is on the disk."""
+def write_table(path: Path, table: pa.Table) -> None:
+    """Writes a table, whole or not at all. It is not flushed to the disk: whoever keeps it does
+    that."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             pq.write_table(table, draft, compression="zstd")
-            if lasting:
-                flush(draft)
             draft.replace(path)
-            if lasting:
-                flush(path.parent)
         finally:
             draft.unlink(missing_ok=True)
 

@@ -22,9 +22,9 @@ from genwright.core.corpus import Edit
 from genwright.core.progress import track
 from genwright.curation.attributes import folder_of, needed
 from genwright.curation.build import Corpus
+from genwright.curation.chance import chance, numbers_of
 from genwright.curation.edits import joined
 from genwright.curation.look import row_of
-from genwright.curation.mix_jobs import chance
 from genwright.curation.page_numbers import EXAMPLES, MEASURED, batches
 from genwright.curation.store import Shard
 
@@ -110,7 +110,7 @@ def _count(found: Edits, batch: pa.Table, columns: Sequence[str], shard: Shard) 
                 column_of.setdefault(edit, name)
         own = joined(list(by_column.values()))
         found.documents += 1
-        number = float(chance(np.array([row["id"]], dtype=object), 0, "edits")[0])
+        number = float(chance(numbers_of([row["id"]]), 0, "edits")[0])
         first: dict[EditKind, Edit] = {}
         for edit in own:
             kind = found.add(EditKind(column_of[edit], edit.text), edit)

@@ -22,8 +22,8 @@ from genwright.core.errors import GenwrightError
 from genwright.core.progress import track
 from genwright.curation.attributes import columns_of, folder_of, needed
 from genwright.curation.build import Corpus
+from genwright.curation.chance import chance, numbers_in
 from genwright.curation.look import list_of
-from genwright.curation.mix_jobs import chance
 from genwright.curation.page_values import Bins, Spread, bins_of
 from genwright.curation.store import Shard
 from genwright.data.cache import SPLITS
@@ -258,9 +258,8 @@ def _pick(examples: dict[str, list[Place]], batch: pa.Table, shard: Shard) -> No
     places = np.flatnonzero(reasons != "")
     if not len(places):
         return
-    ids = np.array(batch["id"].to_pylist(), dtype=object)
     rows = batch["row"].to_numpy()
-    numbers = chance(ids[places], 0, "shown")
+    numbers = chance(numbers_in(batch["id"]), 0, "shown")[places]
     taken: dict[str, int] = {}  # of this batch
     for nth in np.argsort(numbers, kind="stable").tolist():
         place = places[nth]

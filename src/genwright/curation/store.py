@@ -192,15 +192,33 @@ def batches_of(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.
     alone."""
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            table = file.read_row_group(group, None if columns is None else list(columns))
+            names = None if columns is None else list(columns)
+            table = file.read_row_group(group, names, use_threads=False)
             yield from table.combine_chunks().to_batches()
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """A whole Parquet file of a corpus. columns: these alone. (`pyarrow.parquet.read_table` would
-    import pandas first, where it is installed.)"""
+    import pandas first, where it is installed, and threads take longer than files so small.)"""
     with pq.ParquetFile(path) as file:
-        return file.read(None if columns is None else list(columns))
+        return file.read(None if columns is None else list(columns), use_threads=False)
+
+
+def read_rows(path: Path, start: int, stop: int, columns: Sequence[str]) -> pa.Table:
+    """Rows of a Parquet file of a corpus, of which only the groups that hold them are read."""
+    groups = []
+    first = 0  # row of the group
+    skipped = 0  # rows before the groups that are read
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            if first + count <= start:
+                skipped += count
+            elif first < stop:
+                groups.append(group)
+            first += count
+        table = file.read_row_groups(groups, list(columns), use_threads=False)
+    return table.slice(start - skipped, stop - start)
 
 
 def files_of(job: dict[str, Any]) -> list[str]:

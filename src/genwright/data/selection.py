@@ -13,7 +13,7 @@ Worker processes import this module: it must not import torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,22 +55,40 @@ def write_selection(
     documents: Path,
     rows: np.ndarray,
     times: np.ndarray,
-    edits: Sequence[Sequence[Edit]],
+    edits: Mapping[int, Sequence[Edit]],
+    lasting: bool = True,
 ) -> None:
-    """Writes a selection, whole or not at all. documents: the shard; rows: of it, rising."""
+    """Writes a selection, whole or not at all. documents: the shard; rows: of it, rising; edits: of
+    rows that have any. lasting: waits until it is on the disk."""
     place = os.path.relpath(documents, path.parent)
     schema = SCHEMA.with_metadata({DOCUMENTS: place.encode()})
-    listed = pa.array([[edit._asdict() for edit in each] for each in edits], EDITS)
+    listed = _edits_column([edits.get(row, ()) for row in rows.tolist()])
     columns = [pa.array(rows, pa.int64()), pa.array(times, pa.int64()), listed]
     with writing(path.parent):
         draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             pq.write_table(pa.Table.from_arrays(columns, schema=schema), draft, compression="zstd")
-            flush(draft)
+            if lasting:
+                flush(draft)
             draft.replace(path)
-            flush(path.parent)
+            if lasting:
+                flush(path.parent)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def _edits_column(edits: Sequence[Sequence[Edit]]) -> pa.ListArray:
+    """A column of type EDITS, of the edits of each row."""
+    ends = np.zeros(len(edits) + 1, np.int32)
+    np.cumsum([len(each) for each in edits], out=ends[1:])
+    flat = [edit for each in edits for edit in each]
+    values = [
+        pa.array([edit.start for edit in flat], pa.int64()),
+        pa.array([edit.stop for edit in flat], pa.int64()),
+        pa.array([edit.text for edit in flat], pa.string()),
+    ]
+    structs = pa.StructArray.from_arrays(values, fields=list(EDITS.value_type))
+    return pa.ListArray.from_arrays(ends, structs, type=EDITS)
 
 
 def selected(path: str | Path) -> Iterator[tuple[int, str]]:
