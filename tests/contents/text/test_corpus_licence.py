@@ -222,3 +222,29 @@ def test_fingerprints_are_the_same_on_every_machine():
     assert len(hashes) == 5
     assert np.array_equal(unpacked(packed(hashes)), np.sort(hashes))
     assert len(hashes_of(words[:4])) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "licence"),
+    [
+        ("setup(name='x',\n      license = 'LGPL',\n      py_modules=[])", "LGPL-2.0-or-later"),
+        ('__author__ = "A"\n__license__ = "MPL 2.0"\n', "MPL-2.0"),
+        ('__license__ = "GPLv3+"', "GPL-3.0-or-later"),
+        ("__license__ = 'GNU General Public License v2'", "GPL-2.0-only"),
+        ("# License: BSD 3 clause\nimport os\n", "BSD-3-Clause"),
+        ('{"name": "x", \n "license": "MIT"}', "MIT"),
+        ("license = 'Apache License, Version 2.0'", "Apache-2.0"),
+        ("license = 'Apache-2.0 OR MIT'", "Apache-2.0 OR MIT"),
+        ("license = 'MIT OR ISC'", "MIT OR ISC"),
+        ("// License: MIT\n// SPDX-License-Identifier: ISC", "ISC"),
+        (":license: BSD, see LICENSE for details.", ""),
+        ("License: see the file COPYING", ""),
+        ("license = read('LICENSE')", ""),
+        ("# License: CC-BY (see the link below)", ""),
+        ("def license(self): return 'MIT'", ""),
+        ("The license: it is MIT", ""),
+        (">>> text = 'a\\n    ... license: mit\\n    ...'", ""),
+    ],
+)
+def test_a_field_names_a_licence(text: str, licence: str) -> None:
+    assert licence_of(text) == licence

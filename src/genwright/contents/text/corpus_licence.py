@@ -4,7 +4,8 @@
    (a file made of others) hold together: AND.
 2. Otherwise the texts of licences that stand in the first 60,000 characters
    (`corpus_licence_texts`), and the customary notices ("Licensed under the Apache License, Version
-   2.0", those of the GNU licences, MPL, MIT) in the first 5,000; together: AND.
+   2.0", those of the GNU licences, MPL, MIT) and fields (`corpus_licence_fields`: "License: MIT")
+   in the first 5,000; together: AND.
 3. Otherwise "": the text says nothing. Its folder may: a source that knows a licence (a checkout of
    git, `licence:` of the source) gives it to the document, and the rules take that one then.
 
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from genwright.contents.text.corpus_licence_expressions import Licence, folded, read
+from genwright.contents.text.corpus_licence_fields import declared
 from genwright.contents.text.corpus_licence_texts import texts_in, words_of
 from genwright.core.corpus import (
     Attributes,
@@ -85,10 +87,11 @@ def licence_of(text: str) -> str:
     beginning = text[:TEXT]
     if _SIGNS.search(beginning) is None:
         return ""
-    names = texts_in(beginning)
-    if not names:
-        names = _noticed(" ".join(words_of(header)))
-    return _together([Licence(name) for name in names])
+    texts = texts_in(beginning)
+    if texts:
+        return _together([Licence(name) for name in texts])
+    noticed = _noticed(" ".join(words_of(header)))
+    return _together([Licence(name) for name in noticed] + declared(header))
 
 
 def _together(licences: Sequence[Licence]) -> str:
@@ -148,6 +151,7 @@ ATTRIBUTES = Attributes(
     "licence",
     (Column("licence_found", "label", detail="SPDX expression; empty: the text says none"),),
     licences,
+    version=2,
 )
 
 
