@@ -94,7 +94,7 @@ def rensa_flat(shards: list[Path], folder: Path) -> list[tuple[int, int]]:
     from rensa import RMinHash, RMinHashLSH
 
     from genwright.curation.minhash import shingles
-    from genwright.curation.runs import keep_heap
+    from genwright.data.sorted_runs import keep_heap
 
     keep_heap()  # as ours does
     index = RMinHashLSH(threshold=SIMILARITY, num_perm=BANDS * ROWS, num_bands=BANDS)

@@ -7,9 +7,10 @@ import math
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from genwright.core.errors import GenwrightError
 
@@ -106,19 +107,27 @@ def _finite(value: Any) -> Any:
 
 def write_whole(path: Path, data: str | bytes) -> Path:
     """Replaces a file in one step: a reader sees the old or the new one, never a part."""
-    # processes of several machines may write the same file
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     if isinstance(data, str):
         data = data.encode()
+    with whole_file(path) as file:
+        file.write(data)
+    return path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """`write_whole` of what is written into the open file inside, however much that is."""
+    # processes of several machines may write the same file
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        temporary.write_bytes(data)
+        with open(temporary, "wb") as file:
+            yield file
         flush(temporary)
         os.replace(temporary, path)
     finally:
         # gone after the rename; otherwise its space is given back
         temporary.unlink(missing_ok=True)
     flush(path.parent)
-    return path
 
 
 def make_readable(path: Path) -> None:

@@ -28,7 +28,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
 from genwright.curation.minhash import expected_recall
 from genwright.curation.near_pairs import NONE
-from genwright.curation.runs import array_in
+from genwright.data.sorted_runs import array_in
 
 CAP = 1000  # documents of a cluster, at most
 MEMORY = 256e6  # bytes that making clusters may take, where nothing is said

@@ -43,9 +43,9 @@ from genwright.curation.near_pairs import (
 )
 from genwright.curation.near_signatures import SIGN, name_of, number_documents
 from genwright.curation.near_verify import FOUND, SETS, VERIFY, WANTED, mark_needed
-from genwright.curation.runs import array_in
 from genwright.curation.settings import Near
 from genwright.data.cache import digest_of
+from genwright.data.sorted_runs import array_in
 from genwright.data.workers import Work, parallel
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ import numpy as np
 
 from genwright.core.files import json_text, read_json
 from genwright.curation.minhash import HALF_BIT
-from genwright.curation.runs import RunWriter, array_in, records_in, whole_folder
+from genwright.data.sorted_runs import RunWriter, array_in, records_in, whole_folder
 from genwright.data.workers import Work
 
 GROUP = 128  # of a group of equal keys, those that all others are compared with

@@ -26,8 +26,8 @@ import pyarrow as pa
 
 from genwright.core.files import json_text
 from genwright.curation.minhash import EMPTY, VERSION, Bands, band_keys, shingles, signatures
-from genwright.curation.runs import RunWriter, array_in, keep_heap, whole_folder
 from genwright.curation.store import batches_of
+from genwright.data.sorted_runs import RunWriter, array_in, keep_heap, whole_folder
 from genwright.data.workers import Work
 
 BYTES = 1 << 19  # of text that is hashed at once, about: it stays in a processor's cache

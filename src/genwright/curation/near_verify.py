@@ -23,8 +23,8 @@ import numpy as np
 from genwright.curation.minhash import Shingles, jaccard, shingles
 from genwright.curation.near_pairs import PAIR, Exchange, opened
 from genwright.curation.near_signatures import BYTES
-from genwright.curation.runs import array_in, count_in, keep_heap, records_in, whole_folder
 from genwright.curation.store import batches_of
+from genwright.data.sorted_runs import array_in, count_in, keep_heap, records_in, whole_folder
 from genwright.data.workers import Work
 
 VERIFIED = np.dtype(

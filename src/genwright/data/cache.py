@@ -12,10 +12,12 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -86,6 +88,29 @@ def verify(files: Mapping[Path, str]) -> None:
             raise damaged(path)
 
 
+def digest_of_pieces(pieces: Iterable[str]) -> str:
+    """`digest_of` of what is too long to be held: pieces of its JSON, in order."""
+    sha = hashlib.sha256()
+    for piece in pieces:
+        sha.update(piece.encode())
+    return sha.hexdigest()
+
+
+def json_list(items: Iterable[Iterable[str]]) -> Iterator[str]:
+    """The JSON of a list in pieces, as `digest_of` writes it. items: of each, its own pieces."""
+    yield "["
+    for number, pieces in enumerate(items):
+        if number:
+            yield ", "
+        yield from pieces
+    yield "]"
+
+
+def json_of(value: Any) -> list[str]:
+    """The JSON of plain data, as `digest_of` writes it, in one piece."""
+    return [json.dumps(value, sort_keys=True)]
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Turns a full disk and a missing permission into a sentence."""
@@ -127,6 +152,33 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
         finally:
             # gone after the rename; otherwise its space is given back
             shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def scratch(cache: Path) -> Iterator[Path]:
+    """A folder for what does not fit into memory, deleted in the end; those of processes of this
+    host that were killed go with it. It is below the cache, where there is room; elsewhere, where
+    that cannot be written."""
+    folder = cache / "scratch"
+    host = socket.gethostname()
+    draft = folder / f"{host}-{os.getpid()}-{secrets.token_hex(8)}.tmp"
+    try:
+        draft.mkdir(parents=True)
+    except OSError:  # all may be prepared already
+        with tempfile.TemporaryDirectory(prefix="genwright-") as temporary:
+            yield Path(temporary)
+        return
+    mine = re.compile(re.escape(host) + r"-(\d+)-[0-9a-f]+\.tmp")
+    for left in folder.iterdir():
+        found = mine.fullmatch(left.name)
+        if found and not _alive(int(found[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        with suppress(OSError):  # others are at work
+            folder.rmdir()
 
 
 def _delete_left(folder: Path, beginning: str, draft: Path) -> None:

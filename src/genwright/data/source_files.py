@@ -16,6 +16,12 @@ from genwright.data.own_output import Own, holder, is_report, what_is
 from genwright.data.scans import roots_of
 from genwright.data.settings import DataSettings
 from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
+from genwright.data.split_blocks import (
+    Blocks,
+    Sides,
+    held_before_in_blocks,
+    held_out_of_blocks,
+)
 
 # Of files that are neither text nor rows. A file that is named, or matched by a glob, is read
 # whatever its suffix.
@@ -90,11 +96,22 @@ class FilesData(DataSettings):
         if self._held:
             mask = held_before(columns, self._held)
         else:
-            settings = (self.kind, self.source, self.held_out, *more)
-            records = records_of(cache_folder(self.cache), self.roots, *settings)
+            records = self._records(*more)
             mask = held_out_of(columns, sizes, self.held_out, unit, records)
         share = float(sizes[mask].sum() / max(1, sizes.sum()))
         return HeldOut(mask, keys_held(columns, mask), share, self.held_out)
+
+    def hold_out_blocks(self, blocks: Blocks, unit: str, scratch: Path, *more: object) -> Sides:
+        """`hold_out` of more examples than fit into memory. scratch: a folder that is there as long
+        as the result is used."""
+        if self._held:
+            return held_before_in_blocks(blocks, self._held, scratch)
+        return held_out_of_blocks(blocks, self.held_out, unit, self._records(*more), scratch)
+
+    def _records(self, *more: object) -> list[Path]:
+        """Where earlier decisions are kept. more: other settings that the sides depend on."""
+        settings = (self.kind, self.source, self.held_out, *more)
+        return records_of(cache_folder(self.cache), self.roots, *settings)
 
     @property
     def roots(self) -> list[str]:

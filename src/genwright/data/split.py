@@ -83,12 +83,12 @@ def held_out_of(
     if not amounts.any():
         return np.zeros(len(sizes), bool)
     if np.count_nonzero(amounts) < 2:
-        raise _single(len(sizes), unit)
+        raise single_error(len(sizes), unit)
     order = _order(clusters, columns[0])
     known = _known(clusters, columns, records)
     if not records or UNDECIDED not in known[amounts > 0]:
         return _divide(amounts, order, wanted, known)[clusters]
-    with _locked(records):  # another process may have decided in the meantime
+    with locked(records):  # another process may have decided in the meantime
         known = _known(clusters, columns, records)
         held = _divide(amounts, order, wanted, known)[clusters]
         for record in records:
@@ -102,14 +102,17 @@ def held_before(columns: Sequence[np.ndarray], keys: Path) -> np.ndarray:
     try:
         held = np.load(keys, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise GenwrightError(
-            f"{keys} cannot be read ({error})", "bring it back, or begin a new run"
-        ) from None
+        raise unreadable_keys(keys, error) from None
     clusters = clusters_of(columns)
     side = np.zeros(clusters.max(initial=-1) + 1, bool)
     for column in columns:
         side[clusters[np.isin(column, held)]] = True
     return side[clusters]
+
+
+def unreadable_keys(keys: Path, error: Exception) -> GenwrightError:
+    """What to say of a run's file of keys that is none."""
+    return GenwrightError(f"{keys} cannot be read ({error})", "bring it back, or begin a new run")
 
 
 class HeldOut(NamedTuple):
@@ -127,7 +130,8 @@ def keys_held(columns: Sequence[np.ndarray], held: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([column[held] for column in columns]))
 
 
-def _single(documents: int, unit: str) -> GenwrightError:
+def single_error(documents: int, unit: str) -> GenwrightError:
+    """What to say where there is a single cluster."""
     if documents == 1:
         what = f"there is a single {unit}"
     else:
@@ -142,10 +146,10 @@ def _order(clusters: np.ndarray, column: np.ndarray) -> np.ndarray:
     """The numbers of the clusters, in the order of a hash of their least key."""
     least = np.full(clusters.max() + 1, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(least, clusters, column)
-    return np.argsort(_mixed(least ^ np.uint64(SEED)), kind="stable")
+    return np.argsort(mixed(least ^ np.uint64(SEED)), kind="stable")
 
 
-def _mixed(x: np.ndarray) -> np.ndarray:
+def mixed(x: np.ndarray) -> np.ndarray:
     """uint64 -> uint64, one to one: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA
     2014). The least of many keys is small; its hash is not, so that large clusters do not come
     first."""
@@ -164,7 +168,7 @@ def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.nda
     held = (known == HELD) & filled
     target = wanted * amounts.sum()
     undecided = order[(known[order] == UNDECIDED) & filled[order]]
-    total, too_large = _fill(held, undecided, amounts, target)
+    total, too_large = fill(held, undecided, amounts, target, amounts[held].sum())
     if total < target / 2 and len(too_large):
         enough = _enough(too_large, amounts, target / 2 - total, amounts.sum() - total)
         held[enough] = True
@@ -177,14 +181,14 @@ def _divide(amounts: np.ndarray, order: np.ndarray, wanted: float, known: np.nda
     return held
 
 
-def _fill(
-    held: np.ndarray, undecided: np.ndarray, amounts: np.ndarray, target: float
+def fill(
+    held: np.ndarray, undecided: np.ndarray, amounts: np.ndarray, target: float, total: float
 ) -> tuple[float, np.ndarray]:
     """Holds out clusters, in order, each of which brings the held-out amount nearer to the target.
     (the amount then, the clusters that were each too large for what was missing).
 
-    held, amounts: (clusters,), the first is written; undecided: numbers of clusters, in order."""
-    total = amounts[held].sum()
+    held, amounts: (clusters,), the first is written; undecided: numbers of clusters, in order;
+    total: held out before."""
     rest = undecided
     too_large = [rest[:0]]
     while len(rest):
@@ -245,9 +249,14 @@ def _read(path: Path) -> np.ndarray:
     except (ValueError, EOFError):
         record = None
     if record is None or record.dtype != RECORD:
-        what = f"{path}, which says what is held out, is damaged"
-        raise GenwrightError(what, "delete it: what is held out is then decided again")
+        raise damaged_record(path)
     return record
+
+
+def damaged_record(path: Path) -> GenwrightError:
+    """What to say of a record that is none."""
+    what = f"{path}, which says what is held out, is damaged"
+    return GenwrightError(what, "delete it: what is held out is then decided again")
 
 
 def _write(path: Path, columns: Sequence[np.ndarray], held: np.ndarray) -> None:
@@ -262,7 +271,7 @@ def _write(path: Path, columns: Sequence[np.ndarray], held: np.ndarray) -> None:
 
 
 @contextmanager
-def _locked(records: Sequence[Path]) -> Iterator[None]:
+def locked(records: Sequence[Path]) -> Iterator[None]:
     """One process at a time decides what is recorded there."""
     with ExitStack() as stack, writing(records[0].parent.parent):
         records[0].parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ its first step."""
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import numpy as np
 
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
-from genwright.core.files import json_text, write_whole
+from genwright.core.files import json_text, whole_file, write_whole
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.runs.environment import environment
@@ -131,6 +130,5 @@ def _write_facts(folder: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None
 
 
 def _write_keys(path: Path, keys: np.ndarray) -> None:
-    content = io.BytesIO()
-    np.save(content, keys, allow_pickle=False)
-    write_whole(path, content.getvalue())
+    with whole_file(path) as file:
+        np.save(file, keys, allow_pickle=False)

@@ -18,7 +18,7 @@ from genwright.contents.text import prepare, shards, units
 from genwright.contents.text.codec import BPE, Bytes, Characters, File
 from genwright.contents.text.data import TextData
 from genwright.data import file_parts, readers, scans
-from genwright.data.cache import FORMAT, digest_of
+from genwright.data.cache import FORMAT, digest_of_pieces, json_list, json_of
 
 WORDS = ["alpha", "beta", "gamma", "delta", "naïve", "“quoted”", "x", "=", "y[10]", "日本"]
 
@@ -312,7 +312,12 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
     assert float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 60
 
 
-def test_the_key_of_a_shard_is_what_it_was():
+def key_of(unit, codec, end):
+    rest = [json_of(codec), json_of(end)]
+    return digest_of_pieces(json_list([json_of(FORMAT), unit.content(), *rest]))
+
+
+def test_the_key_of_a_shard_is_what_it_was(tmp_path, monkeypatch):
     """Another key would prepare again what a person's cache holds; raise cache.FORMAT where that is
     wanted, and take the keys here from the new code."""
     a = readers.Part("/x/a.txt", "a.txt", "aa", 0, 1 << 62, 0, True, [1, 2, 3, 4], "bb", 9)
@@ -320,12 +325,19 @@ def test_the_key_of_a_shard_is_what_it_was():
     held = units.Unit([a, b], "text", skip=False, held=[0, 2])
     cut = units.Unit([a, b], "text", skip=True, cut=100)
     assert FORMAT == 4
-    assert digest_of(FORMAT, held.content, "codec", 256) == (
+    assert key_of(held, "codec", 256) == (
         "15cc8c0f3f2c67aebce7db534a71be918774701d1a29427aca20b5f5eaaf164f"
     )
-    assert digest_of(FORMAT, cut.content, "codec", None) == (
+    assert key_of(cut, "codec", None) == (
         "4da7ab9284569c6d54a20aa1ab179cf81ee3e076a19fc7991c9ef2f30d8208d6"
     )
+    monkeypatch.setattr(units, "AT_ONCE", 3)
+    for numbers in ([], [0, 2], list(range(10))):
+        np.save(tmp_path / "held.npy", np.array(numbers, np.int64))
+        for held in (numbers, tmp_path / "held.npy"):
+            unit = units.Unit([a, b], "text", skip=False, held=held)
+            plain = [unit.identity, numbers, None, "text", False]
+            assert "".join(unit.content()) == json.dumps(plain)
 
 
 def test_workers_import_no_torch():

@@ -18,7 +18,7 @@ from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
 from genwright.data.cache import SPLITS, damaged, digest_of, verify
 from genwright.data.examples import HeldOutExamples
-from genwright.data.split import HeldOut
+from genwright.data.split_blocks import HeldKeys
 
 _COUNTS = ("documents", "tokens", "bytes", "characters")  # of a split, in the summary
 
@@ -31,7 +31,7 @@ class TextDataset:
     split's documents, tokens, bytes and characters. held: what is held out, where it was not the
     source that said so."""
 
-    held: HeldOut | None = None
+    held: HeldKeys | None = None
 
     def __init__(
         self,

@@ -20,19 +20,26 @@ from typing import Any
 import tokenizers
 
 from genwright.contents.text.codec import TextCodec
+from genwright.contents.text.copies import copies_of
 from genwright.contents.text.settings import CorpusSettings
 from genwright.contents.text.shards import WRITE
-from genwright.contents.text.sides import (
-    count_copies,
-    cut_tail,
-    hold_out_documents,
-    one_document,
-)
+from genwright.contents.text.sides import cut_tail, hold_out_documents, one_document
 from genwright.contents.text.units import Unit, divide
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder, stamp_of
 from genwright.core.registry import settings_of
-from genwright.data.cache import FORMAT, SPLITS, digest_of, facts_of, grouped, publish
+from genwright.data.cache import (
+    FORMAT,
+    SPLITS,
+    digest_of,
+    digest_of_pieces,
+    facts_of,
+    grouped,
+    json_list,
+    json_of,
+    publish,
+    scratch,
+)
 from genwright.data.file_parts import SCAN, splits
 from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
@@ -40,7 +47,7 @@ from genwright.data.readers import Part, kind_of
 from genwright.data.scans import scanned
 from genwright.data.selection import side_of
 from genwright.data.source_files import SourceFile, own_output
-from genwright.data.split import HeldOut
+from genwright.data.split_blocks import HeldKeys
 from genwright.data.workers import Work, parallel
 
 UNIT = 8 << 20  # bytes of a unit, about
@@ -54,7 +61,7 @@ class Preparation:
     """The steps that make shards of a corpus.
 
     After `run`: `cache`, the number of `files` that were read, what was `skipped`, what is `held`
-    out, `copies` (see `sides.count_copies`), `remarks` for a person."""
+    out, `copies` (see `copies`), `remarks` for a person."""
 
     def __init__(self, settings: CorpusSettings):
         self.settings = settings
@@ -63,12 +70,17 @@ class Preparation:
         self.files = 0
         self.of_corpus = False  # which has decided what is held out
         self.skipped: list[str] = []
-        self.held: HeldOut | None = None
+        self.held: HeldKeys | None = None
         self.copies = {"copies": 0, "copies across the split": 0}
         self.remarks: list[str] = []
 
     def run(self, codec_settings: Any) -> tuple[TextCodec, Shards]:
         """The codec, and the shards in order. Raises GenwrightError for what cannot be used."""
+        with scratch(self.cache) as folder:
+            return self._run(codec_settings, folder)
+
+    def _run(self, codec_settings: Any, scratch: Path) -> tuple[TextCodec, Shards]:
+        """scratch: a folder for what need not stay."""
         files = self._find()
         parts = self._parts(files)
         if self.settings.source == "files" and self.settings.split == "documents":
@@ -84,14 +96,14 @@ class Preparation:
         elif single and self.settings.held_out:
             raise one_document(self.settings)
         else:
-            self.held = hold_out_documents(units, self.settings, self.cache, self._do_jobs)
+            self.held = hold_out_documents(units, self.settings, self.cache, self._do_jobs, scratch)
         codec, folder = self._codec(codec_settings, units)
         end: int | None = codec.space.special["end"]
         if single and self.settings.split == "tail":
             end = None
         shards = self._write(units, codec, folder, end)
         self._check(shards)
-        self.copies = count_copies(self.cache / "shards", shards)
+        self.copies = copies_of(self.cache, shards, scratch)
         return codec, shards
 
     def _heed_corpus(self, units: list[Unit]) -> None:
@@ -195,8 +207,9 @@ class Preparation:
             codec = settings.train(iter(()))
             key = codec.digest
         else:
-            contents = [unit.content for unit in units]
-            key = digest_of(FORMAT, tokenizers.__version__, settings.model_dump(), contents)
+            decides = [FORMAT, tokenizers.__version__, settings.model_dump()]
+            contents = json_list(unit.content() for unit in units)
+            key = digest_of_pieces(json_list([*map(json_of, decides), contents]))
         folder = self.cache / "codecs" / key
         if not folder.is_dir():
             if codec is None:
@@ -213,7 +226,8 @@ class Preparation:
         folders = []
         jobs = []
         for unit in units:
-            folder = self.cache / "shards" / digest_of(FORMAT, unit.content, codec.digest, end)
+            decides = [json_of(FORMAT), unit.content(), json_of(codec.digest), json_of(end)]
+            folder = self.cache / "shards" / digest_of_pieces(json_list(decides))
             folders.append(folder)
             if not folder.is_dir():
                 job = {"unit": unit, "tokenizer": tokenizer, "end": end, "folder": str(folder)}

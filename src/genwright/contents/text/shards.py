@@ -16,6 +16,7 @@ Worker processes import this module: it must not import torch.
 import functools
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,9 +24,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from genwright.contents.text.encoding import Encoder
-from genwright.contents.text.units import Unit, divide, files_of
+from genwright.contents.text.units import AT_ONCE, Unit, divide, files_of
 from genwright.core.files import check_unchanged, digest, json_text
 from genwright.data.cache import SPLITS, publish
+from genwright.data.npy import NpyWriter
 from genwright.data.readers import Remarks
 from genwright.data.workers import Work
 
@@ -101,11 +103,14 @@ def _fill(draft: Path, unit: Unit, encoder: Encoder, end: int | None) -> None:
     with (
         open(draft / "train.bin", "wb") as train,
         open(draft / "held_out.bin", "wb") as held_out,
+        open(draft / "documents.npy", "wb") as table,
     ):
         sides = [Side(train, encoder.dtype), Side(held_out, encoder.dtype)]
-        documents = _tokenise(unit, encoder, end, sides, skipped, remarks)
+        documents = NpyWriter(table, DOCUMENT)
+        for some in _tokenise(unit, encoder, end, sides, skipped, remarks):
+            documents.add(some)
+        documents.close()
     check_unchanged({part.path: part.stamp for part in unit.parts})
-    np.save(draft / "documents.npy", documents)
     names = ("train.bin", "held_out.bin", "documents.npy")
     facts: dict[str, Any] = {
         "sha256": {name: digest(draft / name) for name in names},
@@ -126,8 +131,8 @@ def _tokenise(
     sides: list[Side],
     skipped: list[str],
     remarks: Remarks,
-) -> np.ndarray:
-    """Writes the tokens of each split. (documents,) of dtype DOCUMENT."""
+) -> Iterator[np.ndarray]:
+    """Writes the tokens of each split. Gives the documents, arrays (n,) of dtype DOCUMENT."""
     stop = b"" if end is None else np.array([end], encoder.dtype).tobytes()
     documents = []
     begun = set()  # (part, split) of a file that is one document and comes in several pieces
@@ -143,11 +148,14 @@ def _tokenise(
                 content = bytes.fromhex(part.text[: 2 * _DIGEST_BYTES])
                 begun.add((index, split))
             documents.append((split, continued, index, piece.row, side.tokens, content))
+            if len(documents) == AT_ONCE:
+                yield np.array(documents, DOCUMENT)
+                documents = []
             if not continued:
                 side.documents += 1
         ids = encoder.encode(piece.text)
         side.add(piece.text, ids + stop if piece.ends else ids)
-    return np.array(documents, DOCUMENT)
+    yield np.array(documents, DOCUMENT)
 
 
 WRITE = Work(write, "tokenising", files_of)

@@ -1,10 +1,9 @@
 """Which documents of a corpus are held out, or where it is cut: decided once for the whole, before
-anything is tokenised; and how many documents stand on both sides."""
+anything is tokenised."""
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,13 @@ from genwright.contents.text.units import COUNT, ENTRY, SURVEY, Unit, survey
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, write_whole
 from genwright.data.cache import FORMAT, digest_of, writing
+from genwright.data.npy import NpyWriter, blocks_of, mapped
 from genwright.data.readers import kind_of
-from genwright.data.split import HeldOut, keys_of
+from genwright.data.split import keys_of
+from genwright.data.split_blocks import Block, HeldKeys, Sides, held_keys
 from genwright.data.workers import Work
 
+AT_ONCE = 1 << 15  # entries that are looked at together
 # does jobs of about a unit each: index of a job -> its result
 DoJobs = Callable[[Work, Sequence[dict[str, Any]]], dict[int, Any]]
 
@@ -38,48 +40,76 @@ def one_document(settings: CorpusSettings) -> GenwrightError:
 
 
 def hold_out_documents(
-    units: Sequence[Unit], settings: CorpusSettings, cache: Path, do_jobs: DoJobs
-) -> HeldOut | None:
+    units: Sequence[Unit], settings: CorpusSettings, cache: Path, do_jobs: DoJobs, scratch: Path
+) -> HeldKeys | None:
     """Holds out whole documents, equal ones together, until their bytes are the wanted share: sets
-    each unit's `held`. None where nothing is wanted. Raises GenwrightError for a single
-    document."""
+    each unit's `held`, to files in the folder `scratch`. None where nothing is wanted. Raises
+    GenwrightError for a single document."""
     if not settings.held_out:
         for unit in units:
             unit.held = []
         return None
-    tables = _surveyed(units, cache, do_jobs)
-    entries = np.concatenate(tables)
-    if np.count_nonzero(entries["size"]) == 1:
+    survey = Survey(units, cache, do_jobs)
+    if survey.is_single():
         raise one_document(settings)
-    names = [_names(unit, table) for unit, table in zip(units, tables, strict=True)]
-    columns = [entries["key"], np.concatenate(names)]
-    held = settings.hold_out(columns, entries["size"], "document", settings.field)
-    bounds = pairwise(accumulate(map(len, tables), initial=0))
-    for unit, (start, stop) in zip(units, bounds, strict=True):
-        unit.held = np.flatnonzero(held.mask[start:stop]).tolist()
-    return held
+    with writing(scratch):
+        sides = settings.hold_out_blocks(survey.blocks, "document", scratch, settings.field)
+        for number, unit in enumerate(units):
+            unit.held = scratch / f"held-{number}.npy"
+            _write_numbers(unit.held, survey.of_unit(number), sides)
+        return held_keys(survey.blocks, sides, settings.held_out, scratch)
 
 
-def _surveyed(units: Sequence[Unit], cache: Path, do_jobs: DoJobs) -> list[np.ndarray]:
-    """The entries of each unit (see `units.survey`). Rows are read for it, once: their tables are
-    kept in the cache."""
-    kept: dict[int, Path] = {}
-    for number, unit in enumerate(units):
-        if any(kind_of(part.path) != "text" for part in unit.parts):
-            key = digest_of(FORMAT, ENTRY.descr, unit.field, unit.skip, unit.identity)
-            kept[number] = cache / "surveys" / f"{key}.npy"
-    missing = [number for number, path in kept.items() if not path.is_file()]
-    if missing:
-        with writing(cache):
-            (cache / "surveys").mkdir(parents=True, exist_ok=True)
-        do_jobs(SURVEY, [{"unit": units[n], "table": str(kept[n])} for n in missing])
-    tables = []
-    for number, unit in enumerate(units):
-        if number in kept:
-            tables.append(np.load(kept[number], allow_pickle=False))
-        else:
-            tables.append(survey(unit))
-    return tables
+def _write_numbers(path: Path, blocks: Iterable[Block], sides: Sides) -> None:
+    """The numbers of a unit's entries that are held out, rising, into a .npy file."""
+    with open(path, "wb") as file:
+        writer = NpyWriter(file, np.int64)
+        first = 0
+        for block in blocks:
+            writer.add(first + np.flatnonzero(sides.of(block)))
+            first += len(block.keys)
+        writer.close()
+
+
+class Survey:
+    """The entries of all units (see `units.survey`), a block at a time. Rows are read for it, once:
+    their tables are kept in the cache."""
+
+    def __init__(self, units: Sequence[Unit], cache: Path, do_jobs: DoJobs):
+        self.units = units
+        self.kept: dict[int, Path] = {}  # of units that hold rows
+        for number, unit in enumerate(units):
+            if any(kind_of(part.path) != "text" for part in unit.parts):
+                key = digest_of(FORMAT, ENTRY.descr, unit.field, unit.skip, unit.identity)
+                self.kept[number] = cache / "surveys" / f"{key}.npy"
+        missing = [number for number, path in self.kept.items() if not path.is_file()]
+        if missing:
+            with writing(cache):
+                (cache / "surveys").mkdir(parents=True, exist_ok=True)
+            do_jobs(SURVEY, [{"unit": units[n], "table": str(self.kept[n])} for n in missing])
+
+    def of_unit(self, number: int) -> Iterator[Block]:
+        """The entries of one unit."""
+        unit = self.units[number]
+        tables: Iterable[np.ndarray] = survey(unit)
+        if number in self.kept:
+            tables = blocks_of(mapped(self.kept[number]), AT_ONCE)
+        for table in tables:
+            yield Block(table["key"], _names(unit, table), table["size"].astype(np.int64))
+
+    def blocks(self) -> Iterator[Block]:
+        """The entries of all units, in order."""
+        for number in range(len(self.units)):
+            yield from self.of_unit(number)
+
+    def is_single(self) -> bool:
+        """Whether one document alone holds text."""
+        count = 0
+        for block in self.blocks():
+            count += int(np.count_nonzero(block.sizes))
+            if count > 1:
+                break
+        return count == 1
 
 
 def _names(unit: Unit, table: np.ndarray) -> np.ndarray:
@@ -107,26 +137,3 @@ def cut_tail(units: Sequence[Unit], settings: CorpusSettings, cache: Path, do_jo
     for unit, count in zip(units, counts, strict=True):
         unit.cut = min(max(left, 0), count)
         left -= count
-
-
-def count_copies(folder: Path, shards: Mapping[str, dict[str, Any]]) -> dict[str, int]:
-    """How many documents equal an earlier one, and how many of those held out equal one that is
-    trained on. folder: of the shards; shards: by key."""
-    digests = []
-    sides = []
-    for key in shards:
-        table = np.load(folder / key / "documents.npy", allow_pickle=False)
-        table = table[table["continued"] == 0]
-        # of a document that was cut, its beginning
-        first = np.unique(table[["source", "row"]], return_index=True)[1]
-        table = table[first]
-        halves = np.frombuffer(table["digest"].tobytes(), "<u8")  # two of each digest
-        digests.append(halves[::2])
-        sides.append(table["split"])
-    digest = np.concatenate(digests)
-    held = np.concatenate(sides) == 1
-    across = np.isin(digest[held], digest[~held])
-    return {
-        "copies": len(digest) - len(np.unique(digest)),
-        "copies across the split": int(across.sum()),
-    }

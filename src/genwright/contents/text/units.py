@@ -7,17 +7,16 @@ Worker processes import this module: it must not import torch.
 """
 
 import hashlib
-import io
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from genwright.core.files import write_whole
-from genwright.data.cache import writing
+from genwright.core.files import whole_file
+from genwright.data.cache import json_list, json_of, writing
+from genwright.data.npy import NpyWriter, blocks_of, mapped
 from genwright.data.readers import Part, Piece, Remarks, kind_of, read
 from genwright.data.selection import side_of
 from genwright.data.workers import Work, at_file
@@ -25,18 +24,20 @@ from genwright.data.workers import Work, at_file
 # key: the first 64 bits of the text's SHA-256; size: its bytes; part: of a part of a whole file
 # which of the unit's parts it is, from 1; of a row 0
 ENTRY = np.dtype([("key", "<u8"), ("size", "<u8"), ("part", "<u4")])
+AT_ONCE = 1 << 12  # entries that are held at a time
 
 
 @dataclass
 class Unit:
     """parts: what is read. field: of rows, which one holds the text. skip: whether rows that cannot
-    be used are passed over. One of two says what is held out. held: the numbers of those entries.
-    cut: so many characters, the first, are trained on, and the rest is not."""
+    be used are passed over. One of two says what is held out. held: the numbers of those entries,
+    rising, or a .npy file of them, for they may be many. cut: so many characters, the first, are
+    trained on, and the rest is not."""
 
     parts: list[Part]
     field: str
     skip: bool
-    held: list[int] | None = None
+    held: list[int] | Path | None = None
     cut: int | None = None
 
     @property
@@ -47,10 +48,21 @@ class Unit:
             for part in self.parts
         ]
 
-    @property
-    def content(self) -> list[Any]:
-        """All that decides the documents and their sides."""
-        return [self.identity, self.held, self.cut, self.field, self.skip]
+    def held_numbers(self) -> np.ndarray:
+        """(n,) the numbers of the entries that are held out, rising."""
+        if isinstance(self.held, Path):
+            return mapped(self.held)
+        return np.array(self.held or [], np.int64)
+
+    def content(self) -> Iterator[str]:
+        """All that decides the documents and their sides, as JSON in pieces: its identity, the
+        numbers that are held out (or null), cut, field, skip."""
+        held: Iterable[str] = ["null"]
+        if self.held is not None:
+            blocks = blocks_of(self.held_numbers(), AT_ONCE)
+            held = json_list([", ".join(map(str, block.tolist()))] for block in blocks)
+        rest = [json_of(value) for value in (self.cut, self.field, self.skip)]
+        return json_list([json_of(self.identity), held, *rest])
 
 
 class Entry(NamedTuple):
@@ -85,29 +97,23 @@ def entries(unit: Unit, skipped: list[str], remarks: Remarks | None = None) -> I
             number += 1
 
 
-def survey(unit: Unit) -> np.ndarray:
-    """(entries,) of dtype ENTRY, in the order of `entries`. Files that are one document are not
-    read again."""
-    keys = array("Q")
-    sizes = array("Q")
-    parts = array("L")
+def survey(unit: Unit) -> Iterator[np.ndarray]:
+    """The entries of a unit as arrays (n,) of dtype ENTRY, in the order of `entries`. Files that
+    are one document are not read again."""
+    found: list[tuple[int, int, int]] = []
     for index, part in enumerate(unit.parts):
         at_file(index)
         if kind_of(part.path) == "text":
-            keys.append(int(part.text[:16], 16))
-            sizes.append(part.size if part.last else 0)
-            parts.append(index + 1)
+            found.append((int(part.text[:16], 16), part.size if part.last else 0, index + 1))
             continue
         for piece in read(part, unit.field, [] if unit.skip else None):
             text = piece.text.encode()
-            keys.append(int.from_bytes(hashlib.sha256(text).digest()[:8], "big"))
-            sizes.append(len(text))
-            parts.append(0)
-    table = np.empty(len(keys), ENTRY)
-    table["key"] = keys
-    table["size"] = sizes
-    table["part"] = parts
-    return table
+            key = int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
+            found.append((key, len(text), 0))
+            if len(found) == AT_ONCE:
+                yield np.array(found, ENTRY)
+                found = []
+    yield np.array(found, ENTRY)
 
 
 def divide(unit: Unit, skipped: list[str], remarks: Remarks | None = None) -> Iterator[SplitPiece]:
@@ -115,11 +121,16 @@ def divide(unit: Unit, skipped: list[str], remarks: Remarks | None = None) -> It
     if unit.cut is not None:
         yield from _cut(entries(unit, skipped, remarks), unit.cut)
         return
-    held = set(unit.held or ())
+    held = unit.held_numbers()
+    at = 0  # the first of them that is not before the entry
     sides = [side_of(part.path) for part in unit.parts]
     for number, part, piece in entries(unit, skipped, remarks):
+        while at < len(held) and held[at] < number:
+            at += 1
         side = sides[part]  # of a corpus, which has decided
-        yield SplitPiece(int(number in held) if side is None else side, part, piece)
+        if side is None:
+            side = int(at < len(held) and held[at] == number)
+        yield SplitPiece(side, part, piece)
 
 
 def _cut(pieces: Iterator[Entry], characters: int) -> Iterator[SplitPiece]:
@@ -142,10 +153,11 @@ def count_characters(unit: Unit) -> int:
 
 def write_survey(unit: Unit, table: str) -> None:
     """Writes a unit's entries (see `survey`) into the file `table`."""
-    content = io.BytesIO()
-    np.save(content, survey(unit), allow_pickle=False)
-    with writing(Path(table).parent):
-        write_whole(Path(table), content.getvalue())
+    with writing(Path(table).parent), whole_file(Path(table)) as file:
+        writer = NpyWriter(file, ENTRY)
+        for some in survey(unit):
+            writer.add(some)
+        writer.close()
 
 
 def files_of(job: dict[str, Any]) -> list[str]:
