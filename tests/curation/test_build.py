@@ -2,6 +2,8 @@
 reason, and what was stopped, changed or built by other numbers of workers gives the same."""
 
 import hashlib
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +158,26 @@ def test_a_changed_file_is_found(tmp_path):
     second, _ = build(own, tmp_path / "c", workers=1)
     assert texts_of(second)[0] == "another text of five words"
     assert first.shards != second.shards
+
+
+def test_what_killed_builds_left_is_deleted(tmp_path):
+    write_files(tmp_path / "raw", 2)
+    build(recipe(tmp_path / "raw"), tmp_path / "whole", workers=1)
+    killed = subprocess.Popen(["true"])  # a process that has been
+    killed.wait()
+    here = socket.gethostname()
+    documents = tmp_path / "c" / "documents"
+    documents.mkdir(parents=True)
+    (documents / f"a.parquet.{here}-{killed.pid}.tmp").write_bytes(b"half")
+    (tmp_path / "c" / f"corpus.yaml.{here}-{killed.pid}-0a1b.tmp").write_bytes(b"half")
+    others = [f"a.parquet.{here}-{os.getpid()}.tmp", f"a.parquet.elsewhere-{killed.pid}.tmp"]
+    for name in others:
+        (documents / name).write_bytes(b"at work")
+    build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
+    assert sorted(path.name for path in (tmp_path / "c").rglob("*.tmp")) == sorted(others)
+    for name in others:
+        (documents / name).unlink()
+    assert bytes_of(tmp_path / "c") == bytes_of(tmp_path / "whole")
 
 
 def test_weights_and_a_budget_decide_how_often(tmp_path):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError
 
 
@@ -118,7 +119,8 @@ def write_whole(path: Path, data: str | bytes) -> Path:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """`write_whole` of what is written into the open file inside, however much that is."""
     # processes of several machines may write the same file
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    draft = draft_beside(path)
+    temporary = draft.with_name(f"{draft.stem}-{secrets.token_hex(8)}{draft.suffix}")
     try:
         with open(temporary, "wb") as file:
             yield file

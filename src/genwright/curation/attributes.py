@@ -9,7 +9,6 @@ Worker processes import this module: it must not import torch.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from genwright.core.corpus import Attributes, Column, Compute, RuleSet, attributes_of
+from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import flush, json_text
 from genwright.curation.settings import Filter, rule_sets
@@ -129,7 +129,7 @@ def write_attributes(
     schema = pa.schema([(column.name, TYPES[column.kind]) for column in attributes.columns])
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{key}.{os.getpid()}.tmp")
+        draft = draft_beside(path)
         try:
             with pq.ParquetWriter(draft, schema, compression="zstd") as writer:
                 compute = _compute(shard.folder, attributes)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.core.corpus import RawFile, RuleSet
+from genwright.core.drafts import delete_left
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, stamp_of, write_whole
 from genwright.curation.attributes import COMPUTE, folder_of, needed, prepare
@@ -104,6 +105,7 @@ def build(
     folder = folder.absolute()  # for a worker elsewhere
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        delete_left(folder)
         write_whole(folder / RECIPE, dumped(recipe))
     with engine(by, workers) as spread:
         shards = read_sources(recipe, folder, spread, limit)
@@ -116,6 +118,7 @@ def build(
 def remix(corpus: Corpus, workers: int = 0, by: Engine = "local") -> MixCounts:
     """Decides again on every document, by the recipe as it is now. Attributes that new filters need
     are computed. Raises GenwrightError."""
+    delete_left(corpus.folder)
     with engine(by, workers) as spread:
         measure(corpus, spread)
         find_copies(corpus, spread, workers)

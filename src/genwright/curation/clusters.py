@@ -14,7 +14,6 @@ Arrays of all documents are files that are mapped; edges are read `memory / EDGE
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
 from genwright.curation.minhash import expected_recall
@@ -348,7 +348,7 @@ def _write(found: Stored, state: _State, labels: np.ndarray, path: Path) -> tupl
     identity = found.identity()
     copies = found.copies()
     counts = np.zeros(len(KINDS), np.int64)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    draft = draft_beside(path)
     try:
         with pq.ParquetWriter(draft, CLUSTERS, compression="zstd") as writer:
             for own in _members(state):

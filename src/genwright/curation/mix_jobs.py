@@ -6,7 +6,6 @@ Worker processes import this module: it must not import torch.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from genwright.core.corpus import RuleSet
+from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError
 from genwright.curation.attributes import values_of
 from genwright.curation.chance import chance, numbers_in
@@ -266,7 +266,7 @@ def write_table(path: Path, table: pa.Table) -> None:
     that."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        draft = draft_beside(path)
         try:
             pq.write_table(table, draft, compression="zstd")
             draft.replace(path)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from genwright.core.corpus import Document, RawFile, Unread
+from genwright.core.drafts import draft_beside
 from genwright.core.files import check_unchanged, flush, json_text, write_whole
 from genwright.curation.settings import raw_source
 from genwright.data.cache import digest_of, writing
@@ -105,7 +105,7 @@ def write_shard(
     counted = {"documents": 0, "bytes": 0}
     with writing(shard.documents.parent):
         shard.documents.parent.mkdir(parents=True, exist_ok=True)
-        draft = shard.documents.with_name(f"{key}.{os.getpid()}.tmp")
+        draft = draft_beside(shard.documents)
         try:
             with pq.ParquetWriter(
                 draft, SCHEMA, compression="zstd", use_dictionary=list(LABELS)

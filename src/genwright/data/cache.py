@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from genwright.core.drafts import ENDING, draft_beside, is_alive, writer_of
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush
 
@@ -135,9 +136,8 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
     quicker, its folder stays."""
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        beginning = f"{folder.name}.{socket.gethostname()}-"
-        draft = folder.with_name(f"{beginning}{os.getpid()}.tmp")
-        _delete_left(folder, beginning, draft)
+        draft = draft_beside(folder)
+        _delete_left(folder, draft)
         try:
             draft.mkdir()
             fill(draft)
@@ -171,7 +171,7 @@ def scratch(cache: Path) -> Iterator[Path]:
     mine = re.compile(re.escape(host) + r"-(\d+)-[0-9a-f]+\.tmp")
     for left in folder.iterdir():
         found = mine.fullmatch(left.name)
-        if found and not _alive(int(found[1])):
+        if found and not is_alive(int(found[1])):
             shutil.rmtree(left, ignore_errors=True)
     try:
         yield draft
@@ -181,20 +181,10 @@ def scratch(cache: Path) -> Iterator[Path]:
             folder.rmdir()
 
 
-def _delete_left(folder: Path, beginning: str, draft: Path) -> None:
-    """Deletes drafts of `folder` that processes of this host left, which were killed. beginning: of
-    the name of a draft, with this host, not of another whose name begins like it; draft: this
+def _delete_left(folder: Path, draft: Path) -> None:
+    """Deletes drafts of `folder` that processes of this host left, which were killed. draft: this
     process's own."""
-    mine = re.compile(re.escape(beginning) + r"(\d+)\.tmp")
-    for left in folder.parent.glob(f"{folder.name}.*.tmp"):
-        found = mine.fullmatch(left.name)
-        if found and (left == draft or not _alive(int(found[1]))):
+    for left in folder.parent.glob(f"{folder.name}.*{ENDING}"):
+        writer = writer_of(left)
+        if left == draft or (writer is not None and not is_alive(writer)):
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)  # somebody else's
-    return True

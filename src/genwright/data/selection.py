@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from genwright.core.corpus import Edit, edited
+from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError
 from genwright.core.files import flush
 from genwright.data.cache import SPLITS, writing
@@ -65,7 +66,7 @@ def write_selection(
     listed = _edits_column([edits.get(row, ()) for row in rows.tolist()])
     columns = [pa.array(rows, pa.int64()), pa.array(times, pa.int64()), listed]
     with writing(path.parent):
-        draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        draft = draft_beside(path)
         try:
             pq.write_table(pa.Table.from_arrays(columns, schema=schema), draft, compression="zstd")
             if lasting:

@@ -10,7 +10,6 @@ A folder of files is written whole or not at all (`whole_folder`).
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genwright.core.drafts import draft_beside
 from genwright.data.cache import writing
 
 HEAP = 8 << 20  # bytes; a batch takes less than twice that
@@ -123,7 +123,7 @@ def records_in(
 def whole_folder(folder: Path) -> Iterator[Path]:
     """A folder to write into, which gets its name when all is there. Where it is there already, it
     stays as it is. It is not flushed to the disk: whoever keeps it does that."""
-    draft = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    draft = draft_beside(folder)
     with writing(folder):
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
