@@ -5,9 +5,10 @@ with the corpus of a build that nobody stopped, byte for byte.
 
 The raw files are made here: texts with copies, near copies and addresses in them. A build is a
 process of its own, killed with its workers at an instant uniform over the shortest time that an
-undisturbed one took, its start included; half of them are killed once more before they may finish.
-A build that ended before its instant is begun anew: each run is killed. Digests of raw files are
-compared by the time of their change, so `scans/` is left out.
+undisturbed one took from its first file on (before it there is nothing to lose); half of them are
+killed once more before they may finish. A build that ended before its instant is begun anew: each
+run is killed. Digests of raw files are compared by the time of their change, so `scans/` is left
+out. What differs is named.
 """
 
 from __future__ import annotations
@@ -81,10 +82,18 @@ def started(place: Path, corpus: Path, workers: int) -> subprocess.Popen:
     )
 
 
+def wait_for_first_file(process: subprocess.Popen[bytes], corpus: Path) -> None:
+    """Until the corpus exists, or the process has ended."""
+    while not corpus.exists() and process.poll() is None:
+        time.sleep(0.002)
+
+
 def built(place: Path, corpus: Path, workers: int) -> float:
-    """Seconds of a build that is not stopped. Raises RuntimeError where it fails."""
-    began = time.monotonic()
+    """Seconds of a build that is not stopped, from its first file on. Raises RuntimeError where it
+    fails."""
     process = started(place, corpus, workers)
+    wait_for_first_file(process, corpus)
+    began = time.monotonic()
     _, errors = process.communicate()
     if process.returncode:
         raise RuntimeError(errors.decode()[-2000:])
@@ -93,7 +102,10 @@ def built(place: Path, corpus: Path, workers: int) -> float:
 
 def killed(place: Path, corpus: Path, workers: int, after: float) -> bool:
     """Whether a build was still at work when it was killed."""
+    is_new = not corpus.exists()
     process = started(place, corpus, workers)
+    if is_new:
+        wait_for_first_file(process, corpus)
     try:
         process.communicate(timeout=after)
     except subprocess.TimeoutExpired:
@@ -110,6 +122,19 @@ def bytes_of(corpus: Path) -> dict[str, str]:
             name = str(path.relative_to(corpus))
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
+
+
+def differences(found: dict[str, str], expected: dict[str, str]) -> list[str]:
+    """What is missing, too much, or other than expected."""
+    listed = []
+    for name in sorted(found.keys() | expected.keys()):
+        if name not in found:
+            listed.append(f"missing: {name}")
+        elif name not in expected:
+            listed.append(f"too much: {name}")
+        elif found[name] != expected[name]:
+            listed.append(f"other: {name}")
+    return listed
 
 
 def stage_of(corpus: Path) -> str:
@@ -133,6 +158,7 @@ def main(words: list[str] | None = None) -> int:
     dice = random.Random(a.seed)
     stages: Counter[str] = Counter()
     equal = 0
+    named: list[str] = []
     with tempfile.TemporaryDirectory(prefix="corpus-kill-") as temporary:
         place = Path(temporary)
         write_raw(place / "raw", a.files, a.seed)
@@ -152,11 +178,14 @@ def main(words: list[str] | None = None) -> int:
                 else:
                     shutil.rmtree(corpus)
             built(place, corpus, a.workers)
-            equal += bytes_of(corpus) == expected
+            unlike = differences(bytes_of(corpus), expected)
+            equal += not unlike
+            named += [f"run {number}: {each}" for each in unlike[:5]]
             shutil.rmtree(corpus)
     figures = {
         "runs": a.runs,
         "byte-equal": equal,
+        "different": named,
         "kills": stages.total(),
         "had come to": dict(stages),
         "two builds are equal": same_twice,
