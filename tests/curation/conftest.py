@@ -8,7 +8,7 @@ from genwright.core import registry
 
 @pytest.fixture(autouse=True)
 def toys(monkeypatch):
-    for family in ("attributes", "rules", "raw"):
+    for family in ("attributes", "rules", "raw", "corpus"):
         registry.kinds(family)
         monkeypatch.setitem(registry._known, family, dict(registry._known[family]))
     add_toys()

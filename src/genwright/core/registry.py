@@ -40,6 +40,7 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "options": (("contents.*", "options"),),
     "measure": (("contents.*", "measures"),),
     "measure_kind": (("contents.*", "measures"),),
+    "corpus": (("contents.*", "corpus"),),
     "attributes": (("contents.*", "corpus"),),
     "rules": (("contents.*", "corpus"),),
     "raw": (("curation.sources", ""),),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.core.corpus import RawFile, RuleSet
+from genwright.core.corpus_content import corpus_content
 from genwright.core.drafts import delete_left
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, stamp_of, write_whole
@@ -27,7 +28,7 @@ from genwright.curation.copies import NEAR_FOLDER
 from genwright.curation.engines import Engine, Map, engine
 from genwright.curation.mix import MixCounts, mix
 from genwright.curation.near import near_copies
-from genwright.curation.settings import CorpusRecipe, Source
+from genwright.curation.settings import CorpusRecipe, Source, of_kind
 from genwright.curation.store import UNIT, WRITE, Shard, key_of
 from genwright.data.cache import grouped, writing
 from genwright.data.scans import digests, roots_of
@@ -149,7 +150,7 @@ def read_sources(
     sets = recipe.rule_sets()
     for source in recipe.sources:
         keys = []
-        for job in jobs_of(source, folder, limit):
+        for job in jobs_of(source, folder, limit, recipe.kind):
             check_apart(sets, source.name, [path for path, *_ in job["files"]])
             keys.append(job["key"])
             if not Shard(folder, job["key"]).documents.is_file():
@@ -161,11 +162,15 @@ def read_sources(
     return [Shard(folder, key) for each in listed for key in each["shards"]]
 
 
-def jobs_of(source: Source, folder: Path, limit: int | None) -> list[dict[str, Any]]:
+def jobs_of(
+    source: Source, folder: Path, limit: int | None, kind_of_corpus: str = ""
+) -> list[dict[str, Any]]:
     """What makes the shards of one source: raw files in groups that hardly change when a file is
     added. Raises GenwrightError."""
+    content = corpus_content(kind_of_corpus)
+    raw = of_kind(source.raw, content)
     # absolute: a worker may stand elsewhere
-    found = [file._replace(path=os.path.abspath(file.path)) for file in source.raw.find()]
+    found = [file._replace(path=os.path.abspath(file.path)) for file in raw.find()]
     if not found:
         raise GenwrightError(
             f"the source {source.name} holds no file that is read",
@@ -182,6 +187,8 @@ def jobs_of(source: Source, folder: Path, limit: int | None) -> list[dict[str, A
 
     settings = source.raw.model_dump(mode="json")
     decisive = {name: value for name, value in settings.items() if name not in NOT_CONTENT}
+    if content is not None:
+        decisive["content"] = [content.kind, content.version]
     jobs = []
     for group in grouped(found, size, lambda file: file.name, UNIT):
         files = [(file, contents[file.path]) for file in group]
@@ -201,6 +208,7 @@ def jobs_of(source: Source, folder: Path, limit: int | None) -> list[dict[str, A
                 "settings": settings,
                 "files": listed,
                 "limit": limit,
+                "content": kind_of_corpus if content is not None else "",
             }
         )
     return jobs
@@ -232,6 +240,7 @@ def find_copies(corpus: Corpus, spread: Map, workers: int) -> None:
         corpus.recipe.deduplicate,
         workers or os.cpu_count() or 1,
         spread,
+        corpus.recipe.kind,
     )
 
 

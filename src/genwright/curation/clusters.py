@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
-from genwright.curation.minhash import expected_recall
+from genwright.curation.minhash import expected_recall, recall_between
 from genwright.curation.near_pairs import NONE
 from genwright.data.sorted_runs import array_in
 
@@ -59,13 +59,13 @@ CLUSTERS = pa.schema(
 )
 KINDS = ("kept", "exact", "near")
 STAYS, EXACT, NEAR = range(3)
-FEWEST = 20  # pairs that a recall is measured on
 
 
 class Stored(NamedTuple):
     """What the search left in a folder. shards: keys, in order; starts: number at which each
     begins, and how many documents there are; similarity, bands, rows: what was asked for, and how
-    it was looked for."""
+    it was looked for (no rows: all pairs were found); below: how much below that similarity pairs
+    are stored."""
 
     folder: Path
     shards: list[str]
@@ -73,11 +73,12 @@ class Stored(NamedTuple):
     similarity: float
     bands: int
     rows: int
+    below: float = BELOW
 
     @property
     def floor(self) -> float:
         """The similarity from which pairs are stored."""
-        return max(0.0, round(self.similarity - BELOW, 9))
+        return max(0.0, round(self.similarity - self.below, 9))
 
     def identity(self) -> np.ndarray:
         """(documents, 3) uint64, mapped: place of the source, id."""
@@ -92,7 +93,8 @@ class ClusterCounts(NamedTuple):
     """documents: all; exact, near: copies that are dropped; cut: clusters that had more than CAP;
     expected: share of the pairs of this similarity that the bands find; measured: share of the
     pairs of this similarity to .05 above that were found, estimated from how many each half of the
-    bands found alone (NaN: there are too few)."""
+    bands found alone (NaN: there are too few, or all
+    pairs were found)."""
 
     documents: int
     exact: int
@@ -110,7 +112,8 @@ def stored(folder: str | Path) -> Stored:
             f"{folder} holds no near copies", "look for them: genwright data build corpus.yaml"
         )
     values = read_json(path.read_text(encoding="utf-8"), path, "build the corpus again")
-    return Stored(Path(folder), **{name: values[name] for name in Stored._fields[1:]})
+    known = {name: values[name] for name in Stored._fields[1:] if name in values}
+    return Stored(Path(folder), **known)
 
 
 class _State(NamedTuple):
@@ -149,7 +152,8 @@ def write_clusters(
         counts = _write(found, state, labels, path)
         halves = _found_by(edges, similarity, limit)
     expected = expected_recall(similarity, found.bands, found.rows)
-    return ClusterCounts(count, *counts, cut, expected, recall_between(*halves))
+    measured = recall_between(*halves) if found.rows else float("nan")
+    return ClusterCounts(count, *counts, cut, expected, measured)
 
 
 def _begin(scratch: Path, count: int) -> _State:
@@ -391,14 +395,3 @@ def _found_by(edges: np.ndarray, similarity: float, limit: int) -> tuple[int, in
         counts += np.bincount(chunk["halves"][near], minlength=4)
     _, first, second, both = counts.tolist()
     return first + both, second + both, both
-
-
-def recall_between(first: int, second: int, both: int) -> float:
-    """The share of pairs that at least one of two independent searches finds, of which the first
-    found `first`, the second `second`, and the two have `both` in common: each is measured on what
-    the other found (Lincoln, Petersen). NaN where fewer than `FEWEST` are in common."""
-    if both < FEWEST:
-        return float("nan")
-    missed_by_first = 1 - both / second
-    missed_by_second = 1 - both / first
-    return 1 - missed_by_first * missed_by_second

@@ -17,7 +17,7 @@ from genwright.core.errors import GenwrightError
 from genwright.curation.build import Corpus
 from genwright.curation.clusters import ClusterCounts, stored
 from genwright.curation.copies import NEAR_FOLDER
-from genwright.curation.look import row_of, shortened, where
+from genwright.curation.look import in_words, row_of, shortened, where
 from genwright.curation.near import clusters_at
 from genwright.curation.store import Shard
 
@@ -114,5 +114,5 @@ def _texts(corpus: Corpus, members: list[Member]) -> list[tuple[float, str, str,
     for member in [*stays[:1], *copies[: MEMBERS - 1]]:
         row = row_of(Shard(corpus.folder, member.shard).documents, member.row)
         place = where(row["source"], row["file"], row["place"])
-        found.append((member.similarity, member.kind, place, row["text"]))
+        found.append((member.similarity, member.kind, place, in_words(corpus.recipe.kind, row)))
     return found

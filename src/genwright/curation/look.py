@@ -4,7 +4,7 @@ from."""
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from genwright.core.corpus import Rule
+from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import digest
 from genwright.curation.attributes import about_prepared, columns_of, folder_of, needed, values_of
@@ -65,6 +66,13 @@ def where(source: str, file: str, place: str) -> str:
     if place:
         name += f", {place}"
     return name
+
+
+def in_words(kind: str, row: Mapping[str, Any]) -> str:
+    """A document for a terminal: its text, or what it is. row: of a shard."""
+    content = corpus_content(kind)
+    text: str = row["text"]
+    return text if content is None else content.in_words(row["data"])
 
 
 def shortened(text: str, length: int = SHOWN) -> str:
@@ -122,7 +130,7 @@ def dropped_document(corpus: Corpus, shard: Shard, row: int, noted: bool = True)
         known["place"],
         reason,
         _why(corpus, shard, row, reason, noted),
-        known["text"],
+        in_words(corpus.recipe.kind, known),
     )
 
 
@@ -238,7 +246,7 @@ def trace(corpus: Corpus, word: str) -> Trace:
         table = read_table(shard.attributes(folder_of(group))).slice(row, 1)
         for name, value in table.to_pylist()[0].items():
             attributes[name] = f"{len(value)} edits" if isinstance(value, list) else _written(value)
-    return Trace(facts, attributes, known["text"])
+    return Trace(facts, attributes, in_words(corpus.recipe.kind, known))
 
 
 def _became(decision: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genwright.core.corpus_content import Shingles
 from genwright.core.errors import GenwrightError
 
 WORDS = 5  # of a shingle
@@ -36,6 +37,7 @@ WIDE_SPACES = (
 )
 PLACES = 8  # groups of 8 bytes of a word that are hashed as arrays; longer words one by one
 HALF_BIT = 1 << 63  # of the keys of half of the bands, so that two halves can be compared
+FEWEST = 20  # pairs that a recall is measured on
 EMPTY = np.uint32(0xFFFFFFFF)  # a bin into which no shingle fell
 
 
@@ -60,14 +62,6 @@ _SQUARED = np.multiply(np.array([_OF_WORD]), _OF_WORD)[0]
 # number of bytes -> which bits of 8 bytes, read as a little-endian number, they are
 _BITS = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)
 _HALF = np.uint64(32)
-
-
-class Shingles(NamedTuple):
-    """Of a batch of documents. hashes: (shingles,) uint64, in the order of the text, repeated as
-    they are there; offsets: (documents + 1,) int64, where those of each begin and end."""
-
-    hashes: np.ndarray
-    offsets: np.ndarray
 
 
 def shingles(texts: Sequence[str]) -> Shingles:
@@ -264,6 +258,17 @@ def bands_and_rows(similarity: float, recall: float, permutations: int) -> Bands
         f" {similarity:g} (at most {expected_recall(similarity, permutations, 1):.1%})",
         "raise deduplicate.similarity or lower deduplicate.recall",
     )
+
+
+def recall_between(first: int, second: int, both: int) -> float:
+    """The share of pairs that at least one of two independent searches finds, of which the first
+    found `first`, the second `second`, and the two have `both` in common: each is measured on what
+    the other found (Lincoln, Petersen). NaN where fewer than `FEWEST` are in common."""
+    if both < FEWEST:
+        return float("nan")
+    missed_by_first = 1 - both / second
+    missed_by_second = 1 - both / first
+    return 1 - missed_by_first * missed_by_second
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:

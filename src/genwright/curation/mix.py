@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush, json_text, write_whole
 from genwright.curation.attributes import needed
@@ -108,6 +109,11 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
         left += found[0]
         promoted += [Promoted(*each) for each in found[1]]
     again = equal_ones(promoted)
+    if recipe.mix.tokens is not None and corpus_content(recipe.kind) is not None:
+        raise GenwrightError(
+            f"mix.tokens is a budget of text, and this is a corpus of {recipe.kind}",
+            "leave it out; a weight below 1 takes a share of its documents",
+        )
     scale = _scale(recipe.mix, left - sum(again.values()))
     counts = MixCounts()
     more = {"scale": scale, "again": list(again)}

@@ -31,9 +31,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from genwright.core.corpus_content import BITS, ByFingerprints
 from genwright.core.files import json_text, read_json, write_whole
-from genwright.curation.clusters import PAIRS, ROWS, Stored, id_column, stored, write_clusters
+from genwright.curation.clusters import (
+    BELOW,
+    PAIRS,
+    ROWS,
+    Stored,
+    id_column,
+    stored,
+    write_clusters,
+)
 from genwright.curation.minhash import VERSION, Bands, bands_and_rows, expected_recall
+from genwright.curation.near_kinds import SLACK, alike_by, keys_for
 from genwright.curation.near_pairs import (
     CANDIDATES,
     COPIES,
@@ -41,7 +51,7 @@ from genwright.curation.near_pairs import (
     ranges,
     write_copies,
 )
-from genwright.curation.near_signatures import SIGN, name_of, number_documents
+from genwright.curation.near_signatures import SIGN, name_of, number_documents, version_of
 from genwright.curation.near_verify import FOUND, SETS, VERIFY, WANTED, mark_needed
 from genwright.curation.settings import Near
 from genwright.data.cache import digest_of
@@ -52,15 +62,29 @@ log = logging.getLogger(__name__)
 PERMUTATIONS = 126  # numbers of a sketch, at most
 PROCESS = 110e6  # bytes that a process takes before it works
 LEAST = 16e6  # bytes that a job is given where the memory is less than that
-VERIFIED = f"verified-{VERSION}"  # the folder of similarities
 SMALL = 64 << 20  # bytes: less work is done in this process, for others take longer to start
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 Spread = Callable[[Work, Sequence[dict[str, Any]]], Iterable[tuple[int, Any]]]
 
 
-def chosen_bands(settings: Near) -> Bands:
-    """The bands for a similarity and a recall. Raises GenwrightError where none reach it."""
+def chosen_bands(settings: Near, content: str = "") -> Bands:
+    """The bands for a similarity and a recall; of fingerprints the keys that find all pairs which
+    are stored. Raises GenwrightError where none reach it."""
+    if isinstance(alike_by(content), ByFingerprints):
+        return keys_for(settings.similarity - below(content))
     return bands_and_rows(settings.similarity, settings.recall, PERMUTATIONS)
+
+
+def below(content: str) -> float:
+    """How much below the similarity asked for pairs are stored."""
+    if isinstance(alike_by(content), ByFingerprints):
+        return SLACK / BITS
+    return BELOW
+
+
+def verified_name(content: str = "") -> str:
+    """The folder of similarities."""
+    return f"verified-{version_of(content)}"
 
 
 def curve(bands: Bands) -> list[tuple[float, float]]:
@@ -78,17 +102,20 @@ def near_copies(
     settings: Near,
     workers: int = 1,
     spread: Spread | None = None,
+    content: str = "",
 ) -> Path:
     """Finds exact and near copies, and returns clusters.parquet (`clusters.CLUSTERS`).
 
     shards: Parquet files of documents (`store.SCHEMA`), named by a digest of all that decides them,
     those of the source whose documents stay first; folder: for all files of this search; workers:
     processes, which share settings.memory; spread: what runs jobs, by default `parallel`. Which
-    documents are copies of which depends on neither. Raises GenwrightError."""
-    bands = chosen_bands(settings)
-    log.info("%d bands of %d rows: %s", bands.bands, bands.rows, _curve_text(bands))
+    documents are copies of which depends on neither. content: the kind of the corpus. Raises
+    GenwrightError."""
+    bands = chosen_bands(settings, content)
+    if bands.rows:
+        log.info("%d bands of %d rows: %s", bands.bands, bands.rows, _curve_text(bands))
     memory = max(settings.memory / max(workers, 1) - PROCESS, LEAST)
-    key = _key_of(shards, settings, bands)
+    key = _key_of(shards, settings, bands, content)
     path = folder / "clusters.parquet"
     if path.is_file() and _finished(folder) == key:
         return path
@@ -96,21 +123,31 @@ def near_copies(
     (folder / "near.json").unlink(missing_ok=True)
     work = _work_folder(folder)
     run = _Jobs(workers, spread)
-    signed = _sign(shards, folder, work, bands, run)
-    exchange = _exchange(shards, signed, folder, work / digest_of(key, memory)[:16], memory)
+    signatures = name_of(bands, content)
+    signed = _sign(shards, folder, work, bands, run, content)
+    verified = folder / verified_name(content)
+    exchange = _exchange(shards, signed, verified, work / digest_of(key, memory)[:16], memory)
     _find_copies(exchange, run)
-    _find_candidates(exchange, bands, run)
     names = [shard.stem for shard in shards]
     found = Stored(
-        exchange.folder, names, exchange.starts, settings.similarity, bands.bands, bands.rows
+        exchange.folder,
+        names,
+        exchange.starts,
+        settings.similarity,
+        bands.bands,
+        bands.rows,
+        below(content),
     )
-    _verify(exchange, found.floor, run)
+    _find_candidates(exchange, bands, found.floor, run)
+    _verify(exchange, found.floor, run, content)
     _write_pairs(exchange, exchange.folder / "pairs.parquet")
     counts = write_clusters(found, settings.similarity, exchange.folder / path.name, memory)
     os.sync()
-    _keep(folder, folder / name_of(bands), exchange)
+    _keep(folder, folder / signatures, verified, exchange)
     values = found._asdict() | {"key": key, "counts": counts._asdict(), "curve": curve(bands)}
     del values["folder"]
+    if found.below == BELOW:
+        del values["below"]  # what is usual is not said
     write_whole(folder / "near.json", json_text(values, indent=1))
     shutil.rmtree(work, ignore_errors=True)
     return path
@@ -122,10 +159,13 @@ def clusters_at(folder: Path, similarity: float, path: Path) -> tuple[Path, Any]
     return path, write_clusters(stored(folder), similarity, path)
 
 
-def _key_of(shards: Sequence[Path], settings: Near, bands: Bands) -> str:
+def _key_of(shards: Sequence[Path], settings: Near, bands: Bands, content: str) -> str:
     """A digest of all that decides the result."""
     keys = [shard.stem for shard in shards]
-    return digest_of(VERSION, keys, settings.similarity, bands.bands, bands.rows)[:32]
+    version: int | str = VERSION
+    if alike_by(content).version != 1:
+        version = version_of(content)
+    return digest_of(version, keys, settings.similarity, bands.bands, bands.rows)[:32]
 
 
 def _finished(folder: Path) -> str:
@@ -171,35 +211,39 @@ def _work_folder(folder: Path) -> Path:
     return work
 
 
-def _sign(shards: Sequence[Path], folder: Path, work: Path, bands: Bands, run: _Jobs) -> list[Path]:
+def _sign(
+    shards: Sequence[Path], folder: Path, work: Path, bands: Bands, run: _Jobs, content: str
+) -> list[Path]:
     """The folders of signatures, of which those that are not there are made in `work`."""
     signed = []
     jobs = []
     size = 0
     for shard in shards:
-        own = folder / name_of(bands) / shard.stem
+        name = name_of(bands, content)
+        own = folder / name / shard.stem
         if not own.is_dir():
-            own = work / name_of(bands) / shard.stem
+            own = work / name / shard.stem
         signed.append(own)
         if own.is_dir():
             continue
         size += shard.stat().st_size
         job = {"documents": str(shard), "folder": str(own)}
-        jobs.append(job | {"bands": bands.bands, "rows": bands.rows})
+        jobs.append(job | {"bands": bands.bands, "rows": bands.rows, "content": content})
     run.run(SIGN, jobs, size * 4)  # their text is compressed
     return signed
 
 
 def _exchange(
-    shards: Sequence[Path], signed: Sequence[Path], folder: Path, own: Path, memory: float
+    shards: Sequence[Path], signed: Sequence[Path], kept: Path, own: Path, memory: float
 ) -> Exchange:
-    """The folder `own`, for what jobs of this search hand on; those of others go."""
+    """The folder `own`, for what jobs of this search hand on; those of others go. kept: the folder
+    of similarities."""
     for other in own.parent.iterdir():
         if other != own and not other.name.startswith("signatures-"):
             shutil.rmtree(other, ignore_errors=True)
     own.mkdir(exist_ok=True)
     starts = number_documents(signed, own)
-    verified = [folder / VERIFIED / shard.stem for shard in shards]
+    verified = [kept / shard.stem for shard in shards]
     exchange = Exchange(own, starts, list(signed), list(shards), verified, memory)
     exchange.write()
     return exchange
@@ -223,13 +267,13 @@ def _find_copies(exchange: Exchange, run: _Jobs) -> None:
     write_copies(exchange, [exchange.folder / "copies-found" / str(n) for n in range(count)])
 
 
-def _find_candidates(exchange: Exchange, bands: Bands, run: _Jobs) -> None:
+def _find_candidates(exchange: Exchange, bands: Bands, floor: float, run: _Jobs) -> None:
     records = exchange.starts[-1] * bands.bands
     jobs, _ = _by_ranges(exchange, "candidates", records)
-    run.run(CANDIDATES, jobs, records * 16)
+    run.run(CANDIDATES, [job | {"floor": floor} for job in jobs], records * 16)
 
 
-def _verify(exchange: Exchange, floor: float, run: _Jobs) -> None:
+def _verify(exchange: Exchange, floor: float, run: _Jobs, content: str) -> None:
     """The similarities of all candidates."""
 
     def jobs_of(name: str, shards: Iterable[int], **more: Any) -> list[dict[str, Any]]:
@@ -242,10 +286,13 @@ def _verify(exchange: Exchange, floor: float, run: _Jobs) -> None:
     every = range(len(exchange.documents))
     folder = exchange.folder / "candidates"
     pairs = sum(path.stat().st_size for path in folder.glob("*/pairs.keys"))
+    if exchange.fingerprints() is not None:
+        run.run(VERIFY, jobs_of("found", every, floor=floor), pairs * 2)
+        return
     run.run(WANTED, jobs_of("wanted", every), pairs * 2)
     needed = mark_needed(exchange)
     size = sum(exchange.documents[shard].stat().st_size for shard in needed)
-    run.run(SETS, jobs_of("sets", needed), size * 4)
+    run.run(SETS, jobs_of("sets", needed, content=content), size * 4)
     sets = sum(path.stat().st_size for path in (exchange.folder / "sets").glob("*/hashes"))
     run.run(VERIFY, jobs_of("found", every, floor=floor), sets + pairs * 2)
 
@@ -271,10 +318,11 @@ def _write_pairs(exchange: Exchange, path: Path) -> None:
     draft.replace(path)
 
 
-def _keep(folder: Path, signatures: Path, exchange: Exchange) -> None:
+def _keep(folder: Path, signatures: Path, verified: Path, exchange: Exchange) -> None:
     """Moves what stays to its place, and deletes what is of shards that are no longer there. It may
-    be stopped, and done again. signatures: where those of these bands stay."""
-    (folder / VERIFIED).mkdir(exist_ok=True)
+    be stopped, and done again. signatures: where those of these bands stay; verified: where
+    similarities do."""
+    verified.mkdir(exist_ok=True)
     for number, kept in enumerate(exchange.verified):
         _move(exchange.folder / "found" / str(number) / "all", kept)
     signatures.mkdir(exist_ok=True)
@@ -291,7 +339,7 @@ def _keep(folder: Path, signatures: Path, exchange: Exchange) -> None:
                 shutil.rmtree(own, ignore_errors=True)
         if family != signatures:
             family.rmdir()
-    for path in (folder / VERIFIED).iterdir():
+    for path in verified.iterdir():
         if path.name not in used:
             path.unlink()
 

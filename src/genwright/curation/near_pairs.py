@@ -8,6 +8,11 @@ Keys are exchanged through files: a job reads one range of the keys from the run
    with the first `GROUP` in order, which are those that are likely to stay: the pairs of a group
    grow with it and not with its square.
 
+3. Where documents have fingerprints, nothing is left to chance: each document of a group is paired
+   with the first one of each other fingerprint, and pairs that are too far apart are left out at
+   once. That is enough, for of equal fingerprints only the first document can stay, and what drops
+   it drops the others.
+
 A pair is (later, earlier) in that order, of document numbers, and says in which half of the bands
 it was found: from that follows how many were missed. Neither workers, nor shards, nor ranges decide
 which pairs there are.
@@ -25,6 +30,8 @@ import numpy as np
 
 from genwright.core.files import json_text, read_json
 from genwright.curation.minhash import HALF_BIT
+from genwright.curation.near_kinds import distances, farthest
+from genwright.curation.near_signatures import FINGERPRINTS
 from genwright.data.sorted_runs import RunWriter, array_in, records_in, whole_folder
 from genwright.data.workers import Work
 
@@ -57,6 +64,11 @@ class Exchange(NamedTuple):
     def copies(self) -> np.ndarray:
         """(documents,) uint64, mapped: what each is an exact copy of, or NONE."""
         return array_in(self.folder / "copies")
+
+    def fingerprints(self) -> np.ndarray | None:
+        """(documents,) uint64, mapped; None where documents are compared by shingles."""
+        path = self.folder / FINGERPRINTS
+        return array_in(path) if path.is_file() else None
 
     def write(self) -> None:
         """Keeps it for jobs."""
@@ -137,8 +149,9 @@ def find_copies(folder: str, number: int, low: int, high: int) -> None:
         writer.close()
 
 
-def find_candidates(folder: str, number: int, low: int, high: int) -> None:
-    """Writes the pairs with an equal key of a range, as runs of (later, earlier)."""
+def find_candidates(folder: str, number: int, low: int, high: int, floor: float) -> None:
+    """Writes the pairs with an equal key of a range, as runs of (later, earlier). floor: of
+    fingerprints, from which similarity."""
     exchange = opened(folder)
     keys, documents = _repeated(*_numbered(exchange, "bands", low, high))
     single = exchange.copies()[documents.astype(np.int64)] == NONE
@@ -151,34 +164,82 @@ def find_candidates(folder: str, number: int, low: int, high: int) -> None:
     limit = int(exchange.memory / PAIR / 2)
     with whole_folder(Path(folder) / "candidates" / str(number)) as draft:
         writer = RunWriter(draft, "pairs", limit)
-        for later, earlier, in_half in pairs_of(keys, documents, limit):
+        fingerprints = exchange.fingerprints()
+        if fingerprints is None:
+            found = pairs_of(keys, documents, limit)
+        else:
+            own = fingerprints[documents.astype(np.int64)]
+            found = close_pairs(keys, documents, own, farthest(floor), limit)
+        for later, earlier, in_half in found:
             writer.add(later, earlier << np.uint64(1) | in_half)
         writer.close()
 
 
-def pairs_of(
-    keys: np.ndarray, documents: np.ndarray, limit: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+Found = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def pairs_of(keys: np.ndarray, documents: np.ndarray, limit: int) -> Found:
     """(later, earlier, half of the bands) of the pairs with equal keys, at most about `limit` at
     once. keys: (n,) ascending; documents: (n,), of one key in order."""
     if not len(keys):
         return
+    first = _group_starts(keys)
+    counts = np.minimum(np.arange(len(keys)) - first, GROUP)
+    for later, earlier in _expanded(first, counts, limit):
+        in_half = keys[later] >= np.uint64(HALF_BIT)
+        yield documents[later], documents[earlier], in_half
+
+
+def close_pairs(
+    keys: np.ndarray, documents: np.ndarray, fingerprints: np.ndarray, farthest: int, limit: int
+) -> Found:
+    """As `pairs_of`, of each document with the first one of each fingerprint of its group, where
+    they differ in no more than so many bits. fingerprints: (n,) uint64, of the documents."""
+    if not len(keys):
+        return
+    place = np.arange(len(keys))
+    order = np.lexsort((place, fingerprints, keys))
+    starts = np.ones(len(keys), bool)
+    starts[1:] = keys[order[1:]] != keys[order[:-1]]
+    starts[1:] |= fingerprints[order[1:]] != fingerprints[order[:-1]]
+    is_first = np.zeros(len(keys), bool)
+    is_first[order[starts]] = True
+    firsts = np.flatnonzero(is_first)  # places of the first documents, group by group
+    before = np.cumsum(is_first) - is_first  # (n,) first documents at places before
+    first = before[_group_starts(keys)]  # (n,) where those of its group begin, in `firsts`
+    for later, number in _expanded(first, before - first, limit):
+        earlier = firsts[number]
+        near = distances(fingerprints[later], fingerprints[earlier]) <= farthest
+        later = later[near]
+        earlier = earlier[near]
+        in_half = keys[later] >= np.uint64(HALF_BIT)
+        yield documents[later], documents[earlier], in_half
+
+
+def _group_starts(keys: np.ndarray) -> np.ndarray:
+    """(n,) where the group of equal keys of each begins. keys: (n,) ascending."""
     begins = np.ones(len(keys), bool)
     begins[1:] = keys[1:] != keys[:-1]
     firsts = np.flatnonzero(begins)
-    first = firsts[np.cumsum(begins) - 1]  # (n,) where the group of each begins
-    counts = np.minimum(np.arange(len(keys)) - first, GROUP)
+    found: np.ndarray = firsts[np.cumsum(begins) - 1]
+    return found
+
+
+def _expanded(
+    first: np.ndarray, counts: np.ndarray, limit: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(place, partner) where each place has the partners `first` to `first` + `counts`, at most
+    about `limit` pairs at once, those of one place together."""
     ends = np.cumsum(counts)
     start = 0
-    while start < len(keys):
+    while start < len(counts):
         before = int(ends[start - 1]) if start else 0
         stop = int(np.searchsorted(ends, before + limit, "right"))
         stop = max(stop, start + 1)
         own = counts[start:stop]
-        place = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
-        earlier = documents[np.repeat(first[start:stop], own) + place]
-        in_half = keys[start:stop] >= np.uint64(HALF_BIT)
-        yield np.repeat(documents[start:stop], own), earlier, np.repeat(in_half, own)
+        within = np.arange(own.sum()) - np.repeat(np.cumsum(own) - own, own)
+        partner = np.repeat(first[start:stop], own) + within
+        yield np.repeat(np.arange(start, min(stop, len(counts))), own), partner
         start = stop
 
 

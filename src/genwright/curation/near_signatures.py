@@ -6,6 +6,7 @@ are; then the numbers of all documents.
         copies.*      runs of (the first 8 bytes of the content's SHA-256, row)
         identity      (rows, 3) uint64: place of the source in sources.json, the id as two numbers
         content       (rows, 4) uint64: SHA-256 of the content
+        fingerprints  (rows,) uint64, of kinds of content that are compared by them
         sources.json  the sources of the shard
 
 They are of the shard alone: they stay when other shards come and go. A document has a number: its
@@ -24,8 +25,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from genwright.core.corpus_content import ByFingerprints, ByShingles
 from genwright.core.files import json_text
-from genwright.curation.minhash import EMPTY, VERSION, Bands, band_keys, shingles, signatures
+from genwright.curation.minhash import EMPTY, VERSION, Bands, band_keys, signatures
+from genwright.curation.near_kinds import alike_by, column_of, fingerprint_keys
 from genwright.curation.store import batches_of
 from genwright.data.sorted_runs import RunWriter, array_in, keep_heap, whole_folder
 from genwright.data.workers import Work
@@ -35,21 +38,33 @@ AT_ONCE = 1 << 16  # documents that are copied at once
 RUN = 1 << 18  # records of a run; never by the memory there is, for these files are the same always
 
 
-def name_of(bands: Bands) -> str:
+FINGERPRINTS = "fingerprints"
+
+
+def version_of(content: str) -> str:
+    """Of what is kept of documents of a kind. content: "" for texts."""
+    own = alike_by(content).version
+    return str(VERSION) if own == 1 else f"{VERSION}.{own}"
+
+
+def name_of(bands: Bands, content: str = "") -> str:
     """The folder of the signatures of these bands."""
-    return f"signatures-{bands.bands}x{bands.rows}-{VERSION}"
+    return f"signatures-{bands.bands}x{bands.rows}-{version_of(content)}"
 
 
-def write_signatures(documents: str, folder: str, bands: int, rows: int) -> None:
-    """Writes the folder of one shard. documents: its Parquet file."""
+def write_signatures(documents: str, folder: str, bands: int, rows: int, content: str = "") -> None:
+    """Writes the folder of one shard. documents: its Parquet file. content: the kind of the
+    corpus."""
     keep_heap()
+    alike = alike_by(content)
+    compared = column_of(content)
     with whole_folder(Path(folder)) as draft:
         by_band = RunWriter(draft, "bands", RUN)
         by_content = RunWriter(draft, "copies", RUN)
         sources: dict[str, int] = {}
         row = 0
-        with open(draft / "identity", "wb") as identity, open(draft / "content", "wb") as content:
-            for batch in batches_of(Path(documents), ["id", "content", "source", "text"]):
+        with open(draft / "identity", "wb") as identity, open(draft / "content", "wb") as digests:
+            for batch in batches_of(Path(documents), ["id", "content", "source", compared]):
                 places = [
                     sources.setdefault(name, len(sources))
                     for name in batch.column("source").to_pylist()
@@ -57,26 +72,43 @@ def write_signatures(documents: str, folder: str, bands: int, rows: int) -> None
                 ids = _numbers(batch.column("id"), 2)
                 sums = _numbers(batch.column("content"), 4)
                 np.column_stack([np.array(places, np.uint64), ids]).tofile(identity)
-                sums.tofile(content)
+                sums.tofile(digests)
                 by_content.add(sums[:, 0], np.arange(row, row + len(sums)))
-                for texts in pieces(batch.column("text")):
-                    _add_keys(by_band, texts, row, bands, rows)
-                    row += len(texts)
+                for contents in pieces(batch.column(compared)):
+                    if isinstance(alike, ByShingles):
+                        _add_keys(by_band, alike, contents, row, bands, rows)
+                    else:
+                        _add_fingerprints(by_band, draft, alike, contents, row, bands)
+                    row += len(contents)
         by_band.close()
         by_content.close()
         (draft / "sources.json").write_text(json_text(list(sources)), encoding="utf-8")
 
 
-def _add_keys(writer: RunWriter, texts: list[str], row: int, bands: int, rows: int) -> None:
+def _add_keys(
+    writer: RunWriter, alike: ByShingles, contents: list[Any], row: int, bands: int, rows: int
+) -> None:
     """The keys of some documents; none of those without words. row: of the first."""
-    sketch = signatures(shingles(texts), bands * rows)
+    sketch = signatures(alike.of(contents), bands * rows)
     keys = band_keys(sketch, bands, rows)  # (documents, bands)
     has_words = np.flatnonzero(sketch[:, 0] != EMPTY)
     writer.add(keys[has_words].reshape(-1), np.repeat(row + has_words, bands))
 
 
-def pieces(column: pa.Array) -> Iterator[list[str]]:
-    """Texts, about BYTES of them at once."""
+def _add_fingerprints(
+    writer: RunWriter, draft: Path, alike: ByFingerprints, contents: list[Any], row: int, bands: int
+) -> None:
+    """The fingerprints of some documents, and the keys of those that have one. row: of the
+    first."""
+    found = alike.of(contents)
+    with open(draft / FINGERPRINTS, "ab") as file:
+        found.bits.astype(np.uint64).tofile(file)
+    keys = fingerprint_keys(found, bands)
+    writer.add(keys.reshape(-1), np.repeat(row + np.flatnonzero(found.known), bands))
+
+
+def pieces(column: pa.Array) -> Iterator[list[Any]]:
+    """Texts or data of documents, about BYTES of them at once."""
     offsets = np.frombuffer(column.buffers()[1], np.int64)
     ends = offsets[column.offset : column.offset + len(column) + 1]
     start = 0
@@ -117,7 +149,22 @@ def number_documents(shards: Sequence[Path], folder: Path) -> list[int]:
             starts.append(starts[-1] + len(own))
     for name, draft in drafts.items():
         draft.replace(folder / name)
+    _join_fingerprints(shards, folder)
     return starts
+
+
+def _join_fingerprints(shards: Sequence[Path], folder: Path) -> None:
+    """Writes the fingerprints of all documents, by number, where there are any."""
+    own = [shard / FINGERPRINTS for shard in shards if (shard / FINGERPRINTS).is_file()]
+    if not own:
+        return
+    draft = folder / f"{FINGERPRINTS}.tmp"
+    with open(draft, "wb") as file:
+        for path in own:
+            found = array_in(path)
+            for first in range(0, len(found), AT_ONCE):
+                np.array(found[first : first + AT_ONCE]).tofile(file)
+    draft.replace(folder / FINGERPRINTS)
 
 
 def _files(job: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ Of each shard, whose documents are the later ones of its pairs:
 1. its pairs, each once, from all runs; those whose similarity is known from an earlier build are
    not looked at again;
 2. the sets of shingles of documents that occur in the others, from their texts, into files;
+   Where documents have fingerprints, these are read in their place;
 3. the similarities: records (row, id of the earlier one, similarity), in order, of all pairs that
    are candidates now. They stay for the next build.
 
@@ -20,7 +21,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from genwright.curation.minhash import Shingles, jaccard, shingles
+from genwright.core.corpus_content import BITS, ByShingles, Shingles
+from genwright.curation.minhash import jaccard
+from genwright.curation.near_kinds import alike_by, column_of, distances
 from genwright.curation.near_pairs import PAIR, Exchange, opened
 from genwright.curation.near_signatures import BYTES
 from genwright.curation.store import batches_of
@@ -149,10 +152,13 @@ def mark_needed(exchange: Exchange) -> list[int]:
     ]
 
 
-def write_sets(folder: str, shard: int) -> None:
+def write_sets(folder: str, shard: int, content: str = "") -> None:
     """Writes the sets of shingles of the documents of a shard that are needed: `rows`, `ends` of
-    each set, `hashes` one after another, ascending and distinct."""
+    each set, `hashes` one after another, ascending and distinct. content: the kind of the
+    corpus."""
     keep_heap()
+    alike = alike_by(content)
+    assert isinstance(alike, ByShingles)
     exchange = opened(folder)
     needed = array_in(exchange.folder / "needed", np.uint8)
     needed = needed[exchange.starts[shard] : exchange.starts[shard + 1]]
@@ -161,8 +167,8 @@ def write_sets(folder: str, shard: int) -> None:
     with whole_folder(Path(folder) / "sets" / str(shard)) as draft:
         rows.astype(np.int64).tofile(draft / "rows")
         with open(draft / "hashes", "wb") as hashes, open(draft / "ends", "wb") as ends:
-            for texts in _texts(exchange.documents[shard], needed):
-                distinct, own_ends = distinct_hashes(shingles(texts))
+            for contents in _contents(exchange.documents[shard], needed, column_of(content)):
+                distinct, own_ends = distinct_hashes(alike.of(contents))
                 distinct.tofile(hashes)
                 (end + own_ends).tofile(ends)
                 end += len(distinct)
@@ -182,24 +188,25 @@ def distinct_hashes(found: Shingles) -> tuple[np.ndarray, np.ndarray]:
     return hashes[first], counted[offsets[1:]]
 
 
-def _texts(documents: Path, needed: np.ndarray) -> Iterator[list[str]]:
-    """The texts of documents that are needed, some at once. needed: (rows,) 0 or 1."""
+def _contents(documents: Path, needed: np.ndarray, compared: str) -> Iterator[list[Any]]:
+    """What is compared of documents that are needed, some at once. needed: (rows,) 0 or 1;
+    compared: the column."""
     row = 0
-    for batch in batches_of(documents, ["text"]):
+    for batch in batches_of(documents, [compared]):
         here = np.flatnonzero(needed[row : row + len(batch)])
         row += len(batch)
-        column = batch.column("text")
-        texts: list[str] = []
+        column = batch.column(compared)
+        contents: list[Any] = []
         size = 0
         for at in here.tolist():  # `take` would load all functions of Arrow, 60 MB
-            texts.append(column[at].as_py())
-            size += len(texts[-1])
+            contents.append(column[at].as_py())
+            size += len(contents[-1])
             if size >= BYTES:
-                yield texts
-                texts = []
+                yield contents
+                contents = []
                 size = 0
-        if texts:
-            yield texts
+        if contents:
+            yield contents
 
 
 class _Sets:
@@ -233,8 +240,13 @@ class _Sets:
         return np.frombuffer(file.read(8 * (stop - start)), np.uint64)
 
 
-def _similarities(sets: _Sets, pairs: np.ndarray) -> np.ndarray:
+def _similarities(exchange: Exchange, sets: _Sets, pairs: np.ndarray) -> np.ndarray:
     """(pairs,) float64, true."""
+    fingerprints = exchange.fingerprints()
+    if fingerprints is not None:
+        one = fingerprints[pairs["later"].astype(np.int64)]
+        other = fingerprints[pairs["earlier"].astype(np.int64)]
+        return 1 - distances(one, other) / BITS
     later = sets.places(pairs["later"].astype(np.int64)).tolist()
     earlier = sets.places(pairs["earlier"].astype(np.int64)).tolist()
     found = np.zeros(len(pairs))
@@ -261,7 +273,7 @@ def verify(folder: str, shard: int, floor: float) -> None:
             pairs, halves = _candidates(exchange, start, stop)
             similarity = _known(exchange, shard, pairs)
             unknown = np.isnan(similarity)
-            similarity[unknown] = _similarities(sets, pairs[unknown])
+            similarity[unknown] = _similarities(exchange, sets, pairs[unknown])
             _records(exchange, shard, pairs, similarity).tofile(every)
             high = similarity >= floor
             _found(pairs[high], similarity[high], halves[high]).tofile(found)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError
 from genwright.core.version import __version__
 from genwright.curation.attributes import needed
@@ -122,7 +123,7 @@ def _body(found: _Found, remarks: list[str]) -> str:
     unread, listed = _unread(corpus)
     parts = [
         f"<h1>{escape(corpus.recipe.name)}</h1>",
-        _head(numbers, found.edits, unread),
+        _head(corpus, numbers, found.edits, unread),
         alarms(remarks),
         tables(numbers, _sources(corpus)),
         reasons(corpus, numbers),
@@ -167,23 +168,23 @@ def counted(count: int, name: str) -> str:
     return f"{count:,} {name}s"
 
 
-def _head(numbers: Numbers, edits: Edits, unread: int) -> str:
+def _head(corpus: Corpus, numbers: Numbers, edits: Edits, unread: int) -> str:
     fates = numbers.fates
     tiles = [
         tile(f"{numbers.total.documents:,}", "documents", in_bytes(numbers.total.bytes)),
         tile(f"{fates[SPLITS[0]].documents:,}", "trained on", in_bytes(fates[SPLITS[0]].bytes)),
         tile(f"{fates[SPLITS[1]].documents:,}", "held out", in_bytes(fates[SPLITS[1]].bytes)),
         tile(f"{fates[DROPPED].documents:,}", "dropped", in_bytes(fates[DROPPED].bytes)),
-        tile(f"{sum(edits.kinds.values()):,}", "edits", "in documents that are kept"),
-        tile(f"{unread:,}", "not read", "files, or parts of them"),
     ]
-    repeated = numbers.repeated
-    note = soft(
-        f"With the repetitions of the mix, {in_bytes(repeated)} are read for training, about"
-        f" {short(repeated // BYTES_A_TOKEN)} tokens of {BYTES_A_TOKEN} bytes."
-    )
+    note = f"With the repetitions of the mix, {in_bytes(numbers.repeated)} are read for training"
+    if corpus_content(corpus.recipe.kind) is None:  # only texts have edits and tokens of bytes
+        edited = sum(edits.kinds.values())
+        tiles.append(tile(f"{edited:,}", "edits", "in documents that are kept"))
+        tokens = short(numbers.repeated // BYTES_A_TOKEN)
+        note += f", about {tokens} tokens of {BYTES_A_TOKEN} bytes"
+    tiles.append(tile(f"{unread:,}", "not read", "files, or parts of them"))
     lead = f'<p class="lead">{escape(sentence(numbers))}</p>'
-    return f'{lead}<div class="tiles">{"".join(tiles)}</div>{note}'
+    return f'{lead}<div class="tiles">{"".join(tiles)}</div>{soft(f"{note}.")}'
 
 
 # ---- where it comes from

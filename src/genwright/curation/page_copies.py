@@ -17,24 +17,33 @@ from genwright.curation.build import Corpus
 from genwright.curation.copies import CLUSTERS, EXACT, NEAR, NEAR_FOLDER, PAIRS
 from genwright.curation.groups import STAYS, Member, largest
 from genwright.curation.look import row_of, where
-from genwright.curation.page_edits import edits_in, shown_text
+from genwright.curation.page_edits import edits_in
 from genwright.curation.page_numbers import ROWS, Count, Numbers
+from genwright.curation.page_shown import (
+    COLUMNS,
+    as_html,
+    found_in_words,
+    near_in_words,
+    similarity_name,
+    step_of,
+)
 from genwright.curation.store import Shard
 from genwright.reporting.bars import Bound, Counts, histogram
 from genwright.reporting.fragments import soft
 from genwright.reporting.svg import key
 
-STEP = 0.01  # of similarity, in the histogram
 LARGEST = 5  # clusters that are shown
 
 
 @dataclass(frozen=True)
 class Copies:
     """facts: of the search (near.json). pairs: (bins,) of similar documents that are no exact
-    copies, by similarity from `floor` on. largest: the clusters with the most copies."""
+    copies, by similarity from `floor` on, in steps of `step`. largest: the clusters with the most
+    copies."""
 
     facts: Mapping[str, Any]
     floor: float
+    step: float
     pairs: np.ndarray
     largest: list[list[Member]]
 
@@ -47,16 +56,18 @@ def count_copies(corpus: Corpus) -> Copies | None:
         return None
     facts = read_json(path.read_text(encoding="utf-8"), path, "build the corpus again")
     pairs_path = corpus.folder / PAIRS
+    step = step_of(corpus.recipe.kind)
     with pq.ParquetFile(pairs_path) as file:
         columns = file.iter_batches(ROWS, columns=["similarity"])
-        bins = np.zeros(round(1 / STEP), np.int64)
+        bins = np.zeros(round(1 / step), np.int64)
         for batch in track(columns, "counting pairs"):
-            places = np.floor(batch["similarity"].to_numpy() / STEP + 1e-9).astype(np.int64)
+            places = np.floor(batch["similarity"].to_numpy() / step + 1e-9).astype(np.int64)
             places = np.minimum(places, len(bins) - 1)
             bins += np.bincount(places, minlength=len(bins))
     found = np.flatnonzero(bins)
-    first = min([*found.tolist(), round(facts["similarity"] / STEP)])
-    return Copies(facts, first * STEP, bins[first:], largest(corpus.folder / CLUSTERS, LARGEST))
+    first = min([*found.tolist(), round(facts["similarity"] / step)])
+    clusters = largest(corpus.folder / CLUSTERS, LARGEST)
+    return Copies(facts, first * step, step, bins[first:], clusters)
 
 
 # ---- as HTML
@@ -67,7 +78,8 @@ def copies_section(corpus: Corpus, numbers: Numbers, copies: Copies | None, cros
     heading = "<h2>Copies</h2>"
     if copies is None:
         return heading + soft("Copies were not looked for (deduplicate: null).")
-    parts = [heading, soft(escape(sentence(numbers, copies, crossing))), _pairs(copies)]
+    parts = [heading, soft(escape(sentence(corpus, numbers, copies, crossing)))]
+    parts.append(_pairs(corpus, copies))
     shown = [_side_by_side(corpus, members) for members in copies.largest]
     if shown:
         title = "The largest clusters: a document that stays, and its least similar copy"
@@ -76,35 +88,31 @@ def copies_section(corpus: Corpus, numbers: Numbers, copies: Copies | None, cros
     return "".join(parts)
 
 
-def sentence(numbers: Numbers, copies: Copies, crossing: int) -> str:
+def sentence(corpus: Corpus, numbers: Numbers, copies: Copies, crossing: int) -> str:
     """How many copies there are, and how surely they were found; plain text."""
     counts = copies.facts["counts"]
     dropped = {}
     for reason in (EXACT, NEAR):
         dropped[reason] = numbers.reasons.get(reason, Count()).documents
-    text = (
+    kind = corpus.recipe.kind
+    near = near_in_words(kind, copies.facts["similarity"])
+    found = found_in_words(kind, counts["expected"], counts["measured"])
+    return (
         f"Exact copies of another document: {counts['exact']:,}. Near copies: {counts['near']:,};"
-        " their sets of five successive words have a Jaccard similarity of at least"
-        f" {copies.facts['similarity']:g} to those of a document that stays, which is computed and"
-        f" not estimated. Dropped as copies: {dropped[EXACT]:,} exact and {dropped[NEAR]:,} near"
-        " ones; a rule had dropped the others, or what they resemble."
-        f" Of the pairs of just that similarity {counts['expected']:.1%} are expected to be found;"
+        f" {near} Dropped as copies: {dropped[EXACT]:,} exact and {dropped[NEAR]:,} near"
+        f" ones; a rule had dropped the others, or what they resemble. {found}"
+        f" Pairs of similar documents on both sides of the split: {crossing:,}."
     )
-    measured = counts["measured"]
-    if measured is None or measured != measured:
-        text += " there are too few to measure it."
-    else:
-        text += f" {measured:.1%} of those up to .05 above it were, as two searches tell."
-    return f"{text} Pairs of similar documents on both sides of the split: {crossing:,}."
 
 
-def _pairs(copies: Copies) -> str:
+def _pairs(corpus: Corpus, copies: Copies) -> str:
     """The similarities of pairs."""
-    edges = copies.floor + STEP * np.arange(len(copies.pairs) + 1)
+    edges = copies.floor + copies.step * np.arange(len(copies.pairs) + 1)
     wanted = copies.facts["similarity"]
-    bound = Bound(wanted, f"near copies from {wanted:g}")
+    bound = Bound(wanted, f"near copies from {wanted:.4g}")
     counts = Counts("pairs", copies.pairs.tolist(), 0)
-    chart = histogram(edges.tolist(), [counts], [bound], label="Jaccard similarity")
+    name = similarity_name(corpus.recipe.kind)
+    chart = histogram(edges.tolist(), [counts], [bound], label=name)
     if not chart:
         return soft("No two documents that differ are that similar, or nearly.")
     colour = f'<div class="legend">{key("pairs of documents", 0)}</div>'
@@ -132,7 +140,7 @@ def _unlike(member: Member) -> tuple[float, bytes]:
 
 def _side(corpus: Corpus, member: Member) -> str:
     shard = Shard(corpus.folder, member.shard)
-    known = row_of(shard.documents, member.row, ["text", "source", "file", "place"])
+    known = row_of(shard.documents, member.row, COLUMNS)
     name = escape(where(known["source"], known["file"], known["place"]))
-    text = shown_text(known["text"], edits_in(corpus, shard, member.row))
-    return f'<div><div class="soft">{name}</div><pre class="text">{text}</pre></div>'
+    shown = as_html(corpus.recipe.kind, known, edits_in(corpus, shard, member.row))
+    return f'<div><div class="soft">{name}</div>{shown}</div>'

@@ -13,7 +13,7 @@ from genwright.curation.build import Corpus
 from genwright.curation.copies import EXACT, NEAR
 from genwright.curation.look import bounds_of, dropped_document, row_of, where
 from genwright.curation.mix_jobs import BUDGET, UNWANTED
-from genwright.curation.page_edits import Edits, edits_in, shown_edit, shown_text
+from genwright.curation.page_edits import Edits, edits_in, shown_edit
 from genwright.curation.page_numbers import (
     DROPPED,
     FATES,
@@ -25,6 +25,7 @@ from genwright.curation.page_numbers import (
     summed,
     total,
 )
+from genwright.curation.page_shown import COLUMNS, as_html
 from genwright.curation.page_values import Bins, Spread
 from genwright.curation.store import Shard
 from genwright.data.cache import SPLITS
@@ -39,8 +40,8 @@ EXPLAINED = 40  # reasons with examples, the most frequent ones
 OPEN = 3  # reasons whose examples stand open
 NO_RULES = {
     UNWANTED: "mix.weights gives it the weight 0",
-    EXACT: "its text is that of another document, which stays",
-    NEAR: "nearly the text of another document, which stays",
+    EXACT: "equal to another document, which stays",
+    NEAR: "nearly equal to another document, which stays",
     BUDGET: "left out by chance, for mix.tokens asks for less than there is",
 }
 UNKNOWN = "not known"
@@ -236,9 +237,9 @@ def _examples(corpus: Corpus, numbers: Numbers, reason: str, count: Count, is_op
         name = where(found.source, found.file, found.place)
         line = f"<b>{escape(found.why)}</b> " if found.why else ""
         line += f'<span class="soft">{escape(name)} ({found.id[:12]})</span>'
-        text = shown_text(found.text, edits)
-        text = text or '<span class="soft">(no text)</span>'
-        shown += f'<div>{line}</div><pre class="text">{text}</pre>'
+        known = row_of(shard.documents, row, COLUMNS)
+        document = as_html(corpus.recipe.kind, known, edits)
+        shown += f"<div>{line}</div>{document}"
     summary = f"<summary><b>{escape(reason)}</b>: {len(numbers.examples[reason])} of "
     summary += f"{count.documents:,}</summary>"
     state = " open" if is_open else ""

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from genwright.core.corpus import Document, RawFile, Unread
+from genwright.core.corpus_content import CorpusContent
 from genwright.core.errors import GenwrightError
 from genwright.core.files import irregular, stamp_of
 from genwright.data import readers, rows
@@ -195,3 +197,34 @@ def texts_of(chunks: Iterable[bytes], longest: float = LONGEST) -> Iterator[Docu
     if blocks:
         place = f"part {parts + 1}" if parts else ""
         yield Document(b"".join(blocks).decode(), place)
+
+
+# ---- documents that are bytes ----
+
+
+class BytesOfFiles(NamedTuple):
+    """A source of files whose documents are of a kind that is no text."""
+
+    path: str | tuple[str, ...]
+    content: CorpusContent
+
+    def find(self) -> list[RawFile]:
+        """As of `Files`."""
+        return found_at(self.path, self.content.wanted, self.content.thing)
+
+    def read(self, file: RawFile) -> Iterator[Found]:
+        """The documents of a file."""
+        return guarded(file.path, bytes_of(self.content, file.name, readers.raw_bytes(file.path)))
+
+
+def bytes_of(content: CorpusContent, name: str, chunks: Iterable[bytes]) -> Iterator[Found]:
+    """The documents of a file or entry, which is held in memory. Raises Unreadable for one that is
+    too large."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        if size > content.largest:
+            raise Unreadable(f"is larger than {content.largest / MEGABYTE:,.0f} MB")
+    yield from content.documents(name, b"".join(held))

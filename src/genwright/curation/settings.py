@@ -18,8 +18,14 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from genwright.core.corpus import RawSource, Rule, RuleSet, rules_of
+from genwright.core.corpus_content import (
+    CorpusContent,
+    ReadsBytes,
+    corpus_content,
+    corpus_kinds,
+)
 from genwright.core.errors import GenwrightError, did_you_mean
-from genwright.core.registry import Settings, settings_of
+from genwright.core.registry import Settings, kinds, settings_of
 from genwright.recipe.settings import settings_from
 
 OWN = "own"  # beginning of the reasons of a person's own rules
@@ -30,9 +36,11 @@ class Near(Settings):
     """How near copies are found."""
 
     similarity: float = Field(0.8, gt=0, le=1)
-    """Jaccard similarity, of their sets of five words, from which a document is a near copy."""
+    """From which similarity a document is a near copy. Of texts: the Jaccard similarity of their
+    sets of five words. Other kinds of content say what it is, and what is usual."""
     recall: float = Field(0.95, gt=0, lt=1)
-    """Share of the near copies of exactly that similarity that are to be found, expected."""
+    """Share of the near copies of exactly that similarity that are to be found, expected. Where
+    fingerprints are compared all are found, whatever it says."""
     memory: float = Field(1e9, ge=1e6)
     """Bytes that finding them may take, about, in all processes together; a process needs 125 MB
     whatever is asked for."""
@@ -130,14 +138,32 @@ class CorpusRecipe(Settings):
     mix: Mix = Mix()
     """What of it is trained on."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_terms_of_the_kind(cls, values: Any) -> Any:
+        """What is usual of near copies, where the kind of content says it."""
+        if not isinstance(values, Mapping):
+            return values
+        content = corpus_content(str(values.get("kind", "")))
+        near = values.get("deduplicate", {})
+        if content is None or not isinstance(near, Mapping):
+            return values
+        return {**values, "deduplicate": content.near.settings(near)}
+
     @model_validator(mode="after")
     def _distinct(self) -> CorpusRecipe:
+        if self.kind not in corpus_kinds():
+            raise GenwrightError(
+                f"a corpus has the kind {self.kind!r}", did_you_mean(self.kind, corpus_kinds())
+            )
         names = [source.name for source in self.sources]
         for name in names:
             if names.count(name) > 1:
                 raise GenwrightError(
                     f"two sources are called {name!r}", "give each a name of its own: name: WORD"
                 )
+        for source in self.sources:
+            of_kind(source.raw, corpus_content(self.kind))
         self.rule_sets()
         return self
 
@@ -197,8 +223,23 @@ def _with_settings(rules: RuleSet, cls: type[Settings], given: Filter) -> RuleSe
     return rules.make(settings)
 
 
-def raw_source(kind: str, settings: Mapping[str, Any]) -> RawSource:
-    """The source of these settings, in a worker process."""
+def of_kind(source: Any, content: CorpusContent | None) -> RawSource:
+    """A source as it reads documents of a kind. content: None where they are texts. Raises
+    GenwrightError for a source that gives texts alone."""
+    raw: RawSource = source
+    if content is None:
+        return raw
+    if not isinstance(raw, ReadsBytes):
+        able = [kind for kind, cls in kinds("raw").items() if issubclass(cls, ReadsBytes)]
+        raise GenwrightError(
+            f"a source of the kind {source.kind} gives no {content.kind}",
+            f"use one of the kinds {', '.join(sorted(able))}",
+        )
+    return raw.of_bytes(content)
+
+
+def raw_source(kind: str, settings: Mapping[str, Any], content: str = "") -> RawSource:
+    """The source of these settings, in a worker process. content: the kind of the corpus, ""
+    where its documents are texts."""
     cls: Any = settings_of("raw", kind)
-    made: RawSource = cls(**settings)
-    return made
+    return of_kind(cls(**settings), corpus_content(content) if content else None)

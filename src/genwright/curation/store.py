@@ -95,11 +95,12 @@ def write_shard(
     settings: dict[str, Any],
     files: list[list[Any]],
     limit: int | None,
+    content: str = "",
 ) -> None:
     """Reads raw files and writes a shard, whole or not at all. files: path, name, licence, date,
-    digest and stamp of each. limit: documents, at most. Raises GenwrightError for a file that
-    changed since its digest was taken."""
-    raw = raw_source(kind, settings)
+    digest and stamp of each. limit: documents, at most. content: the kind of the corpus. Raises
+    GenwrightError for a file that changed since its digest was taken."""
+    raw = raw_source(kind, settings, content)
     shard = Shard(Path(folder), key)
     unread: list[list[str]] = []
     counted = {"documents": 0, "bytes": 0}

@@ -98,6 +98,13 @@ def open_file(path: str) -> BinaryIO:
     return pyarrow.CompressedInputStream(file, compression)
 
 
+def raw_bytes(path: str) -> Iterator[bytes]:
+    """A file's bytes as they are stored, in chunks of BLOCK."""
+    with open(path, "rb") as file:
+        while chunk := file.read(BLOCK):
+            yield chunk
+
+
 def raw_chunks(path: str, start: int = 0, end: int = WHOLE) -> Iterator[bytes]:
     """A range of a file's bytes, decompressed, in chunks of BLOCK."""
     left = end - start

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -92,9 +92,72 @@ def _edits_column(edits: Sequence[Sequence[Edit]]) -> pa.ListArray:
     return pa.ListArray.from_arrays(ends, structs, type=EDITS)
 
 
+def corpus_of(paths: Sequence[str]) -> str:
+    """The corpus that paths of data name; "" where they name none. Raises GenwrightError for one
+    beside other paths."""
+    corpora = [path for path in paths if selections(path)]
+    if not corpora:
+        return ""
+    if len(paths) > 1:
+        raise GenwrightError(
+            f"data.path names the corpus {corpora[0]} beside others",
+            "name it alone, or make one corpus of all (genwright data build)",
+        )
+    return corpora[0]
+
+
+def nothing_on(side: str) -> GenwrightError:
+    """What to say of a corpus that has nothing on a side. side: "is trained on", "is held out"."""
+    return GenwrightError(
+        f"nothing of the corpus {side}",
+        "change mix.held_out in its corpus.yaml and run genwright data mix, or set"
+        " data.held_out=0 to measure nothing",
+    )
+
+
+class Chosen(NamedTuple):
+    """A document that a selection takes `times` times. data: its bytes; file, place: see
+    `core.corpus.Document`; content: SHA-256 of the data, in hexadecimal."""
+
+    row: int
+    times: int
+    data: bytes
+    source: str
+    file: str
+    place: str
+    content: str
+
+
 def selected(path: str | Path) -> Iterator[tuple[int, str]]:
     """(row, text) of what a selection takes, in order. Raises GenwrightError for a shard that is
     not there."""
+    for row, times, edits, found in _taken(path, ["text"]):
+        text = edited(found["text"], [Edit(**each) for each in edits])
+        for _ in range(times):
+            yield row, text
+
+
+def selected_bytes(path: str | Path) -> Iterator[Chosen]:
+    """What a selection takes of documents that are bytes, in order. Raises GenwrightError for a
+    shard that is not there."""
+    columns = ["data", "source", "file", "place", "content"]
+    for row, times, _, found in _taken(path, columns):
+        content = found.pop("content").hex()
+        yield Chosen(row, times, content=content, **found)
+
+
+def rows_and_times(path: str | Path) -> tuple[list[int], list[int]]:
+    """The rows of a selection and how often each is taken; no document is read."""
+    with pq.ParquetFile(path) as file:
+        table = file.read(["row", "times"])
+    return table["row"].to_pylist(), table["times"].to_pylist()
+
+
+Taken = tuple[int, int, list[dict[str, Any]], dict[str, Any]]
+
+
+def _taken(path: str | Path, columns: list[str]) -> Iterator[Taken]:
+    """(row, times, edits, values of columns of the shard) of what a selection takes."""
     table = pq.read_table(path)
     place = Path(path).parent / (table.schema.metadata or {})[DOCUMENTS].decode()
     if not place.is_file():
@@ -110,11 +173,10 @@ def selected(path: str | Path) -> Iterator[tuple[int, str]]:
         for group in range(file.num_row_groups):
             count = file.metadata.row_group(group).num_rows
             if at < len(rows) and rows[at] < first + count:
-                texts = file.read_row_group(group, ["text"])["text"]
+                read = file.read_row_group(group, columns)
                 while at < len(rows) and rows[at] < first + count:
-                    text = texts[rows[at] - first].as_py()
-                    text = edited(text, [Edit(**each) for each in edits[at]])
-                    for _ in range(times[at]):
-                        yield rows[at], text
+                    own = rows[at] - first
+                    values = {name: read[name][own].as_py() for name in columns}
+                    yield rows[at], times[at], edits[at], values
                     at += 1
             first += count

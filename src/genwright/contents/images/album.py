@@ -49,7 +49,9 @@ class Album(NamedTuple):
     """What a source gives. held: (n,) bool, which are held out, where the source says so. classes:
     attributes whose values count however rare they are. notes: what a person may not expect of how
     they were read. files: path of a picture's file -> its name in the data and its SHA-256.
-    digests: (n,) of each picture's pixels; None where no two are alike."""
+    digests: (n,) of each picture's pixels; None where no two are alike. times: (n,) how often each
+    that is trained on is taken, where that is not once. sources: of each picture, where it comes
+    from no file of its own."""
 
     pixels: Pixels
     items: Sequence[Item]
@@ -59,9 +61,13 @@ class Album(NamedTuple):
     notes: Sequence[str] = ()
     files: Mapping[str, tuple[str, str]] = {}  # noqa: RUF012 - never written to
     digests: np.ndarray | None = None
+    times: np.ndarray | None = None
+    sources: Sequence[Source] = ()
 
     def source(self, number: int) -> Source:
         """Where a picture comes from."""
+        if self.sources:
+            return self.sources[number]
         item = self.items[number]
         file, sha = self.files.get(item.path, ("", ""))
         return Source(item.name, file, sha[:DIGEST_DIGITS])
@@ -146,7 +152,7 @@ def _of_files(reading: Reading, found: Found, classes: frozenset[str]) -> Album:
         names += facts_of_shard["names"]
         if facts_of_shard["names"]:
             filled.append(folder)
-    _check_bad(bad, len(found.items), reading.skips)
+    check_bad(bad, len(found.items), reading.skips)
     by_name = {item.name: item for item in found.items}
     items = [by_name[name] for name in names]
     held = np.array([item.part not in ("", TRAIN) for item in items])
@@ -158,13 +164,13 @@ def _of_files(reading: Reading, found: Found, classes: frozenset[str]) -> Album:
         skipped=[*found.problems, *bad, *own],
         held=held if held.any() else None,
         classes=classes,
-        notes=found.notes + _remarks(facts),
+        notes=found.notes + remarks_of(facts),
         files={item.path: (item.name, contents[item.path]) for item in items},
         digests=shards.digests,
     )
 
 
-def _check_bad(bad: list[str], count: int, skips: bool) -> None:
+def check_bad(bad: list[str], count: int, skips: bool) -> None:
     """bad: why pictures cannot be used; count: of all pictures."""
     if not bad or (skips and len(bad) < count):
         return
@@ -213,7 +219,7 @@ def _name(item: Item) -> str:
     return item.name
 
 
-def _remarks(facts: Sequence[dict[str, Any]]) -> list[str]:
+def remarks_of(facts: Sequence[dict[str, Any]]) -> list[str]:
     """What the shards say of how their pictures were read, a sentence for each kind."""
     names_of: dict[str, list[str]] = {}
     for facts_of_shard in facts:

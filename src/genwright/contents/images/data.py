@@ -24,6 +24,7 @@ from torch import Tensor
 
 from genwright.contents.images import album as albums
 from genwright.contents.images.album import Album, Reading
+from genwright.contents.images.album_corpus import of_corpus
 from genwright.contents.images.codec import ImageCodec, ImageSettings, to_float
 from genwright.contents.images.codec_codes import Codes
 from genwright.contents.images.codes_data import CodesDataset
@@ -36,6 +37,7 @@ from genwright.core.files import cache_folder
 from genwright.data.cache import SPLITS, check_digest, digest_of, verify
 from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.own_output import mark_cache
+from genwright.data.selection import corpus_of
 from genwright.data.source_files import FilesData
 from genwright.data.split import clusters_of, held_out_of, keys_of
 
@@ -51,8 +53,8 @@ class ImagesData(FilesData, family="data"):
     """`files` (see `path`), `openmoji` (4,495 drawings), or `sprites` (drawn from known
     factors)."""
     path: str | tuple[str, ...] = ()
-    """Folders, files or globs of pictures (png, jpeg, webp, gif, bmp, tiff, pnm, tga), or one npz
-    file."""
+    """Folders, files or globs of pictures (png, jpeg, webp, gif, bmp, tiff, pnm, tga), one npz
+    file, or one corpus."""
     attributes: str | None = None
     """A csv or jsonl of attributes. Default: attributes.csv or .jsonl in the folder, else the
     subfolder is the class."""
@@ -94,7 +96,8 @@ class ImagesData(FilesData, family="data"):
                 "data.stacked is for one npz file of grey pictures",
                 "give data.path=mnist.npz, or leave data.stacked out",
             )
-        if self.attributes and (npz or self.source != "files"):
+        corpus = corpus_of([os.path.expanduser(path) for path in self.paths])
+        if self.attributes and (npz or corpus or self.source != "files"):
             raise GenwrightError(
                 "data.attributes is for files of pictures: other sources bring their own",
                 "leave data.attributes out",
@@ -108,6 +111,8 @@ class ImagesData(FilesData, family="data"):
             return albums.of_npz(reading, npz, self.stacked)
         if self.source == "openmoji":
             return albums.openmoji(reading)
+        if corpus:
+            return of_corpus(reading, corpus)
         return albums.of_files(reading, self.attributes)
 
     def _npz(self) -> str:
@@ -145,13 +150,18 @@ class ImagesDataset(ExampleDataset):
         self.codec = ImageCodec(codec, attributes)
         conditions = _conditions(album.items, attributes)
         numbers = {"train": kept[~held[kept]], "held_out": kept[held[kept]]}
+        if album.times is not None:
+            numbers["train"] = np.repeat(numbers["train"], album.times[numbers["train"]])
         self.parts = {side: self._split(numbers[side], conditions) for side in SPLITS}
+        decided = [_sha(np.packbits(conditions)), _sha(np.packbits(held)), _sha(kept)]
+        if album.times is not None:
+            decided.append(_sha(album.times))
         self.digest = digest_of(
             self.codec.digest,
             settings.source,
             settings.stacked,
             list(self.shards.values()),
-            [_sha(np.packbits(conditions)), _sha(np.packbits(held)), _sha(kept)],
+            decided,
         )
         across = np.isin(digests[held], digests[~held])
         sizes = {name: {"examples": len(split)} for name, split in self.parts.items()}

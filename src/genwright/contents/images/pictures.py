@@ -14,7 +14,9 @@ import hashlib
 import io
 import os
 import warnings
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,18 +30,18 @@ from genwright.data.cache import publish
 from genwright.data.workers import Work, at_file
 
 # begins with nothing of its own, so only a name can say that a file is one
-_TGA = (".tga", ".icb", ".vda", ".vst")
+TGA = (".tga", ".icb", ".vda", ".vst")
 _SUFFIXES = """
     .png .apng .jpg .jpeg .jpe .jfif .jif .mpo .webp .gif .bmp .dib .tif .tiff .pbm .pgm .ppm .pnm
 """
-SUFFIXES = frozenset((*_SUFFIXES.split(), *_TGA))
+SUFFIXES = frozenset((*_SUFFIXES.split(), *TGA))
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM")
 # pixels of one picture; a few kilobytes of a "decompression bomb" can ask for more memory than
 # there is
 LARGEST = 100_000_000
 LONGEST = 1 << 16  # pixels of a side
 _LARGEST_FILE = 1 << 30  # bytes of a png, which is taken apart in memory
-_BAND = 4_000_000  # pixels that are turned into floats at once
+BAND = 4_000_000  # pixels that are turned into floats at once
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 FORMAT = 2  # part of every shard's key: raise it when the same file would give other pixels
 
@@ -102,17 +104,39 @@ def read(path: str, size: int) -> Picture:
     """The first frame, upright. A drawing (.svg) is drawn `size` pixels wide. Raises BadPicture."""
     if os.path.exists(path) and (what := irregular(path)):  # to open a pipe would wait for ever
         raise BadPicture(what)
+    with _faults(partial(_is_empty, path)):
+        if path.lower().endswith(".svg"):
+            return _read_drawing(path, size)
+        with open(path, "rb") as file:
+            is_png = file.read(len(png.SIGNATURE)) == png.SIGNATURE
+        if is_png:
+            if Path(path).stat().st_size > _LARGEST_FILE:
+                raise BadPicture(f"is larger than {_LARGEST_FILE >> 30} GB")
+            return _read_png(Path(path).read_bytes())
+        return _read_other(lambda: path, ("TGA",) if path.lower().endswith(TGA) else _FORMATS)
+
+
+def read_bytes(data: bytes) -> Picture:
+    """The same of the bytes of a file, which say themselves what it is: no drawing and no TGA.
+    Raises BadPicture."""
+    with _faults(lambda: not data):
+        if data.startswith(png.SIGNATURE):
+            return _read_png(data)
+        return _read_other(lambda: io.BytesIO(data), _FORMATS)
+
+
+def _is_empty(path: str) -> bool:
+    return not Path(path).stat().st_size
+
+
+@contextmanager
+def _faults(is_empty: Callable[[], bool]) -> Iterator[None]:
+    """Makes whatever decoding raises a BadPicture. is_empty: whether there is no byte to decode."""
     try:
         # of Pillow's warnings: what matters below is raised, and a file's odd metadata does not
         # matter
         with warnings.catch_warnings(action="ignore"):
-            if path.lower().endswith(".svg"):
-                return _read_drawing(path, size)
-            with open(path, "rb") as file:
-                is_png = file.read(len(png.SIGNATURE)) == png.SIGNATURE
-            if is_png:
-                return _read_png(path)
-            return _read_other(path)
+            yield
     except BadPicture:
         raise
     except FileNotFoundError:
@@ -122,9 +146,8 @@ def read(path: str, size: int) -> Picture:
             f"claims more than {LARGEST // 1_000_000} million pixels, as decompression bombs do"
         ) from None
     except Image.UnidentifiedImageError:
-        raise BadPicture(
-            "is empty" if not Path(path).stat().st_size else "is no picture of a kind that is read"
-        ) from None
+        what = "is empty" if is_empty() else "is no picture of a kind that is read"
+        raise BadPicture(what) from None
     except Exception as error:  # decoders trip over damaged files in many ways
         raise BadPicture(f"is damaged ({str(error).strip() or type(error).__name__})") from None
 
@@ -137,10 +160,8 @@ def _read_drawing(path: str, size: int) -> Picture:
     return Picture(values)
 
 
-def _read_png(path: str) -> Picture:
-    if Path(path).stat().st_size > _LARGEST_FILE:
-        raise BadPicture(f"is larger than {_LARGEST_FILE >> 30} GB")
-    parsed = png.parse(Path(path).read_bytes())
+def _read_png(data: bytes) -> Picture:
+    parsed = png.parse(data)
     try:
         with Image.open(io.BytesIO(parsed.pixels), formats=("PNG",)) as image:
             _check_size(image)
@@ -151,15 +172,15 @@ def _read_png(path: str) -> Picture:
     return Picture(_upright(values, decoded), remarks)
 
 
-def _read_other(path: str) -> Picture:
-    formats = ("TGA",) if path.lower().endswith(_TGA) else _FORMATS
-    with Image.open(path, formats=formats) as image:
+def _read_other(source: Callable[[], str | io.BytesIO], formats: tuple[str, ...]) -> Picture:
+    """source: gives a path, or the bytes from their beginning."""
+    with Image.open(source(), formats=formats) as image:
         _check_size(image)
         # the second picture of a camera's file (MPO) is a preview or a map of brightness
         animated = image.format != "MPO" and getattr(image, "is_animated", False)
         profile = image.info.get("icc_profile") or b""
         if sixteen_bits.is_cut(image):
-            with Image.open(path, formats=formats) as again:
+            with Image.open(source(), formats=formats) as again:
                 values = sixteen_bits.decode(image, again)
         else:
             image.load()
@@ -232,7 +253,7 @@ def square(
     values = picture.values if isinstance(picture, Picture) else samples(picture)
     colour = np.array(ImageColor.getrgb(background)[:3], np.float32)
     if values.shape[:2] == (size, size):
-        pixels = _opaque(values, channels, colour)
+        pixels = opaque(values, channels, colour)
     else:
         pixels = _resampled(values, size, channels, colour, fit)
     if pixels.dtype != np.uint8:
@@ -250,19 +271,19 @@ def _resampled(
         side = max(height, width)
     else:
         side = min(height, width)
-    rows = _overlap(height, side, size)  # (size, height)
-    columns = _overlap(width, side, size)  # (size, width)
+    rows = overlap(height, side, size)  # (size, height)
+    columns = overlap(width, side, size)  # (size, width)
     down = np.zeros((size, width * channels), np.float32)
-    band = max(1, _BAND // width)
+    band = max(1, BAND // width)
     for start in range(0, height, band):
-        floats = _opaque(values[start : start + band], channels, colour).astype(np.float32)
+        floats = opaque(values[start : start + band], channels, colour).astype(np.float32)
         down += rows[:, start : start + band] @ floats.reshape(len(floats), -1)
     covered = rows.sum(1)[:, None, None] * columns.sum(1)[None, :, None]  # (size, size, 1)
     behind = colour if channels == 3 else _LUMA @ colour
     return columns @ down.reshape(size, width, channels) + (1 - covered) * behind
 
 
-def _opaque(values: np.ndarray, channels: int, colour: np.ndarray) -> np.ndarray:
+def opaque(values: np.ndarray, channels: int, colour: np.ndarray) -> np.ndarray:
     """(height, width, channels) from 0 to 255: samples on a background, grey or RGB; uint8 where
     nothing is to be rounded."""
     largest = float(np.iinfo(values.dtype).max)
@@ -278,7 +299,7 @@ def _opaque(values: np.ndarray, channels: int, colour: np.ndarray) -> np.ndarray
 
 
 @lru_cache(8)
-def _overlap(length: int, side: int, size: int) -> np.ndarray:
+def overlap(length: int, side: int, size: int) -> np.ndarray:
     """(size, length) float32: which share of each of `size` target pixels each source pixel covers,
     where the targets divide a span of `side` source pixels about the middle. Rows sum to 1, or to
     less where the span is wider than the picture."""

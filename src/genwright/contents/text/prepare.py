@@ -45,7 +45,7 @@ from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
 from genwright.data.readers import Part, kind_of
 from genwright.data.scans import scanned
-from genwright.data.selection import side_of
+from genwright.data.selection import nothing_on, side_of
 from genwright.data.source_files import SourceFile, own_output
 from genwright.data.split_blocks import HeldKeys
 from genwright.data.workers import Work, parallel
@@ -245,12 +245,7 @@ class Preparation:
         if trained and (held_out or not self.settings.held_out):
             return
         if self.of_corpus:
-            missing = "is trained on" if held_out else "is held out"
-            raise GenwrightError(
-                f"nothing of the corpus {missing}",
-                "change mix.held_out in its corpus.yaml and run genwright data mix, or set"
-                " data.held_out=0 to measure nothing",
-            )
+            raise nothing_on("is trained on" if held_out else "is held out")
         documents = sum(_total(shards, split, "documents") for split in SPLITS)
         if documents == 1:
             raise one_document(self.settings)

@@ -5,7 +5,7 @@ from pathlib import Path
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import source
 from genwright.data.hub import hub_rows
-from genwright.data.selection import selections
+from genwright.data.selection import corpus_of, selections
 from genwright.data.source_files import SourceFile, collect, is_text
 
 
@@ -18,14 +18,9 @@ def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
         raise GenwrightError(
             "data.path is not set", "give a file, a folder or a glob, as in data.path=notes/"
         )
-    corpora = [path for path in paths if selections(path)]
-    if corpora and len(paths) > 1:
-        raise GenwrightError(
-            f"data.path names the corpus {corpora[0]} beside others",
-            "name it alone, or make one corpus of all (genwright data build)",
-        )
-    if corpora:
-        found = selections(corpora[0])
+    corpus = corpus_of(paths)
+    if corpus:
+        found = selections(corpus)
         return [SourceFile(str(path), f"{path.parent.name}/{path.name}") for path in found]
     return collect(paths, is_text)
 

@@ -10,12 +10,14 @@ text are passed over; whatever else is not read is named.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
 from genwright.core.corpus import Document, RawFile, Unread
+from genwright.core.corpus_content import CorpusContent
 from genwright.core.registry import Settings
 from genwright.curation.entries import Broken, Entry, Expanded, Limits, Packed
 from genwright.curation.entries_tar import tar_entries
@@ -25,6 +27,7 @@ from genwright.curation.raw import (
     MEGABYTE,
     Found,
     Unreadable,
+    bytes_of,
     documents_of,
     found_at,
     guarded,
@@ -64,12 +67,62 @@ def form_of(name: str) -> Form | None:
     return FORMS.get("".join(suffixes[-2:])) or FORMS.get("".join(suffixes[-1:]))
 
 
-def _is_wanted(path: str) -> bool:
-    """Whether a file of a folder is an archive that may hold text."""
-    form = form_of(path)
-    if form is None:
-        return False
-    return form.kind != SINGLE or is_text(path)
+class Reading(Protocol):
+    """What is read of archives, and how."""
+
+    def wanted(self, name: str) -> bool:
+        """Whether an entry of this name is read."""
+
+    def archive_wanted(self, path: str) -> bool:
+        """Whether a file of a folder is an archive that is read."""
+
+    def documents(self, name: str, chunks: Iterator[bytes]) -> Iterator[Found]:
+        """The documents of an entry."""
+
+
+@dataclass(frozen=True)
+class OfTexts:
+    """Texts and rows. field, longest: see `Archive`."""
+
+    field: str
+    longest: float
+
+    def wanted(self, name: str) -> bool:
+        """See `Reading`."""
+        return Path(name).suffix.lower() not in BINARY
+
+    def archive_wanted(self, path: str) -> bool:
+        """Of a single file that is compressed its name says whether it is text."""
+        form = form_of(path)
+        if form is None:
+            return False
+        return form.kind != SINGLE or is_text(path)
+
+    def documents(self, name: str, chunks: Iterator[bytes]) -> Iterator[Found]:
+        """See `Reading`."""
+        return documents_of(name, chunks, self.field, self.longest)
+
+
+@dataclass(frozen=True)
+class OfBytes:
+    """Documents of a kind that is no text."""
+
+    content: CorpusContent
+
+    def wanted(self, name: str) -> bool:
+        """See `Reading`."""
+        return self.content.wanted(name)
+
+    def archive_wanted(self, path: str) -> bool:
+        """Of a single file that is compressed the name below its suffix says what it is."""
+        form = form_of(path)
+        if form is None:
+            return False
+        return form.kind != SINGLE or self.wanted(str(Path(path).with_suffix("")))
+
+    def documents(self, name: str, chunks: Iterator[bytes]) -> Iterator[Found]:
+        """See `Reading`."""
+        return bytes_of(self.content, name, chunks)
 
 
 class Archive(Settings, family="raw"):
@@ -95,29 +148,45 @@ class Archive(Settings, family="raw"):
     def find(self) -> list[RawFile]:
         """The archives, and the folders that cannot be listed, which `read` then names. Raises
         GenwrightError for a path that is not there, and where there is no archive."""
-        return found_at(self.path, _is_wanted, "archive")
+        return self.found(self._texts)
 
     def read(self, file: RawFile) -> Iterator[Found]:
         """The documents of an archive, in the order of its entries."""
-        return guarded(file.path, self._documents(file.path))
+        return self.documents(file, self._texts)
 
-    def _documents(self, path: str) -> Iterator[Found]:
+    def of_bytes(self, content: CorpusContent) -> ArchiveOfBytes:
+        """See `ReadsBytes`."""
+        return ArchiveOfBytes(self, OfBytes(content))
+
+    @property
+    def _texts(self) -> OfTexts:
+        return OfTexts(self.field, self.longest)
+
+    def found(self, reading: Reading) -> list[RawFile]:
+        """As `find`."""
+        return found_at(self.path, reading.archive_wanted, "archive")
+
+    def documents(self, file: RawFile, reading: Reading) -> Iterator[Found]:
+        """As `read`."""
+        return guarded(file.path, self._documents(file.path, reading))
+
+    def _documents(self, path: str, reading: Reading) -> Iterator[Found]:
         form = form_of(path)
         if form is None:
             raise Unreadable("is no archive that is read (" + ", ".join(FORMS) + ")")
         if form.kind == "zip":
             for entry in zip_entries(path, self._limits):
-                yield from self._of_entry(entry)
+                yield from _of_entry(entry, reading)
             return
         with open(path, "rb") as file:
             packed = Packed(file)
             expanded = Expanded(self._limits, lambda: packed.count)
             stream = _decompressed(packed, form.compression)
             if form.kind == SINGLE:
-                yield from self._of_single(path, expanded.chunks(stream))
+                yield from _of_single(path, expanded.chunks(stream), reading)
             else:
                 for entry in tar_entries(stream, self._limits, expanded):
-                    yield from self._of_entry(entry)
+                    yield from _of_entry(entry, reading)
 
     @property
     def _limits(self) -> Limits:
@@ -128,28 +197,45 @@ class Archive(Settings, family="raw"):
             self.ratio,
         )
 
-    def _of_single(self, path: str, chunks: Iterator[bytes]) -> Iterator[Found]:
-        """The documents of a file that is compressed."""
-        name = str(Path(path).with_suffix(""))
-        what = _not_opened(name)
-        if what:
-            raise Unreadable(what)
-        return documents_of(name, chunks, self.field, self.longest)
 
-    def _of_entry(self, entry: Entry) -> Iterator[Found]:
-        """The documents of an entry, or why it is not read. Raises Broken."""
-        parts = [part for part in entry.name.split("/") if part != "."]
-        name = "/".join(parts)
-        place = f"entry {name}"
-        what = entry.what or _not_opened(name)
-        if what:
-            yield Unread(place, what)
-            return
-        is_hidden = any(part.startswith(".") for part in parts)
-        if is_hidden or Path(name).suffix.lower() in BINARY:
-            return
-        found = documents_of(name, entry.chunks, self.field, self.longest)
-        yield from named(_placed(found, place), place, raised=(Broken,))
+class ArchiveOfBytes(NamedTuple):
+    """Archives whose documents are of a kind that is no text."""
+
+    archive: Archive
+    reading: OfBytes
+
+    def find(self) -> list[RawFile]:
+        """As of `Archive`."""
+        return self.archive.found(self.reading)
+
+    def read(self, file: RawFile) -> Iterator[Found]:
+        """As of `Archive`."""
+        return self.archive.documents(file, self.reading)
+
+
+def _of_single(path: str, chunks: Iterator[bytes], reading: Reading) -> Iterator[Found]:
+    """The documents of a file that is compressed."""
+    name = str(Path(path).with_suffix(""))
+    what = _not_opened(name)
+    if what:
+        raise Unreadable(what)
+    return reading.documents(name, chunks)
+
+
+def _of_entry(entry: Entry, reading: Reading) -> Iterator[Found]:
+    """The documents of an entry, or why it is not read. Raises Broken."""
+    parts = [part for part in entry.name.split("/") if part != "."]
+    name = "/".join(parts)
+    place = f"entry {name}"
+    what = entry.what or _not_opened(name)
+    if what:
+        yield Unread(place, what)
+        return
+    is_hidden = any(part.startswith(".") for part in parts)
+    if is_hidden or not reading.wanted(name):
+        return
+    found = reading.documents(name, entry.chunks)
+    yield from named(_placed(found, place), place, raised=(Broken,))
 
 
 def _decompressed(packed: Packed, compression: str) -> Packed:

@@ -13,14 +13,23 @@ from typing import Literal
 from pydantic import Field
 
 from genwright.core.corpus import RawFile
+from genwright.core.corpus_content import CorpusContent
 from genwright.core.registry import Settings
-from genwright.curation.raw import LONGEST, Found, documents_of, found_at, guarded, of_parquet
+from genwright.curation.raw import (
+    LONGEST,
+    BytesOfFiles,
+    Found,
+    documents_of,
+    found_at,
+    guarded,
+    of_parquet,
+)
 from genwright.data.readers import kind_of, raw_chunks
 from genwright.data.source_files import is_text
 
 
 class Files(Settings, family="raw", default=True):
-    """Texts and rows of a person's own files."""
+    """A person's own files: texts and rows, or what the kind of the corpus is."""
 
     kind: Literal["files"] = "files"
     """Which source: files, folders and globs."""
@@ -39,6 +48,10 @@ class Files(Settings, family="raw", default=True):
     def read(self, file: RawFile) -> Iterator[Found]:
         """The documents of a file, in order."""
         return guarded(file.path, self._documents(file.path))
+
+    def of_bytes(self, content: CorpusContent) -> BytesOfFiles:
+        """See `ReadsBytes`."""
+        return BytesOfFiles(self.path, content)
 
     def _documents(self, path: str) -> Iterator[Found]:
         if kind_of(path) == "parquet":
