@@ -1,5 +1,6 @@
 """Commands in processes of their own, forked from one that has imported the program already: its
-imports, two seconds of every start, are paid for once.
+imports, two seconds of every start, are paid for once. So are those of ranks: of several processes
+that train together.
 
 A command finds what a new process gives it: its words, folder and environment, `__main__`, and what
 is to be done at its end. Only its modules may be there before it imports them, so what is about
@@ -9,6 +10,7 @@ imports takes a new process.
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,13 +18,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 SERVER = """
-import atexit, gc, json, os, runpy, sys, traceback
+import atexit, gc, json, os, runpy, signal, sys, traceback
 import genwright.api
 import genwright.cli
 from genwright.core.registry import PLACES, kinds
-from genwright.evaluation import features
+sys.path[0] = sys.argv[1]
+from quick import make_quick
 
-features.LEAST, features.MOST = 2_000, 4_000  # as in conftest.py
+make_quick()
 for family in PLACES:
     kinds(family)
 gc.collect()
@@ -31,12 +34,23 @@ while True:
     line = sys.stdin.readline()
     if not line:
         sys.exit()
-    job = json.loads(line)
-    child = os.fork()
+    jobs = json.loads(line)
+    children = []
+    for job in jobs:
+        child = os.fork()
+        if not child:
+            break
+        children.append(child)
     if not child:
         break
-    status = os.waitpid(child, 0)[1]
-    print(os.waitstatus_to_exitcode(status), flush=True)
+    codes = {}
+    while len(codes) < len(children):
+        ended, status = os.wait()
+        codes[ended] = os.waitstatus_to_exitcode(status)
+        if status:  # the others would wait for it
+            for other in set(children) - set(codes):
+                os.kill(other, signal.SIGKILL)
+    print(json.dumps([codes[child] for child in children]), flush=True)
 for number, path in enumerate((os.devnull, job["out"], job["err"])):
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, number)
@@ -80,7 +94,7 @@ class Forks:
         if paths:
             environment["PYTHONPATH"] = os.pathsep.join(map(str, paths))
         self.server = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
+            [sys.executable, "-c", SERVER, str(Path(__file__).parent)],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -101,19 +115,46 @@ class Forks:
     ) -> subprocess.CompletedProcess:
         """What `python words` gives in a folder, where the first word is a script, or
         `python -m words`, where it is genwright. environment: beside this process's."""
-        out = Path(self.scratch.name) / "out"
-        err = Path(self.scratch.name) / "err"
-        job = {
-            "words": words,
-            "folder": str(folder),
-            "environment": dict(environment or {}),
-            "out": str(out),
-            "err": str(err),
-        }
-        print(json.dumps(job), file=self.server.stdin, flush=True)
+        return self._together(words, folder, [environment or {}])[0]
+
+    def run_ranks(self, count: int, words: list[str], folder: Path) -> None:
+        """Runs a command as so many ranks, as torch.distributed.run would. Fails with what the
+        first of them said that failed."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        environments = []
+        for rank in range(count):
+            environments.append(shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        ended = self._together(words, folder, environments)
+        failed = [done for done in ended if done.returncode]
+        failed.sort(key=lambda done: done.returncode < 0)  # those that were ended come last
+        assert not failed, failed[0].stderr[-3000:]
+
+    def _together(
+        self, words: list[str], folder: Path, environments: list[Mapping[str, str]]
+    ) -> list[subprocess.CompletedProcess]:
+        """A command once with each environment, all at the same time."""
+        jobs = []
+        for number, environment in enumerate(environments):
+            job = {
+                "words": words,
+                "folder": str(folder),
+                "environment": dict(environment),
+                "out": str(Path(self.scratch.name) / f"out{number}"),
+                "err": str(Path(self.scratch.name) / f"err{number}"),
+            }
+            jobs.append(job)
+        print(json.dumps(jobs), file=self.server.stdin, flush=True)
         answered, _, _ = select.select([self.server.stdout], [], [], self.seconds)
         if not answered:
             self.server.kill()
             raise subprocess.TimeoutExpired(words, self.seconds)
-        code = int(self.server.stdout.readline())
-        return subprocess.CompletedProcess(words, code, out.read_text(), err.read_text())
+        codes = json.loads(self.server.stdout.readline())
+        ended = []
+        for job, code in zip(jobs, codes, strict=True):
+            out = Path(job["out"]).read_text()
+            err = Path(job["err"]).read_text()
+            ended.append(subprocess.CompletedProcess(words, code, out, err))
+        return ended

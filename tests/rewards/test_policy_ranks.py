@@ -1,9 +1,6 @@
 """Several processes learn from a rollout what one does."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,15 +14,19 @@ from genwright.core.errors import GenwrightError
 from genwright.rewards.rollout import rollouts
 from genwright.training.engine import Engine
 
+SCRIPT = str(Path(__file__).with_name("policy_run.py"))
 
-def two_processes(out, *args):
-    """The gradient and the record of two processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    command += ["--master-port=0", "--standalone", Path(__file__).with_name("policy_run.py")]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, out, *args], env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return load_file(out)["gradient"], json.loads(out.with_suffix(".json").read_text())
+
+@pytest.fixture
+def two_processes(forks, tmp_path):
+    """words -> the gradient and the record of two processes."""
+
+    def run(*words):
+        out = tmp_path / "two.safetensors"
+        forks.run_ranks(2, [SCRIPT, str(out), *map(str, words)], tmp_path)
+        return load_file(out)["gradient"], json.loads(out.with_suffix(".json").read_text())
+
+    return run
 
 
 def assert_same(one, two, names):
@@ -46,7 +47,7 @@ MEANT = (
 )
 
 
-def test_two_processes_have_the_gradient_of_one_on_a_given_rollout(tmp_path):
+def test_two_processes_have_the_gradient_of_one_on_a_given_rollout(tmp_path, two_processes):
     built = objective(POLICY)
     rollout = stream(POLICY, built, SIZE).batch(0, torch.arange(SIZE), built)
     # the ranks' parts are of different lengths, so that a mean of means would be seen
@@ -54,17 +55,15 @@ def test_two_processes_have_the_gradient_of_one_on_a_given_rollout(tmp_path):
     assert lengths[:8].sum() != lengths[8:].sum()
     save_file(rollout, tmp_path / "rollout.safetensors")
     gradient, record = first_step(Engine.alone("cpu"), rollout)
-    other, of_two = two_processes(
-        tmp_path / "two.safetensors", "--rollout", tmp_path / "rollout.safetensors"
-    )
+    other, of_two = two_processes("--rollout", tmp_path / "rollout.safetensors")
     assert gradient.abs().max() > 1e-3
     assert (gradient - other).abs().max() <= 1e-5
     assert_same(record, of_two, MEANT)
 
 
-def test_two_processes_draw_the_samples_of_one(tmp_path):
+def test_two_processes_draw_the_samples_of_one(two_processes):
     gradient, record = first_step(Engine.alone("cpu"))
-    other, of_two = two_processes(tmp_path / "two.safetensors")
+    other, of_two = two_processes()
     assert (gradient - other).abs().max() <= 1e-5
     assert_same(record, of_two, MEANT)
 

@@ -11,7 +11,7 @@ from genwright.training import checkpoint
 from genwright.training.engine import Engine
 from genwright.training.session import Session
 from training import toy_run, toys
-from training.test_loop import final, history, launch, near, same
+from training.test_loop import final, history, near, same, words_of
 from training.test_state import SETTINGS, values
 
 BFLOAT16 = torch.bfloat16
@@ -153,9 +153,10 @@ def test_a_frozen_buffer_that_is_written_to_stops_the_run(tmp_path):
         broken.train()
 
 
-def test_sharded_processes_freeze_as_one_does_and_start_again(tmp_path):
+def test_sharded_processes_freeze_as_one_does_and_start_again(tmp_path, forks):
     common = ("--steps", 6, "--strategy", "fsdp", "--every", 3, "--read", tmp_path / "flat")
-    launch(2, "distillation", tmp_path / "a", *common, "--again", tmp_path / "b")
+    words = words_of("distillation", tmp_path / "a", *common, "--again", tmp_path / "b")
+    forks.run_ranks(2, words, tmp_path)
     first = toy_run.session("distillation", tmp_path / "c", steps=6, checkpoint_every=3)
     first.train()
     second = toy_run.session(
@@ -170,10 +171,11 @@ def test_sharded_processes_freeze_as_one_does_and_start_again(tmp_path):
     assert not near(final(tmp_path / "c", 6), final(tmp_path / "d", 6))
 
 
-def test_sharded_processes_freeze_in_bf16_and_go_on(tmp_path):
+def test_sharded_processes_freeze_in_bf16_and_go_on(tmp_path, forks):
     common = ("--steps", 4, "--strategy", "fsdp", "--every", 2, "--bf16")
-    launch(2, "distillation", tmp_path / "two", *common, "--until", 3)
-    launch(2, "distillation", tmp_path / "two", *common, "--resume")
+    words = words_of("distillation", tmp_path / "two", *common)
+    forks.run_ranks(2, [*words, "--until", "3"], tmp_path)
+    forks.run_ranks(2, [*words, "--resume"], tmp_path)
     one = toy_run.session("distillation", tmp_path / "one", steps=4, checkpoint_every=2)
     one.dtype = BFLOAT16
     one.train()

@@ -91,40 +91,31 @@ def test_any_split_equals_the_full_batch(name, tmp_path):
         assert near(final(tmp_path / "full", 20), final(tmp_path / str(micro), 20))
 
 
-def launch(processes, *args):
-    run = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        f"--nproc-per-node={processes}",
-        "--master-port=0",
-        "--standalone",
-    ]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    script = Path(__file__).with_name("toy_run.py")
-    out = subprocess.run(
-        [*(run if processes > 1 else [sys.executable]), script, *map(str, args)],
-        env=env,
-        capture_output=True,
-        text=True,
-    )
-    assert out.returncode == 0, out.stderr[-3000:]
-    return out.stdout
+TOY_RUN = Path(__file__).with_name("toy_run.py")
+
+
+def words_of(*args):
+    """The command line of a toy's run."""
+    return [str(TOY_RUN), *map(str, args)]
 
 
 @pytest.mark.parametrize(
     ("name", "strategy"),
     [("gan", "ddp"), ("vae", "ddp"), ("ppo", "ddp"), ("vae", "fsdp"), ("ppo", "fsdp")],
 )
-def test_two_processes_equal_one_and_resume_across(name, strategy, tmp_path):
-    launch(2, name, tmp_path / "two", "--steps", 20, "--strategy", strategy, "--micro", 4)
+def test_two_processes_equal_one_and_resume_across(name, strategy, tmp_path, forks):
+    def on_two_ranks(folder, *more):
+        common = ("--steps", 20, "--strategy", strategy)
+        forks.run_ranks(2, words_of(name, tmp_path / folder, *common, *more), tmp_path)
+
+    on_two_ranks("two", "--micro", 4)
     session(name, tmp_path / "one", steps=20).train()
     assert near(final(tmp_path / "one", 20), final(tmp_path / "two", 20))
-    launch(2, name, tmp_path / "mixed", "--steps", 20, "--strategy", strategy, "--until", 9)
+    on_two_ranks("mixed", "--until", 9)
     session(name, tmp_path / "mixed", steps=20, checkpoint_every=10, evaluate_every=7).train(
         resume=True, until=15
     )
-    launch(2, name, tmp_path / "mixed", "--steps", 20, "--strategy", strategy, "--resume")
+    on_two_ranks("mixed", "--resume")
     assert near(final(tmp_path / "one", 20), final(tmp_path / "mixed", 20))
     losses = [
         [r["loss"] for r in history(tmp_path / x) if "loss" in r] for x in ("one", "two", "mixed")
@@ -133,6 +124,17 @@ def test_two_processes_equal_one_and_resume_across(name, strategy, tmp_path):
     assert all(
         abs(a - b) < 1e-5 for other in losses[1:] for a, b in zip(losses[0], other, strict=True)
     )
+
+
+def test_processes_of_the_launcher_of_torch_equal_one(tmp_path):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    launcher += ["--master-port=0", "--standalone"]
+    words = words_of("vae", tmp_path / "two", "--steps", 20, "--micro", 4)
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launcher, *words], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    session("vae", tmp_path / "one", steps=20).train()
+    assert near(final(tmp_path / "one", 20), final(tmp_path / "two", 20))
 
 
 def test_gradients_of_gradients_are_refused_under_fsdp_and_compile():

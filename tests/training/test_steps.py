@@ -138,11 +138,10 @@ def test_the_reference_decides():
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_weights_observed_and_settled_in_two_processes(strategy, tmp_path):
+def test_weights_observed_and_settled_in_two_processes(strategy, tmp_path, forks):
     """Ranks have unequal numbers of examples that are not left out, and sharded modules meet."""
-    test_loop.launch(
-        2, "weighed", tmp_path / "two", "--steps", 6, "--strategy", strategy, "--micro", 2
-    )
+    common = ("--steps", 6, "--strategy", strategy, "--micro", 2)
+    forks.run_ranks(2, test_loop.words_of("weighed", tmp_path / "two", *common), tmp_path)
     session("weighed", tmp_path / "one", steps=6).train()
     assert test_loop.near(
         test_loop.final(tmp_path / "one", 6), test_loop.final(tmp_path / "two", 6)

@@ -135,7 +135,11 @@ def test_two_processes_make_the_same_run_and_one_resumes_it(trained, tiny, tmp_p
     assert all(abs(x - y) < 1e-5 for x, y in zip(*held_out, strict=True))
 
 
-def test_fsdp_makes_the_same_run(trained, tiny, tmp_path):
+def test_fsdp_makes_the_same_run(trained, tiny, tmp_path, monkeypatch, forks):
+    def launch(arguments, processes):
+        forks.run_ranks(processes, ["genwright", *arguments], tmp_path)
+
+    monkeypatch.setattr(runs_train, "launch", launch)  # which another test calls
     run = genwright.train(
         "docs",
         run=tmp_path / "fsdp",

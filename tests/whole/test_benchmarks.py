@@ -274,12 +274,6 @@ def small_run(name: str, files: dict[str, Path], forks: Forks) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def forks():
-    with Forks() as forks:
-        yield forks
-
-
 def run(forks: Forks, benchmark: str, words: list[str]) -> subprocess.CompletedProcess:
     return forks.run([str(BENCHMARKS / f"{benchmark}.py"), *words], ROOT)
 

@@ -65,12 +65,6 @@ def shortened(command: str) -> list[str]:
     return words
 
 
-@pytest.fixture(scope="module")
-def forks():
-    with Forks(seconds=60 * MINUTES) as forks:
-        yield forks
-
-
 def execute(
     words: list[str], folder: Path, forks: Forks | None = None
 ) -> subprocess.CompletedProcess:
