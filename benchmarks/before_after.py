@@ -1,8 +1,8 @@
 """Speed of this tree beside another one (before a change): the same work through the public API, in
 turns.
 
-    python benchmarks/before_after.py --before SOURCES [--pairs 10] [--only text ...] [--by-step]
-        [--out FILE]
+    python benchmarks/before_after.py --before SOURCES [--pairs 10] [--warm 1] [--only text ...]
+        [--by-step] [--out FILE]
 
 SOURCES: the `src` folder of the other tree. Each measurement is a process of its own, with one
 thread; what counts is its processor time around the work, imports and preparation aside, which a
@@ -143,9 +143,10 @@ def job_of(name: str, place: Path, run: Path, scale: float) -> dict:
 
 
 def pairs_of(
-    name: str, before: Path, count: int, place: Path, scale: float
+    name: str, before: Path, count: int, warm: int, place: Path, scale: float
 ) -> list[tuple[float, float]]:
-    """(seconds before, seconds now), so many times, in turns whose order alternates."""
+    """(seconds before, seconds now), so many times, in turns whose order alternates. warm: pairs
+    that come first, fill caches and do not count."""
     trees = {"before": before, "now": ROOT / "src"}
     trained = {}
     for tree, sources in trees.items():
@@ -155,7 +156,7 @@ def pairs_of(
             if not trained[tree].exists():
                 seconds(sources, job_of(made, place, trained[tree], scale), place)
     found = []
-    for number in range(count + 1):  # the first pair warms caches and does not count
+    for number in range(warm + count):
         order = list(trees.items())
         if number % 2:
             order.reverse()
@@ -163,7 +164,7 @@ def pairs_of(
         for tree, sources in order:
             run = trained.get(tree) or place / f"{name}-{tree}-{number}".replace(" ", "-")
             times[tree] = seconds(sources, job_of(name, place, run, scale), place)
-        if number:
+        if number >= warm:
             found.append((times["before"], times["now"]))
     return found
 
@@ -231,6 +232,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--warm", type=int, default=1, help="pairs that do not count")
     parser.add_argument("--scale", type=float, default=1.0, help="of the work")
     parser.add_argument("--only", nargs="+", default=EVERY, choices=EVERY)
     parser.add_argument("--by-step", action="store_true")
@@ -245,7 +247,7 @@ def main(words: list[str] | None = None) -> int:
             if a.by_step:
                 pairs = by_step(name, before, a.pairs, place, a.scale)
             else:
-                pairs = pairs_of(name, before, a.pairs, place, a.scale)
+                pairs = pairs_of(name, before, a.pairs, a.warm, place, a.scale)
             figures[name] = ratio(pairs)
             print(f"{name}: {json.dumps(figures[name])}", flush=True)
     finish("before_after", figures, a.out)

@@ -55,7 +55,7 @@ sys.exit(pytest.main(sys.argv[1:]))
 
 def copy_without(room: str, place: Path) -> None:
     """The package and the tests without a room, in a folder."""
-    ignored = shutil.ignore_patterns("__pycache__", "results")
+    ignored = shutil.ignore_patterns("results")
     for name in ("src", "tests", "benchmarks", "tools", "docs"):
         shutil.copytree(ROOT / name, place / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", place)

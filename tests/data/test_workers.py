@@ -9,60 +9,21 @@ import time
 from pathlib import Path
 
 import pytest
+from worker_jobs import (
+    die,
+    die_at_the_seventh,
+    double,
+    leave,
+    modules,
+    refuse,
+    speak,
+    starve,
+    trip,
+)
 
 from genwright.core.errors import GenwrightError
 from genwright.data import file_parts, workers
 from genwright.data.workers import Work, spread
-
-# --- what the workers below do; they import this module by its name ---
-
-
-def double(path, number):
-    time.sleep(0.02 * (number % 3))  # they end in another order than they began
-    return {"path": path, "number": 2 * number}
-
-
-def die(path, number, how):
-    if number == 3:
-        os.kill(os.getpid(), how)
-    time.sleep(0.05)
-    return number
-
-
-def leave(path, number):
-    if number == 3:
-        os._exit(7)
-    return number
-
-
-def die_at_the_seventh(path, number, paths):
-    for i in range(9):
-        workers.at_file(i)
-        if (number, i) == (3, 6):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def refuse(path, number):
-    if number == 3:
-        raise GenwrightError(f"{path} is bad", "mend it")
-    return number
-
-
-def trip(path, number):
-    return 1 / (number - 3)
-
-
-def starve(path, number):
-    raise MemoryError
-
-
-def modules(path, number):
-    return sorted(sys.modules), os.environ.get("OMP_NUM_THREADS"), sys.path
-
-
-def speak(path, number):
-    print("from a worker")
-    return number
 
 
 def jobs_of(count=8, **more):
@@ -168,17 +129,13 @@ with open(sys.argv[1], "a") as file:
     file.write("the script ran\\n")
 sys.path.insert(0, {here!r})
 from genwright.data.workers import Work, spread
-from test_workers import {function} as function
+from worker_jobs import {function} as function
 jobs = [{{"path": str(i), "number": i}} for i in range(8)]
 done = 0
 for _ in spread(Work(function, "working", lambda job: [job["path"]]), jobs, 2):
     done += 1
     print(done, flush=True)
 """
-
-
-def slow(path, number):
-    time.sleep(60 if number else 0)
 
 
 def start(tmp_path, function):
