@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 SERVER = """
@@ -115,7 +115,7 @@ class Forks:
     ) -> subprocess.CompletedProcess:
         """What `python words` gives in a folder, where the first word is a script, or
         `python -m words`, where it is genwright. environment: beside this process's."""
-        return self._together(words, folder, [environment or {}])[0]
+        return self.run_together([words], folder, [environment or {}])[0]
 
     def run_ranks(self, count: int, words: list[str], folder: Path) -> None:
         """Runs a command as so many ranks, as torch.distributed.run would. Fails with what the
@@ -127,17 +127,21 @@ class Forks:
         environments = []
         for rank in range(count):
             environments.append(shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
-        ended = self._together(words, folder, environments)
+        ended = self.run_together([words] * count, folder, environments)
         failed = [done for done in ended if done.returncode]
         failed.sort(key=lambda done: done.returncode < 0)  # those that were ended come last
         assert not failed, failed[0].stderr[-3000:]
 
-    def _together(
-        self, words: list[str], folder: Path, environments: list[Mapping[str, str]]
+    def run_together(
+        self,
+        commands: list[list[str]],
+        folder: Path,
+        environments: Sequence[Mapping[str, str]],
     ) -> list[subprocess.CompletedProcess]:
-        """A command once with each environment, all at the same time."""
+        """Commands that run at the same time, each as `run`. Where one fails, the others are
+        ended."""
         jobs = []
-        for number, environment in enumerate(environments):
+        for number, (words, environment) in enumerate(zip(commands, environments, strict=True)):
             job = {
                 "words": words,
                 "folder": str(folder),
@@ -150,11 +154,11 @@ class Forks:
         answered, _, _ = select.select([self.server.stdout], [], [], self.seconds)
         if not answered:
             self.server.kill()
-            raise subprocess.TimeoutExpired(words, self.seconds)
+            raise subprocess.TimeoutExpired(commands[0], self.seconds)
         codes = json.loads(self.server.stdout.readline())
         ended = []
         for job, code in zip(jobs, codes, strict=True):
             out = Path(job["out"]).read_text()
             err = Path(job["err"]).read_text()
-            ended.append(subprocess.CompletedProcess(words, code, out, err))
+            ended.append(subprocess.CompletedProcess(job["words"], code, out, err))
         return ended

@@ -121,7 +121,12 @@ def test_the_resolved_recipe_runs_again_to_the_same_losses(trained, tmp_path):
     assert again.recipe == trained.recipe
 
 
-def test_two_processes_make_the_same_run_and_one_resumes_it(trained, tiny, tmp_path):
+def test_two_processes_make_the_same_run_and_one_resumes_it(trained, tiny, tmp_path, monkeypatch):
+    """Nothing is imported from the folder a person works in."""
+    for name in ("tokenizers", "queue", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    tiny = tiny | {"data.cache": str(tmp_path / "cache")}
     genwright.train("docs", run=tmp_path / "two", processes=2, until=6, quiet=True, **tiny)
     two = genwright.train("docs", run=tmp_path / "two", resume=True, quiet=True, **tiny)
     (a, records), (b, expected) = final(two), final(trained)
@@ -152,8 +157,9 @@ def test_fsdp_makes_the_same_run(trained, tiny, tmp_path, monkeypatch, forks):
     assert max(float((a[k] - b[k]).abs().max()) for k in a) < 3e-5
 
 
-def test_a_process_group_that_somebody_else_made_is_accepted(trained, tiny, tmp_path):
-    code = (
+def test_a_process_group_that_somebody_else_made_is_accepted(trained, tiny, tmp_path, forks):
+    script = tmp_path / "script.py"
+    script.write_text(
         "import sys, json, torch.distributed as dist, genwright\n"
         "rank, store, run, overrides = int(sys.argv[1]), sys.argv[2], sys.argv[3], "
         "json.loads(sys.argv[4])\n"
@@ -163,14 +169,9 @@ def test_a_process_group_that_somebody_else_made_is_accepted(trained, tiny, tmp_
         "dist.barrier(); dist.destroy_process_group()\n"
     )
     args = [str(tmp_path / "store"), str(tmp_path / "run"), json.dumps(tiny)]
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(rank), *args], stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(2)
-    ]
-    problems = [c.communicate(timeout=120)[1] for c in children]
-    assert [c.returncode for c in children] == [0, 0], problems
+    commands = [[str(script), str(rank), *args] for rank in range(2)]
+    ended = forks.run_together(commands, tmp_path, [{}, {}])
+    assert [done.returncode for done in ended] == [0, 0], [done.stderr for done in ended]
     a, b = final(genwright.load(tmp_path / "run"))[0], final(trained)[0]
     assert max(float((a[k] - b[k]).abs().max()) for k in a) < 3e-5
 
@@ -558,21 +559,6 @@ def test_settings_of_a_named_network_apply_to_it(tiny, tmp_path):
         **tiny | {"training.optimizers": {"model": {"kind": "adamw"}}},
     )
     assert run.recipe.training.optimizers["model"].learning_rate
-
-
-def test_nothing_is_imported_from_the_folder_a_person_works_in(tiny, tmp_path, monkeypatch):
-    for name in ("tokenizers", "queue", "numpy"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
-    monkeypatch.chdir(tmp_path)
-    run = genwright.train(
-        "docs",
-        run=tmp_path / "r",
-        processes=2,
-        until=1,
-        quiet=True,
-        **tiny | {"data.cache": str(tmp_path / "cache")},
-    )
-    assert run.step == 1
 
 
 def test_ranks_whose_launcher_was_killed_save_and_stop(tiny, tmp_path):
