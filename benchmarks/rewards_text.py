@@ -341,7 +341,7 @@ def beside(base: Trained, policy: Trained, arguments: argparse.Namespace) -> dic
     after = of_code(policy.run, arguments.samples, length)
     lengths = [len(sample) for sample in before]
     real, whole = windows(dataset.tokens("held_out"), lengths, 0, end)
-    unigram = Floors(dataset.tokens("train"), run.codec.space.vocabulary).unigram.copy()
+    unigram = Floors.of(dataset.tokens("train"), run.codec.space.vocabulary).unigram.copy()
     unigram[end] = 0
     groups = {"before": before, "after": after, "real": real[:whole]}
     groups["noise"] = noise(unigram, lengths, 0)

@@ -22,12 +22,13 @@ def brute(sample, train):
     return best
 
 
-@given(st.lists(tokens_of, max_size=4), tokens_of, st.integers(1, 12))
+@given(st.lists(tokens_of, max_size=4), tokens_of, st.integers(1, 12), st.integers(1, 12))
 @settings(max_examples=150, deadline=None)
-def test_longest_spans_against_brute_force(samples, train, chunk):
-    spans = longest_spans(
-        [np.array(s, np.int64) for s in samples], np.array(train, np.uint16), 4, chunk
-    )
+def test_longest_spans_against_brute_force(samples, train, stretch, piece):
+    given_ones = [np.array(s, np.int64) for s in samples]
+    spans = longest_spans(given_ones, np.array(train, np.uint16), 4, stretch, piece)
+    at_once = longest_spans(given_ones, np.array(train, np.uint16), 4, stretch, stretch)
+    assert spans == at_once, "a smaller piece takes less memory, and changes nothing"
     assert [s.length for s in spans] == [brute(s, train) for s in samples]
     for sample, (start, length, source) in zip(samples, spans, strict=True):
         assert length == 0 or sample[start : start + length] == train[source : source + length]
@@ -39,7 +40,7 @@ def test_a_planted_copy_is_found_with_its_source():
     train = rng.integers(0, 5000, 200_000).astype(np.uint16)
     sample = rng.integers(0, 5000, 100)
     sample[20:57] = train[123_456 : 123_456 + 37]
-    (span,) = longest_spans([sample], train, 5000, chunk=30_000)
+    (span,) = longest_spans([sample], train, 5000, stretch=30_000, piece=7_000)
     assert span == (20, 37, 123_456)
 
 

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from genwright.core.drafts import ENDING, draft_beside, is_alive, writer_of
 from genwright.core.errors import GenwrightError
-from genwright.core.files import digest, flush
+from genwright.core.files import digest, flush, json_text
 
 T = TypeVar("T")
 FORMAT = 4  # part of every key: raise it when the same input would give other prepared data
@@ -152,6 +152,34 @@ def publish(folder: Path, fill: Callable[[Path], None]) -> None:
         finally:
             # gone after the rename; otherwise its space is given back
             shutil.rmtree(draft, ignore_errors=True)
+
+
+DIGESTS = "digests.json"  # of a folder of `kept`
+
+
+def kept(folder: Path, fill: Callable[[Path], None], read: Callable[[Path], T]) -> T:
+    """What `read` finds (and maps) in a folder that `fill` writes: made once, and kept in the cache
+    with the SHA-256 of its files, which are compared each time. Where the cache cannot be written,
+    it is made for this once. Raises GenwrightError for a file that was changed."""
+
+    def fill_all(draft: Path) -> None:
+        fill(draft)
+        digests = {path.name: digest(path) for path in sorted(draft.iterdir())}
+        (draft / DIGESTS).write_text(json_text(digests), encoding="utf-8")
+
+    if not folder.is_dir():
+        try:
+            publish(folder, fill_all)
+        except GenwrightError:
+            with tempfile.TemporaryDirectory(prefix="genwright-") as temporary:
+                fill(Path(temporary))
+                return read(Path(temporary))
+    try:
+        digests = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+        verify({folder / name: sha for name, sha in digests.items()})
+    except (OSError, ValueError, AttributeError):
+        raise damaged(folder / DIGESTS) from None
+    return read(folder)
 
 
 @contextmanager

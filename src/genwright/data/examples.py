@@ -170,19 +170,25 @@ class ExampleStream:
         return self.split.sources(self.indices(position, examples))
 
 
+class Order(Protocol):
+    """Indices of examples, in an order: an array, or what gives some of them as one does."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, numbers: Any) -> np.ndarray: ...
+
+
 class HeldOutExamples:
     """The examples of a split in a fixed `order` (their indices), each once; `windows`: how many.
     As a rule the order follows nothing, so that the first ones stand for all, however the source is
     sorted."""
 
-    def __init__(
-        self, split: Examples, change: Change | None = None, order: np.ndarray | None = None
-    ):
+    def __init__(self, split: Examples, change: Change | None = None, order: Order | None = None):
         self.split = split
         self.change = change
         if order is None:
             order = permute(np.arange(len(split)), len(split), 0, -1)
-        self.order = order
+        self.order: Any = order
         self.windows = len(self.order)
 
     def batch(self, start: int, stop: int) -> Batch:

@@ -119,6 +119,19 @@ def records_in(
     return np.concatenate(found_keys), np.concatenate(found_values)
 
 
+def ranges_of(
+    folder: Path, name: str, low: int, high: int, limit: int
+) -> Iterator[tuple[int, int]]:
+    """Ranges (low, high) of keys, in order, that hold `limit` records at most where a single key
+    has no more."""
+    if high - low <= 1 or count_in([folder], name, low, high) <= limit:
+        yield low, high
+        return
+    middle = (low + high) // 2
+    yield from ranges_of(folder, name, low, middle, limit)
+    yield from ranges_of(folder, name, middle, high, limit)
+
+
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """A folder to write into, which gets its name when all is there. Where it is there already, it

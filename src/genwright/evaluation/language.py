@@ -64,7 +64,7 @@ def evaluate_language(
     (accuracy). `untrained`: the same measures (as `measure` gives) of the network as it was
     initialised, or a function that measures them. `floors`: counts that were made before. dataset:
     of tokens, whose `codec`, `held_out`, `tokens` and `summary` are asked for."""
-    floors = floors or Floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
+    floors = floors or Floors.of(dataset.tokens("train"), dataset.codec.space.vocabulary)
     means = measure(
         objective,
         dataset.held_out(lookahead),

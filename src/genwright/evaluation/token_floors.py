@@ -13,82 +13,125 @@ For masked models, whose inputs hold both sides, the bigram sees the true left n
 not: a floor, not a rival.
 """
 
+from __future__ import annotations
+
 import math
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from genwright.core.errors import GenwrightError
+from genwright.data.npy import NpyWriter, mapped
+from genwright.data.sorted_runs import RunWriter, ranges_of, records_in
 
 # a row of integers with a length, to be sliced, that need not be in memory: an array, a memory map,
 # or shards in a row
 Sliceable = Any
-# training tokens that are counted or searched at a time: some 200 MB of scratch, whatever the
-# corpus holds
-CHUNK = 1 << 22
+CHUNK = 1 << 18  # training tokens, or pairs of them, that are counted at a time
+PAIRS = "pairs"  # files of them, while they are counted
+CODES = "codes.npy"
+COUNTS = "counts.npy"
+UNIGRAM = "tokens.npy"
 
 
-def pair_counts(
-    tokens: Sliceable, vocabulary: int, chunk: int = CHUNK
-) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct neighbouring pairs, as sorted int64 codes left * vocabulary + right, and how often
-    each occurs. Raises GenwrightError for a token outside the vocabulary.
+def write_counts(tokens: Sliceable, vocabulary: int, folder: Path, chunk: int = CHUNK) -> None:
+    """Counts training tokens, into files of a folder that `Floors.read` maps: distinct neighbouring
+    pairs, as sorted int64 codes left * vocabulary + right; how often each occurs; how often each
+    token does. Raises GenwrightError for a token outside the vocabulary.
 
-    Memory: proportional to the distinct pairs and `chunk`, not to the tokens.
+    Memory: proportional to `chunk` and the vocabulary; on the disk, to the tokens while the pairs
+    are sorted there.
     """
-    codes = np.zeros(0, np.int64)
-    counts = np.zeros(0, np.int64)
-    for start in range(0, max(len(tokens) - 1, 0), chunk):
-        piece = np.asarray(tokens[start : start + chunk + 1]).astype(np.int64)
-        if piece.min() < 0 or piece.max() >= vocabulary:
-            raise GenwrightError(
-                "a training token is outside the vocabulary",
-                "prepare the data again with this run's codec",
-            )
-        found, times = np.unique(piece[:-1] * vocabulary + piece[1:], return_counts=True)
-        codes, place = np.unique(np.concatenate([codes, found]), return_inverse=True)
-        counts = np.bincount(place, np.concatenate([counts, times]), len(codes)).astype(np.int64)
-    return codes, counts
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        runs = Path(temporary)
+        writer = RunWriter(runs, PAIRS, chunk)
+        times = np.zeros(vocabulary, np.int64)
+        for start in range(0, len(tokens), chunk):
+            piece = np.asarray(tokens[start : start + chunk + 1]).astype(np.int64)
+            if piece.min() < 0 or piece.max() >= vocabulary:
+                raise GenwrightError(
+                    "a training token is outside the vocabulary",
+                    "prepare the data again with this run's codec",
+                )
+            times += np.bincount(piece[:chunk], minlength=vocabulary)
+            found, counts = np.unique(piece[:-1] * vocabulary + piece[1:], return_counts=True)
+            writer.add(found, counts)
+        writer.close()
+        np.save(folder / UNIGRAM, times)
+        with open(folder / CODES, "wb") as codes, open(folder / COUNTS, "wb") as counted:
+            writers = NpyWriter(codes, np.int64), NpyWriter(counted, np.int64)
+            for low, high in ranges_of(runs, PAIRS, 0, vocabulary**2, chunk):
+                keys, values = records_in([runs], PAIRS, low, high)
+                found, place = np.unique(keys, return_inverse=True)
+                sums = np.bincount(place, values, len(found))  # exact: below 2**53
+                writers[0].add(found.astype(np.int64))
+                writers[1].add(sums.astype(np.int64))
+            for each in writers:
+                each.close()
 
 
 class Floors:
-    """Tables of counts of (n,) training tokens, of any integer type.
+    """Tables of counts of training tokens.
 
-    unigram, continuation: (vocabulary,) probabilities. codes, counts: the pairs. left_total,
-    left_kinds: (vocabulary,) c(a) and T(a). best: (vocabulary,) the most frequent token after each.
-    Raises GenwrightError for a token outside the vocabulary."""
+    codes, counts: (pairs,) distinct neighbouring pairs, sorted, and how often each occurs; they may
+    be mapped from a file. times: (vocabulary,) how often each token occurs. unigram, continuation:
+    (vocabulary,) probabilities. left_total, left_kinds: (vocabulary,) c(a) and T(a). best:
+    (vocabulary,) the most frequent token after each."""
 
-    def __init__(self, tokens: Sliceable, vocabulary: int):
-        self.vocabulary = vocabulary
-        self.codes, self.counts = pair_counts(tokens, vocabulary)
-        lefts = self.codes // vocabulary
-        rights = self.codes % vocabulary
-        left_total = np.bincount(lefts, weights=self.counts, minlength=vocabulary)
-        self.left_total = left_total.astype(np.int64)
-        self.left_kinds = np.bincount(lefts, minlength=vocabulary)
-        # the last token is the left of no pair
-        last = np.asarray(tokens[max(0, len(tokens) - 1) :]).astype(np.int64)
-        self.unigram = _smoothed(self.left_total + np.bincount(last, minlength=vocabulary))
-        self.continuation = _smoothed(np.bincount(rights, minlength=vocabulary))
-        self.best = self._most_frequent_after(lefts, rights)
-        self.discount = self._discount()
+    def __init__(self, codes: np.ndarray, counts: np.ndarray, times: np.ndarray):
+        self.vocabulary = len(times)
+        self.codes = codes
+        self.counts = counts
+        self.unigram = _smoothed(times)
+        self.left_total = np.zeros(self.vocabulary, np.int64)
+        self.left_kinds = np.zeros(self.vocabulary, np.int64)
+        right_kinds = np.zeros(self.vocabulary, np.int64)
+        # of a token without a right neighbour the most frequent token
+        self.best = np.full(self.vocabulary, int(self.unigram.argmax()))
+        most = np.zeros(self.vocabulary, np.int64)  # how often the best one follows
+        once = 0
+        twice = 0
+        for start in range(0, len(codes), CHUNK):
+            some = counts[start : start + CHUNK]
+            lefts, rights = np.divmod(codes[start : start + CHUNK], self.vocabulary)
+            np.add.at(self.left_total, lefts, some)
+            self.left_kinds += np.bincount(lefts, minlength=self.vocabulary)
+            right_kinds += np.bincount(rights, minlength=self.vocabulary)
+            self._keep_best(lefts, rights, some, most)
+            once += int((some == 1).sum())
+            twice += int((some == 2).sum())
+        self.continuation = _smoothed(right_kinds)
+        self.discount = _discount(once, twice)
 
-    def _most_frequent_after(self, lefts: np.ndarray, rights: np.ndarray) -> np.ndarray:
-        """(vocabulary,) the most frequent right neighbour of each token, of equals the lowest id;
-        of a token without one the most frequent token."""
-        best = np.full(self.vocabulary, int(self.unigram.argmax()))
+    @classmethod
+    def of(cls, tokens: Sliceable, vocabulary: int) -> Floors:
+        """Of (n,) training tokens, of any integer type. Raises GenwrightError for a token outside
+        the vocabulary."""
+        with tempfile.TemporaryDirectory(prefix="genwright-") as folder:
+            write_counts(tokens, vocabulary, Path(folder))
+            return cls.read(Path(folder))  # what is mapped stays when its file is deleted
+
+    @classmethod
+    def read(cls, folder: Path) -> Floors:
+        """Of the files that `write_counts` has written."""
+        return cls(mapped(folder / CODES), mapped(folder / COUNTS), np.load(folder / UNIGRAM))
+
+    def _keep_best(
+        self, lefts: np.ndarray, rights: np.ndarray, counts: np.ndarray, most: np.ndarray
+    ) -> None:
+        """Takes the most frequent right neighbour of each token, of equals the lowest id, from
+        further pairs, in order. most: how often the one before follows."""
+        best = np.full(self.vocabulary, -1)
         # of several assignments to one place the last stays
-        order = np.lexsort((-rights, self.counts))
-        best[lefts[order]] = rights[order]
-        return best
-
-    def _discount(self) -> float:
-        """D = n1 / (n1 + 2 n2), n1 and n2 the pairs that occur once and twice."""
-        once = int((self.counts == 1).sum())
-        twice = int((self.counts == 2).sum())
-        if not once or not twice:
-            return 0.5
-        return once / (once + 2 * twice)
+        order = np.lexsort((-rights, counts))
+        best[lefts[order]] = order
+        seen = np.flatnonzero(best >= 0)
+        pair = best[seen]
+        more = counts[pair] > most[seen]
+        self.best[seen[more]] = rights[pair[more]]
+        most[seen[more]] = counts[pair[more]]
 
     def probability(self, targets: np.ndarray, left: np.ndarray) -> np.ndarray:
         """(n,) bigram probabilities of `targets` after `left`; the unigram's where left is -1 or
@@ -138,6 +181,13 @@ class Floors:
                 "a held-out token is outside the vocabulary",
                 "prepare the data again with this run's codec",
             )
+
+
+def _discount(once: int, twice: int) -> float:
+    """D = n1 / (n1 + 2 n2), n1 and n2 the pairs that occur once and twice."""
+    if not once or not twice:
+        return 0.5
+    return once / (once + 2 * twice)
 
 
 def _smoothed(counts: np.ndarray) -> np.ndarray:

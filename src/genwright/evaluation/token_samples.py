@@ -1,6 +1,8 @@
 """What samples of tokens say beside a model's loss: diversity, repetition, copying from the
 training data. Pure functions of token arrays."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Sequence
@@ -8,7 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genwright.evaluation.token_floors import CHUNK, Sliceable
+from genwright.evaluation.token_floors import Sliceable
+
+PIECE = 1 << 18  # training tokens that are searched at a time
+# Of windows that are equally long, those of an earlier stretch of so many training tokens go before
+# others, and within one stretch those that begin earlier in the sample.
+STRETCH = 1 << 22
 
 
 def distinct(samples: Sequence[np.ndarray], n: int) -> float:
@@ -65,7 +72,11 @@ class Span(NamedTuple):
 
 
 def longest_spans(
-    samples: Sequence[np.ndarray], train: Sliceable, vocabulary: int, chunk: int = CHUNK
+    samples: Sequence[np.ndarray],
+    train: Sliceable,
+    vocabulary: int,
+    stretch: int = STRETCH,
+    piece: int = PIECE,
 ) -> list[Span]:
     """For each sample its longest verbatim span, exactly.
 
@@ -77,25 +88,48 @@ def longest_spans(
     3. Training positions whose window no sample holds drop out, and so do windows of samples that
        no training position holds.
 
-    Work: the training tokens once, plus what is really shared; memory: `chunk`.
+    Work: the training tokens once, plus what is really shared; memory: `piece`, which changes no
+    span.
     """
     if not samples:
         return []
     sizes = [len(sample) + 1 for sample in samples]
     starts = np.cumsum([0, *sizes[:-1]])
     found = _Longest(samples, sizes, starts, vocabulary)
-    for begin in range(0, len(train), chunk):
-        piece = np.asarray(train[begin : begin + chunk + max(sizes)]).astype(np.int64)
-        found.search(piece, begin, chunk)
+    for first in range(0, len(train), stretch):
+        here = found.nothing()
+        for begin in range(first, min(first + stretch, len(train)), piece):
+            count = min(piece, first + stretch - begin)
+            tokens = np.asarray(train[begin : begin + count + max(sizes)]).astype(np.int64)
+            here.take(found.search(tokens, begin, count), or_earlier=True)
+        found.best.take(here, or_earlier=False)
     spans = []
-    for start, length, source in zip(found.start - starts, found.length, found.source, strict=True):
+    best = found.best
+    for start, length, source in zip(best.start - starts, best.length, best.source, strict=True):
         spans.append(Span(int(start), int(length), int(source)))
     return spans
 
 
-class _Longest:
-    """The longest spans found so far: start (in the row of all samples), length, source, each of
+class _Best(NamedTuple):
+    """The longest windows of samples: start (in the row of all samples), length, source, each of
     (samples,) int64."""
+
+    start: np.ndarray
+    length: np.ndarray
+    source: np.ndarray
+
+    def take(self, other: _Best, or_earlier: bool) -> None:
+        """Takes windows of later training tokens where they are longer; or, where that is asked
+        for, as long and earlier in the sample."""
+        better = other.length > self.length
+        if or_earlier:
+            better |= (other.length == self.length) & (other.start < self.start)
+        for own, new in zip(self, other, strict=True):
+            own[better] = new[better]
+
+
+class _Longest:
+    """What is searched for, and the longest spans found so far (`best`)."""
 
     def __init__(
         self, samples: Sequence[np.ndarray], sizes: list[int], starts: np.ndarray, vocabulary: int
@@ -105,16 +139,21 @@ class _Longest:
         ended = [np.append(np.asarray(sample, np.int64) + 2, 1) for sample in samples]
         self.row = np.concatenate(ended)
         self.owner = np.repeat(np.arange(len(samples)), sizes)
-        self.start = starts.copy()
-        self.length = np.zeros(len(samples), np.int64)
-        self.source = np.full(len(samples), -1, np.int64)
+        self.starts = starts
+        self.best = self.nothing()
 
-    def search(self, piece: np.ndarray, begin: int, chunk: int) -> None:
-        """Looks at the windows that begin in the first `chunk` tokens of a piece of the training
+    def nothing(self) -> _Best:
+        """No window of any sample."""
+        count = len(self.starts)
+        return _Best(self.starts.copy(), np.zeros(count, np.int64), np.full(count, -1, np.int64))
+
+    def search(self, piece: np.ndarray, begin: int, count: int) -> _Best:
+        """The longest windows that begin in the first `count` tokens of a piece of the training
         tokens, which begins at token `begin`."""
+        best = self.nothing()
         train = np.append(piece + 2, 0)
         here = np.arange(len(self.row))  # places of windows in the row of samples
-        there = np.arange(min(chunk, len(train) - 1))  # and in the training tokens
+        there = np.arange(min(count, len(train) - 1))  # and in the training tokens
         name_here = np.zeros_like(here)
         name_there = np.zeros_like(there)
         for length in itertools.count(1):
@@ -126,19 +165,20 @@ class _Longest:
             there = there[kept]
             name_there = name_there[kept]
             if not len(there):
-                return
+                return best
             source = np.full(len(names), -1, np.int64)
             source[name_there[::-1]] = there[::-1]  # the first of equal windows stays
             alive = source[name_here] >= 0
             here = here[alive]
             name_here = name_here[alive]
-            self._keep(here, begin + source[name_here], length)
+            self._keep(best, here, begin + source[name_here], length)
+        raise AssertionError("windows end with the training tokens")
 
-    def _keep(self, here: np.ndarray, sources: np.ndarray, length: int) -> None:
-        """Takes windows of `length` tokens where they are longer than what their samples have; of
-        equal ones the first of a sample."""
-        longer = np.flatnonzero(self.length[self.owner[here]] < length)[::-1]
-        owner = self.owner[here[longer]]
-        self.length[owner] = length
-        self.start[owner] = here[longer]
-        self.source[owner] = sources[longer]
+    def _keep(self, best: _Best, here: np.ndarray, sources: np.ndarray, length: int) -> None:
+        """Takes windows of `length` tokens, which are longer than all before; of a sample the
+        first."""
+        order = np.arange(len(here))[::-1]  # of several assignments to one place the last stays
+        owner = self.owner[here[order]]
+        best.length[owner] = length
+        best.start[owner] = here[order]
+        best.source[owner] = sources[order]

@@ -81,7 +81,7 @@ def test_causal_figures_equal_a_loop_over_every_token():
     )
     assert loss.value == pytest.approx(expected, rel=1e-6)
     assert loss.count == len(held) - 1
-    floors = Floors(data.splits["train"], VOCABULARY)
+    floors = Floors.of(data.splits["train"], VOCABULARY)
     assert loss.floors["bigram"] == pytest.approx(
         -np.log(floors.probability(held[1:], held[:-1])).mean()
     )
@@ -123,7 +123,7 @@ def test_ranks_share_the_windows_exactly_even_when_one_has_none():
     data = Data()
     objective, floors = (
         Masked(rate=0.4).build({"model": Table()}, SPACE),
-        Floors(data.splits["train"], VOCABULARY),
+        Floors.of(data.splits["train"], VOCABULARY),
     )
     for batch in (3, 50):  # 10 windows: with 50 the second rank is empty
         parts: list = []

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
+from genwright.contents.text import sample_figures
 from genwright.contents.text.evaluate import PYTHON
 from genwright.contents.text.sample_figures import measure_samples, noise, windows
+from genwright.core.draws import Draws
 
 
 def test_windows_begin_documents_and_stop_at_their_end():
@@ -25,6 +28,27 @@ def test_windows_without_documents_left_are_spread_not_repeated():
     assert len({tuple(w) for w in found}) == 4 and all(len(w) == 5 for w in found)
     found, whole = windows(np.arange(50), [5, 5], seed=2)
     assert whole == 0 and [len(w) for w in found] == [5, 5]
+
+
+@pytest.mark.parametrize("piece", [1, 3, 50, 1 << 18])
+def test_documents_are_drawn_as_from_all_of_them_at_once(monkeypatch, piece):
+    monkeypatch.setattr(sample_figures, "PIECE", piece)
+    for seed in range(12):
+        dice = np.random.default_rng(seed)
+        tokens = dice.integers(0, int(dice.choice([2, 6, 40])), int(dice.integers(0, 120)))
+        lengths = dice.integers(0, 12, int(dice.integers(0, 9))).tolist()
+        starts = np.concatenate([[0], np.flatnonzero(tokens == 0) + 1])
+        sizes = np.diff(np.append(starts, len(tokens) + 1)) - 1
+        bits = Draws(seed, 0, torch.arange(len(starts))).bits("windows").reshape(-1).tolist()
+        longest = max(lengths, default=0)
+        order = sorted(range(len(starts)), key=lambda n: (sizes[n] < longest, bits[n], n))
+        order = [n for n in order if sizes[n] > 0 or not longest]
+        expected = []
+        for n, document in zip(lengths, order, strict=False):
+            start = starts[document]
+            expected.append(tokens[start : start + min(n, sizes[document])].tolist())
+        found, whole = windows(tokens, lengths, seed, end=0)
+        assert [window.tolist() for window in found[:whole]] == expected
 
 
 def test_noise_follows_the_unigram():

@@ -13,7 +13,7 @@ from genwright.contents.text.codec import TextCodec
 from genwright.contents.text.documents import Documents
 from genwright.contents.text.remarks import row_remarks
 from genwright.contents.text.settings import CorpusSettings
-from genwright.contents.text.windows import TextStream, Tokens, Windows
+from genwright.contents.text.windows import SideBySide, TextStream, Tokens, Windows
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
 from genwright.data.cache import SPLITS, damaged, digest_of, verify
@@ -97,7 +97,7 @@ class TextDataset:
         target exactly once (lookahead 1) or every token stands in one window (lookahead 0)."""
         targets = max(0, len(self.tokens(split)) - lookahead)
         count = -(-targets // self.context)  # rounded up
-        order = np.arange(count) * self.context
+        order = SideBySide(count, self.context)
         return HeldOutExamples(self._windows(split, lookahead), order=order)
 
     def _windows(self, split: str, lookahead: int) -> Windows:
@@ -130,6 +130,10 @@ class TextDataset:
         if number + 1 < len(documents):
             stop = int(documents.starts[number + 1])
         return documents.name(number), tokens[start:stop]
+
+    def name(self, split: str, number: int) -> str:
+        """The name of one document of a split, counted from 0."""
+        return self._documents[split].name(number)
 
 
 def _summary(

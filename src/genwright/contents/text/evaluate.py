@@ -11,6 +11,7 @@ import torch
 
 from genwright.contents.text.dataset import TextDataset, corpus_of
 from genwright.contents.text.fill import candidates
+from genwright.contents.text.floors import floors_of
 from genwright.contents.text.generate import Generated
 from genwright.contents.text.python_code import PARSES, parses
 from genwright.contents.text.sample_figures import Judge, measure_samples
@@ -49,7 +50,7 @@ def evaluate_text(run: TrainedRun, counts: SampleCounts) -> tuple[list[Figure], 
     lookahead = recipe.objective.lookahead
     if not dataset.held_out(lookahead).windows:
         return [], []  # nothing was held out: samples are all there is to show
-    floors = Floors(dataset.tokens("train"), dataset.codec.space.vocabulary)
+    floors = floors_of(dataset)
     figures = _held_out(run, dataset, floors)
     if not recipe.objective.causal:
         return figures, _filled(run, dataset)
@@ -101,8 +102,6 @@ def _sampled(
 
     parts = counts.draw("samples", draw, least=LEAST, most=SAMPLES, part=PART)
     drawn = [sample for part in parts for sample in part]
-    names = [name for name, _ in dataset.documents("held_out")]
-    of_python = [name for name in names if name.endswith(".py")]
     figures, spans = measure_samples(
         [np.asarray(sample.tokens, dtype=np.int64) for sample in drawn],
         dataset.tokens("train"),
@@ -110,7 +109,7 @@ def _sampled(
         floors.unigram,
         codec.decode,
         end=codec.space.special["end"],
-        judge=PYTHON if len(of_python) > len(names) / 2 else None,
+        judge=PYTHON if _is_python(dataset) else None,
         seed=seed,
     )
     shown: list[Plain] = [
@@ -120,6 +119,13 @@ def _sampled(
         copied = _characters(codec, sample, span)
         shown.append({"prompt": sample.prompt, "text": sample.text, "span": copied})
     return figures, shown
+
+
+def _is_python(dataset: TextDataset) -> bool:
+    """Whether most held-out documents are Python files."""
+    count = dataset.document_count("held_out")
+    names = (dataset.name("held_out", number) for number in range(count))
+    return sum(name.endswith(".py") for name in names) > count / 2
 
 
 def _beginnings(dataset: TextDataset) -> list[str]:

@@ -5,7 +5,7 @@ Each stands beside the same figure of held-out text (ceiling) and of token noise
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from genwright.core.draws import Draws
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.token_floors import Sliceable
 from genwright.evaluation.token_samples import (
+    PIECE,
     Span,
     distinct,
     longest_spans,
@@ -179,33 +180,51 @@ def windows(
     Where there are too few, or no end token tells them apart, the rest are windows spread evenly
     over the split, so that no text is counted twice for want of more.
     """
-    held = np.asarray(tokens[:])
-    begun = _beginnings(held, lengths, seed, end)
+    begun = _beginnings(tokens, lengths, seed, end)
     rest = lengths[len(begun) :]
-    room = max(0, len(held) - max(rest, default=0))
+    room = max(0, len(tokens) - max(rest, default=0))
     places = np.linspace(0, room, len(rest) + 2)[1:-1].astype(int)
-    spread = [held[at : at + n] for at, n in zip(places, rest, strict=True)]
+    spread = [np.asarray(tokens[at : at + n]) for at, n in zip(places, rest, strict=True)]
     return begun + spread, len(begun)
 
 
 def _beginnings(
-    held: np.ndarray, lengths: Sequence[int], seed: int, end: int | None
+    tokens: Sliceable, lengths: Sequence[int], seed: int, end: int | None
 ) -> list[np.ndarray]:
     """Beginnings of documents, as many as there are, for the first of the lengths."""
     if end is None:
         return []
-    starts = np.concatenate([[0], np.flatnonzero(held == end) + 1])
-    sizes = np.diff(np.append(starts, len(held) + 1)) - 1
-    bits = Draws(seed, 0, torch.arange(len(starts))).bits("windows").numpy().reshape(-1)
-    order = np.argsort(bits, kind="stable")
-    long_enough = sizes[order] >= max(lengths, default=0)
-    shorter = ~long_enough & (sizes[order] > 0)
-    order = np.concatenate([order[long_enough], order[shorter]])[: len(lengths)]
-    found = []
-    for n, document in zip(lengths, order, strict=False):
-        start = starts[document]
-        found.append(held[start : start + min(n, sizes[document])])
-    return found
+    longest = max(lengths, default=0)
+    best = np.zeros((0, 5), np.int64)  # those that are taken, of what was seen so far
+    for number, starts, sizes in _documents_in(tokens, end):
+        numbers = np.arange(number, number + len(starts))
+        bits = Draws(seed, 0, torch.from_numpy(numbers)).bits("windows").numpy().reshape(-1)
+        short = sizes < longest
+        found = np.stack([short, bits, numbers, starts, sizes], 1)
+        found = found[~short | (sizes > 0)]
+        best = np.concatenate([best, found])
+        order = np.lexsort(best[:, 2::-1].T)  # those long enough first, then as drawn
+        best = best[order[: len(lengths)]]
+    found_tokens = []
+    for n, (start, size) in zip(lengths, best[:, 3:].tolist(), strict=False):
+        found_tokens.append(np.asarray(tokens[start : start + min(n, size)]))
+    return found_tokens
+
+
+def _documents_in(tokens: Sliceable, end: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """(number of the first, starts, sizes) of documents that end at a token, some at a time. What
+    follows the last of these tokens is a document too."""
+    number = 0
+    start = 0
+    for begin in range(0, len(tokens), PIECE):
+        ends = begin + np.flatnonzero(np.asarray(tokens[begin : begin + PIECE]) == end)
+        if not len(ends):
+            continue
+        starts = np.append([start], ends[:-1] + 1)
+        yield number, starts, ends - starts
+        number += len(ends)
+        start = int(ends[-1]) + 1
+    yield number, np.array([start]), np.array([len(tokens) - start])
 
 
 def noise(probabilities: np.ndarray, lengths: Sequence[int], seed: int) -> list[np.ndarray]:

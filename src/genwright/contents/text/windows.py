@@ -103,6 +103,21 @@ class Windows:
         return found
 
 
+class SideBySide:
+    """Where windows begin that lie side by side, as an array would say it."""
+
+    def __init__(self, count: int, width: int):
+        self.count = count
+        self.width = width
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
+        """(n,) int64."""
+        return numbers * self.width
+
+
 class TextStream(ExampleStream):
     """See `contracts.Stream`. An epoch's windows lie side by side, all moved by as many tokens.
 
