@@ -221,24 +221,46 @@ def repeats(tokens):
     return wrong
 
 
+def drawn_faults(asked):
+    """(n, drawn) bool: which drawn tokens break the rule."""
+    before = torch.tensor(asked.prompt).expand(len(asked.tokens), -1)
+    rows = torch.cat([before, asked.tokens], 1)
+    wrong = repeats(rows).gather(2, rows[..., None])[..., 0][:, len(asked.prompt) :]
+    return wrong & asked.mask
+
+
 @pytest.mark.parametrize("normaliser", ["tokens", "constant"])
 def test_faults_cost_as_many_as_are_drawn(world, normaliser):
     """What is known of every token of a place teaches, in expectation, what a reward teaches that
     counts the faults among the drawn ones, whatever the question's length."""
     space = Space(3, {"end": END}, length=8, faults=repeats)
-    built = world.objective(space=space, faults=0.7, normaliser=normaliser)
+    built = world.objective(space=space, faults=0.7, faults_discount=1.0, normaliser=normaliser)
 
     def cost(asked):
-        before = torch.tensor(asked.prompt).expand(len(asked.tokens), -1)
-        rows = torch.cat([before, asked.tokens], 1)
-        wrong = repeats(rows).gather(2, rows[..., None])[..., 0][:, len(asked.prompt) :]
-        number = (wrong & asked.mask).sum(1)
+        number = drawn_faults(asked).sum(1)
         assert bool(number.any())
         return 0.7 * number - asked.whole
 
     divisor = LONGEST if normaliser == "constant" else world.mean(length)
     exact = world.expected(cost) / divisor
     assert not close(exact, -world.expected(whole) / divisor, 0.01)
+    assert close(world.gradient(built), exact)
+
+
+@pytest.mark.parametrize("normaliser", ["tokens", "constant"])
+def test_faults_are_the_doing_of_their_own_place_alone(world, normaliser):
+    """Without a discount above 0 no token is preferred for the places that it leads to: the
+    gradient is that of each place's own chance."""
+    space = Space(3, {"end": END}, length=8, faults=repeats)
+    built = world.objective(space=space, faults=0.7, normaliser=normaliser)
+
+    def own(asked):  # has the gradient of the sum of chances, with where they are held fast
+        return (asked.probability.detach() * (drawn_faults(asked) * asked.logprobs).sum(1)).sum()
+
+    divisor = LONGEST if normaliser == "constant" else world.mean(length)
+    chances = world.network.gradient(sum(map(own, world.asked)) / len(world.asked))
+    exact = (0.7 * chances - world.expected(whole)) / divisor
+    assert float(chances.abs().max()) > 0.01
     assert close(world.gradient(built), exact)
 
 

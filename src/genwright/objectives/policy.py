@@ -135,7 +135,7 @@ class PolicyObjective(CausalObjective):
             loss = loss + s.kl * pg.kl_loss(kl, logprobs, mask, to_come=to_come)
         chance = self._fault_chance(logits, batch)
         if chance is not None:
-            to_come = pg.kl_to_come(chance, mask, s.candidates, s.discount)
+            to_come = pg.kl_to_come(chance, mask, s.candidates, s.faults_discount)
             # an expectation over a place's tokens, as the divergence is, with what follows from it
             loss = loss + s.faults * pg.kl_loss(chance, logprobs, mask, to_come=to_come)
         entropy = pg.entropy(logits)
@@ -312,6 +312,11 @@ class Policy(Settings, family="objective"):
     """Weight of the chance of tokens that break a rule of the content, where the codec knows one.
     What a reward of -1 a fault teaches, but from all tokens that could have been drawn, so with far
     less noise."""
+    faults_discount: float = Field(0.0, ge=0, le=1)
+    """As `discount`, of faults: how much a token answers for the chances of those after it. 0: each
+    place answers for its own chance, and what is left is likely as it was, as a mask of the rules
+    leaves it. Above 0, tokens that only lead to places without faults are preferred, too: rests and
+    held notes."""
     kl: float = Field(0.02, ge=0)
     """Weight of the divergence from the model of before, in nats a sample."""
     data: float = Field(0.0, ge=0)
