@@ -1,6 +1,7 @@
 """Corpora are built from raw files: every document is there with its place, every drop has its
 reason, and what was stopped, changed or built by other numbers of workers gives the same."""
 
+import errno
 import hashlib
 import os
 import socket
@@ -177,6 +178,34 @@ def test_what_killed_builds_left_is_deleted(tmp_path):
     assert sorted(path.name for path in (tmp_path / "c").rglob("*.tmp")) == sorted(others)
     for name in others:
         (documents / name).unlink()
+    assert bytes_of(tmp_path / "c") == bytes_of(tmp_path / "whole")
+
+
+def test_two_builds_at_once_are_refused(tmp_path):
+    write_files(tmp_path / "raw", 2)
+    folder = tmp_path / "c"
+    corpus, _ = build(recipe(tmp_path / "raw"), folder, workers=1)
+    with building.one_writer(folder):
+        with pytest.raises(GenwrightError, match="another process is building the corpus"):
+            build(recipe(tmp_path / "raw"), folder, workers=1)
+        with pytest.raises(GenwrightError, match="--corpus"):
+            building.remix(corpus, workers=1)
+    build(recipe(tmp_path / "raw"), folder, workers=1)
+    assert not (folder / building.LOCK).exists()
+
+
+def test_a_full_disk_is_a_sentence_and_nothing_is_lost(tmp_path, monkeypatch):
+    write_files(tmp_path / "raw", 2)
+    build(recipe(tmp_path / "raw"), tmp_path / "whole", workers=1)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pq, "write_table", full)  # attributes and the mix are not written
+        with pytest.raises(GenwrightError, match="disk .* is full"):
+            build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
+    build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
     assert bytes_of(tmp_path / "c") == bytes_of(tmp_path / "whole")
 
 

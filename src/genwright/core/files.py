@@ -1,6 +1,7 @@
 """What is the same for every file that is written: digests, JSON, replacing in one step; and what
 cannot be read as a file."""
 
+import fcntl
 import hashlib
 import json
 import math
@@ -10,7 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError
@@ -130,6 +131,21 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         # gone after the rename; otherwise its space is given back
         temporary.unlink(missing_ok=True)
     flush(path.parent)
+
+
+def lock(path: Path) -> IO[str]:
+    """Locks a file, as long as what is returned is open. Raises BlockingIOError where another
+    process has locked it."""
+    while True:
+        handle = open(path, "a")  # noqa: SIM115 - held as long as the work
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            raise
+        if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+            return handle
+        handle.close()  # whoever had it removed it in between
 
 
 def make_readable(path: Path) -> None:

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from genwright.core.corpus import RawFile, RuleSet
 from genwright.core.corpus_content import corpus_content
 from genwright.core.drafts import delete_left
 from genwright.core.errors import GenwrightError
-from genwright.core.files import json_text, stamp_of, write_whole
+from genwright.core.files import json_text, lock, stamp_of, write_whole
 from genwright.curation.attributes import COMPUTE, folder_of, needed, prepare
 from genwright.curation.copies import NEAR_FOLDER
 from genwright.curation.engines import Engine, Map, engine
@@ -39,6 +40,7 @@ from genwright.recipe.yaml_text import read_yaml, write_yaml
 log = logging.getLogger(__name__)
 RECIPE = "corpus.yaml"
 SOURCES = "sources.json"
+LOCK = ".lock"  # there while a build is at work, or was stopped
 NOT_CONTENT = ("path",)  # settings of a source that say where, and not what
 
 
@@ -106,9 +108,9 @@ def build(
     folder = folder.absolute()  # for a worker elsewhere
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        delete_left(folder)
-        write_whole(folder / RECIPE, dumped(recipe))
-    with engine(by, workers) as spread:
+    with one_writer(folder), engine(by, workers) as spread:
+        with writing(folder):
+            write_whole(folder / RECIPE, dumped(recipe))
         shards = read_sources(recipe, folder, spread, limit)
         corpus = Corpus(folder, recipe, tuple(shards))
         measure(corpus, spread)
@@ -116,11 +118,29 @@ def build(
         return corpus, mix(corpus.folder, corpus.recipe, corpus.shards, spread)
 
 
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """One build of a corpus at a time, which deletes what killed ones left. Raises GenwrightError
+    where another process is at work."""
+    path = folder / LOCK
+    try:
+        with writing(folder):
+            handle = lock(path)
+    except BlockingIOError:
+        raise GenwrightError(
+            f"another process is building the corpus {folder}",
+            "wait for it, or name another folder with --corpus",
+        ) from None
+    with handle:
+        delete_left(folder)
+        yield
+        path.unlink(missing_ok=True)
+
+
 def remix(corpus: Corpus, workers: int = 0, by: Engine = "local") -> MixCounts:
     """Decides again on every document, by the recipe as it is now. Attributes that new filters need
     are computed. Raises GenwrightError."""
-    delete_left(corpus.folder)
-    with engine(by, workers) as spread:
+    with one_writer(corpus.folder), engine(by, workers) as spread:
         measure(corpus, spread)
         find_copies(corpus, spread, workers)
         return mix(corpus.folder, corpus.recipe, corpus.shards, spread)

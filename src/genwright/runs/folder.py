@@ -3,8 +3,6 @@ its first step."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
-from genwright.core.files import json_text, whole_file, write_whole
+from genwright.core.files import json_text, lock, whole_file, write_whole
 from genwright.recipe.schema import Recipe
 from genwright.runs import assemble
 from genwright.runs.environment import environment
@@ -55,7 +53,7 @@ def locked(folder: Path, engine: Engine, resume: bool) -> Iterator[None]:
             if resume:  # which makes no folder
                 check_folder(folder, resume)
             folder.mkdir(parents=True, exist_ok=True)
-            handle = _lock(folder / LOCK)
+            handle = lock(folder / LOCK)
             check_folder(folder, resume)
         except GenwrightError as error:
             problem = error
@@ -75,21 +73,6 @@ def locked(folder: Path, engine: Engine, resume: bool) -> Iterator[None]:
     finally:
         if handle:
             _unlock(folder, handle, fresh)
-
-
-def _lock(path: Path) -> IO[str]:
-    """Locks a file, as long as what is returned is open. Raises BlockingIOError where another
-    process has locked it."""
-    while True:
-        handle = open(path, "a")  # noqa: SIM115 - held as long as the run
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.close()
-            raise
-        if path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat()):
-            return handle
-        handle.close()  # whoever had it removed it in between
 
 
 def _unlock(folder: Path, handle: IO[str], fresh: bool) -> None:
