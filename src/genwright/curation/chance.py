@@ -33,12 +33,16 @@ def numbers_of(ids: Sequence[bytes]) -> np.ndarray:
 def numbers_in(column: pa.ChunkedArray) -> np.ndarray:
     """(documents,) uint64: the first eight bytes of each. column: of bytes of one size, at least
     eight."""
+    first = np.ascontiguousarray(bytes_in(column)[:, :8])
+    return first.view("<u8").reshape(-1).astype(np.uint64)
+
+
+def bytes_in(column: pa.ChunkedArray) -> np.ndarray:
+    """(documents, size) uint8. column: of bytes of one size."""
     width = column.type.byte_width
-    found = [np.zeros(0, np.uint64)]
+    found = [np.zeros((0, width), np.uint8)]
     for part in column.chunks:
-        if not len(part):
-            continue
-        raw = np.frombuffer(part.buffers()[1], np.uint8, len(part) * width, part.offset * width)
-        first = np.ascontiguousarray(raw.reshape(-1, width)[:, :8])
-        found.append(first.view("<u8").reshape(-1).astype(np.uint64))
+        if len(part):
+            raw = np.frombuffer(part.buffers()[1], np.uint8, len(part) * width, part.offset * width)
+            found.append(raw.reshape(-1, width))
     return np.concatenate(found)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from genwright.curation.store import read_rows
+from genwright.curation.chance import bytes_in
+from genwright.curation.store import read_rows, read_table
 
 EXACT = "copies.exact"  # reasons
 NEAR = "copies.near"
@@ -22,7 +22,6 @@ REASONS = {"exact": EXACT, "near": NEAR}
 NEAR_FOLDER = "near"  # in a corpus
 CLUSTERS = Path(NEAR_FOLDER, "clusters.parquet")
 PAIRS = Path(NEAR_FOLDER, "pairs.parquet")
-BATCH = 1 << 16  # rows that are read at once
 Range = tuple[int, int]  # first row, and the one behind the last
 
 
@@ -39,39 +38,64 @@ class Copies(NamedTuple):
 
 
 class Promoted(NamedTuple):
-    """A near copy whose kept document was dropped by a rule. weight: its bytes, times its weight
-    in the mix."""
+    """A near copy whose kept document was dropped by a rule. id, content: in hexadecimal; weight:
+    its bytes, times its weight in the mix."""
 
-    id: bytes
-    content: bytes
+    id: str
+    content: str
     weight: float
 
 
-def ranges_of(folder: Path) -> dict[str, Range]:
-    """Key of a shard -> which rows of the clusters are of it; shards without copies are left out.
-    folder: of the corpus."""
+class EveryCopy(NamedTuple):
+    """The documents of a whole corpus that have copies or near ones, as the clusters list them.
+
+    ranges: key of a shard -> which are its own; shards without any are left out. rows: (n,) int64,
+    in the shard. clusters: (n,) uint64. ids, kept: (n, 16) uint8. stays: (n,) bool."""
+
+    ranges: dict[str, Range]
+    rows: np.ndarray
+    clusters: np.ndarray
+    ids: np.ndarray
+    kept: np.ndarray
+    stays: np.ndarray
+
+    def range_of(self, key: str) -> Range:
+        """Which are of a shard; (0, 0) for none."""
+        return self.ranges.get(key, (0, 0))
+
+
+def every_copy(folder: Path) -> EveryCopy:
+    """All copies. folder: of the corpus; empty where none were looked for."""
     path = folder / CLUSTERS
-    found: dict[str, Range] = {}
     if not path.is_file():
-        return found
+        nothing = np.zeros((0, 16), np.uint8)
+        empty = np.zeros(0, np.uint64)
+        return EveryCopy({}, empty.astype(np.int64), empty, nothing, nothing, empty == 0)
+    table = read_table(path, ["shard", "row", "cluster", "id", "kept", "kind"])
+    ranges: dict[str, Range] = {}
     first = 0
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH, columns=["shard"], use_threads=False):
-            column = batch.column("shard")
-            codes = column.indices.to_numpy()
-            begins = np.flatnonzero(np.diff(codes, prepend=-1))
-            ends = [*begins[1:].tolist(), len(codes)]
-            for start, stop in zip(begins.tolist(), ends, strict=True):
-                key = column.dictionary[codes[start]].as_py()
-                known = found.get(key, (first + start, 0))
-                found[key] = (known[0], first + stop)
-            first += len(codes)
-    return found
+    for part in table["shard"].chunks:
+        codes = part.indices.to_numpy()
+        begins = np.flatnonzero(np.diff(codes, prepend=-1))
+        ends = [*begins[1:].tolist(), len(codes)]
+        for start, stop in zip(begins.tolist(), ends, strict=True):
+            key = part.dictionary[codes[start]].as_py()
+            known = ranges.get(key, (first + start, 0))
+            ranges[key] = (known[0], first + stop)
+        first += len(codes)
+    reasons = np.array([REASONS.get(kind, "") for kind in table["kind"].to_pylist()], dtype=object)
+    return EveryCopy(
+        ranges,
+        table["row"].to_numpy(),
+        table["cluster"].to_numpy(),
+        bytes_in(table["id"]),
+        bytes_in(table["kept"]),
+        reasons == "",
+    )
 
 
 def copies_of(folder: Path, rows: Range) -> Copies:
-    """The copies of a shard. folder: of the corpus; rows: as `ranges_of` gives them, (0, 0) where
-    there are none."""
+    """The copies of a shard. folder: of the corpus; rows: as `EveryCopy.range_of` gives them."""
     start, stop = rows
     if start == stop:
         nothing = np.zeros(0, dtype=object)
@@ -86,33 +110,33 @@ def copies_of(folder: Path, rows: Range) -> Copies:
     )
 
 
-def broken_kept(copies: Copies, ids: pa.ChunkedArray, reasons: np.ndarray) -> list[bytes]:
-    """The ids of kept documents of clusters that a rule drops. ids, reasons: (documents,) of the
-    shard."""
+def broken_kept(copies: Copies, ids: pa.ChunkedArray, reasons: np.ndarray) -> list[str]:
+    """The ids, in hexadecimal, of kept documents of clusters that a rule drops. ids, reasons:
+    (documents,) of the shard."""
     stays = copies.rows[copies.reasons == ""]
-    return [ids[row].as_py() for row in stays[reasons[stays] != ""].tolist()]
+    return [ids[row].as_py().hex() for row in stays[reasons[stays] != ""].tolist()]
 
 
-def drop_copies(copies: Copies, reasons: np.ndarray, broken: Iterable[bytes]) -> list[int]:
+def drop_copies(copies: Copies, reasons: np.ndarray, gone: Iterable[str]) -> list[int]:
     """Writes into `reasons` (documents,) which are copies, where no rule dropped them before. Gives
-    the rows of near copies that stay, because a rule dropped the document they resemble. broken:
-    ids of all such documents."""
-    gone = set(broken)
+    the rows of near copies that stay, because a rule dropped the document they resemble. gone: ids
+    of such documents, in hexadecimal."""
+    dropped = set(map(bytes.fromhex, gone))
     promoted = []
     entries = zip(copies.rows.tolist(), copies.kept, copies.reasons, strict=True)
     for row, kept, reason in entries:
         if not reason or reasons[row]:
             continue
-        if kept in gone:
+        if kept in dropped:
             promoted.append(row)
         else:
             reasons[row] = reason
     return promoted
 
 
-def equal_ones(promoted: Sequence[Promoted]) -> dict[bytes, float]:
+def equal_ones(promoted: Sequence[Promoted]) -> dict[str, float]:
     """Of promoted documents that are equal, all but the one with the smallest id: id -> weight."""
-    first: dict[bytes, bytes] = {}
+    first: dict[str, str] = {}
     for each in promoted:
         first[each.content] = min(each.id, first.get(each.content, each.id))
     return {each.id: each.weight for each in promoted if first[each.content] != each.id}

@@ -5,6 +5,7 @@ what was computed before. Nothing is computed again when a bound or a weight cha
     mix/train/KEY.selection     what is trained on, with its edits (`data/selection.py`)
     mix/held_out/KEY.selection  what is held out
     mix/counts.json             what there is, and what became of it
+    mix/shards.json             what was decided of each shard by what (`mix_parts.py`)
 
 All is decided shard by shard; totals are all that is known of the whole.
 """
@@ -14,33 +15,30 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush, json_text, write_whole
 from genwright.curation.attributes import needed
-from genwright.curation.clusters import stored
-from genwright.curation.copies import (
-    CLUSTERS,
-    NEAR_FOLDER,
-    PAIRS,
-    Promoted,
-    Range,
-    equal_ones,
-    ranges_of,
-)
+from genwright.curation.copies import CLUSTERS, NEAR_FOLDER, Promoted, equal_ones, every_copy
 from genwright.curation.engines import Map
-from genwright.curation.mix_jobs import DECIDE, DRAFT, DROP, SELECT, SIDES, write_table
+from genwright.curation.mix_jobs import DECIDE, DECIDED, DRAFT, DROP, SELECT, SIDES
+from genwright.curation.mix_parts import (
+    PARTS,
+    Part,
+    gone_of,
+    inputs_of,
+    parts_before,
+    parts_text,
+    take_over,
+)
+from genwright.curation.mix_sides import crossing, sides_of
 from genwright.curation.settings import CorpusRecipe, Mix
-from genwright.curation.store import Shard, read_table
+from genwright.curation.store import Shard
 from genwright.data.cache import SPLITS, digest_of
 from genwright.data.selection import MIX
 from genwright.data.workers import Work, parallel
@@ -86,76 +84,124 @@ def _add(into: dict[str, int], more: Mapping[str, int]) -> None:
 def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map) -> MixCounts:
     """Decides on every document of a corpus. Raises GenwrightError for a budget that is more than
     there is, and where nothing is left."""
-    sets = recipe.rule_sets()
     key = _key(folder, recipe, shards)
     if (folder / MIX / COUNTS).is_file() and counts_of(folder)["key"] == key:
         return _counts_again(folder)
-    if len(shards) < FEW:
-        spread = _in_turn
     draft = folder / DRAFT
     shutil.rmtree(draft, ignore_errors=True)  # of a mix that was stopped
-    common = {"folder": str(folder), "recipe": _plain(recipe)}
-    ranges = ranges_of(folder)
-    jobs = []
-    for shard in shards:
-        jobs.append(common | {"key": shard.key, "copies": ranges.get(shard.key, (0, 0))})
-    broken: list[bytes] = []
-    for _, ids in spread(DECIDE, jobs):
-        broken += ids
-    _write_sides(draft / SIDES, sides_before(folder, ranges, {shard.key for shard in shards}))
-    left = 0.0  # bytes, times their weights
-    promoted: list[Promoted] = []
-    for _, found in spread(DROP, [job | {"broken": broken} for job in jobs]):
-        left += found[0]
-        promoted += [Promoted(*each) for each in found[1]]
-    again = equal_ones(promoted)
     if recipe.mix.tokens is not None and corpus_content(recipe.kind) is not None:
         raise GenwrightError(
             f"mix.tokens is a budget of text, and this is a corpus of {recipe.kind}",
             "leave it out; a weight below 1 takes a share of its documents",
         )
-    scale = _scale(recipe.mix, left - sum(again.values()))
+    parts, scale = _mix_shards(folder, recipe, shards, spread)
     counts = MixCounts()
-    more = {"scale": scale, "again": list(again)}
-    counted = dict(spread(SELECT, [job | more for job in jobs]))
-    for number in range(len(jobs)):
-        counts.add(counted[number])
+    for part in parts:
+        counts.add(part.counts)
     if not counts.kept["train"]:
         raise _nothing(counts)
-    rules = [[rule.reason, rule.detail] for each in sets for rule in each.rules]
-    counts.crossing = crossing(folder, draft / "list", recipe)
+    if recipe.deduplicate is not None:
+        counts.crossing = crossing(folder, draft / "list")
+    rules = [[rule.reason, rule.detail] for each in recipe.rule_sets() for rule in each.rules]
     told = counts.__dict__ | {
         "rules": rules,
         "scale": scale,
         "recipe": _plain(recipe),
         "key": key,
     }
-    shutil.rmtree(draft / "decided")
+    shutil.rmtree(draft / DECIDED, ignore_errors=True)
     (draft / SIDES).unlink()
+    write_whole(draft / PARTS, parts_text(shards, parts))
     write_whole(draft / COUNTS, json_text(told, indent=1))
     os.sync()  # once: to wait for each file would take longer than the work
     _replace(folder / MIX, draft)
     return counts
 
 
-def _in_turn(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterable[tuple[int, Any]]:
-    """Jobs in this process: to start others would take longer."""
-    return parallel(work, jobs, 1)
+def _mix_shards(
+    folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
+) -> tuple[list[Part], float]:
+    """Writes the parts of all shards into the folder of the draft. Gives what is known of them, and
+    by what weights were multiplied (`_scale`)."""
+    copies = every_copy(folder)
+    held_out = sides_of(folder, recipe.mix, copies, {shard.key for shard in shards})
+    (folder / DRAFT).mkdir()
+    held_out.tofile(folder / DRAFT / SIDES)
+    common = {"folder": str(folder), "recipe": _plain(recipe)}
+    jobs: list[dict[str, Any]] = []
+    for shard in shards:
+        jobs.append(common | {"key": shard.key, "copies": copies.range_of(shard.key)})
+    before = parts_before(folder)
+    parts = []
+    same = []
+    inputs = inputs_of(_common_inputs(recipe), shards, copies, held_out)
+    for shard, own in zip(shards, inputs, strict=True):
+        known = before.get(shard.key)
+        is_same = known is not None and known.inputs == own
+        parts.append(known if known is not None and is_same else Part(own))
+        same.append(is_same)
+
+    for number, broken in _of_others(spread, DECIDE, jobs, same):
+        parts[number].broken = broken
+    every_broken = {each for part in parts for each in part.broken}
+
+    for number, gone in enumerate(gone_of(shards, copies, every_broken)):
+        same[number] = same[number] and parts[number].gone == gone
+        parts[number].gone = gone
+        jobs[number]["gone"] = gone
+    for number, (left, promoted) in _of_others(spread, DROP, jobs, same):
+        parts[number].left = left
+        parts[number].promoted = promoted
+    again = equal_ones([Promoted(*each) for part in parts for each in part.promoted])
+    scale = _scale(recipe.mix, sum(part.left for part in parts) - sum(again.values()))
+
+    for number, part in enumerate(parts):
+        own_again = [each[0] for each in part.promoted if each[0] in again]
+        same[number] = same[number] and part.scale == scale and part.again == own_again
+        part.scale = scale
+        part.again = own_again
+        jobs[number] |= {"scale": scale, "again": own_again}
+    for number, counts in _of_others(spread, SELECT, jobs, same):
+        parts[number].counts = counts
+
+    for number, part in enumerate(parts):
+        if same[number]:
+            take_over(folder / MIX, folder / DRAFT, shards[number].key, part.counts["kept"])
+    return parts, scale
+
+
+def _of_others(
+    spread: Map, work: Work, jobs: Sequence[dict[str, Any]], same: Sequence[bool]
+) -> Iterator[tuple[int, Any]]:
+    """(number of a job, its result) of the jobs that are not the same as in the mix before."""
+    numbers = [number for number in range(len(jobs)) if not same[number]]
+    wanted = [jobs[number] for number in numbers]
+    if len(wanted) < FEW:  # to start other processes would take longer
+        results = parallel(work, wanted, 1)
+    else:
+        results = spread(work, wanted)
+    for at, result in results:
+        yield numbers[at], result
 
 
 def _key(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard]) -> str:
     """A digest of all that a mix depends on, but for the sides of clusters in the one before."""
+    found = ""
+    if recipe.deduplicate is not None and (folder / NEAR_FOLDER / "near.json").is_file():
+        found = digest(folder / CLUSTERS)
+    keys = [shard.key for shard in shards]
+    return digest_of(*_common_inputs(recipe), found, keys)
+
+
+def _common_inputs(recipe: CorpusRecipe) -> list[Any]:
+    """What decides on the documents of every shard."""
     groups = [[group.name, group.version] for group in needed(recipe.kind, recipe.rule_sets())]
     rules = [
         [rule.reason, rule.attribute, rule.at_least, rule.at_most]
         for each in recipe.rule_sets()
         for rule in each.rules
     ]
-    found = ""
-    if recipe.deduplicate is not None and (folder / NEAR_FOLDER / "near.json").is_file():
-        found = digest(folder / CLUSTERS)
-    keys = [shard.key for shard in shards]
-    return digest_of(FORMAT, _plain(recipe), groups, rules, found, keys)
+    return [FORMAT, _plain(recipe), groups, rules]
 
 
 def _counts_again(folder: Path) -> MixCounts:
@@ -203,71 +249,6 @@ def _nothing(counts: MixCounts) -> GenwrightError:
         f"no document of {counts.documents:,} is left to train on ({reasons or 'there is none'})",
         "see genwright data dropped, and loosen a rule or the share held out",
     )
-
-
-def sides_before(
-    folder: Path, ranges: Mapping[str, Range], shards: Collection[str]
-) -> dict[int, str]:
-    """Cluster -> the side that the last mix has put members of it on: trained on, where any was.
-    ranges: of the clusters, by shard; shards: keys of those that there are now."""
-    path = folder / CLUSTERS
-    if not path.is_file():
-        return {}
-    members = read_table(path, ["row", "id", "cluster"])
-    rows = members["row"].to_numpy()
-    clusters = members["cluster"].to_numpy()
-    trained: set[int] = set()
-    held_out: set[int] = set()
-    for listed in sorted((folder / MIX / "list").glob("*.parquet")):
-        if listed.stem in shards:
-            own = slice(*ranges.get(listed.stem, (0, 0)))
-            if own.start == own.stop:
-                continue
-            split = read_table(listed, ["split"])["split"]
-            is_held_out = pc.equal(split, SPLITS[1]).to_numpy()[rows[own]]
-            held_out.update(clusters[own][is_held_out].tolist())
-            trained.update(clusters[own][~is_held_out].tolist())
-        else:  # its documents may be in other shards now
-            known = read_table(listed, ["id", "split"])
-            for split, found in zip(SPLITS, (trained, held_out), strict=True):
-                ids = known.filter(pc.equal(known["split"], split))["id"]
-                same = pc.is_in(members["id"], value_set=ids.combine_chunks())
-                found.update(clusters[same.to_numpy()].tolist())
-    return dict.fromkeys(held_out, SPLITS[1]) | dict.fromkeys(trained, SPLITS[0])
-
-
-def _write_sides(path: Path, sides: Mapping[int, str]) -> None:
-    clusters = sorted(sides)
-    columns = {
-        "cluster": pa.array(clusters, pa.uint64()),
-        "held_out": pa.array([sides[cluster] == SPLITS[1] for cluster in clusters], pa.bool_()),
-    }
-    write_table(path, pa.table(columns))
-
-
-def crossing(folder: Path, lists: Path, recipe: CorpusRecipe) -> int:
-    """Pairs of documents that nearly are near copies, and are both kept, on two sides. lists: the
-    folder of the list."""
-    path = folder / PAIRS
-    if not path.is_file() or recipe.deduplicate is None:
-        return 0
-    near = read_table(path, ["later", "earlier"])
-    pairs = np.stack([near["later"].to_numpy(), near["earlier"].to_numpy()])  # (2, pairs)
-    numbers, places = np.unique(pairs.astype(np.int64), return_inverse=True)
-    sides = np.zeros(len(numbers), np.int8)  # 0: not kept, 1: trained on, 2: held out
-    known = stored(folder / NEAR_FOLDER)
-    bounds = np.searchsorted(numbers, known.starts).tolist()
-    for number, key in enumerate(known.shards):
-        own = slice(bounds[number], bounds[number + 1])
-        if own.start == own.stop:
-            continue
-        listed = read_table(lists / f"{key}.parquet", ["split", "times"])
-        rows = numbers[own] - known.starts[number]
-        is_held_out = pc.equal(listed["split"], SPLITS[1]).to_numpy()[rows]
-        is_kept = listed["times"].to_numpy()[rows] > 0
-        sides[own] = np.where(is_kept, 1 + is_held_out, 0)
-    one, other = sides[places].reshape(2, -1)
-    return int(((one > 0) & (other > 0) & (one != other)).sum())
 
 
 def counts_of(folder: Path) -> dict[str, Any]:

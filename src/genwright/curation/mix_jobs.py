@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from genwright.core.corpus import RuleSet
@@ -23,7 +24,6 @@ from genwright.curation.attributes import values_of
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.copies import (
     EXACT,
-    Copies,
     Range,
     broken_kept,
     copies_of,
@@ -34,10 +34,12 @@ from genwright.curation.settings import Filter, Mix, rule_sets
 from genwright.curation.store import Shard, read_table
 from genwright.data.cache import SPLITS, writing
 from genwright.data.selection import SELECTION, write_selection
+from genwright.data.sorted_runs import array_in
 from genwright.data.workers import Work
 
 DRAFT = "mix.draft"  # folder of a mix that is not done
-SIDES = "sides.parquet"  # of clusters, in the mix of before
+DECIDED = "decided"  # folder in it, of reasons
+SIDES = "sides"  # file in it: of each row of the clusters, whether it is held out
 UNWANTED = "mix.weight"  # reason of documents whose weight is 0
 BUDGET = "mix.budget"  # of those that the budget leaves out
 LABELS = ("source", "licence", "language")
@@ -58,9 +60,10 @@ def _recipe(values: Mapping[str, Any]) -> _Settings:
     return _Settings(content, rule_sets(content, filters), Mix(**values["mix"]))
 
 
-def decide(folder: str, key: str, recipe: dict[str, Any], copies: Range) -> list[bytes]:
-    """Writes the first rule that each document of a shard breaks. Gives the ids of documents that
-    would stay as the kept ones of their copies, and break a rule. copies: as of `copies_of`."""
+def decide(folder: str, key: str, recipe: dict[str, Any], copies: Range) -> list[str]:
+    """Writes the first rule that each document of a shard breaks. Gives the ids, in hexadecimal as
+    everywhere here, of documents that would stay as the kept ones of their copies, and break a
+    rule. copies: as of `copies_of`."""
     shard = Shard(Path(folder), key)
     settings = _recipe(recipe)
     table = read_table(shard.documents, ["id", *_labels_asked(settings)])
@@ -124,23 +127,26 @@ def _labels_in(table: pa.Table) -> dict[str, np.ndarray]:
 
 
 def drop(
-    folder: str, key: str, recipe: dict[str, Any], copies: Range, broken: list[bytes]
-) -> tuple[float, list[tuple[bytes, bytes, float]]]:
+    folder: str, key: str, recipe: dict[str, Any], copies: Range, gone: list[str]
+) -> tuple[float, list[tuple[str, str, float]]]:
     """Drops the copies of a shard. Gives the bytes of what is left, times their weights, and the
-    near copies that stay because what they resemble does not (`copies.Promoted`)."""
+    near copies that stay because what they resemble does not (`copies.Promoted`). gone: ids of
+    documents that a rule drops, of those that the shard's copies resemble."""
     shard = Shard(Path(folder), key)
+    if not _decided(shard).is_file():  # the last mix knew the result
+        decide(folder, key, recipe, copies)
     settings = _recipe(recipe)
     table = read_table(shard.documents, ["bytes", *settings.mix.weights])
     weight = table["bytes"].to_numpy() * weights_of(settings.mix, _labels_in(table))
     reasons = _reasons(shard)
     promoted = []
     if recipe["deduplicate"]:
-        rows = drop_copies(copies_of(shard.folder, copies), reasons, broken)
+        rows = drop_copies(copies_of(shard.folder, copies), reasons, gone)
         _write_reasons(shard, reasons)
         if rows:
             named = read_table(shard.documents, ["id", "content"])
             for row in rows:
-                names = (named["id"][row].as_py(), named["content"][row].as_py())
+                names = (named["id"][row].as_py().hex(), named["content"][row].as_py().hex())
                 promoted.append((*names, float(weight[row])))
     return float(weight[reasons == ""].sum()), promoted
 
@@ -150,21 +156,25 @@ def select(
     key: str,
     recipe: dict[str, Any],
     copies: Range,
+    gone: list[str],
     scale: float,
-    again: list[bytes],
+    again: list[str],
 ) -> dict[str, Any]:
-    """Writes the list and the selections of a shard. Gives its counts. again: ids of documents that
-    equal others which stay."""
+    """Writes the list and the selections of a shard. Gives its counts. gone: as of `drop`; scale:
+    what weights are multiplied by; again: ids of documents that equal others which stay."""
     shard = Shard(Path(folder), key)
+    if not _decided(shard).is_file():  # the last mix knew the result
+        drop(folder, key, recipe, copies, gone)
     settings = _recipe(recipe)
     columns = dict.fromkeys(["id", "content", "bytes", "source", *settings.mix.weights])
     table = read_table(shard.documents, list(columns))
     place = shard.folder / DRAFT
     reasons = _reasons(shard)
     if again:
-        equal = np.isin(_objects(table["id"]), np.array(again, dtype=object))
+        ids = pa.array(list(map(bytes.fromhex, again)), pa.binary(16))
+        equal = pc.is_in(table["id"], value_set=ids).to_numpy()
         reasons[equal & (reasons == "")] = EXACT
-    held_out = _held_out(shard, copies_of(shard.folder, copies), table["content"], settings.mix)
+    held_out = _held_out(shard, copies, table["content"], settings.mix)
     labels = _labels_in(table)
     expected = np.full(len(table), scale) * weights_of(settings.mix, labels)
     expected[held_out] = 1.0  # once: what is held out is measured, not repeated
@@ -196,21 +206,13 @@ def select(
     return _counts(labels["source"], table["bytes"].to_numpy(), times, split, reasons, made)
 
 
-def _held_out(shard: Shard, copies: Copies, content: pa.ChunkedArray, settings: Mix) -> np.ndarray:
-    """(documents,) bool. Equal documents have one side, and all of a cluster of near copies,
-    whether or not copies are dropped: the side that its members had before, else one by chance.
-    content: (documents,) of bytes."""
-    names = numbers_in(content)
-    names[copies.rows] = copies.clusters.byteswap()
-    held_out = chance(names, settings.seed, "side") < settings.held_out
-    if not settings.held_out or not len(copies.rows):
-        return held_out
-    recorded = read_table(shard.folder / DRAFT / SIDES)
-    known = recorded["cluster"].to_numpy()
-    place = np.searchsorted(known, copies.clusters)
-    found = np.flatnonzero(np.isin(copies.clusters, known))
-    sides = recorded["held_out"].to_numpy()
-    held_out[copies.rows[found]] = sides[place[found]]
+def _held_out(shard: Shard, copies: Range, content: pa.ChunkedArray, settings: Mix) -> np.ndarray:
+    """(documents,) bool. Equal documents have one side, by chance; of clusters of near copies it is
+    known, whether or not copies are dropped. content: (documents,) of bytes."""
+    held_out = chance(numbers_in(content), settings.seed, "side") < settings.held_out
+    rows = copies_of(shard.folder, copies).rows
+    sides = array_in(shard.folder / DRAFT / SIDES, np.bool_)
+    held_out[rows] = sides[copies[0] : copies[1]]
     return held_out
 
 
@@ -250,15 +252,18 @@ def _objects(column: pa.ChunkedArray) -> np.ndarray:
     return np.array(column.to_pylist(), dtype=object)
 
 
+def _decided(shard: Shard) -> Path:
+    """The file of a shard's reasons, while a mix is made."""
+    return shard.folder / DRAFT / DECIDED / f"{shard.key}.parquet"
+
+
 def _write_reasons(shard: Shard, reasons: np.ndarray) -> None:
-    path = shard.folder / DRAFT / "decided" / f"{shard.key}.parquet"
     reason = pa.array(reasons.tolist(), pa.string())
-    write_table(path, pa.table({"reason": reason}))
+    write_table(_decided(shard), pa.table({"reason": reason}))
 
 
 def _reasons(shard: Shard) -> np.ndarray:
-    path = shard.folder / DRAFT / "decided" / f"{shard.key}.parquet"
-    return _objects(read_table(path)["reason"])
+    return _objects(read_table(_decided(shard))["reason"])
 
 
 def write_table(path: Path, table: pa.Table) -> None:
