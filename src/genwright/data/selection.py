@@ -46,8 +46,9 @@ def side_of(path: str) -> int | None:
 def selections(folder: str) -> list[Path]:
     """The selections of a corpus, in order; none where a folder is no corpus."""
     found = []
+    mixed = Path(folder).expanduser() / MIX
     for split in SPLITS:
-        found += sorted((Path(folder) / MIX / split).glob(f"*{SELECTION}"))
+        found += sorted((mixed / split).glob(f"*{SELECTION}"))
     return found
 
 

@@ -15,6 +15,7 @@ than a window is several (`dataset`).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -34,7 +35,8 @@ from genwright.data.cache import SPLITS, check_digest, digest_of, publish
 from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
 from genwright.data.scans import digests
-from genwright.data.source_files import FilesData, own_output
+from genwright.data.selection import corpus_of, nothing_on, rows_and_times, side_of
+from genwright.data.source_files import FilesData, SourceFile, own_output
 from genwright.data.split import HeldOut
 
 OWN_SPLITS = {"train": "train", "valid": "held_out", "test": "test"}  # of a JSB json
@@ -49,8 +51,8 @@ class MusicData(FilesData, family="data"):
     """`files` (see `path`), or what music21 brings: `chorales` (Bach, four voices), `folk-tunes`
     (Aird, O'Neill, Ryan), `palestrina`."""
     path: str | tuple[str, ...] = ()
-    """Folders, files or globs of MIDI, MusicXML, ABC and **kern, or a JSB json, whose own split is
-    kept."""
+    """Folders, files or globs of MIDI, MusicXML, ABC and **kern; a JSB json, whose own split is
+    kept; or one corpus."""
     context: int = Field(512, ge=8)
     """Tokens of a window, beside the places of conditions."""
     transpose: bool = True
@@ -80,6 +82,7 @@ class MusicData(FilesData, family="data"):
         GenwrightError."""
         cache = cache_folder(self.cache)
         mark_cache(cache)
+        corpus = corpus_of(self.paths)
         files = source_music.find(self.source, self.paths)
         stamps = {file.path: stamp_of(file.path) for file in files}
         contents = digests(stamps, cache, self.roots)
@@ -93,16 +96,30 @@ class MusicData(FilesData, family="data"):
             publish(folder, fill)
         facts = json.loads((folder / PIECES).read_text(encoding="utf-8"))
         check_bad(facts["bad"], len(facts["pieces"]), skip)
-        sides, held = self._sides_of(facts)
+        held = None
+        times: list[int] = []
+        if corpus:
+            sides, times = sides_and_times(facts, files)
+            self._check_sides(sides)
+        else:
+            sides, held = self._sides_of(facts)
         codec = codec_settings.load(folder)
-        opened = Opened(folder, facts, sides, dict(named))
+        opened = Opened(folder, facts, sides, dict(named), times)
         dataset = MusicDataset(codec, opened, self.context, self.transpose, self.source)
         dataset.held = held
-        dataset.summary["skipped"] += [str(path) for path in own_output(self.paths)]
-        if self.source == "files":
+        if not corpus:
+            dataset.summary["skipped"] += [str(path) for path in own_output(self.paths)]
+        if self.source == "files" and not corpus:
             dataset.summary["remarks"] += unheeded(file.name for file in files)
         check_digest(dataset.digest, expect)
         return dataset
+
+    def _check_sides(self, sides: list[str]) -> None:
+        """Raises GenwrightError for a corpus with nothing on a side that is asked for."""
+        if SPLITS[0] not in sides:
+            raise nothing_on("is trained on")
+        if self.held_out and SPLITS[1] not in sides:
+            raise nothing_on("is held out")
 
     def _sides_of(self, facts: dict[str, Any]) -> tuple[list[str], HeldOut | None]:
         """The side of each piece: its own where the source says so, else as `data/split.py`
@@ -114,3 +131,20 @@ class MusicData(FilesData, family="data"):
         columns = columns_of(names, facts["tunes"], facts["quarters"], self.cluster)
         held = self.hold_out(columns, np.array(facts["notes"]), "piece", self.cluster)
         return [SPLITS[int(side)] for side in held.mask], held
+
+
+def sides_and_times(
+    facts: dict[str, Any], files: Sequence[SourceFile]
+) -> tuple[list[str], list[int]]:
+    """Of each piece of a corpus its side, and how often it is taken. files: its selections."""
+    side_by_file = {}
+    times_by_name = {}
+    for file in files:
+        side = side_of(file.path)
+        assert side is not None  # of a selection
+        side_by_file[file.name] = SPLITS[side]
+        for row, times in zip(*rows_and_times(file.path), strict=True):
+            times_by_name[f"{file.name}:{row}"] = times
+    names = [name for name, *_ in facts["pieces"]]
+    sides = [side_by_file[name.rpartition(":")[0]] for name in names]
+    return sides, [times_by_name[name] for name in names]

@@ -40,12 +40,13 @@ ANY_ROW = -1  # in a table of windows: the window begins at a row that is drawn
 class Opened(NamedTuple):
     """What a dataset is opened from. folder: of the cache, with `prepare`'s files; facts: what
     PIECES holds; sides: "train", "held_out" or "test" of each piece; contents: name of a file ->
-    SHA-256."""
+    SHA-256; times: how often each piece is taken in training, where that is not once."""
 
     folder: Path
     facts: dict[str, Any]
     sides: Sequence[str]
     contents: Mapping[str, str]
+    times: Sequence[int] = ()
 
 
 class MusicDataset(ExampleDataset):
@@ -87,6 +88,7 @@ class MusicDataset(ExampleDataset):
         self._sizes: list[int] = [size for _, size, *_ in rows]  # tokens of each piece
         self._ends = np.cumsum([0, *self._sizes])  # piece i: ends i .. i + 1
 
+        self._times = opened.times
         every_side = np.array(sides)
         self.pieces = {name: np.flatnonzero(every_side == name) for name in (*SPLITS, "test")}
         width = codec.prefix + context
@@ -94,7 +96,8 @@ class MusicDataset(ExampleDataset):
         self.aligned = codec.period if several_periods else 1  # windows begin at multiples of it
         self.parts = {name: self._windows(name) for name in self.pieces}
         self.shards = {f"{folder.name}/{name}": digest(folder / name) for name in (TOKENS, PIECES)}
-        self.digest = digest_of(codec.digest, list(self.shards.values()), sides)
+        decided = [list(sides), list(opened.times)] if opened.times else sides
+        self.digest = digest_of(codec.digest, list(self.shards.values()), decided)
         self.summary = self._summary(facts, known)
         self.summary |= self._copies_across(facts["tunes"], sides)
         self.summary["licence"] = source_music.licence(source)
@@ -168,7 +171,8 @@ class MusicDataset(ExampleDataset):
         for piece in self.pieces[split].tolist():
             size = len(self.row(piece))
             if split == "train":
-                rows += self._training_windows(piece, size)
+                times = self._times[piece] if self._times else 1
+                rows += self._training_windows(piece, size) * times
             else:
                 rows += self._counting_windows(piece, size)
         table = np.array(rows, np.int64).reshape(-1, 3)

@@ -18,8 +18,8 @@ PAPER = (
     "display:block;width:100%;height:auto;color:var(--ink,#1d2126);fill:currentColor;"
     "background:var(--card,#fff)"
 )
-OPTIONS = {  # of verovio
-    "pageWidth": 2400,
+PAGE_WIDTH = 2400
+OPTIONS = {  # of verovio, beside pageWidth
     "pageHeight": 60_000,
     "adjustPageHeight": True,
     "scale": 40,
@@ -39,13 +39,16 @@ _GROUP = re.compile(r'<g class="(?:stem|dots|flag)">((?:<(?:use|path|ellipse) [^
 _STROKE = re.compile(r'(<path [^>]*?)stroke-width="(\d+)"')
 
 
-def notation_svg(score: Score, labels: Mapping[int, str] | None = None) -> str:
-    """Four voices on two staves, else a staff each; labels: step -> the name of a chord. Raises
-    GenwrightError without verovio, and for a score that is empty or too long."""
+def notation_svg(
+    score: Score, labels: Mapping[int, str] | None = None, width: int = PAGE_WIDTH
+) -> str:
+    """Four voices on two staves, else a staff each; labels: step -> the name of a chord; width: of
+    the page, in tenths of a millimetre. Raises GenwrightError without verovio, and for a score that
+    is empty or too long."""
     xml = to_musicxml(score, closed=True, labels=labels)
     # a letter needs no font of music
     xml = _METRONOME.sub(r"<words>♩ = \1</words>", xml)
-    svg = _engraved(xml, len(edges(score)) - 1)
+    svg = _engraved(xml, len(edges(score)) - 1, width)
 
     root_id = re.findall(' id="([^"]+)"', svg)[0]
     own_id = f"music-{zlib.crc32(xml.encode()):08x}"
@@ -61,12 +64,12 @@ def notation_svg(score: Score, labels: Mapping[int, str] | None = None) -> str:
     return svg.replace(' color="black"', "")
 
 
-def _engraved(xml: str, bars: int) -> str:
+def _engraved(xml: str, bars: int, width: int) -> str:
     """One page of MusicXML, as verovio draws it. Raises GenwrightError where it needs more."""
     verovio = optional("verovio", "drawing notes needs verovio", "music")
     verovio.enableLog(verovio.LOG_OFF)
     engraver = verovio.toolkit()
-    engraver.setOptions(OPTIONS)
+    engraver.setOptions(OPTIONS | {"pageWidth": width})
     if not engraver.loadData(xml) or engraver.getPageCount() != 1:
         raise GenwrightError(
             f"the score is too long to draw ({bars} bars)", "draw some hundred bars at a time"

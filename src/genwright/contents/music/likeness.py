@@ -6,18 +6,23 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
-from genwright.contents.music.score import Score
+from genwright.contents.music.score import Note, Score
 
 Interval = tuple[int, int, int]  # (semitones to the next note, length, steps to the next start)
 Run = tuple[Interval, ...]
 
 
 def contour(score: Score) -> list[Interval]:
-    """Of each note of the top voice but the last, of a chord the highest: (semitones to the next,
-    length, steps to the next's start)."""
+    """That of the top voice (`contour_of`)."""
     if not score.voices:
         return []
-    by_pitch = sorted(score.voices[0], key=lambda note: (note.start, note.pitch))
+    return contour_of(score.voices[0])
+
+
+def contour_of(voice: Sequence[Note]) -> list[Interval]:
+    """Of each note of a voice but the last, of a chord the highest: (semitones to the next, length,
+    steps to the next's start)."""
+    by_pitch = sorted(voice, key=lambda note: (note.start, note.pitch))
     highest = {note.start: note for note in by_pitch}  # start -> the last, so the highest
     intervals = []
     for note, following in pairwise(highest.values()):

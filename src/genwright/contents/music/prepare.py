@@ -23,6 +23,7 @@ from genwright.contents.music.score import Score
 from genwright.contents.music.sources import READ
 from genwright.core.errors import GenwrightError
 from genwright.core.files import check_unchanged, json_text
+from genwright.data.selection import side_of
 from genwright.data.source_files import SourceFile
 from genwright.data.workers import parallel
 
@@ -125,8 +126,14 @@ def _known_of(name: str, score: Score, source: str) -> Known:
     if score.meters:
         known["metre"] = f"{score.meters[0].beats}/{score.meters[0].unit}"
     has_own_split = "split" in score.facts
-    if source == "files" and "/" in name and not has_own_split:
-        known["folder"] = name.rpartition("/")[0]
+    if side_of(name.rpartition(":")[0]) is not None:  # of a corpus: its folders are no music's
+        folder = score.facts.get("folder", "")
+    elif source == "files" and not has_own_split:
+        folder = name.rpartition("/")[0]
+    else:
+        folder = ""
+    if folder:
+        known["folder"] = folder
     return known
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from genwright.contents.music import abc_file, abc_reader, formats, midi, musicxml
+from genwright.contents.music.documents import draft_of
 from genwright.contents.music.draft import BadMusic, Draft, lost_of
 from genwright.contents.music.score import Score
 from genwright.core.errors import GenwrightError
 from genwright.core.files import irregular
+from genwright.data.selection import SELECTION, corpus_of, selected_bytes, selections
 from genwright.data.source_files import SourceFile, collect
 from genwright.data.workers import Work, at_file
 
@@ -91,9 +93,14 @@ def licence(source: str) -> str:
 
 
 def find(source: str, paths: tuple[str, ...] = ()) -> list[SourceFile]:
-    """The files of a collection, or else of `paths`, by name. Raises GenwrightError."""
+    """The files of a collection, or else of `paths`, by name; of a corpus the selections of its
+    mix. Raises GenwrightError."""
+    found: list[SourceFile] = []
     if source in COLLECTIONS:
-        found = list(_of_corpus(source))
+        found = list(_of_collection(source))
+    elif corpus_of(paths):
+        for path in selections(corpus_of(paths)):
+            found.append(SourceFile(str(path), f"{path.parent.name}/{path.name}"))
     elif paths:
         found = list(collect(paths, lambda path: path.lower().endswith(SUFFIXES)))
         if not found:
@@ -108,7 +115,7 @@ def find(source: str, paths: tuple[str, ...] = ()) -> list[SourceFile]:
     return sorted(found, key=lambda file: file.name)
 
 
-def _of_corpus(source: str) -> Iterator[SourceFile]:
+def _of_collection(source: str) -> Iterator[SourceFile]:
     """The files of a collection of music21. Raises GenwrightError without music21."""
     spec = find_spec("music21")
     if spec is None or spec.origin is None:
@@ -126,7 +133,7 @@ def pieces(source: str, files: list[SourceFile], per_quarter: int) -> Iterator[P
     """What the files hold, a bad piece as its error; of `chorales` those of four voices."""
     for position, file in enumerate(files):
         at_file(position)
-        unread = _guarded(file.name, partial(_list_pieces, file))
+        unread = guarded(file.name, partial(_list_pieces, file))
         if isinstance(unread, GenwrightError):
             yield Piece(file.name, unread, Counter())
             continue
@@ -140,13 +147,13 @@ def pieces(source: str, files: list[SourceFile], per_quarter: int) -> Iterator[P
 
 def _read_piece(unread: _Unread, source: str, file: SourceFile, per_quarter: int) -> Piece:
     """Reads a piece and puts it on the grid."""
-    draft = _guarded(unread.name, unread.read)
+    draft = guarded(unread.name, unread.read)
     if isinstance(draft, GenwrightError):
         return Piece(unread.name, draft, Counter())
     if source in COLLECTIONS:
         draft.facts["collection"] = file.name.split("/")[0]
         draft.facts["licence"] = licence(source)
-    placed = _guarded(unread.name, partial(draft.score, per_quarter))
+    placed = guarded(unread.name, partial(draft.score, per_quarter))
     if isinstance(placed, GenwrightError):
         return Piece(unread.name, placed, Counter())
     score, counts = placed
@@ -155,11 +162,12 @@ def _read_piece(unread: _Unread, source: str, file: SourceFile, per_quarter: int
 
 def file_of(piece: str, files: Mapping[str, Any]) -> str:
     """The name of the file that a piece was read from, as `pieces` names them: NAME, NAME#2 of an
-    abc file of several tunes, NAME/PIECE of a JSB json; "" where there is none. files: by name."""
+    abc file of several tunes, NAME:ROW of a selection of a corpus, NAME/PIECE of a JSB json; ""
+    where there is none. files: by name."""
     if piece in files:
         return piece
     for place in range(len(piece) - 1, 0, -1):
-        if piece[place] in "#/" and piece[:place] in files:
+        if piece[place] in "#/:" and piece[:place] in files:
             return piece[:place]
     return ""
 
@@ -208,8 +216,10 @@ def read_file(path: str, per_quarter: int) -> list[Score]:
 def _list_pieces(file: SourceFile) -> list[_Unread]:
     """The pieces of a file, by name, unread where its kind allows that. Raises BadMusic."""
     suffix = Path(file.path).suffix.lower()
-    if suffix not in (*SUFFIXES, ".json"):
+    if suffix not in (*SUFFIXES, ".json", SELECTION):
         raise BadMusic(f"is of no known type: known are {', '.join(SUFFIXES)} and .json")
+    if suffix == SELECTION:
+        return list(_selected(file))
     problem = irregular(file.path)  # to open a pipe would wait for ever
     if problem:
         raise BadMusic(problem)
@@ -232,11 +242,28 @@ def _list_pieces(file: SourceFile) -> list[_Unread]:
     ]
 
 
+def _selected(file: SourceFile) -> Iterator[_Unread]:
+    """The pieces that a selection of a corpus takes, by their rows."""
+    for chosen in selected_bytes(file.path):
+        entry = chosen.place.removeprefix("entry ")
+        below = entry if entry != chosen.place else chosen.file
+        folder = below.rpartition("/")[0]
+        yield _Unread(f"{file.name}:{chosen.row}", partial(_of_corpus, chosen.data, folder))
+
+
+def _of_corpus(data: bytes, folder: str) -> Draft:
+    """The piece of a document. folder: that its file is in, below its source."""
+    draft = draft_of(data)
+    if folder:
+        draft.facts["folder"] = folder
+    return draft
+
+
 def _as_it_is(draft: Draft) -> Draft:
     return draft
 
 
-def _guarded(name: str, work: Callable[[], Result]) -> Result | GenwrightError:
+def guarded(name: str, work: Callable[[], Result]) -> Result | GenwrightError:
     """What `work` gives, or the GenwrightError that says why it cannot. name: of the piece."""
     try:
         return work()

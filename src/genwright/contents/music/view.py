@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -19,9 +20,11 @@ from genwright.contents.music.shown import files_of
 from genwright.contents.music.sound import player
 from genwright.contents.music.voice_leading import faults, labels
 from genwright.core.content import Event, Fragment, Mark, Opened, Part, Sample
+from genwright.core.errors import GenwrightError
 from genwright.reporting.svg import Series, chart, legend
 
 VOICES = "SATB"
+EXCERPT = 1300  # width of the page of a few bars
 
 
 class MusicView:
@@ -108,6 +111,21 @@ def piece_card(title: str, score: Score, ringed: Ringed = ()) -> str:
     return (
         f'<div class="card music"><h3>{escape(title)}</h3>{player(score)}'
         f"{notation_svg(score, named)}{folded}{note}</div>"
+    )
+
+
+def excerpt(title: str, score: Score) -> str:
+    """The notation of a short piece as HTML, without its sound; where it cannot be drawn, its piano
+    roll."""
+    if not any(score.voices):
+        return f'<div class="card music"><h3>{escape(title)}: without a note</h3></div>'
+    try:
+        drawn = notation_svg(replace(score, facts={}), width=EXCERPT)  # the title is above
+    except GenwrightError:  # verovio is not installed, or cannot draw it
+        drawn = piano_roll_svg(score)
+    return (
+        f'<div class="card music"><h3>{escape(title)}</h3>'
+        f'<div style="max-width:{EXCERPT // 2}px">{drawn}</div></div>'
     )
 
 

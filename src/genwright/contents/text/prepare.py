@@ -45,7 +45,7 @@ from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
 from genwright.data.readers import Part, kind_of
 from genwright.data.scans import scanned
-from genwright.data.selection import nothing_on, side_of
+from genwright.data.selection import corpus_of, nothing_on, side_of
 from genwright.data.source_files import SourceFile, own_output
 from genwright.data.split_blocks import HeldKeys
 from genwright.data.workers import Work, parallel
@@ -118,7 +118,8 @@ class Preparation:
     def _find(self) -> list[SourceFile]:
         mark_cache(self.cache)
         paths = self.settings.paths
-        self.skipped += map(str, own_output(paths))
+        if not corpus_of(paths):
+            self.skipped += map(str, own_output(paths))
         kind, _, name = self.settings.source.partition(":")
         find = settings_of("source", kind, "data.source")
         return sorted(find(paths, name, self.cache), key=lambda file: (file.name, file.path))
