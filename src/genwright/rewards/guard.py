@@ -115,11 +115,16 @@ def values_of(
 
 
 def shown(sample: Sample, number: int, of: str) -> str:
-    """A sample, for a message: its place among those of a rollout, and how it begins."""
-    text = " ".join(repr(sample.content).split())
+    """A sample, for a message: its place among those of a rollout, and how it begins, where its
+    class says how it reads."""
+    place = f"sample {number} of {of}"
+    content = sample.content
+    if type(content).__str__ is object.__str__:
+        return place
+    text = " ".join(repr(str(content)).split())
     if len(text) > SHOWN:
         text = text[:SHOWN] + "..."
-    return f"sample {number} of {of}, {text}"
+    return f"{place}, {text}"
 
 
 def _limited(call: Callable[[], Result], seconds: float) -> Result:

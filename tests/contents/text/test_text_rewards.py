@@ -22,6 +22,7 @@ from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import measure_kinds_of, measures_of
 from genwright.objectives.terms import Term
+from genwright.rewards.guard import values_of
 from genwright.rewards.reward import Reward
 
 
@@ -41,6 +42,12 @@ def test_all_are_known_by_name():
     assert set(kinds) == {"lexicon", "pattern", "JSON schema"}
     made = kinds["pattern"].make(kinds["pattern"].settings(pattern="a+"))
     assert made.values([sample("aaa"), sample("ab")]) == [1.0, 0.0]
+
+
+def test_a_text_is_named_by_what_it_says():
+    samples = [sample("b", prompt="a")]
+    with pytest.raises(GenwrightError, match="sample 0 of the rollout, 'ab'"):
+        values_of("mine", lambda _: ["none"], samples, 1.0)
 
 
 # ---- words

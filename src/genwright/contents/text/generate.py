@@ -45,6 +45,9 @@ class Generated:
     """`max_tokens` came inside a character; its beginning is among the tokens, and not in the
     text."""
 
+    def __str__(self) -> str:
+        return self.prompt + self.text
+
 
 class Reader:
     """Tokens of one sample -> its text, piece by piece. `feed` it what was drawn; `emit` receives
