@@ -69,6 +69,7 @@ def write_raw(folder: Path, files: int, seed: int) -> None:
 def started(place: Path, corpus: Path, workers: int) -> subprocess.Popen:
     code = (
         "import genwright.curation.build as b; b.UNIT = 8000;"
+        " import genwright.curation.engines as e; e.SMALL = 0;"
         " from genwright.cli import main; main()"
     )
     words = ["data", "build", "corpus.yaml", "--corpus", corpus, "--workers", workers, "--quiet"]

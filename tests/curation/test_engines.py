@@ -32,6 +32,7 @@ def raw(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch, raw):
     monkeypatch.setattr("genwright.curation.build.UNIT", 8000)
+    monkeypatch.setattr("genwright.curation.engines.SMALL", 0)  # other processes for any work
     monkeypatch.chdir(raw)
 
 
@@ -54,6 +55,23 @@ def alone(raw, tmp_path_factory):
 def test_two_processes_make_the_same(tmp_path, alone):
     build(plain(), tmp_path / "c", workers=2)
     assert bytes_of(tmp_path / "c") == alone
+
+
+def process_of(file):
+    return os.getpid()
+
+
+def test_little_work_is_done_in_this_process(tmp_path, monkeypatch):
+    """Others take longer to start."""
+    path = tmp_path / "a"
+    path.write_bytes(bytes(1000))
+    work = Work(process_of, "looking", lambda job: [job["file"]])
+    jobs = [{"file": str(path)}] * 2
+    for smallest, is_here in ((2001, True), (2000, False)):
+        monkeypatch.setattr("genwright.curation.engines.SMALL", smallest)
+        with engine(workers=2) as spread:
+            found = {process for _, process in spread(work, jobs)}
+        assert (found == {os.getpid()}) == is_here
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from genwright.core.errors import GenwrightError, optional
+from genwright.core.files import stamp_of
 from genwright.core.progress import track
 from genwright.data.workers import ENVIRONMENT, Work, parallel
 
 Engine = Literal["local", "ray"]
 Map = Callable[[Work, Sequence[dict[str, Any]]], Iterable[tuple[int, Any]]]
+SMALL = 16 << 20  # bytes of files: less is read in this process, for others take longer to start
 RETRIES = 3  # of a task whose worker was killed
 
 
@@ -36,9 +38,22 @@ def engine(name: Engine = "local", workers: int = 0) -> Iterator[Map]:
     count = workers or os.cpu_count() or 1
 
     def here(work: Work, jobs: Sequence[dict[str, Any]]) -> Iterable[tuple[int, Any]]:
+        if _is_little(work, jobs):
+            return parallel(work, jobs, 1)
         return parallel(work, jobs, count)
 
     yield here
+
+
+def _is_little(work: Work, jobs: Sequence[dict[str, Any]]) -> bool:
+    """Whether jobs read little. Those that name no files are counted by whoever gives them."""
+    size = 0
+    for job in jobs:
+        for path in work.files(job):
+            size += sum(stamp_of(path)[:1])
+            if size >= SMALL:
+                return False
+    return size > 0
 
 
 @contextmanager

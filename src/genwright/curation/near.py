@@ -263,14 +263,15 @@ def _by_ranges(exchange: Exchange, name: str, records: int) -> tuple[list[dict[s
 def _find_copies(exchange: Exchange, run: _Jobs) -> None:
     records = exchange.starts[-1]
     jobs, count = _by_ranges(exchange, "copies-found", records)
-    run.run(COPIES, jobs, records * 8)
+    run.run(COPIES, jobs, records * 2)  # they are only sorted
     write_copies(exchange, [exchange.folder / "copies-found" / str(n) for n in range(count)])
 
 
 def _find_candidates(exchange: Exchange, bands: Bands, floor: float, run: _Jobs) -> None:
     records = exchange.starts[-1] * bands.bands
     jobs, _ = _by_ranges(exchange, "candidates", records)
-    run.run(CANDIDATES, [job | {"floor": floor} for job in jobs], records * 16)
+    # they are only sorted
+    run.run(CANDIDATES, [job | {"floor": floor} for job in jobs], records * 4)
 
 
 def _verify(exchange: Exchange, floor: float, run: _Jobs, content: str) -> None:
