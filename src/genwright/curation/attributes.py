@@ -121,10 +121,15 @@ def write_attributes(
     folder: str, key: str, content: str, group: str, filters: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Computes a group of attributes of a shard, whole or not at all. filters: of the recipe: some
-    bring attributes of their own, such as those of a list of words."""
+    bring attributes of their own, such as those of a list of words. Raises GenwrightError."""
     shard = Shard(Path(folder), key)
     rule_sets(content, [Filter(**each) for each in filters])
-    attributes = attributes_of(content)[group]
+    known = attributes_of(content)
+    if group not in known:  # they are named by what filters read: a list, a folder, a run
+        raise GenwrightError(
+            f"what {group} is computed with changed meanwhile", "build the corpus again"
+        )
+    attributes = known[group]
     path = shard.attributes(folder_of(attributes))
     schema = pa.schema([(column.name, TYPES[column.kind]) for column in attributes.columns])
     with writing(path.parent):

@@ -111,6 +111,8 @@ def build(
     with one_writer(folder), engine(by, workers) as spread:
         with writing(folder):
             write_whole(folder / RECIPE, dumped(recipe))
+        # before anything is read: what is wrong with what filters name is said at once
+        prepare(folder, needed(recipe.kind, recipe.rule_sets()))
         shards = read_sources(recipe, folder, spread, limit)
         corpus = Corpus(folder, recipe, tuple(shards))
         measure(corpus, spread)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from genwright.core.corpus import RawSource, Rule, RuleSet, rules_of
 from genwright.core.corpus_content import (
@@ -167,9 +167,14 @@ class CorpusRecipe(Settings):
         self.rule_sets()
         return self
 
+    # the filters whose rules were made last, and those: to make them again reads what they name
+    _made: tuple[tuple[Filter, ...], list[RuleSet]] | None = PrivateAttr(None)
+
     def rule_sets(self) -> list[RuleSet]:
         """The rules of the filters, in order. Raises GenwrightError for unknown ones."""
-        return rule_sets(self.kind, self.filters)
+        if self._made is None or self._made[0] is not self.filters:
+            self._made = (self.filters, rule_sets(self.kind, self.filters))
+        return self._made[1]
 
 
 def rule_sets(content: str, filters: Sequence[Filter]) -> list[RuleSet]:

@@ -12,7 +12,6 @@ checkpoint's manifest like its own files. Reading puts it back among the weights
 """
 
 import errno
-import json
 import os
 import secrets
 import shutil
@@ -25,24 +24,18 @@ from torch import Tensor
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush, is_finite, json_text, make_readable
+from genwright.training.checkpoint_files import (
+    FROZEN,
+    MANIFEST,
+    STATE,
+    listed_in,
+    numbered,
+    place_of,
+    state_of,
+)
+from genwright.training.checkpoint_files import folder_of as folder_of
+from genwright.training.checkpoint_files import steps as steps
 from genwright.training.state_tensors import Tensors
-
-FROZEN = "frozen"  # folder of a run, and first part of the names of files in it
-MANIFEST = "manifest.json"
-STATE = "state.json"
-
-
-def folder_of(root: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies, under the folder of checkpoints."""
-    return root / f"step-{step:08d}"
-
-
-def place_of(folder: Path, name: str) -> Path:
-    """Where a file lies that the manifest of a checkpoint lists."""
-    if name.startswith(f"{FROZEN}/"):
-        return folder.parent.parent / name
-    return folder / name
-
 
 # ---- writing
 
@@ -130,15 +123,6 @@ def _explained(problem: Exception, path: Path) -> Exception:
 # ---- reading
 
 
-def listed_in(folder: Path) -> dict[str, str] | None:
-    """The manifest of a checkpoint: name of a file -> its SHA-256. None where it is missing or
-    unreadable."""
-    try:
-        return dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
 def _stem_of(name: str) -> str:
     """What a file of a manifest holds: what is frozen belongs to the weights."""
     if name.startswith(f"{FROZEN}/"):
@@ -171,12 +155,6 @@ def faults(folder: Path, only: Collection[str] | None = None) -> list[str]:
     return [f"{name} is not what was written" for name in changed]
 
 
-def steps(root: Path) -> list[int]:
-    """Steps of the checkpoints under `root`, in order, whole or not; a folder that holds nothing is
-    none."""
-    return [step for step in _numbered(root) if any(folder_of(root, step).iterdir())]
-
-
 def reached(root: Path) -> int:
     """The last step of a checkpoint that was written to its end, by its manifest; 0 where there is
     none."""
@@ -186,21 +164,15 @@ def reached(root: Path) -> int:
 
 def empty(root: Path) -> list[Path]:
     """Folders that bear a checkpoint's name and hold nothing."""
-    folders = [folder_of(root, step) for step in _numbered(root)]
+    folders = [folder_of(root, step) for step in numbered(root)]
     return [folder for folder in folders if not any(folder.iterdir())]
-
-
-def _numbered(root: Path) -> list[int]:
-    """The steps that folders are named after."""
-    found = (int(path.name[5:]) for path in root.glob("step-*") if path.name[5:].isdigit())
-    return sorted(step for step in found if folder_of(root, step).is_dir())
 
 
 def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """Tensors (file stem -> name -> tensor) and state of a checkpoint, every digest verified.
     Raises GenwrightError where something is damaged."""
     tensors = read_tensors(folder)
-    return tensors, _state_of(folder)
+    return tensors, state_of(folder)
 
 
 def read_tensors(folder: Path, only: Collection[str] | None = None) -> dict[str, dict[str, Tensor]]:
@@ -218,10 +190,6 @@ def read_tensors(folder: Path, only: Collection[str] | None = None) -> dict[str,
         if name.endswith(".safetensors"):
             tensors.setdefault(_stem_of(name), {}).update(load_file(place_of(folder, name)))
     return tensors
-
-
-def _state_of(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / STATE).read_text(encoding="utf-8")))
 
 
 def _nothing(text: str) -> None:
@@ -246,7 +214,7 @@ def newest(
         if wrong:
             damage = f"checkpoint {folder} is damaged ({', '.join(wrong)})"
             say(f"{damage}: falling back to an earlier one")
-        elif before is None or _state_of(folder).get("scheduled", True):
+        elif before is None or state_of(folder).get("scheduled", True):
             return folder
     if found and before is None:
         raise GenwrightError(
@@ -267,7 +235,7 @@ def result(
     last = newest(root, say, only=only)
     if last is None:
         return None
-    named = _state_of(last).get("result")
+    named = state_of(last).get("result")
     if named is None:
         return last
     found = folder_of(root, int(named))
@@ -301,7 +269,7 @@ def prune(root: Path, keep: int, good: int | None = None) -> None:
     states = {}
     for step in steps(root):
         try:
-            states[step] = _state_of(folder_of(root, step))
+            states[step] = state_of(folder_of(root, step))
         except (OSError, ValueError, TypeError):
             continue  # damaged: kept, for a person to look at
     scheduled = [step for step, state in states.items() if state.get("scheduled", True)]
