@@ -7,9 +7,11 @@ is no prompt.
 
 from __future__ import annotations
 
+import tempfile
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -17,6 +19,7 @@ import numpy as np
 from genwright.contents.text.generate import Reader, prompt_tokens
 from genwright.core.content import Opened, Question, Sample
 from genwright.core.errors import GenwrightError
+from genwright.data.npy import NpyWriter, mapped
 from genwright.objectives.terms import Rollout
 
 SPLITS_IN_WORDS = {"train": "the training data", "held_out": "the held-out data"}
@@ -76,17 +79,25 @@ class CutDocuments(Sequence[Question]):
         self.split = split
         self.cut_after = cut_after
         self.room = room
-        self.chosen = [
-            number
-            for number in range(dataset.document_count(split))
-            if self._fits(dataset.document(split, number)[1])
-        ]
-        if not self.chosen:
+        self.chosen = self._numbers()
+        if not len(self.chosen):
             raise GenwrightError(
                 f"no document of {SPLITS_IN_WORDS[split]} holds rollout.cut_after = {cut_after!r}"
                 f" within its first {room} tokens",
                 "give a text that documents hold, or a lower rollout.max_tokens",
             )
+
+    def _numbers(self) -> np.ndarray:
+        """(n,) int64: the documents that have such a prompt, in a file, for they may be many."""
+        with tempfile.TemporaryDirectory(prefix="genwright-") as folder:
+            path = Path(folder) / "chosen.npy"
+            with open(path, "wb") as file:
+                writer = NpyWriter(file, np.int64)
+                for number in range(self.dataset.document_count(self.split)):
+                    if self._fits(self.dataset.document(self.split, number)[1]):
+                        writer.add(np.array([number]))
+                writer.close()
+            return mapped(path)  # it stays when the file is deleted
 
     def _fits(self, tokens: np.ndarray) -> bool:
         """Whether a document has a prompt that is not too long."""
@@ -106,8 +117,8 @@ class CutDocuments(Sequence[Question]):
 
     def __getitem__(self, index: int | slice) -> Question | list[Question]:
         if isinstance(index, slice):
-            return [self._question(number) for number in self.chosen[index]]
-        return self._question(self.chosen[index])
+            return [self._question(number) for number in self.chosen[index].tolist()]
+        return self._question(int(self.chosen[index]))
 
     def _question(self, number: int) -> Question:
         codec = self.dataset.codec
