@@ -28,6 +28,7 @@ from genwright.core.files import flush
 from genwright.data.cache import SPLITS, writing
 
 SELECTION = ".selection"  # suffix
+AT_ONCE = 1 << 10  # rows of a selection that are read at once
 MIX = "mix"  # folder of a corpus that holds its selections
 DOCUMENTS = b"documents"
 EDITS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64()), ("text", pa.string())]))
@@ -159,25 +160,40 @@ Taken = tuple[int, int, list[dict[str, Any]], dict[str, Any]]
 
 def _taken(path: str | Path, columns: list[str]) -> Iterator[Taken]:
     """(row, times, edits, values of columns of the shard) of what a selection takes."""
-    table = pq.read_table(path)
-    place = Path(path).parent / (table.schema.metadata or {})[DOCUMENTS].decode()
-    if not place.is_file():
-        raise GenwrightError(
-            f"{path} is a selection of {place}, which is not there", "build the corpus again"
-        )
-    rows: list[int] = table["row"].to_pylist()
-    times: list[int] = table["times"].to_pylist()
-    edits: list[list[dict[str, Any]]] = table["edits"].to_pylist()
-    at = 0
-    first = 0  # row of the group
-    with pq.ParquetFile(place) as file:
-        for group in range(file.num_row_groups):
-            count = file.metadata.row_group(group).num_rows
-            if at < len(rows) and rows[at] < first + count:
-                read = file.read_row_group(group, columns)
-                while at < len(rows) and rows[at] < first + count:
-                    own = rows[at] - first
-                    values = {name: read[name][own].as_py() for name in columns}
-                    yield rows[at], times[at], edits[at], values
-                    at += 1
-            first += count
+    with pq.ParquetFile(path) as chosen:
+        named = (chosen.schema_arrow.metadata or {})[DOCUMENTS].decode()
+        place = Path(path).parent / named
+        if not place.is_file():
+            raise GenwrightError(
+                f"{path} is a selection of {place}, which is not there", "build the corpus again"
+            )
+        with pq.ParquetFile(place) as file:
+            documents = _Documents(file, columns)
+            for batch in chosen.iter_batches(AT_ONCE):
+                for choice in batch.to_pylist():
+                    row = choice["row"]
+                    yield row, choice["times"], choice["edits"], documents.at(row)
+
+
+class _Documents:
+    """Columns of a shard by row, a row group at a time; rows are asked for in order."""
+
+    def __init__(self, file: pq.ParquetFile, columns: list[str]):
+        self.file = file
+        self.columns = columns
+        self.group = -1
+        self.first = 0  # row of the group, and the one after its last
+        self.end = 0
+        self._read: pa.Table | None = None
+
+    def at(self, row: int) -> dict[str, Any]:
+        """The values of a row."""
+        while row >= self.end:
+            self.group += 1
+            self.first = self.end
+            self.end += self.file.metadata.row_group(self.group).num_rows
+            self._read = None
+        if self._read is None:
+            self._read = self.file.read_row_group(self.group, self.columns)
+        own = row - self.first
+        return {name: self._read[name][own].as_py() for name in self.columns}
