@@ -130,30 +130,30 @@ def test_products_through_onednn_do_what_is_asked_only(through_onednn):
     assert len(through_onednn) == taken
 
 
-def test_products_in_place(through_onednn):
+@pytest.mark.parametrize("large", [False, True])
+def test_a_multiplier_multiplies(through_onednn, large, monkeypatch):
+    if not large:
+        monkeypatch.setattr(ops, "_LARGE_OF_MANY", 2**60)
     x = normal(6, 8)
     matrix = normal(8, 4, seed=2)
+    multiplier = ops.Multiplier(matrix, 6)
+    expected = x @ matrix
+    first = multiplier.of(x)
     out = torch.empty(6, 4)
-    torch.testing.assert_close(ops.product_into(x, matrix, out), x @ matrix)
-    before = normal(6, 4, seed=3)
-    added = ops.add_product_(before.clone(), x, matrix)
-    torch.testing.assert_close(added, before + x @ matrix)
-    left = out.clone()
-    torch.testing.assert_close(ops.product_near(x, matrix, out), x @ matrix)
-    assert len(through_onednn) == 3 and out.equal(left)
-
-
-def test_small_products_are_written_where_they_are_wanted():
-    x = normal(6, 8)
-    matrix = normal(8, 4, seed=2)
-    out = torch.empty(6, 4)
-    assert ops.product_near(x, matrix, out) is out
-    torch.testing.assert_close(out, x @ matrix)
+    multiplier.into(out, x)
+    added = normal(6, 4, seed=3)
+    before = added.clone()
+    multiplier.add_to(added, x)
+    multiplier.of(2 * x)  # leaves what it gave before
+    torch.testing.assert_close(first, expected)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(added, before + expected)
+    assert len(through_onednn) == 4 * large
 
 
 @pytest.mark.parametrize(
     ("rows", "inputs", "outputs", "taken"),
-    [(64, 128, 128, True), (16, 128, 768, False), (16, 128, 1024, True), (1, 128, 128, False)],
+    [(64, 128, 256, True), (64, 128, 128, False), (16, 128, 768, False), (16, 128, 1024, True)],
 )
 def test_products_that_are_worth_it_go_through_onednn(monkeypatch, rows, inputs, outputs, taken):
     monkeypatch.setattr(ops, "onednn_is_faster", lambda: True)

@@ -70,24 +70,39 @@ def test_steps_equal_forward(variant, padded):
         assert (step.step(tokens[:, 7]) - expected[:, 7]).abs().max() < 2e-5
 
 
+def by_sums_of_rows(monkeypatch):
+    """The form of attention that many rows take, for few, and with few newest positions."""
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        pytest.skip("this processor always multiplies")
+    monkeypatch.setattr(cached_attention, "_MANY", 1)
+    monkeypatch.setattr(cached_attention, "_ALIGNED", 2)
+
+
 @pytest.mark.parametrize("padded", [False, True])
 @pytest.mark.parametrize("variant", VARIANTS[:4], ids=str)
 @torch.inference_mode()
 def test_sums_of_rows_are_attention(variant, padded, monkeypatch):
-    """The form of attention that many rows take, here in blocks of few positions."""
-    monkeypatch.setattr(cached_attention, "_MANY", 1)
-    monkeypatch.setattr(cached_attention, "_BLOCK", 4)
-    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
-        pytest.skip("this processor always multiplies")
+    by_sums_of_rows(monkeypatch)
     model = build(**variant)
-    tokens = torch.randint(19, (3, 14))
-    real = torch.arange(14) >= torch.tensor([[0], [3], [1]]) if padded else None
+    tokens = torch.randint(19, (3, 30))
+    real = torch.arange(30) >= torch.tensor([[0], [3], [1]]) if padded else None
     expected = model(tokens, padding=real)
     step = FoldedStepper(model)
-    logits = [step.start(tokens[:, :6], None if real is None else real[:, :6], 14)]
-    assert isinstance(step.attention, cached_attention.BaggedAttention)
-    logits += [step.step(tokens[:, i]) for i in range(6, 14)]
-    assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5
+    logits = [step.start(tokens[:, :5], None if real is None else real[:, :5], 30)]
+    attention = step.attention
+    assert isinstance(attention, cached_attention.BaggedAttention)
+    settled = []
+    for i in range(5, 30):
+        logits.append(step.step(tokens[:, i]))
+        settled.append(attention.settled)
+    # layers move on, back, and on again
+    assert settled == [0] * 8 + [8] * 8 + [16] * 8 + [24]
+    assert (torch.stack(logits, 1) - expected[:, 4:]).abs().max() < 2e-5
+
+
+@pytest.mark.parametrize(("drawn", "span"), [(0, 16), (1, 16), (127, 16), (512, 32), (2048, 64)])
+def test_how_many_positions_are_newest(drawn, span):
+    assert cached_attention._span(drawn) == span
 
 
 @pytest.mark.parametrize("sums_of_rows", [False, True])
@@ -95,27 +110,24 @@ def test_sums_of_rows_are_attention(variant, padded, monkeypatch):
 @torch.inference_mode()
 def test_a_prompt_of_several_rows_is_read_once(padded, sums_of_rows, monkeypatch):
     if sums_of_rows:
-        monkeypatch.setattr(cached_attention, "_MANY", 1)
-        monkeypatch.setattr(cached_attention, "_BLOCK", 4)
-        if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
-            pytest.skip("this processor always multiplies")
+        by_sums_of_rows(monkeypatch)
     model = build(preset="nanochat")
     which = torch.tensor([1, 0, 1, 1, 0, 0])
-    tokens = torch.randint(19, (2, 14))[which]
-    tokens[:, 6:] = torch.randint(19, (6, 8))
-    real = torch.arange(14) >= torch.tensor([[0], [3]])[which] if padded else None
+    tokens = torch.randint(19, (2, 30))[which]
+    tokens[:, 5:] = torch.randint(19, (6, 25))
+    real = torch.arange(30) >= torch.tensor([[0], [3]])[which] if padded else None
     expected = model(tokens, padding=real)
     seen = []
     handle = model.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
     step = FoldedStepper(model)
-    logits = [step.start(tokens[:, :6], None if real is None else real[:, :6], 14)]
+    logits = [step.start(tokens[:, :5], None if real is None else real[:, :5], 30)]
     handle.remove()
     if sums_of_rows:
-        # keys of each prompt are kept once: (prompts * heads * blocks * head width, 4)
-        assert step.attention.prompt_keys[0].shape == (2 * 4 * 2 * 8, 4)
-    logits += [step.step(tokens[:, i]) for i in range(6, 14)]
+        # keys of each prompt are kept once: (prompts * heads * head width, positions)
+        assert step.attention.prompt_keys[0].shape == (2 * 4 * 8, 6)
+    logits += [step.step(tokens[:, i]) for i in range(5, 30)]
     assert seen == [2]
-    assert (torch.stack(logits, 1) - expected[:, 5:]).abs().max() < 2e-5
+    assert (torch.stack(logits, 1) - expected[:, 4:]).abs().max() < 2e-5
 
 
 def test_places_want_prompts_of_one_length():

@@ -24,7 +24,7 @@ _DENSE = 512  # positions up to which scores are made in full on a CPU in bfloat
 # multiplications from which a product is worth oneDNN's longer way to begin (10 us), which grows
 # with the matrix: of few rows, and of many
 _LARGE = 2_000_000
-_LARGE_OF_MANY = 1_000_000
+_LARGE_OF_MANY = 1_500_000
 _MANY = 64  # rows
 _PLAIN = (Tensor, nn.Parameter)
 
@@ -115,27 +115,35 @@ class _Product(torch.autograd.Function):
         return of_x, of_weight
 
 
-def product_into(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
-    """x (rows, inputs) @ matrix (inputs, outputs), written to `out` (rows, outputs); without a
-    gradient."""
-    if _by_onednn(x, matrix.t()):
-        return out.copy_(_onednn(x, matrix.t()))
-    return torch.mm(x, matrix, out=out)
+class Multiplier:
+    """Products of x (rows, inputs) with one `matrix` (inputs, outputs), without a gradient. Which
+    library makes them is decided once, from the number of rows."""
 
+    def __init__(self, matrix: Tensor, rows: int):
+        self.matrix = matrix
+        self.weight: Tensor | None = None  # (outputs, inputs), for oneDNN
+        if _by_onednn(matrix.new_empty(rows, matrix.shape[0]), matrix.t()):
+            self.weight = matrix.t()
 
-def product_near(x: Tensor, matrix: Tensor, out: Tensor) -> Tensor:
-    """As `product_into`, but oneDNN's result is returned where it lies, and `out` is left."""
-    if _by_onednn(x, matrix.t()):
-        return _onednn(x, matrix.t())
-    return torch.mm(x, matrix, out=out)
+    def of(self, x: Tensor) -> Tensor:
+        """x @ matrix, (rows, outputs)."""
+        if self.weight is None:
+            return torch.mm(x, self.matrix)
+        return _onednn(x, self.weight)
 
+    def into(self, out: Tensor, x: Tensor) -> None:
+        """Writes x @ matrix to `out` (rows, outputs)."""
+        if self.weight is None:
+            torch.mm(x, self.matrix, out=out)
+        else:
+            out.copy_(_onednn(x, self.weight))
 
-def add_product_(x: Tensor, rows: Tensor, matrix: Tensor) -> Tensor:
-    """Adds rows (rows, inputs) @ matrix (inputs, outputs) to x (rows, outputs), in place; without
-    a gradient."""
-    if _by_onednn(rows, matrix.t()):
-        return x.add_(_onednn(rows, matrix.t()))
-    return x.addmm_(rows, matrix)
+    def add_to(self, y: Tensor, x: Tensor) -> None:
+        """Adds x @ matrix to `y` (rows, outputs)."""
+        if self.weight is None:
+            y.addmm_(x, self.matrix)
+        else:
+            y.add_(_onednn(x, self.weight))
 
 
 def product(x: Tensor, weight: Tensor) -> Tensor:

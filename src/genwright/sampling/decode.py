@@ -306,19 +306,19 @@ class _Batch:
         )
 
     def _uniform(self, until: int) -> Tensor | None:
-        """(living, tokens up to a place) numbers in [0, 1) that choose tokens; None at
-        temperature 0, where nothing is drawn."""
+        """(tokens up to a place, living) numbers in [0, 1) that choose tokens, in double precision;
+        None at temperature 0, where nothing is drawn."""
         if self.settings.temperature == 0:
             return None
         living = replace(self.draws, examples=self.draws.examples[self.living])
         first = self.place - self.prompt
-        return living.uniform("token", until - self.place, first=first)
+        return living.uniform("token", until - self.place, first=first).t().double().contiguous()
 
 
 @dataclass
 class _Chooser:
     """Chooses the next tokens of some rows, within a segment. rows: (n,) which of the batch.
-    uniform: (n, tokens of the segment), None at temperature 0; first: the number of the first of
+    uniform: (tokens of the segment, n), None at temperature 0; first: the number of the first of
     them in its sample. seen: (n, vocabulary) bool, the tokens that are
     penalised. starts: (n,), see `ValidTokens`."""
 
@@ -356,7 +356,7 @@ class _Chooser:
         """(n,) tokens and their log-probabilities, or, where nobody asks for these, logits: they
         show as well whether all is finite."""
         if self.uniform is not None:
-            return choose(logits, self.uniform[:, number - self.first])
+            return choose(logits, self.uniform[number - self.first])
         if self.logprobs:
             return likeliest(logits)
         highest, token = logits.max(-1)

@@ -8,10 +8,12 @@ operations:
 1. Weights are transposed; query, key and value lie in one matrix, gate and up in another.
 2. Gains of norms are folded into the matrix behind them: RMS norm is x / hypot(|x|, sqrt(width *
    eps)) times sqrt(width) * gain, and the stream's last column is that constant.
-3. The two halves of a rotated pair lie side by side, so that a rotation is one complex product that
-   carries the attention's scale too.
+3. The two halves of a rotated pair lie side by side, so that the rotation of all queries and keys
+   is one complex product that carries the attention's scale too. It writes them as attention reads
+   them: queries together, keys together, so that rows and heads are one axis.
 4. Keys are stored transposed (`cached_attention.py`), and results written into buffers that live as
    long as the generation.
+5. What depends on shapes alone is decided before the first step.
 
 What it cannot do (layer norm, windows, GEGLU, a dense head, bf16, projections that are hooked or
 replaced) goes through the module's own cache (`step.CachedStepper`); tests hold both to `forward`.
@@ -29,7 +31,7 @@ from torch import Tensor
 
 from genwright.models.cache import Cache
 from genwright.models.layers import is_plain
-from genwright.models.ops import add_product_, product, product_into, product_near
+from genwright.models.ops import Multiplier
 from genwright.models.transformer import Block, Transformer
 from genwright.sampling.cached_attention import cached_attention
 
@@ -38,8 +40,8 @@ from genwright.sampling.cached_attention import cached_attention
 class Layer:
     """Weights of one layer, (inputs, outputs).
 
-    qkv: (W, K * (G + 2) * D). output: (heads * D, W). up: (W, hidden), or gate and up side by side.
-    down: (hidden, W). qk_gain: (G + 1, D) or None. values: a table (vocabulary, K * D) or None.
+    qkv: (W, (G + 2) * K * D). output: (heads * D, W). up: (W, hidden), or gate and up side by side.
+    down: (hidden, W). qk_gain: (G + 1, 1, D) or None. values: a table (vocabulary, K * D) or None.
     mix: of the stream and of the embedding, or None.
     """
 
@@ -50,6 +52,16 @@ class Layer:
     qk_gain: Tensor | None
     values: Tensor | None
     mix: tuple[Tensor, ...] | None
+
+
+class Products:
+    """Products of some rows with the matrices of a layer."""
+
+    def __init__(self, layer: Layer, rows: int):
+        self.qkv = Multiplier(layer.qkv, rows)
+        self.output = Multiplier(layer.output, rows)
+        self.up = Multiplier(layer.up, rows)
+        self.down = Multiplier(layer.down, rows)
 
 
 def can_fold(model: Transformer) -> bool:
@@ -66,8 +78,8 @@ def can_fold(model: Transformer) -> bool:
 
 
 class FoldedStepper:
-    """See the module. A row's queries, key and value lie together, group by group: (B, K, G + 2,
-    D), so that rows and groups are one axis (B * K) without a copy."""
+    """See the module. Of a row, the first query of each key-value head comes first, then the second
+    of each, up to the last; then all keys, then all values: (B, G + 2, K, D)."""
 
     def __init__(self, model: Transformer):
         s = model.settings
@@ -93,11 +105,11 @@ class FoldedStepper:
     def _layer(self, block: Block) -> Layer:
         keys = block.settings.kv_heads
         width = self.width
-        # (K, G, D, W), (K, 1, D, W), (K, 1, D, W); pairs side by side where they are rotated
+        # (G, K, D, W), (1, K, D, W), (1, K, D, W); pairs side by side where they are rotated
         query = block.query.weight.view(keys, self.groups, width, -1)[:, :, self.pairs]
-        key = block.key.weight.view(keys, 1, width, -1)[:, :, self.pairs]
-        value = block.value.weight.view(keys, 1, width, -1)
-        qkv = torch.cat((query, key, value), 1).flatten(0, 2)  # (K * (G + 2) * D, W)
+        key = block.key.weight.view(1, keys, width, -1)[:, :, self.pairs]
+        value = block.value.weight.view(1, keys, width, -1)
+        qkv = torch.cat((query.transpose(0, 1), key, value)).flatten(0, 2)  # ((G + 2) * K * D, W)
         up = block.up.weight
         if block.gate is not None:
             up = torch.cat((block.gate.weight, up))
@@ -106,7 +118,7 @@ class FoldedStepper:
         key_norm = block.key_norm
         if query_norm is not None and key_norm is not None and query_norm.weight is not None:
             gains: list[Any] = [query_norm.weight] * self.groups + [key_norm.weight]
-            qk_gain = torch.stack(gains)[:, self.pairs] * math.sqrt(width)
+            qk_gain = torch.stack(gains)[:, None, self.pairs] * math.sqrt(width)
         mix = None if block.mix is None else tuple(block.mix.detach().unbind())
         return Layer(
             qkv=_folded(qkv, block.attention_norm).t().contiguous(),
@@ -154,12 +166,15 @@ class FoldedStepper:
         if padding is not None:
             longer = F.pad(padding.flatten(1), (0, length - cache.end))
             hidden = longer.repeat_interleave(heads, 0)[:, None]
-        self.attention = cached_attention(keys, values, prompt_of, length, self.groups, hidden)
+        self.attention = cached_attention(
+            keys, values, prompt_of, length, self.groups, heads, hidden
+        )
         self.end = cache.end
 
     def _buffers(self, rows: int, like: Tensor) -> None:
         """What a step writes into, and its views."""
         s = self.settings
+        heads = s.kv_heads
         width = self.width
         groups = self.groups
         new = like.new_empty
@@ -169,30 +184,28 @@ class FoldedStepper:
         self.x = self.stream[:, : s.width]
         self.normed = new(rows, s.width)
         self.length = new(rows, 1)
-        self.qkv = new(rows, s.kv_heads * (groups + 2) * width)
-        grouped = self.qkv.view(-1, groups + 2, width)  # (B * K, G + 2, D)
-        self.qk = grouped[:, : groups + 1]
-        self.value = grouped[:, groups + 1]
-        self.flat_value = self.qkv.view(rows, s.kv_heads, groups + 2, width)[:, :, groups + 1]
+        self.qkv = new(rows, (groups + 2) * heads * width)
+        self.qk = self.qkv[:, : (groups + 1) * heads * width].view(rows, groups + 1, heads, width)
+        self.flat_value = self.qkv[:, (groups + 1) * heads * width :]
+        self.value = self.flat_value.view(rows, heads, width)
         self.normed_qk = new(self.qk.shape)
-        self.qk_length = new(*self.qk.shape[:2], 1)
+        self.qk_length = new(rows, groups + 1, heads, 1)
         rotated = self.normed_qk if s.qk_norm else self.qk
-        self.paired = torch.view_as_complex(rotated.unflatten(-1, (-1, 2)))
-        device = self.qkv.device
-        self.turned = torch.empty(
-            *self.qk.shape[:2], width // 2, dtype=torch.complex64, device=device
+        # (B, G + 1, K * D / 2) complex, before and after they are turned
+        self.paired = torch.view_as_complex(rotated.unflatten(-1, (-1, 2))).flatten(2)
+        turned = torch.empty(
+            groups + 1, rows, heads * width // 2, dtype=torch.complex64, device=self.qkv.device
         )
-        turned = torch.view_as_real(self.turned).flatten(2)
-        self.query = turned[:, :groups]
-        self.key = turned[:, groups]
-        self.mixed = new(rows * s.kv_heads, groups, width)
-        self.flat_mixed = self.mixed.view(rows, -1)
-        self.up = new(rows, self.layers[0].up.shape[1])
-        self.gate, self.open = self.up.tensor_split(2, 1)  # where the MLP is gated
+        self.turned = turned.transpose(0, 1)
+        turned_features = torch.view_as_real(turned).view(groups + 1, rows * heads, width)
+        self.query = turned_features[:groups].transpose(0, 1)  # (B * K, G, D)
+        self.key = turned_features[groups]  # (B * K, D)
+        self.products = [Products(layer, rows) for layer in self.layers]
+        self.head_product = Multiplier(self.head, rows)
 
     def _angles(self, length: int) -> None:
-        """`ropes`: (length, D / 2) complex, the rotation of each position and the attention's
-        scale."""
+        """`ropes`: (length, K * D / 2) complex, the rotation of the keys of a row, or of
+        as many of its queries, at each position, and the attention's scale."""
         width = self.width
         # normed heads have length 1, not sqrt(D), unless gains say so; a score is a product of two
         # of them over sqrt(D)
@@ -203,7 +216,8 @@ class FoldedStepper:
             rope = self.model.angles(length).to(self.qkv.device)
         cosine = rope[0, 0, :length, 0, : width // 2]
         sine = rope[0, 1, :length, 0, width // 2 :]
-        self.ropes = torch.complex(cosine, sine).mul_(scale)
+        of_head = torch.complex(cosine, sine).mul_(scale)  # (length, D / 2)
+        self.ropes = of_head.repeat(1, self.settings.kv_heads)
 
     def step(self, tokens: Tensor) -> Tensor:
         """As `CachedStepper.step`."""
@@ -211,29 +225,27 @@ class FoldedStepper:
         first = x.clone() if self.layers[0].mix is not None else x
         place = self.end
         self.end = place + 1
+        rope = self.ropes[place]
         self.attention.begin(place)
-        for i, layer in enumerate(self.layers):
+        for i, (layer, products) in enumerate(zip(self.layers, self.products, strict=True)):
             if layer.mix is not None:
                 x.mul_(layer.mix[0]).addcmul_(first, layer.mix[1])
-            product_into(self._normed(), layer.qkv, self.qkv)
+            products.qkv.into(self.qkv, self._normed())
             if layer.values is not None:
-                self.flat_value.add_(layer.values.index_select(0, tokens).view_as(self.flat_value))
-            self._rotate(layer.qk_gain, self.ropes[place])
-            self.attention.attend(i, self.query, self.key, self.value, self.mixed)
-            add_product_(x, self.flat_mixed, layer.output)
-            add_product_(x, self._active(layer), layer.down)
-        logits = product(self._normed(), self.head.t())
+                self.flat_value.add_(layer.values.index_select(0, tokens))
+            self._rotate(layer.qk_gain, rope)
+            mixed = self.attention.attend(i, self.query, self.key, self.value)
+            products.output.add_to(x, mixed)
+            products.down.add_to(x, self._active(products))
+        logits = self.head_product.of(self._normed())
         return logits if self.cap is None else logits.tanh_().mul_(self.cap)
 
-    def _active(self, layer: Layer) -> Tensor:
+    def _active(self, products: Products) -> Tensor:
         """What a layer's MLP makes of the stream before it is multiplied by `down`, (B, hidden)."""
-        up = product_near(self._normed(), layer.up, self.up)
+        up = products.up.of(self._normed())
         if self.settings.activation != "swiglu":
             return up.relu_().square_()
-        gate = self.gate
-        open = self.open
-        if up is not self.up:
-            gate, open = up.chunk(2, 1)
+        gate, open = up.chunk(2, 1)
         return F.silu(gate).mul_(open)
 
     def _embedded(self, tokens: Tensor) -> Tensor:
@@ -254,7 +266,7 @@ class FoldedStepper:
     def _rotate(self, gain: Tensor | None, rope: Tensor) -> None:
         """Norms queries and keys, turns them and scales them: `qkv` -> `query`, `key`."""
         if self.settings.qk_norm:
-            length = torch.linalg.vector_norm(self.qk, 2, 2, True, out=self.qk_length)
+            length = torch.linalg.vector_norm(self.qk, 2, 3, True, out=self.qk_length)
             torch.hypot(length, self.head_eps, out=length)
             torch.div(self.qk, length, out=self.normed_qk)
             if gain is not None:
