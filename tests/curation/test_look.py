@@ -6,10 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 from corpora import write_files
 from test_build import recipe
+from test_mix_copies import changed, text
 
 from genwright.core.errors import GenwrightError
 from genwright.curation.build import build
 from genwright.curation.look import built, dropped, trace
+from genwright.curation.settings import Near
 
 
 @pytest.fixture
@@ -86,3 +88,42 @@ def test_numbers_add_up(corpus):
         int(n.replace(",", "")) for n in re.findall(r"^  \S.*?  +([\d,]+)  ", str(found), re.M)
     ]
     assert counts["documents"] == sum(shown)
+
+
+def with_copies(tmp_path, *texts, **given):
+    (tmp_path / "raw").mkdir()
+    for number, words in enumerate(texts):
+        (tmp_path / "raw" / f"{number}.txt").write_text(words + "\n")
+    own = recipe(tmp_path / "raw", deduplicate=Near(similarity=0.7), **given)
+    return build(own, tmp_path / "c", workers=1)[0]
+
+
+def test_of_a_copy_is_said_what_it_resembles(tmp_path):
+    one = text(1)
+    corpus = with_copies(tmp_path, one, changed(one, [30]), one, text(2), filters=[])
+    ids = {row["file"]: row["id"].hex() for _, row in rows_of(corpus)}
+    (near,) = dropped(corpus, "copies.near").documents
+    (exact,) = dropped(corpus, "copies.exact").documents
+    kept = ({"0.txt", "1.txt", "2.txt"} - {near.file, exact.file}).pop()
+    similarity = 51 / 61  # of 56 runs of five words, 5 hold the word that is another
+    name = f"{ids[kept][:12]}  raw/{kept}, line 1"
+    assert near.why == f"similarity {similarity:.3f} to {name}"
+    assert near.why in str(near)
+    assert trace(corpus, near.id).facts["why"] == near.why
+    if exact.file != "1.txt" and kept != "1.txt":
+        assert exact.why == f"equal to {name}"
+
+
+def test_of_a_copy_whose_original_was_dropped_is_said_so(tmp_path):
+    """Two equal near copies of a document that a rule drops: one of them stays."""
+    found = []
+    for seed in range(6):
+        long = text(seed)
+        shorter = " ".join(long.split()[:55])
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        rule = [{"attribute": "toy words", "at_most": 58}]
+        corpus = with_copies(folder, long, shorter, shorter, filters=rule)
+        (copy,) = dropped(corpus, "copies.exact").documents
+        found.append(copy.why.partition(" near copy of ")[0])
+    assert "equal to another" in found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,21 @@ from genwright.core.files import digest
 from genwright.curation.attributes import about_prepared, columns_of, folder_of, needed, values_of
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_in
+from genwright.curation.copies import EXACT, NEAR
 from genwright.curation.mix import counts_of
+from genwright.curation.resembled import Resembled, resembled
 from genwright.curation.store import Shard, read_table
 from genwright.data.selection import MIX, SELECTION
 
+COPIES = (EXACT, NEAR)  # reasons
 SHOWN = 200  # characters of a document, in a list
 SHORTEST = 6  # digits of an id that name a document
 
 
 @dataclass(frozen=True)
 class DroppedDocument:
-    """One document that was dropped. why: the value that broke the rule, with its bound."""
+    """One document that was dropped. why: the value that broke the rule, with its bound; of a copy
+    what it resembles, and how much."""
 
     id: str
     source: str
@@ -104,9 +108,14 @@ def dropped(corpus: Corpus, reason: str = "", n: int = 20) -> Dropped:
         for number, row in zip(numbers.tolist(), rows.tolist(), strict=True):
             chosen.append((number, shard.key, str(row)))
         chosen = heapq.nsmallest(n, chosen)
-    found = [
-        dropped_document(corpus, Shard(corpus.folder, key), int(row)) for _, key, row in chosen
-    ]
+    places = [(key, int(row)) for _, key, row in chosen]
+    originals = resembled(corpus.folder, set(places))
+    found = []
+    for key, row in places:
+        each = dropped_document(corpus, Shard(corpus.folder, key), row)
+        if each.reason in COPIES and (key, row) in originals:
+            each = replace(each, why=_resembles(corpus, each.reason, originals[key, row]))
+        found.append(each)
     return Dropped(found, sum(counted[name] for name in wanted), reason)
 
 
@@ -175,6 +184,18 @@ def _why(corpus: Corpus, shard: Shard, row: int, reason: str, noted: bool = True
     return ""
 
 
+def _resembles(corpus: Corpus, reason: str, original: Resembled) -> str:
+    """What a copy was dropped for. original: what it is a copy of."""
+    columns = ["source", "file", "place"]
+    row = row_of(Shard(corpus.folder, original.shard).documents, original.row, columns)
+    name = f"{original.id.hex()[:12]}  {where(row['source'], row['file'], row['place'])}"
+    if original.is_equal:
+        return f"equal to {name}"
+    if reason == EXACT:  # that one was dropped, and of its equal copies the first stays
+        return f"equal to another near copy of {name}"
+    return f"similarity {original.similarity:.3f} to {name}"
+
+
 def _note(corpus: Corpus, shard: Shard, row: int, rule: Rule) -> str:
     """What is noted of a document beside the attribute of a rule."""
     if not rule.note:
@@ -239,6 +260,9 @@ def trace(corpus: Corpus, word: str) -> Trace:
         "mix": _became(decision),
     }
     why = _why(corpus, shard, row, decision["reason"])
+    if decision["reason"] in COPIES:
+        for original in resembled(corpus.folder, {(shard.key, row)}).values():
+            why = _resembles(corpus, decision["reason"], original)
     if why:
         facts["why"] = why
     attributes = {}
