@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from genwright.core.corpus import RawFile, RuleSet
 from genwright.core.corpus_content import corpus_content
@@ -165,32 +165,53 @@ def dumped(recipe: CorpusRecipe) -> str:
 def read_sources(
     recipe: CorpusRecipe, folder: Path, spread: Map, limit: int | None = None
 ) -> list[Shard]:
-    """The shards of all sources, in order; those that are not there are read. Raises
-    GenwrightError for a source without a raw file."""
-    listed = []
-    jobs: dict[str, dict[str, Any]] = {}
+    """The shards of all sources, in order; those that are not there are read. A raw file that
+    vanishes meanwhile is named as unread. Raises GenwrightError for a source without a raw file,
+    or one whose folder vanishes."""
+    found = [find_files(source, folder, recipe.kind) for source in recipe.sources]
     sets = recipe.rule_sets()
-    for source in recipe.sources:
-        keys = []
-        for job in jobs_of(source, folder, limit, recipe.kind):
-            check_apart(sets, source.name, [path for path, *_ in job["files"]])
-            keys.append(job["key"])
-            if not Shard(folder, job["key"]).documents.is_file():
-                jobs[job["key"]] = job
-        listed.append({"source": source.name, "shards": keys})
-    for _ in spread(WRITE, list(jobs.values())):
-        pass
+    for files in found:
+        check_apart(sets, files.source.name, [file.path for file in files.raw])
+    gone: set[str] = set()
+    while True:
+        listed = []
+        jobs: dict[str, dict[str, Any]] = {}
+        for files in found:
+            keys = []
+            for job in jobs_of(files, folder, limit, recipe.kind, gone):
+                keys.append(job["key"])
+                if not Shard(folder, job["key"]).documents.is_file():
+                    jobs[job["key"]] = job
+            listed.append({"source": files.source.name, "shards": keys})
+        vanished: set[str] = set()
+        for _, paths in spread(WRITE, list(jobs.values())):
+            vanished.update(paths)
+        if not vanished:
+            break
+        for files in found:
+            check_there(files)
+        gone |= vanished  # their shards are read again without them
     write_whole(folder / SOURCES, json_text(listed, indent=1))
     return [Shard(folder, key) for each in listed for key in each["shards"]]
 
 
-def jobs_of(
-    source: Source, folder: Path, limit: int | None, kind_of_corpus: str = ""
-) -> list[dict[str, Any]]:
-    """What makes the shards of one source: raw files in groups that hardly change when a file is
-    added. Raises GenwrightError."""
-    content = corpus_content(kind_of_corpus)
-    raw = of_kind(source.raw, content)
+class SourceFiles(NamedTuple):
+    """The raw files of a source, as they were found. stamps, digests: by path; nothing of a file
+    that cannot be read. roots: the folders that its paths lie in."""
+
+    source: Source
+    raw: list[RawFile]
+    stamps: dict[str, list[int]]
+    digests: dict[str, str]
+    roots: list[str]
+
+
+def find_files(source: Source, folder: Path, kind_of_corpus: str = "") -> SourceFiles:
+    """The raw files of a source. folder: of the corpus, which keeps their digests. Raises
+    GenwrightError."""
+    paths = getattr(source.raw, "path", "")
+    roots = roots_of([paths] if isinstance(paths, str) else paths)
+    raw = of_kind(source.raw, corpus_content(kind_of_corpus))
     # absolute: a worker may stand elsewhere
     found = [file._replace(path=os.path.abspath(file.path)) for file in raw.find()]
     if not found:
@@ -199,31 +220,59 @@ def jobs_of(
             "correct its path, or leave it out",
         )
     stamps = {file.path: stamp_of(file.path) for file in found}
-    paths = getattr(source.raw, "path", "")
-    roots = roots_of([paths] if isinstance(paths, str) else paths)
     contents = digests([file.path for file in found], folder, roots)
+    files = SourceFiles(source, found, stamps, contents, roots)
+    check_there(files)
+    return files
+
+
+def check_there(files: SourceFiles) -> None:
+    """Raises GenwrightError where a folder of a source vanished since its files were found."""
+    for root in files.roots:
+        if not os.path.isdir(root):
+            raise GenwrightError(
+                f"the folder {root} of the source {files.source.name} vanished while it was read",
+                "bring it back, or leave the source out",
+            )
+
+
+def jobs_of(
+    files: SourceFiles,
+    folder: Path,
+    limit: int | None,
+    kind_of_corpus: str = "",
+    gone: Collection[str] = (),
+) -> list[dict[str, Any]]:
+    """What makes the shards of one source: raw files in groups that hardly change when a file is
+    added. gone: paths of those that vanished since they were found."""
+    source = files.source
+    content = corpus_content(kind_of_corpus)
 
     def size(file: RawFile) -> float:
-        stamp = stamps[file.path]
+        stamp = files.stamps[file.path]
         return float(max(stamp[0] if stamp else 0, 1))
 
     settings = source.raw.model_dump(mode="json")
     decisive = {name: value for name, value in settings.items() if name not in NOT_CONTENT}
     if content is not None:
         decisive["content"] = [content.kind, content.version]
+    kind = settings["kind"]
     jobs = []
-    for group in grouped(found, size, lambda file: file.name, UNIT):
-        files = [(file, contents[file.path]) for file in group]
-        kind = settings["kind"]
-        key = key_of(source.name, source.licence, kind, decisive, files, limit)
-        listed = [
-            [file.path, file.name, file.licence, file.date, digest, stamps[file.path]]
-            for file, digest in files
-        ]
+    for group in grouped(files.raw, size, lambda file: file.name, UNIT):
+        keyed = []
+        listed = []
+        for file in group:
+            digest = files.digests[file.path]
+            stamp = files.stamps[file.path]
+            if file.path in gone:
+                digest = ""
+                stamp = []
+            keyed.append((file, digest))
+            listed.append([file.path, file.name, file.licence, file.date, digest, stamp])
         jobs.append(
             {
                 "folder": str(folder),
-                "key": key,
+                "key": key_of(source.name, source.licence, kind, decisive, keyed, limit),
                 "source": source.name,
                 "licence": source.licence,
                 "kind": kind,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from genwright.core.corpus import Document, RawFile, Unread
 from genwright.core.drafts import draft_beside
-from genwright.core.files import check_unchanged, flush, json_text, write_whole
+from genwright.core.files import check_unchanged, flush, json_text, stamp_of, write_whole
 from genwright.curation.settings import raw_source
 from genwright.data.cache import digest_of, writing
 from genwright.data.workers import Work, at_file
@@ -32,6 +33,7 @@ FORMAT = 1  # part of every key: raise it when the same raw files would give oth
 UNIT = 8 << 20  # bytes of raw files in a shard, about
 ROWS = 1000  # of a batch, at most
 BATCH = 8 << 20  # characters of a batch, about
+GONE = "was deleted after it was found"
 LABELS = ("source", "file", "file_digest", "licence", "date", "language")
 SCHEMA = pa.schema(
     [
@@ -96,10 +98,12 @@ def write_shard(
     files: list[list[Any]],
     limit: int | None,
     content: str = "",
-) -> None:
-    """Reads raw files and writes a shard, whole or not at all. files: path, name, licence, date,
-    digest and stamp of each. limit: documents, at most. content: the kind of the corpus. Raises
-    GenwrightError for a file that changed since its digest was taken."""
+) -> list[str]:
+    """Reads raw files and writes a shard, whole or not at all. Gives the paths of files that
+    vanished since their digest was taken: then nothing is written. files: path, name, licence,
+    date, digest and stamp of each; neither digest nor stamp of one that is known to have vanished.
+    limit: documents, at most. content: the kind of the corpus. Raises GenwrightError for a file
+    that changed since its digest was taken."""
     raw = raw_source(kind, settings, content)
     shard = Shard(Path(folder), key)
     unread: list[list[str]] = []
@@ -116,7 +120,11 @@ def write_shard(
                     writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
                     counted["documents"] += len(batch)
                     counted["bytes"] += sum(row["bytes"] for row in batch)
-            check_unchanged({path: stamp for path, *_, stamp in files})
+            stamps = {path: stamp for path, *_, stamp in files}
+            vanished = [path for path, stamp in stamps.items() if stamp and not stamp_of(path)]
+            if vanished:
+                return vanished
+            check_unchanged(stamps)
             flush(draft)
             facts = {
                 "source": source,
@@ -128,6 +136,7 @@ def write_shard(
             write_whole(shard.documents.with_suffix(".json"), json_text(facts))
             draft.replace(shard.documents)
             flush(shard.documents.parent)
+            return []
         finally:
             draft.unlink(missing_ok=True)
 
@@ -136,9 +145,12 @@ def _rows(
     raw: Any, source: str, licence: str, files: Sequence[Sequence[Any]], unread: list[list[str]]
 ) -> Iterator[dict[str, Any]]:
     """The rows of raw files; what cannot be read is added to `unread`."""
-    for number, (path, name, known, date, digest, _) in enumerate(files):
+    for number, (path, name, known, date, digest, stamp) in enumerate(files):
         at_file(number)
-        for found in raw.read(RawFile(path, name, known, date)):
+        if not stamp and not os.path.lexists(path):
+            unread.append([name, "", GONE])
+            continue
+        for found in _documents(raw, RawFile(path, name, known, date)):
             if isinstance(found, Unread):
                 unread.append([name, found.place, found.what])
                 continue
@@ -146,6 +158,16 @@ def _rows(
                 licence=found.licence or known or licence, date=found.date or date
             )
             yield _row(found, source, name, digest)
+
+
+def _documents(raw: Any, file: RawFile) -> Iterator[Document | Unread]:
+    """What a source finds in a file, up to where the file vanishes."""
+    try:
+        yield from raw.read(file)
+    except FileNotFoundError:
+        if os.path.lexists(file.path):
+            raise
+        yield Unread("", GONE)
 
 
 def _row(document: Document, source: str, file: str, file_digest: str) -> dict[str, Any]:
