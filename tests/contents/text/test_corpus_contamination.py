@@ -119,12 +119,12 @@ def test_the_longest_run_is_quoted_with_its_evaluation_text(tmp_path):
     assert notes == [f'20 words, "{quoted}", as in gsm.jsonl, row 1 (from 0)', ""]
     folder = tmp_path / "evals"
     # row 0 has 17 words, row 1 has 24
-    assert about == [f"{folder}: 17 different n-grams of 13 words in 2 evaluation texts of 1 files"]
+    assert about == [f"{folder}: 17 different n-grams of 13 words in 2 evaluation texts of 1 file"]
 
 
 def test_texts_that_are_too_short_are_counted(tmp_path):
     _, _, about = measured(tmp_path, {"a.txt": QUESTION, "b.txt": "yes"}, [], 13)
-    assert about[0].endswith("; 1 texts have fewer words, and are not looked for")
+    assert about[0].endswith("; not looked for are 1 text of fewer words")
 
 
 def test_all_ways_to_store_texts_are_read(tmp_path):

@@ -52,6 +52,7 @@ from genwright.core.corpus import (
 )
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import Settings
+from genwright.data.tables import counted
 
 FORMAT = 1  # raise it when the same texts would give other n-grams
 SOURCE = "n-grams of 13 words: Brown et al. 2020, arXiv 2005.14165, appendix C"
@@ -174,10 +175,10 @@ class EvaluationGrams:
         (folder / FILES).write_text(json.dumps(names), encoding="utf-8")
         about = (
             f"{self.texts.path}: {len(grams):,} different n-grams of {self.words} words in"
-            f" {len(places):,} evaluation texts of {len(names):,} files"
+            f" {counted(len(places), 'evaluation text')} of {counted(len(names), 'file')}"
         )
         if short:
-            about += f"; {short:,} texts have fewer words, and are not looked for"
+            about += f"; not looked for are {counted(short, 'text')} of fewer words"
         return [about]
 
     def read(self, folder: Path) -> Compute:

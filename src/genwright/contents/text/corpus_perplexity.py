@@ -269,9 +269,18 @@ def perplexity(settings: Perplexity) -> RuleSet:
         f"{name}-{settings.measure}",
         settings.at_least,
         settings.at_most,
-        detail=f"neither too unlikely nor too likely for {settings.run}",
+        detail=f"{_demand(settings)} for {settings.run}",
     )
     return RuleSet("perplexity", (rule,), (name,), SOURCE)
+
+
+def _demand(settings: Perplexity) -> str:
+    """What a document must be, in words."""
+    if settings.at_least is None:
+        return "likely enough"
+    if settings.at_most is None:
+        return "not too likely"
+    return "likely enough and not too likely"
 
 
 add_rules("text", RuleSet("perplexity", (), (), SOURCE, settings=Perplexity, make=perplexity))

@@ -14,8 +14,8 @@ folders alone say: a classifier learns whatever tells them apart, their subjects
 2. Of each document: the probability, as if both kinds were as frequent. Its first WORDS words are
    looked at, as in training.
 
-Memory while it learns: some 40 bytes for each different word and pair of words of each text, at
-most 1.6 GB; time: a minute at most, mostly seconds. Measured: 10 MB/s and core afterwards.
+Memory while it learns: some 60 bytes for each different word and pair of words of each text, 1.2 GB
+at most; time: mostly seconds. Measured: 5 MB/s and core afterwards, on a machine that was busy.
 
 Worker processes import this module: it must not import torch.
 """
@@ -59,7 +59,7 @@ from genwright.core.registry import Settings
 FORMAT = 1  # raise it when the same texts would give another classifier
 SOURCE = "a classifier of good and bad texts, as Li et al. 2024, arXiv 2406.11794, have one"
 LEAST = 50  # different texts of a folder that are needed
-MOST = 10_000  # that are learned from
+MOST = 5_000  # that are learned from
 WORDS = 1000  # of a text that are looked at
 HELD_OUT = 5  # one text of so many
 WEIGHTS = "weights.npy"  # (buckets,) float32
