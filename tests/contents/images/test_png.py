@@ -165,7 +165,7 @@ def test_very_long_pictures_are_refused(tmp_path):
 def test_large_pictures_are_taken_in_bands(tmp_path, monkeypatch):
     values = np.random.default_rng(0).integers(0, 256, (40, 30, 4), np.uint8)
     whole = square(Image.fromarray(values), 7, 3, "red", "pad")
-    monkeypatch.setattr(pictures, "_BAND", 100)
+    monkeypatch.setattr(pictures, "BAND", 100)
     assert np.array_equal(square(Image.fromarray(values), 7, 3, "red", "pad"), whole)
 
 
