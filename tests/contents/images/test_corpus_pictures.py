@@ -1,8 +1,10 @@
 """Corpora of pictures: read, measured, compared, mixed, shown, trained on."""
 
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -417,3 +419,23 @@ def test_a_run_trains_on_a_corpus(mixed, tmp_path, monkeypatch):
     )
     run = genwright.train(written, run=tmp_path / "run", quiet=True, **{"data.path": str(mixed)})
     assert run.dataset().summary["train"]["examples"] > 20
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WebP", "TIFF", "BMP", "PPM"])
+def test_the_format_is_named(format):
+    name = "PNM" if format == "PPM" else format
+    data = png(scene(0), format=format)
+    assert corpus_pictures.in_words(data) == f"64 x 64 pixels, {name}"
+    assert "data:image/png;base64," in corpus_pictures.shown(data)
+
+
+def test_damaged_texts_in_a_picture_do_no_harm():
+    """A chunk of text that unpacks to more than Pillow takes."""
+    data = png(scene(0))
+    payload = b"note\0\0" + zlib.compress(bytes(80 << 20))
+    chunk = b"zTXt" + payload
+    whole = struct.pack(">I", len(payload)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    data = data[:33] + whole + data[33:]  # behind the header
+    (document,) = corpus_pictures.documents("a.png", data)
+    assert corpus_pictures.in_words(document.data) == "64 x 64 pixels, PNG"
+    assert "data:image/png;base64," in corpus_pictures.shown(document.data)

@@ -9,21 +9,27 @@ Worker processes import this module: it must not import torch.
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
-
 from genwright.contents.images.corpus_measures import KIND
 from genwright.contents.images.fingerprint import fingerprints
-from genwright.contents.images.pictures import SUFFIXES, TGA, BadPicture, read_bytes
+from genwright.contents.images.pictures import SUFFIXES, TGA, BadPicture, Picture, read_bytes
 from genwright.contents.images.source_pictures import UNREAD
 from genwright.core.corpus import Document, Unread
 from genwright.core.corpus_content import ByFingerprints, CorpusContent, add_corpus_content
 
 LARGEST = 64 << 20  # bytes of a file
+FORMATS = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8": "JPEG",
+    b"GIF8": "GIF",
+    b"RIFF": "WebP",
+    b"II*": "TIFF",
+    b"MM\0*": "TIFF",
+    b"BM": "BMP",
+    b"P": "PNM",
+}
 ON_PAGE = 96  # pixels of the longer side of a picture on a page
 
 
@@ -51,15 +57,28 @@ def documents(name: str, data: bytes) -> Iterator[Document | Unread]:
 
 def in_words(data: bytes) -> str:
     """The size and the format of a picture."""
-    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
-        return f"{image.width:,} x {image.height:,} pixels, {image.format}"
+    return _described(read_bytes(data), data)
 
 
 def shown(data: bytes) -> str:
     """A thumbnail as HTML, through the view of pictures."""
     from genwright.contents.images.thumbnail import thumbnail
 
-    return thumbnail(read_bytes(data), in_words(data), ON_PAGE)
+    picture = read_bytes(data)
+    return thumbnail(picture, _described(picture, data), ON_PAGE)
+
+
+def _described(picture: Picture, data: bytes) -> str:
+    height, width = picture.values.shape[:2]
+    return f"{width:,} x {height:,} pixels, {_format_of(data)}"
+
+
+def _format_of(data: bytes) -> str:
+    """The name of a format, by the first bytes of a file that was read."""
+    for beginning, name in FORMATS.items():
+        if data.startswith(beginning):
+            return name
+    return "another format"
 
 
 CONTENT = CorpusContent(
