@@ -187,7 +187,7 @@ def recipe(**near):
 
 
 def test_a_distance_is_a_similarity():
-    assert recipe().deduplicate.similarity == 1 - 6 / BITS
+    assert recipe().deduplicate.similarity == 1 - 4 / BITS
     assert recipe(distance=3).deduplicate.similarity == 1 - 3 / BITS
     assert recipe(similarity=0.95).deduplicate.similarity == 0.95
 

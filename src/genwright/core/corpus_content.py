@@ -63,12 +63,12 @@ class ByFingerprints:
 
     of: the data of documents -> their fingerprints, a pure function of each document alone.
     distance: bits in which near copies differ at most, where a recipe does not say it. alike: what
-    similar documents have, for a person, before "in at most 6 of 64 bits". version: raise it when
+    similar documents have, for a person, before "in at most 4 of 64 bits". version: raise it when
     the same document would get another fingerprint."""
 
     of: Callable[[Sequence[Any]], Fingerprints]
     alike: str
-    distance: int = 6
+    distance: int = 4
     version: int = 1
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
