@@ -105,7 +105,7 @@ class ByFingerprints:
 class CorpusContent:
     """How corpora are made of a kind of content whose documents are bytes.
 
-    kind: as corpus.yaml says it. thing: one document, for a person ("picture").
+    kind: as corpus.yaml says it. thing: one document, for a person.
     wanted: the path of a file of a folder, or the name of an entry of an archive -> whether it is
         read.
     documents: (name of a file or entry, its bytes) -> its documents, with `Document.data` and their

@@ -6,7 +6,8 @@ than the distance: bits that differ spoil one block each at most, so at least tw
 in both documents. Each pair of blocks is a key (the pigeonhole principle; Manku, Jain, Das Sarma,
 "Detecting near-duplicates for web crawling", WWW 2007). The price: with a distance of 6 each
 document has 28 keys of 16 bits, and of n documents with fingerprints by chance n^2 / 4,700 pairs
-are compared (with 8: 45 keys, n^2 / 320); where equal fingerprints abound, only the first of them is compared with others.
+are compared (with 8: 45 keys, n^2 / 320); where equal fingerprints abound, only the first of them
+is compared with others.
 
 Worker processes import this module: it must not import torch.
 """
