@@ -19,6 +19,7 @@ from pathlib import Path
 
 SERVER = """
 import atexit, gc, json, os, runpy, signal, sys, traceback
+import torch.distributed.fsdp, torch.distributed.tensor  # which ranks need
 import genwright.api
 import genwright.cli
 from genwright.core.registry import PLACES, kinds
