@@ -4,6 +4,7 @@ those that `data dropped` shows, nothing in a text is markup, nothing that was r
 import itertools
 import json
 import re
+import shutil
 from html import unescape
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from corpora import write_files
 from test_build import recipe
 
+import genwright
 from commands import command
 from genwright import api_data
 from genwright.core.corpus import (
@@ -25,14 +27,14 @@ from genwright.core.corpus import (
 from genwright.core.errors import GenwrightError
 from genwright.curation import page_numbers
 from genwright.curation.build import build, open_corpus
-from genwright.curation.look import dropped
+from genwright.curation.look import built, dropped
 from genwright.curation.mix import counts_of
 from genwright.curation.page_copies import count_copies
 from genwright.curation.page_edits import SHOWN, EditKind, count_edits, shown_edit, shown_text
 from genwright.curation.page_numbers import FATES, numbers_of, total
 from genwright.curation.page_parts import in_bytes
 from genwright.curation.page_values import Spread, bins_of
-from genwright.data.selection import selected, selections
+from genwright.data.selection import corpus_of, selected, selections
 from pages import Page
 from rooms_here import needs
 
@@ -292,10 +294,55 @@ def test_a_corpus_without_a_mix_is_refused(tmp_path):
     with pytest.raises(GenwrightError, match="is no corpus"):
         api_data.data_report(tmp_path)
     one_file(tmp_path / "raw", "too short\n")
-    with pytest.raises(GenwrightError, match="is left to train on"):
-        build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
+    build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
+    shutil.rmtree(tmp_path / "c" / "mix")
     with pytest.raises(GenwrightError, match="has no mix yet"):
         api_data.data_report(tmp_path / "c")
+    with pytest.raises(GenwrightError, match="has no mix yet"):
+        corpus_of([str(tmp_path / "c")])
+
+
+NOTHING = {
+    "all dropped": ("too short\n", {}, "1 document, 9 B, from 1 source: 0 to be trained on (0%)"),
+    "none read": ("?\n", {}, "0 documents, 0 B, from 0 sources: 0 to be trained on (0%)"),
+    "budget": ("too short\n", {"mix": {"tokens": 9}}, "0 held out (0%) and 1 dropped (100.0%)"),
+    "held out": (
+        "".join(f"a line of words and {number}\n" for number in range(3)),
+        {"mix": {"held_out": 0.999}, "deduplicate": None},
+        "3 held out (100.0%) and 0 dropped (0%)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOTHING)
+def test_a_corpus_of_which_nothing_is_left_has_a_page(tmp_path, case):
+    words, changes, expected = NOTHING[case]
+    one_file(tmp_path / "raw", words)
+    corpus, _ = build(recipe(tmp_path / "raw", **changes), tmp_path / "c", workers=1)
+    assert f"nothing is left to train on: genwright data report {tmp_path / 'c'}" in str(
+        built(corpus)
+    )
+    seen = text_of(page_of(tmp_path / "c"))
+    assert expected in seen
+    if case == "all dropped":
+        assert "toy.short" in seen
+        assert "too short" in seen
+    if case == "none read":
+        assert "is a question mark" in seen
+    with pytest.raises(GenwrightError, match="nothing of the corpus .* is trained on") as raised:
+        corpus_of([str(tmp_path / "c")])
+    assert f"genwright data report {tmp_path / 'c'}" in raised.value.remedy
+
+
+@needs("text")
+def test_nothing_can_be_trained_on_nothing(tmp_path):
+    one_file(tmp_path / "raw", "too short\n")
+    build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
+    given = {"data.path": str(tmp_path / "c"), "data.cache": str(tmp_path / "cache")}
+    given |= {"data.source": "files", "codec": "bytes"}
+    with pytest.raises(GenwrightError, match="nothing of the corpus .* is trained on"):
+        genwright.train("code", run=tmp_path / "run", quiet=True, **given)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_thousand_reasons_are_all_counted(tmp_path):

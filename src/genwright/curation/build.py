@@ -33,13 +33,12 @@ from genwright.curation.settings import CorpusRecipe, Source, of_kind
 from genwright.curation.store import UNIT, WRITE, Shard, key_of
 from genwright.data.cache import grouped, writing
 from genwright.data.scans import digests, roots_of
+from genwright.data.selection import RECIPE, SOURCES
 from genwright.recipe.refusals import dotted_names
 from genwright.recipe.settings import settings_from
 from genwright.recipe.yaml_text import read_yaml, write_yaml
 
 log = logging.getLogger(__name__)
-RECIPE = "corpus.yaml"
-SOURCES = "sources.json"
 LOCK = ".lock"  # there while a build is at work, or was stopped
 NOT_CONTENT = ("path",)  # settings of a source that say where, and not what
 

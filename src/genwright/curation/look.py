@@ -347,6 +347,12 @@ class Built:
         for reason, count in sorted(counts["dropped"].items(), key=lambda each: -each[1]):
             lines.append(f"  dropped      {count:>10,}  {reason}")
         lines += [f"  filter       {line}" for line in self.prepared]
+        if not kept["train"]:
+            lines.append(
+                f"  nothing is left to train on: genwright data report {self.folder} shows what was"
+                " dropped and why; loosen a rule or mix.held_out in its corpus.yaml, then run"
+                " genwright data mix"
+            )
         if counts["edits"]:
             lines.append(f"  edits        {counts['edits']:>10,}  in documents that are kept")
         if counts["crossing"]:

@@ -82,8 +82,8 @@ def _add(into: dict[str, int], more: Mapping[str, int]) -> None:
 
 
 def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map) -> MixCounts:
-    """Decides on every document of a corpus. Raises GenwrightError for a budget that is more than
-    there is, and where nothing is left."""
+    """Decides on every document of a corpus; it may be that nothing is left. Raises GenwrightError
+    for a budget that is more than there is."""
     key = _key(folder, recipe, shards)
     if (folder / MIX / COUNTS).is_file() and counts_of(folder)["key"] == key:
         return _counts_again(folder)
@@ -98,8 +98,6 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
     counts = MixCounts()
     for part in parts:
         counts.add(part.counts)
-    if not counts.kept["train"]:
-        raise _nothing(counts)
     if recipe.deduplicate is not None:
         counts.crossing = crossing(folder, draft / "list")
     rules = [[rule.reason, rule.detail] for each in recipe.rule_sets() for rule in each.rules]
@@ -229,7 +227,7 @@ def _plain(recipe: CorpusRecipe) -> dict[str, Any]:
 def _scale(settings: Mix, left: float) -> float:
     """By what the weights are multiplied so that the budget is met. left: bytes that are kept,
     times their weights. Raises GenwrightError."""
-    if settings.tokens is None:
+    if settings.tokens is None or left <= 0:
         return 1.0
     wanted = settings.tokens * BYTES_A_TOKEN
     if wanted > left:
@@ -239,16 +237,6 @@ def _scale(settings: Mix, left: float) -> float:
             "ask for fewer, raise weights (2: twice), or add sources",
         )
     return wanted / left
-
-
-def _nothing(counts: MixCounts) -> GenwrightError:
-    """What to say where no document is left to train on."""
-    most = sorted(counts.dropped.items(), key=lambda each: -each[1])[:3]
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in most)
-    return GenwrightError(
-        f"no document of {counts.documents:,} is left to train on ({reasons or 'there is none'})",
-        "see genwright data dropped, and loosen a rule or the share held out",
-    )
 
 
 def counts_of(folder: Path) -> dict[str, Any]:

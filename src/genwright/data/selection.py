@@ -29,6 +29,8 @@ from genwright.data.cache import SPLITS, writing
 
 SELECTION = ".selection"  # suffix
 AT_ONCE = 1 << 10  # rows of a selection that are read at once
+RECIPE = "corpus.yaml"  # files of a corpus: what it is made of
+SOURCES = "sources.json"  # which shards there are
 MIX = "mix"  # folder of a corpus that holds its selections
 DOCUMENTS = b"documents"
 EDITS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64()), ("text", pa.string())]))
@@ -94,18 +96,36 @@ def _edits_column(edits: Sequence[Sequence[Edit]]) -> pa.ListArray:
     return pa.ListArray.from_arrays(ends, structs, type=EDITS)
 
 
+def is_corpus(folder: str) -> bool:
+    """Whether a folder is a corpus that was built, to its end or not."""
+    place = Path(folder).expanduser()
+    if (place / RECIPE).is_file() and (place / SOURCES).is_file():
+        return True
+    return bool(selections(folder))
+
+
 def corpus_of(paths: Sequence[str]) -> str:
     """The corpus that paths of data name; "" where they name none. Raises GenwrightError for one
-    beside other paths."""
-    corpora = [path for path in paths if selections(path)]
+    beside other paths, and for one of which nothing is trained on."""
+    corpora = [path for path in paths if is_corpus(path)]
     if not corpora:
         return ""
+    corpus = corpora[0]
     if len(paths) > 1:
         raise GenwrightError(
-            f"data.path names the corpus {corpora[0]} beside others",
+            f"data.path names the corpus {corpus} beside others",
             "name it alone, or make one corpus of all (genwright data build)",
         )
-    return corpora[0]
+    mixed = Path(corpus).expanduser() / MIX
+    if not mixed.is_dir():
+        raise GenwrightError(f"the corpus {corpus} has no mix yet", "run genwright data mix")
+    if not any((mixed / SPLITS[0]).glob(f"*{SELECTION}")):
+        raise GenwrightError(
+            f"nothing of the corpus {corpus} is trained on",
+            f"genwright data report {corpus} shows what was dropped and why; loosen a rule or"
+            " mix.held_out in its corpus.yaml, then run genwright data mix",
+        )
+    return corpus
 
 
 def nothing_on(side: str) -> GenwrightError:
