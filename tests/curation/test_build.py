@@ -326,3 +326,11 @@ def test_building_needs_no_torch():
     """To import torch takes longer than to build a corpus again that hardly changed."""
     code = "import genwright.api_data, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
+
+
+def test_a_recipe_that_is_changed_has_other_rules(tmp_path):
+    own = recipe(tmp_path)
+    assert own.rule_sets() is own.rule_sets()  # to make them may read a great many files
+    filters = CorpusRecipe(name="x", sources=own.sources).filters
+    assert [rules.name for rules in own.rule_sets()] == ["toy"]
+    assert own.model_copy(update={"filters": filters}).rule_sets() == []

@@ -26,6 +26,7 @@ from genwright.core.files import flush, json_text
 from genwright.curation.settings import Filter, rule_sets
 from genwright.curation.store import Shard, batches_of, read_table
 from genwright.data.cache import publish, writing
+from genwright.data.rows import first_line
 from genwright.data.workers import Work
 
 EDITS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64()), ("text", pa.string())]))
@@ -82,11 +83,18 @@ def about_prepared(folder: Path, group: Attributes) -> list[str]:
 
 
 def _compute(folder: Path, group: Attributes) -> Compute:
-    """What computes a group of attributes. folder: of the corpus."""
-    if group.prepared is not None:
-        return group.prepared.read(folder / PREPARED / folder_of(group))
-    assert group.of is not None
-    return group.of
+    """What computes a group of attributes. folder: of the corpus. Raises GenwrightError where what
+    was prepared is damaged."""
+    if group.prepared is None:
+        assert group.of is not None
+        return group.of
+    place = folder / PREPARED / folder_of(group)
+    try:
+        return group.prepared.read(place)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GenwrightError(
+            f"{place} is damaged ({first_line(error)})", "delete that folder, and build again"
+        ) from error
 
 
 def columns_of(content: str) -> dict[str, tuple[Attributes, Column]]:

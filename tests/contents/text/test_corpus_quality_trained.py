@@ -4,6 +4,7 @@ import ast
 import json
 import math
 import random
+import shutil
 import warnings
 from itertools import product
 from pathlib import Path
@@ -305,6 +306,19 @@ def test_a_bound_changes_without_training_again(sources, monkeypatch):
     monkeypatch.setattr(corpus_classifier, "minimum", None)
     _, counts = build(recipe(sources, at_least=strict), sources / "c", workers=1)
     assert counts.dropped == {"quality.good": 4}
+
+
+@pytest.mark.parametrize("name", ["weights.npy", "classifier.json"])
+def test_a_damaged_classifier_is_refused(sources, name):
+    corpus, _ = build(recipe(sources), sources / "c", workers=1)
+    (file,) = corpus.folder.glob(f"prepared/*/{name}")
+    file.write_bytes(file.read_bytes()[:20])
+    shutil.rmtree(corpus.folder / "attributes")
+    with pytest.raises(GenwrightError, match="prepared/quality-.* is damaged .*; delete that fol"):
+        build(recipe(sources), sources / "c", workers=1)
+    shutil.rmtree(file.parent)
+    _, counts = build(recipe(sources), sources / "c", workers=1)
+    assert counts.dropped == {"quality.good": 2}
 
 
 def test_a_changed_folder_trains_again(sources):
