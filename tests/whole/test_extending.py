@@ -25,7 +25,8 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("dice")
     text = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"^`([\w./]+)`\n```\w+\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    blocks = [block for block in blocks if not block[0].startswith("genwright_mail/")]
+    others = ("genwright_mail/", "genwright_shouting/")  # of corpora
+    blocks = [block for block in blocks if not block[0].startswith(others)]
     assert len(blocks) == 8
     for name, content in blocks:
         path = place / name
