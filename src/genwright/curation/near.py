@@ -51,7 +51,13 @@ from genwright.curation.near_pairs import (
     ranges,
     write_copies,
 )
-from genwright.curation.near_signatures import SIGN, name_of, number_documents, version_of
+from genwright.curation.near_signatures import (
+    FINGERPRINTS,
+    SIGN,
+    name_of,
+    number_documents,
+    version_of,
+)
 from genwright.curation.near_verify import FOUND, SETS, VERIFY, WANTED, mark_needed
 from genwright.curation.settings import Near
 from genwright.data.cache import digest_of
@@ -227,10 +233,19 @@ def _sign(
         if own.is_dir():
             continue
         size += shard.stat().st_size
-        job = {"documents": str(shard), "folder": str(own)}
-        jobs.append(job | {"bands": bands.bands, "rows": bands.rows, "content": content})
+        job: dict[str, Any] = {"documents": str(shard), "folder": str(own), "content": content}
+        job |= {"bands": bands.bands, "rows": bands.rows}
+        jobs.append(job | {"earlier": _earlier(folder, shard.stem, content)})
     run.run(SIGN, jobs, size * 4)  # their text is compressed
     return signed
+
+
+def _earlier(folder: Path, key: str, content: str) -> str:
+    """A folder of a shard with its fingerprints, of a search at another distance; "" for none."""
+    for family in sorted(folder.glob(f"signatures-*-{version_of(content)}")):
+        if (family / key / FINGERPRINTS).is_file():
+            return str(family / key)
+    return ""
 
 
 def _exchange(

@@ -7,6 +7,7 @@ are; then the numbers of all documents.
         identity      (rows, 3) uint64: place of the source in sources.json, the id as two numbers
         content       (rows, 4) uint64: SHA-256 of the content
         fingerprints  (rows,) uint64, of kinds of content that are compared by them
+        known         (rows,) uint8, beside them: 0 where a document has none
         sources.json  the sources of the shard
 
 They are of the shard alone: they stay when other shards come and go. A document has a number: its
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from genwright.core.corpus_content import ByFingerprints, ByShingles
+from genwright.core.corpus_content import ByShingles, Fingerprints
 from genwright.core.files import json_text
 from genwright.curation.minhash import EMPTY, VERSION, Bands, band_keys, signatures
 from genwright.curation.near_kinds import alike_by, column_of, fingerprint_keys
@@ -39,6 +40,7 @@ RUN = 1 << 18  # records of a run; never by the memory there is, for these files
 
 
 FINGERPRINTS = "fingerprints"
+KNOWN = "known"
 
 
 def version_of(content: str) -> str:
@@ -52,9 +54,11 @@ def name_of(bands: Bands, content: str = "") -> str:
     return f"signatures-{bands.bands}x{bands.rows}-{version_of(content)}"
 
 
-def write_signatures(documents: str, folder: str, bands: int, rows: int, content: str = "") -> None:
-    """Writes the folder of one shard. documents: its Parquet file. content: the kind of the
-    corpus."""
+def write_signatures(
+    documents: str, folder: str, bands: int, rows: int, content: str = "", earlier: str = ""
+) -> None:
+    """Writes the folder of one shard. documents: its Parquet file. content: the kind of the corpus.
+    earlier: a folder of the same shard for other bands, whose fingerprints are taken."""
     keep_heap()
     alike = alike_by(content)
     compared = column_of(content)
@@ -78,7 +82,11 @@ def write_signatures(documents: str, folder: str, bands: int, rows: int, content
                     if isinstance(alike, ByShingles):
                         _add_keys(by_band, alike, contents, row, bands, rows)
                     else:
-                        _add_fingerprints(by_band, draft, alike, contents, row, bands)
+                        if earlier:
+                            found = _fingerprints_in(Path(earlier), row, len(contents))
+                        else:
+                            found = alike.of(contents)
+                        _add_fingerprints(by_band, draft, found, row, bands)
                     row += len(contents)
         by_band.close()
         by_content.close()
@@ -95,14 +103,23 @@ def _add_keys(
     writer.add(keys[has_words].reshape(-1), np.repeat(row + has_words, bands))
 
 
+def _fingerprints_in(folder: Path, row: int, count: int) -> Fingerprints:
+    """Those of documents from a row on, which a folder holds."""
+    part = slice(row, row + count)
+    bits = np.array(array_in(folder / FINGERPRINTS)[part])
+    known = np.array(array_in(folder / KNOWN, np.uint8)[part])
+    return Fingerprints(bits, known.astype(bool))
+
+
 def _add_fingerprints(
-    writer: RunWriter, draft: Path, alike: ByFingerprints, contents: list[Any], row: int, bands: int
+    writer: RunWriter, draft: Path, found: Fingerprints, row: int, bands: int
 ) -> None:
     """The fingerprints of some documents, and the keys of those that have one. row: of the
     first."""
-    found = alike.of(contents)
     with open(draft / FINGERPRINTS, "ab") as file:
         found.bits.astype(np.uint64).tofile(file)
+    with open(draft / KNOWN, "ab") as file:
+        found.known.astype(np.uint8).tofile(file)
     keys = fingerprint_keys(found, bands)
     writer.add(keys.reshape(-1), np.repeat(row + np.flatnonzero(found.known), bands))
 

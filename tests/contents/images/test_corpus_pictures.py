@@ -155,6 +155,23 @@ def test_a_recipe_with_bounds_reads_back(folder):
     assert read_corpus_recipe(folder / "corpus.yaml") == given
 
 
+def test_another_distance_decodes_nothing_again(folder, monkeypatch):
+    build(recipe(folder), folder / "mine", workers=1)
+    fresh, _ = build(recipe(folder, deduplicate={"distance": 2}), folder / "fresh", workers=1)
+
+    def fail(*given):
+        raise AssertionError
+
+    monkeypatch.setattr("genwright.contents.images.fingerprint.read_bytes", fail)
+    corpus, _ = build(recipe(folder, deduplicate={"distance": 2}), folder / "mine", workers=1)
+    (family,) = (corpus.folder / "near").glob("signatures-*")
+    found = [path for path in (corpus.folder / "near").rglob("*") if path.is_file()]
+    assert any(family in path.parents for path in found)
+    for path in found:
+        other = fresh.folder / path.relative_to(corpus.folder)
+        assert path.read_bytes() == other.read_bytes()
+
+
 def test_pictures_of_archives(folder):
     with zipfile.ZipFile(folder / "all.zip", "w") as archive:
         archive.writestr("a/1.png", png(scene(1)))
