@@ -105,6 +105,13 @@ def test_how_many_positions_are_newest(drawn, span):
     assert cached_attention._span(drawn) == span
 
 
+def test_room_begins_with_a_cache_line():
+    for size in (5, 300, 2_000_000):
+        room = cached_attention._room(2, size)
+        assert room.shape == (2, size) and room.data_ptr() % 64 == 0
+        room.fill_(1)
+
+
 @pytest.mark.parametrize("sums_of_rows", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
 @torch.inference_mode()

@@ -249,9 +249,14 @@ def _span(drawn: int) -> int:
 
 
 def _room(*shape: int) -> Tensor:
-    """What is not filled yet, float32. NumPy asks the system for it in large pages where there are
-    any; in small ones (torch's way) the first use of each takes a twentieth of a generation."""
-    return torch.from_numpy(np.empty(shape, dtype=np.float32))
+    """What is not filled yet, float32, from the beginning of a cache line on. NumPy asks the system
+    for it in large pages where there are any; in small ones (torch's way) the first use of each
+    takes a twentieth of a generation."""
+    size = math.prod(shape)
+    memory = np.empty(size + _ALIGNED, dtype=np.float32)
+    behind = memory.ctypes.data // memory.itemsize % _ALIGNED  # the beginning of a line
+    first = -behind % _ALIGNED
+    return torch.from_numpy(memory[first : first + size]).view(shape)
 
 
 def _numbers(*shape: int) -> Tensor:
