@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from genwright.core.errors import GenwrightError
-from genwright.data import npy, split, split_blocks
-from genwright.data.split_blocks import Block, held_before_in_blocks, held_keys, held_out_of_blocks
+from genwright.data import npy, split, split_blocks, split_clusters
+from genwright.data.split_blocks import held_before_in_blocks, held_keys, held_out_of_blocks
+from genwright.data.split_clusters import Block
 
 
 @pytest.fixture(params=[3, 1 << 16])
 def at_once(request, monkeypatch):
     monkeypatch.setattr(split_blocks, "AT_ONCE", request.param)
+    monkeypatch.setattr(split_clusters, "AT_ONCE", request.param)
     return request.param
 
 
@@ -105,6 +107,7 @@ def test_a_damaged_record_and_damaged_keys_are_named(tmp_path):
 
 def test_memory_does_not_follow_the_number_of_documents(tmp_path, monkeypatch):
     monkeypatch.setattr(split_blocks, "AT_ONCE", 1 << 13)
+    monkeypatch.setattr(split_clusters, "AT_ONCE", 1 << 13)
 
     def blocks(count):
         for start in range(0, count, 1 << 13):

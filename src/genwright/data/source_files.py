@@ -16,12 +16,8 @@ from genwright.data.own_output import Own, holder, is_report, what_is
 from genwright.data.scans import roots_of
 from genwright.data.settings import DataSettings
 from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
-from genwright.data.split_blocks import (
-    Blocks,
-    Sides,
-    held_before_in_blocks,
-    held_out_of_blocks,
-)
+from genwright.data.split_blocks import Sides, held_before_in_blocks, held_out_of_blocks
+from genwright.data.split_clusters import Blocks
 
 # Of files that are neither text nor rows. A file that is named, or matched by a glob, is read
 # whatever its suffix.

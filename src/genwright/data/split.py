@@ -27,6 +27,7 @@ import numpy as np
 from genwright.core.errors import GenwrightError
 from genwright.core.files import write_whole
 from genwright.data.cache import digest_of, writing
+from genwright.data.npy import mapped
 
 SEED = 0x67656E7772696768  # of the hash that orders clusters; another one would give other sides
 RECORD = np.dtype([("key", "<u8"), ("held", "u1")])
@@ -229,7 +230,7 @@ def _known(
 ) -> np.ndarray:
     """(clusters,) int8: TRAINED, HELD or UNDECIDED, by the keys that are recorded."""
     known = np.full(clusters.max() + 1, UNDECIDED, np.int8)
-    earlier = [record for record in map(_read, records) if len(record)]
+    earlier = [record for record in map(read_record, records) if len(record)]
     if not earlier:
         return known
     recorded = np.concatenate(earlier)
@@ -240,30 +241,26 @@ def _known(
     return known
 
 
-def _read(path: Path) -> np.ndarray:
-    """(keys,) of dtype RECORD; empty where there is no record yet."""
+def read_record(path: Path) -> np.ndarray:
+    """(keys,) of dtype RECORD, mapped; empty where there is no record yet. Raises GenwrightError
+    for a damaged one."""
     try:
-        record = np.load(path, allow_pickle=False)
+        record = mapped(path)
     except FileNotFoundError:
         return np.zeros(0, RECORD)
     except (ValueError, EOFError):
         record = None
     if record is None or record.dtype != RECORD:
-        raise damaged_record(path)
+        what = f"{path}, which says what is held out, is damaged"
+        raise GenwrightError(what, "delete it: what is held out is then decided again")
     return record
-
-
-def damaged_record(path: Path) -> GenwrightError:
-    """What to say of a record that is none."""
-    what = f"{path}, which says what is held out, is damaged"
-    return GenwrightError(what, "delete it: what is held out is then decided again")
 
 
 def _write(path: Path, columns: Sequence[np.ndarray], held: np.ndarray) -> None:
     """Adds the sides of these documents to a record. Keys of documents that are gone stay, for they
     may come back."""
     now = [np.rec.fromarrays([column, held.astype(np.uint8)], dtype=RECORD) for column in columns]
-    record = np.concatenate([*now, _read(path)])
+    record = np.concatenate([*now, read_record(path)])
     _, first = np.unique(record["key"], return_index=True)  # what was decided now goes before
     file = io.BytesIO()
     np.save(file, record[first], allow_pickle=False)

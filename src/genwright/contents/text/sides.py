@@ -17,7 +17,8 @@ from genwright.data.cache import FORMAT, digest_of, writing
 from genwright.data.npy import NpyWriter, blocks_of, mapped
 from genwright.data.readers import kind_of
 from genwright.data.split import keys_of
-from genwright.data.split_blocks import Block, HeldKeys, Sides, held_keys
+from genwright.data.split_blocks import HeldKeys, Sides, held_keys
+from genwright.data.split_clusters import Block
 from genwright.data.workers import Work
 
 AT_ONCE = 1 << 15  # entries that are looked at together
