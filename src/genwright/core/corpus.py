@@ -163,7 +163,8 @@ class RuleSet:
     being meant where nothing is said. settings: in place of options, a class of settings
     (`contamination: {path: evals/}`); a word alone is its first field. make: an option, or such
     settings -> the set as it is then. apart: files and folders that no source may read, such as
-    evaluation sets."""
+    evaluation sets. files: that the option names, of which a corpus keeps copies
+    (`core.kept_files`)."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -174,6 +175,7 @@ class RuleSet:
     make: Callable[[Any], RuleSet] | None = None
     settings: type[Settings] | None = None
     apart: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def add_attributes(content: str, *groups: Attributes) -> None:

@@ -23,6 +23,7 @@ from genwright.core.corpus import Attributes, Column, Compute, RuleSet, attribut
 from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import flush, json_text
+from genwright.core.kept_files import open_kept
 from genwright.curation.settings import Filter, rule_sets
 from genwright.curation.store import Shard, batches_of, read_table
 from genwright.data.cache import publish, writing
@@ -131,6 +132,7 @@ def write_attributes(
     """Computes a group of attributes of a shard, whole or not at all. filters: of the recipe: some
     bring attributes of their own, such as those of a list of words. Raises GenwrightError."""
     shard = Shard(Path(folder), key)
+    open_kept(shard.folder)
     rule_sets(content, [Filter(**each) for each in filters])
     known = attributes_of(content)
     if group not in known:  # they are named by what filters read: a list, a folder, a run

@@ -5,6 +5,7 @@ little more than itself.
     corpora/NAME/corpus.yaml     the recipe
                  sources.json    the shards of each source, in order
                  scans/          digests of raw files
+                 kept/           copies of lists that filters name
                  documents/, attributes/, prepared/, near/, mix/
 """
 
@@ -24,6 +25,7 @@ from genwright.core.corpus_content import corpus_content
 from genwright.core.drafts import delete_left
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, lock, stamp_of, write_whole
+from genwright.core.kept_files import file_of, keep_files, open_kept
 from genwright.curation.attributes import COMPUTE, folder_of, needed, prepare
 from genwright.curation.copies import NEAR_FOLDER
 from genwright.curation.engines import Engine, Map, engine
@@ -73,8 +75,17 @@ def read_corpus_recipe(path: str | Path) -> CorpusRecipe:
         ) from None
     values = read_yaml(text, str(file))
     values.setdefault("name", file.parent.name if file.name == RECIPE else file.stem)
+    open_kept(file.parent)
     recipe: CorpusRecipe = settings_from(CorpusRecipe, values, "", _every_setting)
+    for name in _files_named(recipe):
+        if file_of(name) != Path(name):
+            log.warning("%s is not there: the copy that %s keeps of it is used", name, file.parent)
     return recipe
+
+
+def _files_named(recipe: CorpusRecipe) -> list[str]:
+    """Files that filters name, of which a corpus keeps copies."""
+    return [path for rules in recipe.rule_sets() for path in rules.files]
 
 
 def _every_setting() -> Iterator[str]:
@@ -110,6 +121,7 @@ def build(
     with one_writer(folder), engine(by, workers) as spread:
         with writing(folder):
             write_whole(folder / RECIPE, dumped(recipe))
+            keep_files(folder, _files_named(recipe))
         # before anything is read: what is wrong with what filters name is said at once
         prepare(folder, needed(recipe.kind, recipe.rule_sets()))
         shards = read_sources(recipe, folder, spread, limit)
@@ -142,6 +154,8 @@ def remix(corpus: Corpus, workers: int = 0, by: Engine = "local") -> MixCounts:
     """Decides again on every document, by the recipe as it is now. Attributes that new filters need
     are computed. Raises GenwrightError."""
     with one_writer(corpus.folder), engine(by, workers) as spread:
+        with writing(corpus.folder):
+            keep_files(corpus.folder, _files_named(corpus.recipe))
         measure(corpus, spread)
         find_copies(corpus, spread, workers)
         return mix(corpus.folder, corpus.recipe, corpus.shards, spread)

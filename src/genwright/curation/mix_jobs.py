@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import RuleSet
 from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError
+from genwright.core.kept_files import open_kept
 from genwright.curation.attributes import values_of
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.copies import (
@@ -54,7 +55,8 @@ class _Settings:
     mix: Mix
 
 
-def _recipe(values: Mapping[str, Any]) -> _Settings:
+def _recipe(shard: Shard, values: Mapping[str, Any]) -> _Settings:
+    open_kept(shard.folder)
     filters = [Filter(**each) for each in values["filters"]]
     content = values["kind"]
     return _Settings(content, rule_sets(content, filters), Mix(**values["mix"]))
@@ -65,7 +67,7 @@ def decide(folder: str, key: str, recipe: dict[str, Any], copies: Range) -> list
     everywhere here, of documents that would stay as the kept ones of their copies, and break a
     rule. copies: as of `copies_of`."""
     shard = Shard(Path(folder), key)
-    settings = _recipe(recipe)
+    settings = _recipe(shard, recipe)
     table = read_table(shard.documents, ["id", *_labels_asked(settings)])
     labels = _labels_in(table)
     reasons = broken_rules(shard, settings.content, settings.sets, labels, len(table))
@@ -135,7 +137,7 @@ def drop(
     shard = Shard(Path(folder), key)
     if not _decided(shard).is_file():  # the last mix knew the result
         decide(folder, key, recipe, copies)
-    settings = _recipe(recipe)
+    settings = _recipe(shard, recipe)
     table = read_table(shard.documents, ["bytes", *settings.mix.weights])
     weight = table["bytes"].to_numpy() * weights_of(settings.mix, _labels_in(table))
     reasons = _reasons(shard)
@@ -165,7 +167,7 @@ def select(
     shard = Shard(Path(folder), key)
     if not _decided(shard).is_file():  # the last mix knew the result
         drop(folder, key, recipe, copies, gone)
-    settings = _recipe(recipe)
+    settings = _recipe(shard, recipe)
     columns = dict.fromkeys(["id", "content", "bytes", "source", *settings.mix.weights])
     table = read_table(shard.documents, list(columns))
     place = shard.folder / DRAFT

@@ -55,7 +55,10 @@ def with_bad_words(path: str) -> RuleSet:
     add_attributes("text", attributes)
     rule = Rule("c4.bad-words", attributes.name, at_most=0, detail=f"no word of {path}")
     return replace(
-        RULES, rules=(*RULES.rules, rule), attributes=(*RULES.attributes, attributes.name)
+        RULES,
+        rules=(*RULES.rules, rule),
+        attributes=(*RULES.attributes, attributes.name),
+        files=(path,),
     )
 
 

@@ -26,6 +26,7 @@ import numpy as np
 
 from genwright.core.corpus import Attributes, Column, Rule, RuleSet, add_attributes, add_rules
 from genwright.core.errors import GenwrightError
+from genwright.core.kept_files import file_of
 
 WORD = re.compile(r"\w+")
 
@@ -42,7 +43,7 @@ class WordList:
         """The list of a file. Raises GenwrightError where there is none."""
         remedy = "give a text file of UTF-8 with a word or a phrase on each line"
         try:
-            text = Path(path).read_text(encoding="utf-8-sig")
+            text = file_of(path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as problem:
             raise GenwrightError(f"the list of words {path} cannot be read", remedy) from problem
         entries = {" ".join(line.lower().split()) for line in text.splitlines()}
@@ -129,7 +130,7 @@ def rules_of_list(option: str) -> RuleSet:
     else:
         detail = f"at most {most:.4g} of the words are of {path}"
         rule = Rule(reason, attributes.columns[1].name, at_most=most, detail=detail)
-    return RuleSet("words", (rule,), (attributes.name,), source=path)
+    return RuleSet("words", (rule,), (attributes.name,), source=path, files=(path,))
 
 
 def _path_and_share(option: str) -> tuple[str, float | None]:
@@ -140,7 +141,7 @@ def _path_and_share(option: str) -> tuple[str, float | None]:
         )
     path, _, last = option.strip().rpartition(" ")
     number = re.fullmatch(r"(\d*\.?\d+)(%?)", last)
-    if not path or not number or Path(option.strip()).exists():
+    if not path or not number or file_of(option.strip()).exists():
         return option.strip(), None
     share = float(number[1])
     if number[2]:
