@@ -5,6 +5,7 @@ Worker processes import this module: it must not import torch.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,10 @@ import pyarrow as pa
 def chance(names: np.ndarray, seed: int, use: str) -> np.ndarray:
     """(documents,) numbers in [0, 1) that the documents' own bytes decide, the seed, and what the
     number is for. names: (documents,) uint64, each of bytes that are themselves a digest."""
-    salt = int.from_bytes(f"{seed} {use}".encode()[:32].ljust(8, b"\0"), "little")
+    name = f"{seed} {use}".encode()
+    if len(name) > 8:  # all of it decides
+        name = hashlib.blake2b(name, digest_size=8).digest()
+    salt = int.from_bytes(name, "little")
     with np.errstate(over="ignore"):
         mixed = names ^ np.uint64(salt * 0x9E3779B97F4A7C15 % 2**64)
         # the finaliser of splitmix64 (Steele et al., "Fast splittable pseudorandom number
