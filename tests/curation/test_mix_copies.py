@@ -146,3 +146,14 @@ def test_counts_are_kept(tmp_path):
     listed = pq.read_table(corpus.folder / "mix" / "list" / f"{shard.key}.parquet").to_pylist()
     assert [row["times"] for row in listed].count(1) == 2
     assert pytest.approx(counts.repeated_bytes) == len(one) + len(text(2))
+
+
+def test_a_mix_that_was_killed_while_it_took_its_place_loses_no_side(tmp_path):
+    pairs = [[text(seed), changed(text(seed), [30])] for seed in range(12)]
+    write(tmp_path / "raw", *pairs)
+    _, _, first = mixed(tmp_path, mix={"held_out": 0.5})
+    assert first["train"] and first["held_out"]
+    (tmp_path / "c" / "mix").rename(tmp_path / "c" / "mix.old")  # and the new one is not there
+    _, _, second = mixed(tmp_path, mix={"held_out": 0.5, "seed": 5})
+    assert second == first
+    assert not (tmp_path / "c" / "mix.old").exists()

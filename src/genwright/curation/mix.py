@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, flush, json_text, write_whole
 from genwright.curation.attributes import needed
@@ -44,7 +43,7 @@ from genwright.data.selection import MIX
 from genwright.data.workers import Work, parallel
 
 COUNTS = "counts.json"
-FORMAT = 1  # raise it when the same corpus would be mixed in another way
+FORMAT = 2  # raise it when the same corpus would be mixed in another way
 FEW = 500  # shards that are mixed in this process
 BYTES_A_TOKEN = 4  # about, of English text and a vocabulary of some thousands
 
@@ -84,16 +83,12 @@ def _add(into: dict[str, int], more: Mapping[str, int]) -> None:
 def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map) -> MixCounts:
     """Decides on every document of a corpus; it may be that nothing is left. Raises GenwrightError
     for a budget that is more than there is."""
+    _bring_back(folder / MIX)
     key = _key(folder, recipe, shards)
     if (folder / MIX / COUNTS).is_file() and counts_of(folder)["key"] == key:
         return _counts_again(folder)
     draft = folder / DRAFT
     shutil.rmtree(draft, ignore_errors=True)  # of a mix that was stopped
-    if recipe.mix.tokens is not None and corpus_content(recipe.kind) is not None:
-        raise GenwrightError(
-            f"mix.tokens is a budget of text, and this is a corpus of {recipe.kind}",
-            "leave it out; a weight below 1 takes a share of its documents",
-        )
     parts, scale = _mix_shards(folder, recipe, shards, spread)
     counts = MixCounts()
     for part in parts:
@@ -208,9 +203,21 @@ def _counts_again(folder: Path) -> MixCounts:
     return MixCounts(**{each.name: known[each.name] for each in fields(MixCounts)})
 
 
+def _old(folder: Path) -> Path:
+    """Where a mix stands while a new one is put in its place."""
+    return folder.with_name(f"{folder.name}.old")
+
+
+def _bring_back(folder: Path) -> None:
+    """Puts a mix back that was stopped while another was put in its place: it knows which clusters
+    are held out."""
+    if _old(folder).is_dir() and not folder.exists():
+        _old(folder).rename(folder)
+
+
 def _replace(folder: Path, draft: Path) -> None:
     """Puts a new mix in the place of the old one."""
-    old = folder.with_name(f"{folder.name}.old")
+    old = _old(folder)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
