@@ -264,7 +264,13 @@ def test_a_recipe_reads_back_as_it_was_written(tmp_path):
         ({"filters": [{"attribute": "toy words"}]}, "no bound"),
         ({"filters": [{"toy": "redact"}]}, "has no option 'redact'"),
         ({"sources": [{"kind": "listd", "path": "x"}]}, "'listd'; did you mean 'listed'"),
+        (
+            {"filters": [{"attribute": "toy edits", "at_most": 3}]},
+            "toy edits, which has no numbers",
+        ),
         ({"mix": {"weights": {"colour": {"red": 2}}}}, "mix.weights names 'colour'"),
+        ({"mix": {"weights": {"source": {"raws": 2}}}}, "names 'raws'; did you mean 'raw'"),
+        ({"mix": {"weights": {"source": {"raw": -1}}}}, "mix.weights.source.raw is -1; give 0"),
     ],
 )
 def test_what_is_unknown_is_refused_with_a_remedy(tmp_path, changes, words):

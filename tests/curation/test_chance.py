@@ -12,7 +12,7 @@ def test_all_digits_of_a_seed_and_what_the_number_is_for_decide():
     for seed in (0, 1, 123456789, 123456788, 2**62, 2**62 + 1):
         for use in ("side", "times"):
             numbers = chance(NAMES, seed, use)
-            assert 0 <= numbers.min() and numbers.max() < 1
+            assert numbers.min() >= 0 and numbers.max() < 1
             assert abs(numbers.mean() - 0.5) < 0.05
             seen.add(numbers.tobytes())
     assert len(seen) == 12

@@ -1,13 +1,16 @@
 """What was dropped and where a document comes from, as a person sees it."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from corpora import write_files
 from test_build import recipe
 from test_mix_copies import changed, text
 
+from genwright.core.corpus import Attributes, Column, add_attributes
 from genwright.core.errors import GenwrightError
 from genwright.curation.build import build
 from genwright.curation.look import built, dropped, trace
@@ -64,6 +67,20 @@ def test_a_document_is_traced_to_its_raw_file(corpus, tmp_path):
     number = [each["id"] for s, each in rows_of(corpus) if s == shard].index(row["id"])
     assert trace(corpus, f"train/{shard.key}.selection:{number}") == found
     assert found.attributes["toy words"] == f"{len(row['text'].split())}"
+
+
+def test_a_filter_that_was_added_since_the_mix_is_named(corpus, tmp_path):
+    column = Column("letters", unit="letters")
+    add_attributes("text", Attributes("toy letters", (column,), letters))
+    _, row = rows_of(corpus)[37]
+    added = [{"attribute": "letters", "at_most": 9}]
+    edited = replace(corpus, recipe=recipe(tmp_path / "raw", filters=added))
+    with pytest.raises(GenwrightError, match="no values of toy letters .*run genwright data mix"):
+        trace(edited, row["id"].hex())
+
+
+def letters(texts):
+    return {"letters": np.array(list(map(len, texts)), float)}
 
 
 def test_a_raw_file_that_changed_or_went_is_said(corpus, tmp_path):

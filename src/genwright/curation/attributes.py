@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from genwright.core.corpus import Attributes, Column, Compute, RuleSet, attributes_of
+from genwright.core.corpus import Attributes, Column, Compute, Rule, RuleSet, attributes_of
 from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import flush, json_text
@@ -32,6 +32,7 @@ from genwright.data.workers import Work
 
 EDITS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64()), ("text", pa.string())]))
 TYPES = {"number": pa.float64(), "label": pa.string(), "edits": EDITS, "note": pa.string()}
+_KINDS = {"label": "labels", "edits": "edits", "note": "notes"}  # for a person
 PREPARED = "prepared"  # folder of a corpus
 ABOUT = "about.json"  # what there is to say about what was prepared
 
@@ -43,21 +44,34 @@ def folder_of(group: Attributes) -> str:
 
 def needed(content: str, sets: Iterable[RuleSet]) -> list[Attributes]:
     """The groups whose attributes rules ask for, each once. Raises GenwrightError for an attribute
-    that nobody gives."""
+    that nobody gives, and for bounds of one that is no number."""
     known = attributes_of(content)
-    by_column = {column.name: group for group in known.values() for column in group.columns}
+    columns = columns_of(content)
     found: dict[str, Attributes] = {}
     for each in sets:
         for name in each.attributes:
             found[name] = known[name]
-        for column in (*each.edits, *(rule.attribute for rule in each.rules)):
-            if column not in by_column:
+        for name in (*each.edits, *(rule.attribute for rule in each.rules)):
+            if name not in columns:
                 raise GenwrightError(
-                    f"no attribute of {content} is called {column!r}",
-                    did_you_mean(column, by_column),
+                    f"no attribute of {content} is called {name!r}", did_you_mean(name, columns)
                 )
-            found[by_column[column].name] = by_column[column]
+            group, _ = columns[name]
+            found[group.name] = group
+        for rule in each.rules:
+            _check_bounds(rule, columns[rule.attribute][1])
     return list(found.values())
+
+
+def _check_bounds(rule: Rule, column: Column) -> None:
+    """Raises GenwrightError for bounds of what is no number."""
+    is_bounded = rule.at_least is not None or rule.at_most is not None
+    if is_bounded and column.kind != "number":
+        has = _KINDS[column.kind]
+        raise GenwrightError(
+            f"a filter gives bounds to {column.name}, which has no numbers but {has}",
+            "give bounds to an attribute that is a number",
+        )
 
 
 def prepare(folder: Path, groups: Iterable[Attributes]) -> None:
@@ -107,14 +121,26 @@ def columns_of(content: str) -> dict[str, tuple[Attributes, Column]]:
     return found
 
 
+def file_of(shard: Shard, group: Attributes) -> Path:
+    """The file of a group's values. Raises GenwrightError where they are not computed, as those of
+    a filter that was added or changed since."""
+    path = shard.attributes(folder_of(group))
+    if not path.is_file():
+        raise GenwrightError(
+            f"the corpus has no values of {group.name} for all of its documents",
+            f"run genwright data mix {shard.folder}",
+        )
+    return path
+
+
 def values_of(shard: Shard, content: str, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Attribute -> (documents,) float64, or str objects of labels. names: of attributes that are
-    computed."""
+    """Attribute -> (documents,) float64, or str objects of labels. Raises GenwrightError where they
+    are not computed."""
     known = columns_of(content)
     wanted: dict[Path, list[Column]] = {}
     for name in dict.fromkeys(names):
         group, column = known[name]
-        wanted.setdefault(shard.attributes(folder_of(group)), []).append(column)
+        wanted.setdefault(file_of(shard, group), []).append(column)
     found: dict[str, np.ndarray] = {}
     for path, columns in wanted.items():
         table = read_table(path, [column.name for column in columns])

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 
 from genwright.core.corpus import RuleSet
 from genwright.core.drafts import draft_beside
-from genwright.core.errors import GenwrightError
 from genwright.core.kept_files import open_kept
 from genwright.curation.attributes import values_of
 from genwright.curation.chance import chance, numbers_in
@@ -31,7 +30,7 @@ from genwright.curation.copies import (
     drop_copies,
 )
 from genwright.curation.edits import edits_of
-from genwright.curation.settings import Filter, Mix, rule_sets
+from genwright.curation.settings import LABELS, Filter, Mix, rule_sets
 from genwright.curation.store import Shard, read_table
 from genwright.data.cache import SPLITS, writing
 from genwright.data.selection import SELECTION, write_selection
@@ -43,7 +42,6 @@ DECIDED = "decided"  # folder in it, of reasons
 SIDES = "sides"  # file in it: of each row of the clusters, whether it is held out
 UNWANTED = "mix.weight"  # reason of documents whose weight is 0
 BUDGET = "mix.budget"  # of those that the budget leaves out
-LABELS = ("source", "licence", "language")
 
 
 @dataclass(frozen=True)
@@ -109,12 +107,7 @@ def weights_of(settings: Mix, labels: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _labels_asked(settings: _Settings) -> list[str]:
-    """The labels that weights and rules ask for. Raises GenwrightError for unknown ones."""
-    for label in settings.mix.weights:
-        if label not in LABELS:
-            raise GenwrightError(
-                f"mix.weights names {label!r}", f"it must be one of {', '.join(LABELS)}"
-            )
+    """The labels that weights and rules ask for."""
     of_rules = [rule.otherwise for each in settings.sets for rule in each.rules if rule.otherwise]
     return list(dict.fromkeys([*settings.mix.weights, *of_rules]))
 

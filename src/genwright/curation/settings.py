@@ -28,6 +28,7 @@ from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.registry import Settings, kinds, settings_of
 from genwright.recipe.settings import settings_from
 
+LABELS = ("source", "licence", "language")  # of documents, that weights may name
 OWN = "own"  # beginning of the reasons of a person's own rules
 UNIT_INTERVAL = {"ge": 0, "le": 1}
 
@@ -58,6 +59,21 @@ class Mix(Settings):
     """Share of the bytes that is never trained on: whole clusters of copies."""
     seed: int = Field(0, ge=0, lt=2**63)
     """Which documents are taken where the budget is less than there is."""
+
+    @model_validator(mode="after")
+    def _weighted(self) -> Mix:
+        for label, by_value in self.weights.items():
+            if label not in LABELS:
+                raise GenwrightError(
+                    f"mix.weights names {label!r}", f"it must be one of {', '.join(LABELS)}"
+                )
+            for value, weight in by_value.items():
+                if weight < 0:
+                    raise GenwrightError(
+                        f"mix.weights.{label}.{value} is {weight:g}",
+                        "give 0, to leave such documents out, or more",
+                    )
+        return self
 
 
 class Source(Settings):
@@ -162,8 +178,19 @@ class CorpusRecipe(Settings):
                 raise GenwrightError(
                     f"two sources are called {name!r}", "give each a name of its own: name: WORD"
                 )
+        for name in self.mix.weights.get("source", {}):
+            if name not in names:
+                raise GenwrightError(
+                    f"mix.weights.source names {name!r}", did_you_mean(name, names)
+                )
+        content = corpus_content(self.kind)
+        if self.mix.tokens is not None and content is not None:
+            raise GenwrightError(
+                f"mix.tokens is a budget of text, and this is a corpus of {self.kind}",
+                "leave it out; a weight below 1 takes a share of its documents",
+            )
         for source in self.sources:
-            of_kind(source.raw, corpus_content(self.kind))
+            of_kind(source.raw, content)
         self.rule_sets()
         return self
 
