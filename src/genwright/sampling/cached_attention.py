@@ -146,11 +146,15 @@ class BaggedAttention:
         self.features = _numbers(merged * width)
         self.bounds = _bounds(merged, width)
 
-        newest_keys = _room(depth, merged, width, self.span)
+        # both in one room, which is large enough for large pages
+        of_newest = depth * merged * width * self.span
+        of_settled = (depth + 1) * merged * width * room
+        both = _room(of_newest + of_settled)
+        newest_keys = both[:of_newest].view(depth, merged, width, self.span)
         self.newest_keys = newest_keys.flatten(1, 2).unbind()
         # of each newest position and layer: where its keys (M, D) go
         self.key_columns = [column.unbind() for column in newest_keys.unbind(-1)]
-        self.settled_keys = _room(depth + 1, merged * width * room)
+        self.settled_keys = both[of_newest:].view(depth + 1, merged * width * room)
 
         self.newest_at = prompts * time  # the first row of values that is not of a prompt
         self.settled_at = self.newest_at + merged * self.span
