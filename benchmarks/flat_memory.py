@@ -52,7 +52,7 @@ FILE = 1_000_000  # bytes, about
 WORDS = 20_000  # different ones
 SEED = 5
 COPIES = 0.01  # share of documents that are copies
-EVERY = 0.02  # seconds between two looks at the memory
+EVERY = 0.05  # seconds between two looks at the memory
 BAR = 1.1
 SAMPLES = "4"  # that an evaluation draws
 

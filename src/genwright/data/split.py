@@ -11,7 +11,8 @@ reached.
    side of its cluster if it has one, and only new clusters fill up the share. A cluster with keys
    on both sides (a copy has joined two) is trained on, for a part of it was.
 
-The order depends on the first column alone. A document takes some 32 bytes.
+The order depends on the first column alone. A document takes some 32 bytes; `split_blocks` decides
+the same of more documents than that leaves room for.
 """
 
 import fcntl
