@@ -10,7 +10,7 @@ import pytest
 from genwright.core.corpus import Edit
 from genwright.core.errors import GenwrightError
 from genwright.data import selection
-from genwright.data.selection import selected, write_selection
+from genwright.data.selection import corpus_of, selected, write_selection
 
 
 def write_documents(path, count, group):
@@ -49,3 +49,19 @@ def test_memory_does_not_follow_the_rows(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_a_corpus_of_another_kind_is_refused(tmp_path):
+    write_documents(tmp_path / "d.parquet", 3, 3)
+    (tmp_path / "mix" / "train").mkdir(parents=True)
+    place = tmp_path / "mix" / "train" / "s.selection"
+    write_selection(place, tmp_path / "d.parquet", np.arange(3), np.ones(3, np.int64), {})
+    counts = tmp_path / "mix" / "counts.json"
+    counts.write_text('{"recipe": {"kind": "drawings"}}')
+    assert corpus_of([str(tmp_path)], "drawings") == str(tmp_path)
+    assert corpus_of([str(tmp_path)]) == str(tmp_path)
+    with pytest.raises(GenwrightError, match="is of drawings, and the recipe learns poems"):
+        corpus_of([str(tmp_path)], "poems")
+    counts.write_text("{")
+    with pytest.raises(GenwrightError, match="counts.json is damaged.*genwright data mix"):
+        corpus_of([str(tmp_path)], "poems")

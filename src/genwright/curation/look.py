@@ -123,7 +123,9 @@ def list_of(shard: Shard) -> Path:
     """The file that says what became of a shard's documents. Raises GenwrightError."""
     path = shard.folder / MIX / "list" / f"{shard.key}.parquet"
     if not path.is_file():
-        raise GenwrightError(f"{shard.folder} has no mix yet", "run genwright data mix")
+        raise GenwrightError(
+            f"{shard.folder} has no mix yet", f"run genwright data mix {shard.folder}"
+        )
     return path
 
 

@@ -39,10 +39,9 @@ from genwright.curation.mix_sides import crossing, sides_of
 from genwright.curation.settings import CorpusRecipe, Mix
 from genwright.curation.store import Shard
 from genwright.data.cache import SPLITS, digest_of
-from genwright.data.selection import MIX
+from genwright.data.selection import COUNTS, MIX
 from genwright.data.workers import Work, parallel
 
-COUNTS = "counts.json"
 FORMAT = 2  # raise it when the same corpus would be mixed in another way
 FEW = 500  # shards that are mixed in this process
 BYTES_A_TOKEN = 4  # about, of English text and a vocabulary of some thousands
@@ -250,5 +249,5 @@ def counts_of(folder: Path) -> dict[str, Any]:
     """What the last mix wrote. Raises GenwrightError."""
     path = folder / MIX / COUNTS
     if not path.is_file():
-        raise GenwrightError(f"{folder} has no mix yet", "run genwright data mix")
+        raise GenwrightError(f"{folder} has no mix yet", f"run genwright data mix {folder}")
     return dict(json.loads(path.read_text(encoding="utf-8")))

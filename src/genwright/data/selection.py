@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import Edit, edited
 from genwright.core.drafts import draft_beside
 from genwright.core.errors import GenwrightError
-from genwright.core.files import flush
+from genwright.core.files import flush, read_json
 from genwright.data.cache import SPLITS, writing
 
 SELECTION = ".selection"  # suffix
@@ -32,6 +32,7 @@ AT_ONCE = 1 << 10  # rows of a selection that are read at once
 RECIPE = "corpus.yaml"  # files of a corpus: what it is made of
 SOURCES = "sources.json"  # which shards there are
 MIX = "mix"  # folder of a corpus that holds its selections
+COUNTS = "counts.json"  # file in it: what there is, and what became of it
 DOCUMENTS = b"documents"
 EDITS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64()), ("text", pa.string())]))
 SCHEMA = pa.schema([("row", pa.int64()), ("times", pa.int64()), ("edits", EDITS)])
@@ -104,9 +105,10 @@ def is_corpus(folder: str) -> bool:
     return bool(selections(folder))
 
 
-def corpus_of(paths: Sequence[str]) -> str:
-    """The corpus that paths of data name; "" where they name none. Raises GenwrightError for one
-    beside other paths, and for one of which nothing is trained on."""
+def corpus_of(paths: Sequence[str], kind: str = "") -> str:
+    """The corpus that paths of data name; "" where they name none. kind: of content that is wanted,
+    where only one is. Raises GenwrightError for one beside other paths, for one of another kind,
+    and for one of which nothing is trained on."""
     corpora = [path for path in paths if is_corpus(path)]
     if not corpora:
         return ""
@@ -118,7 +120,15 @@ def corpus_of(paths: Sequence[str]) -> str:
         )
     mixed = Path(corpus).expanduser() / MIX
     if not mixed.is_dir():
-        raise GenwrightError(f"the corpus {corpus} has no mix yet", "run genwright data mix")
+        raise GenwrightError(
+            f"the corpus {corpus} has no mix yet", f"run genwright data mix {corpus}"
+        )
+    own = _kind_of(corpus)
+    if kind and own and own != kind:
+        raise GenwrightError(
+            f"the corpus {corpus} is of {own}, and the recipe learns {kind}",
+            "give a corpus of that kind, or a recipe of another",
+        )
     if not any((mixed / SPLITS[0]).glob(f"*{SELECTION}")):
         raise GenwrightError(
             f"nothing of the corpus {corpus} is trained on",
@@ -126,6 +136,15 @@ def corpus_of(paths: Sequence[str]) -> str:
             " mix.held_out in its corpus.yaml, then run genwright data mix",
         )
     return corpus
+
+
+def _kind_of(corpus: str) -> str:
+    """The kind of content of a corpus; "" where its mix does not say it."""
+    path = Path(corpus).expanduser() / MIX / COUNTS
+    if not path.is_file():
+        return ""
+    counts = read_json(path.read_text(encoding="utf-8"), path, f"run genwright data mix {corpus}")
+    return str(counts.get("recipe", {}).get("kind", ""))
 
 
 def nothing_on(side: str) -> GenwrightError:

@@ -96,7 +96,7 @@ class ImagesData(FilesData, family="data"):
                 "data.stacked is for one npz file of grey pictures",
                 "give data.path=mnist.npz, or leave data.stacked out",
             )
-        corpus = corpus_of(self.paths)
+        corpus = corpus_of(self.paths, "images")
         if self.attributes and (npz or corpus or self.source != "files"):
             raise GenwrightError(
                 "data.attributes is for files of pictures: other sources bring their own",

@@ -82,7 +82,7 @@ class MusicData(FilesData, family="data"):
         GenwrightError."""
         cache = cache_folder(self.cache)
         mark_cache(cache)
-        corpus = corpus_of(self.paths)
+        corpus = corpus_of(self.paths, "music")
         files = source_music.find(self.source, self.paths)
         stamps = {file.path: stamp_of(file.path) for file in files}
         contents = digests(stamps, cache, self.roots)

@@ -118,7 +118,7 @@ class Preparation:
     def _find(self) -> list[SourceFile]:
         mark_cache(self.cache)
         paths = self.settings.paths
-        if not corpus_of(paths):
+        if not corpus_of(paths, "text"):
             self.skipped += map(str, own_output(paths))
         kind, _, name = self.settings.source.partition(":")
         find = settings_of("source", kind, "data.source")

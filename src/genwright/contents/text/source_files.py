@@ -18,7 +18,7 @@ def files(paths: tuple[str, ...], name: str, cache: Path) -> list[SourceFile]:
         raise GenwrightError(
             "data.path is not set", "give a file, a folder or a glob, as in data.path=notes/"
         )
-    corpus = corpus_of(paths)
+    corpus = corpus_of(paths, "text")
     if corpus:
         found = selections(corpus)
         return [SourceFile(str(path), f"{path.parent.name}/{path.name}") for path in found]
