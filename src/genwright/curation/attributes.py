@@ -121,7 +121,7 @@ def columns_of(content: str) -> dict[str, tuple[Attributes, Column]]:
     return found
 
 
-def file_of(shard: Shard, group: Attributes) -> Path:
+def values_file(shard: Shard, group: Attributes) -> Path:
     """The file of a group's values. Raises GenwrightError where they are not computed, as those of
     a filter that was added or changed since."""
     path = shard.attributes(folder_of(group))
@@ -140,7 +140,7 @@ def values_of(shard: Shard, content: str, names: Iterable[str]) -> dict[str, np.
     wanted: dict[Path, list[Column]] = {}
     for name in dict.fromkeys(names):
         group, column = known[name]
-        wanted.setdefault(file_of(shard, group), []).append(column)
+        wanted.setdefault(values_file(shard, group), []).append(column)
     found: dict[str, np.ndarray] = {}
     for path, columns in wanted.items():
         table = read_table(path, [column.name for column in columns])

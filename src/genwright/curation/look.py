@@ -16,7 +16,7 @@ from genwright.core.corpus import Rule
 from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import digest
-from genwright.curation.attributes import about_prepared, columns_of, file_of, needed, values_of
+from genwright.curation.attributes import about_prepared, columns_of, needed, values_file, values_of
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.copies import EXACT, NEAR
@@ -203,7 +203,7 @@ def _note(corpus: Corpus, shard: Shard, row: int, rule: Rule) -> str:
     if not rule.note:
         return ""
     group, _ = columns_of(corpus.recipe.kind)[rule.note]
-    found = row_of(file_of(shard, group), row, [rule.note])
+    found = row_of(values_file(shard, group), row, [rule.note])
     return str(found[rule.note] or "")
 
 
@@ -269,7 +269,7 @@ def trace(corpus: Corpus, word: str) -> Trace:
         facts["why"] = why
     attributes = {}
     for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
-        table = read_table(file_of(shard, group)).slice(row, 1)
+        table = read_table(values_file(shard, group)).slice(row, 1)
         for name, value in table.to_pylist()[0].items():
             attributes[name] = f"{len(value)} edits" if isinstance(value, list) else _written(value)
     return Trace(facts, attributes, in_words(corpus.recipe.kind, known))

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from genwright.core.corpus import Edit
 from genwright.core.progress import track
-from genwright.curation.attributes import file_of, needed
+from genwright.curation.attributes import needed, values_file
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_of
 from genwright.curation.edits import joined
@@ -132,7 +132,7 @@ def edits_in(corpus: Corpus, shard: Shard, row: int) -> list[Edit]:
     for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
         names = [column.name for column in group.columns if column.kind == "edits"]
         if names:
-            values = row_of(file_of(shard, group), row, names)
+            values = row_of(values_file(shard, group), row, names)
             several += [_edits(values[name]) for name in names]
     return [edit for edits in several for edit in edits]
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import Rule
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import track
-from genwright.curation.attributes import columns_of, file_of, needed
+from genwright.curation.attributes import columns_of, needed, values_file
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.look import list_of
@@ -173,7 +173,7 @@ def batches(
         by_path[shard.documents] = list(columns)
     for name in attributes:
         group, _ = columns_of(corpus.recipe.kind)[name]
-        by_path.setdefault(file_of(shard, group), []).append(name)
+        by_path.setdefault(values_file(shard, group), []).append(name)
     files = [pq.ParquetFile(path) for path in by_path]
     try:
         if len({file.metadata.num_rows for file in files}) > 1:
