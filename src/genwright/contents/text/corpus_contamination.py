@@ -51,6 +51,7 @@ from genwright.core.corpus import (
     add_rules,
 )
 from genwright.core.errors import GenwrightError
+from genwright.core.files import json_text
 from genwright.core.registry import Settings
 from genwright.data.tables import counted
 
@@ -172,7 +173,7 @@ class EvaluationGrams:
         np.save(folder / TEXTS, owners, allow_pickle=False)
         np.save(folder / PLACES, np.array(places, np.int64), allow_pickle=False)
         names = [file.name for file in self.texts.files]
-        (folder / FILES).write_text(json.dumps(names), encoding="utf-8")
+        (folder / FILES).write_text(json_text(names), encoding="utf-8")
         about = (
             f"{self.texts.path}: {len(grams):,} different n-grams of {self.words} words in"
             f" {counted(len(places), 'evaluation text')} of {counted(len(names), 'file')}"
