@@ -230,15 +230,17 @@ def test_evaluation_sets_may_not_be_sources(sources, inside, later):
     elif inside != "raw":
         path.mkdir()
         (path / "x.txt").write_text(QUESTION, encoding="utf-8")
-    own = recipe(sources, [{"contamination": str(path)}])
-    with pytest.raises(GenwrightError, match="outside of the sources"):
-        if later:
-            corpus, _ = build(recipe(sources, []), sources / "c", workers=1)
-            text = (corpus.folder / "corpus.yaml").read_text(encoding="utf-8")
-            filters = f"filters: [{{contamination: {path}}}]"
-            (corpus.folder / "corpus.yaml").write_text(text.replace("filters: []", filters))
+    if later:
+        corpus, _ = build(recipe(sources, []), sources / "c", workers=1)
+        text = (corpus.folder / "corpus.yaml").read_text(encoding="utf-8")
+        filters = f"filters: [{{contamination: {path}}}]"
+        (corpus.folder / "corpus.yaml").write_text(text.replace("filters: []", filters))
+        with pytest.raises(GenwrightError, match="outside of the sources"):
             api_data.data_mix(corpus.folder, workers=1)
-        build(own, sources / "d", workers=1)
+    else:
+        own = recipe(sources, [{"contamination": str(path)}])
+        with pytest.raises(GenwrightError, match="outside of the sources"):
+            build(own, sources / "c", workers=1)
 
 
 @pytest.mark.parametrize(
