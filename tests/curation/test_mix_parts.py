@@ -8,9 +8,10 @@ from corpora import write_files
 from test_build import bytes_of, recipe
 from test_mix_copies import changed, text
 
+from genwright.core.errors import GenwrightError
 from genwright.curation import mix as mixing
 from genwright.curation import store
-from genwright.curation.build import build
+from genwright.curation.build import build, open_corpus, remix
 from genwright.curation.settings import Near
 from genwright.data.selection import MIX
 
@@ -75,11 +76,22 @@ def test_a_part_whose_file_is_gone_is_made_again(tmp_path, done):
     before = bytes_of(corpus.folder / MIX)
     lost = corpus.shards[1].key
     (corpus.folder / MIX / "list" / f"{lost}.parquet").unlink()
-    (corpus.folder / MIX / "counts.json").unlink()
     done.clear()
     build(own, tmp_path / "c", workers=1)
     assert shards_of(done) == {lost}
     assert bytes_of(corpus.folder / MIX) == before
+
+
+@pytest.mark.parametrize("name", ["sources.json", "mix/counts.json", "mix/shards.json"])
+def test_a_damaged_file_is_named_with_a_remedy(tmp_path, name):
+    write_files(tmp_path / "raw", 2)
+    own = recipe(tmp_path / "raw")
+    corpus, counts = build(own, tmp_path / "c", workers=1)
+    (corpus.folder / name).write_text("{")
+    with pytest.raises(GenwrightError, match=f"{name} is damaged.*; delete it, and build the corp"):
+        remix(open_corpus(corpus.folder), workers=1)
+    (corpus.folder / name).unlink()
+    assert build(own, tmp_path / "c", workers=1)[1] == counts
 
 
 GIVEN = {"mix": {"held_out": 0.0}, "deduplicate": Near(similarity=0.7)}

@@ -11,7 +11,6 @@ little more than itself.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -24,7 +23,7 @@ from genwright.core.corpus import RawFile, RuleSet
 from genwright.core.corpus_content import corpus_content
 from genwright.core.drafts import delete_left
 from genwright.core.errors import GenwrightError
-from genwright.core.files import json_text, lock, stamp_of, write_whole
+from genwright.core.files import json_text, lock, read_json, stamp_of, write_whole
 from genwright.core.kept_files import file_of, keep_files, open_kept
 from genwright.curation.attributes import COMPUTE, folder_of, needed, prepare
 from genwright.curation.copies import NEAR_FOLDER
@@ -32,7 +31,7 @@ from genwright.curation.engines import Engine, Map, engine
 from genwright.curation.mix import MixCounts, mix
 from genwright.curation.near import near_copies
 from genwright.curation.settings import CorpusRecipe, Source, of_kind
-from genwright.curation.store import UNIT, WRITE, Shard, key_of
+from genwright.curation.store import AGAIN, UNIT, WRITE, Shard, key_of
 from genwright.data.cache import grouped, writing
 from genwright.data.scans import digests, roots_of
 from genwright.data.selection import RECIPE, SOURCES
@@ -101,7 +100,7 @@ def open_corpus(folder: str | Path) -> Corpus:
             f"{folder} is no corpus, or it was never read to its end",
             "make it by genwright data build corpus.yaml",
         )
-    keys = json.loads(listed.read_text(encoding="utf-8"))
+    keys = read_json(listed.read_text(encoding="utf-8"), listed, AGAIN)
     shards = tuple(Shard(folder, key) for each in keys for key in each["shards"])
     return Corpus(folder, read_corpus_recipe(folder), shards)
 

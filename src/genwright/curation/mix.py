@@ -12,7 +12,6 @@ All is decided shard by shard; totals are all that is known of the whole.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.core.errors import GenwrightError
-from genwright.core.files import digest, flush, json_text, write_whole
+from genwright.core.files import digest, flush, json_text, read_json, write_whole
 from genwright.curation.attributes import needed
 from genwright.curation.copies import CLUSTERS, NEAR_FOLDER, Promoted, equal_ones, every_copy
 from genwright.curation.engines import Map
@@ -37,7 +36,7 @@ from genwright.curation.mix_parts import (
 )
 from genwright.curation.mix_sides import crossing, sides_of
 from genwright.curation.settings import CorpusRecipe, Mix
-from genwright.curation.store import Shard
+from genwright.curation.store import AGAIN, Shard
 from genwright.data.cache import SPLITS, digest_of
 from genwright.data.selection import COUNTS, MIX
 from genwright.data.workers import Work, parallel
@@ -85,7 +84,9 @@ def mix(folder: Path, recipe: CorpusRecipe, shards: Sequence[Shard], spread: Map
     _bring_back(folder / MIX)
     key = _key(folder, recipe, shards)
     if (folder / MIX / COUNTS).is_file() and counts_of(folder)["key"] == key:
-        return _counts_again(folder)
+        before = parts_before(folder)
+        if all(shard.key in before for shard in shards):  # none of its files is gone
+            return _counts_again(folder)
     draft = folder / DRAFT
     shutil.rmtree(draft, ignore_errors=True)  # of a mix that was stopped
     parts, scale = _mix_shards(folder, recipe, shards, spread)
@@ -250,4 +251,4 @@ def counts_of(folder: Path) -> dict[str, Any]:
     path = folder / MIX / COUNTS
     if not path.is_file():
         raise GenwrightError(f"{folder} has no mix yet", f"run genwright data mix {folder}")
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return dict(read_json(path.read_text(encoding="utf-8"), path, AGAIN))

@@ -15,7 +15,6 @@ What is the same is taken over as it is: its files become links to the same byte
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -25,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from genwright.core.files import json_text
+from genwright.core.files import json_text, read_json
 from genwright.curation.copies import EveryCopy
-from genwright.curation.store import Shard
+from genwright.curation.store import AGAIN, Shard
 from genwright.data.cache import SPLITS, digest_of
 from genwright.data.selection import MIX, SELECTION
 
@@ -60,7 +59,7 @@ def parts_before(folder: Path) -> dict[str, Part]:
     path = folder / MIX / PARTS
     if not path.is_file():
         return {}
-    listed = json.loads(path.read_text(encoding="utf-8"))
+    listed = read_json(path.read_text(encoding="utf-8"), path, AGAIN)
     found = {}
     for key, values in listed.items():
         part = Part(**values)

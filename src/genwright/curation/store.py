@@ -33,6 +33,7 @@ FORMAT = 1  # part of every key: raise it when the same raw files would give oth
 UNIT = 8 << 20  # bytes of raw files in a shard, about
 ROWS = 1000  # of a batch, at most
 BATCH = 8 << 20  # characters of a batch, about
+AGAIN = "delete it, and build the corpus again"  # remedy for a damaged file of a corpus
 GONE = "was deleted after it was found"
 LABELS = ("source", "file", "file_digest", "licence", "date", "language")
 SCHEMA = pa.schema(
