@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,7 +20,7 @@ from genwright.core.errors import GenwrightError
 from genwright.curation import build as building
 from genwright.curation import engines
 from genwright.curation.attributes import COMPUTE
-from genwright.curation.build import build, open_corpus, read_corpus_recipe
+from genwright.curation.build import build, open_corpus, read_corpus_recipe, remix
 from genwright.curation.mix import counts_of
 from genwright.curation.settings import CorpusRecipe
 from genwright.curation.store import WRITE
@@ -277,6 +278,16 @@ def test_what_is_unknown_is_refused_with_a_remedy(tmp_path, changes, words):
     write_files(tmp_path / "raw", 1)
     with pytest.raises(GenwrightError, match=words):
         build(recipe(tmp_path / "raw", **changes), tmp_path / "c", workers=1)
+
+
+def test_a_mix_of_other_sources_than_were_read_is_refused(tmp_path):
+    write_files(tmp_path / "raw", 1)
+    write_files(tmp_path / "more", 1)
+    corpus, _ = build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
+    both = [{"kind": "listed", "path": str(tmp_path / name)} for name in ("raw", "more")]
+    edited = replace(corpus, recipe=recipe(None, sources=both))
+    with pytest.raises(GenwrightError, match="sources raw, more, and what was read is raw; run ge"):
+        remix(edited, workers=1)
 
 
 def test_an_empty_source_is_refused(tmp_path):

@@ -151,13 +151,30 @@ def one_writer(folder: Path) -> Iterator[None]:
 
 def remix(corpus: Corpus, workers: int = 0, by: Engine = "local") -> MixCounts:
     """Decides again on every document, by the recipe as it is now. Attributes that new filters need
-    are computed. Raises GenwrightError."""
+    are computed. Raises GenwrightError, also where the recipe names other sources than were
+    read."""
+    _check_sources(corpus)
     with one_writer(corpus.folder), engine(by, workers) as spread:
         with writing(corpus.folder):
             keep_files(corpus.folder, _files_named(corpus.recipe))
         measure(corpus, spread)
         find_copies(corpus, spread, workers)
         return mix(corpus.folder, corpus.recipe, corpus.shards, spread)
+
+
+def _check_sources(corpus: Corpus) -> None:
+    """Raises GenwrightError where sources were added to the recipe, or taken out, since it was
+    read."""
+    listed = corpus.folder / SOURCES
+    known = read_json(listed.read_text(encoding="utf-8"), listed, AGAIN)
+    read = [each["source"] for each in known]
+    named = [source.name for source in corpus.recipe.sources]
+    if read != named:
+        raise GenwrightError(
+            f"the recipe of {corpus.folder} names the sources {', '.join(named)}, and what was read"
+            f" is {', '.join(read)}",
+            f"run genwright data build {corpus.folder}",
+        )
 
 
 def dumped(recipe: CorpusRecipe) -> str:
