@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genwright.curation.build import build, open_corpus, read_corpus_recipe, remix
+from genwright.curation.build import (
+    build,
+    default_folder,
+    open_corpus,
+    read_corpus_recipe,
+    remix,
+)
 from genwright.curation.engines import Engine
 from genwright.curation.groups import Clusters, clusters
 from genwright.curation.look import Built, Dropped, Trace, built, dropped, trace
@@ -25,10 +31,10 @@ def data_build(
     recipe: a file like corpus.yaml, or a corpus. corpus: its folder (default corpora/NAME, or the
     corpus that was given). limit: documents of a shard, at most. workers: processes, 0: one a core.
     engine: "local", or "ray" (tasks of Ray). Raises GenwrightError."""
-    settings = read_corpus_recipe(recipe)
-    folder = Path(corpus or Path("corpora") / settings.name)
     if corpus is None and Path(recipe).is_dir():
-        folder = Path(recipe)
+        corpus = recipe
+    settings = read_corpus_recipe(recipe, corpus)
+    folder = Path(corpus or default_folder(settings.name))
     made, _ = build(settings, folder, workers, limit, engine)
     return built(made)
 

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from genwright.core.kept_files import Input
 from genwright.core.registry import Settings, kinds, register
 
 
@@ -163,8 +164,8 @@ class RuleSet:
     being meant where nothing is said. settings: in place of options, a class of settings
     (`contamination: {path: evals/}`); a word alone is its first field. make: an option, or such
     settings -> the set as it is then. apart: files and folders that no source may read, such as
-    evaluation sets. files: that the option names, of which a corpus keeps copies
-    (`core.kept_files`)."""
+    evaluation sets. files: that the option names, of which a corpus keeps copies, and inputs: what
+    else it names, of which a corpus keeps digests (`core.kept_files`)."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -176,6 +177,7 @@ class RuleSet:
     settings: type[Settings] | None = None
     apart: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    inputs: tuple[Input, ...] = ()
 
 
 def add_attributes(content: str, *groups: Attributes) -> None:

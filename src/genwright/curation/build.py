@@ -5,7 +5,7 @@ little more than itself.
     corpora/NAME/corpus.yaml     the recipe
                  sources.json    the shards of each source, in order
                  scans/          digests of raw files
-                 kept/           copies of lists that filters name
+                 kept/           copies of lists that filters name, digests of what else they read
                  documents/, attributes/, prepared/, near/, mix/
 """
 
@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from genwright.core.corpus import RawFile, RuleSet
+from genwright.core.corpus import Attributes, RawFile, RuleSet
 from genwright.core.corpus_content import corpus_content
 from genwright.core.drafts import delete_left
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, lock, read_json, stamp_of, write_whole
-from genwright.core.kept_files import file_of, keep_files, open_kept
+from genwright.core.kept_files import Input, file_of, keep_digests, keep_files, open_kept
 from genwright.curation.attributes import COMPUTE, folder_of, needed, prepare
 from genwright.curation.copies import NEAR_FOLDER
 from genwright.curation.engines import Engine, Map, engine
@@ -61,8 +61,10 @@ class Corpus:
         return found
 
 
-def read_corpus_recipe(path: str | Path) -> CorpusRecipe:
-    """The recipe in a file corpus.yaml, or in a corpus. Raises GenwrightError."""
+def read_corpus_recipe(path: str | Path, corpus: str | Path | None = None) -> CorpusRecipe:
+    """The recipe in a file corpus.yaml, or in a corpus. Where files that its filters name are gone,
+    what a corpus keeps of them is used, and a note says so. corpus: which one (default: the one
+    that the file is of, else corpora/NAME). Raises GenwrightError."""
     file = Path(path)
     if file.is_dir():
         file = file / RECIPE
@@ -74,12 +76,28 @@ def read_corpus_recipe(path: str | Path) -> CorpusRecipe:
         ) from None
     values = read_yaml(text, str(file))
     values.setdefault("name", file.parent.name if file.name == RECIPE else file.stem)
-    open_kept(file.parent)
+    if corpus is None and (Path(path).is_dir() or (file.parent / SOURCES).is_file()):
+        corpus = file.parent
+    folder = Path(corpus or default_folder(str(values["name"])))
+    open_kept(folder)
     recipe: CorpusRecipe = settings_from(CorpusRecipe, values, "", _every_setting)
     for name in _files_named(recipe):
         if file_of(name) != Path(name):
-            log.warning("%s is not there: the copy that %s keeps of it is used", name, file.parent)
+            log.warning("%s is not there: the copy that %s keeps of it is used", name, folder)
+    for each in _inputs_of(recipe):
+        if each.is_gone:
+            log.warning("%s is not there: what %s holds of it is used", each.path, folder)
     return recipe
+
+
+def default_folder(name: str) -> Path:
+    """Where a corpus is made, unless its folder is named."""
+    return Path("corpora") / name
+
+
+def _inputs_of(recipe: CorpusRecipe) -> list[Input]:
+    """What filters read, of which a corpus keeps digests."""
+    return [each for rules in recipe.rule_sets() for each in rules.inputs]
 
 
 def _files_named(recipe: CorpusRecipe) -> list[str]:
@@ -122,7 +140,7 @@ def build(
             write_whole(folder / RECIPE, dumped(recipe))
             keep_files(folder, _files_named(recipe))
         # before anything is read: what is wrong with what filters name is said at once
-        prepare(folder, needed(recipe.kind, recipe.rule_sets()))
+        prepare_filters(recipe, folder)
         shards = read_sources(recipe, folder, spread, limit)
         corpus = Corpus(folder, recipe, tuple(shards))
         measure(corpus, spread)
@@ -344,6 +362,16 @@ def find_copies(corpus: Corpus, spread: Map, workers: int) -> None:
     )
 
 
+def prepare_filters(recipe: CorpusRecipe, folder: Path) -> list[Attributes]:
+    """Computes what filters need that is computed once a corpus, and keeps by what it is found
+    again. Gives the groups of attributes that the filters ask for. Raises GenwrightError."""
+    groups = needed(recipe.kind, recipe.rule_sets())
+    prepare(folder, groups)
+    with writing(folder):
+        keep_digests(folder, _inputs_of(recipe))
+    return groups
+
+
 def measure(corpus: Corpus, spread: Map) -> None:
     """Computes the attributes that the filters need, of the shards that have none yet."""
     content = corpus.recipe.kind
@@ -354,9 +382,7 @@ def measure(corpus: Corpus, spread: Map) -> None:
         for shard in corpus.shards:
             facts = shard.facts
             check_apart(sets, facts["source"], [path for _, _, path in facts["files"]])
-    groups = needed(content, sets)
-    prepare(corpus.folder, groups)
-    for group in groups:
+    for group in prepare_filters(corpus.recipe, corpus.folder):
         for shard in corpus.shards:
             if not shard.attributes(folder_of(group)).is_file():
                 jobs.append(

@@ -16,7 +16,7 @@ from genwright.core import registry
 from genwright.core.corpus import attributes_of
 from genwright.core.errors import GenwrightError
 from genwright.curation.attributes import write_attributes
-from genwright.curation.build import build, open_corpus
+from genwright.curation.build import build, open_corpus, remix
 from genwright.curation.look import built, dropped
 from genwright.curation.page import write_page
 from genwright.curation.settings import CorpusRecipe
@@ -223,6 +223,28 @@ def test_deciding_needs_no_torch(run, sources):
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     assert not done.returncode, done.stderr
     assert "perplexity is" in done.stdout
+
+
+def test_a_run_that_is_gone_is_needed_for_new_documents_alone(run, sources):
+    shutil.copytree(run.folder, sources / "copy")
+    given = {"run": str(sources / "copy"), "at_most": 40}
+    corpus, _ = build(recipe(sources, **given), sources / "c", workers=1)
+    shutil.rmtree(sources / "copy")
+    made = sources / "c"
+    assert "raw/odd.txt" in str(dropped(open_corpus(made), "perplexity"))
+    write_page(open_corpus(made), made / "report.html")
+    written = made / "corpus.yaml"
+    written.write_text(written.read_text().replace("at_most: 40", "at_most: 1.0e+09"))
+    assert remix(open_corpus(made), workers=1).dropped == {}
+    again, _ = build(open_corpus(made).recipe, made, workers=1)
+    assert again.shards == corpus.shards
+    (sources / "raw" / "new.txt").write_text("the cat", encoding="utf-8")
+    what = "^the run .*/copy is gone, and not all documents are measured by it yet; bring it back"
+    with pytest.raises(GenwrightError, match=what):
+        build(open_corpus(made).recipe, made, workers=1)
+    shutil.copytree(run.folder, sources / "copy")
+    build(open_corpus(made).recipe, made, workers=1)
+    assert len(list((made / "prepared").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def _note(known: Known, words: Words, own: slice, covered: np.ndarray, grams: np
 
 def contamination(settings: Contamination) -> RuleSet:
     """The set with its evaluation texts, whose attributes it registers, in each process that is to
-    compute them. Raises GenwrightError where they are not there."""
+    compute them. Raises GenwrightError where they are gone, and no corpus keeps their digest."""
     texts = Texts.at(settings.path, settings.field, "filters.contamination.path")
     name = f"contamination-{short_digest(FORMAT, texts.digest, settings.words)}"
     of = f"of words that stand in n-grams of {settings.path}"
@@ -280,7 +280,9 @@ def contamination(settings: Contamination) -> RuleSet:
         detail=f"{most} that stand in {settings.path}, too",
         note=f"{name}-found",
     )
-    return RuleSet("contamination", (rule,), (name,), SOURCE, apart=texts.apart)
+    return RuleSet(
+        "contamination", (rule,), (name,), SOURCE, apart=texts.apart, inputs=(texts.input,)
+    )
 
 
 add_rules(

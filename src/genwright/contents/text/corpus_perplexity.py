@@ -46,6 +46,7 @@ from genwright.core.corpus import (
 )
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, json_text
+from genwright.core.kept_files import Input, kept_digest
 from genwright.core.registry import Settings
 from genwright.training.checkpoint_files import listed_in, named_result
 
@@ -95,6 +96,7 @@ class Judge:
         """FACTS. Raises GenwrightError for a run that gives no probability of a text."""
         from genwright.runs.run import load
 
+        check_there(self.run)
         run = load(self.run, device="cpu")
         check_run(run, self.run)
         facts = {"step": run.step, "weights": run.weights}
@@ -102,10 +104,20 @@ class Judge:
         return [f"{self.run}: step {run.step:,}, {run.weights} weights"]
 
     def read(self, folder: Path) -> Compute:
-        """What measures documents."""
+        """What measures documents. Raises GenwrightError where the run is gone."""
+        check_there(self.run)
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         model = loaded(self.run, self.digest, facts["step"], facts["weights"])
         return partial(likelihoods, model, self.column)
+
+
+def check_there(run: str) -> None:
+    """Raises GenwrightError where a run is gone, of which a corpus knows the digest alone."""
+    if not Path(run).exists():
+        raise GenwrightError(
+            f"the run {run} is gone, and not all documents are measured by it yet",
+            "bring it back, name another run, or leave the filter perplexity out",
+        )
 
 
 def check_run(run: Run, name: str) -> None:
@@ -229,6 +241,15 @@ def batches_of(windows: Sequence[Window], at_once: int) -> Iterator[list[Window]
         yield batch
 
 
+def input_of(run: str) -> Input:
+    """A run that judges; where it is gone, as a corpus knows it. Raises GenwrightError."""
+    how = f"format {FORMAT}"
+    kept = kept_digest(run, how)
+    if kept and not Path(run).exists():
+        return Input(run, how, kept, is_gone=True)
+    return Input(run, how, result_digest(run), is_gone=False)
+
+
 def result_digest(run: str) -> str:
     """Of the weights of a run's result, of its codec and its recipe; without torch. Raises
     GenwrightError where there is no run, or none with a result."""
@@ -252,18 +273,20 @@ def result_digest(run: str) -> str:
 
 def perplexity(settings: Perplexity) -> RuleSet:
     """The set with its run, whose attributes it registers, in each process that is to compute them.
-    Raises GenwrightError where there is no such run, and without a bound."""
+    Raises GenwrightError where there is no such run and no corpus keeps its digest, and without a
+    bound."""
     if settings.at_most is None and settings.at_least is None:
         raise GenwrightError(
             "the filter perplexity has no bound", "give at_most, at_least or both, beside run"
         )
-    found = result_digest(settings.run)
-    name = f"run-{found}"
+    judge = input_of(settings.run)
+    name = f"run-{judge.digest}"
     columns = (
         Column(f"{name}-perplexity", unit="perplexity", detail=f"of a token, under {settings.run}"),
         Column(f"{name}-bits-per-byte", unit="bits/byte", detail=f"under {settings.run}"),
     )
-    add_attributes("text", Attributes(name, columns, prepared=Judge(settings.run, found, name)))
+    prepared = Judge(settings.run, judge.digest, name)
+    add_attributes("text", Attributes(name, columns, prepared=prepared))
     rule = Rule(
         f"perplexity.{Path(settings.run).name or settings.run}",
         f"{name}-{settings.measure}",
@@ -271,7 +294,7 @@ def perplexity(settings: Perplexity) -> RuleSet:
         settings.at_most,
         detail=f"{_demand(settings)} for {settings.run}",
     )
-    return RuleSet("perplexity", (rule,), (name,), SOURCE)
+    return RuleSet("perplexity", (rule,), (name,), SOURCE, inputs=(judge,))
 
 
 def _demand(settings: Perplexity) -> str:

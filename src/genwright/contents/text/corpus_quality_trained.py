@@ -179,7 +179,7 @@ def probabilities(linear: Linear, column: str, texts: Sequence[str]) -> dict[str
 
 def quality(settings: Quality) -> RuleSet:
     """The set with its folders, whose attribute it registers, in each process that is to compute
-    it. Raises GenwrightError where they are not there."""
+    it. Raises GenwrightError where they are gone, and no corpus keeps their digests."""
     good = Texts.at(settings.good, settings.field, "filters.quality.good")
     bad = Texts.at(settings.bad, settings.field, "filters.quality.bad")
     name = f"quality-{short_digest(FORMAT, good.digest, bad.digest)}"
@@ -193,7 +193,7 @@ def quality(settings: Quality) -> RuleSet:
         at_least=settings.at_least,
         detail=f"more like {settings.good} than like {settings.bad}",
     )
-    return RuleSet("quality", (rule,), (name,), SOURCE)
+    return RuleSet("quality", (rule,), (name,), SOURCE, inputs=(good.input, bad.input))
 
 
 add_rules("text", RuleSet("quality", (), (), SOURCE, settings=Quality, make=quality))

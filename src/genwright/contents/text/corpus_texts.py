@@ -2,13 +2,15 @@
 
 A text file is one text; each row of .jsonl, .csv, .tsv and .parquet is one; any may be compressed
 (.gz, .zst). Nothing is passed over: what cannot be read is refused, for a filter that misses some
-of its texts would seem to find less than there is.
+of its texts would seem to find less than there is. Where all of them are gone, and a
+corpus keeps their digest (`core.kept_files`), they are known by it, and cannot be read.
 
 Worker processes import this module: it must not import torch.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from typing import Any, NamedTuple
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import check_unchanged, digest, irregular, stamp_of
+from genwright.core.kept_files import Input, kept_digest
 from genwright.data import readers
 from genwright.data.cache import digest_of
 from genwright.data.encodings import NotText, as_utf8, checked
@@ -40,16 +43,20 @@ class Text(NamedTuple):
 @dataclass(frozen=True)
 class Texts:
     """The texts at a path. field: of rows, which one holds the text; "": all texts of a row,
-    together."""
+    together. kept: where they are gone, their digest, as a corpus keeps it."""
 
     path: str
     field: str
     files: tuple[SourceFile, ...]
+    kept: str = ""
 
     @classmethod
     def at(cls, path: str, field: str, where: str) -> Texts:
         """The texts of a file, a folder or a glob. where: the setting that names it. Raises
-        GenwrightError where there is none."""
+        GenwrightError where there is none, and the open corpus keeps no digest of them."""
+        kept = kept_digest(path, field)
+        if kept and _is_gone(path):
+            return cls(path, field, (), kept)
         files = collect((path,), is_text, where=where)
         if not files:
             raise GenwrightError(f"{where}: {path} holds no file of text", "give another folder")
@@ -74,6 +81,8 @@ class Texts:
     @property
     def digest(self) -> str:
         """Of the files and their names, and of what is read of them. Raises GenwrightError."""
+        if self.kept:
+            return self.kept
         found = []
         for file in self.files:
             try:
@@ -82,13 +91,29 @@ class Texts:
                 raise _unreadable(file, f"cannot be read ({error.strerror})") from None
         return digest_of(self.field, found)
 
+    @property
+    def input(self) -> Input:
+        """What a corpus keeps of them. Raises GenwrightError."""
+        return Input(self.path, self.field, self.digest, bool(self.kept))
+
     def __iter__(self) -> Iterator[Text]:
         """All texts, in order; a file at a time. Raises GenwrightError for what cannot be read, and
         for a file that changes meanwhile."""
+        if self.kept:
+            raise GenwrightError(
+                f"{self.path} is gone, and the corpus does not hold what a filter computes of it",
+                "bring it back, or leave that filter out",
+            )
         for number, file in enumerate(self.files):
             stamp = stamp_of(file.path)
             yield from _texts_of(number, file, self.field)
             check_unchanged({file.path: stamp})
+
+
+def _is_gone(path: str) -> bool:
+    """Whether nothing is at a path, or a glob matches nothing."""
+    given = os.path.expanduser(path)
+    return not any(map(os.path.exists, [given, *glob.glob(given, recursive=True)]))
 
 
 @lru_cache(1 << 16)
