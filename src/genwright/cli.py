@@ -30,6 +30,7 @@ from genwright.command_errors import check_encoding, complaint
 from genwright.command_notes import notes_shown
 from genwright.command_rewards import reward_app
 from genwright.core.errors import GenwrightError
+from genwright.core.open_files import allow_many_files
 from genwright.core.parameters import as_typed
 
 INTERRUPTED = 130  # exit code
@@ -356,6 +357,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Runs a command line and exits. `--debug` may stand anywhere."""
     given = list(sys.argv[1:] if words is None else words)
     debug = "--debug" in given
+    allow_many_files()
     try:
         for word in given:
             check_encoding(word)
