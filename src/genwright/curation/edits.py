@@ -6,7 +6,7 @@ Worker processes import this module: it must not import torch.
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -53,3 +53,28 @@ def joined(several: Sequence[Sequence[Edit]]) -> list[Edit]:
         if is_free and (place == len(found) or edit.stop <= found[place].start):
             found.insert(place, edit)
     return found
+
+
+def bytes_read(shard: Shard, sizes: np.ndarray, edits: Mapping[int, Sequence[Edit]]) -> np.ndarray:
+    """(documents,) int64: the bytes of each document as it is read, with its edits made. sizes:
+    (documents,) bytes as they are stored; edits: as of `edits_of`, of rows that are wanted."""
+    found = sizes.astype(np.int64)
+    if not edits:
+        return found
+    first = 0  # row of the batch
+    for batch in batches_of(shard.documents, ["text"]):
+        texts = batch.column("text")
+        for row in range(first, first + len(batch)):
+            if row in edits:
+                found[row] += _bytes_more(texts[row - first].as_py(), edits[row])
+        first += len(batch)
+    return found
+
+
+def _bytes_more(text: str, edits: Sequence[Edit]) -> int:
+    """By how many bytes a text grows with its edits; negative where it becomes shorter."""
+    more = 0
+    for edit in edits:
+        more += len(edit.text.encode("utf-8", "surrogatepass"))
+        more -= len(text[edit.start : edit.stop].encode("utf-8", "surrogatepass"))
+    return more

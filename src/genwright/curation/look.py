@@ -346,6 +346,11 @@ class Built:
             f"  trained on   {kept['train']:>10,}  {megabytes(size['train'])}",
             f"  held out     {kept['held_out']:>10,}  {megabytes(size['held_out'])}",
         ]
+        read = counts["repeated_bytes"] - size["held_out"]  # what is held out is taken once
+        if read != size["train"]:
+            lines.append(
+                f"  read         {'':>10}  {megabytes(read)} in training, with repetitions"
+            )
         for reason, count in sorted(counts["dropped"].items(), key=lambda each: -each[1]):
             lines.append(f"  dropped      {count:>10,}  {reason}")
         lines += [f"  filter       {line}" for line in self.prepared]

@@ -1,7 +1,7 @@
 """What of a corpus is trained on: rules, copies, weights and a budget decide, last of all, over
 what was computed before. Nothing is computed again when a bound or a weight changes.
 
-    mix/list/KEY.parquet        by document: id, split, times (0: dropped), reason
+    mix/list/KEY.parquet        by document: id, split, times (0: dropped), bytes read, reason
     mix/train/KEY.selection     what is trained on, with its edits (`data/selection.py`)
     mix/held_out/KEY.selection  what is held out
     mix/counts.json             what there is, and what became of it
@@ -41,16 +41,18 @@ from genwright.data.cache import SPLITS, digest_of
 from genwright.data.selection import COUNTS, MIX
 from genwright.data.workers import Work, parallel
 
-FORMAT = 2  # raise it when the same corpus would be mixed in another way
+FORMAT = 3  # raise it when the same corpus would be mixed in another way
 FEW = 500  # shards that are mixed in this process
 BYTES_A_TOKEN = 4  # about, of English text and a vocabulary of some thousands
 
 
 @dataclass
 class MixCounts:
-    """What a mix has of everything. by_source: source -> counts; dropped: reason -> documents.
-    crossing: pairs that were found to be similar, somewhat less than copies are, of which one is
-    held out and the other trained on."""
+    """What a mix has of everything. bytes: of all documents, as they are stored. kept_bytes: of
+    those that are kept, as they are read, with their edits; repeated_bytes: likewise, each as often
+    as it is taken. by_source: source -> counts; dropped: reason -> documents. crossing: pairs that
+    were found to be similar, somewhat less than copies are, of which one is held out and the other
+    trained on."""
 
     documents: int = 0
     bytes: int = 0

@@ -29,7 +29,7 @@ from genwright.curation.copies import (
     copies_of,
     drop_copies,
 )
-from genwright.curation.edits import edits_of
+from genwright.curation.edits import bytes_read, edits_of
 from genwright.curation.settings import LABELS, Filter, Mix, rule_sets
 from genwright.curation.store import Shard, read_table
 from genwright.data.cache import SPLITS, writing
@@ -124,15 +124,19 @@ def _labels_in(table: pa.Table) -> dict[str, np.ndarray]:
 def drop(
     folder: str, key: str, recipe: dict[str, Any], copies: Range, gone: list[str]
 ) -> tuple[float, list[tuple[str, str, float]]]:
-    """Drops the copies of a shard. Gives the bytes of what is left, times their weights, and the
-    near copies that stay because what they resemble does not (`copies.Promoted`). gone: ids of
-    documents that a rule drops, of those that the shard's copies resemble."""
+    """Drops the copies of a shard. Gives the bytes of what is left, as they are read where a budget
+    counts them, times their weights, and the near copies that stay because what they resemble does
+    not (`copies.Promoted`). gone: ids of documents that a rule drops, of those that the shard's
+    copies resemble."""
     shard = Shard(Path(folder), key)
     if not _decided(shard).is_file():  # the last mix knew the result
         decide(folder, key, recipe, copies)
     settings = _recipe(shard, recipe)
     table = read_table(shard.documents, ["bytes", *settings.mix.weights])
-    weight = table["bytes"].to_numpy() * weights_of(settings.mix, _labels_in(table))
+    sizes = table["bytes"].to_numpy()
+    if settings.mix.tokens is not None:  # else nobody asks
+        sizes = bytes_read(shard, sizes, edits_of(shard, settings.content, settings.sets))
+    weight = sizes * weights_of(settings.mix, _labels_in(table))
     reasons = _reasons(shard)
     promoted = []
     if recipe["deduplicate"]:
@@ -179,17 +183,21 @@ def select(
     reasons[(reasons == "") & (times == 0)] = BUDGET
     times[reasons != ""] = 0
     split = np.where(held_out, SPLITS[1], SPLITS[0])
+    edits = edits_of(shard, settings.content, settings.sets)
+    edits = {row: own for row, own in edits.items() if times[row]}
+    sizes = table["bytes"].to_numpy()
+    read = np.where(times > 0, bytes_read(shard, sizes, edits), 0)
     listed = pa.table(
         {
             "row": pa.array(np.arange(len(times)), pa.int64()),
             "id": table["id"],
             "split": pa.array(split.tolist(), pa.string()),
             "times": pa.array(times, pa.int64()),
+            "read": pa.array(read, pa.int64()),
             "reason": pa.array(reasons.tolist(), pa.string()),
         }
     )
     write_table(place / "list" / f"{key}.parquet", listed)
-    edits = edits_of(shard, settings.content, settings.sets)
     for number, name in enumerate(SPLITS):
         taken = np.flatnonzero((times > 0) & (held_out == bool(number)))
         if not len(taken):
@@ -197,8 +205,8 @@ def select(
         path = place / name / f"{key}{SELECTION}"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_selection(path, shard.documents, taken, times[taken], edits, lasting=False)
-    made = sum(len(own) for row, own in edits.items() if times[row])
-    return _counts(labels["source"], table["bytes"].to_numpy(), times, split, reasons, made)
+    made = sum(len(own) for own in edits.values())
+    return _counts(labels["source"], sizes, read, times, split, reasons, made)
 
 
 def _held_out(shard: Shard, copies: Range, content: pa.ChunkedArray, settings: Mix) -> np.ndarray:
@@ -214,12 +222,14 @@ def _held_out(shard: Shard, copies: Range, content: pa.ChunkedArray, settings: M
 def _counts(
     sources: np.ndarray,
     size: np.ndarray,
+    read: np.ndarray,
     times: np.ndarray,
     split: np.ndarray,
     reasons: np.ndarray,
     edits: int,
 ) -> dict[str, Any]:
-    """What `MixCounts.add` takes. sources, size (bytes), ...: (documents,) each."""
+    """What `MixCounts.add` takes. sources, size (bytes that are stored),
+    read (bytes that are read each time, 0 of what is dropped), ...: (documents,) each."""
     kept = times > 0
     by_source: dict[str, dict[str, int]] = {}
     for source in sorted(set(sources.tolist())):
@@ -228,14 +238,14 @@ def _counts(
             "documents": int(own.sum()),
             "bytes": int(size[own].sum()),
             "kept": int((own & kept).sum()),
-            "kept bytes": int(size[own & kept].sum()),
+            "kept bytes": int(read[own].sum()),
         }
     return {
         "documents": len(size),
         "bytes": int(size.sum()),
         "kept": {name: int((kept & (split == name)).sum()) for name in SPLITS},
-        "kept_bytes": {name: int(size[kept & (split == name)].sum()) for name in SPLITS},
-        "repeated_bytes": int((size * times).sum()),
+        "kept_bytes": {name: int(read[split == name].sum()) for name in SPLITS},
+        "repeated_bytes": int((read * times).sum()),
         "edits": edits,
         "dropped": dict(sorted(Counter(reasons[reasons != ""].tolist()).items())),
         "by_source": by_source,

@@ -93,6 +93,7 @@ def _check(corpus: Corpus, numbers: Numbers, edits: Edits, counts: Mapping[str, 
         "documents": total.documents,
         "bytes": total.bytes,
         "kept": {split: numbers.fates[split].documents for split in SPLITS},
+        "kept_bytes": numbers.read,
         "dropped": {reason: count.documents for reason, count in numbers.reasons.items()},
         "edits": sum(edits.kinds.values()),
     }
@@ -172,8 +173,8 @@ def _head(corpus: Corpus, numbers: Numbers, edits: Edits, unread: int) -> str:
     fates = numbers.fates
     tiles = [
         tile(f"{numbers.total.documents:,}", "documents", in_bytes(numbers.total.bytes)),
-        tile(f"{fates[SPLITS[0]].documents:,}", "trained on", in_bytes(fates[SPLITS[0]].bytes)),
-        tile(f"{fates[SPLITS[1]].documents:,}", "held out", in_bytes(fates[SPLITS[1]].bytes)),
+        tile(f"{fates[SPLITS[0]].documents:,}", "trained on", in_bytes(numbers.read[SPLITS[0]])),
+        tile(f"{fates[SPLITS[1]].documents:,}", "held out", in_bytes(numbers.read[SPLITS[1]])),
         tile(f"{fates[DROPPED].documents:,}", "dropped", in_bytes(fates[DROPPED].bytes)),
     ]
     note = f"With the repetitions of the mix, {in_bytes(numbers.repeated)} are read for training"

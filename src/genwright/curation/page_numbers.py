@@ -33,6 +33,7 @@ DROPPED = "dropped"
 FATES = (*SPLITS, DROPPED)
 DOCUMENT_LABELS = ("source", "licence", "language")
 MEASURED = "measured "  # beginning of the names of attributes beside those of documents
+DECIDED = ("row", "id", "split", "times", "read", "reason")  # columns of the list of a mix
 EXAMPLES = 3  # documents of a reason, by chance
 
 
@@ -68,13 +69,15 @@ class Numbers:
     by: label -> value -> what became of its documents; the labels of documents, and those that
     attributes give. reasons: reason -> documents that were dropped for it. breaking: likewise,
     documents that break the rule, whatever they were dropped for. examples: reason -> places.
-    repeated: bytes that are trained on, with repetitions. spreads, bins: attribute -> its
+    read: split -> bytes of its documents as they are read, with their edits. repeated: bytes that
+    are read for training, with repetitions. spreads, bins: attribute -> its
     values."""
 
     by: dict[str, dict[str, Fates]] = field(default_factory=dict)
     reasons: dict[str, Count] = field(default_factory=dict)
     breaking: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Place]] = field(default_factory=dict)
+    read: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
     repeated: int = 0
     spreads: dict[str, Spread] = field(default_factory=dict)
     bins: dict[str, Bins] = field(default_factory=dict)
@@ -166,9 +169,9 @@ def batches(
     corpus: Corpus, shard: Shard, columns: Sequence[str], attributes: Sequence[str]
 ) -> Iterator[pa.Table]:
     """The rows of a shard, at most ROWS at once: columns of its documents, attributes (their names
-    begin with MEASURED), and what the mix decided (row, id, split, times, reason). Raises
-    GenwrightError where these do not fit together."""
-    by_path = {list_of(shard): ["row", "id", "split", "times", "reason"]}
+    begin with MEASURED), and what the mix decided (DECIDED). Raises GenwrightError where these do
+    not fit together."""
+    by_path = {list_of(shard): list(DECIDED)}
     if columns:
         by_path[shard.documents] = list(columns)
     for name in attributes:
@@ -176,6 +179,12 @@ def batches(
         by_path.setdefault(values_file(shard, group), []).append(name)
     files = [pq.ParquetFile(path) for path in by_path]
     try:
+        if not set(DECIDED) <= set(files[0].schema_arrow.names):
+            raise GenwrightError(
+                f"the mix of {corpus.folder} was made by an earlier version, which did not count"
+                " what is read",
+                f"run genwright data mix {corpus.folder}",
+            )
         if len({file.metadata.num_rows for file in files}) > 1:
             raise GenwrightError(
                 f"the mix of {corpus.folder} is of other documents", "run genwright data mix again"
@@ -221,9 +230,11 @@ def _labels(batch: pa.Table, name: str) -> np.ndarray:
 def _count(found: Numbers, batch: pa.Table) -> None:
     """Adds a batch to the counts."""
     times = batch["times"].to_numpy()
-    sizes = batch["bytes"].to_numpy()
     splits = np.array(batch["split"].to_pylist(), dtype=object)
-    found.repeated += int((times * sizes)[splits == SPLITS[0]].sum())
+    read = batch["read"].to_numpy()
+    for split in SPLITS:
+        found.read[split] += int(read[splits == split].sum())
+    found.repeated += int((times * read)[splits == SPLITS[0]].sum())
     fates = np.where(times > 0, splits, DROPPED)
     table = batch.append_column("fate", pa.array(fates.tolist(), pa.string()))
     for label, values in found.by.items():
