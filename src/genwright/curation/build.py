@@ -256,8 +256,10 @@ class SourceFiles(NamedTuple):
 def find_files(source: Source, folder: Path, kind_of_corpus: str = "") -> SourceFiles:
     """The raw files of a source. folder: of the corpus, which keeps their digests. Raises
     GenwrightError."""
-    paths = getattr(source.raw, "path", "")
-    roots = roots_of([paths] if isinstance(paths, str) else paths)
+    given = getattr(source.raw, "path", "")
+    paths = [given] if isinstance(given, str) else list(given)
+    _check_outside(source, paths, folder)
+    roots = roots_of(paths)
     raw = of_kind(source.raw, corpus_content(kind_of_corpus))
     # absolute: a worker may stand elsewhere
     found = [file._replace(path=os.path.abspath(file.path)) for file in raw.find()]
@@ -271,6 +273,18 @@ def find_files(source: Source, folder: Path, kind_of_corpus: str = "") -> Source
     files = SourceFiles(source, found, stamps, contents, roots)
     check_there(files)
     return files
+
+
+def _check_outside(source: Source, paths: Sequence[str], folder: Path) -> None:
+    """Raises GenwrightError where a source names the folder of its own corpus: what a build writes
+    there would be read by the next one."""
+    for path in paths:
+        if os.path.realpath(os.path.expanduser(path)) == os.path.realpath(folder):
+            raise GenwrightError(
+                f"the source {source.name} reads the folder of its own corpus, {folder}",
+                "name a folder in it that holds the raw files alone, or another folder for the"
+                " corpus with --corpus",
+            )
 
 
 def check_there(files: SourceFiles) -> None:

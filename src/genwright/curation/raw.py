@@ -9,6 +9,7 @@ Worker processes import this module: it must not import torch.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -19,12 +20,15 @@ from genwright.core.errors import GenwrightError
 from genwright.core.files import irregular, stamp_of
 from genwright.data import readers, rows
 from genwright.data.encodings import NotText, as_utf8, checked
+from genwright.data.own_output import Own
 from genwright.data.rows import Record, first_line
 from genwright.data.source_files import SourceFile, collect
 from genwright.data.tables import BadTable, Fault, Table
 
+log = logging.getLogger(__name__)
 MEGABYTE = 1 << 20
 LONGEST = 8  # megabytes of text in a document, about, unless a source says something else
+NAMED = 3  # of what is passed over, in a note
 LISTED = 100  # rows of a file that are named one by one; of more the number is given
 
 Found = Document | Unread
@@ -38,11 +42,18 @@ def found_at(
     path: str | tuple[str, ...], wanted: Callable[[str], bool], what: str
 ) -> list[RawFile]:
     """The files that the path of a source means, and the folders that cannot be listed, which its
-    reader then names. wanted: which files of a folder; what: they hold, in the plural. Raises
-    GenwrightError for a path that is not there, and where there is no file."""
+    reader then names. A note says what this program wrote itself there, which is passed over.
+
+    wanted: which files of a folder; what: they hold, in the plural. Raises GenwrightError for a
+    path that is not there, and where there is no file."""
     paths = (path,) if isinstance(path, str) else path
     closed: list[SourceFile] = []
-    found = collect(paths, wanted, closed=closed, where="the path of a source")
+    own: list[Own] = []
+    found = collect(paths, wanted, closed=closed, where="the path of a source", own=own)
+    if own:
+        named = ", ".join(map(str, own[:NAMED]))
+        more = f" and {len(own) - NAMED:,} more" if len(own) > NAMED else ""
+        log.info("the source %s: %s%s passed over", ", ".join(paths), named, more)
     return raw_files([*found, *closed], what, path)
 
 

@@ -1,10 +1,11 @@
-"""What this program wrote itself, which is no data: runs, prepared data and reports in the folder
-that a person names.
+"""What this program wrote itself, which is no data: runs, prepared data, corpora and reports in the
+folder that a person names.
 
 Without this, `data.path=.` would train on the samples of earlier runs, and a run in its own data
 would change them while it trains, so that it could be neither resumed nor evaluated. A run's folder
-is known by its files (docs/files.md), a cache by its tag (https://bford.info/cachedir), a report by
-its <meta name="generator">. What a person names itself is read whatever it is.
+is known by its files (docs/files.md), and so is that of a corpus; a cache by its tag
+(https://bford.info/cachedir), a report by its <meta name="generator">. What a
+person names itself is read whatever it is.
 """
 
 import os
@@ -15,6 +16,8 @@ from typing import NamedTuple
 
 # two of them make a run
 OF_A_RUN = frozenset(("recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints", ".lock"))
+OF_A_CORPUS = "corpus.yaml"  # with one of these beside it: what was read, or a build at work
+BESIDE_IT = frozenset(("sources.json", ".lock"))
 TAG = "CACHEDIR.TAG"
 SIGNATURE = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -46,10 +49,12 @@ def mark_cache(folder: Path) -> None:
 
 
 def what_is(folder: str, names: Collection[str]) -> str:
-    """ "a run" or "prepared data" for a folder that holds entries of these names; "" for any
-    other."""
+    """ "a run", "a corpus" or "prepared data" for a folder that holds entries of these names; ""
+    for any other."""
     if len(OF_A_RUN.intersection(names)) >= 2:
         return "a run"
+    if OF_A_CORPUS in names and BESIDE_IT.intersection(names):
+        return "a corpus"
     if TAG in names and _head(os.path.join(folder, TAG)).startswith(SIGNATURE):
         return "prepared data"
     return ""

@@ -236,15 +236,17 @@ def collect(
     again: list[str] | None = None,
     closed: list[SourceFile] | None = None,
     where: str = "data.path",
+    own: list[Own] | None = None,
 ) -> list[SourceFile]:
     """Files, globs, and of folders the files whose path is `wanted`; each once, no two of one name.
 
-    again: gets the names of files that links of one folder reach a second time; closed: see `walk`;
-    where: the setting that names the paths. Raises GenwrightError for a path that is not there."""
+    again: gets the names of files that links of one folder reach a second time; closed, own: see
+    `walk`; where: the setting that names the paths. Raises GenwrightError for a path that is not
+    there."""
     found: dict[str, SourceFile] = {}  # real path -> file
     for path in map(os.path.expanduser, paths):
         first: dict[str, SourceFile] = {}
-        for file in _files_at(path, wanted, len(paths) > 1, closed, where):
+        for file in _files_at(path, wanted, len(paths) > 1, closed, where, own):
             real = os.path.realpath(file.path)
             if real not in first:
                 first[real] = file
@@ -260,17 +262,20 @@ def _files_at(
     several: bool,
     closed: list[SourceFile] | None,
     where: str,
+    own: list[Own] | None,
 ) -> list[SourceFile]:
     """The files that one path means. several: it is one of several, of which two may be folders
     that hold files of one name: those are named with their folder."""
     if os.path.isdir(path):
-        files = [file for file in walk(path, closed=closed) if wanted(file.path)]
+        files = [file for file in walk(path, own=own, closed=closed) if wanted(file.path)]
         if not several:
             return files
         above = os.path.basename(os.path.abspath(path))
         return [source_file(file.path, f"{above}/{file.name}") for file in files]
     if os.path.exists(path):
         return [source_file(path, os.path.basename(path))]
+    if own is not None:
+        own += _own_in_glob(path)
     return _matches(path, where)
 
 
