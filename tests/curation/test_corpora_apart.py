@@ -56,3 +56,58 @@ def test_a_source_that_is_the_folder_of_its_corpus_is_refused(tmp_path):
     with pytest.raises(GenwrightError, match="reads the folder of its own corpus") as refused:
         api_data.build(recipe(tmp_path / "c"), tmp_path / "c", workers=1)
     assert "--corpus" in refused.value.remedy
+
+
+def written(path, name="mine", filters="", comment=""):
+    raw = path.parent / "raw"
+    path.write_text(
+        f"{comment}name: {name}\nsources: [{{kind: files, path: {raw}}}]\nfilters: [{filters}]\n"
+    )
+    return path
+
+
+def test_a_recipe_of_another_corpus_is_refused(tmp_path):
+    write_files(tmp_path / "raw", 1)
+    folder = tmp_path / "corpora" / "mine"
+    api_data.data_build(written(tmp_path / "corpus.yaml"), corpus=folder, workers=1)
+    before = (folder / "corpus.yaml").read_bytes()
+    other = written(tmp_path / "corpus2.yaml", name="other")
+    with pytest.raises(GenwrightError, match="mine holds the corpus 'mine'.*'other'") as refused:
+        api_data.data_build(other, corpus=folder, workers=1)
+    assert f"--corpus, or bring that corpus up to date by genwright data build {folder}" in str(
+        refused.value.remedy
+    )
+    assert (folder / "corpus.yaml").read_bytes() == before
+
+
+def test_edits_that_a_given_recipe_replaces_are_noted(tmp_path, caplog):
+    write_files(tmp_path / "raw", 1)
+    folder = tmp_path / "corpora" / "mine"
+    given = written(tmp_path / "corpus.yaml")
+    api_data.data_build(given, corpus=folder, workers=1)
+    written(given, filters="gopher")  # the usual way: its own file, edited
+    api_data.data_build(given, corpus=folder, workers=1)
+    assert "was edited" not in caplog.text
+    kept = folder / "corpus.yaml"
+    kept.write_text(kept.read_text().replace("gopher", "c4"))
+    api_data.data_build(given, corpus=folder, workers=1)
+    note = f"{kept} was edited since the corpus was made: the recipe that was given is taken"
+    assert caplog.text.count(note) == 1
+    assert "gopher" in kept.read_text()
+    caplog.clear()
+    kept.write_text("name: mine\nsources: [{kind: flies}]\n")  # an edit that means nothing
+    api_data.data_build(given, corpus=folder, workers=1)
+    assert caplog.text.count(note) == 1
+
+
+def test_comments_stay_where_nothing_changed(tmp_path):
+    write_files(tmp_path / "raw", 1)
+    folder = tmp_path / "corpora" / "mine"
+    given = written(tmp_path / "corpus.yaml", filters="gopher")
+    api_data.data_build(given, corpus=folder, workers=1)
+    kept = folder / "corpus.yaml"
+    kept.write_text("# what it is for\n" + kept.read_text())
+    before = kept.read_bytes()
+    api_data.data_build(folder, workers=1)
+    api_data.data_build(given, corpus=folder, workers=1)
+    assert kept.read_bytes() == before

@@ -30,6 +30,7 @@ from genwright.curation.copies import NEAR_FOLDER
 from genwright.curation.engines import Engine, Map, engine
 from genwright.curation.mix import MixCounts, mix
 from genwright.curation.near import near_copies
+from genwright.curation.recipe_file import check_name, keep_recipe
 from genwright.curation.settings import CorpusRecipe, Source, of_kind
 from genwright.curation.store import AGAIN, UNIT, WRITE, Shard, key_of
 from genwright.data.cache import grouped, writing
@@ -37,7 +38,7 @@ from genwright.data.scans import digests, roots_of
 from genwright.data.selection import RECIPE, SOURCES
 from genwright.recipe.refusals import dotted_names
 from genwright.recipe.settings import settings_from
-from genwright.recipe.yaml_text import read_yaml, write_yaml
+from genwright.recipe.yaml_text import read_yaml
 
 log = logging.getLogger(__name__)
 LOCK = ".lock"  # there while a build is at work, or was stopped
@@ -133,11 +134,12 @@ def build(
     """Makes a corpus, or brings it up to date. workers, by: see `engines.engine`. limit: documents
     of a shard, at most. Raises GenwrightError."""
     folder = folder.absolute()  # for a worker elsewhere
+    check_name(recipe, folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with one_writer(folder), engine(by, workers) as spread:
         with writing(folder):
-            write_whole(folder / RECIPE, dumped(recipe))
+            keep_recipe(recipe, folder)
             keep_files(folder, _files_named(recipe))
         # before anything is read: what is wrong with what filters name is said at once
         prepare_filters(recipe, folder)
@@ -193,20 +195,6 @@ def _check_sources(corpus: Corpus) -> None:
             f" is {', '.join(read)}",
             f"run genwright data build {corpus.folder}",
         )
-
-
-def dumped(recipe: CorpusRecipe) -> str:
-    """A recipe as YAML, which reads back as the same."""
-    values = recipe.model_dump(mode="json", exclude={"sources", "filters"})
-    sources = []
-    for each in recipe.sources:
-        raw = each.raw.model_dump(mode="json")
-        sources.append({"name": each.name, "licence": each.licence, **raw})
-    values["sources"] = sources
-    values["filters"] = [
-        each.model_dump(mode="json", exclude_defaults=True) for each in recipe.filters
-    ]
-    return write_yaml(values)
 
 
 def read_sources(

@@ -20,7 +20,7 @@ from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError
 from genwright.core.version import __version__
 from genwright.curation.attributes import needed
-from genwright.curation.build import Corpus, dumped
+from genwright.curation.build import Corpus
 from genwright.curation.look import where
 from genwright.curation.mix import BYTES_A_TOKEN, counts_of
 from genwright.curation.page_copies import Copies, copies_section, count_copies
@@ -35,6 +35,7 @@ from genwright.curation.page_parts import (
     tables,
     values,
 )
+from genwright.curation.recipe_file import dumped
 from genwright.curation.settings import CorpusRecipe, Filter, Mix, Near
 from genwright.data.cache import SPLITS
 from genwright.reporting import page
