@@ -263,6 +263,13 @@ def test_a_recipe_reads_back_as_it_was_written(tmp_path):
         ({"filters": ["gophers"]}, "filters names 'gophers'"),
         ({"filters": [{"attribute": "wrds", "at_most": 3}]}, "called 'wrds'"),
         ({"filters": [{"attribute": "toy words"}]}, "no bound"),
+        (
+            {"filters": [{"attribute": "toy words", "at_least": 9, "at_most": 5}]},
+            "at least 9 and at most 5, which no document satisfies; give an at_most",
+        ),
+        ({"sources": []}, "mine has no sources; write sources: "),
+        ({"name": "../out"}, "cannot be called '../out', for that leads out of the folder corpora"),
+        ({"name": "/out"}, "cannot be called '/out'"),
         ({"filters": [{"toy": "redact"}]}, "has no option 'redact'"),
         ({"sources": [{"kind": "listd", "path": "x"}]}, "'listd'; did you mean 'listed'"),
         (

@@ -101,6 +101,12 @@ class Filter(Settings):
             raise GenwrightError(
                 f"the filter of {self.attribute} has no bound", "give at_least, at_most or both"
             )
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise GenwrightError(
+                f"the filter of {self.attribute} wants at least {self.at_least:g} and at most"
+                f" {self.at_most:g}, which no document satisfies",
+                "give an at_most that is not less than at_least",
+            )
         return self
 
 
@@ -144,7 +150,7 @@ class CorpusRecipe(Settings):
     """What it is called; the default folder is corpora/NAME."""
     kind: str = "text"
     """The kind of content."""
-    sources: tuple[Annotated[Source, BeforeValidator(_source)], ...] = Field(min_length=1)
+    sources: tuple[Annotated[Source, BeforeValidator(_source)], ...]
     """Where raw files come from."""
     filters: tuple[Annotated[Filter, BeforeValidator(_filter)], ...] = ()
     """What a document must satisfy to be kept, in order: the first rule that it breaks is the
@@ -171,6 +177,12 @@ class CorpusRecipe(Settings):
         if self.kind not in corpus_kinds():
             raise GenwrightError(
                 f"a corpus has the kind {self.kind!r}", did_you_mean(self.kind, corpus_kinds())
+            )
+        _check_name(self.name)
+        if not self.sources:
+            raise GenwrightError(
+                f"the corpus {self.name} has no sources",
+                "write sources: [{kind: files, path: FOLDER}]",
             )
         names = [source.name for source in self.sources]
         for name in names:
@@ -202,6 +214,16 @@ class CorpusRecipe(Settings):
         if self._made is None or self._made[0] is not self.filters:
             self._made = (self.filters, rule_sets(self.kind, self.filters))
         return self._made[1]
+
+
+def _check_name(name: str) -> None:
+    """Raises GenwrightError for a name that leads out of the folder of all corpora."""
+    parts = name.replace("\\", "/").split("/")
+    if not name.strip() or not parts[0] or parts == ["."] or ".." in parts or ":" in parts[0]:
+        raise GenwrightError(
+            f"a corpus cannot be called {name!r}, for that leads out of the folder corpora",
+            "give a name like mine, and the folder with --corpus",
+        )
 
 
 def rule_sets(content: str, filters: Sequence[Filter]) -> list[RuleSet]:

@@ -248,3 +248,39 @@ def test_fingerprints_are_the_same_on_every_machine():
 )
 def test_a_field_names_a_licence(text: str, licence: str) -> None:
     assert licence_of(text) == licence
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"),
+    [
+        ("MITT", "MIT"),
+        ("MIT,Apache2.0", "Apache-2.0"),
+        ("Apache-2", "Apache-2.0"),
+        ("Apachi-2.0", "Apache-2.0"),
+        ("GPL-3", "GPL-3.0-only"),
+        ("CC-BYSA-4.0", "CC-BY-SA-4.0"),
+        ("BSD-3-Clauses", "BSD-3-Clause"),
+    ],
+)
+def test_a_misspelt_identifier_is_refused_with_the_one_that_is_meant(option, meant):
+    with pytest.raises(GenwrightError, match="which is no identifier of SPDX") as refused:
+        rules_of("text")["licence"].make(option)
+    assert refused.value.remedy == f"did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["mit", "GPL-2.0+", "Apache-2.0+", "LicenseRef-mine", "CC-BY-3.0", "MPL-1.0", "unknown"],
+)
+def test_identifiers_that_are_often_met_are_taken_as_they_are(option, caplog):
+    caplog.set_level("INFO", "genwright")
+    rules_of("text")["licence"].make(option)
+    assert not caplog.text
+
+
+def test_an_identifier_that_is_like_none_is_noted_once(caplog):
+    caplog.set_level("INFO", "genwright")
+    for _ in range(2):  # valid, and seldom met; GPL-3.1 would be another version, not a slip
+        rules_of("text")["licence"].make("Borceux,GPL-3.1-only")
+    assert caplog.text.count("names 'Borceux': see that it is an identifier") == 1
+    assert caplog.text.count("names 'GPL-3.1-only'") == 1

@@ -33,6 +33,7 @@ import numpy as np
 
 from genwright.contents.text.corpus_licence_expressions import Licence, folded, read
 from genwright.contents.text.corpus_licence_fields import declared
+from genwright.contents.text.corpus_licence_names import check_identifier
 from genwright.contents.text.corpus_licence_texts import texts_in, words_of
 from genwright.core.corpus import (
     Attributes,
@@ -157,7 +158,7 @@ ATTRIBUTES = Attributes(
 
 def allow_list(option: str) -> RuleSet:
     """The set with a list of SPDX identifiers with commas, and `unknown` perhaps. Raises
-    GenwrightError for an empty list."""
+    GenwrightError for an empty list, and for an identifier that is misspelt."""
     words = re.findall(r"[A-Za-z0-9.\-+:]+", option)
     names = [word for word in words if word.lower() != UNKNOWN]
     if not words:
@@ -165,6 +166,8 @@ def allow_list(option: str) -> RuleSet:
             "the filter licence names no licence that is allowed",
             'write SPDX identifiers: {licence: "MIT,Apache-2.0,BSD-3-Clause"}',
         )
+    for name in names:
+        check_identifier(name)
     listed = ", ".join(names) or "none"
     rules: list[Rule] = []
     if len(names) == len(words):
