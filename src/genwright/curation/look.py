@@ -20,13 +20,15 @@ from genwright.curation.attributes import about_prepared, columns_of, needed, va
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.copies import EXACT, NEAR
-from genwright.curation.mix import counts_of
+from genwright.curation.mix import BYTES_A_TOKEN, counts_of
 from genwright.curation.resembled import Resembled, resembled
 from genwright.curation.store import Shard, read_table
+from genwright.data.cache import SPLITS
 from genwright.data.selection import MIX, SELECTION
 
 COPIES = (EXACT, NEAR)  # reasons
 SHOWN = 200  # characters of a document, in a list
+NEAR_BUDGET = 0.05  # how far from a budget a mix may be without a remark
 SHORTEST = 6  # digits of an id that name a document
 
 
@@ -360,6 +362,7 @@ class Built:
                 " dropped and why; loosen a rule or mix.held_out in its corpus.yaml, then run"
                 " genwright data mix"
             )
+        lines += [f"  {remark}" for remark in remarks(counts)]
         if counts["edits"]:
             lines.append(f"  edits        {counts['edits']:>10,}  in documents that are kept")
         if counts["crossing"]:
@@ -373,6 +376,28 @@ class Built:
             if len(self.unread) > 5:
                 lines.append(f"    and {len(self.unread) - 5:,} more, in documents/*.json")
         return "\n".join(lines)
+
+
+def remarks(counts: Mapping[str, Any]) -> list[str]:
+    """What a mix could not do as it was asked to, a sentence each. counts: as of `counts_of`."""
+    if "recipe" not in counts:  # of an earlier version
+        return []
+    settings = counts["recipe"]["mix"]
+    held_out = counts["kept_bytes"][SPLITS[1]]
+    found = []
+    if settings["held_out"] and counts["kept"][SPLITS[0]] and not counts["kept"][SPLITS[1]]:
+        found.append(
+            "nothing is held out: too few different documents are kept; add sources, or train with"
+            " data.held_out=0"
+        )
+    if settings["tokens"]:
+        taken = (counts["repeated_bytes"] - held_out) / BYTES_A_TOKEN
+        if abs(taken - settings["tokens"]) > NEAR_BUDGET * settings["tokens"]:
+            found.append(
+                f"about {settings['tokens']:,.0f} tokens were asked for, and {taken:,.0f} are"
+                " taken: documents are taken whole, and by chance"
+            )
+    return found
 
 
 def _named(file: str, place: str, what: str) -> str:

@@ -24,7 +24,7 @@ from genwright.core.files import digest, flush, json_text, read_json, write_whol
 from genwright.curation.attributes import needed
 from genwright.curation.copies import CLUSTERS, NEAR_FOLDER, Promoted, equal_ones, every_copy
 from genwright.curation.engines import Map
-from genwright.curation.mix_jobs import DECIDE, DECIDED, DRAFT, DROP, SELECT, SIDES
+from genwright.curation.mix_jobs import DECIDE, DECIDED, DRAFT, DROP, LEAST, SELECT, SIDES
 from genwright.curation.mix_parts import (
     PARTS,
     Part,
@@ -34,14 +34,14 @@ from genwright.curation.mix_parts import (
     parts_text,
     take_over,
 )
-from genwright.curation.mix_sides import crossing, sides_of
+from genwright.curation.mix_sides import crossing, raised_share, sides_of
 from genwright.curation.settings import CorpusRecipe, Mix
 from genwright.curation.store import AGAIN, Shard
 from genwright.data.cache import SPLITS, digest_of
 from genwright.data.selection import COUNTS, MIX
 from genwright.data.workers import Work, parallel
 
-FORMAT = 3  # raise it when the same corpus would be mixed in another way
+FORMAT = 4  # raise it when the same corpus would be mixed in another way
 FEW = 500  # shards that are mixed in this process
 BYTES_A_TOKEN = 4  # about, of English text and a vocabulary of some thousands
 
@@ -119,9 +119,10 @@ def _mix_shards(
     """Writes the parts of all shards into the folder of the draft. Gives what is known of them, and
     by what weights were multiplied (`_scale`)."""
     copies = every_copy(folder)
-    held_out = sides_of(folder, recipe.mix, copies, {shard.key for shard in shards})
+    sides = sides_of(folder, recipe.mix, copies, {shard.key for shard in shards})
     (folder / DRAFT).mkdir()
-    held_out.tofile(folder / DRAFT / SIDES)
+    sides.tofile(folder / DRAFT / SIDES)
+    held_out = sides < recipe.mix.held_out
     common = {"folder": str(folder), "recipe": _plain(recipe)}
     jobs: list[dict[str, Any]] = []
     for shard in shards:
@@ -152,17 +153,47 @@ def _mix_shards(
 
     for number, part in enumerate(parts):
         own_again = [each[0] for each in part.promoted if each[0] in again]
-        same[number] = same[number] and part.scale == scale and part.again == own_again
+        share = recipe.mix.held_out
+        is_decided_alike = part.scale == scale and part.again == own_again and part.share == share
+        same[number] = same[number] and is_decided_alike
         part.scale = scale
         part.again = own_again
-        jobs[number] |= {"scale": scale, "again": own_again}
+        part.share = share
+        jobs[number] |= {"scale": scale, "again": own_again, "share": share}
     for number, counts in _of_others(spread, SELECT, jobs, same):
         parts[number].counts = counts
+    if recipe.mix.held_out and not any(part.counts["kept"][SPLITS[1]] for part in parts):
+        _hold_one_out(spread, jobs, parts, same)
 
     for number, part in enumerate(parts):
         if same[number]:
             take_over(folder / MIX, folder / DRAFT, shards[number].key, part.counts["kept"])
     return parts, scale
+
+
+def _hold_one_out(
+    spread: Map, jobs: Sequence[dict[str, Any]], parts: Sequence[Part], same: list[bool]
+) -> None:
+    """Where chance holds nothing out: holds out the one cluster or text with the least number, so
+    that there is something to measure on. Shards that have any of it, also what they drop, are
+    selected again: the next mix looks for its side there."""
+    names = ("folder", "recipe", "key", "copies")
+    wanted = [{name: job[name] for name in names} for job in jobs]
+    found = dict(_of_others(spread, LEAST, wanted, [False] * len(jobs)))
+    share = raised_share(of_taken for of_taken, _ in found.values())
+    if share is None:
+        return
+    is_other = []
+    for place, part in enumerate(parts):
+        _, of_all = found[place]
+        has_any = any(number < share for number in of_all)
+        is_other.append(not has_any)
+        if has_any:
+            same[place] = False
+            part.share = share
+            jobs[place]["share"] = share
+    for place, counts in _of_others(spread, SELECT, jobs, is_other):
+        parts[place].counts = counts
 
 
 def _of_others(

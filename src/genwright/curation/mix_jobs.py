@@ -33,13 +33,13 @@ from genwright.curation.edits import bytes_read, edits_of
 from genwright.curation.settings import LABELS, Filter, Mix, rule_sets
 from genwright.curation.store import Shard, read_table
 from genwright.data.cache import SPLITS, writing
-from genwright.data.selection import SELECTION, write_selection
+from genwright.data.selection import MIX, SELECTION, write_selection
 from genwright.data.sorted_runs import array_in
 from genwright.data.workers import Work
 
 DRAFT = "mix.draft"  # folder of a mix that is not done
 DECIDED = "decided"  # folder in it, of reasons
-SIDES = "sides"  # file in it: of each row of the clusters, whether it is held out
+SIDES = "sides"  # file in it: the number of each row of the clusters (`mix_sides.sides_of`)
 UNWANTED = "mix.weight"  # reason of documents whose weight is 0
 BUDGET = "mix.budget"  # of those that the budget leaves out
 
@@ -124,18 +124,21 @@ def _labels_in(table: pa.Table) -> dict[str, np.ndarray]:
 def drop(
     folder: str, key: str, recipe: dict[str, Any], copies: Range, gone: list[str]
 ) -> tuple[float, list[tuple[str, str, float]]]:
-    """Drops the copies of a shard. Gives the bytes of what is left, as they are read where a budget
-    counts them, times their weights, and the near copies that stay because what they resemble does
-    not (`copies.Promoted`). gone: ids of documents that a rule drops, of those that the shard's
-    copies resemble."""
+    """Drops the copies of a shard. Gives the bytes of what is left (where there is a budget: of
+    what training would read), times their weights, and the near copies that stay because what they
+    resemble does not (`copies.Promoted`). gone: ids of documents that a rule drops, of those that
+    the shard's copies resemble."""
     shard = Shard(Path(folder), key)
     if not _decided(shard).is_file():  # the last mix knew the result
         decide(folder, key, recipe, copies)
     settings = _recipe(shard, recipe)
-    table = read_table(shard.documents, ["bytes", *settings.mix.weights])
+    columns = dict.fromkeys(["bytes", "content", *settings.mix.weights])
+    table = read_table(shard.documents, list(columns))
     sizes = table["bytes"].to_numpy()
     if settings.mix.tokens is not None:  # else nobody asks
         sizes = bytes_read(shard, sizes, edits_of(shard, settings.content, settings.sets))
+        numbers = _numbers(shard, copies, table["content"], settings.mix)
+        sizes[numbers < settings.mix.held_out] = 0  # a budget is of what is trained on
     weight = sizes * weights_of(settings.mix, _labels_in(table))
     reasons = _reasons(shard)
     promoted = []
@@ -158,9 +161,11 @@ def select(
     gone: list[str],
     scale: float,
     again: list[str],
+    share: float,
 ) -> dict[str, Any]:
     """Writes the list and the selections of a shard. Gives its counts. gone: as of `drop`; scale:
-    what weights are multiplied by; again: ids of documents that equal others which stay."""
+    what weights are multiplied by; again: ids of documents that equal others which stay;
+    share: that is held out."""
     shard = Shard(Path(folder), key)
     if not _decided(shard).is_file():  # the last mix knew the result
         drop(folder, key, recipe, copies, gone)
@@ -173,7 +178,7 @@ def select(
         ids = pa.array(list(map(bytes.fromhex, again)), pa.binary(16))
         equal = pc.is_in(table["id"], value_set=ids).to_numpy()
         reasons[equal & (reasons == "")] = EXACT
-    held_out = _held_out(shard, copies, table["content"], settings.mix)
+    held_out = _numbers(shard, copies, table["content"], settings.mix) < share
     labels = _labels_in(table)
     expected = np.full(len(table), scale) * weights_of(settings.mix, labels)
     expected[held_out] = 1.0  # once: what is held out is measured, not repeated
@@ -209,14 +214,28 @@ def select(
     return _counts(labels["source"], sizes, read, times, split, reasons, made)
 
 
-def _held_out(shard: Shard, copies: Range, content: pa.ChunkedArray, settings: Mix) -> np.ndarray:
-    """(documents,) bool. Equal documents have one side, by chance; of clusters of near copies it is
-    known, whether or not copies are dropped. content: (documents,) of bytes."""
-    held_out = chance(numbers_in(content), settings.seed, "side") < settings.held_out
+def _numbers(shard: Shard, copies: Range, content: pa.ChunkedArray, settings: Mix) -> np.ndarray:
+    """(documents,) float64: a document is held out where its number is below the share. Equal
+    documents have one number, by chance, and so has a cluster of near copies, whether or not copies
+    are dropped. content: (documents,) of bytes."""
+    numbers = chance(numbers_in(content), settings.seed, "side")
     rows = copies_of(shard.folder, copies).rows
-    sides = array_in(shard.folder / DRAFT / SIDES, np.bool_)
-    held_out[rows] = sides[copies[0] : copies[1]]
-    return held_out
+    of_clusters = array_in(shard.folder / DRAFT / SIDES, np.float64)
+    numbers[rows] = of_clusters[copies[0] : copies[1]]
+    return numbers
+
+
+def least(folder: str, key: str, recipe: dict[str, Any], copies: Range) -> list[list[float]]:
+    """The two least numbers (`_numbers`) of clusters and texts of a shard: of those of which the
+    mix that is made takes something, and of all."""
+    shard = Shard(Path(folder), key)
+    path = Path(DRAFT) / "list" / f"{key}.parquet"
+    if not (shard.folder / path).is_file():  # as it was in the last mix
+        path = Path(MIX) / path.relative_to(DRAFT)
+    times = read_table(shard.folder / path, ["times"])["times"].to_numpy()
+    content = read_table(shard.documents, ["content"])["content"]
+    numbers = _numbers(shard, copies, content, Mix(**recipe["mix"]))
+    return [np.unique(own)[:2].tolist() for own in (numbers[times > 0], numbers)]
 
 
 def _counts(
@@ -291,3 +310,4 @@ def _documents(job: dict[str, Any]) -> list[str]:
 DECIDE = Work(decide, "deciding", _documents)
 DROP = Work(drop, "dropping copies", _documents)
 SELECT = Work(select, "mixing", _documents)
+LEAST = Work(least, "looking for what is held out", _documents)

@@ -40,8 +40,8 @@ class Part:
     inputs: a digest of all that decides and is of the corpus. broken: ids of kept documents that a
     rule drops. gone: of the documents that its copies resemble, those that a rule drops. left:
     bytes of what stays, times their weights. promoted: near copies that stay because what they
-    resemble does not (`copies.Promoted`). scale, again: as of `mix_jobs.select`. counts: what came
-    of it."""
+    resemble does not (`copies.Promoted`). scale, again, share: as of `mix_jobs.select`. counts:
+    what came of it."""
 
     inputs: str
     broken: list[str] = field(default_factory=list)
@@ -50,6 +50,7 @@ class Part:
     promoted: list[tuple[str, str, float]] = field(default_factory=list)
     scale: float = 1.0
     again: list[str] = field(default_factory=list)
+    share: float = 0.0
     counts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -97,7 +98,7 @@ def inputs_of(
     recipe: Sequence[Any], shards: Sequence[Shard], copies: EveryCopy, held_out: np.ndarray
 ) -> list[str]:
     """Of each shard a digest of what decides its part, but for what others have come to. recipe:
-    all that is the same for all shards; held_out: as of `mix_sides.sides_of`."""
+    all that is the same for all shards; held_out: (copies,) bool."""
     common = digest_of(*recipe)
     found = []
     for shard in shards:

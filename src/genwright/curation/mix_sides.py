@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +18,29 @@ from genwright.data.cache import SPLITS
 from genwright.data.selection import MIX
 
 NOT_KEPT, TRAINED, HELD_OUT = range(3)
+ALWAYS = -1.0  # number of a cluster that was held out before: below every share
+NEVER = 1.0  # of one that was trained on
 
 
 def sides_of(folder: Path, settings: Mix, copies: EveryCopy, shards: Collection[str]) -> np.ndarray:
-    """(copies,) bool: whether each is held out. A cluster has the side that its members had in the
-    last mix, else one by chance. folder: of the corpus; shards: keys of those that there are."""
-    held_out = chance(copies.clusters.byteswap(), settings.seed, "side") < settings.held_out
+    """(copies,) float64: each is held out where its number is below the share that is held out. A
+    cluster has the side that its members had in the last mix, else one by chance. folder: of the
+    corpus; shards: keys of those that there are."""
+    numbers = chance(copies.clusters.byteswap(), settings.seed, "side")
     if settings.held_out and len(copies.rows):
         before = _sides_before(folder / MIX / "list", copies, shards)
-        held_out[np.isin(copies.clusters, before[HELD_OUT])] = True
-        held_out[np.isin(copies.clusters, before[TRAINED])] = False  # where any member was
-    return held_out
+        numbers[np.isin(copies.clusters, before[HELD_OUT])] = ALWAYS
+        numbers[np.isin(copies.clusters, before[TRAINED])] = NEVER  # where any member was
+    return numbers
+
+
+def raised_share(least: Iterable[Sequence[float]]) -> float | None:
+    """The share with which just one cluster or text is held out, where there are at least two and
+    one may be: the one with the least number. least: of each shard, as of `mix_jobs.least`."""
+    numbers = sorted({number for own in least for number in own})
+    if len(numbers) < 2 or numbers[0] >= NEVER:
+        return None
+    return float(np.nextafter(numbers[0], NEVER))
 
 
 def _sides_before(lists: Path, copies: EveryCopy, shards: Collection[str]) -> dict[int, np.ndarray]:

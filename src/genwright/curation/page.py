@@ -21,7 +21,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.version import __version__
 from genwright.curation.attributes import needed
 from genwright.curation.build import Corpus
-from genwright.curation.look import where
+from genwright.curation.look import remarks, where
 from genwright.curation.mix import BYTES_A_TOKEN, counts_of
 from genwright.curation.page_copies import Copies, copies_section, count_copies
 from genwright.curation.page_edits import Edits, count_edits
@@ -58,7 +58,7 @@ def write_page(corpus: Corpus, path: Path) -> Path:
     copies = count_copies(mixed)
     _check(corpus, numbers, edits, counts)
     found = _Found(mixed, numbers, edits, copies, counts.get("crossing", 0))
-    return page.write(path, recipe.name, _body(found, _remarks(corpus, recipe)))
+    return page.write(path, recipe.name, _body(found, _remarks(corpus, recipe, counts)))
 
 
 def _as_mixed(recipe: CorpusRecipe, counts: Mapping[str, Any]) -> CorpusRecipe:
@@ -77,14 +77,17 @@ def _as_mixed(recipe: CorpusRecipe, counts: Mapping[str, Any]) -> CorpusRecipe:
     return recipe.model_copy(update=changes)
 
 
-def _remarks(corpus: Corpus, mixed: CorpusRecipe) -> list[str]:
+def _remarks(corpus: Corpus, mixed: CorpusRecipe, counts: Mapping[str, Any]) -> list[str]:
     """What a reader should know before the numbers."""
-    if corpus.recipe == mixed:
-        return []
-    return [
-        "corpus.yaml was edited since the mix was made. This page shows what was decided before;"
-        " genwright data mix decides again."
-    ]
+    found = []
+    if corpus.recipe != mixed:
+        found.append(
+            "corpus.yaml was edited since the mix was made. This page shows what was decided"
+            " before; genwright data mix decides again."
+        )
+    for remark in remarks(counts):
+        found.append(f"{remark[0].upper()}{remark[1:]}.")
+    return found
 
 
 def _check(corpus: Corpus, numbers: Numbers, edits: Edits, counts: Mapping[str, Any]) -> None:
