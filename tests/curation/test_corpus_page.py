@@ -25,9 +25,9 @@ from genwright.core.corpus import (
     add_rules,
 )
 from genwright.core.errors import GenwrightError
-from genwright.curation import page_numbers
+from genwright.curation import page_numbers, page_values
 from genwright.curation.build import build, open_corpus
-from genwright.curation.look import built, dropped
+from genwright.curation.look import built, dropped, trace
 from genwright.curation.mix import counts_of
 from genwright.curation.page_copies import count_copies
 from genwright.curation.page_edits import SHOWN, EditKind, count_edits, shown_edit, shown_text
@@ -439,6 +439,30 @@ def test_quantiles_and_bins_are_those_of_all_values(seed):
     assert bins.kept.sum() + bins.zeros[0] + bins.missing[0] == kept.sum()
 
 
+@pytest.mark.parametrize("count", [1, 2, 7, 1000, 1001])
+def test_a_median_is_exact_until_too_many_values_are_different(count, monkeypatch):
+    values = np.random.default_rng(count).integers(0, 300, count) / 3
+    for limit in (1 << 16, 1):
+        monkeypatch.setattr(page_values, "DIFFERENT", limit)
+        spread = Spread()
+        for part in np.array_split(np.append(values, [np.nan, np.inf]), 3):
+            spread.add(part)
+        if limit > 1 or count == 1:
+            assert spread.median() == pytest.approx(np.median(values), abs=1e-12)
+        else:
+            assert spread.median() is None
+
+
+def test_the_page_says_the_median(tmp_path, monkeypatch):
+    lines = [" ".join(["word"] * (200 + 31 * number)) for number in range(3)]
+    one_file(tmp_path / "raw", "\n".join(lines))
+    own = recipe(tmp_path / "raw", mix={"held_out": 0.0}, deduplicate=None)
+    build(own, tmp_path / "c", workers=1)
+    assert "200 to 262, median 231<" in page_of(tmp_path / "c")
+    monkeypatch.setattr(page_values, "DIFFERENT", 2)
+    assert "200 to 262, median about 230<" in page_of(tmp_path / "c")
+
+
 def test_infinite_values_are_counted_in_the_outer_bins():
     values = np.array([np.inf, -np.inf, 1.0, 2.0, np.nan])
     spread = Spread()
@@ -542,12 +566,37 @@ def test_rules_over_labels_are_counted_with_what_the_source_says(tmp_path):
     corpus, _ = build(own, tmp_path / "c", workers=1)
     numbers = numbers_of(corpus)
     assert numbers.breaking == {"licence.unknown": 1, "licence.not-allowed": 1}
-    found = {
-        value: total(fates).documents
-        for value, fates in numbers.by["measured licence_found"].items()
-    }
-    assert found == {"GPL-3.0-only": 1, "MIT": 1, "": 2}
+    found = {value: total(fates).documents for value, fates in numbers.by["licence"].items()}
+    assert found == {"GPL-3.0-only": 1, "MIT": 2, "": 1}
+    assert "measured licence_found" not in numbers.by
     html = page_of(tmp_path / "c")
     assert "one of MIT<small>licence_found (SPDX expression" in html
     assert "licence.unknown" in html
-    assert "By licence_found, as an attribute says it" in html
+    assert "By licence: what the document says, else its source" in html
+    assert "By licence_found" not in html
+    for row in range(3):
+        said = [("GPL-3.0-only", "MIT"), ("MIT", "MIT")][row:]
+        facts = trace(corpus, f"{corpus.shards[0].key}:{row}").facts
+        wanted = f"{said[0][0]}, as it says; its source says {said[0][1]}" if said else "MIT"
+        assert facts["licence"] == wanted
+
+
+def test_weights_take_what_a_document_says_else_its_source(tmp_path):
+    said = ["SPDX-License-Identifier: GPL-3.0-only", "SPDX-License-Identifier: MIT"]
+    one_file(tmp_path / "a", "\n".join([*said, "no licence is named here"]))
+    one_file(tmp_path / "b", "nothing is known of this one")
+    given = [
+        {"kind": "listed", "path": str(tmp_path / "a"), "licence": "GPL-3.0-only"},
+        {"kind": "listed", "path": str(tmp_path / "b")},
+    ]
+    allowed = [{"licence": "MIT,GPL-3.0-only,unknown"}]
+    for licence, kept in (
+        ("GPL-3.0-only", {said[1]}),
+        ("MIT", {said[0], "no licence is named here"}),
+    ):
+        mix = {"held_out": 0.0, "weights": {"licence": {licence: 0}}}
+        own = recipe(None, sources=given, filters=allowed, mix=mix, deduplicate=None)
+        corpus, counts = build(own, tmp_path / "c", workers=1)
+        texts = {text for path in selections(str(corpus.folder)) for _, text in selected(path)}
+        assert texts == kept | {"nothing is known of this one"}
+        assert counts.dropped == {"mix.weight": 4 - len(texts)}

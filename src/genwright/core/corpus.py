@@ -87,12 +87,14 @@ class Column:
     """One attribute. name: as rules and reports call it, unique among those of a content. kind:
     what it gives of a document: a number (NaN: nothing can be said), a label, edits, or a note: a
     text that is shown with the document, and that no rule asks for and no page counts. unit,
-    detail: for a person."""
+    detail: for a person. label: of a label, which label of documents (licence, language) it says;
+    where it is not "" it counts, in place of what the source says."""
 
     name: str
     kind: Kind = "number"
     unit: str = ""
     detail: str = ""
+    label: str = ""
 
 
 class Preparation(Protocol):

@@ -121,6 +121,16 @@ def columns_of(content: str) -> dict[str, tuple[Attributes, Column]]:
     return found
 
 
+def found_labels(content: str, sets: Iterable[RuleSet]) -> dict[str, str]:
+    """Label of documents -> the attribute that says it too, of those that rules have computed."""
+    found = {}
+    for group in needed(content, sets):
+        for column in group.columns:
+            if column.label:
+                found[column.label] = column.name
+    return found
+
+
 def values_file(shard: Shard, group: Attributes) -> Path:
     """The file of a group's values. Raises GenwrightError where they are not computed, as those of
     a filter that was added or changed since."""

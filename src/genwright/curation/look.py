@@ -16,7 +16,14 @@ from genwright.core.corpus import Rule
 from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import digest
-from genwright.curation.attributes import about_prepared, columns_of, needed, values_file, values_of
+from genwright.curation.attributes import (
+    about_prepared,
+    columns_of,
+    found_labels,
+    needed,
+    values_file,
+    values_of,
+)
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.copies import EXACT, NEAR
@@ -269,11 +276,15 @@ def trace(corpus: Corpus, word: str) -> Trace:
             why = _resembles(corpus, decision["reason"], original)
     if why:
         facts["why"] = why
-    attributes = {}
+    values: dict[str, Any] = {}
     for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
-        table = read_table(values_file(shard, group)).slice(row, 1)
-        for name, value in table.to_pylist()[0].items():
-            attributes[name] = f"{len(value)} edits" if isinstance(value, list) else _written(value)
+        values |= row_of(values_file(shard, group), row)
+    for label, name in found_labels(corpus.recipe.kind, corpus.recipe.rule_sets()).items():
+        if values[name]:
+            facts[label] = f"{values[name]}, as it says; its source says {known[label] or 'none'}"
+    attributes = {}
+    for name, value in values.items():
+        attributes[name] = f"{len(value)} edits" if isinstance(value, list) else _written(value)
     return Trace(facts, attributes, in_words(corpus.recipe.kind, known))
 
 

@@ -41,7 +41,7 @@ from genwright.data.cache import SPLITS, digest_of
 from genwright.data.selection import COUNTS, MIX
 from genwright.data.workers import Work, parallel
 
-FORMAT = 4  # raise it when the same corpus would be mixed in another way
+FORMAT = 5  # raise it when the same corpus would be mixed in another way
 FEW = 500  # shards that are mixed in this process
 BYTES_A_TOKEN = 4  # about, of English text and a vocabulary of some thousands
 

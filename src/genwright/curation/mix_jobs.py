@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import RuleSet
 from genwright.core.drafts import draft_beside
 from genwright.core.kept_files import open_kept
-from genwright.curation.attributes import values_of
+from genwright.curation.attributes import found_labels, values_of
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.copies import (
     EXACT,
@@ -70,7 +70,8 @@ def decide(folder: str, key: str, recipe: dict[str, Any], copies: Range) -> list
     labels = _labels_in(table)
     reasons = broken_rules(shard, settings.content, settings.sets, labels, len(table))
     if settings.mix.weights:
-        reasons[(reasons == "") & (weights_of(settings.mix, labels) == 0)] = UNWANTED
+        weights = weights_of(settings.mix, _with_found(shard, settings, labels))
+        reasons[(reasons == "") & (weights == 0)] = UNWANTED
     _write_reasons(shard, reasons)
     if not recipe["deduplicate"]:
         return []
@@ -121,6 +122,20 @@ def _labels_in(table: pa.Table) -> dict[str, np.ndarray]:
     return found
 
 
+def _with_found(
+    shard: Shard, settings: _Settings, labels: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Labels as weights ask for them: what an attribute says of a document, where one is computed
+    and says something, else what the source says. labels: (documents,) each, of the source."""
+    found = dict(labels)
+    attributes = found_labels(settings.content, settings.sets)
+    wanted = {label: name for label, name in attributes.items() if label in settings.mix.weights}
+    values = values_of(shard, settings.content, wanted.values())
+    for label, name in wanted.items():
+        found[label] = np.where(values[name] == "", labels[label], values[name])
+    return found
+
+
 def drop(
     folder: str, key: str, recipe: dict[str, Any], copies: Range, gone: list[str]
 ) -> tuple[float, list[tuple[str, str, float]]]:
@@ -139,7 +154,8 @@ def drop(
         sizes = bytes_read(shard, sizes, edits_of(shard, settings.content, settings.sets))
         numbers = _numbers(shard, copies, table["content"], settings.mix)
         sizes[numbers < settings.mix.held_out] = 0  # a budget is of what is trained on
-    weight = sizes * weights_of(settings.mix, _labels_in(table))
+    labels = _with_found(shard, settings, _labels_in(table))
+    weight = sizes * weights_of(settings.mix, labels)
     reasons = _reasons(shard)
     promoted = []
     if recipe["deduplicate"]:
@@ -179,7 +195,7 @@ def select(
         equal = pc.is_in(table["id"], value_set=ids).to_numpy()
         reasons[equal & (reasons == "")] = EXACT
     held_out = _numbers(shard, copies, table["content"], settings.mix) < share
-    labels = _labels_in(table)
+    labels = _with_found(shard, settings, _labels_in(table))
     expected = np.full(len(table), scale) * weights_of(settings.mix, labels)
     expected[held_out] = 1.0  # once: what is held out is measured, not repeated
     whole = np.floor(expected)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from genwright.core.corpus import Rule
 from genwright.core.errors import GenwrightError
 from genwright.core.progress import track
-from genwright.curation.attributes import columns_of, needed, values_file
+from genwright.curation.attributes import columns_of, found_labels, needed, values_file
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.look import list_of
@@ -66,14 +66,16 @@ class Place(NamedTuple):
 class Numbers:
     """What a page says in numbers.
 
-    by: label -> value -> what became of its documents; the labels of documents, and those that
-    attributes give. reasons: reason -> documents that were dropped for it. breaking: likewise,
-    documents that break the rule, whatever they were dropped for. examples: reason -> places.
-    read: split -> bytes of its documents as they are read, with their edits. repeated: bytes that
-    are read for training, with repetitions. spreads, bins: attribute -> its
+    by: label -> value -> what became of its documents: the labels of documents, as attributes say
+    them, else as sources do; and other labels of attributes. attribute_of: label of documents ->
+    the attribute that says it. reasons: reason -> documents that were dropped for it. breaking:
+    likewise, documents that break the rule, whatever they were dropped for. examples: reason ->
+    places. read: split -> bytes of its documents as they are read, with their edits. repeated:
+    bytes that are read for training, with repetitions. spreads, bins: attribute -> its
     values."""
 
     by: dict[str, dict[str, Fates]] = field(default_factory=dict)
+    attribute_of: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, Count] = field(default_factory=dict)
     breaking: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[Place]] = field(default_factory=dict)
@@ -137,8 +139,11 @@ def numbers_of(corpus: Corpus) -> Numbers:
     for rule in rules:
         if rule.attribute not in labels:
             bounded.setdefault(rule.attribute, []).append(rule)
+    of_documents = found_labels(corpus.recipe.kind, corpus.recipe.rule_sets())
+    others = [MEASURED + label for label in labels if label not in of_documents.values()]
     found = Numbers(
-        by={label: {} for label in (*DOCUMENT_LABELS, *(MEASURED + label for label in labels))},
+        by={label: {} for label in (*DOCUMENT_LABELS, *others)},
+        attribute_of=of_documents,
         breaking=dict.fromkeys((rule.reason for rule in rules), 0),
         spreads={name: Spread() for name in bounded},
     )
@@ -237,6 +242,11 @@ def _count(found: Numbers, batch: pa.Table) -> None:
     found.repeated += int((times * read)[splits == SPLITS[0]].sum())
     fates = np.where(times > 0, splits, DROPPED)
     table = batch.append_column("fate", pa.array(fates.tolist(), pa.string()))
+    for label, name in found.attribute_of.items():
+        values_found = _labels(batch, MEASURED + name)
+        values_said = np.where(values_found == "", _labels(batch, label), values_found)
+        column = pa.array(values_said.tolist(), pa.string())
+        table = table.set_column(table.schema.get_field_index(label), label, column)
     for label, values in found.by.items():
         for value, fate, documents, size in _grouped(table, label, "fate"):
             values.setdefault(value, no_fates())[fate].add(documents, size)

@@ -123,7 +123,11 @@ def tables(numbers: Numbers, sources: Mapping[str, str]) -> str:
         if label == "source" or not by_value:
             continue
         name = label.removeprefix(MEASURED)
-        told = ", as an attribute says it" if label.startswith(MEASURED) else ""
+        told = ""
+        if label.startswith(MEASURED):
+            told = ", as an attribute says it"
+        elif label in numbers.attribute_of:
+            told = ": what the document says, else its source"
         parts.append(f"<h3>By {escape(name)}{told}</h3>")
         if set(by_value) == {""}:
             parts.append(soft(f"The {escape(name)} of no document is known."))
@@ -292,8 +296,12 @@ def _histogram(
     )
     facts = []
     if spread.low <= spread.high:
-        middle = spread.quantile(0.5)
-        facts.append(f"{_value(spread.low)} to {_value(spread.high)}, median {_value(middle)}")
+        median = spread.median()
+        if median is None:
+            middle = f"about {float(f'{spread.quantile(0.5):.2g}'):,.10g}"
+        else:
+            middle = _value(median)
+        facts.append(f"{_value(spread.low)} to {_value(spread.high)}, median {middle}")
     if spread.missing:
         kept, dropped = bins.missing
         facts.append(f"no value: {kept:,} kept, {dropped:,} dropped")

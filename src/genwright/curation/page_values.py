@@ -2,7 +2,8 @@
 value is counted (`Bins`), of documents that are kept and of those that are dropped.
 
 Two passes over the values, in memory that does not grow with them: what is kept of the first are
-the least, the largest, and counts of values rounded to two digits, for the quantiles.
+the least, the largest, counts of values rounded to two digits, for the quantiles, and counts of the
+values themselves while few are different, for the median.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from genwright.core.corpus import Column, Rule
 BINS = 40  # of a histogram, about
 FINE = 64  # steps of a power of two to which values are rounded
 TAIL = 30.0  # how far the largest may be above the median on a linear axis
+DIFFERENT = 1 << 16  # values of which each is counted
 CUT = 0.005  # share of the values on either side that a linear axis of signed values leaves out
 SHARE = "share"  # unit of values from 0 to 1
 
@@ -26,7 +28,8 @@ SHARE = "share"  # unit of values from 0 to 1
 @dataclass
 class Spread:
     """What values there are. low, high: of the finite ones. missing: NaN. whole: all are whole
-    numbers. rounded: value, rounded -> how many."""
+    numbers. rounded: value, rounded -> how many. exact: value -> how many; None where more than
+    DIFFERENT are different."""
 
     count: int = 0
     missing: int = 0
@@ -35,6 +38,7 @@ class Spread:
     least_positive: float = math.inf
     whole: bool = True
     rounded: Counter[float] = field(default_factory=Counter)
+    exact: Counter[float] | None = field(default_factory=Counter)
 
     def add(self, values: np.ndarray) -> None:
         """Counts more. values: (documents,) float64."""
@@ -53,6 +57,23 @@ class Spread:
         near = np.ldexp(np.round(mantissa * FINE) / FINE, exponent)
         different, counts = np.unique(near, return_counts=True)
         self.rounded.update(dict(zip(different.tolist(), counts.tolist(), strict=True)))
+        if self.exact is not None:
+            different, counts = np.unique(finite, return_counts=True)
+            self.exact.update(dict(zip(different.tolist(), counts.tolist(), strict=True)))
+            if len(self.exact) > DIFFERENT:
+                self.exact = None
+
+    def median(self) -> float | None:
+        """The median of the finite values; None where so many are different that it is not known
+        exactly, or there are none."""
+        if not self.exact:
+            return None
+        values = sorted(self.exact)
+        before = np.cumsum([self.exact[value] for value in values])  # values up to each
+        count = int(before[-1])
+        lower = values[int(np.searchsorted(before, (count - 1) // 2, side="right"))]
+        upper = values[int(np.searchsorted(before, count // 2, side="right"))]
+        return (lower + upper) / 2
 
     def quantile(self, share: float, above: float = -math.inf) -> float:
         """A quantile of the finite values above a limit, to about two digits; NaN without any."""

@@ -65,7 +65,7 @@ def languages(texts: Sequence[str]) -> dict[str, Any]:
 ATTRIBUTES = Attributes(
     "language",
     (
-        Column("language", "label", detail="ISO 639-1; empty: too short to say"),
+        Column("language", "label", detail="ISO 639-1; empty: too short to say", label="language"),
         Column("language_probability", unit="share", detail="of the likeliest language"),
     ),
     languages,

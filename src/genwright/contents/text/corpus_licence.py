@@ -150,7 +150,14 @@ class Known(Rule):
 
 ATTRIBUTES = Attributes(
     "licence",
-    (Column("licence_found", "label", detail="SPDX expression; empty: the text says none"),),
+    (
+        Column(
+            "licence_found",
+            "label",
+            detail="SPDX expression; empty: the text says none",
+            label="licence",
+        ),
+    ),
     licences,
     version=2,
 )
