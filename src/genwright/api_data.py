@@ -13,9 +13,10 @@ from genwright.curation.build import (
     read_corpus_recipe,
     remix,
 )
+from genwright.curation.built import Built, built
 from genwright.curation.engines import Engine
 from genwright.curation.groups import Clusters, clusters
-from genwright.curation.look import Built, Dropped, Trace, built, dropped, trace
+from genwright.curation.look import Dropped, Trace, dropped, trace
 
 
 def data_build(

@@ -27,7 +27,8 @@ from genwright.core.corpus import (
 from genwright.core.errors import GenwrightError
 from genwright.curation import page_numbers, page_values
 from genwright.curation.build import build, open_corpus
-from genwright.curation.look import built, dropped, trace
+from genwright.curation.built import built
+from genwright.curation.look import dropped, trace
 from genwright.curation.mix import counts_of
 from genwright.curation.page_copies import count_copies
 from genwright.curation.page_edits import SHOWN, EditKind, count_edits, shown_edit, shown_text

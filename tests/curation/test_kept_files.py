@@ -7,7 +7,8 @@ import pytest
 from genwright.core.errors import GenwrightError
 from genwright.core.kept_files import keep_files
 from genwright.curation.build import build, open_corpus, read_corpus_recipe, remix
-from genwright.curation.look import built, dropped
+from genwright.curation.built import built
+from genwright.curation.look import dropped
 from genwright.curation.page import write_page
 from rooms_here import needs
 

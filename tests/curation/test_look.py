@@ -13,7 +13,8 @@ from test_mix_copies import changed, text
 from genwright.core.corpus import Attributes, Column, add_attributes
 from genwright.core.errors import GenwrightError
 from genwright.curation.build import build
-from genwright.curation.look import built, dropped, trace
+from genwright.curation.built import built
+from genwright.curation.look import dropped, trace
 from genwright.curation.settings import Near
 
 

@@ -18,7 +18,7 @@ from genwright.core.corpus import (
 )
 from genwright.core.errors import GenwrightError
 from genwright.curation.build import build
-from genwright.curation.look import built
+from genwright.curation.built import built
 from genwright.curation.mix import counts_of
 from genwright.curation.page_numbers import numbers_of
 from genwright.data.selection import selected, selections

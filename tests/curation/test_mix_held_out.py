@@ -8,7 +8,7 @@ from test_mix_copies import changed, text
 
 from genwright import api_data
 from genwright.curation.build import build
-from genwright.curation.look import built
+from genwright.curation.built import built
 from genwright.data.selection import MIX, selected, selections
 
 FEW = {"mix": {"held_out": 0.001}, "filters": []}

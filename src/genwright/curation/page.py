@@ -21,7 +21,8 @@ from genwright.core.errors import GenwrightError
 from genwright.core.version import __version__
 from genwright.curation.attributes import needed
 from genwright.curation.build import Corpus
-from genwright.curation.look import remarks, where
+from genwright.curation.built import remarks
+from genwright.curation.look import where
 from genwright.curation.mix import BYTES_A_TOKEN, counts_of
 from genwright.curation.page_copies import Copies, copies_section, count_copies
 from genwright.curation.page_edits import Edits, count_edits

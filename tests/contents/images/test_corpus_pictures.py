@@ -22,7 +22,8 @@ from genwright.contents.images.pictures import Picture
 from genwright.contents.images.shrunk import grey
 from genwright.core.errors import GenwrightError
 from genwright.curation.build import build, open_corpus, read_corpus_recipe, remix
-from genwright.curation.look import built, dropped, trace
+from genwright.curation.built import built
+from genwright.curation.look import dropped, trace
 from genwright.curation.page import write_page
 from genwright.curation.recipe_file import dumped
 from genwright.curation.settings import CorpusRecipe, Filter, rule_sets

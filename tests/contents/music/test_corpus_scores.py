@@ -23,8 +23,9 @@ from genwright.contents.music.write import to_musicxml
 from genwright.core.corpus import Document, Unread
 from genwright.core.errors import GenwrightError
 from genwright.curation.build import build
+from genwright.curation.built import built
 from genwright.curation.groups import clusters
-from genwright.curation.look import built, dropped, trace
+from genwright.curation.look import dropped, trace
 from genwright.curation.page import write_page
 from genwright.curation.settings import CorpusRecipe, Filter, rule_sets
 

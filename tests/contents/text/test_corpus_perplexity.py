@@ -17,7 +17,8 @@ from genwright.core.corpus import attributes_of
 from genwright.core.errors import GenwrightError
 from genwright.curation.attributes import write_attributes
 from genwright.curation.build import build, open_corpus, remix
-from genwright.curation.look import built, dropped
+from genwright.curation.built import built
+from genwright.curation.look import dropped
 from genwright.curation.page import write_page
 from genwright.curation.settings import CorpusRecipe
 from genwright.evaluation.figure import LOSS

@@ -30,7 +30,8 @@ from genwright.contents.text.corpus_quality_trained import LEAST, Quality, quali
 from genwright.core.corpus import attributes_of
 from genwright.core.errors import GenwrightError
 from genwright.curation.build import build, open_corpus
-from genwright.curation.look import built, dropped
+from genwright.curation.built import built
+from genwright.curation.look import dropped
 from genwright.curation.page import write_page
 from genwright.curation.settings import CorpusRecipe
 
