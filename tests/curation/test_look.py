@@ -14,6 +14,7 @@ from genwright.core.corpus import Attributes, Column, add_attributes
 from genwright.core.errors import GenwrightError
 from genwright.curation.build import build
 from genwright.curation.built import built
+from genwright.curation.groups import clusters
 from genwright.curation.look import dropped, trace
 from genwright.curation.settings import Near
 
@@ -145,3 +146,32 @@ def test_of_a_copy_whose_original_was_dropped_is_said_so(tmp_path):
         (copy,) = dropped(corpus, "copies.exact").documents
         found.append(copy.why.partition(" near copy of ")[0])
     assert "equal to another" in found
+
+
+def test_what_edits_replace_is_shown_nowhere(tmp_path):
+    """c4 takes lines out, personal-data puts words in place of addresses."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.txt").write_text(
+        "Write to anna@corner-shop.com about the garden.\n"
+        "This line of the text ends with no stop, ask bob@corner-shop.com\n"
+        "The garden is open on every day of the whole week.\n"
+    )
+    given = [{"kind": "files", "path": str(tmp_path / "raw")}]
+    filters = ["c4", "personal-data", {"attribute": "words", "at_most": 5}]
+    corpus, _ = build(recipe(None, sources=given, filters=filters), tmp_path / "c", workers=1)
+    (one,) = dropped(corpus).documents
+    printed = str(trace(corpus, one.id))
+    for shown in (str(dropped(corpus)), one.text, printed):
+        assert "@" not in shown
+    assert "Write to <email> about" in one.text
+    assert "replaced by <email>: 2" in printed
+    assert "taken out: This line of the text ends with no stop, ask <email>" in printed
+    assert str(dropped(corpus)).startswith("1 document was dropped in all:")
+    assert str(built(corpus)).startswith(f"{corpus.folder}: 1 document, 0.16 kB")
+
+
+def test_of_a_large_cluster_is_said_how_many_are_not_shown(tmp_path):
+    corpus = with_copies(tmp_path, *[text(1)] * 6, filters=[])
+    printed = str(clusters(corpus))
+    assert printed.count("exact  1.000") == 3
+    assert printed.endswith("\n  and 2 more, at least as similar")

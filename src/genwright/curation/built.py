@@ -29,8 +29,11 @@ class Built:
         counts = self.counts
         kept = counts["kept"]
         size = counts["kept_bytes"]
+        documents = f"{counts['documents']:,} document"
+        if counts["documents"] != 1:
+            documents += "s"
         lines = [
-            f"{self.folder}: {counts['documents']:,} documents, {megabytes(counts['bytes'])}",
+            f"{self.folder}: {documents}, {megabytes(counts['bytes'])}",
             f"  trained on   {kept['train']:>10,}  {megabytes(size['train'])}",
             f"  held out     {kept['held_out']:>10,}  {megabytes(size['held_out'])}",
         ]
@@ -93,7 +96,7 @@ def _named(file: str, place: str, what: str) -> str:
 
 def megabytes(count: float) -> str:
     """Bytes for a person."""
-    return f"{count / 1e6:,.2f} MB"
+    return f"{count / 1e3:,.2f} kB" if count < 1e6 else f"{count / 1e6:,.2f} MB"
 
 
 def built(corpus: Corpus) -> Built:

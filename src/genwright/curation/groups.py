@@ -67,11 +67,12 @@ def largest(path: Path, n: int) -> list[list[Member]]:
 class Clusters:
     """Copies at a similarity; printed, the largest clusters with where each document is from.
     texts: of each cluster (similarity, kind, place, text) of the document that stays and of its
-    least similar copies."""
+    least similar copies. members: documents of each cluster."""
 
     similarity: float
     counts: ClusterCounts
     texts: list[list[tuple[float, str, str, str]]]
+    members: list[int]
 
     def __str__(self) -> str:
         counts = self.counts
@@ -85,6 +86,9 @@ class Clusters:
             for similarity, kind, place, text in texts:
                 lines.append(f"  {kind:5}  {similarity:.3f}  {place}")
                 lines.append(f"    {shortened(text, 100)}")
+            more = self.members[number - 1] - len(texts)
+            if more:
+                lines.append(f"  and {more:,} more, at least as similar")
         return "\n".join(lines)
 
 
@@ -103,7 +107,8 @@ def clusters(corpus: Corpus, similarity: float | None = None, n: int = 5) -> Clu
     with tempfile.TemporaryDirectory() as temporary:
         path, counts = clusters_at(folder, wanted, Path(temporary) / "clusters.parquet")
         found = largest(path, n)
-    return Clusters(wanted, counts, [_texts(corpus, members) for members in found])
+    texts = [_texts(corpus, members) for members in found]
+    return Clusters(wanted, counts, texts, [len(members) for members in found])
 
 
 def _texts(corpus: Corpus, members: list[Member]) -> list[tuple[float, str, str, str]]:
@@ -112,7 +117,9 @@ def _texts(corpus: Corpus, members: list[Member]) -> list[tuple[float, str, str,
     copies = sorted((m for m in members if m.kind != STAYS), key=lambda each: each.similarity)
     found = []
     for member in [*stays[:1], *copies[: MEMBERS - 1]]:
-        row = row_of(Shard(corpus.folder, member.shard).documents, member.row)
+        shard = Shard(corpus.folder, member.shard)
+        row = row_of(shard.documents, member.row)
         place = where(row["source"], row["file"], row["place"])
-        found.append((member.similarity, member.kind, place, in_words(corpus.recipe.kind, row)))
+        words = in_words(corpus, shard, member.row, row)
+        found.append((member.similarity, member.kind, place, words))
     return found

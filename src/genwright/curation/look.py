@@ -4,6 +4,7 @@ from."""
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from genwright.core.corpus import Rule
+from genwright.core.corpus import Edit, Rule, edited
 from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.files import digest
@@ -26,6 +27,7 @@ from genwright.curation.attributes import (
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_in
 from genwright.curation.copies import EXACT, NEAR
+from genwright.curation.edits import joined
 from genwright.curation.mix import counts_of
 from genwright.curation.resembled import Resembled, resembled
 from genwright.curation.store import Shard, read_table
@@ -33,6 +35,7 @@ from genwright.data.selection import MIX, SELECTION
 
 COPIES = (EXACT, NEAR)  # reasons
 SHOWN = 200  # characters of a document, in a list
+EDITS = 20  # lines about the edits of a document
 SHORTEST = 6  # digits of an id that name a document
 
 
@@ -66,23 +69,50 @@ class Dropped:
 
     def __str__(self) -> str:
         what = f"for {self.reason}" if self.reason else "in all"
-        lines = [f"{self.total:,} documents were dropped {what}; {len(self.documents)} by chance:"]
+        shown = len(self.documents)
+        if self.total == 1:
+            head = f"1 document was dropped {what}:"
+        elif shown == self.total:
+            head = f"{self.total:,} documents were dropped {what}:"
+        else:
+            head = f"{self.total:,} documents were dropped {what}; {shown} by chance:"
+        lines = [head]
         return "\n".join([*lines, *map(str, self.documents)])
 
 
 def where(source: str, file: str, place: str) -> str:
     """Where a document stands, for a person."""
-    name = f"{source}/{file}"
+    name = file if file == source else f"{source}/{file}"  # a source of one file has its name
     if place:
         name += f", {place}"
     return name
 
 
-def in_words(kind: str, row: Mapping[str, Any]) -> str:
-    """A document for a terminal: its text, or what it is. row: of a shard."""
-    content = corpus_content(kind)
-    text: str = row["text"]
-    return text if content is None else content.in_words(row["data"])
+def in_words(corpus: Corpus, shard: Shard, number: int, row: Mapping[str, Any]) -> str:
+    """A document for a terminal: its text, or what it is. What edits put something else in place
+    of, such as a mail address, is not shown; lines that are only taken out are. number: of the row
+    of a shard; row: its values."""
+    content = corpus_content(corpus.recipe.kind)
+    if content is not None:
+        return content.in_words(row["data"])
+    return _hidden(row["text"], edits_in(corpus, shard, number))
+
+
+def _hidden(text: str, edits: Sequence[Edit]) -> str:
+    """A text without what edits put something else in place of."""
+    return edited(text, joined([[edit for edit in edits if edit.text]]))
+
+
+def edits_in(corpus: Corpus, shard: Shard, row: int) -> list[Edit]:
+    """All edits that are known of a document, also those that are not made."""
+    several: list[Edit] = []
+    for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
+        names = [column.name for column in group.columns if column.kind == "edits"]
+        if names:
+            values = row_of(values_file(shard, group), row, names)
+            for name in names:
+                several += [Edit(**each) for each in values[name] or ()]
+    return several
 
 
 def shortened(text: str, length: int = SHOWN) -> str:
@@ -147,7 +177,7 @@ def dropped_document(corpus: Corpus, shard: Shard, row: int, noted: bool = True)
         known["place"],
         reason,
         _why(corpus, shard, row, reason, noted),
-        in_words(corpus.recipe.kind, known),
+        in_words(corpus, shard, row, known),
     )
 
 
@@ -186,7 +216,8 @@ def _why(corpus: Corpus, shard: Shard, row: int, reason: str, noted: bool = True
                 name = rule.otherwise
                 value = np.array([row_of(shard.documents, row, [name])[name]], dtype=object)
             if rule.breaks(value)[0]:
-                why = f"{name} is {_written(value[0])}, {bounds_of(rule)}"
+                between = "; wanted:" if rule.at_least is None and rule.at_most is None else ","
+                why = f"{name} is {_written(value[0])}{between} {bounds_of(rule)}"
                 note = _note(corpus, shard, row, rule) if noted else ""
                 return f"{why}: {note}" if note else why
     return ""
@@ -234,16 +265,22 @@ def bounds_of(rule: Rule) -> str:
 
 @dataclass(frozen=True)
 class Trace:
-    """Where a document comes from, and what became of it. state: of the raw file now."""
+    """Where a document comes from, and what became of it. edits: a line each, or for those with one
+    replacement. text: see `in_words`."""
 
     facts: dict[str, str]
     attributes: dict[str, str] = field(default_factory=dict)
     text: str = ""
+    edits: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         width = max(map(len, [*self.facts, *self.attributes]))
         lines = [f"{name:<{width}}  {value}" for name, value in self.facts.items()]
         lines += [f"{name:<{width}}  {value}" for name, value in self.attributes.items()]
+        if self.edits:
+            lines += ["", *self.edits[:EDITS]]
+        if len(self.edits) > EDITS:
+            lines.append(f"and {len(self.edits) - EDITS:,} more")
         return "\n".join([*lines, "", shortened(self.text, 600)])
 
 
@@ -281,8 +318,32 @@ def trace(corpus: Corpus, word: str) -> Trace:
             facts[label] = f"{values[name]}, as it says; its source says {known[label] or 'none'}"
     attributes = {}
     for name, value in values.items():
-        attributes[name] = f"{len(value)} edits" if isinstance(value, list) else _written(value)
-    return Trace(facts, attributes, in_words(corpus.recipe.kind, known))
+        attributes[name] = _counted(value) if isinstance(value, list) else _written(value)
+    edits = _edits_in_words(known["text"], edits_in(corpus, shard, row))
+    return Trace(facts, attributes, in_words(corpus, shard, row, known), edits)
+
+
+def _counted(edits: Sequence[Any]) -> str:
+    return "1 edit" if len(edits) == 1 else f"{len(edits)} edits"
+
+
+def _edits_in_words(text: str, edits: Sequence[Edit]) -> list[str]:
+    """The edits of a document: how many of each replacement, and not what is replaced; and what is
+    only taken out, without what is replaced in it."""
+    counts = Counter(edit.text for edit in edits if edit.text)
+    lines = [f"replaced by {word}: {count:,}" for word, count in sorted(counts.items())]
+    for edit in sorted(edits):
+        if edit.text:
+            continue
+        inside = []
+        for each in edits:
+            if each.text and each.start < edit.stop and each.stop > edit.start:
+                start = max(each.start, edit.start) - edit.start
+                stop = min(each.stop, edit.stop) - edit.start
+                inside.append(Edit(start, stop, each.text))
+        line = shortened(_hidden(text[edit.start : edit.stop], inside), 100)
+        lines.append(f"taken out: {line}" if line else "taken out: an empty line")
+    return lines
 
 
 def _became(decision: dict[str, Any]) -> str:

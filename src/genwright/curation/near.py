@@ -119,7 +119,13 @@ def near_copies(
     GenwrightError."""
     bands = chosen_bands(settings, content)
     if bands.rows:
-        log.info("%d bands of %d rows: %s", bands.bands, bands.rows, _curve_text(bands))
+        log.debug("%d bands of %d rows: %s", bands.bands, bands.rows, _curve_text(bands))
+        expected = expected_recall(settings.similarity, bands.bands, bands.rows)
+        log.info(
+            "of pairs of documents that are %g alike %.1f%% are expected to be found",
+            settings.similarity,
+            100 * expected,
+        )
     memory = max(settings.memory / max(workers, 1) - PROCESS, LEAST)
     key = _key_of(shards, settings, bands, content)
     path = folder / "clusters.parquet"

@@ -16,8 +16,7 @@ from genwright.core.progress import track
 from genwright.curation.build import Corpus
 from genwright.curation.copies import CLUSTERS, EXACT, NEAR, NEAR_FOLDER, PAIRS
 from genwright.curation.groups import STAYS, Member, largest
-from genwright.curation.look import row_of, where
-from genwright.curation.page_edits import edits_in
+from genwright.curation.look import edits_in, row_of, where
 from genwright.curation.page_numbers import ROWS, Count, Numbers
 from genwright.curation.page_shown import (
     COLUMNS,

@@ -20,11 +20,9 @@ import pyarrow.compute as pc
 
 from genwright.core.corpus import Edit
 from genwright.core.progress import track
-from genwright.curation.attributes import needed, values_file
 from genwright.curation.build import Corpus
 from genwright.curation.chance import chance, numbers_of
 from genwright.curation.edits import joined
-from genwright.curation.look import row_of
 from genwright.curation.page_numbers import EXAMPLES, MEASURED, batches
 from genwright.curation.store import Shard
 
@@ -124,17 +122,6 @@ def _edits(given: Sequence[Mapping[str, Any]] | None) -> list[Edit]:
 
 
 # ---- texts as they are shown
-
-
-def edits_in(corpus: Corpus, shard: Shard, row: int) -> list[Edit]:
-    """All edits that are known of a document, also those that are not made."""
-    several = []
-    for group in needed(corpus.recipe.kind, corpus.recipe.rule_sets()):
-        names = [column.name for column in group.columns if column.kind == "edits"]
-        if names:
-            values = row_of(values_file(shard, group), row, names)
-            several += [_edits(values[name]) for name in names]
-    return [edit for edits in several for edit in edits]
 
 
 class Piece(NamedTuple):

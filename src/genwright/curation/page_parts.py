@@ -11,9 +11,9 @@ from genwright.core.corpus import Column, Rule
 from genwright.curation.attributes import about_prepared, columns_of
 from genwright.curation.build import Corpus
 from genwright.curation.copies import EXACT, NEAR
-from genwright.curation.look import bounds_of, dropped_document, row_of, where
+from genwright.curation.look import bounds_of, dropped_document, edits_in, row_of, where
 from genwright.curation.mix_jobs import BUDGET, UNWANTED
-from genwright.curation.page_edits import Edits, edits_in, shown_edit
+from genwright.curation.page_edits import Edits, shown_edit
 from genwright.curation.page_numbers import (
     DROPPED,
     FATES,

@@ -48,7 +48,7 @@ def test_what_no_licence_allows_is_dropped_with_its_reason(tmp_path):
         "silent.py": "licence.unknown",
     }
     (document,) = dropped(corpus, "licence.not-allowed", 5).documents
-    assert document.why == "licence_found is 'GPL-3.0-only', one of MIT"
+    assert document.why == "licence_found is 'GPL-3.0-only'; wanted: one of MIT"
     assert numbers_of(corpus).breaking == {"licence.unknown": 1, "licence.not-allowed": 1}
 
 
@@ -60,7 +60,9 @@ def test_where_a_text_is_silent_the_licence_of_its_source_counts(tmp_path, licen
     expected = {"licence.unknown": 0, "licence.not-allowed": 2 if reason else 1}
     assert numbers_of(corpus).breaking == expected
     whys = {each.file: each.why for each in dropped(corpus, "licence.not-allowed", 5).documents}
-    assert whys.get("silent.py") == ("licence is 'CC-BY-4.0', one of MIT" if reason else None)
+    assert whys.get("silent.py") == (
+        "licence is 'CC-BY-4.0'; wanted: one of MIT" if reason else None
+    )
 
 
 def test_personal_data_is_dropped_where_that_is_asked_for(tmp_path):
