@@ -120,11 +120,10 @@ def near_copies(
     bands = chosen_bands(settings, content)
     if bands.rows:
         log.debug("%d bands of %d rows: %s", bands.bands, bands.rows, _curve_text(bands))
-        expected = expected_recall(settings.similarity, bands.bands, bands.rows)
         log.info(
             "of pairs of documents that are %g alike %.1f%% are expected to be found",
             settings.similarity,
-            100 * expected,
+            100 * expected_recall(settings.similarity, bands.bands, bands.rows),
         )
     memory = max(settings.memory / max(workers, 1) - PROCESS, LEAST)
     key = _key_of(shards, settings, bands, content)
