@@ -59,3 +59,16 @@ def test_what_cannot_be_read_is_recorded_and_the_rest_is_built(tmp_path):
         ("a.txt", ""),
         ("c.jsonl", "line 2 (row 1 from 0)"),
     ]
+
+
+def test_a_raw_file_without_a_document_is_named(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text("fine")
+    (tmp_path / "in" / "empty.txt").write_bytes(b"")
+    (tmp_path / "in" / "head.csv").write_text("text\n")
+    corpus, rows = built(tmp_path / "out", kind="files", path=str(tmp_path / "in"))
+    assert [row["file"] for row in rows] == ["a.txt"]
+    assert corpus.unread == [
+        ("empty.txt", "", "is empty"),
+        ("head.csv", "", "holds no document"),
+    ]

@@ -151,7 +151,9 @@ def _rows(
         if not stamp and not os.path.lexists(path):
             unread.append([name, "", GONE])
             continue
+        is_empty = True  # neither a document nor a word why there is none
         for found in _documents(raw, RawFile(path, name, known, date)):
+            is_empty = False
             if isinstance(found, Unread):
                 unread.append([name, found.place, found.what])
                 continue
@@ -159,6 +161,9 @@ def _rows(
                 licence=found.licence or known or licence, date=found.date or date
             )
             yield _row(found, source, name, digest)
+        if is_empty:
+            has_bytes = bool(stamp) and stamp[0] > 0
+            unread.append([name, "", "holds no document" if has_bytes else "is empty"])
 
 
 def _documents(raw: Any, file: RawFile) -> Iterator[Document | Unread]:
