@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 ENDING = ".tmp"
+ENDED = ("Z", "X")  # states of /proc/PID/stat (proc(5)): zombie, dead
 
 
 def draft_beside(path: Path) -> Path:
@@ -37,9 +38,19 @@ def writer_of(draft: Path) -> int | None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of this host is at work."""
+    """Whether a process of this host is at work. One that has ended and that nobody has asked for
+    (a zombie, which may stay for long in a container) is not."""
     try:
         os.kill(process, 0)
     except OSError as error:
         return isinstance(error, PermissionError)  # somebody else's
-    return True
+    return _state(process) not in ENDED
+
+
+def _state(process: int) -> str:
+    """The letter that Linux gives for a process's state; "" where it cannot be told."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # it has ended in between, or this is not Linux
+        return ""
+    return told.rpartition(")")[2].split()[0]  # its name, in brackets, may hold anything
