@@ -375,7 +375,9 @@ def main(words: Sequence[str] | None = None) -> None:
             raise KeyboardInterrupt
         leave(code if isinstance(code, int) else 0)
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
+        goes_on = given[:2] == ["data", "build"]
+        more = "; the same command goes on from here" if goes_on else ""
+        print(f"interrupted{more}", file=sys.stderr)
         leave(INTERRUPTED)
     except Exception as error:
         if debug:

@@ -110,6 +110,9 @@ def test_an_interruption_is_said(capsys, monkeypatch):
 
     monkeypatch.setattr("genwright.recipe.shipped.shipped", interrupted)
     assert command(capsys, "recipes") == (130, "", "interrupted\n")
+    monkeypatch.setattr("genwright.api_data.data_build", lambda *_, **__: interrupted())
+    said = "interrupted; the same command goes on from here\n"
+    assert command(capsys, "data", "build", "corpus.yaml") == (130, "", said)
 
 
 def test_a_prompt_that_is_no_text(tmp_path, folder):

@@ -208,7 +208,7 @@ def _sources(corpus: Corpus) -> dict[str, str]:
         path = settings.get("path", "")
         if not isinstance(path, str):
             path = ", ".join(path)
-        about = f"{settings['kind']} {path}, {files.get(source.name, 0):,} raw files"
+        about = f"{settings['kind']} {path}, {counted(files.get(source.name, 0), 'raw file')}"
         if source.licence:
             about += f", {source.licence} unless they say another licence"
         found[source.name] = escape(about)
