@@ -182,6 +182,17 @@ def test_what_killed_builds_left_is_deleted(tmp_path):
     assert bytes_of(tmp_path / "c") == bytes_of(tmp_path / "whole")
 
 
+def test_what_a_search_left_that_was_killed_at_its_end_is_deleted(tmp_path):
+    write_files(tmp_path / "raw", 2)
+    build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
+    whole = bytes_of(tmp_path / "c")
+    work = tmp_path / "c" / "near" / "work-0123456789abcdef"
+    (work / "found").mkdir(parents=True)
+    (work / "found" / "pairs").write_bytes(b"handed on")
+    build(recipe(tmp_path / "raw"), tmp_path / "c", workers=1)
+    assert bytes_of(tmp_path / "c") == whole
+
+
 def test_two_builds_at_once_are_refused(tmp_path):
     write_files(tmp_path / "raw", 2)
     folder = tmp_path / "c"

@@ -129,6 +129,7 @@ def near_copies(
     key = _key_of(shards, settings, bands, content)
     path = folder / "clusters.parquet"
     if path.is_file() and _finished(folder) == key:
+        _delete_work(folder)  # of a search that was killed when it had written its result
         return path
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "near.json").unlink(missing_ok=True)
@@ -160,7 +161,7 @@ def near_copies(
     if found.below == BELOW:
         del values["below"]  # what is usual is not said
     write_whole(folder / "near.json", json_text(values, indent=1))
-    shutil.rmtree(work, ignore_errors=True)
+    _delete_work(folder)
     return path
 
 
@@ -215,11 +216,16 @@ def _work_folder(folder: Path) -> Path:
     if BOOT.is_file():
         boot = BOOT.read_text(encoding="ascii").strip()
     work = folder / f"work-{digest_of(boot)[:16]}"
-    for other in folder.glob("work-*"):
-        if other != work:
-            shutil.rmtree(other, ignore_errors=True)
+    _delete_work(folder, but=work)
     work.mkdir(exist_ok=True)
     return work
+
+
+def _delete_work(folder: Path, but: Path | None = None) -> None:
+    """Deletes what searches handed on from job to job. but: the folder that stays."""
+    for left in folder.glob("work-*"):
+        if left != but:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _sign(
