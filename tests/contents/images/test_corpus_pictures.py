@@ -13,6 +13,7 @@ from drawn import png, scene
 from PIL import Image, ImageFilter
 
 import genwright
+from decided import decisions, reasons
 from genwright.contents.images import corpus_pictures
 from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.corpus_measures import LONGEST, measured, sharpness
@@ -77,21 +78,9 @@ def recipe(folder, **changes):
     return CorpusRecipe(**values | changes)
 
 
-def reasons(corpus):
-    """Name of a file -> the reason that it was dropped for, of all."""
-    found = {}
-    for shard in corpus.shards:
-        files = pq.read_table(shard.documents, columns=["file"])["file"].to_pylist()
-        listed = corpus.folder / "mix" / "list" / f"{shard.key}.parquet"
-        given = pq.read_table(listed)["reason"].to_pylist()
-        found |= dict(zip(files, given, strict=True))
-    return found
-
-
 def test_what_becomes_of_pictures(folder):
     corpus, counts = build(recipe(folder), folder / "mine", workers=1)
-    found = {name: reason for name, reason in reasons(corpus).items() if reason}
-    assert found == {
+    assert reasons(corpus) == {
         "compressed.jpg": "copies.near",
         "larger.png": "copies.near",
         "same.png": "copies.exact",
@@ -143,7 +132,7 @@ def test_bounds_can_be_set(folder):
     before = {path: path.stat().st_mtime_ns for path in attributes.iterdir()}
     corpus = open_corpus(folder / "mine")
     remix(type(corpus)(corpus.folder, recipe(folder, filters=other), corpus.shards), workers=1)
-    found = set(filter(None, reasons(corpus).values()))
+    found = set(reasons(corpus).values())
     assert found == {"copies.near", "copies.exact", "pictures.flat", "pictures.bright"}
     assert before == {path: path.stat().st_mtime_ns for path in attributes.iterdir()}
 
@@ -357,8 +346,8 @@ def test_training_takes_what_the_mix_says(mixed, tmp_path):
     counts = built(open_corpus(mixed)).counts
     dataset = data(mixed, tmp_path)
     train, held_out = dataset.parts["train"], dataset.parts["held_out"]
-    own = reasons(open_corpus(mixed))
-    assert own["own.png"] == ""
+    own = decisions(open_corpus(mixed))
+    assert own["own.png"]["reason"] == ""
     more = 2 if _side(mixed, "own.png") == "train" else 0
     assert len(train) == counts["kept"]["train"] + more
     assert len(held_out) == counts["kept"]["held_out"]

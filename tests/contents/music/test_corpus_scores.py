@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import genwright
+from decided import decisions, reasons
 from genwright.contents.music import corpus_scores
 from genwright.contents.music.codec_event import Event
 from genwright.contents.music.corpus_measures import measured, silence
@@ -110,20 +111,8 @@ def mixed(folder):
     return corpus
 
 
-def decisions(corpus):
-    """Name of a file and place -> what the list says of it."""
-    found = {}
-    for shard in corpus.shards:
-        rows = pq.read_table(shard.documents, columns=["file", "place"]).to_pylist()
-        listed = pq.read_table(corpus.folder / "mix" / "list" / f"{shard.key}.parquet").to_pylist()
-        for row, decision in zip(rows, listed, strict=True):
-            found[f"{row['file']} {row['place']}".strip()] = decision
-    return found
-
-
 def test_what_becomes_of_pieces(mixed):
-    found = {name: each["reason"] for name, each in decisions(mixed).items() if each["reason"]}
-    assert found == {
+    assert reasons(mixed) == {
         "up.mid": "copies.near",
         "slow.musicxml": "copies.near",
         "same.abc": "copies.exact",

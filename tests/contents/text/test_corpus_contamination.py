@@ -296,3 +296,14 @@ def test_an_evaluation_set_that_changes_meanwhile_is_refused(sources, monkeypatc
         build(
             recipe(sources, [{"contamination": str(sources / "evals")}]), sources / "c", workers=1
         )
+
+
+def test_an_evaluation_set_that_changed_before_it_is_read_is_refused(sources):
+    """What is prepared is named by the digest: it would be wrong where the file comes back."""
+    given = recipe(sources, [{"contamination": str(sources / "evals")}])
+    given.rule_sets()  # the digest is taken
+    (sources / "evals" / "gsm.jsonl").write_text('{"text": "other words of another evaluation"}')
+    with pytest.raises(GenwrightError, match="changed while"):
+        build(given, sources / "c", workers=1)
+    prepared = sources / "c" / "prepared"
+    assert not prepared.exists() or not list(prepared.iterdir())

@@ -1,9 +1,9 @@
 """A corpus of texts through the filters gopher, c4, fineweb and a list of words, built by one
 process and by two."""
 
-import pyarrow.parquet as pq
 import pytest
 
+from decided import reasons
 from genwright.curation import build as building
 from genwright.curation.build import build
 from genwright.curation.settings import CorpusRecipe
@@ -59,14 +59,8 @@ def recipe(tmp_path, monkeypatch):
 def test_each_text_is_dropped_for_its_reason(tmp_path, recipe, workers):
     corpus, counts = build(recipe, tmp_path / "c", workers=workers)
     assert len(corpus.shards) > 1
-    reasons = {}
-    for shard in corpus.shards:
-        files = pq.read_table(shard.documents)["file"].to_pylist()
-        decided = pq.read_table(corpus.folder / "mix" / "list" / f"{shard.key}.parquet")
-        for file, reason in zip(files, decided["reason"].to_pylist(), strict=True):
-            if reason:
-                reasons[file.removesuffix(".txt")] = reason
-    assert reasons == REASONS
+    found = {name.removesuffix(".txt"): reason for name, reason in reasons(corpus).items()}
+    assert found == REASONS
     assert counts.dropped == dict.fromkeys(REASONS.values(), 1)
     kept = [text for path in selections(str(corpus.folder)) for _, text in selected(path)]
     assert kept == [GOOD + "\n"]

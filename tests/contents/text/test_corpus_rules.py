@@ -1,8 +1,8 @@
 """The licences and the personal data of real texts in a corpus that is built of files."""
 
-import pyarrow.parquet as pq
 import pytest
 
+from decided import decisions
 from genwright.curation.build import build
 from genwright.curation.look import dropped
 from genwright.curation.page_numbers import numbers_of
@@ -31,12 +31,7 @@ def built(folder, filters, licence=""):
 
 def reasons_of(corpus):
     """File -> the reason it was dropped for, "" for one that stays."""
-    found = {}
-    for shard in corpus.shards:
-        files = pq.read_table(shard.documents)["file"].to_pylist()
-        decided = pq.read_table(corpus.folder / "mix" / "list" / f"{shard.key}.parquet")
-        found |= dict(zip(files, decided["reason"].to_pylist(), strict=True))
-    return found
+    return {name: each["reason"] for name, each in decisions(corpus).items()}
 
 
 def test_what_no_licence_allows_is_dropped_with_its_reason(tmp_path):

@@ -43,11 +43,14 @@ class Text(NamedTuple):
 @dataclass(frozen=True)
 class Texts:
     """The texts at a path. field: of rows, which one holds the text; "": all texts of a row,
-    together. kept: where they are gone, their digest, as a corpus keeps it."""
+    together. stamps: of the files, when they were found: one that has changed since is refused, for
+    what is computed is named by their digest. kept: where they are gone, their digest, as a corpus
+    keeps it."""
 
     path: str
     field: str
     files: tuple[SourceFile, ...]
+    stamps: tuple[tuple[int, ...], ...] = ()
     kept: str = ""
 
     @classmethod
@@ -56,7 +59,7 @@ class Texts:
         GenwrightError where there is none, and the open corpus keeps no digest of them."""
         kept = kept_digest(path, field)
         if kept and _is_gone(path):
-            return cls(path, field, (), kept)
+            return cls(path, field, (), kept=kept)
         files = collect((path,), is_text, where=where)
         if not files:
             raise GenwrightError(f"{where}: {path} holds no file of text", "give another folder")
@@ -64,7 +67,9 @@ class Texts:
             what = irregular(file.path)
             if what:
                 raise _unreadable(file, what)
-        return cls(path, field, tuple(sorted(files, key=lambda file: file.name)))
+        ordered = tuple(sorted(files, key=lambda file: file.name))
+        stamps = tuple(tuple(stamp_of(file.path)) for file in ordered)
+        return cls(path, field, ordered, stamps)
 
     @property
     def name(self) -> str:
@@ -84,9 +89,9 @@ class Texts:
         if self.kept:
             return self.kept
         found = []
-        for file in self.files:
+        for file, stamp in zip(self.files, self.stamps, strict=True):
             try:
-                found.append([file.name, _digest(file.path, tuple(stamp_of(file.path)))])
+                found.append([file.name, _digest(file.path, stamp)])
             except OSError as error:
                 raise _unreadable(file, f"cannot be read ({error.strerror})") from None
         return digest_of(self.field, found)
@@ -98,16 +103,15 @@ class Texts:
 
     def __iter__(self) -> Iterator[Text]:
         """All texts, in order; a file at a time. Raises GenwrightError for what cannot be read, and
-        for a file that changes meanwhile."""
+        for a file that has changed since it was found."""
         if self.kept:
             raise GenwrightError(
                 f"{self.path} is gone, and the corpus does not hold what a filter computes of it",
                 "bring it back, or leave that filter out",
             )
-        for number, file in enumerate(self.files):
-            stamp = stamp_of(file.path)
+        for number, (file, stamp) in enumerate(zip(self.files, self.stamps, strict=True)):
             yield from _texts_of(number, file, self.field)
-            check_unchanged({file.path: stamp})
+            check_unchanged({file.path: list(stamp)})
 
 
 def _is_gone(path: str) -> bool:
@@ -118,8 +122,11 @@ def _is_gone(path: str) -> bool:
 
 @lru_cache(1 << 16)
 def _digest(path: str, stamp: tuple[int, ...]) -> str:
-    """SHA-256 of a file, taken once a process while it does not change."""
-    return digest(Path(path))
+    """SHA-256 of a file, taken once a process while it does not change. Raises GenwrightError where
+    its stamp is another."""
+    found = digest(Path(path))
+    check_unchanged({path: list(stamp)})
+    return found
 
 
 def _unreadable(file: SourceFile, what: str) -> GenwrightError:
