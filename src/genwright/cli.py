@@ -29,6 +29,7 @@ from genwright.command_data import data_app
 from genwright.command_errors import check_encoding, complaint
 from genwright.command_notes import notes_shown
 from genwright.command_rewards import reward_app
+from genwright.core.arrow_memory import give_memory_back
 from genwright.core.errors import GenwrightError
 from genwright.core.open_files import allow_many_files
 from genwright.core.parameters import as_typed
@@ -358,6 +359,7 @@ def main(words: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if words is None else words)
     debug = "--debug" in given
     allow_many_files()
+    give_memory_back()
     try:
         for word in given:
             check_encoding(word)
