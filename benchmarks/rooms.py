@@ -22,6 +22,7 @@ from common import finish
 ROOT = Path(__file__).parent.parent
 ROOMS = ("images", "music", "points", "text")
 KERNEL = (
+    "audit",
     "curation",
     "data",
     "evaluation",

@@ -1,0 +1,1 @@
+"""Audits: which groups data hold, which groups a model makes, what a mitigation changed."""

@@ -1,0 +1,83 @@
+"""The words that an audit is made of, as types: groups, how often they stand in examples, what is
+known of the data, who judges samples.
+
+A *group* is a name that examples can have (a tone of skin, a key, a language, "female" of a list of
+words); a *grouping* is what gives the groups of one kind. An example has a group once (an
+attribute), or several times (words of a text), or none: then it says nothing, which is counted,
+too. What is judged of a sample is judged from its content alone, never from what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+
+from genwright.core.content import Sample
+from genwright.core.dataset import Dataset
+
+
+class GroupCounts(NamedTuple):
+    """How often each group stands in each example.
+
+    groups: their names. counts: (examples, groups) int64. clusters: (examples,) int64: examples of
+    one cluster (of one file, of one emoji and its tones) are not independent of each other."""
+
+    groups: tuple[str, ...]
+    counts: np.ndarray
+    clusters: np.ndarray
+
+    @property
+    def total(self) -> int:
+        """Of all groups in all examples."""
+        return int(self.counts.sum())
+
+    @property
+    def silent(self) -> int:
+        """Examples that say nothing."""
+        return int((self.counts.sum(1) == 0).sum())
+
+
+class Known(NamedTuple):
+    """What the data say of the examples of a split.
+
+    names: of each example. clusters: as of `GroupCounts`. values: attribute -> of each example the
+    values that it has; () where nothing is known."""
+
+    names: Sequence[str]
+    clusters: np.ndarray
+    values: Mapping[str, Sequence[tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What tells which group a sample is of, from its content alone.
+
+    groups: their names. of: samples -> (samples, groups) float64, probabilities of sum 1 in each
+    row; a row of NaN says nothing. how: for a person, in a few words. truth, judged: the same of
+    real held-out examples, (m,) which group each is of and (m, groups) what was judged; None for a
+    rule, which is right by definition. clusters: (m,) int64, of those examples."""
+
+    groups: tuple[str, ...]
+    of: Callable[[Sequence[Sample]], np.ndarray]
+    how: str
+    truth: np.ndarray | None = None
+    judged: np.ndarray | None = None
+    clusters: np.ndarray | None = None
+
+
+@runtime_checkable
+class Audited(Protocol):
+    """What a kind of content has besides, where its data say more of an example than its content
+    does (`runs.content.Content` subclasses have these as methods)."""
+
+    def known(self, dataset: Dataset, split: str) -> Known:
+        """What the data say of every example of a split, in order."""
+
+    def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
+        """Examples of a split as samples, by their places in `known`."""
+
+    def judge(self, dataset: Dataset, attribute: str) -> Judge | None:
+        """What recognises an attribute of the data in samples; None where nothing does."""
