@@ -18,6 +18,8 @@ import numpy as np
 from genwright.core.content import Sample
 from genwright.core.dataset import Dataset
 
+NONE = "(none)"  # group of what a judge recognises as having no value of an attribute
+
 
 class GroupCounts(NamedTuple):
     """How often each group stands in each example.
@@ -71,13 +73,16 @@ class Judge:
 @runtime_checkable
 class Audited(Protocol):
     """What a kind of content has besides, where its data say more of an example than its content
-    does (`runs.content.Content` subclasses have these as methods)."""
+    does: methods of a subclass of `runs.content.Content`."""
 
-    def known(self, dataset: Dataset, split: str) -> Known:
-        """What the data say of every example of a split, in order."""
+    def known_attributes(self, dataset: Dataset) -> Sequence[str]:
+        """Names of what the data say of their examples."""
+
+    def known(self, dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
+        """What the data say of every example of a split, in order, of these attributes."""
 
     def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
         """Examples of a split as samples, by their places in `known`."""
 
-    def judge(self, dataset: Dataset, attribute: str) -> Judge | None:
-        """What recognises an attribute of the data in samples; None where nothing does."""
+    def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
+        """What recognises attributes of the data in samples, of those that can be recognised."""

@@ -187,6 +187,15 @@ def selected_bytes(path: str | Path) -> Iterator[Chosen]:
         yield Chosen(row, times, content=content, **found)
 
 
+def selected_labels(
+    path: str | Path, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """(row, what the shard says of the document: source, licence, language) of what a selection
+    takes, in order, each once. Raises GenwrightError for a shard that is not there."""
+    for row, _, _, found in _taken(path, list(columns)):
+        yield row, found
+
+
 def rows_and_times(path: str | Path) -> tuple[list[int], list[int]]:
     """The rows of a selection and how often each is taken; no document is read."""
     with pq.ParquetFile(path) as file:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genwright.contents.images import known
 from genwright.contents.images.evaluate import evaluate_images
 from genwright.contents.images.gallery import gallery
 from genwright.contents.images.sampler import PictureSampler
 from genwright.contents.images.view import PictureView
 from genwright.contents.images.watcher import PictureWatcher
-from genwright.core.content import FirstBatch, FirstSeen, Opened, Section
+from genwright.core.content import FirstBatch, FirstSeen, Opened, Sample, Section
+from genwright.core.dataset import Dataset
+from genwright.core.groups import Judge, Known
 from genwright.core.registry import register
 from genwright.evaluation.array_watcher import watched_on
 from genwright.evaluation.figure import Figure
@@ -61,6 +64,24 @@ class PictureContent(Content):
         """Says of precision, recall and the like how many samples were compared with how many real
         pictures."""
         return watched_on(recipe.watching.samples, summary, SEEN, averaged_words(recipe))
+
+    # ---- audits (`core.groups.Audited`)
+
+    def known_attributes(self, dataset: Dataset) -> Sequence[str]:
+        """What the data say of pictures."""
+        return known.known_attributes(dataset)
+
+    def known(self, dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
+        """Of every picture of a split."""
+        return known.known(dataset, split, attributes)
+
+    def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
+        """Pictures of a split."""
+        return known.examples(dataset, split, numbers)
+
+    def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
+        """Networks that recognise attributes of which a picture has one value at most."""
+        return known.judges(dataset, attributes)
 
 
 register("content", PictureContent.kind, PictureContent())

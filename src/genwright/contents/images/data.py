@@ -126,8 +126,8 @@ class ImagesDataset(ExampleDataset):
     """Pictures, opened. `digest`: SHA-256 over codec, pixels, conditions and split; `shards`:
     folder -> SHA-256; `summary`: examples of the splits, what was skipped, how many pictures equal
     an earlier one, how many have each value, how many values are too rare to be columns, how many
-    pictures have no attribute. Of equal drawings of openmoji (dancers whose tones it does not draw)
-    one is kept."""
+    pictures have no attribute; `clusters`: (n,) int64, of each picture of the album. Of equal
+    drawings of openmoji (dancers whose tones it does not draw) one is kept."""
 
     unit = "images"
     codec: ImageCodec
@@ -146,7 +146,8 @@ class ImagesDataset(ExampleDataset):
         held = album.held
         if held is None:
             held = self._held(keys, kept)
-        attributes, facts = self._attributes(clusters_of(keys), kept)
+        self.clusters = clusters_of(keys)
+        attributes, facts = self._attributes(self.clusters, kept)
         self.codec = ImageCodec(codec, attributes)
         conditions = _conditions(album.items, attributes)
         numbers = {"train": kept[~held[kept]], "held_out": kept[held[kept]]}

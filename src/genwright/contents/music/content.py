@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genwright.contents.music import known
 from genwright.contents.music.compose import BARS, first_bars
 from genwright.contents.music.dataset import pieces_of
 from genwright.contents.music.evaluate import COMPARED, evaluate_music, samples_shown
@@ -14,6 +15,8 @@ from genwright.contents.music.sampler import MusicSampler
 from genwright.contents.music.score import from_plain
 from genwright.contents.music.view import MusicView, piece_card, spread_cards
 from genwright.core.content import Mark, Sample, Section
+from genwright.core.dataset import Dataset
+from genwright.core.groups import Judge, Known
 from genwright.core.progress import track
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
@@ -84,6 +87,24 @@ class MusicContent(Content):
             f"{near:,} held out share at least half of their tune with a training piece"
             " (near-copies)"
         ]
+
+    # ---- audits (`core.groups.Audited`)
+
+    def known_attributes(self, dataset: Dataset) -> Sequence[str]:
+        """What the data say of pieces."""
+        return known.known_attributes(dataset)
+
+    def known(self, dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
+        """Of every piece of a split."""
+        return known.known(dataset, split, attributes)
+
+    def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
+        """Pieces of a split."""
+        return known.examples(dataset, split, numbers)
+
+    def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
+        """None: what a piece shows of itself are measures."""
+        return {}
 
 
 register("content", MusicContent.kind, MusicContent())

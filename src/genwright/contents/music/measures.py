@@ -56,6 +56,17 @@ def key_label(sample: Sample) -> str:
     return f"{TONICS[found % 12]} {mode}"
 
 
+def mode_label(sample: Sample) -> str:
+    """ "major" or "minor", by the key whose profile fits best."""
+    return key_label(sample).rpartition(" ")[2]
+
+
+def metre_label(sample: Sample) -> str:
+    """The metre that the piece begins in ("3/4"); "none" where it says none."""
+    meters = sample.content.meters
+    return f"{meters[0].beats}/{meters[0].unit}" if meters else "none"
+
+
 def faults_by_bar(sample: Sample) -> dict[str, float]:
     """ "bar 3, soprano and alto: parallel fifth" -> 1, for each fault of four voices."""
     score: Score = sample.content
@@ -80,6 +91,8 @@ add_measures(
     *(fault_rate(name) for name in FAULTS),
     Measure("note changes", note_changes, counted="pieces"),
     Measure("key", key_label, "", gives="label"),
+    Measure("mode", mode_label, "", gives="label"),
+    Measure("metre", metre_label, "", gives="label"),
     Measure("faults of voice-leading", faults_by_bar, "faults", gives="parts"),
     Measure("pitches", pitch_histogram, "share", gives="vector"),
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from genwright.contents.text import known
 from genwright.contents.text.codec import text_codec
 from genwright.contents.text.evaluate import evaluate_text
 from genwright.contents.text.measures import text_of
@@ -13,7 +15,9 @@ from genwright.contents.text.sampler import TextSampler
 from genwright.contents.text.view import TextView, fill_card, sample_card
 from genwright.core.content import FirstBatch, FirstSeen, Mark, Sample, Section
 from genwright.core.contracts import Batch
+from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
+from genwright.core.groups import Judge, Known
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
@@ -101,6 +105,24 @@ class TextContent(Content):
         codec = first.dataset.codec
         pieces = [marked_pieces(first.prepared, row, codec) for row in first.rows]
         return FirstSeen(pieces=pieces, facts=_facts(first))
+
+    # ---- audits (`core.groups.Audited`)
+
+    def known_attributes(self, dataset: Dataset) -> Sequence[str]:
+        """What the data say of documents."""
+        return known.known_attributes(dataset)
+
+    def known(self, dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
+        """Of every document of a split."""
+        return known.known(dataset, split, attributes)
+
+    def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
+        """Documents of a split."""
+        return known.examples(dataset, split, numbers)
+
+    def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
+        """None: what a text shows of itself is found by rules."""
+        return {}
 
 
 def marked_pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:

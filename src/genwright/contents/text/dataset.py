@@ -42,6 +42,7 @@ class TextDataset:
         files: int,
         skipped: list[str],
     ):
+        self.settings = settings
         self.codec = codec
         self.folder = folder
         self.context = settings.context

@@ -1,0 +1,126 @@
+"""Declared targets: which share each group should have.
+
+--target uniform                                all groups of the data as often
+--target data                                   of a model: as in its training data
+--target gender=woman:0.5|man:0.5,tone=uniform  each grouping by name
+--target target.yaml                            the same as a mapping: {gender: {woman: .5}}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genwright.core.errors import GenwrightError, did_you_mean
+
+UNIFORM = "uniform"
+SUFFIXES = (".yaml", ".yml", ".json")
+REMEDY = "write uniform, or GROUPING=GROUP:SHARE|GROUP:SHARE,GROUPING=uniform, or a YAML file"
+TOLERANCE = 1e-3  # by which shares may miss 1: a person writes .333
+
+Target = Mapping[str, float]  # group -> share, of sum 1
+Wanted = str | Mapping[str, Any]  # "uniform", or grouping -> "uniform" or shares
+
+
+def read_target(words: str) -> Wanted:
+    """What a person wrote behind --target. Raises GenwrightError."""
+    if words == UNIFORM:
+        return UNIFORM
+    if Path(words).suffix.lower() in SUFFIXES:
+        return _from_file(words)
+    found: dict[str, Any] = {}
+    for word in words.split(","):
+        name, equals, value = word.partition("=")
+        name = name.strip()
+        if not equals or not name or not value:
+            raise GenwrightError(f"{word!r} is no target", REMEDY)
+        if name in found:
+            raise GenwrightError(f"{name} has two targets", "leave one of them out")
+        found[name] = value.strip() if value.strip() == UNIFORM else _shares(name, value)
+    return found
+
+
+def _shares(name: str, value: str) -> dict[str, float]:
+    shares = {}
+    for part in value.split("|"):
+        group, colon, share = part.rpartition(":")
+        try:
+            number = float(share)
+        except ValueError:
+            number = math.nan
+        if not colon or math.isnan(number):
+            raise GenwrightError(f"{part!r} is no share of a group of {name}", REMEDY)
+        if group.strip() in shares:
+            raise GenwrightError(f"{group.strip()} has two shares in {name}", "leave one out")
+        shares[group.strip()] = number
+    return shares
+
+
+def _from_file(path: str) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        what = " ".join(str(problem).split())
+        raise GenwrightError(f"{path} cannot be read as a target ({what})", REMEDY) from problem
+    if not isinstance(found, dict) or not found:
+        raise GenwrightError(f"{path} holds no targets", REMEDY)
+    return {str(name): value for name, value in found.items()}
+
+
+def target_of(wanted: Wanted, name: str, groups: Sequence[str]) -> Target | None:
+    """The target of a grouping; None where none is declared for it. groups: that the data have.
+    Raises GenwrightError for shares that are none, that do not sum to 1, or of a group that the
+    data lack."""
+    if not groups:
+        return None
+    value = wanted
+    if not isinstance(wanted, str):
+        if name not in wanted:
+            return None
+        value = wanted[name]
+    if value == UNIFORM:
+        return {group: 1 / len(groups) for group in groups}
+    return checked(value, name, groups)
+
+
+def checked(value: Any, name: str, groups: Sequence[str]) -> Target:
+    """Shares as a target; groups that it does not name have a share of 0. Raises GenwrightError."""
+    if not isinstance(value, Mapping):
+        raise GenwrightError(f"the target of {name} is {value!r}", REMEDY)
+    shares = {}
+    for group, share in value.items():
+        group = str(group)
+        number = isinstance(share, (int, float)) and not isinstance(share, bool)
+        if not number or not math.isfinite(share) or share < 0:
+            raise GenwrightError(
+                f"the target of {name} gives {group} a share of {share!r}",
+                "give a number from 0 to 1",
+            )
+        if group not in groups:
+            raise GenwrightError(
+                f"the target of {name} names {group!r}, which the data lack",
+                did_you_mean(group, groups),
+            )
+        shares[group] = float(share)
+    total = math.fsum(shares.values())
+    if abs(total - 1) > TOLERANCE:
+        raise GenwrightError(
+            f"the shares of the target of {name} sum to {total:g}", "make them sum to 1"
+        )
+    return {group: shares.get(group, 0.0) / total for group in groups}
+
+
+def check_names(wanted: Wanted, names: Sequence[str]) -> None:
+    """Raises GenwrightError for a target of a grouping that is not audited."""
+    if isinstance(wanted, str):
+        return
+    for name in wanted:
+        if name not in names:
+            raise GenwrightError(
+                f"there is a target of {name}, which is not among the groups that are audited",
+                f"{did_you_mean(name, names)}; or add it to --groups",
+            )

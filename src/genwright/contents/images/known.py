@@ -1,0 +1,193 @@
+"""What pictures' data say of them, and what recognises it in pictures that a model made.
+
+An attribute is recognised by a small network of its own (`evaluation/features.fit`), trained on the
+training split. It also learns that a picture has none of the attribute's values, so that a drawing
+of a car is not given a tone of skin. It sees pixels alone, and what it makes of held-out pictures
+is kept with it: counts are corrected by that.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+
+from genwright.contents.images.data import ImagesDataset, picture_data
+from genwright.core.attributes import spans
+from genwright.core.content import Sample
+from genwright.core.dataset import Dataset
+from genwright.core.errors import GenwrightError
+from genwright.core.files import cache_folder, json_text, write_whole
+from genwright.core.groups import NONE, Judge, Known
+from genwright.data.cache import digest_of
+from genwright.data.examples import Split
+from genwright.evaluation.features import Extractor, Network, fit
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # of the network and its training: raise it when either changes
+SEED = 2  # of its first weights: figures of evaluations are made with 0
+LEAST = 50_000  # pictures that are seen, at least and at most
+MOST = 120_000
+EPOCHS = 16
+AT_ONCE = 500
+
+
+def originals_of(dataset: Dataset) -> ImagesDataset:
+    """The pictures themselves, where a run learns their codes. Raises GenwrightError for data that
+    are no album of pictures."""
+    found = picture_data(dataset).originals
+    if not isinstance(found, ImagesDataset):
+        raise GenwrightError("these data say nothing of their pictures", "give data.kind=images")
+    return found
+
+
+def known_attributes(dataset: Dataset) -> list[str]:
+    """What is known of any picture of the data."""
+    names: dict[str, None] = {}
+    for item in originals_of(dataset).album.items:
+        names.update(dict.fromkeys(item.known))
+    return list(names)
+
+
+def known(dataset: Dataset, split: str, attributes: Sequence[str]) -> Known:
+    """Of every picture of a split, rare values too."""
+    pictures = originals_of(dataset)
+    numbers = pictures.split(split).numbers
+    values: dict[str, list[tuple[str, ...]]] = {name: [] for name in attributes}
+    names = []
+    for number in numbers.tolist():
+        item = pictures.album.items[number]
+        names.append(item.name)
+        for name in attributes:
+            values[name].append(tuple(item.known.get(name, ())))
+    return Known(names, pictures.clusters[numbers], values)
+
+
+def examples(dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
+    """Pictures (C, H, W) of a split."""
+    x = originals_of(dataset).split(split).x(np.asarray(numbers, np.int64))
+    return [Sample(picture, number=int(n)) for picture, n in zip(x, numbers, strict=True)]
+
+
+def judges(dataset: Dataset, attributes: Sequence[str]) -> dict[str, Judge]:
+    """A judge of each attribute of which a picture has one value at most; the others are left
+    out."""
+    pictures = originals_of(dataset)
+    recognised = _columns(pictures, attributes)
+    if not recognised:
+        return {}
+    network, name = _network(pictures, recognised)
+    single = dict.fromkeys(recognised, True)
+    extractor = Extractor(network, name, recognised, single)
+    held_out = pictures.split("held_out")
+    places = np.arange(len(held_out))
+    truth = _truth(pictures, held_out.numbers, recognised)
+    guess = np.zeros((0, sum(map(len, recognised.values()))))
+    if len(held_out):
+        guess = _guessed(extractor, examples(dataset, "held_out", places.tolist()))
+    found = {}
+    for attribute, columns in spans(recognised).items():
+        kept = truth[attribute] >= 0
+        found[attribute] = Judge(
+            recognised[attribute],
+            _judging(extractor, columns),
+            f"a network that learned {attribute} from the training split ({name}), by pixels alone",
+            truth[attribute][kept],
+            guess[kept, columns],
+            pictures.clusters[held_out.numbers][kept],
+        )
+    return found
+
+
+def _columns(pictures: ImagesDataset, attributes: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """attribute -> its values that are frequent enough, and `NONE` where some pictures have
+    none."""
+    found = {}
+    for name in attributes:
+        values = pictures.codec.space.attributes.get(name, ())
+        every = known(pictures, "train", [name]).values[name]
+        if len(values) < 2 or any(len(own) > 1 for own in every):
+            continue
+        if any(not own for own in every):
+            values = (*values, NONE)
+        found[name] = tuple(values)
+    return found
+
+
+def _truth(
+    pictures: ImagesDataset, numbers: np.ndarray, recognised: Mapping[str, tuple[str, ...]]
+) -> dict[str, np.ndarray]:
+    """attribute -> (n,) int64, which value each picture has; -1 for one that is too rare."""
+    found = {}
+    for name, values in recognised.items():
+        places = {value: place for place, value in enumerate(values)}
+        column = []
+        for number in numbers.tolist():
+            own = pictures.album.items[number].known.get(name, ())
+            value = own[0] if own else NONE
+            column.append(places.get(value, -1))
+        found[name] = np.array(column, np.int64)
+    return found
+
+
+def _network(
+    pictures: ImagesDataset, recognised: Mapping[str, tuple[str, ...]]
+) -> tuple[Network, str]:
+    """The network that recognises them, from the cache or trained now, and its name."""
+    shape = pictures.codec.space.shape
+    name = digest_of(VERSION, SEED, pictures.digest, shape, dict(recognised))[:12]
+    root = cache_folder(pictures.settings.cache) / "judges"
+    weights = root / f"{name}.safetensors"
+    facts = root / f"{name}.json"
+    columns = sum(len(values) for values in recognised.values())
+    if not (weights.is_file() and facts.is_file()):
+        log.info("a small network learns to recognise %s, once", ", ".join(recognised))
+        network = _trained(pictures, recognised)
+        root.mkdir(parents=True, exist_ok=True)
+        write_whole(weights, save(network.state_dict()))
+        write_whole(facts, json_text({"attributes": dict(recognised)}))  # last: both are whole
+    json.loads(facts.read_text(encoding="utf-8"))
+    with torch.device("meta"):
+        network = Network(shape, columns).eval()
+    network.load_state_dict(load_file(weights), assign=True)
+    return network.requires_grad_(False), name
+
+
+def _trained(pictures: ImagesDataset, recognised: Mapping[str, tuple[str, ...]]) -> Network:
+    train = pictures.split("train")
+    truth = _truth(pictures, train.numbers, recognised)
+    table = np.zeros((len(pictures.album.items), sum(map(len, recognised.values()))), np.uint8)
+    for name, columns in spans(recognised).items():
+        kept = truth[name] >= 0
+        table[train.numbers[kept], columns.start + truth[name][kept]] = 1
+    labelled = Split(train.numbers, train.take, train.name, table)
+    seen = min(MOST, max(LEAST, EPOCHS * len(train)))
+    single = dict.fromkeys(recognised, True)
+    shape = pictures.codec.space.shape
+    return fit(labelled, shape, recognised, single, seen, pictures.unit, SEED)
+
+
+def _guessed(extractor: Extractor, samples: Sequence[Sample]) -> np.ndarray:
+    """(n, columns) float64."""
+    parts = []
+    for start in range(0, len(samples), AT_ONCE):
+        x = torch.stack([sample.content for sample in samples[start : start + AT_ONCE]])
+        parts.append(extractor.predict(x).double().numpy())
+    return np.concatenate(parts)
+
+
+def _judging(extractor: Extractor, columns: slice) -> Any:
+    """What judges one attribute."""
+
+    def of(samples: Sequence[Sample]) -> np.ndarray:
+        if not samples:
+            return np.zeros((0, columns.stop - columns.start))
+        return _guessed(extractor, samples)[:, columns]
+
+    return of
