@@ -11,6 +11,8 @@ from scipy import stats
 
 from genwright.audit.intervals import (
     Share,
+    clustered,
+    design_effects,
     difference,
     paired,
     ratio,
@@ -79,10 +81,43 @@ def test_nothing_counted_says_nothing():
 def test_all_of_a_cluster_alike_is_as_one():
     """Twenty documents of ten equal words each say about as much as twenty words."""
     alone = labels([0] * 8 + [1] * 12)
-    (alike, _) = shares(counts_of(alone * 10))
-    assert alike.effective == pytest.approx(20 * 19 / 20)  # n - 1 of n, by the estimate
+    alike, _ = shares(counts_of(alone * 10))
+    assert alike.effective == pytest.approx(20, rel=0.06)
     narrow = wilson(80, 200)
     assert alike.low < narrow[0] and alike.high > narrow[1]
+
+
+def test_design_effect_is_the_jackknifes():
+    """Against shares that are computed again with each cluster left out."""
+    dice = np.random.default_rng(0)
+    rows = dice.integers(1, 6, (12, 2))
+    total = rows.sum()
+    share = rows[:, 0].sum() / total
+    left_out = []
+    for place in range(12):
+        others = np.delete(rows, place, 0)
+        left_out.append(others[:, 0].sum() / others.sum())
+    variance = 11 / 12 * ((np.array(left_out) - share) ** 2).sum()
+    effect = variance / (share * (1 - share) / total)
+    largest = (rows.sum(1) ** 2).sum() / total
+    shown_by = min((rows[:, 0] > 0).sum(), (rows[:, 1] > 0).sum())
+    expected = max(1, (shown_by * effect + largest / 2) / (shown_by + 0.5))
+    assert design_effects(clustered(counts_of(rows)))[0] == pytest.approx(expected)
+
+
+def test_one_cluster_says_as_much_as_one_count():
+    one, _ = shares(counts_of([[5, 5], [3, 7]], [1, 1]))
+    assert one.effective == 1
+    assert one.low < 0.02 and one.high > 0.98
+
+
+def test_a_group_that_no_cluster_has_is_no_point():
+    rows = np.zeros((30, 2), np.int64)
+    rows[:, 1] = 10
+    none, every = shares(counts_of(rows))
+    assert none.low == 0 and none.effective == pytest.approx(30)
+    assert 0.1 < none.high < 0.15
+    assert every.high == 1 and every.low == pytest.approx(1 - none.high)
 
 
 @given(st.data())

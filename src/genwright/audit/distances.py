@@ -10,10 +10,13 @@ Intervals, which hold near 0 too, where a plain bootstrap does not (it resamples
 have chance in them already):
 
 - total variation is a metric, so the distance of the truth p differs from that of the observed
-  shares q by at most the total variation of p and q, whose 95% quantile is simulated at q.
+  shares q by at most the total variation of p and q. Its 95% quantile is simulated at q, with one
+  count added to each group (what was not seen varies, too). The interval begins at 0 wherever the
+  value is below `most`. It is wider than it would have to be: it holds 91 to 100% of the time.
 - KL divergence is none. On the line from the target through the observed shares, all those truths
   are taken for which a sample is as far as the observed one with a probability of at least 2.5% on
-  each side (the inversion of a test); the observed distance is always among them.
+  each side (the inversion of a test); the observed distance is always among them. Measured on
+  planted shares of 2 to 20 groups in 20 to 500 counts, it holds 90 to 99% of the time.
 """
 
 from __future__ import annotations
@@ -25,15 +28,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from genwright.audit.intervals import LEVEL, Clustered, clustered
+from genwright.audit.intervals import LEVEL, Clustered, clustered, design_effects
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import GroupCounts
 
 SIMULATED = 4000  # samples
+ROUNDING = 1e-12
 TOLERANCE = 1e-6  # by which shares of a target may miss 1
 HALVINGS = 20  # of the line between target and simplex, for a limit of a divergence
-
-Measured = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (n, groups), (groups,) -> (n,)
 
 
 @dataclass(frozen=True)
@@ -84,20 +86,16 @@ def _divergence(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 def effective_size(by_cluster: Clustered) -> float:
     """Of a multinomial that varies as much as shares of these counts do: the total divided by the
-    mean design effect of the groups; at most the total."""
+    mean design effect of the groups, each weighed by 1 - its share."""
     total = by_cluster.total
-    clusters = len(by_cluster.totals)
     if by_cluster.independent or total == 0:
         return float(total)
-    fewest = total**2 / float((by_cluster.totals.astype(np.float64) ** 2).sum())
     shares = by_cluster.counts.sum(0) / total
-    seen = shares > 0
-    if clusters < 2 or seen.sum() < 2:
-        return min(fewest, float(total))
-    residuals = by_cluster.counts - by_cluster.totals[:, None] * shares
-    variances = clusters / (clusters - 1) * (residuals**2).sum(0) / total**2
-    effect = float((total * variances[seen] / shares[seen]).sum()) / (int(seen.sum()) - 1)
-    return total / max(effect, 1.0)
+    weights = np.where(shares > 0, 1 - shares, 0.0)
+    effects = design_effects(by_cluster)
+    if weights.sum() == 0:  # one group alone
+        return total / float(effects.max())
+    return total / float((weights * effects).sum() / weights.sum())
 
 
 def distances_to(
@@ -125,27 +123,26 @@ def distances_to(
     size = max(1, round(effective))
     draws = np.random.default_rng(seed)
     under = draws.multinomial(size, wanted / wanted.sum(), SIMULATED) / size
-    around = draws.multinomial(size, seen / seen.sum(), SIMULATED) / size
+    more = (seen * size + 1) / (size + len(names))
+    around = draws.multinomial(size, more / more.sum(), SIMULATED) / size
+    margin = float(np.quantile(_variation(around, more), level))
     return Distances(
-        _variation_to(seen, wanted, under, around, level),
+        _variation_to(seen, wanted, under, margin, level),
         _divergence_to(seen, wanted, under, size, level, seed),
         effective,
     )
 
 
 def _variation_to(
-    seen: np.ndarray, wanted: np.ndarray, under: np.ndarray, around: np.ndarray, level: float
+    seen: np.ndarray, wanted: np.ndarray, under: np.ndarray, margin: float, level: float
 ) -> Distance:
     value = total_variation(seen, wanted)
-    margin = float(np.quantile(_variation(around, seen), level))
     chance = _variation(under, wanted)
-    return Distance(
-        value,
-        max(0.0, value - margin),
-        min(1.0, value + margin),
-        float(chance.mean()),
-        float(np.quantile(chance, level)),
-    )
+    most = float(np.quantile(chance, level))
+    low = max(0.0, value - margin)
+    if value <= most:
+        low = 0.0
+    return Distance(value, low, min(1.0, value + margin), float(chance.mean()), most)
 
 
 def _divergence_to(
@@ -153,52 +150,59 @@ def _divergence_to(
 ) -> Distance:
     value = divergence(seen, wanted)
     chance = _divergence(under, wanted)
-    low, high = _line_limits(_divergence, seen, wanted, size, level, seed)
+    low, high = _line_limits(seen, wanted, size, level, seed)
     return Distance(value, low, high, float(chance.mean()), float(np.quantile(chance, level)))
 
 
 def _line_limits(
-    measure: Measured,
-    seen: np.ndarray,
-    wanted: np.ndarray,
-    size: int,
-    level: float,
-    seed: int,
+    seen: np.ndarray, wanted: np.ndarray, size: int, level: float, seed: int
 ) -> tuple[float, float]:
-    """Limits of a distance, by inverting a test along the line from the target through what was
-    seen."""
-    value = float(measure(seen[None], wanted)[0])
+    """Limits of the divergence, by inverting a test along the line from the target through what was
+    seen; where that is the target itself, along the lines to each group alone."""
+    value = divergence(seen, wanted)
     if math.isinf(value):
         return math.inf, math.inf
-    tail = (1 - level) / 2
-    direction = seen - wanted
+    directions = [seen - wanted]
+    if value == 0:
+        directions = list(np.eye(len(seen))[wanted > 0] - wanted)
+    limits = [
+        _limits_along(direction, value, wanted, size, level, seed) for direction in directions
+    ]
+    return min(low for low, _ in limits), max(high for _, high in limits)
+
+
+def _limits_along(
+    direction: np.ndarray, value: float, wanted: np.ndarray, size: int, level: float, seed: int
+) -> tuple[float, float]:
     falling = direction < 0
-    if not falling.any():  # the target was seen exactly
+    if not falling.any():  # there is one group only
         return 0.0, value
     furthest = float((wanted[falling] / -direction[falling]).min())  # where a share becomes 0
+    tail = (1 - level) / 2
 
     def truth(along: float) -> np.ndarray:
         p = np.maximum(wanted + along * direction, 0.0)
         return p / p.sum()
 
-    def distances(along: float) -> np.ndarray:
+    def simulated(along: float) -> np.ndarray:
         draws = np.random.default_rng(seed)
-        return measure(draws.multinomial(size, truth(along), SIMULATED) / size, wanted)
+        return _divergence(draws.multinomial(size, truth(along), SIMULATED) / size, wanted)
 
-    def too_near(along: float) -> bool:
-        return float((distances(along) >= value).mean()) < tail
+    def far_enough(along: float) -> bool:
+        return float((simulated(along) >= value - ROUNDING).mean()) >= tail
 
     def too_far(along: float) -> bool:
-        return float((distances(along) <= value).mean()) < tail
+        return float((simulated(along) <= value + ROUNDING).mean()) < tail
 
     low = 0.0
-    if too_near(0.0):
-        low = _where(lambda along: not too_near(along), 0.0, 1.0)
+    if not far_enough(0.0):
+        low = _where(far_enough, 0.0, furthest)
     high = furthest
     if too_far(furthest):
-        high = _where(too_far, 1.0, furthest)
-    limits = [float(measure(truth(along)[None], wanted)[0]) for along in (low, high)]
-    return min(limits[0], value), max(limits[1], value)
+        high = _where(too_far, 0.0, furthest)
+    lowest = divergence(truth(low), wanted)
+    highest = divergence(truth(high), wanted)
+    return min(lowest, value), max(highest, value)
 
 
 def _where(holds: Callable[[float], bool], low: float, high: float) -> float:

@@ -4,16 +4,19 @@
    (1927): all rates p whose own standard error puts the observed share within z of them.
 2. Where a cluster says several things (words of a document, tones of one emoji), they are alike,
    and say less than as many independent ones. The share is a ratio of two sums over clusters; its
-   variance is the linearised one between clusters (Cochran, "Sampling Techniques", 6.5). Beside the
-   binomial variance that gives the design effect, the total divided by it the effective size, and
-   the interval is Wilson's with that size, with a quantile of Student's t on clusters - 1 in place
-   of the normal one (Korn and Graubard, "Confidence intervals for proportions with small expected
-   number of positive counts", 1998, take the same steps with the exact binomial interval).
+   variance is the jackknife's over clusters (Wolter, "Introduction to Variance Estimation", 4).
+   Beside the binomial variance that gives the design effect; the total divided by it is the
+   effective size, and the interval is Wilson's with that size, with a quantile of Student's t on
+   clusters - 1 in place of the normal one (Korn and Graubard, "Confidence intervals for proportions
+   with small expected number of positive counts", 1998, take these steps with the exact binomial
+   interval). A group that few clusters have shows little of its variance: half a cluster is added
+   whose design effect is the largest that the sizes of clusters allow.
 3. Several groups at once: each interval at level 1 - (1 - level) / groups (Bonferroni), which for
    independent counts are Goodman's (1965).
 
-Why no bootstrap over clusters: of a group that few clusters have it is too narrow, and of one that
-none has it is a point at 0.
+Why no bootstrap over clusters: measured on planted rates of 2 to 50% in 10 to 200 clusters, its 95%
+intervals hold 16 to 97% of the time (a group that no cluster has gets a point at 0), these 92 to
+99%.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from genwright.core.errors import GenwrightError
 from genwright.core.groups import GroupCounts
 
 LEVEL = 0.95
+UNSEEN = 0.5  # clusters that are added to those that show a design effect, with the largest one
 FEWEST = 5  # examples of a group, below which it is too small to speak of
 
 
@@ -122,28 +126,29 @@ def clustered(counts: GroupCounts) -> Clustered:
     return Clustered(sums[says], totals[says], independent)
 
 
-def effective_sizes(by_cluster: Clustered) -> np.ndarray:
-    """(groups,) of how many independent counts each group's share says as much: the total divided
-    by the design effect. At most the total.
-
-    A group that nothing, or everything, is of shows no variance: its design effect is the largest
-    that sizes of clusters allow, as though all in a cluster were alike."""
-    total = by_cluster.total
+def design_effects(by_cluster: Clustered) -> np.ndarray:
+    """(groups,) by how much the variance of each group's share is larger than that of as many
+    independent counts: 1 or more."""
     groups = by_cluster.counts.shape[1]
+    total = by_cluster.total
     if by_cluster.independent or total == 0:
-        return np.full(groups, float(total))
+        return np.ones(groups)
     clusters = len(by_cluster.totals)
-    fewest = total**2 / float((by_cluster.totals.astype(np.float64) ** 2).sum())
-    sizes = np.full(groups, min(fewest, float(total)))
+    totals = by_cluster.totals[:, None].astype(np.float64)  # (clusters, 1)
+    largest = float((totals**2).sum()) / total  # all of a cluster alike (Kish)
     if clusters < 2:
-        return sizes
+        return np.full(groups, largest)
     shares = by_cluster.counts.sum(0) / total  # (groups,)
-    residuals = by_cluster.counts - by_cluster.totals[:, None] * shares  # (clusters, groups)
-    variances = clusters / (clusters - 1) * (residuals**2).sum(0) / total**2
-    binomial = shares * (1 - shares)
-    varied = (binomial > 0) & (variances > 0)
-    sizes[varied] = np.minimum(binomial[varied] / variances[varied], total)
-    return sizes
+    without = 1 - totals / total  # what is left when a cluster is left out
+    moved = (by_cluster.counts - totals * shares) / without / total  # (clusters, groups)
+    variances = (clusters - 1) / clusters * (moved**2).sum(0)
+    binomial = shares * (1 - shares) / total
+    effects = np.divide(variances, binomial, out=np.zeros(groups), where=binomial > 0)
+    having = (by_cluster.counts > 0).sum(0)
+    lacking = (by_cluster.counts < totals).sum(0)
+    shown_by = np.minimum(having, lacking)  # clusters
+    shrunk = (shown_by * effects + UNSEEN * largest) / (shown_by + UNSEEN)
+    return np.maximum(shrunk, 1.0)
 
 
 def shares(counts: GroupCounts, level: float = LEVEL, simultaneous: bool = False) -> list[Share]:
@@ -151,7 +156,7 @@ def shares(counts: GroupCounts, level: float = LEVEL, simultaneous: bool = False
     all intervals hold together with the probability `level`, not each by itself."""
     by_cluster = clustered(counts)
     total = by_cluster.total
-    sizes = effective_sizes(by_cluster)
+    sizes = total / design_effects(by_cluster)
     quantile = _quantile(by_cluster, level, len(counts.groups) if simultaneous else 1)
     found = []
     for place, group in enumerate(counts.groups):
