@@ -4,6 +4,7 @@ import than a corpus that hardly changed takes to build.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from genwright.curation.build import (
@@ -17,6 +18,9 @@ from genwright.curation.built import Built, built
 from genwright.curation.engines import Engine
 from genwright.curation.groups import Clusters, clusters
 from genwright.curation.look import Dropped, Trace, dropped, trace
+from genwright.curation.removed import removals
+from genwright.curation.removed_table import Removed
+from genwright.curation.settings import LABELS
 
 
 def data_build(
@@ -60,6 +64,15 @@ def data_dropped(corpus: str | Path, *, reason: str = "", n: int = 20) -> Droppe
     """Documents of a corpus that were dropped, by chance. Printable. reason: one, or a set of
     rules; "": all. Raises GenwrightError."""
     return dropped(open_corpus(corpus), reason, n)
+
+
+def data_removed(
+    corpus: str | Path, *, groups: Sequence[str] = LABELS, reason: str = ""
+) -> Removed:
+    """What the last mix of a corpus removed, by group of documents, with intervals. Printable.
+    groups: labels (source, licence, language), attributes that are labels, or files of words with
+    their groups. reason: one, or a set of rules; "": all. Raises GenwrightError."""
+    return Removed(removals(open_corpus(corpus), list(groups), reason))
 
 
 def data_clusters(corpus: str | Path, *, similarity: float | None = None, n: int = 5) -> Clusters:

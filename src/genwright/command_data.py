@@ -12,7 +12,8 @@ from genwright.command_arguments import Quiet
 data_app = typer.Typer(
     short_help="Build a corpus from raw files, and see what became of it.",
     help="`data build corpus.yaml` makes a corpus; `data mix` decides again what of it is trained"
-    " on; `data report`, `data dropped`, `data trace` show why. Train on it with data.path=CORPUS.",
+    " on; `data report`, `data dropped`, `data removed`, `data trace` show why. Train on it with"
+    " data.path=CORPUS.",
     rich_markup_mode=None,
 )
 CorpusFolder = Annotated[
@@ -95,6 +96,37 @@ def data_dropped(
     from genwright import api_data
 
     print(api_data.data_dropped(corpus, reason=reason, n=n))
+
+
+@data_app.command("removed")
+def data_removed(
+    corpus: CorpusFolder,
+    groups: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...",
+            help="Labels, or files of word,group lines: words.csv,language.",
+        ),
+    ] = "source,licence,language",
+    reason: Annotated[
+        str, typer.Option(help="For example gopher, or gopher.words. Default: all.")
+    ] = "",
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all of it there, too.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """What each step removed of groups of documents, and how often beside the others."""
+    from genwright import api_data
+    from genwright.core import progress
+    from genwright.core.files import write_whole
+
+    names = [name.strip() for name in groups.split(",") if name.strip()]
+    with progress.showing(quiet):
+        found = api_data.data_removed(corpus, groups=names, reason=reason)
+    if csv is not None:
+        write_whole(csv, found.csv())
+    print(found)
 
 
 @data_app.command("clusters")

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from genwright.curation.chance import bytes_in
-from genwright.curation.store import read_rows, read_table
+from genwright.curation.store import batches_of, read_rows, read_table
 
 EXACT = "copies.exact"  # reasons
 NEAR = "copies.near"
@@ -75,14 +75,8 @@ def every_copy(folder: Path) -> EveryCopy:
     ranges: dict[str, Range] = {}
     first = 0
     for part in table["shard"].chunks:
-        codes = part.indices.to_numpy()
-        begins = np.flatnonzero(np.diff(codes, prepend=-1))
-        ends = [*begins[1:].tolist(), len(codes)]
-        for start, stop in zip(begins.tolist(), ends, strict=True):
-            key = part.dictionary[codes[start]].as_py()
-            known = ranges.get(key, (first + start, 0))
-            ranges[key] = (known[0], first + stop)
-        first += len(codes)
+        _add_ranges(ranges, part, first)
+        first += len(part)
     reasons = np.array([REASONS.get(kind, "") for kind in table["kind"].to_pylist()], dtype=object)
     return EveryCopy(
         ranges,
@@ -92,6 +86,31 @@ def every_copy(folder: Path) -> EveryCopy:
         bytes_in(table["kept"]),
         reasons == "",
     )
+
+
+def _add_ranges(ranges: dict[str, Range], shards: pa.DictionaryArray, first: int) -> None:
+    """Adds which rows are of each shard. shards: keys of some rows in a row; first: of them."""
+    codes = shards.indices.to_numpy()
+    begins = np.flatnonzero(np.diff(codes, prepend=-1))
+    ends = [*begins[1:].tolist(), len(codes)]
+    for start, stop in zip(begins.tolist(), ends, strict=True):
+        key = shards.dictionary[codes[start]].as_py()
+        known = ranges.get(key, (first + start, 0))
+        ranges[key] = (known[0], first + stop)
+
+
+def ranges_of(folder: Path) -> dict[str, Range]:
+    """Key of a shard -> which rows of the clusters are its own, for `copies_of`; read in batches.
+    folder: of the corpus; empty where no copies were looked for."""
+    ranges: dict[str, Range] = {}
+    path = folder / CLUSTERS
+    if not path.is_file():
+        return ranges
+    first = 0
+    for batch in batches_of(path, ["shard"]):
+        _add_ranges(ranges, batch.column("shard"), first)
+        first += len(batch)
+    return ranges
 
 
 def copies_of(folder: Path, rows: Range) -> Copies:

@@ -31,13 +31,15 @@ from genwright.curation.page_parts import (
     edits_section,
     in_bytes,
     reasons,
+    removed_section,
     share,
     table,
     tables,
     values,
 )
-from genwright.curation.recipe_file import dumped
-from genwright.curation.settings import CorpusRecipe, Filter, Mix, Near
+from genwright.curation.recipe_file import as_mixed, dumped
+from genwright.curation.removed import RemovedOf, removals
+from genwright.curation.settings import CorpusRecipe
 from genwright.data.cache import SPLITS
 from genwright.reporting import page
 from genwright.reporting.fragments import alarms, recipe_of, soft, table_of, tile
@@ -52,30 +54,14 @@ def write_page(corpus: Corpus, path: Path) -> Path:
     """Writes the page of a corpus as its last mix left it. Raises GenwrightError where there is no
     mix, where it is of other documents, or where the page cannot be written."""
     counts = counts_of(corpus.folder)
-    recipe = _as_mixed(corpus.recipe, counts)
+    recipe = as_mixed(corpus.recipe, counts)
     mixed = Corpus(corpus.folder, recipe, corpus.shards)
     numbers = numbers_of(mixed)
     edits = count_edits(mixed)
     copies = count_copies(mixed)
     _check(corpus, numbers, edits, counts)
-    found = _Found(mixed, numbers, edits, copies, counts.get("crossing", 0))
+    found = _Found(mixed, numbers, edits, copies, counts.get("crossing", 0), removals(corpus))
     return page.write(path, recipe.name, _body(found, _remarks(corpus, recipe, counts)))
-
-
-def _as_mixed(recipe: CorpusRecipe, counts: Mapping[str, Any]) -> CorpusRecipe:
-    """The recipe by which the mix decided, which may have been edited since."""
-    known = counts.get("recipe")
-    if not known:
-        return recipe
-    filters = tuple(Filter(**each) for each in known["filters"])
-    near = known["deduplicate"]
-    changes = {
-        "kind": known["kind"],
-        "filters": filters,
-        "deduplicate": None if near is None else Near(**near),
-        "mix": Mix(**known["mix"]),
-    }
-    return recipe.model_copy(update=changes)
 
 
 def _remarks(corpus: Corpus, mixed: CorpusRecipe, counts: Mapping[str, Any]) -> list[str]:
@@ -121,6 +107,7 @@ class _Found:
     edits: Edits
     copies: Copies | None
     crossing: int
+    removed: tuple[RemovedOf, ...]
 
 
 def _body(found: _Found, remarks: list[str]) -> str:
@@ -133,6 +120,7 @@ def _body(found: _Found, remarks: list[str]) -> str:
         alarms(remarks),
         tables(numbers, _sources(corpus)),
         reasons(corpus, numbers),
+        removed_section(found.removed),
         values(corpus, numbers),
         copies_section(corpus, numbers, found.copies, found.crossing),
         edits_section(corpus, found.edits),

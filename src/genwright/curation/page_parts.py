@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from genwright.core.corpus import Column, Rule
+from genwright.curation import removed_table
 from genwright.curation.attributes import about_prepared, columns_of
 from genwright.curation.build import Corpus
 from genwright.curation.copies import EXACT, NEAR
@@ -27,6 +28,7 @@ from genwright.curation.page_numbers import (
 )
 from genwright.curation.page_shown import COLUMNS, as_html
 from genwright.curation.page_values import Bins, Spread
+from genwright.curation.removed import RemovedOf
 from genwright.curation.store import Shard
 from genwright.data.cache import SPLITS
 from genwright.reporting.bars import Bound, Counts, Part, histogram, stacked
@@ -227,6 +229,29 @@ def reasons(corpus: Corpus, numbers: Numbers) -> str:
     if len(ordered) > EXPLAINED:
         parts.append(soft("Of rarer reasons, genwright data dropped CORPUS shows examples."))
     return "".join(parts)
+
+
+def removed_section(several: Sequence[RemovedOf]) -> str:
+    """What was removed by the labels of documents; "" where no label tells groups apart, or nothing
+    was removed."""
+    parts = []
+    for part in several:
+        steps = removed_table.columns_of(part)
+        if len(part.groups) < 2 or not steps:
+            continue
+        note = ""
+        if part.silent:
+            note = soft(f"Of {part.silent:,} documents it is not known.")
+        if len(part.groups) > removed_table.GROUPS:
+            note += soft(f"Of {len(part.groups):,}, those of most documents.")
+        lines = removed_table.lines_of(part, steps)
+        shown = table((part.name, *steps), lines, len(steps))
+        parts.append(f"<h3>By {escape(part.name)}</h3>{shown}{note}")
+    if not parts:
+        return ""
+    parts.insert(0, f"<h2>What was removed, by group</h2>{soft(escape(removed_table.NOTE))}")
+    more = "genwright data removed CORPUS --groups FILE.csv takes groups of your own words."
+    return "".join([*parts, soft(more)])
 
 
 def _examples(corpus: Corpus, numbers: Numbers, reason: str, count: Count, is_open: bool) -> str:

@@ -4,12 +4,13 @@ writes it."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json, write_whole
-from genwright.curation.settings import CorpusRecipe
+from genwright.curation.settings import CorpusRecipe, Filter, Mix, Near
 from genwright.curation.store import AGAIN
 from genwright.data.selection import COUNTS, MIX, RECIPE, SOURCES
 from genwright.recipe.settings import settings_from
@@ -97,3 +98,19 @@ def _was_edited(stored: CorpusRecipe, folder: Path) -> bool:
     own = stored.model_dump(mode="json", include=set(mixed))
     named = [source.name for source in stored.sources]
     return own != mixed or named != [each["source"] for each in read]
+
+
+def as_mixed(recipe: CorpusRecipe, counts: Mapping[str, Any]) -> CorpusRecipe:
+    """The recipe by which the mix decided, which may have been edited since."""
+    known = counts.get("recipe")
+    if not known:
+        return recipe
+    filters = tuple(Filter(**each) for each in known["filters"])
+    near = known["deduplicate"]
+    changes = {
+        "kind": known["kind"],
+        "filters": filters,
+        "deduplicate": None if near is None else Near(**near),
+        "mix": Mix(**known["mix"]),
+    }
+    return recipe.model_copy(update=changes)
