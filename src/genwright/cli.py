@@ -25,6 +25,7 @@ from genwright.command_arguments import (
     Weights,
     Which,
 )
+from genwright.command_audit import audit_app
 from genwright.command_data import data_app
 from genwright.command_errors import check_encoding, complaint
 from genwright.command_notes import notes_shown
@@ -43,6 +44,7 @@ recipe_app = typer.Typer(
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(reward_app, name="reward")
 app.add_typer(data_app, name="data")
+app.add_typer(audit_app, name="audit")
 
 
 Given = dict[str, Any]  # options of a kind of content that were given, by the name of their field

@@ -68,3 +68,8 @@ def test_a_target_of_what_is_not_audited_is_refused() -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GenwrightError, match="cannot be read as a target"):
         read_target(str(tmp_path / "none.yaml"))
+
+
+def test_data_are_no_target_of_themselves() -> None:
+    with pytest.raises(GenwrightError, match="it is the data that are audited"):
+        target_of(read_target("data"), "tone", GROUPS)

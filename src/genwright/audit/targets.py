@@ -18,6 +18,7 @@ import yaml
 from genwright.core.errors import GenwrightError, did_you_mean
 
 UNIFORM = "uniform"
+DATA = "data"  # of a model: what its training data hold
 SUFFIXES = (".yaml", ".yml", ".json")
 REMEDY = "write uniform, or GROUPING=GROUP:SHARE|GROUP:SHARE,GROUPING=uniform, or a YAML file"
 TOLERANCE = 1e-3  # by which shares may miss 1: a person writes .333
@@ -28,8 +29,8 @@ Wanted = str | Mapping[str, Any]  # "uniform", or grouping -> "uniform" or share
 
 def read_target(words: str) -> Wanted:
     """What a person wrote behind --target. Raises GenwrightError."""
-    if words == UNIFORM:
-        return UNIFORM
+    if words in (UNIFORM, DATA):
+        return words
     if Path(words).suffix.lower() in SUFFIXES:
         return _from_file(words)
     found: dict[str, Any] = {}
@@ -77,6 +78,11 @@ def target_of(wanted: Wanted, name: str, groups: Sequence[str]) -> Target | None
     data lack."""
     if not groups:
         return None
+    if wanted == DATA:
+        raise GenwrightError(
+            "the target is data, and it is the data that are audited",
+            "declare another target, or audit a run",
+        )
     value = wanted
     if not isinstance(wanted, str):
         if name not in wanted:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from torch import Tensor
 
-from genwright.core.content import Sample
+from genwright.core.content import Opened, Sample
 from genwright.core.dataset import Dataset
 
 NONE = "(none)"  # group of what a judge recognises as having no value of an attribute
@@ -86,3 +87,15 @@ class Audited(Protocol):
 
     def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
         """What recognises attributes of the data in samples, of those that can be recognised."""
+
+    def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
+        """Examples as a model can measure them at once: of long ones the beginning."""
+
+
+@runtime_checkable
+class Featured(Protocol):
+    """What a kind of content has besides, where features of its own tell samples apart better than
+    any measure."""
+
+    def features(self, dataset: Dataset, samples: Sequence[Sample]) -> Tensor:
+        """(samples, width) float32."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
 from genwright.contents.images import known
 from genwright.contents.images.evaluate import evaluate_images
 from genwright.contents.images.gallery import gallery
@@ -16,6 +19,7 @@ from genwright.core.dataset import Dataset
 from genwright.core.groups import Judge, Known
 from genwright.core.registry import register
 from genwright.evaluation.array_watcher import watched_on
+from genwright.evaluation.features import extractor
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
 from genwright.reporting.png import figure
@@ -82,6 +86,16 @@ class PictureContent(Content):
     def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
         """Networks that recognise attributes of which a picture has one value at most."""
         return known.judges(dataset, attributes)
+
+    def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
+        """Pictures as they are, without a condition."""
+        return list(samples)
+
+    def features(self, dataset: Dataset, samples: Sequence[Sample]) -> Tensor:
+        """Of the network that figures of evaluations are made with."""
+        pictures = known.originals_of(dataset)
+        x = torch.stack([sample.content for sample in samples])
+        return extractor(pictures, pictures.settings.cache).features(x)
 
 
 register("content", PictureContent.kind, PictureContent())

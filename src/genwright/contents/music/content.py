@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genwright.contents.music import known
+from genwright.contents.music.codec import music_codec
 from genwright.contents.music.compose import BARS, first_bars
 from genwright.contents.music.dataset import pieces_of
 from genwright.contents.music.evaluate import COMPARED, evaluate_music, samples_shown
@@ -14,7 +15,7 @@ from genwright.contents.music.in_words import piece_in_words, place_in_words
 from genwright.contents.music.sampler import MusicSampler
 from genwright.contents.music.score import from_plain
 from genwright.contents.music.view import MusicView, piece_card, spread_cards
-from genwright.core.content import Mark, Sample, Section
+from genwright.core.content import Mark, Opened, Sample, Section
 from genwright.core.dataset import Dataset
 from genwright.core.groups import Judge, Known
 from genwright.core.progress import track
@@ -105,6 +106,12 @@ class MusicContent(Content):
     def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
         """None: what a piece shows of itself are measures."""
         return {}
+
+    def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
+        """The beginnings of pieces, as long as the model's window."""
+        codec = music_codec(opened.codec)
+        length = pieces_of(opened.dataset()).context
+        return [self.sampler.shortened(codec, sample, length) for sample in samples]
 
 
 register("content", MusicContent.kind, MusicContent())

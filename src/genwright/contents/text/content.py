@@ -13,7 +13,7 @@ from genwright.contents.text.evaluate import evaluate_text
 from genwright.contents.text.measures import text_of
 from genwright.contents.text.sampler import TextSampler
 from genwright.contents.text.view import TextView, fill_card, sample_card
-from genwright.core.content import FirstBatch, FirstSeen, Mark, Sample, Section
+from genwright.core.content import FirstBatch, FirstSeen, Mark, Opened, Sample, Section
 from genwright.core.contracts import Batch
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
@@ -123,6 +123,13 @@ class TextContent(Content):
     def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
         """None: what a text shows of itself is found by rules."""
         return {}
+
+    def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
+        """Behind the token that ends the document before, cut to the model's window."""
+        codec = text_codec(opened.codec)
+        end = self.sampler.end(codec)
+        longest = cast(Transformer, opened.objective.modules["model"]).context
+        return [known.behind_end(sample, end, longest) for sample in samples]
 
 
 def marked_pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:

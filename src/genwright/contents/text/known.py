@@ -56,6 +56,14 @@ def examples(dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sampl
     return found
 
 
+def behind_end(sample: Sample, end: int | None, longest: int) -> Sample:
+    """A document behind the token that ends the one before, so that its first token is predicted,
+    too. longest: tokens of the model's window; what is longer is cut."""
+    before = () if end is None else (end,)
+    tokens = (*before, *sample.tokens)[: longest + 1]
+    return sample._replace(tokens=tokens)
+
+
 def _corpus(texts: TextDataset) -> str:
     """The corpus that the data are; "" where they are none."""
     paths = texts.settings.paths

@@ -1,0 +1,85 @@
+"""The Python interface of audits, for the command line: of data, of a run, of a mitigation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genwright.audit.compare import Comparison, compare
+from genwright.audit.data import audit_data
+from genwright.audit.found import DataAudit
+from genwright.audit.page import data_page, run_page
+from genwright.audit.page_compare import compare_page
+from genwright.audit.run import RunAudit, audit_run
+from genwright.audit.targets import read_target
+from genwright.core.parameters import parameters_named
+from genwright.recipe.schema import Recipe
+from genwright.runs.request import read_recipe
+
+Words = str | Sequence[str]
+
+
+def _listed(words: Words) -> list[str]:
+    """Names as a list; one text holds several with commas between them."""
+    several = words.split(",") if isinstance(words, str) else words
+    return [word.strip() for word in several if word.strip()]
+
+
+def audit_of_data(
+    recipe: str | Path | Recipe,
+    *,
+    groups: Words = (),
+    target: str | None = None,
+    split: str = "train",
+    output: str | Path | None = None,
+    **overrides: Any,
+) -> tuple[DataAudit, Path]:
+    """The groups of a recipe's data. Printable; and the page that was written, with a CSV file
+    beside it.
+
+    groups: attributes of the data, measures that give labels, files of words with their groups;
+    none: all attributes. target: "uniform", "gender=woman:0.5|man:0.5" or a YAML file. split:
+    "train" or "held_out". output: the page; default audits/RECIPE.html. Raises GenwrightError."""
+    with parameters_named():
+        read = read_recipe(recipe, overrides)
+        wanted = None if target is None else read_target(target)
+        found, shown = audit_data(read, _listed(groups), wanted, split)
+    page = data_page(found, shown, Path(output or Path("audits") / f"{found.name}.html"))
+    return found, page
+
+
+def audit_of_run(
+    run: str | Path,
+    *,
+    groups: Words = (),
+    target: str | None = None,
+    n: int | None = None,
+    conditions: int | None = None,
+    prompt: Sequence[str] = (),
+    step: int | None = None,
+    weights: str | None = None,
+    output: str | Path | None = None,
+) -> tuple[RunAudit, Path]:
+    """The groups that a run's model makes and finds likely, beside those of its data. Printable;
+    kept in the run's folder; and the page that was written.
+
+    groups, target: as of `audit_of_data`; target "data": the training data. n: samples. conditions:
+    samples of each group that the model can be asked for. prompt: what texts begin with. output:
+    the page; default RUN/audit.html. Raises GenwrightError."""
+    with parameters_named():
+        wanted = None if target is None else read_target(target)
+        found, shown = audit_run(run, _listed(groups), wanted, n, conditions, prompt, step, weights)
+    page = run_page(found, shown, Path(output or Path(run) / "audit.html"))
+    return found, page
+
+
+def audit_compare(
+    before: str | Path, after: str | Path, *, output: str | Path | None = None
+) -> tuple[Comparison, Path]:
+    """What a mitigation changed, and its price: two runs whose audits are in their folders.
+    Printable; and the page that was written, default AFTER/audit-compared.html. Raises
+    GenwrightError."""
+    found = compare(before, after)
+    page = compare_page(found, Path(output or Path(after) / "audit-compared.html"))
+    return found, page

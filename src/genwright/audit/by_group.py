@@ -1,0 +1,145 @@
+"""What a model does for each group apart: its loss on their held-out examples, how well its samples
+cover them, how many of those are copies; each beside a placebo, the same with permuted labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from genwright.audit.intervals import FEWEST, wilson
+from genwright.audit.losses import Losses
+from genwright.audit.probabilities import t_quantile
+from genwright.evaluation.distances import Memory, prdc
+
+LEVEL = 0.95
+PERMUTED = 200  # times that labels are permuted
+FEWEST_COVERED = 30  # examples of a group, real and made, of which coverage is measured
+MOST_COVERED = 500
+
+
+@dataclass(frozen=True)
+class GroupLoss:
+    """The loss of a group's held-out examples, a unit (token, value). low, high: the interval of
+    its mean, over examples. placebo_low, placebo_high: where the mean of as many examples lies in
+    95% of permutations of the labels. None of fewer examples than `FEWEST`."""
+
+    group: str
+    examples: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    placebo_low: float | None
+    placebo_high: float | None
+
+
+@dataclass(frozen=True)
+class GroupQuality:
+    """How a group's samples compare with its real examples, as many of each in every group.
+
+    precision, recall, density, coverage: see `evaluation.distances.prdc`. placebo: the coverage of
+    as many samples and real examples of any group. copies, copies_low, copies_high: the share of
+    samples that are memorised, of `samples` ones; None where nothing is held out."""
+
+    group: str
+    equal: int
+    samples: int
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    placebo: float
+    copies: float | None = None
+    copies_low: float | None = None
+    copies_high: float | None = None
+
+
+def group_losses(
+    found: Losses, counts: np.ndarray, groups: Sequence[str], seed: int
+) -> list[GroupLoss]:
+    """counts: (examples, groups): an example is of each group that stands in it."""
+    rng = np.random.default_rng(seed)
+    has = counts > 0
+    out = []
+    for place, group in enumerate(groups):
+        rows = np.flatnonzero(has[:, place] & (found.count > 0))
+        if len(rows) < FEWEST:
+            out.append(GroupLoss(group, len(rows), None, None, None, None, None))
+            continue
+        mean, half = _mean(found, rows)
+        permuted = []
+        for _ in range(PERMUTED):
+            some = rng.choice(np.flatnonzero(found.count > 0), len(rows), replace=False)
+            permuted.append(float(found.total[some].sum() / found.count[some].sum()))
+        low, high = np.quantile(permuted, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        out.append(
+            GroupLoss(group, len(rows), mean, mean - half, mean + half, float(low), float(high))
+        )
+    return out
+
+
+def _mean(found: Losses, rows: np.ndarray) -> tuple[float, float]:
+    """The mean a unit over some examples, a ratio of sums, and half of its interval."""
+    total = found.total[rows]
+    count = found.count[rows]
+    mean = total.sum() / count.sum()
+    residuals = total - mean * count
+    size = len(rows)
+    variance = size / (size - 1) * (residuals**2).sum() / count.sum() ** 2
+    return float(mean), t_quantile((1 + LEVEL) / 2, size - 1) * float(np.sqrt(variance))
+
+
+def group_quality(
+    real: Tensor,
+    real_groups: np.ndarray,
+    made: Tensor,
+    made_groups: np.ndarray,
+    groups: Sequence[str],
+    memory: Memory | None,
+    seed: int,
+) -> list[GroupQuality]:
+    """real, made: features (n, d) and (m, d). real_groups, made_groups: (n,) and (m,) which group
+    each is of, -1 of none. Groups of too few examples are left out."""
+    rng = np.random.default_rng(seed)
+    sizes: Mapping[int, int] = {
+        place: min(int((real_groups == place).sum()), int((made_groups == place).sum()))
+        for place in range(len(groups))
+    }
+    kept = [place for place, size in sizes.items() if size >= FEWEST_COVERED]
+    if not kept:
+        return []
+    equal = min(MOST_COVERED, *(sizes[place] for place in kept))
+    any_real = real[_some(rng, np.flatnonzero(np.isin(real_groups, kept)), equal)]
+    any_made = made[_some(rng, np.flatnonzero(np.isin(made_groups, kept)), equal)]
+    placebo = prdc(any_real, any_made)["coverage"]
+    out = []
+    for place in kept:
+        own_real = real[_some(rng, np.flatnonzero(real_groups == place), equal)]
+        every = np.flatnonzero(made_groups == place)
+        own_made = made[_some(rng, every, equal)]
+        figures = prdc(own_real, own_made)
+        copies: tuple[float | None, float | None, float | None] = (None, None, None)
+        if memory is not None:
+            share = memory.share(made[every])
+            low, high = wilson(round(share * len(every)), len(every))
+            copies = (share, low, high)
+        out.append(
+            GroupQuality(
+                groups[place],
+                equal,
+                len(every),
+                figures["precision"],
+                figures["recall"],
+                figures["density"],
+                figures["coverage"],
+                placebo,
+                *copies,
+            )
+        )
+    return out
+
+
+def _some(rng: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:
+    return np.sort(rng.choice(rows, count, replace=False))

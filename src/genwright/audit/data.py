@@ -1,0 +1,128 @@
+"""Audit of data: which groups the examples of a recipe are of, and how far that is from what was
+declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+
+from genwright.audit.crossed import Crossed, crossed
+from genwright.audit.diversity import npmi
+from genwright.audit.found import (
+    DataAudit,
+    GroupsFound,
+    clusters_in,
+    groups_found,
+    remarks_on,
+)
+from genwright.audit.groups import (
+    Grouping,
+    Labelled,
+    counted,
+    groupings,
+    groups_in,
+    labelled,
+)
+from genwright.audit.shown import Shown, examples_shown
+from genwright.audit.targets import Wanted, check_names, target_of
+from genwright.core.errors import GenwrightError
+from genwright.core.groups import Audited
+from genwright.recipe.schema import Recipe
+from genwright.reporting.provenance import trained_on
+from genwright.runs.content import Content, registered
+
+MOST_CELLS = 400  # of an intersection: a table of more says nothing to a person
+SPLITS = ("train", "held_out")
+NAMES = {"train": "training data", "held_out": "held-out data"}
+
+
+def audit_data(
+    recipe: Recipe, groups: Sequence[str], wanted: Wanted | None, split: str = "train"
+) -> tuple[DataAudit, list[Shown]]:
+    """The groups of a split of a recipe's data, and some examples of each. groups: names as
+    `groupings` takes them; wanted: the declared target, None for none. Raises GenwrightError."""
+    if split not in SPLITS:
+        raise GenwrightError(f"there is no split {split!r}", f"give one of {', '.join(SPLITS)}")
+    dataset = recipe.data.prepare(recipe.codec)
+    content = registered(dataset.codec.content)
+    asked = groupings(groups, content, dataset)
+    names = [grouping.name for grouping in asked]
+    if wanted is not None:
+        check_names(wanted, names)
+    examples = labelled(asked, content, dataset, split)
+    found = found_in(asked, examples, content, NAMES[split], wanted, recipe.seed)
+    both = crossings(asked, examples)
+    associated = [npmi(_table(cells)).tolist() for cells in both]
+    shown: list[Shown] = []
+    if isinstance(content, Audited):
+        for own in found:
+            labels = examples.labels[own.grouping]
+            take = partial(content.examples, dataset, split)
+            shown += examples_shown(own, labels, take, content)
+    audit = DataAudit(
+        recipe.name,
+        trained_on(recipe, dataset.summary, content.thing),
+        split,
+        content.kind,
+        content.thing,
+        len(examples.names),
+        clusters_in(examples.clusters),
+        found,
+        both,
+        associated,
+        remarks_on(found, content.thing),
+    )
+    return audit, shown
+
+
+def found_in(
+    asked: Sequence[Grouping],
+    examples: Labelled,
+    content: Content,
+    of: str,
+    wanted: Wanted | None,
+    seed: int,
+) -> list[GroupsFound]:
+    """The groups of examples, of each grouping. of: what the examples are."""
+    found = []
+    for grouping in asked:
+        labels = examples.labels[grouping.name]
+        groups = groups_in(labels, grouping.order)
+        target = None if wanted is None else target_of(wanted, grouping.name, groups)
+        counts = counted(labels, examples.clusters, groups)
+        found.append(
+            groups_found(
+                counts,
+                grouping=grouping.name,
+                how=grouping.how,
+                of=of,
+                counted=grouping.counted or f"{content.thing}s",
+                target=target,
+                seed=seed,
+            )
+        )
+    return found
+
+
+def crossings(asked: Sequence[Grouping], examples: Labelled) -> list[Crossed]:
+    """The intersections of every two groupings."""
+    found = []
+    for one, other in combinations(asked, 2):
+        both = []
+        for grouping in (one, other):
+            labels = examples.labels[grouping.name]
+            groups = groups_in(labels, grouping.order)
+            both.append(counted(labels, examples.clusters, groups))
+        if len(both[0].groups) * len(both[1].groups) <= MOST_CELLS:
+            found.append(crossed(both, (one.name, other.name)))
+    return found
+
+
+def _table(cells: Crossed) -> np.ndarray:
+    """(groups of one, groups of the other) int64, how many examples are of both."""
+    first = list(dict.fromkeys(cell.groups[0] for cell in cells.cells))
+    counts = [cell.share.count for cell in cells.cells]
+    return np.array(counts, np.int64).reshape(len(first), -1)

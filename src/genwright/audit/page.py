@@ -1,0 +1,185 @@
+"""The page of an audit: bars with intervals beside data and target, intersections, examples of each
+group. One self-contained file, every text escaped; a CSV file of the shares stands beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+from genwright.audit.chart import Bars, bars_chart
+from genwright.audit.crossed import Crossed
+from genwright.audit.found import DataAudit, GroupsFound
+from genwright.audit.intervals import Share
+from genwright.audit.page_run import model_section
+from genwright.audit.run import RunAudit
+from genwright.audit.shown import Shown
+from genwright.audit.table import lines_of
+from genwright.core.errors import GenwrightError
+from genwright.core.files import write_whole
+from genwright.reporting import page
+from genwright.reporting.fragments import alarms, soft, tile
+
+DRAWN = 30  # groups of a chart, the commonest ones
+COLUMNS = ("grouping", "of", "group", "count", "total", "share", "low", "high", "target", "note")
+
+
+def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
+    """Writes the page of an audit of data. Raises GenwrightError where that cannot be written."""
+    names = ", ".join(each.grouping for each in audit.groups)
+    parts = [
+        f"<h1>Groups in the data of {escape(audit.name)}</h1>",
+        f'<p class="lead">{escape(audit.data)}</p>',
+        _tiles(
+            (f"{audit.examples:,}", f"{audit.thing}s audited", f"{audit.split.replace('_', '-')}"),
+            (f"{audit.clusters:,}", "clusters", "whose members are not independent"),
+            (f"{len(audit.groups)}", "groupings", names),
+        ),
+        alarms(audit.remarks),
+    ]
+    parts += [_section(found, shown) for found in audit.groups]
+    for cells, associated in zip(audit.crossed, audit.associated, strict=True):
+        parts.append(_crossed(cells, associated))
+    return _written(path, f"groups of {audit.name}", parts, audit.groups)
+
+
+def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path) -> Path:
+    """Writes the page of an audit of a run. Raises GenwrightError where that cannot be written."""
+    loss = "-" if audit.loss is None else f"{audit.loss:.4f}"
+    names = ", ".join(each.grouping for each in audit.groups)
+    parts = [
+        f"<h1>Groups that {escape(audit.run)} makes</h1>",
+        f'<p class="lead">{audit.samples:,} samples of step {audit.step:,} ({audit.weights}'
+        f" weights, seed {audit.seed}) that were asked for nothing, beside the training data."
+        " Samples are judged by what they are, never by what was asked for.</p>",
+        _tiles(
+            (f"{audit.samples:,}", "samples", f"seed {audit.seed}"),
+            (loss, "held-out loss", f"{audit.loss_unit}, {audit.measured:,} {audit.thing}s"),
+            (f"{len(audit.groups)}", "groupings", names),
+        ),
+        alarms(audit.remarks),
+    ]
+    for found in audit.groups:
+        order = ordered(found.data.shares)
+        several = [bars_of(found.data, 0), bars_of(found.samples, 1)]
+        target = found.samples.target or found.data.target
+        parts.append(f"<h2>{escape(found.grouping)}</h2>")
+        parts.append(soft(escape(found.samples.how)))
+        parts.append(f'<div class="card wide">{bars_chart(order[:DRAWN], several, target)}</div>')
+        parts.append(model_section(found))
+        parts.append(examples(found.grouping, shown))
+    every: list[GroupsFound] = []
+    for found in audit.groups:
+        every += [found.data, found.samples]
+    return _written(path, f"groups of {audit.run}", parts, every)
+
+
+def _tiles(*of: tuple[str, str, str]) -> str:
+    return f'<div class="tiles">{"".join(tile(*each) for each in of)}</div>'
+
+
+def _section(found: GroupsFound, shown: Sequence[Shown]) -> str:
+    order = ordered(found.shares)
+    chart = bars_chart(order[:DRAWN], [bars_of(found, 0)], found.target)
+    lines = "".join(soft(escape(line)) for line in lines_of(found))
+    more = ""
+    if len(order) > DRAWN:
+        more = soft(f"and {len(order) - DRAWN:,} more groups, in the CSV file")
+    return (
+        f"<h2>{escape(found.grouping)}</h2>{soft(escape(found.how))}"
+        f'<div class="card wide">{chart}</div>{more}{lines}{examples(found.grouping, shown)}'
+    )
+
+
+def ordered(shares: Iterable[Share]) -> list[str]:
+    """Groups, the commonest first."""
+    return [share.group for share in sorted(shares, key=_count, reverse=True)]
+
+
+def _count(share: Share) -> int:
+    return share.count
+
+
+def bars_of(found: GroupsFound, colour: int) -> Bars:
+    """The shares of a set, as bars."""
+    return Bars(found.of, {share.group: share for share in found.shares}, colour)
+
+
+def examples(grouping: str, shown: Sequence[Shown]) -> str:
+    """Some examples of each group of a grouping."""
+    html = ""
+    for each in shown:
+        if each.grouping == grouping:
+            html += f"<h3>{escape(each.group)}</h3>"
+            html += f'<div class="figures">{"".join(each.html)}</div>'
+    if not html:
+        return ""
+    return f"<details><summary>Examples of each group</summary>{html}</details>"
+
+
+def _crossed(cells: Crossed, associated: Sequence[Sequence[float]]) -> str:
+    """An intersection as a table: counts, empty cells marked, association in each."""
+    first = list(dict.fromkeys(cell.groups[0] for cell in cells.cells))
+    second = list(dict.fromkeys(cell.groups[1] for cell in cells.cells))
+    by_groups = {cell.groups: cell.share for cell in cells.cells}
+    head = "".join(f"<th>{escape(group)}</th>" for group in second)
+    rows = ""
+    for row, one in enumerate(first):
+        row_cells = ""
+        for column, other in enumerate(second):
+            row_cells += _cell(by_groups[one, other], associated[row][column])
+        rows += f"<tr><th>{escape(one)}</th>{row_cells}</tr>"
+    names = " and ".join(cells.names)
+    note = (
+        f"{cells.examples:,} examples have one group of each. Intervals hold together, for all"
+        " cells. The small number is the normalised pointwise mutual information: 0 where the two"
+        " have nothing to do with each other, 1 where one never stands without the other, below 0"
+        " where they avoid each other."
+    )
+    return (
+        f"<h2>{escape(names)}</h2>{soft(escape(note))}"
+        f'<div class="card wide"><table><tr><th></th>{head}</tr>{rows}</table></div>'
+    )
+
+
+def _cell(share: Share, associated: float) -> str:
+    if not share.count:
+        return "<td><b>empty</b></td>"
+    title = f"{share.share:.1%} [{share.low:.1%}, {share.high:.1%}]"
+    small = "too few" if share.small else f"{share.share:.1%}"
+    if not math.isnan(associated):
+        small += f", {associated:+.2f}"
+    return f'<td title="{escape(title)}">{share.count:,}<br><small>{escape(small)}</small></td>'
+
+
+def _written(path: Path, title: str, parts: Sequence[str], found: Sequence[GroupsFound]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = path.with_suffix(".csv")
+    try:
+        write_whole(table, csv_of(found))
+    except OSError as problem:
+        raise GenwrightError(
+            f"{table} cannot be written ({problem.strerror})", "choose another place with --output"
+        ) from problem
+    return page.write(path, title, "\n".join(part for part in parts if part))
+
+
+def csv_of(found: Sequence[GroupsFound]) -> str:
+    """All shares as CSV."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for each in found:
+        for share in each.shares:
+            target = "" if each.target is None else f"{each.target.get(share.group, 0.0):.6f}"
+            rate = ["", "", ""]
+            if not share.small:
+                rate = [f"{value:.6f}" for value in (share.share, share.low, share.high)]
+            note = "too few" if share.small else ""
+            writer.writerow(
+                [each.grouping, each.of, share.group, share.count, share.total, *rate, target, note]
+            )
+    return out.getvalue()

@@ -1,0 +1,112 @@
+"""The tables of an audited run's page, by grouping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from genwright.audit.by_group import GroupLoss, GroupQuality
+from genwright.audit.conditions import Asked
+from genwright.audit.run import Amplified, ModelGroups
+from genwright.audit.table_run import lines_of
+from genwright.reporting.fragments import soft
+
+PLACEBO = (
+    "The placebo is the same with permuted labels: a difference inside of it is no difference."
+)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> str:
+    """A table. heads, title: texts; rows: HTML."""
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = ""
+    for row in rows:
+        body += f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>"
+    heading = f"<h3>{escape(title)}</h3>"
+    return f'{heading}<div class="card wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def model_section(found: ModelGroups) -> str:
+    """What was found of one grouping."""
+    html = "".join(soft(escape(line)) for line in lines_of(found))
+    html += _amplified(found.amplified)
+    if found.losses:
+        html += _losses(found.losses) + soft(PLACEBO)
+    if found.quality:
+        html += _quality(found.quality)
+    if found.asked:
+        html += _asked(found.asked)
+    return html
+
+
+def _amplified(rows: Sequence[Amplified]) -> str:
+    lines = []
+    for row in rows:
+        change = row.difference
+        samples = "too few"
+        if not row.samples.small:
+            low_high = f"{row.samples.low:.1%} to {row.samples.high:.1%}"
+            samples = f"<b>{row.samples.share:.1%}</b> <small>{low_high}</small>"
+        lines.append(
+            [
+                escape(row.group),
+                f"{row.data.share:.1%} <small>of {row.data.total:,}</small>",
+                samples,
+                f"{change.value:+.1%} <small>{change.low:+.1%} to {change.high:+.1%}</small>",
+            ]
+        )
+    return table(("group", "training data", "samples", "samples - data"), lines, "What it adds")
+
+
+def _losses(rows: Sequence[GroupLoss]) -> str:
+    lines = []
+    for row in rows:
+        if row.mean is None:
+            lines.append([escape(row.group), f"{row.examples:,}", "too few", ""])
+            continue
+        lines.append(
+            [
+                escape(row.group),
+                f"{row.examples:,}",
+                f"<b>{row.mean:.4f}</b> <small>{row.low:.4f} to {row.high:.4f}</small>",
+                f"{row.placebo_low:.4f} to {row.placebo_high:.4f}",
+            ]
+        )
+    return table(("group", "examples", "loss", "placebo"), lines, "Loss on held-out examples")
+
+
+def _quality(rows: Sequence[GroupQuality]) -> str:
+    lines = []
+    for row in rows:
+        copies = "-"
+        if row.copies is not None:
+            low_high = f"{row.copies_low:.1%} to {row.copies_high:.1%}"
+            copies = f"{row.copies:.1%} of {row.samples:,} <small>{low_high}</small>"
+        lines.append(
+            [
+                escape(row.group),
+                f"{row.precision:.1%}",
+                f"{row.recall:.1%}",
+                f"{row.density:.2f}",
+                f"<b>{row.coverage:.1%}</b>",
+                f"{row.placebo:.1%}",
+                copies,
+            ]
+        )
+    heads = ("group", "precision", "recall", "density", "coverage", "placebo", "near copies")
+    return table(heads, lines, f"Samples beside real ones, {rows[0].equal} of each")
+
+
+def _asked(rows: Sequence[Asked]) -> str:
+    lines = []
+    for row in rows:
+        share = row.right / max(1, row.samples)
+        lines.append(
+            [
+                escape(row.group),
+                f"{row.samples}",
+                f"{share:.1%} <small>{row.low:.1%} to {row.high:.1%}</small>",
+            ]
+        )
+    title = "Asked for a group: whether it does as it is told, which is no rate of its own"
+    return table(("group", "samples", "recognised as it"), lines, title)

@@ -1,0 +1,135 @@
+"""What an audit found, as tables for a terminal."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from genwright.audit.crossed import Cell, Crossed
+from genwright.audit.distances import Distance
+from genwright.audit.found import DataAudit, GroupsFound
+from genwright.audit.intervals import Share
+
+WIDTH = 110
+SHOWN = 24  # groups of a grouping that a terminal shows, the commonest first
+EMPTY = 12  # empty cells that are named
+RAREST = 3  # cells that are named
+
+
+def data_text(audit: DataAudit) -> str:
+    """An audit of data, printed."""
+    console = Console(width=WIDTH)
+    with console.capture() as captured:
+        console.print(
+            Text(
+                f"{audit.name}. {audit.data} Audited: {audit.examples:,} {audit.thing}s of the"
+                f" {audit.split.replace('_', '-')} split, in {audit.clusters:,} clusters."
+            )
+        )
+        for found in audit.groups:
+            console.print()
+            console.print(Text(f"{found.grouping}: {found.how}", "italic"))
+            console.print(groups_table(found))
+            for line in lines_of(found):
+                console.print(Text(line))
+        for cells in audit.crossed:
+            console.print()
+            for line in crossed_lines(cells):
+                console.print(Text(line))
+        if audit.remarks:
+            console.print()
+        for remark in audit.remarks:
+            console.print(Text(f"note: {remark}"))
+    return captured.get().rstrip()
+
+
+def groups_table(found: GroupsFound) -> Table:
+    """The shares of a grouping."""
+    out = Table(
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    out.add_column("group")
+    out.add_column(found.counted, justify="right")
+    out.add_column("share", justify="right")
+    out.add_column("95% interval", justify="right")
+    if found.target is not None:
+        out.add_column("target", justify="right")
+    ordered = sorted(found.shares, key=_by_count)
+    for share in ordered[:SHOWN]:
+        cells: list[str | Text] = [Text(share.group), f"{share.count:,}", *share_cells(share)]
+        if found.target is not None:
+            cells.append(f"{found.target.get(share.group, 0.0):.1%}")
+        out.add_row(*cells)
+    if len(ordered) > SHOWN:
+        rest = sum(share.count for share in ordered[SHOWN:])
+        out.add_row(Text(f"{len(ordered) - SHOWN} more"), f"{rest:,}", "", "")
+    return out
+
+
+def _by_count(share: Share) -> int:
+    return -share.count
+
+
+def share_cells(share: Share) -> list[str]:
+    """A share and its interval; of a group that is too small no rate."""
+    if share.small:
+        return ["too few", ""]
+    return [f"{share.share:.1%}", f"{share.low:.1%} to {share.high:.1%}"]
+
+
+def lines_of(found: GroupsFound) -> list[str]:
+    """What is said below the shares."""
+    total = sum(share.count for share in found.shares)
+    silent = ""
+    if found.silent:
+        silent = f"; {found.silent:,} of {found.examples:,} say nothing"
+    lines = [
+        f"{total:,} {found.counted} of {len(found.shares)} groups, as different as"
+        f" {found.shannon:.2f} (Shannon) or {found.simpson:.2f} (Simpson) equal ones{silent}"
+    ]
+    if found.distances is not None:
+        lines.append(distance_line("total variation", found.distances.tv))
+        lines.append(distance_line("KL divergence", found.distances.kl, " nats"))
+    return lines
+
+
+def distance_line(name: str, distance: Distance, unit: str = "") -> str:
+    """A distance to the target, beside what chance makes of a sample of this size."""
+    if math.isinf(distance.value):
+        return f"{name} to the target: infinite, for there are groups that should not be"
+    interval = f" [{distance.low:.3f}, {distance.high:.3f}]"
+    if math.isnan(distance.low):
+        interval = ""
+    return (
+        f"{name} to the target: {distance.value:.3f}{unit}{interval};"
+        f" chance alone gives {distance.expected:.3f} at this size, at most {distance.most:.3f}"
+    )
+
+
+def crossed_lines(cells: Crossed) -> list[str]:
+    """What is to be said of an intersection: its rarest cells, and those that are empty."""
+    names = " and ".join(cells.names)
+    full = [cell for cell in cells.cells if cell.share.count]
+    lines = [
+        f"{names}: {len(full)} of {len(cells.cells)} combinations in {cells.examples:,} examples"
+        f" that have both; {cells.left_out:,} have not"
+    ]
+    for cell in sorted(full, key=_count_in)[:RAREST]:
+        said = " (too few)" if cell.share.small else f" ({cell.share.share:.1%})"
+        lines.append(f"  rare: {' and '.join(cell.groups)}: {cell.share.count:,}{said}")
+    if cells.empty:
+        named = "; ".join(" and ".join(groups) for groups in cells.empty[:EMPTY])
+        if len(cells.empty) > EMPTY:
+            named += f"; and {len(cells.empty) - EMPTY} more"
+        lines.append(f"  empty: {named}")
+    return lines
+
+
+def _count_in(cell: Cell) -> int:
+    return cell.share.count

@@ -1,0 +1,86 @@
+"""Two audited runs as tables for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from genwright.audit.compare import Compared, Comparison, Price
+from genwright.audit.table import WIDTH, share_cells
+from genwright.audit.table_run import SHOWN, plain_table
+
+
+def compare_text(found: Comparison) -> str:
+    """A comparison, printed."""
+    console = Console(width=WIDTH)
+    with console.capture() as captured:
+        console.print(
+            Text(
+                f"before: {found.before}, {found.samples[0]:,} samples;"
+                f" after: {found.after}, {found.samples[1]:,} samples"
+            )
+        )
+        for each in found.groups:
+            console.print()
+            console.print(_changes(each))
+            console.print(Text(distance_text(each)))
+            if each.prices:
+                console.print(_prices(each.prices))
+        if found.prices:
+            console.print()
+            console.print(_prices(found.prices))
+        for remark in found.remarks:
+            console.print(Text(f"note: {remark}"))
+    return captured.get().rstrip()
+
+
+def _changes(found: Compared) -> Table:
+    out = plain_table(
+        found.grouping, "group", "before", "95%", "after", "95%", "change", "95% interval"
+    )
+    for row in found.changed[:SHOWN]:
+        change = row.change
+        out.add_row(
+            Text(row.group),
+            *share_cells(row.before),
+            *share_cells(row.after),
+            f"{change.value:+.1%}",
+            f"{change.low:+.1%} to {change.high:+.1%}",
+        )
+    return out
+
+
+def distance_text(found: Compared) -> str:
+    """How much nearer samples are to the target."""
+    text = (
+        f"total variation to {found.target}: {found.distance_before:.3f}"
+        f"{_interval(found.low_before, found.high_before)} before,"
+        f" {found.distance_after:.3f}{_interval(found.low_after, found.high_after)} after"
+    )
+    if not math.isnan(found.reduced):
+        way = "less" if found.reduced >= 0 else "more"
+        text += f", {abs(found.reduced):.0%} {way}"
+    if not math.isnan(found.expected):
+        text += f"; chance alone gives {found.expected:.3f}"
+    return text
+
+
+def _interval(low: float, high: float) -> str:
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f" [{low:.3f}, {high:.3f}]"
+
+
+def _prices(prices: Sequence[Price]) -> Table:
+    out = plain_table("what it cost", "figure", "before", "after", "worse by")
+    for row in prices:
+        unit = f" {row.unit}" if row.unit and row.unit != "share" else ""
+        shown = [f"{value:.4f}{unit}" for value in (row.before, row.after)]
+        if row.unit == "share":
+            shown = [f"{row.before:.1%}", f"{row.after:.1%}"]
+        out.add_row(Text(row.name), *shown, f"{row.worse:+.1%}")
+    return out

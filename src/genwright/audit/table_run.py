@@ -1,0 +1,165 @@
+"""What an audit of a model found, as tables for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from genwright.audit.by_group import GroupLoss, GroupQuality
+from genwright.audit.conditions import Asked
+from genwright.audit.run import Amplified, ModelGroups, RunAudit
+from genwright.audit.table import WIDTH, distance_line, share_cells
+
+SHOWN = 24
+
+
+def run_text(audit: RunAudit) -> str:
+    """An audit of a run, printed."""
+    console = Console(width=WIDTH)
+    with console.capture() as captured:
+        head = (
+            f"{audit.run}, step {audit.step:,} ({audit.weights} weights): {audit.samples:,} samples"
+            f" of seed {audit.seed}, asked for nothing"
+        )
+        if audit.loss is not None:
+            head += (
+                f"; held-out loss {audit.loss:.4f} {audit.loss_unit} of {audit.measured:,}"
+                f" {audit.thing}s"
+            )
+        console.print(Text(head))
+        for found in audit.groups:
+            console.print()
+            console.print(Text(f"{found.grouping}: {found.samples.how}", "italic"))
+            console.print(amplified_table(found))
+            for line in lines_of(found):
+                console.print(Text(line))
+            for table in more_tables(found):
+                console.print(table)
+        if audit.remarks:
+            console.print()
+        for remark in audit.remarks:
+            console.print(Text(f"note: {remark}"))
+    return captured.get().rstrip()
+
+
+def plain_table(title: str, first: str, *columns: str) -> Table:
+    """An empty table; its first column is text, the others are numbers. title: of few words, or
+    none: a table is no wider for it."""
+    out = Table(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    out.add_column(first)
+    for column in columns:
+        out.add_column(column, justify="right")
+    return out
+
+
+def _by_data(row: Amplified) -> int:
+    return -row.data.count
+
+
+def amplified_table(found: ModelGroups) -> Table:
+    """Shares in data and samples, and what the model adds."""
+    out = plain_table(
+        "", "group", "training data", "samples", "95% interval", "samples - data", "95% interval"
+    )
+    rows = sorted(found.amplified, key=_by_data)
+    for row in rows[:SHOWN]:
+        data = f"{row.data.share:.1%}" if row.data.total else "-"
+        change = row.difference
+        out.add_row(
+            Text(row.group),
+            data,
+            *share_cells(row.samples),
+            f"{change.value:+.1%}",
+            f"{change.low:+.1%} to {change.high:+.1%}",
+        )
+    if len(rows) > SHOWN:
+        out.add_row(Text(f"{len(rows) - SHOWN} more"), "", "", "", "", "")
+    return out
+
+
+def lines_of(found: ModelGroups) -> list[str]:
+    """What is said below the shares."""
+    lines = []
+    own = found.samples
+    if own.silent or found.data.silent:
+        in_data = found.data.silent / max(1, found.data.examples)
+        in_samples = own.silent / max(1, own.examples)
+        lines.append(
+            f"{in_data:.1%} of the training data and {in_samples:.1%} of the samples say nothing"
+            f" of {found.grouping}"
+        )
+    if found.apart is not None:
+        lines.append(
+            f"total variation between samples and data: {found.apart.value:.3f};"
+            f" placebo (permuted labels) {found.apart.expected:.3f},"
+            f" at most {found.apart.most:.3f}"
+        )
+    if found.data.distances is not None:
+        lines.append("data: " + distance_line("total variation", found.data.distances.tv))
+    if own.distances is not None:
+        lines.append("samples: " + distance_line("total variation", own.distances.tv))
+    return lines
+
+
+def more_tables(found: ModelGroups) -> list[Table]:
+    """Losses, coverage and conditions by group, where they were measured."""
+    tables = []
+    if found.losses:
+        tables.append(_loss_table(found.losses))
+    if found.quality:
+        tables.append(_quality_table(found.quality))
+    if found.asked:
+        tables.append(_asked_table(found.asked))
+    return tables
+
+
+def _loss_table(losses: list[GroupLoss]) -> Table:
+    out = plain_table("held-out loss by group", "group", "examples", "loss", "95%", "placebo, 95%")
+    for row in losses[:SHOWN]:
+        cells = ["too few", "", ""]
+        if row.mean is not None:
+            cells = [
+                f"{row.mean:.4f}",
+                f"{row.low:.4f} to {row.high:.4f}",
+                f"{row.placebo_low:.4f} to {row.placebo_high:.4f}",
+            ]
+        out.add_row(Text(row.group), f"{row.examples:,}", *cells)
+    return out
+
+
+def _quality_table(quality: list[GroupQuality]) -> Table:
+    title = f"samples beside real ones, {quality[0].equal} of each"
+    out = plain_table(
+        title, "group", "precision", "recall", "density", "coverage", "placebo", "near copies"
+    )
+    for row in quality:
+        copies = "-" if row.copies is None else f"{row.copies:.1%} of {row.samples:,}"
+        out.add_row(
+            Text(row.group),
+            f"{row.precision:.1%}",
+            f"{row.recall:.1%}",
+            f"{row.density:.2f}",
+            f"{row.coverage:.1%}",
+            f"{row.placebo:.1%}",
+            copies,
+        )
+    return out
+
+
+def _asked_table(asked: list[Asked]) -> Table:
+    title = "asked for a group"
+    out = plain_table(title, "group", "samples", "recognised as it", "95% interval")
+    for row in asked:
+        share = row.right / max(1, row.samples)
+        out.add_row(
+            Text(row.group), f"{row.samples}", f"{share:.1%}", f"{row.low:.1%} to {row.high:.1%}"
+        )
+    return out

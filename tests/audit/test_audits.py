@@ -1,0 +1,186 @@
+"""Audits of data, of a run, of two runs: figures against counts made by hand."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genwright import api_audit
+from genwright.api import load, train
+from genwright.core.errors import GenwrightError
+
+LEXICON = "word,group\nshe,female\nher,female\nhe,male\nhis,male\n"
+CHANGES: dict[str, Any] = {
+    "data.source": "files",
+    "data.held_out": 0.2,
+    "data.context": 32,
+    "data.split": "documents",
+    "codec": "bytes",
+    "model.depth": 1,
+    "model.width": 32,
+    "model.heads": 2,
+    "training.steps": 4,
+    "training.batch_size": 4,
+    "training.precision": "fp32",
+    "training.threads": 1,
+    "training.evaluate_every": 0,
+    "training.checkpoint_every": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 documents of two folders, of which 45 say she and 15 say he; and a list of words."""
+    root = tmp_path_factory.mktemp("audits")
+    for number in range(60):
+        word = "he" if number % 4 == 0 else "she"
+        place = root / "texts" / ("first" if number < 40 else "second")
+        place.mkdir(parents=True, exist_ok=True)
+        text = f"Line {number}: {word} sings to {number * 7919 % 1000} birds.\n"
+        (place / f"{number:02}.txt").write_text(text, encoding="utf-8")
+    (root / "gender.csv").write_text(LEXICON, encoding="utf-8")
+    return root
+
+
+def changes(folder: Path) -> dict[str, Any]:
+    return CHANGES | {"data.path": str(folder / "texts"), "data.cache": str(folder / "cache")}
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Path:
+    place = folder / "runs" / "before"
+    train("shakespeare", run=place, quiet=True, **changes(folder))
+    return place
+
+
+def count_words(folder: Path, split: str) -> dict[str, int]:
+    """Counted from the names of the documents of a split, without the audit's code."""
+    from genwright.runs.request import read_recipe
+
+    recipe = read_recipe("shakespeare", changes(folder))
+    dataset = recipe.data.prepare(recipe.codec)
+    found = {"female": 0, "male": 0}
+    for name, _ in dataset.documents(split):
+        number = int(Path(name).stem)
+        found["male" if number % 4 == 0 else "female"] += 1
+    return found
+
+
+def loss_by_hand(folder: Path) -> float:
+    """Nats a byte over the held-out documents, each behind the end token, one at a time."""
+    run = load(folder)
+    dataset: Any = run.dataset()
+    end = run.codec.space.special["end"]
+    total = 0.0
+    count = 0
+    for _, tokens in dataset.documents("held_out"):
+        ids = torch.tensor([[end, *tokens.tolist()][:33]])
+        with torch.no_grad():
+            scores = run.model(ids[:, :-1]).log_softmax(-1)
+        total -= float(scores[0].gather(1, ids[0, 1:, None]).sum())
+        count += ids.shape[1] - 1
+    return total / count
+
+
+def test_data_shares_are_what_was_counted(folder: Path, tmp_path: Path) -> None:
+    groups = f"{folder / 'gender.csv'},folder"
+    found, page = api_audit.audit_of_data(
+        "shakespeare",
+        groups=groups,
+        target="gender=uniform",
+        output=tmp_path / "page.html",
+        **changes(folder),
+    )
+    gender, place = found.groups
+    wanted = count_words(folder, "train")
+    assert {share.group: share.count for share in gender.shares} == wanted
+    assert gender.distances is not None
+    total = sum(wanted.values())
+    assert gender.distances.tv.value == pytest.approx(abs(wanted["female"] / total - 0.5))
+    assert gender.shares[0].share == pytest.approx(wanted["female"] / total)
+    assert place.target is None
+    assert sum(share.count for share in place.shares) == total
+    crossed = {cell.groups: cell.share.count for cell in found.crossed[0].cells}
+    assert sum(crossed.values()) == total
+    html = page.read_text(encoding="utf-8")
+    assert "Groups in the data of" in html
+    rows = list(csv.DictReader((tmp_path / "page.csv").read_text(encoding="utf-8").splitlines()))
+    kept = {row["group"]: int(row["count"]) for row in rows if row["grouping"] == "gender"}
+    assert kept == wanted
+
+
+def test_a_run_is_audited_beside_its_data_and_kept(folder: Path, run: Path) -> None:
+    groups = str(folder / "gender.csv")
+    found, page = api_audit.audit_of_run(run, groups=groups, target="data", n=12, conditions=0)
+    assert (found.samples, found.measured) == (12, 12)
+    own = found.groups[0]
+    wanted = count_words(folder, "train")
+    assert {share.group: share.count for share in own.data.shares} == wanted
+    kept = json.loads(next((run / "audits").glob("*.json")).read_text(encoding="utf-8"))
+    assert kept["groups"][0]["data"]["shares"][0]["count"] == wanted["female"]
+    held_out = count_words(folder, "held_out")
+    assert {loss.group: loss.examples for loss in own.losses} == held_out
+    assert found.loss == pytest.approx(loss_by_hand(run), rel=1e-5)
+    assert "Groups that before makes" in page.read_text(encoding="utf-8")
+    assert "samples - data" in str(found)
+
+
+def test_the_same_seed_gives_the_same_audit(folder: Path, run: Path) -> None:
+    groups = str(folder / "gender.csv")
+    one, _ = api_audit.audit_of_run(run, groups=groups, n=8)
+    other, _ = api_audit.audit_of_run(run, groups=groups, n=8)
+    assert one == other or json.dumps(one.to_json()) == json.dumps(other.to_json())
+
+
+def test_two_audited_runs_are_compared(folder: Path, run: Path) -> None:
+    import shutil
+
+    groups = str(folder / "gender.csv")
+    other = folder / "runs" / "after"
+    shutil.copytree(run, other)
+    api_audit.audit_of_run(run, groups=groups, target="data", n=8)
+    api_audit.audit_of_run(other, groups=groups, target="data", n=8)
+    found, page = api_audit.audit_compare(run, other)
+    assert (found.before, found.after, found.samples) == ("before", "after", (8, 8))
+    assert all(row.change.value == 0 or row.before.total == 0 for row in found.groups[0].changed)
+    assert found.prices[0].worse == 0
+    assert "before and after" in page.read_text(encoding="utf-8")
+    assert "held-out loss" in str(found)
+
+
+def test_runs_that_were_not_audited_are_not_compared(folder: Path, run: Path) -> None:
+    import shutil
+
+    other = folder / "runs" / "fresh"
+    shutil.copytree(run, other)
+    shutil.rmtree(other / "audits", ignore_errors=True)
+    with pytest.raises(GenwrightError, match="was not audited"):
+        api_audit.audit_compare(other, run)
+
+
+def test_no_samples_are_refused(run: Path) -> None:
+    with pytest.raises(GenwrightError, match="-n is 0"):
+        api_audit.audit_of_run(run, groups="language", n=0)
+
+
+def test_what_no_sample_shows_is_refused(run: Path) -> None:
+    with pytest.raises(GenwrightError, match="none of the groups folder can be found in samples"):
+        api_audit.audit_of_run(run, groups="folder", n=4)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GenwrightError, match="is not a run"):
+        api_audit.audit_of_run(tmp_path, groups="language", n=4)
+
+
+def test_a_target_of_what_is_not_audited_is_refused(folder: Path) -> None:
+    with pytest.raises(GenwrightError, match="a target of tone"):
+        api_audit.audit_of_data(
+            "shakespeare",
+            groups=str(folder / "gender.csv"),
+            target="tone=uniform",
+            **changes(folder),
+        )
