@@ -12,6 +12,9 @@ from genwright.audit.found import DataAudit
 from genwright.audit.page import data_page, run_page
 from genwright.audit.page_compare import compare_page
 from genwright.audit.run import RunAudit, audit_run
+from genwright.audit.table import data_text
+from genwright.audit.table_compare import compare_text
+from genwright.audit.table_run import run_text
 from genwright.audit.targets import read_target
 from genwright.core.parameters import parameters_named
 from genwright.recipe.schema import Recipe
@@ -35,8 +38,7 @@ def audit_of_data(
     output: str | Path | None = None,
     **overrides: Any,
 ) -> tuple[DataAudit, Path]:
-    """The groups of a recipe's data. Printable; and the page that was written, with a CSV file
-    beside it.
+    """The groups of a recipe's data, and the page that was written, with a CSV file beside it.
 
     groups: attributes of the data, measures that give labels, files of words with their groups;
     none: all attributes. target: "uniform", "gender=woman:0.5|man:0.5" or a YAML file. split:
@@ -61,8 +63,8 @@ def audit_of_run(
     weights: str | None = None,
     output: str | Path | None = None,
 ) -> tuple[RunAudit, Path]:
-    """The groups that a run's model makes and finds likely, beside those of its data. Printable;
-    kept in the run's folder; and the page that was written.
+    """The groups that a run's model makes and finds likely, beside those of its data, kept in the
+    run's folder; and the page that was written.
 
     groups, target: as of `audit_of_data`; target "data": the training data. n: samples. conditions:
     samples of each group that the model can be asked for. prompt: what texts begin with. output:
@@ -77,9 +79,17 @@ def audit_of_run(
 def audit_compare(
     before: str | Path, after: str | Path, *, output: str | Path | None = None
 ) -> tuple[Comparison, Path]:
-    """What a mitigation changed, and its price: two runs whose audits are in their folders.
-    Printable; and the page that was written, default AFTER/audit-compared.html. Raises
-    GenwrightError."""
+    """What a mitigation changed, and its price: two runs whose audits are in their folders; and the
+    page that was written, default AFTER/audit-compared.html. Raises GenwrightError."""
     found = compare(before, after)
     page = compare_page(found, Path(output or Path(after) / "audit-compared.html"))
     return found, page
+
+
+def in_words(found: DataAudit | RunAudit | Comparison) -> str:
+    """What an audit found, as tables for a terminal."""
+    if isinstance(found, DataAudit):
+        return data_text(found)
+    if isinstance(found, RunAudit):
+        return run_text(found)
+    return compare_text(found)

@@ -55,7 +55,7 @@ def audit_data(
         found, page = api_audit.audit_of_data(
             recipe, groups=groups, target=target, split=split, output=output, **changes
         )
-    print(found)
+    print(api_audit.in_words(found))
     print(f"{page}: written")
 
 
@@ -98,7 +98,7 @@ def audit_run(
             weights=None if weights is None else weights.value,
             output=output,
         )
-    print(found)
+    print(api_audit.in_words(found))
     print(f"{page}: written")
 
 
@@ -112,5 +112,5 @@ def audit_compare(
     from genwright import api_audit
 
     found, page = api_audit.audit_compare(before, after, output=output)
-    print(found)
+    print(api_audit.in_words(found))
     print(f"{page}: written")

@@ -74,7 +74,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `audit compare` found; printed, tables. prices: of the runs as a whole."""
+    """What `audit compare` found. prices: of the runs as a whole."""
 
     before: str
     after: str
@@ -82,11 +82,6 @@ class Comparison:
     groups: list[Compared]
     prices: list[Price]
     remarks: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        from genwright.audit.table_compare import compare_text
-
-        return compare_text(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

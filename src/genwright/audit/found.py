@@ -95,11 +95,6 @@ class DataAudit:
     associated: list[list[list[float]]]
     remarks: list[str] = field(default_factory=list)
 
-    def __str__(self) -> str:
-        from genwright.audit.table import data_text
-
-        return data_text(self)
-
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         found: dict[str, Any] = plain(self)
