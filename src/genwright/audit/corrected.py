@@ -195,10 +195,10 @@ def on_simplex(estimates: np.ndarray) -> np.ndarray:
 
 
 class Sampled(NamedTuple):
-    """How much samples say. count: of them. effect: design effect of their clusters, 1 or more.
+    """How much samples say. number: of them. effect: design effect of their clusters, 1 or more.
     freedom: degrees of it."""
 
-    count: int
+    number: int
     effect: float
     freedom: float
 
@@ -247,7 +247,7 @@ def _limits(
         shares = x * alone + (1 - x) * others
         mean = shares @ matrix.means
         within = np.einsum("h,ghk,k->g", row, matrix.spreads, row) + (matrix.means @ row) ** 2
-        samples = (shares @ within - (mean @ row) ** 2) * sampled.effect / sampled.count
+        samples = (shares @ within - (mean @ row) ** 2) * sampled.effect / sampled.number
         errors = np.einsum("h,ghk,k->g", row, matrix.errors, row) * shares**2
         return np.concatenate([[max(samples, 0.0)], errors])
 
