@@ -16,12 +16,11 @@ from typing import Any
 import yaml
 
 from genwright.core.errors import GenwrightError, did_you_mean
+from genwright.core.shares import UNIFORM, read_shares
 
-UNIFORM = "uniform"
 DATA = "data"  # of a model: what its training data hold
 SUFFIXES = (".yaml", ".yml", ".json")
 REMEDY = "write uniform, or GROUPING=GROUP:SHARE|GROUP:SHARE,GROUPING=uniform, or a YAML file"
-TOLERANCE = 1e-3  # by which shares may miss 1: a person writes .333
 
 Target = Mapping[str, float]  # group -> share, of sum 1
 Wanted = str | Mapping[str, Any]  # "uniform", or grouping -> "uniform" or shares
@@ -95,29 +94,7 @@ def target_of(wanted: Wanted, name: str, groups: Sequence[str]) -> Target | None
 
 def checked(value: Any, name: str, groups: Sequence[str]) -> Target:
     """Shares as a target; groups that it does not name have a share of 0. Raises GenwrightError."""
-    if not isinstance(value, Mapping):
-        raise GenwrightError(f"the target of {name} is {value!r}", REMEDY)
-    shares = {}
-    for group, share in value.items():
-        group = str(group)
-        number = isinstance(share, (int, float)) and not isinstance(share, bool)
-        if not number or not math.isfinite(share) or share < 0:
-            raise GenwrightError(
-                f"the target of {name} gives {group} a share of {share!r}",
-                "give a number from 0 to 1",
-            )
-        if group not in groups:
-            raise GenwrightError(
-                f"the target of {name} names {group!r}, which the data lack",
-                did_you_mean(group, groups),
-            )
-        shares[group] = float(share)
-    total = math.fsum(shares.values())
-    if abs(total - 1) > TOLERANCE:
-        raise GenwrightError(
-            f"the shares of the target of {name} sum to {total:g}", "make them sum to 1"
-        )
-    return {group: shares.get(group, 0.0) / total for group in groups}
+    return read_shares(value, f"the target of {name}", groups, REMEDY)
 
 
 def check_names(wanted: Wanted, names: Sequence[str]) -> None:

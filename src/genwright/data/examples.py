@@ -17,6 +17,8 @@ from torch import Tensor
 from genwright.core.contracts import Batch, Codec, Source
 from genwright.core.draws import Draws, key
 from genwright.core.errors import GenwrightError
+from genwright.data.balance import SAMPLING, WEIGHTS, Balance
+from genwright.data.cache import digest_of
 from genwright.data.split import HeldOut
 
 Change = Callable[[Batch, Draws], Batch]
@@ -134,14 +136,20 @@ class Split:
 
 
 class ExampleStream:
-    """See `contracts.Stream`. Every epoch visits each example once, in an order of its own.
-    `change(batch, draws)` alters a batch, from numbers drawn by (seed, position, example). Raises
-    GenwrightError for an empty split."""
+    """See `contracts.Stream`. Every epoch visits each example once, in an order of its own; or as
+    often, or with the weight, that `balance` says. `change(batch, draws)` alters a batch, from
+    numbers drawn by (seed, position, example). Raises GenwrightError for an empty split."""
 
     units = 1
 
     def __init__(
-        self, split: Examples, size: int, seed: int, unit: str, change: Change | None = None
+        self,
+        split: Examples,
+        size: int,
+        seed: int,
+        unit: str,
+        change: Change | None = None,
+        balance: Balance | None = None,
     ):
         if not len(split):
             raise GenwrightError(
@@ -153,17 +161,26 @@ class ExampleStream:
         self.seed = seed
         self.unit = unit
         self.change = change
+        self.balance = balance
 
     def indices(self, position: int, examples: Tensor) -> np.ndarray:
         """(n,) which examples of the split those rows are."""
-        return visits(position * self.size + examples.numpy(), len(self.split), self.seed)[1]
+        numbers = position * self.size + examples.numpy()
+        epochs, order = visits(numbers, len(self.split), self.seed)
+        if self.balance is None or self.balance.by != SAMPLING:
+            return order
+        return self.balance.taken(epochs, order, self.seed)
 
     def batch(self, position: int, examples: Tensor, policy: Any = None) -> Batch:
         """Those rows of the batch at a position, altered as in training."""
-        batch = self.split.batch(self.indices(position, examples))
-        if self.change is None:
-            return batch
-        return self.change(batch, Draws(self.seed, position, examples))
+        indices = self.indices(position, examples)
+        batch = self.split.batch(indices)
+        if self.change is not None:
+            batch = self.change(batch, Draws(self.seed, position, examples))
+        if self.balance is not None and self.balance.by == WEIGHTS:
+            weight = self.balance.weights[indices].astype(np.float32)  # (n,)
+            batch = batch | {"weight": torch.from_numpy(weight)}
+        return batch
 
     def sources(self, position: int, examples: Tensor) -> list[Source]:
         """Where those rows come from."""
@@ -211,10 +228,27 @@ class ExampleDataset:
     parts: dict[str, Split]
     held: HeldOut | None = None  # where it was not the source that said so
     unit: str  # what its examples are called, in the plural
+    balance: Balance | None = None  # of the training split
+    _own_digest = ""  # before it was balanced
 
     def split(self, name: str) -> Split:
         """ "train" or "held_out", with random access."""
         return self.parts[name]
+
+    def rebalance(self, balance: Balance | None) -> None:
+        """Lets training examples count as `balance` says, which becomes part of the digest; None:
+        as they are."""
+        if balance is None:
+            return
+        self._own_digest = self.digest
+        self.balance = balance
+        self.digest = digest_of(self.digest, balance.digest)
+
+    @property
+    def own_digest(self) -> str:
+        """The digest of the examples, however they are balanced: figures of runs with and without
+        a balance are made with the same networks."""
+        return self._own_digest or self.digest
 
     @property
     def originals(self) -> "ExampleDataset":
@@ -232,7 +266,7 @@ class ExampleDataset:
     def stream(self, batch_size: int, seed: int, lookahead: int = 1) -> ExampleStream:
         """Batches of the training split."""
         change = self.change(lookahead, training=True)
-        return ExampleStream(self.parts["train"], batch_size, seed, self.unit, change)
+        return ExampleStream(self.parts["train"], batch_size, seed, self.unit, change, self.balance)
 
     def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
         """The examples of a split, each once."""

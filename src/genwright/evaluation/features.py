@@ -301,7 +301,7 @@ def extractor(dataset: ExampleDataset, cache: str | Path | None = None, seed: in
     if len(space.shape) != 3:
         return Extractor(None, "the coordinates themselves", {})
     attributes = dict(space.attributes) or {ROTATIONS: TURNS}
-    name = digest_of(VERSION, originals.digest, space.shape, attributes)[:12]
+    name = digest_of(VERSION, originals.own_digest, space.shape, attributes)[:12]
     if seed:
         name += f"-{seed}"
     root = cache_folder(cache) / "extractors"

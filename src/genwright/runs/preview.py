@@ -26,6 +26,7 @@ ROWS = 3  # examples that are printed
 FACTS = (
     "data",
     "left out",
+    "balance",
     "split",
     "vocabulary",
     "attributes",
@@ -156,8 +157,10 @@ def _facts(first: FirstBatch, engine: Engine) -> dict[str, str]:
     parameters = _parameters(first.objective, engine)
     state = 4 * parameters * (4 + bool(training.ema)) / 1e6
     seconds = _seconds_a_step(first, engine)
+    balanced = remarks.balanced(dataset.summary)
     return {
         "data": data,
+        "balance": "; ".join(balanced),
         "left out": "; ".join(remarks.left_out(dataset.summary)) or "nothing",
         "split": "; ".join(remarks.on_both_sides(dataset)) or "no copies",
         "attributes": attributes or "none",

@@ -25,6 +25,11 @@ def left_out(summary: Mapping[str, Any]) -> list[str]:
     return out
 
 
+def balanced(summary: Mapping[str, Any]) -> list[str]:
+    """How training examples count, where that is not alike, as sentences for a person."""
+    return list(summary.get("balance", ()))
+
+
 def on_both_sides(dataset: Dataset) -> list[str]:
     """Copies in the data, what stands both in training and among what is held out, and a share held
     out that is far from what was asked for, as sentences for a person."""

@@ -239,6 +239,7 @@ def prepared(recipe: Recipe, folder: Path, engine: Engine, expected: str | None)
 def _remarks(recipe: Recipe, dataset: Dataset) -> list[str]:
     """What a person should know of the data and of the length of the run."""
     found = remarks.left_out(dataset.summary) + remarks.on_both_sides(dataset)
+    found += remarks.balanced(dataset.summary)
     licence = dataset.summary.get("licence")
     if licence and recipe.data.source != "files":
         found.append(f"licence of the data: {licence}")

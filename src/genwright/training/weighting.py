@@ -29,7 +29,8 @@ def weighted(loss: Callable[[Batch], Loss], batch: Batch) -> Loss:
     if whole:
         raise GenwrightError(
             f"examples have weights, and the objective gives {whole[0]!r} as one sum over them",
-            "give a metric as a Mean of one value an example, or weights of 0 and 1 only",
+            "give a metric as a Mean of one value an example; or balance data with"
+            " data.balance_by=sampling, which needs no weights",
         )
     metrics = {
         name: Mean(scaled(total, weight), scaled(count, weight))

@@ -36,6 +36,7 @@ class CodesDataset(ExampleDataset):
         self.shards = images.shards
         self.summary = images.summary
         self.held = images.held
+        self.balance = images.balance
         self.digest = digest_of(images.digest, codec.digest)
         self.parts = {name: _encoded(images.split(name), codec) for name in SPLITS}
 

@@ -34,17 +34,18 @@ from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder
+from genwright.data.balance import Balance, balance_of
+from genwright.data.balance_settings import BalancedFiles
 from genwright.data.cache import SPLITS, check_digest, digest_of, verify
 from genwright.data.examples import Change, ExampleDataset, Split
 from genwright.data.own_output import mark_cache
 from genwright.data.selection import corpus_of
-from genwright.data.source_files import FilesData
 from genwright.data.split import clusters_of, held_out_of, keys_of
 
 LIMIT = 256  # columns of one attribute
 
 
-class ImagesData(FilesData, family="data"):
+class ImagesData(BalancedFiles, family="data"):
     """Pictures with or without attributes."""
 
     kind: Literal["images"] = "images"
@@ -67,7 +68,7 @@ class ImagesData(FilesData, family="data"):
     flips: bool = False
     """Whether half of the training pictures are mirrored; letters and music are not symmetric."""
     content: ClassVar[str] = "image"
-    what_is_read: ClassVar[tuple[str, ...]] = (*FilesData.what_is_read, "stacked")
+    what_is_read: ClassVar[tuple[str, ...]] = (*BalancedFiles.what_is_read, "stacked")
     usual: ClassVar[dict[str, str]] = {"codec": "image", "model": "unet", "objective": "flow"}
 
     def prepare(
@@ -175,6 +176,24 @@ class ImagesDataset(ExampleDataset):
             **facts,
             "copies across the split": int(across.sum()),
         }
+        self.rebalance(self._balance())
+        if self.balance is not None:
+            self.summary["balance"] = list(self.balance.remarks)
+
+    def _balance(self) -> Balance | None:
+        """What the settings ask for, of all values that pictures have, rare ones too."""
+        wanted = self.settings.balance
+        if not wanted:
+            return None
+        items = [self.album.items[number] for number in self.parts["train"].numbers.tolist()]
+        names: dict[str, None] = {}
+        for item in self.album.items:
+            names.update(dict.fromkeys(item.known))
+        values = {}
+        for name in names:
+            if name in wanted:
+                values[name] = [tuple(item.known.get(name, ())) for item in items]
+        return balance_of(wanted, self.settings.balance_by, values, self.unit, list(names))
 
     def _held(self, keys: Sequence[np.ndarray], kept: np.ndarray) -> np.ndarray:
         """(n,) bool. What is left out as a copy counts nothing."""

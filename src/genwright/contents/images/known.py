@@ -158,7 +158,7 @@ def _network(
 ) -> tuple[Network, str]:
     """The network that recognises them, from the cache or trained now, and its name."""
     shape = pictures.codec.space.shape
-    name = digest_of(VERSION, SEED, pictures.digest, shape, dict(recognised))[:12]
+    name = digest_of(VERSION, SEED, pictures.own_digest, shape, dict(recognised))[:12]
     root = cache_folder(pictures.settings.cache) / "judges"
     weights = root / f"{name}.safetensors"
     facts = root / f"{name}.json"

@@ -31,18 +31,19 @@ from genwright.contents.music.rules import faults
 from genwright.contents.music.tune_clusters import By, columns_of
 from genwright.core.contracts import Codec, Space
 from genwright.core.files import cache_folder, stamp_of
+from genwright.data.balance_settings import BalancedFiles
 from genwright.data.cache import SPLITS, check_digest, digest_of, publish
 from genwright.data.own_output import mark_cache
 from genwright.data.parts import unheeded
 from genwright.data.scans import digests
 from genwright.data.selection import corpus_of, nothing_on, rows_and_times, side_of
-from genwright.data.source_files import FilesData, SourceFile, own_output
+from genwright.data.source_files import SourceFile, own_output
 from genwright.data.split import HeldOut
 
 OWN_SPLITS = {"train": "train", "valid": "held_out", "test": "test"}  # of a JSB json
 
 
-class MusicData(FilesData, family="data"):
+class MusicData(BalancedFiles, family="data"):
     """Pieces of music, of files or of a collection that music21 brings."""
 
     kind: Literal["music"] = "music"
@@ -111,6 +112,7 @@ class MusicData(FilesData, family="data"):
             dataset.summary["skipped"] += [str(path) for path in own_output(self.paths)]
         if self.source == "files" and not corpus:
             dataset.summary["remarks"] += unheeded(file.name for file in files)
+        dataset.balance_by(self.balance, self.balance_by)
         check_digest(dataset.digest, expect)
         return dataset
 

@@ -24,12 +24,13 @@ from genwright.contents.music.draft import lost_of
 from genwright.contents.music.likeness import near_copies
 from genwright.contents.music.prepare import PIECES, TOKENS
 from genwright.contents.music.score import Score
-from genwright.core.attributes import encode, random_subset
+from genwright.core.attributes import decode, encode, random_subset
 from genwright.core.contracts import DIGEST_DIGITS, Batch, Source
 from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, json_text, write_whole
+from genwright.data.balance import Wanted, balance_of
 from genwright.data.cache import SPLITS, digest_of, writing
 from genwright.data.examples import Change, ExampleDataset, ExampleStream, Split
 
@@ -101,6 +102,28 @@ class MusicDataset(ExampleDataset):
         self.summary = self._summary(facts, known)
         self.summary |= self._copies_across(facts["tunes"], sides)
         self.summary["licence"] = source_music.licence(source)
+
+    def balance_by(self, wanted: Wanted, by: str) -> None:
+        """Lets training windows count so that pieces' attributes have the shares that are wanted
+        (see `balance_of`). A window counts like its piece. Raises GenwrightError."""
+        if not wanted:
+            return
+        pieces = self.pieces["train"]
+        if self._times:
+            pieces = np.repeat(pieces, np.array(self._times)[pieces])
+        possible = self.codec.space.attributes
+        known = [decode(possible, self.conditions[piece]) for piece in pieces.tolist()]
+        values = {}
+        for name in possible:
+            if name in wanted:
+                values[name] = [tuple(own.get(name, ())) for own in known]
+        balance = balance_of(wanted, by, values, "pieces", list(possible))
+        if balance is None:
+            return
+        train = self.parts["train"]
+        piece_of = train.x(np.arange(len(train)))[:, 0].numpy()  # (windows,)
+        self.rebalance(balance.of_parts(np.searchsorted(pieces, piece_of)))
+        self.summary["balance"] = list(balance.remarks)
 
     def _summary(self, facts: dict[str, Any], known: Sequence[dict[str, str]]) -> dict[str, Any]:
         """What a person is told about the data. known: of each piece attribute -> value."""
@@ -291,7 +314,8 @@ class MusicStream(ExampleStream):
 
     def __init__(self, dataset: MusicDataset, batch_size: int, seed: int, lookahead: int):
         change = dataset.change(lookahead, training=True)
-        super().__init__(dataset.parts["train"], batch_size, seed, dataset.unit, change)
+        train = dataset.parts["train"]
+        super().__init__(train, batch_size, seed, dataset.unit, change, dataset.balance)
         self.dataset = dataset
         self.lookahead = lookahead
 
