@@ -20,6 +20,12 @@ from pathlib import Path
 from genwright.core.errors import GenwrightError
 
 HEADINGS = ("word", "group")
+LISTS = (".csv", ".tsv")  # suffixes of lists of words
+
+
+def is_list(name: str | Path) -> bool:
+    """Whether a name is of a file that is a list of words."""
+    return Path(name).suffix.lower() in LISTS
 
 
 @dataclass(frozen=True)

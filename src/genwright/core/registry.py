@@ -46,6 +46,7 @@ PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "raw": (("curation.sources", ""),),
     "stream": (("rewards", "rollout"),),
     "watcher": (("rewards", "watching"),),
+    "group_watch": (("audit", "watching"),),
     "page": (("rewards", "page"),),
 }
 Found = TypeVar("Found", bound=Callable[..., Any])

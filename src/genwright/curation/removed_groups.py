@@ -13,20 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from genwright.core.corpus_content import corpus_content
 from genwright.core.errors import GenwrightError, did_you_mean
-from genwright.core.lexicon import Lexicon, read_lexicon
+from genwright.core.lexicon import Lexicon, is_list, read_lexicon
 from genwright.curation.attributes import found_labels, needed, values_of
 from genwright.curation.build import Corpus
 from genwright.curation.settings import LABELS
 from genwright.curation.store import Shard, batches_of, read_table
-
-LISTS = (".csv", ".tsv")  # suffixes of lists of words
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def document_groups(corpus: Corpus, names: Sequence[str]) -> list[DocumentGroups
     measured = _label_attributes(corpus)
     found = []
     for name in names:
-        if Path(name).suffix.lower() in LISTS:
+        if is_list(name):
             found.append(_of_words(name, corpus))
         elif name in LABELS:
             how = "what the document says, else its source" if name in said else "of documents"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genwright.evaluation.figure import EXAMPLE_LOSS, TOKEN_LOSSES, named
+from genwright.evaluation.group_shares import is_limit
 from genwright.reporting.fragments import soft
 from genwright.reporting.page import RunData
 from genwright.reporting.svg import Series, chart, legend
@@ -84,7 +85,7 @@ def _recorded(measured: Sequence[_Measured]) -> list[str]:
     for rows in [run.steps for run in measured] + [run.held_out for run in measured]:
         for row in rows:
             names.update(dict.fromkeys(row))
-    return [name for name in names if name not in NO_CURVE]
+    return [name for name in names if name not in NO_CURVE and not is_limit(name)]
 
 
 def _loss_card(measured: Sequence[_Measured]) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.core.registry import Settings
+from genwright.evaluation.group_shares import HIGH, LOW, grouping_name, share_name, side
 from genwright.training.engine import Engine
 from genwright.training.loop import Hook, Rollback
 from genwright.training.records import read
@@ -49,7 +50,8 @@ def alarms(rows: Rows, settings: Watching, objective: Settings | None = None) ->
         _dead_codebook(rows, settings),
         _memorising(rows, settings, augmented),
     ]
-    return [text for text in found if text is not None]
+    told = [text for text in found if text is not None]
+    return told + _out_of_band(rows, settings)
 
 
 def _values_of(rows: Rows, name: str) -> list[float]:
@@ -139,6 +141,28 @@ def _memorising(rows: Rows, settings: Watching, augmented: bool) -> str | None:
         " training example than fresh ones are;"
         f" try fewer steps, a smaller model, more data{more}"
     )
+
+
+def _out_of_band(rows: Rows, settings: Watching) -> list[str]:
+    """Twice in a row a group's share was out of its band on one side, with its whole interval."""
+    found = []
+    for key, bands in settings.groups.items():
+        for group, band in bands.items():
+            name = share_name(group, grouping_name(key))
+            known = [row for row in rows if name in row][-2:]
+            sides = {side(row, name, band) for row in known}
+            if len(known) < 2 or len(sides) > 1 or sides == {0}:
+                continue
+            row = known[-1]
+            said = name.replace(":", " ")  # an alarm's name ends at its first colon
+            found.append(
+                f"{said} left its band: {row[name]:.1%} ({row[name + LOW]:.1%} to"
+                f" {row[name + HIGH]:.1%}) in {settings.samples:,} samples, and it should be"
+                f" {band[0]:.1%} to {band[1]:.1%};"
+                " try more weight for the examples that are too rare, more of them,"
+                " or another band in watching.groups"
+            )
+    return found
 
 
 def ringing(rows: Rows, settings: Watching, objective: Settings | None = None) -> list[str]:

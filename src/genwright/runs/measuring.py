@@ -11,10 +11,12 @@ from typing import Protocol, runtime_checkable
 from genwright.core.content import Opened
 from genwright.core.contracts import Objective, Stream
 from genwright.core.dataset import Dataset
+from genwright.core.errors import GenwrightError
+from genwright.core.registry import kinds
 from genwright.evaluation.held_out import measure, unit_of
 from genwright.recipe.schema import Recipe
 from genwright.runs.content import registered
-from genwright.runs.watch import Watch
+from genwright.runs.watch import Watch, WatchGroups
 from genwright.training.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -95,8 +97,14 @@ def _too_few(unit: int) -> str:
 
 def _of_samples(
     recipe: Recipe, folder: Path, objective: Objective, dataset: Dataset, engine: Engine
-) -> Watch | None:
+) -> MeasureStep | None:
+    """Raises GenwrightError for groups that cannot be watched."""
     samples = recipe.watching.samples
+    if not samples and recipe.watching.groups:
+        raise GenwrightError(
+            "watching.groups is of samples, and watching.samples is 0",
+            "set watching.samples=200, or leave watching.groups out",
+        )
     if not samples:
         return None
 
@@ -104,7 +112,13 @@ def _of_samples(
         return dataset
 
     opened = Opened(objective, dataset.codec, recipe.sampling, the_dataset, folder.name)
-    watcher = registered(dataset.codec.content).watcher(opened, samples, recipe.seed)
-    if watcher is None:
-        return None
-    return Watch(folder, objective, watcher, engine)
+    content = registered(dataset.codec.content)
+    watcher = content.watcher(opened, samples, recipe.seed)
+    groups = None
+    if recipe.watching.groups:
+        groups = kinds("group_watch")["groups"](opened, content, recipe.watching)
+    if watcher is not None:
+        return Watch(folder, objective, watcher, engine, groups)
+    if groups is not None:
+        return WatchGroups(opened, content, samples, engine, groups)
+    return None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from genwright.core.errors import GenwrightError
 from genwright.core.registry import kinds
+from genwright.evaluation.group_shares import grouping_name, is_share, share_name
+from genwright.recipe.schema import Recipe
 from genwright.reporting.lead import Lead
 from genwright.reporting.page import RunData
 from genwright.reporting.provenance import (
@@ -20,7 +23,7 @@ from genwright.reporting.provenance import (
 )
 from genwright.reporting.report import write_report
 from genwright.runs.checkpoint_figures import Evaluation, latest
-from genwright.runs.content import kind_of
+from genwright.runs.content import averaged_words, kind_of
 from genwright.runs.evaluate import evaluate
 from genwright.runs.trained import TrainedRun
 
@@ -62,6 +65,27 @@ def lead_of(run: TrainedRun) -> Lead:
     return found
 
 
+def _with_bands(lead: Lead, recipe: Recipe) -> Lead:
+    """With the bands of groups as lines in the curves of their shares."""
+    beside = dict(lead.beside)
+    for key, bands in recipe.watching.groups.items():
+        for group, (low, high) in bands.items():
+            name = share_name(group, grouping_name(key))
+            beside[name] = {"band, from": low, "band, to": high}
+    return replace(lead, beside=beside)
+
+
+def _shares_watched(records: Sequence[Mapping[str, Any]], recipe: Recipe) -> dict[str, str]:
+    """Metric of a group's share -> of how many samples it is, in words."""
+    of = f"{recipe.watching.samples:,} samples{averaged_words(recipe)}"
+    found = {}
+    for record in records:
+        for name in record.get("held_out", {}):
+            if is_share(name):
+                found[name] = of
+    return found
+
+
 def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
     """What the report says of a run, under this name."""
     recipe = run.recipe
@@ -83,7 +107,7 @@ def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
     status = "finished" if last >= steps else f"stopped at step {last} of {steps}"
     if evaluation.step < last:
         status += f", shown as of step {evaluation.step}"
-    first = lead_of(run)
+    first = _with_bands(lead_of(run), recipe)
     return RunData(
         name=name,
         trained_on=trained_on(recipe, summary, kind.thing),
@@ -93,7 +117,7 @@ def run_data(run: TrainedRun, name: str, evaluation: Evaluation) -> RunData:
         records=records,
         figures=[*first.figures, *evaluation.figures],
         measured_at=f"step {evaluation.step:,}, {weights}",
-        watched=kind.watched_on(recipe, summary),
+        watched=_shares_watched(records, recipe) | kind.watched_on(recipe, summary),
         sections=kind.sections(run, evaluation),
         data=data_facts(recipe, data),
         sizes=sizes,

@@ -29,6 +29,7 @@ CHANGEABLE = (
     "data.workers",
     "data.cache",
 )
+WHOLE = ("watching.groups",)  # settings that are one value, whose names a person chose
 SHOWN = 3  # settings that a message names
 
 
@@ -135,7 +136,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by dotted name; an empty group is a value."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, Mapping) and value:
+        is_group = isinstance(value, Mapping) and value and prefix + name not in WHOLE
+        if is_group:
             flat |= _flat(value, f"{prefix}{name}.")
         else:
             flat[prefix + name] = value

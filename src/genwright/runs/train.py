@@ -144,13 +144,13 @@ def _train_from(beginning: Beginning, request: Request, engine: Engine) -> None:
     stream = assemble.stream(recipe, objective, dataset, folder.name, request.measures)
     check(objective, stream.size, recipe.training, engine)
     recipe, seconds = _fix_precision(recipe, objective, stream, engine)
+    measure = measuring(recipe, folder, objective, dataset, stream, engine)
     if engine.main:
         _write(request, recipe, dataset, engine, beginning, seconds)
     if recipe.training.compile:
         why_not = assemble.compiled(objective, engine.device)
         if why_not and engine.main:
             log.warning(why_not)
-    measure = measuring(recipe, folder, objective, dataset, stream, engine)
     live = None
     if not quiet:
         last = min(recipe.training.steps, request.until or recipe.training.steps)

@@ -2,13 +2,14 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from genwright.core.registry import Settings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Fall = Annotated[float, Field(ge=0, le=1)]
 Rise = Annotated[float, Field(ge=0, le=1000)]
+Portion = Annotated[float, Field(ge=0, le=1)]
 
 
 class Optimizer(Settings):
@@ -103,6 +104,11 @@ class Watching(Settings):
     on_gaming: Literal["stop", "warn"] = "stop"
     """A policy games its reward: `stop`: save and stop, with the last good checkpoint as the run's
     result; `warn`: say so and go on."""
+    groups: dict[str, dict[str, tuple[Portion, Portion]]] = {}
+    """What gives groups of samples (a label of the data, a measure that gives labels, a file of
+    word,group lines) -> group -> the band of its share, from and to. The shares are recorded at
+    each held-out evaluation; an alarm rings where one is out of its band. {}: of all its groups,
+    none with a band."""
     may_change: tuple[str, ...] = ()
     """Figures that a policy may change as much as it likes, such as length or a measure: that is no
     gaming."""
@@ -120,6 +126,17 @@ class Watching(Settings):
     memorised: float = Field(0.3, ge=0, le=1)
     """Memorising: this share of samples more than of held-out examples lies too near to a training
     example. 1: never."""
+
+    @field_validator("groups")
+    @classmethod
+    def _rising(
+        cls, groups: dict[str, dict[str, tuple[float, float]]]
+    ) -> dict[str, dict[str, tuple[float, float]]]:
+        for name, bands in groups.items():
+            for group, (low, high) in bands.items():
+                if low > high:
+                    raise ValueError(f"the band of {group} ({name}) goes from {low:g} to {high:g}")
+        return groups
 
 
 class Training(Settings):
