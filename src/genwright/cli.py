@@ -26,6 +26,7 @@ from genwright.command_arguments import (
     Which,
 )
 from genwright.command_audit import audit_app
+from genwright.command_card import card
 from genwright.command_data import data_app
 from genwright.command_errors import check_encoding, complaint
 from genwright.command_notes import notes_shown
@@ -45,6 +46,7 @@ app.add_typer(recipe_app, name="recipe")
 app.add_typer(reward_app, name="reward")
 app.add_typer(data_app, name="data")
 app.add_typer(audit_app, name="audit")
+app.command()(card)
 
 
 Given = dict[str, Any]  # options of a kind of content that were given, by the name of their field

@@ -1,0 +1,32 @@
+"""The command that writes the cards of a run or of a corpus."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Answered = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="card.KEY=TEXT", help='What only you know, for example card.contact="me@here.org".'
+    ),
+]
+
+
+def card(
+    run: Annotated[Path, typer.Argument(metavar="RUN|CORPUS", help="A run's folder, or a corpus.")],
+    answers: Answered = None,
+    about: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Such answers in a YAML file.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to write. Default: RUN/card, or CORPUS."),
+    ] = None,
+) -> None:
+    """Write a model card and a data card from what was measured."""
+    from genwright import api_card
+    from genwright.recipe.overrides import parse_overrides
+
+    given = parse_overrides(answers or [])
+    print(api_card.card(run, about=about, output=output, **given))
