@@ -105,6 +105,7 @@ RUNS: dict[str, list[str]] = {
     "read_chorales": ["--pieces 2"],
     "read_scores": ["--limit 2"],
     "rewards_images": ["CODESREWARD --samples 16 --sheet SHEET"],
+    "removed_by_group": ["--sets 20 --corpora 1"],
     "rewards_gaming": ["--seeds 1 --honest 1 --steps 10 --learned 3 --only stuffing noise"],
     "rewards_music": ["harmony JSB JSBREWARD -n 2", "phrases TUNES TUNESREWARD -n 2"],
     "rewards_text": [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import genwright
+from genwright.audit import watching
 from genwright.audit.groups import Grouping
 from genwright.audit.watching import WatchedGroups
 from genwright.core.content import Sample
@@ -250,10 +251,25 @@ def test_a_judge_tells_what_only_the_data_say():
     assert watched.measured([Sample(2)] * 20) == {}
 
 
+def test_a_judge_that_says_nothing_ends_no_run(monkeypatch, caplog):
+    def at_chance(*given):
+        raise GenwrightError("the classifier is at chance", "leave it out")
+
+    monkeypatch.setattr(watching, "judged_samples", at_chance)
+    watched = WatchedGroups.__new__(WatchedGroups)
+    watched.groupings = [Grouping("tone", "", None)]
+    watched.order = {"tone": ("light", "dark")}
+    watched.judges = {"tone": None}
+    assert watched.measured([Sample(0)]) == {}
+    assert "shares of tone are not known: the classifier is at chance" in caplog.text
+
+
 @needs("images")
 def test_what_nothing_tells_in_samples_is_refused(tmp_path, monkeypatch):
-    """Pictures with two tones each: no judge says one of them."""
+    """Pictures with two tones each: no judge says one of them. Of one tone there are too few."""
     from PIL import Image
+
+    from genwright.contents.images import known
 
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -276,3 +292,55 @@ def test_what_nothing_tells_in_samples_is_refused(tmp_path, monkeypatch):
     }
     with pytest.raises(GenwrightError, match="nothing tells the tone of a picture that was made"):
         genwright.train("emoji-flow", run=tmp_path / "run", quiet=True, **given)
+    lines = [
+        "file,tone",
+        *(f"{number}.png,{'light' if number % 2 else 'dark'}" for number in range(40)),
+    ]
+    lines[1] = "0.png,medium"
+    (folder / "attributes.csv").write_text("\n".join(lines), encoding="utf-8")
+    given |= {"watching.groups": {"tone": {"medium": [0, 1]}}, "data.held_out": 0}
+    monkeypatch.setattr(known, "LEAST", 500)
+    monkeypatch.setattr(known, "MOST", 500)
+    with pytest.raises(GenwrightError, match="too few examples are medium .tone. for a network"):
+        genwright.train("emoji-flow", run=tmp_path / "again", quiet=True, **given)
+
+
+@needs("images")
+def test_pictures_are_told_by_a_network_that_learned_from_the_data(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from genwright.contents.images import known
+
+    monkeypatch.setattr(known, "LEAST", 6000)
+    monkeypatch.setattr(known, "MOST", 6000)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    lines = ["file,tone"]
+    for number in range(200):
+        is_light = number % 5 == 0
+        grey = (200 if is_light else 40) + number % 40
+        Image.new("RGB", (8, 8), (grey, grey, grey)).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,{'light' if is_light else 'dark'}")
+    (folder / "attributes.csv").write_text("\n".join(lines), encoding="utf-8")
+    given = {
+        "data.path": str(folder),
+        "data.source": "files",
+        "data.cache": str(tmp_path / "cache"),
+        "data.held_out": 0.3,
+        "codec.size": 8,
+        "training.steps": 4,
+        "training.evaluate_every": 2,
+        "training.batch_size": 16,
+        "training.precision": "fp32",
+        "training.threads": 1,
+        "model.width": 8,
+        "sampling.steps": 2,
+        "watching.samples": 40,
+        "watching.groups": {"tone": {"light": [0, 1]}},
+    }
+    genwright.train("emoji-flow", run=tmp_path / "run", quiet=True, **given)
+    lines, events = read(tmp_path / "run")
+    assert len(lines) == 3 and not events
+    for each in lines:
+        assert each["share of light (tone)"] + each["share of dark (tone)"] == pytest.approx(1)
+        assert each["share of light (tone), low"] <= each["share of light (tone)"]

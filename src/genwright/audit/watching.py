@@ -9,6 +9,7 @@ examples. An alarm rings where a share is out of its band, interval and all (`ru
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -27,6 +28,8 @@ from genwright.evaluation.group_shares import metrics_of
 from genwright.runs.content import Content
 from genwright.training.settings import Watching
 
+log = logging.getLogger(__name__)
+
 REAL = 1000  # training examples, at most, whose groups are always recorded
 
 
@@ -40,8 +43,10 @@ class WatchedGroups:
         names = list(watching.groups)
         self.groupings = groupings(names, content, self.dataset)
         self.order: dict[str, tuple[str, ...]] = {}
+        self.named: dict[str, tuple[str, ...]] = {}  # groups with a band
         for grouping, bands in zip(self.groupings, watching.groups.values(), strict=True):
             self.order[grouping.name] = self._groups(grouping, list(bands))
+            self.named[grouping.name] = tuple(bands)
 
     def _groups(self, grouping: Grouping, named: Sequence[str]) -> tuple[str, ...]:
         """The groups that are recorded even where no sample is of them. named: those with a
@@ -84,6 +89,12 @@ class WatchedGroups:
                     f"nothing tells the {name} of a {self.content.thing} that was made",
                     "leave it out of watching.groups, or name a measure or a list of words",
                 )
+            for group in self.named[name]:
+                if group not in found[name].groups:
+                    raise GenwrightError(
+                        f"too few examples are {group} ({name}) for a network to learn that",
+                        f"leave the band of {group} out of watching.groups",
+                    )
         return found
 
     def measured(self, samples: Sequence[Sample]) -> dict[str, float]:
@@ -94,7 +105,11 @@ class WatchedGroups:
         for grouping in self.groupings:
             judge = self.judges[grouping.name] if grouping.rule is None else None
             order = self.order[grouping.name]
-            judged = judged_samples(grouping, judge, blind, order)
+            try:
+                judged = judged_samples(grouping, judge, blind, order)
+            except GenwrightError as problem:  # of figures alone: the training goes on
+                log.warning("shares of %s are not known: %s", grouping.name, problem)
+                continue
             if not judged.counts.total:
                 continue
             for each in judged.shares:
