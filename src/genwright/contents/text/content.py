@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from genwright.contents.text import known
 from genwright.contents.text.codec import text_codec
 from genwright.contents.text.evaluate import evaluate_text
+from genwright.contents.text.likelihoods import scorer_of_folder, scorer_of_run, twins_of
 from genwright.contents.text.measures import text_of
 from genwright.contents.text.sampler import TextSampler
 from genwright.contents.text.view import TextView, fill_card, sample_card
@@ -18,6 +19,7 @@ from genwright.core.contracts import Batch
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import Judge, Known
+from genwright.core.likelihoods import TextScorer, Twins
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
 from genwright.evaluation.pilot import SampleCounts
@@ -130,6 +132,20 @@ class TextContent(Content):
         end = self.sampler.end(codec)
         longest = cast(Transformer, opened.objective.modules["model"]).context
         return [known.behind_end(sample, end, longest) for sample in samples]
+
+    # ---- likelihoods (`core.likelihoods.Scoring`)
+
+    def scorer(self, run: TrainedRun) -> TextScorer:
+        """Of a run with a language model."""
+        return scorer_of_run(run)
+
+    def scorer_of_weights(self, folder: Path) -> TextScorer:
+        """Of a Hugging Face folder."""
+        return scorer_of_folder(folder)
+
+    def twins(self, path: str | Path) -> Twins:
+        """Of a list of pairs of words."""
+        return twins_of(path)
 
 
 def marked_pieces(batch: Batch, row: int, codec: Any) -> list[tuple[str, bool]]:
