@@ -28,6 +28,7 @@ UNKNOWN = -1  # group of an example of which it is not known
 PRECISION = 1e-9  # of the shares that raking meets
 ROUNDS = 2000  # of raking, at most
 TICKS = 1 << 20  # of one example in the table of `Balance`
+EDGE = 0.381966  # where counts are rounded up
 NAMED = 6  # groups that a sentence names
 REMEDY = "write uniform, or a share of each value, as in {light: 0.5, dark: 0.5}"
 
@@ -118,6 +119,16 @@ class Balance:
     def of_parts(self, numbers: np.ndarray) -> Balance:
         """The balance of parts of the examples. numbers: (m,) int64, which example each is of."""
         return Balance(self.weights[numbers], self.by, self.cells[numbers], self.remarks)
+
+    def times(self, passes: float) -> np.ndarray:
+        """(n,) int64: how often each example stands in a table of `passes` * n of them (rounded):
+        in proportion to its weight, rounded up or down; examples that are alike have their sum, to
+        less than one."""
+        # in the order of the table; no simple fraction is at the edge of being rounded
+        ends = np.floor(self._ends / TICKS * passes + EDGE).astype(np.int64)
+        times = np.empty(len(ends), np.int64)
+        times[self._order] = np.diff(ends, prepend=0)
+        return times
 
     def taken(self, epochs: np.ndarray, slots: np.ndarray, seed: int) -> np.ndarray:
         """(k,) the examples that slots of epochs take. epochs, slots: (k,) int64, slots from 0 to

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
+from genwright.contents.text.balance import balance
 from genwright.contents.text.dataset import TextDataset
 from genwright.contents.text.prepare import Preparation
 from genwright.contents.text.settings import CorpusSettings
@@ -52,6 +53,8 @@ class TextData(CorpusSettings, family="data", default=True):
         )
         dataset.summary |= preparation.copies
         dataset.summary["remarks"] += preparation.remarks
+        dataset.summary["balance"] = preparation.twins
         dataset.held = preparation.held
+        balance(dataset, preparation.cache)
         check_digest(dataset.digest, expect)
         return dataset

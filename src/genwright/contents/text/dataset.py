@@ -13,7 +13,7 @@ from genwright.contents.text.codec import TextCodec
 from genwright.contents.text.documents import Documents
 from genwright.contents.text.remarks import row_remarks
 from genwright.contents.text.settings import CorpusSettings
-from genwright.contents.text.windows import SideBySide, TextStream, Tokens, Windows
+from genwright.contents.text.windows import Repeated, SideBySide, TextStream, Tokens, Windows
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
 from genwright.data.cache import SPLITS, damaged, digest_of, verify
@@ -32,6 +32,7 @@ class TextDataset:
     source that said so."""
 
     held: HeldKeys | None = None
+    _balanced: Repeated | None = None  # what is trained on in place of the row of tokens
 
     def __init__(
         self,
@@ -91,6 +92,9 @@ class TextDataset:
         """Batches of the training split. `lookahead`: tokens beyond the context (1: causal, 0:
         masked)."""
         windows = self._windows("train", lookahead)
+        if self._balanced is not None:
+            row = self._balanced
+            windows = Windows(row, row, self.context + lookahead, self.isolate_documents)
         return TextStream(windows, self.context, self.codec.space.vocabulary, batch_size, seed)
 
     def held_out(self, lookahead: int = 1, split: str = "held_out") -> HeldOutExamples:
@@ -104,6 +108,17 @@ class TextDataset:
     def _windows(self, split: str, lookahead: int) -> Windows:
         width = self.context + lookahead
         return Windows(self.tokens(split), self._documents[split], width, self.isolate_documents)
+
+    @property
+    def training_documents(self) -> Documents:
+        """Where the documents of the training split begin."""
+        return self._documents["train"]
+
+    def rebalance(self, row: Repeated, digest: str) -> None:
+        """Lets batches of training come from a row in which documents stand as often as they count.
+        digest: of how often that is, which becomes part of the dataset's."""
+        self._balanced = row
+        self.digest = digest_of(self.digest, digest)
 
     def document_at(self, split: str, token: int) -> tuple[str, int]:
         """(name of the document, offset in it) of a token of the split. A row is named FILE:ROW,
@@ -124,13 +139,17 @@ class TextDataset:
 
     def document(self, split: str, number: int) -> tuple[str, np.ndarray]:
         """(name, tokens) of one document of a split, counted from 0."""
+        return self.name(split, number), self.document_tokens(split, number)
+
+    def document_tokens(self, split: str, number: int) -> np.ndarray:
+        """The tokens of one document of a split, counted from 0."""
         documents = self._documents[split]
         tokens = self.tokens(split)
         start = int(documents.starts[number])
         stop = len(tokens)
         if number + 1 < len(documents):
             stop = int(documents.starts[number + 1])
-        return documents.name(number), tokens[start:stop]
+        return tokens[start:stop]
 
     def name(self, split: str, number: int) -> str:
         """The name of one document of a split, counted from 0."""

@@ -21,6 +21,7 @@ from genwright.core.contracts import Source
 from genwright.data.cache import SPLITS, digest_of, kept
 from genwright.data.npy import NpyWriter, blocks_of, mapped
 
+TWIN = " (swapped)"  # how the name of a document's twin ends (`twins`)
 AT_ONCE = 1 << 15  # entries that are looked at together
 FORMAT = 1  # raise it when the same shards would give other files
 
@@ -103,7 +104,7 @@ class Documents:
         return np.searchsorted(self.starts, tokens, side="right") - 1
 
     def name(self, document: int) -> str:
-        """FILE, or FILE:ROW of a row, counted from 0."""
+        """FILE, or FILE:ROW of a row, counted from 0; of a twin with TWIN behind it."""
         return self.source(document).document
 
     def source(self, document: int, offset: int = 0) -> Source:
@@ -114,6 +115,8 @@ class Documents:
         file = self.shards[key]["sources"][int(entry["source"])]
         row = int(entry["row"])
         name = file if row < 0 else f"{file}:{row}"
+        if self.shards[key].get("swapped"):
+            name += TWIN
         return Source(name, file, entry["digest"].tobytes().hex(), offset)
 
     def sources(self, start: int, stop: int) -> list[Source]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from genwright.contents.text.dataset import TextDataset, corpus_of
+from genwright.contents.text.documents import TWIN
 from genwright.contents.text.generate import Generated
 from genwright.core.content import Sample
 from genwright.core.dataset import Dataset
@@ -81,6 +82,7 @@ def _of_corpus(
 ) -> dict[str, list[tuple[str, ...]]]:
     """attribute -> of each document its value. names: FILE.selection:ROW."""
     wanted: dict[str, dict[int, list[int]]] = {}  # name of a selection -> row -> places
+    names = [name.removesuffix(TWIN) for name in names]
     for place, name in enumerate(names):
         file, _, row = name.rpartition(":")
         wanted.setdefault(Path(file).name, {}).setdefault(int(row), []).append(place)

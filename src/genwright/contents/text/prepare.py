@@ -21,9 +21,13 @@ import tokenizers
 
 from genwright.contents.text.codec import TextCodec
 from genwright.contents.text.copies import copies_of
+from genwright.contents.text.counterfactual import VERSION as SWAPS_VERSION
+from genwright.contents.text.counterfactual import read_swaps
 from genwright.contents.text.settings import CorpusSettings
 from genwright.contents.text.shards import WRITE
 from genwright.contents.text.sides import cut_tail, hold_out_documents, one_document
+from genwright.contents.text.twins import FORMAT as TWINS_FORMAT
+from genwright.contents.text.twins import WRITE_TWINS, write_held
 from genwright.contents.text.units import Unit, divide
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder, stamp_of
@@ -61,7 +65,7 @@ class Preparation:
     """The steps that make shards of a corpus.
 
     After `run`: `cache`, the number of `files` that were read, what was `skipped`, what is `held`
-    out, `copies` (see `copies`), `remarks` for a person."""
+    out, `copies` (see `copies`), `remarks` for a person, and those about `twins`."""
 
     def __init__(self, settings: CorpusSettings):
         self.settings = settings
@@ -73,6 +77,7 @@ class Preparation:
         self.held: HeldKeys | None = None
         self.copies = {"copies": 0, "copies across the split": 0}
         self.remarks: list[str] = []
+        self.twins: list[str] = []
 
     def run(self, codec_settings: Any) -> tuple[TextCodec, Shards]:
         """The codec, and the shards in order. Raises GenwrightError for what cannot be used."""
@@ -104,6 +109,8 @@ class Preparation:
         shards = self._write(units, codec, folder, end)
         self._check(shards)
         self.copies = copies_of(self.cache, shards, scratch)
+        if self.settings.swap:
+            shards |= self._write_twins(units, codec, folder, end, shards, scratch)
         return codec, shards
 
     def _heed_corpus(self, units: list[Unit]) -> None:
@@ -236,6 +243,36 @@ class Preparation:
         self._do_jobs(WRITE, jobs)
         return {folder.name: facts_of(folder) for folder in folders}
 
+    def _write_twins(
+        self,
+        units: list[Unit],
+        codec: TextCodec,
+        codec_folder: Path,
+        end: int | None,
+        shards: Shards,
+        scratch: Path,
+    ) -> Shards:
+        """The shards of the documents' twins (see `twins`), without those that hold none."""
+        swaps = read_swaps(str(self.settings.swap))
+        held = scratch / "held-texts.npy"
+        tables = [self.cache / "shards" / key / "documents.npy" for key in shards]
+        held_digest = write_held(tables, held)
+        tokenizer = str(codec_folder / "tokenizer.json")
+        folders = []
+        jobs = []
+        for unit in units:
+            decides = [json_of(["twins", TWINS_FORMAT, SWAPS_VERSION, FORMAT]), unit.content()]
+            decides += [json_of(swaps.pairs), json_of([codec.digest, end, held_digest])]
+            folder = self.cache / "shards" / digest_of_pieces(json_list(decides))
+            folders.append(folder)
+            if not folder.is_dir():
+                job = {"unit": unit, "tokenizer": tokenizer, "end": end, "folder": str(folder)}
+                jobs.append(job | {"swaps": swaps, "held": str(held)})
+        self._do_jobs(WRITE_TWINS, jobs)
+        found = {folder.name: facts_of(folder) for folder in folders}
+        self.twins = _in_words(found)
+        return {key: facts for key, facts in found.items() if facts["train"]["tokens"]}
+
     def _check(self, shards: Shards) -> None:
         """Raises GenwrightError for a corpus that gives nothing to train on or to hold out."""
         trained, held_out = (_total(shards, split, "tokens") for split in SPLITS)
@@ -275,6 +312,18 @@ def _length(part: Part) -> int:
 
 def _name(part: Part) -> str:
     return f"{part.name} {part.start}"
+
+
+def _in_words(twins: Shards) -> list[str]:
+    """What a person is told of swapped documents."""
+    count = _total(twins, "train", "documents")
+    left_out = sum(facts["left_out"] for facts in twins.values())
+    if not count + left_out:
+        return ["no document that is trained on holds a word of data.swap"]
+    found = [f"{count:,} documents are trained on a second time, with the words of data.swap"]
+    if left_out:
+        found.append(f"{left_out:,} swapped documents equal a held-out one, and are left out")
+    return found
 
 
 def _total(shards: Mapping[str, dict[str, Any]], split: str, name: str) -> int:

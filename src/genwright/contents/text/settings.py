@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from genwright.data.source_files import FilesData
+from genwright.data.balance_settings import BalancedFiles
 
 
-class CorpusSettings(FilesData):
+class CorpusSettings(BalancedFiles):
     """What decides the shards of a corpus, and how windows are cut from them."""
 
     kind: Literal["text"] = "text"
@@ -30,3 +30,9 @@ class CorpusSettings(FilesData):
     split: Literal["documents", "tail"] = "documents"
     """What is held out: whole `documents`, in the order of a hash, until the share is reached; or
     the last characters of the corpus."""
+    lexicons: dict[str, str] = {}
+    """Lists of words with their groups (csv: word,group) that give documents groups to balance by:
+    `data.lexicons.gender=words.csv data.balance.gender=uniform`."""
+    swap: str | None = None
+    """A csv of pairs of words (he,she): training documents that hold one are trained on a second
+    time, with the words exchanged."""

@@ -44,7 +44,7 @@ DOCUMENT = np.dtype(
         ("digest", "V16"),
     ]
 )
-_DIGEST_BYTES = 16
+DIGEST_BYTES = 16
 
 
 class Side:
@@ -80,7 +80,8 @@ class Side:
 
 
 @functools.lru_cache(2)
-def _encoder(tokenizer: str) -> Encoder:
+def encoder_of(tokenizer: str) -> Encoder:
+    """What makes text tokens. tokenizer: the path of its file."""
     return Encoder(Tokenizer.from_file(tokenizer))
 
 
@@ -88,7 +89,7 @@ def write(unit: Unit, tokenizer: str, end: int | None, folder: str) -> None:
     """Tokenises a unit's documents into the shard `folder`; an end token (if `end`) follows each.
     tokenizer: a path. Raises GenwrightError for a row that cannot be used, where those are not
     passed over, and for a file that has changed."""
-    encoder = _encoder(tokenizer)
+    encoder = encoder_of(tokenizer)
 
     def fill(draft: Path) -> None:
         _fill(draft, unit, encoder, end)
@@ -143,9 +144,9 @@ def _tokenise(
         if row or (index, split) not in begun:
             continued = not row and part.start > 0
             if row:
-                content = hashlib.sha256(piece.text.encode()).digest()[:_DIGEST_BYTES]
+                content = hashlib.sha256(piece.text.encode()).digest()[:DIGEST_BYTES]
             else:
-                content = bytes.fromhex(part.text[: 2 * _DIGEST_BYTES])
+                content = bytes.fromhex(part.text[: 2 * DIGEST_BYTES])
                 begun.add((index, split))
             documents.append((split, continued, index, piece.row, side.tokens, content))
             if len(documents) == AT_ONCE:

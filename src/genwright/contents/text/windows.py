@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -64,13 +64,73 @@ class Tokens:
             shard += 1
 
 
+class Row(Protocol):
+    """A row of tokens that windows are cut from."""
+
+    def __len__(self) -> int: ...
+
+    def copy(self, start: int, out: np.ndarray) -> None:
+        """Fills `out` with the tokens from `start` on."""
+
+
+class Places(Protocol):
+    """Which documents the tokens of a row are of."""
+
+    def of(self, tokens: np.ndarray) -> np.ndarray:
+        """int64, of the shape of `tokens`: a number for the document that each is of."""
+
+    def sources(self, start: int, stop: int) -> list[Source]:
+        """The documents of the tokens from start to before stop, in order."""
+
+
+class Repeated:
+    """Documents of a split as a row in which each stands as often as it counts: a `Row`, and its
+    `Places`. A copy is a document of its own.
+
+    tokens, documents: of the split. slots: (slots,) int64, which document stands there; starts:
+    (slots + 1,) int64, the token of the row that it begins at, then how many there are."""
+
+    def __init__(self, tokens: Tokens, documents: Documents, slots: np.ndarray, starts: np.ndarray):
+        self.tokens = tokens
+        self.documents = documents
+        self.slots = slots
+        self.starts = starts
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def copy(self, start: int, out: np.ndarray) -> None:
+        """See `Row`."""
+        slot = int(self.of(np.array(start)))
+        done = 0
+        while done < len(out):
+            offset = start + done - int(self.starts[slot])
+            taken = min(len(out) - done, int(self.starts[slot + 1]) - start - done)
+            first = int(self.documents.starts[self.slots[slot]]) + offset
+            self.tokens.copy(first, out[done : done + taken])
+            done += taken
+            slot += 1
+
+    def of(self, tokens: np.ndarray) -> np.ndarray:
+        """The slot of each token; see `Places`."""
+        return np.searchsorted(self.starts, tokens, side="right") - 1
+
+    def sources(self, start: int, stop: int) -> list[Source]:
+        """See `Places`."""
+        found = []
+        for slot in np.unique(self.of(np.arange(start, stop))).tolist():
+            offset = max(0, start - int(self.starts[slot]))
+            found.append(self.documents.source(int(self.slots[slot]), offset))
+        return found
+
+
 class Windows:
     """Windows of one split, `width` tokens each, named by the token that they begin with, as
     `examples.Split` names its examples by number.
 
     documents: of the split; isolate: whether a batch says which document each token is of."""
 
-    def __init__(self, tokens: Tokens, documents: Documents, width: int, isolate: bool = False):
+    def __init__(self, tokens: Row, documents: Places, width: int, isolate: bool = False):
         self.tokens = tokens
         self.documents = documents
         self.width = width
