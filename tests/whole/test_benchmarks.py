@@ -40,6 +40,8 @@ SET = ["--set", *(f"{name}={value}" for name, value in WORDS.items())]
 # benchmark -> the words of each of its runs; NAME in capitals is a file or run of the fixtures
 # below
 RUNS: dict[str, list[str]] = {
+    "audit_corrected": ["--sets 1"],
+    "audit_coverage": ["--sets 1"],
     "before_after": ["--before SOURCES --pairs 1 --warm 0 --only text --scale 0.02"],
     "corpus_again": ["--megabytes 1 --workers 1"],
     "corpus_kill": ["--runs 1 --files 4 --workers 1"],

@@ -1,11 +1,6 @@
-"""The statistics of `evaluation/probabilities.py`, under the name that audits know."""
+"""The distributions of `evaluation/probabilities.py`, under the name that audits know."""
 
 from genwright.evaluation.probabilities import (
-    CLOSE,
-    HALVINGS,
-    LARGE,
-    STEPS,
-    TINY,
     beta_below,
     f_above,
     normal_quantile,
@@ -13,15 +8,4 @@ from genwright.evaluation.probabilities import (
     t_quantile,
 )
 
-__all__ = [
-    "CLOSE",
-    "HALVINGS",
-    "LARGE",
-    "STEPS",
-    "TINY",
-    "beta_below",
-    "f_above",
-    "normal_quantile",
-    "t_above",
-    "t_quantile",
-]
+__all__ = ["beta_below", "f_above", "normal_quantile", "t_above", "t_quantile"]

@@ -7,7 +7,6 @@ changes of its variable (Abramowitz and Stegun, 26.5.2, 26.6.2, 26.7.1). Correct
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -16,7 +15,7 @@ STEPS = (
 )
 TINY = 1e-300
 CLOSE = 1e-15
-HALVINGS = 200
+NEAR = 1e-11
 LARGE = 1e9  # degrees of freedom from which Student's t is the normal distribution
 
 
@@ -78,32 +77,28 @@ def t_above(t: float, freedom: float) -> float:
 
 @lru_cache(maxsize=4096)
 def t_quantile(probability: float, freedom: float) -> float:
-    """Of Student's t distribution. freedom: degrees of it, above 0, whole or not."""
+    """Of Student's t distribution. freedom: degrees of it, above 0, whole or not.
+
+    By Newton's method from the normal quantile: that lies below the wanted one, and the probability
+    of what is above is convex there, so each step comes nearer from below."""
     if freedom >= LARGE:
         return normal_quantile(probability)
     if probability < 0.5:
         return -t_quantile(1 - probability, freedom)
-
-    def short(t: float) -> bool:
-        return t_above(t, freedom) > 1 - probability
-
-    high = 2.0
-    while short(high):
-        high *= 2
-    return _boundary(short, 0.0, high)
-
-
-def _boundary(short: Callable[[float], bool], low: float, high: float) -> float:
-    """Where `short`, true at the low end, becomes false."""
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        if middle in (low, high):
+    wanted = 1 - probability
+    t = normal_quantile(probability)
+    for _ in range(STEPS):
+        step = (t_above(t, freedom) - wanted) / _t_density(t, freedom)
+        t += step
+        if step <= NEAR * t:
             break
-        if short(middle):
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    return t
+
+
+def _t_density(t: float, freedom: float) -> float:
+    half = (freedom + 1) / 2
+    logarithm = math.lgamma(half) - math.lgamma(freedom / 2) - half * math.log1p(t * t / freedom)
+    return math.exp(logarithm) / math.sqrt(freedom * math.pi)
 
 
 def f_above(f: float, numerator: float, denominator: float) -> float:
