@@ -2,6 +2,7 @@
 where one is out of its band and not where it is in it, and a run that was stopped says the same."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from genwright.core.groups import NONE, Judge
 from genwright.evaluation.group_shares import is_limit, side
 from genwright.evaluation.intervals import wilson
 from genwright.runs.alarms import alarms, ringing
+from genwright.runs.content import registered
 from genwright.runs.request import read_recipe
 from genwright.runs.resume import resumed_recipe
+from genwright.runs.watch import check_draws
 from genwright.training.settings import Watching
 from rooms_here import needs
 
@@ -185,6 +188,33 @@ def test_resuming_may_change_what_is_watched():
 
 
 # ---- words
+
+
+@needs("text")
+def test_what_draws_no_text_is_refused_before_the_run_begins(tmp_path):
+    (tmp_path / "texts").mkdir()
+    for number in range(20):
+        (tmp_path / "texts" / f"{number}.txt").write_text("he and she " * (20 + number))
+    (tmp_path / "sex.csv").write_text("she,female\nhe,male\n")
+    given = {
+        "data.path": str(tmp_path / "texts"),
+        "data.source": "files",
+        "data.cache": str(tmp_path / "cache"),
+        "data.context": 16,
+        "model.depth": 1,
+        "model.width": 32,
+        "model.heads": 2,
+        "codec": "bytes",
+        "training.precision": "fp32",
+        "watching.samples": 4,
+        "watching.groups": {str(tmp_path / "sex.csv"): {}},
+    }
+    with pytest.raises(GenwrightError, match="none can be drawn: this model sees both sides"):
+        genwright.train("docs-masked", run=tmp_path / "run", quiet=True, **given)
+    assert not (tmp_path / "run" / "recipe.yaml").exists()
+    shared = SimpleNamespace(strategy="fsdp", size=2)
+    with pytest.raises(GenwrightError, match="weights that are shared out cannot"):
+        check_draws(None, registered("text"), shared)
 
 
 @needs("text")

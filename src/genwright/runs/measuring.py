@@ -16,7 +16,7 @@ from genwright.core.registry import kinds
 from genwright.evaluation.held_out import measure, unit_of
 from genwright.recipe.schema import Recipe
 from genwright.runs.content import registered
-from genwright.runs.watch import Watch, WatchGroups
+from genwright.runs.watch import Watch, WatchGroups, check_draws
 from genwright.training.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -120,5 +120,6 @@ def _of_samples(
     if watcher is not None:
         return Watch(folder, objective, watcher, engine, groups)
     if groups is not None:
+        check_draws(opened, content, engine)
         return WatchGroups(opened, content, samples, engine, groups)
     return None

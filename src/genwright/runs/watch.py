@@ -92,6 +92,23 @@ class Watch:
         return {}
 
 
+def check_draws(opened: Opened, content: Content, engine: Engine) -> None:
+    """Raises GenwrightError where no samples can be drawn for groups: before a run begins, and not
+    at its first evaluation."""
+    remedy = "leave watching.groups out"
+    if engine.strategy == "fsdp" and engine.size > 1:
+        raise GenwrightError(
+            f"watching.groups draws {content.thing}s, which weights that are shared out cannot",
+            f"set training.strategy=ddp, or {remedy}",
+        )
+    try:
+        next(content.sampler.draw(opened, content.sampler_options(), n=1), None)
+    except GenwrightError as problem:
+        raise GenwrightError(
+            f"watching.groups needs samples, and none can be drawn: {problem.what}", remedy
+        ) from problem
+
+
 class WatchGroups:
     """Likewise, of content of whose samples nothing is watched but their groups: they are drawn as
     `genwright sample` draws them, and not shown."""
@@ -109,7 +126,7 @@ class WatchGroups:
         """Metrics of the samples, the same on every rank. Raises GenwrightError where the model
         draws none."""
         drawn: list[Sample] = []
-        if draws_here(self.engine):
+        if self.engine.main:
             options = self.content.sampler_options()
             with evaluating(self.opened.objective):
                 events = self.content.sampler.draw(self.opened, options, n=self.samples)
