@@ -55,6 +55,18 @@ def texts_of(shards: list[Path]) -> Iterator[list[str]]:
                 yield file.read_row_group(group, ["text"]).column("text").to_pylist()
 
 
+def bytes_of(shards: list[Path]) -> Iterator[list[bytes]]:
+    """The texts in UTF-8, as they lie in the files: no time goes into strings of Python."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for shard in shards:
+        with pq.ParquetFile(shard) as file:
+            for group in range(file.num_row_groups):
+                column = file.read_row_group(group, ["text"]).column("text").combine_chunks()
+                yield column.view(pa.large_binary()).to_pylist()
+
+
 def ours(shards: list[Path], folder: Path, memory: float = 1e9) -> list[tuple[int, int]]:
     """(document, what it is a copy of), by number."""
     import pyarrow.parquet as pq
@@ -93,16 +105,16 @@ def rensa_flat(shards: list[Path], folder: Path) -> list[tuple[int, int]]:
     import numpy as np
     from rensa import RMinHash, RMinHashLSH
 
-    from genwright.curation.minhash import shingles
+    from genwright.curation.minhash import shingles_of_utf8
     from genwright.data.sorted_runs import keep_heap
 
     keep_heap()  # as ours does
     index = RMinHashLSH(threshold=SIMILARITY, num_perm=BANDS * ROWS, num_bands=BANDS)
     pairs = []
     number = 0
-    for texts in texts_of(shards):
+    for texts in bytes_of(shards):
         for start in range(0, len(texts), 128):
-            found = shingles(texts[start : start + 128])
+            found = shingles_of_utf8(texts[start : start + 128])
             matrix = RMinHash.digest_matrix_from_flat_token_hashes(
                 found.hashes, found.offsets.astype(np.uint64), num_perm=BANDS * ROWS, seed=42
             )

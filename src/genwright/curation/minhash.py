@@ -27,14 +27,11 @@ import numpy as np
 
 from genwright.core.corpus_content import Shingles
 from genwright.core.errors import GenwrightError
+from genwright.curation.lower_case import lower_utf8
 
 WORDS = 5  # of a shingle
 VERSION = 1  # raise it when a text would get other shingles, or a set of them another sketch
-# white space of `str.split` that is not ASCII
-WIDE_SPACES = (
-    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000"
-)
+AFTER = 8  # bytes after the last word of a batch
 PLACES = 8  # groups of 8 bytes of a word that are hashed as arrays; longer words one by one
 HALF_BIT = 1 << 63  # of the keys of half of the bands, so that two halves can be compared
 FEWEST = 20  # pairs that a recall is measured on
@@ -66,55 +63,77 @@ _HALF = np.uint64(32)
 
 def shingles(texts: Sequence[str]) -> Shingles:
     """Hashes of the shingles of each text."""
-    encoded = [_normalised(text) for text in texts]
-    # a space before, between and after; 8 more, so that 8 bytes can be read at each word
-    whole = b" " + b" ".join(encoded) + b" " * 9
-    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
-    ends = np.cumsum(lengths + 1)  # (documents,) where the space after each is
-    word_starts, word_ends = _words(np.frombuffer(whole, np.uint8))
-    words = _hash_words(whole, word_starts, word_ends)
+    return shingles_of_utf8([text.encode("utf-8", "surrogatepass") for text in texts])
+
+
+def shingles_of_utf8(encoded: Sequence[bytes]) -> Shingles:
+    """Hashes of the shingles of each text. encoded: the texts in UTF-8."""
+    whole, ends = _joined(encoded)
+    unusual = lower_utf8(whole)
+    if len(unusual):
+        replaced = list(encoded)
+        for document in np.unique(np.searchsorted(ends, unusual)).tolist():
+            replaced[document] = _normalised(replaced[document])
+        whole, ends = _joined(replaced)
+        lower_utf8(whole)
+    word_starts, lengths = _words(whole[: len(whole) - AFTER])
+    words = _hash_words(whole, word_starts, lengths)
     word_offsets = np.zeros(len(encoded) + 1, np.int64)
     word_offsets[1:] = np.searchsorted(word_starts, ends)
     return _hash_shingles(words, word_offsets)
 
 
-def _normalised(text: str) -> bytes:
-    """Lower-cased, in UTF-8, with no white space but that of ASCII."""
-    if not text.isascii():
-        for space in WIDE_SPACES:
-            if space in text:
-                text = text.replace(space, " ")
-    return text.lower().encode("utf-8", "surrogatepass")
+def _joined(encoded: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """(bytes,) uint8: all texts, with a space before, between and after, and `AFTER` more, so that
+    8 bytes can be read at each word; (documents,) where the space after each text is."""
+    whole = bytearray(b" ".join((b"", *encoded, b" " * AFTER)))
+    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    return np.frombuffer(whole, np.uint8), np.cumsum(lengths + 1)
+
+
+def _normalised(encoded: bytes) -> bytes:
+    """A text in UTF-8, lower-cased by Python. (White space that is not of ASCII stays.)"""
+    return encoded.decode("utf-8", "surrogatepass").lower().encode("utf-8", "surrogatepass")
 
 
 def _words(text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where words begin and end. text: (bytes,) uint8, with white space at both ends."""
-    space = text == 32
-    space |= (text - np.uint8(9)) <= 4  # tab to carriage return; smaller ones wrap around
-    space |= (text - np.uint8(28)) <= 3  # the four separators of ASCII
+    """(words,) where each begins; (words,) its bytes. text: (bytes,) uint8, with white space at
+    both ends."""
+    space = (text - np.uint8(9)) <= 4  # tab to carriage return; smaller ones wrap around
+    space |= (text - np.uint8(28)) <= 4  # the four separators of ASCII, and the space
     changes = np.flatnonzero(space[1:] != space[:-1])
-    changes += 1
-    return changes[0::2], changes[1::2]
+    starts = changes[0::2] + 1
+    ends = changes[1::2] + 1
+    return starts, ends - starts
 
 
-def _hash_words(whole: bytes, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(words,) uint64. whole: the text, with 8 bytes after the last word."""
+def _hash_words(text: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(words,) uint64. text: (bytes,) uint8, with 8 after the last word."""
     # at each byte: the number that it and the 7 after it are
-    groups = np.ndarray((len(whole) - 7,), np.dtype("<u8"), whole, strides=(1,))
-    lengths = ends - starts
-    first = groups[starts] & _BITS[np.minimum(lengths, 8)]
-    hashes = first * _OF_PLACE[0] + lengths.astype(np.uint64) * _OF_LENGTH
+    groups = np.ndarray((len(text) - 7,), np.dtype("<u8"), text.data, strides=(1,))
+    hashes = groups[starts]
+    hashes &= _BITS.take(lengths, mode="clip")  # of a longer word all 8 bytes
+    hashes *= _OF_PLACE[0]
+    hashes += lengths.view(np.uint64) * _OF_LENGTH
     longer = np.flatnonzero(lengths > 8)
+    at = starts[longer]
+    left = lengths[longer]
     for place in range(1, PLACES):
         if not len(longer):
             break
-        at = starts[longer] + 8 * place
-        left = lengths[longer] - 8 * place
-        group = groups[at] & _BITS[np.minimum(left, 8)]
-        hashes[longer] += group * _OF_PLACE[place]
-        longer = longer[left > 8]
+        at += 8
+        left -= 8
+        group = groups[at]
+        group &= _BITS.take(left, mode="clip")
+        group *= _OF_PLACE[place]
+        hashes[longer] += group
+        still = np.flatnonzero(left > 8)
+        longer = longer[still]
+        at = at[still]
+        left = left[still]
     for word in longer.tolist():  # of more than 64 bytes
-        hashes[word : word + 1] += _rest(whole[starts[word] + 8 * PLACES : ends[word]])
+        tail = text[starts[word] + 8 * PLACES : starts[word] + lengths[word]]
+        hashes[word : word + 1] += _rest(tail.tobytes())
     hashes ^= hashes >> _HALF
     hashes *= _OF_PLACE[PLACES]
     hashes ^= hashes >> _HALF
@@ -135,13 +154,16 @@ def _hash_shingles(words: np.ndarray, word_offsets: np.ndarray) -> Shingles:
     sizes = np.where(counts >= WORDS, counts - (WORDS - 1), counts > 0)
     offsets = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=offsets[1:])
+    fives = np.zeros(len(words), np.uint64)  # one at each word, also where a text ends
     if len(words) >= WORDS:
-        twos = words[:-1] * _OF_WORD + words[1:]
-        fours = twos[:-2] * _SQUARED + twos[2:]
-        fives = fours[:-1] * _OF_WORD + words[4:]  # one at each word, also where the text ends
-        hashes = fives[_inside(counts, sizes, offsets)]
-    else:
-        hashes = np.zeros(offsets[-1], np.uint64)
+        twos = words[:-1] * _OF_WORD
+        twos += words[1:]
+        fours = twos[:-2] * _SQUARED
+        fours += twos[2:]
+        own = fives[: -(WORDS - 1)]
+        np.multiply(fours[:-1], _OF_WORD, out=own)
+        own += words[WORDS - 1 :]
+    hashes = fives[_begins(word_offsets, sizes)]
     for count in range(1, WORDS):
         few = np.flatnonzero(counts == count)
         if not len(few):
@@ -156,13 +178,15 @@ def _hash_shingles(words: np.ndarray, word_offsets: np.ndarray) -> Shingles:
     return Shingles(hashes, offsets)
 
 
-def _inside(counts: np.ndarray, sizes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """(shingles,) the word at which each begins; of short documents any that has a shingle."""
-    skipped = np.zeros(len(counts), np.int64)  # words before a document at which none begins
-    np.cumsum((counts - sizes)[:-1], out=skipped[1:])
-    at = np.arange(offsets[-1]) + np.repeat(skipped, sizes)
-    last = max(int(counts.sum()) - WORDS, 0)
-    return np.minimum(at, last, out=at)
+def _begins(word_offsets: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(words,) bool, at which of them a shingle begins: not at the last of a text, but at the first
+    of a text of few. sizes: (documents,) shingles of each."""
+    begins = np.ones(word_offsets[-1], bool)
+    first = word_offsets[:-1] + sizes  # at which none begins
+    for place in range(WORDS - 1):
+        at = first + place
+        begins[at[at < word_offsets[1:]]] = False
+    return begins
 
 
 def signatures(found: Shingles, permutations: int) -> np.ndarray:

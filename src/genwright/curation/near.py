@@ -58,7 +58,15 @@ from genwright.curation.near_signatures import (
     number_documents,
     version_of,
 )
-from genwright.curation.near_verify import FOUND, SETS, VERIFY, WANTED, mark_needed
+from genwright.curation.near_verify import (
+    FOUND,
+    SETS,
+    SHINGLES,
+    VERIFY,
+    WANTED,
+    join_ends,
+    mark_needed,
+)
 from genwright.curation.settings import Near
 from genwright.data.cache import digest_of
 from genwright.data.sorted_runs import array_in
@@ -319,8 +327,9 @@ def _verify(exchange: Exchange, floor: float, run: _Jobs, content: str) -> None:
     run.run(WANTED, jobs_of("wanted", every), pairs * 2)
     needed = mark_needed(exchange)
     size = sum(exchange.documents[shard].stat().st_size for shard in needed)
-    run.run(SETS, jobs_of("sets", needed, content=content), size * 4)
-    sets = sum(path.stat().st_size for path in (exchange.folder / "sets").glob("*/hashes"))
+    run.run(SETS, jobs_of(SHINGLES, needed, content=content), size * 4)
+    sets = sum(path.stat().st_size for path in (exchange.folder / SHINGLES).glob("*/hashes"))
+    join_ends(exchange)
     run.run(VERIFY, jobs_of("found", every, floor=floor), sets + pairs * 2)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 
 from genwright.core.corpus_content import (
     BITS,
@@ -26,12 +27,12 @@ from genwright.core.corpus_content import (
     Fingerprints,
     corpus_content,
 )
-from genwright.curation.minhash import Bands, shingles
+from genwright.curation.minhash import Bands, shingles_of_utf8
 
 SLACK = 2  # bits beyond the distance asked for, down to which pairs are stored
 MOST_BLOCKS = BITS // 2
 
-WORDS = ByShingles(shingles, "their sets of five successive words have")
+WORDS = ByShingles(shingles_of_utf8, "their sets of five successive words have")
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)  # of the finaliser of SplitMix64 (Steele et al. 2014)
 _SECOND = np.uint64(0x94D049BB133111EB)
 _STEP = 0x9E3779B97F4A7C15
@@ -47,6 +48,11 @@ def column_of(content: str) -> str:
     """Which column of a shard is compared."""
     found = corpus_content(content) if content else None
     return "text" if found is None else "data"
+
+
+def bytes_in(column: pa.Array) -> pa.Array:
+    """A column that is compared, as bytes: of text those of its UTF-8. Nothing is copied."""
+    return column.view(pa.large_binary())
 
 
 def farthest(similarity: float) -> int:

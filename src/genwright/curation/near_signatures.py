@@ -29,7 +29,7 @@ import pyarrow as pa
 from genwright.core.corpus_content import ByShingles, Fingerprints
 from genwright.core.files import json_text
 from genwright.curation.minhash import EMPTY, VERSION, Bands, band_keys, signatures
-from genwright.curation.near_kinds import alike_by, column_of, fingerprint_keys
+from genwright.curation.near_kinds import alike_by, bytes_in, column_of, fingerprint_keys
 from genwright.curation.store import batches_of
 from genwright.data.sorted_runs import RunWriter, array_in, keep_heap, whole_folder
 from genwright.data.workers import Work
@@ -78,7 +78,7 @@ def write_signatures(
                 np.column_stack([np.array(places, np.uint64), ids]).tofile(identity)
                 sums.tofile(digests)
                 by_content.add(sums[:, 0], np.arange(row, row + len(sums)))
-                for contents in pieces(batch.column(compared)):
+                for contents in pieces(bytes_in(batch.column(compared))):
                     if isinstance(alike, ByShingles):
                         _add_keys(by_band, alike, contents, row, bands, rows)
                     else:
@@ -94,7 +94,7 @@ def write_signatures(
 
 
 def _add_keys(
-    writer: RunWriter, alike: ByShingles, contents: list[Any], row: int, bands: int, rows: int
+    writer: RunWriter, alike: ByShingles, contents: list[bytes], row: int, bands: int, rows: int
 ) -> None:
     """The keys of some documents; none of those without words. row: of the first."""
     sketch = signatures(alike.of(contents), bands * rows)
@@ -124,7 +124,7 @@ def _add_fingerprints(
     writer.add(keys.reshape(-1), np.repeat(row + np.flatnonzero(found.known), bands))
 
 
-def pieces(column: pa.Array) -> Iterator[list[Any]]:
+def pieces(column: pa.Array) -> Iterator[list[bytes]]:
     """Texts or data of documents, about BYTES of them at once."""
     offsets = np.frombuffer(column.buffers()[1], np.int64)
     ends = offsets[column.offset : column.offset + len(column) + 1]

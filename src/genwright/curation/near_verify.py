@@ -14,8 +14,10 @@ Worker processes import this module: it must not import torch.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +25,7 @@ import numpy as np
 
 from genwright.core.corpus_content import BITS, ByShingles, Shingles
 from genwright.curation.minhash import jaccard
-from genwright.curation.near_kinds import alike_by, column_of, distances
+from genwright.curation.near_kinds import alike_by, bytes_in, column_of, distances
 from genwright.curation.near_pairs import PAIR, Exchange, opened
 from genwright.curation.near_signatures import BYTES
 from genwright.curation.store import batches_of
@@ -37,6 +39,7 @@ PAIRS = np.dtype([("later", "<u8"), ("earlier", "<u8")])
 FOUND = np.dtype(
     [("later", "<u8"), ("earlier", "<u8"), ("similarity", "<f8"), ("halves", "<u8")]
 )  # halves: bit 0 where the first half of the bands has it, bit 1 the second
+SHINGLES = "shingles"  # the folder of sets
 SET_FILES = 200  # files that are open at once
 
 
@@ -153,25 +156,38 @@ def mark_needed(exchange: Exchange) -> list[int]:
 
 
 def write_sets(folder: str, shard: int, content: str = "") -> None:
-    """Writes the sets of shingles of the documents of a shard that are needed: `rows`, `ends` of
-    each set, `hashes` one after another, ascending and distinct. content: the kind of the
-    corpus."""
+    """Writes the sets of shingles of the documents of a shard that are needed: `hashes` one set
+    after another, ascending and distinct; `ends` of the sets of all documents, of which those that
+    are not needed have none. content: the kind of the corpus."""
     keep_heap()
     alike = alike_by(content)
     assert isinstance(alike, ByShingles)
     exchange = opened(folder)
     needed = array_in(exchange.folder / "needed", np.uint8)
     needed = needed[exchange.starts[shard] : exchange.starts[shard + 1]]
-    rows = np.flatnonzero(needed)
-    end = 0
-    with whole_folder(Path(folder) / "sets" / str(shard)) as draft:
-        rows.astype(np.int64).tofile(draft / "rows")
-        with open(draft / "hashes", "wb") as hashes, open(draft / "ends", "wb") as ends:
+    sizes = [np.zeros(0, np.int64)]  # of the sets, in order
+    with whole_folder(Path(folder) / SHINGLES / str(shard)) as draft:
+        with open(draft / "hashes", "wb") as hashes:
             for contents in _contents(exchange.documents[shard], needed, column_of(content)):
                 distinct, own_ends = distinct_hashes(alike.of(contents))
                 distinct.tofile(hashes)
-                (end + own_ends).tofile(ends)
-                end += len(distinct)
+                sizes.append(np.diff(own_ends, prepend=0))
+        every = np.zeros(len(needed), np.int64)
+        every[needed != 0] = np.concatenate(sizes)
+        np.cumsum(every).tofile(draft / "ends")
+
+
+def join_ends(exchange: Exchange) -> None:
+    """Writes where the set of each document ends, by number, so that it is found at once."""
+    draft = exchange.folder / "ends.tmp"
+    with open(draft, "wb") as joined:
+        for shard, (start, stop) in enumerate(pairwise(exchange.starts)):
+            path = exchange.folder / SHINGLES / str(shard) / "ends"
+            if path.is_file():
+                joined.write(path.read_bytes())
+            else:
+                np.zeros(stop - start, np.int64).tofile(joined)
+    draft.replace(exchange.folder / "ends")
 
 
 def distinct_hashes(found: Shingles) -> tuple[np.ndarray, np.ndarray]:
@@ -188,15 +204,15 @@ def distinct_hashes(found: Shingles) -> tuple[np.ndarray, np.ndarray]:
     return hashes[first], counted[offsets[1:]]
 
 
-def _contents(documents: Path, needed: np.ndarray, compared: str) -> Iterator[list[Any]]:
+def _contents(documents: Path, needed: np.ndarray, compared: str) -> Iterator[list[bytes]]:
     """What is compared of documents that are needed, some at once. needed: (rows,) 0 or 1;
     compared: the column."""
     row = 0
     for batch in batches_of(documents, [compared]):
         here = np.flatnonzero(needed[row : row + len(batch)])
         row += len(batch)
-        column = batch.column(compared)
-        contents: list[Any] = []
+        column = bytes_in(batch.column(compared))
+        contents: list[bytes] = []
         size = 0
         for at in here.tolist():  # `take` would load all functions of Arrow, 60 MB
             contents.append(column[at].as_py())
@@ -214,30 +230,27 @@ class _Sets:
 
     def __init__(self, exchange: Exchange):
         self.starts = np.array(exchange.starts)
-        self.folder = exchange.folder / "sets"
+        self.folder = exchange.folder / SHINGLES
+        self.ends = exchange.folder / "ends"
         self.opened = lru_cache(SET_FILES)(self._open)
 
     def _open(self, shard: int) -> BinaryIO:
-        return open(self.folder / str(shard) / "hashes", "rb")
+        return open(self.folder / str(shard) / "hashes", "rb", buffering=0)
 
     def places(self, documents: np.ndarray) -> np.ndarray:
         """(documents, 3) int64: shard, first and last hash of each set."""
+        ends = array_in(self.ends, np.int64)
         found = np.zeros((len(documents), 3), np.int64)
         found[:, 0] = np.searchsorted(self.starts, documents, "right") - 1
-        for shard in np.unique(found[:, 0]).tolist():
-            own = np.flatnonzero(found[:, 0] == shard)
-            rows = array_in(self.folder / str(shard) / "rows", np.int64)
-            ends = array_in(self.folder / str(shard) / "ends", np.int64)
-            at = np.searchsorted(rows, documents[own] - self.starts[shard])
-            found[own, 2] = ends[at]
-            found[own, 1] = np.where(at > 0, ends[at - 1], 0)
+        found[:, 2] = ends[documents]
+        later = np.flatnonzero(documents > self.starts[found[:, 0]])  # none is the first of a shard
+        found[later, 1] = ends[documents[later] - 1]
         return found
 
     def read(self, shard: int, start: int, stop: int) -> np.ndarray:
         """One set."""
-        file = self.opened(shard)
-        file.seek(8 * start)
-        return np.frombuffer(file.read(8 * (stop - start)), np.uint64)
+        data = os.pread(self.opened(shard).fileno(), 8 * (stop - start), 8 * start)
+        return np.frombuffer(data, np.uint64)
 
 
 def _similarities(exchange: Exchange, sets: _Sets, pairs: np.ndarray) -> np.ndarray:
