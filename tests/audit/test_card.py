@@ -144,10 +144,10 @@ def test_parameters_digests_and_figures_are_those_on_the_disk(texts, tmp_path):
             for side in file.get_slice(name).get_shape():
                 size *= side
             count += size
-    assert details["parameters"] == {"model": count, "total": count}
-    for name, sha in details["checkpoint"]["sha256"].items():
+    assert details["parameters"] == {"model": count, "all_networks": count}
+    for name, sha in details["sha256_of_checkpoint_files"].items():
         assert sha == hashlib.sha256((texts.checkpoint / name).read_bytes()).hexdigest()
-    assert "weights.safetensors" in details["checkpoint"]["sha256"]
+    assert "weights.safetensors" in details["sha256_of_checkpoint_files"]
     cache = Path(texts.recipe.data.cache) / "shards"
     assert len(data["distribution"]) > 1
     for file in data["distribution"]:
@@ -169,10 +169,10 @@ def test_parameters_digests_and_figures_are_those_on_the_disk(texts, tmp_path):
 def test_what_was_not_measured_is_unknown_and_says_what_measures_it(pictures, texts, tmp_path):
     found = card(pictures.folder, output=tmp_path / "card")
     _, model, page = written(pictures, tmp_path)
-    unknown = {"unknown": "not measured", "remedy": "run genwright evaluate RUN"}
+    unknown = {"unknown": "its quality is not measured", "remedy": "run genwright evaluate RUN"}
     assert model["metrics"] == model["quantitative_analyses"]["figures"] == unknown
-    assert "not measured: run genwright evaluate RUN" in str(found)
-    assert "not measured: run genwright evaluate RUN" in Page(page).text
+    assert f"its quality is not measured: run genwright evaluate {pictures.folder}\n" in str(found)
+    assert "Its quality is not measured: run genwright evaluate RUN" in Page(page).text
     assert "Its quality was not measured." in str(model["caveats_and_recommendations"])
     _, measured, _ = written(texts, tmp_path)
     assert isinstance(measured["metrics"], list)
@@ -367,6 +367,14 @@ def test_an_audit_is_shown_by_group(pictures, tmp_path):
     finally:
         path.unlink()
         folder.rmdir()
+
+
+def test_a_balance_of_the_data_is_named(pictures):
+    facts = facts_of(pictures)
+    balanced = replace(facts, summary={**facts.summary, "balance": ["tone: by weights"]})
+    card_of = plain(model_card(balanced, Answers({})))
+    assert card_of["training_data"]["balance"] == ["tone: by weights"]
+    assert "tone: by weights" in data_card(balanced, Answers({}))["rai:dataPreprocessingProtocol"]
 
 
 def test_rewards_and_what_was_earned_are_named(texts):

@@ -7,6 +7,7 @@ unknown with what makes it known, and what only a person knows is asked for by n
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,10 +42,10 @@ PAGE = "card.html"
 
 @dataclass(frozen=True)
 class Cards:
-    """What was written, and what is not known. Printable. missing: name -> what is asked.
-    unmeasured: what was not measured."""
+    """What was written, and what is not known. Printable. folder: of the run or corpus. missing:
+    name -> what is asked. unmeasured: what was not measured."""
 
-    name: str
+    folder: Path
     written: list[Path]
     missing: Mapping[str, str] = field(default_factory=dict)
     unmeasured: list[Unknown] = field(default_factory=list)
@@ -53,7 +54,9 @@ class Cards:
         lines = [f"{path}: written" for path in self.written]
         if self.unmeasured:
             lines.append("")
-            lines += [f"{each.why}: {each.remedy}" for each in self.unmeasured]
+            folder = shlex.quote(str(self.folder))
+            for each in self.unmeasured:
+                lines.append(f"{each.why}: {each.remedy.replace('RUN', folder)}")
         if self.missing:
             lines += [
                 "",
@@ -114,7 +117,7 @@ def _cards_of_run(place: Path, answers: Answers, target: Path) -> Cards:
             target / PAGE, facts.name, card_page.run_page(facts, model, answers, unmeasured)
         ),
     ]
-    return Cards(facts.name, written, missing, unmeasured)
+    return Cards(place, written, missing, unmeasured)
 
 
 def _cards_of_corpus(place: Path, answers: Answers, target: Path) -> Cards:
@@ -123,7 +126,7 @@ def _cards_of_corpus(place: Path, answers: Answers, target: Path) -> Cards:
         _write_json(target / DATA, corpus_card(facts, answers)),
         card_page.write(target / PAGE, facts.name, card_page.corpus_page(facts, answers)),
     ]
-    return Cards(facts.name, written, answers.missing({**OF_BOTH, **OF_DATA}))
+    return Cards(place, written, answers.missing({**OF_BOTH, **OF_DATA}))
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> Path:

@@ -94,7 +94,8 @@ def _preprocessing(facts: RunFacts) -> list[str]:
     rare = facts.summary.get("rare")
     if rare:
         found.append(f"{rare:,} values of attributes were too rare to be a condition.")
-    found += [without_places(str(text)) for text in facts.summary.get("remarks", ())]
+    for name in ("balance", "remarks"):
+        found += [without_places(str(text)) for text in facts.summary.get(name, ())]
     return found
 
 

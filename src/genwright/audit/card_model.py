@@ -11,12 +11,13 @@ from typing import Any
 from genwright.audit.card_answers import Answers, Unknown
 from genwright.audit.card_data import attributes_of, licence_of, limit_sentences, passed_over
 from genwright.audit.card_facts import SPLITS, RunFacts, counted_facts, place_of_data
+from genwright.audit.card_places import without_places
 from genwright.evaluation.figure import shown
 from genwright.evaluation.telling import no_better_than, tells_nothing
 
 SOURCE = "Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993"
-NOT_MEASURED = Unknown("not measured", "run genwright evaluate RUN")
-NOT_AUDITED = Unknown("not audited", "run genwright audit run RUN --groups ...")
+NOT_MEASURED = Unknown("its quality is not measured", "run genwright evaluate RUN")
+NOT_AUDITED = Unknown("groups are not audited", "run genwright audit run RUN --groups ...")
 NO_GROUPS = Unknown("the data name no attributes", "audit with a list of words, or a classifier")
 NO_ENVIRONMENT = Unknown("environment.json is gone", "put back a copy of it")
 NO_MANIFEST = Unknown("the checkpoint has no manifest", "use another checkpoint")
@@ -71,25 +72,7 @@ def plain(value: Any) -> Any:
 
 
 def _details(facts: RunFacts, answers: Answers) -> dict[str, Any]:
-    environment = facts.environment
-    found: dict[str, Any] = {
-        "makes": facts.content,
-        "objective": facts.recipe["objective"]["kind"],
-        "parameters": {**facts.parameters, "total": sum(facts.parameters.values())},
-        "checkpoint": {
-            "step": facts.step,
-            "of_steps": facts.steps,
-            "trained_to_step": facts.last_step,
-            "weights": facts.weights,
-            "sha256": dict(facts.digests) or NO_MANIFEST,
-        },
-        "training_seconds": round(facts.seconds, 1),
-        "genwright": {
-            "version": environment.get("genwright") or NO_ENVIRONMENT,
-            "commit": environment.get("commit") or "not run from a checkout",
-        },
-        "machine": {name: environment[name] for name in MACHINE if environment.get(name)},
-    }
+    found: dict[str, Any] = {"makes": facts.content, "objective": facts.recipe["objective"]["kind"]}
     if facts.description:
         found["description_of_the_recipe"] = facts.description
     if facts.started_from:
@@ -99,10 +82,25 @@ def _details(facts: RunFacts, answers: Answers) -> dict[str, Any]:
     if facts.earned:
         first, last = facts.earned
         found["reward_while_learning"] = {"first_steps": first, "last_steps": last}
-    if facts.sizes:
-        found["sizes"] = dict(facts.sizes)
+    found["parameters"] = {**facts.parameters, "all_networks": sum(facts.parameters.values())}
+    found["checkpoint"] = {
+        "step": facts.step,
+        "of_steps": facts.steps,
+        "trained_to_step": facts.last_step,
+        "weights": facts.weights,
+    }
     for name, answer in ASKED.items():
         found[name] = answers.of(answer)
+    environment = facts.environment
+    found["sha256_of_checkpoint_files"] = dict(facts.digests) or NO_MANIFEST
+    found["training_seconds"] = round(facts.seconds, 1)
+    found["genwright"] = {
+        "version": environment.get("genwright") or NO_ENVIRONMENT,
+        "commit": environment.get("commit") or "not run from a checkout",
+    }
+    found["machine"] = {name: environment[name] for name in MACHINE if environment.get(name)}
+    if facts.sizes:
+        found["sizes"] = dict(facts.sizes)
     found["recipe"] = dict(facts.recipe)
     return found
 
@@ -167,6 +165,9 @@ def _training_data(facts: RunFacts, answers: Answers) -> dict[str, Any]:
         found[words] = dict(facts.summary.get(name, {}))
     found |= counted_facts(facts.summary)
     found["passed over"] = passed_over(facts)
+    for name in ("balance", "remarks"):
+        if facts.summary.get(name):
+            found[name] = [without_places(str(text)) for text in facts.summary[name]]
     found["attributes"] = attributes_of(facts) or NO_GROUPS
     found["sha256"] = facts.data_digest or NO_ENVIRONMENT
     found["data_card"] = "croissant.json"

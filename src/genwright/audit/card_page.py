@@ -4,6 +4,7 @@ corpus. Every text is escaped; nothing runs, nothing is fetched."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from html import escape
 from pathlib import Path
@@ -23,15 +24,18 @@ from genwright.data.cache import SPLITS
 from genwright.recipe.yaml_text import write_yaml
 from genwright.reporting import page
 from genwright.reporting.figure_table import figure_table
-from genwright.reporting.fragments import recipe_of, soft, tile
+from genwright.reporting.fragments import alarms, recipe_of, sentence_case, soft, tile
 from genwright.reporting.head import sentence
 from genwright.reporting.page import RunData
 from genwright.reporting.svg import short
 
+# details that stand folded
+MADE = ("sha256_of_checkpoint_files", "training_seconds", "genwright", "machine", "sizes")
 SHOWN = 12  # values of an attribute that stand open
-ROWS = 16  # of a list of digests that stand open
+ROWS = 24  # of a table that stand open
 NAMES = {  # of facts, where the name itself is not what a person would write
     "sha256": "SHA-256",
+    "sha256_of_checkpoint_files": "SHA-256",
     "gpu": "GPU",
     "how": "how it was measured",
     "of_steps": "of steps in all",
@@ -97,6 +101,11 @@ def _plain(value: Any) -> str:
     return page.plain(value)
 
 
+def folded(html: str, summary: str) -> str:
+    """What opens under a summary."""
+    return f'<details class="card"><summary>{escape(summary)}</summary>{html}</details>'
+
+
 def bars_of(title: str, counts: Mapping[str, int], whole: int, thing: str) -> str:
     """Counts of the values of an attribute as bars, the most frequent first. whole: examples."""
 
@@ -127,10 +136,7 @@ def _bar(name: str, count: int, most: int, whole: int) -> str:
 def unknown_of(names: Mapping[str, str], asked: int, more: Sequence[Unknown]) -> str:
     """What is not known, at the head of the page; "" where all is. names: what has no answer, of so
     many questions. more: what was not measured."""
-    lines = [f"<li>{escape(f'{each.why}: {each.remedy}')}</li>" for each in more]
-    html = ""
-    if lines:
-        html += f'<div class="alarm">Not measured yet:<ul>{"".join(lines)}</ul></div>'
+    html = alarms([f"{sentence_case(each.why)}: {each.remedy}" for each in more])
     if names:
         listed = ""
         for name, question in names.items():
@@ -151,6 +157,7 @@ def run_page(
     measured."""
     details = dict(card["model_details"])
     recipe = details.pop("recipe")
+    made = {name: details.pop(name) for name in MADE if name in details}
     training = dict(card["training_data"])
     attributes = training.pop("attributes")
     parts = [
@@ -159,6 +166,7 @@ def run_page(
         unknown_of(answers.missing(QUESTIONS), len(QUESTIONS), missing),
         heading_of(1, "Model details"),
         facts_table(details),
+        folded(facts_table(made), "files with their SHA-256, machine, versions"),
         recipe_of(write_yaml(recipe), "all settings of the recipe"),
         heading_of(2, "Intended use"),
         facts_table(card["intended_use"]),
@@ -193,9 +201,15 @@ def _head(facts: RunFacts) -> str:
     figures = facts.evaluation.figures if facts.evaluation else []
     measured = sentence(RunData(facts.name, figures=figures))
     lead = f'<p class="lead">{escape(facts.trained_on)} {escape(measured)}</p>'
+    weights = "weights of that step"
+    if facts.weights == "ema":
+        weights = "averaged weights"
+    networks = ""
+    if len(facts.parameters) > 1:
+        networks = f"in {len(facts.parameters)} networks"
     tiles = [
-        tile(short(sum(facts.parameters.values())), "parameters"),
-        tile(f"{facts.step:,}", "steps", f"of {facts.steps:,}; {facts.weights} weights"),
+        tile(short(sum(facts.parameters.values())), "parameters", networks),
+        tile(f"{facts.step:,}", "steps", f"of {facts.steps:,}; {weights}"),
         tile(f"{facts.split('train'):,}", f"{facts.thing}s to train on"),
         tile(f"{facts.split('held_out'):,}", "held out"),
         tile(str(timedelta(seconds=round(facts.seconds))), "of training"),
@@ -229,7 +243,9 @@ def _figures(facts: RunFacts, figures: Any) -> str:
     if facts.evaluation is None:
         return facts_table({"figures": figures})
     at = f"step {facts.evaluation.step:,}, {facts.evaluation.weights} weights"
-    table = figure_table([RunData(facts.name, figures=facts.evaluation.figures, measured_at=at)])
+    # how they were measured stands among the metrics
+    shown = [replace(figure, detail="") for figure in facts.evaluation.figures]
+    table = figure_table([RunData(facts.name, figures=shown, measured_at=at)])
     return table.replace("<h2>Figures</h2>", "<h3>Figures</h3>", 1)
 
 
@@ -262,8 +278,10 @@ def _audit_row(row: GroupShare) -> str:
 
 def _interval(found: Mapping[str, Any] | None, key: str, signed: bool) -> str:
     """A share with its interval. signed: it is a difference."""
-    if found is None or found.get(key) is None:
+    if found is None:
         return "not measured"
+    if found.get(key) is None:
+        return "none of them says a group"
     form = "+.1%" if signed else ".1%"
     text = format(found[key], form)
     if found.get("low") is None or found.get("high") is None:
