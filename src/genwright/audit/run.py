@@ -108,10 +108,11 @@ def audit_run(
     prompts: Sequence[str] = (),
     step: int | None = None,
     weights: str | None = None,
+    samples: Sequence[Sample] | None = None,
 ) -> tuple[RunAudit, list[Shown]]:
     """The groups that a run's model makes; kept in the run's folder. count: samples that are
-    drawn; conditioned: for each condition; prompts: that texts begin with. Also some samples of
-    each group. Raises GenwrightError."""
+    drawn; conditioned: for each condition; prompts: that texts begin with. samples: that
+    were drawn already. Also some samples of each group. Raises GenwrightError."""
     if count is not None and count < 1:
         raise GenwrightError(f"-n is {count}", "ask for at least one sample")
     run = load(folder, step, weights)
@@ -124,7 +125,8 @@ def audit_run(
     in_data = labelled(asked, of.content, of.dataset, "train")
     data_target = None if wanted == DATA else wanted
     data = found_in(asked, in_data, of.content, "training data", data_target, of.seed)
-    samples = drawn_samples(of.opened, of.content, count or SAMPLES, prompts)
+    if samples is None:
+        samples = drawn_samples(of.opened, of.content, count or SAMPLES, prompts)
     measured = Measured.of(of, asked, samples, in_data)
     found = []
     remarks = []

@@ -110,7 +110,9 @@ class MusicContent(Content):
     def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
         """The beginnings of pieces, as long as the model's window."""
         codec = music_codec(opened.codec)
-        length = pieces_of(opened.dataset()).context
+        model: Any = opened.objective.modules["model"]
+        before = codec.before(None, 1).shape[1]  # places of conditions
+        length = model.context - before
         return [self.sampler.shortened(codec, sample, length) for sample in samples]
 
 
