@@ -81,11 +81,11 @@ def corrected(
         )
     groups = judge.groups
     matrix = confusion(judge)
-    inverse = _inverse(groups, matrix)
+    inverse = inverse_of(groups, matrix)
     mean = given.mean(0)  # (groups,)
     estimates = inverse @ mean  # unbiased, may leave 0 to 1
     inside = on_simplex(estimates)
-    sizes = Sampled(len(given), *_clustering(given, mean, own_clusters))
+    sizes = Sampled(len(given), *clustering(given, mean, own_clusters))
     found = []
     for place, group in enumerate(groups):
         low, high = _limits(place, estimates, inside, matrix, inverse, sizes, level)
@@ -165,7 +165,7 @@ def summed(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _inverse(groups: Sequence[str], matrix: Matrix) -> np.ndarray:
+def inverse_of(groups: Sequence[str], matrix: Matrix) -> np.ndarray:
     """(groups, groups) that turns judged shares into true ones. Raises GenwrightError where the
     matrix, as far as it is known, has none."""
     refused = GenwrightError(
@@ -203,7 +203,7 @@ class Sampled(NamedTuple):
     freedom: float
 
 
-def _clustering(given: np.ndarray, mean: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
+def clustering(given: np.ndarray, mean: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
     """The design effect of samples, and its degrees of freedom."""
     apart = given - mean
     sums = summed(apart, clusters)

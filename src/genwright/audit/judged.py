@@ -4,13 +4,14 @@ matrix."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from genwright.audit.found import GroupsFound
+from genwright.audit.among import corrected_among
 from genwright.audit.groups import Grouping, Labels, counted, groups_in, without_none
 from genwright.audit.intervals import Share, shares
+from genwright.audit.shift import appearance_shift
 from genwright.core.content import Sample
 from genwright.core.groups import NONE, GroupCounts, Judge
 
@@ -19,18 +20,14 @@ AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Judged:
-    """Samples with their groups. labels: of each. counts: of them, as they were judged. shares:
-    corrected, where a judge was right less than always. how: for a person."""
+    """Samples with their groups. labels: of each. counts: of them, as they were judged; of a judge
+    that is not always right, as they are corrected. shares: likewise. how: for a person."""
 
     labels: Labels
     counts: GroupCounts
     shares: list[Share]
     how: str
     warnings: list[str] = field(default_factory=list)
-
-    def corrected(self, found: GroupsFound) -> GroupsFound:
-        """What was found of the counts, with the corrected shares in place of theirs."""
-        return replace(found, shares=self.shares)
 
 
 def judged_samples(
@@ -46,9 +43,55 @@ def judged_samples(
         return Judged(labels, counts, shares(counts), grouping.how)
     assert judge is not None
     probabilities = judge.of(samples)
-    best = probabilities.argmax(1)
-    named = [judge.groups[place] for place in best.tolist()]
+    named = [judge.groups[place] for place in probabilities.argmax(1).tolist()]
     labels = [() if name == NONE else (name,) for name in named]
     groups = without_none(judge.groups)
     counts = counted(labels, clusters, groups)
-    return Judged(labels, counts, shares(counts), judge.how)
+    if judge.truth is None or not len(judge.truth):
+        warning = f"{grouping.name}: nothing is held out, so the judge's counts are not corrected"
+        return Judged(labels, counts, shares(counts), judge.how, [warning])
+    found = corrected_among(probabilities, judge, groups)
+    warnings = _warnings(judge, probabilities, grouping.name)
+    how = f"{judge.how}; {_right(judge)}"
+    return Judged(labels, corrected_counts(found), found, how, warnings)
+
+
+def _right(judge: Judge) -> str:
+    """How often a judge is right, for a person."""
+    assert judge.truth is not None and judge.judged is not None
+    right = float((judge.judged.argmax(1) == judge.truth).mean())
+    most = float(np.bincount(judge.truth).max() / len(judge.truth))
+    return (
+        f"right about {right:.1%} of {len(judge.truth):,} held-out examples (the commonest group"
+        f" alone: {most:.1%}); counts are corrected by that"
+    )
+
+
+def _warnings(judge: Judge, probabilities: np.ndarray, name: str) -> list[str]:
+    """Where samples look unlike the examples that the correction rests on."""
+    shift = appearance_shift(probabilities, judge)
+    if not shift.warned:
+        return []
+    return [
+        f"{name}: samples look unlike held-out examples to the judge (p = {shift.p_value:.1g}), so"
+        " its corrected shares are not to be trusted; look at the examples of each group"
+    ]
+
+
+def corrected_counts(found: Sequence[Share]) -> GroupCounts:
+    """Counts of which as many are of each group as its corrected share says, and as few in all as
+    independent ones would be worth: what distances are measured on."""
+    groups = tuple(share.group for share in found)
+    shares_found = np.array([share.share for share in found])
+    if np.isnan(shares_found).any():  # no sample is of any of the groups
+        return GroupCounts(groups, np.zeros((0, len(groups)), np.int64), np.zeros(0, np.int64))
+    sizes = np.array([max(share.effective, 1e-9) for share in found])
+    binomial = shares_found * (1 - shares_found)
+    variance = float((binomial / sizes).sum())
+    size = round(float(binomial.sum()) / variance) if variance > 0 else round(float(sizes.min()))
+    numbers = np.floor(shares_found * max(1, size)).astype(np.int64)
+    missing = max(1, size) - int(numbers.sum())
+    for place in np.argsort(numbers - shares_found * max(1, size))[: max(0, missing)]:
+        numbers[place] += 1
+    rows = np.repeat(np.eye(len(found), dtype=np.int64), numbers, 0)
+    return GroupCounts(groups, rows, np.arange(len(rows)))

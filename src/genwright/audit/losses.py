@@ -15,6 +15,7 @@ from genwright.evaluation.held_out import POSITION, evaluating, unit_of
 from genwright.training.engine import Engine
 
 AT_ONCE = 16
+SCORE = "score"  # unit of a loss that is no likelihood, nor an error
 
 
 class Losses(NamedTuple):
@@ -29,8 +30,11 @@ class Losses(NamedTuple):
 @torch.no_grad()
 def losses(opened: Opened, sampler: Sampler, samples: Sequence[Sample], seed: int) -> Losses | None:
     """The loss of each sample, as held-out evaluation measures it, whatever is measured at once;
-    None where examples have no loss of their own (packs of a GAN)."""
+    None where examples have no loss of their own (packs of a GAN), or one that says nothing of how
+    likely they are (a discriminator's)."""
     objective = opened.objective
+    if objective.metric_units.get("loss", SCORE) == SCORE:
+        return None
     if unit_of(objective) > 1 or objective.held_out_block > 1:
         return None
     totals = []

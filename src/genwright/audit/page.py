@@ -48,7 +48,10 @@ def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
 
 def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path) -> Path:
     """Writes the page of an audit of a run. Raises GenwrightError where that cannot be written."""
-    loss = "-" if audit.loss is None else f"{audit.loss:.4f}"
+    loss = ("-", "held-out loss", "not measured")
+    if audit.loss is not None:
+        of = f"{audit.loss_unit}, {audit.measured:,} {audit.thing}s"
+        loss = (f"{audit.loss:.4f}", "held-out loss", of)
     names = ", ".join(each.grouping for each in audit.groups)
     parts = [
         f"<h1>Groups that {escape(audit.run)} makes</h1>",
@@ -57,7 +60,7 @@ def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path) -> Path:
         " Samples are judged by what they are, never by what was asked for.</p>",
         _tiles(
             (f"{audit.samples:,}", "samples", f"seed {audit.seed}"),
-            (loss, "held-out loss", f"{audit.loss_unit}, {audit.measured:,} {audit.thing}s"),
+            loss,
             (f"{len(audit.groups)}", "groupings", names),
         ),
         alarms(audit.remarks),

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,9 @@ def _samples_found(
         target=target,
         seed=of.seed,
     )
-    return judged.corrected(found)
+    # of judged samples: what the corrected counts are made of
+    silent = sum(not own for own in judged.labels)
+    return replace(found, shares=judged.shares, examples=len(judged.labels), silent=silent)
 
 
 def _amplified(own: GroupsFound, shares: Sequence[Share]) -> list[Amplified]:

@@ -88,8 +88,11 @@ class PictureContent(Content):
         return known.judges(dataset, attributes)
 
     def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
-        """Pictures as they are, without a condition."""
-        return list(samples)
+        """Pictures as they are; nothing is said of them, whatever is known."""
+        columns = opened.codec.space.columns
+        if not columns:
+            return list(samples)
+        return [sample._replace(condition=torch.zeros(columns)) for sample in samples]
 
     def features(self, dataset: Dataset, samples: Sequence[Sample]) -> Tensor:
         """Of the network that figures of evaluations are made with."""

@@ -112,7 +112,7 @@ class MusicContent(Content):
         codec = music_codec(opened.codec)
         model: Any = opened.objective.modules["model"]
         before = codec.before(None, 1).shape[1]  # places of conditions
-        length = model.context - before
+        length = model.context - before - 1  # a piece that is cut gets a token that ends it
         return [self.sampler.shortened(codec, sample, length) for sample in samples]
 
 

@@ -1,0 +1,69 @@
+"""Corrected shares among samples that have any of some groups."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from genwright.audit.among import corrected_among
+from genwright.audit.judged import corrected_counts
+from genwright.core.errors import GenwrightError
+from genwright.core.groups import NONE, Judge
+
+GROUPS = ("a", "b", NONE)
+RIGHT = np.array([[0.8, 0.1, 0.1], [0.15, 0.7, 0.15], [0.1, 0.1, 0.8]])  # true group, judged
+
+
+def judged(rng: Any, shares: list[float], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """True groups, and what a judge of `RIGHT` says of them, as certain as it gets."""
+    truth = rng.choice(3, count, p=shares)
+    said = np.array([rng.choice(3, p=RIGHT[group]) for group in truth])
+    return truth, np.eye(3)[said]
+
+
+def judge_of(rng: Any, count: int = 400) -> Judge:
+    truth, said = judged(rng, [0.3, 0.3, 0.4], count)
+    return Judge(GROUPS, lambda samples: np.zeros((0, 3)), "a coin", truth, said, np.arange(count))
+
+
+def test_shares_among_are_found_whatever_has_none_of_them() -> None:
+    rng = np.random.default_rng(1)
+    judge = judge_of(rng, 4000)
+    _, said = judged(rng, [0.06, 0.24, 0.7], 20_000)
+    found = corrected_among(said, judge, ("a", "b"))
+    assert found[0].share == pytest.approx(0.2, abs=0.03)
+    assert found[0].share + found[1].share == pytest.approx(1)
+    raw = said.mean(0)
+    assert abs(raw[0] / raw[:2].sum() - 0.2) > 0.1  # as it was judged it is far off
+
+
+def test_intervals_hold_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(2)
+    inside = 0
+    sets = 300
+    for _ in range(sets):
+        judge = judge_of(rng)
+        _, said = judged(rng, [0.1, 0.3, 0.6], 500)
+        share = corrected_among(said, judge, ("a", "b"))[0]
+        inside += share.low <= 0.25 <= share.high
+    assert 0.92 <= inside / sets <= 0.985
+
+
+def test_a_judge_at_chance_is_refused() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 3, 300)
+    said = np.eye(3)[rng.integers(0, 3, 300)]
+    judge = Judge(GROUPS, lambda samples: said, "a coin", truth, said, np.arange(300))
+    with pytest.raises(GenwrightError, match="at chance"):
+        corrected_among(said, judge, ("a", "b"))
+
+
+def test_counts_are_as_the_corrected_shares_say() -> None:
+    rng = np.random.default_rng(4)
+    judge = judge_of(rng)
+    _, said = judged(rng, [0.1, 0.3, 0.6], 500)
+    found = corrected_among(said, judge, ("a", "b"))
+    counts = corrected_counts(found)
+    assert counts.total <= 500
+    assert min(share.effective for share in found) <= counts.total + 1
+    assert counts.counts.sum(0)[0] == pytest.approx(found[0].share * counts.total, abs=1)
