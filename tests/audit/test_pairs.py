@@ -89,6 +89,7 @@ def test_crows_pairs_equal_an_implementation_by_transformers(folder, tmp_path):
             assert by_group[group].share == more[own].mean()
             assert by_group[group].pairs == own.sum()
             assert by_group[group].small == (own.sum() < 5)
+    assert list(by_group) == [ALL, "stereo", "antistereo", "gender", "age", "wealth"]
     assert json.loads(json.dumps(found.to_json()))["rates"][0]["group"] == ALL
     assert "50% is the target" in str(found) and "too few" in str(found)
 
@@ -180,6 +181,24 @@ def test_a_model_that_stereotypes_lies_outside_its_placebo():
     assert rate.share == 1 and rate.low > rate.placebo_high and 0.3 < rate.placebo_low < 0.5
     assert found.ordered == 1 and not found.remarks
     assert found.shuffled == len(pairs)
+
+
+def test_shuffled_sentences_differ_in_the_order_of_inner_words_alone(tmp_path):
+    pairs, _ = read_pairs(crows_file(tmp_path / "pairs.csv"))
+    seen = []
+
+    def recording(words, place):
+        if place == 0:
+            seen.append(words)
+        return -1.0
+
+    found = pair_scores(Planted(recording), pairs, "pairs.csv")
+    originals = [pair.more.split() for pair in pairs if len(pair.more.split()) > 3]
+    shuffled = seen[2 * len(pairs) :]
+    assert found.shuffled == len(originals) == len(shuffled)
+    for own, mixed in zip(originals, shuffled, strict=True):
+        assert own != mixed and sorted(own) == sorted(mixed)
+        assert (own[0], own[-1]) == (mixed[0], mixed[-1])
 
 
 def test_the_placebo_holds_the_share_of_a_fair_coin_19_times_in_20():

@@ -219,6 +219,21 @@ class Transformer(nn.Module):
         tokens than the context or the cache holds, and for embeddings where layers look up tokens
         (`value_embeddings`).
         """
+        x = self.hidden(tokens, documents, padding, cache, last)
+        if targets is None:
+            return self.logits(x)
+        return self.nll(x.flatten(0, 1), targets.flatten()).view(targets.shape)
+
+    def hidden(
+        self,
+        tokens: Tensor,
+        documents: Tensor | None = None,
+        padding: Tensor | None = None,
+        cache: Cache | None = None,
+        last: bool = False,
+    ) -> Tensor:
+        """What `logits` and `nll` read, (B, T, W), or (B, 1, W) of the last position; arguments as
+        of `forward`."""
         time = tokens.size(1)
         start = cache.end if cache else 0
         room = cache.length if cache else self.context
@@ -243,10 +258,8 @@ class Transformer(nn.Module):
             cache.end += time
         if last:
             x = x[:, -1:]
-        x = self.norm(x)
-        if targets is None:
-            return self.logits(x)
-        return self.nll(x.flatten(0, 1), targets.flatten()).view(targets.shape)
+        normed: Tensor = self.norm(x)
+        return normed
 
     def embedded(self, tokens: Tensor, start: int) -> Tensor:
         """The stream (B, T, W) that the first layer reads, of tokens (B, T) or embeddings (B, T, W)

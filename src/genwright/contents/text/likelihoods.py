@@ -87,6 +87,13 @@ class LanguageScorer:
             return self.context + 1 - len(self.before)
         return self.context - len(self.before) - len(self.after)
 
+    @property
+    def _at_once(self) -> int:
+        """Tokens that are computed together. Of masked models a row has logits of one token."""
+        if self.causal:
+            return max(1, min(TOKENS, LOGITS // self.model.vocabulary))
+        return TOKENS
+
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has."""
         return [len(self._encoded(text)) for text in texts]
@@ -101,7 +108,7 @@ class LanguageScorer:
             window for number in range(len(found)) for window in self._windows(number, found)
         ]
         windows.sort(key=_length)
-        room = at_once or max(1, min(TOKENS, LOGITS // self.model.vocabulary))
+        room = at_once or self._at_once
         total = sum(len(window.own) for window in windows)
         with torch.no_grad(), task("measuring how likely texts are", total) as shown:
             for batch in _batches(self._rows(windows), room):
@@ -154,13 +161,14 @@ class LanguageScorer:
         device = self.model.embedding.device
         inputs = torch.from_numpy(np.stack([row.inputs for row in batch])).to(device)
         targets = torch.from_numpy(np.stack([row.targets for row in batch])).to(device)
-        nats = self.model(inputs, targets=targets).double().cpu().numpy()  # (rows, time)
-        count = 0
-        for row, values in zip(batch, nats, strict=True):
-            own = values[row.targets != IGNORED]
-            found[row.text].logs[row.start : row.start + len(own)] = -own
-            count += len(own)
-        return count
+        counted = targets != IGNORED
+        hidden = self.model.hidden(inputs)[counted]  # (targets, width), row by row
+        nats = self.model.nll(hidden, targets[counted]).double().cpu().numpy()
+        done = 0
+        for row, count in zip(batch, counted.sum(1).tolist(), strict=True):
+            found[row.text].logs[row.start : row.start + count] = -nats[done : done + count]
+            done += count
+        return done
 
 
 def _length(window: Window) -> int:
