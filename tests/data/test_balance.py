@@ -6,7 +6,7 @@ import torch
 
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import NONE
-from genwright.data.balance import UNKNOWN, Balance, balance_of, effective, raked
+from genwright.data.balance import UNKNOWN, Balance, attributes_in, balance_of, effective, raked
 from genwright.data.examples import ExampleDataset, ExampleStream, Split
 
 TONES = [("light",)] * 6 + [("dark",)] * 2 + [()] * 2
@@ -25,7 +25,7 @@ def shares(values, weights):
 
 def balanced(wanted, values=None, by="weights"):
     values = values or {"tone": TONES, "sex": SEXES}
-    found = {name: values[name] for name in wanted if name in values}
+    found = {name: values[name] for name in attributes_in(wanted) if name in values}
     return balance_of(wanted, by, found, "pictures", list(values))
 
 
@@ -100,7 +100,7 @@ def test_refused(wanted, message):
 
 
 def test_refused_values():
-    with pytest.raises(GenwrightError, match="some pictures have several values"):
+    with pytest.raises(GenwrightError, match="some pictures have several values of tone"):
         balanced({"tone": "uniform"}, {"tone": [("a", "b"), ("a",)]})
     with pytest.raises(GenwrightError, match="there is only a among the pictures"):
         balanced({"tone": "uniform"}, {"tone": [("a",), ()]})
@@ -200,3 +200,29 @@ def test_unknown_is_no_group():
     weights = raked([np.array([0, 1, UNKNOWN])], [np.array([0.9, 0.1])])
     assert weights is not None
     assert weights.tolist() == pytest.approx([1.8, 0.2, 1.0])
+
+
+def test_within_another_attribute():
+    """Shares of one attribute within each value of another one, whose own shares stay."""
+    jobs = [("nurse",)] * 10 + [("smith",)] * 5 + [()]
+    sexes = [("w",)] * 9 + [("m",)] + [("w",)] + [("m",)] * 4 + [("m",)]
+    balance = balanced({"sex|job": "uniform"}, {"sex": sexes, "job": jobs})
+    assert balance is not None
+    assert np.allclose(balance.weights, [5 / 9] * 9 + [5] + [2.5] + [2.5 / 4] * 4 + [1])
+    given = {"w": 0.2, "m": 0.8}
+    balance = balanced({"sex|job": given}, {"sex": sexes, "job": jobs})
+    assert balance is not None
+    for first, last in ((0, 10), (10, 15)):
+        own = shares(sexes[first:last], balance.weights[first:last])
+        assert own == pytest.approx(given)
+        assert balance.weights[first:last].sum() == pytest.approx(last - first)
+
+
+def test_within_refused():
+    values = {"sex": [("w",), ("m",), ("w",)], "job": [("nurse",), ("nurse",), ("smith",)]}
+    with pytest.raises(GenwrightError, match="there are no pictures of smith and m"):
+        balanced({"sex|job": "uniform"}, values)
+    with pytest.raises(GenwrightError, match="names 'jobs', and nothing is known"):
+        balanced({"sex|jobs": "uniform"}, values)
+    with pytest.raises(GenwrightError, match="names several attributes"):
+        balanced({"sex|job|sex": "uniform"}, values)

@@ -6,7 +6,9 @@
    attribute after another until all are met (iterative proportional fitting: Deming and Stephan,
    Annals of Mathematical Statistics 11, 1940). Of all weights that meet them these are nearest to 1
    in relative entropy.
-3. Examples are taken as often as they weigh (`Balance.taken`), or their losses are weighted.
+3. `gender|occupation` wants shares of one attribute within each value of another one, whose own
+   shares stay: what two marginals cannot say.
+4. Examples are taken as often as they weigh (`Balance.taken`), or their losses are weighted.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from genwright.core.shares import UNIFORM, read_shares
 
 SAMPLING = "sampling"  # how a balance is kept: examples are taken more or less often
 WEIGHTS = "weights"  # their losses are weighted
+WITHIN = "|"  # in the name of a balance: between two attributes
 UNKNOWN = -1  # group of an example of which it is not known
 PRECISION = 1e-9  # of the shares that raking meets
 ROUNDS = 2000  # of raking, at most
@@ -144,6 +147,14 @@ class Balance:
         return self._order[np.searchsorted(self._ends, points, side="right")]
 
 
+def attributes_in(wanted: Wanted) -> list[str]:
+    """The attributes that a balance names."""
+    found: dict[str, None] = {}
+    for name in wanted:
+        found.update(dict.fromkeys(name.split(WITHIN)))
+    return list(found)
+
+
 def balance_of(
     wanted: Wanted,
     by: str,
@@ -157,16 +168,25 @@ def balance_of(
     the plural. known: the attributes that there are. Raises GenwrightError for an attribute that
     there is not, or of which an example has several values; for shares that are none (see
     `core.shares`); and for those of several attributes that cannot be met together."""
-    for name in wanted:
+    for name in attributes_in(wanted):
         if name not in values:
             raise GenwrightError(
                 f"data.balance names {name!r}, and nothing is known of that", _one_of(name, known)
             )
-    grouped = [_grouped(name, wanted[name], values[name], unit) for name in wanted]
+    grouped = []
+    for name, shares in wanted.items():
+        inner, *outer = name.split(WITHIN)
+        where = f"data.balance.{name}"
+        if len(outer) > 1:
+            raise GenwrightError(f"{where} names several attributes", "write it as in tone|class")
+        own = _grouped(where, inner, shares, values[inner], unit)
+        if outer:
+            own = _within(where, own, _labels(where, outer[0], values[outer[0]], unit), unit)
+        grouped.append(own)
     columns = [each.of for each in grouped]
     weights = raked(columns, [each.shares for each in grouped])
     if weights is None:
-        names = " and ".join(each.name for each in grouped)
+        names = " and ".join(wanted)
         raise GenwrightError(
             f"the shares of {names} in data.balance cannot be met together by these {unit}",
             "balance one of them, or give shares that groups of the data have in common",
@@ -182,20 +202,38 @@ def _one_of(name: str, known: Sequence[str]) -> str:
     return did_you_mean(name, known)
 
 
-def _grouped(name: str, wanted: Any, values: Sequence[tuple[str, ...]], unit: str) -> Grouped:
-    """The examples by an attribute. A share of NONE makes those of which it is not known a group of
-    their own."""
-    where = f"data.balance.{name}"
+class _Labels(NamedTuple):
+    """An attribute of examples. groups: names, sorted; of: (n,) int64, or UNKNOWN."""
+
+    groups: tuple[str, ...]
+    of: np.ndarray
+
+
+def _labels(where: str, name: str, values: Sequence[tuple[str, ...]], unit: str) -> _Labels:
+    """Raises GenwrightError for examples with several values."""
     several = next((own for own in values if len(own) > 1), None)
     if several:
         raise GenwrightError(
-            f"{where}: some {unit} have several values ({', '.join(several)})",
+            f"{where}: some {unit} have several values of {name} ({', '.join(several)})",
             "balance an attribute of which each has one value",
         )
-    names_none = isinstance(wanted, Mapping) and NONE in wanted
-    if names_none:
-        values = [own or (NONE,) for own in values]
     groups = tuple(sorted({value for own in values for value in own}))
+    places = {group: place for place, group in enumerate(groups)}
+    of = np.full(len(values), UNKNOWN, np.int64)
+    for number, own in enumerate(values):
+        if own:
+            of[number] = places[own[0]]
+    return _Labels(groups, of)
+
+
+def _grouped(
+    where: str, name: str, wanted: Any, values: Sequence[tuple[str, ...]], unit: str
+) -> Grouped:
+    """The examples by an attribute. A share of NONE makes those of which it is not known a group of
+    their own."""
+    if isinstance(wanted, Mapping) and NONE in wanted:
+        values = [own or (NONE,) for own in values]
+    groups, of = _labels(where, name, values, unit)
     if len(groups) < 2:
         what = f"only {groups[0]}" if groups else "no value"
         raise GenwrightError(
@@ -205,12 +243,27 @@ def _grouped(name: str, wanted: Any, values: Sequence[tuple[str, ...]], unit: st
     if wanted == UNIFORM:
         wanted = dict.fromkeys(groups, 1 / len(groups))
     shares = read_shares(wanted, where, groups, REMEDY)
-    places = {group: place for place, group in enumerate(groups)}
-    of = np.full(len(values), UNKNOWN, np.int64)
-    for number, own in enumerate(values):
-        if own:
-            of[number] = places[own[0]]
     return Grouped(name, groups, of, np.array(list(shares.values())))
+
+
+def _within(where: str, inner: Grouped, outer: _Labels, unit: str) -> Grouped:
+    """The examples by both attributes: the inner one has its shares within each value of the outer
+    one. Raises GenwrightError for a value of one that never stands beside one of the other."""
+    both = (inner.of != UNKNOWN) & (outer.of != UNKNOWN)
+    count = len(inner.groups)
+    cell = np.where(both, outer.of * count + inner.of, UNKNOWN)
+    counts = np.bincount(cell[both], minlength=count * len(outer.groups))
+    counts = counts.reshape(len(outer.groups), count)
+    missing = np.argwhere((counts == 0) & (inner.shares > 0) & (counts.sum(1) > 0)[:, None])
+    if len(missing):
+        o, i = missing[0].tolist()
+        raise GenwrightError(
+            f"{where}: there are no {unit} of {outer.groups[o]} and {inner.groups[i]}",
+            f"balance {inner.name} alone, or give data that have them",
+        )
+    shares = counts.sum(1, keepdims=True) / max(1, counts.sum()) * inner.shares
+    names = [f"{first} {second}" for first in outer.groups for second in inner.groups]
+    return Grouped(where.removeprefix("data.balance."), tuple(names), cell, shares.reshape(-1))
 
 
 def _remarks(grouped: Sequence[Grouped], weights: np.ndarray, by: str, unit: str) -> list[str]:

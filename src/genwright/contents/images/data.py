@@ -34,7 +34,7 @@ from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder
-from genwright.data.balance import Balance, balance_of
+from genwright.data.balance import Balance, attributes_in, balance_of
 from genwright.data.balance_settings import BalancedFiles
 from genwright.data.cache import SPLITS, check_digest, digest_of, verify
 from genwright.data.examples import Change, ExampleDataset, Split
@@ -190,8 +190,8 @@ class ImagesDataset(ExampleDataset):
         for item in self.album.items:
             names.update(dict.fromkeys(item.known))
         values = {}
-        for name in names:
-            if name in wanted:
+        for name in attributes_in(wanted):
+            if name in names:
                 values[name] = [tuple(item.known.get(name, ())) for item in items]
         return balance_of(wanted, self.settings.balance_by, values, self.unit, list(names))
 

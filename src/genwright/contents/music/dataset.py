@@ -30,7 +30,7 @@ from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import digest, json_text, write_whole
-from genwright.data.balance import Wanted, balance_of
+from genwright.data.balance import Wanted, attributes_in, balance_of
 from genwright.data.cache import SPLITS, digest_of, writing
 from genwright.data.examples import Change, ExampleDataset, ExampleStream, Split
 
@@ -114,8 +114,8 @@ class MusicDataset(ExampleDataset):
         possible = self.codec.space.attributes
         known = [decode(possible, self.conditions[piece]) for piece in pieces.tolist()]
         values = {}
-        for name in possible:
-            if name in wanted:
+        for name in attributes_in(wanted):
+            if name in possible:
                 values[name] = [tuple(own.get(name, ())) for own in known]
         balance = balance_of(wanted, by, values, "pieces", list(possible))
         if balance is None:

@@ -32,7 +32,7 @@ from genwright.contents.text.windows import Repeated
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.lexicon import Lexicon, read_lexicon
 from genwright.core.progress import task
-from genwright.data.balance import SAMPLING, Balance, balance_of
+from genwright.data.balance import SAMPLING, Balance, attributes_in, balance_of
 from genwright.data.cache import digest_of, kept
 from genwright.data.npy import mapped
 from genwright.data.split import mixed
@@ -47,7 +47,7 @@ def balance(dataset: TextDataset, cache: Path) -> None:
     """Balances the training documents as the settings say. Raises GenwrightError."""
     settings = dataset.settings
     for name in settings.lexicons:
-        if name not in settings.balance:
+        if name not in attributes_in(settings.balance):
             raise GenwrightError(
                 f"data.lexicons.{name} gives documents groups, and data.balance.{name} is not set",
                 f"set data.balance.{name}=uniform, or leave the list out",
@@ -79,7 +79,8 @@ def _balance(dataset: TextDataset, cache: Path) -> Balance | None:
     """The weights of training documents."""
     settings = dataset.settings
     possible = [*settings.lexicons, *known_attributes(dataset)]
-    of_data = [name for name in settings.balance if name not in settings.lexicons]
+    named = attributes_in(settings.balance)
+    of_data = [name for name in named if name not in settings.lexicons]
     for name in of_data:
         if name not in possible:
             raise GenwrightError(
