@@ -42,6 +42,10 @@ SET = ["--set", *(f"{name}={value}" for name, value in WORDS.items())]
 RUNS: dict[str, list[str]] = {
     "audit_corrected": ["--sets 1"],
     "audit_coverage": ["--sets 1"],
+    "audit_loop": [
+        "--seeds 1 --documents 2000 --held-out 2000 --samples 1 --steps 2"
+        " --set model.width=12 training.batch_size=4"
+    ],
     "before_after": ["--before SOURCES --pairs 1 --warm 0 --only text --scale 0.02"],
     "corpus_again": ["--megabytes 1 --workers 1"],
     "corpus_kill": ["--runs 1 --files 4 --workers 1"],
