@@ -111,7 +111,7 @@ def test_few_documents_give_no_mean():
     pairs = [*documents(12), TextPair("he saw her", "she saw him", BOTH)]
     found, _, remarks = gaps_between(pairs, ("he", "she"), Planted(-1.5), rng)
     assert found[-1].direction == BOTH and found[-1].mean is None
-    assert remarks == ["1 documents of both are too few to give a mean"]
+    assert remarks == ["too few documents of both to give a mean: 1"]
 
 
 def test_the_interval_of_a_mean_is_students():

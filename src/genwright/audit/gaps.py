@@ -187,7 +187,7 @@ def gaps_between(
     for each in found:
         if each.mean is None:
             remarks.append(
-                f"{each.documents} documents of {each.direction} are too few to give a mean"
+                f"too few documents of {each.direction} to give a mean: {each.documents}"
             )
     return found, _difference(one, other, ways, rng), remarks
 
