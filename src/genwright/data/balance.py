@@ -23,6 +23,7 @@ from genwright.core.draws import key
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.groups import NONE
 from genwright.core.shares import UNIFORM, read_shares
+from genwright.data.importance import Judged
 
 SAMPLING = "sampling"  # how a balance is kept: examples are taken more or less often
 WEIGHTS = "weights"  # their losses are weighted
@@ -95,7 +96,8 @@ class Balance:
 
     weights: (n,) float64, 0 or more. by: "sampling" or "weights". cells: (n,) int64, examples that
     are alike in all that is balanced have one number; None: all are alike. remarks: for a person.
-    digest: of the weights and of how they are used. It takes 32 bytes an example."""
+    digest: of the weights and of how they are used; where weights are no exact figures, of what
+    decides them. It takes 32 bytes an example."""
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class Balance:
         by: str,
         cells: np.ndarray | None = None,
         remarks: Sequence[str] = (),
+        digest: str = "",
     ):
         self.weights = weights
         self.by = by
@@ -112,7 +115,7 @@ class Balance:
             cells = np.zeros(count, np.int64)
         self.cells = cells
         content = by.encode() + np.round(weights, 9).astype("<f8").tobytes()
-        self.digest = hashlib.sha256(content).hexdigest()
+        self.digest = digest or hashlib.sha256(content).hexdigest()
         # those that are alike lie together, so that they have their share of every epoch
         self._order = np.argsort(cells, kind="stable")
         ends = np.cumsum(weights[self._order])  # (n,)
@@ -121,7 +124,9 @@ class Balance:
 
     def of_parts(self, numbers: np.ndarray) -> Balance:
         """The balance of parts of the examples. numbers: (m,) int64, which example each is of."""
-        return Balance(self.weights[numbers], self.by, self.cells[numbers], self.remarks)
+        return Balance(
+            self.weights[numbers], self.by, self.cells[numbers], self.remarks, self.digest
+        )
 
     def times(self, passes: float) -> np.ndarray:
         """(n,) int64: how often each example stands in a table of `passes` * n of them (rounded):
@@ -194,6 +199,29 @@ def balance_of(
     if np.abs(weights - 1).max() < PRECISION:
         return None
     return Balance(weights, by, _cells(columns)[0], _remarks(grouped, weights, by, unit))
+
+
+def importance_balance(
+    found: Judged, logits: np.ndarray, by: str, reference: str, unit: str, digest: str
+) -> tuple[Balance | None, list[str]]:
+    """What balances a training split to a reference, and what a person is told; None where the
+    reference cannot be told from the data. logits: (n,) of the training examples. reference: its
+    path. digest: of all that decides the weights."""
+    area = f"area under the ROC curve {found.area:.3f}, chance .5"
+    if not found.tells:
+        return None, [f"{reference} cannot be told from the data ({area}): all {unit} count alike"]
+    weights = found.odds(logits)
+    weights = weights / weights.mean()
+    said = (
+        f"{unit} are balanced to {reference} by {by} ({area}): {len(weights):,} {unit} count like"
+        f" {effective(weights):,.0f} equal ones, {weights.min():.2g} to {weights.max():.3g} times"
+    )
+    return Balance(weights, by, remarks=[said], digest=digest), [said]
+
+
+def both_balances() -> GenwrightError:
+    """What to say of shares beside a reference."""
+    return GenwrightError("data.balance and data.balance_to are both set", "leave out one of them")
 
 
 def _one_of(name: str, known: Sequence[str]) -> str:

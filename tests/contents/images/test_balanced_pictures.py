@@ -2,11 +2,17 @@
 
 from collections import Counter
 
+import numpy as np
+import pytest
 import torch
 from drawn import png, scene
+from PIL import Image
 
+from genwright.contents.images import importance
 from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
+from genwright.core.errors import GenwrightError
+from genwright.evaluation.features import Extractor
 
 COUNTS = {"cat": 12, "dog": 4}
 
@@ -58,3 +64,41 @@ def test_digests_and_held_out(tmp_path):
     assert torch.equal(held[0], held[1])
     assert torch.equal(held[0], held[2])
     assert weighted.stream(4, 0).batch(0, torch.arange(4))["weight"].shape == (4,)
+
+
+def square(number, bright):
+    """A picture of a square, bright or dark, another one for each number."""
+    values = np.random.default_rng(number).integers(0, 60, (8, 8, 3), np.uint8)
+    return Image.fromarray(values + 120 * bright)
+
+
+def squares(folder, count, share):
+    folder.mkdir()
+    for number in range(count):
+        bright = number < share * count
+        name = f"{'bright' if bright else 'dark'}-{number}.png"
+        (folder / name).write_bytes(png(square(number + len(folder.name) * 10_000, bright)))
+    return str(folder)
+
+
+def test_balanced_to_a_reference(tmp_path, monkeypatch):
+    # the network takes a minute to train: pixels are their own features here
+    monkeypatch.setattr(importance, "extractor", lambda *_: Extractor(None, "pixels", {}))
+    path = squares(tmp_path / "data", 200, 0.1)
+
+    def balanced(reference):
+        data = ImagesData(path=path, cache=str(tmp_path / "cache"), balance_to=reference)
+        return data.prepare(ImageSettings(size=8))
+
+    dataset = balanced(squares(tmp_path / "reference", 60, 0.5))
+    train = dataset.parts["train"]
+    names = train.names(range(len(train)))
+    bright = np.array([name.startswith("bright") for name in names])
+    weights = dataset.balance.weights
+    assert abs(weights[bright].sum() / weights.sum() - 0.5) < 0.1
+    assert "images are balanced to" in dataset.summary["balance"][0]
+    alike = balanced(squares(tmp_path / "like", 100, 0.1))
+    assert alike.balance is None
+    assert "cannot be told from the data" in alike.summary["balance"][0]
+    with pytest.raises(GenwrightError, match="holds 20 pictures, and a classifier needs 50"):
+        balanced(squares(tmp_path / "few", 20, 0.5))

@@ -8,6 +8,7 @@ import pytest
 import torch
 from texts import documents, prepare, refused
 
+from genwright.contents.text import importance
 from genwright.contents.text.balance import group_of, row_of
 from genwright.data.balance import Balance
 
@@ -217,3 +218,71 @@ def test_swapped_and_balanced(tmp_path, corpus):
     dataset = balanced(tmp_path, corpus, {"male": 0.25, "female": 0.75}, swap=swaps(tmp_path))
     found = by_group(in_row(dataset))
     assert abs(found["female"] - 3 * found["male"]) <= 2
+
+
+# ---- data.balance_to
+
+
+NOUNS = [
+    "apple",
+    "bread",
+    "chair",
+    "door",
+    "elbow",
+    "fork",
+    "glass",
+    "hat",
+    "ink",
+    "jar",
+    "kite",
+    "lamp",
+    "map",
+    "net",
+    "oar",
+    "pen",
+]
+
+
+def written(count, share, seed):
+    """Texts, of which so many are about her."""
+    rng = np.random.default_rng(seed)
+    texts = []
+    for number in range(count):
+        word = "she" if number < share * count else "he"
+        texts.append(f"{word} saw the {rng.choice(NOUNS)} and the {rng.choice(NOUNS)}")
+    return texts
+
+
+def reference(tmp_path, share, count=150):
+    """A file of such texts."""
+    path = tmp_path / f"reference-{share}-{count}.jsonl"
+    rows = written(count, share, 1)
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    return str(path)
+
+
+def test_balanced_to_a_reference(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in written(600, 0.1, 0)))
+    plain = prepare(tmp_path, path)
+    dataset = prepare(tmp_path, path, balance_to=reference(tmp_path, 0.5))
+    found = by_group(in_row(dataset))
+    assert 0.4 < found["female"] / found.total() < 0.6
+    assert "documents are balanced to" in dataset.summary["balance"][0]
+    assert dataset.digest != plain.digest
+    alike = prepare(tmp_path, path, balance_to=reference(tmp_path, 0.1))
+    assert alike.digest == plain.digest
+    assert "cannot be told from the data" in alike.summary["balance"][0]
+    both = {"balance": {"folder": "uniform"}, "balance_to": str(tmp_path)}
+    refused("data.balance and data.balance_to are both set", tmp_path, path, **both)
+    few = reference(tmp_path, 0.25, count=20)
+    refused("holds 20 documents, and a classifier needs 50", tmp_path, path, balance_to=few)
+
+
+def test_documents_beyond_those_that_are_learned_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(importance, "MOST", 200)
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": row}) + "\n" for row in written(600, 0.1, 0)))
+    dataset = prepare(tmp_path, path, balance_to=reference(tmp_path, 0.5))
+    found = by_group(in_row(dataset))
+    assert 0.35 < found["female"] / found.total() < 0.65

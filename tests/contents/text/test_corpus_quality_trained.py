@@ -19,7 +19,6 @@ from scipy.optimize import minimize
 from genwright.contents.text import corpus_classifier
 from genwright.contents.text.corpus_classifier import (
     BUCKETS,
-    area_under_curve,
     features_of,
     joined,
     minimum,
@@ -34,6 +33,7 @@ from genwright.curation.built import built
 from genwright.curation.look import dropped
 from genwright.curation.page import write_page
 from genwright.curation.settings import CorpusRecipe
+from genwright.data.importance import area_under_curve
 
 COMMON = [
     "the",

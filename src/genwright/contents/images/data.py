@@ -28,13 +28,14 @@ from genwright.contents.images.album_corpus import of_corpus
 from genwright.contents.images.codec import ImageCodec, ImageSettings, to_float
 from genwright.contents.images.codec_codes import Codes
 from genwright.contents.images.codes_data import CodesDataset
+from genwright.contents.images.importance import balance_to
 from genwright.contents.images.source_pictures import Item
 from genwright.core.contracts import Batch
 from genwright.core.dataset import Dataset
 from genwright.core.draws import Draws
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder
-from genwright.data.balance import Balance, attributes_in, balance_of
+from genwright.data.balance import Balance, attributes_in, balance_of, both_balances
 from genwright.data.balance_settings import BalancedFiles
 from genwright.data.cache import SPLITS, check_digest, digest_of, verify
 from genwright.data.examples import Change, ExampleDataset, Split
@@ -67,6 +68,9 @@ class ImagesData(BalancedFiles, family="data"):
     pictures."""
     flips: bool = False
     """Whether half of the training pictures are mirrored; letters and music are not symmetric."""
+    balance_to: str | None = None
+    """Folder of pictures that training pictures are balanced to, each by how much likelier it is
+    among those (in place of `balance`)."""
     content: ClassVar[str] = "image"
     what_is_read: ClassVar[tuple[str, ...]] = (*BalancedFiles.what_is_read, "stacked")
     usual: ClassVar[dict[str, str]] = {"codec": "image", "model": "unet", "objective": "flow"}
@@ -83,12 +87,27 @@ class ImagesData(BalancedFiles, family="data"):
             dataset = CodesDataset(images, codec, codec_settings.prefix)
         elif isinstance(codec_settings, ImageSettings):
             dataset = ImagesDataset(self, codec_settings, self._album(codec_settings))
+            self._balance_to(dataset, codec_settings)
         else:
             raise GenwrightError(
                 f"codec.kind is {codec_settings.kind}, and this data is pictures", "set codec=image"
             )
         check_digest(dataset.digest, expect)
         return dataset
+
+    def _balance_to(self, dataset: ImagesDataset, codec: ImageSettings) -> None:
+        """Balances a dataset to the pictures of `balance_to`, where that is set."""
+        if self.balance_to is None:
+            return
+        if self.balance:
+            raise both_balances()
+        changed: dict[str, Any] = {"path": self.balance_to, "source": "files", "held_out": 0.0}
+        changed |= {"balance_to": None, "attributes": None, "stacked": False}
+        reference = self.model_copy(update=changed).prepare(codec)
+        clusters = dataset.clusters[dataset.parts["train"].numbers]
+        dataset.summary["balance"] = balance_to(
+            dataset, clusters, reference, self.balance_to, self.balance_by, self.cache
+        )
 
     def _album(self, codec: ImageSettings) -> Album:
         npz = self._npz()

@@ -27,12 +27,13 @@ from pathlib import Path
 import numpy as np
 
 from genwright.contents.text.dataset import TextDataset
+from genwright.contents.text.importance import balance_to
 from genwright.contents.text.known import known, known_attributes
 from genwright.contents.text.windows import Repeated
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.lexicon import Lexicon, read_lexicon
 from genwright.core.progress import task
-from genwright.data.balance import SAMPLING, Balance, attributes_in, balance_of
+from genwright.data.balance import SAMPLING, Balance, attributes_in, balance_of, both_balances
 from genwright.data.cache import digest_of, kept
 from genwright.data.npy import mapped
 from genwright.data.split import mixed
@@ -52,7 +53,7 @@ def balance(dataset: TextDataset, cache: Path) -> None:
                 f"data.lexicons.{name} gives documents groups, and data.balance.{name} is not set",
                 f"set data.balance.{name}=uniform, or leave the list out",
             )
-    if not settings.balance:
+    if not settings.balance and settings.balance_to is None:
         return
     if settings.balance_by != SAMPLING:
         raise GenwrightError(
@@ -60,9 +61,20 @@ def balance(dataset: TextDataset, cache: Path) -> None:
             " several groups",
             f"set data.balance_by={SAMPLING}",
         )
-    found = _balance(dataset, cache)
-    if found is None:
-        return
+    if settings.balance_to is not None:
+        if settings.balance:
+            raise both_balances()
+        found, said = balance_to(dataset, settings.balance_to, cache)
+    else:
+        found = _balance(dataset, cache)
+        said = list(found.remarks) if found is not None else []
+    dataset.summary["balance"] += said
+    if found is not None:
+        _rebalance(dataset, found, cache)
+
+
+def _rebalance(dataset: TextDataset, found: Balance, cache: Path) -> None:
+    """Lets batches come from a row in which documents stand as often as they count."""
     key = digest_of(FORMAT, dataset.digest, found.digest)
 
     def fill(folder: Path) -> None:
@@ -72,7 +84,6 @@ def balance(dataset: TextDataset, cache: Path) -> None:
     train = dataset.tokens("train")
     row = Repeated(train, dataset.training_documents, slots, starts)
     dataset.rebalance(row, found.digest)
-    dataset.summary["balance"] += found.remarks
 
 
 def _balance(dataset: TextDataset, cache: Path) -> Balance | None:

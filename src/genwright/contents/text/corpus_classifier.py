@@ -185,14 +185,3 @@ def _preconditioned(
     for (step, change), (scale, part) in zip(pairs, reversed(parts), strict=True):
         found += (part - scale * _sum(change * found)) * step
     return found
-
-
-def area_under_curve(scores: np.ndarray, is_good: np.ndarray) -> float:
-    """The chance that a good text has a higher score than a bad one, ties counting half (Mann and
-    Whitney). scores: (texts,); is_good: (texts,) bool, some of each."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2)[place]  # (texts,) from 1, the mean of those of equal scores
-    good = int(is_good.sum())
-    pairs = good * (len(scores) - good)
-    return float((ranks[is_good].sum() - good * (good + 1) / 2) / pairs)

@@ -36,7 +36,6 @@ from pydantic import Field
 from genwright.contents.text.corpus_classifier import (
     Features,
     Linear,
-    area_under_curve,
     features_of,
     joined,
     trained,
@@ -55,6 +54,7 @@ from genwright.core.corpus import (
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text
 from genwright.core.registry import Settings
+from genwright.data.importance import area_under_curve
 
 FORMAT = 1  # raise it when the same texts would give another classifier
 SOURCE = "a classifier of good and bad texts, as Li et al. 2024, arXiv 2406.11794, have one"

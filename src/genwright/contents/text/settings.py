@@ -36,3 +36,6 @@ class CorpusSettings(BalancedFiles):
     swap: str | None = None
     """A csv of pairs of words (he,she): training documents that hold one are trained on a second
     time, with the words exchanged."""
+    balance_to: str | None = None
+    """Folder of texts that training documents are balanced to, each by how much likelier it is
+    among those (in place of `balance`)."""
