@@ -43,7 +43,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import genwright  # noqa: F401  registers the kinds of content
 from common import finish
 from genwright.audit.groups import counted
-from genwright.audit.intervals import Share, ratio, shares, wilson
 from genwright.contents.images.source_sprites import COLOURS, Sprites
 from genwright.contents.music.measures import TONICS
 from genwright.contents.music.score import Note, Score
@@ -51,6 +50,7 @@ from genwright.core.content import Sample
 from genwright.core.groups import GroupCounts
 from genwright.core.lexicon import read_lexicon
 from genwright.core.registry import measures_of
+from genwright.evaluation.intervals import Share, ratio, shares, wilson
 
 RATES = (0.02, 0.1, 0.5)
 SIZES = (50, 200, 1000)  # things, where they are independent

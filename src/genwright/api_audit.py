@@ -9,8 +9,10 @@ from typing import Any
 from genwright.audit.compare import Comparison, compare
 from genwright.audit.data import audit_data
 from genwright.audit.found import DataAudit
+from genwright.audit.gaps import Gaps, gaps_of
 from genwright.audit.page import data_page, run_page
 from genwright.audit.page_compare import compare_page
+from genwright.audit.pairs import PairScores, pairs_of
 from genwright.audit.run import RunAudit, audit_run
 from genwright.audit.table import data_text
 from genwright.audit.table_compare import compare_text
@@ -84,6 +86,35 @@ def audit_compare(
     found = compare(before, after)
     page = compare_page(found, Path(output or Path(after) / "audit-compared.html"))
     return found, page
+
+
+def audit_pairs(
+    source: str | Path,
+    file: str | Path,
+    *,
+    kind: str | None = None,
+    step: int | None = None,
+    weights: str | None = None,
+) -> PairScores:
+    """How often a language model finds the more stereotyping sentence of a pair likelier, beside
+    how well it tells sentences from shuffled words. Printable.
+
+    source: a run or a Hugging Face folder. file: of CrowS-Pairs or WinoBias. kind: "crows-pairs" or
+    "winobias"; None: by the file's name. Raises GenwrightError."""
+    return pairs_of(source, file, kind, step, weights)
+
+
+def audit_gaps(
+    run: str | Path,
+    swaps: str | Path,
+    *,
+    n: int | None = None,
+    step: int | None = None,
+    weights: str | None = None,
+) -> Gaps:
+    """How much likelier a run finds held-out documents than their twins with swapped words.
+    Printable. swaps: a file of pairs of words. n: documents, at most. Raises GenwrightError."""
+    return gaps_of(run, swaps, n, step, weights)
 
 
 def in_words(found: DataAudit | RunAudit | Comparison) -> str:

@@ -1,6 +1,7 @@
 """The commands of audits: which groups are in data, which a model makes, what a mitigation
 changed."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from genwright.command_arguments import Overrides, Quiet, RecipeName, RunFolder,
 audit_app = typer.Typer(
     short_help="Which groups are in data, and which a model makes.",
     help="`audit data` the groups of a recipe's data; `audit run` those that its model makes;"
-    " `audit compare` two runs, before and after a mitigation (data.balance, data.swap).",
+    " `audit compare` two runs, before and after a mitigation (data.balance, data.swap);"
+    " `audit pairs` and `audit gaps` language models on pairs of sentences.",
     rich_markup_mode=None,
 )
 Groups = Annotated[
@@ -114,3 +116,62 @@ def audit_compare(
     found, page = api_audit.audit_compare(before, after, output=output)
     print(api_audit.in_words(found))
     print(f"{page}: written")
+
+
+class PairKind(StrEnum):
+    """The choices of --kind."""
+
+    crows = "crows-pairs"
+    winobias = "winobias"
+
+
+@audit_app.command("pairs")
+def audit_pairs(
+    model: Annotated[Path, typer.Argument(metavar="RUN", help="A run, or a Hugging Face folder.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CrowS-Pairs (csv) or WinoBias (txt).")
+    ],
+    kind: Annotated[
+        PairKind | None, typer.Option(help="What the file is. Default: by its name.")
+    ] = None,
+    step: Step = None,
+    weights: Which = None,
+    quiet: Quiet = False,
+) -> None:
+    """How often a language model finds the more stereotyping sentence of a pair likelier."""
+    from genwright import api_audit
+    from genwright.core import progress
+
+    with progress.showing(quiet):
+        found = api_audit.audit_pairs(
+            model,
+            file,
+            kind=None if kind is None else kind.value,
+            step=step,
+            weights=None if weights is None else weights.value,
+        )
+    print(found)
+
+
+@audit_app.command("gaps")
+def audit_gaps(
+    run: RunFolder,
+    swaps: Annotated[
+        Path, typer.Argument(metavar="SWAPS.csv", help="Pairs of words, for example he,she.")
+    ],
+    n: Annotated[
+        int | None, typer.Option("-n", "--documents", min=1, help="At most. Default: all.")
+    ] = None,
+    step: Step = None,
+    weights: Which = None,
+    quiet: Quiet = False,
+) -> None:
+    """How much likelier a run finds held-out documents than their twins with swapped words."""
+    from genwright import api_audit
+    from genwright.core import progress
+
+    with progress.showing(quiet):
+        found = api_audit.audit_gaps(
+            run, swaps, n=n, step=step, weights=None if weights is None else weights.value
+        )
+    print(found)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from judged import APART, judge_of, judged_of
 
 from genwright.audit.corrected import confusion, corrected, on_simplex
-from genwright.audit.intervals import wilson
 from genwright.audit.shift import appearance_shift
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import Judge
+from genwright.evaluation.intervals import wilson
 
 
 def hard(numbers, groups=2):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genwright.audit.crossed import crossed
-from genwright.audit.intervals import wilson
 from genwright.core.groups import GroupCounts
+from genwright.evaluation.intervals import wilson
 
 
 def grouping(groups, rows, clusters=None):

@@ -39,6 +39,7 @@ SMALLER["chorales-masked"] = (
     f"training.precision=fp32 {MUSIC}"
 )
 MINUTES = 5
+GROUPS = ("audit", "data", "recipe", "reward")  # commands that hold others
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -166,7 +167,7 @@ def test_commands_in_the_docs_are_commands_of_the_program(capsys, monkeypatch):
             words = shlex.split(command)
             if words[0] != "genwright":
                 continue
-            name = words[1:3] if words[1] in ("data", "recipe", "reward") else words[1:2]
+            name = words[1:3] if words[1] in GROUPS else words[1:2]
             if tuple(name) not in helps:
                 code, helps[tuple(name)], _ = called(capsys, *name, "--help")
                 assert code == 0, f"{page.name}: {command}"

@@ -4,7 +4,7 @@ import ast
 import json
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_origin
 
 import pytest
 from hypothesis import example, given
@@ -305,7 +305,13 @@ def test_settings_that_messages_advise_can_be_typed_as_they_stand():
     for place, key, value in advised():
         family, *inner, last = key.split(".")
         owners = classes[family]
-        for name in inner:
+        while inner:
+            name = inner.pop(0)
+            fields = [cls.model_fields[name] for cls in owners if name in cls.model_fields]
+            if fields and not inner and get_origin(fields[0].annotation) is dict:
+                value = f"{{{last}: {value}}}"  # an entry of a mapping
+                last = name
+                break
             owners = [
                 cls.model_fields[name].annotation for cls in owners if name in cls.model_fields
             ]

@@ -22,10 +22,10 @@ from genwright.audit.corrected import (
     on_simplex,
     saying,
 )
-from genwright.audit.intervals import FEWEST, LEVEL, Share, score_interval
-from genwright.audit.probabilities import t_quantile
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import Judge
+from genwright.evaluation.intervals import FEWEST, LEVEL, Share, score_interval
+from genwright.evaluation.probabilities import t_quantile
 
 
 def corrected_among(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from genwright.audit.intervals import FEWEST, wilson
 from genwright.audit.losses import Losses
-from genwright.audit.probabilities import t_quantile
 from genwright.evaluation.distances import Memory, prdc
+from genwright.evaluation.intervals import FEWEST, wilson
+from genwright.evaluation.probabilities import t_quantile
 
 LEVEL = 0.95
 PERMUTED = 200  # times that labels are permuted

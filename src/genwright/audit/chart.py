@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from genwright.audit.intervals import Share
+from genwright.evaluation.intervals import Share
 from genwright.reporting.svg import COLOURS, hover, key, line, onto, ticks, words
 
 WIDTH = 900
@@ -38,7 +38,7 @@ def bars_chart(
     most = _most(groups, several, target)
     height = TOP + BOTTOM + len(groups) * (len(several) * ROW + GAP)
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="shares">',
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" aria-label="shares">',
         *_axis(most, height),
     ]
     y = float(TOP)

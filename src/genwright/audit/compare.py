@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from genwright.audit.found import plain
-from genwright.audit.intervals import Difference, Share, difference
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
+from genwright.evaluation.intervals import Difference, Share, difference
 from genwright.runs.run import load
 
 FOLDER = "audits"  # of a run, as `audit.run` writes it

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from genwright.audit.drawn import drawn_samples
 from genwright.audit.found import GroupsFound
 from genwright.audit.groups import Grouping
-from genwright.audit.intervals import wilson
 from genwright.audit.judged import judged_samples
 from genwright.core.content import Opened
 from genwright.core.groups import Judge
+from genwright.evaluation.intervals import wilson
 from genwright.runs.content import Content
 
 MOST = 12  # groups that are asked for, at most

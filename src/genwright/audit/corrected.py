@@ -26,10 +26,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genwright.audit.intervals import FEWEST, LEVEL
-from genwright.audit.probabilities import t_quantile
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import Judge
+from genwright.evaluation.intervals import FEWEST, LEVEL
+from genwright.evaluation.probabilities import t_quantile
 
 CERTAIN = 3.0  # standard errors by which groups must be told apart
 UNSEEN = 1.0  # held-out examples that are added to those of a group, as though judged otherwise

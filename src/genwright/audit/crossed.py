@@ -8,8 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from genwright.audit.intervals import LEVEL, Share, shares
 from genwright.core.groups import GroupCounts
+from genwright.evaluation.intervals import LEVEL, Share, shares
 
 BETWEEN = " × "
 

@@ -28,9 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from genwright.audit.intervals import LEVEL, Clustered, clustered, design_effects
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import GroupCounts
+from genwright.evaluation.intervals import LEVEL, Clustered, clustered, design_effects
 
 SIMULATED = 4000  # samples
 ROUNDING = 1e-12

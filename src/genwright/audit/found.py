@@ -12,8 +12,8 @@ import numpy as np
 from genwright.audit.crossed import Crossed
 from genwright.audit.distances import Distances, distances_to
 from genwright.audit.diversity import effective_number
-from genwright.audit.intervals import FEWEST, Share, shares
 from genwright.core.groups import GroupCounts
+from genwright.evaluation.intervals import FEWEST, Share, shares
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genwright.audit.found import plain
-from genwright.audit.intervals import FEWEST, LEVEL
-from genwright.audit.probabilities import t_quantile
 from genwright.audit.scoring import scoring_of
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import Audited
 from genwright.core.likelihoods import TextScorer, Twins
+from genwright.evaluation.intervals import FEWEST, LEVEL
+from genwright.evaluation.probabilities import t_quantile
 from genwright.runs.run import load
 
 DOCUMENTS = 500  # that are measured, where no number is given

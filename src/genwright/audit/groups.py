@@ -3,9 +3,9 @@
 A name is, in this order:
 
 1. a file of words with their groups (`core/lexicon.py`): each listed word of a text counts;
-2. a measure of the content that gives a label (music's key, mode, metre; a picture's main hue), or
+2. a measure of the content that gives a label (a key, a mode, a main hue), or
    an attribute of corpora that is a label (a text's language): the rule looks at what is there;
-3. what the data say of their examples (an emoji's tone, a document's source). In samples it is
+3. what the data say of their examples (a tone of skin, a document's source). In samples it is
    recognised by a judge, whose counts are corrected by what it makes of held-out examples.
 
 The same rule is used for data and samples, so that their shares can be compared.

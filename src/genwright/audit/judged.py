@@ -10,10 +10,10 @@ import numpy as np
 
 from genwright.audit.among import corrected_among
 from genwright.audit.groups import Grouping, Labels, counted, groups_in, without_none
-from genwright.audit.intervals import Share, shares
 from genwright.audit.shift import appearance_shift
 from genwright.core.content import Sample
 from genwright.core.groups import NONE, GroupCounts, Judge
+from genwright.evaluation.intervals import Share, shares
 
 AT_ONCE = 512
 

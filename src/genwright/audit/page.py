@@ -13,13 +13,13 @@ from pathlib import Path
 from genwright.audit.chart import Bars, bars_chart
 from genwright.audit.crossed import Crossed
 from genwright.audit.found import DataAudit, GroupsFound
-from genwright.audit.intervals import Share
 from genwright.audit.page_run import model_section
 from genwright.audit.run import RunAudit
 from genwright.audit.shown import Shown
 from genwright.audit.table import lines_of
 from genwright.core.errors import GenwrightError
 from genwright.core.files import write_whole
+from genwright.evaluation.intervals import Share
 from genwright.reporting import page
 from genwright.reporting.fragments import alarms, soft, tile
 

@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 
 from genwright.audit.found import plain
-from genwright.audit.intervals import FEWEST, LEVEL, wilson
 from genwright.audit.pair_files import CROWS, Pair, kind_of_file, read_pairs
 from genwright.audit.scoring import scorer_of
 from genwright.core.likelihoods import TextScore, TextScorer
+from genwright.evaluation.intervals import FEWEST, LEVEL, wilson
 
 TIE = 1e-5  # nats that rounding makes
 PERMUTED = 1000  # times that roles are drawn

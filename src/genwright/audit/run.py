@@ -26,7 +26,6 @@ from genwright.audit.groups import (
     groupings,
     labelled,
 )
-from genwright.audit.intervals import Difference, Share, difference
 from genwright.audit.judged import Judged, judged_samples
 from genwright.audit.measured import Measured
 from genwright.audit.opened import Opening
@@ -37,6 +36,7 @@ from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, write_whole
 from genwright.core.groups import Audited, Judge
+from genwright.evaluation.intervals import Difference, Share, difference
 from genwright.runs.run import load
 
 FOLDER = "audits"  # of a run

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from genwright.audit.corrected import held_out, saying, summed
-from genwright.audit.intervals import FEWEST
-from genwright.audit.probabilities import f_above
 from genwright.core.groups import Judge
+from genwright.evaluation.intervals import FEWEST
+from genwright.evaluation.probabilities import f_above
 
 WARNED_BELOW = 0.01
 FEW_GROUPS = 3  # up to which cubic features are taken; of more groups there are enough without

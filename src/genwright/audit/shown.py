@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from genwright.audit.found import GroupsFound
 from genwright.audit.groups import Labels
-from genwright.audit.intervals import Share
 from genwright.core.content import Sample
+from genwright.evaluation.intervals import Share
 from genwright.runs.content import Content
 
 GROUPS = 8  # of a grouping, the commonest ones

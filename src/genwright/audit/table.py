@@ -11,7 +11,7 @@ from rich.text import Text
 from genwright.audit.crossed import Cell, Crossed
 from genwright.audit.distances import Distance
 from genwright.audit.found import DataAudit, GroupsFound
-from genwright.audit.intervals import Share
+from genwright.evaluation.intervals import Share
 
 WIDTH = 110
 SHOWN = 24  # groups of a grouping that a terminal shows, the commonest first

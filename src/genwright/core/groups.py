@@ -26,7 +26,7 @@ class GroupCounts(NamedTuple):
     """How often each group stands in each example.
 
     groups: their names. counts: (examples, groups) int64. clusters: (examples,) int64: examples of
-    one cluster (of one file, of one emoji and its tones) are not independent of each other."""
+    one cluster (of one file, of one drawing and its variants) are not independent of each other."""
 
     groups: tuple[str, ...]
     counts: np.ndarray

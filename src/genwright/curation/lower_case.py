@@ -24,7 +24,7 @@ UNUSUAL = 0  # in the table: left to `str.lower`
 SIGMA = 0x3A3
 TWO, THREE, FOUR = (np.uint8(first) for first in (0xC2, 0xE0, 0xF0))  # first bytes of characters
 SIX = np.uint8(0x3F)  # the bits that each further byte adds
-PICTURES = 0x9F  # second byte of U+1F000 to U+1FFFF, after 0xF0; no case from there on
+SYMBOLS = 0x9F  # second byte of U+1F000 to U+1FFFF, after 0xF0; no case from there on
 
 
 @cache
@@ -96,4 +96,4 @@ def _write(text: np.ndarray, at: np.ndarray, lower: np.ndarray, three: np.ndarra
 
 def _beyond(text: np.ndarray, at: np.ndarray) -> np.ndarray:
     """The places of characters below U+1F000, of those beyond 65,536."""
-    return at[(text[at] == FOUR) & (text[at + 1] < PICTURES)]
+    return at[(text[at] == FOUR) & (text[at + 1] < SYMBOLS)]

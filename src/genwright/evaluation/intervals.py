@@ -2,7 +2,7 @@
 
 1. Where every cluster says one thing at most, counts are binomial, and the interval is Wilson's
    (1927): all rates p whose own standard error puts the observed share within z of them.
-2. Where a cluster says several things (words of a document, tones of one emoji), they are alike,
+2. Where a cluster says several things (words of a document, tones of one person), they are alike,
    and say less than as many independent ones. The share is a ratio of two sums over clusters; its
    variance is the jackknife's over clusters (Wolter, "Introduction to Variance Estimation", 4).
    Beside the binomial variance that gives the design effect; the total divided by it is the

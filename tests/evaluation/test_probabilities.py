@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from genwright.audit.probabilities import beta_below, f_above, normal_quantile, t_above, t_quantile
+from genwright.evaluation.probabilities import (
+    beta_below,
+    f_above,
+    normal_quantile,
+    t_above,
+    t_quantile,
+)
 
 PROBABILITY = st.floats(1e-6, 1 - 1e-6)
 FREEDOM = st.floats(0.5, 1e5)

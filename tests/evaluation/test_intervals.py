@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from genwright.audit.intervals import (
+from genwright.core.errors import GenwrightError
+from genwright.core.groups import GroupCounts
+from genwright.evaluation.intervals import (
     Share,
     clustered,
     design_effects,
@@ -19,8 +21,6 @@ from genwright.audit.intervals import (
     shares,
     wilson,
 )
-from genwright.core.errors import GenwrightError
-from genwright.core.groups import GroupCounts
 
 
 def counts_of(rows, clusters=None, groups="ab"):
