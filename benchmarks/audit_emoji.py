@@ -1,12 +1,12 @@
 """Whether a balance brings the samples of an emoji run nearer to equal shares, and what that costs.
 
     python benchmarks/audit_emoji.py --recipe emoji-gan [--steps 2500] [--more 1000]
-        [--samples 3000] [--groups tone] [--run RUN] [--folder runs/audit] [--out FILE]
+        [--rounds 1] [--samples 3000] [--groups tone] [--run RUN] [--folder runs/audit] [--out FILE]
 
 1. A run of the recipe is audited: shares of tones among its unconditional samples, target uniform.
 2. From its weights two runs go on for as long: one as it was (control), one whose data are balanced
-   by what the audit found (a tone that samples show too seldom is taken more often: target squared
-   over the share in samples).
+   by what the audit found (a tone that samples show too seldom is taken more often). With --rounds
+   the balanced run is audited again, its balance corrected, and so on.
 3. Both are audited with the same seed, judge and number of samples.
 
 Bars: the distance (total variation) to the target is halved beside the run before; coverage at
@@ -30,7 +30,7 @@ from genwright.audit.targets import UNIFORM
 
 HALVED = 0.5
 COVERAGE = 0.02
-LARGEST = 6.0  # by which a tone is taken more, or less, often
+LARGEST = 3.0  # by which a round takes a tone more, or less, often
 
 
 def audited(folder: Path, groups: list[str], samples: int) -> RunAudit:
@@ -57,14 +57,16 @@ def figures_of(audit: RunAudit) -> dict:
     return out
 
 
-def balance_by(audit: RunAudit, name: str) -> dict[str, float]:
-    """Shares of training data that make up for what samples lack."""
+def balance_by(audit: RunAudit, name: str, before: dict[str, float] | None) -> dict[str, float]:
+    """Shares of training data that make up for what samples lack. before: those that the audited
+    run was trained on; None: as they are, about equal."""
     found = next(each for each in audit.groups if each.grouping == name)
     target = 1 / len(found.samples.shares)
     wanted = {}
     for share in found.samples.shares:
         factor = target / max(share.share, 1e-6)
-        wanted[share.group] = target * min(LARGEST, max(1 / LARGEST, factor))
+        own = target if before is None else before[share.group]
+        wanted[share.group] = own * min(LARGEST, max(1 / LARGEST, factor))
     total = sum(wanted.values())
     return {group: round(share / total, 6) for group, share in wanted.items()}
 
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="emoji-gan")
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--more", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--samples", type=int, default=3000)
     parser.add_argument("--groups", nargs="+", default=["tone"])
     parser.add_argument("--run", type=Path, help="a run to begin with, in place of training one")
@@ -100,18 +103,21 @@ def main() -> None:
         own[key] = json.loads(value)
     before = a.run or trained(a.recipe, a.folder / "before", a.steps, None, own)
     first = audited(before, a.groups, a.samples)
-    balance = {f"data.balance.{name}": balance_by(first, name) for name in a.groups}
-    figures: dict = {
-        "recipe": a.recipe,
-        "samples": a.samples,
-        "before": figures_of(first),
-        "balance": balance,
-    }
+    figures: dict = {"recipe": a.recipe, "samples": a.samples, "before": figures_of(first)}
     print(json.dumps(figures, indent=1, default=str), flush=True)
-    for name, settings in (("control", {}), ("balanced", balance)):
-        folder = trained(a.recipe, a.folder / name, a.more, before, own | settings)
-        figures[name] = figures_of(audited(folder, a.groups, a.samples))
-        print(json.dumps({name: figures[name]}, indent=1, default=str), flush=True)
+    control = trained(a.recipe, a.folder / "control", a.more * a.rounds, before, own)
+    figures["control"] = figures_of(audited(control, a.groups, a.samples))
+    print(json.dumps(figures["control"], indent=1, default=str), flush=True)
+    shares: dict[str, dict[str, float] | None] = dict.fromkeys(a.groups)
+    last, audit = before, first
+    for number in range(a.rounds):
+        shares = {name: balance_by(audit, name, shares[name]) for name in a.groups}
+        balance = {f"data.balance.{name}": own_shares for name, own_shares in shares.items()}
+        last = trained(a.recipe, a.folder / f"balanced-{number}", a.more, last, own | balance)
+        audit = audited(last, a.groups, a.samples)
+        figures["balanced"] = figures_of(audit)
+        figures[f"round {number}"] = {"balance": shares, **figures["balanced"]}
+        print(json.dumps(figures[f"round {number}"], indent=1, default=str), flush=True)
     reached = []
     for name in a.groups:
         was = figures["before"][name]["distance"]["value"]

@@ -3,7 +3,7 @@ cover them, how many of those are copies; each beside a placebo, the same with p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ from genwright.evaluation.probabilities import t_quantile
 
 LEVEL = 0.95
 PERMUTED = 200  # times that labels are permuted
-FEWEST_COVERED = 30  # examples of a group, real and made, of which coverage is measured
-MOST_COVERED = 500
+EQUAL = 40  # examples of a group, real and made, of which coverage is measured: always as many
+TIMES = 10  # that so many are drawn; figures are means over them
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class GroupLoss:
 class GroupQuality:
     """How a group's samples compare with its real examples, as many of each in every group.
 
-    precision, recall, density, coverage: see `evaluation.distances.prdc`. placebo: the coverage of
-    as many samples and real examples of any group. copies, copies_low, copies_high: the share of
-    samples that are memorised, of `samples` ones; None where nothing is held out."""
+    equal: of each there were. precision, recall, density, coverage: see
+    `evaluation.distances.prdc`; means over draws of so many. placebo: the coverage of as many
+    samples and real examples of any group. copies, copies_low, copies_high: the share of samples
+    that are memorised, of `samples` ones; None where nothing is held out."""
 
     group: str
     equal: int
@@ -103,32 +104,28 @@ def group_quality(
     """real, made: features (n, d) and (m, d). real_groups, made_groups: (n,) and (m,) which group
     each is of, -1 of none. Groups of too few examples are left out."""
     rng = np.random.default_rng(seed)
-    sizes: Mapping[int, int] = {
-        place: min(int((real_groups == place).sum()), int((made_groups == place).sum()))
-        for place in range(len(groups))
-    }
-    kept = [place for place, size in sizes.items() if size >= FEWEST_COVERED]
+    kept = []
+    for place in range(len(groups)):
+        if min((real_groups == place).sum(), (made_groups == place).sum()) >= EQUAL:
+            kept.append(place)
     if not kept:
         return []
-    equal = min(MOST_COVERED, *(sizes[place] for place in kept))
-    any_real = real[_some(rng, np.flatnonzero(np.isin(real_groups, kept)), equal)]
-    any_made = made[_some(rng, np.flatnonzero(np.isin(made_groups, kept)), equal)]
-    placebo = prdc(any_real, any_made)["coverage"]
+    any_real = np.flatnonzero(np.isin(real_groups, kept))
+    any_made = np.flatnonzero(np.isin(made_groups, kept))
+    placebo = _covered(rng, real[any_real], made[any_made])["coverage"]
     out = []
     for place in kept:
-        own_real = real[_some(rng, np.flatnonzero(real_groups == place), equal)]
-        every = np.flatnonzero(made_groups == place)
-        own_made = made[_some(rng, every, equal)]
-        figures = prdc(own_real, own_made)
+        every = made[np.flatnonzero(made_groups == place)]
+        figures = _covered(rng, real[np.flatnonzero(real_groups == place)], every)
         copies: tuple[float | None, float | None, float | None] = (None, None, None)
         if memory is not None:
-            share = memory.share(made[every])
+            share = memory.share(every)
             low, high = wilson(round(share * len(every)), len(every))
             copies = (share, low, high)
         out.append(
             GroupQuality(
                 groups[place],
-                equal,
+                EQUAL,
                 len(every),
                 figures["precision"],
                 figures["recall"],
@@ -139,6 +136,18 @@ def group_quality(
             )
         )
     return out
+
+
+def _covered(rng: np.random.Generator, real: Tensor, made: Tensor) -> dict[str, float]:
+    """The figures of `EQUAL` real and as many made examples, the mean over `TIMES` draws, so that
+    groups and runs of other sizes can be compared."""
+    sums: dict[str, float] = {}
+    for _ in range(TIMES):
+        some_real = real[_some(rng, np.arange(len(real)), EQUAL)]
+        some_made = made[_some(rng, np.arange(len(made)), EQUAL)]
+        for name, value in prdc(some_real, some_made).items():
+            sums[name] = sums.get(name, 0.0) + value / TIMES
+    return sums
 
 
 def _some(rng: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:
