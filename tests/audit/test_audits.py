@@ -184,3 +184,57 @@ def test_a_target_of_what_is_not_audited_is_refused(folder: Path) -> None:
             target="tone=uniform",
             **changes(folder),
         )
+
+
+def test_a_run_that_draws_no_samples_is_refused(folder: Path) -> None:
+    place = folder / "runs" / "masked"
+    masked = changes(folder)
+    train("docs-masked", run=place, quiet=True, **masked)
+    with pytest.raises(GenwrightError) as problem:
+        api_audit.audit_of_run(place, groups=str(folder / "gender.csv"), n=4)
+    assert "samples" in str(problem.value) or "draw" in str(problem.value)
+
+
+def test_groups_of_fewer_than_five_have_no_rate(folder: Path, tmp_path: Path) -> None:
+    rare = tmp_path / "rare.csv"
+    rare.write_text("word,group\nshe,female\n4,four\n", encoding="utf-8")
+    found, page = api_audit.audit_of_data(
+        "shakespeare", groups=str(rare), output=tmp_path / "page.html", **changes(folder)
+    )
+    four = next(share for share in found.groups[0].shares if share.group == "four")
+    assert four.examples == 1 and four.small
+    assert any("four (1)" in remark for remark in found.remarks)
+    line = next(line for line in api_audit.in_words(found).splitlines() if line.startswith("four "))
+    assert "too few" in line and "%" not in line
+    rows = list(csv.DictReader((tmp_path / "page.csv").read_text(encoding="utf-8").splitlines()))
+    row = next(row for row in rows if row["group"] == "four")
+    assert (row["share"], row["low"], row["note"]) == ("", "", "too few")
+    assert "<script" not in page.read_text(encoding="utf-8")
+
+
+def test_names_are_escaped_on_the_page(folder: Path, tmp_path: Path) -> None:
+    words = tmp_path / "tags.csv"
+    words.write_text("word,group\nshe,<b>a</b>\nhe,x & y\n", encoding="utf-8")
+    _, page = api_audit.audit_of_data(
+        "shakespeare", groups=str(words), output=tmp_path / "page.html", **changes(folder)
+    )
+    html = page.read_text(encoding="utf-8")
+    assert "<b>a</b>" not in html
+    assert "&lt;b&gt;a&lt;/b&gt;" in html and "x &amp; y" in html
+
+
+def test_a_balance_is_said_beside_the_shares_of_the_data(folder: Path, tmp_path: Path) -> None:
+    balanced = changes(folder) | {
+        "data.lexicons": {"gender": str(folder / "gender.csv")},
+        "data.balance": {"gender": "uniform"},
+    }
+    found, _ = api_audit.audit_of_data(
+        "shakespeare",
+        groups=str(folder / "gender.csv"),
+        output=tmp_path / "page.html",
+        **balanced,
+    )
+    assert {share.group: share.count for share in found.groups[0].shares} == count_words(
+        folder, "train"
+    )
+    assert any("data.balance changes what is learned from" in each for each in found.remarks)

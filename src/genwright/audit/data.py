@@ -14,6 +14,7 @@ from genwright.audit.diversity import npmi
 from genwright.audit.found import (
     DataAudit,
     GroupsFound,
+    changed_in_training,
     clusters_in,
     groups_found,
     remarks_on,
@@ -73,7 +74,7 @@ def audit_data(
         found,
         both,
         associated,
-        remarks_on(found, content.thing),
+        changed_in_training(recipe.data) + remarks_on(found, content.thing),
     )
     return audit, shown
 

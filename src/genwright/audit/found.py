@@ -135,3 +135,18 @@ def remarks_on(found: Sequence[GroupsFound], thing: str) -> list[str]:
         if each.examples and each.silent == each.examples:
             remarks.append(f"{each.grouping}: no {thing} of {each.of} says anything")
     return remarks
+
+
+def changed_in_training(data: Any) -> list[str]:
+    """What settings of data change between the data and what a model learns from: their audit is of
+    the data as they are."""
+    said = []
+    for name in ("balance", "balance_to", "swap"):
+        if getattr(data, name, None):
+            said.append(f"data.{name}")
+    if not said:
+        return []
+    return [
+        f"shares of training data are those of the data as they are; {' and '.join(said)} changes"
+        " what is learned from"
+    ]

@@ -18,7 +18,7 @@ from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked, asked_for
 from genwright.audit.data import found_in
 from genwright.audit.drawn import drawn_samples
-from genwright.audit.found import GroupsFound, groups_found, plain, remarks_on
+from genwright.audit.found import GroupsFound, changed_in_training, groups_found, plain, remarks_on
 from genwright.audit.groups import (
     Grouping,
     Labelled,
@@ -129,7 +129,7 @@ def audit_run(
         samples = drawn_samples(of.opened, of.content, count or SAMPLES, prompts)
     measured = Measured.of(of, asked, samples, in_data)
     found = []
-    remarks = []
+    remarks = changed_in_training(run.recipe.data)
     shown: list[Shown] = []
 
     def take(numbers: Sequence[int]) -> list[Sample]:
