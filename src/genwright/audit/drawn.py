@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from genwright.core.content import Drawn, Measure, Opened, Sample
+from genwright.core.content import Drawn, Event, Measure, Opened, Sample
 from genwright.core.dataset import Dataset
+from genwright.core.errors import GenwrightError
 from genwright.core.groups import Featured
 from genwright.core.registry import measures_of
 from genwright.runs.content import Content
@@ -28,9 +29,20 @@ def drawn_samples(
         each = -(-count // len(prompts))
         chosen = content.sampler_options(n=each, **options)
         events = content.sampler.draw(opened, chosen, n=each)
-    else:
-        chosen = content.sampler_options(**options)
-        events = content.sampler.draw(opened, chosen, n=count)
+        return _drawn(events)
+    chosen = content.sampler_options(**options)
+    try:
+        return _drawn(content.sampler.draw(opened, chosen, n=count))
+    except GenwrightError as problem:
+        if options:
+            raise
+        raise GenwrightError(
+            f"{opened.name} gives no samples to audit: {problem.what}",
+            "audit its data (genwright audit data), or a run that draws samples",
+        ) from problem
+
+
+def _drawn(events: Iterator[Event]) -> list[Sample]:
     return [event.sample for event in shown_events(events) if isinstance(event, Drawn)]
 
 
