@@ -17,7 +17,8 @@ RIGHT = np.array([[0.8, 0.1, 0.1], [0.15, 0.7, 0.15], [0.1, 0.1, 0.8]])  # true 
 def judged(rng: Any, shares: list[float], count: int) -> tuple[np.ndarray, np.ndarray]:
     """True groups, and what a judge of `RIGHT` says of them, as certain as it gets."""
     truth = rng.choice(3, count, p=shares)
-    said = np.array([rng.choice(3, p=RIGHT[group]) for group in truth])
+    passed = RIGHT.cumsum(1)[truth, :2]
+    said = (rng.random(count)[:, None] > passed).sum(1)
     return truth, np.eye(3)[said]
 
 
@@ -47,6 +48,21 @@ def test_intervals_hold_as_often_as_they_say() -> None:
         share = corrected_among(said, judge, ("a", "b"))[0]
         inside += share.low <= 0.25 <= share.high
     assert 0.92 <= inside / sets <= 0.985
+
+
+def test_intervals_of_a_rare_group_hold_and_are_narrow() -> None:
+    rng = np.random.default_rng(5)
+    inside = 0
+    widths = []
+    sets = 100
+    for _ in range(sets):
+        judge = judge_of(rng)
+        _, said = judged(rng, [0.005, 0.495, 0.5], 500)
+        share = corrected_among(said, judge, ("a", "b"))[0]
+        inside += share.low <= 0.01 <= share.high
+        widths.append(share.high - share.low)
+    assert inside >= 90
+    assert np.mean(widths) < 0.25
 
 
 def test_a_judge_at_chance_is_refused() -> None:

@@ -30,7 +30,7 @@ from genwright.core.groups import Judge
 from genwright.evaluation.intervals import FEWEST
 from genwright.evaluation.probabilities import f_above
 
-WARNED_BELOW = 0.01
+WARNED_BELOW = 0.02  # a correction that is wrong unseen costs more than a false alarm in 50
 FEW_GROUPS = 3  # up to which cubic features are taken; of more groups there are enough without
 TURNS = 3  # of the weights, each with the covariance at those of the one before
 ROUNDING = 1e-9
@@ -39,9 +39,8 @@ ROUNDING = 1e-9
 @dataclass(frozen=True)
 class Shift:
     """Whether samples look different. p_value: how likely as large a misfit is if they do not; NaN
-    where it cannot be seen (too few examples, or all are judged alike). warned: it is below 1%:
-    do not trust corrected shares. freedom: degrees of it, features left
-    over by the groups."""
+    where it cannot be seen (too few examples, or all are judged alike). warned: it is below 2%:
+    do not trust corrected shares. freedom: degrees of it, features left over by the groups."""
 
     p_value: float
     warned: bool
