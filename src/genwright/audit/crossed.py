@@ -65,7 +65,7 @@ def crossed(
         if len(each.groups):
             place = place * len(each.groups) + has.argmax(1)
     every = list(product(*(each.groups for each in counts)))
-    in_cells = np.zeros((number, len(every)), np.int64)
+    in_cells = np.zeros((number, len(every)), np.int8)  # large; each is 0 or 1
     rows = np.flatnonzero(whole)
     in_cells[rows, place[rows]] = 1
     cells = GroupCounts(

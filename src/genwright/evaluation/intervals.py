@@ -119,10 +119,13 @@ class Clustered(NamedTuple):
 
 def clustered(counts: GroupCounts) -> Clustered:
     """Counts of examples as counts of clusters."""
-    _, places = np.unique(counts.clusters, return_inverse=True)
-    sums = np.zeros((int(places.max(initial=-1)) + 1, len(counts.groups)), np.int64)
-    np.add.at(sums, places, counts.counts)
-    totals = sums.sum(1)
+    sums = counts.counts
+    order = np.argsort(counts.clusters, kind="stable")
+    ordered = counts.clusters[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    if 0 < len(starts) < len(ordered):  # some cluster has several examples
+        sums = np.add.reduceat(counts.counts[order], starts, axis=0, dtype=np.int64)
+    totals = sums.sum(1, dtype=np.int64)
     says = totals > 0
     independent = bool(totals.max(initial=0) <= 1)
     return Clustered(sums[says], totals[says], independent)
@@ -160,11 +163,12 @@ def shares(counts: GroupCounts, level: float = LEVEL, simultaneous: bool = False
     total = by_cluster.total
     sizes = total / design_effects(by_cluster)
     quantile = _quantile(by_cluster, level, len(counts.groups) if simultaneous else 1)
+    numbers = counts.counts.sum(0, dtype=np.int64)
+    having = (counts.counts > 0).sum(0)
     found = []
     for place, group in enumerate(counts.groups):
-        own = counts.counts[:, place]
-        count = int(own.sum())
-        examples = int((own > 0).sum())
+        count = int(numbers[place])
+        examples = int(having[place])
         share = math.nan
         low = 0.0
         high = 1.0
