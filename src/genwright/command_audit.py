@@ -160,7 +160,7 @@ def audit_gaps(
         Path, typer.Argument(metavar="SWAPS.csv", help="Pairs of words, for example he,she.")
     ],
     n: Annotated[
-        int | None, typer.Option("-n", "--documents", min=1, help="At most. Default: all.")
+        int | None, typer.Option("-n", "--documents", min=1, help="At most. Default: 500.")
     ] = None,
     step: Step = None,
     weights: Which = None,

@@ -236,4 +236,18 @@ def test_a_balance_is_said_beside_the_shares_of_the_data(folder: Path, tmp_path:
     assert {share.group: share.count for share in found.groups[0].shares} == count_words(
         folder, "train"
     )
-    assert any("data.balance changes what is learned from" in each for each in found.remarks)
+    assert any("gender is balanced by sampling" in each for each in found.remarks)
+
+
+def test_swapped_twins_are_counted_and_said_to_be(folder: Path, tmp_path: Path) -> None:
+    swaps = tmp_path / "swaps.csv"
+    swaps.write_text("he,she\n", encoding="utf-8")
+    found, _ = api_audit.audit_of_data(
+        "shakespeare",
+        groups=str(folder / "gender.csv"),
+        output=tmp_path / "page.html",
+        **(changes(folder) | {"data.swap": str(swaps)}),
+    )
+    documents = sum(count_words(folder, "train").values())
+    assert [share.count for share in found.groups[0].shares] == [documents, documents]
+    assert any("a swapped twin is one" in each for each in found.remarks)

@@ -64,3 +64,27 @@ def test_groups_of_too_few_are_left_out_and_copies_are_counted() -> None:
     found = group_quality(train, groups, made, made_groups, ("a", "b"), memory, 0)
     assert [row.group for row in found] == ["a"]
     assert found[0].copies == 1.0
+
+
+def test_losses_of_examples_in_clusters_have_intervals_that_hold() -> None:
+    rng = np.random.default_rng(4)
+    clusters = np.repeat(np.arange(40), 8)  # alike within
+    of = np.repeat(np.arange(40) % 2, 8)
+    counts = np.eye(2, dtype=np.int64)[of]
+    missed = 0
+    outside = 0
+    for turn in range(60):
+        total = 5 + rng.normal(size=40)[clusters] + 0.2 * rng.normal(size=320)
+        one, _ = group_losses(Losses(total, np.ones(320)), counts, ("a", "b"), turn, clusters)
+        assert one.mean is not None and one.low is not None and one.high is not None
+        assert one.placebo_low is not None and one.placebo_high is not None
+        missed += not one.low <= 5 <= one.high
+        outside += not one.placebo_low <= one.mean <= one.placebo_high
+    assert missed <= 9 and outside <= 9  # 3 are expected; half of them where clusters are ignored
+
+
+def test_a_group_of_one_cluster_has_no_rate() -> None:
+    found = Losses(np.arange(8.0), np.ones(8))
+    counts = np.ones((8, 1), np.int64)
+    (own,) = group_losses(found, counts, ("a",), 0, np.zeros(8, np.int64))
+    assert (own.examples, own.mean, own.low) == (8, None, None)

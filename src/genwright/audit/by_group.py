@@ -23,8 +23,9 @@ TIMES = 10  # that so many are drawn; figures are means over them
 @dataclass(frozen=True)
 class GroupLoss:
     """The loss of a group's held-out examples, a unit (token, value). low, high: the interval of
-    its mean, over examples. placebo_low, placebo_high: where the mean of as many examples lies in
-    95% of permutations of the labels. None of fewer examples than `FEWEST`."""
+    its mean, over clusters of examples. placebo_low, placebo_high: where the mean of as many
+    examples, of as many clusters, lies in 95% of random choices. None of fewer examples than
+    `FEWEST`, or of one cluster alone."""
 
     group: str
     examples: int
@@ -58,38 +59,69 @@ class GroupQuality:
 
 
 def group_losses(
-    found: Losses, counts: np.ndarray, groups: Sequence[str], seed: int
+    found: Losses,
+    counts: np.ndarray,
+    groups: Sequence[str],
+    seed: int,
+    clusters: np.ndarray | None = None,
 ) -> list[GroupLoss]:
-    """counts: (examples, groups): an example is of each group that stands in it."""
+    """counts: (examples, groups): an example is of each group that stands in it. clusters:
+    (examples,), whose members are not independent of each other; None: each is one."""
+    if clusters is None:
+        clusters = np.arange(len(counts))
     rng = np.random.default_rng(seed)
-    has = counts > 0
+    measured = found.count > 0
     out = []
     for place, group in enumerate(groups):
-        rows = np.flatnonzero(has[:, place] & (found.count > 0))
-        if len(rows) < FEWEST:
+        rows = np.flatnonzero((counts[:, place] > 0) & measured)
+        if len(rows) < FEWEST or len(np.unique(clusters[rows])) < 2:
             out.append(GroupLoss(group, len(rows), None, None, None, None, None))
             continue
-        mean, half = _mean(found, rows)
-        permuted = []
-        for _ in range(PERMUTED):
-            some = rng.choice(np.flatnonzero(found.count > 0), len(rows), replace=False)
-            permuted.append(float(found.total[some].sum() / found.count[some].sum()))
-        low, high = np.quantile(permuted, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        mean, half = _mean(found, rows, clusters)
+        by_chance = _by_chance(found, rows, np.flatnonzero(measured), clusters, rng)
+        low, high = np.quantile(by_chance, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         out.append(
             GroupLoss(group, len(rows), mean, mean - half, mean + half, float(low), float(high))
         )
     return out
 
 
-def _mean(found: Losses, rows: np.ndarray) -> tuple[float, float]:
-    """The mean a unit over some examples, a ratio of sums, and half of its interval."""
+def _mean(found: Losses, rows: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
+    """The mean a unit over some examples, a ratio of sums, and half of its interval (linearised,
+    between clusters: Cochran, "Sampling Techniques", 6.5)."""
     total = found.total[rows]
     count = found.count[rows]
     mean = total.sum() / count.sum()
     residuals = total - mean * count
-    size = len(rows)
-    variance = size / (size - 1) * (residuals**2).sum() / count.sum() ** 2
+    sums = np.bincount(np.unique(clusters[rows], return_inverse=True)[1], residuals)
+    size = len(sums)
+    variance = size / (size - 1) * (sums**2).sum() / count.sum() ** 2
     return float(mean), t_quantile((1 + LEVEL) / 2, size - 1) * float(np.sqrt(variance))
+
+
+def _by_chance(
+    found: Losses,
+    rows: np.ndarray,
+    every: np.ndarray,
+    clusters: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(PERMUTED,) means of examples that are chosen at random: of as many clusters as the group's
+    `rows`, and of each cluster as many as the group has of one, where there are so many."""
+    of = np.unique(clusters[every], return_inverse=True)[1]  # (examples,) which cluster
+    sizes = np.bincount(of)
+    starts = np.cumsum(sizes) - sizes
+    many = len(np.unique(clusters[rows]))
+    most = max(1, round(len(rows) / many))  # of one cluster
+    means = []
+    for _ in range(PERMUTED):
+        chosen = np.zeros(len(sizes), bool)
+        chosen[rng.choice(len(sizes), many, replace=False)] = True
+        order = np.lexsort((rng.random(len(of)), of))  # by cluster, at random within each
+        place = np.arange(len(order)) - starts[of[order]]  # in its cluster
+        picked = every[order[chosen[of[order]] & (place < most)]]
+        means.append(float(found.total[picked].sum() / found.count[picked].sum()))
+    return np.array(means)
 
 
 def group_quality(

@@ -49,6 +49,6 @@ def asked_for(
         condition = f"{grouping.name}={group.replace(',', ',,')}"
         samples = drawn_samples(opened, content, count, condition=condition)
         judged = judged_samples(grouping, judges.get(grouping.name), samples, order)
-        right = sum(own == (group,) for own in judged.labels)
+        right = sum(label == (group,) for label in judged.labels)
         found.append(Asked(group, len(samples), right, *wilson(right, len(samples))))
     return found

@@ -157,6 +157,13 @@ def confusion(judge: Judge) -> Matrix:
     return Matrix(means, spreads, errors, freedom, counts)
 
 
+def check_correctable(judge: Judge) -> None:
+    """Raises GenwrightError for a judge whose counts cannot be corrected: of a group with too few
+    held-out examples, or at chance. One without any held-out examples is not corrected at all."""
+    if judge.truth is not None and len(judge.truth):
+        inverse_of(judge.groups, confusion(judge))
+
+
 def summed(rows: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """(clusters, columns) sums of the rows of each cluster."""
     _, places = np.unique(clusters, return_inverse=True)

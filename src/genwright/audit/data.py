@@ -22,6 +22,7 @@ from genwright.audit.found import (
 from genwright.audit.groups import (
     Grouping,
     Labelled,
+    Labels,
     counted,
     groupings,
     groups_in,
@@ -63,6 +64,9 @@ def audit_data(
             labels = examples.labels[own.grouping]
             take = partial(content.examples, dataset, split)
             shown += examples_shown(own, labels, take, content)
+    remarks = remarks_on(found, content.thing)
+    if split == "train":
+        remarks = changed_in_training(dataset.summary) + remarks
     audit = DataAudit(
         recipe.name,
         trained_on(recipe, dataset.summary, content.thing),
@@ -74,7 +78,7 @@ def audit_data(
         found,
         both,
         associated,
-        changed_in_training(recipe.data) + remarks_on(found, content.thing),
+        remarks,
     )
     return audit, shown
 
@@ -100,7 +104,7 @@ def found_in(
                 grouping=grouping.name,
                 how=grouping.how,
                 of=of,
-                counted=grouping.counted or f"{content.thing}s",
+                counted=grouping.counted or _counted(labels, grouping.name, content.thing),
                 target=target,
                 seed=seed,
             )
@@ -108,8 +112,16 @@ def found_in(
     return found
 
 
+def _counted(labels: Labels, name: str, thing: str) -> str:
+    """What shares are of: the examples, or, where some have several values, those."""
+    if any(len(own) > 1 for own in labels):
+        return f"values of {name}"
+    return f"{thing}s"
+
+
 def crossings(asked: Sequence[Grouping], examples: Labelled) -> list[Crossed]:
-    """The intersections of every two groupings."""
+    """The intersections of every two groupings, but of those that nothing is known of, or that
+    have too many groups."""
     found = []
     for one, other in combinations(asked, 2):
         both = []
@@ -117,7 +129,8 @@ def crossings(asked: Sequence[Grouping], examples: Labelled) -> list[Crossed]:
             labels = examples.labels[grouping.name]
             groups = groups_in(labels, grouping.order)
             both.append(counted(labels, examples.clusters, groups))
-        if len(both[0].groups) * len(both[1].groups) <= MOST_CELLS:
+        cells = len(both[0].groups) * len(both[1].groups)
+        if 0 < cells <= MOST_CELLS:
             found.append(crossed(both, (one.name, other.name)))
     return found
 

@@ -105,8 +105,6 @@ def plain(value: Any) -> Any:
     """Plain data of what an audit found: every value by its name."""
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
-    if hasattr(value, "_asdict"):
-        return {name: plain(inner) for name, inner in value._asdict().items()}
     if isinstance(value, Mapping):
         return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -137,16 +135,13 @@ def remarks_on(found: Sequence[GroupsFound], thing: str) -> list[str]:
     return remarks
 
 
-def changed_in_training(data: Any) -> list[str]:
-    """What settings of data change between the data and what a model learns from: their audit is of
-    the data as they are."""
-    said = []
-    for name in ("balance", "balance_to", "swap"):
-        if getattr(data, name, None):
-            said.append(f"data.{name}")
+def changed_in_training(summary: Mapping[str, Any]) -> list[str]:
+    """What is to be said of shares of training data that are not trained on as often as they are
+    there. summary: of a dataset."""
+    said = list(summary.get("balance", ()))
     if not said:
         return []
     return [
-        f"shares of training data are those of the data as they are; {' and '.join(said)} changes"
-        " what is learned from"
+        "shares of training data count each example once (a swapped twin is one, too), however"
+        f" often it is trained on: {'; '.join(said)}"
     ]

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,11 @@ from genwright.core.corpus import attributes_of
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError, did_you_mean
 from genwright.core.groups import NONE, Audited, GroupCounts, Known
-from genwright.core.lexicon import Lexicon, read_lexicon
+from genwright.core.lexicon import Lexicon, is_list, read_lexicon
 from genwright.core.progress import task
 from genwright.core.registry import kinds, measures_of
 from genwright.runs.content import Content
 
-LISTS = (".csv", ".tsv")  # suffixes of lists of words
 AT_ONCE = 512  # examples that are decoded together
 
 Labels = Sequence[tuple[str, ...]]  # of each example its groups, one as often as it stands there
@@ -68,7 +66,7 @@ def groupings(names: Sequence[str], content: Content, dataset: Dataset) -> list[
             )
     found = []
     for name in names:
-        if Path(name).suffix.lower() in LISTS:
+        if is_list(name):
             found.append(_of_words(read_lexicon(name), content))
         elif name in rules:
             found.append(rules[name])

@@ -80,8 +80,9 @@ class Measured:
             return []
         labels = [self.held_out.labels[grouping.name][number] for number in self.numbers]
         groups = [share.group for share in own.shares]
-        counts = counted(labels, np.arange(len(labels)), groups)
-        return group_losses(self.losses, counts.counts, groups, seed)
+        clusters = self.held_out.clusters[list(self.numbers)]
+        counts = counted(labels, clusters, groups)
+        return group_losses(self.losses, counts.counts, groups, seed, counts.clusters)
 
     def quality_of(
         self, grouping: Grouping, own: GroupsFound, judged: Judged, seed: int

@@ -8,7 +8,7 @@ from html import escape
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
 from genwright.audit.run import Amplified, ModelGroups
-from genwright.audit.table_run import lines_of
+from genwright.audit.table_run import lines_of, placebo_of
 from genwright.reporting.fragments import soft
 
 PLACEBO = (
@@ -53,9 +53,11 @@ def _amplified(rows: Sequence[Amplified]) -> str:
                 f"{row.data.share:.1%} <small>of {row.data.total:,}</small>",
                 samples,
                 f"{change.value:+.1%} <small>{change.low:+.1%} to {change.high:+.1%}</small>",
+                placebo_of(row.placebo_low, row.placebo_high),
             ]
         )
-    return table(("group", "training data", "samples", "samples - data"), lines, "What it adds")
+    heads = ("group", "training data", "samples", "samples - data", "placebo")
+    return table(heads, lines, "What it adds")
 
 
 def _losses(rows: Sequence[GroupLoss]) -> str:

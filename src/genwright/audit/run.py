@@ -9,16 +9,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked, asked_for
+from genwright.audit.corrected import check_correctable
 from genwright.audit.data import found_in
 from genwright.audit.drawn import drawn_samples
-from genwright.audit.found import GroupsFound, changed_in_training, groups_found, plain, remarks_on
+from genwright.audit.found import (
+    GroupsFound,
+    changed_in_training,
+    groups_found,
+    plain,
+    remarks_on,
+)
 from genwright.audit.groups import (
     Grouping,
     Labelled,
@@ -29,38 +36,41 @@ from genwright.audit.groups import (
 from genwright.audit.judged import Judged, judged_samples
 from genwright.audit.measured import Measured
 from genwright.audit.opened import Opening
-from genwright.audit.placebo import Apart, apart
+from genwright.audit.placebo import Apart, Permuted, permuted
 from genwright.audit.shown import Shown, examples_shown
 from genwright.audit.targets import DATA, Wanted, check_names, target_of
 from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, write_whole
-from genwright.core.groups import Audited, Judge
-from genwright.evaluation.intervals import Difference, Share, difference
+from genwright.core.groups import Audited, GroupCounts, Judge
+from genwright.evaluation.intervals import Difference, Share, difference, shares
 from genwright.runs.run import load
 
 FOLDER = "audits"  # of a run
 SAMPLES = 1000  # that are drawn, where no number is given
 CONDITIONED = 32  # samples of each condition, where no number is given
-MEASURED = 2000  # held-out examples whose loss is measured, at most
-REAL = 4000  # training examples that samples are compared with, at most
 SAMPLED = "samples"
 
 
 @dataclass(frozen=True)
 class Amplified:
-    """A group in data and in samples. difference: samples minus data."""
+    """A group in data and in samples. difference: samples minus data. placebo_low, placebo_high:
+    where that lies in 95% of cases with labels permuted between the two; None where one of them
+    says nothing."""
 
     group: str
     data: Share
     samples: Share
     difference: Difference
+    placebo_low: float | None = None
+    placebo_high: float | None = None
 
 
 @dataclass(frozen=True)
 class ModelGroups:
-    """One grouping. apart: of samples and data, beside permuted labels. asked: what is made when a
-    group is asked for. warnings: what the judge's counts should not be trusted for."""
+    """One grouping. amplified: of all groups that can be recognised in samples, whose shares in the
+    data are among those. apart: of samples and data, beside permuted labels. asked: what is made
+    when a group is asked for. warnings: what the judge's counts should not be trusted for."""
 
     grouping: str
     data: GroupsFound
@@ -121,15 +131,18 @@ def audit_run(
     names = [grouping.name for grouping in asked]
     if wanted is not None and wanted != DATA:
         check_names(wanted, names)
-    judges = _judges(of, asked)
+    judges, refused = _judges(of, asked)
+    if len(refused) == len(asked):
+        raise next(iter(refused.values()))
     in_data = labelled(asked, of.content, of.dataset, "train")
     data_target = None if wanted == DATA else wanted
     data = found_in(asked, in_data, of.content, "training data", data_target, of.seed)
     if samples is None:
         samples = drawn_samples(of.opened, of.content, count or SAMPLES, prompts)
     measured = Measured.of(of, asked, samples, in_data)
+    rate = CONDITIONED if conditioned is None else conditioned
     found = []
-    remarks = changed_in_training(run.recipe.data)
+    remarks = changed_in_training(of.dataset.summary)
     shown: list[Shown] = []
 
     def take(numbers: Sequence[int]) -> list[Sample]:
@@ -138,28 +151,13 @@ def audit_run(
     for grouping, own in zip(asked, data, strict=True):
         judged = _judged(grouping, judges, samples, own)
         if judged is None:
-            remarks.append(
-                f"{grouping.name} is known of the data and recognised in no sample: nothing is said"
-                " of the model"
-            )
+            remarks.append(_unrecognised(grouping.name, refused))
             continue
-        rate = CONDITIONED if conditioned is None else conditioned
         asked_groups = asked_for(of.opened, of.content, grouping, judges, own, rate)
-        found.append(
-            ModelGroups(
-                grouping.name,
-                own,
-                _samples_found(grouping, own, judged, wanted, of),
-                _amplified(own, judged.shares),
-                _apart(own, in_data, grouping, judged, of.seed),
-                measured.losses_of(grouping, own, of.seed),
-                measured.quality_of(grouping, own, judged, of.seed),
-                asked_groups,
-                judged.warnings,
-            )
-        )
+        each = _model_groups(of, grouping, own, in_data, judged, wanted, measured, asked_groups)
+        found.append(each)
         shown += examples_shown(own, judged.labels, take, of.content)
-        remarks += judged.warnings
+        remarks += each.warnings
     if not found:
         raise GenwrightError(
             f"none of the groups {', '.join(names)} can be found in samples of {folder}",
@@ -172,6 +170,54 @@ def audit_run(
     place.parent.mkdir(exist_ok=True)
     write_whole(place, json_text(result.to_json(), indent=1) + "\n")
     return result, shown
+
+
+def _model_groups(
+    of: Opening,
+    grouping: Grouping,
+    own: GroupsFound,
+    in_data: Labelled,
+    judged: Judged,
+    wanted: Wanted | None,
+    measured: Measured,
+    asked: list[Asked],
+) -> ModelGroups:
+    """What is found of one grouping. own: of the data."""
+    groups = judged.counts.groups
+    beside = counted(in_data.labels[grouping.name], in_data.clusters, groups)
+    by_chance = permuted(judged.counts, beside, of.seed)
+    return ModelGroups(
+        grouping.name,
+        own,
+        _samples_found(grouping, own, judged, beside, wanted, of),
+        _amplified(judged.shares, shares(beside), by_chance),
+        None if by_chance is None else by_chance.apart,
+        measured.losses_of(grouping, own, of.seed),
+        measured.quality_of(grouping, own, judged, of.seed),
+        asked,
+        [*judged.warnings, *_left_out(own, groups)],
+    )
+
+
+def _left_out(own: GroupsFound, groups: Sequence[str]) -> list[str]:
+    """What is to be said of groups of the data that are recognised in no sample."""
+    rare = [share for share in own.shares if share.count and share.group not in groups]
+    if not rare:
+        return []
+    named = ", ".join(share.group for share in rare[:8])
+    if len(rare) > 8:
+        named += f" and {len(rare) - 8} more"
+    part = sum(share.share for share in rare)
+    return [
+        f"{own.grouping}: {named} ({part:.1%} of the data) are too rare to be recognised in"
+        " samples; what is said of these is among the other groups"
+    ]
+
+
+def _unrecognised(name: str, refused: Mapping[str, GenwrightError]) -> str:
+    if name in refused:
+        return f"{name}: {refused[name].what}: nothing is said of the model"
+    return f"{name} is known of the data and recognised in no sample: nothing is said of the model"
 
 
 def _result(
@@ -201,16 +247,37 @@ def _result(
 
 
 def _in_words(wanted: Wanted | None) -> str:
+    """ "gender=woman:0.5|man:0.5,tone=uniform"."""
     if wanted is None:
         return ""
-    return wanted if isinstance(wanted, str) else ", ".join(wanted)
+    if isinstance(wanted, str):
+        return wanted
+    named = []
+    for name, value in wanted.items():
+        if isinstance(value, Mapping):
+            value = "|".join(f"{group}:{share}" for group, share in value.items())
+        named.append(f"{name}={value}")
+    return ",".join(named)
 
 
-def _judges(of: Opening, asked: Sequence[Grouping]) -> dict[str, Judge]:
+def _judges(
+    of: Opening, asked: Sequence[Grouping]
+) -> tuple[dict[str, Judge], dict[str, GenwrightError]]:
+    """What recognises groups that only the data say; and, of those that it cannot tell apart, what
+    is to be said."""
     said = [grouping.name for grouping in asked if grouping.rule is None]
+    judges: dict[str, Judge] = {}
+    refused: dict[str, GenwrightError] = {}
     if not said or not isinstance(of.content, Audited):
-        return {}
-    return dict(of.content.judges(of.dataset, said))
+        return judges, refused
+    for name, judge in of.content.judges(of.dataset, said).items():
+        try:
+            check_correctable(judge)
+        except GenwrightError as problem:
+            refused[name] = problem
+            continue
+        judges[name] = judge
+    return judges, refused
 
 
 def _judged(
@@ -224,25 +291,22 @@ def _judged(
 
 
 def _samples_found(
-    grouping: Grouping, own: GroupsFound, judged: Judged, wanted: Wanted | None, of: Opening
+    grouping: Grouping,
+    own: GroupsFound,
+    judged: Judged,
+    beside: GroupCounts,
+    wanted: Wanted | None,
+    of: Opening,
 ) -> GroupsFound:
-    groups = judged.counts.groups
-    target = None
-    if wanted == DATA:
-        target = {share.group: share.share for share in own.shares}
-        target |= {group: 0.0 for group in groups if group not in target}
-    elif wanted is not None:
-        known = [share.group for share in own.shares]
-        declared = target_of(wanted, grouping.name, known)
-        if declared is not None:
-            target = {group: declared.get(group, 0.0) for group in groups}
+    """The groups of samples. own: of the data; beside: the counts of the data, of the groups that
+    are recognised in samples."""
     found = groups_found(
         judged.counts,
         grouping=grouping.name,
         how=judged.how,
         of=SAMPLED,
         counted=grouping.counted or "samples",
-        target=target,
+        target=_target(grouping.name, own, beside, wanted),
         seed=of.seed,
     )
     # of judged samples: what the corrected counts are made of
@@ -250,19 +314,33 @@ def _samples_found(
     return replace(found, shares=judged.shares, examples=len(judged.labels), silent=silent)
 
 
-def _amplified(own: GroupsFound, shares: Sequence[Share]) -> list[Amplified]:
-    made = {share.group: share for share in shares}
+def _target(
+    name: str, own: GroupsFound, beside: GroupCounts, wanted: Wanted | None
+) -> dict[str, float] | None:
+    """The target of samples, among the groups that are recognised in them; None for none."""
+    if wanted is None:
+        return None
+    if wanted == DATA:
+        target = {share.group: share.share for share in shares(beside) if share.count}
+    else:
+        declared = target_of(wanted, name, [share.group for share in own.shares])
+        target = dict(declared or {})
+    within = {group: target.get(group, 0.0) for group in beside.groups}
+    total = sum(within.values())
+    if total <= 0:
+        return None
+    return {group: share / total for group, share in within.items()}
+
+
+def _amplified(
+    made: Sequence[Share], data: Sequence[Share], by_chance: Permuted | None
+) -> list[Amplified]:
+    """made, data: shares of the same groups, in the same order."""
     found = []
-    for share in own.shares:
-        if share.group in made:
-            sampled = made[share.group]
-            found.append(Amplified(share.group, share, sampled, difference(sampled, share)))
+    for place, (sampled, share) in enumerate(zip(made, data, strict=True)):
+        low, high = None, None
+        if by_chance is not None:
+            low = float(by_chance.low[place])
+            high = float(by_chance.high[place])
+        found.append(Amplified(share.group, share, sampled, difference(sampled, share), low, high))
     return found
-
-
-def _apart(
-    own: GroupsFound, in_data: Labelled, grouping: Grouping, judged: Judged, seed: int
-) -> Apart | None:
-    groups = judged.counts.groups
-    data = counted(in_data.labels[grouping.name], in_data.clusters, groups)
-    return apart(judged.counts, data, seed)

@@ -67,7 +67,14 @@ def _by_data(row: Amplified) -> int:
 def amplified_table(found: ModelGroups) -> Table:
     """Shares in data and samples, and what the model adds."""
     out = plain_table(
-        "", "group", "training data", "samples", "95% interval", "samples - data", "95% interval"
+        "",
+        "group",
+        "training data",
+        "samples",
+        "95% interval",
+        "samples - data",
+        "95% interval",
+        "placebo, 95%",
     )
     rows = sorted(found.amplified, key=_by_data)
     for row in rows[:SHOWN]:
@@ -79,10 +86,18 @@ def amplified_table(found: ModelGroups) -> Table:
             *share_cells(row.samples),
             f"{change.value:+.1%}",
             f"{change.low:+.1%} to {change.high:+.1%}",
+            placebo_of(row.placebo_low, row.placebo_high),
         )
     if len(rows) > SHOWN:
-        out.add_row(Text(f"{len(rows) - SHOWN} more"), "", "", "", "", "")
+        out.add_row(Text(f"{len(rows) - SHOWN} more"))
     return out
+
+
+def placebo_of(low: float | None, high: float | None) -> str:
+    """Where a difference lies with permuted labels, for a person."""
+    if low is None or high is None:
+        return "-"
+    return f"{low:+.1%} to {high:+.1%}"
 
 
 def lines_of(found: ModelGroups) -> list[str]:
