@@ -3,7 +3,8 @@ it. All columns of an attribute at 0 says nothing about it, which is how a model
 attributes and not about others.
 """
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -78,6 +79,39 @@ def wanted_row(
     if not words:
         return None
     return encode(attributes, read_wanted(words))[None]  # type: ignore[arg-type]
+
+
+def even_rows(
+    attributes: Mapping[str, tuple[str, ...]],
+    names: Sequence[str],
+    wanted: Tensor | None,
+    numbers: Sequence[int],
+) -> Tensor:
+    """(numbers, columns): what samples of these numbers are asked for, so that all values of the
+    named attributes (of several: all their combinations) come in turn. wanted: (1, columns) of
+    what all are asked for. Raises GenwrightError for an attribute that there is not, or of which a
+    value is wanted already."""
+    columns = spans(attributes)
+    for name in names:
+        if name not in attributes:
+            remedy = "it has no attributes: leave it out"
+            if attributes:
+                remedy = did_you_mean(name, attributes)
+            raise GenwrightError(f"there is no attribute {name!r} in this data", remedy)
+        if wanted is not None and wanted[:, columns[name]].any():
+            raise GenwrightError(
+                f"a value of {name} is asked for, and all its values in turn",
+                "leave one of them out",
+            )
+    combinations = list(itertools.product(*(attributes[name] for name in names)))
+    rows = []
+    for number in numbers:
+        values = combinations[number % len(combinations)]
+        rows.append(encode(attributes, dict(zip(names, values, strict=True))))
+    asked = torch.stack(rows)
+    if wanted is not None:
+        asked = asked + wanted
+    return asked
 
 
 def decode(attributes: Mapping[str, tuple[str, ...]], row: Tensor) -> dict[str, list[str]]:

@@ -188,6 +188,28 @@ def test_a_flow_that_was_trained_in_bf16_is_sampled_so(place, capsys, monkeypatc
     assert {p.dtype for p in loaded.model.parameters()} == {torch.float32}, "the objective decides"
 
 
+def test_values_in_turn(run, caplog):
+    """Each sample is the one that is drawn where its value alone is asked for."""
+    import torch
+
+    import genwright
+
+    loaded = genwright.load(run)
+    options = {"seed": 3, "steps": 2, "guidance": 2.0}
+    drawn = loaded.sample(n=5, evenly="class", **options)
+    assert "no rates of the model" in caplog.text
+    for place, value in enumerate(["dark", "grey", "light", "dark", "grey"]):
+        alone = loaded.sample(n=1, first=place, condition=f"class={value}", **options)
+        assert torch.allclose(drawn[place], alone[0], atol=1e-5)
+    for refused, words in (
+        ({"evenly": "colour"}, "there is no attribute 'colour'"),
+        ({"evenly": "class", "condition": "class=dark"}, "a value of class is asked for"),
+        ({"evenly": "class", "walk": 3}, "walk is a way through the latent space"),
+    ):
+        with pytest.raises(genwright.GenwrightError, match=words):
+            loaded.sample(n=2, **refused)
+
+
 def test_a_gan_of_pictures_through_every_way(place, capsys, monkeypatch):
     monkeypatch.setenv("GENWRIGHT_CACHE", str(place / "cache"))
     run = place / "gan"

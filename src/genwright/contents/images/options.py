@@ -32,6 +32,8 @@ class SampleOptions(
         None, json_schema_extra=option(metavar="A=B,C=D")
     )
     """What they are; a=b|c for several values."""
+    evenly: str | None = Field(None, json_schema_extra=option(metavar="A,C"))
+    """All values of these attributes in turn: shares of such samples are asked for."""
     negative: str | dict[str, Any] | None = Field(None, json_schema_extra=option(metavar="A=B,C=D"))
     """What they are not."""
     guidance: float | None = Field(None, ge=0, le=100)

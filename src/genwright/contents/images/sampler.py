@@ -13,7 +13,7 @@ from genwright.contents.images import draw_codes
 from genwright.contents.images.codec_codes import CodesCodec
 from genwright.contents.images.options import SampleOptions
 from genwright.contents.images.token_sampler import CodesInRollouts
-from genwright.core.attributes import wanted_row
+from genwright.core.attributes import even_rows, wanted_row
 from genwright.core.content import Advanced, Drawn, Event, Opened, Sample
 from genwright.core.contracts import Batch
 from genwright.core.errors import GenwrightError
@@ -118,10 +118,11 @@ def check_request(opened: Opened, options: SampleOptions) -> None:
                 f"--{name.replace('_', '-')} changes nothing in a run that draws {way}",
                 "leave it out",
             )
-    if options.guidance is not None and not options.condition and not options.negative:
+    asked = options.condition or options.evenly or options.negative
+    if options.guidance is not None and not asked:
         raise GenwrightError(
             "--guidance changes nothing where nothing is asked for",
-            "leave it out, or give --condition or --negative",
+            "leave it out, or give --condition, --evenly or --negative",
         )
     if options.strength is not None and not options.invert:
         raise GenwrightError(
@@ -140,13 +141,15 @@ def requested(
     drawer = drawer_of(opened, options)
     wanted = wanted_row(drawer.space.attributes, options.condition)
     unwanted = wanted_row(drawer.space.attributes, options.negative)
-    asked = wanted is not None or unwanted is not None
+    asked = wanted is not None or unwanted is not None or bool(options.evenly)
     if asked and not drawer.conditional:
         what = (
             "this run never saw a condition (objective.drop is 1), so nothing it makes follows one"
         )
         raise GenwrightError(
-            what, "leave --condition and --negative out, or train again with a lower objective.drop"
+            what,
+            "leave --condition, --evenly and --negative out, or train again with a lower"
+            " objective.drop",
         )
     is_gan = isinstance(opened.objective, AdversarialObjective)
     if unwanted is not None and not is_gan and _guidance(drawer) == 1:
@@ -185,16 +188,47 @@ class PictureSampler(CodesInRollouts):
         way = asked_way(options)
         drawer, wanted, unwanted = requested(opened, options)
         check_way(drawer, way)
+        if way and options.evenly:
+            raise GenwrightError(
+                f"--{way} is a way through the latent space, and --evenly asks for values in turn",
+                "leave one of them out",
+            )
         if way:
             yield from self._along(opened, drawer, way, options, wanted, unwanted)
             return
         count = n or options.n or USUAL
-        seed = drawer.settings.seed
+        if options.evenly:
+            logger.warning(
+                "the values of %s are asked for in turn: their shares are no rates of the model",
+                options.evenly,
+            )
         for start in range(0, count, AT_ONCE):
             size = min(AT_ONCE, count - start)
-            for i, picture in enumerate(drawer(size, wanted, unwanted, first + start)):
-                yield Drawn(Sample(picture, condition=wanted, seed=seed, number=first + start + i))
+            yield from self._part(
+                drawer, options, wanted, unwanted, range(first + start, first + start + size)
+            )
             yield Advanced(start + size, count)
+
+    def _part(
+        self,
+        drawer: PictureDrawer,
+        options: SampleOptions,
+        wanted: Tensor | None,
+        unwanted: Tensor | None,
+        numbers: range,
+    ) -> Iterator[Event]:
+        """Samples that are drawn together."""
+        asked = wanted  # (1 or samples, columns)
+        if options.evenly:
+            names = options.evenly.split(",")
+            asked = even_rows(drawer.space.attributes, names, wanted, numbers)
+        pictures = drawer(len(numbers), asked, unwanted, numbers.start)
+        for place, picture in enumerate(pictures):
+            own = asked
+            if asked is not None and len(asked) > 1:
+                own = asked[place : place + 1]
+            number = numbers.start + place
+            yield Drawn(Sample(picture, None, own, drawer.settings.seed, number))
 
     def _along(
         self,
