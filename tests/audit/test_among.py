@@ -83,3 +83,13 @@ def test_counts_are_as_the_corrected_shares_say() -> None:
     assert counts.total <= 500
     assert min(share.effective for share in found) <= counts.total + 1
     assert counts.counts.sum(0)[0] == pytest.approx(found[0].share * counts.total, abs=1)
+
+
+def test_nothing_is_said_where_no_sample_is_of_any_group() -> None:
+    truth = np.repeat([0, 1, 2], 100)
+    judge = Judge(("a", "b", NONE), lambda samples: samples, "never wrong", truth, np.eye(3)[truth])
+    found = corrected_among(np.eye(3)[[2] * 20], judge, ("a", "b"))
+    assert [(each.total, np.isnan(each.share), each.low, each.high) for each in found] == [
+        (0, True, 0.0, 1.0)
+    ] * 2
+    assert corrected_counts(found).total == 0

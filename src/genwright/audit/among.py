@@ -40,8 +40,8 @@ def corrected_among(
     level: float = LEVEL,
 ) -> list[Share]:
     """The shares of these groups of a judge among the samples that are of any of them. samples:
-    (n, the judge's groups) what `judge.of` gave. Counts are those of the likeliest group. Raises
-    GenwrightError as `corrected` does."""
+    (n, the judge's groups) what `judge.of` gave. Counts are those of the likeliest group. Where no
+    sample is of any of them, shares are NaN. Raises GenwrightError as `corrected` does."""
     given, own_clusters = saying(samples, clusters)
     if not len(given):
         raise GenwrightError(
@@ -60,7 +60,7 @@ def corrected_among(
     for place, group in zip(places.tolist(), groups, strict=True):
         count = int(likeliest[place])
         if within <= 0:
-            found.append(Share(group, count, total, 0.0, 0.0, 1.0, 0.0, count, True))
+            found.append(Share(group, count, total, math.nan, 0.0, 1.0, 0.0, count, True))
             continue
         share = float(inside[place]) / within
         test = _Test(place, places, mean, inside, matrix, inverse, sampled)

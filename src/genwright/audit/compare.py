@@ -9,22 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from genwright.audit.found import plain
+from genwright.audit.placebo import permuted_shares
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
-from genwright.evaluation.intervals import Difference, Share, difference
+from genwright.evaluation.intervals import Difference, Share, difference, wilson
 from genwright.runs.run import load
 
 FOLDER = "audits"  # of a run, as `audit.run` writes it
+SEED = 0  # of permutations
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Changed:
-    """A group's share in samples of both runs. change: after minus before."""
+    """A group's share in samples of both runs. change: after minus before. placebo_low,
+    placebo_high: where that lies in 95% of cases with labels permuted between the runs; None where
+    one of them says nothing."""
 
     group: str
     before: Share
     after: Share
     change: Difference
+    placebo_low: float | None = None
+    placebo_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,9 +125,21 @@ def share_of(kept: Mapping[str, Any]) -> Share:
 
 def compare(before: str | Path, after: str | Path) -> Comparison:
     """The newest audits of two runs. Raises GenwrightError for runs that were not audited, or not
-    by a common grouping."""
+    by a common grouping, and for audits of another version of the program."""
     one = newest_audit(before)
     other = newest_audit(after)
+    try:
+        return _comparison(before, after, one, other)
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise GenwrightError(
+            f"an audit of {before} or {after} is not as this version writes them ({problem})",
+            "run genwright audit run again for both",
+        ) from problem
+
+
+def _comparison(
+    before: str | Path, after: str | Path, one: Mapping[str, Any], other: Mapping[str, Any]
+) -> Comparison:
     theirs = {found["grouping"]: found for found in other["groups"]}
     groups = [
         _compared(found, theirs[found["grouping"]], one, other)
@@ -148,13 +167,7 @@ def _compared(
     one: Mapping[str, Any],
     other: Mapping[str, Any],
 ) -> Compared:
-    shares = {kept["group"]: share_of(kept) for kept in then["samples"]["shares"]}
-    changed = []
-    for kept in found["samples"]["shares"]:
-        own = share_of(kept)
-        if own.group in shares:
-            now = shares[own.group]
-            changed.append(Changed(own.group, own, now, difference(now, own)))
+    changed = _changed(found, then)
     declared = found["samples"]["distances"] and then["samples"]["distances"]
     if declared:
         first = found["samples"]["distances"]["tv"]
@@ -177,6 +190,48 @@ def _compared(
         _number(second, "expected"),
         _by_group(found, then),
     )
+
+
+def _changed(found: Mapping[str, Any], then: Mapping[str, Any]) -> list[Changed]:
+    """The shares of all groups that can be found in samples of both runs."""
+    before = _samples(found)
+    after = _samples(then)
+    groups = list(dict.fromkeys([*before, *after]))
+    groups = [group for group in groups if _is_found(group, found) and _is_found(group, then)]
+    ours = [before.get(group) or _unseen(group, before) for group in groups]
+    theirs = [after.get(group) or _unseen(group, after) for group in groups]
+    by_chance = permuted_shares(theirs, ours, SEED)
+    changed = []
+    for place, (own, now) in enumerate(zip(ours, theirs, strict=True)):
+        low, high = None, None
+        if by_chance is not None:
+            low = float(by_chance.low[place])
+            high = float(by_chance.high[place])
+        changed.append(Changed(own.group, own, now, difference(now, own), low, high))
+    return changed
+
+
+def _samples(found: Mapping[str, Any]) -> dict[str, Share]:
+    return {kept["group"]: share_of(kept) for kept in found["samples"]["shares"]}
+
+
+def _is_found(group: str, found: Mapping[str, Any]) -> bool:
+    """Whether samples of a run would be told to be of a group: all groups but those of the data
+    that its judge did not learn."""
+    if group in _samples(found):
+        return True
+    return all(kept["group"] != group for kept in found["data"]["shares"])
+
+
+def _unseen(group: str, beside: Mapping[str, Share]) -> Share:
+    """The share of a group that neither data nor samples of a run have. beside: its other groups,
+    by name."""
+    total = max((share.total for share in beside.values()), default=0)
+    size = min((share.effective for share in beside.values()), default=0.0)
+    if not total or size <= 0:
+        return Share(group, 0, total, math.nan, 0.0, 1.0, 0.0, 0, True)
+    low, high = wilson(0, size)
+    return Share(group, 0, total, 0.0, low, high, size, 0, True)
 
 
 def _number(kept: Mapping[str, Any], name: str) -> float:
@@ -208,14 +263,43 @@ def _prices(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Price]:
     return [Price("held-out loss", one["loss_unit"], one["loss"], other["loss"], "lower")]
 
 
+def _other_aims(found: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    """What is to be said where the distances of the two runs are not to the same shares."""
+    name = found["grouping"]
+    aims = (found["samples"]["target"], then["samples"]["target"])
+    if aims[0] and aims[1]:
+        if _are_apart(*aims):
+            return [f"{name}: the two were audited with different targets"]
+        return []
+    if _are_apart(_data_of(found), _data_of(then)):
+        return [
+            f"{name}: the training data of the two differ in their groups; each run is compared"
+            " with its own"
+        ]
+    return []
+
+
+def _data_of(found: Mapping[str, Any]) -> dict[str, float]:
+    return {kept["group"]: kept["share"] or 0.0 for kept in found["data"]["shares"]}
+
+
+def _are_apart(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Whether shares are not the same; a group that one of them does not name has 0 in it."""
+    names = {*one, *other}
+    return any(abs(one.get(name, 0.0) - other.get(name, 0.0)) > ROUNDING for name in names)
+
+
 def _remarks(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     remarks = []
     if one["samples"] != other["samples"]:
         remarks.append(
             f"{one['samples']:,} samples were drawn of one and {other['samples']:,} of the other"
         )
-    if one["target"] != other["target"]:
-        remarks.append("the two were audited with different targets")
+    theirs = {found["grouping"]: found for found in other["groups"]}
+    for found in one["groups"]:
+        then = theirs.get(found["grouping"])
+        if then is not None:
+            remarks += _other_aims(found, then)
     for audit in (one, other):
         for found in audit["groups"]:
             remarks += [f"{audit['run']}: {warning}" for warning in found["warnings"]]

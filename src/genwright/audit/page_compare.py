@@ -9,7 +9,9 @@ from pathlib import Path
 from genwright.audit.chart import Bars, bars_chart
 from genwright.audit.compare import Compared, Comparison, Price
 from genwright.audit.page_run import table
+from genwright.audit.table import share_cells
 from genwright.audit.table_compare import distance_text
+from genwright.audit.table_run import placebo_of
 from genwright.reporting import page
 from genwright.reporting.fragments import alarms, soft
 
@@ -44,14 +46,16 @@ def _section(each: Compared, found: Comparison) -> str:
         lines.append(
             [
                 escape(row.group),
-                f"{row.before.share:.1%}",
-                f"{row.after.share:.1%}",
+                " ".join(share_cells(row.before)),
+                " ".join(share_cells(row.after)),
                 f"<b>{change.value:+.1%}</b> <small>{interval}</small>",
+                placebo_of(row.placebo_low, row.placebo_high),
             ]
         )
     html = f"<h2>{escape(each.grouping)}</h2>{soft(escape(distance_text(each)))}"
     html += f'<div class="card wide">{chart}</div>'
-    html += table(("group", found.before, found.after, "change"), lines, "Shares in samples")
+    heads = ("group", found.before, found.after, "change", "placebo")
+    html += table(heads, lines, "Shares in samples")
     if each.prices:
         html += _prices(each.prices)
     return html

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from genwright.audit.compare import Compared, Comparison, Price
 from genwright.audit.table import WIDTH, share_cells
-from genwright.audit.table_run import SHOWN, plain_table
+from genwright.audit.table_run import SHOWN, placebo_of, plain_table
 
 
 def compare_text(found: Comparison) -> str:
@@ -40,7 +40,15 @@ def compare_text(found: Comparison) -> str:
 
 def _changes(found: Compared) -> Table:
     out = plain_table(
-        found.grouping, "group", "before", "95%", "after", "95%", "change", "95% interval"
+        found.grouping,
+        "group",
+        "before",
+        "95%",
+        "after",
+        "95%",
+        "change",
+        "95% interval",
+        "placebo, 95%",
     )
     for row in found.changed[:SHOWN]:
         change = row.change
@@ -50,6 +58,7 @@ def _changes(found: Compared) -> Table:
             *share_cells(row.after),
             f"{change.value:+.1%}",
             f"{change.low:+.1%} to {change.high:+.1%}",
+            placebo_of(row.placebo_low, row.placebo_high),
         )
     return out
 
