@@ -13,6 +13,9 @@ Shifts: samples look fainter (their scores stand half as far apart), clearer (1.
 noisier, or nearer to the first group, than the held-out examples. Counted is how often
 `audit/shift.py` warns of each, and of none; and how far the corrected shares are off by it.
 
+Among: the first of three groups stands for having none, and shares are those among the rest
+(`audit/among.py`).
+
 Bar: coverage of every setting in 92 to 98%, as far as so many sets can tell (two standard errors);
 the planted shift ("fainter") warned of in at least 95% of sets of 500 held-out examples; at most 3%
 false alarms.
@@ -30,6 +33,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from common import finish
+from genwright.audit.among import corrected_among
 from genwright.audit.corrected import corrected
 from genwright.audit.shift import appearance_shift
 from genwright.core.groups import Judge
@@ -67,6 +71,13 @@ PLANTED = [
     for examples in (200, 350, 500)
     for clustered in (False, True)
     if not clustered or examples == 500
+]
+AMONG = [
+    Planted((0.2, 0.4, 0.4), (0.4, 0.3, 0.3), 500),
+    Planted((0.8, 0.15, 0.05), (0.4, 0.3, 0.3), 500),
+    Planted((0.5, 0.49, 0.01), (0.4, 0.3, 0.3), 200),
+    Planted((0.5, 0.49, 0.01), (0.4, 0.3, 0.3), 500),
+    Planted((0.5, 0.4, 0.1), (0.4, 0.3, 0.3), 500, clustered=True),
 ]
 
 
@@ -162,6 +173,28 @@ def coverage(planted: Planted, sets: int) -> dict:
     }
 
 
+def among(planted: Planted, sets: int) -> dict:
+    """What corrected shares do among the groups but the first; of two, the intervals of one are
+    those of the other turned round."""
+    truth = planted.shares[2] / sum(planted.shares[1:])
+    held = 0
+    width = 0.0
+    for number in range(sets):
+        one = planted_set(planted, "none", number)
+        found = corrected_among(one.samples, one.judge, ("b", "c"), one.clusters)[1]
+        held += found.low <= truth <= found.high
+        width += (found.high - found.low) / sets
+    return {
+        "shares": planted.shares,
+        "held-out examples": planted.examples,
+        "clustered": planted.clustered,
+        "coverage": held / sets,
+        "coverage, least": held / sets,
+        "coverage, most": held / sets,
+        "width": round(width, 3),
+    }
+
+
 def shifts(planted: Planted, sets: int) -> dict:
     """How often each shift is warned of, and what it does to corrected shares."""
     found: dict = {"shares": planted.shares, "held-out examples": planted.examples}
@@ -192,6 +225,10 @@ def main() -> None:
     for planted in PLANTED:
         settings.append(coverage(planted, given.sets))
         print(settings[-1], file=sys.stderr, flush=True)
+    within = []
+    for planted in AMONG:
+        within.append(among(planted, given.sets))
+        print(within[-1], file=sys.stderr, flush=True)
     for planted in PLANTED:
         if planted.examples != 350 and not planted.clustered:
             shifted.append(shifts(planted, given.sets))
@@ -202,12 +239,13 @@ def main() -> None:
         "sets": given.sets,
         "samples": SAMPLES,
         "settings": settings,
+        "among": within,
         "shifts": shifted,
         "mean coverage": round(float(np.mean([each["coverage"] for each in settings])), 4),
         "false alarms, mean": round(float(np.mean(alarms)), 4),
         "planted shift warned of, least": min(seen),
         "bar met": {
-            "coverage": all(in_bar(each, given.sets) for each in settings),
+            "coverage": all(in_bar(each, given.sets) for each in [*settings, *within]),
             "warned": min(seen) >= WARNED,
             "false alarms": float(np.mean(alarms)) <= FALSE_ALARMS,
         },

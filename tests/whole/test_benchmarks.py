@@ -42,6 +42,7 @@ SET = ["--set", *(f"{name}={value}" for name, value in WORDS.items())]
 RUNS: dict[str, list[str]] = {
     "audit_corrected": ["--sets 1"],
     "audit_coverage": ["--sets 1"],
+    "audit_distances": ["--sets 1"],
     "audit_loop": [
         "--seeds 1 --documents 2000 --held-out 2000 --samples 1 --steps 2"
         " --set model.width=12 training.batch_size=4"
