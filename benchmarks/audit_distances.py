@@ -9,9 +9,10 @@ total variation and KL divergence: how often the 95% interval holds the true dis
 width, and how often the distance is above `most`, the 95% quantile under the target; beside it how
 often a plain bootstrap's percentiles hold it (0% at the target, as no resample is nearer than 0).
 
-Bar: at least 90% of intervals hold in every setting; where the target is true, at most 7% are above
-`most`. Intervals that hold more often than 98% are wider than they would have to be, which is the
-price of holding near 0 and far from it alike.
+Bar: at least 90% of intervals hold in every setting, as far as so many sets can tell (two standard
+errors); where the target is true, at most 7% are above `most`. Intervals that hold more often than
+98% are wider than they would have to be, which is the price of holding near 0 and far from it
+alike.
 """
 
 from __future__ import annotations
@@ -66,11 +67,9 @@ def plain(rows: np.ndarray, target: np.ndarray, draws: np.random.Generator) -> l
     times = draws.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), RESAMPLED)
     sums = times @ rows
     shares = sums / sums.sum(1, keepdims=True)
-    found = []
-    for measure in (total_variation, divergence):
-        values = [measure(each, target) for each in shares]
-        found.append(tuple(np.quantile(values, (0.025, 0.975))))
-    return found
+    of_ratio = np.log(np.maximum(shares, 1e-300) / target)
+    values = (np.abs(shares - target).sum(1) / 2, (shares * of_ratio).sum(1))
+    return [tuple(np.quantile(each, (0.025, 0.975))) for each in values]
 
 
 def setting(truth: np.ndarray, size: int, clustered: bool, sets: int) -> dict:
@@ -118,12 +117,13 @@ def main() -> None:
     least = min(min(each["held"]) for each in settings)
     at_target = [each for each in settings if each["true distances"][0] == 0]
     alarms = float(np.mean([each["above most"] for each in at_target]))
+    error = 2 * (LEAST * (1 - LEAST) / given.sets) ** 0.5
     figures = {
         "sets": given.sets,
         "settings": settings,
         "held, least": least,
         "above most at the target, mean": round(alarms, 4),
-        "bar met": least >= LEAST and alarms <= ALARMS,
+        "bar met": least >= LEAST - error and alarms <= ALARMS,
     }
     finish("audit_distances", figures, given.out)
     if not figures["bar met"]:
