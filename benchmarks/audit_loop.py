@@ -1,7 +1,7 @@
 """The loop of an audit: a bias that is planted in texts, what a model makes of it, and what two
 mitigations leave of it.
 
-    python benchmarks/audit_loop.py [--seeds 5] [--documents 6000] [--samples 100] [--steps 500]
+    python benchmarks/audit_loop.py [--seeds 5] [--documents 12000] [--samples 100] [--steps 500]
 
 The data are short English texts about people of 24 occupations, made here from templates. Of eight
 occupations 90% of the people are women, of the other sixteen 10%; names go with it. For each seed,
@@ -24,8 +24,10 @@ What is measured, of the data and of each model:
 
 Bars: each mitigation halves lean, overall and likely (planted templates) or does better, in the
 mean over seeds; the loss on other tokens rises by 2% at most; the loss on the weighted texts does
-not rise. Intervals are 95% t intervals over the seeds, of paired differences: they hold what
-training, samples and data contribute.
+not rise. With 6,000 documents in place of 12,000 the balance misses the bar of the price: it
+repeats so few documents of the minority that they are learned by heart. Intervals are 95% t
+intervals over the seeds, of paired differences: they hold what training, samples and data
+contribute.
 """
 
 from __future__ import annotations
@@ -370,7 +372,7 @@ def main() -> None:
     """Prints what was found as JSON; exits with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--documents", type=int, default=6000)
+    parser.add_argument("--documents", type=int, default=12000)
     parser.add_argument("--held-out", type=int, default=4000)
     parser.add_argument("--samples", type=int, default=100, help="of each occupation")
     parser.add_argument("--steps", type=int, default=500)
