@@ -251,3 +251,37 @@ def test_swapped_twins_are_counted_and_said_to_be(folder: Path, tmp_path: Path) 
     documents = sum(count_words(folder, "train").values())
     assert [share.count for share in found.groups[0].shares] == [documents, documents]
     assert any("a swapped twin is one" in each for each in found.remarks)
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    groups = str(folder / "gender.csv")
+    with pytest.raises(GenwrightError, match="cannot be written"):
+        api_audit.audit_of_data(
+            "shakespeare",
+            groups=groups,
+            output=tmp_path / "file" / "page.html",
+            **changes(folder),
+        )
+
+
+def test_an_audit_that_cannot_be_read_or_kept_is_one_sentence(folder: Path, run: Path) -> None:
+    import shutil
+
+    other = folder / "runs" / "damaged"
+    shutil.copytree(run, other)
+    shutil.rmtree(other / "audits", ignore_errors=True)
+    (other / "audits").write_text("no folder")
+    with pytest.raises(GenwrightError, match="cannot be written"):
+        api_audit.audit_of_run(other, groups=str(folder / "gender.csv"), n=2)
+    (other / "audits").unlink()
+    (other / "audits").mkdir()
+    (other / "audits" / "step-0.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(GenwrightError, match="cannot be read"):
+        api_audit.audit_compare(other, other)
+
+
+def test_remarks_on_samples_name_them_once(folder: Path, run: Path) -> None:
+    found, _ = api_audit.audit_of_run(run, groups=str(folder / "gender.csv"), n=2)
+    assert not any("samples of samples" in remark for remark in found.remarks)
+    assert any("fewer than 5 samples are" in remark for remark in found.remarks)

@@ -105,7 +105,11 @@ def newest_audit(folder: str | Path) -> Mapping[str, Any]:
             f"{folder} was not audited", f"run genwright audit run {folder} --groups ... first"
         )
     remedy = f"delete it and run genwright audit run {folder} again"
-    found: Mapping[str, Any] = read_json(kept[-1].read_text(encoding="utf-8"), kept[-1], remedy)
+    try:
+        text = kept[-1].read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise GenwrightError(f"{kept[-1]} cannot be read ({problem})", remedy) from problem
+    found: Mapping[str, Any] = read_json(text, kept[-1], remedy)
     if not isinstance(found, dict) or "groups" not in found:
         raise GenwrightError(f"{kept[-1]} is no audit", remedy)
     return found

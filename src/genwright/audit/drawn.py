@@ -16,8 +16,6 @@ from genwright.core.registry import measures_of
 from genwright.runs.content import Content
 from genwright.runs.drawing import shown_events
 
-AT_ONCE = 256  # samples that are drawn with one prompt before the next one
-
 
 def drawn_samples(
     opened: Opened, content: Content, count: int, prompts: Sequence[str] = (), **options: Any

@@ -121,17 +121,17 @@ def remarks_on(found: Sequence[GroupsFound], thing: str) -> list[str]:
     """What a person should know: groups that are too small, and what says nothing."""
     remarks = []
     for each in found:
+        which = f"{thing}s" if each.of == f"{thing}s" else f"{thing}s of {each.of}"
         small = [share for share in each.shares if share.small]
         if small:
             named = ", ".join(f"{share.group} ({share.examples})" for share in small[:8])
             if len(small) > 8:
                 named += f" and {len(small) - 8} more"
             remarks.append(
-                f"{each.grouping}: fewer than {FEWEST} {thing}s of {each.of} are {named},"
-                " too few to give a rate"
+                f"{each.grouping}: fewer than {FEWEST} {which} are {named}, too few to give a rate"
             )
         if each.examples and each.silent == each.examples:
-            remarks.append(f"{each.grouping}: no {thing} of {each.of} says anything")
+            remarks.append(f"{each.grouping}: none of the {which} says anything")
     return remarks
 
 

@@ -159,9 +159,9 @@ def _cell(share: Share, associated: float) -> str:
 
 
 def _written(path: Path, title: str, parts: Sequence[str], found: Sequence[GroupsFound]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = path.with_suffix(".csv")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(table, csv_of(found))
     except OSError as problem:
         raise GenwrightError(

@@ -29,7 +29,6 @@ def compare_page(found: Comparison, path: Path) -> Path:
     parts += [_section(each, found) for each in found.groups]
     if found.prices:
         parts.append(f"<h2>What it cost</h2>{_prices(found.prices)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     title = f"{found.before} and {found.after}"
     return page.write(path, title, "\n".join(part for part in parts if part))
 

@@ -166,10 +166,19 @@ def audit_run(
     remarks += remarks_on([each.data for each in found], of.content.thing)
     remarks += remarks_on([each.samples for each in found], "sample")
     result = _result(of, found, remarks, len(samples), wanted, measured)
-    place = run.folder / FOLDER / f"step-{run.step:08d}-{run.weights}.json"
-    place.parent.mkdir(exist_ok=True)
-    write_whole(place, json_text(result.to_json(), indent=1) + "\n")
+    _keep(result, run.folder / FOLDER / f"step-{run.step:08d}-{run.weights}.json")
     return result, shown
+
+
+def _keep(result: RunAudit, place: Path) -> None:
+    """Writes an audit into its run."""
+    try:
+        place.parent.mkdir(exist_ok=True)
+        write_whole(place, json_text(result.to_json(), indent=1) + "\n")
+    except OSError as problem:
+        raise GenwrightError(
+            f"{place} cannot be written ({problem.strerror})", "free space, or copy the run"
+        ) from problem
 
 
 def _model_groups(
