@@ -40,7 +40,7 @@ def judge(right: float) -> Judge:
 
     def of(samples: Any) -> np.ndarray:
         found = np.full((len(samples), 3), rest)
-        found[np.arange(len(samples)), np.arange(len(samples)) % 2] = right
+        found[np.arange(len(samples)), np.arange(len(samples)) % 7 // 4] = right
         return found
 
     return Judge(("first", "second", NONE), of, "planted", truth, judged)
@@ -67,7 +67,14 @@ def test_groups_that_are_not_recognised_are_left_out_of_both_sides(
         assert row.placebo_low is not None and row.placebo_high is not None
         assert row.placebo_low <= 0 <= row.placebo_high
     wanted = own.samples.target
-    assert wanted is not None and set(wanted) == {"first", "second"}
+    assert own.samples.distances is not None and own.apart is not None
+    made = {share.group: share.share for share in own.samples.shares}
+    assert wanted is not None
+    # of the corrected shares themselves, not of whole counts that are as uncertain
+    assert own.samples.distances.tv.value == pytest.approx(abs(made["first"] - wanted["first"]))
+    in_data = {row.group: row.data.share for row in own.amplified}
+    assert own.apart.value == pytest.approx(abs(made["first"] - in_data["first"]))
+    assert set(wanted) == {"first", "second"}
     assert sum(wanted.values()) == pytest.approx(1)
     if target.startswith("folder"):
         assert wanted == pytest.approx({"first": 0.25, "second": 0.75})

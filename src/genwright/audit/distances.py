@@ -101,10 +101,15 @@ def effective_size(by_cluster: Clustered) -> float:
 
 
 def distances_to(
-    counts: GroupCounts, target: Mapping[str, float], seed: int = 0, level: float = LEVEL
+    counts: GroupCounts,
+    target: Mapping[str, float],
+    seed: int = 0,
+    level: float = LEVEL,
+    exact: ArrayLike | None = None,
 ) -> Distances:
     """Of the shares of groups to a target: group -> share, of sum 1. Groups that the target does
-    not name have a share of 0 in it; groups that are not counted are seen never. The same for the
+    not name have a share of 0 in it; groups that are not counted are seen never. exact: (groups,)
+    the shares, where whole counts round them (corrected ones). The same for the
     same seed. Raises GenwrightError for a target that is none, and where nothing is counted."""
     names = tuple(dict.fromkeys([*counts.groups, *target]))
     wanted = np.array([target.get(name, 0.0) for name in names], np.float64)
@@ -120,7 +125,9 @@ def distances_to(
             "name groups that the examples have",
         )
     seen = np.zeros(len(names))
-    seen[: len(counts.groups)] = by_cluster.counts.sum(0) / by_cluster.total
+    if exact is None:
+        exact = by_cluster.counts.sum(0) / by_cluster.total
+    seen[: len(counts.groups)] = exact
     effective = effective_size(by_cluster)
     size = max(1, round(effective))
     draws = np.random.default_rng(seed)

@@ -54,13 +54,19 @@ def groups_found(
     counted: str,
     target: Mapping[str, float] | None,
     seed: int = 0,
+    corrected: Sequence[Share] | None = None,
 ) -> GroupsFound:
-    """What is found of counts."""
-    each = shares(counts)
+    """What is found of counts. corrected: shares, where counts are made from them, and round
+    them."""
+    each = shares(counts) if corrected is None else list(corrected)
     total = counts.counts.sum(0)
+    exact = None
+    if corrected is not None and total.sum():
+        exact = np.array([share.share for share in corrected])
+    different = total if exact is None else exact
     distances = None
     if target is not None and total.sum():
-        distances = distances_to(counts, target, seed)
+        distances = distances_to(counts, target, seed, exact=exact)
     return GroupsFound(
         grouping,
         how,
@@ -69,8 +75,8 @@ def groups_found(
         len(counts.counts),
         counts.silent,
         each,
-        effective_number(total, 1),
-        effective_number(total, 2),
+        effective_number(different, 1),
+        effective_number(different, 2),
         target,
         distances,
     )

@@ -36,7 +36,7 @@ from genwright.audit.groups import (
 from genwright.audit.judged import Judged, judged_samples
 from genwright.audit.measured import Measured
 from genwright.audit.opened import Opening
-from genwright.audit.placebo import Apart, Permuted, permuted
+from genwright.audit.placebo import Apart, Permuted, permuted, permuted_shares
 from genwright.audit.shown import Shown, examples_shown
 from genwright.audit.targets import DATA, Wanted, check_names, target_of
 from genwright.core.content import Sample
@@ -195,6 +195,8 @@ def _model_groups(
     groups = judged.counts.groups
     beside = counted(in_data.labels[grouping.name], in_data.clusters, groups)
     by_chance = permuted(judged.counts, beside, of.seed)
+    if grouping.rule is None:  # whose counts round corrected shares
+        by_chance = permuted_shares(judged.shares, shares(beside), of.seed)
     return ModelGroups(
         grouping.name,
         own,
@@ -317,10 +319,11 @@ def _samples_found(
         counted=grouping.counted or "samples",
         target=_target(grouping.name, own, beside, wanted),
         seed=of.seed,
+        corrected=None if grouping.rule is not None else judged.shares,
     )
     # of judged samples: what the corrected counts are made of
     silent = sum(not own for own in judged.labels)
-    return replace(found, shares=judged.shares, examples=len(judged.labels), silent=silent)
+    return replace(found, examples=len(judged.labels), silent=silent)
 
 
 def _target(
