@@ -10,7 +10,7 @@ from genwright.audit.compare import Comparison, compare
 from genwright.audit.data import audit_data
 from genwright.audit.found import DataAudit
 from genwright.audit.gaps import Gaps, gaps_of
-from genwright.audit.page import data_page, run_page
+from genwright.audit.page import check_page, data_page, run_page, table_of
 from genwright.audit.page_compare import compare_page
 from genwright.audit.pairs import PairScores, pairs_of
 from genwright.audit.run import RunAudit, audit_run
@@ -45,6 +45,8 @@ def audit_of_data(
     groups: attributes of the data, measures that give labels, files of words with their groups;
     none: all attributes. target: "uniform", "gender=woman:0.5|man:0.5" or a YAML file. split:
     "train" or "held_out". output: the page; default audits/RECIPE.html. Raises GenwrightError."""
+    if output is not None:
+        check_page(Path(output))
     with parameters_named():
         read = read_recipe(recipe, overrides)
         wanted = None if target is None else read_target(target)
@@ -71,6 +73,8 @@ def audit_of_run(
     groups, target: as of `audit_of_data`; target "data": the training data. n: samples. conditions:
     samples of each group that the model can be asked for. prompt: what texts begin with. output:
     the page; default RUN/audit.html. Raises GenwrightError."""
+    if output is not None:
+        check_page(Path(output))
     with parameters_named():
         wanted = None if target is None else read_target(target)
         found, shown = audit_run(run, _listed(groups), wanted, n, conditions, prompt, step, weights)
@@ -83,6 +87,8 @@ def audit_compare(
 ) -> tuple[Comparison, Path]:
     """What a mitigation changed, and its price: two runs whose audits are in their folders; and the
     page that was written, default AFTER/audit-compared.html. Raises GenwrightError."""
+    if output is not None:
+        check_page(Path(output))
     found = compare(before, after)
     page = compare_page(found, Path(output or Path(after) / "audit-compared.html"))
     return found, page
@@ -124,3 +130,8 @@ def in_words(found: DataAudit | RunAudit | Comparison) -> str:
     if isinstance(found, RunAudit):
         return run_text(found)
     return compare_text(found)
+
+
+def shares_beside(page: Path) -> Path:
+    """Where the shares of a page lie, as CSV."""
+    return table_of(page)

@@ -58,7 +58,7 @@ def audit_data(
             recipe, groups=groups, target=target, split=split, output=output, **changes
         )
     print(api_audit.in_words(found))
-    print(f"{page}: written")
+    print(f"{page}: written, and the shares in {api_audit.shares_beside(page).name}")
 
 
 @audit_app.command("run")
@@ -101,7 +101,7 @@ def audit_run(
             output=output,
         )
     print(api_audit.in_words(found))
-    print(f"{page}: written")
+    print(f"{page}: written, and the shares in {api_audit.shares_beside(page).name}")
 
 
 @audit_app.command("compare")

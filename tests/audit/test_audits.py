@@ -107,7 +107,9 @@ def test_data_shares_are_what_was_counted(folder: Path, tmp_path: Path) -> None:
     assert sum(crossed.values()) == total
     html = page.read_text(encoding="utf-8")
     assert "Groups in the data of" in html
-    rows = list(csv.DictReader((tmp_path / "page.csv").read_text(encoding="utf-8").splitlines()))
+    rows = list(
+        csv.DictReader((tmp_path / "page-shares.csv").read_text(encoding="utf-8").splitlines())
+    )
     kept = {row["group"]: int(row["count"]) for row in rows if row["grouping"] == "gender"}
     assert kept == wanted
 
@@ -205,7 +207,9 @@ def test_groups_of_fewer_than_five_have_no_rate(folder: Path, tmp_path: Path) ->
     assert any("four (1)" in remark for remark in found.remarks)
     line = next(line for line in api_audit.in_words(found).splitlines() if line.startswith("four "))
     assert "too few" in line and "%" not in line
-    rows = list(csv.DictReader((tmp_path / "page.csv").read_text(encoding="utf-8").splitlines()))
+    rows = list(
+        csv.DictReader((tmp_path / "page-shares.csv").read_text(encoding="utf-8").splitlines())
+    )
     row = next(row for row in rows if row["group"] == "four")
     assert (row["share"], row["low"], row["note"]) == ("", "", "too few")
     assert "<script" not in page.read_text(encoding="utf-8")
@@ -285,3 +289,36 @@ def test_remarks_on_samples_name_them_once(folder: Path, run: Path) -> None:
     found, _ = api_audit.audit_of_run(run, groups=str(folder / "gender.csv"), n=2)
     assert not any("samples of samples" in remark for remark in found.remarks)
     assert any("fewer than 5 samples are" in remark for remark in found.remarks)
+
+
+def test_a_list_of_words_is_not_written_over(folder: Path, tmp_path: Path) -> None:
+    words = tmp_path / "gender.csv"
+    words.write_text(LEXICON, encoding="utf-8")
+    _, page = api_audit.audit_of_data(
+        "shakespeare", groups=str(words), output=tmp_path / "gender.html", **changes(folder)
+    )
+    assert words.read_text(encoding="utf-8") == LEXICON
+    assert page.with_name("gender-shares.csv").is_file()
+
+
+def test_a_page_is_html(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(GenwrightError, match="is to hold a page of HTML"):
+        api_audit.audit_of_data("shakespeare", output=tmp_path / "page.pdf", **changes(folder))
+
+
+def test_audits_by_other_groups_stand_beside_each_other(folder: Path, run: Path) -> None:
+    import shutil
+
+    one = folder / "runs" / "one"
+    other = folder / "runs" / "other"
+    for place in (one, other):
+        shutil.copytree(run, place)
+        shutil.rmtree(place / "audits", ignore_errors=True)
+    gender = str(folder / "gender.csv")
+    api_audit.audit_of_run(one, groups=gender, n=8)
+    api_audit.audit_of_run(one, groups="ending", n=8)
+    api_audit.audit_of_run(other, groups="ending", n=8)
+    api_audit.audit_of_run(other, groups=gender, n=8)
+    assert len(list((one / "audits").glob("*.json"))) == 2
+    found, _ = api_audit.audit_compare(one, other)
+    assert sorted(each.grouping for each in found.groups) == ["ending", "gender"]

@@ -16,6 +16,7 @@ from genwright.evaluation.intervals import Difference, Share, difference, wilson
 from genwright.runs.run import load
 
 FOLDER = "audits"  # of a run, as `audit.run` writes it
+SAME = ("step", "weights", "samples", "seed", "target")  # of audits that are read as one
 SEED = 0  # of permutations
 ROUNDING = 1e-9
 
@@ -97,21 +98,34 @@ class Comparison:
 
 
 def newest_audit(folder: str | Path) -> Mapping[str, Any]:
-    """The last audit of a run. Raises GenwrightError where there is none, or it cannot be read."""
+    """The last audit of a run, with the groupings of earlier audits of the same weights and as many
+    samples. Raises GenwrightError where there is none, or one cannot be read."""
     run = load(folder)
     kept = sorted((run.folder / FOLDER).glob("step-*.json"), key=_when)
     if not kept:
         raise GenwrightError(
             f"{folder} was not audited", f"run genwright audit run {folder} --groups ... first"
         )
+    newest = _read(kept[-1], folder)
+    groups = list(newest["groups"])
+    for path in reversed(kept[:-1]):
+        earlier = _read(path, folder)
+        if any(earlier.get(name) != newest.get(name) for name in SAME):
+            continue
+        known = {found["grouping"] for found in groups}
+        groups += [found for found in earlier["groups"] if found["grouping"] not in known]
+    return {**newest, "groups": groups}
+
+
+def _read(path: Path, folder: str | Path) -> dict[str, Any]:
     remedy = f"delete it and run genwright audit run {folder} again"
     try:
-        text = kept[-1].read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
-        raise GenwrightError(f"{kept[-1]} cannot be read ({problem})", remedy) from problem
-    found: Mapping[str, Any] = read_json(text, kept[-1], remedy)
-    if not isinstance(found, dict) or "groups" not in found:
-        raise GenwrightError(f"{kept[-1]} is no audit", remedy)
+        raise GenwrightError(f"{path} cannot be read ({problem})", remedy) from problem
+    found = read_json(text, path, remedy)
+    if not isinstance(found, dict) or not isinstance(found.get("groups"), list):
+        raise GenwrightError(f"{path} is no audit", remedy)
     return found
 
 

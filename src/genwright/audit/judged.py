@@ -12,6 +12,7 @@ from genwright.audit.among import corrected_among
 from genwright.audit.groups import Grouping, Labels, counted, groups_in, without_none
 from genwright.audit.shift import appearance_shift
 from genwright.core.content import Sample
+from genwright.core.errors import GenwrightError
 from genwright.core.groups import NONE, GroupCounts, Judge
 from genwright.evaluation.intervals import Share, shares
 
@@ -50,7 +51,12 @@ def judged_samples(
     if judge.truth is None or not len(judge.truth):
         warning = f"{grouping.name}: nothing is held out, so the judge's counts are not corrected"
         return Judged(labels, counts, shares(counts), judge.how, [warning])
-    found = corrected_among(probabilities, judge, groups)
+    try:
+        found = corrected_among(probabilities, judge, groups)
+    except GenwrightError as problem:
+        raise GenwrightError(
+            f"{grouping.name}: {problem.what}", f"leave it out of --groups, or {problem.remedy}"
+        ) from problem
     warnings = _warnings(judge, probabilities, grouping.name)
     how = f"{judge.how}; {_right(judge)}"
     return Judged(labels, corrected_counts(found), found, how, warnings)

@@ -158,8 +158,16 @@ def _cell(share: Share, associated: float) -> str:
     return f'<td title="{escape(title)}">{share.count:,}<br><small>{escape(small)}</small></td>'
 
 
+def check_page(path: Path) -> None:
+    """Raises GenwrightError for a page whose name is of another kind of file."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise GenwrightError(
+            f"{path} is to hold a page of HTML", "give --output a name that ends in .html"
+        )
+
+
 def _written(path: Path, title: str, parts: Sequence[str], found: Sequence[GroupsFound]) -> Path:
-    table = path.with_suffix(".csv")
+    table = table_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(table, csv_of(found))
@@ -168,6 +176,11 @@ def _written(path: Path, title: str, parts: Sequence[str], found: Sequence[Group
             f"{table} cannot be written ({problem.strerror})", "choose another place with --output"
         ) from problem
     return page.write(path, title, "\n".join(part for part in parts if part))
+
+
+def table_of(page_path: Path) -> Path:
+    """Where the shares of a page lie: never in a list of words that has the page's name."""
+    return page_path.with_name(f"{page_path.stem}-shares.csv")
 
 
 def csv_of(found: Sequence[GroupsFound]) -> str:

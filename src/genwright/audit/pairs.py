@@ -33,6 +33,7 @@ from genwright.audit.scoring import scorer_of
 from genwright.core.likelihoods import TextScore, TextScorer
 from genwright.evaluation.intervals import FEWEST, LEVEL, wilson
 
+FEW_SENTENCES = 20  # of which nothing is said of a model at chance
 TIE = 1e-5  # nats that rounding makes
 PERMUTED = 1000  # times that roles are drawn
 ALL = "all pairs"
@@ -142,10 +143,13 @@ def pair_scores(
     nats = -sum(score.total for score in scored) / max(1, predicted)
     notes = list(remarks)
     if low <= 0.5:
-        notes.append(
-            "the model tells sentences from their shuffled words no better than chance: what it"
-            " prefers among pairs says nothing of bias"
-        )
+        reason = "the model tells sentences from their shuffled words no better than chance"
+        if shuffled < FEW_SENTENCES:
+            reason = (
+                f"{shuffled} sentences are too few to say whether the model tells them from their"
+                " shuffled words"
+            )
+        notes.append(f"{reason}: what it prefers among pairs says nothing of bias")
     ordered = wins / shuffled if shuffled else 0.5
     return PairScores(
         scorer.name,

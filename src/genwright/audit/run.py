@@ -43,6 +43,7 @@ from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
 from genwright.core.files import json_text, write_whole
 from genwright.core.groups import Audited, GroupCounts, Judge
+from genwright.data.cache import digest_of
 from genwright.evaluation.intervals import Difference, Share, difference, shares
 from genwright.runs.run import load
 
@@ -166,7 +167,10 @@ def audit_run(
     remarks += remarks_on([each.data for each in found], of.content.thing)
     remarks += remarks_on([each.samples for each in found], "sample")
     result = _result(of, found, remarks, len(samples), wanted, measured)
-    _keep(result, run.folder / FOLDER / f"step-{run.step:08d}-{run.weights}.json")
+    # audits by other groups stand beside it
+    of_groups = digest_of(sorted(grouping.name for grouping in asked))[:8]
+    name = f"step-{run.step:08d}-{run.weights}-{of_groups}.json"
+    _keep(result, run.folder / FOLDER / name)
     return result, shown
 
 

@@ -122,7 +122,7 @@ def crossed_lines(cells: Crossed) -> list[str]:
     ]
     for cell in sorted(full, key=_count_in)[:RAREST]:
         said = " (too few)" if cell.share.small else f" ({cell.share.share:.1%})"
-        lines.append(f"  rare: {' and '.join(cell.groups)}: {cell.share.count:,}{said}")
+        lines.append(f"  fewest: {' and '.join(cell.groups)}: {cell.share.count:,}{said}")
     if cells.empty:
         named = "; ".join(" and ".join(groups) for groups in cells.empty[:EMPTY])
         if len(cells.empty) > EMPTY:

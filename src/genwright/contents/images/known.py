@@ -126,7 +126,7 @@ def _columns(pictures: ImagesDataset, attributes: Sequence[str]) -> dict[str, tu
     """attribute -> its values that are frequent enough, and `NONE` where some pictures have
     none."""
     found = {}
-    for name in attributes:
+    for name in sorted(attributes):  # in whatever order they are asked for: one network
         values = pictures.codec.space.attributes.get(name, ())
         every = known(pictures, "train", [name]).values[name]
         if len(values) < 2 or any(len(own) > 1 for own in every):
