@@ -1,7 +1,7 @@
 """Seconds that an audit of a run takes without the drawing of its samples.
 
     python benchmarks/audit_speed.py [--samples 10000] [--steps 20] [--of text images music]
-                                     [--out FILE]
+                                     [--path DATA] [--out FILE]
 
 Samples stand ready: real examples, taken again until there are as many as are asked for. A tiny
 model of some steps is audited (text: Python's documentation, by language and by a list of words;
@@ -48,7 +48,7 @@ def ready(run: genwright.Run, count: int) -> list[Sample]:
     return (samples * -(-count // len(samples)))[:count]
 
 
-def measured(kind: str, folder: Path, count: int, steps: int) -> dict:
+def measured(kind: str, folder: Path, count: int, steps: int, path: str | None) -> dict:
     recipe, groups, changes = RECIPES[kind]
     names = list(groups)
     if kind == "text":
@@ -56,6 +56,9 @@ def measured(kind: str, folder: Path, count: int, steps: int) -> dict:
         lexicon.write_text(LEXICON, encoding="utf-8")
         names.append(str(lexicon))
     settings = {"training.steps": steps, "training.evaluate_every": 0, "training.precision": "fp32"}
+    if path is not None:
+        settings |= {"data.path": path, "data.source": "files", "data.context": 32}
+        settings["data.split"] = "tail"
     run = genwright.train(recipe, run=folder / kind, quiet=True, **settings, **changes)
     samples = ready(run, count)
     seconds = []
@@ -76,14 +79,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--path", help="of data, in place of the recipe's")
     parser.add_argument("--of", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--out")
     a = parser.parse_args()
     figures: dict = {"bar, seconds": BAR}
     with tempfile.TemporaryDirectory() as folder:
         for kind in a.of:
-            figures[kind] = measured(kind, Path(folder), a.samples, a.steps)
-            print(kind, figures[kind], flush=True)
+            figures[kind] = measured(kind, Path(folder), a.samples, a.steps, a.path)
+            print(kind, figures[kind], file=sys.stderr, flush=True)
     finish("audit_speed", figures, a.out)
     if not all(figures[kind]["bar reached"] for kind in a.of):
         sys.exit(1)

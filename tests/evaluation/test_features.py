@@ -42,7 +42,11 @@ def dataset(attributes=ATTRIBUTES, digest="bars"):
 
 def stand_in(space, digest="", split=None, originals=None):
     found = SimpleNamespace(
-        codec=SimpleNamespace(space=space), digest=digest, split=split, unit="images"
+        codec=SimpleNamespace(space=space),
+        digest=digest,
+        own_digest=digest,
+        split=split,
+        unit="images",
     )
     found.originals = originals or found
     return found

@@ -43,10 +43,21 @@ RUNS: dict[str, list[str]] = {
     "audit_corrected": ["--sets 1"],
     "audit_coverage": ["--sets 1"],
     "audit_distances": ["--sets 1"],
+    "audit_emoji": [
+        " ".join(
+            [
+                "--recipe emoji-flow --run EMOJI --folder SCRATCH --samples 8 --more 1 --seen 300",
+                *SET,
+                "model.width=8 sampling.steps=1 codec.size=8 training.threads=1",
+            ]
+        )
+    ],
     "audit_loop": [
         "--seeds 1 --documents 2000 --held-out 2000 --samples 1 --steps 2"
         " --set model.width=12 training.batch_size=4"
     ],
+    "audit_pairs": ["--crows CROWS --winobias WINOBIAS"],
+    "audit_speed": ["--samples 20 --steps 1 --of text --path TEXT"],
     "before_after": ["--before SOURCES --pairs 1 --warm 0 --only text --scale 0.02"],
     "corpus_again": ["--megabytes 1 --workers 1"],
     "corpus_kill": ["--runs 1 --files 4 --workers 1"],
@@ -185,6 +196,21 @@ def files(tmp_path_factory) -> dict[str, Path]:
         "".join(f"{i} times {i} is {i * i}, as everybody knows.\n" for i in range(1200)),
         encoding="utf-8",
     )
+    crows = folder / "crows_pairs.csv"
+    lines = [",sent_more,sent_less,stereo_antistereo,bias_type"]
+    for number in range(6):
+        more = f"She cooks {number} meals a day."
+        lines.append(f"{number},{more},{more.replace('She', 'He')},stereo,gender")
+    crows.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    winobias = folder / "winobias.txt"
+    winobias.write_text(
+        "".join(
+            f"The nurse saw {number} people and [{word}] was tired.\n"
+            for number in range(6)
+            for word in ("she", "he")
+        ),
+        encoding="utf-8",
+    )
     scratch = folder / "scratch"
     scratch.mkdir()
     return {
@@ -192,6 +218,8 @@ def files(tmp_path_factory) -> dict[str, Path]:
         "DIGITS": digits,
         "TEXT": text,
         "CHORALES": chorales(folder),
+        "CROWS": crows,
+        "WINOBIAS": winobias,
         "SCRATCH": scratch,
         "SHEET": scratch / "sheet.png",
     }

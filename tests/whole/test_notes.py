@@ -23,6 +23,8 @@ SOURCE = Path(genwright.__file__).parent
 # the commands, the two displays of progress, and what is shown on a stream that a caller gives
 PRINTING = {
     "cli.py",
+    "command_audit.py",
+    "command_card.py",
     "command_data.py",
     "command_notes.py",
     "command_rewards.py",

@@ -45,7 +45,11 @@ def known(tmp_path_factory):
     splits = {"train": split(*drawn(500, 1)), "held_out": split(*drawn(200, 2))}
     space = Space(shape=(1, 8, 8), attributes=ATTRIBUTES)
     data = SimpleNamespace(
-        codec=SimpleNamespace(space=space), digest="two kinds", split=splits.get, unit="images"
+        codec=SimpleNamespace(space=space),
+        digest="two kinds",
+        own_digest="two kinds",
+        split=splits.get,
+        unit="images",
     )
     data.originals = data
     with pytest.MonkeyPatch.context() as patch:
