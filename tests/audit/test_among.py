@@ -93,3 +93,19 @@ def test_nothing_is_said_where_no_sample_is_of_any_group() -> None:
         (0, True, 0.0, 1.0)
     ] * 2
     assert corrected_counts(found).total == 0
+
+
+def test_what_a_judge_cannot_tell_is_said_and_gets_no_rate() -> None:
+    from genwright.audit.found import GroupsFound, remarks_on
+    from genwright.audit.table import share_cells
+
+    rng = np.random.default_rng(5)
+    judge = judge_of(rng)
+    _, said = judged(rng, [0.0, 0.0, 1.0], 500)  # a fifth is judged to be "a" or "b" all the same
+    found = corrected_among(said, judge, ("a", "b"))
+    if not all(np.isnan(share.share) for share in found):  # a few, by chance
+        found = corrected_among(np.tile([[0.0, 0.0, 1.0]], (500, 1)), judge, ("a", "b"))
+    assert [share_cells(share) for share in found] == [["not known", ""]] * 2
+    groups = GroupsFound("tone", "", "samples", "samples", 500, 400, found, 0.0, 0.0)
+    remarks = remarks_on([groups], "sample")
+    assert any("is surely of any group" in remark for remark in remarks)

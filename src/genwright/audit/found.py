@@ -3,6 +3,7 @@ interval, how far they are from a target, how different they are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
@@ -128,13 +129,19 @@ def remarks_on(found: Sequence[GroupsFound], thing: str) -> list[str]:
     remarks = []
     for each in found:
         which = f"{thing}s" if each.of == f"{thing}s" else f"{thing}s of {each.of}"
-        small = [share for share in each.shares if share.small]
+        small = [share for share in each.shares if share.small and share.examples < FEWEST]
         if small:
             named = ", ".join(f"{share.group} ({share.examples})" for share in small[:8])
             if len(small) > 8:
                 named += f" and {len(small) - 8} more"
             remarks.append(
                 f"{each.grouping}: fewer than {FEWEST} {which} are {named}, too few to give a rate"
+            )
+        unknown = bool(each.shares) and all(math.isnan(share.share) for share in each.shares)
+        if unknown and each.silent < each.examples:
+            remarks.append(
+                f"{each.grouping}: with what the judge gets wrong taken away, none of"
+                f" {each.of} is surely of any group, so no rate is given"
             )
         if each.examples and each.silent == each.examples:
             remarks.append(f"{each.grouping}: none of the {which} says anything")

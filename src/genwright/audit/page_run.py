@@ -8,7 +8,8 @@ from html import escape
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
 from genwright.audit.run import Amplified, ModelGroups
-from genwright.audit.table_run import lines_of, placebo_of
+from genwright.audit.table import share_cells
+from genwright.audit.table_run import difference_cells, lines_of, placebo_of
 from genwright.reporting.fragments import soft
 
 PLACEBO = (
@@ -42,17 +43,15 @@ def model_section(found: ModelGroups) -> str:
 def _amplified(rows: Sequence[Amplified]) -> str:
     lines = []
     for row in rows:
-        change = row.difference
-        samples = "too few"
-        if not row.samples.small:
-            low_high = f"{row.samples.low:.1%} to {row.samples.high:.1%}"
-            samples = f"<b>{row.samples.share:.1%}</b> <small>{low_high}</small>"
+        value, interval = difference_cells(row.difference)
+        said, around = share_cells(row.samples)
+        samples = f"<b>{said}</b> <small>{around}</small>"
         lines.append(
             [
                 escape(row.group),
                 f"{row.data.share:.1%} <small>of {row.data.total:,}</small>",
                 samples,
-                f"{change.value:+.1%} <small>{change.low:+.1%} to {change.high:+.1%}</small>",
+                f"{value} <small>{interval}</small>",
                 placebo_of(row.placebo_low, row.placebo_high),
             ]
         )

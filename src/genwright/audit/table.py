@@ -78,6 +78,8 @@ def _by_count(share: Share) -> int:
 
 def share_cells(share: Share) -> list[str]:
     """A share and its interval; of a group that is too small no rate."""
+    if math.isnan(share.share):
+        return ["not known", ""]
     if share.small:
         return ["too few", ""]
     return [f"{share.share:.1%}", f"{share.low:.1%} to {share.high:.1%}"]

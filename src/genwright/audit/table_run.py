@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -10,6 +12,7 @@ from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
 from genwright.audit.run import Amplified, ModelGroups, RunAudit
 from genwright.audit.table import WIDTH, distance_line, share_cells
+from genwright.evaluation.intervals import Difference
 
 SHOWN = 24
 
@@ -64,6 +67,13 @@ def _by_data(row: Amplified) -> int:
     return -row.data.count
 
 
+def difference_cells(change: Difference) -> list[str]:
+    """A difference and its interval; of what is not known none."""
+    if math.isnan(change.value):
+        return ["-", ""]
+    return [f"{change.value:+.1%}", f"{change.low:+.1%} to {change.high:+.1%}"]
+
+
 def amplified_table(found: ModelGroups) -> Table:
     """Shares in data and samples, and what the model adds."""
     out = plain_table(
@@ -79,13 +89,12 @@ def amplified_table(found: ModelGroups) -> Table:
     rows = sorted(found.amplified, key=_by_data)
     for row in rows[:SHOWN]:
         data = f"{row.data.share:.1%}" if row.data.total else "-"
-        change = row.difference
+        change = difference_cells(row.difference)
         out.add_row(
             Text(row.group),
             data,
             *share_cells(row.samples),
-            f"{change.value:+.1%}",
-            f"{change.low:+.1%} to {change.high:+.1%}",
+            *change,
             placebo_of(row.placebo_low, row.placebo_high),
         )
     if len(rows) > SHOWN:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -79,33 +78,34 @@ def examples(dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sampl
 
 
 def judges(dataset: Dataset, attributes: Sequence[str]) -> dict[str, Judge]:
-    """A judge of each attribute of which a picture has one value at most; the others are left
-    out."""
+    """A judge of each attribute of which a picture has one value at most; the others are left out.
+    Each is a network of its own, the same whatever else is asked for."""
     pictures = originals_of(dataset)
-    recognised = _columns(pictures, attributes)
-    if not recognised:
-        return {}
+    found = {}
+    for attribute, groups in _columns(pictures, attributes).items():
+        found[attribute] = _judge(pictures, attribute, groups)
+    return found
+
+
+def _judge(pictures: ImagesDataset, attribute: str, groups: tuple[str, ...]) -> Judge:
+    recognised = {attribute: groups}
     network, name = _network(pictures, recognised)
-    single = dict.fromkeys(recognised, True)
-    extractor = Extractor(network, name, recognised, single)
+    extractor = Extractor(network, name, recognised, {attribute: True})
     checked = _checked(pictures)
-    truth = _truth(pictures, checked, recognised)
-    guess = np.zeros((0, sum(map(len, recognised.values()))))
+    truth = _truth(pictures, checked, recognised)[attribute]
+    guess = np.zeros((0, len(groups)))
     if len(checked):
         guess = _guessed(extractor, pictures.split("train").take, checked)
-    found = {}
-    for attribute, columns in spans(recognised).items():
-        kept = truth[attribute] >= 0
-        found[attribute] = Judge(
-            recognised[attribute],
-            _judging(extractor, columns),
-            f"a network that learned {attribute} from {PARTS - 1} of {PARTS} parts of the training"
-            f" split ({name}), by pixels alone",
-            truth[attribute][kept],
-            guess[kept, columns],
-            pictures.clusters[checked][kept],
-        )
-    return found
+    kept = truth >= 0
+    return Judge(
+        groups,
+        _judging(extractor),
+        f"a network that learned {attribute} from {PARTS - 1} of {PARTS} parts of the training"
+        f" split ({name}), by pixels alone",
+        truth[kept],
+        guess[kept],
+        pictures.clusters[checked][kept],
+    )
 
 
 def _apart(pictures: ImagesDataset) -> np.ndarray:
@@ -202,16 +202,17 @@ def _guessed(
     return np.concatenate(parts)
 
 
-def _judging(extractor: Extractor, columns: slice) -> Any:
-    """What judges one attribute."""
+def _judging(extractor: Extractor) -> Callable[[Sequence[Sample]], np.ndarray]:
+    """What judges the one attribute that an extractor knows."""
+    groups = sum(len(values) for values in extractor.attributes.values())
 
     def of(samples: Sequence[Sample]) -> np.ndarray:
         if not samples:
-            return np.zeros((0, columns.stop - columns.start))
+            return np.zeros((0, groups))
         parts = []
         for start in range(0, len(samples), AT_ONCE):
             x = torch.stack([sample.content for sample in samples[start : start + AT_ONCE]])
-            parts.append(extractor.predict(x).double().numpy()[:, columns])
+            parts.append(extractor.predict(x).double().numpy())
         return np.concatenate(parts)
 
     return of
