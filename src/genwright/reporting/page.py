@@ -70,10 +70,9 @@ def document(title: str, body: str) -> str:
 
 
 def write(path: Path, title: str, body: str) -> Path:
-    """Writes a page as one file, whole or not at all, in a folder that is made where it is missing.
-    Raises GenwrightError where it cannot be written."""
+    """Writes a page as one file, whole or not at all. Raises GenwrightError where it cannot be
+    written."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, document(f"{title} - genwright", body))
     except OSError as problem:
         raise GenwrightError(
