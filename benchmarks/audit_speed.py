@@ -68,7 +68,7 @@ def measured(kind: str, folder: Path, count: int, steps: int, path: str | None) 
         seconds.append(round(time.perf_counter() - start, 1))
     return {
         "samples": len(samples),
-        "groups": names,
+        "groups": [Path(name).stem for name in names],
         "first, seconds": seconds[0],
         "second, seconds": seconds[1],
         "bar reached": seconds[1] <= BAR,
