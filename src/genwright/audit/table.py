@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -21,43 +22,51 @@ RAREST = 3  # cells that are named
 
 def data_text(audit: DataAudit) -> str:
     """An audit of data, printed."""
+    parts: list[str | Text | Table] = [
+        f"{audit.name}. {audit.data} Audited: {audit.examples:,} {audit.thing}s of the"
+        f" {audit.split.replace('_', '-')} split, in {audit.clusters:,} clusters."
+    ]
+    for found in audit.groups:
+        heading = Text(f"{found.grouping}: {found.how}", "italic")
+        parts += ["", heading, groups_table(found), *lines_of(found)]
+    for cells in audit.crossed:
+        parts += ["", *crossed_lines(cells)]
+    return printed(parts, audit.remarks)
+
+
+def printed(parts: Sequence[str | Text | Table], remarks: Sequence[str]) -> str:
+    """Texts and tables for a terminal, with remarks below them."""
     console = Console(width=WIDTH)
     with console.capture() as captured:
-        console.print(
-            Text(
-                f"{audit.name}. {audit.data} Audited: {audit.examples:,} {audit.thing}s of the"
-                f" {audit.split.replace('_', '-')} split, in {audit.clusters:,} clusters."
-            )
-        )
-        for found in audit.groups:
+        for part in parts:
+            console.print(Text(part) if isinstance(part, str) else part)
+        if remarks:
             console.print()
-            console.print(Text(f"{found.grouping}: {found.how}", "italic"))
-            console.print(groups_table(found))
-            for line in lines_of(found):
-                console.print(Text(line))
-        for cells in audit.crossed:
-            console.print()
-            for line in crossed_lines(cells):
-                console.print(Text(line))
-        if audit.remarks:
-            console.print()
-        for remark in audit.remarks:
+        for remark in remarks:
             console.print(Text(f"note: {remark}"))
     return captured.get().rstrip()
 
 
-def groups_table(found: GroupsFound) -> Table:
-    """The shares of a grouping."""
+def plain_table(title: str, first: str, *columns: str) -> Table:
+    """An empty table; its first column is text, the others are numbers. title: of few words, or
+    none: a table is no wider for it."""
     out = Table(
+        title=title or None,
+        title_justify="left",
         header_style="bold",
         box=None,
         pad_edge=False,
         padding=(0, 2, 0, 0),
     )
-    out.add_column("group")
-    out.add_column(found.counted, justify="right")
-    out.add_column("share", justify="right")
-    out.add_column("95% interval", justify="right")
+    out.add_column(first)
+    for column in columns:
+        out.add_column(column, justify="right")
+    return out
+
+
+def groups_table(found: GroupsFound) -> Table:
+    """The shares of a grouping."""
+    out = plain_table("", "group", found.counted, "share", "95% interval")
     if found.target is not None:
         out.add_column("target", justify="right")
     ordered = sorted(found.shares, key=_by_count)

@@ -5,37 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from genwright.audit.compare import Compared, Comparison, Price
-from genwright.audit.table import WIDTH, share_cells
-from genwright.audit.table_run import SHOWN, placebo_of, plain_table
+from genwright.audit.table import plain_table, printed, share_cells
+from genwright.audit.table_run import SHOWN, placebo_of
 
 
 def compare_text(found: Comparison) -> str:
     """A comparison, printed."""
-    console = Console(width=WIDTH)
-    with console.capture() as captured:
-        console.print(
-            Text(
-                f"before: {found.before}, {found.samples[0]:,} samples;"
-                f" after: {found.after}, {found.samples[1]:,} samples"
-            )
-        )
-        for each in found.groups:
-            console.print()
-            console.print(_changes(each))
-            console.print(Text(distance_text(each)))
-            if each.prices:
-                console.print(_prices(each.prices))
-        if found.prices:
-            console.print()
-            console.print(_prices(found.prices))
-        for remark in found.remarks:
-            console.print(Text(f"note: {remark}"))
-    return captured.get().rstrip()
+    parts: list[str | Text | Table] = [
+        f"before: {found.before}, {found.samples[0]:,} samples;"
+        f" after: {found.after}, {found.samples[1]:,} samples"
+    ]
+    for each in found.groups:
+        parts += ["", _changes(each), distance_text(each)]
+        if each.prices:
+            parts.append(_prices(each.prices))
+    if found.prices:
+        parts += ["", _prices(found.prices)]
+    return printed(parts, found.remarks)
 
 
 def _changes(found: Compared) -> Table:

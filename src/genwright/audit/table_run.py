@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
 from genwright.audit.run import Amplified, ModelGroups, RunAudit
-from genwright.audit.table import WIDTH, distance_line, share_cells
+from genwright.audit.table import distance_line, plain_table, printed, share_cells
 from genwright.evaluation.intervals import Difference
 
 SHOWN = 24
@@ -19,48 +18,20 @@ SHOWN = 24
 
 def run_text(audit: RunAudit) -> str:
     """An audit of a run, printed."""
-    console = Console(width=WIDTH)
-    with console.capture() as captured:
-        head = (
-            f"{audit.run}, step {audit.step:,} ({audit.weights} weights): {audit.samples:,} samples"
-            f" of seed {audit.seed}, asked for nothing"
-        )
-        if audit.loss is not None:
-            head += (
-                f"; held-out loss {audit.loss:.4f} {audit.loss_unit} of {audit.measured:,}"
-                f" {audit.thing}s"
-            )
-        console.print(Text(head))
-        for found in audit.groups:
-            console.print()
-            console.print(Text(f"{found.grouping}: {found.samples.how}", "italic"))
-            console.print(amplified_table(found))
-            for line in lines_of(found):
-                console.print(Text(line))
-            for table in more_tables(found):
-                console.print(table)
-        if audit.remarks:
-            console.print()
-        for remark in audit.remarks:
-            console.print(Text(f"note: {remark}"))
-    return captured.get().rstrip()
-
-
-def plain_table(title: str, first: str, *columns: str) -> Table:
-    """An empty table; its first column is text, the others are numbers. title: of few words, or
-    none: a table is no wider for it."""
-    out = Table(
-        title=title or None,
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
+    head = (
+        f"{audit.run}, step {audit.step:,} ({audit.weights} weights): {audit.samples:,} samples"
+        f" of seed {audit.seed}, asked for nothing"
     )
-    out.add_column(first)
-    for column in columns:
-        out.add_column(column, justify="right")
-    return out
+    if audit.loss is not None:
+        head += (
+            f"; held-out loss {audit.loss:.4f} {audit.loss_unit} of {audit.measured:,}"
+            f" {audit.thing}s"
+        )
+    parts: list[str | Text | Table] = [head]
+    for found in audit.groups:
+        heading = Text(f"{found.grouping}: {found.samples.how}", "italic")
+        parts += ["", heading, amplified_table(found), *lines_of(found), *more_tables(found)]
+    return printed(parts, audit.remarks)
 
 
 def _by_data(row: Amplified) -> int:

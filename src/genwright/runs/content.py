@@ -17,7 +17,7 @@ beside real data and noise; a report shows some samples; `inspect` prints sizes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -35,6 +35,8 @@ from genwright.core.content import (
     View,
     Watcher,
 )
+from genwright.core.dataset import Dataset
+from genwright.core.groups import Judge
 from genwright.core.options import Options
 from genwright.core.registry import content_of, measures_of, options_of
 from genwright.evaluation.figure import Figure
@@ -113,6 +115,13 @@ class Content:
         """Options of `genwright evaluate` for this kind of content. Raises GenwrightError."""
         cls: type[Options] = options_of("evaluate").get(self.kind, SampleCount)
         return read_options(cls, given)
+
+    # ---- audits
+
+    def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
+        """What recognises attributes of the data in samples (`core.groups.Audited`): nothing, where
+        what a sample shows of itself is found by rules."""
+        return {}
 
     # ---- rewards
 

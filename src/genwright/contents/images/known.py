@@ -9,7 +9,6 @@ the more pictures that rests on, the narrower are their intervals.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,19 +22,16 @@ from genwright.core.attributes import spans
 from genwright.core.content import Sample
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
-from genwright.core.files import cache_folder, json_text, write_whole
+from genwright.core.files import cache_folder, write_whole
 from genwright.core.groups import NONE, Judge, Known
 from genwright.data.cache import digest_of
 from genwright.data.examples import Split
-from genwright.evaluation.features import Extractor, Network, fit
+from genwright.evaluation.features import EPOCHS, LEAST, MOST, Extractor, Network, fit
 
 log = logging.getLogger(__name__)
 
 VERSION = 2  # of the network and its training: raise it when either changes
 SEED = 2  # of its first weights: figures of evaluations are made with 0
-LEAST = 50_000  # pictures that are seen, at least and at most
-MOST = 120_000
-EPOCHS = 16
 AT_ONCE = 500
 PARTS = 3  # of the training split, of which the judge learns from all but one
 
@@ -161,15 +157,12 @@ def _network(
     name = digest_of(VERSION, SEED, pictures.own_digest, shape, dict(recognised))[:12]
     root = cache_folder(pictures.settings.cache) / "judges"
     weights = root / f"{name}.safetensors"
-    facts = root / f"{name}.json"
     columns = sum(len(values) for values in recognised.values())
-    if not (weights.is_file() and facts.is_file()):
+    if not weights.is_file():
         log.info("a small network learns to recognise %s, once", ", ".join(recognised))
         network = _trained(pictures, recognised)
         root.mkdir(parents=True, exist_ok=True)
         write_whole(weights, save(network.state_dict()))
-        write_whole(facts, json_text({"attributes": dict(recognised)}))  # last: both are whole
-    json.loads(facts.read_text(encoding="utf-8"))
     with torch.device("meta"):
         network = Network(shape, columns).eval()
     network.load_state_dict(load_file(weights), assign=True)

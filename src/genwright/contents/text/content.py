@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -18,7 +18,7 @@ from genwright.core.content import FirstBatch, FirstSeen, Mark, Opened, Sample, 
 from genwright.core.contracts import Batch
 from genwright.core.dataset import Dataset
 from genwright.core.errors import GenwrightError
-from genwright.core.groups import Judge, Known
+from genwright.core.groups import Known
 from genwright.core.likelihoods import TextScorer, Twins
 from genwright.core.registry import register
 from genwright.evaluation.figure import Figure
@@ -121,10 +121,6 @@ class TextContent(Content):
     def examples(self, dataset: Dataset, split: str, numbers: Sequence[int]) -> list[Sample]:
         """Documents of a split."""
         return known.examples(dataset, split, numbers)
-
-    def judges(self, dataset: Dataset, attributes: Sequence[str]) -> Mapping[str, Judge]:
-        """None: what a text shows of itself is found by rules."""
-        return {}
 
     def measurable(self, samples: Sequence[Sample], opened: Opened) -> list[Sample]:
         """Behind the token that ends the document before, cut to the model's window."""
