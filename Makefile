@@ -1,13 +1,14 @@
-# make setup | demo | test | check      (PY=python3.12 picks the interpreter; PYTEST_ARGS, DEMO_ARGS add words to the commands)
+# make setup | demo | test | check | docs    (PY=python3.12 picks the interpreter; PYTEST_ARGS, DEMO_ARGS add words to the commands)
 PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
+SITE := docs/_build/html
 DEMO_RUN ?= runs/code
 DEMO_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist worksteal
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check docs clean
 
 setup: $(STAMP)
 
@@ -31,5 +32,11 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python tools/check.py
 
+docs: setup
+	@rm -rf $(SITE)
+	$(BIN)/python -m sphinx -q -W --keep-going -n -d docs/_build/read docs $(SITE)
+	$(BIN)/python tools/check_site.py $(SITE)
+	@echo "open $(SITE)/index.html"
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) docs/_build build dist .mypy_cache .pytest_cache .ruff_cache

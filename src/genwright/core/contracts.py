@@ -135,7 +135,7 @@ class Objective(Protocol):
     def turns(self, step: int) -> Generator[Turn, Metrics, None]:
         """The turns of a step, one after another. `yield` gives back what the turn has measured,
         the same on every rank, so that what comes next may depend on it (a stop on a divergence, an
-        adaptive number of epochs):
+        adaptive number of epochs)::
 
             for _ in range(self.epochs):
                 measured = yield Turn(("policy",), self.loss)

@@ -105,18 +105,18 @@ class ByFingerprints:
 class CorpusContent:
     """How corpora are made of a kind of content whose documents are bytes.
 
-    kind: as corpus.yaml says it. thing: one document, for a person.
-    wanted: the path of a file of a folder, or the name of an entry of an archive -> whether it is
-        read.
-    documents: (name of a file or entry, its bytes) -> its documents, with `Document.data` and their
-        place in it, or why they cannot be read; it raises nothing.
-    largest: bytes of a file or entry that is read.
-    version: raise it when the same bytes would give other documents.
-    near: by what two documents are alike.
-    in_words: the data of a document -> what it is, on one line.
-    show: the data of a document -> HTML of one self-contained fragment, for a page, every text of
-        the document escaped in it; called in a process that may import torch. Neither raises for
-        what `documents` has given."""
+    - kind: as corpus.yaml says it. thing: one document, for a person.
+    - wanted: the path of a file of a folder, or the name of an entry of an archive -> whether it is
+      read.
+    - documents: (name of a file or entry, its bytes) -> its documents, with `Document.data` and
+      their place in it, or why they cannot be read; it raises nothing.
+    - largest: bytes of a file or entry that is read.
+    - version: raise it when the same bytes would give other documents.
+    - near: by what two documents are alike.
+    - in_words: the data of a document -> what it is, on one line.
+    - show: the data of a document -> HTML of one self-contained fragment, for a page, every text of
+      the document escaped in it; called in a process that may import torch. Neither raises for
+      what `documents` has given."""
 
     kind: str
     thing: str
