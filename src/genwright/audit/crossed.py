@@ -12,6 +12,7 @@ from genwright.core.groups import GroupCounts
 from genwright.evaluation.intervals import LEVEL, Share, shares
 
 BETWEEN = " × "
+MOST_CELLS = 400  # of an intersection: a table of more says nothing to a person
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from genwright.audit.crossed import Crossed, crossed
+from genwright.audit.crossed import MOST_CELLS, Crossed, crossed
 from genwright.audit.diversity import npmi
 from genwright.audit.found import (
     DataAudit,
@@ -36,7 +36,6 @@ from genwright.recipe.schema import Recipe
 from genwright.reporting.provenance import trained_on
 from genwright.runs.content import Content, registered
 
-MOST_CELLS = 400  # of an intersection: a table of more says nothing to a person
 SPLITS = ("train", "held_out")
 NAMES = {"train": "training data", "held_out": "held-out data"}
 

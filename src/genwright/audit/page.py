@@ -11,9 +11,9 @@ from html import escape
 from pathlib import Path
 
 from genwright.audit.chart import Bars, bars_chart
-from genwright.audit.crossed import Crossed
+from genwright.audit.crossed import BETWEEN, Crossed
 from genwright.audit.found import DataAudit, GroupsFound
-from genwright.audit.page_run import model_section
+from genwright.audit.page_run import crossed_section, model_section
 from genwright.audit.run import RunAudit
 from genwright.audit.shown import Shown
 from genwright.audit.table import lines_of
@@ -43,7 +43,13 @@ def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
     parts += [_section(found, shown) for found in audit.groups]
     for cells, associated in zip(audit.crossed, audit.associated, strict=True):
         parts.append(_crossed(cells, associated))
-    return _written(path, f"groups of {audit.name}", parts, audit.groups)
+    rows = csv_rows(audit.groups)
+    for cells in audit.crossed:
+        name = BETWEEN.join(cells.names)
+        for cell in cells.cells:
+            own = BETWEEN.join(cell.groups)
+            rows.append(_row(name, audit.groups[0].of, own, cell.share, ""))
+    return _written(path, f"groups of {audit.name}", parts, rows)
 
 
 def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path) -> Path:
@@ -74,10 +80,18 @@ def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path) -> Path:
         parts.append(f'<div class="card wide">{bars_chart(order[:DRAWN], several, target)}</div>')
         parts.append(model_section(found))
         parts.append(examples(found.grouping, shown))
+    parts += [crossed_section(cells) for cells in audit.crossed]
     every: list[GroupsFound] = []
     for found in audit.groups:
         every += [found.data, found.samples]
-    return _written(path, f"groups of {audit.run}", parts, every)
+    rows = csv_rows(every)
+    for both in audit.crossed:
+        name = BETWEEN.join(both.names)
+        for cell in both.cells:
+            own = BETWEEN.join(cell.groups)
+            rows.append(_row(name, "training data", own, cell.data, ""))
+            rows.append(_row(name, "samples", own, cell.samples, ""))
+    return _written(path, f"groups of {audit.run}", parts, rows)
 
 
 def _tiles(*of: tuple[str, str, str]) -> str:
@@ -166,11 +180,11 @@ def check_page(path: Path) -> None:
         )
 
 
-def _written(path: Path, title: str, parts: Sequence[str], found: Sequence[GroupsFound]) -> Path:
+def _written(path: Path, title: str, parts: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
     table = table_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(table, csv_of(found))
+        write_whole(table, csv_of(rows))
     except OSError as problem:
         raise GenwrightError(
             f"{table} cannot be written ({problem.strerror})", "choose another place with --output"
@@ -183,19 +197,28 @@ def table_of(page_path: Path) -> Path:
     return page_path.with_name(f"{page_path.stem}-shares.csv")
 
 
-def csv_of(found: Sequence[GroupsFound]) -> str:
-    """All shares as CSV."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def csv_rows(found: Sequence[GroupsFound]) -> list[list[str]]:
+    """All shares of groups, as lines of `COLUMNS`."""
+    rows = []
     for each in found:
         for share in each.shares:
             target = "" if each.target is None else f"{each.target.get(share.group, 0.0):.6f}"
-            rate = ["", "", ""]
-            if not share.small:
-                rate = [f"{value:.6f}" for value in (share.share, share.low, share.high)]
-            note = "too few" if share.small else ""
-            writer.writerow(
-                [each.grouping, each.of, share.group, share.count, share.total, *rate, target, note]
-            )
+            rows.append(_row(each.grouping, each.of, share.group, share, target))
+    return rows
+
+
+def _row(grouping: str, of: str, group: str, share: Share, target: str) -> list[str]:
+    rate = ["", "", ""]
+    if not share.small:
+        rate = [f"{value:.6f}" for value in (share.share, share.low, share.high)]
+    note = "too few" if share.small else ""
+    return [grouping, of, group, str(share.count), str(share.total), *rate, target, note]
+
+
+def csv_of(rows: Iterable[Sequence[str]]) -> str:
+    """Lines as CSV, below their heading."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows)
     return out.getvalue()

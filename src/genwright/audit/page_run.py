@@ -8,8 +8,14 @@ from html import escape
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
 from genwright.audit.run import Amplified, ModelGroups
+from genwright.audit.run_crossed import CrossedCell, CrossedRun
 from genwright.audit.table import share_cells
-from genwright.audit.table_run import difference_cells, lines_of, placebo_of
+from genwright.audit.table_run import (
+    crossed_run_lines,
+    difference_cells,
+    lines_of,
+    placebo_of,
+)
 from genwright.reporting.fragments import soft
 
 PLACEBO = (
@@ -111,3 +117,28 @@ def _asked(rows: Sequence[Asked]) -> str:
         )
     title = "Asked for a group: whether it does as it is told, which is no rate of its own"
     return table(("group", "samples", "recognised as it"), lines, title)
+
+
+def crossed_section(cells: CrossedRun) -> str:
+    """An intersection of samples as a table, beside that of the data; empty cells are marked."""
+    first = list(dict.fromkeys(cell.groups[0] for cell in cells.cells))
+    second = list(dict.fromkeys(cell.groups[1] for cell in cells.cells))
+    by_groups = {cell.groups: cell for cell in cells.cells}
+    rows = []
+    for one in first:
+        own = [_crossed_cell(by_groups[one, other]) for other in second]
+        rows.append([f"<b>{escape(one)}</b>", *own])
+    lines = "".join(soft(escape(line)) for line in crossed_run_lines(cells))
+    title = "Shares of samples, with their intervals, beside those of the training data"
+    heading = f"<h2>{escape(' and '.join(cells.names))}</h2>"
+    return f"{heading}{lines}{table(['', *second], rows, title)}"
+
+
+def _crossed_cell(cell: CrossedCell) -> str:
+    data = "no data" if not cell.data.total else f"data {cell.data.share:.1%}"
+    if not cell.samples.count:
+        if not cell.data.count:
+            return "<b>empty</b>"
+        return f"<b>empty</b><br><small>{data}</small>"
+    said, around = share_cells(cell.samples)
+    return f"{said} <small>{around}<br>{data}</small>"

@@ -37,6 +37,7 @@ from genwright.audit.judged import Judged, judged_samples
 from genwright.audit.measured import Measured
 from genwright.audit.opened import Opening
 from genwright.audit.placebo import Apart, Permuted, permuted, permuted_shares
+from genwright.audit.run_crossed import CrossedRun, crossed_run
 from genwright.audit.shown import Shown, examples_shown
 from genwright.audit.targets import DATA, Wanted, check_names, target_of
 from genwright.core.content import Sample
@@ -87,7 +88,8 @@ class ModelGroups:
 @dataclass(frozen=True)
 class RunAudit:
     """An audit of a run. loss: of all measured held-out examples, a unit; loss_unit: what it is;
-    measured: how many examples. target: what was declared, in words."""
+    measured: how many examples. target: what was declared, in words. crossed: intersections of two
+    groupings."""
 
     run: str
     recipe: str
@@ -103,6 +105,7 @@ class RunAudit:
     loss_unit: str
     measured: int
     remarks: list[str] = field(default_factory=list)
+    crossed: list[CrossedRun] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -143,6 +146,7 @@ def audit_run(
     measured = Measured.of(of, asked, samples, in_data)
     rate = CONDITIONED if conditioned is None else conditioned
     found = []
+    by_name: dict[str, Judged] = {}
     remarks = changed_in_training(of.dataset.summary)
     shown: list[Shown] = []
 
@@ -154,6 +158,7 @@ def audit_run(
         if judged is None:
             remarks.append(_unrecognised(grouping.name, refused))
             continue
+        by_name[grouping.name] = judged
         asked_groups = asked_for(of.opened, of.content, grouping, judges, own, rate)
         each = _model_groups(of, grouping, own, in_data, judged, wanted, measured, asked_groups)
         found.append(each)
@@ -166,7 +171,8 @@ def audit_run(
         )
     remarks += remarks_on([each.data for each in found], of.content.thing)
     remarks += remarks_on([each.samples for each in found], "sample")
-    result = _result(of, found, remarks, len(samples), wanted, measured)
+    crossings = crossed_run(asked, by_name, in_data)
+    result = _result(of, found, remarks, len(samples), wanted, measured, crossings)
     # audits by other groups stand beside it
     of_groups = digest_of(sorted(grouping.name for grouping in asked))[:8]
     name = f"step-{run.step:08d}-{run.weights}-{of_groups}.json"
@@ -242,6 +248,7 @@ def _result(
     samples: int,
     wanted: Wanted | None,
     measured: Measured,
+    crossings: list[CrossedRun],
 ) -> RunAudit:
     return RunAudit(
         of.run.folder.name,
@@ -258,6 +265,7 @@ def _result(
         str(of.opened.objective.metric_units.get("loss", "")),
         len(measured.numbers),
         remarks,
+        crossings,
     )
 
 

@@ -135,11 +135,16 @@ def crossed_lines(cells: Crossed) -> list[str]:
         said = " (too few)" if cell.share.small else f" ({cell.share.share:.1%})"
         lines.append(f"  fewest: {' and '.join(cell.groups)}: {cell.share.count:,}{said}")
     if cells.empty:
-        named = "; ".join(" and ".join(groups) for groups in cells.empty[:EMPTY])
-        if len(cells.empty) > EMPTY:
-            named += f"; and {len(cells.empty) - EMPTY} more"
-        lines.append(f"  empty: {named}")
+        lines.append(f"  empty: {named_cells(cells.empty)}")
     return lines
+
+
+def named_cells(cells: Sequence[tuple[str, ...]]) -> str:
+    """Combinations of groups in words, the first ones by name."""
+    named = "; ".join(" and ".join(groups) for groups in cells[:EMPTY])
+    if len(cells) > EMPTY:
+        named += f"; and {len(cells) - EMPTY} more"
+    return named
 
 
 def _count_in(cell: Cell) -> int:

@@ -10,7 +10,14 @@ from rich.text import Text
 from genwright.audit.by_group import GroupLoss, GroupQuality
 from genwright.audit.conditions import Asked
 from genwright.audit.run import Amplified, ModelGroups, RunAudit
-from genwright.audit.table import distance_line, plain_table, printed, share_cells
+from genwright.audit.run_crossed import CrossedCell, CrossedRun
+from genwright.audit.table import (
+    distance_line,
+    named_cells,
+    plain_table,
+    printed,
+    share_cells,
+)
 from genwright.evaluation.intervals import Difference
 
 SHOWN = 24
@@ -31,6 +38,8 @@ def run_text(audit: RunAudit) -> str:
     for found in audit.groups:
         heading = Text(f"{found.grouping}: {found.samples.how}", "italic")
         parts += ["", heading, amplified_table(found), *lines_of(found), *more_tables(found)]
+    for cells in audit.crossed:
+        parts += ["", *crossed_run_lines(cells), crossed_run_table(cells)]
     return printed(parts, audit.remarks)
 
 
@@ -102,6 +111,49 @@ def lines_of(found: ModelGroups) -> list[str]:
     if own.distances is not None:
         lines.append("samples: " + distance_line("total variation", own.distances.tv))
     return lines
+
+
+def crossed_run_lines(cells: CrossedRun) -> list[str]:
+    """What is to be said of an intersection: what it is worth, and which combinations are empty."""
+    lines = [
+        f"{' and '.join(cells.names)}: {cells.how}. {cells.of_data:,} examples of the training data"
+        f" and {cells.of_samples:,} samples have both; {cells.left_out:,} samples have not."
+        " The intervals hold together, for all combinations"
+    ]
+    if cells.never_made:
+        lines.append(f"in the data, and in no sample: {named_cells(cells.never_made)}")
+    if cells.empty:
+        lines.append(f"empty in both: {named_cells(cells.empty)}")
+    return lines
+
+
+def _by_change(cell: CrossedCell) -> float:
+    change = cell.difference.value
+    return 0.0 if math.isnan(change) else -abs(change)
+
+
+def crossed_run_table(cells: CrossedRun) -> Table:
+    """The combinations whose shares in data and samples differ most."""
+    out = plain_table(
+        "",
+        "combination",
+        "training data",
+        "samples",
+        "95% interval",
+        "samples - data",
+        "95% interval",
+    )
+    full = [cell for cell in cells.cells if cell.data.count or cell.samples.count]
+    for cell in sorted(full, key=_by_change)[:SHOWN]:
+        out.add_row(
+            Text(" and ".join(cell.groups)),
+            f"{cell.data.share:.1%}" if cell.data.total else "-",
+            *share_cells(cell.samples),
+            *difference_cells(cell.difference),
+        )
+    if len(full) > SHOWN:
+        out.add_row(Text(f"{len(full) - SHOWN} more"))
+    return out
 
 
 def more_tables(found: ModelGroups) -> list[Table]:
