@@ -126,6 +126,11 @@ def test_a_run_is_audited_beside_its_data_and_kept(folder: Path, run: Path) -> N
     held_out = count_words(folder, "held_out")
     assert {loss.group: loss.examples for loss in own.losses} == held_out
     assert found.loss == pytest.approx(loss_by_hand(run), rel=1e-5)
+    assert found.loss_low is not None and found.loss_high is not None
+    assert found.loss_low < found.loss < found.loss_high
+    assert sum(kept["held_out"]["counts"]) > 12 and len(kept["held_out"]["totals"]) == 12
+    members = kept["groups"][0]["members"]
+    assert {group: len(rows) for group, rows in members.items()} == held_out
     assert "Groups that before makes" in page.read_text(encoding="utf-8")
     assert "samples - data" in api_audit.in_words(found)
 
@@ -149,6 +154,7 @@ def test_two_audited_runs_are_compared(folder: Path, run: Path) -> None:
     assert (found.before, found.after, found.samples) == ("before", "after", (8, 8))
     assert all(row.change.value == 0 or row.before.total == 0 for row in found.groups[0].changed)
     assert found.prices[0].worse == 0
+    assert found.prices[0].low == found.prices[0].high == 0  # the same losses, one by one
     assert "before and after" in page.read_text(encoding="utf-8")
     assert "held-out loss" in api_audit.in_words(found)
 
@@ -166,6 +172,11 @@ def test_runs_that_were_not_audited_are_not_compared(folder: Path, run: Path) ->
 def test_no_samples_are_refused(run: Path) -> None:
     with pytest.raises(GenwrightError, match="-n is 0"):
         api_audit.audit_of_run(run, groups="language", n=0)
+
+
+def test_fewer_samples_of_conditions_than_none_are_refused(run: Path) -> None:
+    with pytest.raises(GenwrightError, match="conditions is -1"):
+        api_audit.audit_of_run(run, groups="language", n=2, conditions=-1)
 
 
 def test_what_no_sample_shows_is_refused(run: Path) -> None:

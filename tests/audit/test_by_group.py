@@ -88,3 +88,41 @@ def test_a_group_of_one_cluster_has_no_rate() -> None:
     counts = np.ones((8, 1), np.int64)
     (own,) = group_losses(found, counts, ("a",), 0, np.zeros(8, np.int64))
     assert (own.examples, own.mean, own.low) == (8, None, None)
+
+
+def test_every_figure_and_copies_stand_beside_those_of_any_group() -> None:
+    torch.manual_seed(3)
+    real = torch.randn(240, 8)
+    groups = np.repeat([0, 1], 120)
+    real[groups == 1] += 4
+    made = torch.randn(240, 8)
+    made[groups == 1] += 4
+    made[:60] = real[:60]  # copies of the first group
+    memory = Memory(real, torch.randn(200, 8))
+    one, other = group_quality(real, groups, made, groups, ("a", "b"), memory, 0)
+    assert set(one.placebos) == {"precision", "recall", "density", "coverage"}
+    assert one.placebos == other.placebos and one.placebos["coverage"] == one.placebo
+    assert one.copies is not None and one.copies_placebo_high is not None
+    assert other.copies is not None and other.copies_placebo_low is not None
+    share = (one.copies + other.copies) / 2
+    assert one.copies_placebo_low is not None
+    assert one.copies_placebo_low < share < one.copies_placebo_high < one.copies
+    assert other.copies < other.copies_placebo_low
+
+
+@pytest.mark.parametrize(("real_ones", "samples"), [(40, 40), (300, 300), (100, 1000)])
+def test_the_error_of_a_figure_is_how_much_it_varies(real_ones: int, samples: int) -> None:
+    figures = []
+    errors = []
+    for turn in range(40):
+        rng = torch.Generator().manual_seed(turn)
+        real = torch.randn(real_ones, 8, generator=rng)
+        made = torch.randn(samples, 8, generator=rng) * 0.8 + 0.3
+        of_real = np.zeros(real_ones, np.int64)
+        of_made = np.zeros(samples, np.int64)
+        (found,) = group_quality(real, of_real, made, of_made, ("a",), None, turn)
+        figures.append([found.precision, found.recall, found.coverage])
+        errors.append([found.errors[name] for name in ("precision", "recall", "coverage")])
+    varied = np.std(figures, axis=0, ddof=1)
+    expected = np.sqrt(np.mean(np.square(errors), axis=0))
+    assert (expected > 0.7 * varied).all() and (expected < 2.5 * varied).all()

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from genwright.audit import compare as comparing
 from genwright.audit.compare import compare
 from genwright.audit.found import groups_found, plain
+from genwright.audit.held_out import held_out_of, mean_of
+from genwright.audit.losses import Losses
 from genwright.audit.page_compare import compare_page
 from genwright.audit.table_compare import compare_text
 from genwright.core.errors import GenwrightError
@@ -122,3 +125,77 @@ def test_an_audit_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch)
     del other["groups"][0]["losses"]
     with pytest.raises(GenwrightError, match="not as this version writes them"):
         compared(monkeypatch, one, other)
+
+
+def losses_of(values: np.ndarray) -> dict[str, Any]:
+    """Of one unit each, as an audit keeps them."""
+    measured = Losses(values, np.ones(len(values)))
+    names = [str(number) for number in range(len(values))]
+    kept_losses = held_out_of(measured, names, np.arange(len(values)))
+    mean, half = mean_of(kept_losses)
+    found: dict[str, Any] = {"loss": mean, "loss_low": mean - half, "loss_high": mean + half}
+    return found | {"held_out": plain(kept_losses), "loss_unit": "nats"}
+
+
+def test_losses_of_the_same_examples_are_compared_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    before = rng.normal(3, 1, 50)
+    after = before + rng.normal(0.1, 0.05, 50)
+    one = kept("x", DATA, DATA, None) | losses_of(before)
+    other = kept("y", DATA, DATA, None) | losses_of(after)
+    for audit, values in ((one, before), (other, after)):
+        own = {"group": "a", "mean": float(values[:30].mean()), "low": 0.0, "high": 9.0}
+        audit["groups"][0] |= {"losses": [own], "members": {"a": list(range(30))}}
+    found = compared(monkeypatch, one, other)
+    (price,) = found.prices
+    wanted = stats.t.interval(0.95, 49, (after - before).mean(), stats.sem(after - before))
+    assert (price.low, price.high) == pytest.approx(wanted, rel=1e-4)
+    assert price.worse_between[0] == pytest.approx(wanted[0] / before.mean(), rel=1e-4)
+    (of_a,) = found.groups[0].prices
+    changes = (after - before)[:30]
+    wanted = stats.t.interval(0.95, 29, changes.mean(), stats.sem(changes))
+    assert (of_a.low, of_a.high) == pytest.approx(wanted, rel=1e-4)
+    low, high = price.worse_between
+    assert f"{low:+.1%} to {high:+.1%}" in compare_text(found)
+    # other examples: as far as both intervals allow
+    other["held_out"]["examples"] = "others"
+    (price,) = compared(monkeypatch, one, other).prices
+    assert price.high - price.low > 0.5
+
+
+def test_changes_of_precision_recall_and_coverage_have_intervals(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one = kept("x", DATA, DATA, None)
+    other = kept("y", DATA, DATA, None)
+    for audit, by in ((one, 0.0), (other, 0.1)):
+        own: dict[str, Any] = {"group": "a", "equal": 40}
+        own |= {"precision": 0.9, "recall": 0.5 - by, "coverage": 0.8}
+        own["errors"] = {"precision": 0.03, "recall": 0.04, "coverage": 0.0}
+        audit["groups"][0]["quality"] = [own]
+    found = compared(monkeypatch, one, other)
+    precision, recall, coverage = found.groups[0].prices
+    assert recall.name.startswith("recall of a")
+    half = 1.959964 * 0.04 * 2**0.5
+    assert (recall.low, recall.high) == pytest.approx((-0.1 - half, -0.1 + half), rel=1e-4)
+    assert recall.worse == pytest.approx(0.2) and recall.worse_between[0] < 0.2
+    assert precision.low < 0 < precision.high and coverage.low == coverage.high == 0
+    assert "95% interval" in compare_page(found, tmp_path / "page.html").read_text()
+    del one["groups"][0]["quality"][0]["errors"]  # an audit of before: no interval, no failure
+    assert "recall of a" in compare_text(compared(monkeypatch, one, other))
+
+
+def test_what_was_not_drawn_alike_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = kept("x", DATA, DATA, None) | {"seed": 0, "weights": "ema", "prompts": []}
+    other = kept("y", DATA, {"a": 6, "b": 4}, None)
+    other |= {"seed": 1, "weights": "raw", "prompts": ["She"]}
+    other["groups"][0]["samples"]["how"] = "another judge"
+    said = "\n".join(compared(monkeypatch, one, other).remarks)
+    assert "100 samples were drawn of one and 10 of the other" in said
+    assert "begin with nothing and of the other with 'She'" in said
+    assert "the seeds are 0 and 1" in said
+    assert "ema weights of one and raw weights of the other" in said
+    assert "tone: not told alike in samples of the two: by hand; and another judge" in said
+    assert compared(monkeypatch, one, one).remarks == []

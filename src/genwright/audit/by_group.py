@@ -1,10 +1,18 @@
 """What a model does for each group apart: its loss on their held-out examples, how well its samples
-cover them, how many of those are copies; each beside a placebo, the same with permuted labels."""
+cover them, how many of those are copies; each beside a placebo, the same with permuted labels.
+
+Precision, recall, density and coverage are means over draws of `EQUAL` real examples and as many
+samples. Their standard error is that of subsampling (Politis, Romano and Wolf, "Subsampling",
+1999): figures of draws of half as many vary twice as much, less what all draws of n have in common.
+The mean over all draws of m of n varies at most m / n times as much as one (Hoeffding, "A class of
+statistics with asymptotically normal distribution", 1948).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
@@ -18,6 +26,11 @@ LEVEL = 0.95
 PERMUTED = 200  # times that labels are permuted
 EQUAL = 40  # examples of a group, real and made, of which coverage is measured: always as many
 TIMES = 10  # that so many are drawn; figures are means over them
+HALF = EQUAL // 2  # of each in a draw that says how much figures vary
+HALVES = 60  # such draws
+
+# share, low, high, placebo low, placebo high
+Copies = tuple[float | None, float | None, float | None, float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,10 @@ class GroupQuality:
 
     equal: of each there were. precision, recall, density, coverage: see
     `evaluation.distances.prdc`; means over draws of so many. placebo: the coverage of as many
-    samples and real examples of any group. copies, copies_low, copies_high: the share of samples
-    that are memorised, of `samples` ones; None where nothing is held out."""
+    samples and real examples of any group; placebos: each figure of these. errors: the standard
+    error of each figure. copies, copies_low, copies_high: the share of samples that are memorised,
+    of `samples` ones; copies_placebo_low, copies_placebo_high: where that of as many samples of any
+    group lies in 95% of choices; None where nothing is held out."""
 
     group: str
     equal: int
@@ -56,6 +71,10 @@ class GroupQuality:
     copies: float | None = None
     copies_low: float | None = None
     copies_high: float | None = None
+    copies_placebo_low: float | None = None
+    copies_placebo_high: float | None = None
+    placebos: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 def group_losses(
@@ -144,30 +163,55 @@ def group_quality(
         return []
     any_real = np.flatnonzero(np.isin(real_groups, kept))
     any_made = np.flatnonzero(np.isin(made_groups, kept))
-    placebo = _covered(rng, real[any_real], made[any_made])["coverage"]
+    placebos = _covered(rng, real[any_real], made[any_made])
+    of_errors = np.random.default_rng((seed, 1))  # beside the figures, which it leaves as they are
+    copied = None
+    if memory is not None:
+        copied = _copied(memory, made, any_made)
     out = []
     for place in kept:
-        every = made[np.flatnonzero(made_groups == place)]
-        figures = _covered(rng, real[np.flatnonzero(real_groups == place)], every)
-        copies: tuple[float | None, float | None, float | None] = (None, None, None)
-        if memory is not None:
-            share = memory.share(every)
-            low, high = wilson(round(share * len(every)), len(every))
-            copies = (share, low, high)
+        own_real = real[np.flatnonzero(real_groups == place)]
+        rows = np.flatnonzero(made_groups == place)
+        figures = _covered(rng, own_real, made[rows])
+        copies: Copies = (None, None, None, None, None)
+        if copied is not None:
+            copies = _copies(copied, rows, any_made, of_errors)
         out.append(
             GroupQuality(
                 groups[place],
                 EQUAL,
-                len(every),
+                len(rows),
                 figures["precision"],
                 figures["recall"],
                 figures["density"],
                 figures["coverage"],
-                placebo,
+                placebos["coverage"],
                 *copies,
+                placebos=placebos,
+                errors=_errors(of_errors, own_real, made[rows]),
             )
         )
     return out
+
+
+def _copied(memory: Memory, made: Tensor, rows: np.ndarray) -> np.ndarray:
+    """(samples,) which of these rows are memorised; none of the others."""
+    found = np.zeros(len(made), bool)
+    found[rows] = memory.copied(made[rows]).cpu().numpy()
+    return found
+
+
+def _copies(
+    copied: np.ndarray, rows: np.ndarray, every: np.ndarray, rng: np.random.Generator
+) -> Copies:
+    """The share of a group's samples that are copies, its interval, and where that of as many
+    samples of any group lies: (share, low, high, placebo low, placebo high)."""
+    count = int(copied[rows].sum())
+    low, high = wilson(count, len(rows))
+    among = int(copied[every].sum())
+    drawn = rng.hypergeometric(among, len(every) - among, len(rows), PERMUTED) / len(rows)
+    below, above = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return count / len(rows), low, high, float(below), float(above)
 
 
 def _covered(rng: np.random.Generator, real: Tensor, made: Tensor) -> dict[str, float]:
@@ -180,6 +224,24 @@ def _covered(rng: np.random.Generator, real: Tensor, made: Tensor) -> dict[str, 
         for name, value in prdc(some_real, some_made).items():
             sums[name] = sums.get(name, 0.0) + value / TIMES
     return sums
+
+
+def _errors(rng: np.random.Generator, real: Tensor, made: Tensor) -> dict[str, float]:
+    """The standard error of each figure of `_covered`."""
+    few = min(len(real), len(made))
+    halves: dict[str, list[float]] = {}
+    for _ in range(HALVES):
+        some_real = real[_some(rng, np.arange(len(real)), HALF)]
+        some_made = made[_some(rng, np.arange(len(made)), HALF)]
+        for name, value in prdc(some_real, some_made).items():
+            halves.setdefault(name, []).append(value)
+    errors = {}
+    for name, values in halves.items():
+        fresh = float(np.var(values, ddof=1)) / (1 - HALF / few)
+        of_one = fresh * HALF / EQUAL  # variance of one draw of `EQUAL` fresh ones
+        of_all = of_one * EQUAL / few  # of the mean over all draws of these
+        errors[name] = math.sqrt(of_all + (of_one - of_all) / TIMES)
+    return errors
 
 
 def _some(rng: np.random.Generator, rows: np.ndarray, count: int) -> np.ndarray:

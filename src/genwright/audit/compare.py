@@ -10,13 +10,15 @@ from typing import Any
 
 from genwright.audit.found import plain
 from genwright.audit.placebo import permuted_shares
+from genwright.audit.prices import Price, group_prices, run_prices
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
 from genwright.evaluation.intervals import Difference, Share, difference, wilson
 from genwright.runs.run import load
 
 FOLDER = "audits"  # of a run, as `audit.run` writes it
-SAME = ("step", "weights", "samples", "seed", "target")  # of audits that are read as one
+# of audits that are read as one
+SAME = ("step", "weights", "samples", "seed", "target", "prompts")
 SEED = 0  # of permutations
 ROUNDING = 1e-9
 
@@ -33,25 +35,6 @@ class Changed:
     change: Difference
     placebo_low: float | None = None
     placebo_high: float | None = None
-
-
-@dataclass(frozen=True)
-class Price:
-    """A figure of both runs. better: "lower" or "higher". NaN where one has none."""
-
-    name: str
-    unit: str
-    before: float
-    after: float
-    better: str
-
-    @property
-    def worse(self) -> float:
-        """By how much of the value before it is worse; negative where it is better."""
-        if not self.before:
-            return math.nan
-        way = 1 if self.better == "lower" else -1
-        return way * (self.after - self.before) / abs(self.before)
 
 
 @dataclass(frozen=True)
@@ -174,7 +157,7 @@ def _comparison(
         str(other["run"]),
         (int(one["samples"]), int(other["samples"])),
         groups,
-        _prices(one, other),
+        run_prices(one, other),
         _remarks(one, other),
     )
 
@@ -206,7 +189,7 @@ def _compared(
         _number(second, "low"),
         _number(second, "high"),
         _number(second, "expected"),
-        _by_group(found, then),
+        group_prices(found, then, one, other),
     )
 
 
@@ -257,30 +240,6 @@ def _number(kept: Mapping[str, Any], name: str) -> float:
     return math.nan if value is None else float(value)
 
 
-def _by_group(found: Mapping[str, Any], then: Mapping[str, Any]) -> list[Price]:
-    """Losses and coverage of each group."""
-    prices = []
-    losses = {kept["group"]: kept["mean"] for kept in then["losses"]}
-    for kept in found["losses"]:
-        now = losses.get(kept["group"])
-        if kept["mean"] is not None and now is not None:
-            name = f"held-out loss of {kept['group']}"
-            prices.append(Price(name, "", kept["mean"], now, "lower"))
-    quality = {kept["group"]: kept for kept in then["quality"]}
-    for kept in found["quality"]:
-        own = quality.get(kept["group"])
-        if own is not None:
-            name = f"coverage of {kept['group']} ({kept['equal']}, {own['equal']} of each)"
-            prices.append(Price(name, "share", kept["coverage"], own["coverage"], "higher"))
-    return prices
-
-
-def _prices(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Price]:
-    if one["loss"] is None or other["loss"] is None:
-        return []
-    return [Price("held-out loss", one["loss_unit"], one["loss"], other["loss"], "lower")]
-
-
 def _other_aims(found: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     """What is to be said where the distances of the two runs are not to the same shares."""
     name = found["grouping"]
@@ -308,17 +267,51 @@ def _are_apart(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
 
 
 def _remarks(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    remarks = []
-    if one["samples"] != other["samples"]:
-        remarks.append(
-            f"{one['samples']:,} samples were drawn of one and {other['samples']:,} of the other"
-        )
+    remarks = _otherwise_drawn(one, other)
     theirs = {found["grouping"]: found for found in other["groups"]}
     for found in one["groups"]:
         then = theirs.get(found["grouping"])
         if then is not None:
             remarks += _other_aims(found, then)
+            if found["samples"]["how"] != then["samples"]["how"]:
+                remarks.append(
+                    f"{found['grouping']}: not told alike in samples of the two:"
+                    f" {found['samples']['how']}; and {then['samples']['how']}"
+                )
     for audit in (one, other):
         for found in audit["groups"]:
             remarks += [f"{audit['run']}: {warning}" for warning in found["warnings"]]
     return remarks
+
+
+def _otherwise_drawn(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What is to be said where samples of the two were not drawn alike."""
+    remarks = []
+    if one["samples"] != other["samples"]:
+        remarks.append(
+            f"{one['samples']:,} samples were drawn of one and {other['samples']:,} of the other"
+        )
+    asked = [list(audit.get("prompts") or ()) for audit in (one, other)]
+    if asked[0] != asked[1]:
+        said = [_prompts_in_words(prompts) for prompts in asked]
+        remarks.append(
+            f"samples of the one begin with {said[0]} and of the other with {said[1]}: part of the"
+            " change may be the prompts'"
+        )
+    if one.get("seed") != other.get("seed"):
+        remarks.append(
+            f"the seeds are {one.get('seed')} and {other.get('seed')}: part of the change is chance"
+            " of the seeds"
+        )
+    if one.get("weights") != other.get("weights"):
+        remarks.append(
+            f"{one.get('weights')} weights of one and {other.get('weights')} weights of the other"
+            " were audited: audit both with the same --weights"
+        )
+    return remarks
+
+
+def _prompts_in_words(prompts: list[str]) -> str:
+    if not prompts:
+        return "nothing"
+    return ", ".join(repr(prompt) for prompt in prompts)

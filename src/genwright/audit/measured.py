@@ -13,6 +13,7 @@ from genwright.audit.by_group import GroupLoss, GroupQuality, group_losses, grou
 from genwright.audit.drawn import features_of
 from genwright.audit.found import GroupsFound
 from genwright.audit.groups import Grouping, Labelled, Labels, counted, labelled
+from genwright.audit.held_out import HeldOut, held_out_of
 from genwright.audit.judged import Judged
 from genwright.audit.losses import Losses, losses
 from genwright.audit.opened import Opening
@@ -73,6 +74,26 @@ class Measured:
         if self.losses is None or not self.losses.count.sum():
             return None
         return float(self.losses.total.sum() / self.losses.count.sum())
+
+    @property
+    def single(self) -> HeldOut | None:
+        """Of each measured example; None where nothing was measured."""
+        if self.losses is None or self.held_out is None:
+            return None
+        names = [self.held_out.names[number] for number in self.numbers]
+        return held_out_of(self.losses, names, self.held_out.clusters[list(self.numbers)])
+
+    def members_of(self, grouping: Grouping, own: GroupsFound) -> dict[str, list[int]]:
+        """group -> which measured examples are of it. own: the groups of the data."""
+        if self.losses is None or self.held_out is None:
+            return {}
+        members: dict[str, list[int]] = {share.group: [] for share in own.shares}
+        labels = self.held_out.labels[grouping.name]
+        for place, number in enumerate(self.numbers):
+            for group in dict.fromkeys(labels[number]):
+                if group in members:
+                    members[group].append(place)
+        return members
 
     def losses_of(self, grouping: Grouping, own: GroupsFound, seed: int) -> list[GroupLoss]:
         """The loss by group. own: the groups of the data."""

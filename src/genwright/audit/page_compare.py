@@ -7,8 +7,9 @@ from html import escape
 from pathlib import Path
 
 from genwright.audit.chart import Bars, bars_chart
-from genwright.audit.compare import Compared, Comparison, Price
+from genwright.audit.compare import Compared, Comparison
 from genwright.audit.page_run import table
+from genwright.audit.prices import Price, price_cells
 from genwright.audit.table import share_cells
 from genwright.audit.table_compare import distance_text
 from genwright.audit.table_run import placebo_of
@@ -63,8 +64,6 @@ def _section(each: Compared, found: Comparison) -> str:
 def _prices(prices: Sequence[Price]) -> str:
     lines = []
     for row in prices:
-        shown = [f"{value:.4f} {escape(row.unit)}" for value in (row.before, row.after)]
-        if row.unit == "share":
-            shown = [f"{row.before:.1%}", f"{row.after:.1%}"]
-        lines.append([escape(row.name), *shown, f"{row.worse:+.1%}"])
-    return table(("figure", "before", "after", "worse by"), lines, "What it cost")
+        lines.append([escape(row.name), *(escape(cell) for cell in price_cells(row))])
+    heads = ("figure", "before", "after", "worse by", "95% interval")
+    return table(heads, lines, "What it cost")

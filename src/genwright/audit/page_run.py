@@ -11,10 +11,13 @@ from genwright.audit.run import Amplified, ModelGroups
 from genwright.audit.run_crossed import CrossedCell, CrossedRun
 from genwright.audit.table import share_cells
 from genwright.audit.table_run import (
+    QUALITIES,
+    copies_cells,
     crossed_run_lines,
     difference_cells,
     lines_of,
     placebo_of,
+    quality_cell,
 )
 from genwright.reporting.fragments import soft
 
@@ -85,23 +88,17 @@ def _losses(rows: Sequence[GroupLoss]) -> str:
 def _quality(rows: Sequence[GroupQuality]) -> str:
     lines = []
     for row in rows:
-        copies = "-"
-        if row.copies is not None:
-            low_high = f"{row.copies_low:.1%} to {row.copies_high:.1%}"
-            copies = f"{row.copies:.1%} of {row.samples:,} <small>{low_high}</small>"
-        lines.append(
-            [
-                escape(row.group),
-                f"{row.precision:.1%}",
-                f"{row.recall:.1%}",
-                f"{row.density:.2f}",
-                f"<b>{row.coverage:.1%}</b>",
-                f"{row.placebo:.1%}",
-                copies,
-            ]
-        )
-    heads = ("group", "precision", "recall", "density", "coverage", "placebo", "near copies")
-    return table(heads, lines, f"Samples beside real ones, {rows[0].equal} of each")
+        cells = [escape(row.group)]
+        for name in QUALITIES:
+            value, _, placebo = quality_cell(row, name).partition(" ")
+            cells.append(f"<b>{value}</b> <small>{placebo}</small>")
+        said, around, placebo = copies_cells(row)
+        cells += [f"{said} <small>{around}</small>", placebo or "-"]
+        lines.append(cells)
+    heads = ("group", *QUALITIES, "near copies", "placebo of copies")
+    title = f"Samples beside real ones, {rows[0].equal} of each"
+    note = "In brackets, and of copies in the last column: of as many of any group, the placebo."
+    return table(heads, lines, title) + soft(note)
 
 
 def _asked(rows: Sequence[Asked]) -> str:

@@ -33,6 +33,7 @@ from genwright.audit.groups import (
     groupings,
     labelled,
 )
+from genwright.audit.held_out import HeldOut, mean_of
 from genwright.audit.judged import Judged, judged_samples
 from genwright.audit.measured import Measured
 from genwright.audit.opened import Opening
@@ -72,7 +73,8 @@ class Amplified:
 class ModelGroups:
     """One grouping. amplified: of all groups that can be recognised in samples, whose shares in the
     data are among those. apart: of samples and data, beside permuted labels. asked: what is made
-    when a group is asked for. warnings: what the judge's counts should not be trusted for."""
+    when a group is asked for. warnings: what the judge's counts should not be trusted for. members:
+    group -> which examples of `RunAudit.held_out` are of it."""
 
     grouping: str
     data: GroupsFound
@@ -83,13 +85,15 @@ class ModelGroups:
     quality: list[GroupQuality]
     asked: list[Asked]
     warnings: list[str]
+    members: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunAudit:
     """An audit of a run. loss: of all measured held-out examples, a unit; loss_unit: what it is;
     measured: how many examples. target: what was declared, in words. crossed: intersections of two
-    groupings."""
+    groupings. prompts: that samples begin with. held_out: losses of single examples. loss_low,
+    loss_high: the interval of the loss."""
 
     run: str
     recipe: str
@@ -106,6 +110,10 @@ class RunAudit:
     measured: int
     remarks: list[str] = field(default_factory=list)
     crossed: list[CrossedRun] = field(default_factory=list)
+    prompts: tuple[str, ...] = ()
+    held_out: HeldOut | None = None
+    loss_low: float | None = None
+    loss_high: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -129,6 +137,10 @@ def audit_run(
     were drawn already. Also some samples of each group. Raises GenwrightError."""
     if count is not None and count < 1:
         raise GenwrightError(f"-n is {count}", "ask for at least one sample")
+    if conditioned is not None and conditioned < 0:
+        raise GenwrightError(
+            f"conditions is {conditioned}", "ask for 0 samples of each condition, or for some"
+        )
     run = load(folder, step, weights)
     of = Opening(run, run.kind, run.dataset(), run.opened(), run.recipe.seed)
     asked = groupings(groups, of.content, of.dataset)
@@ -172,7 +184,7 @@ def audit_run(
     remarks += remarks_on([each.data for each in found], of.content.thing)
     remarks += remarks_on([each.samples for each in found], "sample")
     crossings = crossed_run(asked, by_name, in_data)
-    result = _result(of, found, remarks, len(samples), wanted, measured, crossings)
+    result = _result(of, found, remarks, len(samples), wanted, measured, crossings, prompts)
     # audits by other groups stand beside it
     of_groups = digest_of(sorted(grouping.name for grouping in asked))[:8]
     name = f"step-{run.step:08d}-{run.weights}-{of_groups}.json"
@@ -217,6 +229,7 @@ def _model_groups(
         measured.quality_of(grouping, own, judged, of.seed),
         asked,
         [*judged.warnings, *_left_out(own, groups)],
+        measured.members_of(grouping, own),
     )
 
 
@@ -249,7 +262,13 @@ def _result(
     wanted: Wanted | None,
     measured: Measured,
     crossings: list[CrossedRun],
+    prompts: Sequence[str],
 ) -> RunAudit:
+    single = measured.single
+    low, high = None, None
+    if single is not None:
+        mean, half = mean_of(single)
+        low, high = mean - half, mean + half
     return RunAudit(
         of.run.folder.name,
         of.run.recipe.name,
@@ -266,6 +285,10 @@ def _result(
         len(measured.numbers),
         remarks,
         crossings,
+        tuple(prompts),
+        single,
+        low,
+        high,
     )
 
 

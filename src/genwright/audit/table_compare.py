@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from genwright.audit.compare import Compared, Comparison, Price
+from genwright.audit.compare import Compared, Comparison
+from genwright.audit.prices import Price, price_cells
 from genwright.audit.table import plain_table, printed, share_cells
 from genwright.audit.table_run import SHOWN, placebo_of
 
@@ -75,11 +76,7 @@ def _interval(low: float, high: float) -> str:
 
 
 def _prices(prices: Sequence[Price]) -> Table:
-    out = plain_table("what it cost", "figure", "before", "after", "worse by")
+    out = plain_table("what it cost", "figure", "before", "after", "worse by", "95% interval")
     for row in prices:
-        unit = f" {row.unit}" if row.unit and row.unit != "share" else ""
-        shown = [f"{value:.4f}{unit}" for value in (row.before, row.after)]
-        if row.unit == "share":
-            shown = [f"{row.before:.1%}", f"{row.after:.1%}"]
-        out.add_row(Text(row.name), *shown, f"{row.worse:+.1%}")
+        out.add_row(Text(row.name), *price_cells(row))
     return out

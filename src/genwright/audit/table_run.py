@@ -21,6 +21,7 @@ from genwright.audit.table import (
 from genwright.evaluation.intervals import Difference
 
 SHOWN = 24
+QUALITIES = ("precision", "recall", "density", "coverage")  # of samples beside real examples
 
 
 def run_text(audit: RunAudit) -> str:
@@ -183,22 +184,40 @@ def _loss_table(losses: list[GroupLoss]) -> Table:
 
 
 def _quality_table(quality: list[GroupQuality]) -> Table:
-    title = f"samples beside real ones, {quality[0].equal} of each"
-    out = plain_table(
-        title, "group", "precision", "recall", "density", "coverage", "placebo", "near copies"
-    )
+    title = f"samples beside real ones, {quality[0].equal} of each; (placebo: of any group)"
+    out = plain_table(title, "group", *QUALITIES, "near copies")
     for row in quality:
-        copies = "-" if row.copies is None else f"{row.copies:.1%} of {row.samples:,}"
-        out.add_row(
-            Text(row.group),
-            f"{row.precision:.1%}",
-            f"{row.recall:.1%}",
-            f"{row.density:.2f}",
-            f"{row.coverage:.1%}",
-            f"{row.placebo:.1%}",
-            copies,
-        )
+        cells = [quality_cell(row, name) for name in QUALITIES]
+        said, _, placebo = copies_cells(row)
+        copies = f"{said} ({placebo})" if placebo else said
+        out.add_row(Text(row.group), *cells, copies)
     return out
+
+
+def quality_cell(row: GroupQuality, name: str) -> str:
+    """A figure beside that of as many of any group."""
+    value = getattr(row, name)
+    by_chance = row.placebos.get(name)
+    beside = "" if by_chance is None else f" ({_figure(name, by_chance)})"
+    return f"{_figure(name, value)}{beside}"
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:.2f}" if name == "density" else f"{value:.1%}"
+
+
+def copies_cells(row: GroupQuality) -> list[str]:
+    """The share of copies, its interval, and where that of as many samples of any group lies."""
+    if row.copies is None:
+        return ["-", "", ""]
+    placebo = ""
+    if row.copies_placebo_low is not None:
+        placebo = f"{row.copies_placebo_low:.1%} to {row.copies_placebo_high:.1%}"
+    return [
+        f"{row.copies:.1%} of {row.samples:,}",
+        f"{row.copies_low:.1%} to {row.copies_high:.1%}",
+        placebo,
+    ]
 
 
 def _asked_table(asked: list[Asked]) -> Table:

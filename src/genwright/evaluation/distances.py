@@ -219,9 +219,13 @@ class Memory:
         # 0 / 0, copies of an example that is there 50 times: 0
         return distance[:, 0] / distance.mean(1).clamp(min=1e-12)
 
+    def copied(self, samples: Tensor) -> Tensor:
+        """(n,) bool: which samples are memorised."""
+        return self.ratios(samples) <= self.threshold
+
     def share(self, samples: Tensor) -> float:
         """Share of samples that are memorised."""
-        return float((self.ratios(samples) <= self.threshold).double().mean())
+        return float(self.copied(samples).double().mean())
 
 
 class Modes(NamedTuple):
