@@ -90,8 +90,7 @@ def through_onednn(monkeypatch):
     """Every product, also small ones, and on processors where it is no faster."""
     if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         pytest.skip("this torch has no oneDNN")
-    monkeypatch.setattr(ops, "_LARGE", 0)
-    monkeypatch.setattr(ops, "_LARGE_OF_MANY", 0)
+    monkeypatch.setattr(ops, "is_large", lambda *sizes: True)
     monkeypatch.setattr(ops, "onednn_is_faster", lambda: True)
     taken = []
     real = ops._onednn
@@ -133,7 +132,7 @@ def test_products_through_onednn_do_what_is_asked_only(through_onednn):
 @pytest.mark.parametrize("large", [False, True])
 def test_a_multiplier_multiplies(through_onednn, large, monkeypatch):
     if not large:
-        monkeypatch.setattr(ops, "_LARGE_OF_MANY", 2**60)
+        monkeypatch.setattr(ops, "is_large", lambda *sizes: False)
     x = normal(6, 8)
     matrix = normal(8, 4, seed=2)
     multiplier = ops.Multiplier(matrix, 6)

@@ -119,6 +119,7 @@ RUNS: dict[str, list[str]] = {
         )
     ],
     "prepare": ["--megabytes 0.3 --vocabulary 400 --processes 1 --scratch SCRATCH"],
+    "ranks": ["--pairs 1 --steps 3 --set model.width=16 model.heads=1 training.batch_size=4"],
     "read_abc": ["--limit 4 --workers 1"],
     "read_chorales": ["--pieces 2"],
     "read_scores": ["--limit 2"],

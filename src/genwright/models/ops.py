@@ -2,9 +2,7 @@
 small sizes costs as many passes over memory as its operations make, forward and backward. Of
 `F.rms_norm`, `relu().square()` and `silu(gate) * up` autograd makes more.
 
-Products go through oneDNN on AMD's processors with AVX-512: torch gives them to MKL, which computes
-there at less than half of oneDNN's speed (95 against 215 GFLOP/s on one core). Both are in fp32
-throughout; their rounding differs.
+Products go through oneDNN where that is faster (`core/onednn.py`).
 
 The fused attention of CPUs is slow backward in bfloat16 (6 to 10 times the products themselves at
 64 positions, 2.5 times at 256), so that there the scores are made in full.
@@ -12,35 +10,17 @@ The fused attention of CPUs is slow backward in bfloat16 (6 to 10 times the prod
 
 import math
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from genwright.core.onednn import is_large, onednn_is_faster
+from genwright.core.onednn import onednn_product as _onednn
+
 _DENSE = 512  # positions up to which scores are made in full on a CPU in bfloat16
-# multiplications from which a product is worth oneDNN's longer way to begin (10 us), which grows
-# with the matrix: of few rows, and of many
-_LARGE = 2_000_000
-_LARGE_OF_MANY = 1_500_000
-_MANY = 64  # rows
 _PLAIN = (Tensor, nn.Parameter)
-
-
-@cache
-def onednn_is_faster() -> bool:
-    """Whether this machine multiplies faster through oneDNN than through MKL: an AMD processor with
-    AVX-512, and a torch that has both."""
-    if not (torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()):
-        return False
-    if torch.backends.cpu.get_cpu_capability() != "AVX512":
-        return False
-    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return False
-    about = Path("/proc/cpuinfo")
-    return about.exists() and "AuthenticAMD" in about.read_text(encoding="utf-8")
 
 
 def _eager(x: Tensor) -> bool:
@@ -71,20 +51,12 @@ def _differentiable(
 
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether x (..., inputs) times weight (outputs, inputs) goes through oneDNN."""
-    multiplications = x.numel() * weight.shape[0]
-    if multiplications < _LARGE_OF_MANY or not x.is_cpu:
-        return False
-    if multiplications < _LARGE and x.numel() < _MANY * x.shape[-1]:
+    outputs, inputs = weight.shape
+    if not x.is_cpu or not is_large(x.numel() // max(1, inputs), inputs, outputs):
         return False
     if x.dtype != torch.float32 or weight.dtype != torch.float32:
         return False
     return onednn_is_faster() and _eager(x) and _eager(weight)
-
-
-def _onednn(x: Tensor, weight: Tensor) -> Tensor:
-    """x (..., inputs) @ weight (outputs, inputs).T, without a gradient."""
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
-    return found
 
 
 class _Product(torch.autograd.Function):

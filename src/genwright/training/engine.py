@@ -9,6 +9,7 @@ evenly.
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Self
 
@@ -124,6 +125,20 @@ class Engine:
     def sum(self, tensor: Tensor) -> Tensor:
         """Sum over ranks, as a new tensor where there are several."""
         return self.sum_(tensor.clone()) if self.size > 1 else tensor
+
+    def exchange(self, parts: Sequence[Tensor]) -> Callable[[], None]:
+        """Part r, which rank r has filled, to every rank, in place. It has begun when this returns;
+        what is returned waits for its end. parts: flat, each of the same size on every rank."""
+        begun = []
+        for rank, part in enumerate(parts):
+            if part.numel():
+                begun.append(dist.broadcast(part, rank, async_op=True))
+
+        def wait() -> None:
+            for work in begun:
+                work.wait()
+
+        return wait
 
     def any(self, flag: bool) -> bool:
         """Whether any rank says so."""

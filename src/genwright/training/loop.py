@@ -240,10 +240,10 @@ class _Step:
             # either.
             self.finite = scaled.finite if self.finite is None else self.finite & scaled.finite
             for weights in moving:
-                weights.update(factor, scaled.scale, self.finite)
+                weights.update(factor, scaled.scale, self.finite, self.engine)
         elif scaled.finite:
             for weights in moving:
-                weights.update(factor, scaled.scale)
+                weights.update(factor, scaled.scale, engine=self.engine)
 
     def draws_of_turn(self, position: int, number: int) -> Draws:
         """Random numbers for the gradients of a turn, apart from those of examples."""

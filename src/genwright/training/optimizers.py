@@ -4,8 +4,9 @@ Muon (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 
 matrix's momentum by the nearest (semi-)orthogonal matrix, found by Newton-Schulz iteration; the
 per-iteration coefficients are the Polar Express ones (Amsel et al., arXiv 2505.16932, table for
 degree 5, which converges in fewer iterations than one fixed polynomial). Equal shapes are stacked
-and orthogonalised in one batch of matrix products. AdamW is Loshchilov and Hutter's, in torch's
-fused kernel.
+and orthogonalised in one batch of matrix products. A step has three parts, since the middle one is
+shared out over the processes (`shared_muon.py`): `move_momentum_` and `ahead_of`, `orthogonalise`,
+`add_orthogonal_`. AdamW is Loshchilov and Hutter's, in torch's fused kernel.
 """
 
 import math
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from genwright.core.onednn import is_large, onednn_is_faster, onednn_product
 from genwright.training.settings import Optimizer
 
 # The coefficients are for singular values in [1e-3, 1]; after the listed ones the last repeats.
@@ -34,41 +36,90 @@ def orthogonalise(x: Tensor, iterations: int = 5) -> Tensor:
     if tall:
         x = x.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-20)
-    for i in range(iterations):
-        a, b, c = POLAR[min(i, len(POLAR) - 1)]
-        gram = x @ x.mT  # (n, rows, rows)
-        inner = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # b gram + c gram^2
-        x = torch.baddbmm(x, inner, x, beta=a)  # a x + (b gram + c gram^2) x
+    if _by_onednn(x):
+        x = torch.stack([_iterated_by_onednn(matrix, iterations) for matrix in x])
+    else:
+        x = _iterated(x, iterations)
     return x.mT if tall else x
 
 
-def muon_(
-    parameters: Tensor,
-    gradient: Tensor,
-    momentum: Tensor,
-    *,
-    rate: float,
-    beta: float,
-    decay: float,
-    iterations: int,
-    dtype: torch.dtype,
-    finite: Tensor | None = None,
+def _by_onednn(x: Tensor) -> bool:
+    """Whether products of the matrices in a stack (n, rows, columns) are faster one at a time."""
+    rows, columns = x.shape[-2:]
+    if not (x.is_cpu and x.dtype == torch.float32 and is_large(rows, columns, rows)):
+        return False
+    return onednn_is_faster()
+
+
+def _coefficients(iteration: int) -> tuple[float, float, float]:
+    return POLAR[min(iteration, len(POLAR) - 1)]
+
+
+def _iterated(x: Tensor, iterations: int) -> Tensor:
+    """x (n, rows, columns), no taller than wide, after so many iterations."""
+    for i in range(iterations):
+        a, b, c = _coefficients(i)
+        gram = x @ x.mT  # (n, rows, rows)
+        inner = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # b gram + c gram^2
+        x = torch.baddbmm(x, inner, x, beta=a)  # a x + (b gram + c gram^2) x
+    return x
+
+
+def _iterated_by_onednn(x: Tensor, iterations: int) -> Tensor:
+    """x (rows, columns), no taller than wide, after so many iterations. What is added to a product
+    above stands on diagonals here: oneDNN's products add nothing."""
+    for i in range(iterations):
+        a, b, c = _coefficients(i)
+        gram = onednn_product(x, x)  # (rows, rows)
+        inner = c * gram
+        inner.diagonal().add_(b)
+        inner = onednn_product(gram, inner)  # gram (b + c gram); inner is its own transpose
+        inner.diagonal().add_(a)
+        x = onednn_product(inner, x.mT)  # (a + b gram + c gram^2) x
+    return x
+
+
+def move_momentum_(
+    gradient: Tensor, momentum: Tensor, beta: float, finite: Tensor | None = None
 ) -> None:
-    """One Muon step in place on stacks (n, rows, columns). The update of each matrix has spectral
-    norm rate * sqrt(max(1, rows / columns)), so that one rate fits all shapes; decay is decoupled.
-    finite: () bool; where it is not true, nothing changes. None: it is certain."""
+    """Moves Muon's momentum towards the gradient, in place. finite: () bool; where it is not true,
+    nothing changes. None: it is certain."""
     if finite is not None:
         gradient = gradient.where(finite, momentum)  # momentum moved towards itself stays
     momentum.lerp_(gradient, 1 - beta)
-    ahead = gradient.lerp(momentum, beta)  # Nesterov's
-    update = orthogonalise(ahead.to(dtype), iterations).to(parameters.dtype)
+
+
+def ahead_of(
+    gradient: Tensor, momentum: Tensor, beta: float, finite: Tensor | None = None
+) -> Tensor:
+    """What Muon orthogonalises: the momentum, which was moved, and a part of the gradient
+    (Nesterov's). Arguments as of `move_momentum_`."""
+    if finite is not None:
+        gradient = gradient.where(finite, momentum)
+    return gradient.lerp(momentum, beta)
+
+
+def add_orthogonal_(
+    parameters: Tensor,
+    update: Tensor,
+    *,
+    shape: tuple[int, ...],
+    rate: float,
+    decay: float,
+    finite: Tensor | None = None,
+) -> None:
+    """The last part of a Muon step, in place on parameters that look like `update`: orthogonalised
+    matrices of (rows, columns) = shape, a stack of them, or rows of one. The update of each matrix
+    has spectral norm rate * sqrt(max(1, rows / columns)), so that one rate fits all shapes; decay
+    is decoupled. finite: as of `move_momentum_`."""
+    update = update.to(parameters.dtype)
     shrunk: float | Tensor = rate * decay
     if finite is not None:
         update = update * finite
         shrunk = shrunk * finite.double()
     if decay:
         parameters.mul_(1 - shrunk)
-    rows, columns = parameters.shape[-2:]
+    rows, columns = shape
     parameters.add_(update, alpha=-rate * math.sqrt(max(1.0, rows / columns)))
 
 

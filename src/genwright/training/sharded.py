@@ -1,15 +1,16 @@
 """FSDP2: weights, gradients and optimizer state shared out over the processes (Zhao et al., arXiv
 2304.11277; torch's fully_shard).
 
-Element-wise rules work on each rank's own shard. Muon needs whole matrices: its stacks are
-gathered, orthogonalised on every rank and cut again; the momentum stays sharded. Gradients are
+Element-wise rules work on each rank's own shard. Muon needs whole matrices: what its momentum,
+which stays sharded, gives is gathered, each is orthogonalised on one rank, sent to the others and
+cut again. Gradients are
 summed by FSDP2's reduce-scatter, with no division. What is frozen is sharded too, and gathered in
 the dtype that is computed in.
 
 A module stays sharded once it is: a second start takes up its shards, in the same dtype.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
 import torch
@@ -23,8 +24,9 @@ from genwright.core.errors import GenwrightError
 from genwright.training.buckets import Bucket
 from genwright.training.engine import Engine
 from genwright.training.modules import SHARDED, Held, full_precision_parts
-from genwright.training.optimizers import adamw_, muon_
+from genwright.training.optimizers import adamw_, add_orthogonal_, ahead_of, move_momentum_
 from genwright.training.schedules import momentum_at
+from genwright.training.shared_muon import Share, Updates
 from genwright.training.weights import Weights
 
 
@@ -111,42 +113,76 @@ class ShardedWeights(Weights):
         squares = [self.grad_of(name).to_local().square().sum() for name in self.parameters]
         return engine.sum_(torch.stack(squares).sum())
 
-    def update(self, factor: float, scale: float | Tensor, finite: Tensor | None = None) -> None:
+    def update(
+        self,
+        factor: float,
+        scale: float | Tensor,
+        finite: Tensor | None = None,
+        engine: Engine | None = None,
+    ) -> None:
         """Muon gathers whole matrices, since it needs all their rows; AdamW moves each shard by
         itself."""
+        for name in self.parameters:
+            self.grad_of(name).to_local().mul_(scale)
+        updates = self._start_whole(engine or Engine.alone(self._device()), finite)
         for bucket in self.buckets:
-            grads = [self.grad_of(name) for name in bucket.names]
-            for grad in grads:
-                grad.to_local().mul_(scale)
-            if bucket.rule == "muon":
-                self._update_whole(bucket, grads, factor, finite)
-            else:
+            if bucket.rule == "adamw":
+                grads = [self.grad_of(name) for name in bucket.names]
                 self._update_shards(bucket, grads, factor, finite)
+        for share, update in updates():
+            self._add_whole(share, update, factor, finite)
         self.updates += 1
 
-    def _update_whole(
-        self, bucket: Bucket, grads: list[DTensor], factor: float, finite: Tensor | None
-    ) -> None:
-        """Muon: every rank updates the whole matrices, and keeps its part of them."""
-        weights = [cast(DTensor, self.parameters[name].detach()) for name in bucket.names]
-        momenta = [self.first[name] for name in bucket.names]
-        stack = _gathered(weights, bucket)  # (n, rows, columns)
-        momentum = _gathered(momenta, bucket)
-        muon_(
-            stack,
-            _gathered(grads, bucket),
-            momentum,
-            rate=bucket.rate * factor,
-            beta=momentum_at(self.settings, self.updates),
-            decay=bucket.decay,
-            iterations=self.settings.newton_schulz,
-            dtype=self.dtype,
-            finite=finite,
+    def _device(self) -> torch.device:
+        """Where the shards are."""
+        devices = [parameter.device for parameter in self.parameters.values()]
+        return devices[0] if devices else torch.device("cpu")
+
+    def _start_whole(self, engine: Engine, finite: Tensor | None) -> Callable[[], Updates]:
+        """Begins Muon's step: what is to be orthogonalised is made in shards and gathered, matrix
+        by matrix, on all ranks; each keeps its own share."""
+        beta = momentum_at(self.settings, self.updates)
+        shared = self.shared_muon(engine)
+        found: dict[Share, Tensor] = {}
+        for rank, shares in enumerate(shared.dealt):
+            for share in shares:
+                whole = [self._ahead(name, beta, finite) for name in share.names]
+                if rank == engine.rank:
+                    stacked = torch.stack([matrix.reshape(share.bucket.shape) for matrix in whole])
+                    found[share] = stacked  # (n, rows, columns)
+        return shared.start(found.__getitem__, self.settings.newton_schulz)
+
+    def _ahead(self, name: str, beta: float, finite: Tensor | None) -> Tensor:
+        """Moves a matrix's momentum; what is to be orthogonalised, whole."""
+        momentum = self.first[name]
+        gradient = self.grad_of(name).to_local()
+        move_momentum_(gradient, momentum.to_local(), beta, finite)
+        ahead = ahead_of(gradient, momentum.to_local(), beta, finite)
+        shard = DTensor.from_local(
+            ahead,
+            momentum.device_mesh,
+            momentum.placements,
+            run_check=False,
+            shape=momentum.shape,
+            stride=momentum.stride(),
         )
-        for target, whole in zip(weights, stack, strict=True):
-            self.put(target, whole)
-        for target, whole in zip(momenta, momentum, strict=True):
-            self.put(target, whole)
+        return shard.full_tensor()
+
+    def _add_whole(
+        self, share: Share, update: Tensor, factor: float, finite: Tensor | None
+    ) -> None:
+        """Every rank adds its part of each orthogonalised matrix. update: (n, rows, columns)."""
+        bucket = share.bucket
+        for name, matrix in zip(share.names, update, strict=True):
+            target = cast(DTensor, self.parameters[name].detach())
+            add_orthogonal_(
+                target.to_local(),
+                part_of(matrix, target).to_local(),
+                shape=bucket.shape,
+                rate=bucket.rate * factor,
+                decay=bucket.decay,
+                finite=finite,
+            )
 
     def _update_shards(
         self, bucket: Bucket, grads: list[DTensor], factor: float, finite: Tensor | None
@@ -198,9 +234,7 @@ class ShardedWeights(Weights):
     @staticmethod
     def put(target: DTensor, whole: Tensor) -> None:
         """Each rank copies its part of what all of them have."""
-        whole = whole.to(target.device).reshape(target.shape).contiguous()
-        part = distribute_tensor(whole, target.device_mesh, target.placements, src_data_rank=None)
-        target.copy_(part)
+        target.copy_(part_of(whole, target))
 
     def refresh(self) -> None:
         """Gathers anew at the next use; the shards are the masters themselves."""
@@ -214,6 +248,7 @@ def drop_gathered(module: nn.Module) -> None:
             part.reshard()
 
 
-def _gathered(shards: list[DTensor], bucket: Bucket) -> Tensor:
-    """(n, rows, columns): the matrices of a muon bucket, whole, on every rank."""
-    return torch.stack([shard.full_tensor().reshape(bucket.shape) for shard in shards])
+def part_of(whole: Tensor, like: DTensor) -> DTensor:
+    """This rank's part of what all ranks have, sharded as `like`."""
+    whole = whole.to(like.device).reshape(like.shape).contiguous()
+    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)

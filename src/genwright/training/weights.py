@@ -16,7 +16,7 @@ tensors.
 `sharded.py` does all this over FSDP2's shards instead.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,9 +35,10 @@ from genwright.training.modules import (
     persistent_buffers,
     release,
 )
-from genwright.training.optimizers import adamw_, muon_
+from genwright.training.optimizers import adamw_, add_orthogonal_, ahead_of, move_momentum_
 from genwright.training.schedules import momentum_at
 from genwright.training.settings import Optimizer
+from genwright.training.shared_muon import Share, SharedMuon, Updates
 
 _ALIGN = 16  # elements; 64 bytes of fp32
 
@@ -79,6 +80,7 @@ class Weights:
         self.ema = ema
         self.trained = trained
         self.updates = 0
+        self.muon: SharedMuon | None = None
         if not trained:
             module.requires_grad_(False)
             module.eval()
@@ -219,31 +221,55 @@ class Weights:
         """() squared 2-norm of the summed gradients, the same on every rank."""
         return torch.dot(self.grad, self.grad)
 
-    def update(self, factor: float, scale: float | Tensor, finite: Tensor | None = None) -> None:
+    def update(
+        self,
+        factor: float,
+        scale: float | Tensor,
+        finite: Tensor | None = None,
+        engine: Engine | None = None,
+    ) -> None:
         """One optimizer step with gradient `scale` * summed gradient and learning rates times
         `factor`. finite: () bool on the device; where it is not true, weights and optimizer stay as
-        they are. None: it is certain."""
+        they are. None: it is certain. engine: the processes that make this step together, and share
+        Muon's work; None: each does all of it."""
         self.grad.mul_(scale)
+        updates = self._start_matrices(engine or Engine.alone(self.master.device), finite)
         for bucket in self.buckets:
-            if bucket.rule == "muon":
-                self._update_matrices(bucket, factor, finite)
-            else:
+            if bucket.rule == "adamw":
                 self._update_elements(bucket, factor, finite)
+        for share, update in updates():
+            bucket = share.bucket
+            add_orthogonal_(
+                self.stack(self.master, bucket)[share.which],
+                update,
+                shape=bucket.shape,
+                rate=bucket.rate * factor,
+                decay=bucket.decay,
+                finite=finite,
+            )
         self.updates += 1
         self.refresh()
 
-    def _update_matrices(self, bucket: Bucket, factor: float, finite: Tensor | None) -> None:
-        muon_(
-            self.stack(self.master, bucket),
-            self.stack(self.grad, bucket),
-            self.stack(self.first, bucket),
-            rate=bucket.rate * factor,
-            beta=momentum_at(self.settings, self.updates),
-            decay=bucket.decay,
-            iterations=self.settings.newton_schulz,
-            dtype=self.dtype,
-            finite=finite,
-        )
+    def _start_matrices(self, engine: Engine, finite: Tensor | None) -> Callable[[], Updates]:
+        """Begins Muon's step of all matrices, see `SharedMuon.start`."""
+        beta = momentum_at(self.settings, self.updates)
+        for bucket in self.buckets:
+            if bucket.rule == "muon":
+                gradient = self.stack(self.grad, bucket)
+                move_momentum_(gradient, self.stack(self.first, bucket), beta, finite)
+
+        def ahead(share: Share) -> Tensor:
+            gradient = self.stack(self.grad, share.bucket)[share.which]
+            momentum = self.stack(self.first, share.bucket)[share.which]
+            return ahead_of(gradient, momentum, beta, finite)
+
+        return self.shared_muon(engine).start(ahead, self.settings.newton_schulz)
+
+    def shared_muon(self, engine: Engine) -> SharedMuon:
+        """How the matrices are shared out over the processes of an engine."""
+        if self.muon is None or self.muon.engine is not engine:
+            self.muon = SharedMuon(self.buckets, engine, self.dtype)
+        return self.muon
 
     def _update_elements(self, bucket: Bucket, factor: float, finite: Tensor | None) -> None:
         span = self.spans[bucket]
