@@ -1,6 +1,7 @@
 """Counts corrected by a confusion matrix, and the check of what the correction rests on."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from hypothesis import strategies as st
 from judged import APART, judge_of, judged_of
 
 from genwright.audit.corrected import confusion, corrected, on_simplex
+from genwright.audit.groups import Grouping
+from genwright.audit.judged import judged_samples
 from genwright.audit.shift import appearance_shift
+from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import Judge
 from genwright.evaluation.intervals import wilson
@@ -211,3 +215,56 @@ def test_clusters_of_samples_are_no_shift():
         copies = np.repeat(one, 10, axis=0)  # each sample ten times
         warned += appearance_shift(copies, judge, np.arange(1500) // 10).warned
     assert warned <= 4
+
+
+def shifted(groups, samples, known=2000, seed=0, **changed):
+    """A planted judge, and what it makes of samples that look other by `changed`."""
+    dice = np.random.default_rng(seed)
+    truth = dice.integers(0, groups, known)
+    judge = judge_of(truth, judged_of(truth, groups, dice))
+    labels = dice.choice(groups, samples, p=np.arange(groups, 0, -1) / sum(range(groups + 1)))
+    return judge, judged_of(labels, groups, dice, **changed)
+
+
+@pytest.mark.parametrize("groups", [2, 3])
+def test_the_size_of_a_shift_does_not_grow_with_the_samples(groups):
+    sizes = {}
+    for samples in (2000, 40_000):
+        judge, judged = shifted(groups, samples, apart=0.6 * APART[groups])
+        sizes[samples] = appearance_shift(judged, judge)
+    few, many = sizes.values()
+    assert many.p_value < few.p_value / 100
+    assert few.auc == pytest.approx(many.auc, abs=0.04)
+    assert few.distance == pytest.approx(many.distance, abs=0.12)
+    none = appearance_shift(*shifted(groups, 2000)[::-1])
+    assert none.auc == pytest.approx(none.by_chance, abs=0.02) and none.by_chance < 0.54
+    assert none.distance < 0.1
+
+
+def test_the_auc_of_a_shift_is_that_of_telling_samples_from_examples():
+    """Of samples of which the classifier is much surer than of held-out examples, of one group."""
+    dice = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 2000)
+    sure = dice.normal(0, 1, 4000) + np.where(truth == 0, 4.0, -4.0)
+    judge = judge_of(truth, np.stack([sure, -sure], 1))
+    score = dice.normal(0, 1, 4000)  # between the two groups, where no example is
+    found = appearance_shift(np.stack([score, -score], 1), judge)
+    assert found.large and found.auc > 0.9
+
+
+def warned_of(judge, judged):
+    grouping = Grouping("tone", "what the data say", None)
+    own = replace(judge, of=lambda samples: judged)
+    samples = [Sample(None)] * len(judged)
+    return judged_samples(grouping, own, samples, judge.groups).warnings
+
+
+def test_a_warning_says_how_large_the_shift_is_and_whether_it_matters():
+    assert warned_of(*shifted(3, 3000)) == []
+    (small,) = warned_of(*shifted(3, 20_000, apart=0.9 * APART[3], seed=1))
+    assert "look a little unlike" in small and "by chance; p = " in small
+    assert "does not move its corrected shares" in small and "not to be trusted" not in small
+    (large,) = warned_of(*shifted(3, 3000, apart=2 * APART[3]))
+    assert "look very unlike" in large and "not to be trusted" in large
+    auc = float(large.partition("AUC ")[2][:4])
+    assert auc > float(small.partition("AUC ")[2][:4]) + 0.1

@@ -10,7 +10,7 @@ import numpy as np
 
 from genwright.audit.among import corrected_among
 from genwright.audit.groups import Grouping, Labels, counted, groups_in, without_none
-from genwright.audit.shift import appearance_shift
+from genwright.audit.shift import Shift, appearance_shift
 from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import NONE, GroupCounts, Judge
@@ -57,7 +57,7 @@ def judged_samples(
         raise GenwrightError(
             f"{grouping.name}: {problem.what}", f"leave it out of --groups, or {problem.remedy}"
         ) from problem
-    warnings = _warnings(judge, probabilities, grouping.name)
+    warnings = _warnings(judge, probabilities, grouping.name, found)
     how = f"{judge.how}; {_right(judge)}"
     return Judged(labels, corrected_counts(found), found, how, warnings)
 
@@ -73,15 +73,50 @@ def _right(judge: Judge) -> str:
     )
 
 
-def _warnings(judge: Judge, probabilities: np.ndarray, name: str) -> list[str]:
-    """Where samples look unlike the examples that the correction rests on."""
+def _warnings(
+    judge: Judge, probabilities: np.ndarray, name: str, found: Sequence[Share]
+) -> list[str]:
+    """Where samples look unlike the examples that the correction rests on: by how much, and whether
+    that matters. found: the corrected shares."""
     shift = appearance_shift(probabilities, judge)
     if not shift.warned:
         return []
+    moved, inside = _otherwise_corrected(shift, judge, found)
+    seen = (
+        f"unlike held-out examples to the judge (AUC {shift.auc:.2f}, {shift.by_chance:.2f} by"
+        f" chance; p = {shift.p_value:.1g})"
+    )
+    if shift.small and inside:
+        return [
+            f"{name}: samples look a little {seen}. So small a shift does not move its corrected"
+            f" shares as far as can be seen: corrected in another way they are {moved:.1%} away at"
+            " most, inside of their intervals. A shift that looks just like more of one group"
+            " cannot be seen"
+        ]
+    how = "somewhat"
+    if shift.small:
+        how = "a little"
+    elif shift.large:
+        how = "very"
     return [
-        f"{name}: samples look unlike held-out examples to the judge (p = {shift.p_value:.1g}), so"
-        " its corrected shares are not to be trusted; look at the examples of each group"
+        f"{name}: samples look {how} {seen}, so its corrected shares are not to be trusted:"
+        f" corrected in another way they are up to {moved:.1%} away; look at the examples of each"
+        " group"
     ]
+
+
+def _otherwise_corrected(shift: Shift, judge: Judge, found: Sequence[Share]) -> tuple[float, bool]:
+    """How far the shares that fit all features best are from the corrected ones, at most, and
+    whether they are inside of their intervals. Infinite where they are not known."""
+    assert shift.weights is not None
+    own = np.array([shift.weights[judge.groups.index(share.group)] for share in found])
+    total = float(own.sum())
+    if total <= 0 or any(np.isnan(share.share) for share in found):
+        return 1.0, False
+    own = own / total
+    moved = max(abs(other - share.share) for other, share in zip(own, found, strict=True))
+    inside = all(share.low <= other <= share.high for other, share in zip(own, found, strict=True))
+    return float(moved), inside
 
 
 def corrected_counts(found: Sequence[Share]) -> GroupCounts:

@@ -24,6 +24,11 @@ def normal_quantile(probability: float) -> float:
     return NormalDist().inv_cdf(probability)
 
 
+def normal_below(value: float) -> float:
+    """The probability that a standard normal variable is at most `value`."""
+    return NormalDist().cdf(value)
+
+
 def beta_below(x: float, a: float, b: float) -> float:
     """The probability that a beta(a, b) variable is at most x: the regularised incomplete beta
     function, by its continued fraction (Abramowitz and Stegun, 26.5.8, summed as Lentz does)."""
