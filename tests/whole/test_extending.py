@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from documented import blocks, commands_of
 from forked import Forks
 
 ROOT = Path(__file__).parents[2]
@@ -56,21 +57,24 @@ def command(place):
 
 
 def test_the_example_goes_through_every_command(place, command):
-    code, said, error = command("inspect", "dice.yaml")
+    ((_, block),) = blocks("extending.md", "console")
+    shown = [line.removeprefix("genwright ").split() for line in commands_of(block)]
+    inspect, train, sample, evaluate, report = shown
+    code, said, error = command(*inspect)
     assert code == 0 and "180 training hands, 20 held out" in said, error
     fast = ["training.steps=6", "training.evaluate_every=3", "training.precision=fp32", "--quiet"]
-    code, said, error = command("train", "dice.yaml", *fast, "--until", "3")
+    code, said, error = command(*train, *fast, "--until", "3")
     assert code == 0 and "step 3 of 6" in said, error
-    code, said, error = command("train", "dice.yaml", *fast, "--resume")
+    code, said, error = command(*train, *fast, "--resume")
     assert code == 0 and "done" in said, error
-    code, said, error = command("sample", "runs/dice", "-n", "3", "--sorted")
+    code, said, error = command(*sample)
     assert code == 0, error
     hands = [[int(face) for face in line.split()] for line in said.splitlines()]
     assert len(hands) == 3 and all(hand == sorted(hand) and len(hand) == 5 for hand in hands)
-    code, said, error = command("evaluate", "runs/dice", "--samples", "20")
+    code, said, error = command(*evaluate, "--samples", "20")
     assert code == 0 and "held-out loss" in said and "pips" in said, error
     assert "noise" in said and "held-out data" in said
-    code, said, error = command("report", "runs/dice")
+    code, said, error = command(*report)
     page = (place / "runs" / "dice" / "report.html").read_text(encoding="utf-8")
     assert code == 0 and "Trained on 180 hands" in page and "\N{DIE FACE-1}" in page, error
 

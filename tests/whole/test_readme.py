@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands import command as called
 from forked import Forks
 from genwright.contents.music.score import Key, Meter, of_grid
 from genwright.contents.music.write import to_musicxml
@@ -39,7 +38,6 @@ SMALLER["chorales-masked"] = (
     f"training.precision=fp32 {MUSIC}"
 )
 MINUTES = 5
-GROUPS = ("audit", "data", "recipe", "reward")  # commands that hold others
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -155,26 +153,3 @@ def test_every_page_that_is_linked_exists():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
-
-
-def test_commands_in_the_docs_are_commands_of_the_program(capsys, monkeypatch):
-    """Every `genwright ...` line of docs/ names a command and options that exist (they are not
-    run)."""
-    monkeypatch.setenv("COLUMNS", "100")
-    helps = {}
-    for page in sorted(ROOT.glob("docs/*.md")):
-        for command in commands(page.read_text(encoding="utf-8")):
-            words = shlex.split(command)
-            if words[0] != "genwright":
-                continue
-            name = words[1:3] if words[1] in GROUPS else words[1:2]
-            if tuple(name) not in helps:
-                code, helps[tuple(name)], _ = called(capsys, *name, "--help")
-                assert code == 0, f"{page.name}: {command}"
-            unknown = [
-                word
-                for word in words
-                if re.match(r"--?[a-z]", word)
-                and not re.search(rf"(^|\s){word.split('=')[0]}\b", helps[tuple(name)])
-            ]
-            assert not unknown, f"{page.name}: {command}: {unknown}"
