@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +30,7 @@ from genwright.command_card import card
 from genwright.command_data import data_app
 from genwright.command_errors import check_encoding, complaint
 from genwright.command_notes import notes_shown
+from genwright.command_process import end_at_once, leave, quick_imports
 from genwright.command_rewards import reward_app
 from genwright.core.arrow_memory import give_memory_back
 from genwright.core.errors import GenwrightError
@@ -148,7 +149,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a recipe, or go on with a run."""
-    from genwright import api
+    with quick_imports():
+        from genwright import api
     from genwright.recipe.overrides import parse_overrides
 
     if quiet:
@@ -198,7 +200,8 @@ def inspect(
     ] = None,
 ) -> None:
     """The first batch, sizes, cost; what rewards say of examples."""
-    from genwright import api
+    with quick_imports():
+        from genwright import api
     from genwright.core import progress
     from genwright.recipe.overrides import parse_overrides
 
@@ -216,7 +219,8 @@ def sample(run: RunFolder) -> None:
 def _sample(
     run: Path, more: list[str] | None, step: int | None, weights: Weights | None, given: Given
 ) -> None:
-    from genwright import api
+    with quick_imports():
+        from genwright import api
     from genwright.core import progress
     from genwright.recipe.options import check_options
     from genwright.runs.drawing import shown_events
@@ -265,7 +269,8 @@ def evaluate(run: RunFolder) -> None:
 def _evaluate(
     run: Path, step: int | None, weights: Weights | None, quiet: bool, given: Given
 ) -> None:
-    from genwright import api
+    with quick_imports():
+        from genwright import api
     from genwright.core import progress
 
     with progress.showing(quiet):
@@ -287,7 +292,8 @@ def export(
     weights: Which = None,
 ) -> None:
     """Write a run for other programs."""
-    from genwright import api
+    with quick_imports():
+        from genwright import api
 
     api.load(run, step=step, weights=weights).export(to, folder)
     print(f"{folder}: written")
@@ -311,23 +317,14 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write an HTML page about one run, or several."""
-    from genwright import api
+    with quick_imports():
+        from genwright import api
     from genwright.core import progress
 
     with progress.showing(quiet):
         opened = api.named_again(runs, reward or ())
         written = api.report(opened, output)
     print(f"{written}: written")
-
-
-def leave(code: int) -> NoReturn:
-    """Exits; a rank does so at once: threads of torch's process groups can outlive the interpreter
-    and abort its exit."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
 
 
 def _add_options(command: str) -> None:
@@ -360,7 +357,10 @@ def _add_options(command: str) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Runs a command line and exits. `--debug` may stand anywhere."""
-    given = list(sys.argv[1:] if words is None else words)
+    if words is None:  # this process is there for this command
+        end_at_once()
+        words = sys.argv[1:]
+    given = list(words)
     debug = "--debug" in given
     allow_many_files()
     give_memory_back()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from genwright.command_arguments import Overrides, Quiet, RecipeName, RunFolder, Step, Which
+from genwright.command_process import quick_imports
 
 audit_app = typer.Typer(
     short_help="Which groups are in data, and which a model makes.",
@@ -47,7 +48,8 @@ def audit_data(
     quiet: Quiet = False,
 ) -> None:
     """Groups and their combinations in a recipe's data, and how far they are from a target."""
-    from genwright import api_audit
+    with quick_imports():
+        from genwright import api_audit
     from genwright.core import progress
     from genwright.recipe.overrides import parse_overrides
 
@@ -85,7 +87,8 @@ def audit_run(
     quiet: Quiet = False,
 ) -> None:
     """The groups that a run's model makes and finds likely, beside those of its data."""
-    from genwright import api_audit
+    with quick_imports():
+        from genwright import api_audit
     from genwright.core import progress
 
     with progress.showing(quiet):
@@ -111,7 +114,8 @@ def audit_compare(
     output: Output = None,
 ) -> None:
     """What a mitigation changed, with intervals, and its price."""
-    from genwright import api_audit
+    with quick_imports():
+        from genwright import api_audit
 
     found, page = api_audit.audit_compare(before, after, output=output)
     print(api_audit.in_words(found))
@@ -139,7 +143,8 @@ def audit_pairs(
     quiet: Quiet = False,
 ) -> None:
     """How often a language model finds the more stereotyping sentence of a pair likelier."""
-    from genwright import api_audit
+    with quick_imports():
+        from genwright import api_audit
     from genwright.core import progress
 
     with progress.showing(quiet):
@@ -167,7 +172,8 @@ def audit_gaps(
     quiet: Quiet = False,
 ) -> None:
     """How much likelier a run finds held-out documents than their twins with swapped words."""
-    from genwright import api_audit
+    with quick_imports():
+        from genwright import api_audit
     from genwright.core import progress
 
     with progress.showing(quiet):

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from genwright.command_process import quick_imports
+
 Answered = Annotated[
     list[str] | None,
     typer.Argument(
@@ -25,7 +27,8 @@ def card(
     ] = None,
 ) -> None:
     """Write a model card and a data card from what was measured."""
-    from genwright import api_card
+    with quick_imports():
+        from genwright import api_card
     from genwright.recipe.overrides import parse_overrides
 
     given = parse_overrides(answers or [])

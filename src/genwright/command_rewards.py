@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from genwright.command_arguments import Overrides, Quiet, RecipeName, Rewards, RunFolder
+from genwright.command_process import quick_imports
 
 reward_app = typer.Typer(
     short_help="What can be rewarded, and what a reward has done.",
@@ -23,7 +24,8 @@ def reward_list(
     ],
 ) -> None:
     """The measures that a recipe can name as rewards."""
-    from genwright import api
+    with quick_imports():
+        from genwright import api
 
     print(api.reward_list(of))
 
@@ -40,7 +42,8 @@ def reward_check(
     quiet: Quiet = False,
 ) -> None:
     """Each reward of a recipe on real data, on a run's model, on noise; nothing is learned."""
-    from genwright import api
+    with quick_imports():
+        from genwright import api
     from genwright.core import progress
     from genwright.recipe.overrides import parse_overrides
 
@@ -80,7 +83,8 @@ def reward_frontier(
     quiet: Quiet = False,
 ) -> None:
     """A run that learned from rewards beside its alternatives: reward, and way from before."""
-    from genwright import api
+    with quick_imports():
+        from genwright import api
 
     found = api.reward_frontier(
         run, kl=kl, best_of=best_of, n=n, reward=reward or (), train=train, quiet=quiet

@@ -1,6 +1,7 @@
 """metrics.jsonl: one JSON object a step, appended. A checkpoint remembers the file's length;
 resuming cuts it back to that. TensorBoard may mirror it."""
 
+import atexit
 import logging
 import os
 import resource
@@ -134,6 +135,7 @@ def tensorboard(folder: Path, step: int = 0) -> Callable[[dict[str, Any]], None]
     written after `step`, before a run was resumed, is hidden."""
     installed = optional("torch.utils.tensorboard", "training.sinks has tensorboard", "tensorboard")
     writer = installed.SummaryWriter(str(folder), purge_step=step + 1)
+    atexit.register(writer.close)
 
     def write(record: dict[str, Any]) -> None:
         held_out = {f"held_out/{k}": v for k, v in record.get("held_out", {}).items()}
