@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 
+from genwright.core.meanings import meaning
 from genwright.core.options import Options, listed, option_name
 from genwright.core.registry import options_of
 from genwright.sampling.drawing import Decoding, Drawing
@@ -84,7 +85,7 @@ def help_of(name: str, owners: list[type[Options]], every: int) -> str:
     way; its bounds, and what is meant without it."""
     things_of: dict[str, list[str]] = {}  # help -> what it is for
     for cls in owners:
-        words = " ".join((cls.model_fields[name].description or "").split())
+        words = " ".join(meaning(cls, name).split())
         things_of.setdefault(words, []).append(cls.of(name))
     parts: list[str] = []
     whole = all(cls.of(name) == cls.things for cls in owners)

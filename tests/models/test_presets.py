@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from genwright.core.contracts import Space
 from genwright.core.errors import GenwrightError
+from genwright.core.meanings import meaning
 from genwright.core.registry import settings_of
 from genwright.models.presets import PRESETS, TransformerSettings
 
@@ -139,4 +140,4 @@ def test_suggestions_fall_with_width():
 
 
 def test_every_field_has_a_docstring():
-    assert all(field.description for field in TransformerSettings.model_fields.values())
+    assert all(meaning(TransformerSettings, name) for name in TransformerSettings.model_fields)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import genwright
+from genwright.core.meanings import meaning
 from genwright.core.registry import kinds, options_of
 from genwright.recipe.schema import Recipe
 
@@ -116,15 +117,15 @@ def test_help_of_shared_settings_says_nothing_of_one_kind_of_content():
     for cls in shared:
         if cls.__module__.startswith("genwright.contents"):
             continue
-        for name, field in cls.model_fields.items():
-            said = WORDS.search(field.description or "")
-            assert not said, f"{cls.__name__}.{name}: {field.description}"
+        for name in cls.model_fields:
+            said = WORDS.search(meaning(cls, name))
+            assert not said, f"{cls.__name__}.{name}: {meaning(cls, name)}"
     for cls in options_of("sample").values():
-        for name, field in cls.model_fields.items():
+        for name in cls.model_fields:
             of_room = any(
                 name in vars(base).get("__annotations__", {})
                 for base in cls.__mro__
                 if base.__module__.startswith("genwright.contents")
             )
             if not of_room:
-                assert not WORDS.search(field.description or ""), f"{cls.__name__}.{name}"
+                assert not WORDS.search(meaning(cls, name)), f"{cls.__name__}.{name}"

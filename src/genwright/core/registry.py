@@ -58,11 +58,9 @@ _default: dict[str, str] = {}  # family -> the kind that is meant where none is 
 
 class Settings(BaseModel):
     """Base of every settings class: frozen, unknown keys refused, a `kind` that picks the class.
-    Each field has a docstring under it."""
+    Each field has a docstring under it (`core/meanings.py`)."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     content: ClassVar[str] = ""  # of data and codecs: which kind of content they are for
     # of objectives: tokens a window holds beyond the context, such as the last target
     lookahead: ClassVar[int] = 0

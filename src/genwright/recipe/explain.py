@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from genwright.core.meanings import meaning
+
 
 class Row(NamedTuple):
     """A setting: its dotted key, value, default (`...`: it must be given) and what it means."""
@@ -36,7 +38,7 @@ def explain(
             for inner_name, inner in value.items():
                 yield from explain(inner, None, f"{key}.{inner_name}.")
         else:
-            yield Row(key, value, default, field.description or "")
+            yield Row(key, value, default, meaning(type(settings), name))
 
 
 def _holds_settings(value: Any) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from genwright.core.errors import GenwrightError, did_you_mean
+from genwright.core.meanings import meaning
 from genwright.recipe.suggestions import settings_meant, written
 
 _BOUNDS = {
@@ -51,9 +52,9 @@ def refusal(
         remedy = _near(owner, key, problem["input"], everywhere)
         return GenwrightError(f"{key} is not a setting", remedy)
     if problem["type"] == "missing":
-        meaning = owner.model_fields[path[-1]].description or "see `genwright recipe show`"
+        words = meaning(owner, path[-1]) or "see `genwright recipe show`"
         return GenwrightError(
-            f"{key} is not given, and has no default", f"set it ({meaning.removesuffix('.')})"
+            f"{key} is not given, and has no default", f"set it ({words.removesuffix('.')})"
         )
     if problem["type"] in ("value_error", "assertion_error"):
         reason = problem.get("ctx", {}).get("error", problem["msg"])
