@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -147,14 +147,27 @@ def rooms() -> tuple[str, ...]:
 def kinds(family: str) -> dict[str, Any]:
     """kind -> settings class (or what was registered), of every file of the family and of installed
     plug-ins. Raises GenwrightError for a plug-in that cannot be imported."""
+    _import_family(family)
+    return _known[family]
+
+
+def _kinds_with(family: str, word: str) -> dict[str, Any]:
+    """The same, of those files only whose text holds a word: a start need not wait for modules that
+    it does not use."""
+    _import_family(family, word)
+    return _known[family]
+
+
+def _import_family(family: str, word: str = "") -> None:
+    """Imports the files of a family whose text holds a word, then the plug-ins, whose kinds take
+    the place of others of that name."""
     for place, beginning in PLACES[family]:
         packages = [place]
         if place == "contents.*":
             packages = [f"contents.{room}" for room in rooms()]
         for package in packages:
-            _import_files(package, beginning)
+            _import_files(package, beginning, word)
     _import_plugins(of_options=family == "options")
-    return _known[family]
 
 
 @cache
@@ -184,23 +197,36 @@ def _package_of(entry: EntryPoint) -> str:
 
 def default_kind(family: str) -> str | None:
     """The kind that is meant where none is named; None where no class says so."""
-    kinds(family)
+    _kinds_with(family, "default=True")
     return _default.get(family)
 
 
 @cache
-def _import_files(package: str, beginning: str) -> None:
-    """Imports the files of a package whose names begin so."""
+def _import_files(package: str, beginning: str, word: str) -> None:
+    """Imports the files of a package whose names begin so, and whose text holds a word."""
     found = importlib.import_module(f"genwright.{package}")
     for module in pkgutil.iter_modules(found.__path__):
-        if module.name.startswith(beginning):
+        if module.name.startswith(beginning) and _holds(found.__path__, module.name, word):
             importlib.import_module(f"{found.__name__}.{module.name}")
+
+
+def _holds(folders: Iterable[str], module: str, word: str) -> bool:
+    """Whether a word stands in the text of a module; true where there is no text to look at."""
+    if not word:
+        return True
+    for folder in folders:
+        file = Path(folder) / f"{module}.py"
+        if file.exists():
+            return word in file.read_text(encoding="utf-8")
+    return True
 
 
 def settings_of(family: str, kind: Any, where: str = "") -> type[Any]:
     """The settings class (a source: function) of a kind. where: the dotted place that says it.
     Raises GenwrightError for an unknown one."""
-    known = kinds(family)
+    known = _kinds_with(family, f'"{kind}"')
+    if str(kind) not in known:  # its name is put together, or wrong
+        known = kinds(family)
     if str(kind) not in known:
         raise GenwrightError(f"{where or family} is {kind!r}", did_you_mean(str(kind), known))
     found: type[Any] = known[str(kind)]
