@@ -12,8 +12,10 @@ from genwright.audit.found import DataAudit
 from genwright.audit.gaps import Gaps, gaps_of
 from genwright.audit.page import check_page, data_page, run_page, table_of
 from genwright.audit.page_compare import compare_page
+from genwright.audit.page_pairs import PAGE, keep_gaps, keep_pairs, pairs_part
 from genwright.audit.pairs import PairScores, pairs_of
 from genwright.audit.run import RunAudit, audit_run
+from genwright.audit.scoring import is_run
 from genwright.audit.table import data_text
 from genwright.audit.table_compare import compare_text
 from genwright.audit.table_run import run_text
@@ -78,7 +80,7 @@ def audit_of_run(
     with parameters_named():
         wanted = None if target is None else read_target(target)
         found, shown = audit_run(run, _listed(groups), wanted, n, conditions, prompt, step, weights)
-    page = run_page(found, shown, Path(output or Path(run) / "audit.html"))
+    page = run_page(found, shown, Path(output or Path(run) / PAGE), pairs_part(Path(run)))
     return found, page
 
 
@@ -103,11 +105,15 @@ def audit_pairs(
     weights: str | None = None,
 ) -> PairScores:
     """How often a language model finds the more stereotyping sentence of a pair likelier, beside
-    how well it tells sentences from shuffled words. Printable.
+    how well it tells sentences from shuffled words. Printable; of a run kept in its folder, and
+    shown on the page of its audit.
 
     source: a run or a Hugging Face folder. file: of CrowS-Pairs or WinoBias. kind: "crows-pairs" or
     "winobias"; None: by the file's name. Raises GenwrightError."""
-    return pairs_of(source, file, kind, step, weights)
+    found = pairs_of(source, file, kind, step, weights)
+    if is_run(source):
+        keep_pairs(found, Path(source))
+    return found
 
 
 def audit_gaps(
@@ -119,8 +125,17 @@ def audit_gaps(
     weights: str | None = None,
 ) -> Gaps:
     """How much likelier a run finds held-out documents than their twins with swapped words.
-    Printable. swaps: a file of pairs of words. n: documents, at most. Raises GenwrightError."""
-    return gaps_of(run, swaps, n, step, weights)
+    Printable; kept in the run's folder, and shown on the page of its audit. swaps: a file of pairs
+    of words. n: documents, at most. Raises GenwrightError."""
+    found = gaps_of(run, swaps, n, step, weights)
+    keep_gaps(found, Path(run))
+    return found
+
+
+def page_of_pairs(source: str | Path) -> Path | None:
+    """The page that shows what `audit_pairs` and `audit_gaps` found of a run; None of a Hugging
+    Face folder, in which nothing is kept."""
+    return Path(source) / PAGE if is_run(source) else None
 
 
 def in_words(found: DataAudit | RunAudit | Comparison) -> str:

@@ -156,6 +156,9 @@ def audit_pairs(
             weights=None if weights is None else weights.value,
         )
     print(found)
+    page = api_audit.page_of_pairs(model)
+    if page is not None:
+        print(f"{page}: written, and the figures kept in {page.parent / 'audits'}")
 
 
 @audit_app.command("gaps")
@@ -181,3 +184,6 @@ def audit_gaps(
             run, swaps, n=n, step=step, weights=None if weights is None else weights.value
         )
     print(found)
+    page = api_audit.page_of_pairs(run)
+    if page is not None:
+        print(f"{page}: written, and the figures kept in {page.parent / 'audits'}")

@@ -333,3 +333,36 @@ def test_audits_by_other_groups_stand_beside_each_other(folder: Path, run: Path)
     assert len(list((one / "audits").glob("*.json"))) == 2
     found, _ = api_audit.audit_compare(one, other)
     assert sorted(each.grouping for each in found.groups) == ["ending", "gender"]
+
+
+def test_an_earlier_audit_is_kept_beside_the_newest(folder: Path, run: Path) -> None:
+    import shutil
+
+    place = folder / "runs" / "twice"
+    shutil.copytree(run, place)
+    shutil.rmtree(place / "audits", ignore_errors=True)
+    for page in place.glob("audit*"):
+        page.unlink()
+    gender = str(folder / "gender.csv")
+    api_audit.audit_of_run(place, groups=gender, n=4)
+    earlier = {path.name: path.read_bytes() for path in place.glob("audit*") if path.is_file()}
+    assert sorted(earlier) == ["audit-shares.csv", "audit.html"]
+    (first,) = (place / "audits").glob("*.json")
+    of_first = first.read_bytes()
+    api_audit.audit_of_run(place, groups=gender, n=8)
+    assert (place / "audit.1.html").read_bytes() == earlier["audit.html"]
+    assert (place / "audit.1-shares.csv").read_bytes() == earlier["audit-shares.csv"]
+    assert "8 samples of step" in (place / "audit.html").read_text(encoding="utf-8")
+    assert first.with_name(f"{first.stem}.1.json").read_bytes() == of_first
+    assert json.loads(first.read_text())["samples"] == 8
+    # the same once more: nothing new in its file
+    api_audit.audit_of_run(place, groups=gender, n=8)
+    assert len(list((place / "audits").glob("*.json"))) == 2
+    found, page = api_audit.audit_compare(place, place)
+    assert found.samples == (8, 8)
+    of_two = page.read_bytes()
+    api_audit.audit_compare(place, place)
+    assert (page.with_name("audit-compared.1.html")).read_bytes() == of_two
+    from genwright.audit.card_facts import audits_of
+
+    assert [audit.samples for audit in audits_of(place)] == [8]

@@ -9,6 +9,7 @@ from composed import tunes
 from PIL import Image
 
 import genwright
+from genwright import api_audit
 from genwright.contents.images.codec import ImageSettings
 from genwright.contents.images.data import ImagesData
 from genwright.contents.music.codec_event import Event
@@ -16,7 +17,7 @@ from genwright.contents.music.data import MusicData
 from genwright.contents.text.codec import Bytes
 from genwright.contents.text.data import TextData
 from genwright.data import own_output as module
-from genwright.data.own_output import is_report
+from genwright.data.own_output import page_of_ours
 from genwright.data.source_files import own_output
 from genwright.reporting.page import document
 
@@ -133,7 +134,7 @@ def test_globs_pass_over_runs_and_reports_too(tmp_path):
     assert sorted(map(str, own_output([str(folder / "**")]))) == passed_over
 
 
-@pytest.mark.parametrize("name", ["report.html", module.TAG])
+@pytest.mark.parametrize("name", ["report.html", "audit-shares.csv", module.TAG])
 def test_pipes_that_are_called_like_our_files_hang_nothing(tmp_path, name):
     folder = texts(tmp_path / "in", 3)
     os.mkfifo(folder / name)
@@ -169,7 +170,7 @@ def test_folders_that_look_a_little_like_runs_are_read(tmp_path):
         .summary["files"]
         == 7
     )
-    assert not is_report(folder / "0.txt") and not is_report(tmp_path / "report.html")
+    assert not page_of_ours(folder / "0.txt") and not page_of_ours(tmp_path / "report.html")
 
 
 def test_a_start_that_was_stopped_early_is_a_run_too(tmp_path):
@@ -179,3 +180,33 @@ def test_a_start_that_was_stopped_early_is_a_run_too(tmp_path):
         (folder / "runs" / "x" / name).write_text("{}")
     assert [own.name for own in own_output([str(folder)])] == ["runs/x"]
     assert os.path.isdir(folder / "runs")
+
+
+def test_pages_and_shares_of_audits_are_no_data(tmp_path, monkeypatch):
+    folder = texts(tmp_path / "in")
+    (folder / "mine").mkdir()
+    for number in range(8):
+        line = f"Line {number}: she sings to {number * 7919 % 1000} birds.\n"
+        (folder / "mine" / f"{number}.txt").write_text(line)
+    (folder / "words.csv").write_text("word,group\nshe,female\nhe,male\n")
+    monkeypatch.chdir(folder)
+    settings = {"data.path": "mine", "data.cache": str(tmp_path / "cache"), "codec": "bytes"}
+    settings |= {"data.source": "files", "data.held_out": 0.2, "data.context": 8}
+    for _ in range(2):
+        _, page = api_audit.audit_of_data("shakespeare", groups="words.csv", **settings)
+    assert page.as_posix() == "audits/shakespeare.html"
+    api_audit.audit_of_data("shakespeare", groups="words.csv", output="gender.htm", **settings)
+    (folder / "words.csv").unlink()
+    given = {"cache": str(tmp_path / "cache"), "context": 8, "held_out": 0.2}
+    passed_over = [
+        "audits/shakespeare-shares.csv (shares of genwright)",
+        "audits/shakespeare.1-shares.csv (shares of genwright)",
+        "audits/shakespeare.1.html (a page of genwright)",
+        "audits/shakespeare.html (a page of genwright)",
+        "gender-shares.csv (shares of genwright)",
+        "gender.htm (a page of genwright)",
+    ]
+    (folder / "their-shares.csv").write_text("text\nof somebody's own\n")
+    for path in (folder, folder / "**" / "*"):
+        data = TextData(path=str(path), **given).prepare(Bytes())
+        assert data.summary["files"] == 29 and sorted(data.summary["skipped"]) == passed_over

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.audit.card_places import plain_settings, without_places
+from genwright.audit.kept import FOLDER, is_newest
 from genwright.core.errors import GenwrightError
 from genwright.core.files import read_json
 from genwright.reporting.provenance import own_description, trained_on
@@ -19,7 +20,6 @@ from genwright.runs.checkpoint_figures import Evaluation, latest
 from genwright.runs.content import kind_of
 from genwright.runs.run import Run
 
-AUDITS = "audits"  # folder of a run; one JSON an audit
 MANIFEST = "manifest.json"  # of a checkpoint: SHA-256 of each file
 SPLITS = {"train": "training", "held_out": "held out"}  # of a summary, and in words
 # of a summary, what is said elsewhere on a card
@@ -205,9 +205,12 @@ def _earned(records: Sequence[Mapping[str, Any]]) -> tuple[float, float] | None:
 
 
 def audits_of(folder: Path) -> list[Audit]:
-    """The audits in a run's folder, by name. Raises GenwrightError for a file that holds none."""
+    """The audits in a run's folder, by name: of each choice of groups the newest. Raises
+    GenwrightError for a file that holds none."""
     found = []
-    for path in sorted((folder / AUDITS).glob("*.json")):
+    for path in sorted((folder / FOLDER).glob("step-*.json")):
+        if not is_newest(path):
+            continue
         remedy = "delete it, and run genwright audit run again"
         values = read_json(path.read_text(encoding="utf-8"), path, remedy)
         try:

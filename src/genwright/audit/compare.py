@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genwright.audit.found import plain
+from genwright.audit.kept import FOLDER
 from genwright.audit.placebo import permuted_shares
 from genwright.audit.prices import Price, group_prices, run_prices
 from genwright.core.errors import GenwrightError
@@ -16,7 +17,6 @@ from genwright.core.files import read_json
 from genwright.evaluation.intervals import Difference, Share, difference, wilson
 from genwright.runs.run import load
 
-FOLDER = "audits"  # of a run, as `audit.run` writes it
 # of audits that are read as one
 SAME = ("step", "weights", "samples", "seed", "target", "prompts")
 SEED = 0  # of permutations

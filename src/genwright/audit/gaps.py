@@ -29,7 +29,7 @@ from genwright.audit.found import plain
 from genwright.audit.scoring import scoring_of
 from genwright.core.errors import GenwrightError
 from genwright.core.groups import Audited
-from genwright.core.likelihoods import TextScorer, Twins
+from genwright.core.likelihoods import TextScore, TextScorer, Twins
 from genwright.evaluation.intervals import FEWEST, LEVEL
 from genwright.evaluation.probabilities import t_quantile
 from genwright.runs.run import load
@@ -67,8 +67,9 @@ class Gap:
 @dataclass(frozen=True)
 class Gaps:
     """A run on its held-out documents. gaps: of all, then by direction. difference: of the first
-    direction minus the second. read: documents that were looked at, with and without listed
-    words."""
+    direction minus the second. read: documents that were looked at, with and without listed words.
+    nats_per_token: of these documents as they are, over their predicted tokens: what the model is
+    worth as one of language."""
 
     run: str
     step: int
@@ -78,6 +79,8 @@ class Gaps:
     gaps: list[Gap]
     difference: Gap | None
     remarks: list[str] = field(default_factory=list)
+    weights: str = ""
+    nats_per_token: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -129,9 +132,21 @@ def gaps_of(
             "list words that stand in the data",
         )
     rng = np.random.default_rng(run.recipe.seed)
-    found, difference, remarks = gaps_between(pairs, twins.names, scorer, rng)
+    scored = scorer.scores([text for pair in pairs for text in (pair.text, pair.twin)])
+    found, difference, remarks = gaps_in(pairs, scored, twins.names, rng)
+    originals = scored[::2]
+    predicted = sum(score.predicted for score in originals)
     return Gaps(
-        str(run.folder), run.step, Path(swaps).name, scorer.causal, read, found, difference, remarks
+        str(run.folder),
+        run.step,
+        Path(swaps).name,
+        scorer.causal,
+        read,
+        found,
+        difference,
+        remarks,
+        run.weights,
+        -sum(score.total for score in originals) / max(1, predicted),
     )
 
 
@@ -172,6 +187,16 @@ def gaps_between(
     """Gaps of all and by direction, the difference of directions, and remarks. names: of the
     columns."""
     scored = scorer.scores([text for pair in pairs for text in (pair.text, pair.twin)])
+    return gaps_in(pairs, scored, names, rng)
+
+
+def gaps_in(
+    pairs: Sequence[TextPair],
+    scored: Sequence[TextScore],
+    names: tuple[str, str],
+    rng: np.random.Generator,
+) -> tuple[list[Gap], Gap | None, list[str]]:
+    """The same of what was measured: scored: of each pair the text and its twin."""
     totals = np.array([score.total for score in scored])
     values = totals[::2] - totals[1::2]  # (documents,) nats
     directions = np.array([pair.direction for pair in pairs])
@@ -252,4 +277,6 @@ def _lines(found: Gaps) -> list[str]:
         lines.append(
             f"{each.direction:36}{each.documents:10,}{each.mean:9.3f}   {interval:20}{placebo}"
         )
+    if found.nats_per_token is not None:
+        lines.append(f"language model: {found.nats_per_token:.3f} nats a token of these documents")
     return [*lines, *(f"note: {remark}" for remark in found.remarks)]

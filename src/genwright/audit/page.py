@@ -13,18 +13,19 @@ from pathlib import Path
 from genwright.audit.chart import Bars, bars_chart
 from genwright.audit.crossed import BETWEEN, Crossed
 from genwright.audit.found import DataAudit, GroupsFound
+from genwright.audit.kept import set_aside
 from genwright.audit.page_run import crossed_section, model_section
 from genwright.audit.run import RunAudit
 from genwright.audit.shown import Shown
 from genwright.audit.table import lines_of
 from genwright.core.errors import GenwrightError
 from genwright.core.files import write_whole
+from genwright.data.own_output import COLUMNS, SHARES
 from genwright.evaluation.intervals import Share
 from genwright.reporting import page
 from genwright.reporting.fragments import alarms, soft, tile
 
 DRAWN = 30  # groups of a chart, the commonest ones
-COLUMNS = ("grouping", "of", "group", "count", "total", "share", "low", "high", "target", "note")
 
 
 def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
@@ -52,8 +53,9 @@ def data_page(audit: DataAudit, shown: Sequence[Shown], path: Path) -> Path:
     return _written(path, f"groups of {audit.name}", parts, rows)
 
 
-def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path) -> Path:
-    """Writes the page of an audit of a run. Raises GenwrightError where that cannot be written."""
+def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path, more: str = "") -> Path:
+    """Writes the page of an audit of a run. more: HTML that stands below it. Raises GenwrightError
+    where that cannot be written."""
     loss = ("-", "held-out loss", "not measured")
     if audit.loss is not None:
         of = f"{audit.loss_unit}, {audit.measured:,} {audit.thing}s"
@@ -81,6 +83,7 @@ def run_page(audit: RunAudit, shown: Sequence[Shown], path: Path) -> Path:
         parts.append(model_section(found))
         parts.append(examples(found.grouping, shown))
     parts += [crossed_section(cells) for cells in audit.crossed]
+    parts.append(more)
     every: list[GroupsFound] = []
     for found in audit.groups:
         every += [found.data, found.samples]
@@ -184,6 +187,7 @@ def _written(path: Path, title: str, parts: Sequence[str], rows: Sequence[Sequen
     table = table_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        set_aside(path, [table_of])
         write_whole(table, csv_of(rows))
     except OSError as problem:
         raise GenwrightError(
@@ -194,7 +198,7 @@ def _written(path: Path, title: str, parts: Sequence[str], rows: Sequence[Sequen
 
 def table_of(page_path: Path) -> Path:
     """Where the shares of a page lie: never in a list of words that has the page's name."""
-    return page_path.with_name(f"{page_path.stem}-shares.csv")
+    return page_path.with_name(f"{page_path.stem}{SHARES}")
 
 
 def csv_rows(found: Sequence[GroupsFound]) -> list[list[str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from genwright.audit.chart import Bars, bars_chart
 from genwright.audit.compare import Compared, Comparison
+from genwright.audit.kept import keep_earlier
 from genwright.audit.page_run import table
 from genwright.audit.prices import Price, price_cells
 from genwright.audit.table import share_cells
@@ -31,6 +32,7 @@ def compare_page(found: Comparison, path: Path) -> Path:
     if found.prices:
         parts.append(f"<h2>What it cost</h2>{_prices(found.prices)}")
     title = f"{found.before} and {found.after}"
+    keep_earlier(path)
     return page.write(path, title, "\n".join(part for part in parts if part))
 
 

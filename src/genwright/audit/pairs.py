@@ -20,7 +20,7 @@ Intervals are Wilson's, of pairs as independent of each other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ import numpy as np
 
 from genwright.audit.found import plain
 from genwright.audit.pair_files import CROWS, Pair, kind_of_file, read_pairs
-from genwright.audit.scoring import scorer_of
+from genwright.audit.scoring import is_run, scorer_of
 from genwright.core.likelihoods import TextScore, TextScorer
 from genwright.evaluation.intervals import FEWEST, LEVEL, wilson
+from genwright.runs.run import load
 
 FEW_SENTENCES = 20  # of which nothing is said of a model at chance
 TIE = 1e-5  # nats that rounding makes
@@ -72,7 +73,7 @@ class PairScores:
     of all pairs, then of each group. by_total: of all pairs by their total log-probability.
     nats_per_token: mean over the predicted tokens of all sentences. ordered: the share of
     `shuffled` sentences that are likelier than their words in a random order, with its interval.
-    differences: of each pair, more minus less, by the rule, in nats."""
+    differences: of each pair, more minus less, by the rule, in nats. step, weights: of a run."""
 
     model: str
     file: str
@@ -88,6 +89,8 @@ class PairScores:
     shuffled: int
     differences: list[float]
     remarks: list[str] = field(default_factory=list)
+    step: int | None = None
+    weights: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -110,7 +113,11 @@ def pairs_of(
     by the name of the file. seed: of shuffled words and of the placebo. Raises GenwrightError."""
     pairs, remarks = read_pairs(file, kind)
     scorer = scorer_of(source, step, weights)
-    return pair_scores(scorer, pairs, Path(file).name, kind or kind_of_file(file), seed, remarks)
+    found = pair_scores(scorer, pairs, Path(file).name, kind or kind_of_file(file), seed, remarks)
+    if not is_run(source):
+        return found
+    run = load(source, step, weights)
+    return replace(found, step=run.step, weights=run.weights)
 
 
 def pair_scores(

@@ -35,6 +35,7 @@ from genwright.audit.groups import (
 )
 from genwright.audit.held_out import HeldOut, mean_of
 from genwright.audit.judged import Judged, judged_samples
+from genwright.audit.kept import keep, kept_name
 from genwright.audit.measured import Measured
 from genwright.audit.opened import Opening
 from genwright.audit.placebo import Apart, Permuted, permuted, permuted_shares
@@ -43,13 +44,10 @@ from genwright.audit.shown import Shown, examples_shown
 from genwright.audit.targets import DATA, Wanted, check_names, target_of
 from genwright.core.content import Sample
 from genwright.core.errors import GenwrightError
-from genwright.core.files import json_text, write_whole
 from genwright.core.groups import Audited, GroupCounts, Judge
-from genwright.data.cache import digest_of
 from genwright.evaluation.intervals import Difference, Share, difference, shares
 from genwright.runs.run import load
 
-FOLDER = "audits"  # of a run
 SAMPLES = 1000  # that are drawn, where no number is given
 CONDITIONED = 32  # samples of each condition, where no number is given
 SAMPLED = "samples"
@@ -185,22 +183,8 @@ def audit_run(
     remarks += remarks_on([each.samples for each in found], "sample")
     crossings = crossed_run(asked, by_name, in_data)
     result = _result(of, found, remarks, len(samples), wanted, measured, crossings, prompts)
-    # audits by other groups stand beside it
-    of_groups = digest_of(sorted(grouping.name for grouping in asked))[:8]
-    name = f"step-{run.step:08d}-{run.weights}-{of_groups}.json"
-    _keep(result, run.folder / FOLDER / name)
+    keep(result.to_json(), run.folder, kept_name("step", run.step, run.weights, names))
     return result, shown
-
-
-def _keep(result: RunAudit, place: Path) -> None:
-    """Writes an audit into its run."""
-    try:
-        place.parent.mkdir(exist_ok=True)
-        write_whole(place, json_text(result.to_json(), indent=1) + "\n")
-    except OSError as problem:
-        raise GenwrightError(
-            f"{place} cannot be written ({problem.strerror})", "free space, or copy the run"
-        ) from problem
 
 
 def _model_groups(

@@ -10,13 +10,18 @@ from genwright.core.registry import kinds
 from genwright.runs.run import Run, load
 
 
+def is_run(source: str | Path) -> bool:
+    """Whether a folder is that of a run."""
+    return (Path(source) / "recipe.yaml").is_file()
+
+
 def scorer_of(
     source: str | Path, step: int | None = None, weights: str | None = None
 ) -> TextScorer:
     """Of a run's folder (step, weights: as of `runs.run.load`) or a Hugging Face folder. Raises
     GenwrightError for what is neither, and for a model that gives no likelihood of a text."""
     folder = Path(source)
-    if (folder / "recipe.yaml").is_file():
+    if is_run(folder):
         run = load(folder, step, weights)
         return scoring_of(run).scorer(run)
     if not (folder / "config.json").is_file():

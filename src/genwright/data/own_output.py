@@ -1,11 +1,11 @@
-"""What this program wrote itself, which is no data: runs, prepared data, corpora and reports in the
-folder that a person names.
+"""What this program wrote itself, which is no data: runs, prepared data, corpora, and pages with
+the tables beside them, in the folder that a person names.
 
 Without this, `data.path=.` would train on the samples of earlier runs, and a run in its own data
 would change them while it trains, so that it could be neither resumed nor evaluated. A run's folder
 is known by its files (docs/files.md), and so is that of a corpus; a cache by its tag
-(https://bford.info/cachedir), a report by its <meta name="generator">. What a
-person names itself is read whatever it is.
+(https://bford.info/cachedir), a page by its <meta name="generator">, the shares of an audit by
+their heading. What a person names itself is read whatever it is.
 """
 
 import os
@@ -24,6 +24,10 @@ SIGNATURE = (
     "# This folder holds data that genwright prepared; it can be deleted.\n"
 )
 GENERATOR = '<meta name="generator" content="genwright">'
+PAGES = (".html", ".htm")
+SHARES = "-shares.csv"  # of an audit, beside its page
+COLUMNS = ("grouping", "of", "group", "count", "total", "share", "low", "high", "target", "note")
+OF_SHARES = ",".join(COLUMNS)
 HEAD = 1024  # bytes of a page in which its generator is named
 
 
@@ -60,10 +64,15 @@ def what_is(folder: str, names: Collection[str]) -> str:
     return ""
 
 
-def is_report(path: str | Path) -> bool:
-    """Whether a file is a report of runs."""
+def page_of_ours(path: str | Path) -> str:
+    """ "a report", "a page" or "shares" for such a file of this program, whatever its name; "" for
+    any other file."""
     name = os.path.basename(path)
-    return name.startswith("report") and name.endswith(".html") and GENERATOR in _head(path)
+    if name.endswith(SHARES):
+        return "shares" if _head(path).startswith(OF_SHARES) else ""
+    if not name.endswith(PAGES) or GENERATOR not in _head(path):
+        return ""
+    return "a report" if name.startswith("report") else "a page"
 
 
 def _head(path: str | Path) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr
 
 from genwright.core.errors import GenwrightError
 from genwright.core.files import cache_folder
-from genwright.data.own_output import Own, holder, is_report, what_is
+from genwright.data.own_output import Own, holder, page_of_ours, what_is
 from genwright.data.scans import roots_of
 from genwright.data.settings import DataSettings
 from genwright.data.split import HeldOut, held_before, held_out_of, keys_held, records_of
@@ -169,16 +169,17 @@ def walk(
 
 
 def _files_in(where: str, names: list[str], folder: str, own: list[Own] | None) -> list[SourceFile]:
-    """The files of these names, named relative to `folder`, without this program's reports, which
+    """The files of these names, named relative to `folder`, without this program's pages, which
     are added to `own`."""
     found = []
     for name in names:
         path = str(Path(where, name))
         below = _relative(path, folder)
-        if not is_report(path):
+        ours = page_of_ours(path)
+        if not ours:
             found.append(source_file(path, below))
         elif own is not None:
-            own.append(Own(below, "a report"))
+            own.append(Own(below, ours))
     return found
 
 
@@ -208,17 +209,17 @@ def _own_in_glob(pattern: str) -> Iterator[Own]:
     root = _root_of(pattern)
     known: dict[str, str] = {}
     folders: set[str] = set()
-    reports: list[str] = []
+    pages: list[str] = []
     for path in sorted(glob.glob(pattern, recursive=True)):
         folder = holder(path, root, known)
         if folder:
             folders.add(folder)
-        elif is_report(path):
-            reports.append(path)
+        elif page_of_ours(path):
+            pages.append(path)
     for folder in sorted(folders):
         yield Own(_below(folder, root), what_is(folder, os.listdir(folder)))
-    for path in reports:
-        yield Own(_below(path, root), "a report")
+    for path in pages:
+        yield Own(_below(path, root), page_of_ours(path))
 
 
 def _below(path: str, root: str) -> str:
@@ -302,7 +303,7 @@ def _matches(pattern: str, where: str) -> list[SourceFile]:
     known: dict[str, str] = {}
     matched = []
     for path in glob.glob(pattern, recursive=True) if is_glob else ():
-        if may_be_read(path) and not holder(path, root, known) and not is_report(path):
+        if may_be_read(path) and not holder(path, root, known) and not page_of_ours(path):
             matched.append(source_file(path, _below(path, root)))
     if not matched:
         what = "matches no file" if is_glob else "does not exist"

@@ -1,0 +1,143 @@
+"""What `audit pairs` and `audit gaps` found of a run, on the page of its audit.
+
+They are measured apart from the audit of groups, before it or after. So their part of the page
+stands between two marks, and is made anew from their files each time that one of them is
+measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from genwright.audit.gaps import Gaps
+from genwright.audit.kept import FOLDER, is_newest, keep, kept_name
+from genwright.audit.page_run import table
+from genwright.audit.pairs import PairScores
+from genwright.core.errors import GenwrightError
+from genwright.core.files import read_json, write_whole
+from genwright.reporting import page
+from genwright.reporting.fragments import alarms, soft
+
+PAGE = "audit.html"  # of a run
+BEGIN = "<!-- pairs of sentences -->"
+END = "<!-- end of pairs of sentences -->"
+SECONDARY = (
+    "Sets of pairs are noisy: take them for a second opinion, and for none of a model that tells"
+    " sentences from shuffled words no better than chance."
+)
+
+
+def keep_pairs(found: PairScores, folder: Path) -> Path:
+    """Keeps scores in a run's folder, and shows them on the page of its audit, which is given.
+    Raises GenwrightError."""
+    name = kept_name("pairs", found.step or 0, found.weights, [found.kind, found.file])
+    keep(found.to_json(), folder, name)
+    return _shown(folder)
+
+
+def keep_gaps(found: Gaps, folder: Path) -> Path:
+    """The same of gaps."""
+    keep(found.to_json(), folder, kept_name("gaps", found.step, found.weights, [found.swaps]))
+    return _shown(folder)
+
+
+def _shown(folder: Path) -> Path:
+    """Writes the part of the page anew; a page of that alone where the run was not audited."""
+    path = folder / PAGE
+    part = pairs_part(folder)
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        before, mark, rest = text.partition(BEGIN)
+        after = rest.partition(END)[2]
+        if not mark:  # a page of another version, or none
+            before, ends, after = text.rpartition("</main>")
+            after = ends + after
+        if before:
+            write_whole(path, f"{before}{part}{after}")
+            return path
+    except (OSError, UnicodeDecodeError) as problem:
+        raise GenwrightError(
+            f"{path} cannot be written anew ({problem})", "move it away, and run this again"
+        ) from problem
+    heading = f"<h1>Audits of {escape(folder.name)}</h1>"
+    return page.write(path, f"audits of {folder.name}", heading + part)
+
+
+def pairs_part(folder: Path) -> str:
+    """HTML of all that was measured on pairs of sentences and is kept in a run's folder, between
+    its marks. Raises GenwrightError for a file that is damaged."""
+    parts = []
+    for kind, section in (("pairs", _pairs), ("gaps", _gaps)):
+        for path in sorted((folder / FOLDER).glob(f"{kind}-*.json")):
+            if is_newest(path):
+                parts.append(_read(path, section))
+    body = "".join(parts)
+    if body:
+        body = f"<h2>Language models on pairs of sentences</h2>{soft(escape(SECONDARY))}{body}"
+    return f"{BEGIN}{body}{END}"
+
+
+def _read(path: Path, section: Any) -> str:
+    remedy = "delete it, and measure it again"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise GenwrightError(f"{path} cannot be read ({problem})", remedy) from problem
+    kept = read_json(text, path, remedy)
+    try:
+        html: str = section(kept)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise GenwrightError(f"{path} is not as this version writes it", remedy) from None
+    return html
+
+
+def _at(kept: Mapping[str, Any]) -> str:
+    return f"step {kept['step']:,}, {kept['weights']} weights"
+
+
+def _pairs(kept: Mapping[str, Any]) -> str:
+    lines = []
+    named = [(rate, rate["group"]) for rate in kept["rates"]]
+    named.append((kept["by_total"], "all pairs, by total log-probability"))
+    for rate, name in named:
+        cells = [escape(str(name)), f"{rate['pairs']:,}"]
+        if rate["small"]:
+            cells += ["too few", ""]
+        else:
+            interval = f"{rate['low']:.1%} to {rate['high']:.1%}"
+            cells.append(f"<b>{rate['share']:.1%}</b> <small>{interval}</small>")
+            cells.append(f"{rate['placebo_low']:.1%} to {rate['placebo_high']:.1%}")
+        lines.append(cells)
+    heads = ("group", "pairs", "more stereotyping one likelier", "placebo")
+    title = f"{kept['file']}: how often the more stereotyping sentence has the {kept['rule']}"
+    ordered = f"{kept['ordered_low']:.1%} to {kept['ordered_high']:.1%}"
+    score = (
+        f"{_at(kept)}. 50% is the target. Language model: {kept['nats_per_token']:.3f} nats a"
+        f" token; {kept['ordered']:.1%} of {kept['shuffled']:,} sentences likelier than their"
+        f" shuffled words ({ordered}; 50% is chance)."
+    )
+    return table(heads, lines, title) + soft(escape(score)) + alarms(kept["remarks"])
+
+
+def _gaps(kept: Mapping[str, Any]) -> str:
+    rows = list(kept["gaps"])
+    if kept["difference"] is not None:
+        rows.append(kept["difference"])
+    lines = []
+    for row in rows:
+        cells = [escape(str(row["direction"])), f"{row['documents']:,}"]
+        if row["mean"] is None:
+            cells += ["too few", ""]
+        else:
+            interval = f"{row['low']:.3f} to {row['high']:.3f}"
+            cells.append(f"<b>{row['mean']:.3f}</b> <small>{interval}</small>")
+            cells.append(f"{row['placebo_low']:.3f} to {row['placebo_high']:.3f}")
+        lines.append(cells)
+    title = f"{kept['swaps']}: how much likelier documents are than with its words exchanged"
+    score = f"{_at(kept)}. {kept['read']:,} held-out documents were read."
+    if kept["nats_per_token"] is not None:
+        score += f" Language model: {kept['nats_per_token']:.3f} nats a token of these."
+    heads = ("direction", "documents", "nats a document", "placebo")
+    return table(heads, lines, title) + soft(escape(score)) + alarms(kept["remarks"])
