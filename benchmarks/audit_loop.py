@@ -121,8 +121,6 @@ PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
 LONGEST = 28  # tokens of a sample
 # 97.5% quantiles of Student's t with 1, 2, ... degrees of freedom
 T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-AT_LEAST = 0.5  # of the bias that a mitigation takes away
-DEARER = 0.02  # by which other tokens may become less likely
 
 
 class Text(NamedTuple):
@@ -356,18 +354,6 @@ def ratios(seeds: Sequence[dict[str, dict[str, float]]], name: str, measure: str
     return found
 
 
-def passed(figures: dict[str, Any]) -> bool:
-    """Whether the bars are met."""
-    met = []
-    for name in ("balanced", "swapped"):
-        taken = figures["taken away"][name]
-        met += [taken[m]["mean"] >= AT_LEAST for m in ("lean", "overall", "likely")]
-        price = figures["price"][name]
-        met.append(price["loss on other tokens"]["mean"] <= DEARER)
-        met.append(price["loss on weighted texts"]["mean"] <= 0)
-    return all(met)
-
-
 def main() -> None:
     """Prints what was found as JSON; exits with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -382,20 +368,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         seeds = [one_seed(seed, given, Path(temporary)) for seed in range(given.seeds)]
     figures = {
-        "bar": {
-            "bias taken away, at least": AT_LEAST,
-            "loss on other tokens, at most": DEARER,
-            "loss on weighted texts, at most": 0,
-        },
         "planted": PLANTED,
         "seeds": given.seeds,
         "documents": given.documents,
         "steps": given.steps,
         **summed_up(seeds),
     }
-    figures["passed"] = passed(figures)
-    finish("audit_loop", figures, given.out)
-    sys.exit(0 if figures["passed"] else 1)
+    sys.exit(finish("audit_loop", figures, given.out))
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def main() -> None:
             for family in ("Llama", "ModernBert"):
                 folders.append(random_folder(Path(place) / family, family, texts))
         figures = [compared(folder, file) for folder in folders for file in files]
-    finish("audit_pairs", {"compared": figures}, given.out)
+    sys.exit(finish("audit_pairs", {"compared": figures}, given.out))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from genwright.audit.run import audit_run
 from genwright.core.content import Sample
 from genwright.core.groups import Audited
 
-BAR = 60.0
 LEXICON = "word,group\nif,one\nfor,one\nwhile,two\nclass,two\n"
 RECIPES = {
     "text": ("docs", ("language",), {"model.depth": 1, "model.width": 64, "model.heads": 2}),
@@ -71,7 +70,6 @@ def measured(kind: str, folder: Path, count: int, steps: int, path: str | None) 
         "groups": [Path(name).stem for name in names],
         "first, seconds": seconds[0],
         "second, seconds": seconds[1],
-        "bar reached": seconds[1] <= BAR,
     }
 
 
@@ -83,14 +81,12 @@ def main() -> None:
     parser.add_argument("--of", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--out")
     a = parser.parse_args()
-    figures: dict = {"bar, seconds": BAR}
+    figures = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind in a.of:
             figures[kind] = measured(kind, Path(folder), a.samples, a.steps, a.path)
             print(kind, figures[kind], file=sys.stderr, flush=True)
-    finish("audit_speed", figures, a.out)
-    if not all(figures[kind]["bar reached"] for kind in a.of):
-        sys.exit(1)
+    sys.exit(finish("audit_speed", figures, a.out))
 
 
 if __name__ == "__main__":

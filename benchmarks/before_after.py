@@ -250,8 +250,7 @@ def main(words: list[str] | None = None) -> int:
                 pairs = pairs_of(name, before, a.pairs, a.warm, place, a.scale)
             figures[name] = ratio(pairs)
             print(f"{name}: {json.dumps(figures[name])}", flush=True)
-    finish("before_after", figures, a.out)
-    return 0
+    return finish("before_after", figures, a.out)
 
 
 if __name__ == "__main__":

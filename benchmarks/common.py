@@ -1,13 +1,18 @@
-"""What every benchmark prints beside its figures: the machine, the versions, one JSON line."""
+"""What every benchmark ends with: its figures, whether they meet its bars, the machine; as JSON."""
 
 from __future__ import annotations
 
 import os
 import platform
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from bars import BARS, REPORTED
 from genwright.core.files import json_text
+from judging import overridden, passed, verdict, written
 
 
 def machine() -> dict:
@@ -25,12 +30,43 @@ def machine() -> dict:
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
         "torch": version("torch"),
+        "threads": threads(),
     }
 
 
-def finish(name: str, figures: dict, out: str | None = None) -> None:
-    """Prints the result as one JSON object, and keeps it in a file if asked."""
-    text = json_text({"benchmark": name, "figures": figures, "machine": machine()}, indent=1)
+def threads() -> int | None:
+    """Of torch in this process, where it computed anything."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else torch.get_num_threads()
+
+
+def finish(
+    name: str,
+    figures: dict,
+    out: str | Path | None = None,
+    bounds: Mapping[str, float] | None = None,
+) -> int:
+    """Prints the result as one JSON object, and keeps it in a file if asked. Bars are printed for a
+    person, too.
+
+    name: of the result, as bars.py has it. bounds: other ones than its bars have, by name. Returns
+    the exit code: 1 where a bar is missed or none was measured."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    result: dict = {"benchmark": name, "date": now, "figures": figures}
+    code = 0
+    if name in REPORTED:
+        result["reported"] = REPORTED[name]
+        print(f"{name}: no bar ({REPORTED[name]})", file=sys.stderr)
+    else:
+        result["bars"] = [bar.judged(figures) for bar in overridden(BARS[name], bounds or {})]
+        result["passed"] = passed(result["bars"])
+        code = 0 if result["passed"] else 1
+        for each in result["bars"]:
+            what = f"{each['name']}: {written(each['figure'])} (bar {each['bar']})"
+            print(f"{verdict(each['met']):12}  {what}", file=sys.stderr)
+    result["machine"] = machine()
+    text = json_text(result, indent=1)
     print(text)
     if out:
         Path(out).write_text(text + "\n", encoding="utf-8")
+    return code

@@ -112,7 +112,7 @@ def main() -> None:
                 value for value, _ in recognised.values()
             ),
         } | prdc(reference, seen.features(x))
-    finish("digits_flow", figures, a.out)
+    sys.exit(finish("digits_flow", figures, a.out))
 
 
 if __name__ == "__main__":

@@ -459,11 +459,8 @@ def main() -> int:
     options = parser.parse_args()
     cases = chosen(options.only)
     if options.command == "make":
-        finish("earlier_runs", make(options.out, options.tree, cases))
-        return 0
-    figures = again(options.folder, cases)
-    finish("earlier_runs", figures)
-    return 1 if figures["different"] else 0
+        return finish("earlier_runs, make", make(options.out, options.tree, cases))
+    return finish("earlier_runs", again(options.folder, cases))
 
 
 if __name__ == "__main__":

@@ -534,7 +534,7 @@ def main() -> None:
         "slowest, CPU seconds": round(tally.slowest, 3),
         "seconds": round(time.perf_counter() - started),
     }
-    finish("fuzz_abc", figures, arguments.json)
+    sys.exit(finish("fuzz_abc", figures, arguments.json))
 
 
 if __name__ == "__main__":

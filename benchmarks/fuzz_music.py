@@ -552,7 +552,7 @@ def main() -> None:
             "seconds": time.perf_counter() - begun
         }
         print(f"{kind}: {figures[kind]}", file=sys.stderr)
-    finish("fuzz_music", figures, args.json)
+    sys.exit(finish("fuzz_music", figures, args.json))
 
 
 if __name__ == "__main__":

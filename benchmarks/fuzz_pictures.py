@@ -410,7 +410,7 @@ def main() -> None:
         "largest memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
         "seconds": round(time.perf_counter() - started),
     }
-    finish("fuzz_pictures", figures, arguments.out)
+    sys.exit(finish("fuzz_pictures", figures, arguments.out))
 
 
 if __name__ == "__main__":

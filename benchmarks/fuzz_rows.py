@@ -305,11 +305,8 @@ def main() -> None:
     options = parser.parse_args()
     began = time.perf_counter()
     found = fuzz(options.examples, options.seed)
-    finish(
-        "fuzz_rows",
-        {"inputs": dict(found), "seconds": round(time.perf_counter() - began, 1)},
-        options.out,
-    )
+    figures = {"inputs": dict(found), "seconds": round(time.perf_counter() - began, 1)}
+    sys.exit(finish("fuzz_rows", figures, options.out))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import math
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -144,7 +145,7 @@ def main() -> None:
         key: getattr(arguments, key)
         for key in ("preset", "depth", "width", "heads", "prompt", "tokens", "threads", "repeats")
     }
-    finish("generate", {"tokens per second": figures, "shape": shape}, arguments.json)
+    sys.exit(finish("generate", {"tokens per second": figures, "shape": shape}, arguments.json))
 
 
 if __name__ == "__main__":

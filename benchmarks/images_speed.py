@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -222,7 +223,8 @@ def main() -> None:
     parser.add_argument("--out")
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        finish("images_speed", {name: compare(name, a, Path(folder)) for name in a.families}, a.out)
+        figures = {name: compare(name, a, Path(folder)) for name in a.families}
+    sys.exit(finish("images_speed", figures, a.out))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ r"""Test negative log-likelihood of a variational model on MNIST after so many m
         [--objective samples=8 ...] [--out FILE]
 
 Training: all 60,000 pictures, binarised anew at each sight, averaged weights, rate falling to zero
-at the end of the time (steps are chosen from the speed of the first ones, and again on the way).
+at the end of the time (steps are chosen from the speed of the first ones, and again on the way);
+the precision is the one that is faster on this machine, as for recipes.
 Measuring: one fixed binarisation of the 10,000 test pictures (each pixel 1 with its intensity as
 probability, genwright's Draws of seed 20), 500 importance samples each.
 """
@@ -31,6 +32,7 @@ from genwright.objectives.likelihoods import binarised
 from genwright.objectives.variational import Variational
 from genwright.training import loop
 from genwright.training.engine import Engine
+from genwright.training.precision import DTYPES, choose
 from genwright.training.settings import Optimizer, Schedule, Training
 
 SPACE = Space(shape=(1, 28, 28))
@@ -89,9 +91,10 @@ def train(
     training: dict,
     seed: int,
     clock,
-    dtype=torch.float32,
+    precision: str,
 ):
-    """(objective, state of training, images/s)."""
+    """(objective, state of training, images/s, precision). precision: "auto" asks as `genwright
+    train` does, before the time runs."""
     torch.manual_seed(seed)
     defaults = MODELS[model]
     learner = Variational(likelihood="bernoulli", **defaults[1] | objective)
@@ -115,6 +118,10 @@ def train(
         **words,
     )
     stream, engine = Digits(pictures, settings.batch_size or 128), Engine("cpu")
+    dtype = DTYPES.get(precision)
+    if dtype is None:
+        dtype, seconds = choose(learned, stream, settings, engine, seed)
+        print(f"seconds of a turn: {seconds}", file=sys.stderr)
     state = loop.start(learned, settings, engine, seed, dtype)
     began = clock()
 
@@ -143,7 +150,8 @@ def train(
         if state.step < steps:
             steps = max(state.step + 1, round(state.step * minutes * 60 / spent))
             settings = settings.model_copy(update={"steps": steps})
-    return learned, state, state.step * stream.size / (clock() - began)
+    speed = state.step * stream.size / (clock() - began)
+    return learned, state, speed, "bf16" if dtype == torch.bfloat16 else "fp32"
 
 
 def main() -> None:
@@ -172,16 +180,16 @@ def main() -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("bf16", "fp32"),
-        default="bf16",
-        help="bf16: faster on processors with AMX",
+        choices=("auto", *DTYPES),
+        default="auto",
+        help="auto: what is faster on this machine, as recipes have it",
     )
     parser.add_argument("--out")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     x, y = pictures(a.data)
     test = binarised(y, Draws(20, 0, torch.arange(len(y))))[: a.test]
-    objective, state, speed = train(
+    objective, state, speed, precision = train(
         x,
         a.model,
         a.minutes,
@@ -190,7 +198,7 @@ def main() -> None:
         parsed(a.training),
         a.seed,
         CLOCKS[a.clock],
-        torch.bfloat16 if a.precision == "bf16" else torch.float32,
+        a.precision,
     )
     began = time.perf_counter()
     with state.weights["model"].averaged():
@@ -199,7 +207,7 @@ def main() -> None:
     figures = {
         "model": a.model,
         "minutes": a.minutes,
-        "precision": a.precision,
+        "precision": precision,
         "steps": state.step,
         "images/s": round(speed),
         "epochs": round(state.step * size / 6e4, 1),
@@ -213,7 +221,7 @@ def main() -> None:
         "estimator images/s": round(len(test) / (time.perf_counter() - began), 1),
         "parameters": sum(p.numel() for p in objective.network.parameters()),
     }
-    finish("likelihood", figures, a.out)
+    sys.exit(finish("likelihood", figures, a.out))
 
 
 if __name__ == "__main__":

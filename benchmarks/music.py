@@ -304,7 +304,7 @@ def main() -> None:
             | ({"sampling": PLAIN} if a.what in ("parallels", "drift", "melodies") else {})
             | globals()[a.what](run, count)
         )
-    finish(f"music, {a.what}", figures, a.out)
+    sys.exit(finish(f"music, {a.what}", figures, a.out))
 
 
 if __name__ == "__main__":

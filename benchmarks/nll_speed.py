@@ -174,7 +174,7 @@ def main() -> None:
         ours[1]["images/s"] * flop / product_rate(), 2
     )
     figures |= {"pictures": a.pictures, "importance samples": a.samples}
-    finish("nll_speed", figures, a.out)
+    sys.exit(finish("nll_speed", figures, a.out))
 
 
 if __name__ == "__main__":

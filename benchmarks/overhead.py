@@ -120,7 +120,7 @@ def main() -> None:
         "precision": a.precision,
         "share at 10 ms steps": round(outside / 0.010, 4),
     }
-    finish("overhead", figures, a.out)
+    sys.exit(finish("overhead", figures, a.out))
 
 
 if __name__ == "__main__":

@@ -225,8 +225,7 @@ def main() -> None:
                 side, **result[side]
             )
         )
-    print(f"ratio {result['ratio']:.2f} (bar: >= 1.5), ours at most 1.5 GB")
-    finish("prepare", result, arguments.json)
+    sys.exit(finish("prepare", result, arguments.json))
 
 
 if __name__ == "__main__":

@@ -274,7 +274,7 @@ def main() -> None:
             "our_cpu_seconds": seconds,
             "differ": differ,
         }
-    finish("read_abc", figures, args.json)
+    sys.exit(finish("read_abc", figures, args.json))
 
 
 if __name__ == "__main__":

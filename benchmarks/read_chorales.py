@@ -114,7 +114,7 @@ def main() -> None:
         for name, stream in streams.items()
         if not same(musicxml.read(Path(paths[name]).read_bytes()), stream)
     ]
-    finish("read_chorales", figures, args.json)
+    sys.exit(finish("read_chorales", figures, args.json))
 
 
 if __name__ == "__main__":

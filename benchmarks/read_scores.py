@@ -175,7 +175,7 @@ def main() -> None:
         else:
             figures["files that are equal"] += 1
     figures["seconds"] = time.perf_counter() - begun
-    finish("read_scores", figures, args.json)
+    sys.exit(finish("read_scores", figures, args.json))
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def main() -> None:
         "clustered": simulate(given.sets, LARGEST, 0),
         "built": in_corpora(given.corpora),
     }
-    finish("removed_by_group", figures, given.out)
+    sys.exit(finish("removed_by_group", figures, given.out))
 
 
 if __name__ == "__main__":

@@ -139,8 +139,7 @@ def main(words: list[str] | None = None) -> int:
     for room in a.rooms:
         figures[room] = removed(room, a.tests)
         print(f"without {room}: {json.dumps(figures[room])}", flush=True)
-    finish("rooms", figures, a.out)
-    return 0
+    return finish("rooms", figures, a.out)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def main() -> None:
             n: sum(p.numel() for p in m.parameters()) for n, m in run.objective.modules.items()
         },
     }
-    finish("stacked", figures, a.out)
+    sys.exit(finish("stacked", figures, a.out))
 
 
 if __name__ == "__main__":

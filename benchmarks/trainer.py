@@ -174,7 +174,7 @@ def main() -> None:
         figures[precision] = {"tokens/s": best} | {
             f"{name} / {r}": round(best[name] / best[r], 2) for name in mine for r in rivals
         }
-    finish("trainer", figures, a.out)
+    sys.exit(finish("trainer", figures, a.out))
 
 
 if __name__ == "__main__":

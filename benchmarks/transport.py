@@ -166,7 +166,7 @@ def main() -> None:
         name: {"mean": statistics.mean(v), "sd": statistics.pstdev(v), "each": v}
         for name, v in found.items()
     }
-    finish("transport", figures | {"arguments": vars(a)}, a.out)
+    sys.exit(finish("transport", figures | {"arguments": vars(a)}, a.out))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def main() -> None:
         "TFLOP/s": flop / step / 1e12,
         "utilisation": flop / step / 1e12 / a.peak,
     }
-    finish("utilisation", figures, a.out)
+    sys.exit(finish("utilisation", figures, a.out))
 
 
 if __name__ == "__main__":
