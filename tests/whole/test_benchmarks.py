@@ -35,8 +35,8 @@ NO_BENCHMARK = {
     "planted.py",
 }
 EXACT = {"earlier_runs", "headlines"}  # whose bar tiny settings must reach too
-# where tiny settings measure nothing: a judge at chance is refused, and there is no TRL
-UNMEASURED = {"audit_emoji", "policy_losses", "policy_speed"}
+# where tiny settings measure nothing: a judge at chance is refused, and there is no rival
+UNMEASURED = {"audit_emoji", "nll_speed", "policy_losses", "policy_speed"}
 FEW = {
     "training.steps": 2,
     "training.batch_size": 4,
@@ -339,9 +339,9 @@ def result_name(benchmark: str, words: str) -> str:
     return "shakespeare, tuning" if "--tune" in words else benchmark
 
 
-def unreachable(bar: Bar) -> float | str:
+def unreachable(bar: Bar) -> float:
     if bar.equal is not None:
-        return "never"
+        return -1
     return 1e300 if bar.at_least is not None else -1e300
 
 
